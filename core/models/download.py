@@ -1,9 +1,13 @@
-"""Downloads a model completely or not at all: byte ranges, hash check, one rename at the end.
+"""Downloads a model completely or not at all.
 
-    room on the disk? → each file into NAME.part, from where it stopped → SHA-256 of what lies on the disk → rename all
+    free disk space? → each file into NAME.part, from where it stopped → SHA-256 of what is on the disk → rename all
 
-`download(manifest)` is a generator of `DownloadProgress`. To pause, close it: what has arrived stays, and the next call
-continues there, in this program or the next one. To cancel, close it and call `discard(manifest)`.
+`Downloader.download(manifest)` is a generator of `DownloadProgress`. To pause, close it: what has arrived stays, and
+the next call continues there, in this program or the next one. To cancel, close it and call `discard(manifest)`.
+
+Not done by huggingface_hub, which lists the files: its `hf_hub_download` (2.4) writes to a temporary file with a random
+name and deletes it on any failure, so nothing is resumed by the next call; it compares sizes but no hashes, cannot be
+paused, tells nobody that it waits, and refuses files over 50 GB without a native extension.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import os
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
 from enum import Enum, auto
 from http import HTTPStatus
@@ -32,16 +36,203 @@ from core.models.fit import in_gib
 from core.models.hub_failures import LONGEST_POLITE_WAIT, refused, seconds_to_wait, unreachable
 from core.text import one_line
 
-CHUNK = 2**20  # bytes hashed between two progress reports
-SILENCE = 10.0  # seconds without a byte, then a new connection
-ATTEMPTS = 6  # in a row without a single byte
+# What is downloaded ------------------------------------------------------------------------------------------------
+
+PART = ".part"
+MANIFEST_SUFFIX = ".order.json"
+LONGEST_NAME = 200
+"""Bytes; file systems take 255, and parts and manifests add an ending."""
+CHECK_MIRROR = "Check the address of the mirror on the Models page."
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file on a server. `sha256` as 64 hexadecimal digits, None where the server does not say."""
+
+    url: str
+    name: str
+    bytes: int
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class DownloadManifest:
+    """The files of one model, and the folder they go to; they appear there together, when all are right."""
+
+    title: str
+    folder: Path
+    files: tuple[RemoteFile, ...]
+
+    def __post_init__(self) -> None:
+        if not self.files:
+            raise DownloadError(f"{self.title} has no files to download.")
+        for file in self.files:
+            checked_part(file.name)
+            if file.bytes < 0:
+                raise DownloadError(f"The server gives {one_line(file.name)} a negative size.", CHECK_MIRROR)
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.bytes for file in self.files)
+
+    @property
+    def model(self) -> Path:
+        """The file to load when all are there."""
+        return self.target(self.files[0])
+
+    @property
+    def path(self) -> Path:
+        """Where the manifest itself is kept until the download is complete."""
+        return self.folder / f"{self.files[0].name}{MANIFEST_SUFFIX}"
+
+    def target(self, file: RemoteFile) -> Path:
+        return self.folder / file.name
+
+    def part(self, file: RemoteFile) -> Path:
+        return self.folder / f"{file.name}{PART}"
+
+    def bytes_here(self) -> int:
+        """Count the bytes on this disk, checked or not."""
+        return sum(self.bytes_of(file) for file in self.files)
+
+    def bytes_of(self, file: RemoteFile) -> int:
+        for path in (self.target(file), self.part(file)):
+            if path.exists():
+                return min(path.stat().st_size, file.bytes)
+        return 0
+
+
+def checked_part(name: str) -> str:
+    """Return a part of a path that a server named, if it is one plain name that every system can store.
+
+    Raises DownloadError for anything else: it could lead out of the models folder, or be hidden.
+    """
+    plain = name.isprintable() and not set(name) & set('/\\:*?"<>|') and not name.startswith(".")
+    if not plain or not name or name[-1] in ". " or len(name.encode()) > LONGEST_NAME or _RESERVED.fullmatch(name):
+        raise DownloadError(
+            f"The server names a file or folder that cannot be stored: “{one_line(name)}”.", CHECK_MIRROR
+        )
+    return name
+
+
+def write_manifest(manifest: DownloadManifest) -> None:
+    """Write the manifest beside its parts, so that it survives the program. Raises OSError."""
+    content = {"title": manifest.title, "files": [asdict(file) for file in manifest.files]}
+    unfinished = manifest.path.with_suffix(".new")
+    with unfinished.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(manifest.path)
+
+
+def read_manifest(path: Path) -> DownloadManifest | None:
+    """Read a manifest; None if the file holds none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        files = convert(content["files"], tuple[RemoteFile, ...])
+        return DownloadManifest(str(content["title"]), path.parent, files)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, DownloadError):
+        return None
+
+
+def find_unfinished(folder: Path) -> tuple[DownloadManifest, ...]:
+    """Find the downloads that were paused or cut off anywhere below the folder, by title."""
+    paths = sorted(folder.rglob(f"*{MANIFEST_SUFFIX}")) if folder.exists() else []
+    found = [manifest for path in paths if (manifest := read_manifest(path)) is not None]
+    return tuple(sorted(found, key=lambda manifest: manifest.title.lower()))
+
+
+def discard(manifest: DownloadManifest) -> None:
+    """Delete an unfinished download: its parts, its manifest, and lone shards. Raises DownloadError."""
+    targets = [manifest.target(file) for file in manifest.files]
+    is_complete = all(target.exists() for target in targets)
+    try:
+        for path in (manifest.path, *map(manifest.part, manifest.files), *(() if is_complete else targets)):
+            path.unlink(missing_ok=True)
+        for folder in (manifest.folder, manifest.folder.parent):
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
+    except OSError as error:
+        raise DownloadError(
+            f"What was downloaded of {manifest.title} could not be removed: {error.strerror or error}.",
+            f"Remove it by hand from {manifest.folder}.",
+        ) from error
+
+
+# Progress ----------------------------------------------------------------------------------------------------------
+
+
+class Stage(Enum):
+    DOWNLOADING = auto()
+    WAITING = auto()
+    """For the server, or for the connection to come back."""
+    CHECKING = auto()
+
+
+class DownloadProgress(NamedTuple):
+    """Progress of a download. `done` and `total` in bytes of the stage, all files together; speed in bytes a second."""
+
+    stage: Stage
+    done: int
+    total: int
+    speed: float = 0.0
+    note: str = ""
+    """Why it is waiting."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        return (self.total - self.done) / self.speed if self.speed > 0 else None
+
+
+Steps = Generator[DownloadProgress, None, None]
+
+
+class SpeedMeter:
+    """Counts bytes, and their speed in the last seconds."""
+
+    WINDOW = 5.0  # seconds
+
+    def __init__(self, total: int, done: int) -> None:
+        self.total = total
+        self.done = done
+        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), done)])
+
+    def advance(self, size: int) -> DownloadProgress:
+        self.done += size
+        now = time.monotonic()
+        self._marks.append((now, self.done))
+        while len(self._marks) > 2 and now - self._marks[0][0] > self.WINDOW:
+            self._marks.popleft()
+        since, before = self._marks[0]
+        speed = (self.done - before) / (now - since) if now > since else 0.0
+        return DownloadProgress(Stage.DOWNLOADING, self.done, self.total, speed)
+
+    def set_back(self, size: int) -> None:
+        """Take back bytes that have to be downloaded again."""
+        if size:
+            self.done -= size
+            self._marks = deque([(time.monotonic(), self.done)])
+
+
+# The download ------------------------------------------------------------------------------------------------------
+
+CHUNK = 2**20
+"""Bytes hashed between two progress reports."""
+SILENCE = 10.0
+"""Seconds without a byte, then a new connection."""
+ATTEMPTS = 6
+"""Responses in a row without a single byte, then the download is given up."""
+SPARE_BYTES = 64 * 2**20
+"""Left free by a download: a disk filled to the last byte harms other programs."""
 _RETRIED = frozenset({429, 500, 502, 503, 504})
 
 
 class Downloader:
-    """One connection pool for all downloads. `token` goes to the first host only, not to where it redirects.
+    """Downloads over one connection pool. `token` goes to the first host only, not to where it redirects.
 
-    `checksums` keeps what the server says of each file, for later. `sleep` and `clock` may be replaced by tests.
+    `checksums` keeps the published hash of each file, for later. `sleep` may be replaced by tests.
     """
 
     def __init__(
@@ -49,37 +240,36 @@ class Downloader:
         token: str | None = None,
         *,
         checksums: Checksums | None = None,
-        client: httpx2.Client | None = None,
         sleep: Callable[[float], None] = time.sleep,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._token = token
         self._checksums = checksums
-        self._client = client or httpx2.Client(follow_redirects=True, timeout=SILENCE)
+        self._client = httpx2.Client(follow_redirects=True, timeout=SILENCE)
         self._sleep = sleep
-        self._clock = clock
 
     def close(self) -> None:
         self._client.close()
 
     def download(self, manifest: DownloadManifest) -> Steps:
-        """Bring every file of the manifest to its folder. Raises DownloadError; what has arrived is kept unless it
-        proved wrong."""
+        """Bring every file of the manifest to its folder.
+
+        Raises DownloadError; what has arrived is kept unless it proved wrong.
+        """
         try:
             manifest.folder.mkdir(parents=True, exist_ok=True)
-            keep_only_what_fits(manifest)
-            _check_room(manifest)
+            _delete_parts_of_other_files(manifest)
+            _check_disk(manifest)
             write_manifest(manifest)
-            meter = SpeedMeter(manifest.bytes, manifest.bytes_here(), self._clock)
+            meter = SpeedMeter(manifest.bytes, manifest.bytes_here())
             for file in manifest.files:
                 yield from self._fetch(manifest, file, meter)
             yield from _check_hashes(manifest)
-            self._settle(manifest)
+            self._finish(manifest)
         except OSError as error:
             raise _disk_failure(manifest, error) from error
 
-    def _settle(self, manifest: DownloadManifest) -> None:
-        """All files are complete: rename them. From here on the library sees the model."""
+    def _finish(self, manifest: DownloadManifest) -> None:
+        """Rename all files, which are complete: from here on the library sees the model."""
         for file in manifest.files:
             part = manifest.part(file)
             if part.exists():
@@ -90,30 +280,26 @@ class Downloader:
                     self._checksums.learn(manifest.target(file), file.sha256)
         manifest.path.unlink(missing_ok=True)
 
-    # One file ----------------------------------------------------------------------------------------------------
-
     def _fetch(self, manifest: DownloadManifest, file: RemoteFile, meter: SpeedMeter) -> Steps:
-        """Request the rest after every cut; give up after `ATTEMPTS` responses in a row without a byte."""
+        """Request the rest of a file after every cut."""
         fruitless = 0
-        while manifest.bytes_of(file) < file.bytes or not _is_there(manifest, file):
+        while manifest.bytes_of(file) < file.bytes or not _exists(manifest, file):
             before = manifest.bytes_of(file)
-            wait, why = min(2.0**fruitless, 30.0), ""
+            wait, cause = min(2.0**fruitless, 30.0), None
             try:
-                wait, why = yield from self._request(manifest, file, meter, wait)
+                wait, reason = yield from self._request(manifest, file, meter, wait)
             except httpx2.TransportError as error:
-                why = _reason(error)
-                if fruitless + 1 >= ATTEMPTS:
-                    raise unreachable(httpx2.URL(file.url).host, why) from error
+                reason, cause = _reason(error), error
             fruitless = 0 if manifest.bytes_of(file) > before else fruitless + 1
-            if why and manifest.bytes_of(file) < file.bytes:
+            if reason and manifest.bytes_of(file) < file.bytes:
                 if fruitless >= ATTEMPTS:
-                    raise unreachable(httpx2.URL(file.url).host, why)
-                yield from self._pause(meter, wait if fruitless else 0.0, why)
+                    raise unreachable(httpx2.URL(file.url).host, reason) from cause
+                yield from self._pause(meter, wait if fruitless else 0.0, reason)
 
     def _request(
         self, manifest: DownloadManifest, file: RemoteFile, meter: SpeedMeter, wait: float
     ) -> Generator[DownloadProgress, None, tuple[float, str]]:
-        """One request; returns how long to wait before the next and why ("" if nothing is wrong)."""
+        """Send one request. Return how long to wait before the next, and why; "" if the file is complete."""
         offset = manifest.bytes_of(file)
         headers = {"Range": f"bytes={offset}-", "Accept-Encoding": "identity"}
         if self._token:
@@ -123,11 +309,7 @@ class Downloader:
                 wait = seconds_to_wait(answer.headers.get("Retry-After"), wait)
                 if wait <= LONGEST_POLITE_WAIT:
                     return max(wait, 0.01), f"the server asks to wait (HTTP {answer.status_code})"
-            if answer.status_code not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
-                if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-                    raise _changed(file)
-                raise refused(file.name, answer.status_code, answer.reason_phrase, bool(self._token), _page(file.url))
-            start = _start_of(answer, file, offset)
+            start = self._start_of(answer, file, offset)
             with manifest.part(file).open("r+b" if manifest.part(file).exists() else "wb") as part:
                 part.seek(start)
                 part.truncate()
@@ -140,21 +322,47 @@ class Downloader:
                     yield meter.advance(len(piece))
         return 0.0, "" if manifest.bytes_of(file) >= file.bytes else "the connection was cut"
 
-    def _pause(self, meter: SpeedMeter, seconds: float, why: str) -> Steps:
+    def _start_of(self, answer: httpx2.Response, file: RemoteFile, offset: int) -> int:
+        """Return where in the file the answer begins. Raises DownloadError if it is a refusal, or of another file."""
+        match answer.status_code:
+            case HTTPStatus.OK:  # ranges are not supported
+                if answer.headers.get("Content-Length") not in (None, str(file.bytes)):
+                    raise _changed(file)
+                return 0
+            case HTTPStatus.PARTIAL_CONTENT:
+                asked = f"bytes {offset}-{file.bytes - 1}/"
+                if answer.headers.get("Content-Range") not in (f"{asked}{file.bytes}", f"{asked}*"):
+                    raise _changed(file)
+                return offset
+            case HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+                raise _changed(file)
+            case status:
+                page = file.url.partition("/resolve/")[0]  # the model's page, which has the terms
+                raise refused(file.name, status, answer.reason_phrase, bool(self._token), page)
+
+    def _pause(self, meter: SpeedMeter, seconds: float, reason: str) -> Steps:
         """Wait in small pieces, so that closing the generator takes effect soon."""
         while seconds > 0:
             piece = min(seconds, 0.5)
-            yield DownloadProgress(
-                Stage.WAITING, meter.done, meter.total, 0.0, f"{why}; trying again in {seconds:.0f} s"
-            )
+            note = f"{reason}; trying again in {seconds:.0f} s"
+            yield DownloadProgress(Stage.WAITING, meter.done, meter.total, note=note)
             self._sleep(piece)
             seconds -= piece
 
 
-# Before, between and after -----------------------------------------------------------------------------------------
+def _delete_parts_of_other_files(manifest: DownloadManifest) -> None:
+    """Delete parts of an earlier download if another file has been published under the same name since."""
+    before = read_manifest(manifest.path)
+    if before is None or before.files == manifest.files:
+        return
+    identities = {file.name: (file.bytes, file.sha256) for file in before.files}
+    for file in manifest.files:
+        if identities.get(file.name) != (file.bytes, file.sha256) or file.sha256 is None:
+            manifest.part(file).unlink(missing_ok=True)
 
 
-def _check_room(manifest: DownloadManifest) -> None:
+def _check_disk(manifest: DownloadManifest) -> None:
+    """Raises DownloadError if another file has the name of one of these, or if they do not fit on the disk."""
     for file in manifest.files:
         target = manifest.target(file)
         if target.exists() and target.stat().st_size != file.bytes:
@@ -168,29 +376,12 @@ def _check_room(manifest: DownloadManifest) -> None:
         )
 
 
-def _is_there(manifest: DownloadManifest, file: RemoteFile) -> bool:
+def _exists(manifest: DownloadManifest, file: RemoteFile) -> bool:
     return manifest.target(file).exists() or manifest.part(file).exists()
 
 
-def _start_of(answer: httpx2.Response, file: RemoteFile, offset: int) -> int:
-    """Where in the file the answer begins. Raises DownloadError if it is a piece of something else."""
-    if answer.status_code == HTTPStatus.OK:
-        length = answer.headers.get("Content-Length")
-        if length is not None and length != str(file.bytes):
-            raise _changed(file)
-        return 0
-    if answer.headers.get("Content-Range", "") not in _ranges(file, offset):
-        raise _changed(file)
-    return offset
-
-
-def _ranges(file: RemoteFile, offset: int) -> tuple[str, str]:
-    asked = f"bytes {offset}-{file.bytes - 1}/"
-    return f"{asked}{file.bytes}", f"{asked}*"
-
-
 def _check_hashes(manifest: DownloadManifest) -> Steps:
-    """SHA-256 of what lies on the disk; wrong bytes are thrown away."""
+    """Compare the SHA-256 of what is on the disk; a wrong part is deleted."""
     done = 0
     for file in manifest.files:
         part = manifest.part(file)
@@ -231,204 +422,3 @@ def _reason(error: httpx2.TransportError) -> str:
     if isinstance(error, httpx2.TimeoutException):
         return "it does not answer"
     return str(error).rstrip(".") or type(error).__name__
-
-
-def _page(url: str) -> str:
-    """The model's page, which has the terms."""
-    return url.partition("/resolve/")[0]
-
-
-PART = ".part"
-MANIFEST_SUFFIX = ".order.json"
-LONGEST_NAME = 200
-"""Bytes; file systems take 255, and parts and notes add an ending."""
-SPARE_BYTES = 64 * 2**20
-"""Left free by a download: a disk filled to the last byte harms other programs."""
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """One file on a server. `sha256` as 64 hexadecimal digits, None where the server does not say."""
-
-    url: str
-    name: str
-    bytes: int
-    sha256: str | None = None
-
-
-CHECK_MIRROR = "Check the address of the mirror on the Models page."
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
-
-
-def checked_part(name: str) -> str:
-    """A part of a path that a server named: one plain name that every system can store, and that is not hidden.
-
-    Raises DownloadError for anything else: it could lead out of the models folder.
-    """
-    plain = name.isprintable() and not set(name) & set('/\\:*?"<>|') and not name.startswith(".")
-    if not plain or not name or name[-1] in ". " or len(name.encode()) > LONGEST_NAME or _RESERVED.fullmatch(name):
-        raise DownloadError(
-            f"The server names a file or folder that cannot be stored: “{one_line(name)}”.", CHECK_MIRROR
-        )
-    return name
-
-
-@dataclass(frozen=True)
-class DownloadManifest:
-    """The files of one model, and the folder they go to; they appear there together, when all are right."""
-
-    title: str
-    folder: Path
-    files: tuple[RemoteFile, ...]
-
-    def __post_init__(self) -> None:
-        if not self.files:
-            raise DownloadError(f"{self.title} has no files to download.")
-        for file in self.files:
-            checked_part(file.name)
-            if file.bytes < 0:
-                raise DownloadError(f"The server gives {one_line(file.name)} a negative size.", CHECK_MIRROR)
-
-    @property
-    def bytes(self) -> int:
-        return sum(file.bytes for file in self.files)
-
-    @property
-    def model(self) -> Path:
-        """The file to load when all are there."""
-        return self.target(self.files[0])
-
-    def target(self, file: RemoteFile) -> Path:
-        return self.folder / file.name
-
-    def part(self, file: RemoteFile) -> Path:
-        return self.folder / f"{file.name}{PART}"
-
-    @property
-    def path(self) -> Path:
-        return self.folder / f"{self.files[0].name}{MANIFEST_SUFFIX}"
-
-    def bytes_here(self) -> int:
-        """Bytes of it on this disk, checked or not."""
-        return sum(self.bytes_of(file) for file in self.files)
-
-    def bytes_of(self, file: RemoteFile) -> int:
-        for path in (self.target(file), self.part(file)):
-            if path.exists():
-                return min(path.stat().st_size, file.bytes)
-        return 0
-
-
-def write_manifest(manifest: DownloadManifest) -> None:
-    """Write the manifest beside its parts, so that it survives the program. Raises OSError."""
-    content = {"title": manifest.title, "files": [asdict(file) for file in manifest.files]}
-    unfinished = manifest.path.with_suffix(".new")
-    with unfinished.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(manifest.path)
-
-
-def read_manifest(path: Path) -> DownloadManifest | None:
-    """The manifest in a file; None if it cannot be read."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        files = convert(content["files"], tuple[RemoteFile, ...])
-        return DownloadManifest(str(content["title"]), path.parent, files)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, DownloadError):
-        return None
-
-
-def find_unfinished(folder: Path) -> tuple[DownloadManifest, ...]:
-    """Downloads that were paused or cut off anywhere below the folder, by title."""
-    paths = sorted(folder.rglob(f"*{MANIFEST_SUFFIX}")) if folder.exists() else []
-    found = [manifest for path in paths if (manifest := read_manifest(path)) is not None]
-    return tuple(sorted(found, key=lambda manifest: manifest.title.lower()))
-
-
-def keep_only_what_fits(manifest: DownloadManifest) -> None:
-    """Throw away parts that belong to something else: another file was published under the same name."""
-    before = read_manifest(manifest.path)
-    if before is None or before.files == manifest.files:
-        return
-    identities = {file.name: (file.bytes, file.sha256) for file in before.files}
-    for file in manifest.files:
-        if identities.get(file.name) != (file.bytes, file.sha256) or file.sha256 is None:
-            manifest.part(file).unlink(missing_ok=True)
-
-
-def discard(manifest: DownloadManifest) -> None:
-    """Leave nothing of an unfinished download: no part, no manifest, no lone shard. Raises DownloadError."""
-    try:
-        for path in _leavings(manifest):
-            path.unlink(missing_ok=True)
-        for folder in (manifest.folder, manifest.folder.parent):
-            if folder.exists() and not any(folder.iterdir()):
-                folder.rmdir()
-    except OSError as error:
-        raise DownloadError(
-            f"What was downloaded of {manifest.title} could not be removed: {error.strerror or error}.",
-            f"Remove it by hand from {manifest.folder}.",
-        ) from error
-
-
-def _leavings(manifest: DownloadManifest) -> Iterator[Path]:
-    yield manifest.path
-    yield from (manifest.part(file) for file in manifest.files)
-    targets = [manifest.target(file) for file in manifest.files]
-    if not all(target.exists() for target in targets):
-        yield from targets
-
-
-class Stage(Enum):
-    DOWNLOADING = auto()
-    WAITING = auto()
-    """For the server, or for the connection to come back."""
-    CHECKING = auto()
-
-
-class DownloadProgress(NamedTuple):
-    """Progress of a download. `done` and `total` in bytes of the stage, all files together; speed in bytes a second."""
-
-    stage: Stage
-    done: int
-    total: int
-    speed: float = 0.0
-    note: str = ""
-    """Why it is waiting."""
-
-    @property
-    def seconds_left(self) -> float | None:
-        return (self.total - self.done) / self.speed if self.speed > 0 else None
-
-
-Steps = Generator[DownloadProgress, None, None]
-
-
-class SpeedMeter:
-    """Counts bytes, and their speed in the last seconds."""
-
-    WINDOW = 5.0  # seconds
-
-    def __init__(self, total: int, done: int, clock: Callable[[], float]) -> None:
-        self.total = total
-        self.done = done
-        self._clock = clock
-        self._marks: deque[tuple[float, int]] = deque([(clock(), done)])
-
-    def advance(self, size: int) -> DownloadProgress:
-        self.done += size
-        now = self._clock()
-        self._marks.append((now, self.done))
-        while len(self._marks) > 2 and now - self._marks[0][0] > self.WINDOW:
-            self._marks.popleft()
-        since, before = self._marks[0]
-        speed = (self.done - before) / (now - since) if now > since else 0.0
-        return DownloadProgress(Stage.DOWNLOADING, self.done, self.total, speed)
-
-    def set_back(self, size: int) -> None:
-        """So many bytes have to be downloaded again."""
-        if size:
-            self.done -= size
-            self._marks = deque([(self._clock(), self.done)])
