@@ -77,12 +77,12 @@ class FittingPair:
 
 @cache
 def catalog() -> tuple[CatalogPair, ...]:
-    """Every pair, in the order of the file."""
+    """Load every pair, in the order of the file."""
     return read_catalog(files("resources").joinpath("catalog.json").read_text(encoding="utf-8"))
 
 
 def read_catalog(text: str) -> tuple[CatalogPair, ...]:
-    """The pairs that a catalog names, in its order."""
+    """Parse the pairs of a catalog, in its order."""
     content = json.loads(text)
     models = {key: _model(key, entry) for key, entry in content["models"].items()}
     return tuple(
@@ -98,12 +98,12 @@ def read_catalog(text: str) -> tuple[CatalogPair, ...]:
 
 
 def catalog_models() -> dict[str, CatalogModel]:
-    """The models of the catalog by their short names, such as r1-qwen-1.5b."""
+    """Return the models of the catalog by their short names, such as r1-qwen-1.5b."""
     return {model.key: model for pair in catalog() for model in (pair.small, pair.large)}
 
 
 def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[FittingPair, ...]:
-    """The pairs whose models both fit: those that lie on the GPU first, then those that do in part; larger first."""
+    """Return the pairs whose models both fit: those on the GPU first, then those partly on it; larger ones first."""
     fitting = [FittingPair(pair, _fit(pair, devices, context)) for pair in catalog()]
     return tuple(sorted((pair for pair in fitting if pair.fit.fits), key=_slower_and_smaller))
 
@@ -131,8 +131,11 @@ def _model(key: str, entry: Mapping[str, Any]) -> CatalogModel:
 
 
 def _shape(entry: Mapping[str, Any]) -> ModelShape:
-    """Blocks of equal size, of which every `attends_every`-th has a KV cache and the others a running state of
-    `state_bytes` (hybrids); the embedding at the file's mean bits a weight."""
+    """Derive the shape from published figures.
+
+    Blocks have equal size; in hybrids every `attends_every`-th has a KV cache, and the others a recurrent state of
+    `state_bytes`. The embedding has the file's mean bits per weight.
+    """
     embedding = entry["bytes"] * entry["vocabulary_size"] * entry["embedding_length"] // entry["parameters"]
     outside = embedding if entry["output_is_tied"] else 2 * embedding
     block_bytes = (entry["bytes"] - outside) // entry["blocks"]
@@ -172,6 +175,6 @@ def families() -> tuple[Family, ...]:
 
 
 def family_of(model: str) -> Family | None:
-    """The first family that a model's name (`general.name`) belongs to."""
+    """Find the family that a model's name (`general.name`) belongs to; the first, if there are several."""
     name = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
     return next((family for family in families() if any(fnmatchcase(name, each) for each in family.patterns)), None)

@@ -1,8 +1,8 @@
-"""Whether a model file still has the bytes it should have: damaged weights load without an error, and write nonsense.
+"""Checks that a model file has the bytes it should have: damaged weights load without an error, and write nonsense.
 
-Of a download the Hub says the SHA-256; a file in the cache of Hugging Face has it as its name, and a list SHA256SUMS
-may lie beside a file, as it does beside the demo pair. Any other file is compared with what it was at its first use.
-A file is read once for each path, size and time of modification.
+The expected SHA-256 is the one that the Hub published for a download, the name of a file in Hugging Face's cache, or an
+entry of a list SHA256SUMS beside the file, as the demo pair has. Any other file is compared with what it was at its
+first use. A file is read once for each path, size and modification time.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class _KnownFiles(BaseModel):
 
 
 class Checksums:
-    """What is known of model files, kept in a JSON file by their paths."""
+    """The known hashes of model files, kept in a JSON file by their paths."""
 
     _lock: ClassVar = threading.Lock()
 
@@ -49,14 +49,14 @@ class Checksums:
         self._file = file
 
     def learn(self, file: Path, sha256: str) -> None:
-        """Keep the published SHA-256 of a file that has just been compared with it."""
+        """Record the published SHA-256 of a file that has just been compared with it."""
         self._keep(file, sha256.lower(), sha256.lower())
 
     def changed(self, models: Iterable[Path], stopped: threading.Event) -> Iterator[ModelFileError]:
-        """An error, to be shown, for each file of these models that has other bytes than it should have.
+        """Yield an error, to be shown, for each file of these models that does not have the bytes it should have.
 
-        Reads a file that is new or was touched: seconds for each GB, on about half a core. Raises ModelFileError if a
-        part of a model is gone.
+        Reads each file that is new or was touched: seconds per GB, on about half a core. Raises ModelFileError if a
+        part of a model is missing.
         """
         for file in dict.fromkeys(shard for model in models for shard in shards_of(model)):
             if self._is_changed(file, lambda: stopped.wait(PAUSE)):
@@ -82,7 +82,7 @@ class Checksums:
         return sha256 != expected
 
     def _keep(self, file: Path, sha256: str, expected: str) -> None:
-        with self._lock, suppress(OSError, SettingsError):  # unsaved, it is found out again the next time
+        with self._lock, suppress(OSError, SettingsError):  # if it is not saved, it is computed again the next time
             status = file.stat()
             known = read_json(_KnownFiles, self._file)
             known.files[str(file.absolute())] = _Known(
@@ -92,7 +92,7 @@ class Checksums:
 
 
 def published_sha256(file: Path) -> str:
-    """What the file should be, as the cache of Hugging Face or a list beside the file says; empty if neither does."""
+    """Return the hash by Hugging Face's cache or by a list beside the file; empty if neither says one."""
     if _SHA256.fullmatch(file.resolve().name):
         return file.resolve().name
     with suppress(OSError, UnicodeDecodeError):
@@ -104,7 +104,7 @@ def published_sha256(file: Path) -> str:
 
 
 def sha256_of(file: Path, cancelled: Callable[[], bool] = lambda: False) -> str:
-    """64 hexadecimal digits; empty if the file cannot be read, or `cancelled` says so. About 1 GB a second."""
+    """Hash a file, about 1 GB a second: 64 hexadecimal digits, empty if it cannot be read or `cancelled` says so."""
     digest = hashlib.sha256()
     try:
         with file.open("rb") as stream:

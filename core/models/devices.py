@@ -1,8 +1,8 @@
-"""What this machine has to hold models: RAM, disk, and the GPUs that llama.cpp's ggml can use.
+"""Finds what this machine has to hold models: RAM, disk, and the GPUs that llama.cpp's ggml can use.
 
 ggml has no Python binding for devices, so they are read through ctypes (`ggml-backend.h`: `ggml_backend_dev_*`).
-Asking a GPU how much memory is free makes the driver set itself up, which takes memory and may fail badly; so a
-short-lived process asks, and only where a GPU backend is installed at all.
+Asking a GPU for its free memory initialises the driver, which takes memory and may crash; so a short-lived process
+asks, and only where a GPU backend is installed.
 """
 
 import ctypes
@@ -47,23 +47,23 @@ class Device:
 
     @property
     def shares_ram(self) -> bool:
-        """Its memory is the machine's own, as on Apple silicon."""
+        """Whether its memory is the machine's own, as on Apple silicon."""
         apple = sys.platform == "darwin" and platform.machine() == "arm64"
         return self.kind is DeviceKind.INTEGRATED_GPU or (self.kind is DeviceKind.GPU and apple)
 
 
 @dataclass(frozen=True)
 class Devices:
-    """The machine at one moment, in bytes. `gpus` may be empty."""
+    """The memory of the machine at one moment, in bytes. `gpus` may be empty."""
 
     ram_total: int
     ram_free: int
-    """What can be had without swapping: free memory and what the system would give back."""
+    """Available without swapping: free memory, and what the system would reclaim."""
     gpus: tuple[Device, ...] = ()
 
 
 def find_devices() -> Devices:
-    """Ask the machine now. Instant without a GPU backend; with one, a second or two: not on a main thread."""
+    """Query the machine: instant without a GPU backend; with one, a second or two, so not on a main thread."""
     import psutil  # takes 10 ms, which the start of a window would wait for
 
     memory = psutil.virtual_memory()
@@ -72,14 +72,16 @@ def find_devices() -> Devices:
 
 
 def offloaded_to(found: Iterable[Device]) -> tuple[Device, ...]:
-    """The devices that llama.cpp would use: GPUs, and integrated ones only where there is no other (llama.cpp,
-    `llama_model_load_from_file_impl`)."""
+    """Select the devices that llama.cpp would use: GPUs, and integrated ones only if there is no other.
+
+    Source: llama.cpp, `llama_model_load_from_file_impl`.
+    """
     gpus = [device for device in found if device.kind in GPUS and device.total_bytes > 0]
     return tuple(gpu for gpu in gpus if gpu.kind is DeviceKind.GPU) or tuple(gpus)
 
 
 def disk_free(folder: Path) -> int:
-    """Free bytes on the disk that holds `folder`, which need not exist yet."""
+    """Return the free bytes on the disk of `folder`, which need not exist yet."""
     import psutil
 
     existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
@@ -87,16 +89,16 @@ def disk_free(folder: Path) -> int:
 
 
 def ask_in_a_process() -> tuple[Device, ...]:
-    """`ggml_devices`, asked by a process of its own; empty if that process dies or never answers."""
+    """Call `ggml_devices` in a process of its own; empty if that process dies or never answers."""
     try:
         return answered_apart(ggml_devices, seconds=SECONDS_TO_ANSWER)
     except NoAnswer as error:
-        log.warning("the devices could not be asked (%s); going on as if there were no GPU", error)
+        log.warning("the devices could not be queried (%s); going on as if there were no GPU", error)
         return ()
 
 
 def ggml_devices() -> tuple[Device, ...]:
-    """Every device of ggml, the CPU too; empty where the native library cannot be loaded."""
+    """List every device of ggml, the CPU included; empty if the native library cannot be loaded."""
     try:
         log_quietly()
         ggml = _registry()
@@ -107,7 +109,7 @@ def ggml_devices() -> tuple[Device, ...]:
 
 
 def gpu_names() -> tuple[str, ...]:
-    """ggml's names of the GPUs, without asking them anything. For a process that has loaded llama.cpp."""
+    """List ggml's names of the GPUs without initialising them. For a process that has loaded llama.cpp."""
     if not has_gpu_backend():
         return ()
     ggml = _registry()

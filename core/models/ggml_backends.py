@@ -1,8 +1,8 @@
-"""ggml's back ends (`ggml-backend.h`): the one registry that llama.cpp itself uses, with its plug-ins loaded.
+"""Opens the registry of ggml's backends (`ggml-backend.h`): the one that llama.cpp uses, with its plug-ins loaded.
 
-A back end is either linked into llama-cpp-python's libraries or a plug-in, a library that is loaded at run time. The
-frozen program has only plug-ins, one CPU library for each generation of processors among them. llama.cpp's own variable
-`GGML_BACKEND_PATH` names one plug-in more.
+A backend is either linked into llama-cpp-python's libraries or a plug-in, a library that is loaded at run time. The
+frozen program has only plug-ins, among them one CPU library for each generation of processors. llama.cpp's own variable
+`GGML_BACKEND_PATH` names one more plug-in.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ LIBRARY_FOLDER = "LLAMA_CPP_LIB_PATH"  # llama-cpp-python's own variable
 
 @cache
 def registry() -> ctypes.CDLL:
-    """The library through which the registry is asked. Loads llama_cpp and the plug-ins.
+    """Load llama_cpp and the plug-ins, and return the library through which the registry is queried.
 
-    The wheel holds each library several times, under names with and without a version. Opened by path, a second copy
-    would be loaded, with a registry of its own that llama.cpp never sees; so llama.cpp's handle is used, which also
-    finds the names of the libraries it depends on. Windows looks into the one library only, and has no such copies.
+    The wheel holds each library several times, under names with and without a version. Opening one by its path would
+    load a second copy, with a registry that llama.cpp never sees; so llama.cpp's handle is used, which also finds the
+    symbols of the libraries it depends on. Windows searches one library only, and has no such copies.
 
-    Raises ImportError or OSError where the native library cannot be loaded.
+    Raises ImportError or OSError if the native library cannot be loaded.
     """
     llama = import_module("llama_cpp.llama_cpp")
     ggml: ctypes.CDLL = ctypes.CDLL(str(library_folder() / "ggml.dll")) if sys.platform == "win32" else llama._lib
@@ -44,14 +44,14 @@ def registry() -> ctypes.CDLL:
 
 
 _LOG_CALLBACKS: list[object] = []
-"""llama.cpp calls the last one as long as the process lives, and a ctypes callback dies with its last reference."""
+"""Kept alive: llama.cpp calls the last one as long as the process lives."""
 
 
 @cache
 def log_quietly() -> None:
-    """Let this process's llama.cpp and ggml write their messages to `logging` instead of standard error.
+    """Send the messages of this process's llama.cpp and ggml to `logging` instead of standard error.
 
-    For a process that only asks for devices: a model's process listens to the log itself. Raises as `registry`.
+    For a process that only asks for devices: a model's process parses the log. Raises as `registry`.
     """
     llama = import_module("llama_cpp.llama_cpp")
 
@@ -64,7 +64,7 @@ def log_quietly() -> None:
 
 
 def library_folder() -> Path:
-    """Where llama-cpp-python keeps its libraries. Loads nothing; raises ImportError where it is not installed."""
+    """Return the folder of llama-cpp-python's libraries. Loads nothing; raises ImportError if it is not installed."""
     if folder := os.environ.get(LIBRARY_FOLDER):
         return Path(folder)
     spec = find_spec("llama_cpp")
@@ -74,7 +74,7 @@ def library_folder() -> Path:
 
 
 def has_gpu_backend() -> bool:
-    """Whether a back end other than the CPU's is installed: CUDA, Metal, Vulkan … Loads nothing."""
+    """Return whether a backend other than the CPU's is installed: CUDA, Metal, Vulkan … Loads nothing."""
     if os.environ.get(EXTRA_PLUGIN):
         return True
     names = {path.name.split(".")[0].removeprefix("lib") for path in library_folder().glob("*ggml-*")}

@@ -249,10 +249,10 @@ _EMBEDDING = """
 """
 
 RECURRENT = frozenset(_RECURRENT.split())
-"""Their whole memory is one running state: it cannot be cut back to an earlier token."""
+"""Their whole memory is one recurrent state, which cannot be cut back to an earlier token."""
 
 HYBRID = frozenset(_HYBRID.split())
-"""Some layers attend, some keep a running state: cut back only by way of a snapshot."""
+"""Some layers attend, some keep a recurrent state: rolled back through snapshots."""
 
 WRITERS = frozenset(_ATTENDING.split()) | RECURRENT | HYBRID
 """Architectures that llama.cpp loads and that write text from left to right."""
@@ -269,5 +269,5 @@ NOT_WRITERS: dict[str, str] = {
 
 
 def supports_truncation(architecture: str) -> bool:
-    """Can the KV cache be cut back to an earlier token? Otherwise a snapshot at each boundary is needed."""
+    """Return whether the KV cache can be cut back to an earlier token; otherwise snapshots are needed."""
     return architecture not in RECURRENT and architecture not in HYBRID

@@ -1,7 +1,7 @@
-"""The bytes of a GGUF file up to its tensor data: keys, values, tensor descriptions, and nothing of meaning.
+"""Parses a GGUF file up to its tensor data: keys, values and tensor descriptions, without their meaning.
 
-Every length is checked against the file before it is believed, and at most `MAX_HEADER_BYTES` are ever read:
-a broken or hostile file costs a sentence, not memory. Format: ggml's `docs/gguf.md`, versions 2 and 3.
+Every length is checked against the file before it is used, and at most `MAX_HEADER_BYTES` are ever read: a broken or
+hostile file costs an error message, not memory. Format: ggml's `docs/gguf.md`, versions 2 and 3.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Tensor(NamedTuple):
 
 @dataclass(frozen=True)
 class RawHeader:
-    """What the file says, uninterpreted. `data_end` is the length in bytes that the file must have."""
+    """The content of a header, uninterpreted. `data_end` is the length in bytes that the file must have."""
 
     values: dict[str, Value]
     tensors: tuple[Tensor, ...]
@@ -226,7 +226,7 @@ class _Reader:
         return value
 
     def _take(self, count: int) -> int:
-        """Move past `count` bytes, once they are in the buffer; where they start."""
+        """Move past `count` bytes, which are then in the buffer; return where they start."""
         start = self.position
         end = start + count
         if end > len(self.buffer):
@@ -308,7 +308,7 @@ class Keys:
         raise self._wrong(key, "a whole number")
 
     def wholes(self, key: str, default: int) -> tuple[int, ...]:
-        """One number for all blocks, or one a block."""
+        """Return one number for all blocks, or one for each."""
         value = self.values.get(self.prefix + key)
         if not isinstance(value, tuple):
             return (self.whole(key, default),)
@@ -318,7 +318,7 @@ class Keys:
         raise self._wrong(key, "a list of whole numbers")
 
     def all_wholes(self) -> dict[str, int]:
-        """Every whole-number key under the prefix, named without it."""
+        """Return every whole-number key under the prefix, named without it."""
         return {
             key.removeprefix(self.prefix): value
             for key, value in self.values.items()
@@ -338,7 +338,7 @@ _NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 
 
 def shards_of(path: Path) -> tuple[Path, ...]:
-    """All files of the model that `path` belongs to, in order; raises ModelFileError if one is missing."""
+    """List all files of the model that `path` belongs to, in order. Raises ModelFileError if one is missing."""
     match = _NAME.fullmatch(path.name)
     if match is None:
         return (path,)
@@ -360,6 +360,6 @@ def shards_of(path: Path) -> tuple[Path, ...]:
 
 
 def shard_group(path: Path) -> str | None:
-    """What the names of all parts of one model share; None for a model in one file."""
+    """Return what the names of all parts of one model share; None for a model in one file."""
     match = _NAME.fullmatch(path.name)
     return f"{match['stem']} of {match['count']}" if match else None

@@ -1,6 +1,6 @@
-"""The Hugging Face Hub, or a mirror of it: search GGUF repositories, list their files with sizes and hashes.
+"""Queries the Hugging Face Hub, or a mirror of it: searches GGUF repositories, lists files with sizes and hashes.
 
-Listing goes through huggingface_hub; the download itself through `core.models.download`, which resumes and checks.
+Queries go through huggingface_hub; the download itself through `core.models.download`, which resumes and verifies.
 """
 
 import threading
@@ -30,16 +30,16 @@ from core.text import one_line
 SECONDS_TO_ANSWER = 15.0
 """Without a byte."""
 SECONDS_IN_ALL = 60.0
-"""For one question, all pages of the answer included: a mirror could send a byte now and then for ever."""
+"""For one query, all pages of the answer included: a mirror could send a byte now and then for ever."""
 MOST_REQUESTS = 20
-"""For one question: a mirror could name a next page for ever."""
+"""For one query: a mirror could name a next page for ever."""
 LARGEST_ANSWER = 32 * 2**20
 """Bytes of one page; a listing of 10,000 files takes 3 MiB."""
 MOST_RESULTS = 40
 
 
 class DataSetFiles(NamedTuple):
-    """What a data set holds at one commit."""
+    """The files of a data set at one commit."""
 
     revision: str
     files: dict[str, int]
@@ -57,14 +57,14 @@ class Hub:
         constants.HF_HUB_DISABLE_TELEMETRY = True
         self._api = HfApi(endpoint=access.endpoint, token=access.token or False, library_name="baton")
 
-    def search(self, words: str, limit: int = MOST_RESULTS) -> tuple[Repository, ...]:
-        """Repositories with GGUF files whose name has the words, the most downloaded first."""
+    def search(self, text: str, limit: int = MOST_RESULTS) -> tuple[Repository, ...]:
+        """Search repositories with GGUF files by name; the most downloaded come first."""
         with self._asking("The search", self.access.endpoint), _bounded():
-            found = self._api.list_models(filter="gguf", search=words, sort="downloads", limit=limit, full=True)
+            found = self._api.list_models(filter="gguf", search=text, sort="downloads", limit=limit, full=True)
             return tuple(repository for info in found if (repository := _repository(info)) is not None)
 
     def list_files(self, repository: str) -> Listing:
-        """Every quantisation of a repository, with sizes and hashes."""
+        """List every quantisation of a repository, with sizes and hashes."""
         with self._asking(repository, f"{self.access.endpoint}/{repository}"), _bounded():
             info = self._api.model_info(repository, files_metadata=True, timeout=SECONDS_TO_ANSWER)
             about = _repository(info)
@@ -79,8 +79,7 @@ class Hub:
             return Listing(about, revision, _parameters(info), quantisations(files))
 
     def manifest(self, source: HubFile, models: Path) -> DownloadManifest:
-        """Look up what has to be downloaded for a source. Raises DownloadError, with the choices where there are
-        several."""
+        """Look up what has to be downloaded for a source. Raises DownloadError, which names what there is."""
         listing = self.list_files(source.repository)
         if not listing.choices:
             raise DownloadError(f"{source.repository} holds no GGUF file.", "Choose one whose name ends in GGUF.")
@@ -94,7 +93,7 @@ class Hub:
         return manifest_for(listing, found, models)
 
     def data_set(self, name: str, revision: str | None = None) -> DataSetFiles:
-        """The files of a data set at a commit, tag or branch; None is the main branch."""
+        """List the files of a data set at a commit, tag or branch; None is the main branch."""
         with self._asking(name, f"{self.access.endpoint}/datasets/{name}"), _bounded():
             info = self._api.dataset_info(name, revision=revision, files_metadata=True, timeout=SECONDS_TO_ANSWER)
             sizes = {
@@ -105,12 +104,12 @@ class Hub:
             return DataSetFiles(str(info.sha or revision or "main"), sizes)
 
     def data_file(self, name: str, revision: str, path: str) -> Path:
-        """A file of a data set, from huggingface_hub's cache or downloaded into it."""
+        """Return a file of a data set, from huggingface_hub's cache or downloaded into it."""
         with self._asking(f"{name}/{path}", f"{self.access.endpoint}/datasets/{name}"):
             return Path(self._api.hf_hub_download(name, path, repo_type="dataset", revision=revision))
 
     def cached_data_set(self, name: str, revision: str | None = None) -> Path | None:
-        """The folder of a data set in huggingface_hub's cache, named for its commit; None if it is not there."""
+        """Find the folder of a data set in huggingface_hub's cache, named for its commit; None if it is not there."""
         try:
             return Path(
                 self._api.snapshot_download(name, repo_type="dataset", revision=revision, local_files_only=True)
@@ -155,8 +154,11 @@ class HubUnreachable(httpx2.TransportError):
 
 class HubClient(httpx2.Client):
     def send(self, *arguments: Any, **options: Any) -> httpx2.Response:
-        """Raises HubUnreachable: huggingface_hub's own six attempts would take half a minute without a network, and two
-        minutes if the Hub is silent."""
+        """Send a request once, or raise HubUnreachable.
+
+        huggingface_hub's own six attempts would take half a minute without a network, and two minutes if the Hub is
+        silent.
+        """
         try:
             return super().send(*arguments, **options)
         except httpx2.TimeoutException as error:
@@ -174,41 +176,41 @@ def _client() -> httpx2.Client:
     )
 
 
-class _Question(threading.local):
-    """The question that this thread asks: huggingface_hub has one client for all of them."""
+class _Query(threading.local):
+    """The limits of this thread's query: huggingface_hub has one client for all threads."""
 
     ends: float | None = None
-    """By time.monotonic; None while none is asked, as during the download of a file."""
+    """By time.monotonic; None outside of queries, as during the download of a file."""
     requests = 0
 
 
-_question = _Question()
+_query = _Query()
 
 
 @contextmanager
 def _bounded() -> Generator[None, None, None]:
-    """The requests inside are one question, with limits on its time, its pages, and the size of each."""
-    _question.ends, _question.requests = time.monotonic() + SECONDS_IN_ALL, 0
+    """Treat the requests inside as one query, with limits on its time, its pages, and the size of each."""
+    _query.ends, _query.requests = time.monotonic() + SECONDS_IN_ALL, 0
     try:
         yield
     finally:
-        _question.ends = None
+        _query.ends = None
 
 
 def _count(_: httpx2.Request) -> None:
-    _question.requests += 1
-    if _question.ends is not None and _question.requests > MOST_REQUESTS:
+    _query.requests += 1
+    if _query.ends is not None and _query.requests > MOST_REQUESTS:
         raise HubUnreachable("its answer has no end")
 
 
 def _bound(response: httpx2.Response) -> None:
-    """Redirects, whose bodies are read as well, come here too."""
-    if _question.ends is None:
+    """Limit a response; redirects, whose bodies are read as well, come here too."""
+    if _query.ends is None:
         return
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise HubUnreachable("it compresses what it was asked not to")  # a few MiB could become gigabytes
     assert isinstance(response.stream, httpx2.SyncByteStream)
-    response.stream = _BoundedBody(response.stream, _question.ends)
+    response.stream = _BoundedBody(response.stream, _query.ends)
 
 
 class _BoundedBody(httpx2.SyncByteStream):
@@ -229,7 +231,7 @@ class _BoundedBody(httpx2.SyncByteStream):
 
 
 def _repository(info: ModelInfo) -> Repository | None:
-    """None if the name is none that the Hub gives: a mirror may send anything."""
+    """Read a search result; None if its name is impossible, since a mirror may send anything."""
     try:
         name = "/".join(map(checked_part, info.id.split("/")))
     except DownloadError:

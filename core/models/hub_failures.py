@@ -10,7 +10,7 @@ LONGEST_POLITE_WAIT = 120.0  # seconds; for longer waits a person should retry
 
 
 def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> DownloadError:
-    """For a request for `what` that was answered with `status`; `page`: with the terms, for a person."""
+    """Make the error for a request that was answered with this status. `page` has the terms, for a person."""
     match status:
         case HTTPStatus.UNAUTHORIZED if has_token:
             return DownloadError(
@@ -41,6 +41,7 @@ def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> 
 
 
 def unreachable(host: str, reason: str) -> DownloadError:
+    """Make the error for a host that cannot be reached."""
     if any(sign in reason for sign in ("Errno -2", "Errno -3", "Errno 8]", "11001", "getaddrinfo", "resolution")):
         reason = "its name is not found, so this machine may be offline"
     return DownloadError(
@@ -50,11 +51,12 @@ def unreachable(host: str, reason: str) -> DownloadError:
 
 
 def offline(what: str) -> DownloadError:
+    """Make the error for a request while Baton is set to offline."""
     return DownloadError(f"{what} needs the Hub, and Baton is set to offline.", "Allow it on the Models page.")
 
 
 def seconds_to_wait(retry_after: str | None, otherwise: float) -> float:
-    """Retry-After as seconds or as a date (RFC 9110, 10.2.3); `otherwise` if it is missing or nonsense."""
+    """Parse Retry-After, seconds or a date (RFC 9110, 10.2.3); `otherwise` if it is missing or invalid."""
     if retry_after is None:
         return otherwise
     if retry_after.strip().isdigit():

@@ -39,7 +39,7 @@ class Repository:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a repository holds, at one commit: sizes and hashes stay true."""
+    """The files of a repository at one commit, so that sizes and hashes stay true."""
 
     repository: Repository
     revision: str
@@ -49,7 +49,7 @@ class Listing:
 
 
 def manifest_for(listing: Listing, choice: Quantisation, models: Path) -> DownloadManifest:
-    """The download of one quantisation into `models`/owner/name, the layout of LM Studio too.
+    """Make the manifest of one quantisation. It goes to `models`/owner/name, as in LM Studio.
 
     Raises DownloadError if the server named a folder or file outside it.
     """
@@ -94,7 +94,7 @@ def quantisations(files: Iterable[tuple[str, RemoteFile]]) -> tuple[Quantisation
 
 
 def recommended(fitting: Iterable[Quantisation]) -> Quantisation | None:
-    """The one to recommend among those that fit: four to five bits, else the largest."""
+    """Choose the one to recommend among those that fit: four to five bits, else the largest."""
     choices = list(fitting)
     for label in PREFERRED:
         for choice in choices:

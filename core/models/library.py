@@ -1,4 +1,4 @@
-"""Which models are on this machine: every GGUF file in a list of folders, read where it lies, never copied."""
+"""Finds the models on this machine: every GGUF file in a list of folders, read where it is, never copied."""
 
 import os
 import sys
@@ -57,7 +57,7 @@ class BrokenFile:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What one scan found, by name; `unread` are folders that could not be opened."""
+    """The result of a scan, by name; `unread` are folders that could not be opened."""
 
     models: tuple[LocalModel, ...]
     broken: tuple[BrokenFile, ...]
@@ -65,7 +65,7 @@ class Inventory:
 
 
 class Library:
-    """The folders to look in. Headers are remembered, so that a second scan reads only what changed."""
+    """Scans folders for models. Headers are remembered, so that a second scan reads only what changed."""
 
     def __init__(self, folders: tuple[Folder, ...]) -> None:
         self.folders = folders
@@ -121,7 +121,7 @@ def known_folders(
     home: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[Folder, ...]:
-    """Where models may lie: the program's own folder, those of other programs, the user's, and the built-in."""
+    """List where models may be: the program's own folder, those of other programs, the user's, and the built-in."""
     home = Path.home() if home is None else home
     environment = os.environ if environment is None else environment
     cache = home / ".cache"
@@ -138,7 +138,7 @@ def known_folders(
 
 
 def _llama_cpp_cache(home: Path, environment: Mapping[str, str]) -> Path:
-    """llama.cpp, `fs_get_cache_directory`."""
+    """Return llama.cpp's cache folder, as its `fs_get_cache_directory` does."""
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "llama.cpp"
     if sys.platform == "win32":
@@ -147,7 +147,7 @@ def _llama_cpp_cache(home: Path, environment: Mapping[str, str]) -> Path:
 
 
 def _gguf_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
-    """Files to read, in order of path; of a model in several files, the first that is there."""
+    """Yield the files to read, in order of path; of a model in several files, the first that is there."""
     if not folder.exists():
         return
     for where, folders, files in os.walk(folder, onerror=lambda error: unread.append(Path(error.filename))):

@@ -32,7 +32,7 @@ class Switch(Enum):
 
     @property
     def is_on(self) -> bool | None:
-        """None where llama.cpp decides."""
+        """True or False; None where llama.cpp decides."""
         return {Switch.AUTOMATIC: None, Switch.ON: True, Switch.OFF: False}[self]
 
 

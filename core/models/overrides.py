@@ -1,4 +1,4 @@
-"""What a person sets for one model: sampling, thinking tags and cues, in place of the run's and of the file's."""
+"""What a person sets for one model: sampling, thinking tags and cues that override the run's and the file's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class ThinkingTags:
-    """What opens and closes the thinking of a model, as text: `<think>` and `</think>` for most."""
+    """The texts that open and close the thinking of a model: `<think>` and `</think>` for most."""
 
     opening: str
     closing: str
@@ -85,7 +85,7 @@ class ModelOverrides(BaseModel):
     cue_list: str = Field("", title="Cues", description="Of its family, as JSON; used while it is the small model.")
 
     def sampling(self, run: Sampling) -> Sampling:
-        """The run's sampling with this model's own values in it."""
+        """Apply this model's own values to the sampling of a run."""
         return Sampling(
             run.temperature if self.temperature is None else self.temperature,
             run.top_p if self.top_p is None else self.top_p,
@@ -93,7 +93,7 @@ class ModelOverrides(BaseModel):
         )
 
     def thinking_tags(self, of_template: ThinkingTags | None) -> ThinkingTags | None:
-        """The tags to use, where the chat template has `of_template`. An incomplete pair of own tags does not count."""
+        """Return the tags to use for a chat template with these tags. An incomplete pair of own tags does not count."""
         if self.tags is TagSource.NONE:
             return None
         if self.tags is TagSource.OTHER and self.opening and self.closing:

@@ -1,4 +1,4 @@
-"""What a person chose about models: their folders, how the Hub is reached, and how each is loaded and writes.
+"""What a person chose about models: their folders, access to the Hub, and how each is loaded and samples.
 
 Kept in one file, `models.json`, beside the settings; the Hub's token is in the keyring instead.
 """
@@ -33,7 +33,7 @@ class ModelPreferences(BaseModel):
     folder: Path | None = None
     """Where downloads go; None is the program's own folder."""
     more_folders: tuple[Path, ...] = ()
-    """Looked into, and never changed but for a deletion that a person asked for."""
+    """Folders that are scanned, and never changed except for a deletion that a person asked for."""
     endpoint: str = Field(
         ENDPOINT, title="Hub", pattern=r"^https?://[^\s]+$", description="Or the address of a mirror."
     )
@@ -46,7 +46,7 @@ class ModelPreferences(BaseModel):
     """By the path of the model: how many of its steps open with a known cue, as its profile found (0 to 1)."""
 
     def loading_of(self, model: Path) -> LoadOptions | None:
-        """None if a person has chosen nothing for it."""
+        """Return how a person chose to load the model; None if they chose nothing for it."""
         return self.loading.get(_key(model))
 
     def overrides_of(self, model: Path) -> ModelOverrides:
@@ -56,8 +56,10 @@ class ModelPreferences(BaseModel):
         return self.cue_shares.get(_key(model))
 
     def choices_for(self, model: Path, otherwise: LoadOptions) -> LocalChoices:
-        """What a person chose for this model; loaded as `otherwise` says if nothing. The number of texts at once is
-        always that of `otherwise`: it depends on the work, not on the model."""
+        """Return what a person chose for this model, with `otherwise` if they chose nothing about loading it.
+
+        `parallel` is always that of `otherwise`: it depends on the work, not on the model.
+        """
         chosen = self.loading_of(model)
         load = chosen.model_copy(update={"parallel": otherwise.parallel}) if chosen else otherwise
         return LocalChoices(load, self.overrides_of(model))
@@ -75,28 +77,28 @@ class ModelPreferences(BaseModel):
         return self.model_copy(update={"cue_shares": {**self.cue_shares, _key(model): share}})
 
     def access(self, token: str | None) -> HubAccess:
-        """HF_ENDPOINT counts unless a person set a mirror; HF_TOKEN unless there is one in the keyring."""
+        """Return how to reach the Hub: HF_ENDPOINT unless a person set a mirror, HF_TOKEN unless `token` is given."""
         endpoint = self.endpoint if self.endpoint != ENDPOINT else os.environ.get("HF_ENDPOINT", ENDPOINT)
         return HubAccess(endpoint.rstrip("/"), token or environment_secret("HF_TOKEN"), self.offline)
 
 
 def _key(model: Path) -> str:
-    """One name for a file, from wherever it is named."""
+    """Return one name for a file, however it is named."""
     return str(expanded(model).absolute())
 
 
 def hub_access(path: Path) -> HubAccess:
-    """The Hub as this file says, with the token of the keyring, which may ask a person for a password."""
+    """Return how to reach the Hub by this file, with the token of the keyring, which may ask for a password."""
     from core.secrets import Secrets  # it imports the keyring, which few programs need
 
     return load_preferences(path).access(Secrets().find(TOKEN))
 
 
 def load_preferences(path: Path) -> ModelPreferences:
-    """What the file says; the default for what is missing or wrong in it."""
+    """Read the file; what is missing or wrong in it has its default."""
     return read_json(ModelPreferences, path)
 
 
 def save_preferences(preferences: ModelPreferences, path: Path) -> None:
-    """Write the whole file, or leave the old one as it is. Raises SettingsError."""
+    """Write the file atomically. Raises SettingsError."""
     write_json(preferences, path, "The choices about models")

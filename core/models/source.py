@@ -76,7 +76,7 @@ _HOST_AND_PORT = re.compile(r"[\w.-]+:\d{1,5}(?:[/,]|$)")
 
 
 def parse_source(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
-    """The source that a text names; `demo` is what “demo” and an empty text stand for.
+    """Parse the source that a text names; `demo` is what “demo” and an empty text stand for.
 
     Nothing is looked up: a file need not exist. Raises SettingsError for an `hf:` name without owner and repository,
     for the home of a user that does not exist, and for a file whose name ends in white space.
@@ -101,16 +101,16 @@ def parse_source(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
 
 
 def file_source(path: Path) -> DemoModel | LocalFile:
-    """The source of a file: the demo pair's own files are the demo pair, wherever the program is installed."""
+    """Return the source of a file; the demo pair's own files are the demo pair, wherever the program is installed."""
     return next((demo for demo in DemoModel if demo.path == path), LocalFile(path))
 
 
 def local_path(source: ModelSource) -> Path | None:
-    """The file of a source on this machine; None for a server, and for a Hub file, which may not be downloaded."""
+    """Return the file of a source; None for a server, and for a Hub file, which may not be downloaded."""
     return source.path if isinstance(source, DemoModel | LocalFile) else None
 
 
 def server_urls(text: str) -> tuple[str, ...]:
-    """The servers in a text that can name nothing else; one without “http” is taken for a single address."""
+    """Parse a text that can only name servers; one without “http” is taken for a single address."""
     source = parse_source(text)
     return source.urls if isinstance(source, ServerUrls) else tuple(filter(None, [text.strip()]))

@@ -33,7 +33,7 @@ class Trash:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        # Where hidden folders are, kept in a file: after a crash they are emptied all the same.
+        # The paths of hidden folders are kept in a file, so that they are emptied after a crash, too.
         self._elsewhere = folder / "elsewhere.txt"
 
     def delete(self, model: LocalModel) -> Deletion:

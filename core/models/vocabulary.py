@@ -1,4 +1,4 @@
-"""The vocabulary in a GGUF header: its size, whether a token is in it, and a hash of it."""
+"""Reads the vocabulary in a GGUF header: its size, whether a token is in it, and a hash of it."""
 
 import hashlib
 import struct
@@ -12,7 +12,7 @@ from core.models.gguf_format import LongArray, Value
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """Tokens as the file stores them: each with its length in 8 bytes before it."""
+    """A vocabulary with its tokens as the file stores them: each after its length in 8 bytes."""
 
     size: int
     hash: str
@@ -23,7 +23,7 @@ class Vocabulary:
 
 
 def read_vocabulary(path: Path, values: Mapping[str, Value]) -> Vocabulary:
-    """The vocabulary of a model; raises ModelFileError if the file has none."""
+    """Read the vocabulary of a model. Raises ModelFileError if the file has none."""
     count, tokens = _strings(values.get("tokenizer.ggml.tokens"))
     if not count:
         raise ModelFileError(f"{path.name} has no vocabulary.", "Choose another conversion of the model.")
@@ -41,7 +41,7 @@ def read_vocabulary(path: Path, values: Mapping[str, Value]) -> Vocabulary:
 
 
 def _without_padding(count: int, tokens: bytes) -> bytes:
-    """Tokens without the unused ones that converters append.
+    """Cut off the unused tokens that converters append.
 
     Siblings are padded to different lengths (Qwen 1.5B to 151,936, 7B to 152,064), and their ids agree.
     """
