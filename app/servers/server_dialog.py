@@ -347,14 +347,14 @@ class ReportView(QWidget):
         self._told(words)
 
     def _add(self, finding: Finding) -> None:
-        sign, role = VERDICTS[finding.verdict]
-        words = label(finding.words)
+        sign, role = VERDICTS[finding.severity]
+        words = label(finding.text)
         words.setWordWrap(True)
         words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         row = self._grid.rowCount()
         self._grid.addWidget(label(sign, role), row, 0, Qt.AlignmentFlag.AlignTop)
         self._grid.addWidget(words, row, 1)
-        self._told(f"{sign} {finding.words}")
+        self._told(f"{sign} {finding.text}")
 
     def _told(self, line: str) -> None:
         self._lines.append(line)

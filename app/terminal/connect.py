@@ -34,12 +34,12 @@ def connect(url: str, beside: Path | None, json: bool, servers: ServerOptions) -
     for address in server_urls(url):
         found = try_connection(*known_server(servers, address), ids)
         if json:
-            findings = [{"severity": each.verdict.value, "text": each.words} for each in found.findings]
+            findings = [{"severity": each.severity.value, "text": each.text} for each in found.findings]
             write_json({"host": found.host, "findings": findings, "problem": found.problem or None})
         else:
             write(found.host)
             for finding in found.findings:
-                write(f"  {SIGNS[finding.verdict]} {finding.words}")
+                write(f"  {SIGNS[finding.severity]} {finding.text}")
         if found.problem:
             report(found.problem)
             code = ExitCode.FAILED

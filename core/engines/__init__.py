@@ -1,1 +1,1 @@
-"""Who can write: models behind one protocol (base.py), wherever they run."""
+"""Models behind one protocol (base.py), wherever they run."""

@@ -1,8 +1,8 @@
-"""The seam between the method and the models: an engine opens sessions, a session reads and writes one text.
+"""The protocol between the method and the models: an engine opens sessions, a session reads and writes one text.
 
-A local model, a llama-server and a scripted engine in a test all speak this protocol. It knows nothing of
-steps, cues or policies. A session's text is its own rendering of the conversation (template, thinking tags)
-followed by the shared *body* (`body.py`); roll-back is implied, since every call names the whole body that counts.
+A local model, a llama-server and a scripted engine in a test all implement it. It knows nothing of steps, cues or
+policies. A session's text is its own rendering of the conversation (template, thinking tags) followed by the shared
+*body* (`body.py`); roll-back is implied, since every call passes the whole body that counts.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class Judgement(NamedTuple):
 
     @classmethod
     def none(cls, choices: int) -> Judgement:
-        """Nothing was said: all choices are alike."""
+        """Make the judgement of a model that said nothing: all choices are alike."""
         return cls((1 / choices,) * choices)
 
 
@@ -97,7 +97,7 @@ class Scores(NamedTuple):
 
     @property
     def mean_logprob(self) -> float:
-        """Mean log-probability a token, in nats; 0 for an empty text."""
+        """Mean log-probability of a token, in nats; 0 for an empty text."""
         return sum(token.logprob for token in self.tokens) / len(self.tokens) if self.tokens else 0.0
 
 
@@ -133,7 +133,7 @@ WriteItem = PrefillProgress | Handoff | Token | Notice | End
 
 
 class Session(Protocol):
-    """One text on one model. Calls come from one thread, but for `cancel`."""
+    """One text on one model. All calls come from one thread, except `cancel`."""
 
     @property
     def card(self) -> ModelCard: ...
@@ -151,7 +151,7 @@ class Session(Protocol):
         ...
 
     def prefetch(self, body: Sequence[Part]) -> None:
-        """A hint that the body has grown: read it in the background if that delays nothing. Never blocks."""
+        """Read the body in the background if that delays nothing: a hint that it has grown. Never blocks."""
         ...
 
     def write(
@@ -170,9 +170,9 @@ class Session(Protocol):
         ...
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
-        """Probabilities of each choice as the next token after body and question; leaves no trace in the text.
+        """Weigh each choice as the next token after body and question; nothing of it stays in the text.
 
-        All alike if it is cancelled. Reads what is new of the body, and the question.
+        Reads what is new of the body, and the question. All choices are alike if it is cancelled.
         """
         ...
 
@@ -203,7 +203,7 @@ Attach = Callable[[Session], object]
 
 
 def ignore(_: Session) -> None:
-    """For callers who never cancel."""
+    """Do nothing: the `attach` of callers who never cancel."""
 
 
 @runtime_checkable
@@ -211,7 +211,7 @@ class UsesDrafts(Protocol):
     """A session whose model can check several drafted tokens in one decode."""
 
     def use_drafts_of(self, small: Session) -> bool:
-        """Let the small model draft for this one whenever it writes; False if the two, or their devices, do not suit.
+        """Let the small model draft whenever this one writes; return False if the two, or their devices, do not suit.
 
         Every token is still drawn from this model's own distribution.
         """
@@ -225,7 +225,7 @@ class Engine(Protocol):
     def card(self) -> ModelCard: ...
 
     def open(self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore) -> Session:
-        """A new session at the end of the rendered conversation, thinking opened if the model has the tags.
+        """Open a session at the end of the rendered conversation, with thinking opened if the model has the tags.
 
         Nothing is decoded yet. `attach` gets the session before anything that takes time, so that another thread can
         cancel it. Raises ContextFull if the prompt alone does not fit, Cancelled.

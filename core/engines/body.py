@@ -21,8 +21,11 @@ class Author(Enum):
 
 
 class Part(NamedTuple):
-    """A token, or an inserted text. Where a character is split across tokens, or a server does not tell the text of
-    each, the token that completes it holds the text and the earlier ones hold none."""
+    """A token, or an inserted text.
+
+    Where a character is split across tokens, or a server does not tell the text of each, the token that completes it
+    holds the text and the earlier ones hold none.
+    """
 
     text: str
     author: Author
@@ -49,12 +52,12 @@ class Body:
         self.text += part.text
 
     def cut(self, length: int) -> list[Part]:
-        """Keep the first `length` characters; returns the parts that went, in order.
+        """Keep the first `length` characters; return the parts that were removed, in order.
 
         A token that lies across the cut loses its id, and so do those whose text it completes: what is left of it
         stays as text.
         """
-        gone: list[Part] = []
+        removed: list[Part] = []
         end = len(self.text)
         while self.parts and (end > length or not self.parts[-1].text):
             part = self.parts.pop()
@@ -64,10 +67,10 @@ class Body:
                 self.parts.append(Part(part.text[: length - start], part.author))
                 part = part._replace(text=part.text[length - start :])
                 start = length
-            gone.append(part)
+            removed.append(part)
             end = start
         self.text = self.text[:length]
-        return gone[::-1]
+        return removed[::-1]
 
     def _forget_incomplete_ids(self) -> None:
         for place in reversed(range(len(self.parts))):
@@ -93,7 +96,7 @@ class Body:
 def rendered_runs(
     parts: Sequence[Part], vocabulary: str, closing_tag: str, vocabulary_size: int | None = None
 ) -> list[tuple[int, ...] | str]:
-    """The body as one model reads it: runs of ids of its own vocabulary, and texts that it has to tokenise.
+    """Render the body as one model reads it: runs of ids of its own vocabulary, and texts that it has to tokenise.
 
     Neighbouring foreign parts join into one text, so that they are tokenised together. The closing of thinking
     is read as the model's own tag, if it has one; a model without tags reads what stands there. Ids beyond
@@ -121,7 +124,7 @@ def rendered_runs(
 
 
 def bytes_before(parts: Sequence[Part], start: int, closing_tag: str) -> int:
-    """UTF-8 bytes of the first `start` characters of a body, as a model with this closing tag reads it."""
+    """Count the UTF-8 bytes of the first `start` characters of a body, as a model with this closing tag reads it."""
     before = Body(parts)
     before.cut(start)
     texts = rendered_runs([part._replace(id=None) for part in before.parts], "", closing_tag)

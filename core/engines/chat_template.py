@@ -1,4 +1,4 @@
-"""Renders a conversation as the text that one model was trained on: its chat template, and thinking opened.
+"""Renders a conversation by a model's chat template, with thinking opened.
 
 What a person wrote is kept apart from the template's own text, so that "<|im_end|>" in a question stays text.
 """
@@ -18,7 +18,7 @@ from core.errors import EngineRefused
 from core.models.overrides import ThinkingTags
 
 MOST_REPEATS = 4
-"""Of each message in a prompt; otherwise a short template could multiply a long question."""
+"""Repeats of each message in a prompt; otherwise a short template could multiply a long question."""
 _MARK = "\ue000{}\ue001"  # private-use characters, which have no meaning in a template
 
 
@@ -32,7 +32,7 @@ class PromptPiece(NamedTuple):
 def render_prompt(
     conversation: Conversation, template: str, bos: str, eos: str, thinking: ThinkingTags | None
 ) -> list[PromptPiece]:
-    """The prompt up to where the model writes, the generation prompt and the opening of thinking included.
+    """Render the prompt up to where the model writes, with the generation prompt and the opening of thinking.
 
     Without a template the contents are joined by blank lines, which a base model can continue. A system prompt that
     the template has no place for stands at the head of the first question, as the makers of such models advise.
@@ -51,7 +51,7 @@ def render_prompt(
 
 
 def _rendered(conversation: Conversation, template: str, bos: str, eos: str) -> str:
-    """The template's text with a mark for each message; "" if it has no place for the system prompt."""
+    """Render the template with a mark for each message; "" if it has no place for the system prompt."""
     marked = [{"role": message.role, "content": _MARK.format(index)} for index, message in enumerate(conversation)]
     variables = {"messages": marked, "bos_token": bos, "eos_token": eos, "add_generation_prompt": True, "tools": None}
     if conversation[0].role != "system":
@@ -66,7 +66,7 @@ def _rendered(conversation: Conversation, template: str, bos: str, eos: str) -> 
 
 
 def _merged(conversation: Conversation) -> Conversation:
-    """With the system prompt at the head of the first question."""
+    """Move the system prompt to the head of the first question."""
     system, first, *others = conversation
     return (Message(first.role, f"{system.content}\n\n{first.content}"), *others)
 
@@ -117,12 +117,12 @@ class PromptLine:
 
 @lru_cache(maxsize=64)
 def prompt_of(template: str, tags: ThinkingTags | None) -> str:
-    """The probe conversation rendered with this template, thinking opened as for a run. Raises EngineRefused."""
+    """Render the probe conversation with this template, thinking opened as for a run. Raises EngineRefused."""
     return "".join(piece.text for piece in render_prompt(PROBE, template, BOS, EOS, tags))[:LONGEST_PROMPT]
 
 
 def compared(prompt: str, known: str) -> tuple[PromptLine, ...]:
-    """A line-by-line comparison; of lines that differ, the known ones come first."""
+    """Compare two prompts line by line; of lines that differ, the known ones come first."""
     ours, theirs = pieces(prompt), pieces(known)
     lines: list[PromptLine] = []
     for kind, known_from, known_to, here_from, here_to in SequenceMatcher(None, theirs, ours, False).get_opcodes():
@@ -135,5 +135,5 @@ def compared(prompt: str, known: str) -> tuple[PromptLine, ...]:
 
 
 def pieces(prompt: str) -> list[str]:
-    """Split into lines and control tokens; a line break is shown as ↵."""
+    """Split a prompt into lines and control tokens; a line break is shown as ↵."""
     return [piece.replace("\n", "↵") for piece in _PIECES.split(prompt) if piece]

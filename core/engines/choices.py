@@ -1,4 +1,4 @@
-"""Which first tokens tell the choices of a judgement apart."""
+"""Finds the first tokens that tell the choices of a judgement apart."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ Head = TypeVar("Head", bound=Hashable)
 
 
 def first_tokens(choices: Sequence[str], tokenize: Callable[[str], Sequence[int]]) -> list[set[int]]:
-    """The ids that each choice may begin with, written with and without a blank before it."""
+    """Return the ids that each choice may begin with, written with and without a blank before it."""
     spellings = [[tokenize(blank + choice) for blank in ("", " ")] for choice in choices]
     return distinctive([{ids[0] for ids in each if ids} for each in spellings])
 
 
 def distinctive(heads: Sequence[set[Head]]) -> list[set[Head]]:
-    """What each choice may begin with, less what several choices share.
+    """Remove from each choice the tokens that several choices may begin with.
 
     Vocabularies that split digits from a blank (Qwen, Llama 3, SentencePiece) begin " 4" and " 5" with the same token,
     which says nothing about the digit. A choice that shares all of its first tokens keeps them.

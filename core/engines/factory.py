@@ -1,4 +1,4 @@
-"""Open engines: a ModelSource becomes a process with a model, or a connection to a server."""
+"""Opens engines: a ModelSource becomes a process with a model, or a connection to a server."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from core.models.source import HubFile, ModelSource, ServerUrls
 
 
 class Server(NamedTuple):
-    """Where a server is, and how it is used."""
+    """The address of a server, and how it is used."""
 
     address: ServerAddress
     options: RemoteOptions
 
 
 def plain_server(url: str) -> Server:
-    """A server without a key, used with the default options."""
+    """Return a server without a key, used with the default options."""
     return Server(ServerAddress(url), RemoteOptions())
 
 
@@ -45,7 +45,7 @@ def not_downloaded(source: HubFile) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class EngineFactory:
-    """How engines are opened: files by what a person chose for each, servers by the settings of each URL."""
+    """How engines are opened: files as a person chose for each, servers by the settings of each URL."""
 
     local: Callable[[Path], LocalChoices] = default_choices
     server: Callable[[str], Server] = plain_server
@@ -54,10 +54,10 @@ class EngineFactory:
     watcher: StatusCallback | None = None
     """Called at each change of a server's status, from any thread."""
     on_status: Callable[[str], object] = lambda _: None
-    """Called with what a connection waits for, in words. Raising a BatonError cancels the opening."""
+    """Called with what a connection waits for, as text. Raising a BatonError cancels the opening."""
     on_progress: Callable[[float], object] = lambda _: None
-    """Called a few times a second while a file is loaded, with the part that is read (0 to 1). Raising a BatonError
-    cancels the opening."""
+    """Called a few times a second while a file is loaded, with the fraction that is read. Raising a BatonError cancels
+    the opening."""
 
 
 def open_engine(source: ModelSource, factory: EngineFactory) -> Engine:
@@ -98,10 +98,10 @@ def _open_when_ready(url: str, factory: EngineFactory) -> RemoteEngine:
 
 
 def share_vocabulary(one: Engine, other: Engine) -> bool:
-    """Whether two models have one vocabulary, so that token ids can be handed over.
+    """Return whether two models have the same vocabulary, so that token ids can be handed over.
 
     A server has no hash of its vocabulary: its tokens of a probe text are compared with those of a model on this
-    machine, and its card takes the other's hash if they are the same.
+    machine, and its card gets the other's hash if they are the same.
     """
     local, remote = (one, other) if isinstance(one, LocalEngine) else (other, one)
     if isinstance(local, LocalEngine) and isinstance(remote, RemoteEngine | ServerPool):

@@ -11,7 +11,7 @@ from core.models.source import ModelSource
 
 @dataclass(frozen=True, slots=True)
 class DeviceShare:
-    """What one device holds of a loaded model, in bytes, as llama.cpp says."""
+    """What one device holds of a loaded model, in bytes, as llama.cpp reports it."""
 
     device: str
     """“RAM”, or ggml's name of a GPU: “CUDA0”."""
@@ -19,10 +19,10 @@ class DeviceShare:
     """The output layer counts as one."""
     weights: int
     cache: int
-    """KV cache and running states."""
+    """KV cache and recurrent states."""
     compute: int
     mapped: int = 0
-    """Of the weights, pages of the file itself, which the system takes back when memory is short."""
+    """Part of the weights that is mapped from the file; the system reclaims it when memory is short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Placement:
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """What a model is and what its engine can do. Capabilities are data: code reads them here instead of guessing."""
+    """What a model is and what its engine can do, as data: code reads capabilities here instead of guessing."""
 
     name: str
     vocabulary: str
@@ -74,5 +74,5 @@ class ModelCard:
 
     @property
     def returns_all_alternatives(self) -> bool:
-        """Also after the first token of a write."""
+        """Whether it returns alternatives after the first token of a write, too."""
         return self.returns_alternatives and not self.drafts

@@ -1,4 +1,4 @@
-"""Random numbers by place: the number that draws a token is a function of the seed, the writer and the token's place.
+"""Random numbers by position: the number that draws a token is a function of the seed, the writer and the position.
 
 How often something was drawn before does not matter. So a text that was interrupted, forked or begun again after a
 crash, and one that another model drafts, is the text that it would have been otherwise.

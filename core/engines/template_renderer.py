@@ -49,7 +49,7 @@ class TemplateRenderer:
         self._connection: Connection | None = None
         self._is_ready = False
         self._failed: dict[str, str] = {}
-        """Templates that reached a limit, and which: they are not tried again."""
+        """Templates that reached a limit, and which one: they are not tried again."""
 
     @property
     def pid(self) -> int | None:
@@ -61,7 +61,7 @@ class TemplateRenderer:
             self._start()
 
     def render(self, template: str, variables: Mapping[str, Any]) -> str:
-        """The rendered text. Raises EngineRefused for every error in the template, and at the limits."""
+        """Render a template. Raises EngineRefused for every error in it, and at the limits."""
         if len(template) > LONGEST_TEMPLATE:
             raise unusable(f"it has {len(template):,} characters, and {LONGEST_TEMPLATE:,} are allowed")
         with self._lock:
@@ -124,11 +124,11 @@ class TemplateRenderer:
 
 
 RENDERER = TemplateRenderer()
-"""The one of this program."""
+"""The renderer of this program."""
 
 
 def unusable(reason: str) -> EngineRefused:
-    """The error for a template that cannot be rendered."""
+    """Make the error for a template that cannot be rendered."""
     return EngineRefused(f"The model's chat template cannot be used: {reason}.", _REMEDY)
 
 
@@ -166,7 +166,7 @@ def _limit_memory() -> None:
 
 
 def _limit_seconds() -> None:
-    """A hard limit on processor time, for the case that the parent is killed while a template loops."""
+    """Set a hard limit on processor time, in case the parent is killed while a template loops."""
     try:
         import resource
 
@@ -189,7 +189,7 @@ def _rendered(template: str, variables: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=8)
 def _compiled(template: str) -> jinja2.Template:
-    """Compiling takes milliseconds, and every session of a model has the same template."""
+    """Compile a template: milliseconds, and every session of a model has the same one."""
     import jinja2
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 

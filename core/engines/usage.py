@@ -1,4 +1,4 @@
-"""Token usage and cost of sessions on servers: requests, prices, caps, and what was prefetched."""
+"""Token usage and cost of sessions on servers: requests, prices, caps, and prefetching."""
 
 from __future__ import annotations
 
@@ -24,9 +24,11 @@ Money = Annotated[float, Meta(ge=0, le=MOST_MEASURED)]
 
 @dataclass(frozen=True, slots=True)
 class RequestUsage:
-    """Usage of one request, or the sum of several. In tokens: `sent` in the prompt; of these `reused` from the KV cache
-    and `read` (prefilled); `written` by the model; `drafted` by a draft model, of which `accepted`. Bytes over the
-    network, without headers."""
+    """Usage of one request, or the sum of several.
+
+    In tokens: `sent` in the prompt; of these `reused` from the KV cache and `read` (prefilled); `written` by the model;
+    `drafted` by a draft model, of which `accepted`. Bytes over the network, without headers.
+    """
 
     requests: Count = 1
     sent: Count = 0
@@ -43,7 +45,7 @@ class RequestUsage:
     """The server reported no counts: estimated as four bytes a token."""
 
     def plus(self, other: RequestUsage) -> RequestUsage:
-        """The sum, each number up to the bound of its type."""
+        """Return the sum, each number up to the bound of its type."""
         pairs = zip(astuple(self)[:-2], astuple(other)[:-2], strict=True)
         counts = (min(mine + theirs, MOST_COUNTED) for mine, theirs in pairs)
         seconds = min(self.seconds_waited + other.seconds_waited, MOST_MEASURED)
@@ -59,13 +61,13 @@ class Usage:
     currency: str = ""
 
     def plus(self, other: Usage) -> Usage:
-        """The sum, up to the bounds."""
+        """Return the sum, up to the bounds."""
         money = min(self.money + other.money, MOST_MEASURED)
         return Usage(self.cost.plus(other.cost), money, self.currency or other.currency)
 
 
 class PrefetchedText(NamedTuple):
-    """One prefetch request, until it was complete or cut."""
+    """One prefetch request, until it was complete or cut off."""
 
     began: float
     """By time.perf_counter."""
@@ -76,15 +78,15 @@ class PrefetchedText(NamedTuple):
 
 @runtime_checkable
 class ReportsUsage(Protocol):
-    """A session on a server. Sessions on this machine cost nothing and report no usage."""
+    """A session on a server, which reports its usage. Sessions on this machine cost nothing."""
 
     @property
     def usage(self) -> Usage:
-        """Of this session so far; complete when it is closed."""
+        """Usage of this session so far; complete when it is closed."""
         ...
 
     def take_prefetched(self) -> tuple[PrefetchedText, ...]:
-        """The prefetch requests that have ended since the last call."""
+        """Return the prefetch requests that have ended since the last call."""
         ...
 
     def close(self) -> None: ...
@@ -96,7 +98,7 @@ _MONEY: JsonDict = {"decimals": 4}
 
 
 class Prices(BaseModel):
-    """Money for a million tokens."""
+    """Prices of a million tokens."""
 
     model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
@@ -127,7 +129,7 @@ class Cap(BaseModel):
     )
 
     def tightest(self, other: Cap) -> Cap:
-        """The lower of each."""
+        """Return the lower cap of each kind."""
         tokens = (cap.tokens for cap in (self, other) if cap.tokens)
         money = (cap.money for cap in (self, other) if cap.money)
         return Cap(tokens=min(tokens, default=0), money=min(money, default=0.0))
@@ -137,7 +139,7 @@ class UsageMeter:
     """Adds up the usage of an answer, of its engine, or of all servers that share the work. Thread-safe."""
 
     def __init__(self, prices: Prices, cap: Cap, scope: str, whole: UsageMeter | None = None) -> None:
-        """`scope`: what the cap is for, as "this answer". `whole`: another meter that counts everything too."""
+        """`scope`: what the cap is for, such as "this answer". `whole`: a meter that counts all of this one, too."""
         self._prices = prices
         self._cap = cap
         self._scope = scope
@@ -156,14 +158,14 @@ class UsageMeter:
     def usage(self) -> Usage:
         return self._usage
 
-    def room(self, wanted: int) -> int:
-        """How many of the wanted tokens may be written. Raises EngineRefused if a cap is reached."""
-        return self._room(wanted, self._prices.written)
+    def allowed(self, wanted: int) -> int:
+        """Return how many of the wanted tokens may be written. Raises EngineRefused if a cap is reached."""
+        return self._allowed(wanted, self._prices.written)
 
     def reached(self) -> str:
-        """The cap that leaves no room for one more token, in a sentence; empty if there is room."""
+        """Name the cap that allows not one more token, in a sentence; empty if none does."""
         try:
-            self.room(1)
+            self.allowed(1)
         except EngineRefused as refusal:
             return refusal.message
         return ""
@@ -174,20 +176,20 @@ class UsageMeter:
         if self._whole:
             self._whole._add(usage)
 
-    def _room(self, wanted: int, price: float) -> int:
-        """`price`: of a million written tokens on the server that is to write them, one of several perhaps."""
+    def _allowed(self, wanted: int, price: float) -> int:
+        """`price`: of a million written tokens on the server that is to write them, perhaps one of several."""
         cap, usage = self._cap, self._usage
-        room = wanted
+        allowed = wanted
         if cap.tokens:
             left = cap.tokens - usage.cost.read - usage.cost.written
             self._refuse_below_one(left, f"{cap.tokens:,} tokens")
-            room = min(room, left)
+            allowed = min(allowed, left)
         if cap.money:
             left_money = cap.money - usage.money
             affordable = int(left_money / price * MILLION) if price else wanted
             self._refuse_below_one(affordable if left_money > 0 else 0, f"{cap.money:.2f} {usage.currency}".rstrip())
-            room = min(room, affordable)
-        return self._whole._room(room, price) if self._whole else room
+            allowed = min(allowed, affordable)
+        return self._whole._allowed(allowed, price) if self._whole else allowed
 
     def _refuse_below_one(self, left: int, cap: str) -> None:
         if left < 1:

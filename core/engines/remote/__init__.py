@@ -1,4 +1,4 @@
-"""What all engines on a server share: a connection that can be cut, retries, prefetching, usage.
+"""Engines on servers: a connection that can be cut, retries, prefetching, usage, and two kinds of protocol.
 
 engine.py ──► prefetch.py ──► response_reader.py ──► transport.py
     │                               │

@@ -12,7 +12,7 @@ from core.errors import SettingsError
 
 
 def canonical(url: str) -> str:
-    """The normal form of an address: without blanks, a last slash, and a trailing `/v1`."""
+    """Return the normal form of an address: without blanks, a last slash, and a trailing `/v1`."""
     return url.strip().rstrip("/").removesuffix("/v1")
 
 
@@ -72,7 +72,7 @@ class ServerAddress:
         return tuple(risks)
 
     def tls(self) -> ssl.SSLContext:
-        """The TLS settings. Raises SettingsError if the private CA cannot be read."""
+        """Make the TLS settings. Raises SettingsError if the private CA cannot be read."""
         if self.any_certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False

@@ -152,7 +152,7 @@ class RemoteEngine:
 
     @property
     def usage(self) -> Usage:
-        """Of all sessions, closed ones included."""
+        """Usage of all sessions, closed ones included."""
         return self._meter.usage
 
     def open(self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore) -> RemoteSession:
@@ -231,7 +231,7 @@ class GivenUp(NamedTuple):
 
 
 class RemoteSession:
-    """A session on a server. The server keeps the KV cache, and finds the longest prefix that it has read before."""
+    """A session on a server, which keeps the KV cache and finds the longest prefix that it has read before."""
 
     def __init__(self, engine: RemoteEngine, conversation: Conversation, sampling: Sampling, attach: Attach) -> None:
         """`attach` is called before the first question to the server. Raises EngineError."""
@@ -270,7 +270,7 @@ class RemoteSession:
 
     @property
     def usage(self) -> Usage:
-        """Of this session so far."""
+        """Usage of this session so far."""
         return self._meter.usage
 
     def read(self, body: Sequence[Part]) -> Handoff:
@@ -283,7 +283,7 @@ class RemoteSession:
             self._prefetch.offer(body)
 
     def take_prefetched(self) -> tuple[PrefetchedText, ...]:
-        """The prefetch requests that have ended since the last call."""
+        """Return the prefetch requests that have ended since the last call."""
         return self._prefetch.take_finished() if self._prefetch else ()
 
     def wait_for_prefetch(self) -> None:
@@ -330,7 +330,7 @@ class RemoteSession:
             prompt = self._prompt_builder.with_body(body, connection.ask)
             before = self._prompt_builder.with_body(_up_to(body, start), connection.ask)
             first = next((n for n, (a, b) in enumerate(zip(prompt, before, strict=False)) if a != b), len(before))
-            self._meter.room(1)
+            self._meter.allowed(1)
             sent, received = connection.bytes_sent, connection.bytes_received
             tokens = self._protocol.score(
                 prompt, first, alternatives, lambda path, payload: connection.ask(path, payload, SCORE_SECONDS)
@@ -368,7 +368,7 @@ class RemoteSession:
 
     @contextmanager
     def _call(self) -> Iterator[None]:
-        """One call of this session. Prefetching stops first; the status shows how the call ended.
+        """Surround one call of this session: prefetching stops first, and the status shows how the call ended.
 
         A server that was given up is not tried again in this session, until it has answered a ping.
         """
@@ -455,9 +455,9 @@ class RemoteSession:
                     yield Notice(f"{error.message} {RETRYING}")
 
     def _answer(self, prompt: Prompt, request: CompletionRequest, passing: Passing) -> Generator[WriteItem, None, None]:
-        """One request: a handoff, tokens, an end. Leaving it early closes the socket."""
+        """Send one request and yield a handoff, tokens, an end. Leaving it early closes the socket."""
         if request.limit:
-            request = replace(request, limit=self._meter.room(request.limit))
+            request = replace(request, limit=self._meter.allowed(request.limit))
         payload = self._protocol.payload(prompt, request, self._connection.ask)
         parser = self._protocol.answer_parser(self._connection.ask)
         reader = self._reader(self._connection, prompt)
@@ -500,13 +500,13 @@ class RemoteSession:
 
 
 def _added(first: Handoff, second: Handoff) -> Handoff:
-    """The cost of two requests for one text: what the first reused, and what both read."""
+    """Add the costs of two requests for one text: what the first reused, and what both read."""
     read = first.prefilled + second.prefilled
     return Handoff(first.reused, read, first.seconds + second.seconds, second.passing)
 
 
 def _up_to(body: Sequence[Part], length: int) -> Sequence[Part]:
-    """The parts that end within the first `length` characters."""
+    """Return the parts that end within the first `length` characters."""
     end = 0
     for count, part in enumerate(body):
         end += len(part.text)

@@ -25,7 +25,7 @@ class UntrustedServer(EngineRefused):
 
 
 def from_transport(error: httpx2.HTTPError, host: str) -> EngineError:
-    """From a request that got no answer, or only part of one."""
+    """Make the error for a request that got no answer, or only part of one."""
     if certificate := _certificate_fault(error):
         return UntrustedServer(
             f"The certificate of {host} is not trusted: {certificate}.",
@@ -47,6 +47,7 @@ def from_transport(error: httpx2.HTTPError, host: str) -> EngineError:
 
 
 def garbage(host: str) -> EngineLost:
+    """Make the error for an answer that no model server sends."""
     return EngineLost(
         f"{host} sent something that is not an answer of a model server.",
         "Check the address, and whether a proxy is in between.",
@@ -54,7 +55,7 @@ def garbage(host: str) -> EngineLost:
 
 
 def from_status(response: httpx2.Response, body: bytes, host: str) -> EngineError:
-    """From an answer with a status other than 200."""
+    """Make the error for an answer with a status other than 200."""
     status = response.status_code
     if response.is_redirect:
         return _redirected(response, host)
@@ -66,7 +67,7 @@ def from_status(response: httpx2.Response, body: bytes, host: str) -> EngineErro
 
 
 def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> EngineError:
-    """From a server's own report: `{"error": {code, type, message}}`, in a body or within a stream."""
+    """Make the error for a server's own report: `{"error": {code, type, message}}`, in a body or within a stream."""
     report = answer.inside("error") if answer.inside("error").text("message") else answer
     said = (report.line("message") or answer.line("error") or answer.line("detail")).rstrip(".")
     match report.integer("code", status):
@@ -96,7 +97,7 @@ def foreign_token(id: int, vocabulary_size: int, host: str) -> EngineRefused:
 
 
 def _redirected(response: httpx2.Response, host: str) -> UntrustedServer:
-    """Redirects are never followed: neither the key nor a text may go to an address that was not entered."""
+    """Refuse a redirect: neither the key nor a text may go to an address that was not entered."""
     target = one_line(response.headers.get("location", "another address"))
     return UntrustedServer(
         f"{host} redirects to {target}; nothing was sent there.",
@@ -119,7 +120,7 @@ def _context_full(report: Fields, host: str) -> ContextFull:
 
 
 def _certificate_fault(error: BaseException) -> str:
-    """The reason if a certificate was refused (httpx2 keeps it as a cause or context), else empty."""
+    """Find the reason if a certificate was refused (httpx2 keeps it as a cause or context); else empty."""
     seen: BaseException | None = error
     while seen is not None:
         if isinstance(seen, ssl.SSLCertVerificationError):

@@ -1,4 +1,7 @@
-"""JSON from a server, read defensively: a field that is missing or of another type has its default."""
+"""Reads JSON from a server defensively: a field that is missing or of another type has its default.
+
+Not a pydantic model or msgspec struct, which refuse the whole answer for one odd field.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ LARGEST_NUMBER = 2.0**53
 
 
 def parsed(text: str | bytes) -> object:
-    """A JSON value. Raises ValueError for anything else, NaN and excessive nesting included."""
+    """Parse a JSON value. Raises ValueError for anything else, NaN and excessive nesting included."""
     try:
         value: object = json.loads(text, parse_constant=_refused)
     except RecursionError as error:
@@ -40,12 +43,12 @@ class Fields:
         return self._values.get(name) is not None
 
     def text(self, name: str) -> str:
-        """Lone surrogates are replaced by “?”."""
+        """Return a text, with lone surrogates replaced by “?”."""
         value = self._values.get(name)
         return replace_lone_surrogates(value) if isinstance(value, str) else ""
 
     def line(self, name: str) -> str:
-        """A text to show within a sentence: one printable line of bounded length."""
+        """Return a text to show within a sentence: one printable line of bounded length."""
         return one_line(self.text(name))
 
     def integer(self, name: str, default: int = 0) -> int:
@@ -53,16 +56,16 @@ class Fields:
         return default if value is None else int(value)
 
     def count(self, name: str, default: int = 0) -> int:
-        """An integer that is not negative."""
+        """Return an integer that is not negative."""
         value = self.integer(name, default)
         return value if value >= 0 else default
 
     def number(self, name: str) -> float | None:
-        """Finite, and small enough for every counter and database column."""
+        """Return a number that is finite, and small enough for every counter and database column."""
         return number(self._values.get(name))
 
     def logprob(self, name: str) -> float | None:
-        """A natural log-probability: never above 0."""
+        """Return a natural log-probability, never above 0."""
         value = self.number(name)
         return None if value is None else min(value, 0.0)
 
@@ -91,7 +94,7 @@ class Fields:
         return tuple(self._values)
 
     def numbers(self) -> Iterator[tuple[str, float]]:
-        """The members that are finite numbers."""
+        """Yield the members that are finite numbers."""
         for name, value in self._values.items():
             if (known := number(value)) is not None:
                 yield replace_lone_surrogates(name), known

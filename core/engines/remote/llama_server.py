@@ -1,4 +1,4 @@
-"""llama.cpp's own server as an engine: token ids in and out, prefix cache, and figures measured by the server.
+"""llama.cpp's own server as an engine: token ids in and out, prefix cache, and usage measured by the server.
 
 `POST /completion` with ids and `cache_prompt`; the server finds the longest common prefix by itself.
 Field names are those of llama.cpp's tools/server/README.md.
@@ -60,7 +60,7 @@ class LlamaServerEngine(RemoteEngine):
         return protocol
 
     def _slots(self) -> list[Fields]:
-        """The server's slots, if possible at a moment when one is free. Empty if it was started with --no-slots."""
+        """List the server's slots, if possible at a moment when one is free; none if it was started with --no-slots."""
         slots: list[Fields] = []
         try:
             for _ in range(LOOKS_FOR_FREE_SLOT):
@@ -74,7 +74,7 @@ class LlamaServerEngine(RemoteEngine):
 
 
 class ServerProperties(NamedTuple):
-    """From `/props` and `/v1/models`."""
+    """What `/props` and `/v1/models` report."""
 
     model: str
     parameters: int
@@ -92,7 +92,7 @@ class ServerProperties(NamedTuple):
 
 
 def server_properties(ask: Ask) -> ServerProperties:
-    """Raises EngineRefused if it is another kind of server."""
+    """Ask the server what it serves. Raises EngineRefused if it is another kind of server."""
     props, models = ask("/props", None), ask("/v1/models", None)
     if "default_generation_settings" not in props:
         raise EngineRefused("The server is not a llama-server.", "Check its address with “Test connection”.")
@@ -139,10 +139,10 @@ class LlamaServerProtocol:
         )
 
     def supports_truncation(self, ask: Ask, has_free_slot: bool) -> bool:
-        """False for a recurrent or hybrid memory, which can be cut back to a checkpoint only.
+        """Return False for a recurrent or hybrid memory, which can be cut back to a checkpoint only.
 
-        By the architecture, if the server reveals it; else by trial, if a slot is free: a second prompt that shares the
-        first half of the first one reuses it, unless the memory cannot be cut.
+        Judged by the architecture, if the server reveals it; else by trial, if a slot is free: a second prompt that
+        shares the first half of the first one reuses it, unless the memory cannot be cut.
         """
         if architecture := self._properties.architecture:
             return supports_truncation(architecture)
@@ -205,7 +205,7 @@ class LlamaServerProtocol:
         }
 
     def _judgement(self, choices: tuple[str, ...], ask: Ask) -> dict[str, Any]:
-        """Adds the same bias to the first tokens of each choice, so that they are listed, and their ratios exact."""
+        """Add the same bias to the first tokens of each choice, so that they are listed, and their ratios exact."""
         heads = self._heads.get(choices) or first_tokens(choices, partial(self._tokenize_body, ask))
         if not all(heads):
             raise EngineRefused(f"{self.card.location} made no tokens of a choice.", "Restart the server.")
@@ -239,7 +239,7 @@ class LlamaServerProtocol:
         return checked_ids(ids, self._properties.vocabulary_size, self.card.location)
 
     def tokenize(self, ask: Ask, text: str, special: bool) -> tuple[int, ...]:
-        """Ids of a text on its own, without BOS; control tokens are recognised if `special`."""
+        """Tokenize a text on its own, without BOS; control tokens are recognised if `special`."""
         if not text:
             return ()
         if self._space_prefix:
@@ -250,7 +250,7 @@ class LlamaServerProtocol:
 
     @staticmethod
     def _has_template(template: str, ask: Ask) -> bool:
-        """False for the ChatML that a llama-server reports for a model without a template: it lacks those tokens."""
+        """Return False for the ChatML that is reported for a model without a template: it lacks the tokens."""
         return _CHATML_TOKEN not in template or len(tokenize(ask, _CHATML_TOKEN, special=True)) == 1
 
     @staticmethod
@@ -305,14 +305,14 @@ class LlamaServerAnswer:
             yield StreamedText(self._completed(event, text))
 
     def finish(self) -> None:
-        """None: the last event always says so."""
+        """Return None: the last event always says that it is the last."""
 
     def _control_token(self, silent: int | None) -> Iterator[StreamedText]:
         if silent is not None:
             yield StreamedText((Token(silent, self._text(silent).encode()),))
 
     def _completed(self, event: Fields, text: str) -> tuple[Token, ...]:
-        """The stream omits ids while a character is incomplete; tokenising its text again recovers them."""
+        """Recover ids by tokenizing again: the stream omits them while a character is incomplete."""
         answer = self._ask("/tokenize", {"content": text, "parse_special": False, "with_pieces": True})
         pieces = [(each.integer("id"), _bytes(each)) for each in answer.each("tokens")]
         if b"".join(data for _, data in pieces) != text.encode():

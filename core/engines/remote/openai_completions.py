@@ -1,4 +1,4 @@
-"""Servers that speak OpenAI's `/v1/completions` (vLLM, SGLang, LM Studio …) as an engine.
+"""Servers with OpenAI's `/v1/completions` (vLLM, SGLang, LM Studio …) as an engine.
 
 All of them take and return text. What else a server can do is looked up by its kind, tested once, and declared on
 the card.
@@ -48,7 +48,7 @@ MOST_ALTERNATIVES = 20
 
 
 class OpenAICompletionsEngine(RemoteEngine):
-    """Raises EngineLost or EngineRefused if the server does not answer, or cannot be used."""
+    """A model on such a server. Raises EngineLost or EngineRefused if it does not answer, or cannot be used."""
 
     def detect(self, ask: Ask) -> CompletionsProtocol:
         return CompletionsProtocol(self.address, ask, self.options)
@@ -121,10 +121,10 @@ class CompletionsProtocol:
         return payload
 
     def _limit(self, prompt: Prompt, request: CompletionRequest) -> int:
-        """At least 1, since servers refuse 0 (a read discards that token), and at most what the context holds: vLLM and
-        SGLang refuse more."""
-        room = self._reported_context - size_of(prompt)
-        return max(1, min(request.limit, room) if self._reported_context else request.limit)
+        """Limit the new tokens: to at least 1, since servers refuse 0 (a read discards that token), and at most to what
+        the context holds, since vLLM and SGLang refuse more."""
+        remaining = self._reported_context - size_of(prompt)
+        return max(1, min(request.limit, remaining) if self._reported_context else request.limit)
 
     def answer_parser(self, ask: Ask) -> CompletionsAnswer:  # noqa: ARG002  the protocol's
         return CompletionsAnswer(self.card, counts_at_end=self._abilities.usage)
@@ -133,7 +133,7 @@ class CompletionsProtocol:
         return len(self._tokenize(ask, text)) if self._abilities.ids else size_of(text)
 
     def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
-        """By vLLM's `prompt_logprobs`: for each prompt token a table of ids, its own and the likeliest.
+        """Score by vLLM's `prompt_logprobs`: for each prompt token a table of ids, its own and the likeliest.
 
         vLLM reads the whole prompt for it, without its prefix cache.
         """
@@ -153,12 +153,12 @@ class CompletionsProtocol:
             )
 
     def _returns_ids(self, ask: Ask) -> bool:
-        """Older versions ignore `return_token_ids`."""
+        """Try whether the server returns ids: older versions ignore `return_token_ids`."""
         trial = {"model": self._model, "prompt": "1", "max_tokens": 1, "return_token_ids": True}
         return bool(ask(self.path, trial).first("choices").integers("token_ids"))
 
     def _trial(self, ask: Ask) -> str:
-        """A template, or a prompt rendered with it: either contains the thinking tags."""
+        """Return a template, or a prompt rendered with it: either contains the thinking tags."""
         if self._template is not None:
             return self._template
         if not (self._abilities.ids and self._abilities.renders):
@@ -183,7 +183,7 @@ class CompletionsProtocol:
 
 
 class _Written(NamedTuple):
-    """A token of a stream. `text`: as its log-probabilities spell it; empty if it is not told."""
+    """A token of a stream. `text`: as its log-probabilities spell it; empty if they do not."""
 
     id: int | None
     text: str
@@ -243,7 +243,7 @@ class CompletionsAnswer:
                 )
 
     def _usage(self, usage: Fields) -> Iterator[PromptProgress]:
-        """Once when the prompt has been read, and again when the server reports how much of it was reused."""
+        """Report the prompt once when it has been read, and again when the server tells how much of it was reused."""
         prompt, details = usage.count("prompt_tokens"), usage.inside("prompt_tokens_details")
         self._total = usage.count("total_tokens")
         if "completion_tokens" in usage:
@@ -255,7 +255,7 @@ class CompletionsAnswer:
 
 
 def _tokens_of(choice: Fields, ids: Sequence[int]) -> list[_Written]:
-    """The tokens of one event: by its ids, by the entries of its log-probabilities, or else its text as one token."""
+    """Return the tokens of an event: by its ids, by its log-probabilities, or else its text as one token."""
     logprobs = choice.inside("logprobs")
     texts, chances = logprobs.list("tokens"), logprobs.list("token_logprobs")
     tops = list(logprobs.each("top_logprobs"))
@@ -277,7 +277,7 @@ def _tokens_of(choice: Fields, ids: Sequence[int]) -> list[_Written]:
 
 
 def _divided(text: str, tokens: Sequence[_Written]) -> tuple[Token, ...]:
-    """The tokens with their parts of a text, which add up to it: as many as begin or end the text with their own.
+    """Divide a text among its tokens: to each that begins or ends it with its own text, from both sides.
 
     The rest belongs to the tokens in between, all of it to the last one: they may be the bytes of a character, or the
     server has not told their texts.
@@ -299,7 +299,7 @@ def _divided(text: str, tokens: Sequence[_Written]) -> tuple[Token, ...]:
 
 
 def _scored(id: int, table: Fields, alternatives: int) -> ScoredToken:
-    """From one table of `prompt_logprobs`: {id: {"logprob": …, "decoded_token": …}, …}."""
+    """Read one table of `prompt_logprobs`: {id: {"logprob": …, "decoded_token": …}, …}."""
     own = table.inside(str(id))
     others = sorted(
         (
@@ -314,9 +314,12 @@ def _scored(id: int, table: Fields, alternatives: int) -> ScoredToken:
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """`ids`: takes and returns token ids, and tokenises. `renders`: tokenises conversations with its own template.
+    """What a kind of server can do.
+
+    `ids`: takes and returns token ids, and tokenises. `renders`: tokenises conversations with its own template.
     `alternatives`: log-probabilities. `scores`: log-probabilities of the prompt. `usage`: counts tokens while it
-    streams, and again at the end. `top_k`: its value for no limit, None if it has no top_k."""
+    streams, and again at the end. `top_k`: its value for no limit, None if it has no top_k.
+    """
 
     ids: bool = False
     renders: bool = False
@@ -357,12 +360,12 @@ _OWNERS = {
 
 
 def name_of(model: str) -> str:
-    """A name to show: llama.cpp's servers name a model by the path of its file by default."""
+    """Return a name to show: llama.cpp's servers name a model by the path of its file by default."""
     return one_line(PureWindowsPath(model).stem if model.endswith(".gguf") else model)
 
 
 def choose_model(ask: Ask, name: str) -> tuple[Fields, ServerKind]:
-    """The model's entry in `/v1/models` (the first, if the name is empty), and the kind of server."""
+    """Find the model's entry in `/v1/models` (the first, if the name is empty), and the kind of server."""
     entries = list(ask("/v1/models", None).each("data"))
     entry = next((each for each in entries if not name or each.text("id") == name), Fields(None))
     return entry, _OWNERS.get(entry.text("owned_by"), ServerKind.UNKNOWN)

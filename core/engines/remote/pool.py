@@ -47,7 +47,7 @@ class ServerPool:
 
     @property
     def usage(self) -> Usage:
-        """Of all servers together, at the prices of each."""
+        """Usage of all servers together, at the prices of each."""
         return self._meter.usage
 
     @property
@@ -61,7 +61,7 @@ class ServerPool:
             engine.ping()
 
     def open(self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore) -> RemoteSession:
-        """On the least busy server that answers. Raises EngineLost if none does."""
+        """Open a session on the least busy server that answers. Raises EngineLost if none does."""
         lost: EngineLost | None = None
         for engine in self._by_load():
             try:

@@ -1,6 +1,6 @@
 """Prefetching: while the small model writes, the server reads the text so far, so that a handoff has little to read.
 
-A hint only: the newest text wins, a real request cuts it short, and the next request reports its failures.
+It is only a hint: the newest text wins, a real request cuts it short, and the next request reports its failures.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ HELD_BACK = 1
 
 
 def settled(body: Sequence[Part]) -> Sequence[Part]:
-    """The body up to its last step boundary (a run of two or more newlines).
+    """Return the body up to its last step boundary (a run of two or more newlines).
 
-    What follows may be a lookahead that is thrown away. A memory that cannot be cut would then be read from its
-    beginning, so that only settled text may be read into it.
+    What follows may be a lookahead that is discarded. A memory that cannot be cut would then have to read the text
+    from its beginning, so only settled text may be read into it.
     """
     ends = [match.end() for match in _BOUNDARY.finditer("".join(part.text for part in body))]
     if not ends:
@@ -70,7 +70,7 @@ class Prefetch:
         self._thread.start()
 
     def offer(self, body: Sequence[Part]) -> None:
-        """Never blocks for longer than a lock is held."""
+        """Offer a text to be read; the newest one wins. Never blocks for longer than a lock is held."""
         if not self._protocol.card.supports_truncation:
             body = settled(body)
             if len(body) == self._settled_length:
@@ -81,7 +81,7 @@ class Prefetch:
             self._changed.notify_all()
 
     def yield_to(self, connection: HttpConnection) -> HttpConnection:
-        """Stop: a real request comes. Returns the connection for it, the one of both that is open already."""
+        """Stop for a real request. Return the connection for it: of the two, the one that is open already."""
         with self._changed:
             self._newest = None
             self._stop_reading()
@@ -90,7 +90,7 @@ class Prefetch:
         return connection
 
     def take_finished(self) -> tuple[PrefetchedText, ...]:
-        """The requests that have ended since the last call."""
+        """Return the requests that have ended since the last call."""
         with self._changed:
             finished, self._finished = tuple(self._finished), []
         return finished
@@ -129,7 +129,7 @@ class Prefetch:
                 self._changed.notify_all()
 
     def _next_offer(self) -> Sequence[Part] | None:
-        """None once it is closed."""
+        """Wait for the next text; None once it is closed."""
         with self._changed:
             self._busy = False
             self._changed.notify_all()
@@ -140,7 +140,7 @@ class Prefetch:
 
     def _read(self, body: Sequence[Part]) -> None:
         protocol, connection = self._protocol, self._connection
-        self._meter.room(1)
+        self._meter.allowed(1)
         prompt: Prompt = self._prompt_builder.with_body(body, connection.ask)
         if not isinstance(prompt, str):
             prompt = prompt[:-HELD_BACK]

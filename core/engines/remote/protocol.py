@@ -1,4 +1,4 @@
-"""What differs from server to server: the form of prompts, requests and answers."""
+"""The interface of one kind of server: how prompts, requests and answers look."""
 
 from __future__ import annotations
 
@@ -39,8 +39,11 @@ class StreamedText(NamedTuple):
 
 
 class StreamEnd(NamedTuple):
-    """The end of an answer. `written`: tokens by the server's own count, None if it gives none; `drafted`: by a draft
-    model; `accepted`: of those, by the model itself."""
+    """The end of an answer.
+
+    `written`: tokens by the server's own count, None if it gives none; `drafted`: by a draft model; `accepted`: of
+    those, by the model itself.
+    """
 
     stop: Stop
     written: int | None = None
@@ -66,8 +69,11 @@ class CompletionRequest:
 
     @property
     def server_seed(self) -> int:
-        """Of the request: the number of its first token. The server draws the others in its own way, so that a text
-        that another request goes on with is not the text of one request."""
+        """The seed of the request: the number of its first token.
+
+        The server draws the others in its own way, so a text that another request continues differs from the text of
+        one request.
+        """
         return number_at(self.seed, self.position)
 
 
@@ -77,7 +83,7 @@ class PromptBuilder(Protocol):
     prompt_tokens: int
 
     def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
-        """The whole text: conversation, body, and `extra` (a question that a model did not write)."""
+        """Build the whole text: conversation, body, and `extra` (a question that no model wrote)."""
         ...
 
 
@@ -87,7 +93,7 @@ class AnswerParser(Protocol):
     def parse(self, event: Fields) -> Iterator[AnswerEvent]: ...
 
     def finish(self) -> StreamEnd | None:
-        """Call at the end of the stream: the end of the answer, None if it is not complete."""
+        """Return the end of the answer, at the end of the stream; None if it is not complete."""
         ...
 
 
@@ -111,18 +117,19 @@ class ServerProtocol(Protocol):
     def count_tokens(self, text: str, ask: Ask) -> int: ...
 
     def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
-        """The tokens of the prompt from index `first` on, with their log-probabilities.
+        """Score the tokens of the prompt from index `first` on.
 
         Raises EngineRefused unless the card says `returns_scores`.
         """
         ...
 
     def check_model(self, ask: Ask) -> None:
-        """Raises EngineRefused if the server has another model than at first."""
+        """Check that the server still has the same model. Raises EngineRefused if it has another."""
         ...
 
 
 def no_scores(card: ModelCard) -> EngineRefused:
+    """Make the error for a server that cannot score."""
     return EngineRefused(
         f"{card.name} on {card.location} gives no log-probabilities of a text that it reads.",
         "Choose a policy that needs none, a model on this machine, or serve it with vLLM.",
@@ -133,8 +140,8 @@ LARGEST_ID = 2**31 - 1
 
 
 def checked_ids(ids: Sequence[int], vocabulary_size: int, host: str) -> tuple[int, ...]:
-    """The token ids. Raises EngineRefused for one that is not in the vocabulary (size 0: not known), since a model
-    on this machine would be given it."""
+    """Return the token ids. Raises EngineRefused for one that is not in the vocabulary (size 0: not known), since a
+    model on this machine would be given it."""
     limit = vocabulary_size or LARGEST_ID
     for id in ids:
         if not 0 <= id < limit:
@@ -143,7 +150,7 @@ def checked_ids(ids: Sequence[int], vocabulary_size: int, host: str) -> tuple[in
 
 
 def as_parts(tokens: Iterable[Token], vocabulary: str) -> list[Part]:
-    """What the model of this vocabulary has just written, as the end of a body."""
+    """Turn what the model of this vocabulary has just written into the end of a body."""
     decoder = codecs.getincrementaldecoder("utf-8")(errors="ignore")
     return [
         Part(decoder.decode(token.data), Author.LARGE, token.id, vocabulary if token.id is not None else "")
@@ -152,13 +159,13 @@ def as_parts(tokens: Iterable[Token], vocabulary: str) -> list[Part]:
 
 
 def passing_of(body: Sequence[Part], vocabulary: str) -> Passing:
-    """Text if any of its tokens came from another vocabulary."""
+    """Return how a body is passed: as text if any of its tokens came from another vocabulary."""
     foreign = any(part.id is not None and part.vocabulary != vocabulary for part in body)
     return Passing.TEXT if foreign or not vocabulary else Passing.IDS
 
 
 def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bias: float = 0.0) -> Judgement:
-    """The judgement by a next token's alternatives (natural log-probabilities).
+    """Compute the judgement from a next token's alternatives (natural log-probabilities).
 
     A token counts for a choice that begins with it, leading blanks ignored, unless several choices do. A choice without
     a listed token gets half of the smallest listed probability, since it is less likely than every listed token.
@@ -182,7 +189,7 @@ _BYTES_PER_TOKEN = 4
 
 
 def size_of(prompt: Prompt) -> int:
-    """In tokens; for a text, an estimate of four bytes a token."""
+    """Count tokens; for a text, estimate four bytes a token."""
     return len(prompt.encode()) // _BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
 
 

@@ -40,7 +40,7 @@ class RestartDetector:
         self._refusal: EngineRefused | None = None
 
     def check(self, reused: int | None, connection: HttpConnection) -> None:
-        """Call at each request with the number of tokens reused from the KV cache (None: not reported).
+        """Check a request by the number of tokens that it reused from the KV cache (None: not reported).
 
         If the server reused nothing although it has read this text before, it is asked for its model; a refusal
         is raised at every later call too. Another session may also have taken the slot, but then the prefill costs
@@ -59,6 +59,8 @@ class RestartDetector:
 
 
 class ResponseReader:
+    """Reads one answer, with its time-outs, and counts what it costs."""
+
     def __init__(
         self,
         connection: HttpConnection,
@@ -67,7 +69,7 @@ class ResponseReader:
         restarts: RestartDetector,
         prompt: Prompt,
     ) -> None:
-        """`connection`: over which the answer comes."""
+        """`connection`: the one over which the answer comes."""
         self._host = connection.host
         self._connection = connection
         self._policy = policy
@@ -83,15 +85,15 @@ class ResponseReader:
         self._handed_over = False
 
     def most_events(self, limit: int) -> int:
-        """More than an honest server sends: one event a token, and progress while it reads."""
+        """Bound the events of an answer, above what an honest server sends: one a token, and progress as it reads."""
         return 2 * limit + len(self._prompt) + 1000
 
     def events(self, stream: AnswerStream, parser: AnswerParser) -> Iterator[AnswerEvent | Notice]:
-        """The events of the answer, and a Notice now and then while none arrives.
+        """Yield the events of the answer, and a Notice now and then while none arrives.
 
-        Raises Cancelled if the connection is halted; EngineLost if the stream ends before the answer does, is silent
-        too long, or if the server answers short questions no more while the request waits. Only whole events count:
-        bytes that trickle in are silence.
+        Raises Cancelled if the connection is halted; EngineLost if the stream ends before the answer does, if it is
+        silent too long, or if the server no longer answers short questions while the request waits. Only whole events
+        count: bytes that trickle in are silence.
         """
         try:
             yield from self._events(stream, parser)
@@ -128,10 +130,10 @@ class ResponseReader:
                 if now - last_notice >= policy.notice_every:
                     last_notice = now
                     self._check_alive()
-                    yield Notice(self._progress_in_words(now - self._began))
+                    yield Notice(self._progress_text(now - self._began))
 
     def _check_alive(self) -> None:
-        """A server whose slots are all busy is silent to a request; one that hangs is silent to a ping too."""
+        """Ping a silent server: one whose slots are all busy answers it, one that hangs does not."""
         if self._first_token or self._progress:
             return
         if self._ping and self._ping.failure:
@@ -160,7 +162,7 @@ class ResponseReader:
         self._status.set(self._state, self._share)
 
     def handoff(self, passing: Passing) -> Handoff | None:
-        """The cost of the handoff, once: when the first token, or the end, has arrived."""
+        """Return the cost of the handoff, once: when the first token, or the end, has arrived."""
         if self._handed_over or self._first_token is None:
             return None
         self._handed_over = True
@@ -168,13 +170,13 @@ class ResponseReader:
         return Handoff(reused, done - reused, self._first_token - self._began, passing)
 
     def as_prefetched(self) -> PrefetchedText:
-        """What was read from the beginning until now."""
+        """Return what was read from the beginning until now."""
         reused, done, _ = self._counts
         return PrefetchedText(self._began, time.perf_counter() - self._began, done - reused)
 
     @contextmanager
     def metered(self, connection: HttpConnection, meter: UsageMeter) -> Iterator[None]:
-        """Adds the usage of the request made inside to the meter, however it ends."""
+        """Add the usage of the request made inside to the meter, however it ends."""
         sent, received = connection.bytes_sent, connection.bytes_received
         try:
             yield
@@ -221,7 +223,7 @@ class ResponseReader:
         progress = self._progress
         return progress.done / progress.total if progress and progress.total and not self._first_token else None
 
-    def _progress_in_words(self, seconds: float) -> str:
+    def _progress_text(self, seconds: float) -> str:
         if self._first_token:
             return f"{self._host} pauses, {seconds:.0f} s after the request."
         if self._progress:

@@ -1,4 +1,7 @@
-"""When a failed request is sent again, and how long a server is waited for."""
+"""Decides when a failed request is sent again, and how long to wait for a server.
+
+No retry library fits: a token that arrives resets the count, and a server that loads its model has a budget of its own.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,7 @@ class RetryState:
         self._waited_for_loading = 0.0
 
     def pause_after(self, error: EngineLost) -> float:
-        """Seconds until the next attempt. Raises the error after the last attempt that the policy allows."""
+        """Return the seconds until the next attempt. Raises the error after the last attempt that is allowed."""
         policy = self._policy
         pause = min(policy.first_pause * 2.0**self.failures, policy.longest_pause)
         self.failures += 1

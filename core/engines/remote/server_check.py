@@ -39,8 +39,8 @@ class Severity(Enum):
 
 
 class Finding(NamedTuple):
-    verdict: Severity
-    words: str
+    severity: Severity
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,22 +66,22 @@ class ConnectionReport:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """Everything but the problem, in words and in the order of the test."""
+        """Everything but the problem, as text, in the order of the test."""
         return tuple(self._findings())
 
     def _findings(self) -> Iterator[Finding]:
         yield Finding(Severity.GOOD, "reachable") if self.reachable else Finding(Severity.BAD, "not reachable")
         if self.key_accepted is not None:
-            words = "key accepted" if self.has_key else "no key needed"
-            yield Finding(Severity.GOOD, words) if self.key_accepted else Finding(Severity.BAD, "key not accepted")
+            accepted = "key accepted" if self.has_key else "no key needed"
+            yield Finding(Severity.GOOD, accepted) if self.key_accepted else Finding(Severity.BAD, "key not accepted")
         if card := self.card:
             yield Finding(Severity.GOOD, f"serves {card.name}")
             yield Finding(Severity.PLAIN, f"{card.context:,} tokens of context for each text")
             same = self.vocabulary is VocabularyMatch.SAME
             yield Finding(Severity.GOOD if same else Severity.PLAIN, self.vocabulary.value)
         if self.slots:
-            words = f"{self.free_slots} of {self.slots} slots free"
-            yield Finding(Severity.PLAIN if self.free_slots else Severity.WARNING, words)
+            free = f"{self.free_slots} of {self.slots} slots free"
+            yield Finding(Severity.PLAIN if self.free_slots else Severity.WARNING, free)
         if self.milliseconds is not None:
             yield Finding(Severity.PLAIN, f"answers in {self.milliseconds:.0f} ms")
         for sentence in (*self.cannot, *self.risks):
@@ -91,7 +91,7 @@ class ConnectionReport:
 def open_server(
     address: ServerAddress | str, options: RemoteOptions | None = None, on_status: StatusCallback | None = None
 ) -> RemoteEngine:
-    """A llama-server through its own protocol, any other through OpenAI's. Raises EngineLost or EngineRefused."""
+    """Open a llama-server through its own protocol, any other through OpenAI's. Raises EngineLost, EngineRefused."""
     try:
         return LlamaServerEngine(address, options, on_status)
     except (KeyRefused, UntrustedServer):
@@ -137,7 +137,7 @@ def try_connection(
 
 
 def _slots(connection: HttpConnection) -> tuple[int | None, int | None]:
-    """All slots and free slots; None for other servers, and for a llama-server with --no-slots."""
+    """Count all slots and free slots; None for other servers, and for a llama-server with --no-slots."""
     try:
         slots = connection.ask_list("/slots")
     except EngineRefused:

@@ -1,4 +1,4 @@
-"""The status of a server: what it is doing for us right now, for a person to see."""
+"""The status of a server: what it is doing for this program right now, to be shown to a person."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RETRYING = "Trying again from the last token that arrived."
 
 
 class ServerState(Enum):
-    """In order of importance to a person when several sessions are at work."""
+    """The states of a server, in order of importance to a person when several sessions are at work."""
 
     CONNECTED = "connected"
     BUSY = "busy"
@@ -72,7 +72,7 @@ class StatusTracker:
 
     @property
     def pings_answered(self) -> int:
-        """A session that gave its server up tries again once this has grown: the server is there again."""
+        """A session that gave up its server tries again once this has grown: the server is back."""
         return self._pings_answered
 
     @property
@@ -83,7 +83,7 @@ class StatusTracker:
         return SessionStatus(self, next(self._numbers))
 
     def record_ping(self, milliseconds: float | None) -> None:
-        """The latency of a ping; None: no answer. Open sessions take precedence, and a refusal stays visible."""
+        """Record the latency of a ping, None for no answer. Open sessions take precedence; a refusal stays visible."""
         with self._lock:
             self._milliseconds = milliseconds
             self._pings_answered += milliseconds is not None
@@ -103,7 +103,7 @@ class StatusTracker:
         self._report(changed)
 
     def close_session(self, number: int) -> None:
-        """If the session was refused or lost its server, that stays visible until the next success."""
+        """Close a session. If it was refused or lost its server, that stays visible until the next success."""
         with self._lock:
             left = self._sessions.pop(number, IDLE)
             if left.state is ServerState.REFUSED:
@@ -136,7 +136,7 @@ class SessionStatus:
         self._tracker.set_session(self._number, ServerStatus(state, rounded))
 
     def fail(self, state: ServerState, reason: str, attempt: int = 0, attempts: int = 0) -> None:
-        """Reconnecting, refused or lost."""
+        """Set a state of failure: reconnecting, refused or lost."""
         status = ServerStatus(state, reason=reason, attempt=attempt, attempts=attempts)
         self._tracker.set_session(self._number, status)
 
@@ -145,5 +145,5 @@ class SessionStatus:
 
 
 def most_important(statuses: Iterable[ServerStatus]) -> ServerStatus:
-    """Of several sessions, or of several servers."""
+    """Return the most important status of several sessions, or of several servers."""
     return max(statuses, key=lambda status: status.rank, default=IDLE)

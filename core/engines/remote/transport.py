@@ -27,11 +27,11 @@ _CONNECTED = (".connect_tcp.complete", ".start_tls.complete")
 
 
 class HttpConnection:
-    """Requests one after another over one kept-alive connection. Only `cut` and `halt` may be called from elsewhere:
-    from another thread, or from a signal handler within this one, so that the lock is reentrant.
+    """Sends requests one after another over one kept-alive connection.
 
-    httpx2 cannot end a request from another thread, and its time-outs measure silence, not slowness. So the trace
-    hook records the socket, which `cut` and `halt` shut down.
+    Only `cut` and `halt` may be called from elsewhere: from another thread, or from a signal handler within this one,
+    so the lock is reentrant. httpx2 cannot end a request from another thread, and its time-outs measure silence, not
+    slowness; so the trace hook records the socket, which `cut` and `halt` shut down.
     """
 
     def __init__(self, address: ServerAddress, policy: RetryPolicy, tls: ssl.SSLContext) -> None:
@@ -66,14 +66,14 @@ class HttpConnection:
         self._beside: list[HttpConnection] = []
 
     def ask(self, path: str, payload: Payload | None = None, seconds: float | None = None) -> Fields:
-        """A question, answered as a JSON object: GET, or POST with a payload. Raises EngineError.
+        """Ask a short question, answered as a JSON object: GET, or POST with a payload. Raises EngineError.
 
         `seconds`: the time-out; None: that of the policy for short questions.
         """
         return Fields(self._asked(path, payload, seconds))
 
     def ask_list(self, path: str) -> list[Fields]:
-        """A short question, answered as a list of JSON objects. Raises EngineError."""
+        """Ask a short question, answered as a list of JSON objects. Raises EngineError."""
         answer = self._asked(path, None, None)
         return [Fields(each) for each in answer] if isinstance(answer, list) else []
 
@@ -102,7 +102,7 @@ class HttpConnection:
             timer.cancel()
 
     def events(self, path: str, payload: Payload) -> Iterator[str]:
-        """The data of each server-sent event; `cut` ends them from now on. Raises EngineError."""
+        """Yield the data of each server-sent event; `cut` ends them from now on. Raises EngineError."""
         self._renew()
 
         def events() -> Iterator[str]:
@@ -119,7 +119,7 @@ class HttpConnection:
         self.refuse_if_halted()
 
     def beside(self) -> HttpConnection:
-        """Another connection to the same server, for use at the same time; it is halted with this one."""
+        """Open another connection to the same server, for use at the same time; it is halted with this one."""
         other = HttpConnection(self._address, self._policy, self._tls)
         with self._lock:
             self._beside = [each for each in self._beside if not each.is_closed] + [other]
@@ -153,13 +153,13 @@ class HttpConnection:
         self._halts.put(None)
 
     def resume(self) -> None:
-        """Take `halt` back. Call it while no request is running."""
+        """Undo `halt`. Call it while no request is running."""
         with self._lock:
             self._is_halted = False
             self._halts = queue.SimpleQueue()
 
     def refuse_if_halted(self) -> None:
-        """Raises Cancelled."""
+        """Raise Cancelled if the connection is halted."""
         if self._is_halted:
             raise Cancelled
 
@@ -167,13 +167,13 @@ class HttpConnection:
         self._client.close()
 
     def _renew(self) -> None:
-        """A cut does not concern the next request."""
+        """Prepare the next request, which a cut does not concern."""
         with self._lock:
             self._is_cut = self._is_halted
 
     @contextmanager
     def _request(self, path: str, payload: Payload | None) -> Iterator[httpx2.Response]:
-        """A response with status 200, not yet read."""
+        """Send a request; gives a response with status 200, not yet read."""
         content = None if payload is None else json.dumps(payload).encode()
         self.bytes_sent += len(content or b"")
         try:
@@ -292,7 +292,7 @@ class AnswerStream:
             self._reader.join()
 
     def next(self, seconds: float) -> Fields | Signal:
-        """The next event, or a signal. Raises the EngineError that ended the answer: Cancelled, if it was halted."""
+        """Return the next event, or a signal. Raises the EngineError that ended the answer: Cancelled, if halted."""
         message: Fields | Signal | EngineError = Signal.SILENCE
         with suppress(queue.Empty):
             message = self._messages.get(timeout=seconds)
