@@ -1,10 +1,10 @@
-"""What a model's process runs first. It imports nothing else, so that the program can name it without llama.cpp."""
+"""The entry point of a model's process, in a module that the program can import without llama.cpp."""
 
 from typing import Any
 
 
 def run_worker(*arguments: Any) -> None:
-    """`worker.main`: imported in the child only, since llama.cpp's binding and numpy take a third of a second."""
+    """Run `worker.main`, imported in the child only: llama.cpp's binding and numpy take a third of a second."""
     from core.engines.local.worker import main
 
     main(*arguments)

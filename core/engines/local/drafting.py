@@ -1,4 +1,4 @@
-"""How many tokens the small model drafts for the large one, by what drafts cost and save on this machine.
+"""Decides how many tokens the small model drafts for the large one, by what drafts cost and save on this machine.
 
 While the large model writes, the small one drafts the next k tokens. The large one decodes its last token and the
 drafts in one batch, samples position by position with its own sampler, and keeps drafts up to the first difference:
@@ -70,17 +70,17 @@ class DraftLength:
         return DraftPlan(0, self._paused)
 
     def record_plain(self, tokens: int) -> None:
-        """So many tokens were written without drafts: a pause goes on from one write to the next."""
+        """Record tokens written without drafts: a pause continues from one write to the next."""
         self._paused = max(0, self._paused - tokens)
 
     def speed(self, drafts: int) -> float:
-        """Expected tokens a second with so many drafts a decode."""
+        """Estimate the tokens per second with so many drafts a decode."""
         a = min(self.acceptance, 0.99)
         tokens = (1 - a ** (drafts + 1)) / (1 - a)
         return tokens / (self.plain_seconds + drafts * self.seconds_a_draft)
 
     def record(self, drafts: int, accepted: int, seconds: float) -> None:
-        """One decode with drafts: how many were kept, and seconds for drafting, decode and sampling together."""
+        """Record a decode with drafts: how many were kept, and the seconds for drafting, decode and sampling."""
         tried = min(accepted + 1, drafts)  # those behind the first difference were not judged
         self.acceptance = MEMORY**tried * self.acceptance + (1 - MEMORY**tried) * accepted / tried
         extra = max(seconds - self.plain_seconds, 0.0) / drafts
@@ -93,7 +93,7 @@ def _averaged(before: float, now: float) -> float:
 
 
 class DraftedWrite(NamedTuple):
-    """A write of the large model, as the small one has to know it."""
+    """What the small model has to know of a write of the large one."""
 
     body: Sequence[Part] = ()
     written: Sequence[int] = ()
@@ -105,7 +105,7 @@ class DraftedWrite(NamedTuple):
 
 
 class Drafter:
-    """The small model drafting for the writes of a session of the large one."""
+    """Lets the small model draft for the writes of a session of the large one."""
 
     def __init__(self, session: DraftingSession, length: DraftLength) -> None:
         """`length`: what is known of this pair of models, kept from one conversation to the next."""
@@ -121,14 +121,14 @@ class Drafter:
         self._is_lost = False
 
     def begin(self, write: DraftedWrite) -> int:
-        """A new write of the large model: returns how many tokens it writes before it asks for drafts."""
+        """Begin a write of the large model; return how many tokens it writes before it asks for drafts."""
         self._count_plain()
         self._write, self._base, self._plain_from = write, None, 0
         plan = self._length.plan()
         return 1 if plan.drafts else plan.plain
 
     def answer(self, wanted: DraftsWanted) -> Drafts:
-        """What the large model tries next."""
+        """Draft what the large model tries next, or tell it how many tokens to write without."""
         self._count_plain()
         if wanted.plain_seconds:
             self._length.plain_seconds = wanted.plain_seconds
@@ -152,4 +152,6 @@ class Drafter:
 
 
 class DraftingSession(Protocol):
+    """A session of the small model, as far as a Drafter uses it."""
+
     def draft(self, write: DraftedWrite, count: int, base: int | None) -> tuple[tuple[int, ...], int | None]: ...

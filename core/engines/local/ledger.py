@@ -1,4 +1,4 @@
-"""What a model's KV cache holds of one text, so that a handoff decodes only what is new."""
+"""Tracks what a model's KV cache holds of one text, so that a handoff decodes only what is new."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class CachePlan(NamedTuple):
-    """How to bring the cache to a text: keep so many tokens, decode these after them."""
+    """How to bring the cache to a text: how many tokens to keep, and which to decode after them."""
 
     keep: int
     new: list[int]
@@ -29,7 +29,7 @@ class Ledger:
         self._can_be_cut = supports_truncation
 
     def plan(self, target: Sequence[int], has_logits: bool, logits_from: int | None = None) -> CachePlan:
-        """What to keep and what to decode, so that the cache holds `target` and the wanted logits are computed.
+        """Plan what to keep and what to decode, so that the cache holds `target` and the wanted logits are computed.
 
         Logits are wanted after the first `logits_from` tokens and after each later one; by default only after the
         last token. `has_logits`: those after the last token in the cache are at hand, so that it need not be decoded
@@ -44,12 +44,15 @@ class Ledger:
         return CachePlan(keep, list(target[keep:]))
 
     def restorable(self, keep: int) -> int:
-        """The furthest place, at most `keep`, to which the memory can go back."""
+        """Return the longest length, at most `keep`, to which the memory can be rolled back."""
         return keep if self._can_be_cut else max((at for at in self.snapshots if at <= keep), default=0)
 
     def reusable(self, target: Sequence[int], chunk: int) -> int:
-        """Tokens that a new session for `target` may take over: whole prefill chunks only, so that it decodes the
-        same batches after them as without, and the same seed gives the same text. At least one token is left."""
+        """Count the tokens that a new session for `target` may reuse.
+
+        Only whole prefill chunks: it then decodes the same batches after them as without, and the same seed gives the
+        same text. At least one token is left.
+        """
         if not self._can_be_cut:
             return 0
         return min(common_prefix(self.ids, target[:-1]), self.whole) // chunk * chunk
@@ -67,7 +70,7 @@ class Ledger:
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
-    """How many tokens two texts have in common from the start."""
+    """Count the tokens that two texts have in common from the start."""
     length = min(len(a), len(b))
     if list(a[:length]) == list(b[:length]):
         return length

@@ -33,21 +33,21 @@ _ERROR = 4  # GGML_LOG_LEVEL_ERROR
 
 
 CHUNK = 64
-"""Tokens a decode while a long text is read on a CPU, where larger chunks are hardly faster and seeded results do not
+"""Tokens per decode while a long text is read on a CPU: larger chunks are hardly faster, and seeded results must not
 depend on a measurement."""
 CHUNK_SECONDS = 0.3
-"""How long a chunk may take on a device whose decodes cannot be aborted: so long a person waits for Stop."""
+"""How long a chunk may take on a device whose decodes cannot be aborted: a person waits that long for Stop."""
 _TRIAL = 16
 GROUP = 64
 """Logits whose maximum is taken together when the likeliest are looked for."""
 
 
 _LOG_CALLBACKS: list[Any] = []
-"""llama.cpp calls the last one also after its model is gone, and a ctypes callback dies with its last reference."""
+"""Kept alive: llama.cpp calls the last one also after its model is gone."""
 
 
 class LoadError(Exception):
-    """llama.cpp could not load the model or make a context; the text is its own last words."""
+    """llama.cpp could not load the model or make a context; the text is its own last message."""
 
 
 class BatchEntry(NamedTuple):
@@ -179,8 +179,11 @@ class Llama(Tokenizer):
     # Abort -------------------------------------------------------------------------------------------------------
 
     def _make_abortable(self) -> None:
-        """llama.cpp asks an abort callback between graph nodes (CPU and Metal). A Python function there would cost
-        milliseconds a token, so the C library's strlen is asked instead: of an empty string it says 0, go on."""
+        """Set an abort callback, which llama.cpp calls between graph nodes (CPU and Metal).
+
+        A Python function there would cost milliseconds a token, so it is the C library's strlen: of an empty string it
+        returns 0, go on.
+        """
         library = ctypes.cdll.msvcrt if os.name == "nt" else ctypes.CDLL(None)
         address = ctypes.cast(library.strlen, ctypes.c_void_p).value
         assert address is not None
@@ -189,24 +192,24 @@ class Llama(Tokenizer):
         ll.llama_set_abort_callback(self.context, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p))
 
     def abort(self, wanted: bool = True) -> None:
-        """Ask a running decode to stop (from any thread), or take that back before the next one."""
+        """Ask a running decode to stop (from any thread), or undo that before the next one."""
         self._abort_flag[0] = b"\x01" if wanted else b"\x00"
 
     # Text --------------------------------------------------------------------------------------------------------
 
     @lru_cache(maxsize=65536)  # noqa: B019
     def piece(self, token: int) -> bytes:
-        """The bytes of a token, control tokens as their text."""
-        room = 64
+        """Return the bytes of a token, control tokens as their text."""
+        capacity = 64
         while True:
-            text = ctypes.create_string_buffer(room)
-            size = ll.llama_token_to_piece(self.vocab, token, text, room, 0, True)
+            text = ctypes.create_string_buffer(capacity)
+            size = ll.llama_token_to_piece(self.vocab, token, text, capacity, 0, True)
             if size >= 0:
                 return text.raw[:size]
-            room = -size
+            capacity = -size
 
     def ends_text(self, token: int) -> bool:
-        """Whether this is one of the model's end tokens (eos, eot, eom)."""
+        """Return whether this is one of the model's end tokens (eos, eot, eom)."""
         return bool(ll.llama_vocab_is_eog(self.vocab, token))
 
     def special_text(self, token: int) -> str:
@@ -215,7 +218,7 @@ class Llama(Tokenizer):
     # Memory ------------------------------------------------------------------------------------------------------
 
     def cut(self, sequence: int, position: int) -> bool:
-        """Forget a sequence from this position on; False if its memory cannot be cut there."""
+        """Remove a sequence from this position on; return False if its memory cannot be cut there."""
         return bool(ll.llama_memory_seq_rm(self.memory, sequence, position, -1))
 
     def copy(self, source: int, sequence: int, length: int) -> None:
@@ -227,12 +230,12 @@ class Llama(Tokenizer):
             self.cut(sequence, length)
 
     def held(self, sequence: int) -> int:
-        """Tokens of a sequence in memory."""
+        """Count the tokens of a sequence in memory."""
         last: int = ll.llama_memory_seq_pos_max(self.memory, sequence)
         return last + 1
 
     def snapshot(self, sequence: int) -> bytes:
-        """The part of a sequence's memory that cannot be cut (its running state)."""
+        """Save the part of a sequence's memory that cannot be cut (its recurrent state)."""
         flags = ll.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
         size = ll.llama_state_seq_get_size_ext(self.context, sequence, flags)
         state = (ctypes.c_uint8 * size)()
@@ -247,7 +250,7 @@ class Llama(Tokenizer):
     # Decoding ----------------------------------------------------------------------------------------------------
 
     def decode(self, entries: list[BatchEntry]) -> int:
-        """Decode up to `batch_size` tokens of any sequences; returns a value of `Decoded`."""
+        """Decode up to `batch_size` tokens of any sequences; return a value of `Decoded`."""
         batch = self.batch
         batch.n_tokens = len(entries)
         for i, (token, position, sequence, wants_logits) in enumerate(entries):
@@ -260,16 +263,17 @@ class Llama(Tokenizer):
         return result
 
     def logits(self, entry: int) -> Logits:
-        """Logits (vocabulary_size) after this entry of the last batch: a view, gone with the next decode."""
+        """Return the logits (vocabulary_size) after this entry of the last batch: a view, until the next decode."""
         pointer = ll.llama_get_logits_ith(self.context, entry)
         return np.ctypeslib.as_array(pointer, (self.vocabulary_size,))
 
     # Sampling ----------------------------------------------------------------------------------------------------
 
     def make_sampler(self, sampling: Sampling) -> Sampler:
-        """The filters in the order of the published runs (Hugging Face, vLLM): temperature, top-k, top-p. The
-        temperature changes no order, so that top-k may come first, which leaves less to do. Free it with
-        `free_sampler`."""
+        """Make the filters in the order of the published runs (Hugging Face, vLLM): temperature, top-k, top-p.
+
+        The temperature changes no order, so top-k may come first, which leaves less to do. Free it with `free_sampler`.
+        """
         params = ll.llama_sampler_chain_default_params()
         params.no_perf = True
         chain = ll.llama_sampler_chain_init(params)
@@ -287,13 +291,13 @@ class Llama(Tokenizer):
         ll.llama_sampler_free(sampler.chain)
 
     def sample(self, sampler: Sampler, entry: int, number: int) -> int:
-        """Draw, by this random number, from the logits of this entry of the last batch."""
+        """Draw a token by this random number from the logits of this entry of the last batch."""
         with _drawing(sampler, number):
             token: int = ll.llama_sampler_sample(sampler.chain, self.context, entry)
         return token
 
     def sample_from(self, sampler: Sampler, logits: Logits, number: int) -> int:
-        """Draw from logits that were kept."""
+        """Draw a token from logits that were kept."""
         candidates = np.zeros(len(logits), dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         candidates["id"] = np.arange(len(logits), dtype=np.int32)
         candidates["logit"] = logits
@@ -305,7 +309,7 @@ class Llama(Tokenizer):
         return token
 
     def likeliest(self, logits: Logits, count: int, chosen: int) -> tuple[float, tuple[Alternative, ...]]:
-        """Log-probability of the chosen token and the `count` likeliest, before any sampling filter (nats)."""
+        """Return the log-probability of the chosen token and the `count` likeliest, in nats, before any filter."""
         highest = float(logits.max())
         total = highest + float(np.log(np.exp(logits - highest).sum()))
         if not count:
@@ -319,7 +323,7 @@ class Llama(Tokenizer):
 
 @contextmanager
 def _drawing(sampler: Sampler, number: int) -> Iterator[None]:
-    """The chain ends with a draw by this number: the seed of a generator that is used once."""
+    """End the chain with a draw by this number: the seed of a generator that is used once."""
     if sampler.is_greedy:
         yield
         return
@@ -332,7 +336,7 @@ def _drawing(sampler: Sampler, number: int) -> Iterator[None]:
 
 
 def largest(values: Logits, count: int) -> list[int]:
-    """Indices of the `count` largest values, the largest first.
+    """Find the indices of the `count` largest values, the largest first.
 
     Sorting a whole vocabulary would take milliseconds. Where `count` groups hold a value of at least b, so many values
     are: only those are sorted. 0.06 ms for 49,152 values.
@@ -349,12 +353,14 @@ def largest(values: Logits, count: int) -> list[int]:
 
 
 def chunk_for(tokens_a_second: float, batch: int) -> int:
-    """The largest of a few sizes that is read in CHUNK_SECONDS; few, so that a measurement rarely changes it, and with
-    it the text of a seed."""
+    """Choose the largest of a few sizes that is read in CHUNK_SECONDS.
+
+    They are few, so that a measurement rarely changes the size, and with it the text of a seed.
+    """
     sizes = [size for size in (_TRIAL, 64, 256) if size < batch] + [batch]
     return max((size for size in sizes if size <= tokens_a_second * CHUNK_SECONDS), default=sizes[0])
 
 
 def default_threads() -> int:
-    """One core is left to the window: threads that wait for a busy core spin, and decode falls tenfold."""
+    """Leave one core to the window: threads that wait for a busy core spin, and decode becomes ten times slower."""
     return max(1, (os.cpu_count() or 2) - 1)

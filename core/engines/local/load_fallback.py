@@ -1,4 +1,4 @@
-"""Ways to load a model when a device is out of memory: smaller batches, then fewer layers on the GPU.
+"""Loads a model with less when a device is out of memory: smaller batches, then fewer layers on the GPU.
 
 The context is never shortened: it decides how long a text can be, and that is a person's choice.
 """
@@ -63,7 +63,7 @@ def card_of(
 
 
 def attempts(options: LoadOptions, layers: int) -> Iterator[Attempt]:
-    """Ways to load a model, lighter and lighter. `layers`: how many the first attempt puts on a GPU, 0 without one.
+    """Yield ways to load a model, lighter and lighter. `layers`: on a GPU in the first attempt, 0 without one.
 
     A smaller batch comes first: it frees hundreds of megabytes of a GPU for a little speed, where layers in RAM cost
     much. Without a GPU nothing but the batch can shrink.
@@ -88,9 +88,9 @@ def attempts(options: LoadOptions, layers: int) -> Iterator[Attempt]:
 
 
 def attempts_after_death(options: LoadOptions, layers: int, loaded_as: LoadOptions, *, memory: bool) -> list[Attempt]:
-    """Ways to load a model again whose process died, loaded as `loaded_as`: as before, then lighter and lighter.
+    """List ways to reload a model whose process died, loaded as `loaded_as`: as before, then lighter and lighter.
 
-    `memory`: the process ran out of memory, so it would die again at the same place: only lighter ways, if there are.
+    `memory`: it ran out of memory and would do so again, so only lighter ways are listed, if there are any.
     """
     ways = list(attempts(options, layers))
     at = [way.options for way in ways].index(loaded_as)
@@ -109,7 +109,7 @@ class Loaded(NamedTuple):
 def load_first_that_fits(
     options: WorkerOptions, ways: Sequence[Attempt], name: str, on_progress: Callable[[float], object] = lambda _: None
 ) -> Loaded:
-    """Load a model in the first of these ways that the memory allows.
+    """Load a model in the first of these ways for which there is enough memory.
 
     Each attempt has a process of its own, which has ended before the next begins: nothing of a failed attempt stays in
     a device's memory. Raises OutOfMemory or another EngineError after the last.
@@ -130,7 +130,7 @@ def load_first_that_fits(
 
 
 def layers_to_begin_with(header: GgufHeader, options: LoadOptions) -> int:
-    """As many as a person chose; where the choice is left to us, as many as fit. 0 without a GPU backend."""
+    """Return the GPU layers of the first attempt: as chosen, or as many as fit; 0 without a GPU backend."""
     if not has_gpu_backend():
         return 0
     if options.gpu_layers >= 0:
@@ -142,7 +142,7 @@ def layers_to_begin_with(header: GgufHeader, options: LoadOptions) -> int:
 
 
 def given_up(name: str, last: EngineError, tried: list[str]) -> EngineError:
-    """The error after the last attempt, of the kind of its failure."""
+    """Make the error after the last attempt, of the class of its failure."""
     also = f", not even {tried[-1]}" if tried else ""
     return type(last)(
         f"{last.message.removesuffix('.')}{also}.", f"{last.advice} The Models page shows how much memory {name} needs."

@@ -1,4 +1,4 @@
-"""Which devices hold a model, parsed from llama.cpp's log: its API has no call for that.
+"""Parses llama.cpp's log for the devices that hold a model: its API has no call for that.
 
 load_tensors: layer  12 assigned to device CUDA0, is_swa = 0         llama-model.cpp
 load_tensors:        CUDA0 model buffer size =  4460.45 MiB
@@ -22,7 +22,7 @@ _STATE = re.compile(r"(\S+) \S+ \S+ state buffer size = +([\d.]+) MiB")
 
 
 class LoadingLog:
-    """Takes every line of the log; keeps what it says of layers and buffers."""
+    """Takes every line of the log, and sums up layers and buffers by device."""
 
     def __init__(self) -> None:
         self._layers: Counter[str] = Counter()
@@ -41,7 +41,7 @@ class LoadingLog:
             self._layers[found[1]] += 1
 
     def shares(self, gpus: Collection[str]) -> tuple[DeviceShare, ...]:
-        """By device, GPUs first, in ggml's order; `gpus`: ggml's names of them."""
+        """Return the share of each device, GPUs first, in ggml's order; `gpus`: ggml's names of them."""
         devices = [device for device in (*gpus, RAM) if device == RAM or self._holds_something(device, gpus)]
         return tuple(self._share(device, gpus) for device in devices)
 
@@ -67,6 +67,6 @@ class LoadingLog:
 
 
 def _device_of(buffer: str, gpus: Collection[str]) -> str:
-    """“CUDA0” and “MTL0_Mapped” are a GPU's; “CPU_Mapped”, “AMX” and “CUDA_Host” are the machine's own memory."""
+    """Find the device of a buffer: “MTL0_Mapped” is a GPU's; “CPU_Mapped”, “AMX” and “CUDA_Host” are in RAM."""
     owners = [gpu for gpu in gpus if buffer == gpu or buffer.startswith(f"{gpu}_")]
     return owners[0] if owners else RAM

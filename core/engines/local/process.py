@@ -1,4 +1,4 @@
-"""A model's process as its parent sees it: start it, talk to it, and say in words why it died."""
+"""A model's process as its parent sees it: starts it, talks to it, and explains why it died."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ CLOSE_SECONDS = 1.0
 
 
 class CancelRequested(NamedTuple):
-    """Put among the replies of a request by whoever cancels it."""
+    """A message that whoever cancels a request puts among its replies."""
 
 
 Replies = queue.SimpleQueue[Reply | EngineLost | CancelRequested]
@@ -108,7 +108,7 @@ class ModelProcess:
         return replies
 
     def tell(self, request: Request) -> None:
-        """Send a message that has no reply; a process that is gone does not get it."""
+        """Send a message that has no reply; if the process is gone, nothing happens."""
         with self._lock, contextlib.suppress(OSError):
             send(self._connection, request)
 
@@ -186,7 +186,7 @@ class ModelProcess:
         return SILENCE if self._has_spoken else SILENCE_AT_START
 
     def _next_message(self) -> Any:
-        """Raises EOFError or OSError if the process is gone."""
+        """Receive a message. Raises EOFError or OSError if the process is gone."""
         message = receive(self._connection)
         self._heartbeat.beat()
         self._has_spoken = True
@@ -238,7 +238,7 @@ class ModelProcess:
                 self._replies.clear()
 
     def _pass_on_replies(self) -> None:
-        """Until the process is gone, or has to go. Raises EOFError or OSError."""
+        """Pass replies on until the process is gone, or has to be killed. Raises EOFError or OSError."""
         while True:
             arrived: list[Reply] = self._next_message()  # empty: a heartbeat
             if arrived and self._files.were_overwritten():  # these tokens may come from other weights
@@ -250,7 +250,7 @@ class ModelProcess:
                         replies.put(reply)
 
     def _cause_of_death(self) -> ProcessLost:
-        """One sentence from the exit code and the last line of native code."""
+        """Explain the death in one sentence, by the exit code and the last line of native code."""
         code = self._process.exitcode or 0
         line = self._last_line()
         if self.has_other_files:
@@ -273,7 +273,7 @@ class ModelProcess:
         return ProcessLost(f"The process of {self.name} {message}.", advice)
 
     def _last_line(self) -> str:
-        """What native code wrote last, preferably an error."""
+        """Return what native code wrote last, preferably an error."""
         self._log.seek(0)
         lines = self._log.read().decode("utf-8", "replace").strip().splitlines()
         errors = [line for line in lines if "GGML_ASSERT" in line or "error" in line.lower()]
@@ -282,7 +282,7 @@ class ModelProcess:
 
 
 def _error_log() -> tuple[IO[bytes], Path | None, Connection | str]:
-    """A file to read, its path if it has one, and what the child opens it by.
+    """Open a file to read; return it, its path if it has one, and what the child opens it by.
 
     On POSIX it never has a name, so that none is left behind if this program is killed; a Connection is how
     multiprocessing passes a file descriptor on.
@@ -295,7 +295,7 @@ def _error_log() -> tuple[IO[bytes], Path | None, Connection | str]:
 
 
 class DiedLoading(EngineError):
-    """The process of a model died while it loaded, as it may where a driver runs out of memory."""
+    """The process of a model died while loading, as it may if a driver runs out of memory."""
 
 
 class ProcessLost(EngineLost):
@@ -325,12 +325,12 @@ def _name_of(number: int) -> str:
 
 
 def speaks_of_memory(line: str) -> bool:
-    """Whether a line of native code reports that memory ran out: ggml's, CUDA's, Vulkan's or the C++ library's."""
+    """Return whether a line of native code (ggml, CUDA, Vulkan, C++ library) reports that memory ran out."""
     return any(words in line.lower() for words in _MEMORY)
 
 
 def only_reply(replies: Replies) -> Tokenized | CacheDump:
-    """The one reply of a request that is not streamed. Raises EngineError."""
+    """Wait for the one reply of a request that is not streamed. Raises EngineError."""
     reply = replies.get()
     if isinstance(reply, CancelRequested):
         raise Cancelled
@@ -343,7 +343,7 @@ def only_reply(replies: Replies) -> Tokenized | CacheDump:
 
 
 def next_reply(replies: Replies, stop_at: float | None) -> Reply | EngineLost | CancelRequested | None:
-    """The next reply; None if there is none before `stop_at` (by time.monotonic)."""
+    """Wait for the next reply; None if there is none before `stop_at` (by time.monotonic)."""
     if stop_at is None:
         return replies.get()
     try:

@@ -1,4 +1,4 @@
-"""The slots of the KV cache: who has which, and what a new session can take over from what lies in them.
+"""Assigns the slots of the KV cache, and lets new sessions reuse what is in them.
 
 The slot of a closed session keeps its text until another session needs it. A new session starts from the longest
 prefix of its prompt in any slot, in whole prefill chunks: it then decodes the same batches as without, and the same
@@ -19,7 +19,7 @@ class PromptCache:
         self._llama = llama
         self._supports_truncation = supports_truncation
         self._sequences: list[CachedSequence] = []
-        """Those that have a slot."""
+        """The sequences that have a slot."""
         self._free = list(range(slots))
         """The slot that was given back last is at the end."""
         self._kept = {slot: self.empty_ledger() for slot in self._free}
@@ -35,8 +35,10 @@ class PromptCache:
         return Ledger(self._supports_truncation)
 
     def give_slot(self, sequence: CachedSequence, target: list[int], busy: Collection[CachedSequence]) -> bool:
-        """Give a sequence a slot that starts with what any slot holds of its target, if necessary the slot of the
-        session that has been idle longest. False if all slots are busy."""
+        """Give a sequence a slot that starts with what any slot holds of its target.
+
+        If none is free it takes the slot of the session that has been idle longest. Returns False if all are busy.
+        """
         if sequence.slot is not None:
             return True
         if not self._free:
@@ -61,14 +63,16 @@ class PromptCache:
             sequence.ledger = self.empty_ledger()
 
     def close(self, sequence: CachedSequence) -> None:
-        """The session will not come back; the next turn of its conversation may."""
+        """Free the slot of a session for good; the next turn of its conversation may reuse its text."""
         if sequence.slot is not None and self._supports_truncation:
             self._unsettled = sequence.slot, list(sequence.ledger.ids)
         self.take_slot(sequence)
 
     def settle(self) -> bool:
-        """Read the text of the session closed last again, one whole chunk a call, so that the next turn of the
-        conversation can start from it: what a model wrote was decoded token by token. False if nothing is left."""
+        """Read the text of the session closed last again, one whole chunk a call; return False if nothing is left.
+
+        What a model wrote was decoded token by token; now the next turn of the conversation can start from it.
+        """
         chunk = self._llama.chunk
         slot, text = self._unsettled or (-1, [])
         ledger = self._kept.get(slot)
@@ -90,7 +94,7 @@ class PromptCache:
         return True
 
     def _start_from_prefix(self, slot: int, ledger: Ledger, target: list[int]) -> Ledger:
-        """Keep or copy the longest prefix of the target into a slot; returns what it holds then."""
+        """Keep or copy the longest prefix of the target into a slot; return what it then holds."""
         chunk = self._llama.chunk
         length = ledger.reusable(target, chunk)
         holders = {other.slot: other.ledger for other in self._sequences if other.slot is not None} | self._kept

@@ -1,4 +1,4 @@
-"""How often the process of a model is started again after it died."""
+"""Limits how often the process of a model is restarted after it died."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class RestartPolicy:
         self._succeeded = True
 
     def allows_restart(self) -> bool:
-        """Whether the process may be started again now; a yes counts as a restart."""
+        """Return whether the process may be restarted now; True counts as a restart."""
         now = self._clock()
         while self._restarts and self._restarts[0] <= now - self._seconds:
             self._restarts.popleft()

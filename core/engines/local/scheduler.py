@@ -101,7 +101,7 @@ class Scheduler:
                 task.awaits_drafts = False
 
     def _first_scored(self, sequence: CachedSequence, request: Read, target: list[int]) -> int:
-        """Index of the first token that ends after `score_from` bytes of the body; never 0, which nothing precedes."""
+        """Find the first token that ends after `score_from` bytes of the body; never 0, which nothing precedes."""
         if request.score_from is None:
             return len(target)
         end = 0
@@ -112,7 +112,7 @@ class Scheduler:
         return len(target)
 
     def halt(self, request: int, at_once: bool) -> None:
-        """Stop a request. From the listening thread, so that a long decode can be left in the middle."""
+        """Stop a request. Called by the listening thread, so that a long decode can be left in the middle."""
         for task in (*self.running, *self.waiting):
             if task.request.request == request:
                 task.halted = True
@@ -136,7 +136,7 @@ class Scheduler:
     # One turn ----------------------------------------------------------------------------------------------------
 
     def next_turns(self) -> list[tuple[Task, int]]:
-        """Which tasks decode how many tokens now; empty if nothing is to be decoded."""
+        """Decide which tasks decode how many tokens now; empty if there is nothing to decode."""
         self._start_waiting()
         return self._fill_batch()
 
@@ -185,9 +185,9 @@ class Scheduler:
         return keep
 
     def _fill_batch(self) -> list[tuple[Task, int]]:
-        """Writers first, then readers as far as the batch goes.
+        """Fill a batch with the tokens of writers first, then of readers as far as it goes.
 
-        In order of their slots: where sequences have caches of their own, neighbours share a decode.
+        The turns are in order of slots: where sequences have caches of their own, neighbours share a decode.
         """
         room = self.options.load.batch
         turns: list[tuple[Task, int]] = []
@@ -202,8 +202,8 @@ class Scheduler:
         return sorted(turns, key=lambda turn: turn[0].sequence.slot or 0)
 
     def _next_tokens(self, task: Task) -> int:
-        """Tokens to decode next: a long text in chunks; reading pauses for a snapshot where a question begins, and
-        after as many tokens as are scored at once."""
+        """Count the tokens to decode next: a long text is read in chunks, with a pause for a snapshot where a question
+        begins, and after as many tokens as are scored at once."""
         held = len(task.sequence.ledger.ids)
         number = len(task.pending)
         if number > self.chunk:
@@ -216,7 +216,7 @@ class Scheduler:
         return min(to_question, number)
 
     def decode(self, turns: list[tuple[Task, int]], receive: Callable[[], None]) -> None:
-        """One decode, and what follows from it. `receive` takes in new requests between decode and drawing."""
+        """Decode once, and act on the result. `receive` takes in new requests between decode and sampling."""
         entries: list[BatchEntry] = []
         last_entry: dict[Task, int] = {}
         for task, number in turns:
@@ -253,7 +253,7 @@ class Scheduler:
                     self._turn_finished(task, last_entry[task], began)
 
     def _after_failed_decode(self, result: int, turns: list[tuple[Task, int]]) -> None:
-        """Remove what it left in memory. A cancelled request, or one without room, ends; the others decode again."""
+        """Remove what it left in memory. A request that is cancelled or has no room ends; the others decode again."""
         if result < 0:
             raise RuntimeError(f"llama_decode failed with {result}")
         for task, _ in turns:
@@ -322,7 +322,10 @@ class Scheduler:
         self._reply_scores(task, [(i, self.llama.logits(entry + i - 1)) for i in range(first, held + 1)])
 
     def _reply_scores(self, task: Task, rows: list[tuple[int, Logits]]) -> None:
-        """`rows`: index in the target and the logits before it; the index after the last token has nothing to score."""
+        """Reply with the scores of `rows`: an index in the target, and the logits before it.
+
+        The index after the last token has nothing to score.
+        """
         llama, alternatives = self.llama, task.request.alternatives
         tokens = []
         for index, logits in rows:
@@ -335,7 +338,7 @@ class Scheduler:
             self.reply(TokenScores(task.request.request, tuple(tokens)))
 
     def _take_snapshot(self, task: Task) -> None:
-        """Of a memory that cannot be cut: where a text has been read, and where what is written may end a step."""
+        """Save a memory that cannot be cut, where a text has been read, and where what is written may end a step."""
         ledger, slot = task.sequence.ledger, task.sequence.slot
         if self.options.supports_truncation or slot is None or not ledger.ids or len(ledger.ids) in ledger.snapshots:
             return
@@ -343,7 +346,7 @@ class Scheduler:
             ledger.remember(self.llama.snapshot(slot))
 
     def _read_finished(self, task: Task, entry: int | None) -> None:
-        """The text is in the cache; its last logits lie in the batch (`entry`) or were kept (None)."""
+        """Go on once the text is in the cache; its last logits are in the batch (`entry`) or were kept (None)."""
         request, sequence = task.request, task.sequence
         task.reading = False
         seconds = time.perf_counter() - task.began
@@ -360,8 +363,10 @@ class Scheduler:
         self._finish(task, Done(request.request, Stop.LIMIT))
 
     def _write_token(self, task: Task, entry: int | None, draft: int | None = None, drafts: int = 0) -> int | None:
-        """Draw the next token; None if it ends the text. It counts as drafted if it is the draft, the first of
-        `drafts`; else all of these are rejected."""
+        """Draw the next token; return None if it ends the text.
+
+        It counts as drafted if it is the draft, the first of `drafts`; else all of these are rejected.
+        """
         request, sequence, llama = task.request, task.sequence, self.llama
         number = number_at(request.seed, request.position + task.written)
         if entry is None:
@@ -386,7 +391,7 @@ class Scheduler:
         return token
 
     def _weigh(self, request: Read, logits: Logits | None) -> ChoiceProbabilities:
-        """Chances of each choice to come next, with or without a blank before it."""
+        """Compute the probability of each choice to come next, with or without a blank before it."""
         assert logits is not None
         chances = np.exp(logits - logits.max())
         heads = first_tokens(request.choices, lambda text: self.llama.tokenize(text, False))

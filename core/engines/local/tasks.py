@@ -1,4 +1,4 @@
-"""What the scheduler works on: sessions in the KV cache, and the requests that read and write them."""
+"""What the scheduler works on: sessions in the KV cache, and requests that read and write them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CachedSequence:
     """Prompt and body of the last request."""
     slot: int | None = None
     logits: Logits | None = None
-    """After the last token in the cache, if nothing was decoded since."""
+    """The logits after the last token in the cache, if nothing was decoded since."""
     used: int = field(default_factory=lambda: next(ages))
 
 
@@ -38,12 +38,12 @@ class Task:
     target: list[int]
     """Prompt, body and the question of a judgement, if there is one."""
     text_length: int
-    """Of the target, tokens that stay: all but the question."""
+    """Tokens of the target without the question, which is removed after the judgement."""
     score_from: int
     """The next token of the target to be scored; its length if none is."""
     began: float = field(default_factory=time.perf_counter)
     pending: list[int] = field(default_factory=list)
-    """Tokens that are to be decoded next: the text to read, or the token just written."""
+    """Tokens to decode next: the text to read, or the token just written."""
     prefilled: int = 0
     reading: bool = True
     written: int = 0
@@ -53,7 +53,7 @@ class Task:
     drafts: list[int] = field(default_factory=list)
     """The last tokens of `pending`, if the small model drafted them."""
     accepted: int = 0
-    """Of the drafts of the last decode."""
+    """How many drafts of the last decode were accepted."""
     tried: int = 0
     seconds: float = 0.0
     plain_seconds: float = 0.0

@@ -24,7 +24,7 @@ class Tokenizer:
 
     @lru_cache(maxsize=256)  # noqa: B019  it lives as long as its process
     def tokenize(self, text: str, special: bool) -> tuple[int, ...]:
-        """Token ids of a text on its own, without BOS; control tokens are recognised if `special`."""
+        """Tokenize a text on its own, without BOS; control tokens are recognised if `special`."""
         if not text:
             return ()
         if self.space_prefix:
@@ -35,16 +35,16 @@ class Tokenizer:
 
     def _tokenize(self, text: str, special: bool) -> tuple[int, ...]:
         data = text.encode("utf-8", errors="replace")  # a lone surrogate has no UTF-8
-        room = len(data) + 8
-        ids = (ll.llama_token * room)()
-        count = ll.llama_tokenize(self.vocab, data, len(data), ids, room, False, special)
+        capacity = len(data) + 8
+        ids = (ll.llama_token * capacity)()
+        count = ll.llama_tokenize(self.vocab, data, len(data), ids, capacity, False, special)
         return tuple(ids[:count])
 
 
 def tokenize_by(model: Path, text: str) -> tuple[int, ...]:
-    """A text by the tokenizer of a GGUF file, control tokens recognised. Its weights are not read.
+    """Tokenize a text by the tokenizer of a GGUF file, control tokens recognised, without reading its weights.
 
-    In a process of its own, as everything native. Raises ModelFileError, EngineLost.
+    It runs in a process of its own, as everything native. Raises ModelFileError, EngineLost.
     """
     header = read_header(model)
     try:

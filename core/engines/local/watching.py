@@ -1,4 +1,4 @@
-"""What is watched while the process of a model runs: its heartbeat, and the files that it has mapped."""
+"""Watches the process of a model while it runs: its heartbeat, and the files that it has mapped."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 PAUSE = 1.5
-"""Seconds between two looks after which the program itself must have been stopped, or the machine have slept."""
+"""Seconds between two checks after which the program itself must have been stopped, or the machine asleep."""
 
 
 class Heartbeat:
-    """How long a process has been silent, less the time in which this program could not listen."""
+    """Measures how long a process has been silent, without the time in which this program could not listen."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -22,7 +22,8 @@ class Heartbeat:
         self._heard = self._clock()
 
     def silence(self) -> float:
-        """Seconds. Call it at least once a second: a longer pause is this program's own, and begins the count again."""
+        """Return the seconds of silence. Call it at least once a second: a longer pause is this program's own, and
+        restarts the count."""
         now = self._clock()
         if now - self._looked > PAUSE:
             self._heard = now
@@ -49,14 +50,14 @@ class ModelFiles:
         self._states = {path: _state(path) for path in paths}
 
     def were_overwritten(self) -> bool:
-        """Whether the mapped weights may be other than they were. Microseconds."""
+        """Return whether the mapped weights may have changed. Takes microseconds."""
         return any(
             before and (now := _state(path)) and now != before and now[:2] == before[:2]
             for path, before in self._states.items()
         )
 
     def are_others(self) -> bool:
-        """Whether a file is another one, was changed, or is gone."""
+        """Return whether a file was replaced, changed or deleted."""
         return any(_state(path) != before for path, before in self._states.items())
 
 

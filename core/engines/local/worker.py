@@ -72,7 +72,7 @@ class Outbox:
 
     @contextmanager
     def step(self) -> Iterator[None]:
-        """Around what native code does at once; within it the heartbeat pauses after `LONGEST_STEP`."""
+        """Surround a call of native code; within it the heartbeat pauses after `LONGEST_STEP`."""
         self._step_began = time.monotonic()
         try:
             yield
@@ -91,8 +91,10 @@ class Outbox:
 
 
 def main(connection: Connection, options: WorkerOptions, log: Connection | str) -> None:
-    """Run in the child process until the program closes the pipe. Native code writes its errors to `log`, a file's
-    descriptor or path."""
+    """Run in the child process until the program closes the pipe.
+
+    Native code writes its errors to `log`, a file's descriptor or path.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the program's to handle
     os.environ["GGML_NO_BACKTRACE"] = "1"  # else ggml starts a debugger when it aborts, which writes to stdout
     os.dup2(os.open(log, os.O_WRONLY | os.O_TRUNC) if isinstance(log, str) else log.fileno(), 2)
@@ -143,7 +145,7 @@ class Worker:
                 self._send()
 
     def _wait(self) -> Request:
-        """The next request. A pause is used to prepare the prompt cache for the next turn."""
+        """Wait for the next request. A pause is used to prepare the prompt cache for the next turn."""
         if not self.scheduler.cache.is_settled:
             with suppress(queue.Empty):
                 return self.inbox.get(timeout=IDLE_SECONDS)
@@ -152,13 +154,13 @@ class Worker:
         return self.inbox.get()
 
     def _send(self) -> None:
-        """One message for all tokens of a decode."""
+        """Send one message for all tokens of a decode."""
         if self.replies:
             self.outbox.send(self.replies)
             self.replies.clear()
 
     def _listen(self) -> None:
-        """Requests wait in the inbox; Cancel and Shutdown take effect while a decode is running."""
+        """Put requests into the inbox; Cancel and Shutdown take effect while a decode is running."""
         while True:
             try:
                 request: Request = receive(self.connection)
