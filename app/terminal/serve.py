@@ -54,7 +54,7 @@ def serve(  # noqa: PLR0913
     """
     try:
         from core.serve.access import AccessRules, origins
-        from core.serve.endpoint import Arms, Endpoint
+        from core.serve.endpoint import Endpoint
         from core.serve.server import EndpointServer
     except ModuleNotFoundError as error:
         raise SettingsError(NOT_INSTALLED, INSTALL_THEM) from error
@@ -63,7 +63,7 @@ def serve(  # noqa: PLR0913
     server = EndpointServer(host, port)
     try:
         with open_pair(models, loading, servers, parallel=parallel) as pair:
-            endpoint = Endpoint(Arms(pair, arms), parallel)
+            endpoint = Endpoint(pair, arms, parallel)
             ready = f"Serving {', '.join(arms)} at {server.url}. Ctrl+C stops it."
             server.serve(endpoint.application(rules), lambda: remark(ready), endpoint.stop)
     finally:

@@ -1,7 +1,7 @@
-"""Who may use the endpoint: the API key, and the Host and Origin headers.
+"""Decides who may use the endpoint, by the API key and the Host and Origin headers.
 
-A page in a browser can send requests to a server on the loopback interface, also under a name that it made resolve
-to 127.0.0.1 (DNS rebinding). So a foreign Host is refused, and every Origin that was not allowed by name.
+A page in a browser can send requests to a server on the loopback interface, even under a name that it made resolve to
+127.0.0.1 (DNS rebinding). So a foreign Host is refused, and every Origin that was not allowed by name.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Refusal(NamedTuple):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server bound to `host`."""
+    """Return whether only this machine can reach a server bound to `host`."""
     if host == "localhost":
         return True
     try:
@@ -63,7 +63,7 @@ class AccessRules:
             )
 
     def foreign(self, headers: Headers) -> Refusal | None:
-        """The refusal of a request for another host, or from a page that was not allowed."""
+        """Refuse a request for another host, or from a page that was not allowed; None if it is neither."""
         if (host := _host_name(headers.get("host", ""))) not in self._hosts():
             return Refusal(403, ErrorKind.PERMISSION, f"The Host {host!r} is not allowed. Allow it with --allow-host.")
         origin = headers.get("origin")
@@ -73,7 +73,7 @@ class AccessRules:
         return None
 
     def keyless(self, headers: Headers) -> Refusal | None:
-        """The refusal of a request without the key, where one is set."""
+        """Refuse a request without the key, where one is set; None if it has it."""
         if self.key and not self._has_key(headers):
             return Refusal(401, ErrorKind.AUTHENTICATION, "The API key is missing or wrong.", "invalid_api_key")
         return None
@@ -87,8 +87,7 @@ class AccessRules:
 
 
 def access(rules: AccessRules) -> list[Middleware]:
-    """Host and Origin are checked first; then a browser's preflight is answered, which cannot have the key; then the
-    key is checked."""
+    """Check Host and Origin first; then answer a browser's preflight, which cannot have the key; then check the key."""
     return [
         Middleware(RefusingMiddleware, check=rules.foreign),
         Middleware(
@@ -102,7 +101,7 @@ def access(rules: AccessRules) -> list[Middleware]:
 
 
 class RefusingMiddleware:
-    """Answers what the check refuses, before a route sees it."""
+    """Answers a request that the check refuses, before a route sees it."""
 
     def __init__(self, app: ASGIApp, check: Callable[[Headers], Refusal | None]) -> None:
         self._app = app
@@ -117,7 +116,7 @@ class RefusingMiddleware:
 
 
 def origins(texts: Iterable[str]) -> frozenset[str]:
-    """Origins as a browser sends them. Raises SettingsError for a text that is not scheme://host[:port]."""
+    """Normalise origins as a browser sends them. Raises SettingsError for a text that is not scheme://host[:port]."""
     for text in texts:
         parts = urlsplit(text)
         if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
@@ -126,7 +125,7 @@ def origins(texts: Iterable[str]) -> frozenset[str]:
 
 
 def _host_name(header: str) -> str:
-    """The name in a Host header, without port and brackets."""
+    """Return the name in a Host header, without port and brackets."""
     if header.startswith("["):
         return header[1:].partition("]")[0]
     return header.partition(":")[0].lower()

@@ -1,7 +1,7 @@
-"""One run as an asynchronous stream: the models write in a thread, the endpoint sends what has settled.
+"""Turns one run into an asynchronous stream: the models write in a thread, the endpoint sends what has settled.
 
 The client may go away at any time; closing the stream stops the run, and its thread ends before the next request may
-use the place.
+use the slot.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Answer:
             raise EngineError(ended.reason or "The run failed.")
 
     def usage(self) -> dict[str, Any]:
-        """OpenAI's usage. `cached_tokens` are prompt tokens that the first writer's KV cache held already."""
+        """Report the usage as OpenAI does. `cached_tokens` are prompt tokens that the first writer's KV cache held."""
         trace = self.trace
         prompt = trace.started.prompt_tokens if trace.started else 0
         first = next((span.handoff for span in trace.pieces if span.handoff), None)
@@ -63,7 +63,7 @@ class Answer:
         }
 
     def authorship(self) -> dict[str, Any]:
-        """Who wrote what: the extension field `baton` of a response. Positions are characters of the whole body."""
+        """Report who wrote what: the extension field `baton` of a response. Positions are characters of the body."""
         trace = self.trace
         return {
             "seed": self.settings.seed,
@@ -80,7 +80,7 @@ class Answer:
 
 
 class SettledText(NamedTuple):
-    """Text that a client may be sent: nothing of it is discarded any more."""
+    """Text that a client may be sent: none of it will be discarded."""
 
     reasoning: str
     content: str
@@ -97,7 +97,7 @@ class RunStream:
         self._control = Control()
         self._queue: asyncio.Queue[Event | BatonError | None] = asyncio.Queue()
         self._sent = 0
-        """Characters of the body that were handed out."""
+        """Characters of the body that were sent."""
         self._content = ""
         self._released = 0
 
@@ -106,7 +106,7 @@ class RunStream:
         self._control.stop()
 
     async def texts(self) -> AsyncGenerator[SettledText, None]:
-        """The first text is empty: it says that the models have begun, so the prompt fits.
+        """Yield the texts of the run. The first is empty: it says that the models have begun, so the prompt fits.
 
         Raises BatonError if the run cannot begin. Closed early, it stops the run and waits for its thread.
         """
@@ -134,7 +134,7 @@ class RunStream:
             await asyncio.shield(asyncio.to_thread(thread.join))
 
     def _settled(self, end: int) -> SettledText:
-        """The text up to `end` that has not been handed out, without the closing tag."""
+        """Return the text up to `end` that has not been sent, without the closing tag."""
         trace, start, self._sent = self.answer.trace, self._sent, end
         if not trace.thinks:
             return SettledText("", trace.text_between(start, end))
@@ -174,6 +174,6 @@ class RunStream:
         return ready if any(ready) else None
 
     def _from(self) -> int:
-        """Where a stop string may begin that has not been looked for."""
+        """Return where a stop string may begin that has not been looked for."""
         longest = max((len(stop) for stop in self._stops), default=0)
         return max(0, self._released - longest)

@@ -1,7 +1,7 @@
-"""The routes: /v1/models, /v1/chat/completions, /v1/completions and /health.
+"""The routes of the endpoint: /v1/models, /v1/chat/completions, /v1/completions and /health.
 
-The model name of a request selects an arm. Texts are written by as many requests at once as the engines were opened
-for; further ones wait for their turn.
+The model name of a request selects an arm. As many requests are answered at once as the engines were opened for;
+others wait for their turn.
 """
 
 from __future__ import annotations
@@ -52,39 +52,21 @@ CODES = {UNSUPPORTED: UNSUPPORTED, "missing": "missing_required_parameter"}
 Body = TypeVar("Body", bound=BaseModel)
 
 
-class Arms:
-    """The arms that the endpoint offers, by the model name that selects each."""
-
-    def __init__(self, pair: Pair, settings: Mapping[str, RunSettings]) -> None:
-        self._pair = pair
-        self._settings = dict(settings)
-
-    @property
-    def names(self) -> list[str]:
-        return list(self._settings)
-
-    def settings(self, name: str) -> RunSettings | None:
-        return self._settings.get(name)
-
-    def pair(self, name: str) -> Pair:
-        """The models that take part in the arm."""
-        needs = POLICIES.of(self._settings[name].policy).needs
-        return Pair(self._pair.small if needs.small else None, self._pair.large if needs.large else None)
-
-
 class Endpoint:
-    """Answers requests about one pair of models."""
+    """Answers requests with one pair of models."""
 
-    def __init__(self, arms: Arms, parallel: int = 1) -> None:
+    def __init__(self, pair: Pair, arms: Mapping[str, RunSettings], parallel: int = 1) -> None:
+        """`arms`: the settings of each arm by the model name that selects it."""
+        self._pair = pair
         self._arms = arms
-        self._places = asyncio.Semaphore(parallel)
+        self._slots = asyncio.Semaphore(parallel)
         self._streams: set[RunStream] = set()
-        """Those that are being written."""
+        """The answers that are being written."""
         self._stopping = False
         self._created = int(time.time())
 
     def application(self, rules: AccessRules) -> Starlette:
-        """The ASGI application."""
+        """Make the ASGI application."""
         return Starlette(
             routes=[
                 Route("/health", self.health),
@@ -98,8 +80,10 @@ class Endpoint:
         )
 
     def stop(self) -> None:
-        """End the runs at their next token, and begin no other; their requests are answered with status 503. Call it
-        in the thread of the event loop."""
+        """End the runs at their next token, and begin no other; their requests are answered with status 503.
+
+        Call it in the thread of the event loop.
+        """
         self._stopping = True
         for stream in self._streams:
             stream.stop()
@@ -108,13 +92,11 @@ class Endpoint:
         return JSONResponse({"status": "ok"})
 
     async def models(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
-        return JSONResponse({"object": "list", "data": [self._model(name) for name in self._arms.names]})
+        return JSONResponse({"object": "list", "data": [self._model(name) for name in self._arms]})
 
     async def model(self, request: Request) -> Response:
         name = request.path_params["name"]
-        if self._arms.settings(name) is None:
-            return self._no_such_model(name)
-        return JSONResponse(self._model(name))
+        return JSONResponse(self._model(name)) if name in self._arms else self._no_such_model(name)
 
     async def chat(self, request: Request) -> Response:
         body = await _read(request, ChatRequest)
@@ -130,18 +112,17 @@ class Endpoint:
         body = await _read(request, CompletionRequestBody)
         if isinstance(body, Response):
             return body
-        shape = _Completion(body.model, body.text if body.echo else "")
-        return await self._respond(request, body, (Message("user", body.text),), shape)
+        return await self._respond(request, body, (Message("user", body.text),), _Completion(body.model))
 
     async def _respond(
         self, request: Request, body: CompletionOptions, conversation: Conversation, shape: _Shape
     ) -> Response:
-        settings = self._arms.settings(body.model)
+        settings = self._arms.get(body.model)
         if settings is None:
             return self._no_such_model(body.model)
-        stream = RunStream(
-            self._arms.pair(body.model), _asked(conversation, settings), _settings(settings, body), body.stops
-        )
+        needs = POLICIES.of(settings.policy).needs
+        pair = Pair(self._pair.small if needs.small else None, self._pair.large if needs.large else None)
+        stream = RunStream(pair, _asked(conversation, settings), _settings(settings, body), body.stops)
         answer = self._streamed(stream, shape, body.wants_usage) if body.stream else self._whole(stream, shape)
         answering = asyncio.ensure_future(answer)
         leaving = asyncio.ensure_future(_disconnected(request))
@@ -164,14 +145,14 @@ class Endpoint:
         return JSONResponse(shape.whole(stream, reasoning, content))
 
     async def _streamed(self, stream: RunStream, shape: _Shape, wants_usage: bool) -> Response:
-        """Begins the response with the run: until then an error is a status. Raises BatonError."""
+        """Begin the response with the run: until then an error is a status. Raises BatonError."""
         texts = self._texts(stream)
         await anext(texts, None)
         return _EventStream(texts, _chunks(texts, stream, shape, wants_usage))
 
     async def _texts(self, stream: RunStream) -> AsyncGenerator[SettledText, None]:
-        """What the run writes, once a place is free. Raises BatonError if it fails or the endpoint stops."""
-        async with self._places:
+        """Yield what the run writes, once a slot is free. Raises BatonError if it fails or the endpoint stops."""
+        async with self._slots:
             self._streams.add(stream)
             try:
                 if not self._stopping:
@@ -188,12 +169,12 @@ class Endpoint:
         return {"id": name, "object": "model", "created": self._created, "owned_by": "baton"}
 
     def _no_such_model(self, name: str) -> Response:
-        message = f"There is no arm called {name!r}. Choose one of {', '.join(self._arms.names)}."
+        message = f"There is no arm called {name!r}. Choose one of {', '.join(self._arms)}."
         return error_response(404, ErrorKind.NOT_FOUND, message, "model_not_found", "model")
 
 
 class _EventStream(StreamingResponse):
-    """Server-sent events. The texts that they are made of are closed also if the client leaves before the first."""
+    """Server-sent events, whose source of texts is closed even if the client leaves before the first."""
 
     def __init__(self, texts: AsyncGenerator[SettledText, None], events: AsyncIterator[str]) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
@@ -223,13 +204,13 @@ async def _chunks(
 
 
 class _Shape(ABC):
-    """How a response of one kind looks, whole and in chunks."""
+    """Builds the responses of one kind, whole and in chunks."""
 
     kind = ""
     chunk_kind = ""
     prefix = ""
     prompt_field = ""
-    """Where a request has the prompt."""
+    """The field of a request that has the prompt."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -254,7 +235,7 @@ class _Shape(ABC):
         return self._envelope(self.kind, [choice]) | {"usage": answer.usage(), "baton": answer.authorship()}
 
     def end(self, stream: RunStream) -> dict[str, Any]:
-        """The chunk that says why the text ended, with its authorship."""
+        """Build the chunk that says why the text ended, with its authorship."""
         choice = {"index": 0, "finish_reason": stream.answer.finish_reason, **self.last_choice()}
         return self._envelope(self.chunk_kind, [choice]) | {"baton": stream.answer.authorship()}
 
@@ -300,13 +281,9 @@ class _Completion(_Shape):
     prefix = "cmpl"
     prompt_field = "prompt"
 
-    def __init__(self, model: str, echo: str) -> None:
+    def __init__(self, model: str) -> None:
         super().__init__(model)
-        self._echo = echo
         self._separator = ""
-
-    def opening(self) -> list[dict[str, Any]]:
-        return [self._chunk({"text": self._echo, "logprobs": None})] if self._echo else []
 
     def parts(self, text: SettledText) -> list[dict[str, Any]]:
         if text.reasoning:
@@ -316,14 +293,14 @@ class _Completion(_Shape):
         return [self._chunk({"text": part, "logprobs": None}) for part in text if part]
 
     def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:  # noqa: ARG002
-        return {"text": self._echo + BLANK_LINE.join(filter(None, (reasoning, content))), "logprobs": None}
+        return {"text": BLANK_LINE.join(filter(None, (reasoning, content))), "logprobs": None}
 
     def last_choice(self) -> dict[str, Any]:
         return {"text": "", "logprobs": None}
 
 
 async def _read(request: Request, kind: type[Body]) -> Body | Response:
-    """The body as JSON of this kind, or the response that refuses it."""
+    """Read the body as JSON of this kind; return the response that refuses it if that fails."""
     data = bytearray()
     try:
         async for chunk in request.stream():
@@ -343,13 +320,13 @@ async def _read(request: Request, kind: type[Body]) -> Body | Response:
 
 
 def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
-    """With the arm's instruction after the last question, as everywhere in the program."""
+    """Add the arm's instruction to the last question, as everywhere in the program."""
     *before, last = conversation
     return ask(last.content, arm, tuple(before)) if last.role == "user" else conversation
 
 
 def _settings(arm: RunSettings, body: CompletionOptions) -> RunSettings:
-    """The arm's settings with what the request changes.
+    """Apply what the request changes to the arm's settings.
 
     An answer that the small model finished alone, because the large one was lost, would pass for the pair's: it is an
     error, as in a batch.
@@ -381,6 +358,6 @@ def _refusal(error: BatonError, prompt_field: str) -> Refusal:
 
 
 async def _disconnected(request: Request) -> None:
-    """Returns when the client goes away. Await it once the body is read."""
+    """Wait until the client goes away. Await it once the body is read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,7 +1,7 @@
-"""Requests and responses of the endpoint: OpenAI's chat completions and completions.
+"""The requests of the endpoint, and its errors, as OpenAI defines them for chat completions and completions.
 
-Fields that a client may leave out, or send as null, have OpenAI's meaning. Those of OpenAI's that would change the
-answer and cannot be honoured are refused; unknown ones are ignored. What OpenAI has no field for stands under `baton`:
+Fields that a client may leave out, or send as null, have OpenAI's meaning. Fields that would change the answer and
+cannot be honoured are refused; unknown ones are ignored. What OpenAI has no field for is under `baton` in a response:
 who wrote what, the large model's share, takeovers. Clients may ignore it.
 """
 
@@ -29,7 +29,7 @@ class ErrorKind(Enum):
 
 
 def error_body(kind: ErrorKind, message: str, code: str | None = None, param: str | None = None) -> dict[str, Any]:
-    """`code` is one of OpenAI's, `param` the field of the request that is to blame; None where there is none."""
+    """Build the body of an error. `code` is one of OpenAI's, `param` the field of the request that is to blame."""
     return {"error": {"message": message, "type": kind.value, "param": param, "code": code}}
 
 
@@ -44,7 +44,7 @@ UNSUPPORTED = "unsupported_value"
 
 
 def only(*accepted: Any, reason: str) -> AfterValidator:
-    """Refuse every value of a field but those that change nothing."""
+    """Refuse all values of a field except those that change nothing."""
 
     def check(value: Any) -> Any:
         if value not in accepted:
@@ -55,7 +55,7 @@ def only(*accepted: Any, reason: str) -> AfterValidator:
 
 
 class Nullable(BaseModel):
-    """Null stands for a field that is left out."""
+    """A model in which null stands for a field that is left out."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -100,7 +100,7 @@ class StreamOptions(Nullable):
 
 
 class CompletionOptions(Nullable):
-    """What both kinds of request share."""
+    """The options that both kinds of request share."""
 
     model: str = "baton"
     """The name of an arm."""
@@ -156,12 +156,12 @@ class CompletionRequestBody(CompletionOptions):
 
     prompt: Strings = Field(min_length=1, max_length=1)
     """One; a client with several sends several requests."""
-    echo: bool = False
     suffix: Annotated[str, only("", reason="The models cannot write towards a suffix")] = ""
     best_of: Annotated[int, only(1, reason=ONE_CHOICE)] = 1
     logprobs: Annotated[
         Any, only(reason=f"{NO_LOGPROBS}, so tasks that compare likelihoods cannot run: choose one that generates")
     ] = None
+    echo: Annotated[bool, only(False, reason="The prompt is not repeated")] = False
 
     @property
     def text(self) -> str:

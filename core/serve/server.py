@@ -23,7 +23,7 @@ class EndpointServer:
     """An ASGI application on an address that is bound at once, so that a taken port is an error before models load."""
 
     def __init__(self, host: str, port: int, request_seconds: float = REQUEST_SECONDS) -> None:
-        """`port` 0 takes a free one. Raises BatonError if the address cannot be bound."""
+        """Bind the address; `port` 0 takes a free one. Raises BatonError if that fails."""
         self._request_seconds = request_seconds
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.socket(family, socket.SOCK_STREAM)
@@ -56,8 +56,10 @@ class EndpointServer:
         on_ready: Callable[[], object] = lambda: None,
         on_stop: Callable[[], object] = lambda: None,
     ) -> None:
-        """Answer requests; returns after `stop`, raises KeyboardInterrupt after Ctrl+C. `on_stop` is called first then,
-        so that requests which are being answered end, too."""
+        """Answer requests; return after `stop`, raise KeyboardInterrupt after Ctrl+C.
+
+        `on_stop` is called before that, so that requests which are being answered end, too.
+        """
         config = uvicorn.Config(
             application,
             http=type("Protocol", (_Protocol,), {"request_seconds": self._request_seconds}),
@@ -70,7 +72,7 @@ class EndpointServer:
         self._server.run(sockets=[self._socket])
 
     def stop(self) -> None:
-        """From any thread: end within `SHUTDOWN_SECONDS`."""
+        """Stop within `SHUTDOWN_SECONDS`. May be called from any thread."""
         if self._server:
             self._server.should_exit = True
 

@@ -24,7 +24,7 @@ from core.grading.extraction import extract_answer
 from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings
 from core.serve.access import AccessRules
-from core.serve.endpoint import MAX_BODY, Arms, Endpoint
+from core.serve.endpoint import MAX_BODY, Endpoint
 from core.serve.schema import ChatRequest, CompletionRequestBody
 from core.serve.server import REQUEST_SECONDS, EndpointServer
 from core.thinking.limits import Limits
@@ -52,7 +52,7 @@ def serving(
     request_seconds: float = REQUEST_SECONDS,
 ) -> Iterator[EndpointServer]:
     server = EndpointServer("127.0.0.1", 0, request_seconds)
-    endpoint = Endpoint(Arms(pair, arms), parallel)
+    endpoint = Endpoint(pair, arms, parallel)
     listening = threading.Event()
     thread = threading.Thread(
         target=server.serve, args=(endpoint.application(rules or AccessRules()), listening.set, endpoint.stop)
@@ -217,7 +217,7 @@ def test_what_cannot_be_done_is_refused_by_name(client: openai.OpenAI, options: 
     assert (caught.value.param, caught.value.code) == (name, code)
 
 
-@pytest.mark.parametrize("options", [{"logprobs": 1, "echo": True}, {"best_of": 2}, {"suffix": "."}])
+@pytest.mark.parametrize("options", [{"logprobs": 1, "echo": True}, {"echo": True}, {"best_of": 2}, {"suffix": "."}])
 def test_completions_refuse_by_name_too(client: openai.OpenAI, options: dict[str, Any]) -> None:
     name = next(iter(options))
     with pytest.raises(openai.BadRequestError, match=f"{name}: ") as caught:
