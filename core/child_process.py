@@ -1,4 +1,4 @@
-"""Child processes: started without the environment's secrets and out of reach of Ctrl+C, killed when they hang."""
+"""Starts child processes without the environment's secrets and out of reach of Ctrl+C, and kills those that hang."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ environment_lock = threading.Lock()
 
 @contextmanager
 def _environment_without_secrets() -> Iterator[None]:
-    """While a child process is started: variables whose names say that they hold a key, a token or a password are
-    removed, since the child inherits the environment and anyone may read that in /proc. Read secrets with
-    `environment_secret`, which waits for the end of this."""
+    """Remove variables whose names say that they hold a key, a token or a password, while a child is started.
+
+    The child inherits the environment, which can be read in /proc. Read secrets with `environment_secret`, which waits
+    for the end of this.
+    """
     with environment_lock:
         hidden = {name: os.environ.pop(name) for name in list(os.environ) if _SECRET_NAME.search(name)}
         try:
@@ -39,16 +41,15 @@ def _environment_without_secrets() -> Iterator[None]:
 
 
 def environment_secret(name: str) -> str | None:
-    """The value of a variable such as HF_TOKEN; None if it is missing or empty."""
+    """Read a variable such as HF_TOKEN; None if it is missing or empty."""
     with environment_lock:
         return os.environ.get(name) or None
 
 
 def start_shielded(process: BaseProcess) -> None:
-    """Start a child without the secrets of the environment, which Ctrl+C and a closed terminal do not reach from its
-    first instruction on.
+    """Start a child without the secrets of the environment, which Ctrl+C and a closed terminal never reach.
 
-    The terminal sends both to the whole process group; the program answers them and ends its children. Without this a
+    The terminal sends both to the whole process group; the program handles them and ends its children. Without this a
     child that is still importing would print a traceback.
     """
     with _environment_without_secrets():
@@ -70,11 +71,11 @@ def _start(process: BaseProcess) -> None:
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Within the block the handlers of Ctrl+C, SIGTERM and SIGHUP wait; they run at its end.
+    """Delay the handlers of Ctrl+C, SIGTERM and SIGHUP to the end of the block.
 
     A signal mask is not enough: the system gives a signal to any thread that does not block it, and Python then runs
     the handler in the main thread, between the fork of a child and the line that stores its number. Such a child would
-    be known to no part of the program. Only the main thread runs handlers, so in any other thread this does nothing.
+    be unknown to the program. Only the main thread runs handlers, so in any other thread this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -98,10 +99,9 @@ class NoAnswer(Exception):
 
 
 def answered_apart(question: Callable[..., Answer], *arguments: Any, seconds: float) -> Answer:
-    """Call `question`, a function at the top of a module, in a process of its own, which takes a quarter of a second
-    to start; the process is killed after `seconds`.
+    """Call `question`, a function at the top of a module, in a process of its own, which is killed after `seconds`.
 
-    Raises NoAnswer, and the BatonErrors that `question` raises.
+    The process takes a quarter of a second to start. Raises NoAnswer, and the BatonErrors that `question` raises.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)

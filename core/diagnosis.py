@@ -1,11 +1,10 @@
-"""What this installation of Baton can use: versions, back end, devices, memory, folders, keyring; and what to do.
+"""Checks what this installation of Baton can use: versions, backends, devices, memory, folders, keyring.
 
-`diagnose()` is for `baton doctor` and for the Models page: data, no printing, no Qt.
+`diagnose()` is for `baton doctor` and for the Models page: it returns data, with advice.
 """
 
 from __future__ import annotations
 
-import ctypes
 import os
 import platform
 import shutil
@@ -21,7 +20,7 @@ from core.child_process import NoAnswer, answered_apart
 from core.errors import BatonError, ModelFileError
 from core.models.devices import DeviceKind, Devices, disk_free, find_devices
 from core.models.fit import in_gib
-from core.models.ggml_backends import has_gpu_backend, library_folder, log_quietly, registry
+from core.models.ggml_backends import backend_names, has_gpu_backend, library_folder, log_quietly
 from core.models.preferences import load_preferences
 from core.paths import Paths
 from core.version import version as baton_version
@@ -41,7 +40,7 @@ class State(Enum):
 
 
 class Check(NamedTuple):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     subject: str
     state: State
@@ -50,7 +49,7 @@ class Check(NamedTuple):
 
 
 def diagnose(paths: Paths | None = None) -> Iterator[Check]:
-    """Each check as it is done: some milliseconds each; with a GPU back end, the devices take a second or two."""
+    """Yield each check as it is done: milliseconds each; with a GPU backend, the devices take a second or two."""
     paths = paths or Paths.of_user()
     yield _versions()
     yield _library()
@@ -63,7 +62,7 @@ def diagnose(paths: Paths | None = None) -> Iterator[Check]:
 
 
 def system_gpu(folder: Path = DRM) -> str:
-    """A GPU that the system has a driver for, in words; empty if there is none. Asks no back end of llama.cpp."""
+    """Describe a GPU that the system has a driver for; empty if there is none. Asks no backend of llama.cpp."""
     if sys.platform == "darwin" and platform.machine() == "arm64":
         return "the GPU of this Mac"
     if shutil.which("nvidia-smi"):
@@ -90,34 +89,25 @@ def _versions() -> Check:
 
 
 def _library() -> Check:
-    """Whether llama.cpp can be loaded at all: in a process of its own, since it may end that."""
+    """Check that llama.cpp can be loaded, in a process of its own, since it may crash."""
     try:
         backends = answered_apart(_backends, seconds=SECONDS)
     except (NoAnswer, BatonError) as error:
         return Check("llama.cpp", State.PROBLEM, f"cannot be loaded: {error}", "Run packaging/setup.sh again.")
-    return Check("llama.cpp", State.GOOD, f"back ends: {backends}, in {library_folder()}")
+    return Check("llama.cpp", State.GOOD, f"backends: {backends}, in {library_folder()}")
 
 
 def _backends() -> str:
-    """In a child process: the names of ggml's back ends."""
+    """List ggml's backends, in a child process."""
     try:
         log_quietly()
-        ggml = registry()
+        return ", ".join(backend_names())
     except (ImportError, OSError, RuntimeError) as error:
         raise ModelFileError(str(error)) from error
-    ggml.ggml_backend_reg_get.restype = ctypes.c_void_p
-    ggml.ggml_backend_reg_name.restype = ctypes.c_char_p
-    ggml.ggml_backend_reg_name.argtypes = [ctypes.c_void_p]
-    ggml.ggml_backend_reg_count.restype = ctypes.c_size_t
-    names = [
-        ggml.ggml_backend_reg_name(ggml.ggml_backend_reg_get(ctypes.c_size_t(number))).decode(errors="replace")
-        for number in range(ggml.ggml_backend_reg_count())
-    ]
-    return ", ".join(names)
 
 
 def gpu_checks(devices: Devices) -> Iterator[Check]:
-    """The GPUs that llama.cpp uses; or one that is here and is not used, with the remedy."""
+    """Report the GPUs that llama.cpp uses; or one that it does not use, with the remedy."""
     for gpu in devices.gpus:
         kind = "integrated GPU" if gpu.kind is DeviceKind.INTEGRATED_GPU else "GPU"
         memory = f"{in_gib(gpu.free_bytes)} of {in_gib(gpu.total_bytes)} free"
@@ -128,7 +118,7 @@ def gpu_checks(devices: Devices) -> Iterator[Check]:
     if here and not has_gpu_backend():
         yield Check("GPU", State.WARNING, f"{here} is here, and this build of llama.cpp cannot use it.", REBUILD)
     elif here or has_gpu_backend():
-        finding = f"this build has a GPU back end, and it finds no GPU{f' ({here} is here)' if here else ''}."
+        finding = f"this build has a GPU backend, and it finds no GPU{f' ({here} is here)' if here else ''}."
         yield Check("GPU", State.WARNING, finding, "Check the GPU's driver; until then models run on the CPU.")
     else:
         yield Check("GPU", State.GOOD, "none; models run on the CPU")

@@ -1,4 +1,4 @@
-"""Every error that a person may read, as one tree.
+"""The errors that a person may read, as one tree.
 
     BatonError
     ├── ModelFileError        a GGUF file that cannot be used: broken, truncated, unsupported, a shard missing
@@ -19,7 +19,7 @@ both; views show `str(error)`. Causes are chained with `raise … from`, for the
 
 
 class BatonError(Exception):
-    """What happened, in one sentence, and what to do now, in another (it may be empty)."""
+    """An error in two sentences: what happened, and what to do now (it may be empty)."""
 
     def __init__(self, message: str, advice: str = "") -> None:
         super().__init__(message, advice)
@@ -47,7 +47,7 @@ class EngineRefused(EngineError):
 
 
 class Cancelled(EngineError):
-    """A session was cancelled. Seen outside of the engines only where the session was still being opened."""
+    """A session was cancelled. Raised out of an engine only while the session is being opened."""
 
     def __init__(self) -> None:
         super().__init__("It was stopped.")

@@ -1,4 +1,4 @@
-"""Files that a person named, JSON files, and files that only their owner may read."""
+"""Reads and writes files that a person named, JSON files, and files that only their owner may read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LARGEST_TEXT = 256 * 2**20
 
 
 def expanded(path: Path) -> Path:
-    """The path with ~ as the home folder. Raises SettingsError for the home of a user that does not exist."""
+    """Expand ~ to the home folder. Raises SettingsError for the home of a user that does not exist."""
     try:
         return path.expanduser()
     except RuntimeError as error:
@@ -27,7 +27,7 @@ def expanded(path: Path) -> Path:
 
 
 def read_text(file: Path, advice: str, failure: type[BatonError] = SettingsError) -> str:
-    """Raises `failure`, with this advice, if the file cannot be read, is not in UTF-8, or has no end in sight."""
+    """Read a text file. Raises `failure`, with this advice, if it cannot be read, is not UTF-8, or is too large."""
     try:
         with expanded(file).open("rb") as opened:
             content = opened.read(LARGEST_TEXT + 1)
@@ -63,7 +63,7 @@ Value = TypeVar("Value", bound=BaseModel)
 
 
 def write_json(value: BaseModel, path: Path, what: str) -> None:
-    """Write all of it, or leave the old file as it is. `what` is written, in words. Raises SettingsError."""
+    """Write a file atomically. `what` names it in the SettingsError that is raised if that fails."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, unfinished = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
@@ -80,12 +80,12 @@ def write_json(value: BaseModel, path: Path, what: str) -> None:
 
 
 def read_json(kind: type[Value], path: Path) -> Value:
-    """What the file says; the default for each value that it does not say, or says wrongly. Never raises."""
+    """Read a file; each value that is missing or wrong in it has its default. Never raises."""
     return tolerant_value(kind, read_object(path))
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; empty if there is none that can be read. Never raises."""
+    """Read the JSON object in a file; empty if there is none that can be read. Never raises."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -94,7 +94,7 @@ def read_object(path: Path) -> dict[str, Any]:
 
 
 def tolerant_value(kind: type[Value], data: dict[str, Any]) -> Value:
-    """From JSON values; each that is wrong is dropped, and its default stands."""
+    """Validate JSON values; each that is wrong is dropped in favour of its default."""
     while True:
         try:
             return kind.model_validate(data)
@@ -105,7 +105,7 @@ def tolerant_value(kind: type[Value], data: dict[str, Any]) -> Value:
 
 
 def _drop(data: dict[str, Any], place: tuple[int | str, ...]) -> bool:
-    """Remove the value at `place`; where the data does not go so deep, what is there instead. False if nothing is."""
+    """Remove the value at `place`, or what is there where the data is less deep. Return False if nothing is."""
     inside = data
     for key in place[:-1]:
         child = inside.get(str(key))

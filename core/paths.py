@@ -1,4 +1,4 @@
-"""Where Baton keeps its things, by the customs of each system (platformdirs)."""
+"""The folders and files of one user, by the conventions of each system (platformdirs)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,23 @@ APPLICATION = "baton"
 
 @dataclass(frozen=True, slots=True)
 class Paths:
-    """Folders of one user; none need exist. Nothing that a person made lies in the cache folder."""
+    """The folders of one user, which need not exist."""
 
     data: Path
     """Conversations, batch runs, downloaded models."""
     config: Path
-    cache: Path
-    """May vanish at any time without loss."""
 
     @classmethod
     def of_user(cls) -> Paths:
         return cls(
             data=platformdirs.user_data_path(APPLICATION),
             config=platformdirs.user_config_path(APPLICATION),
-            cache=platformdirs.user_cache_path(APPLICATION),
         )
 
     @classmethod
     def under(cls, folder: Path) -> Paths:
-        """All in one folder: for a portable program, and for tests."""
-        return cls(folder / "data", folder / "config", folder / "cache")
+        """Put both into one folder: for a portable program, and for tests."""
+        return cls(folder / "data", folder / "config")
 
     @property
     def settings(self) -> Path:

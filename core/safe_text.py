@@ -1,4 +1,4 @@
-"""Untrusted text made safe to show: what models, servers, files and their error messages contain.
+"""Makes untrusted text safe to show: what models, servers, files and their error messages contain.
 
 A control character can move the cursor, rename the terminal's window or write to the clipboard (OSC 52); a
 bidirectional override can make a file name read as another; a lone surrogate cannot be encoded; a message of ten
@@ -18,7 +18,7 @@ _SUBSTITUTE = "\ufffd"
 
 
 def safe_text(text: str) -> str:
-    """The text with each control character replaced by its visible picture: ESC becomes “␛”.
+    """Replace each control character by its visible picture: ESC becomes “␛”.
 
     Newlines and tabs stay, a carriage return before a newline is dropped, and every other character that a terminal
     would act on, or that cannot be encoded, becomes U+FFFD. The length of the text changes only at carriage returns.
@@ -27,19 +27,19 @@ def safe_text(text: str) -> str:
 
 
 def safe_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """Like `safe_text`, on one line, and no longer than `longest` characters."""
+    """Make a text safe as `safe_text` does, on one line, with at most `longest` characters."""
     return shortened(" ".join(safe_text(shortened(text, 2 * longest)).split()), longest)
 
 
 def shortened(text: str, longest: int = LONGEST_MESSAGE) -> str:
-    """The beginning of a text that is longer than `longest` characters, with how many were left out."""
+    """Cut a text off after `longest` characters, and say how many were left out."""
     if len(text) <= longest:
         return text
     return f"{text[:longest]} … ({len(text) - longest:,} more characters)"
 
 
 def safe_json(encoded: str) -> str:
-    """A JSON document whose strings hold no character that a terminal acts on or that UTF-8 cannot encode.
+    """Escape the characters of a JSON document that a terminal acts on or that UTF-8 cannot encode.
 
     JSON itself escapes what lies below U+0020; the escapes added here are JSON's own, so the values stay the same.
     """

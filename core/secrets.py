@@ -1,4 +1,4 @@
-"""Keys of servers: in the system's keyring, or, where there is none, in memory until the program ends.
+"""Keeps keys of servers in the system's keyring, or, if there is none, in memory until the program ends.
 
 They are never written to a file. Many Linux machines have no keyring: the window says so, and asks again next time.
 """
@@ -27,7 +27,7 @@ class Keeping(Enum):
 
 
 def take_key(variable: str) -> str:
-    """The key in an environment variable, which is removed, so that child processes do not inherit it.
+    """Take the key out of an environment variable, which is removed so that child processes do not inherit it.
 
     Raises SettingsError if it is not set.
     """
@@ -43,7 +43,7 @@ _taken: dict[str, str] = {}
 
 
 class Secrets:
-    """Keys by name (the server's host and port, say). `backend` None: the system's own."""
+    """Keys by name, such as a server's address. `backend` None is the system's own keyring."""
 
     def __init__(self, backend: KeyringBackend | None = None) -> None:
         self._backend = keyring.get_keyring() if backend is None else backend
@@ -51,14 +51,14 @@ class Secrets:
 
     @property
     def keeping(self) -> Keeping:
-        """Where the next key would be kept, judged without opening the keyring."""
+        """How long the next key would be kept, judged without opening the keyring."""
         backend = self._backend
         plain = type(backend).__module__.startswith(_PLAIN_TEXT_PACKAGE)
         # Backends of priority 0 and below are keyring's own way to say “none” and “all fail”.
         return Keeping.SESSION if plain or backend.priority <= 0 else Keeping.KEYRING
 
     def keep(self, name: str, secret: str) -> Keeping:
-        """Keep a key; says for how long."""
+        """Keep a key; return for how long."""
         if self.keeping is Keeping.KEYRING:
             try:
                 self._backend.set_password(SERVICE, name, secret)
@@ -81,7 +81,7 @@ class Secrets:
             return None  # as if there were none: the person is asked for the key
 
     def forget(self, name: str) -> None:
-        """Raises SettingsError if the keyring is locked."""
+        """Delete a key. Raises SettingsError if the keyring is locked."""
         self._in_memory.pop(name, None)
         if self.keeping is Keeping.SESSION:
             return

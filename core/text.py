@@ -1,15 +1,15 @@
-"""Text that every file, database and process accepts."""
+"""Small functions for texts."""
 
 from __future__ import annotations
 
 
 def replace_lone_surrogates(text: str) -> str:
-    """The text with each lone surrogate as "?": models and JSON files contain them, UTF-8 cannot."""
+    """Replace each lone surrogate by "?": models and JSON files contain them, UTF-8 cannot."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def counted(number: int, noun: str) -> str:
-    """“1 problem”, “1,200 problems”: for nouns whose plural is made with an s."""
+    """Write a number with its noun: “1 problem”, “1,200 problems”; for nouns whose plural ends in an s."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -18,7 +18,7 @@ LONGEST_QUOTE = 300
 
 
 def one_line(text: str, limit: int = LONGEST_QUOTE) -> str:
-    """A foreign text for use within a sentence: printable characters on one line, at most `limit` of them."""
+    """Reduce a foreign text for use within a sentence: printable characters on one line, at most `limit`."""
     start = " ".join(text[: 4 * limit].split())
     line = "".join(character for character in start if character.isprintable())
     return f"{line[: limit - 1]}…" if len(line) > limit or len(text) > 4 * limit else line

@@ -14,7 +14,7 @@ DISTRIBUTION = "baton-reasoning"
 
 @cache
 def version() -> str:
-    """Such as "0.2.0": of the checkout that this file lies in, else of the installed distribution."""
+    """Return the version, such as "0.2.0", of the checkout of this file, else of the installed distribution."""
     checkout = Path(__file__).parent.parent / "pyproject.toml"
     if checkout.is_file():
         return str(tomllib.loads(checkout.read_text(encoding="utf-8"))["project"]["version"])

@@ -63,6 +63,17 @@ def log_quietly() -> None:
     llama.llama_log_set(callback, ctypes.c_void_p(0))
 
 
+def backend_names() -> tuple[str, ...]:
+    """List the names of the backends in the registry. Raises as `registry`."""
+    ggml = registry()
+    ggml.ggml_backend_reg_get.restype = ctypes.c_void_p
+    ggml.ggml_backend_reg_name.restype = ctypes.c_char_p
+    ggml.ggml_backend_reg_name.argtypes = [ctypes.c_void_p]
+    ggml.ggml_backend_reg_count.restype = ctypes.c_size_t
+    handles = [ggml.ggml_backend_reg_get(ctypes.c_size_t(number)) for number in range(ggml.ggml_backend_reg_count())]
+    return tuple(ggml.ggml_backend_reg_name(handle).decode(errors="replace") for handle in handles)
+
+
 def library_folder() -> Path:
     """Return the folder of llama-cpp-python's libraries. Loads nothing; raises ImportError if it is not installed."""
     if folder := os.environ.get(LIBRARY_FOLDER):

@@ -241,7 +241,6 @@ def _repository(info: ModelInfo) -> Repository | None:
     return Repository(
         name=name,
         downloads=int(info.downloads or 0),
-        likes=int(info.likes or 0),
         licence=licences[0] if licences else None,
         gated=bool(info.gated),
     )

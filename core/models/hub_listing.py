@@ -31,7 +31,6 @@ class Repository:
     """“owner/name”."""
     downloads: int
     """In the last 30 days."""
-    likes: int
     licence: str | None
     gated: bool
     """Its publisher requires agreement to terms first."""

@@ -119,7 +119,8 @@ def test_a_window_that_is_open_shows_what_the_terminal_wrote_meanwhile(
     qtbot.addWidget(other)
     qtbot.waitUntil(lambda: not window.isActiveWindow())
     baton("solve", PROBLEM.question, "-q")
-    baton("batch", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "2", "-c", "1024", "-o", str(window.paths.cache))
+    results = str(window.paths.data / "batch")
+    baton("batch", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "2", "-c", "1024", "-o", results)
     assert in_sidebar(window) == []
     window.show_page("batch")
     look_elsewhere_and_come_back(window, qtbot)
