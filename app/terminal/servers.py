@@ -36,8 +36,6 @@ class ServerOptions:
     prices: str | None
     cap_tokens: int | None
     cap_money: float | None
-    answer_cap_tokens: int | None
-    answer_cap_money: float | None
 
 
 server_options = gathered(
@@ -72,14 +70,6 @@ server_options = gathered(
         help="Most tokens to read and write, for each server; 0 is no cap.",
     ),
     option("--cap-money", type=_AMOUNT, metavar="SUM", group=SERVERS, help="Most money to spend, for each server."),
-    option(
-        "--answer-cap-tokens",
-        type=click.IntRange(min=0),
-        metavar="N",
-        group=SERVERS,
-        help="Most tokens to read and write for each answer.",
-    ),
-    option("--answer-cap-money", type=_AMOUNT, metavar="SUM", group=SERVERS, help="Most money for each answer."),
 )
 
 
@@ -97,9 +87,6 @@ def known_server(options: ServerOptions, url: str) -> Server:
         supports_prefetch=_PREFETCH.get(options.prefetch or ""),
         prices=_prices(options.prices) if options.prices else None,
         cap=known.cap.model_copy(update=_given(tokens=options.cap_tokens, money=options.cap_money)),
-        answer_cap=known.answer_cap.model_copy(
-            update=_given(tokens=options.answer_cap_tokens, money=options.answer_cap_money)
-        ),
         access=known.access.model_copy(update=access),
     )
     known = known.model_copy(update=given)

@@ -136,12 +136,14 @@ class Cap(BaseModel):
 
 
 class UsageMeter:
-    """Adds up the usage of an answer, of its engine, or of all servers that share the work. Thread-safe."""
+    """Adds up the usage of a session, of its engine, or of all servers that share the work. Thread-safe."""
 
-    def __init__(self, prices: Prices, cap: Cap, scope: str, whole: UsageMeter | None = None) -> None:
-        """`scope`: what the cap is for, such as "this answer". `whole`: a meter that counts all of this one, too."""
+    def __init__(
+        self, prices: Prices, cap: Cap | None = None, scope: str = "", whole: UsageMeter | None = None
+    ) -> None:
+        """`scope`: what the cap is for, such as a host. `whole`: a meter that counts all of this one, too."""
         self._prices = prices
-        self._cap = cap
+        self._cap = cap or Cap()
         self._scope = scope
         self._whole = whole
         self._lock = threading.Lock()

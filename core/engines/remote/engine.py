@@ -66,9 +66,7 @@ class RemoteOptions:
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     prices: Prices = field(default_factory=Prices)
     cap: Cap = field(default_factory=Cap)
-    """For everything that this engine does."""
-    answer_cap: Cap = field(default_factory=Cap)
-    """For one session."""
+    """For all sessions of this engine together."""
     model: str = ""
     """Where a server has several; empty: the first of its list."""
     template: str | None = None
@@ -191,8 +189,8 @@ class RemoteEngine:
         return HttpConnection(self.address, self.options.retry_policy, self._tls)
 
     def new_meter(self) -> UsageMeter:
-        """Make the meter of one session, with its cap; a part of the engine's."""
-        return UsageMeter(self.options.prices, self.options.answer_cap, "this answer", self._meter)
+        """Make the meter of one session, a part of the engine's."""
+        return UsageMeter(self.options.prices, whole=self._meter)
 
     def render(self, conversation: Conversation, connection: HttpConnection) -> PromptBuilder:
         """Render the conversation, with retries. Raises EngineError."""

@@ -54,8 +54,7 @@ class KnownServer(BaseModel):
     )
     access: ServerAccess = Field(default_factory=ServerAccess, title="Connection")
     prices: Prices = Field(default_factory=Prices, title="Price per million tokens")
-    cap: Cap = Field(default_factory=Cap, title="Total cap, until the models are loaded again")
-    answer_cap: Cap = Field(default_factory=Cap, title="Cap for each answer")
+    cap: Cap = Field(default_factory=Cap, title="Cap, until the models are loaded again")
     overrides: ModelOverrides = Field(default_factory=ModelOverrides, title="Sampling and thinking")
     has_key: bool = False
     """Whether its key is in the keyring."""
@@ -66,12 +65,11 @@ class KnownServer(BaseModel):
         Raises SettingsError for an invalid address, an unreadable template, or a money cap without prices.
         """
         address = ServerAddress(url, key, self.access.authority, self.access.any_certificate, self.access.proxy or None)
-        if (self.cap.money or self.answer_cap.money) and self.prices.are_free:
+        if self.cap.money and self.prices.are_free:
             raise SettingsError("A cap on money needs prices.", "Set the prices of the server, or cap its tokens.")
         options = RemoteOptions(
             prices=self.prices,
             cap=self.cap,
-            answer_cap=self.answer_cap,
             model=self.model,
             template=read_text(self.template, NO_TEMPLATE) if self.template else None,
             overrides=self.overrides,

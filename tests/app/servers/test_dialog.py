@@ -131,7 +131,7 @@ def test_it_closes_while_a_silent_server_is_asked(open_dialog: Open, qtbot: QtBo
 
 def test_the_server_is_used_as_it_was_set_up(open_dialog: Open, qtbot: QtBot, servers: KnownServers) -> None:
     dialog = open_dialog("http://a:1, http://b:2", "secret")
-    tokens = dialog.form.editor("answer_cap", "tokens")
+    tokens = dialog.form.editor("cap", "tokens")
     assert isinstance(tokens, QSpinBox)
     tokens.setValue(500)
     with qtbot.waitSignal(dialog.use_wanted) as used:
@@ -139,7 +139,7 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog: Open, qtbot: QtBot, se
     assert used.args == [Author.LARGE, "http://a:1, http://b:2"]
     for url in ("http://a:1", "http://b:2"):
         address, options = servers.server(url)
-        assert (address.key, options.answer_cap.tokens) == ("secret", 500)
+        assert (address.key, options.cap.tokens) == ("secret", 500)
 
 
 def test_what_is_known_is_shown_again_but_never_the_key(open_dialog: Open, servers: KnownServers, qtbot: QtBot) -> None:

@@ -107,7 +107,7 @@ def test_the_bill_is_seen_while_it_writes_and_whole_in_the_inspector(
 def test_a_cap_ends_the_help_and_the_notice_below_the_answer_says_so(
     connect: Connect, qtbot: QtBot, server: LlamaServer
 ) -> None:
-    window = connect(server.url, KnownServer(answer_cap=Cap(tokens=1)), KEY)
+    window = connect(server.url, KnownServer(cap=Cap(tokens=1)), KEY)
     wait_until_ready(qtbot, window)
     window.session.ask("What is 2 + 2?")
     wait_for_the_answer(qtbot, window)
@@ -115,7 +115,7 @@ def test_a_cap_ends_the_help_and_the_notice_below_the_answer_says_so(
     assert exchange
     answer = window.chat.conversation.answer_of(exchange)
     assert answer
-    assert "The cap of 1 tokens for this answer is reached." in words_of(answer)
+    assert "The cap of 1 tokens for 127.0.0.1:" in words_of(answer)
     assert "The small model goes on alone." in words_of(answer)
     assert exchange.trace.finish is not Finish.FAILED
 

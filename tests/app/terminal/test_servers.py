@@ -44,13 +44,13 @@ def test_every_option_of_a_server_is_taken(tmp_path: Path, monkeypatch: pytest.M
     address, options = server(
         *("--api-key-env", "OFFICE_KEY", "--ca", "ca.pem", "--proxy", "http://proxy:1", "--any-certificate"),
         *("--server-model", "big", "--template", str(template), "--read-along", "off"),
-        *("--prices", "0.5,0.1,2,EUR", "--cap-tokens", "9000", "--answer-cap-money", "0.25"),
+        *("--prices", "0.5,0.1,2,EUR", "--cap-tokens", "9000", "--cap-money", "0.25"),
     )
     assert (address.url, address.key, address.authority) == (URL, "secret", Path("ca.pem"))
     assert (address.proxy, address.any_certificate) == ("http://proxy:1", True)
     assert (options.model, options.template, options.supports_prefetch) == ("big", "a template", False)
     assert (options.prices.written, options.prices.currency) == (2.0, "EUR")
-    assert (options.cap.tokens, options.answer_cap.money) == (9000, 0.25)
+    assert (options.cap.tokens, options.cap.money) == (9000, 0.25)
 
 
 def test_what_the_window_keeps_holds_unless_an_option_stands_in_its_place(paths: Paths) -> None:
@@ -67,7 +67,7 @@ def test_prices_that_cannot_be_read_are_refused(prices: str) -> None:
         server("--prices", prices)
 
 
-@pytest.mark.parametrize("option", ["--cap-tokens", "--answer-cap-money"])
+@pytest.mark.parametrize("option", ["--cap-tokens", "--cap-money"])
 def test_a_cap_below_nothing_is_wrong_usage(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["connect", URL, option, "-1"]) == 2
     assert "is not in the range" in capsys.readouterr().err

@@ -45,15 +45,14 @@ def test_what_is_kept_is_there_at_the_next_start(servers: KnownServers, file: Pa
         supports_prefetch=Switch.ON,
         access=ServerAccess(authority=Path("ca.pem"), proxy="http://proxy:3128"),
         prices=Prices(read=0.5, reused=0.1, written=2.0, currency="EUR"),
-        cap=Cap(money=1.5),
-        answer_cap=Cap(tokens=900),
+        cap=Cap(money=1.5, tokens=900),
     )
     assert servers.keep(URL, known, "secret") is Keeping.KEYRING
     address, options = KnownServers(file, lambda: Secrets(ring)).server(URL)
     assert (address.key, address.authority, address.proxy) == ("secret", Path("ca.pem"), "http://proxy:3128")
     assert (options.model, options.supports_prefetch) == ("big", True)
     assert (options.prices.reused, options.prices.currency) == (0.1, "EUR")
-    assert (options.cap.money, options.cap.tokens, options.answer_cap.tokens) == (1.5, 0, 900)
+    assert (options.cap.money, options.cap.tokens) == (1.5, 900)
 
 
 def test_the_key_is_never_in_the_file(servers: KnownServers, file: Path) -> None:

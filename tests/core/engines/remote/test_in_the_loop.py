@@ -76,12 +76,12 @@ def test_the_trace_has_the_whole_bill_and_all_that_was_read_along(server: LlamaS
 def test_at_a_cap_the_small_model_goes_on_alone_and_the_trace_says_so() -> None:
     answer = stream(progress(5, 5), token("x", 1), token("y", 2), end(2))
     with FaultyServer(answer) as server:
-        events = run_with(LlamaServerEngine(server.url, RemoteOptions(HURRIED, answer_cap=Cap(tokens=7))))
+        events = run_with(LlamaServerEngine(server.url, RemoteOptions(HURRIED, cap=Cap(tokens=7))))
     assert written(events, Author.LARGE) == "xy"
     assert written(events, Author.SMALL) == "".join(STEPS)
     told = [event.text for event in events if isinstance(event, Noticed)]
-    assert told[0] == "The cap of 7 tokens for this answer is reached."
-    assert "cap of 7 tokens for this answer is reached" in told[-1]
+    assert told[0].startswith("The cap of 7 tokens for 127.0.0.1:")
+    assert "cap of 7 tokens for 127.0.0.1:" in told[-1]
     assert "The small model goes on alone." in told[-1]
     assert isinstance(events[-1], RunEnded)
     assert events[-1].finish is not Finish.FAILED
