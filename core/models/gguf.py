@@ -7,7 +7,9 @@ loads a model or ends its process, never sees such a file; the `gguf` package ma
 
 from __future__ import annotations
 
+import hashlib
 import re
+import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,9 +17,8 @@ from pathlib import Path
 
 from core.errors import ModelFileError
 from core.models.ggml_types import FILE_TYPES
-from core.models.gguf_format import Keys, RawHeader, Tensor, Value, read_raw, shards_of
+from core.models.gguf_format import Keys, LongArray, RawHeader, Tensor, Value, read_raw, shards_of
 from core.models.overrides import KNOWN_TAGS, ThinkingTags, tags_in
-from core.models.vocabulary import Vocabulary, read_vocabulary
 
 MAX_TEMPLATE_CHARACTERS = 2**18
 MAX_BLOCKS = 10_000
@@ -109,7 +110,7 @@ def _interpret(
     architecture = keys.text("general.architecture") or ""
     _check_it_writes(path, architecture, tensors)
     of_model = Keys(path, values, prefix=f"{architecture}.")
-    vocabulary = read_vocabulary(path, values)
+    vocabulary = _vocabulary(path, values)
     template = _chat_template(keys)
     parameters = sum(tensor.elements for tensor in tensors)
     blocks = _block_count(of_model)
@@ -223,6 +224,71 @@ def _thinking_tags(template: str | None, vocabulary: Vocabulary) -> ThinkingTags
     known = (tags for tags in KNOWN_TAGS if vocabulary.has(tags.opening) and vocabulary.has(tags.closing))
     return next(known, None)
 
+
+# Vocabulary --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A vocabulary with its tokens as the file stores them: each after its length in 8 bytes."""
+
+    size: int
+    hash: str
+    tokens: bytes
+
+    def has(self, token: str) -> bool:
+        return _stored(token.encode()) in self.tokens
+
+
+def _vocabulary(path: Path, values: Mapping[str, Value]) -> Vocabulary:
+    """Read the vocabulary of a model. Raises ModelFileError if the file has none."""
+    count, tokens = _strings(values.get("tokenizer.ggml.tokens"))
+    if not count:
+        raise ModelFileError(f"{path.name} has no vocabulary.", "Choose another conversion of the model.")
+    _, merges = _strings(values.get("tokenizer.ggml.merges"))
+    digest = hashlib.sha256()
+    for part in (
+        _named(values.get("tokenizer.ggml.model")),
+        _named(values.get("tokenizer.ggml.pre")),
+        _without_padding(count, tokens),
+        merges,
+    ):
+        digest.update(len(part).to_bytes(8, "little"))
+        digest.update(part)
+    return Vocabulary(count, digest.hexdigest(), tokens)
+
+
+def _without_padding(count: int, tokens: bytes) -> bytes:
+    """Cut off the unused tokens that converters append.
+
+    Siblings are padded to different lengths (Qwen 1.5B to 151,936, 7B to 152,064), and their ids agree.
+    """
+    end = len(tokens)
+    for number in range(count - 1, -1, -1):
+        padding = _stored(f"[PAD{number}]".encode())
+        if not tokens.endswith(padding, 0, end):
+            break
+        end -= len(padding)
+    return tokens[:end]
+
+
+def _strings(value: Value | None) -> tuple[int, bytes]:
+    if isinstance(value, LongArray):
+        return value.count, value.data
+    if isinstance(value, tuple):
+        return len(value), b"".join(_stored(str(element).encode()) for element in value)
+    return 0, b""
+
+
+def _named(value: Value | None) -> bytes:
+    return value.encode() if isinstance(value, str) else b""
+
+
+def _stored(text: bytes) -> bytes:
+    return struct.pack("<Q", len(text)) + text
+
+
+# Architectures -----------------------------------------------------------------------------------------------------
 
 _RECURRENT = "arwkv7 mamba mamba2 rwkv6 rwkv6qwen2 rwkv7"
 
