@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
 from app.models.controller import ModelsController
-from app.shared.forms.fields import editor_of
+from app.shared.forms.fields import bounds, editor_of
 from app.shared.labels import cue_words, sampling_words
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import button, combo_box, in_row, label, whole_number
@@ -80,8 +80,8 @@ class LoadingForm(QWidget):
         self._drafts.setCurrentIndex(list(Switch).index(choice.drafts))
 
     def _number(self, name: str) -> QSpinBox:
-        minimum = {"context": 256, "batch": 16, "threads": 0, "gpu_layers": -1}[name]
-        box = whole_number(minimum, {"context": 2**20, "batch": 8192, "threads": 512, "gpu_layers": 999}[name])
+        minimum, maximum = map(int, bounds(LoadOptions.model_fields[name]))
+        box = whole_number(minimum, maximum)
         box.setGroupSeparatorShown(True)
         if name == "context":
             box.setSingleStep(1024)

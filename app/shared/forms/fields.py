@@ -63,7 +63,7 @@ def _switch(changed: Callable[[], None]) -> Editor:
 
 
 def _whole(field: FieldInfo, changed: Callable[[], None]) -> Editor:
-    low, high = _bounds(field)
+    low, high = bounds(field)
     box = whole_number(int(low), int(min(high, LARGEST)))
     box.setKeyboardTracking(False)
     box.valueChanged.connect(lambda _: changed())
@@ -72,7 +72,7 @@ def _whole(field: FieldInfo, changed: Callable[[], None]) -> Editor:
 
 def _percent(field: FieldInfo, changed: Callable[[], None]) -> Editor:
     """A factor, shown as whole percent."""
-    low, high = _bounds(field)
+    low, high = bounds(field)
     box = whole_number(round(100 * low), round(100 * high))
     box.setSuffix("%")
     box.setSingleStep(10)
@@ -87,7 +87,7 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
 
 
 def _real(field: FieldInfo, changed: Callable[[], None]) -> Editor:
-    low, high = _bounds(field)
+    low, high = bounds(field)
     open_below = any(isinstance(bound, Gt) for bound in field.metadata)
     extra = field.json_schema_extra
     decimals = int(str(extra["decimals"])) if isinstance(extra, dict) and "decimals" in extra else DECIMALS
@@ -133,7 +133,8 @@ def _file(changed: Callable[[], None]) -> Editor:
     return Editor(edit, edit.path, edit.show_path)
 
 
-def _bounds(field: FieldInfo) -> tuple[float, float]:
+def bounds(field: FieldInfo) -> tuple[float, float]:
+    """Return the lowest and the highest value that a field takes."""
     low, high = 0.0, float(LARGEST)
     for bound in field.metadata:
         match bound:
