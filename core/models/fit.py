@@ -130,7 +130,7 @@ def _gpu_capacity(needs: MemoryEstimate, devices: Devices) -> int:
     """Return the bytes for layers on all GPUs: each also needs a compute buffer and a margin."""
     capacities = [_free(gpu, devices) - MARGIN_BYTES - needs.compute_bytes for gpu in devices.gpus]
     useful = [capacity for capacity in capacities if capacity > 0]
-    # A block cannot lie on two devices, so up to one block a further GPU is lost.
+    # A block cannot be divided between devices, so up to one block is lost for each further GPU.
     lost = (len(useful) - 1) * max(needs.block_bytes, default=0) if useful else 0
     return max(sum(useful) - lost, 0)
 

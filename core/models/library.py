@@ -78,7 +78,7 @@ class Library:
         unread: list[Path] = []
         for folder in self.folders:
             for path in _gguf_files(folder.path, unread):
-                # The same file reached by two ways (a link in the Hub cache, a folder in a folder) counts once.
+                # A file that is reached twice (by a link in the Hub cache, a folder in a folder) counts once.
                 real = path.resolve()
                 if real in models or real in broken:
                     continue

@@ -67,7 +67,7 @@ class Sampler(NamedTuple):
 
 
 class Decoded:
-    """What llama_decode returned (llama.h): 0 done, 1 no room in the KV cache, 2 aborted, negative an error."""
+    """What llama_decode returned (llama.h): 0 done, 1 the KV cache is full, 2 aborted, negative an error."""
 
     DONE, NO_ROOM, ABORTED = 0, 1, 2
 

@@ -92,9 +92,9 @@ def attempts_after_death(options: LoadOptions, layers: int, loaded_as: LoadOptio
 
     `memory`: it ran out of memory and would do so again, so only lighter ways are listed, if there are any.
     """
-    ways = list(attempts(options, layers))
-    at = [way.options for way in ways].index(loaded_as)
-    return ways[at + 1 if memory else at :] or ways[at:]
+    candidates = list(attempts(options, layers))
+    at = [candidate.options for candidate in candidates].index(loaded_as)
+    return candidates[at + 1 if memory else at :] or candidates[at:]
 
 
 class Loaded(NamedTuple):
@@ -107,7 +107,10 @@ class Loaded(NamedTuple):
 
 
 def load_first_that_fits(
-    options: WorkerOptions, ways: Sequence[Attempt], name: str, on_progress: Callable[[float], object] = lambda _: None
+    options: WorkerOptions,
+    candidates: Sequence[Attempt],
+    name: str,
+    on_progress: Callable[[float], object] = lambda _: None,
 ) -> Loaded:
     """Load a model in the first of these ways for which there is enough memory.
 
@@ -116,7 +119,7 @@ def load_first_that_fits(
     """
     tried: list[str] = []
     failure: EngineError | None = None
-    for load, change in ways:
+    for load, change in candidates:
         lighter = replace(options, load=load)
         try:
             return Loaded(ModelProcess(lighter, on_progress), lighter, change)

@@ -326,7 +326,7 @@ def _name_of(number: int) -> str:
 
 def speaks_of_memory(line: str) -> bool:
     """Return whether a line of native code (ggml, CUDA, Vulkan, C++ library) reports that memory ran out."""
-    return any(words in line.lower() for words in _MEMORY)
+    return any(phrase in line.lower() for phrase in _MEMORY)
 
 
 def only_reply(replies: Replies) -> Tokenized | CacheDump:

@@ -92,10 +92,10 @@ class Scheduler:
         for task in self.running:
             if task.request.request == drafts.request and task.awaits_drafts:
                 held = len(task.sequence.ledger.ids)
-                # The last draft leaves room for the token after it.
-                room = min(self.options.load.context - held - 2, task.request.limit - task.written - 1)
-                room = min(room, self.options.load.batch - 1)
-                task.drafts = list(drafts.ids[: max(room, 0)])
+                # Behind the last draft the context holds one more token.
+                most = min(self.options.load.context - held - 2, task.request.limit - task.written - 1)
+                most = min(most, self.options.load.batch - 1)
+                task.drafts = list(drafts.ids[: max(most, 0)])
                 task.pending += task.drafts
                 task.plain_tokens = drafts.plain_tokens
                 task.awaits_drafts = False
@@ -189,16 +189,16 @@ class Scheduler:
 
         The turns are in order of slots: where sequences have caches of their own, neighbours share a decode.
         """
-        room = self.options.load.batch
+        remaining = self.options.load.batch
         turns: list[tuple[Task, int]] = []
         for task in sorted(self.running, key=lambda task: task.reading):
             if task.halted and (task.reading or task.awaits_drafts):
                 self._finish(task, Done(task.request.request, Stop.CANCELLED))
             elif task.awaits_drafts:
                 continue
-            elif number := min(room, self._next_tokens(task)):
+            elif number := min(remaining, self._next_tokens(task)):
                 turns.append((task, number))
-                room -= number
+                remaining -= number
         return sorted(turns, key=lambda turn: turn[0].sequence.slot or 0)
 
     def _next_tokens(self, task: Task) -> int:

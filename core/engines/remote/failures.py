@@ -69,23 +69,23 @@ def from_status(response: httpx2.Response, body: bytes, host: str) -> EngineErro
 def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> EngineError:
     """Make the error for a server's own report: `{"error": {code, type, message}}`, in a body or within a stream."""
     report = answer.inside("error") if answer.inside("error").text("message") else answer
-    said = (report.line("message") or answer.line("error") or answer.line("detail")).rstrip(".")
+    message = (report.line("message") or answer.line("error") or answer.line("detail")).rstrip(".")
     match report.integer("code", status):
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return KeyRefused(f"{host} does not accept the key.", "Enter the key that the server was started with.")
         case HTTPStatus.NOT_FOUND | HTTPStatus.NOT_IMPLEMENTED:
             return EngineRefused(
-                f"{host} does not offer what is needed{_quoted(said)}.",
+                f"{host} does not offer what is needed{_quoted(message)}.",
                 "Check the address, the model's name, and which kind of server it is.",
             )
         case HTTPStatus.SERVICE_UNAVAILABLE | HTTPStatus.TOO_MANY_REQUESTS:
-            return NotReady(f"{host} is not ready{_quoted(said)}.", "It will be asked again in a moment.")
+            return NotReady(f"{host} is not ready{_quoted(message)}.", "It will be asked again in a moment.")
         case code if code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            if _is_overflow(report, said):
+            if _is_overflow(report, message):
                 return _context_full(report, host)
-            return EngineRefused(f"{host} refused the request{_quoted(said)}.", "Look at the server's log.")
+            return EngineRefused(f"{host} refused the request{_quoted(message)}.", "Look at the server's log.")
         case _:
-            return EngineLost(f"{host} reports a failure{_quoted(said)}.", "Look at the server's log.")
+            return EngineLost(f"{host} reports a failure{_quoted(message)}.", "Look at the server's log.")
 
 
 def foreign_token(id: int, vocabulary_size: int, host: str) -> EngineRefused:
@@ -105,9 +105,9 @@ def _redirected(response: httpx2.Response, host: str) -> UntrustedServer:
     )
 
 
-def _is_overflow(report: Fields, said: str) -> bool:
+def _is_overflow(report: Fields, message: str) -> bool:
     # llama-server has an error type for it; vLLM, SGLang and LM Studio only a message.
-    return report.text("type") == "exceed_context_size_error" or "context length" in said.lower()
+    return report.text("type") == "exceed_context_size_error" or "context length" in message.lower()
 
 
 def _context_full(report: Fields, host: str) -> ContextFull:
@@ -129,5 +129,5 @@ def _certificate_fault(error: BaseException) -> str:
     return "it speaks no TLS that is understood here" if "SSL" in str(error) else ""
 
 
-def _quoted(said: str) -> str:
-    return f": “{said}”" if said else ""
+def _quoted(message: str) -> str:
+    return f": “{message}”" if message else ""
