@@ -106,7 +106,7 @@ def path_of(row: LibraryEntry) -> Path:
         case BrokenFile():
             return row.path
         case Deletion():
-            return row.moves[0].waiting
+            return row.moves[0].trashed
 
 
 Index = QModelIndex | QPersistentModelIndex

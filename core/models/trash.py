@@ -12,8 +12,10 @@ from core.models.library import HIDDEN_TRASH, LocalModel
 
 @dataclass(frozen=True)
 class Move:
+    """A file that was moved to the trash."""
+
     origin: Path
-    waiting: Path
+    trashed: Path
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,8 @@ class Trash:
         try:
             # Links first: what they point to is still there while they move.
             for file in sorted(files, key=lambda file: (not file.is_symlink(), file)):
-                waiting = self._move_away(file)
-                done.append(Move(file, waiting))
+                trashed = self._move_to_trash(file)
+                done.append(Move(file, trashed))
         except OSError as error:
             self._move_back(done)
             raise ModelFileError(
@@ -61,7 +63,7 @@ class Trash:
     def undo(self, deletion: Deletion) -> None:
         """Put a model back where it was. Raises ModelFileError if its place was taken or the trash emptied."""
         for move in deletion.moves:
-            if move.origin.exists() or not (move.waiting.exists() or move.waiting.is_symlink()):
+            if move.origin.exists() or not (move.trashed.exists() or move.trashed.is_symlink()):
                 raise ModelFileError(
                     f"{deletion.name} cannot be put back: {move.origin.name} "
                     + ("is there again." if move.origin.exists() else "is gone for good."),
@@ -72,7 +74,7 @@ class Trash:
         except OSError as error:
             raise ModelFileError(
                 f"{deletion.name} could not be put back: {error.strerror or error}.",
-                f"Its files are in {deletion.moves[0].waiting.parent}; move them back by hand.",
+                f"Its files are in {deletion.moves[0].trashed.parent}; move them back by hand.",
             ) from error
 
     def empty(self) -> None:
@@ -83,7 +85,7 @@ class Trash:
                     shutil.rmtree(line, ignore_errors=True)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _move_away(self, file: Path) -> Path:
+    def _move_to_trash(self, file: Path) -> Path:
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             return _rename_into(self.folder, file)
@@ -99,7 +101,7 @@ class Trash:
     @staticmethod
     def _move_back(moves: list[Move]) -> None:
         for move in reversed(moves):
-            move.waiting.rename(move.origin)
+            move.trashed.rename(move.origin)
 
 
 def _rename_into(folder: Path, file: Path) -> Path:
