@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from core.engines.base import (
     Attach,
@@ -220,14 +220,6 @@ class RemoteEngine:
             connection.pause(pause)
 
 
-class GivenUp(NamedTuple):
-    """A server on which all retries failed."""
-
-    reason: str
-    pings_answered: int
-    """By then: a later one shows that the server is back."""
-
-
 class RemoteSession:
     """A session on a server, which keeps the KV cache and finds the longest prefix that it has read before."""
 
@@ -244,7 +236,6 @@ class RemoteSession:
         self._cancelled = False
         self._closed = False
         self._prefetch: Prefetch | None = None
-        self._given_up: GivenUp | None = None
         try:
             engine.add(self)
             attach(self)
@@ -277,7 +268,7 @@ class RemoteSession:
         return Handoff(0, 0, 0.0)
 
     def prefetch(self, body: Sequence[Part]) -> None:
-        if self._prefetch and not self._is_given_up:
+        if self._prefetch:
             self._prefetch.offer(body)
 
     def take_prefetched(self) -> tuple[PrefetchedText, ...]:
@@ -368,13 +359,10 @@ class RemoteSession:
     def _call(self) -> Iterator[None]:
         """Surround one call of this session: prefetching stops first, and the status shows how the call ended.
 
-        A server that was given up is not tried again in this session, until it has answered a ping.
+        Once the server is lost, nothing more is prefetched for this session.
         """
         if self._closed:
             raise EngineLost("This session was closed.", "Open a new one.")
-        if self._given_up and self._is_given_up:
-            raise EngineLost(f"{self._given_up.reason} It was given up for this answer.", "Retry when it is back.")
-        self._given_up = None
         if self._prefetch:
             self._connection = self._prefetch.yield_to(self._connection)
         if self._cancelled:
@@ -385,7 +373,8 @@ class RemoteSession:
             self._status.fail(ServerState.REFUSED, error.message)
             raise
         except EngineLost as error:
-            self._given_up = GivenUp(error.message, self._engine.status_tracker.pings_answered)
+            if self._prefetch:
+                self._prefetch.close()
             self._status.fail(ServerState.LOST, error.message)
             raise
         except (EngineError, GeneratorExit):
@@ -400,12 +389,6 @@ class RemoteSession:
             if isinstance(item, Handoff):
                 handoff = item
         return handoff
-
-    @property
-    def _is_given_up(self) -> bool:
-        """Whether all retries failed, and the server has answered no ping since."""
-        pings = self._engine.status_tracker.pings_answered
-        return self._given_up is not None and self._given_up.pings_answered == pings
 
     def _write(
         self, body: Sequence[Part], request: CompletionRequest, question: str = ""

@@ -68,12 +68,6 @@ class StatusTracker:
         self._last_failure = IDLE
         """How the session that was closed last failed; IDLE if it did not, and after any later success."""
         self._status = IDLE
-        self._pings_answered = 0
-
-    @property
-    def pings_answered(self) -> int:
-        """A session that gave up its server tries again once this has grown: the server is back."""
-        return self._pings_answered
 
     @property
     def status(self) -> ServerStatus:
@@ -86,7 +80,6 @@ class StatusTracker:
         """Record the latency of a ping, None for no answer. Open sessions take precedence; a refusal stays visible."""
         with self._lock:
             self._milliseconds = milliseconds
-            self._pings_answered += milliseconds is not None
             if self._last_failure.state is not ServerState.REFUSED:
                 self._last_failure = IDLE if milliseconds is not None else ServerStatus(ServerState.LOST)
             changed = self._update()
