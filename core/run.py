@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from core.engines.base import Attach, Conversation, Engine, Message, Session, UsesDrafts, ignore
 from core.engines.body import Author
@@ -22,7 +22,6 @@ from core.thinking.loop import Loop, LoopSettings
 from core.thinking.policy import Interruption, Move, Policy, PolicyContext
 from core.thinking.registry import POLICIES, AnyPolicySettings, default_settings, make_policy, with_advice
 from core.thinking.resume import Resumption, asked_by_person
-from core.thinking.schema_1 import upgrade_settings
 from core.thinking.steps import BOUNDARY, boundary_pattern
 from core.thinking.trace import Trace
 from core.thinking.usage_reports import UsageReports
@@ -55,12 +54,6 @@ class RunSettings(BaseModel):
         BOUNDARY, title="Step boundary", description="Pattern (regular expression) of the text that ends a step."
     )
     cue_list: str = Field("", title="Cue list", description="Cues of another model family or language, as JSON.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _upgraded(cls, data: Any) -> Any:
-        """Files and traces of Baton 0.1 named a policy and held the parameters of all."""
-        return upgrade_settings(data) if isinstance(data, dict) else data
 
     @field_validator("boundary")
     @classmethod

@@ -1,6 +1,6 @@
 """What a person chose, as pydantic models: the form in the window is made from them, and so is the file.
 
-A value that is wrong or unknown (an older or newer Baton, a slip of an editor) falls back alone; the rest stays.
+A value that is wrong or unknown (from another version, or a slip in an editor) falls back alone; the rest stays.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from core.errors import SettingsError
 from core.files import read_object, tolerant_value, write_json
 from core.models.source import DemoModel, ModelSource, ServerUrls, parse_source
 from core.run import RunSettings
-from core.thinking.schema_1 import upgrade_settings
 
 
 class ColourScheme(Enum):
@@ -157,7 +156,5 @@ class SettingsFile:
 
 
 def tolerant(data: dict[str, Any]) -> Settings:
-    """Settings from JSON values, of Baton 0.1 too; each that is wrong is dropped, and its default stands."""
-    if isinstance(run := data.get("run"), dict):
-        data = data | {"run": upgrade_settings(run)}
+    """Read settings from JSON values; each that is wrong is dropped, and its default stands."""
     return tolerant_value(Settings, data)

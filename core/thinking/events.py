@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 else:
     Card = Any  # msgspec cannot tell the kinds of ModelSource apart, so trace_json reads and writes cards itself
 
-SCHEMA = 2
+SCHEMA = 1
 """Version of the events as JSON (docs/trace.md); grows when a field changes its meaning or goes."""
 
 

@@ -1,7 +1,6 @@
 """Events and whole traces as JSON and back (docs/trace.md): an object a line, the last one says what the run came to.
 
-The reader is tolerant of what is newer: it passes over unknown fields and kinds of events. It reads schema 1, too.
-Whatever else is wrong with a line raises StoreError.
+The reader skips fields and kinds of events that it does not know. Whatever else is wrong with a line raises StoreError.
 """
 
 from __future__ import annotations
@@ -21,7 +20,6 @@ from core.engines.model_card import ModelCard
 from core.errors import SettingsError, StoreError
 from core.models.source import parse_source
 from core.thinking.events import SCHEMA, Event, RunStarted
-from core.thinking.schema_1 import upgrade_event
 from core.thinking.trace import Piece, Trace
 
 Json = dict[str, Any]
@@ -43,7 +41,6 @@ def event_to_json(event: Event) -> Json:
 def event_from_json(data: Json) -> Event | None:
     """The event; None if this version does not know its kind. Raises StoreError if it is malformed."""
     try:
-        data = upgrade_event(data)
         kind = KINDS.get(data["event"]) if isinstance(data.get("event"), str) else None
         if kind is RunStarted:
             data = data | {author: _card_from_json(data[author]) for author in ("small", "large")}

@@ -36,7 +36,12 @@ def test_each_bad_value_falls_back_alone() -> None:
     settings = tolerant(
         {
             "appearance": {"look": "pink", "text_size": 1.5},
-            "run": {"seed": -3, "top_k": 20, "parameters": {"n1": "many", "n2": 7, "unheard": 1}, "limits": 3},
+            "run": {
+                "seed": -3,
+                "top_k": 20,
+                "policy": {"policy": "keywords", "n1": "many", "n2": 7, "unheard": 1},
+                "limits": 3,
+            },
             "window": {"page": "batch", "sidebar_width": 4},
             "from the future": True,
         }

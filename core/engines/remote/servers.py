@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.engines.factory import Server
 from core.engines.remote.address import ServerAddress, canonical
@@ -45,8 +45,7 @@ class KnownServer(BaseModel):
 
     model: str = Field("", title="Model", description="Where the server has several; empty: the first of its list.")
     supports_prefetch: Switch = Field(
-        validation_alias=AliasChoices("supports_prefetch", "reads_along"),  # its name until version 0.1
-        default=Switch.AUTOMATIC,
+        Switch.AUTOMATIC,
         title="Prefetch",
         description="It reads while the other model writes. Automatic: if it is another machine.",
     )

@@ -136,12 +136,6 @@ def test_how_its_model_writes_goes_with_the_server() -> None:
     assert known.at(URL, None).options.overrides == ModelOverrides(temperature=0.8, tags=TagSource.NONE)
 
 
-def test_a_file_of_version_0_1_still_says_whether_to_prefetch(file: Path, servers: KnownServers) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text('{"servers": {"https://office:8080": {"reads_along": "off"}}}', encoding="utf-8")
-    assert KnownServers(file).find(URL).supports_prefetch is Switch.OFF
-
-
 @pytest.mark.parametrize(
     "content", ["[" * 100_000, '{"servers": ' * 100_000, '{"servers": {"http://a": {"cap": "\\ud800"}}}']
 )
