@@ -1,13 +1,15 @@
-"""The rows of a batch as data: batch, arm, job, result."""
+"""The rows of a batch as data: the batch, its arms, jobs, results and totals."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from core.grading.verdict import How, Outcome, Verdict
 from core.problem import Problem
@@ -24,7 +26,7 @@ class JobState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class StoredArm:
-    """One way to solve the problems; names are unique in a batch."""
+    """One way to solve the problems; its name is unique in the batch."""
 
     name: str
     settings: dict[str, Any]
@@ -52,64 +54,55 @@ class Job:
     arm: StoredArm
     problem: Problem
     position: int
-    """Of the problem in the batch."""
+    """Index of the problem in the batch."""
     seed: int
     run: str
-    """Where its events go: `runs.record(job.run)`."""
+    """Id of the run that records its events: `runs.record(job.run)`."""
     attempt: int
-    """1 at its first claim. Later ones find the events of earlier ones in the run, and may go on from there."""
+    """1 at its first claim. Later attempts find the events of earlier ones in the run, and may continue from there."""
 
 
-class Conditions(NamedTuple):
+class Conditions(BaseModel):
     """What decides the speed of an answer besides models and settings."""
 
-    parallel: int
-    """Texts that were written at once, at most."""
-    threads: int
-    """Of the local model that has most; 0 if no model is local."""
-    other_load: float
-    """Share of the CPU that other programs used meanwhile, 0 to 1."""
-    paused: bool = False
-    """The batch was paused meanwhile, so that fewer texts were written at once."""
-    resumed: bool = False
-    """An earlier attempt was interrupted."""
+    model_config = ConfigDict(frozen=True)
 
-    @classmethod
-    def from_json(cls, text: str) -> Conditions | None:
-        """None for the empty text of a job that has not run, or that an older version ran."""
-        return cls(**json.loads(text)) if text else None
-
-    def to_json(self) -> str:
-        return json.dumps(self._asdict())
+    parallel: int = Field(description="Texts that were written at once, at most.")
+    threads: int = Field(description="Threads of the local model that has most; 0 if no model is local.")
+    other_load: float = Field(description="Share of the CPU that other programs used meanwhile, 0 to 1.")
+    paused: bool = Field(False, description="The batch was paused meanwhile, so that fewer texts were written at once.")
+    resumed: bool = Field(False, description="The text was continued after an interruption.")
 
 
 class ResultRow(NamedTuple):
-    """A job in the table; its figures are 0 until its run has ended."""
+    """A job with its result; the metrics are 0 until its run has ended."""
 
     job: int
     run: str
     arm: str
     position: int
-    """Of the problem in the batch."""
+    """Index of the problem in the batch."""
     seed: int
     state: JobState
     answer: str
     verdict: Verdict | None
     error: str
     finish: Finish | None
-    figures: RunMetrics
+    metrics: RunMetrics
     notices: tuple[str, ...] = ()
     """What the engines reported while it was written, a sentence each: a retry, a restart, a cap that was reached."""
     conditions: Conditions | None = None
+    """None until it has ended, as `ended`."""
     started: datetime | None = None
-    """When it was first claimed, and when its result was saved (`ended`)."""
+    """When it was first claimed."""
     ended: datetime | None = None
+    """When its result was saved."""
     note: str = ""
-    """What a person noted about it."""
+    """A person's note on the answer."""
 
 
 class ArmTotals(NamedTuple):
-    """Counts and sums over the jobs of an arm that are done; `jobs` counts all."""
+    """Counts and sums over the jobs of an arm that are done, except for `jobs`, which counts all."""
 
     arm: str
     jobs: int
@@ -120,11 +113,11 @@ class ArmTotals(NamedTuple):
     small_tokens: int
     large_tokens: int
     seconds: float
-    """Of those without an error."""
+    """Sum over those without an error."""
 
     @property
     def unscored(self) -> int:
-        """Done, without an error, and neither correct nor wrong."""
+        """Jobs that are done without an error, and neither correct nor wrong."""
         return self.done - self.correct - self.wrong - self.failed
 
 
@@ -142,13 +135,11 @@ def batch_of(row: sqlite3.Row, arms: tuple[StoredArm, ...]) -> Batch:
 
 
 def problem_of(text: str) -> Problem:
-    """Fields that this version does not know are ignored."""
-    known = {field.name for field in fields(Problem)}
-    return Problem(**{name: value for name, value in json.loads(text).items() if name in known})
+    return Problem(**json.loads(text))
 
 
 def job_of(row: sqlite3.Row) -> Job:
-    """From a row as it was before the claim."""
+    """Read a job from its row as it was before the claim."""
     return Job(
         row["id"],
         row["batch"],
@@ -175,7 +166,7 @@ def result_of(row: sqlite3.Row) -> ResultRow:
         Finish(row["finish"]) if row["finish"] else None,
         RunMetrics.of_row(row),
         tuple(json.loads(row["notices"])),
-        Conditions.from_json(row["conditions"]),
+        Conditions.model_validate_json(row["conditions"]) if row["conditions"] else None,
         parse_timestamp(row["started"]) if row["started"] else None,
         parse_timestamp(row["ended"]) if row["ended"] else None,
         row["note"],

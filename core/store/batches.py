@@ -1,7 +1,7 @@
-"""Batches: the same problems under several arms and seeds, one job each, so that a killed batch can be resumed.
+"""Stores batches: a job for each problem, arm and seed, so that a killed batch can be resumed.
 
-A job is waiting, claimed by one program, or done. A claim is one transaction, so no two claimants get the same job;
-a claim whose program is gone counts as waiting again. A failed problem is a result with a reason.
+A job is waiting, claimed by one program, or done. A claim is one transaction, so no two programs get the same job; a
+claim whose program has ended counts as waiting again. A job that fails is done, with an error.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Batches:
         arms: Sequence[StoredArm],
         seeds: Sequence[int] = (0,),
     ) -> str:
-        """All jobs of it, waiting; returns its id. `settings`: JSON values, kept for the resume. Raises StoreError."""
+        """Create a batch whose jobs all wait; returns its id. `settings`: JSON values. Raises StoreError."""
         batch = uuid.uuid4().hex
         self._database.write(lambda connection: _create(connection, batch, name, settings, problems, arms, seeds))
         return batch
@@ -60,7 +60,7 @@ class Batches:
         self._database.write(lambda connection: _add_arm(connection, batch, arm))
 
     def open(self, batch: str) -> Batch:
-        """Raises StoreError if it is not there."""
+        """Read a batch. Raises StoreError if it is not there."""
         with self._database.reading() as connection:
             row = connection.execute(f"{_BATCHES} WHERE batches.id = ?", (batch,)).fetchone()
             if row is None:
@@ -68,7 +68,7 @@ class Batches:
             return batch_of(row, _arms(connection, batch))
 
     def all(self, deleted: bool = False) -> list[Batch]:
-        """Newest first; or, if `deleted`, those that `restore` brings back."""
+        """List the batches, newest first; if `deleted`, those that `restore` brings back."""
         condition = f"WHERE deleted IS {'NOT NULL' if deleted else 'NULL'} ORDER BY created DESC"
         with self._database.reading() as connection:
             return [
@@ -82,9 +82,9 @@ class Batches:
                 yield problem_of(row["problem"])
 
     def claim(self, batch: str, limit: int = 1, arms: Sequence[str] | None = None) -> list[Job]:
-        """The next jobs: all arms of a problem before the next problem; only these arms, if given. Empty: none wait.
+        """Claim the next jobs, all arms of a problem before the next problem; only of these arms, if given.
 
-        A job whose program has ended comes back with its `run`, which still has its events.
+        Empty if none waits. A job whose program has ended comes back with its `run`, which still has its events.
         """
         return self._database.write(lambda connection: _claim(connection, batch, limit, arms))
 
@@ -97,14 +97,16 @@ class Batches:
         notices: Sequence[str] = (),
         conditions: Conditions | None = None,
     ) -> ResultRow:
-        """Save its result; returns the row. `error`: why there is no answer. Finish the run's recorder first: the row
-        has its tokens and seconds from there."""
+        """Save the result of a job; returns its row. `error`: why there is no answer.
+
+        Finish the run's recorder first: the row takes its tokens and seconds from there.
+        """
         values = (
             replace_lone_surrogates(answer),
             *_verdict(verdict),
             replace_lone_surrogates(error),
             json.dumps(list(notices)),
-            conditions.to_json() if conditions else "",
+            conditions.model_dump_json() if conditions else None,
             now(),
             job.id,
         )
@@ -124,15 +126,14 @@ class Batches:
         self._change(_GIVE_BACK, job.run, job.attempt)
 
     def give_back_later(self, job: Job) -> None:
-        """The same without waiting: what the store refuses now is done before its next change that succeeds."""
+        """Give the job back without blocking; tried again until it succeeds."""
         self._database.write_later(lambda connection: connection.execute(_GIVE_BACK, (job.run, job.attempt)))
 
     def retry_failed(self, batch: str) -> int:
-        """Let the jobs that ended in an error wait again, each with a new run and from its first attempt; returns how
-        many."""
+        """Let the jobs that ended in an error wait again, each with a new run; returns their number."""
         return self._change(
-            f"""UPDATE jobs SET state = 'waiting', error = '', answer = '', notices = '[]', conditions = '',
-                started = '', ended = '', attempt = 0, run = {_NEW_RUN}
+            f"""UPDATE jobs SET state = 'waiting', error = '', answer = '', notices = '[]', conditions = NULL,
+                started = NULL, ended = NULL, attempt = 0, run = {_NEW_RUN}
                 WHERE batch = ? AND state = 'done' AND error <> ''""",
             batch,
         )
@@ -142,7 +143,7 @@ class Batches:
         self._change(_SET_NOTE, *_note_of(job, note))
 
     def set_note_later(self, job: int, note: str) -> None:
-        """The same without waiting: what the store refuses now is kept as soon as it can be."""
+        """Keep the note without blocking; tried again until it succeeds."""
         self._database.write_later(lambda connection: connection.execute(_SET_NOTE, _note_of(job, note)))
 
     def regrade(self, graded: Iterable[tuple[int, str, Verdict]]) -> None:
@@ -152,12 +153,12 @@ class Batches:
         self._database.write(lambda connection: connection.executemany(statement, values))
 
     def results(self, batch: str, arm: str | None = None) -> Iterator[ResultRow]:
-        """A row for every job, those that wait included, in the order of problems, seeds and arms."""
+        """Yield a row for every job, those that wait included, in the order of problems, seeds and arms."""
         with self._database.reading() as connection:
             yield from map(result_of, connection.execute(_RESULTS, {"batch": batch, "arm": arm}))
 
     def totals(self, batch: str) -> list[ArmTotals]:
-        """One for each arm, in their order."""
+        """Sum up each arm, in their order."""
         with self._database.reading() as connection:
             return [ArmTotals(*row) for row in connection.execute(_TOTALS, (batch,))]
 
@@ -166,7 +167,7 @@ class Batches:
         self._change("UPDATE batches SET settings = ? WHERE id = ?", json.dumps(settings), batch)
 
     def delete(self, batch: str) -> None:
-        """Take it out of the list; `restore` brings it back."""
+        """Take a batch out of the list; `restore` brings it back."""
         self._change("UPDATE batches SET deleted = ? WHERE id = ?", now(), batch)
 
     def restore(self, batch: str) -> None:
@@ -195,9 +196,9 @@ _JOBS = """SELECT jobs.*, batch_problems.problem AS problem_json, batch_arms.set
     FROM jobs JOIN batch_problems ON batch_problems.batch = jobs.batch AND batch_problems.position = jobs.problem
     JOIN batch_arms ON batch_arms.batch = jobs.batch AND batch_arms.name = jobs.arm"""
 
-_FIGURES = ", ".join(f"runs.{column}" for column in RunMetrics._fields)
+_METRICS = ", ".join(f"runs.{column}" for column in RunMetrics._fields)
 
-_RESULT = f"SELECT jobs.*, runs.finish, {_FIGURES} FROM jobs LEFT JOIN runs ON runs.id = jobs.run"
+_RESULT = f"SELECT jobs.*, runs.finish, {_METRICS} FROM jobs LEFT JOIN runs ON runs.id = jobs.run"
 
 _RESULTS = f"{_RESULT} WHERE jobs.batch = :batch AND (:arm IS NULL OR jobs.arm = :arm) ORDER BY jobs.id"
 
@@ -270,7 +271,7 @@ def _claim(connection: sqlite3.Connection, batch: str, limit: int, arms: Sequenc
     ).fetchall()
     connection.executemany(
         f"""UPDATE jobs SET state = '{JobState.CLAIMED.value}', owner = ?, attempt = attempt + 1,
-            started = iif(started = '', ?, started) WHERE id = ?""",
+            started = coalesce(started, ?) WHERE id = ?""",
         ((this_process(), now(), row["id"]) for row in rows),
     )
     return [job_of(row) for row in rows]

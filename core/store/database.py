@@ -10,7 +10,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import TypeVar
@@ -18,7 +18,7 @@ from typing import TypeVar
 from core.errors import StoreError
 from core.files import make_private, private_folder
 from core.store.damage import is_damaged, primary_code, reported_as_store_error, set_aside
-from core.store.migrations import MIGRATIONS, Migration
+from core.store.migrations import MIGRATIONS
 from core.store.writer import Trouble, Writer
 
 T = TypeVar("T")
@@ -29,17 +29,17 @@ _PATIENCE = 5.0
 class Database:
     """The open file, readable by its owner alone.
 
-    `notices`: sentences for the person, about a damaged file set aside or a copy made. Raises StoreError.
+    `notices`: sentences for the user, such as that a damaged file was set aside. Raises StoreError.
     """
 
     def __init__(
         self,
         path: Path,
         on_trouble: Trouble | None = None,
-        migrations: Sequence[Migration] = MIGRATIONS,
+        migrations: Sequence[Sequence[str]] = MIGRATIONS,
         as_it_stands: bool = False,
     ) -> None:
-        """`as_it_stands`: only to be read, without a lock or a journal, which need room on the disk."""
+        """`as_it_stands`: open the file for reading only, without a lock or a journal, which need free disk space."""
         self.path = path
         self.notices: tuple[str, ...] = ()
         self._address = f"{path.absolute().as_uri()}{'?mode=ro&immutable=1' if as_it_stands else ''}"
@@ -119,7 +119,7 @@ class Database:
                 connection.execute("PRAGMA query_only = ON")
             return connection
 
-    def _migrate(self, connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
+    def _migrate(self, connection: sqlite3.Connection, migrations: Sequence[Sequence[str]]) -> None:
         version = _version(connection)
         if version > len(migrations):
             raise StoreError(
@@ -128,36 +128,21 @@ class Database:
             )
         if version == len(migrations):
             return  # no lock is taken, which another program may hold
-        if version:
-            self._back_up(connection, version)
-        for number, migration in enumerate(migrations, 1):
-            _apply(connection, number, migration)
-
-    def _back_up(self, connection: sqlite3.Connection, version: int) -> None:
-        """A copy of the file as it was before this version of Baton changes it."""
-        copy = self.path.with_stem(f"{self.path.stem}-version-{version}")
-        make_private(copy)
-        with closing(sqlite3.connect(copy)) as target:
-            connection.backup(target)
-        self.notices += (f"{self.path.name} was brought up to date; {copy.name} is a copy of it from before.",)
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            # Read again under the lock: another program may have migrated the file meanwhile.
+            for migration in migrations[_version(connection) :]:
+                for statement in migration:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {len(migrations)}")
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            connection.execute("ROLLBACK")
+            raise
 
 
 def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _apply(connection: sqlite3.Connection, number: int, migration: Migration) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        # Read again under the lock: another program may have migrated the file meanwhile.
-        if _version(connection) < number:
-            for statement in migration.statements:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number}")
-        connection.execute("COMMIT")
-    except sqlite3.Error:
-        connection.execute("ROLLBACK")
-        raise
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:

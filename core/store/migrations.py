@@ -1,110 +1,68 @@
 """Migrations of the database: numbered, append-only, never changed once released.
 
-`PRAGMA user_version` is the number of the last step a file has been through. A step must leave older rows readable.
+`PRAGMA user_version` counts the migrations that a file has been through. A migration must keep older rows readable.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
-
-class Migration(NamedTuple):
-    """One migration: its purpose, and its statements, which are applied in one transaction."""
-
-    purpose: str
-    statements: tuple[str, ...]
-
-
-MIGRATIONS: tuple[Migration, ...] = (
-    Migration(
-        "runs with their events, and conversations as trees of exchanges",
-        (
-            # A row per run. Everything after `owner` follows from the events and is filled in when the run ends.
-            """CREATE TABLE runs (
-                id TEXT PRIMARY KEY, started TEXT NOT NULL, state TEXT NOT NULL, owner TEXT NOT NULL,
-                finish TEXT, reason TEXT NOT NULL DEFAULT '', seconds REAL NOT NULL DEFAULT 0,
-                small_tokens INTEGER NOT NULL DEFAULT 0, large_tokens INTEGER NOT NULL DEFAULT 0,
-                handoffs INTEGER NOT NULL DEFAULT 0, steps INTEGER NOT NULL DEFAULT 0,
-                answer TEXT NOT NULL DEFAULT '', ribbon TEXT NOT NULL DEFAULT '[]')""",
-            "CREATE INDEX runs_by_state ON runs (state)",
-            """CREATE TABLE event_chunks (
-                run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, sequence INTEGER NOT NULL,
-                events BLOB NOT NULL, UNIQUE (run, sequence))""",
-            # Apart from `runs`, so that lists of runs do not read past large blobs.
-            """CREATE TABLE outlines (
-                run TEXT PRIMARY KEY REFERENCES runs ON DELETE CASCADE, pieces BLOB NOT NULL)""",
-            """CREATE TABLE conversations (
-                id TEXT PRIMARY KEY, title TEXT NOT NULL DEFAULT '', leaf TEXT,
-                created TEXT NOT NULL, changed TEXT NOT NULL, deleted TEXT)""",
-            "CREATE INDEX conversations_by_change ON conversations (changed)",
-            # `number` ties an exchange to its text index; a bare rowid could change in a VACUUM.
-            """CREATE TABLE exchanges (
-                number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
-                conversation TEXT NOT NULL REFERENCES conversations ON DELETE CASCADE,
-                parent TEXT REFERENCES exchanges (id) ON DELETE CASCADE,
-                problem TEXT NOT NULL, settings TEXT NOT NULL, created TEXT NOT NULL)""",
-            "CREATE INDEX exchanges_by_conversation ON exchanges (conversation)",
-            "CREATE INDEX exchanges_by_parent ON exchanges (parent)",
-            """CREATE TRIGGER exchange_deleted AFTER DELETE ON exchanges BEGIN
-                DELETE FROM runs WHERE id = old.id; END""",
-        ),
-    ),
-    Migration(
-        "full-text search over problems and answers",
-        (
-            """CREATE VIRTUAL TABLE exchange_text USING fts5 (
-                problem, answer, tokenize = 'unicode61 remove_diacritics 2')""",
-            """CREATE TRIGGER exchange_text_added AFTER INSERT ON exchanges BEGIN
-                INSERT INTO exchange_text (rowid, problem, answer) VALUES (new.number, new.problem, ''); END""",
-            """CREATE TRIGGER exchange_text_answered AFTER UPDATE OF answer ON runs BEGIN
-                UPDATE exchange_text SET answer = new.answer
-                WHERE rowid = (SELECT number FROM exchanges WHERE id = new.id); END""",
-            """CREATE TRIGGER exchange_text_deleted AFTER DELETE ON exchanges BEGIN
-                DELETE FROM exchange_text WHERE rowid = old.number; END""",
-        ),
-    ),
-    Migration(
-        "batches: problems, arms and one job for each problem, arm and seed",
-        (
-            """CREATE TABLE batches (
-                id TEXT PRIMARY KEY, name TEXT NOT NULL, settings TEXT NOT NULL,
-                created TEXT NOT NULL, deleted TEXT)""",
-            """CREATE TABLE batch_problems (
-                batch TEXT NOT NULL REFERENCES batches ON DELETE CASCADE, position INTEGER NOT NULL,
-                problem TEXT NOT NULL, PRIMARY KEY (batch, position)) WITHOUT ROWID""",
-            """CREATE TABLE batch_arms (
-                batch TEXT NOT NULL REFERENCES batches ON DELETE CASCADE, position INTEGER NOT NULL,
-                name TEXT NOT NULL, settings TEXT NOT NULL, PRIMARY KEY (batch, position), UNIQUE (batch, name))
-                WITHOUT ROWID""",
-            """CREATE TABLE jobs (
-                id INTEGER PRIMARY KEY, batch TEXT NOT NULL REFERENCES batches ON DELETE CASCADE,
-                arm TEXT NOT NULL, problem INTEGER NOT NULL, seed INTEGER NOT NULL,
-                state TEXT NOT NULL DEFAULT 'waiting', owner TEXT NOT NULL DEFAULT '', run TEXT NOT NULL UNIQUE,
-                attempt INTEGER NOT NULL DEFAULT 0, answer TEXT NOT NULL DEFAULT '', outcome TEXT, how TEXT,
-                verdict_reason TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',
-                UNIQUE (batch, arm, problem, seed))""",
-            "CREATE INDEX jobs_by_state ON jobs (batch, state)",
-            """CREATE TRIGGER job_deleted AFTER DELETE ON jobs BEGIN
-                DELETE FROM runs WHERE id = old.run; END""",
-        ),
-    ),
-    Migration(
-        "what servers charge for a run, and how much they read and wrote for it",
-        (
-            "ALTER TABLE runs ADD COLUMN money REAL NOT NULL DEFAULT 0",
-            "ALTER TABLE runs ADD COLUMN currency TEXT NOT NULL DEFAULT ''",
-            "ALTER TABLE runs ADD COLUMN remote_tokens INTEGER NOT NULL DEFAULT 0",
-        ),
-    ),
-    Migration(
-        "when and under which conditions a job ran, and its notices; an index for claims in the order of problems",
-        (
-            "ALTER TABLE jobs ADD COLUMN started TEXT NOT NULL DEFAULT ''",
-            "ALTER TABLE jobs ADD COLUMN ended TEXT NOT NULL DEFAULT ''",
-            "ALTER TABLE jobs ADD COLUMN conditions TEXT NOT NULL DEFAULT ''",
-            "ALTER TABLE jobs ADD COLUMN notices TEXT NOT NULL DEFAULT '[]'",
-            "CREATE INDEX jobs_in_order ON jobs (batch, state, problem, seed, id)",
-        ),
-    ),
-    Migration("a person's note on each answer", ("ALTER TABLE jobs ADD COLUMN note TEXT NOT NULL DEFAULT ''",)),
+_FIRST = (
+    # The columns after `owner` follow from the events and are filled in when the run ends.
+    """CREATE TABLE runs (
+        id TEXT PRIMARY KEY, started TEXT NOT NULL, state TEXT NOT NULL, owner TEXT NOT NULL,
+        finish TEXT, reason TEXT NOT NULL DEFAULT '', answer TEXT NOT NULL DEFAULT '',
+        seconds REAL NOT NULL DEFAULT 0, small_tokens INTEGER NOT NULL DEFAULT 0,
+        large_tokens INTEGER NOT NULL DEFAULT 0, handoffs INTEGER NOT NULL DEFAULT 0,
+        steps INTEGER NOT NULL DEFAULT 0, ribbon TEXT NOT NULL DEFAULT '[]', money REAL NOT NULL DEFAULT 0,
+        currency TEXT NOT NULL DEFAULT '', remote_tokens INTEGER NOT NULL DEFAULT 0)""",
+    "CREATE INDEX runs_by_state ON runs (state)",
+    """CREATE TABLE event_chunks (
+        run TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, sequence INTEGER NOT NULL,
+        events BLOB NOT NULL, UNIQUE (run, sequence))""",
+    # Apart from `runs`, so that lists of runs do not read past large blobs.
+    "CREATE TABLE outlines (run TEXT PRIMARY KEY REFERENCES runs ON DELETE CASCADE, pieces BLOB NOT NULL)",
+    """CREATE TABLE conversations (
+        id TEXT PRIMARY KEY, title TEXT NOT NULL DEFAULT '', leaf TEXT,
+        created TEXT NOT NULL, changed TEXT NOT NULL, deleted TEXT)""",
+    "CREATE INDEX conversations_by_change ON conversations (changed)",
+    # `number` ties an exchange to its text index; a bare rowid could change in a VACUUM.
+    """CREATE TABLE exchanges (
+        number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,
+        conversation TEXT NOT NULL REFERENCES conversations ON DELETE CASCADE,
+        parent TEXT REFERENCES exchanges (id) ON DELETE CASCADE,
+        problem TEXT NOT NULL, settings TEXT NOT NULL, created TEXT NOT NULL)""",
+    "CREATE INDEX exchanges_by_conversation ON exchanges (conversation)",
+    "CREATE INDEX exchanges_by_parent ON exchanges (parent)",
+    """CREATE TRIGGER exchange_deleted AFTER DELETE ON exchanges BEGIN
+        DELETE FROM runs WHERE id = old.id; END""",
+    """CREATE VIRTUAL TABLE exchange_text USING fts5 (
+        problem, answer, tokenize = 'unicode61 remove_diacritics 2')""",
+    """CREATE TRIGGER exchange_text_added AFTER INSERT ON exchanges BEGIN
+        INSERT INTO exchange_text (rowid, problem, answer) VALUES (new.number, new.problem, ''); END""",
+    """CREATE TRIGGER exchange_text_answered AFTER UPDATE OF answer ON runs BEGIN
+        UPDATE exchange_text SET answer = new.answer
+        WHERE rowid = (SELECT number FROM exchanges WHERE id = new.id); END""",
+    """CREATE TRIGGER exchange_text_deleted AFTER DELETE ON exchanges BEGIN
+        DELETE FROM exchange_text WHERE rowid = old.number; END""",
+    """CREATE TABLE batches (
+        id TEXT PRIMARY KEY, name TEXT NOT NULL, settings TEXT NOT NULL, created TEXT NOT NULL, deleted TEXT)""",
+    """CREATE TABLE batch_problems (
+        batch TEXT NOT NULL REFERENCES batches ON DELETE CASCADE, position INTEGER NOT NULL,
+        problem TEXT NOT NULL, PRIMARY KEY (batch, position)) WITHOUT ROWID""",
+    """CREATE TABLE batch_arms (
+        batch TEXT NOT NULL REFERENCES batches ON DELETE CASCADE, position INTEGER NOT NULL,
+        name TEXT NOT NULL, settings TEXT NOT NULL, PRIMARY KEY (batch, position), UNIQUE (batch, name))
+        WITHOUT ROWID""",
+    """CREATE TABLE jobs (
+        id INTEGER PRIMARY KEY, batch TEXT NOT NULL REFERENCES batches ON DELETE CASCADE,
+        arm TEXT NOT NULL, problem INTEGER NOT NULL, seed INTEGER NOT NULL,
+        state TEXT NOT NULL DEFAULT 'waiting', owner TEXT NOT NULL DEFAULT '', run TEXT NOT NULL UNIQUE,
+        attempt INTEGER NOT NULL DEFAULT 0, answer TEXT NOT NULL DEFAULT '', outcome TEXT, how TEXT,
+        verdict_reason TEXT NOT NULL DEFAULT '', error TEXT NOT NULL DEFAULT '',
+        notices TEXT NOT NULL DEFAULT '[]', conditions TEXT, started TEXT, ended TEXT, note TEXT NOT NULL DEFAULT '',
+        UNIQUE (batch, arm, problem, seed))""",
+    "CREATE INDEX jobs_in_order ON jobs (batch, state, problem, seed, id)",
+    "CREATE TRIGGER job_deleted AFTER DELETE ON jobs BEGIN DELETE FROM runs WHERE id = old.run; END",
 )
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+"""The statements of each migration, in order."""

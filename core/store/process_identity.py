@@ -1,4 +1,4 @@
-"""Which program a run or a job belongs to, and whether that program is still running.
+"""Identifies the program that writes a run or has claimed a job, and tells whether it is still running.
 
 An identity is "PID@BOOT@TICKS" on Linux: `TICKS` is the start time in clock ticks since boot (/proc/PID/stat, field
 22), which setting the clock does not change, and `BOOT` the first digits of the kernel's boot id, since process numbers
@@ -22,15 +22,12 @@ def this_process() -> str:
 
 
 def is_alive(owner: str) -> bool:
-    """Whether the process with this identity is running. Another user's process counts as running.
-
-    An identity in the older form "PID@SECONDS" is compared with psutil's start time.
-    """
+    """Tell whether the process with this identity is running. Another user's process counts as running."""
     number, _, born = owner.partition("@")
     if not number.isdecimal():
         return False
     try:
-        current = _start(int(number)) if "@" in born else _start_time(int(number))
+        current = _start(int(number))
     except psutil.AccessDenied:
         return True
     except psutil.NoSuchProcess:
@@ -44,16 +41,12 @@ def _identity(pid: int) -> str:
 
 
 def _start(pid: int) -> str:
-    """What distinguishes this process from others with the same number. Raises psutil.NoSuchProcess."""
+    """Return what distinguishes this process from others with the same number. Raises psutil.NoSuchProcess."""
     if not _BOOT_ID.exists():
-        return _start_time(pid)
+        return f"{psutil.Process(pid).create_time():.2f}"
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise psutil.NoSuchProcess(pid) from error
     ticks = stat.rpartition(")")[2].split()[19]  # the name in parentheses may contain blanks
     return f"{_BOOT_ID.read_text(encoding='ascii')[:8]}@{ticks}"
-
-
-def _start_time(pid: int) -> str:
-    return f"{psutil.Process(pid).create_time():.2f}"

@@ -44,7 +44,7 @@ class RunSummary(NamedTuple):
     finish: Finish | None
     reason: str
     answer: str
-    figures: RunMetrics
+    metrics: RunMetrics
 
 
 class Runs:

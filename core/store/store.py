@@ -64,7 +64,7 @@ class Store:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Sentences about the opening: a damaged file set aside, a copy made."""
+        """Sentences about the opening, such as that a damaged file was set aside."""
         return self._database.notices
 
     def close(self) -> None:

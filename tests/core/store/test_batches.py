@@ -76,8 +76,8 @@ def test_a_finished_job_has_its_verdict_and_what_its_run_came_to(store: Store) -
     store.batches.finish(job, "4", RIGHT)
     row, *rest = store.batches.results(batch)
     assert (row.state, row.answer, row.verdict) == (JobState.DONE, "4", RIGHT)
-    assert (row.figures.tokens, row.figures.seconds) == (14, 5.0)
-    assert row.figures.ribbon
+    assert (row.metrics.tokens, row.metrics.seconds) == (14, 5.0)
+    assert row.metrics.ribbon
     assert {each.state for each in rest} == {JobState.WAITING}
     assert len(list(store.batches.results(batch, arm="both"))) == 6
 

@@ -16,7 +16,7 @@ from core.problem import Problem
 from core.store.batch_rows import JobState, StoredArm
 from core.store.conversations import StoredExchange
 from core.store.database import Database
-from core.store.migrations import MIGRATIONS, Migration
+from core.store.migrations import MIGRATIONS
 from core.store.runs import RunState
 from core.store.store import Store
 from core.thinking.events import TokenWritten
@@ -256,7 +256,7 @@ def test_only_the_owner_may_read_a_store_and_the_folder_made_for_it(tmp_path: Pa
     assert set(modes.values()) == {0o600}
 
 
-def test_an_open_store_of_an_older_baton_becomes_private(path: Path) -> None:
+def test_a_store_that_others_may_read_becomes_private(path: Path) -> None:
     Store.open(path).close()
     path.chmod(0o644)
     Store.open(path).close()
@@ -285,24 +285,21 @@ def test_a_file_of_a_newer_baton_is_left_alone(path: Path) -> None:
     assert list(path.parent.glob("*damaged*")) == []
 
 
-def test_an_older_file_is_copied_then_brought_up_to_date(path: Path) -> None:
-    Database(path, migrations=MIGRATIONS[:1]).close()
-    with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("INSERT INTO conversations VALUES ('c', 'Old', NULL, '2026-01-01', '2026-01-01', NULL)")
+def test_an_older_file_is_brought_up_to_date(path: Path) -> None:
     with Store.open(path) as store:
-        (notice,) = store.notices
-        assert "baton-version-1.sqlite" in notice
-        assert [headline.name for headline in store.conversations.recent()] == ["Old"]
-        assert store.batches.all() == []
-    assert path.with_name("baton-version-1.sqlite").stat().st_mode & 0o777 == 0o600
-    with closing(sqlite3.connect(path.with_name("baton-version-1.sqlite"))) as copy:
-        assert copy.execute("SELECT title FROM conversations").fetchall() == [("Old",)]
-        assert copy.execute("PRAGMA user_version").fetchone() == (1,)
+        store.conversations.put("c", StoredExchange("e", None, "How many?"))
+    newer = [*MIGRATIONS, ("ALTER TABLE conversations ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'",)]
+    for _ in range(2):
+        database = Database(path, migrations=newer)
+        with database.reading() as connection:
+            assert connection.execute("SELECT colour FROM conversations").fetchone()["colour"] == "red"
+            assert connection.execute("PRAGMA user_version").fetchone()[0] == len(newer)
+        database.close()
 
 
 def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
     Store.open(path).close()
-    broken = Migration("broken", ("CREATE TABLE more (x)", "CREATE TABLE runs (x)"))
+    broken = ("CREATE TABLE more (x)", "CREATE TABLE runs (x)")
     with pytest.raises(StoreError):
         Database(path, migrations=[*MIGRATIONS, broken])
     with closing(sqlite3.connect(path)) as connection:

@@ -30,8 +30,3 @@ def test_setting_the_clock_does_not_make_a_live_program_look_dead(monkeypatch: p
     before = this_process()
     monkeypatch.setattr(psutil.Process, "create_time", lambda _: 0.0)
     assert is_alive(before)
-
-
-def test_an_identity_of_an_older_baton_is_still_recognised() -> None:
-    process = psutil.Process()
-    assert is_alive(f"{process.pid}@{process.create_time():.2f}")

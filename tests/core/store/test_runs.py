@@ -39,17 +39,17 @@ def test_a_summary_says_what_the_run_came_to(store: Store) -> None:
     summary = recorder.finish().result()
     assert summary == store.runs.summary("r")
     assert (summary.state, summary.finish) == (RunState.ENDED, Finish.END_OF_TEXT)
-    assert (summary.figures.small_tokens, summary.figures.large_tokens, summary.figures.steps) == (8, 6, 6)
-    assert summary.figures.large_share == 6 / 14
+    assert (summary.metrics.small_tokens, summary.metrics.large_tokens, summary.metrics.steps) == (8, 6, 6)
+    assert summary.metrics.large_share == 6 / 14
     assert summary.answer == "It is 4."
-    assert [segment.author for segment in summary.figures.ribbon] == [Author.SMALL, Author.LARGE] * 2 + [Author.SMALL]
+    assert [segment.author for segment in summary.metrics.ribbon] == [Author.SMALL, Author.LARGE] * 2 + [Author.SMALL]
 
 
 def test_a_run_of_any_usage_is_saved(store: Store) -> None:
     report = UsageReported(1.0, Author.LARGE, Usage(RequestUsage(read=2**53, written=2**53)))
     recorder = store.runs.record("r")
     recorder.record([started(), report] * 600)
-    assert recorder.finish().result().figures.remote_tokens == 2**54
+    assert recorder.finish().result().metrics.remote_tokens == 2**54
     assert list(store.runs.events("r")) == [started(), report] * 600
 
 
