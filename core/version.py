@@ -1,4 +1,4 @@
-"""Baton's version. Its one source is `pyproject.toml`."""
+"""Baton's version, which `pyproject.toml` defines, and its name on the package index."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from pathlib import Path
 
 DISTRIBUTION = "baton-reasoning"
 """What the package index and pip call Baton; the commands are `baton` and `baton-window`."""
+
+
+def how_to_install(extra: str) -> str:
+    """Say how to install the optional packages of one of Baton's extras."""
+    return f'In the environment that Baton is installed in, run: pip install "{DISTRIBUTION}[{extra}]"'
 
 
 @cache

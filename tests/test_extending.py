@@ -15,7 +15,7 @@ from types import ModuleType
 
 import pytest
 
-from core.batch.reading.row import Record, Rejected
+from core.batch.reading.record import Record, Rejected
 from core.batch.reading.source import ProblemSource
 from core.engines.body import Author
 from core.export.exported import Answered, Exported

@@ -15,11 +15,10 @@ from app.terminal.servers import ServerOptions, server_options
 from core.batch.running.recipes import RECIPES
 from core.errors import SettingsError
 from core.run import RunSettings
-from core.version import DISTRIBUTION
+from core.version import how_to_install
 
 ARMS = ("baton", "small", "large", "paper", "reference", "chosen")
 NOT_INSTALLED = "The packages that the endpoint needs are not installed."
-INSTALL_THEM = f'In the environment that Baton is installed in, run: pip install "{DISTRIBUTION}[serve]"'
 
 
 @command("serve")
@@ -57,7 +56,7 @@ def serve(  # noqa: PLR0913
         from core.serve.endpoint import Arms, Endpoint
         from core.serve.server import EndpointServer
     except ModuleNotFoundError as error:
-        raise SettingsError(NOT_INSTALLED, INSTALL_THEM) from error
+        raise SettingsError(NOT_INSTALLED, how_to_install("serve")) from error
     rules = AccessRules(host, _key(serve_key_env), frozenset(allow_host), origins(allow_origin))
     arms = offered_arms([*ARMS, *more_arms], run_settings(method, is_demo=models.is_demo))
     server = EndpointServer(host, port)

@@ -21,7 +21,7 @@ lock() {
 }
 
 project=(--no-emit-package llama-cpp-python pyproject.toml packaging/lock/build.in)
-lock run --extra serve "${project[@]}"
+lock run --extra serve --extra xlsx "${project[@]}"
 lock test --extra dev --constraints packaging/lock/run.txt "${project[@]}"
-lock frozen --extra serve --extra frozen --constraints packaging/lock/run.txt "${project[@]}"
+lock frozen --extra serve --extra xlsx --extra frozen --constraints packaging/lock/run.txt "${project[@]}"
 grep -o 'llama-cpp-python==[0-9.]*' pyproject.toml | lock llama --no-deps -

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from core.batch.reading.import_report import ColumnChoice
-from core.batch.reading.row import Record, Value, is_missing
+from core.batch.reading.record import Record, Value, is_missing
 
 # In order of trust: a file with both `answer` and `label` means the first.
 _PROBLEM = (

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.batch.reading.row import Value
+from core.batch.reading.record import Value
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 

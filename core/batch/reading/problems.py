@@ -16,7 +16,7 @@ from core.batch.reading.hub_data import HubDataSet, fetch
 from core.batch.reading.import_report import ImportReport
 from core.batch.reading.multiple_choice import Options
 from core.batch.reading.origin import ProblemFile, ProblemOrigin
-from core.batch.reading.row import Record, Rejected, Value, is_missing
+from core.batch.reading.record import Record, Rejected, Value, is_missing
 from core.batch.reading.shapes import HasImage, flattened
 from core.batch.reading.source import ProblemSource
 from core.errors import ProblemFileError
@@ -163,13 +163,12 @@ def _read_files(
     """Several files, each with what its problems call it, as one set."""
     sets: list[ProblemSet] = []
     rejected: list[Rejected] = []
-    several_texts = sum(_suffix(path) == ".txt" for path, _ in files) > 1
     for path, label in files:
         left = None if limit is None else limit - sum(len(each.problems) for each in sets)
         if left == 0:
             break
         try:
-            source = replace(ProblemSource.open(path), label=label, one_problem=several_texts)
+            source = replace(ProblemSource.open(path), label=label)
             sets.append(_read_file(source, columns, left, named))
         except ProblemFileError as error:
             rejected.append(Rejected(0, str(error), label))

@@ -59,8 +59,6 @@ class ProblemSource:
     data: bytes
     label: str = ""
     """The name of the file in messages and results; in a folder, its path inside the folder."""
-    one_problem: bool = False
-    """Of a text file, one of many in a folder: its paragraphs are one problem, unless rules or answers part them."""
     sha256: str = ""
     """Of the file as it is stored, in hexadecimal digits."""
     remarks: list[str] = field(default_factory=list, compare=False)

@@ -129,14 +129,13 @@ def test_jsonlines_is_an_ending_of_json_lines(tmp_path: Path) -> None:
     assert texts(read(tmp_path, "p.jsonlines", '{"problem": "One?"}\n{"problem": "Two?"}')) == ["One?", "Two?"]
 
 
-def test_each_text_file_of_a_folder_is_one_problem_with_its_answer(tmp_path: Path) -> None:
+def test_the_text_files_of_a_folder_are_one_set(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     for number in (1, 2):
         written(folder, f"{number}.txt", f"What is\n{number} + {number}?\nAnswer: {2 * number}\n")
-    written(folder, "3.txt", "There are two.\n\nHow many?\n")
     found = read_problems(folder)
-    assert texts(found) == ["What is\n1 + 1?", "What is\n2 + 2?", "There are two.\n\nHow many?"]
-    assert [problem.expected for problem in found.problems] == ["2", "4", None]
+    assert texts(found) == ["What is\n1 + 1?", "What is\n2 + 2?"]
+    assert [problem.expected for problem in found.problems] == ["2", "4"]
 
 
 def test_paragraphs_before_an_answer_are_one_problem(tmp_path: Path) -> None:
@@ -144,19 +143,6 @@ def test_paragraphs_before_an_answer_are_one_problem(tmp_path: Path) -> None:
     found = read(tmp_path, "p.txt", text)
     assert texts(found) == ["There are two.\n\nHow many?", "There are three.\n\nHow many?"]
     assert [problem.expected for problem in found.problems] == ["2", "3"]
-
-
-def test_a_markdown_table_under_one_heading_has_a_problem_a_row(tmp_path: Path) -> None:
-    page = "# Sums\n\n| Problem | Answer |\n|---|---:|\n| What is $|1|$? | 1 |\n| 2 + 2? | 4 |\n"
-    found = read(tmp_path, "p.md", page)
-    assert texts(found) == ["What is $|1|$?", "2 + 2?"]
-    assert [problem.expected for problem in found.problems] == ["1", "4"]
-
-
-def test_a_markdown_list_under_one_heading_has_a_problem_an_item(tmp_path: Path) -> None:
-    found = read(tmp_path, "p.md", "# Sums\n\n1. What is 1 + 1?\n   Answer: 2\n2. And 2 + 2?\n   Answer: 4\n")
-    assert texts(found) == ["What is 1 + 1?", "And 2 + 2?"]
-    assert [problem.expected for problem in found.problems] == ["2", "4"]
 
 
 @pytest.mark.parametrize("name", ["p.ods", "p.zip"])

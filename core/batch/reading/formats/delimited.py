@@ -1,4 +1,4 @@
-"""Values separated by comma, semicolon, tab or bar, quoted as in RFC 4180."""
+"""Reads values separated by comma, semicolon, tab or bar, quoted as in RFC 4180."""
 
 import csv
 from collections import Counter
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from core.batch.reading.columns import is_known_name
-from core.batch.reading.row import Record, Rejected, within_limits
+from core.batch.reading.record import Record, Rejected, within_limits
 from core.batch.reading.source import FILE_LIMIT, ProblemSource
 from core.errors import ProblemFileError
 
@@ -14,15 +14,15 @@ _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_ROWS = 50
 _LONGEST_HEADER = 80
 _MOST_PASSES = 10
-"""How often all lines together may be read again after broken records: a quote that is never closed takes all that
-follow it."""
+"""How often all lines together may be read again after broken records: a quote that is never closed takes in every line
+that follows it."""
 
 # csv's own limit holds for the whole process and breaks a long field in two. Rows check theirs later.
 csv.field_size_limit(FILE_LIMIT)
 
 
 def read(source: ProblemSource) -> Iterator[Record | Rejected]:
-    """A row for each record. The first record names the columns unless it looks like data.
+    """Yield the records. The first row names the columns unless it looks like data.
 
     Raises ProblemFileError when there is no record at all.
     """
@@ -34,7 +34,7 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
 def rows_below_header(
     records: Iterable[tuple[int, list[str]] | Rejected], source: ProblemSource
 ) -> Iterator[Record | Rejected]:
-    """A row for each record, given as its line and its cells; the first names the columns unless it looks like data.
+    """Yield a record for each row, given as its line and its cells; the first names the columns unless it looks like data.
 
     Raises ProblemFileError when there is no record at all.
     """
@@ -58,8 +58,8 @@ def rows_below_header(
 
 
 def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str]] | Rejected]:
-    """Each record with the number of its first line. After a broken record, reading continues with the next line, as
-    long as that does not read the same lines again and again."""
+    """Yield each row with the number of its first line. After a broken row, reading continues with the next line, as long
+    as that does not read the same lines again and again."""
     start = read_again = 0
     while start < len(lines):
         reader = csv.reader(islice(lines, start, None), delimiter=delimiter, strict=True)
@@ -85,7 +85,7 @@ def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str]]
 
 
 def _guess_delimiter(lines: list[str], preferred: str) -> str:
-    """The delimiter with which most of the first records have as many fields as the first one."""
+    """Find the delimiter with which most of the first rows have as many fields as the first one."""
 
     def score(delimiter: str) -> tuple[float, bool, int]:
         reader = csv.reader(iter(lines[:1000]), delimiter=delimiter)
@@ -110,7 +110,7 @@ def _could_be_a_name(cell: str) -> bool:
 
 
 def _unique(cells: list[str]) -> list[str]:
-    """Names of columns, stripped; an empty or repeated one gets its number, so that no value is lost."""
+    """Name the columns by these cells; an empty or repeated name gets its number, so that no value is lost."""
     names: list[str] = []
     for number, cell in enumerate(cells, start=1):
         name = cell.strip()

@@ -1,20 +1,44 @@
-"""One JSON document: a list of objects, an object that holds such a list or splits of them, or an object of columns."""
+"""Reads JSON: an object on each line, or one document that holds the records.
 
+A document is a list of objects, an object that holds such a list or splits of them, or an object of columns.
+"""
+
+import json
+import re
 from collections.abc import Iterator
 
 from core.batch.reading.columns import is_known_name
-from core.batch.reading.formats import json_lines
-from core.batch.reading.formats.json_value import NotJson, parse_json
-from core.batch.reading.row import Record, Rejected, Value, within_limits
+from core.batch.reading.record import Record, Rejected, Value, within_limits
 from core.batch.reading.source import ProblemSource
 from core.errors import ProblemFileError
 
+DEPTH_LIMIT = 64
+"""Deepest nesting of lists and objects; Python's parser would end in a RecursionError near 1,000."""
 _SPLITS = ("test", "validation", "valid", "dev", "eval", "train")
 """The split to read where a document holds several, in this order."""
 
 
-def read(source: ProblemSource) -> Iterator[Record | Rejected]:
-    """A row for each object; lines are the records' numbers, since a document has no lines of its own.
+# The closing quote is optional, so that an unclosed string is passed once and not tried from each of its quotes.
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+
+
+class NotJson(ValueError):
+    """Why the text is not usable JSON, as a sentence."""
+
+
+def read_lines(source: ProblemSource) -> Iterator[Record | Rejected]:
+    """Yield a record for each line of JSON Lines."""
+    # Not splitlines(): U+2028 and its like are ordinary characters inside JSON strings.
+    for number, line in enumerate(source.text.split("\n"), start=1):
+        if line.strip():
+            try:
+                yield _record(number, parse_json(line))
+            except NotJson as error:
+                yield Rejected(number, str(error))
+
+
+def read_document(source: ProblemSource) -> Iterator[Record | Rejected]:
+    """Yield a record for each object of a document; its line is its number, since a document has no lines of its own.
 
     Raises ProblemFileError when the document is broken or holds no list of records.
     """
@@ -23,16 +47,46 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
     except NotJson as error:
         # Many files named .json are JSON Lines: their first line is a complete object.
         if _is_json_lines(source.text):
-            yield from json_lines.read(source)
+            yield from read_lines(source)
             return
         raise ProblemFileError(f"{source.name} cannot be read. {error}", "Correct the file.") from error
-    for number, record in enumerate(_records(document, source), start=1):
-        if isinstance(record, str):
-            record = {"problem": record}
-        if isinstance(record, dict):
-            yield within_limits(Record(number, record))
-        else:
-            yield Rejected(number, "The record is not an object with fields.")
+    for number, value in enumerate(_records(document, source), start=1):
+        yield _record(number, value)
+
+
+def parse_json(text: str) -> Value:
+    """Parse strict JSON; its depth is checked before the parser runs. Raises NotJson."""
+    if _depth(text) > DEPTH_LIMIT:
+        raise NotJson(f"Its JSON is nested deeper than {DEPTH_LIMIT} levels.")
+    try:
+        value: Value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise NotJson(f"This is not valid JSON: {error.msg} (column {error.colno}).") from error
+    except ValueError as error:
+        # An integer with more digits than Python converts.
+        raise NotJson("This JSON holds a number that is too long.") from error
+    return value
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        character = match.group()
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def _record(number: int, value: Value) -> Record | Rejected:
+    """Turn an object into a record; a bare string is a problem without further fields."""
+    if isinstance(value, str):
+        value = {"problem": value}
+    if isinstance(value, dict):
+        return within_limits(Record(number, value))
+    return Rejected(number, "This is JSON, but not an object with fields.")
 
 
 def _is_json_lines(text: str) -> bool:
@@ -68,9 +122,9 @@ def _records(document: Value, source: ProblemSource) -> list[Value]:
 
 
 def _splits_inside(document: dict[str, Value]) -> dict[str, Value] | None:
-    """What the only object inside the document holds, if that is lists of objects: `{"data": {"test": […]}}`.
+    """Return the only object inside the document if it holds lists of objects: `{"data": {"test": […]}}`.
 
-    The document of a single problem has a text that is known as one.
+    A document with a text field of a known name is a single problem instead.
     """
     inside = [value for value in document.values() if isinstance(value, dict)]
     if len(inside) != 1 or any(is_known_name(name) and isinstance(value, str) for name, value in document.items()):

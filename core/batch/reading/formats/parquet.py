@@ -1,17 +1,18 @@
-"""Parquet, the format of most data sets on the Hub; needs pyarrow."""
+"""Reads Parquet, the format of most data sets on the Hub; needs the extra `parquet` (pyarrow)."""
 
 from collections.abc import Iterator
 
-from core.batch.reading.row import Record, Rejected, Value, within_limits
+from core.batch.reading.record import Record, Rejected, Value, within_limits
 from core.batch.reading.source import FILE_LIMIT, ProblemSource
 from core.errors import ProblemFileError
+from core.version import how_to_install
 
 ROWS_AT_ONCE = 32
-"""A row may have texts of hundreds of MiB."""
+"""So few because a row may have texts of hundreds of MiB."""
 
 
 def read(source: ProblemSource) -> Iterator[Record | Rejected]:
-    """A row for each record; lines are the records' numbers.
+    """Yield a record for each row; lines are the rows' numbers.
 
     Raises ProblemFileError without pyarrow, or when the file is broken or unpacks to too much.
     """
@@ -21,7 +22,7 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
     except ImportError as error:
         raise ProblemFileError(
             f"{source.name} is a Parquet file, and the package that reads it is not installed.",
-            "Install it where Baton is installed: .venv/bin/pip install pyarrow.",
+            how_to_install("parquet"),
         ) from error
     too_large = ProblemFileError(f"{source.name} unpacks to more than {FILE_LIMIT // 2**20} MiB.", "Split it first.")
     number = unpacked = 0
@@ -45,7 +46,7 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
 
 
 def _size(value: Value) -> int:
-    """Characters of a value, and one for all that is no text."""
+    """Count the characters of a value, and one for everything that is no text."""
     match value:
         case str():
             return len(value)

@@ -1,144 +1,86 @@
-"""The first sheet of an Excel workbook (.xlsx): text and numbers, read with the standard library alone.
+"""Reads the first visible sheet of an Excel workbook (.xlsx); needs the extra `xlsx` (openpyxl)."""
 
-A workbook is a zip archive of XML (ECMA-376, part 1, section 18): the names of its sheets, the texts that cells share,
-their number formats, and the cells of each sheet. Formulas count as the value that was saved with them.
-"""
+from __future__ import annotations
 
-import re
+import warnings
 import zipfile
-import zlib
 from collections.abc import Iterator
 from io import BytesIO
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING
 
 from core.batch.reading.formats.delimited import rows_below_header
-from core.batch.reading.row import Record, Rejected
+from core.batch.reading.record import Record, Rejected
 from core.batch.reading.source import FILE_LIMIT, ProblemSource
 from core.errors import ProblemFileError
+from core.version import how_to_install
 
-PART_LIMIT = 32 * 2**20
-"""Most bytes of one part of the archive, unpacked; as XML in memory it takes some ten times as much."""
-_MOST_COLUMNS = 16_384
-_BUILT_IN_DATES = frozenset([*range(14, 23), *range(27, 37), *range(45, 48), *range(50, 59)])
-"""Number formats of dates and times (section 18.8.30)."""
-_OUTSIDE_FORMAT = re.compile(r'"[^"]*"|\\.|\[[^\]]*\]')
+if TYPE_CHECKING:
+    from openpyxl.cell import Cell
+
+UNPACKED_LIMIT = 64 * 2**20
+"""Most bytes of all parts of the archive, unpacked; as XML in memory a part may take some ten times as much."""
 _SAVE_AS_CSV = "Save the sheet as CSV (UTF-8), and choose that file."
-_DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, EOFError, ElementTree.ParseError, KeyError, IndexError, ValueError, OSError),
-    *(NotImplementedError, RuntimeError),  # a way to pack that zipfile does not know; an archive with a password
-)
-
-
-class _IsADate(ValueError):
-    """Its cell holds a number of days, which only a spreadsheet shows as a date."""
 
 
 def read(source: ProblemSource) -> Iterator[Record | Rejected]:
-    """A row for each record of the first sheet that is not hidden; the first one names the columns as in a CSV file.
+    """Yield a record for each row; the first row names the columns as in a CSV file. Formulas count as their saved value.
 
-    Raises ProblemFileError for a file that is no workbook, is damaged, or unpacks to too much.
+    Raises ProblemFileError without openpyxl, or for a file that is no workbook, is damaged, or unpacks to too much.
     """
     try:
-        workbook = _Workbook(source)
-        records = list(workbook.rows())
-    except _DAMAGED as error:
+        import openpyxl
+    except ImportError as error:
+        raise ProblemFileError(
+            f"{source.name} is an Excel workbook, and the package that reads it is not installed.",
+            how_to_install("xlsx"),
+        ) from error
+    try:
+        with zipfile.ZipFile(BytesIO(source.data)) as archive:
+            # zipfile unpacks no part to more than the size that the archive gives for it.
+            if sum(part.file_size for part in archive.infolist()) > UNPACKED_LIMIT:
+                raise _too_large(source)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about styles and extensions, which hold no problem
+            workbook = openpyxl.load_workbook(BytesIO(source.data), read_only=True, data_only=True, keep_links=False)
+            sheet = next(each for each in workbook.worksheets if each.sheet_state == "visible")
+            sheet.reset_dimensions()  # some programs write wrong ones
+            rows = list(_rows(sheet.rows, source))
+    except ProblemFileError:
+        raise
+    except Exception as error:  # openpyxl raises whatever comes of a damaged part
         raise ProblemFileError(f"{source.name} cannot be read as an Excel workbook.", _SAVE_AS_CSV) from error
-    yield from rows_below_header(records, source)
+    if len(workbook.sheetnames) > 1:
+        source.remarks.append(f"{source.label}: only the sheet “{sheet.title}” was read.")
+    yield from rows_below_header(rows, source)
 
 
-class _Workbook:
-    def __init__(self, source: ProblemSource) -> None:
-        self._name = source.name
-        self._archive = zipfile.ZipFile(BytesIO(source.data))
-        parts = {element.get("Id"): element.get("Target", "") for element in self._xml("xl/_rels/workbook.xml.rels")}
-        sheets = [element for element in self._xml("xl/workbook.xml").iter() if _tag(element) == "sheet"]
-        sheet = sorted(sheets, key=lambda each: each.get("state", "visible") != "visible")[0]
-        target = parts[next((value for name, value in sheet.items() if name.endswith("}id")), "")]
-        self._sheet = target.removeprefix("/") if target.startswith("/") else f"xl/{target}"
-        if len(sheets) > 1:
-            source.remarks.append(f"{source.label}: only the sheet “{sheet.get('name', '')}” was read.")
-        self._texts = [_text(item) for item in self._optional_xml("xl/sharedStrings.xml")]
-        self._dates = self._date_styles()
-
-    def rows(self) -> Iterator[tuple[int, list[str]] | Rejected]:
-        size = 0
-        for number, row in enumerate((each for each in self._xml(self._sheet).iter() if _tag(each) == "row"), start=1):
-            line = int(row.get("r", number))
-            cells: list[str] = []
-            try:
-                for cell in row:
-                    at = _column(cell.get("r", "")) or len(cells) + 1
-                    cells += [""] * (at - len(cells) - 1) + [self._value(cell)]
-            except _IsADate:
-                yield Rejected(line, f"The cell {cell.get('r', '')} is a date or a time; format the column as text.")
-                continue
-            while cells and not cells[-1].strip():  # cells that have a colour but no content
-                cells.pop()
-            # A text that many cells share is one in the file.
-            if (size := size + sum(map(len, cells)) + len(cells)) > FILE_LIMIT:
-                raise self._too_large()
-            if cells:
-                yield line, cells
-
-    def _value(self, cell: ElementTree.Element) -> str:
-        kind, value = cell.get("t", "n"), next((each.text or "" for each in cell if _tag(each) == "v"), "")
-        if kind == "inlineStr":
-            return "".join(_text(each) for each in cell)
-        if kind == "s":
-            return self._texts[int(value)]
-        if kind == "b":
-            return "TRUE" if value == "1" else "FALSE"
-        if kind != "n" or not value:
-            return value
-        if int(cell.get("s", 0)) in self._dates:
-            raise _IsADate
-        return f"{float(value):.15g}"  # as many digits as Excel shows and saves as CSV
-
-    def _date_styles(self) -> set[int]:
-        """The styles of cells that show a number as a date or time, by their index."""
-        styles = self._optional_xml("xl/styles.xml")
-        own = {
-            int(each.get("numFmtId", 0)): _OUTSIDE_FORMAT.sub("", each.get("formatCode", "")).lower()
-            for each in styles.iter()
-            if _tag(each) == "numFmt"
-        }
-        dates = _BUILT_IN_DATES | {number for number, code in own.items() if re.search("[ymdhs]", code)}
-        formats = next((each for each in styles if _tag(each) == "cellXfs"), ())
-        return {index for index, each in enumerate(formats) if int(each.get("numFmtId", 0)) in dates}
-
-    def _optional_xml(self, part: str) -> ElementTree.Element:
-        return self._xml(part) if part in self._archive.namelist() else ElementTree.Element("none")
-
-    def _xml(self, part: str) -> ElementTree.Element:
-        with self._archive.open(part) as packed:
-            data = packed.read(PART_LIMIT + 1)
-        if len(data) > PART_LIMIT:
-            raise self._too_large()
-        if b"<!DOCTYPE" in data or b"<!ENTITY" in data:  # a workbook has none; entities could unpack without end
-            raise ValueError
-        return ElementTree.fromstring(data)
-
-    def _too_large(self) -> ProblemFileError:
-        return ProblemFileError(f"{self._name} unpacks to more than {PART_LIMIT // 2**20} MiB.", _SAVE_AS_CSV)
+def _rows(rows: Iterator[tuple[Cell, ...]], source: ProblemSource) -> Iterator[tuple[int, list[str]] | Rejected]:
+    """Yield each row that is not empty as its number and its cells; reject one with a date."""
+    size = 0
+    for number, row in enumerate(rows, start=1):
+        if date := next((cell for cell in row if cell.is_date), None):
+            yield Rejected(number, f"The cell {date.coordinate} is a date or a time; format the column as text.")
+            continue
+        cells = [_text(cell.value) for cell in row]
+        while cells and not cells[-1].strip():  # cells that have a colour but no content
+            cells.pop()
+        # Many cells may share one text of the file.
+        if (size := size + sum(map(len, cells)) + len(cells)) > FILE_LIMIT:
+            raise _too_large(source)
+        if cells:
+            yield number, cells
 
 
-def _tag(element: ElementTree.Element) -> str:
-    """Without its namespace, of which there are two: transitional and strict."""
-    return element.tag.rpartition("}")[2]
+def _text(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).upper()
+        case int() | float():
+            return f"{value:.15g}"  # as many digits as Excel shows and saves as CSV
+    return str(value)
 
 
-def _text(item: ElementTree.Element) -> str:
-    """All of a text and its formatted runs, without the pronunciation that Japanese texts may have (rPh)."""
-    if _tag(item) == "rPh":
-        return ""
-    return (item.text or "" if _tag(item) == "t" else "") + "".join(map(_text, item))
-
-
-def _column(reference: str) -> int:
-    """3 for `C7`; 0 for a cell without a reference."""
-    number = 0
-    for letter in reference.rstrip("0123456789"):
-        number = number * 26 + ord(letter) - ord("A") + 1
-    if not 0 <= number <= _MOST_COLUMNS:
-        raise ValueError(reference)
-    return number
+def _too_large(source: ProblemSource) -> ProblemFileError:
+    return ProblemFileError(f"{source.name} unpacks to more than {UNPACKED_LIMIT // 2**20} MiB.", _SAVE_AS_CSV)
