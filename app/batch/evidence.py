@@ -31,7 +31,6 @@ from core.batch.reporting.charts import (
 )
 from core.batch.reporting.report import ArmReport, Report
 from core.batch.reporting.report_text import (
-    disagreement,
     footnotes,
     interval,
     method_of_tests,
@@ -102,7 +101,7 @@ _AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 class ComparisonCard(QFrame):
     arm_wanted = Signal(str)
     """The name of a recipe."""
-    guides_wanted = Signal()
+    larges_wanted = Signal()
     """Other large models, still to be chosen."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -119,7 +118,7 @@ class ComparisonCard(QFrame):
             for name, recipe in recipes.items():
                 menu.addAction(recipe.title, partial(self.arm_wanted.emit, name))
             menu.addSeparator()
-        menu.addAction("Add large models…", self.guides_wanted.emit)
+        menu.addAction("Add large models…", self.larges_wanted.emit)
         self.add.setMenu(menu)
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 10, 12, 12)
@@ -155,11 +154,7 @@ class ComparisonCard(QFrame):
 def _notes(report: Report, against: str) -> list[str]:
     """What stands below the table in every report: tests, disagreements, errors, notices, conditions."""
     compared = [found for found in report.comparisons if against in (found.first, found.second)]
-    odd = [
-        f"{found.second} less {found.first}: {disagreement(found.difference)}"
-        for found in compared
-        if found.difference.disagrees
-    ]
+    odd = [f"{found.second} less {found.first}: {found.remark}" for found in compared if found.remark]
     return [*odd, *([method_of_tests(report)] if compared else []), *footnotes(report).splitlines()]
 
 
@@ -171,17 +166,17 @@ def _cells(arm: ArmReport) -> tuple[str, ...]:
 
 
 def _differences(report: Report, against: str) -> Iterable[tuple[str, ...]]:
-    for first, second, found, adjusted in report.comparisons:
-        if against in (first, second):
-            sign, other = (100, second) if against == first else (-100, first)
-            low, high = sorted(sign * end for end in found.estimate.interval)
+    for found in report.comparisons:
+        if against in (found.first, found.second):
+            sign, other = (100, found.second) if against == found.first else (-100, found.first)
+            low, high = sorted(sign * end for end in found.difference.interval)
             yield (
                 other,
-                _points(sign * found.estimate.value),
+                _points(sign * found.difference.value),
                 f"{_points(low)} to {_points(high)}",
                 probability(found.p)
                 if len(report.comparisons) == 1
-                else f"{probability(found.p)}, adjusted {adjusted:.2g}",
+                else f"{probability(found.p)}, adjusted {found.adjusted_p:.2g}",
             )
 
 

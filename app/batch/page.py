@@ -75,7 +75,7 @@ class BatchPage(QStackedWidget):
         view = RunView(self.session)
         view.left.connect(self._show_welcome)
         view.arm_wanted.connect(lambda recipe: self._add_arms([recipe]))
-        view.guides_wanted.connect(lambda: self._add_arms([], self._choose_guides()))
+        view.larges_wanted.connect(lambda: self._add_arms([], self._choose_larges()))
         view.row_opened.connect(lambda row, problem: self._open_run(row, problem, view.model, view.point_to))
         view.failures_wanted.connect(self._show_failures)
         self.addWidget(view)
@@ -184,19 +184,19 @@ class BatchPage(QStackedWidget):
     def _start(self) -> None:
         preview = self.preview
         try:
-            chosen = preview.chosen_arms or ([] if preview.guides else ["chosen"])
-            arms = arms_of(chosen, self._settings(preview.system.text()), preview.guides)
+            chosen = preview.chosen_arms or ([] if preview.larges else ["chosen"])
+            arms = arms_of(chosen, self._settings(preview.system.text()), preview.larges)
             problems = preview.chosen_problems()
             self.session.create(problems, arms, preview.seeds.value(), preview.parallel.value())
         except BatonError as error:
             self.failed.emit(error)
 
-    def _add_arms(self, recipes: Sequence[str], guides: Sequence[str] = ()) -> None:
+    def _add_arms(self, recipes: Sequence[str], larges: Sequence[str] = ()) -> None:
         try:
-            if recipes or guides:
+            if recipes or larges:
                 batch = self.session.batch
                 system = Arm.of(batch.arms[0]).settings.system if batch and batch.arms else None
-                self.session.add_arms(arms_of(recipes, self._settings(system), guides))
+                self.session.add_arms(arms_of(recipes, self._settings(system), larges))
         except BatonError as error:
             self.failed.emit(error)
 
@@ -216,7 +216,7 @@ class BatchPage(QStackedWidget):
         system = settings.system if system is None else system.strip()
         return settings.model_copy(update={"alternatives": 0, "system": system})
 
-    def _choose_guides(self) -> list[str]:
+    def _choose_larges(self) -> list[str]:
         """Ask for the files of other large models."""
         large = local_path(self._preferences.value.models.large)
         folder = str(large.parent) if large else ""
@@ -242,5 +242,5 @@ class BatchPage(QStackedWidget):
         self.welcome.delete_wanted.connect(self._delete)
         self.preview.columns_wanted.connect(self._read_again)
         self.preview.start_wanted.connect(self._start)
-        self.preview.guides_wanted.connect(lambda: self.preview.show_guides(self._choose_guides()))
+        self.preview.larges_wanted.connect(lambda: self.preview.show_larges(self._choose_larges()))
         self.preview.cancelled.connect(self._show_welcome)

@@ -49,7 +49,7 @@ class Preview(QWidget):
     columns_wanted = Signal(object)
     """`Columns` that a person chose instead of the guess."""
     start_wanted = Signal()
-    guides_wanted = Signal()
+    larges_wanted = Signal()
     """Other large models, still to be chosen."""
     cancelled = Signal()
 
@@ -75,8 +75,8 @@ class Preview(QWidget):
             self.arms[name].setChecked(True)
         self._arm_grids: list[tuple[QGridLayout, tuple[str, ...]]] = []
         self._arm_columns = 0
-        self.guides: list[str] = []
-        self.guide_words = ElidedLabel("", Role.MUTED)
+        self.larges: list[str] = []
+        self.larges_text = ElidedLabel("", Role.MUTED)
         self.parallel, self.seeds, self.limit = whole_number(1, 64), whole_number(1, 20), whole_number(0, 1_000_000)
         self.parallel.setValue(8)
         self.limit.setSpecialValueText("all")
@@ -102,15 +102,15 @@ class Preview(QWidget):
         limit = self.limit.value()
         return replace(self.found, problems=self.found.problems[:limit]) if limit else self.found
 
-    def show_guides(self, files: list[str]) -> None:
+    def show_larges(self, files: list[str]) -> None:
         """Add an arm for each of these large models."""
-        self.guides = files
-        self.guide_words.setText(", ".join(Path(file).name for file in files))
+        self.larges = files
+        self.larges_text.setText(", ".join(Path(file).name for file in files))
         self._count()
 
     def show_problems(self, found: ProblemSet) -> None:
         self.found = found
-        self.show_guides([])
+        self.show_larges([])
         self.title.setText(found.name)
         read, *more = found.report.lines()
         self.count.setText(read)
@@ -140,8 +140,8 @@ class Preview(QWidget):
         """“300 problems × 3 arms × 2 seeds = 1,800 answers”"""
         if self.found is None:
             return
-        chosen = self.chosen_arms or ([] if self.guides else ["chosen"])
-        arms = len({arm.name for name in chosen for arm in RECIPES[name].make(RunSettings())}) + len(self.guides)
+        chosen = self.chosen_arms or ([] if self.larges else ["chosen"])
+        arms = len({arm.name for name in chosen for arm in RECIPES[name].make(RunSettings())}) + len(self.larges)
         problems, seeds = (
             min(self.limit.value() or len(self.found.problems), len(self.found.problems)),
             self.seeds.value(),
@@ -179,10 +179,10 @@ class Preview(QWidget):
         choices.addSpacing(24)
         choices.addLayout(run)
         choices.addStretch(1)
-        guides = QHBoxLayout()
-        guides.addWidget(button("Add large models…", self.guides_wanted.emit, tip="Each is an arm of its own"))
-        guides.addWidget(self.guide_words)
-        guides.addStretch(1)
+        larges = QHBoxLayout()
+        larges.addWidget(button("Add large models…", self.larges_wanted.emit, tip="Each is an arm of its own"))
+        larges.addWidget(self.larges_text)
+        larges.addStretch(1)
         table = self.table
         table.setWordWrap(False)
         table.setMinimumHeight(120)
@@ -215,7 +215,7 @@ class Preview(QWidget):
             arms.setHorizontalSpacing(ARM_GAP)
             self._arm_grids.append((arms, tuple(recipes)))
             inside.addLayout(arms)
-        inside.addLayout(guides)
+        inside.addLayout(larges)
         self._place_arms(1)
         area = QScrollArea()  # a small screen has no room for all arms
         area.setWidgetResizable(True)

@@ -19,7 +19,7 @@ from app.shared.format import duration, shared_opening
 from app.shared.theme import current_theme
 from app.shared.widgets.controls import plain_tip
 from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
-from core.batch.reporting.report_text import conditions_in_words
+from core.batch.reporting.report_text import conditions_text
 from core.batch.running.batch_events import JobGrew
 from core.grading.normal_form import tidy
 from core.problem import Problem
@@ -94,7 +94,7 @@ class ResultTable(QAbstractTableModel):
         self.take(
             row._replace(
                 state=JobState.CLAIMED,
-                figures=look.figures,
+                metrics=look.metrics,
             )
         )
 
@@ -196,7 +196,7 @@ class ResultTable(QAbstractTableModel):
             case ResultColumn.ARM:
                 return row.arm
             case ResultColumn.SHARE:
-                return f"{row.figures.large_share:.0%}" if row.figures.tokens else ""
+                return f"{row.metrics.large_share:.0%}" if row.metrics.tokens else ""
             case ResultColumn.ANSWER:
                 return plain_answer(row.answer) if row.answer else "…" if row.state is JobState.CLAIMED else ""
             case ResultColumn.EXPECTED:
@@ -204,9 +204,9 @@ class ResultTable(QAbstractTableModel):
             case ResultColumn.MARK:
                 return f"{mark_of(row).value} !" if row.notices else mark_of(row).value
             case ResultColumn.TOKENS:
-                return f"{row.figures.tokens:,}" if row.figures.tokens else ""
+                return f"{row.metrics.tokens:,}" if row.metrics.tokens else ""
             case ResultColumn.TIME:
-                return duration(row.figures.seconds) if row.figures.tokens else ""
+                return duration(row.metrics.seconds) if row.metrics.tokens else ""
             case ResultColumn.RIBBON:
                 return ""
 
@@ -217,7 +217,7 @@ class ResultTable(QAbstractTableModel):
             reason = row.error or (row.verdict.reason if row.verdict else "")
             return plain_tip("\n".join(filter(None, (reason, *row.notices)))) or None
         if column is ResultColumn.TIME and row.conditions:
-            return plain_tip(conditions_in_words(row.conditions))
+            return plain_tip(conditions_text(row.conditions))
         return None
 
     def _spoken(self, row: ResultRow, column: ResultColumn) -> str | None:
@@ -225,17 +225,17 @@ class ResultTable(QAbstractTableModel):
         if column is ResultColumn.PROBLEM and self._opening:
             return self._problems[row.position].text[:2000]
         if column is ResultColumn.RIBBON:
-            return f"{row.figures.large_share:.0%} by the large model"
+            return f"{row.metrics.large_share:.0%} by the large model"
         if column is ResultColumn.MARK:
             return f"{mark_of(row).name.lower()}, with a notice" if row.notices else mark_of(row).name.lower()
         return None
 
     def _layout(self, row: ResultRow, _column: ResultColumn) -> RibbonLayout | None:
-        if not row.figures.ribbon:
+        if not row.metrics.ribbon:
             return None
         if row.job not in self._layouts:
             self._layouts[row.job] = RibbonLayout(
-                [RibbonSegment(author, tokens) for author, tokens in row.figures.ribbon]
+                [RibbonSegment(author, tokens) for author, tokens in row.metrics.ribbon]
             )
         return self._layouts[row.job]
 

@@ -151,12 +151,12 @@ def _sort_key(column: ResultColumn, problems: Sequence[Problem]) -> Callable[[Re
         ResultColumn.NUMBER: lambda row: (row.position, row.seed),
         ResultColumn.PROBLEM: lambda row: problems[row.position].text.lower(),
         ResultColumn.ARM: lambda row: row.arm,
-        ResultColumn.RIBBON: lambda row: row.figures.large_share,
-        ResultColumn.SHARE: lambda row: row.figures.large_share,
+        ResultColumn.RIBBON: lambda row: row.metrics.large_share,
+        ResultColumn.SHARE: lambda row: row.metrics.large_share,
         ResultColumn.ANSWER: lambda row: row.answer.lower(),
         ResultColumn.EXPECTED: lambda row: problems[row.position].expected or "",
         ResultColumn.MARK: lambda row: _ORDER.index(mark_of(row)),
-        ResultColumn.TOKENS: lambda row: row.figures.tokens,
-        ResultColumn.TIME: lambda row: row.figures.seconds,
+        ResultColumn.TOKENS: lambda row: row.metrics.tokens,
+        ResultColumn.TIME: lambda row: row.metrics.seconds,
     }
     return keys[column]

@@ -31,7 +31,7 @@ from core.batch.reporting.exports import EXPORTS
 from core.batch.reporting.report import ArmReport, Report
 from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.running.batch_settings import BatchSettings
-from core.batch.running.progress import in_words
+from core.batch.running.progress import time_left
 from core.grading.verdict import How, Regex
 from core.store.batch_rows import JobState, ResultRow
 from core.text import counted
@@ -42,7 +42,7 @@ NARROW = 1060
 WIDGET_SIZE_MAX = 2**24 - 1
 """Qt's QWIDGETSIZE_MAX."""
 ALL_ARMS = "All arms"
-TOOL_NAMES = {"inspect": "Inspect", "lm-eval": "lm-evaluation-harness", "every-eval-ever": "Every Eval Ever"}
+TOOL_NAMES = {"inspect": "Inspect", "lm-eval": "lm-evaluation-harness"}
 _WIDTHS = {
     ResultColumn.NUMBER: 48,
     ResultColumn.PROBLEM: 260,
@@ -62,7 +62,7 @@ class RunView(QWidget):
     """A ResultRow and its Problem, to look at in full."""
     left = Signal()
     arm_wanted = Signal(str)
-    guides_wanted = Signal()
+    larges_wanted = Signal()
     failures_wanted = Signal()
     """What went wrong, answer by answer."""
 
@@ -188,7 +188,7 @@ class RunView(QWidget):
         elif session.paused:
             words += " · paused"
         elif session.running:
-            words += f" · {session.parallel} at once · {in_words(progress.seconds_left())}"
+            words += f" · {session.parallel} at once · {time_left(progress.seconds_left())}"
         self.left_words.setText(words)
         self.retry.setVisible(progress.failed > 0)
         self.retry.setEnabled(not session.running)
@@ -244,7 +244,7 @@ class RunView(QWidget):
             self.shown.addItem(shown.value, shown)
         menu = Menu(self.export)
         titles = {".csv": "Table (CSV)", ".jsonl": "Results (JSON lines)", ".html": "Report (HTML)"}
-        titles |= {".md": "Report (Markdown)", ".json": "Report (JSON)", ".svg": "Accuracy against speed (SVG)"}
+        titles |= {".json": "Report (JSON)", ".svg": "Accuracy against speed (SVG)"}
         for ending in EXPORTS:
             menu.addAction(titles.get(ending, ending)).triggered.connect(lambda _, ending=ending: self._export(ending))
         menu.addSeparator()
@@ -341,6 +341,6 @@ class RunView(QWidget):
         self.shown.currentIndexChanged.connect(self._filter)
         self.table.activated.connect(self._open_row)
         self.evidence.comparison.arm_wanted.connect(self.arm_wanted)
-        self.evidence.comparison.guides_wanted.connect(self.guides_wanted)
+        self.evidence.comparison.larges_wanted.connect(self.larges_wanted)
         self.evidence.chart_saved.connect(session.exported)
         self.evidence.failed.connect(session.failed)

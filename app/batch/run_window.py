@@ -20,7 +20,7 @@ from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label, scrolling
 from app.shared.widgets.ribbon import Ribbon
-from core.batch.reporting.report_text import conditions_in_words
+from core.batch.reporting.report_text import conditions_text
 from core.errors import BatonError
 from core.problem import Problem
 from core.run import RunSettings
@@ -152,5 +152,5 @@ def _verdict(row: ResultRow, problem: Problem) -> str:
         f"{mark_of(row).value} {row.answer or 'no answer'}, expected {problem.expected or 'nothing to grade against'}"
     )
     reason = row.error or (row.verdict.reason if row.verdict else "")
-    conditions = f"Written {conditions_in_words(row.conditions)}." if row.conditions else ""
+    conditions = f"Written {conditions_text(row.conditions)}." if row.conditions else ""
     return "\n".join(filter(None, (f"{outcome}. {reason}".strip(), *row.notices, conditions)))

@@ -15,7 +15,7 @@ from core.batch.reading.columns import Columns
 from core.batch.reading.problems import ProblemSet, read_data_set, read_problems
 from core.batch.reporting.exports import export
 from core.batch.reporting.other_tools import file_name, write_for
-from core.batch.reporting.report import Report, report_of
+from core.batch.reporting.report import Report
 from core.batch.reporting.results import Results
 from core.batch.running.arms import Arm, OtherModels, by_models
 from core.batch.running.batch_events import BatchEvent, JobEnded
@@ -280,7 +280,7 @@ class BatchSession(QObject):
 
         def compute() -> Report:
             began = time.monotonic()
-            report = report_of(store, batch_id)
+            report = Results.read(store, batch_id).report
             self.report_seconds = time.monotonic() - began
             return report
 
@@ -417,5 +417,5 @@ def _opened(store: Store, batch_id: str) -> OpenedBatch:
     """Raises StoreError, SettingsError."""
     batches = store.batches
     batch, rows = batches.open(batch_id), list(batches.results(batch_id))
-    progress = BatchProgress(rows, BatchSettings.of(batch).parallel)
+    progress = BatchProgress(batches.totals(batch_id), BatchSettings.of(batch).parallel)
     return OpenedBatch(batch, list(batches.problems(batch_id)), rows, progress)

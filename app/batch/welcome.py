@@ -45,7 +45,7 @@ class BatchWelcome(QWidget):
         inside.setSpacing(10)
         inside.addWidget(label("Drop a file of problems", Role.TITLE))
         words = label(
-            "JSON, CSV, text, Markdown, Excel, Parquet, or a folder of them. Baton solves and grades them, several "
+            "JSON, CSV, text, Excel, Parquet, or a folder of them. Baton solves and grades them, several "
             "at once, and compares ways to share the reasoning. Resumes where it stopped, even after a crash.",
             Role.MUTED,
         )

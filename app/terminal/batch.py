@@ -41,20 +41,16 @@ ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
 
 
 NEW_BATCH_ONLY = (
-    *("arm", "guide", "other_small", "drafting", "seeds", "limit", "problem_column", "answer_column"),
+    *("arm", "other_large", "other_small", "drafting", "seeds", "limit", "problem_column", "answer_column"),
     *("grade", "pattern", "policy", "preset", "set", "cues", "seed", "max_tokens", "temperature", "top_p", "top_k"),
 )
-"""Options that a resumed batch takes from the folder."""
+"""Options that a resumed batch takes from its folder."""
 
 
 @command("batch", epilog=f"Arms. {ARMS}.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@option(
-    "--arm", "--recipe", "arm", multiple=True, type=click.Choice(list(RECIPES)), metavar="NAME", help="Compare this."
-)
-@option(
-    "--guide", "--other-large", "guide", multiple=True, metavar="MODEL", help="Run the arms with this large model, too."
-)
+@option("--arm", multiple=True, type=click.Choice(list(RECIPES)), metavar="NAME", help="Compare this.")
+@option("--other-large", multiple=True, metavar="MODEL", help="Run the arms with this large model, too.")
 @option("--other-small", multiple=True, metavar="MODEL", help="Run the arms with this small model, too.")
 @option(
     "--drafting", multiple=True, metavar="URL", help="For the arm “drafted”: a server with a draft model; several arms."
@@ -91,7 +87,7 @@ NEW_BATCH_ONLY = (
 def batch(  # noqa: PLR0913
     file: Path | None,
     arm: tuple[str, ...],
-    guide: tuple[str, ...],
+    other_large: tuple[str, ...],
     other_small: tuple[str, ...],
     drafting: tuple[str, ...],
     seeds: int,
@@ -113,7 +109,7 @@ def batch(  # noqa: PLR0913
 ) -> int:
     """Solve and grade the problems in FILE under one or several arms, and report how they compare.
 
-    FILE is JSON, CSV, text, Markdown, Excel, Parquet, a folder of them, or a data set of the Hub, such as
+    FILE is JSON, CSV, text, Excel, Parquet, a folder of them, or a data set of the Hub, such as
     hf:openai/gsm8k@REVISION:main/test; - reads JSON, CSV or text from standard input.
     """
     folder = options.out or Path(_results_folder(file))
@@ -142,13 +138,13 @@ def batch(  # noqa: PLR0913
             "Name the column with --answer-column, or add --ungraded to run them all the same.",
         )
     settings = run_settings(method, is_demo=models.is_demo)
-    arms = arms_of(arm or ["chosen"], settings, guide, drafting, other_small)
+    arms = arms_of(arm or ["chosen"], settings, other_large, drafting, other_small)
     first = method.seed or 0
     return begin(run, found.name, found.problems, arms, range(first, first + seeds), how, found.origin)
 
 
 def _repeat(run: BatchRun, found: Repetition) -> int:
-    """The batch of a report, with its own models and context unless others are given."""
+    """Run the batch of a report again, with its own models and context unless others are given."""
     for sentence in found.changed_models():
         remark(sentence)
     models = ModelOptions(run.models.small or found.small, run.models.large or found.large)
@@ -158,7 +154,7 @@ def _repeat(run: BatchRun, found: Repetition) -> int:
 
 
 def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
-    """A file, a folder, standard input, or a data set of the Hub."""
+    """Read a file, a folder, standard input, or a data set of the Hub."""
     name = file.as_posix()
     if name == "-":
         with TemporaryDirectory(prefix="baton-") as folder:
@@ -172,7 +168,7 @@ def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
 
 
 def _results_folder(file: Path | None) -> str:
-    """Where results go if no --out is given: beside the work, named for the problems."""
+    """Name the folder for results if no --out is given: in the working directory, named after the problems."""
     if file is None or str(file) == "-":
         return "results"
     name = file.as_posix()

@@ -1,4 +1,4 @@
-"""The folder of a batch: its results, and the batch itself or the name of the batch in the history."""
+"""Manages the folder of a batch, which holds its results, and the batch itself or its id in the history."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from core.store.batch_rows import Batch
 from core.store.store import Store
 
 STORE_FILE = "batch.sqlite"
-"""A store of the folder's own: of `baton evidence`, with --no-history, and of Baton 0.1."""
+"""The folder's own store, with --no-history and of `baton evidence`."""
 LINK_FILE = "batch.json"
-"""Names the batch in the history."""
+"""Holds the id of the batch in the history."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class BatchFolder:
 
     @contextmanager
     def reserved(self) -> Iterator[None]:
-        """Taken before the models are loaded, so that a second batch cannot choose the same folder.
+        """Reserve the folder before the models are loaded, so that a second batch cannot choose it.
 
-        It is free again if no batch was created. Raises SettingsError if the folder holds a batch already.
+        It is released if no batch was created. Raises SettingsError if the folder holds a batch already.
         """
         file = self.path / (STORE_FILE if self.has_own_store else LINK_FILE)
         already = SettingsError(
@@ -57,7 +57,7 @@ class BatchFolder:
 
     @contextmanager
     def store(self) -> Iterator[Store]:
-        """Where the batch is kept. Raises SettingsError if the folder holds none, StoreError."""
+        """Open the store that has the batch. Raises SettingsError if the folder holds none, StoreError."""
         own = self.path / STORE_FILE
         if own.exists():
             with Store.open(own) as store:
@@ -69,7 +69,7 @@ class BatchFolder:
             raise SettingsError(f"{self.path} holds no batch.", "Name the --out of one, or a file to begin one with.")
 
     def name(self, batch: str) -> None:
-        """Let the folder name its new batch. Raises SettingsError."""
+        """Write the id of the new batch into the folder. Raises SettingsError."""
         link = self.path / LINK_FILE
         if link.exists():
             try:
@@ -78,7 +78,7 @@ class BatchFolder:
                 raise SettingsError(f"{link} cannot be written: {error.strerror or error}.") from error
 
     def batch(self, store: Store) -> Batch:
-        """The batch of this folder. Raises SettingsError, StoreError."""
+        """Open the batch of this folder. Raises SettingsError, StoreError."""
         try:
             named = json.loads((self.path / LINK_FILE).read_text(encoding="utf-8"))["batch"]
             return store.batches.open(str(named))
@@ -91,7 +91,7 @@ class BatchFolder:
         return known[0]
 
     def refuse_lost(self) -> None:
-        """Raises StoreError if the folder has been removed while its batch ran."""
+        """Raise StoreError if the folder has been removed while its batch ran."""
         if not (self.path / STORE_FILE).exists() and not (self.path / LINK_FILE).exists():
             raise StoreError(
                 f"{self.path} is gone, and with it the results.", "Do not move or delete it while it runs."

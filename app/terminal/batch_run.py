@@ -26,14 +26,13 @@ from app.terminal.streams import report, write_json
 from core.batch.reading.origin import ProblemOrigin
 from core.batch.reporting.exports import EXPORTS, write_export
 from core.batch.reporting.other_tools import write_for
-from core.batch.reporting.report import Report
-from core.batch.reporting.report_text import comparisons, footnotes, heading, method_of_tests, table
+from core.batch.reporting.report_text import text_report
 from core.batch.reporting.results import Results
 from core.batch.running.arms import Arm, OtherModels, by_models, needs
 from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
 from core.batch.running.batch_settings import BatchSettings
 from core.batch.running.creation import create_batch, without_duplicates
-from core.batch.running.progress import BatchProgress, in_words
+from core.batch.running.progress import BatchProgress, time_left
 from core.batch.running.provenance import Provenance
 from core.batch.running.regrading import RegradeCounts, regrade
 from core.batch.running.runner import Runner
@@ -221,7 +220,7 @@ def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch
     json = run.options.json
     with Grader() as grader:
         runner = Runner(store, batch_id, pair, grader, run.options.parallel, names)
-        done = BatchProgress.of_totals(store.batches.totals(batch_id), run.options.parallel)
+        done = BatchProgress(store.batches.totals(batch_id), run.options.parallel)
         problems = list(store.batches.problems(batch_id)) if json else []
         with stops_on_interrupt(runner), progress("Batch", json) as line, contextlib.closing(runner.run()) as events:
             for row in _ended(events, done, line):
@@ -249,7 +248,7 @@ def _ended(events: Iterator[BatchEvent], done: BatchProgress, line: ProgressLine
 def _counts(done: BatchProgress) -> str:
     return (
         f"{done.done:,} of {done.jobs:,} · {done.correct:,} ✓ {done.wrong:,} ✗ {done.unscored:,} – · "
-        f"{counted(done.failed, 'error')} · {in_words(done.seconds_left())}"
+        f"{counted(done.failed, 'error')} · {time_left(done.seconds_left())}"
     )
 
 
@@ -264,20 +263,13 @@ def _conclude(run: BatchRun, batch_id: str) -> int:
             line.show(written / len(EXPORTS), name)
     found = results.report
     if run.options.json:
-        write_json({"report": results.report_record.model_dump(mode="json", by_alias=True)})
+        write_json({"report": found.model_dump(mode="json", by_alias=True)})
     else:
-        write(in_full(found))
+        write(text_report(found))
     if not (failed := sum(arm.failed for arm in found.arms)):
         return ExitCode.ANSWERED
     report(f"{counted(failed, 'error')}. The report has the reasons. To try again: --out {run.folder} --resume")
     return ExitCode.FAILED
-
-
-def in_full(found: Report) -> str:
-    """The report as text."""
-    compared = "\n".join(filter(None, (comparisons(found), method_of_tests(found))))
-    parts = (heading(found), table(found), compared, footnotes(found))
-    return "\n\n".join(part for part in parts if part)
 
 
 def row_to_json(row: ResultRow, problem: Problem) -> dict[str, object]:
@@ -290,10 +282,10 @@ def row_to_json(row: ResultRow, problem: Problem) -> dict[str, object]:
         "expected": problem.expected,
         "outcome": row.verdict.outcome.value if row.verdict else None,
         "error": row.error,
-        "large_share": row.figures.large_share,
-        "tokens": row.figures.tokens,
-        "seconds": row.figures.seconds,
-        "money": row.figures.money,
-        "currency": row.figures.currency,
-        "remote_tokens": row.figures.remote_tokens,
+        "large_share": row.metrics.large_share,
+        "tokens": row.metrics.tokens,
+        "seconds": row.metrics.seconds,
+        "money": row.metrics.money,
+        "currency": row.metrics.currency,
+        "remote_tokens": row.metrics.remote_tokens,
     }

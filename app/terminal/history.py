@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import click
 
-from app.terminal.batch_run import in_full
 from app.terminal.command_line import HELP, OUTPUT, LazyCommand, LazyGroup, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.output import write, write_table
@@ -16,6 +15,7 @@ from app.terminal.printer import SIGNS, summary
 from app.terminal.recording import open_history
 from app.terminal.streams import write_json
 from core.batch.reporting.exports import EXPORTS, export
+from core.batch.reporting.report_text import text_report
 from core.batch.reporting.results import Results
 from core.errors import SettingsError
 from core.export.exported import Exported, gather
@@ -74,11 +74,11 @@ def show(id: str, json: bool) -> int:
     with open_history(to_read=True) as store:
         entry = _named(store, id)
         if entry.kind == "batch":
-            results = Results.read(store, entry.id)
+            report = Results.read(store, entry.id).report
             if json:
-                write_json({"report": results.report_record.model_dump(mode="json", by_alias=True)})
+                write_json({"report": report.model_dump(mode="json", by_alias=True)})
             else:
-                write(in_full(results.report))
+                write(text_report(report))
         else:
             _show_conversation(gather(store, entry.id), json)
     return ExitCode.ANSWERED

@@ -186,8 +186,7 @@ class Scatter(NamedTuple):
 def accuracy_against_speed(report: Report) -> Scatter:
     """The dashed line joins the arms that no other beats, unless their speeds cannot be compared."""
     points = _points(report.arms, lambda arm: arm.tokens_per_second)
-    front = {arm.name for arm in report.front()}
-    corners = tuple(sorted((point.x, point.y) for point in points if point.name in front))
+    corners = tuple(sorted((point.x, point.y) for point in points if point.name in report.pareto_front))
     lines = (ChartLine(corners, dashed=True),) if corners else ()
     fastest = max((point.x for point in points), default=1.0)
     return Scatter("Accuracy against speed", "tokens per second", points, lines, 0.0, 1.1 * fastest)
@@ -230,8 +229,8 @@ def _points(arms: Sequence[ArmReport], x: Callable[[ArmReport], float]) -> tuple
             arm.name,
             x(arm),
             100 * arm.accuracy.value,
-            100 * arm.accuracy.interval.low,
-            100 * arm.accuracy.interval.high,
+            100 * arm.accuracy.low,
+            100 * arm.accuracy.high,
             _only_author(arm),
         )
         for arm in arms

@@ -1,4 +1,4 @@
-"""Results as files: one row a job as CSV (safe in a spreadsheet) or JSON lines, and the report.
+"""Writes the results as CSV (safe in a spreadsheet) or JSON lines, and the report as HTML, JSON or a chart.
 
 A new kind of file is a function and a line in `EXPORTS`.
 """
@@ -15,8 +15,7 @@ from typing import TextIO
 from core.batch.reporting.charts import accuracy_against_speed, scatter_chart
 from core.batch.reporting.failures import analyse
 from core.batch.reporting.report_html import html_report
-from core.batch.reporting.report_text import markdown_report
-from core.batch.reporting.results import Results, outcome_of
+from core.batch.reporting.results import Results
 from core.errors import StoreError
 from core.files import make_private
 from core.store.store import Store
@@ -29,28 +28,24 @@ HEADER = (
 
 
 def export_csv(results: Results, path: Path) -> None:
-    """Without texts: results.jsonl has them."""
+    """Write a row for each job, without the texts, which results.jsonl has."""
     write_csv(path, HEADER, _csv_rows(results))
 
 
 def export_jsonl(results: Results, path: Path) -> None:
-    """A `ResultRecord` a line (docs/results.md)."""
+    """Write an `ExportedResult` a line (docs/results.md)."""
     with path.open("w", encoding="utf-8", errors="replace") as file:
-        for record in results.records():
-            file.write(record.model_dump_json(by_alias=True) + "\n")
+        for result in results.exported():
+            file.write(result.model_dump_json(by_alias=True) + "\n")
 
 
 def export_html(results: Results, path: Path) -> None:
     _write(path, html_report(results.report, analyse(results.store, results.batch.id)))
 
 
-def export_markdown(results: Results, path: Path) -> None:
-    _write(path, markdown_report(results.report))
-
-
 def export_json(results: Results, path: Path) -> None:
-    """A `ReportRecord` (docs/results.md)."""
-    data = results.report_record.model_dump(mode="json", by_alias=True)
+    """Write the `Report` (docs/results.md)."""
+    data = results.report.model_dump(mode="json", by_alias=True)
     _write(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
 
 
@@ -62,19 +57,18 @@ EXPORTS: dict[str, Callable[[Results, Path], None]] = {
     ".csv": export_csv,
     ".jsonl": export_jsonl,
     ".html": export_html,
-    ".md": export_markdown,
     ".json": export_json,
     ".svg": export_svg,
 }
 
 
 def export(store: Store, batch: str, path: Path) -> None:
-    """Write the kind of file that its ending names. Raises StoreError."""
+    """Write the kind of file that the path's ending names. Raises StoreError."""
     write_export(Results.read(store, batch), path)
 
 
 def write_export(results: Results, path: Path) -> None:
-    """Write the kind of file that its ending names, readable by its owner alone. Raises StoreError."""
+    """Write the kind of file that the path's ending names, readable by its owner alone. Raises StoreError."""
     kind = EXPORTS.get(path.suffix.lower())
     if kind is None:
         raise StoreError(f"{path.name} is no kind of file that can be written.", f"Use one of {', '.join(EXPORTS)}.")
@@ -91,42 +85,15 @@ def _write(path: Path, text: str) -> None:
 
 
 def _csv_rows(results: Results) -> Iterator[Sequence[Cell]]:
-    for row in results.rows:
-        problem, metrics, cost = results.problem(row), row.figures, results.costs.get(row.job)
-        yield (
-            problem.id,
-            problem.text,
-            row.arm,
-            row.seed,
-            row.answer,
-            problem.expected,
-            outcome_of(row),
-            row.verdict.how.value if row.verdict else "",
-            row.verdict.reason if row.verdict else "",
-            row.error,
-            " ".join(row.notices),
-            round(metrics.large_share, 4),
-            metrics.small_tokens,
-            metrics.large_tokens,
-            cost.thrown_away if cost else 0,
-            metrics.handoffs,
-            metrics.steps,
-            round(metrics.seconds, 3),
-            row.started.isoformat() if row.started else "",
-            metrics.money,
-            metrics.currency,
-            metrics.remote_tokens,
-            row.finish.value if row.finish else "",
-            problem.source,
-            problem.source_line,
-            row.note,
-        )
+    for result in results.exported(with_text=False):
+        fields = result.model_dump(mode="json", include=set(HEADER))
+        yield [" ".join(cell) if isinstance(cell := fields[name], list) else cell for name in HEADER]
 
 
 Cell = str | int | float | bool | None
 
-# The full-width forms count as operators in some East Asian versions of Excel; blanks and marks that nobody sees may be
-# dropped by what reads the cell. Where the decimal sign is a comma, Excel begins another cell after each semicolon.
+# The full-width forms count as operators in some East Asian versions of Excel; blanks and invisible marks may be dropped
+# by the program that reads the cell. Where the decimal sign is a comma, Excel begins another cell after each semicolon.
 _UNSEEN = r"[\s\0-\x1f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*"
 _FORMULA = re.compile(rf"{_UNSEEN}[=+\-@＝＋－＠]|[\t\r\n]")
 _LATER_FORMULA = re.compile(rf"(?<=;)(?={_UNSEEN}(?:[=@＝＠]|[+\-＋－][^;]*[^\W\d_]))")
@@ -134,7 +101,7 @@ _LATER_FORMULA = re.compile(rf"(?<=;)(?={_UNSEEN}(?:[=@＝＠]|[+\-＋－][^;]*[
 
 
 def safe_cell(cell: Cell) -> Cell:
-    """The cell, or text that a spreadsheet could run with an apostrophe before each place where that may begin."""
+    """Put an apostrophe before each place in the cell where a spreadsheet could begin to run a formula."""
     if not isinstance(cell, str) or _is_number(cell):
         return cell
     cell = _LATER_FORMULA.sub("'", cell)
@@ -142,7 +109,7 @@ def safe_cell(cell: Cell) -> Cell:
 
 
 def safe_row(cells: Iterable[Cell]) -> list[Cell]:
-    """Every cell made safe."""
+    """Make every cell safe."""
     return [safe_cell(cell) for cell in cells]
 
 

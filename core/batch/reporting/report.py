@@ -1,75 +1,80 @@
-"""The report of a batch: the results of each arm, and the differences between arms."""
+"""The report of a batch: the results of each arm, and the differences between arms.
+
+`Report` is also the documented shape of report.json (docs/results.md). A field that changes its meaning, or is removed,
+means a new version of the schema; a new field does not.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field
 
 from core.batch.reporting.run_cost import RunCost
 from core.batch.reporting.speed import ArmConditions, Throughput, speed_of, throughput_of, why_not_comparable
-from core.batch.reporting.statistics import Difference, Estimate, clustered_accuracy, difference, holm, pareto_front
+from core.batch.reporting.statistics import Estimate, clustered_accuracy, difference, holm, pareto_front
 from core.batch.running.arms import Arm
 from core.batch.running.batch_settings import BatchSettings, ModelSummary
+from core.batch.running.provenance import Provenance
 from core.grading.verdict import Outcome
+from core.problem import Problem
 from core.store.batch_rows import Batch, JobState, ResultRow, StoredArm
-from core.store.store import Store
 
 PLACES = 10
 """Bars of the step-position histogram."""
+_FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, ser_json_inf_nan="null")
 
 
-@dataclass(frozen=True)
-class ArmReport:
+class ArmReport(BaseModel):
     """Sums and means over the jobs of an arm that have ended without an error."""
 
+    model_config = _FROZEN
+
     name: str
-    sweep: str
-    """The parameter that this arm tries a value of, if any."""
+    same_as: str = Field("", description="The arm with equal settings whose results these are; empty if it ran itself.")
+    sweep: str = Field(description="The parameter of which this arm tries a value; empty if there is none.")
+    settings: dict[str, Any] = Field(
+        description="Everything that decides how a problem is solved, and the arm's own models."
+    )
     jobs: int
     done: int
     correct: int
     wrong: int
     unscored: int
     failed: int
-    accuracy: Estimate | None
-    """Of the scored answers; None if there is none."""
-    small_tokens: int
-    large_tokens: int
-    thrown_away: int
-    small_read: int
-    large_read: int
-    seconds: float
-    """Sum over the problems, each by the clock."""
-    compute: float
-    """FLOP: 2 · parameters · tokens, of both models, read, written and thrown away. 0 if parameters are not known."""
-    takeovers: dict[str, int] = field(default_factory=dict)
-    """By the id of their TakeoverReason."""
-    places: tuple[int, ...] = (0,) * PLACES
-    """Takeovers by the place of their step, from the first tenth of the steps to the last."""
-    drafted: int = 0
-    """Tokens of a draft model (speculative decoding); `accepted` of them stand. They are in no other figure."""
-    accepted: int = 0
-    money: float = 0.0
-    """What servers charge for all its runs, errors included, in `currency`; 0 where no prices are known."""
-    currency: str = ""
-    remote_tokens: int = 0
-    """Read and written by servers."""
-    speed: Estimate | None = None
-    """Kept tokens per second of an answer, with a bootstrap interval over problems; None without an answer."""
-    conditions: ArmConditions = field(default_factory=ArmConditions)
-    notices: dict[str, int] = field(default_factory=dict)
-    """What engines reported, each sentence with the number of answers that it concerns."""
-    errors: dict[str, int] = field(default_factory=dict)
-    """Why answers are missing, each sentence with their number."""
-    same_as: str = ""
-    """The arm with equal settings whose results these are; empty for an arm that ran itself."""
-    reflections: dict[str, float] = field(default_factory=dict)
-    """Cues of reflection in the thinking of an answer, on average: by “small” and “large”, and in answers that are
-    “correct” and “wrong”; those of which there is no answer are left out."""
-    aimed_share: float | None = None
-    """The large share that an arm of equal share aimed at, 0 to 1."""
+    accuracy: Estimate | None = Field(
+        description="Share of correct answers among the scored ones, with Wilson's 95% interval, as wide as the problems "
+        "warrant; null without a scored answer."
+    )
+    aimed_share: float | None = Field(description="The large share that an arm of equal share aimed at, 0 to 1.")
+    small_tokens: int = Field(description="Kept tokens of the small model.")
+    large_tokens: int = Field(description="Kept tokens of the large model.")
+    discarded_tokens: int = Field(description="Tokens that were written and replaced.")
+    small_read: int = Field(description="Tokens that the small model prefilled.")
+    large_read: int = Field(description="Tokens that the large model prefilled.")
+    seconds: float = Field(description="Sum over the answers, each by the clock.")
+    speed: Estimate | None = Field(
+        description="Kept tokens per second of an answer, with a bootstrap interval over problems."
+    )
+    compute: float = Field(
+        description="FLOP: 2 · parameters · tokens of both models, read, written and discarded; 0 if not known."
+    )
+    takeovers: dict[str, int] = Field(description="By the id of their reason.")
+    places: tuple[int, ...] = Field(description="Takeovers by the tenth of the steps in which they began.")
+    reflections: dict[str, float] = Field(
+        description="Mean cues of reflection in the thinking, by small, large, and in correct and wrong answers."
+    )
+    drafted: int = Field(description="Tokens of a server's draft model (speculative decoding), in no other figure.")
+    accepted: int = Field(description="Drafted tokens that stand.")
+    money: float = Field(description="What servers charge for all runs, errors included, in `currency`.")
+    currency: str
+    remote_tokens: int = Field(description="Tokens read and written by servers.")
+    notices: dict[str, int] = Field(description="What engines reported, with the number of answers it concerns.")
+    errors: dict[str, int] = Field(description="Why answers are missing, with their number.")
+    conditions: ArmConditions
 
     @property
     def answers(self) -> int:
@@ -79,81 +84,101 @@ class ArmReport:
     def tokens(self) -> int:
         return self.small_tokens + self.large_tokens
 
+    @computed_field(description="Kept tokens of the large model over those of both, 0 to 1.")
     @property
     def large_share(self) -> float:
-        """0 to 1, over all tokens of the arm."""
         return self.large_tokens / max(1, self.tokens)
 
+    @computed_field(description="Kept tokens per second, by the clock: handoffs and discarded tokens slow it.")
     @property
     def tokens_per_second(self) -> float:
-        """Kept tokens per second of an answer, by the clock: handoffs and discarded tokens slow it."""
         return self.tokens / self.seconds if self.seconds else 0.0
 
+    @computed_field
     @property
     def tokens_per_answer(self) -> float:
         return self.tokens / max(1, self.answers)
 
+    @computed_field
     @property
     def seconds_per_answer(self) -> float:
         return self.seconds / max(1, self.answers)
 
+    @computed_field
     @property
     def money_per_answer(self) -> float:
         return self.money / max(1, self.answers)
 
+    @computed_field
     @property
     def compute_per_answer(self) -> float:
         return self.compute / max(1, self.answers)
 
 
-class Comparison(NamedTuple):
-    """`second` against `first` on the problems and seeds that both have answered."""
+class Comparison(BaseModel):
+    """Accuracy of `second` minus that of `first`, on the problems and seeds that both have answered."""
+
+    model_config = _FROZEN
 
     first: str
     second: str
-    difference: Difference
-    adjusted_p: float = 1.0
-    """Holm's, over all comparisons of the report."""
-
-
-@dataclass(frozen=True)
-class Report:
-    name: str
+    difference: Estimate
+    better_first: int = Field(description="Problems that `first` solved with more seeds.")
+    better_second: int
+    p: float = Field(description="McNemar's exact test; with several seeds the sign test over problems.")
+    adjusted_p: float = Field(1.0, description="Holm's, over all comparisons of the report.")
     problems: int
+    remark: str = Field(description="Why interval and test disagree; empty if they agree.")
+
+
+class Report(BaseModel):
+    """report.json."""
+
+    model_config = _FROZEN
+
+    schema_version: Literal["baton-report-1"] = Field("baton-report-1", alias="schema")
+    batch: str = Field(description="Id of the batch.")
+    name: str
+    created: datetime
+    provenance: Provenance
+    problems: int
+    problem_ids: tuple[str, ...] = Field(description="Ids of the problems, in the order of their files.")
     seeds: int
+    seed_numbers: tuple[int, ...]
     parallel: int
+    grading: str = Field(description="How answers are compared; “auto” chooses for each problem.")
+    pattern: str = Field(description="The pattern of grading by regex.")
     small: ModelSummary | None
     large: ModelSummary | None
+    other_smalls: dict[str, ModelSummary] = Field(description="By the file or address that arms name.")
+    other_larges: dict[str, ModelSummary] = Field(description="By the file or address that arms name.")
+    chances: dict[str, float] = Field(description="Chance of takeover of each arm of equal large share.")
     arms: tuple[ArmReport, ...]
     comparisons: tuple[Comparison, ...]
-    throughput: Throughput | None = None
-    """Of all arms together; None where an older version of Baton ran them."""
-    not_comparable: str = ""
-    """Why the speeds of the arms cannot be compared, as a sentence; empty if they can."""
+    throughput: Throughput | None = Field(description="Of all arms together; null before the first answer.")
+    not_comparable: str = Field(description="Why the speeds of the arms are not ranked; empty if they are.")
 
-    def front(self) -> list[ArmReport]:
-        """The arms that no other beats in accuracy and speed, fastest last; none if speeds cannot be compared."""
+    @computed_field(description="Arms that no other beats in accuracy and speed, fastest last; empty if not comparable.")
+    @property
+    def pareto_front(self) -> tuple[str, ...]:
         shown = [arm for arm in self.arms if arm.accuracy and not self.not_comparable]
-        return pareto_front(shown, lambda arm: -arm.tokens_per_second, accuracy_of)[::-1]
+        front = pareto_front(shown, lambda arm: -arm.tokens_per_second, accuracy_of)
+        return tuple(arm.name for arm in front[::-1])
 
 
 def accuracy_of(arm: ArmReport) -> float:
     return arm.accuracy.value if arm.accuracy else 0.0
 
 
-def report_of(store: Store, batch_id: str) -> Report:
-    """Reads every run's outline: a second for some thousand runs. Raises StoreError."""
-    batch, rows = store.batches.open(batch_id), list(store.batches.results(batch_id))
-    return build_report(batch, rows, {row.job: RunCost.of(store.runs.outline(row.run)) for row in answered(rows)})
-
-
 def answered(rows: Iterable[ResultRow]) -> list[ResultRow]:
-    """The rows with an answer: done, and without an error."""
+    """Return the rows with an answer: done, and without an error."""
     return [row for row in rows if row.state is JobState.DONE and not row.error]
 
 
-def build_report(batch: Batch, rows: Iterable[ResultRow], costs: Mapping[int, RunCost]) -> Report:
-    """`costs`: of the rows with an answer, by their job. Raises SettingsError."""
+def build_report(
+    batch: Batch, problems: Sequence[Problem], rows: Iterable[ResultRow], costs: Mapping[int, RunCost]
+) -> Report:
+    """Sum up a batch; `costs` are those of the rows with an answer, by their job. Raises SettingsError."""
     settings = BatchSettings.of(batch)
     by_arm: defaultdict[str, list[ResultRow]] = defaultdict(list)
     for row in rows:
@@ -163,16 +188,26 @@ def build_report(batch: Batch, rows: Iterable[ResultRow], costs: Mapping[int, Ru
         for arm in batch.arms
     ]
     return Report(
-        batch.name,
-        batch.problems,
-        settings.seeds,
-        settings.parallel,
-        settings.small,
-        settings.large,
-        (*arms, *_aliases(arms, settings)),
-        _with_adjusted_p(_comparisons(batch, by_arm)),
-        throughput_of([row for each in by_arm.values() for row in answered(each)]),
-        why_not_comparable([(arm.name, arm.conditions) for arm in arms]),
+        batch=batch.id,
+        name=batch.name,
+        created=batch.created,
+        provenance=settings.provenance,
+        problems=batch.problems,
+        problem_ids=tuple(problem.id for problem in problems),
+        seeds=len(settings.seed_numbers),
+        seed_numbers=settings.seed_numbers,
+        parallel=settings.parallel,
+        grading=settings.grade.value,
+        pattern=settings.pattern,
+        small=settings.small,
+        large=settings.large,
+        other_smalls=settings.other_smalls,
+        other_larges=settings.other_larges,
+        chances=settings.chances,
+        arms=(*arms, *_aliases(arms, settings)),
+        comparisons=_comparisons(batch, by_arm),
+        throughput=throughput_of([row for each in by_arm.values() for row in answered(each)]),
+        not_comparable=why_not_comparable([(arm.name, arm.conditions) for arm in arms]),
     )
 
 
@@ -180,65 +215,63 @@ def _aliases(arms: Sequence[ArmReport], settings: BatchSettings) -> Iterable[Arm
     known = {arm.name: arm for arm in arms}
     for alias in settings.aliases:
         if twin := known.get(alias.same_as):
-            yield replace(twin, name=alias.name, sweep=alias.sweep, same_as=alias.same_as)
+            yield twin.model_copy(update={"name": alias.name, "sweep": alias.sweep, "same_as": alias.same_as})
 
 
 def _arm_report(
-    arm: StoredArm,
-    rows: Sequence[ResultRow],
-    costs: Sequence[RunCost],
-    settings: BatchSettings,
+    arm: StoredArm, rows: Sequence[ResultRow], costs: Sequence[RunCost], settings: BatchSettings
 ) -> ArmReport:
     answers = answered(rows)
     models = Arm.of(arm).models
     small, large = settings.small_of(models.small), settings.large_of(models.large)
     outcomes = Counter(_outcome(row) for row in answers)
     failed = sum(bool(row.error) for row in rows)
-    figures = [row.figures for row in answers]
-    small_tokens, large_tokens = sum(each.small_tokens for each in figures), sum(each.large_tokens for each in figures)
-    thrown_away = sum(each.thrown_away for each in costs)
+    small_tokens = sum(row.metrics.small_tokens for row in answers)
+    large_tokens = sum(row.metrics.large_tokens for row in answers)
+    discarded = sum(each.discarded_tokens for each in costs)
     small_read, large_read = sum(each.small_read for each in costs), sum(each.large_read for each in costs)
     takeovers = [takeover for each in costs for takeover in each.takeovers]
     places = Counter(min(PLACES - 1, int(takeover.place * PLACES)) for takeover in takeovers)
-    compute = 2.0 * (
-        (small.parameters if small else 0) * (small_tokens + thrown_away + small_read)
-        + (large.parameters if large else 0) * (large_tokens + large_read)
-    )
     return ArmReport(
-        arm.name,
-        arm.settings.get("sweep", ""),
-        len(rows),
-        len(answers) + failed,
-        outcomes[Outcome.CORRECT],
-        outcomes[Outcome.WRONG],
-        outcomes[Outcome.UNSCORED],
-        failed,
-        clustered_accuracy(list(_marks(answers).values())),
-        small_tokens,
-        large_tokens,
-        thrown_away,
-        small_read,
-        large_read,
-        sum(each.seconds for each in figures),
-        compute,
-        dict(Counter(takeover.reason for takeover in takeovers).most_common()),
-        tuple(places[place] for place in range(PLACES)),
-        sum(each.drafted for each in costs),
-        sum(each.accepted for each in costs),
-        sum(row.figures.money for row in rows),
-        next((row.figures.currency for row in rows if row.figures.currency), ""),
-        sum(row.figures.remote_tokens for row in rows),
-        speed_of(answers),
-        ArmConditions.of(answers),
-        dict(Counter(notice for row in rows for notice in row.notices).most_common()),
-        dict(Counter(row.error for row in rows if row.error).most_common()),
-        reflections=_reflections(answers, costs),
+        name=arm.name,
+        sweep=arm.settings.get("sweep", ""),
+        settings=arm.settings,
+        jobs=len(rows),
+        done=len(answers) + failed,
+        correct=outcomes[Outcome.CORRECT],
+        wrong=outcomes[Outcome.WRONG],
+        unscored=outcomes[Outcome.UNSCORED],
+        failed=failed,
+        accuracy=clustered_accuracy(list(_marks(answers).values())),
         aimed_share=settings.shares.get(arm.name),
+        small_tokens=small_tokens,
+        large_tokens=large_tokens,
+        discarded_tokens=discarded,
+        small_read=small_read,
+        large_read=large_read,
+        seconds=sum(row.metrics.seconds for row in answers),
+        speed=speed_of(answers),
+        compute=2.0
+        * (
+            (small.parameters if small else 0) * (small_tokens + discarded + small_read)
+            + (large.parameters if large else 0) * (large_tokens + large_read)
+        ),
+        takeovers=dict(Counter(takeover.reason for takeover in takeovers).most_common()),
+        places=tuple(places[place] for place in range(PLACES)),
+        reflections=_reflections(answers, costs),
+        drafted=sum(each.drafted for each in costs),
+        accepted=sum(each.accepted for each in costs),
+        money=sum(row.metrics.money for row in rows),
+        currency=next((row.metrics.currency for row in rows if row.metrics.currency), ""),
+        remote_tokens=sum(row.metrics.remote_tokens for row in rows),
+        notices=dict(Counter(notice for row in rows for notice in row.notices).most_common()),
+        errors=dict(Counter(row.error for row in rows if row.error).most_common()),
+        conditions=ArmConditions.of(answers),
     )
 
 
 def _reflections(answers: Sequence[ResultRow], costs: Sequence[RunCost]) -> dict[str, float]:
-    """Means by author over all answers, then by outcome."""
+    """Average the cues of reflection by author over all answers, then by outcome."""
     counts: defaultdict[str, list[int]] = defaultdict(list)
     for row, cost in zip(answers, costs, strict=True):
         counts["small"].append(cost.small_reflections)
@@ -248,27 +281,36 @@ def _reflections(answers: Sequence[ResultRow], costs: Sequence[RunCost]) -> dict
     return {name: sum(each) / len(each) for name, each in counts.items()}
 
 
-def _comparisons(batch: Batch, rows: dict[str, list[ResultRow]]) -> Iterable[Comparison]:
-    """Every arm against every later one, on the problems and seeds that both have answered."""
+def _comparisons(batch: Batch, rows: Mapping[str, Sequence[ResultRow]]) -> tuple[Comparison, ...]:
+    """Compare every arm with every later one, on the problems and seeds that both have answered."""
     scored = {
         arm.name: {(row.position, row.seed): _is_right(row) for row in rows[arm.name] if _scored(row)}
         for arm in batch.arms
     }
-    names = list(scored)
+    names, found = list(scored), []
     for index, first in enumerate(names):
         for second in names[index + 1 :]:
             pairs: defaultdict[int, tuple[list[bool], list[bool]]] = defaultdict(lambda: ([], []))
             for key in sorted(scored[first].keys() & scored[second].keys()):
                 pairs[key[0]][0].append(scored[first][key])
                 pairs[key[0]][1].append(scored[second][key])
-            if found := difference(list(pairs.values())):
-                yield Comparison(first, second, found)
-
-
-def _with_adjusted_p(found: Iterable[Comparison]) -> tuple[Comparison, ...]:
-    found = list(found)
-    adjusted = holm([each.difference.p for each in found])
-    return tuple(each._replace(adjusted_p=p) for each, p in zip(found, adjusted, strict=True))
+            if compared := difference(list(pairs.values())):
+                found.append((first, second, compared))
+    adjusted = holm([compared.p for *_, compared in found])
+    return tuple(
+        Comparison(
+            first=first,
+            second=second,
+            difference=compared.estimate,
+            better_first=compared.better_first,
+            better_second=compared.better_second,
+            p=compared.p,
+            adjusted_p=p,
+            problems=compared.problems,
+            remark=compared.remark,
+        )
+        for (first, second, compared), p in zip(found, adjusted, strict=True)
+    )
 
 
 def _marks(rows: Iterable[ResultRow]) -> dict[int, list[bool]]:

@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: no script, no font, no picture from elsewhere."""
+"""Renders a report as one HTML file that needs nothing else: no script, no font, no picture from elsewhere."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ MOST_FAILURES = 500
 
 
 def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
-    """The whole page (resources/templates/report.html). Text from models and files is escaped.
+    """Render the page (resources/templates/report.html). Text from models and files is escaped.
 
-    `analysis`: of all arms; without it the page says nothing of single answers.
+    `analysis`: of all arms; without it the page has no list of failed answers.
     """
     return render(
         "report.html",

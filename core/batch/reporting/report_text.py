@@ -1,17 +1,16 @@
-"""A report as plain text, for the terminal and for a README."""
+"""Writes a report as text: all of it for the terminal, its sentences and table also for HTML and the window."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from core.batch.reporting.report import ArmReport, Report
-from core.batch.reporting.statistics import Difference, Estimate
-from core.export.markdown import escaped
+from core.batch.reporting.statistics import Estimate
 from core.store.batch_rows import Conditions
 from core.text import counted
 
 MOST_SENTENCES = 5
-"""Different errors, and notices, of an arm that the report names."""
+"""Different errors, and different notices, that the report names of each arm."""
 
 HEADER = (
     "arm",
@@ -19,83 +18,60 @@ HEADER = (
     "95% interval",
     "large share",
     "tokens/answer",
-    "thrown away",
+    "discarded",
     "s/answer",
     "tok/s",
     "MFLOP/answer",
 )
 
 
-def table(report: Report, markdown: bool = False) -> str:
-    """One line an arm."""
+def text_report(report: Report) -> str:
+    """The whole report: heading, table, comparisons and notes."""
+    compared = "\n".join(filter(None, (comparisons(report), method_of_tests(report))))
+    return "\n\n".join(filter(None, (heading(report), table(report), compared, footnotes(report))))
+
+
+def table(report: Report) -> str:
+    """One line for each arm, in columns of equal width."""
     rows = rows_of(report)
-    if markdown:
-        lines = [f"| {' | '.join(row)} |" for row in rows]
-        lines.insert(1, "|---" + "|---:" * (len(rows[0]) - 1) + "|")
-        return "\n".join(lines)
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
+        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
     )
 
 
 def comparisons(report: Report) -> str:
-    """One sentence for each pair of arms, and one for each interval that disagrees with its test."""
+    """One line for each pair of arms; it says so if the interval and the test disagree."""
     lines = []
     several = len(report.comparisons) > 1
-    for first, second, found, adjusted in report.comparisons:
-        low, high = found.estimate.interval
+    for each in report.comparisons:
+        change = each.difference
         lines.append(
-            f"{second} less {first}: {100 * found.estimate.value:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f}), "
-            f"better on {found.better_second}, worse on {found.better_first} of {counted(found.problems, 'problem')}, "
-            f"{probability(found.p)}"
-            + (f", adjusted {probability(adjusted)}" if several else "")
-            + (f". {disagreement(found)}" if found.disagrees else "")
+            f"{each.second} less {each.first}: {100 * change.value:+.1f} points "
+            f"({100 * change.low:+.1f} to {100 * change.high:+.1f}), better on {each.better_second}, worse on "
+            f"{each.better_first} of {counted(each.problems, 'problem')}, {probability(each.p)}"
+            + (f", adjusted {probability(each.adjusted_p)}" if several else "")
+            + (f". {each.remark}" if each.remark else "")
         )
     return "\n".join(lines)
 
 
 def method_of_tests(report: Report) -> str:
-    """Which tests the p-values beside `comparisons` come from; empty without a comparison."""
+    """Name the tests that the p-values of `comparisons` come from; empty without a comparison."""
     if not report.comparisons:
         return ""
-    words = "p: " + ("McNemar's exact test" if report.seeds == 1 else "the sign test over problems, several seeds each")
+    text = "p: " + ("McNemar's exact test" if report.seeds == 1 else "the sign test over problems, several seeds each")
     count = len(report.comparisons)
     if count > 1:
-        words += (
+        text += (
             f". Adjusted p: Holm's method over the {count} comparisons; "
             "without it, one in twenty is below 0.05 by chance"
         )
-    return f"{words}."
-
-
-def disagreement(found: Difference) -> str:
-    """Why the interval and the test of a comparison point different ways."""
-    differing = found.better_first + found.better_second
-    if found.p < 0.05:
-        return (
-            f"The interval includes 0 although p < 0.05: on the {differing} that differ, the test counts which arm was "
-            "better, the interval also by how much."
-        )
-    return (
-        "The interval leaves out 0 although p ≥ 0.05: it is an approximation and the test is exact; with "
-        f"{differing} problems that differ, go by the test."
-    )
-
-
-def markdown_report(report: Report) -> str:
-    """Heading, table and comparisons, to stand in a README; names of models and words of servers are no markup."""
-    notes = (comparisons(report), method_of_tests(report), footnotes(report))
-    lines = "".join(f"- {line}\n" for each in notes for line in each.splitlines())
-    return escaped(f"{heading(report)}\n\n{table(report, markdown=True)}\n\n{lines}")
+    return f"{text}."
 
 
 def heading(report: Report) -> str:
-    """What was compared, in one line."""
+    """Say in one line what was compared."""
     models = " and ".join(
         f"{which} {model.name}" for which, model in (("small", report.small), ("large", report.large)) if model
     )
@@ -106,7 +82,7 @@ def heading(report: Report) -> str:
 
 
 def footnotes(report: Report) -> str:
-    """What a reader has to know beside the table, a line each: errors, notices, conditions, drafts, charges."""
+    """List what a reader must know beside the table, one fact a line: errors, notices, conditions, drafts, costs."""
     ran = [arm for arm in report.arms if not arm.same_as]
     lines = [
         f"{arm.name}: {arm.unscored} unscored, {counted(arm.failed, 'error')}, {arm.jobs - arm.done} not run"
@@ -114,8 +90,8 @@ def footnotes(report: Report) -> str:
         if arm.unscored or arm.failed or arm.jobs > arm.done
     ]
     for arm in ran:
-        lines += _counted(arm.name, arm.errors, "failed: “{}”")
-        lines += _counted(arm.name, arm.notices, "with the notice “{}”")
+        lines += _commonest(arm.name, arm.errors, "failed: “{}”")
+        lines += _commonest(arm.name, arm.notices, "with the notice “{}”")
     lines += [f"{arm.name}: the same settings as {arm.same_as}, run once" for arm in report.arms if arm.same_as]
     lines += [
         f"{arm.name}: a large share of {percent(arm.large_share)}, {percent(arm.aimed_share)} was aimed at"
@@ -137,20 +113,20 @@ def footnotes(report: Report) -> str:
     return "\n".join(lines)
 
 
-def _counted(arm: str, sentences: Mapping[str, int], words: str) -> list[str]:
-    """The commonest sentences, each with the number of answers."""
+def _commonest(arm: str, sentences: Mapping[str, int], template: str) -> list[str]:
+    """List the commonest sentences, each with the number of answers."""
     shown = list(sentences.items())[:MOST_SENTENCES]
-    lines = [f"{arm}: {counted(count, 'answer')} {words.format(sentence)}" for sentence, count in shown]
+    lines = [f"{arm}: {counted(count, 'answer')} {template.format(sentence)}" for sentence, count in shown]
     rest = sum(sentences.values()) - sum(count for _, count in shown)
     return [*lines, f"{arm}: {counted(rest, 'answer')} for other reasons (results.jsonl)"] if rest else lines
 
 
 def _reflections(arm: ArmReport) -> str:
     found = arm.reflections
-    words = f"{found['small'] + found['large']:.1f} cues of reflection an answer"
-    words += f" ({found['small']:.1f} by small, {found['large']:.1f} by large)"
+    mean = f"{found['small'] + found['large']:.1f} cues of reflection an answer"
+    mean += f" ({found['small']:.1f} by small, {found['large']:.1f} by large)"
     by_outcome = [f"{found[name]:.1f} in {name} ones" for name in ("correct", "wrong") if name in found]
-    return ", ".join([words, *by_outcome])
+    return ", ".join([mean, *by_outcome])
 
 
 def _speed_notes(report: Report) -> list[str]:
@@ -166,31 +142,31 @@ def _speed_notes(report: Report) -> list[str]:
     if ran:
         loads = [arm.conditions.other_load for arm in ran]
         threads = sorted({threads for arm in ran for _, threads, _ in arm.conditions.setups if threads})
-        words = [f"{' and '.join(map(str, threads))} {'thread' if threads == [1] else 'threads'}"] if threads else []
+        parts = [f"{' and '.join(map(str, threads))} {'thread' if threads == [1] else 'threads'}"] if threads else []
         lowest, highest = f"{min(loads):.0%}", f"{max(loads):.0%}"
-        words.append(f"{lowest if lowest == highest else f'{lowest} to {highest}'} of the CPU used by other programs")
+        parts.append(f"{lowest if lowest == highest else f'{lowest} to {highest}'} of the CPU used by other programs")
         for count, what in (
             (sum(arm.conditions.paused for arm in ran), "written while the batch was paused"),
             (sum(arm.conditions.resumed for arm in ran), "continued after an interruption"),
         ):
-            words += [f"{counted(count, 'answer')} {what}"] if count else []
-        lines.append(f"Conditions: {', '.join(words)}")
+            parts += [f"{counted(count, 'answer')} {what}"] if count else []
+        lines.append(f"Conditions: {', '.join(parts)}")
     return lines
 
 
-def conditions_in_words(found: Conditions) -> str:
-    """Under which conditions one answer was written, in one line."""
-    words = [f"{found.parallel} at once"]
+def conditions_text(found: Conditions) -> str:
+    """Say in one line under which conditions an answer was written."""
+    parts = [f"{found.parallel} at once"]
     if found.threads:
-        words.append("1 thread" if found.threads == 1 else f"{found.threads} threads")
-    words.append(f"{found.other_load:.0%} of the CPU used by other programs")
-    words += ["the batch was paused meanwhile"] if found.paused else []
-    words += ["continued after an interruption"] if found.resumed else []
-    return ", ".join(words)
+        parts.append(counted(found.threads, "thread"))
+    parts.append(f"{found.other_load:.0%} of the CPU used by other programs")
+    parts += ["the batch was paused meanwhile"] if found.paused else []
+    parts += ["continued after an interruption"] if found.resumed else []
+    return ", ".join(parts)
 
 
 def money(amount: float, currency: str) -> str:
-    """With as many places as tell it from nothing."""
+    """Format an amount with enough places to tell it from nothing."""
     return f"{amount:.2f} {currency}".rstrip() if amount >= 0.1 or not amount else f"{amount:.2g} {currency}".rstrip()
 
 
@@ -199,7 +175,7 @@ def percent(value: float) -> str:
 
 
 def interval(estimate: Estimate | None) -> str:
-    return f"{100 * estimate.interval.low:.1f}–{100 * estimate.interval.high:.1f}" if estimate else "–"
+    return f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}" if estimate else "–"
 
 
 def probability(p: float) -> str:
@@ -207,7 +183,7 @@ def probability(p: float) -> str:
 
 
 def rows_of(report: Report) -> list[tuple[str, ...]]:
-    """The table with its header; money is a column of it where any was spent."""
+    """The cells of the table, header first; there is a column for money if any was spent."""
     rows = [HEADER, *map(_cells, report.arms)]
     if any(arm.money for arm in report.arms):
         spent = ("money/answer", *(money(arm.money_per_answer, arm.currency) for arm in report.arms))
@@ -222,7 +198,7 @@ def _cells(arm: ArmReport) -> tuple[str, ...]:
         interval(arm.accuracy),
         percent(arm.large_share),
         f"{arm.tokens_per_answer:,.0f}",
-        f"{arm.thrown_away / max(1, arm.answers):,.0f}",
+        f"{arm.discarded_tokens / max(1, arm.answers):,.0f}",
         f"{arm.seconds_per_answer:,.2f}",
         speed(arm.speed) if arm.speed else "–",
         f"{arm.compute_per_answer / 1e6:,.0f}" if arm.compute else "–",
@@ -230,7 +206,6 @@ def _cells(arm: ArmReport) -> tuple[str, ...]:
 
 
 def speed(found: Estimate, unit: str = "") -> str:
-    """With its interval, which a single problem does not give."""
-    low, high = found.interval
-    spread = f" ({low:,.0f}–{high:,.0f})" if high > low else ""
+    """Format a speed with its interval, which a single problem does not give."""
+    spread = f" ({found.low:,.0f}–{found.high:,.0f})" if found.high > found.low else ""
     return f"{found.value:,.0f}{unit}{spread}"

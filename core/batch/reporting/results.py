@@ -1,38 +1,114 @@
-"""All results of a batch, read once: what every export is made of."""
+"""Reads all results of a batch once, for the report and every export.
+
+`ExportedResult` is the documented shape of a line of results.jsonl (docs/results.md). A field that changes its meaning,
+or is removed, means a new version of the schema; a new field does not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
-from pathlib import Path
+from typing import Any, Literal
 
-from core.batch.reporting.records import (
-    ArmConditionsRecord,
-    ArmRecord,
-    ComparisonRecord,
-    ConditionsRecord,
-    IntervalRecord,
-    ModelRecord,
-    ReportRecord,
-    ResultRecord,
-    SpanRecord,
-    ThroughputRecord,
-)
-from core.batch.reporting.report import ArmReport, Comparison, Report, answered, build_report
-from core.batch.reporting.report_text import disagreement
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.batch.reporting.report import Report, answered, build_report
 from core.batch.reporting.run_cost import RunCost
-from core.batch.reporting.speed import Throughput
-from core.batch.reporting.statistics import Estimate
-from core.batch.running.batch_settings import BatchSettings, ModelSummary
 from core.problem import Problem
-from core.store.batch_rows import Batch, ResultRow
+from core.store.batch_rows import Batch, Conditions, ResultRow
 from core.store.outline import Outline, PieceOutline
 from core.store.store import Store
 
 NOT_WRITTEN = Outline((), None)
 PROGRESS_EVERY = 500
 """Runs between two reports of progress."""
+_FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, ser_json_inf_nan="null")
+
+
+class Span(BaseModel):
+    """What one author wrote of one step in one go."""
+
+    model_config = _FROZEN
+
+    author: Literal["small", "large", "inserted"]
+    start: int = Field(description="Position of its first character in `text`.")
+    end: int = Field(description="Position after its last character.")
+    step: int = Field(description="Index of its step, from 0.")
+    tokens: int
+    reason: str | None = Field(description="Why this model wrote it, for a takeover; id of a takeover reason.")
+    cue: str | None = Field(description="The cue that led to the takeover.")
+    in_answer: bool = Field(description="After the end of the thinking.")
+    discarded_tokens: int = Field(description="Tokens that were written in its place before, and discarded.")
+
+    @classmethod
+    def of(cls, piece: PieceOutline) -> Span:
+        return cls(
+            author=piece.author.value,
+            start=piece.position,
+            end=piece.position + len(piece.text),
+            step=piece.step,
+            tokens=piece.token_count,
+            reason=piece.reason,
+            cue=piece.cue.word if piece.cue else None,
+            in_answer=piece.in_answer,
+            discarded_tokens=piece.replaced_tokens,
+        )
+
+
+class ExportedResult(BaseModel):
+    """One problem under one arm with one seed: a line of results.jsonl."""
+
+    model_config = _FROZEN
+
+    schema_version: Literal["baton-result-1"] = Field("baton-result-1", alias="schema")
+    batch: str = Field(description="Id of the batch, as in report.json.")
+    run: str = Field(description="Id of the run in the store that holds the batch.")
+    id: str = Field(description="Id of the problem, unique in the batch.")
+    problem: str = Field(description="The problem, options included, without the instruction after it.")
+    arm: str
+    seed: int = Field(description="Seed of the batch; the run itself uses seed · 1,000,003 + index of the problem.")
+    state: Literal["waiting", "claimed", "done"]
+    answer: str = Field(description="The answer that was found in the text; empty if there is none.")
+    expected: str | None = Field(description="The expected answer; null if the problem cannot be graded.")
+    outcome: str = Field(description="correct, wrong, unscored or error; or the state of a job that is not done.")
+    graded_by: str | None = Field(description="How the answer was compared: exact, numeric, choice, math, regex …")
+    reason: str = Field(description="Why the grader decided so.")
+    error: str = Field(description="Why there is no answer; empty if there is one.")
+    notices: tuple[str, ...] = Field(description="What the engines reported: retries, restarts, caps.")
+    text: str = Field(description="All generated text that was kept, thinking and answer.")
+    answer_start: int | None = Field(description="Position in `text` after the end of the thinking; null without one.")
+    spans: tuple[Span, ...] = Field(description="Who wrote what of `text`; they cover it without gaps.")
+    large_share: float = Field(description="Kept tokens of the large model / kept tokens of both, 0 to 1.")
+    small_tokens: int = Field(description="Kept tokens of the small model.")
+    large_tokens: int = Field(description="Kept tokens of the large model.")
+    discarded_tokens: int = Field(description="Tokens that were written and replaced.")
+    small_read: int = Field(description="Tokens that the small model prefilled.")
+    large_read: int = Field(description="Tokens that the large model prefilled.")
+    handoffs: int
+    steps: int
+    seconds: float = Field(description="By the clock, from the first prefill to the last token.")
+    money: float = Field(description="What servers charge, in `currency`; 0 without prices.")
+    currency: str
+    remote_tokens: int = Field(description="Tokens read and written by servers.")
+    finish: str = Field(description="How the text ended: end of text, max tokens …; empty if it has not.")
+    started: datetime | None
+    ended: datetime | None
+    conditions: Conditions | None
+    source: str = Field(description="File of the problem.")
+    line: int = Field(description="Line of the file on which the problem begins.")
+    metadata: dict[str, str] = Field(description="Other columns of the file.")
+    note: str = Field(description="A person's note on the answer; empty without one.")
+
+
+SCHEMAS: dict[str, type[BaseModel]] = {"result-1": ExportedResult, "report-1": Report}
+"""By the name of the file in resources/schemas, without its ending; a test keeps them equal to these classes."""
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of an exported file. Raises KeyError for a name that is not in `SCHEMAS`."""
+    return SCHEMAS[name].model_json_schema(mode="serialization")
 
 
 @dataclass(frozen=True)
@@ -46,8 +122,10 @@ class Results:
 
     @classmethod
     def read(cls, store: Store, batch_id: str, on_progress: Callable[[float], object] = lambda _: None) -> Results:
-        """Reads the outline of every run: a second for some thousand. `on_progress` gets the share that is read, 0 to
-        1. Raises StoreError."""
+        """Read the outline of every run: a second for some thousand. `on_progress` gets the share that is read, 0 to 1.
+
+        Raises StoreError.
+        """
         rows = list(store.batches.results(batch_id))
         costs, with_answer = {}, answered(rows)
         for number, row in enumerate(with_answer):
@@ -57,25 +135,21 @@ class Results:
         return cls(store, store.batches.open(batch_id), list(store.batches.problems(batch_id)), rows, costs)
 
     @cached_property
-    def settings(self) -> BatchSettings:
-        return BatchSettings.of(self.batch)
-
-    @cached_property
     def report(self) -> Report:
-        return build_report(self.batch, self.rows, self.costs)
+        return build_report(self.batch, self.problems, self.rows, self.costs)
 
-    def problem(self, row: ResultRow) -> Problem:
-        return self.problems[row.position]
+    def exported(self, with_text: bool = True) -> Iterator[ExportedResult]:
+        """Yield a result for each job, those that wait included. Raises StoreError.
 
-    def records(self) -> Iterator[ResultRecord]:
-        """A record for each job, those without a result included; reads the text of each run. Raises StoreError."""
+        `with_text`: read the text of each run; otherwise `text` and `spans` are empty.
+        """
         for row in self.rows:
-            yield self._record(row, self.store.runs.outline(row.run) if row.started else NOT_WRITTEN)
+            yield self._exported(row, self.store.runs.outline(row.run) if with_text and row.started else NOT_WRITTEN)
 
-    def _record(self, row: ResultRow, outline: Outline) -> ResultRecord:
-        problem, metrics, verdict = self.problem(row), row.figures, row.verdict
+    def _exported(self, row: ResultRow, outline: Outline) -> ExportedResult:
+        problem, metrics, verdict = self.problems[row.position], row.metrics, row.verdict
         cost = self.costs.get(row.job) or RunCost.of(outline)
-        return ResultRecord(
+        return ExportedResult(
             batch=self.batch.id,
             run=row.run,
             id=problem.id,
@@ -92,11 +166,11 @@ class Results:
             notices=row.notices,
             text=outline.text,
             answer_start=outline.answer_position,
-            spans=tuple(map(_span, outline.pieces)),
+            spans=tuple(map(Span.of, outline.pieces)),
             large_share=round(metrics.large_share, 6),
             small_tokens=metrics.small_tokens,
             large_tokens=metrics.large_tokens,
-            discarded_tokens=cost.thrown_away,
+            discarded_tokens=cost.discarded_tokens,
             small_read=cost.small_read,
             large_read=cost.large_read,
             handoffs=metrics.handoffs,
@@ -108,136 +182,16 @@ class Results:
             finish=row.finish.value if row.finish else "",
             started=row.started,
             ended=row.ended,
-            conditions=ConditionsRecord(**row.conditions._asdict()) if row.conditions else None,
+            conditions=row.conditions,
             source=problem.source,
             line=problem.source_line,
             metadata=dict(problem.metadata),
             note=row.note,
         )
 
-    @cached_property
-    def report_record(self) -> ReportRecord:
-        settings, report = self.settings, self.report
-        by_name = {arm.name: arm.settings for arm in self.batch.arms}
-        return ReportRecord(
-            batch=self.batch.id,
-            name=report.name,
-            created=self.batch.created,
-            provenance=settings.provenance,
-            problems=report.problems,
-            problem_ids=tuple(problem.id for problem in self.problems),
-            seeds=report.seeds,
-            seed_numbers=settings.seed_numbers,
-            parallel=report.parallel,
-            grading=settings.grade.value,
-            pattern=settings.pattern,
-            small=_model(settings.small),
-            large=_model(settings.large),
-            guides={guide: found for guide, model in settings.guides.items() if (found := _model(model))},
-            smalls={name: found for name, model in settings.smalls.items() if (found := _model(model))},
-            chances=settings.chances,
-            arms=tuple(_arm(arm, by_name[arm.same_as or arm.name]) for arm in report.arms),
-            comparisons=tuple(map(_comparison, report.comparisons)),
-            throughput=_throughput(report.throughput),
-            not_comparable=report.not_comparable,
-            pareto_front=tuple(arm.name for arm in report.front()),
-        )
-
 
 def outcome_of(row: ResultRow) -> str:
-    """correct, wrong, unscored or error; the state of a job that is not done."""
+    """Return correct, wrong, unscored or error; or the state of a job that is not done."""
     if row.error:
         return "error"
     return row.verdict.outcome.value if row.verdict else row.state.value
-
-
-def _span(piece: PieceOutline) -> SpanRecord:
-    return SpanRecord(
-        author=piece.author.value,
-        start=piece.position,
-        end=piece.position + len(piece.text),
-        step=piece.step,
-        tokens=piece.token_count,
-        reason=piece.reason,
-        cue=piece.cue.word if piece.cue else None,
-        in_answer=piece.in_answer,
-        discarded_tokens=piece.replaced_tokens,
-    )
-
-
-def _model(model: ModelSummary | None) -> ModelRecord | None:
-    return ModelRecord(**model.model_dump(exclude={"path"}), file=Path(model.path).name) if model else None
-
-
-def _interval(estimate: Estimate | None) -> IntervalRecord | None:
-    return estimate and IntervalRecord(value=estimate.value, low=estimate.interval.low, high=estimate.interval.high)
-
-
-def _arm(arm: ArmReport, settings: dict[str, object]) -> ArmRecord:
-    accuracy = arm.accuracy
-    return ArmRecord(
-        name=arm.name,
-        same_as=arm.same_as,
-        sweep=arm.sweep,
-        settings=settings,
-        jobs=arm.jobs,
-        done=arm.done,
-        correct=arm.correct,
-        wrong=arm.wrong,
-        unscored=arm.unscored,
-        failed=arm.failed,
-        accuracy=accuracy.value if accuracy else None,
-        accuracy_low=accuracy.interval.low if accuracy else None,
-        accuracy_high=accuracy.interval.high if accuracy else None,
-        large_share=arm.large_share,
-        aimed_share=arm.aimed_share,
-        small_tokens=arm.small_tokens,
-        large_tokens=arm.large_tokens,
-        thrown_away=arm.thrown_away,
-        small_read=arm.small_read,
-        large_read=arm.large_read,
-        seconds=arm.seconds,
-        tokens_per_second=arm.tokens_per_second,
-        speed=_interval(arm.speed),
-        tokens_per_answer=arm.tokens_per_answer,
-        seconds_per_answer=arm.seconds_per_answer,
-        compute=arm.compute,
-        compute_per_answer=arm.compute_per_answer,
-        takeovers=dict(arm.takeovers),
-        reflections=arm.reflections,
-        places=arm.places,
-        drafted=arm.drafted,
-        accepted=arm.accepted,
-        money=arm.money,
-        money_per_answer=arm.money_per_answer,
-        currency=arm.currency,
-        remote_tokens=arm.remote_tokens,
-        notices=arm.notices,
-        errors=arm.errors,
-        conditions=ArmConditionsRecord(**arm.conditions._asdict()),
-    )
-
-
-def _comparison(found: Comparison) -> ComparisonRecord:
-    low, high = found.difference.estimate.interval
-    return ComparisonRecord(
-        first=found.first,
-        second=found.second,
-        difference=found.difference.estimate.value,
-        low=low,
-        high=high,
-        better_first=found.difference.better_first,
-        better_second=found.difference.better_second,
-        p=found.difference.p,
-        adjusted_p=found.adjusted_p,
-        problems=found.difference.problems,
-        remark=disagreement(found.difference) if found.difference.disagrees else "",
-    )
-
-
-def _throughput(found: Throughput | None) -> ThroughputRecord | None:
-    if found is None:
-        return None
-    low, high = found.tokens_per_second.interval
-    speed = IntervalRecord(value=found.tokens_per_second.value, low=low, high=high)
-    return ThroughputRecord(tokens_per_second=speed, seconds=found.seconds, at_once=found.at_once)

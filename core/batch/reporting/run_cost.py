@@ -1,4 +1,4 @@
-"""Cost of one run beyond its row: prefilled and discarded tokens, and where takeovers began."""
+"""Counts what a run cost beyond its kept tokens: prefilled, discarded and drafted ones; and where takeovers began."""
 
 from __future__ import annotations
 
@@ -21,27 +21,28 @@ class TakeoverPlace(NamedTuple):
 
 
 class RunCost(NamedTuple):
-    """Tokens of one run."""
+    """What one run cost; all counts are tokens, except for reflections."""
 
-    thrown_away: int
-    """Tokens that were written and replaced: lookaheads, and steps that were written again."""
+    discarded_tokens: int
+    """Written and replaced: lookaheads, and steps that were written again."""
     small_read: int
+    """Prefilled, as `large_read`."""
     large_read: int
     takeovers: tuple[TakeoverPlace, ...]
     drafted: int = 0
-    """Tokens of a server's draft model (speculative decoding); its model accepted `accepted` of them."""
+    """Written by a server's draft model (speculative decoding), which accepted `accepted` of them."""
     accepted: int = 0
     small_reflections: int = 0
-    """The paper's cues of reflection and verification in what the small model wrote of the thinking."""
+    """The paper's cues of reflection and verification in the small model's part of the thinking."""
     large_reflections: int = 0
 
     @classmethod
     def of(cls, outline: Outline) -> RunCost:
-        thrown_away, takeovers = 0, []
+        discarded, takeovers = 0, []
         reflections = dict.fromkeys(Author, 0)
         last_step = max(1, outline.steps - 1)
         for piece in outline.pieces:
-            thrown_away += piece.replaced_tokens
+            discarded += piece.replaced_tokens
             if not piece.in_answer:
                 reflections[piece.author] += len(_REFLECTION.findall(piece.text))
             # A takeover over several steps has several pieces; only the first has a handoff.
@@ -50,4 +51,4 @@ class RunCost(NamedTuple):
         cost = outline.usage.cost
         read = (outline.small_read, outline.large_read)
         by_author = (reflections[Author.SMALL], reflections[Author.LARGE])
-        return cls(thrown_away, *read, tuple(takeovers), cost.drafted, cost.accepted, *by_author)
+        return cls(discarded, *read, tuple(takeovers), cost.drafted, cost.accepted, *by_author)

@@ -1,78 +1,81 @@
-"""Speeds of a batch: per answer, of the whole batch, and whether those of its arms can be compared."""
+"""Measures the speed of arms and of the whole batch, and says whether the arms' speeds can be compared."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
-from core.batch.reporting.statistics import Estimate, Interval, ratio_of_sums
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.batch.reporting.statistics import Estimate, ratio_of_sums
 from core.store.batch_rows import ResultRow
 
 DIFFERENT = 0.1
-"""Difference in a share of the answers, or in the load by other programs, from which speeds are not compared."""
+"""Speeds are not compared if the shares of a setup, or the loads by other programs, differ by more than this."""
 LONG_ENOUGH = 5.0
 """Seconds of an arm's answers from which the load by other programs means anything."""
 
 
-class ArmConditions(NamedTuple):
+class ArmConditions(BaseModel):
     """Under which conditions the answers of an arm were written."""
 
-    setups: tuple[tuple[int, int, int], ...] = ()
-    """(texts at once, threads of a local model, answers) of each setup, the commonest first."""
-    other_load: float = 0.0
-    """Mean share of the CPU that other programs used, weighted by the answers' seconds, 0 to 1."""
-    paused: int = 0
-    """Answers during which the batch was paused."""
-    resumed: int = 0
-    """Answers that were continued after an interruption."""
-    seconds: float = 0.0
-    """Of the answers with recorded conditions."""
+    model_config = ConfigDict(frozen=True)
+
+    setups: tuple[tuple[int, int, int], ...] = Field(
+        (), description="(texts at once, threads of a local model, answers) of each setup, the commonest first."
+    )
+    other_load: float = Field(
+        0.0, description="Mean share of the CPU that other programs used, weighted by the answers' seconds, 0 to 1."
+    )
+    paused: int = Field(0, description="Answers during which the batch was paused.")
+    resumed: int = Field(0, description="Answers that were continued after an interruption.")
+    seconds: float = Field(0.0, description="Of the answers with recorded conditions.")
 
     @classmethod
     def of(cls, rows: Iterable[ResultRow]) -> ArmConditions:
-        recorded = [(row.conditions, row.figures.seconds) for row in rows if row.conditions]
+        recorded = [(row.conditions, row.metrics.seconds) for row in rows if row.conditions]
         seconds = sum(each for _, each in recorded)
         setups = Counter((found.parallel, found.threads) for found, _ in recorded)
         return cls(
-            tuple((parallel, threads, count) for (parallel, threads), count in setups.most_common()),
-            sum(found.other_load * each for found, each in recorded) / seconds if seconds else 0.0,
-            sum(found.paused for found, _ in recorded),
-            sum(found.resumed for found, _ in recorded),
-            seconds,
+            setups=tuple((parallel, threads, count) for (parallel, threads), count in setups.most_common()),
+            other_load=sum(found.other_load * each for found, each in recorded) / seconds if seconds else 0.0,
+            paused=sum(found.paused for found, _ in recorded),
+            resumed=sum(found.resumed for found, _ in recorded),
+            seconds=seconds,
         )
 
 
-class Throughput(NamedTuple):
-    """Of the whole batch, all arms together."""
+class Throughput(BaseModel):
+    """The speed of the whole batch, all arms together."""
 
-    tokens_per_second: Estimate
-    """Kept tokens over the time in which anything was written, with a bootstrap interval over problems."""
-    seconds: float
-    """In which at least one text was written."""
-    at_once: float
-    """Texts written at once, on average over that time."""
+    model_config = ConfigDict(frozen=True)
+
+    tokens_per_second: Estimate = Field(
+        description="Kept tokens over the time in which anything was written, with a bootstrap interval over problems."
+    )
+    seconds: float = Field(description="In which at least one text was written.")
+    at_once: float = Field(description="Texts written at once, on average over that time.")
 
 
 def speed_of(rows: Iterable[ResultRow]) -> Estimate | None:
-    """Kept tokens over the seconds of the answers, by the clock, with a bootstrap interval over problems."""
+    """Estimate the kept tokens per second of an answer, by the clock, with a bootstrap interval over problems."""
     return ratio_of_sums(list(_by_problem(rows).values()))
 
 
 def throughput_of(rows: Sequence[ResultRow]) -> Throughput | None:
-    """None if no row has recorded its time."""
+    """Estimate the tokens per second of all rows together; None if none has ended."""
     ended = [row for row in rows if row.ended]
-    slots, active = sum(row.figures.seconds for row in ended), _covered(ended)
+    slots, active = sum(row.metrics.seconds for row in ended), _covered(ended)
     each = speed_of(ended)
     if each is None or active <= 0:
         return None
     at_once = slots / active
-    low, high = each.interval
-    return Throughput(Estimate(each.value * at_once, Interval(low * at_once, high * at_once)), active, at_once)
+    total = Estimate(each.value * at_once, each.low * at_once, each.high * at_once)
+    return Throughput(tokens_per_second=total, seconds=active, at_once=at_once)
 
 
 def why_not_comparable(arms: Sequence[tuple[str, ArmConditions]]) -> str:
-    """Why the speeds of these arms cannot be compared, as a sentence; empty if they can."""
+    """Say in a sentence why the speeds of these arms cannot be compared; empty if they can."""
     known = [(name, found) for name, found in arms if found.setups]
     for setup in {setup[:2] for _, found in known for setup in found.setups}:
         shares = [(_share_of(found, setup), name) for name, found in known]
@@ -98,13 +101,13 @@ def _by_problem(rows: Iterable[ResultRow]) -> dict[int, tuple[float, float]]:
     sums: defaultdict[int, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
     for row in rows:
         tokens, seconds = sums[row.position]
-        sums[row.position] = (tokens + row.figures.tokens, seconds + row.figures.seconds)
+        sums[row.position] = (tokens + row.metrics.tokens, seconds + row.metrics.seconds)
     return sums
 
 
 def _covered(rows: Iterable[ResultRow]) -> float:
     """Seconds covered by the answers, overlaps counted once."""
-    spans = sorted((row.ended.timestamp() - row.figures.seconds, row.ended.timestamp()) for row in rows if row.ended)
+    spans = sorted((row.ended.timestamp() - row.metrics.seconds, row.ended.timestamp()) for row in rows if row.ended)
     covered, until = 0.0, float("-inf")
     for start, end in spans:
         covered += max(0.0, end - max(start, until))

@@ -16,7 +16,7 @@ class JobGrew(NamedTuple):
     """Metrics of a text that is being written."""
 
     job: int
-    figures: RunMetrics
+    metrics: RunMetrics
 
 
 class JobEnded(NamedTuple):

@@ -1,12 +1,11 @@
-"""How a batch is run and graded, and with which models. Stored with the batch, for its report and for resuming it."""
+"""Describes how a batch is run and graded, and with which models; stored with it, for its report and for resuming."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.batch.running.arms import OtherModels
 from core.batch.running.provenance import Provenance, without_password
@@ -19,54 +18,53 @@ from core.store.batch_rows import Batch
 
 
 class ModelSummary(BaseModel):
-    """A model as a report describes it."""
+    """A model as the settings of a batch and report.json describe it."""
 
     model_config = ConfigDict(frozen=True)
 
     name: str
+    place: str = Field("", description="“this machine”, or the host of a server.")
     parameters: int = 0
-    place: str = ""
     quantisation: str = ""
     architecture: str = ""
-    vocabulary: str = ""
-    """Hash of the tokenizer."""
-    context: int = 0
+    vocabulary: str = Field("", description="Hash of the tokenizer.")
+    context: int = Field(0, description="Tokens of prompt and answer that one text may have.")
     threads: int = 0
-    source: str = ""
-    """As `core.models.source` writes it: a file, the demo pair, a Hub name, or the address of a server."""
-    path: str = ""
-    """Of the GGUF file; empty on a server."""
+    source: str = Field("", description="As --small and --large take it; an address without its password.")
+    path: str = Field("", exclude=True)
+    """Of the GGUF file, for hashing it; not stored."""
+    file: str = Field("", description="Name of the GGUF file; empty on a server.")
     bytes: int = 0
-    sha256: str = ""
-    """Of the file, as 64 hexadecimal digits; empty until it has been computed."""
+    sha256: str = Field("", description="Of the file; empty on a server, or if it has not been computed.")
 
     @classmethod
     def of(cls, engine: Engine | None) -> ModelSummary | None:
         if engine is None:
             return None
-        card, path = engine.card, str(engine.path) if isinstance(engine, LocalEngine) else ""
+        card, path = engine.card, engine.path if isinstance(engine, LocalEngine) else None
         return cls(
             name=card.name,
-            parameters=card.parameters,
             place=card.location,
+            parameters=card.parameters,
             quantisation=card.quantisation,
             architecture=card.architecture,
             vocabulary=card.vocabulary,
             context=card.context,
             threads=card.placement.threads if card.placement else 0,
             source=without_password(str(card.source)) if card.source else "",
-            path=path,
-            bytes=Path(path).stat().st_size if path and Path(path).exists() else 0,
+            path=str(path or ""),
+            file=path.name if path else "",
+            bytes=path.stat().st_size if path and path.exists() else 0,
         )
 
     def with_hash_of(self, known: ModelSummary | None) -> ModelSummary:
-        """With the hash that was computed before, if it was of the same file."""
-        same = known and (known.path, known.bytes) == (self.path, self.bytes)
+        """Take over a hash that was computed before, if it is that of the same file."""
+        same = known and (known.source, known.file, known.bytes) == (self.source, self.file, self.bytes)
         return self.model_copy(update={"sha256": known.sha256}) if known and same else self
 
 
 class ArmAlias(BaseModel):
-    """An arm with the same settings as the arm `same_as`, whose results it shares."""
+    """An arm with the same settings as the arm `same_as`, and so the same results."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -78,28 +76,25 @@ class ArmAlias(BaseModel):
 class BatchSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-    source: str = ""
     parallel: int = 1
     """Problems at once."""
-    seeds: int = 1
+    seed_numbers: tuple[int, ...] = (0,)
     grade: How = How.AUTO
     pattern: str = ""
     """Of `How.REGEX`."""
     small: ModelSummary | None = None
     large: ModelSummary | None = None
-    """The models, known once they have been loaded."""
-    guides: dict[str, ModelSummary] = {}
-    """Other large models that arms name, by file or address."""
-    smalls: dict[str, ModelSummary] = {}
-    """Other small models."""
+    """Known once the models have been loaded."""
+    other_smalls: dict[str, ModelSummary] = {}
+    """By the file or address that arms name, as `other_larges`."""
+    other_larges: dict[str, ModelSummary] = {}
     aliases: tuple[ArmAlias, ...] = ()
-    """Arms that are the same as another, and are not run again."""
+    """Arms that equal another, and are not run again."""
     chances: dict[str, float] = {}
-    """Of each arm of equal large share: the chance of takeover that the pilot found."""
+    """The chance of takeover that the pilot found for each arm of equal large share."""
     shares: dict[str, float] = {}
-    """The large share, 0 to 1, at which each of them aims."""
+    """The large share, 0 to 1, at which each of these arms aims."""
     provenance: Provenance = Provenance()
-    seed_numbers: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, batch: Batch) -> Self:
@@ -117,15 +112,15 @@ class BatchSettings(BaseModel):
         return Regex(self.pattern) if self.grade is How.REGEX else self.grade
 
     def with_hashes(self, hashes: Mapping[str, str]) -> Self:
-        """With the SHA-256 of model files, by their path."""
+        """Fill in the SHA-256 of model files, by their path."""
 
         def hashed(model: ModelSummary | None) -> ModelSummary | None:
             known = hashes.get(model.path, "") if model else ""
             return model.model_copy(update={"sha256": known}) if model and known else model
 
         others = {
-            "guides": {name: hashed(model) for name, model in self.guides.items()},
-            "smalls": {name: hashed(model) for name, model in self.smalls.items()},
+            "other_smalls": {name: hashed(model) for name, model in self.other_smalls.items()},
+            "other_larges": {name: hashed(model) for name, model in self.other_larges.items()},
         }
         return self.model_copy(update={"small": hashed(self.small), "large": hashed(self.large), **others})
 
@@ -139,16 +134,18 @@ class BatchSettings(BaseModel):
         return self.model_dump(mode="json")
 
     def small_of(self, name: str) -> ModelSummary | None:
-        """The small model of an arm: the batch's own, or the other one that it names."""
-        return self.smalls.get(name) if name else self.small
+        """Return the other small model with this name; without a name the batch's own."""
+        return self.other_smalls.get(name) if name else self.small
 
-    def large_of(self, guide: str) -> ModelSummary | None:
-        """The large model of an arm: the batch's own, or the guide that it names."""
-        return self.guides.get(guide) if guide else self.large
+    def large_of(self, name: str) -> ModelSummary | None:
+        """Return the other large model with this name; without a name the batch's own."""
+        return self.other_larges.get(name) if name else self.large
 
     def with_models(self, pair: Pair, names: OtherModels = OtherModels()) -> Self:  # noqa: B008 - immutable
-        """With the models that run it now. Raises SettingsError if the batch was begun with others, because its arms
-        could no longer be compared."""
+        """Fill in the models that run it now.
+
+        Raises SettingsError if the batch was begun with others: its arms could no longer be compared.
+        """
         small, large = ModelSummary.of(pair.small), ModelSummary.of(pair.large)
         known_small, known_large = self.small_of(names.small), self.large_of(names.large)
         for which, known, now in (("small", known_small, small), ("large", known_large, large)):
@@ -161,11 +158,11 @@ class BatchSettings(BaseModel):
         large = large.with_hash_of(known_large) if large else known_large
         changes: dict[str, Any] = {}
         if names.small:
-            changes["smalls"] = self.smalls | ({names.small: small} if small else {})
+            changes["other_smalls"] = self.other_smalls | ({names.small: small} if small else {})
         else:
             changes["small"] = small
         if names.large:
-            changes["guides"] = self.guides | ({names.large: large} if large else {})
+            changes["other_larges"] = self.other_larges | ({names.large: large} if large else {})
         else:
             changes["large"] = large
         return self.model_copy(update=changes)

@@ -1,4 +1,4 @@
-"""Creates a batch in the store: the jobs of every arm that differs from those before it."""
+"""Creates a batch in the store, with jobs for every arm that differs from those before it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,10 @@ def create_batch(
     how: How | Regex = How.AUTO,
     provenance: Provenance | None = None,
 ) -> str:
-    """All jobs, waiting; returns the id of the batch. Arms with equal settings run once. Raises StoreError."""
+    """Create a batch whose jobs all wait; returns its id. Arms with equal settings run once. Raises StoreError."""
     different, aliases = without_duplicates(arms)
     settings = BatchSettings(
-        source=name,
         parallel=parallel,
-        seeds=len(seeds),
         seed_numbers=tuple(seeds),
         aliases=aliases,
         provenance=provenance or Provenance.of_this_machine(),
@@ -36,8 +34,7 @@ def create_batch(
 
 
 def add_arms(store: Store, batch_id: str, arms: Iterable[Arm]) -> None:
-    """Add jobs for each arm whose name is new; one with the settings of another arm shares its results. Raises
-    StoreError."""
+    """Add jobs for each arm whose name is new; an arm that equals another shares its results. Raises StoreError."""
     batch = store.batches.open(batch_id)
     settings, before = BatchSettings.of(batch), list(map(Arm.of, batch.arms))
     known = {arm.name for arm in before} | {alias.name for alias in settings.aliases}
@@ -51,7 +48,7 @@ def add_arms(store: Store, batch_id: str, arms: Iterable[Arm]) -> None:
 
 
 def without_duplicates(arms: Iterable[Arm]) -> tuple[tuple[Arm, ...], tuple[ArmAlias, ...]]:
-    """The arms that differ in more than their names, and for each other arm which one it equals."""
+    """Split off the arms that equal an earlier one in all but the name; returns the others first."""
     different: dict[str, Arm] = {}
     aliases = []
     for arm in arms:

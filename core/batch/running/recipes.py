@@ -135,8 +135,10 @@ def single_cue_classes(base: RunSettings) -> tuple[Arm, ...]:
 
 
 def with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Sequence[str]) -> tuple[Arm, ...]:
-    """The arms again with each other model, as far as they need it: files or addresses. `small` is not repeated for
-    another large model, nor `large` for another small one; a pair is tried in every combination."""
+    """Repeat the arms with each other model (a file or an address) that they need; pairs in every combination.
+
+    The arm `small` is not repeated for another large model, nor `large` for another small one.
+    """
     found: list[Arm] = []
     for arm in arms:
         needs_small, needs_large = needs([arm])
@@ -146,7 +148,7 @@ def with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Sequen
                     continue
                 others = "".join(f", {_short(model)}" for model in (small, large) if model)
                 share = f"{arm.equal_share_of}{others}" if arm.equal_share_of else ""
-                changes = {"small_model": small, "guide_model": large, "equal_share_of": share}
+                changes = {"small_model": small, "large_model": large, "equal_share_of": share}
                 found.append(arm.model_copy(update={"name": f"{arm.name}{others}", **changes}))
     return tuple(found)
 
@@ -193,15 +195,15 @@ RECIPES = ARMS | ABLATIONS
 def arms_of(
     names: Iterable[str],
     base: RunSettings,
-    guides: Sequence[str] = (),
+    larges: Sequence[str] = (),
     drafting: Sequence[str] = (),
     smalls: Sequence[str] = (),
 ) -> tuple[Arm, ...]:
-    """The arms of these recipes, what they need first included, then again with each other model; each name once.
+    """Make the arms of these recipes and the arms that they are compared with, then again with each other model.
 
-    `guides`, `smalls`: other large and small models. If no recipe uses a large model, each guide is an arm with the
-    settings as chosen. `drafting`: addresses of servers for speculative decoding, an arm each; empty if the batch's
-    own large model is on one. Raises SettingsError for a name that is no recipe, and for two models of one name.
+    `larges`, `smalls`: the other models. If no recipe uses a large model, each of `larges` makes an arm with the chosen
+    settings. `drafting`: addresses of servers for speculative decoding, an arm each; empty if the batch's own large
+    model is on one. Raises SettingsError for a name that is no recipe, and for two models with one name.
     """
     arms: dict[str, Arm] = {}
     for name in names:
@@ -211,11 +213,10 @@ def arms_of(
             if arm.equal_share_of and arm.equal_share_of not in arms:
                 arms |= {needed.name: needed for needed in RECIPES[arm.equal_share_of].make(base)}
             arms |= {each.name: each for each in _on_servers(arm, drafting)}
-    if guides and not any(needs([arm])[1] and not arm.drafted for arm in arms.values()):
-        chosen = [Arm(name=f"guide {_short(guide)}", settings=base, guide_model=guide) for guide in guides]
-    else:
-        chosen = []
-    for arm in (*chosen, *with_other_models(list(arms.values()), smalls, guides if not chosen else ())):
+    others = with_other_models(list(arms.values()), smalls, larges)
+    if not any(needs([arm])[1] and not arm.drafted for arm in arms.values()):
+        others += with_other_models([Arm(name="chosen", settings=base)], (), larges)
+    for arm in others:
         if arm.name in arms:
             raise SettingsError(f"Two models make an arm called “{arm.name}”.", "Leave one out, or rename its file.")
         arms[arm.name] = arm
@@ -223,9 +224,9 @@ def arms_of(
 
 
 def _on_servers(arm: Arm, drafting: Sequence[str]) -> list[Arm]:
-    """The arm on each server that drafts, if it is one of speculative decoding."""
+    """Repeat an arm of speculative decoding on each server that drafts; leave others as they are."""
     if not arm.drafted or not drafting:
         return [arm]
     if len(drafting) == 1:
-        return [arm.model_copy(update={"guide_model": drafting[0]})]
-    return [arm.model_copy(update={"name": f"{arm.name}, {_short(url)}", "guide_model": url}) for url in drafting]
+        return [arm.model_copy(update={"large_model": drafting[0]})]
+    return [arm.model_copy(update={"name": f"{arm.name}, {_short(url)}", "large_model": url}) for url in drafting]

@@ -16,7 +16,6 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -38,8 +37,7 @@ from core.store.batch_rows import Conditions, Job
 from core.store.run_metrics import RunMetrics
 from core.store.store import Store
 from core.thinking.control import Control
-from core.thinking.events import Finish, RunStarted
-from core.thinking.policies.random_takeover import RandomTakeover
+from core.thinking.events import Finish
 from core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)
@@ -162,13 +160,12 @@ class Runner:
         for name, arm in list(self._arms.items()):
             if self._stopped or not arm.equal_share_of or totals[name].done == totals[name].jobs:
                 continue
-            share = self._settings.shares.get(name)
-            chance = self._settings.chances.get(name, self._recorded_chance(name))
+            chance, share = self._settings.chances.get(name), self._settings.shares.get(name)
             try:
                 if chance is None or share is None:
                     problems = pilot_of(list(self.store.batches.problems(self.batch)))
                     share = self._pilot_share(self._arms[arm.equal_share_of].settings, problems)
-                    chance = self._chance_for(arm, share, problems) if chance is None else chance
+                    chance = self._chance_for(arm, share, problems)
             except BatonError as error:
                 self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"
                 continue
@@ -256,9 +253,9 @@ class Runner:
 
     def _conditions(self, job: Job, load: LoadReading, pauses: int) -> Conditions:
         return Conditions(
-            self.parallel,
-            threads_of(self.pair),
-            round(self._load.others_since(load), 3),
+            parallel=self.parallel,
+            threads=threads_of(self.pair),
+            other_load=round(self._load.others_since(load), 3),
             paused=pauses != self._pauses or self.paused,
             resumed=job.attempt > 1,
         )
@@ -300,15 +297,6 @@ class Runner:
                 raise EngineError(trace.ended.reason if trace.ended else "A model failed.")
         large = sum(trace.totals[Author.LARGE].kept for trace in traces)
         return large / max(1, sum(trace.tokens for trace in traces))
-
-    def _recorded_chance(self, name: str) -> float | None:
-        """The chance with which an older version of Baton began this arm."""
-        for row in islice(self.store.batches.results(self.batch, name), self.parallel):
-            for event in self.store.runs.events(row.run):
-                if isinstance(event, RunStarted):
-                    policy = RunSettings.model_validate(event.settings).policy
-                    return policy.p if isinstance(policy, RandomTakeover.Settings) else None
-        return None
 
     @contextmanager
     def _controlled(self) -> Iterator[Control]:

@@ -52,7 +52,7 @@ def column(model: ResultTable, wanted: ResultColumn) -> list[str]:
 
 
 def test_a_notice_is_seen_heard_and_explained(model: ResultTable) -> None:
-    conditions = Conditions(8, 2, 0.25, paused=True, resumed=False)
+    conditions = Conditions(parallel=8, threads=2, other_load=0.25, paused=True)
     model.take(row(1, outcome=Outcome.CORRECT, tokens=9)._replace(notices=("It was slow.",), conditions=conditions))
     mark = model.index(1, ResultColumn.MARK)
     assert mark.data() == "✓ !"

@@ -84,7 +84,7 @@ def test_answers_are_graded_again_without_running_anything(tmp_path: Path, baton
 
 
 def test_another_large_model_is_an_arm_that_runs_when_the_first_is_done(tmp_path: Path, baton: Baton) -> None:
-    arms = ("--recipe", "large", "--guide", str(SMALL_MODEL))
+    arms = ("--arm", "large", "--other-large", str(SMALL_MODEL))
     done = baton("batch", str(BATCH_PROBLEMS), *arms, *TWO, "--out", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])["report"]
@@ -105,7 +105,7 @@ def test_two_small_and_two_large_models_are_compared_in_one_batch(tmp_path: Path
     expected = {"small", "large", "paper", f"small, {large}", f"large, {small}", f"paper, {large}", f"paper, {small}"}
     assert {arm["name"] for arm in report["arms"]} == expected | {f"paper, {large}, {small}"}
     assert all(arm["done"] == 2 and not arm["failed"] for arm in report["arms"])
-    assert set(report["smalls"]) == {str(LARGE_MODEL)}
+    assert set(report["other_smalls"]) == {str(LARGE_MODEL)}
     assert set(report["pareto_front"]) <= {arm["name"] for arm in report["arms"]}
 
 
@@ -120,7 +120,7 @@ def test_a_large_model_that_is_missing_is_named_before_the_first_one_runs(
     problems, out = tmp_path / "p.jsonl", tmp_path / "out"
     problems.write_text('{"problem": "2 + 2?", "answer": "4"}', encoding="utf-8")
     arguments = ["batch", str(problems), "--out", str(out), "--small", "demo", "--large", "demo"]
-    assert main([*arguments, "--guide", str(tmp_path / "missing.gguf")]) == 1
+    assert main([*arguments, "--other-large", str(tmp_path / "missing.gguf")]) == 1
     assert "missing.gguf" in capsys.readouterr().err.splitlines()[-1]
     assert not list(out.iterdir()), "nothing was begun"
 
@@ -302,7 +302,7 @@ def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: 
     rivals = ["entropy", "score", "agreement", "self-check", "triggers", "relay", "periodic"]
     assert arms == [*presets, "every-step", *rivals, "random as baton"]
     assert "random as baton: p = " in done.stderr
-    assert "| periodic |" in (tmp_path / "out" / "report.md").read_text("utf-8")
+    assert "<td>periodic</td>" in (tmp_path / "out" / "report.html").read_text("utf-8")
 
 
 def test_evidence_has_an_arm_of_every_policy() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 
-from core.batch.reporting.report import Report, report_of
+from core.batch.reporting.report import Report
+from core.batch.reporting.results import Results
 from core.batch.reporting.statistics import difference
 from core.batch.running.creation import create_batch
 from core.batch.running.recipes import arms_of
@@ -28,7 +28,7 @@ NOTES = (
     "All arms together: ",
     "of the CPU used by other programs",
 )
-"""What terminal, Markdown, HTML and window must say."""
+"""What terminal, HTML and window must say."""
 
 
 def noted_report(store: Store, grader: Grader) -> Report:
@@ -38,12 +38,10 @@ def noted_report(store: Store, grader: Grader) -> Report:
     kept = [arm for arm in arms if arm.name not in ("n1 = 10", "n1 = 40")]
     batch = create_batch(store, "counting", problems(6), kept)
     list(Runner(store, batch, Pair(small, large_engine()), grader).run())
-    found = report_of(store, batch)
+    found = Results.read(store, batch).report
     odd = difference([([False], [True])] * 5 + [([True], [True])] * 5)
     assert odd
     first, *others = found.comparisons
-    return replace(
-        found,
-        comparisons=(first._replace(difference=odd), *others),
-        not_comparable="Other programs used 60% of the CPU during large.",
-    )
+    disagreeing = first.model_copy(update={"remark": odd.remark})
+    sentence = "Other programs used 60% of the CPU during large."
+    return found.model_copy(update={"comparisons": (disagreeing, *others), "not_comparable": sentence})

@@ -98,7 +98,7 @@ def english_text_cues(arm: Arm) -> list[Cue]:
 
 
 def test_the_arms_run_with_every_other_large_model_after_the_batch_s_own() -> None:
-    arms = arms_of(["small", "large", "chosen"], BASE, guides=["/models/Big-32B.gguf", "http://office:8080"])
+    arms = arms_of(["small", "large", "chosen"], BASE, larges=["/models/Big-32B.gguf", "http://office:8080"])
     groups = by_models(arms[::-1])
     assert list(groups) == [
         OtherModels(),
@@ -110,7 +110,7 @@ def test_the_arms_run_with_every_other_large_model_after_the_batch_s_own() -> No
 
 
 def test_the_arms_run_with_every_other_small_model_in_every_combination() -> None:
-    arms = arms_of(["small", "large", "paper"], BASE, guides=["B.gguf"], smalls=["s.gguf"])
+    arms = arms_of(["small", "large", "paper"], BASE, larges=["B.gguf"], smalls=["s.gguf"])
     assert {arm.name: tuple(arm.models) for arm in arms if any(arm.models)} == {
         "small, s": ("s.gguf", ""),
         "large, B": ("", "B.gguf"),
@@ -121,7 +121,7 @@ def test_the_arms_run_with_every_other_small_model_in_every_combination() -> Non
 
 
 def test_a_control_takes_the_share_of_the_arm_with_the_same_models() -> None:
-    arms = arms_of(["random"], BASE, guides=["B.gguf"])
+    arms = arms_of(["random"], BASE, larges=["B.gguf"])
     assert [(arm.name, arm.equal_share_of) for arm in arms] == [
         ("baton", ""),
         ("random as baton", "baton"),
@@ -131,17 +131,17 @@ def test_a_control_takes_the_share_of_the_arm_with_the_same_models() -> None:
 
 
 def test_without_an_arm_for_it_another_large_model_runs_the_settings_as_chosen() -> None:
-    assert [arm.name for arm in arms_of(["small"], BASE, guides=["B.gguf"])] == ["small", "guide B"]
+    assert [arm.name for arm in arms_of(["small"], BASE, larges=["B.gguf"])] == ["small", "chosen, B"]
 
 
 def test_two_models_of_one_name_are_refused() -> None:
     with pytest.raises(SettingsError, match="called “large, Big”"):
-        arms_of(["large"], BASE, guides=["a/Big.gguf", "b/Big.gguf"])
+        arms_of(["large"], BASE, larges=["a/Big.gguf", "b/Big.gguf"])
 
 
 def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead() -> None:
     (arm,) = arms_of(["drafted"], RunSettings(), drafting=["http://host:8081"])
-    assert (arm.settings.policy.policy, arm.guide_model) == ("always", "http://host:8081")
+    assert (arm.settings.policy.policy, arm.large_model) == ("always", "http://host:8081")
     refuse_undrafted([arm], ScriptedEngine().with_card(drafts=True))
     refuse_undrafted(arms_of(["large"], RunSettings()), ScriptedEngine())
     with pytest.raises(SettingsError, match="“speculative decoding” needs"):
@@ -150,7 +150,7 @@ def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead() -> 
 
 def test_two_draft_lengths_are_two_arms_each_on_its_server() -> None:
     arms = arms_of(["drafted"], BASE, drafting=["http://host:8081", "http://host:8082"])
-    assert [(arm.name, arm.guide_model) for arm in arms] == [
+    assert [(arm.name, arm.large_model) for arm in arms] == [
         ("speculative decoding, host:8081", "http://host:8081"),
         ("speculative decoding, host:8082", "http://host:8082"),
     ]
@@ -176,9 +176,3 @@ def test_other_structural_clues_are_arms() -> None:
 def test_wait_is_tried_as_large_and_as_small_beside_chance() -> None:
     arms = {arm.name: arm.equal_share_of for arm in arms_of(["wait"], BASE)}
     assert arms == {"baton": "", "random as baton": "baton", "relay": "", "random as relay": "relay"}
-
-
-def test_an_arm_of_an_older_baton_keeps_its_guide_model() -> None:
-    stored = StoredArm("guide", {"settings": {}, "large": "big.gguf"})
-    assert Arm.of(stored).guide_model == "big.gguf"
-    assert Arm.of(Arm.of(stored).stored()).guide_model == "big.gguf"

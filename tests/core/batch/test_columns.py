@@ -3,7 +3,7 @@
 import pytest
 
 from core.batch.reading.columns import Columns, guess_columns
-from core.batch.reading.row import Record
+from core.batch.reading.record import Record
 
 
 def guessed(*names: str, **values: str) -> Columns | None:

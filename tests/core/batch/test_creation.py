@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.batch.reporting.report import report_of
 from core.batch.reporting.report_text import comparisons, footnotes
+from core.batch.reporting.results import Results
 from core.batch.running.creation import create_batch, without_duplicates
 from core.batch.running.recipes import arms_of
 from core.batch.running.runner import Runner
@@ -24,7 +24,7 @@ def test_the_results_of_an_arm_stand_under_both_its_names(store: Store, grader: 
     arms = arms_of(["chosen", "n1"], RunSettings())
     batch = create_batch(store, "counting", problems(2), arms, seeds=(0, 1))
     list(Runner(store, batch, counting_pair(), grader).run())
-    report = report_of(store, batch)
+    report = Results.read(store, batch).report
     chosen, twin = report.arms[0], report.arms[-1]
     assert store.batches.open(batch).jobs == 3 * 2 * 2
     assert (twin.name, twin.sweep, twin.same_as, twin.tokens) == ("n1 = 20", "n1", "chosen", chosen.tokens)

@@ -6,13 +6,11 @@ import csv
 import html
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
-from app.terminal.batch_run import in_full
 from core.batch.reporting.charts import (
     Point,
     Scatter,
@@ -23,11 +21,12 @@ from core.batch.reporting.charts import (
     takeovers_by_reason,
 )
 from core.batch.reporting.exports import EXPORTS, export
-from core.batch.reporting.report import Comparison, Report, accuracy_of, report_of
+from core.batch.reporting.report import Report, accuracy_of
 from core.batch.reporting.report_html import html_report
-from core.batch.reporting.report_text import comparisons, footnotes, heading, markdown_report, rows_of, table
+from core.batch.reporting.report_text import comparisons, footnotes, heading, rows_of, table, text_report
+from core.batch.reporting.results import Results
 from core.batch.reporting.run_cost import RunCost, TakeoverPlace
-from core.batch.reporting.statistics import difference, holm, wilson
+from core.batch.reporting.statistics import holm, wilson
 from core.batch.running.batch_settings import BatchSettings
 from core.batch.running.recipes import arms_of
 from core.batch.running.runner import Runner
@@ -73,7 +72,7 @@ def solved(
 
 
 def report(store: Store, *recipes: str) -> Report:
-    return report_of(store, solved(store, *recipes))
+    return Results.read(store, solved(store, *recipes)).report
 
 
 def test_an_arm_has_its_accuracy_with_an_interval(store: Store) -> None:
@@ -86,13 +85,13 @@ def test_an_arm_has_its_accuracy_with_an_interval(store: Store) -> None:
 def test_two_arms_are_compared_on_the_same_problems(store: Store) -> None:
     (comparison,) = report(store, "small", "large").comparisons
     assert (comparison.first, comparison.second) == ("small", "large")
-    assert (comparison.difference.better_first, comparison.difference.better_second) == (0, 3)
-    assert comparison.difference.p == 0.25
+    assert (comparison.better_first, comparison.better_second) == (0, 3)
+    assert comparison.p == 0.25
 
 
 def test_compute_counts_both_models_reading_included(store: Store) -> None:
     pair = Pair(small_engine().with_card(parameters=10), large_engine().with_card(parameters=100))
-    small, large = report_of(store, solved(store, "small", "large", pair=pair)).arms
+    small, large = Results.read(store, solved(store, "small", "large", pair=pair)).report.arms
     assert small.compute == 2 * 10 * (small.small_tokens + small.small_read)
     assert large.compute == 2 * 100 * (large.large_tokens + large.large_read)
     assert small.small_read > 0
@@ -101,7 +100,7 @@ def test_compute_counts_both_models_reading_included(store: Store) -> None:
 def test_what_servers_charge_is_told_of_every_arm_and_row(store: Store, tmp_path: Path) -> None:
     pair = Pair(small_engine(), ChargingEngine(name="large", continue_with=large_engine().continue_with))
     batch = solved(store, "small", "large", pair=pair)
-    made = report_of(store, batch)
+    made = Results.read(store, batch).report
     small, large = made.arms
     assert (small.money, small.remote_tokens, large.currency) == (0, 0, "EUR")
     assert large.money == pytest.approx(large.remote_tokens / 1_000_000)
@@ -121,32 +120,32 @@ def test_without_prices_the_table_says_nothing_of_money(store: Store) -> None:
 def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(store: Store) -> None:
     found = [*problems(3), Problem("open", "Count to 9.", None, {}, 4)]
     engine = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(3, EngineLost("Gone."))])
-    made = report_of(store, solved(store, "small", pair=Pair(engine), found=found))
+    made = Results.read(store, solved(store, "small", pair=Pair(engine), found=found)).report
     (arm,) = made.arms
     assert (arm.done, arm.failed, arm.unscored, arm.correct + arm.wrong) == (4, 1, 1, 2)
     assert footnotes(made).splitlines()[0] == "small: 1 unscored, 1 error, 0 not run"
 
 
-def test_what_is_thrown_away_and_where_the_large_model_stepped_in_is_measured() -> None:
+def test_what_is_discarded_and_where_the_large_model_stepped_in_is_measured() -> None:
     small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
     large = ScriptedEngine("Wait, it is not.", name="large")
     trace = Trace.of(run(Pair(small, large), QUESTION, RunSettings()))
     measured = RunCost.of(outline_of(trace))
     assert [takeover.reason for takeover in measured.takeovers] == [REFLECTION.id]
     assert isinstance(measured.takeovers[0], TakeoverPlace)
-    assert measured.thrown_away == sum(total.discarded for total in trace.totals.values()) > 0
+    assert measured.discarded_tokens == sum(total.discarded for total in trace.totals.values()) > 0
     assert (measured.small_read, measured.large_read) == tuple(
         total.prefilled for author, total in trace.totals.items() if total.decoded
     )
 
 
-def test_a_lookahead_that_stands_again_is_neither_thrown_away_nor_a_takeover_when_it_is_read_again() -> None:
+def test_a_lookahead_that_stands_again_is_neither_discarded_tokens_nor_a_takeover_when_it_is_read_again() -> None:
     small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
     live = Trace.of(run(Pair(small, ScriptedEngine("", name="large")), QUESTION, RunSettings()))
     stored = Trace.of(unpack(pack(live.events)))
     assert any(token.restored for piece in live.pieces for token in piece.tokens)
     for trace in (live, stored):
-        assert RunCost.of(outline_of(trace)).thrown_away == 0
+        assert RunCost.of(outline_of(trace)).discarded_tokens == 0
         assert trace.totals == live.totals
         assert [piece.reason for piece in trace.pieces] == [piece.reason for piece in live.pieces]
 
@@ -166,12 +165,12 @@ def test_reflections_are_told_by_author_and_by_outcome(store: Store) -> None:
         return rest("Wait. " * (number % 2) + solution(number + number % 2), body)
 
     pair = Pair(ScriptedEngine(continue_with=hesitant), large_engine())
-    (arm,) = report_of(store, solved(store, "small", pair=pair)).arms
+    (arm,) = Results.read(store, solved(store, "small", pair=pair)).report.arms
     assert arm.reflections == {"small": 0.5, "large": 0.0, "correct": 0.0, "wrong": 1.0}
     line = (
         "small: 0.5 cues of reflection an answer (0.5 by small, 0.0 by large), 0.0 in correct ones, 1.0 in wrong ones"
     )
-    assert line in footnotes(report_of(store, solved(store, "small", pair=pair)))
+    assert line in footnotes(Results.read(store, solved(store, "small", pair=pair)).report)
 
 
 def test_the_table_has_a_line_for_each_arm(store: Store) -> None:
@@ -179,12 +178,6 @@ def test_the_table_has_a_line_for_each_arm(store: Store) -> None:
     assert [line.split()[0] for line in lines] == ["arm", "small", "large"]
     assert "50.0%" in lines[1]
     assert len({len(line) for line in lines}) == 1
-
-
-def test_the_table_can_stand_in_a_readme(store: Store) -> None:
-    lines = table(report(store, "small"), markdown=True).splitlines()
-    assert lines[1].startswith("|---|---:")
-    assert len({line.count("|") for line in lines}) == 1
 
 
 def test_words_tell_what_was_compared(store: Store) -> None:
@@ -196,20 +189,12 @@ def test_words_tell_what_was_compared(store: Store) -> None:
 
 def test_p_values_of_several_comparisons_are_adjusted(store: Store) -> None:
     made = report(store, "small", "large", "baton")
-    raw = [each.difference.p for each in made.comparisons]
+    raw = [each.p for each in made.comparisons]
     assert [each.adjusted_p for each in made.comparisons] == holm(raw)
     assert comparisons(made).count(", adjusted p = ") == 3
 
 
-def test_an_interval_that_disagrees_with_its_test_is_explained(store: Store) -> None:
-    found = difference([([False], [True])] * 5 + [([True], [True])] * 5)
-    assert found is not None
-    made = replace(report(store, "small", "large"), comparisons=(Comparison("small", "large", found),))
-    assert "The interval leaves out 0 although p ≥ 0.05" in comparisons(made)
-    assert "with 5 problems that differ, go by the test" in comparisons(made)
-
-
-@pytest.mark.parametrize("shown", [in_full, markdown_report, html_report])
+@pytest.mark.parametrize("shown", [text_report, html_report])
 def test_every_note_stands_beside_the_table(store: Store, grader: Grader, shown: Callable[[Report], str]) -> None:
     text = html.unescape(shown(noted_report(store, grader)))
     assert [note for note in NOTES if note not in text] == []
@@ -217,7 +202,7 @@ def test_every_note_stands_beside_the_table(store: Store, grader: Grader, shown:
 
 
 def test_one_problem_has_no_spread_of_speed_and_no_plural(store: Store) -> None:
-    made = report_of(store, solved(store, "small", "large", found=problems(1)))
+    made = Results.read(store, solved(store, "small", "large", found=problems(1))).report
     assert heading(made).startswith("counting: 1 problem, 1 seed")
     assert "of 1 problem, p = 1" in comparisons(made)
     shown = [cells[7] for cells in rows_of(made)[1:]]
@@ -228,14 +213,16 @@ def test_one_problem_has_no_spread_of_speed_and_no_plural(store: Store) -> None:
 def test_many_kinds_of_errors_are_summed_up(store: Store) -> None:
     made = report(store, "small")
     errors = {f"Reason {n}.": 2 for n in range(8)}
-    lines = footnotes(replace(made, arms=(replace(made.arms[0], errors=errors),))).splitlines()
+    arm = made.arms[0].model_copy(update={"errors": errors})
+    lines = footnotes(made.model_copy(update={"arms": (arm,)})).splitlines()
     assert lines[4] == "small: 2 answers failed: “Reason 4.”"
     assert lines[5] == "small: 6 answers for other reasons (results.jsonl)"
 
 
 def test_speeds_taken_under_different_conditions_are_not_ranked(store: Store) -> None:
-    made = replace(report(store, "small", "large"), not_comparable="Other programs used 60% of the CPU during large.")
-    assert made.front() == []
+    sentence = "Other programs used 60% of the CPU during large."
+    made = report(store, "small", "large").model_copy(update={"not_comparable": sentence})
+    assert made.pareto_front == ()
     assert accuracy_against_speed(made).lines == ()
     assert "Speeds cannot be compared, and are not ranked: Other programs" in footnotes(made)
 
@@ -252,9 +239,8 @@ def test_speeds_have_a_spread_and_the_batch_a_total(store: Store) -> None:
 
 def test_the_front_holds_the_arms_that_no_other_beats(store: Store) -> None:
     made = report(store, "small", "large")
-    assert made.front()[-1] in made.arms
-    best = max(made.arms, key=accuracy_of)
-    assert best in made.front()
+    assert set(made.pareto_front) <= {arm.name for arm in made.arms}
+    assert max(made.arms, key=accuracy_of).name in made.pareto_front
 
 
 @pytest.mark.parametrize("chart", [takeovers_by_reason, places_of_takeovers])
@@ -269,13 +255,11 @@ def test_the_speed_chart_names_every_arm(store: Store) -> None:
     assert {"small", "large", "% correct", "tokens per second"} <= texts
 
 
-def test_names_and_errors_are_no_markup_in_markdown_and_html(store: Store) -> None:
+def test_names_and_errors_are_no_markup(store: Store) -> None:
     """Models are named by their files and servers, and an error says what a server said."""
     attack = "<img src=//x/p.png> ![p](//x/p.png)"
     large = ScriptedEngine(continue_with=large_engine().continue_with, faults=[Fault(0, EngineLost(attack))])
-    made = report_of(store, solved(store, "large", pair=Pair(small_engine(), large), name=attack))
-    assert attack not in markdown_report(made)
-    assert "&lt;img src=//x/p.png> \\![p]" in markdown_report(made)
+    made = Results.read(store, solved(store, "large", pair=Pair(small_engine(), large), name=attack)).report
     assert "<img" not in html_report(made)
 
 
@@ -299,14 +283,14 @@ def test_the_share_chart_joins_the_arms_of_a_sweep(store: Store) -> None:
 
 def test_a_batch_without_an_answer_has_a_chart_that_says_so(store: Store) -> None:
     arms = [arm.stored() for arm in arms_of(["small"], RunSettings())]
-    made = report_of(store, store.batches.create("new", {}, problems(2), arms))
+    made = Results.read(store, store.batches.create("new", {}, problems(2), arms)).report
     assert "No arm has a scored answer yet." in scatter_chart(accuracy_against_speed(made))
     assert table(made).splitlines()[1].split()[1] == "–"
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) -> None:
     batch = solved(store, "small", "large", name="<script>alert(1)</script>")
-    page = html_report(report_of(store, batch))
+    page = html_report(Results.read(store, batch).report)
     assert "<script" not in page
     assert not re.search(r"(?:src|href)=|url\(|@import", page)
     assert page.count("<svg") >= 1

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reporting.report import report_of
 from core.batch.reporting.report_text import footnotes
+from core.batch.reporting.results import Results
 from core.batch.running.arms import Arm, OtherModels
 from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted, JobStopped
 from core.batch.running.batch_settings import BatchSettings, ModelSummary
@@ -171,8 +171,8 @@ def test_what_an_engine_reported_stands_in_the_row(store: Store, grader: Grader)
     batch = batch_of(store, 2)
     run_all(store, batch, Pair(engine), grader, parallel=1)
     assert [row.notices for row in rows(store, batch)] == [("The server was slow.",), ()]
-    assert report_of(store, batch).arms[0].notices == {"The server was slow.": 1}
-    assert "small: 1 answer with the notice “The server was slow.”" in footnotes(report_of(store, batch))
+    assert Results.read(store, batch).report.arms[0].notices == {"The server was slow.": 1}
+    assert "small: 1 answer with the notice “The server was slow.”" in footnotes(Results.read(store, batch).report)
 
 
 def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store, grader: Grader) -> None:
@@ -366,7 +366,7 @@ def test_a_batch_is_not_gone_on_with_by_other_models(store: Store, grader: Grade
 
 
 def test_arms_of_another_large_model_are_run_with_that_one_alone(store: Store, grader: Grader) -> None:
-    arms = arms_of(["large"], RunSettings(), guides=["big.gguf"])
+    arms = arms_of(["large"], RunSettings(), larges=["big.gguf"])
     batch = store.batches.create("counting", {}, problems(2), [arm.stored() for arm in arms])
     guide = Pair(large=large_engine().with_card(name="big", parameters=32))
     list(Runner(store, batch, guide, grader, models=OtherModels(large="big.gguf")).run())

@@ -19,7 +19,7 @@ def row(
 ) -> ResultRow:
     return ResultRow(
         *(1, "", "arm", position, 0, JobState.DONE, "", None, "", None, RunMetrics(seconds, tokens)),
-        conditions=Conditions(parallel, 2, load),
+        conditions=Conditions(parallel=parallel, threads=2, other_load=load),
         ended=MORNING + timedelta(seconds=end),
     )
 
@@ -58,10 +58,10 @@ def test_arms_during_which_other_programs_were_busy_cannot() -> None:
     assert why_not_comparable(arms) == "Other programs used 60% of the CPU during b and 10% during a."
 
 
-def test_rows_of_an_older_baton_have_no_conditions() -> None:
-    old = [row()._replace(conditions=None, ended=None)]
-    assert ArmConditions.of(old).setups == ()
-    assert throughput_of(old) is None
+def test_jobs_that_wait_have_no_conditions() -> None:
+    waiting = [row()._replace(conditions=None, ended=None)]
+    assert ArmConditions.of(waiting).setups == ()
+    assert throughput_of(waiting) is None
 
 
 def test_the_load_of_other_programs_leaves_out_our_own() -> None:

@@ -1,17 +1,19 @@
-"""Intervals and tests against values published in the literature."""
+"""Intervals and tests against published values; several seeds of one problem do not count as several problems."""
 
 import pytest
 
 from core.batch.reporting.statistics import (
-    PairedCounts,
-    accuracy,
+    Difference,
+    clustered_accuracy,
+    difference,
     holm,
     mcnemar_exact,
-    paired_difference,
     pareto_front,
     ratio_of_sums,
     wilson,
 )
+
+RIGHT, WRONG = True, False
 
 
 @pytest.mark.parametrize(
@@ -35,11 +37,7 @@ def test_wilson_is_symmetric_and_ends_at_exactly_0_and_1() -> None:
 @pytest.mark.parametrize(("successes", "trials"), [(1, 0), (0, 0), (3, 2), (-1, 2)])
 def test_counts_that_cannot_be_are_refused(successes: int, trials: int) -> None:
     with pytest.raises(ValueError, match="trials"):
-        accuracy(successes, trials)
-
-
-def test_accuracy_is_the_share_with_its_interval() -> None:
-    assert accuracy(81, 263) == (81 / 263, wilson(81, 263))
+        wilson(successes, trials)
 
 
 @pytest.mark.parametrize(
@@ -61,46 +59,34 @@ def test_mcnemar_bears_thousands_of_discordant_problems() -> None:
     assert 0 < mcnemar_exact(2400, 2600) < 0.01
 
 
+def compared(both: int, only_first: int, only_second: int, neither: int) -> Difference:
+    """Two arms that solve so many problems, with one seed."""
+    counts = {(RIGHT, RIGHT): both, (RIGHT, WRONG): only_first, (WRONG, RIGHT): only_second, (WRONG, WRONG): neither}
+    found = difference([([first], [second]) for (first, second), count in counts.items() for _ in range(count)])
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize(
-    ("counts", "difference", "low", "high"),
+    ("counts", "value", "low", "high"),
     [
         # Cavo et al. 2012, in Fagerland, Lydersen & Laake, Statistical Analysis of Contingency Tables, chapter 8
-        (PairedCounts(59, 6, 16, 80), 0.0621, 0.0046, 0.1186),
+        ((59, 6, 16, 80), 0.0621, 0.0046, 0.1186),
         # Altman et al. 2000, Statistics with Confidence, table 6.2
-        (PairedCounts(14, 5, 0, 22), -0.122, -0.226, -0.011),
+        ((14, 5, 0, 22), -0.122, -0.226, -0.011),
     ],
 )
 def test_a_paired_difference_has_newcombes_published_interval(
-    counts: PairedCounts, difference: float, low: float, high: float
+    counts: tuple[int, int, int, int], value: float, low: float, high: float
 ) -> None:
-    estimate = paired_difference(counts)
-    assert estimate.value == pytest.approx(difference, abs=5e-4)
-    assert estimate.interval.low == pytest.approx(low, abs=5e-4)
-    assert estimate.interval.high == pytest.approx(high, abs=5e-4)
+    estimate = compared(*counts).estimate
+    assert (estimate.value, *estimate.interval) == pytest.approx((value, low, high), abs=5e-4)
 
 
 def test_swapping_the_runs_mirrors_the_difference() -> None:
-    one, other = paired_difference(PairedCounts(10, 3, 8, 4)), paired_difference(PairedCounts(10, 8, 3, 4))
-    assert one.value == -other.value
-    assert one.interval.low == pytest.approx(-other.interval.high)
-
-
-def test_runs_that_agree_everywhere_differ_by_nothing() -> None:
-    estimate = paired_difference(PairedCounts(20, 0, 0, 0))
-    assert estimate.value == 0
-    assert estimate.interval.low < 0 < estimate.interval.high
-
-
-def test_a_difference_without_problems_is_refused() -> None:
-    with pytest.raises(ValueError, match="trials"):
-        paired_difference(PairedCounts(0, 0, 0, 0))
-
-
-def test_pairs_are_counted() -> None:
-    pairs = [(True, True), (True, False), (False, True), (False, True), (False, False)]
-    counts = PairedCounts.of(pairs)
-    assert counts == PairedCounts(both=1, only_first=1, only_second=2, neither=1)
-    assert counts.total == 5
+    one, other = compared(10, 3, 8, 4).estimate, compared(10, 8, 3, 4).estimate
+    assert one.value == pytest.approx(-other.value)
+    assert one.low == pytest.approx(-other.high)
 
 
 def test_holms_p_values_are_those_of_his_procedure() -> None:
@@ -132,3 +118,89 @@ def test_the_pareto_front_keeps_what_nothing_beats() -> None:
 
 def test_equals_stand_together_on_the_front() -> None:
     assert pareto_front([(1, 5), (1, 5), (1, 4), (2, 5)], lambda run: run[0], lambda run: run[1]) == [(1, 5), (1, 5)]
+
+
+def width(problems: list[list[bool]]) -> float:
+    estimate = clustered_accuracy(problems)
+    assert estimate
+    return estimate.high - estimate.low
+
+
+def test_with_one_seed_it_is_wilsons_interval() -> None:
+    estimate = clustered_accuracy([[RIGHT]] * 70 + [[WRONG]] * 30)
+    assert estimate is not None
+    assert estimate.interval == pytest.approx(wilson(70, 100))
+
+
+def test_seeds_that_always_agree_add_nothing() -> None:
+    """Three equal answers a problem warrant the interval of one answer a problem (n/(n-1) apart)."""
+    thrice = [[RIGHT] * 3] * 70 + [[WRONG] * 3] * 30
+    assert width(thrice) == pytest.approx(width([[RIGHT]] * 70 + [[WRONG]] * 30), rel=0.02)
+
+
+def test_seeds_that_agree_no_more_than_chance_count_fully() -> None:
+    mixed = [[RIGHT, RIGHT, WRONG], [RIGHT, WRONG, RIGHT], [WRONG, RIGHT, RIGHT]] * 30
+    low, high = wilson(180, 270)
+    assert width(mixed) == pytest.approx(high - low)
+
+
+def test_all_right_with_three_seeds_is_as_sure_as_with_one() -> None:
+    assert width([[RIGHT] * 3] * 50) == pytest.approx(width([[RIGHT]] * 50))
+
+
+def test_without_an_answer_there_is_no_accuracy() -> None:
+    assert clustered_accuracy([[], []]) is None
+    assert difference([([], [])]) is None
+
+
+def test_with_one_seed_two_arms_are_compared_by_mcnemar() -> None:
+    pairs = [([RIGHT], [RIGHT])] * 50 + [([RIGHT], [WRONG])] * 3 + [([WRONG], [RIGHT])] * 14
+    found = difference(pairs)
+    assert found is not None
+    assert (found.better_first, found.better_second, found.problems) == (3, 14, 67)
+    assert found.p == mcnemar_exact(3, 14)
+
+
+def test_with_several_seeds_a_problem_counts_once_for_the_arm_that_solved_it_more_often() -> None:
+    pairs = [([RIGHT, WRONG, WRONG], [RIGHT, RIGHT, RIGHT])] * 6 + [([RIGHT, WRONG], [WRONG, RIGHT])] * 4
+    found = difference(pairs)
+    assert found is not None
+    assert (found.better_first, found.better_second) == (0, 6)
+    assert found.p == pytest.approx(2 / 2**6)
+    assert found.estimate.value == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+@pytest.mark.parametrize("right", [0, 10, 20])
+def test_equal_arms_never_have_an_interval_of_no_width(seeds: int, right: int) -> None:
+    problem = [([RIGHT] * seeds, [RIGHT] * seeds)] * right + [([WRONG] * seeds, [WRONG] * seeds)] * (20 - right)
+    found = difference(problem)
+    assert found is not None
+    low, high = found.estimate.interval
+    assert (found.estimate.value, found.p) == (0, 1)
+    assert low < -0.05
+    assert high > 0.05
+
+
+def test_seeds_that_always_agree_give_the_interval_of_one_seed() -> None:
+    """Right and wrong alike on every seed: three answers a problem are worth one (n/(n-1) apart)."""
+    kinds = [(True, True)] * 50 + [(True, False)] * 3 + [(False, True)] * 14 + [(False, False)] * 10
+    once = difference([([first], [second]) for first, second in kinds])
+    thrice = difference([([first] * 3, [second] * 3) for first, second in kinds])
+    assert once is not None
+    assert thrice is not None
+    assert thrice.estimate.interval == pytest.approx(once.estimate.interval, abs=0.005)
+
+
+def test_one_problem_with_two_seeds_has_finite_limits() -> None:
+    found = difference([([RIGHT, WRONG], [RIGHT, RIGHT])])
+    assert found is not None
+    assert -1 <= found.estimate.interval.low < found.estimate.interval.high <= 1.5
+
+
+def test_an_interval_that_leaves_out_0_while_the_test_does_not_reject_is_known() -> None:
+    found = difference([([WRONG], [RIGHT])] * 5 + [([RIGHT], [RIGHT])] * 5)
+    assert found is not None
+    assert found.p == 0.0625
+    assert found.estimate.interval.low > 0
+    assert "go by the test" in found.remark

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reporting.report import report_of
 from core.batch.reporting.report_text import footnotes
+from core.batch.reporting.results import Results
 from core.batch.running.batch_settings import BatchSettings
 from core.batch.running.recipes import arms_of
 from core.batch.running.runner import Runner
@@ -90,7 +90,7 @@ def test_the_arm_for_it_is_measured_and_refused_without_a_draft_model(
         with pytest.raises(SettingsError, match=r"“speculative decoding” .* has none"):
             list(Runner(store, batch, Pair(None, engine), grader).run())
         list(Runner(store, batch, Pair(None, drafting), grader).run())
-        report = report_of(store, batch)
+        report = Results.read(store, batch).report
     (arm,) = report.arms
     assert arm.name == "speculative decoding"
     assert (arm.large_share, arm.done, arm.failed) == (1, 2, 0)
