@@ -1,1 +1,1 @@
-"""Grading: extract the answer from a text, compare it with the expected one, and say correct, wrong or unscored."""
+"""Extracts the answer from a text, compares it with the expected one, and says correct, wrong or unscored."""

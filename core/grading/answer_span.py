@@ -1,4 +1,4 @@
-r"""Where an answer ends in running text: formulas between dollar signs, clauses that explain, units that follow.
+r"""Finds where an answer ends in running text: formulas between dollar signs, clauses that explain, units that follow.
 
 `$18, because 9 eggs at $2 make $18.` holds three prices and no formula.
 """
@@ -41,7 +41,7 @@ _ORNAMENT = re.compile(r"[^\w)\]}>%°$€£¢¹²³…'’.!?+|∞∅−/\\-]{1,
 
 
 def answer_at_start(text: str) -> str | None:
-    """The answer with which `text` begins, without the sentence around it; None if nothing is left.
+    """Cut the answer from the beginning of `text`, without the sentence around it; None if nothing is left.
 
     A formula may run over several lines; plain words end with their sentence, or where a clause explains them.
     """
@@ -65,7 +65,7 @@ def answer_at_start(text: str) -> str | None:
 
 
 def quantity_at(sentence: str, start: int, end: int) -> str | None:
-    """The number that stands between `start` and `end`, with its unit and scale: `2 hours and 30 minutes`."""
+    """Return the number between `start` and `end`, with its unit and scale: `2 hours and 30 minutes`."""
     value = answer_at_start(sentence[start:])
     if value is not None and read_quantity(value) is not None:
         return value
@@ -74,7 +74,7 @@ def quantity_at(sentence: str, start: int, end: int) -> str | None:
 
 
 def formula_at(text: str, at: int) -> re.Match[str] | None:
-    """The formula that begins there, or None."""
+    """Match the formula that begins there, or None."""
     formula = _FORMULA.match(text, at)
     return formula if formula is not None and _is_formula(formula) else None
 
@@ -88,12 +88,12 @@ def without_formulas(text: str) -> str:
 
 
 def plain_words(text: str) -> list[str]:
-    """The words in lower case outside of formulas."""
+    """List the lower-case words outside of formulas."""
     return _PLAIN_WORD.findall(without_formulas(text))
 
 
 def inside(formulas: str) -> str | None:
-    """The content of a single formula, of an alignment its last line; several formulas as they are."""
+    """Return the content of a single formula (of an alignment its last line); several formulas stay as they are."""
     single = _FORMULA.fullmatch(formulas.strip())
     if single is None:
         return formulas.strip(WRAPPING) or None
@@ -103,12 +103,12 @@ def inside(formulas: str) -> str | None:
 
 
 def trimmed(answer: str) -> str | None:
-    """Without Markdown around it and emoji after it; None if nothing is left."""
+    """Remove Markdown around an answer and emoji after it; None if nothing is left."""
     return _ORNAMENT.sub("", _without_lead(answer.strip(WRAPPING))).strip(WRAPPING) or None
 
 
 def _is_formula(formula: re.Match[str]) -> bool:
-    """A price that another price seems to close is none: it begins with a digit and has words in it."""
+    """Tell a formula from text between two prices, which begins with a digit and has words in it."""
     content = formula["dollar"]
     if content is None:
         return True
@@ -121,7 +121,7 @@ def _without_lead(text: str) -> str:
 
 
 def _unit_at(text: str, at: int) -> str:
-    """The words after a formula or number that may be its unit; empty if the sentence continues instead."""
+    """Return the words after a formula or number that may be its unit; empty if the sentence continues instead."""
     unit = _UNIT_AFTER.match(text, at)
     if unit is None or unit.group().strip()[:1].isupper() or _CLAUSE.match(unit.group()):
         return ""
@@ -129,7 +129,7 @@ def _unit_at(text: str, at: int) -> str:
 
 
 def _clause_outside_formulas(text: str) -> int:
-    """Where the first clause begins that stands outside of formulas; 0 without one."""
+    """Find where the first clause outside of formulas begins; 0 without one."""
     spans = [formula.span() for formula in formulas_in(text)]
     for clause in _CLAUSE.finditer(text):
         if clause.start() and not any(start < clause.start() < end for start, end in spans):

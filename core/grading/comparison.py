@@ -1,15 +1,14 @@
-r"""Comparing two answers by their form: text, letters, words, numbers, and lists, intervals and matrices of them.
+r"""Compares two answers by their form: text, letters, words, numbers, and lists, intervals and matrices of them.
 
-Most answers of most data sets end here, in microseconds. What is left undecided needs algebra, which the caller
-passes in: it is asked about the smallest parts, so that `(\sqrt{8}, 1)` is compared as a pair of values.
+This decides most answers of most data sets, in microseconds. The rest needs algebra, which the caller passes in: it is
+asked about the smallest parts, so that `(\sqrt{8}, 1)` is compared as a pair of values.
 """
 
 import re
 from collections.abc import Callable
 
-from core.grading.extraction import LETTERS, choice_letter
-from core.grading.normal_form import is_words, normalise, tidy, without_name
-from core.grading.options import letters_of, read_option
+from core.grading.choices import LETTERS, choice_letter, letters_of, read_option
+from core.grading.normal_form import is_words, normalise, shortened, tidy, without_name
 from core.grading.other_numbers import same_other_number
 from core.grading.quantities import Quantity, read_quantity, same_quantity
 from core.grading.structures import read_structure, same_structure
@@ -25,7 +24,7 @@ _UNIT_AT_END = re.compile(r"(?<=[\w})°])\s*(?:[a-zA-Z]{2,}|[a-zA-Z](?=\^))[a-zA
 
 
 def compare(expected: str, given: str, algebra: Algebra) -> Verdict:
-    """The verdict, by algebra where text, letters, words, numbers or lists do not decide it."""
+    """Compare two answers, by algebra only where text, letters, words, numbers or lists do not decide."""
     decided = compare_exact(expected, given)
     if decided.outcome is Outcome.CORRECT:
         return decided
@@ -33,7 +32,7 @@ def compare(expected: str, given: str, algebra: Algebra) -> Verdict:
 
 
 def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
-    """Two tidy answers that are no options."""
+    """Compare two tidy answers that are no options."""
     if _same_text(expected, given):
         return compare_exact(expected, given)
     numeric = compare_numeric(expected, given)
@@ -41,7 +40,7 @@ def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
         return numeric
     same = same_other_number(expected, given)
     if same is not None:
-        return _verdict(same, How.NUMERIC, f"{_short(given)} {'equals' if same else 'is not'} {_short(expected)}.")
+        return Verdict.of(same, How.NUMERIC, f"{shortened(given)} {'equals' if same else 'is not'} {shortened(expected)}.")
     words = compare_words(expected, given)
     if words is not None:
         return words
@@ -50,43 +49,43 @@ def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
     if structure is not None:
         return structure
     if says_no_value(given):
-        return _verdict(False, How.EXACT, f"“{_short(given)}” is not “{_short(expected)}”.")
+        return Verdict.of(False, How.EXACT, f"“{shortened(given)}” is not “{shortened(expected)}”.")
     right, said = _without_unit(right), _without_unit(said)
     if is_prose(right) or is_prose(said):
         prose = "answer" if is_prose(said) else "expected answer"
         return Verdict(Outcome.UNSCORED, How.EXACT, f"The {prose} is prose.")
     if right != said and right.casefold() == said.casefold():
-        return Verdict(Outcome.UNSCORED, How.EXACT, f"{_short(given)} and {_short(expected)} differ in case only.")
+        return Verdict(Outcome.UNSCORED, How.EXACT, f"{shortened(given)} and {shortened(expected)} differ in case only.")
     return algebra(right, said)
 
 
 def compare_exact(expected: str, given: str) -> Verdict:
-    """Equal in their one spelling, or not."""
+    """Compare the normal forms of the two texts."""
     same = _same_text(expected, given)
-    return _verdict(same, How.EXACT, f"The text is {'the same' if same else 'different'}.")
+    return Verdict.of(same, How.EXACT, f"The text is {'the same' if same else 'different'}.")
 
 
 def compare_choice(expected: str, given: str) -> Verdict:
-    """The same letter, or not; unscored if one of them names none."""
+    """Compare the letters that were chosen; unscored if one answer names none."""
     right, chosen = choice_letter(expected, LETTERS), choice_letter(given, LETTERS)
     if right is None or chosen is None:
         missing = "expected answer" if right is None else "answer"
         return Verdict(Outcome.UNSCORED, How.CHOICE, f"The {missing} names no letter.")
-    return _verdict(right == chosen, How.CHOICE, f"{chosen} was chosen, {right} is right.")
+    return Verdict.of(right == chosen, How.CHOICE, f"{chosen} was chosen, {right} is right.")
 
 
 def compare_numeric(expected: str, given: str) -> Verdict:
-    """The same number, or not; unscored if one is no number or their units differ."""
+    """Compare two numbers; unscored if one is no number, or their units differ."""
     right, number = _quantity(expected, given), _quantity(given, expected)
     if right is not None and right.base is not None and right.digits == normalise(given):
-        return _verdict(True, How.NUMERIC, f"{_short(given)} has the digits of {_short(expected)}.")
+        return Verdict.of(True, How.NUMERIC, f"{shortened(given)} has the digits of {shortened(expected)}.")
     if right is None or number is None:
         missing = "expected answer" if right is None else "answer"
         return Verdict(Outcome.UNSCORED, How.NUMERIC, f"The {missing} is not a plain number.")
     same = same_quantity(right, number)
     if same is None:
-        return Verdict(Outcome.UNSCORED, How.NUMERIC, f"{_short(given)} and {_short(expected)} differ in unit or base.")
-    return _verdict(same, How.NUMERIC, f"{_short(given)} {'equals' if same else 'is not'} {_short(expected)}.")
+        return Verdict(Outcome.UNSCORED, How.NUMERIC, f"{shortened(given)} and {shortened(expected)} differ in unit or base.")
+    return Verdict.of(same, How.NUMERIC, f"{shortened(given)} {'equals' if same else 'is not'} {shortened(expected)}.")
 
 
 def _same_text(one: str, other: str) -> bool:
@@ -105,28 +104,28 @@ def _both_numbers(expected: str, given: str) -> bool:
 
 
 def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | None:
-    r"""Options by letter and by content: `\textbf{(C) } 27` is met by `C`, by `27` and by `(C) 27`."""
+    r"""Compare options by letter and content: `\textbf{(C) } 27` is answered by `C`, by `27` and by `(C) 27`."""
     right, said = read_option(expected), read_option(given)
     if right is None and said is None:
         letters, chosen = letters_of(expected), letters_of(given)
         if letters is not None and chosen is not None:
-            return _verdict(letters == chosen, How.CHOICE, f"{_short(given)} was chosen, {_short(expected)} is right.")
+            return Verdict.of(letters == chosen, How.CHOICE, f"{shortened(given)} was chosen, {shortened(expected)} is right.")
         return None
     if right is None:
         # A letter alone says nothing of a value; an option that is written out is compared by its content.
         assert said is not None
         if letters_of(expected) is not None:
-            return _verdict(False, How.CHOICE, f"{said.letter} was chosen, {_short(expected)} is right.")
+            return Verdict.of(False, How.CHOICE, f"{said.letter} was chosen, {shortened(expected)} is right.")
         if said.content:
             return _compare_values(tidy(expected), said.content, algebra)
         if len(tidy(given)) == 1 and re.search(r"[A-Za-z]", tidy(expected)):
             return None
-        return Verdict(Outcome.UNSCORED, How.CHOICE, f"Option {said.letter} may be {_short(expected)}.")
+        return Verdict(Outcome.UNSCORED, How.CHOICE, f"Option {said.letter} may be {shortened(expected)}.")
     if said is None:
         if right.content:
             return _compare_values(right.content, tidy(given), algebra)
         return compare_choice(right.letter, given)
-    verdict = _verdict(right.letter == said.letter, How.CHOICE, f"{said.letter} was chosen, {right.letter} is right.")
+    verdict = Verdict.of(right.letter == said.letter, How.CHOICE, f"{said.letter} was chosen, {right.letter} is right.")
     if right.content and said.content:
         same = _compare_values(right.content, said.content, algebra).outcome
         if (same is Outcome.CORRECT) != (verdict.outcome is Outcome.CORRECT) and same is not Outcome.UNSCORED:
@@ -154,12 +153,12 @@ def _compare_structures(expected: str, given: str, algebra: Algebra) -> Verdict 
 
     same = same_structure(right, said, same_item)
     if same is None:
-        return Verdict(Outcome.UNSCORED, deciding[0], f"{_short(given)} cannot be compared with {_short(expected)}.")
-    return _verdict(same, deciding[0], f"{_short(given)} {'is' if same else 'is not'} {_short(expected)}.")
+        return Verdict(Outcome.UNSCORED, deciding[0], f"{shortened(given)} cannot be compared with {shortened(expected)}.")
+    return Verdict.of(same, deciding[0], f"{shortened(given)} {'is' if same else 'is not'} {shortened(expected)}.")
 
 
 def _without_unit(text: str) -> str:
-    """`70\\sqrt{2} meters` without its unit, which algebra would read as a product of letters."""
+    """Remove the unit of `70\\sqrt{2} meters`, which algebra would read as a product of letters."""
     unit = _UNIT_AT_END.search(text, max(0, len(text) - _LONGEST_UNIT))
     if unit is None or not unit.start():
         return text
@@ -169,12 +168,3 @@ def _without_unit(text: str) -> str:
         if read_unit(f" {word}") is not None and not re.search(r"\\[a-zA-Z]*$", text[: unit.start() + 1])
         else text
     )
-
-
-def _verdict(same: bool, how: How, reason: str) -> Verdict:
-    return Verdict(Outcome.CORRECT if same else Outcome.WRONG, how, reason)
-
-
-def _short(text: str) -> str:
-    text = tidy(text)
-    return text if len(text) <= 40 else f"{text[:39]}…"

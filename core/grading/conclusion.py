@@ -1,4 +1,4 @@
-"""The answer in the conclusion of a text that marks none: a bold or bare line, or what the last sentence states."""
+"""Finds the answer in the conclusion of a text that marks none: a bold or bare line, or what the last sentence states."""
 
 import re
 
@@ -77,8 +77,10 @@ _UNMARKED_FORMULA = re.compile(r"[\d=^\\√∞(]")
 
 
 def answer_in_conclusion(text: str) -> str | None:
-    """What a reader takes for the answer of a text without a mark: the last bold or bare line, else what the last
-    sentence states, else the last line itself. None if it refuses to answer, or is empty.
+    """Find what a reader takes for the answer of a text without a mark.
+
+    That is the last bold or bare line, else what the last sentence states, else the last line itself. None if the text
+    refuses to answer, or is empty.
     """
     text = _ALIGNMENT.sub("\n", _DRAWING.sub(" ", text[-_LONGEST_CONCLUSION:]))
     lines = [line.strip()[-_LONGEST_LINE:] for line in text.splitlines()]
@@ -101,7 +103,7 @@ def answer_in_conclusion(text: str) -> str | None:
 
 
 def _is_bare(line: str) -> bool:
-    """Whether a line is nothing but an answer: `18`, `**18**`, `$x = 5$`, `Yes.`, `x = 2 or x = 3`."""
+    """Tell whether a line is nothing but an answer: `18`, `**18**`, `$x = 5$`, `Yes.`, `x = 2 or x = 3`."""
     line = line.strip(WRAPPING).rstrip(".")
     if len(_SENTENCES.split(line)) > 1 or _HEADING.match(line) or _STATES.search(without_formulas(line)):
         return False
@@ -110,7 +112,7 @@ def _is_bare(line: str) -> bool:
 
 
 def _bare_value(line: str) -> str | None:
-    """The value of a bare line, without its label and conjunction."""
+    """Return the value of a bare line, without its label and conjunction."""
     label = _LABEL.match(line)
     line = _after_so(label["value"] if label else line)
     if r"\begin" not in line:
@@ -129,12 +131,12 @@ def _bold_answer(line: str) -> str | None:
 
 
 def _said_in(text: str) -> str | None:
-    """What a bold text, or the text after a label, says: the value that it states, or all of it."""
+    """Return the value that a bold text, or the text after a label, states; or all of it."""
     return (_stated(text) if _STATES.search(without_formulas(text)) else None) or answer_at_start(text)
 
 
 def _stated(line: str) -> str | None:
-    """The value that a sentence states: the formula at its end, what stands after its verb, else its last value."""
+    """Find the value that a sentence states: the formula at its end, what follows its verb, else its last value."""
     line = _after_so(_LIST_NUMBER.sub("", line))
     for sentence in reversed(_SENTENCES.split(line)):
         aside = _ASIDE.search(sentence)
@@ -147,13 +149,13 @@ def _stated(line: str) -> str | None:
 
 
 def _after_so(line: str) -> str:
-    """What follows the last ", so", if there is a value in it."""
+    """Return what follows the last ", so", if there is a value in it."""
     clause = line[max((so.end() for so in _SO.finditer(line)), default=0) :]
     return clause if _VALUE.search(clause) else line
 
 
 def _last_formulas(sentence: str) -> str | None:
-    """The formula with which a sentence ends, perhaps with a unit; several that name the same thing are one list."""
+    """Return the formula at the end of a sentence, perhaps with a unit; several that name the same thing are one list."""
     formulas = formulas_in(sentence)
     if not formulas:
         return None
@@ -172,13 +174,13 @@ def _last_formulas(sentence: str) -> str | None:
 
 
 def _left_side(formula: re.Match[str]) -> str:
-    """What stands left of the first `=`; empty without one."""
+    """Return the part left of the first `=`; empty without one."""
     left, equals, _ = (inside(formula.group()) or "").partition("=")
     return left.strip() if equals else ""
 
 
 def _right_side(formula: str | None) -> str | None:
-    """The value in `m + n = 200 + 4 = 204`; an equation such as `y = 2x + 3` or `x + y = 0` stays whole."""
+    """Return the value in `m + n = 200 + 4 = 204`; an equation such as `y = 2x + 3` or `x + y = 0` stays whole."""
     parts = _EQUALS.split(formula or "")
     if len(parts) < 2 or (len(parts) == 2 and _NAME.fullmatch(parts[0])) or parts[-1].strip() == "0":
         return formula
@@ -186,7 +188,7 @@ def _right_side(formula: str | None) -> str | None:
 
 
 def _after_verb(sentence: str) -> str | None:
-    """What stands after the last verb that has a value after it: `5/12` in "the probability is 5/12"."""
+    """Find the value after the last verb that has one: `5/12` in "the probability is 5/12"."""
     formulas = [formula.span() for formula in formulas_in(sentence)]
     for verb in reversed(list(_STATES.finditer(sentence))):
         if any(start < verb.start() < end for start, end in formulas):
@@ -213,7 +215,7 @@ def _first_value(text: str) -> str | None:
 
 
 def _last_value(sentence: str) -> str | None:
-    """The last formula; without one the first number after the last `=`, or the last number."""
+    """Find the last formula; without one the first number after the last `=`, or the last number."""
     formulas, numbers = formulas_in(sentence), list(_NUMBER.finditer(sentence))
     if formulas:
         return _right_side(inside(formulas[-1].group()))
@@ -225,12 +227,12 @@ def _last_value(sentence: str) -> str | None:
 
 
 def _number_words_at(text: str) -> str | None:
-    """The number in words with which it begins: `ten` in "ten of them"."""
+    """Return the number in words at the beginning: `ten` in "ten of them"."""
     words = text.split()[:_MOST_WORDS_IN_NUMBER]
     beginnings = (" ".join(words[:count]) for count in range(len(words), 0, -1))
     return next((beginning for beginning in beginnings if read_number_words(beginning) is not None), None)
 
 
 def _is_unmarked(text: str) -> bool:
-    """Whether it is a formula without dollar signs: `n(n+1)/2`, `2√6`, `(4, -1)`."""
+    """Tell whether it is a formula without dollar signs: `n(n+1)/2`, `2√6`, `(4, -1)`."""
     return not plain_words(text) and _UNMARKED_FORMULA.search(text) is not None

@@ -1,19 +1,18 @@
-r"""Extraction: the answer in what a model wrote, and in a data set's worked solution.
+r"""Extracts the answer from what a model wrote, and from a data set's worked solution.
 
 Models are asked for `\boxed{…}`. Those that forget it say "the answer is …", write the answer in bold or alone on the
-last line, or end with a sentence that holds it. What a reader would find, `extract_answer` finds.
+last line, or end with a sentence that holds it. `extract_answer` finds what a reader would find.
 """
 
 import re
 
 from core.grading.answer_span import answer_at_start
+from core.grading.choices import LETTERS, choice_letter
 from core.grading.conclusion import answer_in_conclusion
 from core.grading.normal_form import tidy
 from core.thinking.events import Finish
 from core.thinking.trace import Trace
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-"""The labels of the options of a multiple-choice problem, in order."""
 THINKING_START = "<think>"
 THINKING_END = "</think>"
 _LONGEST_SENTENCE = 2_000
@@ -49,8 +48,6 @@ _NO_ANSWER = re.compile(
     r"|the\s+(?:same|number|sum|value|one)\b(?!.*\d))",
     re.IGNORECASE,
 )
-_LETTER = re.compile(r"[\s(\[*$]*(?P<letter>[A-Z])(?=$|[\s)\].:,*$])")
-_LETTER_IN_TEXT = re.compile(r"\\(?:text|textbf|mathrm|mathbf)\{([^{}]*)\}")
 _OPTION = re.compile(
     r"\b(?:(?i:option|choice|choose|select|pick|go\s+with)\s*:?|(?i:final)[*_\s]*:)[\s*_(\[]*(?P<letter>[A-Z])(?![a-zA-Z'’])"
     r"(?![)*\]]*\s+(?:is|are|was)\s+(?:wrong|incorrect|false|not|out)\b)"
@@ -66,8 +63,8 @@ _DROPPED_QUESTION = re.compile(
 
 
 def extract_answer(text: str, expected: str | None = None, *, finished: bool = True) -> str | None:
-    r"""The answer in a model's text, or None: the last `\boxed{…}` after the thinking, else the rest of "the answer is
-    …", else what the conclusion says.
+    r"""Find the answer in a model's text: the last `\boxed{…}` after the thinking, else the rest of "the answer is …", else
+    what the conclusion says. None if there is none.
 
     Where `expected` is a letter, a chosen letter is looked for first. A text that was cut off (not `finished`) has no
     conclusion.
@@ -82,19 +79,19 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
 
 
 def answer_of(trace: Trace, expected: str | None = None) -> str | None:
-    """The answer in what was written. Thinking that never ended, or an answer that was cut off, has no conclusion."""
+    """Find the answer of a run. Thinking that never ended, or an answer that was cut off, has no conclusion."""
     finished = trace.finish is Finish.END_OF_TEXT and (trace.closed is not None or not trace.thinks)
     return extract_answer(trace.answer if trace.closed else trace.text, expected, finished=finished)
 
 
 def last_boxed(text: str) -> str | None:
-    r"""What the last complete, non-empty `\boxed{…}` holds, its braces balanced; None without one."""
+    r"""Return the content of the last complete, non-empty `\boxed{…}`, its braces balanced; None without one."""
     boxes = _boxes(text)
     return boxes[-1][2] if boxes else None
 
 
 def extract_choice(text: str, letters: str = LETTERS[:10]) -> str | None:
-    """The letter that a model chose, among `letters`: boxed, after "answer is", as "option B", or alone on a line."""
+    """Find the letter that a model chose: boxed, after "answer is", as "option B", or alone on a line."""
     text = text.rsplit(THINKING_END, 1)[-1]
     answer = _marked_answer(text)
     letter = choice_letter(answer, letters) if answer else None
@@ -109,23 +106,10 @@ def extract_choice(text: str, letters: str = LETTERS[:10]) -> str | None:
     return options[-1] if options and answer is None else None
 
 
-def choice_letter(answer: str, letters: str = LETTERS[:10]) -> str | None:
-    r"""The letter in an answer such as `B`, `(B)`, `B) 12`, `\text{B}` or `Option B`; None if it is not one."""
-    answer = _LETTER_IN_TEXT.sub(r"\1", answer).strip()
-    answer = re.sub(r"^(?:option|choice)\s+", "", answer, flags=re.IGNORECASE)
-    if len(answer) == 1:
-        answer = answer.upper()
-    match = _LETTER.match(answer)
-    # "A triangle" starts with an article, not with a choice.
-    if match is None or (answer[match.end() : match.end() + 1] == " " and not answer[match.end() :].isspace()):
-        return None
-    return match["letter"] if match["letter"] in letters else None
-
-
 def expected_answer(value: str, *, worked: bool = False) -> str | None:
-    r"""The answer in a data set's field: after GSM8K's `####`, in the last `\boxed{…}`, or the field itself.
+    r"""Find the answer in a data set's field: after GSM8K's `####`, in the last `\boxed{…}`, or the field itself.
 
-    Of a worked solution it may also stand behind a phrase such as "the answer is"; without any mark a solution gives an
+    In a `worked` solution it may also follow a phrase such as "the answer is"; without any mark a solution gives an
     answer only if it is one short line.
     """
     value = value.strip()
@@ -143,7 +127,7 @@ def expected_answer(value: str, *, worked: bool = False) -> str | None:
 
 
 def _marked_answer(text: str) -> str | None:
-    """The answer in a box, after `####` or after a phrase."""
+    """Find the answer in a box, after `####` or after a phrase."""
     boxed = _joined_boxes(text)
     if boxed is not None:
         # `\boxed{\text{The answer is } 18}`
@@ -156,7 +140,7 @@ def _marked_answer(text: str) -> str | None:
 
 
 def _without_dropped_questions(text: str) -> str:
-    """The text without the questions that it asks itself and does not affirm: what they say is no answer."""
+    """Remove the questions that the text asks itself and does not affirm: what they say is no answer."""
     return _DROPPED_QUESTION.sub("", text)
 
 
@@ -173,7 +157,7 @@ def _after_phrase(text: str) -> str | None:
 
 
 def _joined_boxes(text: str) -> str | None:
-    r"""The last box, with those right before it: `\boxed{1}` and `\boxed{-2}` are one answer of two values."""
+    r"""Join the last box with those right before it: `\boxed{1}` and `\boxed{-2}` are one answer of two values."""
     boxes = _boxes(text)
     if not boxes:
         return None
@@ -189,7 +173,7 @@ def _joined_boxes(text: str) -> str | None:
 
 
 def _boxes(text: str) -> list[tuple[int, int, str]]:
-    """Where each complete, non-empty box starts and ends, and what it holds; boxes inside a box give the inner one."""
+    """Find the start, end and content of each complete, non-empty box; of nested boxes the inner one."""
     boxes: list[tuple[int, int, str]] = []
     # Where each open \boxed{ and its content start; None for another open brace. One pass, however many are open.
     opened: list[tuple[int, int] | None] = []

@@ -1,4 +1,4 @@
-"""Is this answer right? Quick comparisons first, algebra in a process that can be killed."""
+"""Grades answers: quick comparisons first, then algebra in a process that can be killed."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ class Grader:
         self.close()
 
     def grade(self, expected: str | None, given: str | None, how: How | Regex = How.AUTO) -> Verdict:
-        """Compare the expected answer with the one given (None: there is none).
+        """Compare the expected answer with the one given.
 
-        No expected answer is unscored. No answer given is wrong: a model that stops short did not solve it.
+        Without an expected answer (None) it is unscored. Without a given one it is wrong: the model did not solve it.
         """
         named = How.REGEX if isinstance(how, Regex) else how
         if not (expected and expected.strip()) and not (isinstance(how, Regex) and "{expected}" not in how.pattern):
@@ -94,9 +94,7 @@ class Grader:
     def _ask(self, question: MathQuestion | RegexQuestion, how: How, time: _Time) -> Verdict:
         with self._lock:
             reply = self._reply_to(question, time)
-        if reply.same is None:
-            return Verdict(Outcome.UNSCORED, how, reply.reason)
-        return Verdict(Outcome.CORRECT if reply.same else Outcome.WRONG, how, reply.reason)
+        return Verdict.of(reply.same, how, reply.reason)
 
     def _reply_to(self, question: MathQuestion | RegexQuestion, time: _Time) -> Reply:
         too_long = f"Comparing took longer than {self._time_limit:g} seconds and was stopped."
@@ -142,36 +140,30 @@ class Grader:
             self._process = None
 
 
-def grade(expected: str | None, given: str | None, how: How | Regex = How.AUTO) -> Verdict:
-    """Grade one answer. For more than a few, keep a `Grader`: it saves starting the worker each time."""
-    with Grader() as grader:
-        return grader.grade(expected, given, how)
-
-
 def _encodable(text: str) -> str:
-    """Without lone surrogates, which neither the worker nor a database could take."""
+    """Replace lone surrogates, which neither the worker nor a database accepts."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _latex(answer: str) -> str:
-    """What math-verify reads best: one spelling, with the signs that LaTeX would take for its own escaped."""
+    """Write an answer as math-verify reads it best: tidy, with the signs escaped that LaTeX would take for its own."""
     return tidy(answer).replace("%", r"\%").replace("°", r"^{\circ}")
 
 
 class Standing(NamedTuple):
-    """How one answer stands beside the others."""
+    """How one answer compares with the others."""
 
     answer: str | None
     outcome: Outcome
-    """Measured by the expected answer; unscored where none is known."""
+    """Unscored where no expected answer is known."""
     same: tuple[int, ...]
-    """Places of the others that say the same."""
+    """Indices of the others that agree with it."""
 
 
 def standings(answers: Sequence[str | None], expected: str, grader: Grader) -> list[Standing]:
-    """Which answers agree with each other, and which are right. A pair that cannot be compared does not agree.
+    """Find out which answers agree with each other, and which are right. A pair that cannot be compared does not agree.
 
-    `expected` may be empty. It may take seconds: algebra is done in a process of the grader's.
+    `expected` may be empty. This may take seconds: algebra is done in the grader's process.
     """
     same: list[list[int]] = [[] for _ in answers]
     for one, other in combinations(range(len(answers)), 2):

@@ -1,4 +1,4 @@
-r"""One spelling for the many ways to write the same answer in LaTeX, Unicode or plain text.
+r"""Brings the many ways to write the same answer in LaTeX, Unicode or plain text to one spelling.
 
 Nothing here changes a value: `\dfrac12` becomes `\frac{1}{2}`, not 0.5. A `$` that is left is a dollar sign.
 """
@@ -88,7 +88,7 @@ _EQUALS = re.compile(r"\s*(?:(?<![<>!\\])=|≈)\s*")
 
 @lru_cache(maxsize=512)
 def tidy(text: str) -> str:
-    """The answer in its one spelling, words apart by single spaces, without a full stop at the end."""
+    """Bring an answer to its one spelling, with single spaces between words and no full stop at the end."""
     text = _BOX.sub(r"\1", text.strip())
     text = _without_dollar_delimiters(text)
     # Twice, for \text inside \textbf; what is nested deeper is rare and only costs an exact match.
@@ -104,7 +104,7 @@ def tidy(text: str) -> str:
 
 
 def _without_dollar_delimiters(text: str) -> str:
-    r"""`$18$` is a formula and loses its signs; `$18` and `\$18` are prices and keep one."""
+    r"""Remove the signs around a formula such as `$18$`; `$18` and `\$18` are prices and keep one."""
     if "$" not in text:
         return text
     price = "\0"
@@ -115,7 +115,7 @@ def _without_dollar_delimiters(text: str) -> str:
 
 
 def normalise(text: str) -> str:
-    """The answer in its one spelling, without spaces and dollar signs: equal strings are equal answers.
+    """Bring an answer to its normal form, without spaces and dollar signs: equal strings are equal answers.
 
     A space between digits stays: `1 1/2` is not `11/2`.
     """
@@ -124,13 +124,19 @@ def normalise(text: str) -> str:
     return "".join(_BETWEEN_DIGITS.sub("\0", text).split())
 
 
+def shortened(text: str) -> str:
+    """Tidy an answer and cut it to 40 characters, for a sentence about it."""
+    text = tidy(text)
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
 def is_words(text: str) -> bool:
-    """Whether a tidy answer is plain words, such as a name or a direction; `xy` and `a, b` are formulas."""
+    """Tell whether a tidy answer is plain words, such as a name or a direction; `xy` and `a, b` are formulas."""
     return _WORDS.fullmatch(text) is not None and _A_LONG_WORD.search(text) is not None
 
 
 def without_name(text: str, other: str) -> str:
-    r"""The value in `x = 5`, `x \in [0,1]` or `x = 2 + 3 = 5`, unless `other` names something else. Both are tidy."""
+    r"""Return the value in `x = 5`, `x \in [0,1]` or `x = 2 + 3 = 5`, unless `other` names something else. Both are tidy."""
     text = _without_approximation(text, other)
     parts = _EQUALS.split(text)
     if len(parts) > 2:
@@ -152,7 +158,7 @@ def without_name(text: str, other: str) -> str:
 
 
 def _without_approximation(text: str, other: str) -> str:
-    r"""The exact side of `\frac{5}{12} \approx 0.4167`, or the decimal one where `other` is a decimal."""
+    r"""Return the exact side of `\frac{5}{12} \approx 0.4167`, or the decimal one where `other` is a decimal."""
     exact, sign, decimal = text.partition("≈")
     if not sign or _NAME.fullmatch(exact.strip()) or not exact.strip():
         return text

@@ -1,4 +1,4 @@
-"""Numbers in English words: `twenty-one`, `one hundred and five`, `two thirds`, `a dozen`."""
+"""Reads numbers in English words: `twenty-one`, `one hundred and five`, `two thirds`, `a dozen`."""
 
 import re
 from fractions import Fraction
@@ -38,7 +38,7 @@ _PARTS = {
 
 
 def read_number_words(text: str) -> Fraction | None:
-    """The number that the words are, in any case and with or without hyphens; None if they are anything else."""
+    """Read a number in words, in any case and with or without hyphens; None if it is anything else."""
     mixed = re.fullmatch(r"(?P<whole>.+?) and (?P<part>(?:a|one|two|three) \w+)", text.lower().strip())
     if mixed is not None and (part := read_number_words(mixed["part"])) is not None and part < 1:
         whole = read_number_words(mixed["whole"])

@@ -1,4 +1,4 @@
-r"""Numbers that are no plain quantity: ratios (`2:3`), times of day (`4:45 pm`) and residues (`3 \pmod{7}`)."""
+r"""Compares numbers that are no plain quantity: ratios (`2:3`), times of day (`4:45 pm`) and residues (`3 \pmod{7}`)."""
 
 import re
 from fractions import Fraction
@@ -13,7 +13,7 @@ _RESIDUE = re.compile(
 
 
 def same_other_number(expected: str, given: str) -> bool | None:
-    """Whether two tidy answers are the same ratio, time or residue; None if they are none, or in doubt."""
+    """Tell whether two tidy answers are the same ratio, time or residue; None if they are none, or in doubt."""
     for compare in (_same_time, _same_ratio, _same_residue):
         same = compare(expected, given)
         if same is not None:
@@ -34,12 +34,12 @@ def _same_time(expected: str, given: str) -> bool | None:
 
 
 def _on_24_hours(hour: int, half: str) -> int:
-    """`2 pm` as 14, `12 am` as 0; an hour that no half of the day has stays as it is."""
+    """Convert `2 pm` to 14 and `12 am` to 0; an hour that does not exist on a twelve-hour clock stays as it is."""
     return hour % 12 + (12 if half == "pm" else 0) if 1 <= hour <= 12 else hour
 
 
 def _same_ratio(expected: str, given: str) -> bool | None:
-    """`4:6` against `2:3` is in doubt: in lowest terms may have been asked, or both may be times of day."""
+    """Compare two ratios; `4:6` and `2:3` are in doubt: lowest terms may be required, or both may be times of day."""
     right, said = _RATIO.fullmatch(expected), _RATIO.fullmatch(given)
     if right is not None and said is not None:
         if right.groups() == said.groups():
@@ -53,7 +53,7 @@ def _same_ratio(expected: str, given: str) -> bool | None:
 
 
 def _same_residue(expected: str, given: str) -> bool | None:
-    """A residue without its modulus is taken in the other's."""
+    """Compare two residues; one without a modulus takes the other's."""
     right, said = _RESIDUE.fullmatch(expected), _RESIDUE.fullmatch(given)
     if right is None and said is None:
         return None

@@ -1,4 +1,4 @@
-r"""Numbers as people write them: `1,000`, `\frac{3}{4}`, `1 1/2`, `2^8`, `50\%`, `1.45 million`, `0.\overline{3}`.
+r"""Reads numbers as people write them: `1,000`, `\frac{3}{4}`, `1 1/2`, `2^8`, `50\%`, `1.45 million`, `0.\overline{3}`.
 
 Values are exact fractions. A unit (core/grading/units.py) is kept, and compared only where both sides have one.
 """
@@ -52,7 +52,7 @@ class Quantity:
 
 
 def read_quantity(text: str) -> Quantity | None:
-    """The number that the whole of `text` is, perhaps with a unit; None if it is anything else."""
+    """Read a text that is a number as a whole, perhaps with a unit; None if it is anything else."""
     text = _ABOUT.sub("", tidy(text))
     if text.startswith("(") and text.endswith(")") and not re.search("[,()]", text[1:-1]):
         text = text[1:-1].strip()
@@ -80,7 +80,7 @@ def read_quantity(text: str) -> Quantity | None:
 
 
 def same_quantity(expected: Quantity, given: Quantity) -> bool | None:
-    """Whether they are equal; None if their units differ and cannot be converted, or the base is in doubt."""
+    """Tell whether they are equal; None if their units cannot be converted, or the base is in doubt."""
     if expected.base is not None or given.base is not None:
         return _same_in_base(expected, given)
     if expected.unit.is_none or given.unit.is_none:
@@ -93,7 +93,7 @@ def same_quantity(expected: Quantity, given: Quantity) -> bool | None:
 
 
 def _readings(expected: Quantity, given: Quantity) -> list[tuple[Fraction, Fraction]]:
-    """With a unit on one side only: a percentage or an amount in cents also equals its hundredth."""
+    """List what may be compared if only one side has a unit: a percentage or cents may also mean the hundredth."""
     pairs = [(expected.value, given.value)]
     if expected.unit in (PERCENT, CENT):
         pairs.append((expected.value / 100, given.value))
@@ -103,7 +103,7 @@ def _readings(expected: Quantity, given: Quantity) -> list[tuple[Fraction, Fract
 
 
 def _close(expected: Quantity, given: Quantity, one: Fraction, other: Fraction) -> bool:
-    """Equal, or one is a decimal of at least six significant digits that is cut or rounded from the other."""
+    """Tell whether they are equal, or one is the other cut or rounded to at least six significant digits."""
     if one == other:
         return True
     return _rounded(expected.places, one, other) or _rounded(given.places, other, one)
@@ -148,7 +148,7 @@ def _in_base(based: re.Match[str]) -> Quantity | None:
 
 
 def _in_words(text: str) -> Quantity | None:
-    """`twenty-one eggs`: the longest beginning that is a number in words, then a unit."""
+    """Read `twenty-one eggs`: the longest beginning that is a number in words, then a unit."""
     words = text.replace("-", " ").split()
     for count in range(min(len(words), 12), 0, -1):
         value = read_number_words(" ".join(words[:count]))
@@ -217,7 +217,7 @@ def _power(number: re.Match[str]) -> Fraction | None:
 
 
 def _repeating(number: re.Match[str]) -> Fraction | None:
-    r"""`0.1\overline{6}`, `0.1(6)`, and `0.1666...`, whose end must show its cycle at least three times or twice."""
+    r"""Read `0.1\overline{6}`, `0.1(6)`, or `0.1666...`, which must show one digit three times or a longer cycle twice."""
     before, cycle = number["before"], number["cycle"] or number["cycle_round"]
     whole, _, digits = before.partition(".")
     if cycle is None:

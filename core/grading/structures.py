@@ -1,4 +1,4 @@
-r"""Answers with parts: tuples, lists, sets, intervals and their unions, inequalities, vectors and matrices.
+r"""Reads and compares answers with parts: tuples, lists, sets, intervals and their unions, inequalities, vectors and matrices.
 
 A structure is read from tidy text, and two are compared part by part: tuples, intervals and matrices in order, sets
 and bare lists in any order.
@@ -51,7 +51,7 @@ class Structure:
 
 
 def read_structure(text: str, other: str = "") -> Structure | None:
-    """The structure that a tidy answer is, or None. `other` is the answer to compare with: names that it shares go."""
+    """Read the structure of a tidy answer, or None. Names that it shares with `other`, the answer beside it, are removed."""
     interval = _inequality(text)
     if interval is not None:
         return interval
@@ -62,7 +62,7 @@ def read_structure(text: str, other: str = "") -> Structure | None:
 
 
 def same_structure(expected: Structure, given: Structure, same_item: SameItem, depth: int = 0) -> bool | None:
-    """Whether they are equal; None where a part cannot be decided, or a set stands against a tuple."""
+    """Tell whether they are equal; None if a part cannot be decided, or one is a set and the other a tuple."""
     if depth > _DEEPEST:
         return None
     expected, given = _alike(expected, given)
@@ -87,7 +87,7 @@ def same_structure(expected: Structure, given: Structure, same_item: SameItem, d
 
 
 def _alike(expected: Structure, given: Structure) -> tuple[Structure, Structure]:
-    """Both in one form where a person would read them so."""
+    """Bring both to one form where a person would read them so."""
     forms = {expected.form, given.form}
     if forms == {Form.LIST} and expected.names and given.names:
         return _by_name(expected), _by_name(given)
@@ -142,7 +142,7 @@ def _by_name(structure: Structure) -> Structure:
 
 
 def _as_vector(structure: Structure) -> Structure:
-    """A matrix of one column or one row, or a tuple, as a tuple in round brackets."""
+    """Turn a matrix of one column or one row, or a tuple, into a tuple in round brackets."""
     if structure.form is Form.TUPLE:
         return Structure(Form.TUPLE, structure.parts, "()")
     rows = [row.parts for row in structure.parts if isinstance(row, Structure)]
@@ -164,7 +164,7 @@ def _interval(opening: str, left: str, right: str, closing: str) -> Structure:
 
 
 def _inequality(text: str) -> Structure | None:
-    r"""`-1 < x \le 2` is (-1, 2]; `x < 2 or x > 3` is a union; `x > 2 and x < 5` is an interval; None for others."""
+    r"""Read `-1 < x \le 2` as (-1, 2], `x < 2 or x > 3` as a union, `x > 2 and x < 5` as an interval; else None."""
     builder = _SET_BUILDER.fullmatch(text)
     text = builder["condition"].strip() if builder else text
     if not re.search(r"[<>]|\\le(?![a-z])|\\ge(?![a-z])|\\ne(?![a-z])", text):
@@ -207,7 +207,7 @@ def _between(left: str, first: str, second: str, right: str) -> Structure | None
 
 
 def _intersection(one: Structure, other: Structure) -> Structure | None:
-    """Of one lower and one upper bound; None for what would need their values."""
+    """Intersect one lower and one upper bound; None for what would need their values."""
     if one.form is not Form.INTERVAL or other.form is not Form.INTERVAL:
         return None
     if one.parts[0] == r"-\infty":
@@ -252,7 +252,7 @@ def _bracketed(text: str) -> Structure | None:
 
 
 def _bare(text: str) -> Structure | None:
-    """`1, 2`, `1 and 2`, `x = 1 or x = 2`, `x = 1, y = 2`, `1 \\pm \\sqrt{2}`."""
+    """Read `1, 2`, `1 and 2`, `x = 1 or x = 2`, `x = 1, y = 2`, `1 \\pm \\sqrt{2}`."""
     joined = _AND_OR.sub(", ", text)
     parts = _split(joined, ", " if ", " in joined else ",")
     if parts is None or len(parts) > _MOST_ITEMS:
@@ -269,7 +269,7 @@ def _bare(text: str) -> Structure | None:
 
 
 def _expanded(parts: Sequence[str]) -> tuple[str, ...]:
-    r"""Each `a \pm b` as its two values."""
+    r"""Replace each `a \pm b` by its two values."""
     expanded: list[str] = []
     for part in parts:
         if re.search(r"\\pm(?![a-z])", part):
@@ -282,7 +282,7 @@ def _expanded(parts: Sequence[str]) -> tuple[str, ...]:
 
 
 def _split(text: str, separator: str) -> list[str] | None:
-    """The parts outside all brackets; None if the brackets do not close within the text."""
+    """Split at the separators outside all brackets; None if the brackets do not close within the text."""
     parts, depth, start = [], 0, 0
     for token in re.finditer(rf"{_NESTING.pattern}|{separator}", text):
         if token.group() == separator:

@@ -1,4 +1,4 @@
-"""Units after a number: read, brought to one spelling, and converted where both sides are of the same kind."""
+"""Reads units after a number, and converts between those of the same kind."""
 
 import re
 from dataclasses import dataclass, replace
@@ -72,7 +72,7 @@ class Unit:
         return replace(self, rest="")
 
     def factor_to(self, other: "Unit") -> Fraction | None:
-        """What a value in this unit is multiplied by to be in `other`; None if they are of different kinds."""
+        """Return the factor that converts a value to the unit `other`; None if they are of different kinds."""
         if self.dimensions != other.dimensions:
             return None
         if not (self.other <= other.other or other.other <= self.other):
@@ -80,13 +80,13 @@ class Unit:
         return self.factor / other.factor
 
     def is_other_power_of(self, other: "Unit") -> bool:
-        """Whether both measure one kind of thing in different powers, as a length and an area do."""
+        """Tell whether both measure one kind of thing in different powers, as a length and an area do."""
         if self.other or other.other or len(self.dimensions) != 1 or len(other.dimensions) != 1:
             return False
         return self.dimensions[0][0] == other.dimensions[0][0] and self.dimensions != other.dimensions
 
     def is_unrelated_to(self, other: "Unit") -> bool:
-        """Whether both are known and no factor relates them: a length is no area, an angle is no price."""
+        """Tell whether both are known and no factor relates them: a length is no area, an angle is no price."""
         if self.other or other.other or not self.dimensions or not other.dimensions:
             return False
         kinds = {name for name, _ in self.dimensions + other.dimensions}
@@ -117,10 +117,10 @@ CENT = Unit(*_UNITS["¢"])
 
 
 def read_unit(text: str) -> Unit | None:
-    """The unit that stands after a number; None if `text` is no unit but goes on with a formula or a sentence.
+    """Read the unit after a number; None if `text` is no unit but continues a formula or a sentence.
 
-    `5 cm`, `5cm` and `5 apples` have units; `5x`, `5xy` and `5 x` are products, `5^2` is a power. What a rate is per is
-    dropped where the unit itself is a thing that is counted or money: `$18 per day` is `$18`.
+    `5 cm`, `5cm` and `5 apples` have units; `5x`, `5xy` and `5 x` are products, `5^2` is a power. The denominator of a
+    rate is dropped if the unit itself is money or a thing that is counted: `$18 per day` is `$18`.
     """
     text = _without_brackets(text)
     if not text.strip():
@@ -159,7 +159,7 @@ def read_unit(text: str) -> Unit | None:
 
 
 def _tokens(text: str) -> tuple[list[tuple[str, int]], str] | None:
-    """The words with their powers, and what follows from the next number on."""
+    """Split into words with their powers, and what follows from the next number on."""
     if not text[0].isspace() and not re.match(r"[%°$€£¢/]|[a-zA-Z]{2}", text):
         return None
     words: list[tuple[str, int]] = []
@@ -190,12 +190,12 @@ def _tokens(text: str) -> tuple[list[tuple[str, int]], str] | None:
 
 
 def _without_brackets(text: str) -> str:
-    """`9 (apples)`: a remark in words is read like a unit."""
+    """Remove the brackets in `9 (apples)`: a remark in words is read like a unit."""
     return re.sub(r"\(([^()\d]*)\)", r" \1 ", text) if "(" in text else text
 
 
 def _known(word: str) -> str | None:
-    """Its name in the table; symbols of one letter are taken as they are written, since `5 n` is no force."""
+    """Look a unit up in the table; symbols of one letter are taken as they are written, since `5 n` is no force."""
     lower = word.lower() if len(word) > 1 else word
     names = (word, lower, lower.removesuffix("s"), lower.removesuffix("es"))
     return next((name for name in names if name in _UNITS and (len(name) > 1 or name == word)), None)

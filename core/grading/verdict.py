@@ -1,4 +1,6 @@
-"""What grading says, and the ways to grade."""
+"""Defines verdicts and the ways to grade."""
+
+from __future__ import annotations
 
 import re
 from dataclasses import dataclass
@@ -8,7 +10,7 @@ from core.errors import SettingsError
 
 
 class Outcome(Enum):
-    """Unscored is not wrong: the answers could not be compared. It stays out of the accuracy."""
+    """The outcome of grading. Unscored is not wrong: the answers could not be compared, and do not count as accuracy."""
 
     CORRECT = "correct"
     WRONG = "wrong"
@@ -21,7 +23,7 @@ class How(Enum):
     AUTO = "auto"
     """Exact, choice, words, numbers and lists in turn; what they cannot decide goes to math-verify."""
     EXACT = "exact"
-    """The same text, apart from spaces and ways to write the same LaTeX."""
+    """The same text, apart from spaces and different spellings of the same LaTeX."""
     NUMERIC = "numeric"
     """The same number; what is no number is unscored."""
     MATH = "math"
@@ -53,8 +55,13 @@ class Regex:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The outcome, the way that decided it, and why, as a sentence for the table."""
+    """The outcome, the method that decided it, and the reason as a sentence for the table."""
 
     outcome: Outcome
     how: How
     reason: str
+
+    @classmethod
+    def of(cls, same: bool | None, how: How, reason: str) -> Verdict:
+        """Correct or wrong; unscored if `same` is None."""
+        return cls(Outcome.UNSCORED if same is None else Outcome.CORRECT if same else Outcome.WRONG, how, reason)

@@ -1,8 +1,8 @@
-"""Answers in words: names, yes and no, "no solution", and prose that no program should judge."""
+"""Compares answers in words: names, yes and no, "no solution"; and recognises prose, which no program should judge."""
 
 import re
 
-from core.grading.normal_form import is_words
+from core.grading.normal_form import is_words, shortened
 from core.grading.verdict import How, Outcome, Verdict
 
 _LONGEST_NAME = 4
@@ -35,12 +35,12 @@ _NO_VALUE = {
 
 
 def compare_words(expected: str, given: str) -> Verdict | None:
-    """Both tidy. None where the expected answer is not words, or its form must decide."""
+    """Compare two tidy answers; None if the expected one is not words, or its form must decide."""
     right, said = _no_value(expected), _no_value(given)
     if right is not None:
         same = right == said
         if not same and is_words(given) and said is None:
-            return Verdict(Outcome.UNSCORED, How.EXACT, f"“{_short(given)}” may mean “{_short(expected)}”.")
+            return _in_doubt(expected, given)
         return _verdict(same, expected, given)
     if not is_words(expected):
         return None
@@ -63,18 +63,18 @@ def compare_words(expected: str, given: str) -> Verdict | None:
 
 
 def says_no_value(text: str) -> bool:
-    """Whether a tidy answer says that there is no value: "no solution", "undefined", "infinitely many" …"""
+    """Tell whether a tidy answer says that there is no value: "no solution", "undefined", "infinitely many" …"""
     return _no_value(text) is not None
 
 
 def is_prose(text: str) -> bool:
-    """Whether a tidy answer has words that belong to no formula. A unit at its end is no prose."""
+    """Tell whether a tidy answer has words that belong to no formula. A unit at its end is no prose."""
     words = [word for word in _WORD.findall(_COMMAND.sub(" ", text)) if word.lower() not in _FUNCTIONS]
     return len(words) > 1 or (len(words) == 1 and is_words(text) and text.lower() == words[0].lower() and len(text) > 3)
 
 
 def _means(right: str, said: str) -> bool:
-    """Whether a short sentence says `right`: "Evelyn is the fastest", "the graph is an ellipse", "even function"."""
+    """Tell whether a short sentence says `right`: "Evelyn is the fastest", "the graph is an ellipse", "even function"."""
     words = said.split()
     if _NEGATIONS & {word.strip(",.") for word in words}:
         return False
@@ -97,13 +97,8 @@ def _no_value(text: str) -> str | None:
 
 
 def _verdict(same: bool, expected: str, given: str) -> Verdict:
-    outcome = Outcome.CORRECT if same else Outcome.WRONG
-    return Verdict(outcome, How.EXACT, f"“{_short(given)}” {'means' if same else 'is not'} “{_short(expected)}”.")
+    return Verdict.of(same, How.EXACT, f"“{shortened(given)}” {'means' if same else 'is not'} “{shortened(expected)}”.")
 
 
 def _in_doubt(expected: str, given: str) -> Verdict:
-    return Verdict(Outcome.UNSCORED, How.EXACT, f"“{_short(given)}” may mean “{_short(expected)}”.")
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= 40 else f"{text[:39]}…"
+    return Verdict(Outcome.UNSCORED, How.EXACT, f"“{shortened(given)}” may mean “{shortened(expected)}”.")

@@ -1,4 +1,4 @@
-"""The process that may hang: math-verify's algebra and people's regular expressions, one question at a time.
+"""Runs in a process that may hang: math-verify's algebra and users' regular expressions, one question at a time.
 
 Started by `grader.Grader` with spawn; light to import, since SymPy is loaded only inside the process.
 """
@@ -28,25 +28,25 @@ _CANNOT_COMPARE = (
 
 
 class Ready(NamedTuple):
-    """SymPy is loaded; from now on the time of each question counts."""
+    """Says that SymPy is loaded; from now on the time of each question counts."""
 
 
 class MathQuestion(NamedTuple):
-    """Are these two answers equal? Both as LaTeX without dollar signs."""
+    """Asks whether two answers are equal; both are LaTeX without dollar signs."""
 
     expected: str
     given: str
 
 
 class RegexQuestion(NamedTuple):
-    """Does the pattern occur in the text?"""
+    """Asks whether the pattern occurs in the text."""
 
     pattern: str
     text: str
 
 
 class Reply(NamedTuple):
-    """Whether they are the same, None if that cannot be decided, and why as a sentence."""
+    """Says whether they are the same (None: undecided), and why as a sentence."""
 
     same: bool | None
     reason: str

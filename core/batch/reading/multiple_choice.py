@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from core.batch.reading.record import Value
-
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+from core.grading.choices import LETTERS
 
 # A label before an option: "A) red", "(b) green", "C. blue", "d : 4".
 _LABEL = re.compile(r"(?:^|(?<=[\s,;|]))\(?([A-Za-z])\s?[).:]\s*")
