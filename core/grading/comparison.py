@@ -40,7 +40,9 @@ def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
         return numeric
     same = same_other_number(expected, given)
     if same is not None:
-        return Verdict.of(same, How.NUMERIC, f"{shortened(given)} {'equals' if same else 'is not'} {shortened(expected)}.")
+        return Verdict.of(
+            same, How.NUMERIC, f"{shortened(given)} {'equals' if same else 'is not'} {shortened(expected)}."
+        )
     words = compare_words(expected, given)
     if words is not None:
         return words
@@ -55,7 +57,9 @@ def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
         prose = "answer" if is_prose(said) else "expected answer"
         return Verdict(Outcome.UNSCORED, How.EXACT, f"The {prose} is prose.")
     if right != said and right.casefold() == said.casefold():
-        return Verdict(Outcome.UNSCORED, How.EXACT, f"{shortened(given)} and {shortened(expected)} differ in case only.")
+        return Verdict(
+            Outcome.UNSCORED, How.EXACT, f"{shortened(given)} and {shortened(expected)} differ in case only."
+        )
     return algebra(right, said)
 
 
@@ -84,7 +88,9 @@ def compare_numeric(expected: str, given: str) -> Verdict:
         return Verdict(Outcome.UNSCORED, How.NUMERIC, f"The {missing} is not a plain number.")
     same = same_quantity(right, number)
     if same is None:
-        return Verdict(Outcome.UNSCORED, How.NUMERIC, f"{shortened(given)} and {shortened(expected)} differ in unit or base.")
+        return Verdict(
+            Outcome.UNSCORED, How.NUMERIC, f"{shortened(given)} and {shortened(expected)} differ in unit or base."
+        )
     return Verdict.of(same, How.NUMERIC, f"{shortened(given)} {'equals' if same else 'is not'} {shortened(expected)}.")
 
 
@@ -109,7 +115,9 @@ def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | N
     if right is None and said is None:
         letters, chosen = letters_of(expected), letters_of(given)
         if letters is not None and chosen is not None:
-            return Verdict.of(letters == chosen, How.CHOICE, f"{shortened(given)} was chosen, {shortened(expected)} is right.")
+            return Verdict.of(
+                letters == chosen, How.CHOICE, f"{shortened(given)} was chosen, {shortened(expected)} is right."
+            )
         return None
     if right is None:
         # A letter alone says nothing of a value; an option that is written out is compared by its content.
@@ -153,7 +161,9 @@ def _compare_structures(expected: str, given: str, algebra: Algebra) -> Verdict 
 
     same = same_structure(right, said, same_item)
     if same is None:
-        return Verdict(Outcome.UNSCORED, deciding[0], f"{shortened(given)} cannot be compared with {shortened(expected)}.")
+        return Verdict(
+            Outcome.UNSCORED, deciding[0], f"{shortened(given)} cannot be compared with {shortened(expected)}."
+        )
     return Verdict.of(same, deciding[0], f"{shortened(given)} {'is' if same else 'is not'} {shortened(expected)}.")
 
 

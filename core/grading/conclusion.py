@@ -1,4 +1,4 @@
-"""Finds the answer in the conclusion of a text that marks none: a bold or bare line, or what the last sentence states."""
+"""Finds the answer in the conclusion of a text that marks none: a bold or bare line, or what its last sentence says."""
 
 import re
 
@@ -155,7 +155,7 @@ def _after_so(line: str) -> str:
 
 
 def _last_formulas(sentence: str) -> str | None:
-    """Return the formula at the end of a sentence, perhaps with a unit; several that name the same thing are one list."""
+    """Return the formula at a sentence's end, perhaps with a unit; several that name the same thing are one list."""
     formulas = formulas_in(sentence)
     if not formulas:
         return None

@@ -63,8 +63,9 @@ _DROPPED_QUESTION = re.compile(
 
 
 def extract_answer(text: str, expected: str | None = None, *, finished: bool = True) -> str | None:
-    r"""Find the answer in a model's text: the last `\boxed{…}` after the thinking, else the rest of "the answer is …", else
-    what the conclusion says. None if there is none.
+    r"""Find the answer in a model's text; None if there is none.
+
+    It is the last `\boxed{…}` after the thinking, else the rest of "the answer is …", else what the conclusion says.
 
     Where `expected` is a letter, a chosen letter is looked for first. A text that was cut off (not `finished`) has no
     conclusion.

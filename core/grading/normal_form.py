@@ -136,7 +136,7 @@ def is_words(text: str) -> bool:
 
 
 def without_name(text: str, other: str) -> str:
-    r"""Return the value in `x = 5`, `x \in [0,1]` or `x = 2 + 3 = 5`, unless `other` names something else. Both are tidy."""
+    r"""Return the value in `x = 5`, `x \in [0,1]` or `x = 2 + 3 = 5` unless `other` has another name. Both are tidy."""
     text = _without_approximation(text, other)
     parts = _EQUALS.split(text)
     if len(parts) > 2:

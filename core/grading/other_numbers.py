@@ -1,4 +1,4 @@
-r"""Compares numbers that are no plain quantity: ratios (`2:3`), times of day (`4:45 pm`) and residues (`3 \pmod{7}`)."""
+r"""Compares numbers that are no quantity: ratios (`2:3`), times of day (`4:45 pm`) and residues (`3 \pmod{7}`)."""
 
 import re
 from fractions import Fraction

@@ -1,4 +1,4 @@
-r"""Reads numbers as people write them: `1,000`, `\frac{3}{4}`, `1 1/2`, `2^8`, `50\%`, `1.45 million`, `0.\overline{3}`.
+r"""Reads numbers as people write them: `1,000`, `\frac34`, `1 1/2`, `2^8`, `50\%`, `1.45 million`, `0.\overline{3}`.
 
 Values are exact fractions. A unit (core/grading/units.py) is kept, and compared only where both sides have one.
 """
@@ -217,7 +217,7 @@ def _power(number: re.Match[str]) -> Fraction | None:
 
 
 def _repeating(number: re.Match[str]) -> Fraction | None:
-    r"""Read `0.1\overline{6}`, `0.1(6)`, or `0.1666...`, which must show one digit three times or a longer cycle twice."""
+    r"""Read `0.1\overline{6}`, `0.1(6)`, or `0.1666...`, which shows one digit three times or a longer cycle twice."""
     before, cycle = number["before"], number["cycle"] or number["cycle_round"]
     whole, _, digits = before.partition(".")
     if cycle is None:

@@ -1,4 +1,4 @@
-r"""Reads and compares answers with parts: tuples, lists, sets, intervals and their unions, inequalities, vectors and matrices.
+r"""Reads and compares answers with parts: tuples, lists, sets, intervals, unions, inequalities, vectors and matrices.
 
 A structure is read from tidy text, and two are compared part by part: tuples, intervals and matrices in order, sets
 and bare lists in any order.
@@ -51,7 +51,7 @@ class Structure:
 
 
 def read_structure(text: str, other: str = "") -> Structure | None:
-    """Read the structure of a tidy answer, or None. Names that it shares with `other`, the answer beside it, are removed."""
+    """Read the structure of a tidy answer, or None. Names that it shares with the answer `other` are removed."""
     interval = _inequality(text)
     if interval is not None:
         return interval

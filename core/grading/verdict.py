@@ -10,7 +10,7 @@ from core.errors import SettingsError
 
 
 class Outcome(Enum):
-    """The outcome of grading. Unscored is not wrong: the answers could not be compared, and do not count as accuracy."""
+    """The outcome of grading. Unscored is not wrong: the answers could not be compared and stay out of the accuracy."""
 
     CORRECT = "correct"
     WRONG = "wrong"

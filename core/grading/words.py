@@ -74,7 +74,7 @@ def is_prose(text: str) -> bool:
 
 
 def _means(right: str, said: str) -> bool:
-    """Tell whether a short sentence says `right`: "Evelyn is the fastest", "the graph is an ellipse", "even function"."""
+    """Tell whether a short sentence says `right`: "Evelyn is the fastest", "it is an ellipse", "even function"."""
     words = said.split()
     if _NEGATIONS & {word.strip(",.") for word in words}:
         return False

@@ -1,4 +1,4 @@
-"""Checks whether the database file is sound, and puts SQLite's errors into words.
+"""Checks whether the database file is damaged, and describes SQLite's errors.
 
 A damaged file is renamed: it is never deleted, and never written to again.
 """
@@ -18,12 +18,12 @@ _MOST_CALLS = 100
 """Together about a quarter of a second: a large file is checked in part, so that the program still starts at once."""
 
 UNREADABLE = (sqlite3.Error, ValueError, KeyError)
-"""What reading from a damaged file raises: SQLite's own errors, text that is not UTF-8 (UnicodeDecodeError), and JSON
-or an enum value that does not parse."""
+"""The errors that reading from a damaged file raises: SQLite's own, UnicodeDecodeError, and JSON or an enum value that
+does not parse."""
 
 
 def is_damaged(path: Path) -> bool:
-    """Whether SQLite finds a fault within a quarter of a second. Raises StoreError if the file cannot be opened."""
+    """Tell whether SQLite finds a fault within a quarter of a second. Raises StoreError if it cannot open the file."""
     if not path.exists():
         return False
     try:
@@ -80,13 +80,13 @@ _DESCRIPTIONS = {
 
 
 def primary_code(error: sqlite3.Error) -> int:
-    """SQLite's primary result code, without its extension; -1 if the error is not SQLite's own."""
+    """Return SQLite's primary result code; -1 if the error is not SQLite's own."""
     code: int = getattr(error, "sqlite_errorcode", -1)
     return code & 0xFF if code >= 0 else -1
 
 
 def is_of_the_file(error: Exception) -> bool:
-    """Whether the disk, the file or another program refused a change, so that it may be accepted later.
+    """Tell whether the disk, the file or another program refused a change, so that it may be accepted later.
 
     The other classes (PEP 249) mean that SQLite cannot take the values themselves.
     """
@@ -95,7 +95,7 @@ def is_of_the_file(error: Exception) -> bool:
 
 
 def store_error(error: Exception, path: Path) -> StoreError:
-    """A sentence for one of the `UNREADABLE` errors."""
+    """Describe one of the `UNREADABLE` errors."""
     if not isinstance(error, sqlite3.Error):
         return StoreError(f"{path.name} holds a value that cannot be read.", "Everything else in it is still there.")
     default = ("{path} cannot be used: {error}.", "Start Baton again.")
@@ -105,7 +105,7 @@ def store_error(error: Exception, path: Path) -> StoreError:
 
 @contextmanager
 def reported_as_store_error(path: Path) -> Iterator[None]:
-    """Raises StoreError for any of the `UNREADABLE` errors inside."""
+    """Raise StoreError for any of the `UNREADABLE` errors inside."""
     try:
         yield
     except UNREADABLE as error:

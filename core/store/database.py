@@ -1,6 +1,6 @@
-"""One SQLite file in WAL mode: brought up to date when it is opened, written by one thread, read by any.
+"""One SQLite file in WAL mode, migrated when it is opened, written by one thread, read by any.
 
-WAL with `synchronous = NORMAL`: what a transaction has saved survives a kill of the program; a power cut may cost
+In WAL mode with `synchronous = NORMAL`, a committed transaction survives a kill of the program; a power cut may cost
 the last transactions, never the file (sqlite.org/wal.html).
 """
 
@@ -60,7 +60,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A connection to read from, as the file stands now; never waits for the writer. Raises StoreError."""
+        """Provide a connection to read from; it never waits for the writer. Raises StoreError."""
         try:
             connection = self._idle.get_nowait()
         except Empty:
@@ -75,7 +75,7 @@ class Database:
                 self._idle.put(connection)
 
     def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Make the change in one transaction of the writer thread, and wait for it. Raises StoreError."""
+        """Make the change in a transaction of the writer thread, and wait for it. Raises StoreError."""
         return self._writer.submit(change).result()
 
     def write_later(self, change: Callable[[sqlite3.Connection], object]) -> Future[None]:
@@ -96,7 +96,7 @@ class Database:
                 self._idle.get_nowait().close()
 
     def _make_ready(self) -> None:
-        """Make the folder, set a damaged file aside, and keep the file to its owner."""
+        """Create the folder, set a damaged file aside, and make the file private."""
         try:
             private_folder(self.path.parent)
         except OSError as error:
@@ -146,7 +146,7 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _use_wal(connection: sqlite3.Connection) -> None:
-    """Retried here: SQLite's busy timeout does not cover this statement while another program creates the file."""
+    """Switch to WAL; retried, as SQLite's busy timeout does not cover this while another program creates the file."""
     deadline = time.monotonic() + _PATIENCE
     while True:
         try:

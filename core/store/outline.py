@@ -1,7 +1,7 @@
-"""A run without its single tokens: enough to show all steps, and small enough to load at once.
+"""The outline of a run: its pieces without single tokens, enough to show all steps and small enough to load at once.
 
-It is saved when a run ends, and rebuilt from the events where it is missing or of an older kind. Views show it first,
-and load the whole trace when tokens are needed.
+It is saved when a run ends, and rebuilt from the events if it is missing. Views show it first, and load the whole trace
+when tokens are needed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from core.engines.usage import RequestUsage, Usage
 from core.thinking.cues import Category, Cue
 from core.thinking.trace import Piece, Trace
 
-_KIND = 4
 RIBBON_SEGMENTS = 96
 
 
@@ -57,7 +56,7 @@ class Segment(NamedTuple):
 class Outline(NamedTuple):
     pieces: tuple[PieceOutline, ...]
     answer_position: int | None
-    """Where the answer begins in the body; None while the thinking is open, or if the model does not think apart."""
+    """Where the answer begins in the body; None while the thinking is open, or if the model has no thinking tags."""
     small_read: int = 0
     """Tokens prefilled, as `large_read`: at handoffs, for judgements, and for discarded text."""
     large_read: int = 0
@@ -84,8 +83,11 @@ def outline_of(trace: Trace) -> Outline:
 
 
 def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
-    """Pieces of one author that follow each other, joined. If there are too many segments, the run is divided into
-    equal lengths with one segment for each author, which keeps the shares."""
+    """Join pieces of one author that follow each other.
+
+    If there are too many segments, the run is divided into equal lengths with one segment for each author, which keeps
+    the shares.
+    """
     segments: list[Segment] = []
     for piece in trace.pieces:
         _extend(segments, Segment(piece.author, len(piece.tokens)))
@@ -107,19 +109,17 @@ def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
 
 
 def pack_outline(outline: Outline) -> bytes:
-    """As columns, which takes half the time of one object for each piece."""
+    """Pack an outline as columns, which takes half the time of one object for each piece."""
     columns = [list(column) for column in zip(*map(_plain, outline.pieces), strict=True)]
     rest = (outline.answer_position, outline.small_read, outline.large_read, astuple(outline.usage))
-    data = {"kind": _KIND, "rest": rest, "columns": columns}
+    data = {"rest": rest, "columns": columns}
     return zlib.compress(json.dumps(data, separators=(",", ":")).encode("ascii"), 3)
 
 
 def unpack_outline(packed: bytes) -> Outline | None:
-    """None if it is damaged or of another kind: then it is rebuilt from the events."""
+    """Unpack an outline; None if it is damaged: then it is rebuilt from the events."""
     try:
         data = json.loads(zlib.decompress(packed))
-        if data["kind"] != _KIND:
-            return None
         answer_position, small_read, large_read, (cost, money, currency) = data["rest"]
         usage = Usage(RequestUsage(*cost), money, currency)
         return Outline(_pieces(data["columns"]), answer_position, small_read, large_read, usage)

@@ -1,4 +1,4 @@
-"""Metrics of a run, stored beside its events, so that lists and tables need not read them."""
+"""The metrics of a run, stored beside its events so that lists and tables need not read them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class RunMetrics(NamedTuple):
     steps: int = 0
     ribbon: tuple[Segment, ...] = ()
     money: float = 0.0
-    """What servers charge for it, in `currency`; 0 where no prices are known."""
+    """What servers charge for it, in `currency`; 0 if no prices are known."""
     currency: str = ""
     remote_tokens: int = 0
     """Tokens read and written by servers, discarded ones included."""
 
     @classmethod
     def of(cls, trace: Trace) -> RunMetrics:
-        bill = reduce(Usage.plus, trace.usage.values(), Usage())
+        usage = reduce(Usage.plus, trace.usage.values(), Usage())
         return cls(
             trace.seconds,
             trace.totals[Author.SMALL].kept,
@@ -39,21 +39,21 @@ class RunMetrics(NamedTuple):
             trace.handoffs,
             len(trace.steps),
             ribbon_of(trace),
-            bill.money,
-            bill.currency,
-            bill.cost.read + bill.cost.written,
+            usage.money,
+            usage.currency,
+            usage.cost.read + usage.cost.written,
         )
 
     @classmethod
     def of_row(cls, row: sqlite3.Row) -> RunMetrics:
-        """From a row with the columns of `runs`; all of them are NULL where there is no run yet."""
+        """Read the metrics from a row with the columns of `runs`, which are all NULL if there is no run yet."""
         if row["ribbon"] is None:
             return cls()
         ribbon = tuple(Segment(Author(author), tokens) for author, tokens in json.loads(row["ribbon"]))
         return cls(**({column: row[column] for column in cls._fields} | {"ribbon": ribbon}))
 
     def columns(self) -> dict[str, float | int | str]:
-        """As values for SQLite."""
+        """Return the values for SQLite."""
         ribbon = json.dumps([(segment.author.value, segment.tokens) for segment in self.ribbon])
         return self._asdict() | {"ribbon": ribbon}
 
@@ -63,5 +63,5 @@ class RunMetrics(NamedTuple):
 
     @property
     def large_share(self) -> float:
-        """0 to 1."""
+        """Kept tokens of the large model over those of both, 0 to 1."""
         return self.large_tokens / max(1, self.tokens)

@@ -1,32 +1,24 @@
-"""Runs: their events, saved while they stream, and the summary that is computed when they end."""
+"""Stores runs: their events, saved while they stream, and the summary that is computed when they end."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from enum import Enum
-from itertools import groupby, repeat
 from typing import NamedTuple
 
-import msgspec
-from msgspec import to_builtins
-
-from core.engines.base import Alternative
-from core.engines.body import Author
 from core.errors import StoreError
 from core.store.database import Database
+from core.store.event_chunks import pack, unpack
 from core.store.outline import Outline, outline_of, pack_outline, unpack_outline
 from core.store.process_identity import is_alive, this_process
 from core.store.run_metrics import RunMetrics
 from core.store.timestamps import now
 from core.store.writer import Writer
 from core.text import replace_lone_surrogates
-from core.thinking.events import PASSING, Event, Finish, OpinionGiven, TokenWritten
+from core.thinking.events import PASSING, Event, Finish, OpinionGiven
 from core.thinking.trace import Trace
-from core.thinking.trace_json import Json, event_from_json, event_to_json
 
 
 class RunState(Enum):
@@ -37,7 +29,7 @@ class RunState(Enum):
 
 
 class RunSummary(NamedTuple):
-    """The result of a run; while it is running, only `state` is meaningful."""
+    """What a run came to; while it is running, only `state` is meaningful."""
 
     run: str
     state: RunState
@@ -52,40 +44,39 @@ class Runs:
         self._database = database
 
     def record(self, run: str) -> Recorder:
-        """A recorder for the run's events, which appends to the saved ones. Raises StoreError."""
+        """Begin to record the run's events, after those that are saved. Raises StoreError."""
         sequence = self._database.write(lambda connection: _begin(connection, run))
         return Recorder(self._database.writer, run, lambda _: sequence, conclude)
 
     def record_later(self, run: str) -> Recorder:
-        """The same without waiting: it begins with its first save. Raises StoreError if another program writes the
-        run."""
+        """Begin to record without blocking, with the first save. Raises StoreError if another program writes it."""
         with self._database.reading() as connection:
             _refuse_if_written_elsewhere(connection, run)
         return Recorder(self._database.writer, run, lambda connection: _begin(connection, run), conclude)
 
     def events(self, run: str) -> Iterator[Event]:
-        """All events in order; none if there is no such run. Raises StoreError at a damaged part."""
+        """Yield all events in order; none if there is no such run. Raises StoreError at a damaged part."""
         with self._database.reading() as connection:
             yield from self._events(connection, run)
 
     def trace(self, run: str) -> Trace:
-        """Raises StoreError."""
+        """Read the whole run. Raises StoreError."""
         with self._database.reading() as connection:
             return Trace.of(self._events(connection, run))
 
     def summary(self, run: str) -> RunSummary:
-        """Raises StoreError if there is no such run."""
+        """Read the summary. Raises StoreError if there is no such run."""
         with self._database.reading() as connection:
             return _summary(connection, run)
 
     def outline(self, run: str) -> Outline:
-        """Rebuilt from the events if none was saved, which takes longer. Raises StoreError."""
+        """Read the outline, or rebuild it from the events, which takes longer. Raises StoreError."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT pieces FROM outlines WHERE run = ?", (run,)).fetchone()
             return (row and unpack_outline(row["pieces"])) or outline_of(Trace.of(_events(connection, run)))
 
     def opinion(self, run: str) -> OpinionGiven | None:
-        """The second opinion on it, if that is the last that was saved of it. Quick: reads no other part of the run."""
+        """Return the second opinion if it is the last event of the run; reads no other part of it."""
         with self._database.reading() as connection:
             row = connection.execute(
                 "SELECT events FROM event_chunks WHERE run = ? ORDER BY sequence DESC LIMIT 1", (run,)
@@ -94,14 +85,14 @@ class Runs:
         return last[0] if last and isinstance(last[0], OpinionGiven) else None
 
     def append(self, run: str, events: Sequence[Event]) -> None:
-        """Add what was found out about a run after it had ended: its summary stays as it is. Raises StoreError.
+        """Add events to a run that has ended; its summary stays as it is. Raises StoreError.
 
         Nothing is added if the run was deleted meanwhile, or is being continued.
         """
         self._database.write(lambda connection: _append(connection, run, pack(events)))
 
     def append_later(self, run: str, events: Sequence[Event]) -> None:
-        """The same without waiting: what the store refuses now is added as soon as it can be."""
+        """Add events without blocking; tried again until it succeeds."""
         chunk = pack(events)
         self._database.write_later(lambda connection: _append(connection, run, chunk))
 
@@ -110,7 +101,7 @@ class Runs:
         self._database.writer.submit(_recover)
 
     def _events(self, connection: sqlite3.Connection, run: str) -> Iterator[Event]:
-        """Those that are saved, then those that can never be."""
+        """Yield the saved events, then those that can never be saved."""
         yield from _events(connection, run)
         for each in self._database.writer.unsavable:
             if isinstance(each, Recorder) and each.run == run:
@@ -142,23 +133,16 @@ def conclude(connection: sqlite3.Connection, run: str, state: RunState = RunStat
 
 
 def summary_of(row: sqlite3.Row) -> RunSummary:
-    """From a row with the columns of `runs`; a value that this version does not know counts as missing."""
-    finishes = {finish.value: finish for finish in Finish}
+    """Read a summary from a row with the columns of `runs`."""
     state = RunState(row["state"])
     if state is RunState.RUNNING and not is_alive(row["owner"]):
         state = RunState.INTERRUPTED
-    return RunSummary(
-        row["id"],
-        state,
-        finishes.get(row["finish"]),
-        row["reason"],
-        row["answer"],
-        RunMetrics.of_row(row),
-    )
+    finish = Finish(row["finish"]) if row["finish"] else None
+    return RunSummary(row["id"], state, finish, row["reason"], row["answer"], RunMetrics.of_row(row))
 
 
 def _begin(connection: sqlite3.Connection, run: str) -> int:
-    """The number of the next chunk."""
+    """Mark the run as running in this program; returns the number of the next chunk."""
     _refuse_if_written_elsewhere(connection, run)
     connection.execute(
         """INSERT INTO runs (id, started, state, owner) VALUES (?, ?, ?, ?)
@@ -214,7 +198,7 @@ class Recorder:
         begin: Callable[[sqlite3.Connection], int],
         conclude: Callable[[sqlite3.Connection, str], RunSummary],
     ) -> None:
-        """`begin` is called with the first save, and gives the number of the next chunk."""
+        """`begin` is called with the first save, and returns the number of the next chunk."""
         self.run = run
         self._writer = writer
         self._begin = begin
@@ -224,19 +208,19 @@ class Recorder:
         self._finished = False
         self._unsaved: list[Event] = []
         self._saving = 0
-        """Unsaved events in the current transaction."""
+        """Number of unsaved events in the current transaction."""
         self._at = 0
-        """The number of its chunk."""
+        """Number of the chunk that it writes."""
 
     def record(self, events: Iterable[Event]) -> None:
         """Save the events within half a second. Never blocks and never raises; what the disk refuses is saved later.
 
-        What only says how it stands just now is not saved.
+        Events of passing interest, such as the progress of a prefill, are not saved.
         """
         if fresh := [event for event in events if not isinstance(event, PASSING)]:
             # Appending, slicing and deleting are atomic, so the two threads need no lock.
             self._unsaved += fresh
-            self._writer.gather(self)
+            self._writer.save_soon(self)
 
     @property
     def unsaved(self) -> list[Event]:
@@ -244,8 +228,10 @@ class Recorder:
         return self._unsaved[:]
 
     def finish(self) -> Future[RunSummary]:
-        """Save the remaining events and conclude the run. After StoreError nothing is lost: the writer does it as soon
-        as it can, or call it again to wait for it."""
+        """Save the remaining events and conclude the run.
+
+        After StoreError nothing is lost: the writer tries again, or call this again to wait for it.
+        """
         future = self._writer.submit(self._finish)
         future.add_done_callback(self._settle)
         return future
@@ -277,115 +263,4 @@ class Recorder:
             self.saved()
         else:
             self._finished = True
-            self._writer.gather(self)
-
-
-_TOKENS = "tokens"
-
-
-def pack(events: Iterable[Event]) -> bytes:
-    """Events as one compressed chunk."""
-    # ASCII, because models write lone surrogates, which UTF-8 cannot encode.
-    lines = (json.dumps(line, separators=(",", ":"), default=str) for line in _lines(events))
-    return zlib.compress("\n".join(lines).encode("ascii"), 6)
-
-
-def unpack(chunk: bytes) -> Iterator[Event]:
-    """The events that this version knows. Raises StoreError if the chunk is damaged."""
-    try:
-        lines = [json.loads(line) for line in zlib.decompress(chunk).split(b"\n") if line]
-    except (zlib.error, ValueError, RecursionError) as error:
-        raise StoreError("A part of this run cannot be read.", "The rest of it is shown.") from error
-    for line in lines:
-        if not isinstance(line, dict):
-            raise StoreError("A part of this run holds no events.", "The rest of it is shown.")
-        if line.get("event") == _TOKENS:
-            yield from _tokens(line)
-        elif event := event_from_json(line):
-            yield event
-
-
-def _lines(events: Iterable[Event]) -> Iterator[Json]:
-    for author, group in groupby(events, lambda event: event.author if isinstance(event, TokenWritten) else None):
-        if author is None:
-            yield from map(event_to_json, group)
-        else:
-            yield _tokens_line(author, [event for event in group if isinstance(event, TokenWritten)])
-
-
-def _tokens_line(author: Author, tokens: list[TokenWritten]) -> Json:
-    line: Json = {
-        "event": _TOKENS,
-        "author": author.value,
-        "at": [token.at for token in tokens],
-        "id": [token.id for token in tokens],
-        "text": [token.text for token in tokens],
-    }
-    if any(token.logprob is not None for token in tokens):
-        line["logprob"] = [token.logprob for token in tokens]
-    if any(token.alternatives for token in tokens):
-        line["alternatives"] = [token.alternatives for token in tokens]
-    if ends := [index for index, token in enumerate(tokens) if token.ends_step]:
-        line["ends_step"] = ends
-    if drafted := [index for index, token in enumerate(tokens) if token.drafted]:
-        line["drafted"] = drafted
-    if rejected := [(index, token.rejected_drafts) for index, token in enumerate(tokens) if token.rejected_drafts]:
-        line["rejected_drafts"] = rejected
-    if restored := [index for index, token in enumerate(tokens) if token.restored]:
-        line["restored"] = restored
-    if data := [(index, to_builtins(token.data)) for index, token in enumerate(tokens) if token.data]:
-        line["data"] = data
-    return line
-
-
-class _TokensLine(msgspec.Struct):
-    """Tokens of one author, column by column."""
-
-    author: Author
-    at: list[float]
-    id: list[int | None]
-    text: list[str]
-    logprob: list[float | None] = []
-    alternatives: list[tuple[Alternative, ...]] = []
-    ends_step: list[int] = []
-    drafted: list[int] = []
-    rejected_drafts: list[tuple[int, int]] = []
-    restored: list[int] = []
-    data: list[tuple[int, bytes]] = []
-
-
-def _tokens(line: Json) -> Iterator[TokenWritten]:
-    try:
-        found = msgspec.convert(line, _TokensLine)
-        count = len(found.text)
-        columns = (found.at, found.id, found.logprob or found.text, found.alternatives or found.text)
-        if any(len(column) != count for column in columns):
-            raise ValueError("columns of different lengths")
-        ends, drafted, rejected, restored = [False] * count, [False] * count, [0] * count, [False] * count
-        for index in found.ends_step:
-            ends[index] = True
-        for index in found.drafted:
-            drafted[index] = True
-        for index, number in found.rejected_drafts:
-            rejected[index] = number
-        for index in found.restored:
-            restored[index] = True
-        data = [b""] * count
-        for index, each in found.data:
-            data[index] = each
-    except (msgspec.ValidationError, ValueError, IndexError) as error:
-        raise StoreError("Tokens of this run cannot be read.", "The rest of it is shown.") from error
-    return map(
-        TokenWritten,
-        found.at,
-        repeat(found.author),
-        found.id,
-        found.text,
-        found.logprob or repeat(None),
-        found.alternatives or repeat(()),
-        ends,
-        drafted,
-        rejected,
-        restored,
-        data,
-    )
+            self._writer.save_soon(self)

@@ -1,9 +1,9 @@
-"""The one thread that writes. It makes changes in the order of their submission, each in its own transaction.
+"""The one thread that writes, in the order of submission, each change in its own transaction.
 
-A change whose result is wanted is a task. Anything else registers as a `Gathering`: streamed events are saved
-together half a second later, a kept change at once. If the disk refuses or another program holds the file, each keeps
-its data and is saved again every two seconds. One whose own data cannot be written (a number that SQLite cannot hold)
-does not keep the others from being saved: it is reported, kept in memory, and tried once more when the store closes.
+A change whose result is wanted is a task. Anything else registers as a `Buffer`: streamed events are saved together
+after half a second, a kept change at once. If the disk refuses or another program holds the file, each buffer keeps its
+data, and is saved again every two seconds. A buffer whose data can never be written (a number that SQLite cannot hold)
+does not stop the others: it is reported, kept in memory, and tried once more when the store closes.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ None when everything is saved again."""
 
 _log = logging.getLogger(__name__)
 
-GATHER_SECONDS = 0.5
+BUFFER_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 UNSAVED = "An answer, or a change to one, could not be saved"
 
 
-class Gathering(Protocol):
-    """A buffer that the writer saves from time to time."""
+class Buffer(Protocol):
+    """Data that the writer saves from time to time."""
 
     def save(self, connection: sqlite3.Connection) -> None:
         """Write the buffer, inside a transaction; called again if that fails."""
         ...
 
     def saved(self) -> None:
-        """The transaction has been committed: drop what was written."""
+        """Drop what was written: the transaction has been committed."""
         ...
 
 
@@ -70,9 +70,9 @@ class Writer:
         self._connection = connection
         self._path = path
         self._on_trouble = on_trouble
-        self._inbox: SimpleQueue[_Task | Gathering | None] = SimpleQueue()
-        self._waiting: dict[int, Gathering] = {}
-        self._unsavable: dict[int, Gathering] = {}
+        self._inbox: SimpleQueue[_Task | Buffer | None] = SimpleQueue()
+        self._waiting: dict[int, Buffer] = {}
+        self._unsavable: dict[int, Buffer] = {}
         self._due = float("inf")
         self._trouble: StoreError | None = None
         self._closed = False
@@ -81,13 +81,13 @@ class Writer:
         self._thread.start()
 
     def submit(self, change: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """The result of the change once it is saved, or StoreError."""
+        """Make the change; the future has its result once it is saved, or StoreError."""
         future: Future[T] = Future()
         self._accept(_Task(change, future))
         return future
 
     def keep(self, change: Change) -> Future[None]:
-        """Make the change now, or as soon as the file can be written again; done when it is saved. Never blocks.
+        """Make the change as soon as the file can be written; the future is done when it is saved. Never blocks.
 
         The future has StoreError if the change can never be saved.
         """
@@ -101,13 +101,13 @@ class Writer:
         else:
             self._inbox.put(wanted)
 
-    def gather(self, gathering: Gathering) -> None:
-        """Save it soon. Never blocks, never raises."""
-        self._inbox.put(gathering)
+    def save_soon(self, buffer: Buffer) -> None:
+        """Save the buffer soon. Never blocks, never raises."""
+        self._inbox.put(buffer)
 
     @property
-    def unsavable(self) -> tuple[Gathering, ...]:
-        """Buffers whose own data cannot be written, as long as the program lives."""
+    def unsavable(self) -> tuple[Buffer, ...]:
+        """Buffers whose data can never be written."""
         return tuple(self._unsavable.values())
 
     def close(self) -> None:
@@ -127,11 +127,11 @@ class Writer:
             self._survive(self._do_next)
         self._waiting = self._unsavable | self._waiting
         self._unsavable = {}
-        self._survive(self._save_gathered)
+        self._survive(self._save_buffers)
         self._connection.close()
 
     def _survive(self, work: Callable[[], None]) -> None:
-        """No error may end the only thread that saves, not even one of the caller's `on_trouble`."""
+        """Do the work and log any error: none may end the only thread that saves, not even one of `on_trouble`."""
         try:
             work()
         except Exception:  # noqa: BLE001 - it is logged
@@ -141,19 +141,19 @@ class Writer:
         try:
             item = self._inbox.get(timeout=self._seconds_until_due())
         except Empty:
-            self._save_gathered()
+            self._save_buffers()
             return
         if isinstance(item, _Task):
             if self._trouble:  # what was refused comes first, if it can be saved now
-                self._save_gathered()
+                self._save_buffers()
             self._run(item)
         elif item is not None and id(item) not in self._unsavable:
             self._waiting[id(item)] = item
-            soon = 0.0 if isinstance(item, _Kept) else GATHER_SECONDS
+            soon = 0.0 if isinstance(item, _Kept) else BUFFER_SECONDS
             self._due = min(self._due, time.monotonic() + soon)
         # A busy inbox must not delay the buffers.
         if time.monotonic() >= self._due:
-            self._save_gathered()
+            self._save_buffers()
 
     def _seconds_until_due(self) -> float | None:
         return None if self._due == float("inf") else max(0.0, self._due - time.monotonic())
@@ -167,7 +167,7 @@ class Writer:
         else:
             task.future.set_result(result)
 
-    def _save_gathered(self) -> None:
+    def _save_buffers(self) -> None:
         self._due = float("inf")
         if not self._waiting:
             return
@@ -181,7 +181,7 @@ class Writer:
         self._report(trouble)
 
     def _save_each(self) -> StoreError | None:
-        """Save each in a transaction of its own, and set apart what can never be saved; returns why the rest wait."""
+        """Save each buffer in its own transaction, set apart those that cannot be saved; returns why the rest wait."""
         trouble: StoreError | None = None
         for each in list(self._waiting.values()):
             try:
@@ -194,29 +194,29 @@ class Writer:
                 self._set_apart(each, error)
         return trouble
 
-    def _save(self, gathered: list[Gathering]) -> None:
-        """All of them in one transaction."""
+    def _save(self, buffers: list[Buffer]) -> None:
+        """Save these buffers in one transaction."""
 
         def change(connection: sqlite3.Connection) -> None:
-            for each in gathered:
+            for each in buffers:
                 each.save(connection)
 
         self._in_transaction(change)
-        for each in gathered:
+        for each in buffers:
             del self._waiting[id(each)]
             each.saved()
 
-    def _set_apart(self, gathering: Gathering, error: Exception) -> None:
-        """A retry would fail again."""
+    def _set_apart(self, buffer: Buffer, error: Exception) -> None:
+        """Do not retry this buffer until the store closes: it would fail again."""
         _log.error("%s", UNSAVED, exc_info=error)
         failure = StoreError(
             f"{UNSAVED} ({type(error).__name__}: {error}).",
             "Copy or export it now: it is lost when Baton is closed. Please report this.",
         )
         failure.__cause__ = error
-        self._unsavable[id(gathering)] = self._waiting.pop(id(gathering))
-        if isinstance(gathering, _Kept) and not gathering.future.done():
-            gathering.future.set_exception(failure)
+        self._unsavable[id(buffer)] = self._waiting.pop(id(buffer))
+        if isinstance(buffer, _Kept) and not buffer.future.done():
+            buffer.future.set_exception(failure)
         self._tell(failure)
 
     def _report(self, trouble: StoreError | None) -> None:
@@ -251,7 +251,7 @@ class Writer:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Which file this is, whatever its name; None if there is none."""
+    """Identify the file, whatever its name; None if there is none."""
     try:
         found = path.stat()
     except OSError:

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL
-from core.store.runs import unpack
+from core.store.event_chunks import unpack
 from core.thinking.trace import Trace
 from tests.soak.checks import Reference, reading
 from tests.soak.faults import Workplace

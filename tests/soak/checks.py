@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from core.store.runs import unpack
+from core.store.event_chunks import unpack
 from core.thinking.events import Finish, RunEnded, RunStarted, TokenWritten
 from core.thinking.trace import Trace
 

@@ -92,8 +92,9 @@ def _csv_rows(results: Results) -> Iterator[Sequence[Cell]]:
 
 Cell = str | int | float | bool | None
 
-# The full-width forms count as operators in some East Asian versions of Excel; blanks and invisible marks may be dropped
-# by the program that reads the cell. Where the decimal sign is a comma, Excel begins another cell after each semicolon.
+# The full-width forms count as operators in some East Asian versions of Excel; blanks and invisible marks may
+# be dropped by the program that reads the cell. Where the decimal sign is a comma, Excel begins another cell after each
+# semicolon.
 _UNSEEN = r"[\s\0-\x1f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]*"
 _FORMULA = re.compile(rf"{_UNSEEN}[=+\-@＝＋－＠]|[\t\r\n]")
 _LATER_FORMULA = re.compile(rf"(?<=;)(?={_UNSEEN}(?:[=@＝＠]|[+\-＋－][^;]*[^\W\d_]))")

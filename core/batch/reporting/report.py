@@ -46,8 +46,8 @@ class ArmReport(BaseModel):
     unscored: int
     failed: int
     accuracy: Estimate | None = Field(
-        description="Share of correct answers among the scored ones, with Wilson's 95% interval, as wide as the problems "
-        "warrant; null without a scored answer."
+        description="Share of correct answers among the scored ones, with Wilson's 95% interval, as wide as the "
+        "problems warrant; null without a scored answer."
     )
     aimed_share: float | None = Field(description="The large share that an arm of equal share aimed at, 0 to 1.")
     small_tokens: int = Field(description="Kept tokens of the small model.")
@@ -158,7 +158,9 @@ class Report(BaseModel):
     throughput: Throughput | None = Field(description="Of all arms together; null before the first answer.")
     not_comparable: str = Field(description="Why the speeds of the arms are not ranked; empty if they are.")
 
-    @computed_field(description="Arms that no other beats in accuracy and speed, fastest last; empty if not comparable.")
+    @computed_field(
+        description="Arms that no other beats in accuracy and speed, fastest last; empty if not comparable."
+    )
     @property
     def pareto_front(self) -> tuple[str, ...]:
         shown = [arm for arm in self.arms if arm.accuracy and not self.not_comparable]

@@ -35,9 +35,7 @@ def table(report: Report) -> str:
     """One line for each arm, in columns of equal width."""
     rows = rows_of(report)
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows
-    )
+    return "\n".join("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows)
 
 
 def comparisons(report: Report) -> str:

@@ -88,8 +88,8 @@ RESAMPLES = 1_000
 def ratio_of_sums(pairs: Sequence[tuple[float, float]]) -> Estimate | None:
     """Estimate Σ first / Σ second with a percentile bootstrap interval over the pairs, one for each problem.
 
-    None if Σ second is 0. Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13. The resamples are drawn from a fixed
-    seed, so that the same results give the same interval.
+    None if Σ second is 0. The resamples are drawn from a fixed seed, so that the same results give the same interval.
+    Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
     values = np.asarray(pairs, dtype=float).reshape(-1, 2)
     total, seconds = values.sum(axis=0)

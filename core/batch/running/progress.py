@@ -52,10 +52,10 @@ class BatchProgress:
         return self._waiting[arm]
 
     def seconds_left(self) -> float | None:
-        """Multiply each arm's mean time by its waiting jobs, and divide by the texts written at once.
+        """Estimate the time left: each arm's mean time times its waiting jobs, divided by the texts written at once.
 
-        None while too few have ended. An arm without a result counts with the mean of all arms. A text that is being written counts in full, so the
-        estimate is too long by half a text.
+        None while too few have ended. An arm without a result counts with the mean of all arms. A text that is being
+        written counts in full, so the estimate is too long by half a text.
         """
         timed = self._timed.total()
         if not self._waiting.total():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from core.batch.reporting.report import Report
 from core.batch.reporting.results import Results
 from core.batch.reporting.statistics import difference

@@ -35,8 +35,8 @@ from core.errors import EngineLost, StoreError
 from core.grading.grader import Grader
 from core.problem import Problem
 from core.run import Pair, RunSettings, run
+from core.store.event_chunks import pack, unpack
 from core.store.outline import outline_of
-from core.store.runs import pack, unpack
 from core.store.store import Store
 from core.thinking.policies.keywords import REFLECTION
 from core.thinking.trace import Trace

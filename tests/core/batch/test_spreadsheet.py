@@ -15,6 +15,11 @@ from openpyxl.styles import PatternFill
 from core.errors import ProblemFileError
 from tests.core.batch.files import read, texts
 
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+UNKNOWN_TEXT = '<sheetData><row r="1"><c r="A1" t="s"><v>9</v></c></row></sheetData>'
+ENTITIES = '<!ENTITY e0 "0123456789">' + "".join(f'<!ENTITY e{n} "{f"&e{n - 1};" * 10}">' for n in range(1, 10))
+"""The last one unpacks to ten billion characters."""
+
 CellValue = str | float | date | None
 
 
@@ -71,7 +76,8 @@ def test_a_row_with_a_date_is_rejected_since_its_number_would_be_a_wrong_answer(
         workbook()[:-40],
         with_part("xl/worksheets/sheet2.xml", "<worksheet><sheetData><row><c"),
         with_part("xl/workbook.xml", "<workbook/>"),
-        with_part("xl/sharedStrings.xml", ""),
+        with_part("xl/worksheets/sheet2.xml", f'<worksheet xmlns="{MAIN}">{UNKNOWN_TEXT}</worksheet>'),
+        with_part("xl/styles.xml", f"<!DOCTYPE x [{ENTITIES}]><x>&e9;</x>"),
     ],
 )
 def test_what_is_no_whole_workbook_is_refused_with_a_way_on(tmp_path: Path, content: bytes) -> None:

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from core.engines.body import Author
 from core.engines.usage import RequestUsage, Usage
 from core.errors import StoreError
+from core.store.event_chunks import pack, unpack
 from core.store.outline import RIBBON_SEGMENTS, outline_of, ribbon_of
-from core.store.runs import RunState, pack, unpack
+from core.store.runs import RunState
 from core.store.store import Store
 from core.thinking.events import Finish, PrefillProgressed, TokenWritten, UsageReported, WriteStarted
 from core.thinking.trace import Trace

@@ -65,7 +65,7 @@ def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(
     database, faulty = Database(path, told.put), Faulty(save)
     runs = Runs(database)
     recorder = runs.record("r")
-    database.writer.gather(faulty)
+    database.writer.save_soon(faulty)
     recorder.record([started()])
     database.write_later(lambda _: None).result(10)
     trouble = told.get(timeout=10)
@@ -74,7 +74,7 @@ def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(
     assert "Copy or export it now" in trouble.advice
     assert list(runs.events("r")) == [started()]
     tries = faulty.tries
-    database.writer.gather(faulty)
+    database.writer.save_soon(faulty)
     recorder.record(a_run()[1:])
     assert recorder.finish().result(10).answer == "The answer is 4."
     database.write_later(lambda _: None).result(10)
@@ -119,7 +119,7 @@ def test_what_fails_once_is_saved_when_the_store_closes(path: Path) -> None:
 
 def test_one_answer_that_must_wait_does_not_keep_the_others_from_being_saved(path: Path) -> None:
     database = Database(path)
-    database.writer.gather(waiting := Faulty(raising(StoreError("Another Baton is writing this answer."))))
+    database.writer.save_soon(waiting := Faulty(raising(StoreError("Another Baton is writing this answer."))))
     database.write_later(lambda _: None).result(10)
     assert waiting.tries == 2
     with pytest.raises(StoreError, match="Another Baton"):

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from core.store.runs import pack, unpack
+from core.store.event_chunks import pack, unpack
 from core.thinking.events import PASSING, RunStarted, TextSettled, TokenWritten
 from core.thinking.limits import Limits
 from core.thinking.policy import PolicyContext, PolicySettings

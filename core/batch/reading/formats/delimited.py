@@ -34,7 +34,7 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
 def rows_below_header(
     records: Iterable[tuple[int, list[str]] | Rejected], source: ProblemSource
 ) -> Iterator[Record | Rejected]:
-    """Yield a record for each row, given as its line and its cells; the first names the columns unless it looks like data.
+    """Yield a record for each row, given as line and cells; the first names the columns unless it looks like data.
 
     Raises ProblemFileError when there is no record at all.
     """
@@ -58,8 +58,10 @@ def rows_below_header(
 
 
 def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str]] | Rejected]:
-    """Yield each row with the number of its first line. After a broken row, reading continues with the next line, as long
-    as that does not read the same lines again and again."""
+    """Yield each row with the number of its first line.
+
+    After a broken row, reading continues with the next line, unless it reads the same lines again and again.
+    """
     start = read_again = 0
     while start < len(lines):
         reader = csv.reader(islice(lines, start, None), delimiter=delimiter, strict=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import Any
 
 from core.batch.reading.formats.delimited import rows_below_header
 from core.batch.reading.record import Record, Rejected
@@ -14,16 +14,13 @@ from core.batch.reading.source import FILE_LIMIT, ProblemSource
 from core.errors import ProblemFileError
 from core.version import how_to_install
 
-if TYPE_CHECKING:
-    from openpyxl.cell import Cell
-
 UNPACKED_LIMIT = 64 * 2**20
 """Most bytes of all parts of the archive, unpacked; as XML in memory a part may take some ten times as much."""
 _SAVE_AS_CSV = "Save the sheet as CSV (UTF-8), and choose that file."
 
 
 def read(source: ProblemSource) -> Iterator[Record | Rejected]:
-    """Yield a record for each row; the first row names the columns as in a CSV file. Formulas count as their saved value.
+    """Yield a record for each row; the first names the columns as in a CSV file. Formulas count as their saved value.
 
     Raises ProblemFileError without openpyxl, or for a file that is no workbook, is damaged, or unpacks to too much.
     """
@@ -54,8 +51,8 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
     yield from rows_below_header(rows, source)
 
 
-def _rows(rows: Iterator[tuple[Cell, ...]], source: ProblemSource) -> Iterator[tuple[int, list[str]] | Rejected]:
-    """Yield each row that is not empty as its number and its cells; reject one with a date."""
+def _rows(rows: Iterable[tuple[Any, ...]], source: ProblemSource) -> Iterator[tuple[int, list[str]] | Rejected]:
+    """Yield each row of openpyxl's cells that is not empty as its number and texts; reject one with a date."""
     size = 0
     for number, row in enumerate(rows, start=1):
         if date := next((cell for cell in row if cell.is_date), None):
