@@ -79,7 +79,7 @@ class EvidencePanel(QScrollArea):
             (self.speed, accuracy_against_speed(report)),
             (self.share, accuracy_against_share(report)),
         ):
-            card.show_chart(partial(_draw_scatter, scatter), scatter.words or "No arm has a scored answer yet.")
+            card.show_chart(partial(_draw_scatter, scatter), scatter.description or "No arm has a scored answer yet.")
         self.share.setVisible(len(report.arms) > 1)
         self.comparison.show_report(report, arm.name if arm else "")
         self.reasons.setVisible(arm is not None)

@@ -16,9 +16,9 @@ from app.batch.welcome import BatchWelcome
 from app.shared.loaded_models import LoadedModels
 from app.shared.parts import RunInspector
 from app.shared.preferences import Preferences
-from core.batch.reading.columns import Columns
+from core.batch.reading.columns import ColumnNames
 from core.batch.reading.hub_data import HubDataSet
-from core.batch.reading.problems import ProblemSet
+from core.batch.reading.problem_set import ProblemSet
 from core.batch.running.arms import Arm
 from core.batch.running.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
@@ -175,7 +175,7 @@ class BatchPage(QStackedWidget):
         window.failed.connect(self.failed)
         window.show()
 
-    def _read_again(self, columns: Columns) -> None:
+    def _read_again(self, columns: ColumnNames) -> None:
         if isinstance(self._source, Path):
             self.session.read_file(self._source, columns)
         else:

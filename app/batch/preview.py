@@ -34,7 +34,8 @@ from app.shared.widgets.controls import (
     see_through,
     whole_number,
 )
-from core.batch.reading.problems import ProblemSet
+from core.batch.reading.columns import ColumnNames
+from core.batch.reading.problem_set import ProblemSet
 from core.batch.running.recipes import ABLATIONS, ARMS, RECIPES
 from core.run import RunSettings
 
@@ -47,7 +48,7 @@ USUAL = ("small", "large", "baton")
 
 class Preview(QWidget):
     columns_wanted = Signal(object)
-    """`Columns` that a person chose instead of the guess."""
+    """`ColumnNames` that a person chose instead of the guess."""
     start_wanted = Signal()
     larges_wanted = Signal()
     """Other large models, still to be chosen."""
@@ -112,10 +113,10 @@ class Preview(QWidget):
         self.found = found
         self.show_larges([])
         self.title.setText(found.name)
-        read, *more = found.report.lines()
+        read, *more = found.summary()
         self.count.setText(read)
         self.ungraded.setChecked(False)
-        self.ungraded.setVisible(not found.report.can_be_graded)
+        self.ungraded.setVisible(not found.with_answer)
         self._allow_start()
         columns = found.columns
         for combo, chosen in (
@@ -153,16 +154,8 @@ class Preview(QWidget):
         self.start.setEnabled(self.ungraded.isChecked() or self.ungraded.isHidden())
 
     def _columns_chosen(self) -> None:
-        assert self.found
-        answer, identity = self.answer.currentText(), self.identity.currentText()
-        chosen = replace(
-            self.found.columns,
-            problem=self.problem.currentText(),
-            answer=None if answer == NONE else answer,
-            solution=None,
-            id=None if identity == NONE else identity,
-        )
-        self.columns_wanted.emit(chosen)
+        names = (combo.currentText() for combo in (self.problem, self.answer, self.identity))
+        self.columns_wanted.emit(ColumnNames(*("" if name == NONE else name for name in names)))
 
     def _lay_out(self) -> None:  # noqa: PLR0915
         columns, run = QFormLayout(), QFormLayout()

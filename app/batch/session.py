@@ -11,8 +11,9 @@ from PySide6.QtCore import QObject, Signal
 
 from app.shared.background import BackgroundTask, LatestTask, SteadyTask, Work, run_in_background
 from app.shared.loaded_models import LoadedModels, LoadState
-from core.batch.reading.columns import Columns
-from core.batch.reading.problems import ProblemSet, read_data_set, read_problems
+from core.batch.reading.columns import GUESS, ColumnNames
+from core.batch.reading.problem_set import ProblemSet
+from core.batch.reading.problems import read_data_set, read_problems
 from core.batch.reporting.exports import export
 from core.batch.reporting.other_tools import file_name, write_for
 from core.batch.reporting.report import Report
@@ -119,16 +120,16 @@ class BatchSession(QObject):
     def grades_again(self) -> bool:
         return self._running is not None and self._runner is None
 
-    def read_file(self, path: Path, columns: Columns | None = None) -> None:
-        self._reading.ask(lambda: read_problems(path, columns), self.read.emit)
+    def read_file(self, path: Path, columns: ColumnNames = GUESS) -> None:
+        self._reading.ask(lambda: read_problems(path, named=columns), self.read.emit)
 
-    def read_data_set(self, name: str, access: Callable[[], HubAccess], columns: Columns | None = None) -> None:
+    def read_data_set(self, name: str, access: Callable[[], HubAccess], columns: ColumnNames = GUESS) -> None:
         """Read a data set of the Hub, named as in core/batch/reading/hub_data.py. `access` is called in the thread."""
 
         def read() -> ProblemSet:
             from core.models.hub import Hub  # half a second the first time, so not in the window's own thread
 
-            return read_data_set(name, Hub(access()), columns=columns)
+            return read_data_set(name, Hub(access()), named=columns)
 
         self._reading.ask(read, self.read.emit)
 
@@ -382,7 +383,7 @@ class BatchSession(QObject):
         if error:
             self.failed.emit(error)
         else:
-            self.noticed.emit(self._regraded.words)
+            self.noticed.emit(self._regraded.summary)
         self.open(self.batch.id)
 
     def _change(

@@ -27,9 +27,10 @@ from app.terminal.servers import ServerOptions, server_options
 from app.terminal.standard_input import read_input_as_file
 from core.batch.reading.columns import ColumnNames
 from core.batch.reading.hub_data import PREFIX, HubDataSet
-from core.batch.reading.problems import ProblemSet, read_data_set, read_problems
+from core.batch.reading.problem_set import ProblemSet
+from core.batch.reading.problems import read_data_set, read_problems
 from core.batch.reporting.other_tools import TOOLS
-from core.batch.running.again import Repetition, repetition_of
+from core.batch.reporting.repetition import Repetition, read_repetition
 from core.batch.running.recipes import RECIPES, arms_of
 from core.errors import SettingsError
 from core.files import expanded
@@ -126,13 +127,13 @@ def batch(  # noqa: PLR0913
         return go_on(run)
     if again:
         refuse_given(NEW_BATCH_ONLY, "--again", "the batch is run as the report says")
-        return _repeat(run, repetition_of(expanded(again)))
+        return _repeat(run, read_repetition(expanded(again)))
     if file is None:
         raise SettingsError("No file of problems is named.", "Name one: baton batch problems.jsonl.")
     found = _read(file, limit, ColumnNames(problem_column, answer_column))
-    for line in found.report.lines():
+    for line in found.summary():
         remark(line)
-    if not (found.report.can_be_graded or ungraded):
+    if not (found.with_answer or ungraded):
         raise SettingsError(
             "No problem has an answer to compare with, so nothing can be graded.",
             "Name the column with --answer-column, or add --ungraded to run them all the same.",
@@ -147,10 +148,13 @@ def _repeat(run: BatchRun, found: Repetition) -> int:
     """Run the batch of a report again, with its own models and context unless others are given."""
     for sentence in found.changed_models():
         remark(sentence)
-    models = ModelOptions(run.models.small or found.small, run.models.large or found.large)
+    report = found.report
+    small, large = (model.source if model else "" for model in (report.small, report.large))
+    models = ModelOptions(run.models.small or small, run.models.large or large)
     loading = run.loading.with_context(found.context) if found.context else run.loading
-    run = replace(run, models=models, loading=loading).with_parallel_of(found.parallel)
-    return begin(run, found.name, found.problems, found.arms, found.seeds, found.how, found.origin)
+    run = replace(run, models=models, loading=loading).with_parallel_of(report.parallel)
+    origin = report.provenance.problems
+    return begin(run, report.name, found.problems, found.arms, report.seed_numbers, found.how, origin)
 
 
 def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:

@@ -156,7 +156,7 @@ def grade_again(run: BatchRun, how: How | Regex | None) -> int:
         for graded in regrade(store, batch.id, grader, how):
             counts.take(graded)
             line.show(counts.answers / max(1, batch.done), f"{counts.answers:,} of {batch.done:,}")
-    remark(counts.words)
+    remark(counts.summary)
     return _conclude(run, batch.id)
 
 

@@ -1,4 +1,4 @@
-"""Which column of a data set is the problem, the answer, …: guessed from the names that public data sets use."""
+"""Guesses which column of a data set is the problem, the answer, … from the names that public data sets use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from core.batch.reading.import_report import ColumnChoice
 from core.batch.reading.record import Record, Value, is_missing
 
 # In order of trust: a file with both `answer` and `label` means the first.
@@ -47,13 +46,22 @@ _SHORTEST_PROBLEM = 15
 """Mean characters below which an unnamed column is no text of a problem."""
 
 
+class ColumnChoice(NamedTuple):
+    """The columns that play a part, and why they were chosen."""
+
+    part: str
+    """ "problem", "answer", "solution", "id", "options" or "context"."""
+    columns: tuple[str, ...]
+    reason: str
+
+
 @dataclass(frozen=True)
 class Columns:
     """The columns to read; all others become metadata.
 
-    `answer` wins over `solution` where both say something. `choices` holds all options in one column; `options` are
-    columns with one option each; `wrong` are columns with one wrong option each, the right one being the answer.
-    `context` is written before the problem.
+    `answer` wins over `solution` if neither is empty. `choices` holds all options in one column; `options` are columns
+    with one option each; `wrong` are columns with one wrong option each, the right one being the answer. `context` is
+    written before the problem.
     """
 
     problem: str
@@ -64,25 +72,23 @@ class Columns:
     wrong: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     option_labels: tuple[str, ...] = ()
-    """What answers call the options of `options`: letters, or numbers from 0 or 1."""
+    """The labels by which answers name the `options`: letters, or numbers from 0 or 1."""
     context: str | None = None
     reasons: Mapping[str, str] = field(default_factory=dict, compare=False)
     """Why each column was chosen, by its name."""
 
     def named(self) -> tuple[str, ...]:
-        """Every column that has a part here."""
+        """List every column that has a part here."""
         return tuple(column for _, columns in self._parts() for column in columns)
 
     def choices_made(self) -> tuple[ColumnChoice, ...]:
-        """Each part with its columns, and why they were chosen."""
+        """List each part with its columns, and why they were chosen."""
         return tuple(
-            ColumnChoice(part, ", ".join(columns), self.reasons.get(columns[0], "chosen"))
-            for part, columns in self._parts()
-            if columns
+            ColumnChoice(part, columns, self.reasons[columns[0]]) for part, columns in self._parts() if columns
         )
 
     def missing_from(self, names: Iterable[str]) -> str:
-        """The first column that has a part here and is not among the names; empty if all are there."""
+        """Return the first column that has a part here and is not among the names; empty if all are there."""
         known = set(names)
         return next((column for column in self.named() if column not in known), "")
 
@@ -101,10 +107,11 @@ class Columns:
 
 
 class ColumnNames(NamedTuple):
-    """Columns that a person named; the others are guessed."""
+    """Columns that a person named; None is guessed, and "" means that there is none."""
 
     problem: str | None = None
     answer: str | None = None
+    id: str | None = None
 
 
 GUESS = ColumnNames()
@@ -112,26 +119,26 @@ GUESS = ColumnNames()
 
 
 def is_known_name(name: str) -> bool:
-    """Whether a header cell is a name that data sets use for a problem or its answer."""
+    """Tell whether a header cell is a name that data sets use for a problem or its answer."""
     return _plain(name) in {*_PROBLEM, *_ANSWER, *_SOLUTION, *_CHOICES, *_CONTEXT}
 
 
 def available_columns(rows: Iterable[Record]) -> tuple[str, ...]:
-    """Every field's name, in order of first appearance."""
+    """List every field's name, in order of first appearance."""
     return tuple(dict.fromkeys(name for row in rows for name in row.fields))
 
 
 def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns | None:
-    """The columns by name; if no name shows the problem, the one with the longest text. None: there is no text.
+    """Choose the columns by their names; if none shows the problem, the one with the longest text.
 
-    A column that is empty in every row is not chosen.
+    A column that is empty in every row is not chosen. None if there is no text.
     """
     filled = {name for row in rows for name, value in row.fields.items() if _is_filled(value)}
     names = [name for name in available_columns(rows) if name in filled]
     reasons = dict.fromkeys(filter(None, named), "you named it")
 
     def first(candidates: tuple[str, ...]) -> str | None:
-        """By its whole name, else by the last part of a nested name."""
+        """Find a column by its whole name, else by the last part of a nested name."""
         for known, why in (
             ({_plain(name): name for name in reversed(names)}, "known by its name"),
             (
@@ -144,8 +151,10 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
                 return found
         return None
 
-    answer = named.answer or first(_ANSWER)
-    solution, identity, choices = first(_SOLUTION), first(_ID), first(_CHOICES)
+    answer = first(_ANSWER) if named.answer is None else named.answer or None
+    solution = None if named.answer == "" else first(_SOLUTION)
+    identity = first(_ID) if named.id is None else named.id or None
+    choices = first(_CHOICES)
     problem = named.problem or first(_PROBLEM)
     if problem is None:
         taken = {answer, solution, identity, choices}
@@ -179,7 +188,7 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
 
 
 def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | None) -> tuple[tuple[str, ...], ...]:
-    """Columns with one option each (A, B, C …; option_a …; choice1 …) in order, and what answers call them."""
+    """Find columns with one option each (A, B, C …; option_a …; choice1 …), and their labels in answers."""
     by_key: dict[str, str] = {}
     for name in names:
         if found := _OPTION_COLUMN.fullmatch(_plain(name)):
@@ -200,7 +209,7 @@ def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | 
 
 
 def _plain(name: str) -> str:
-    """`Correct Answer`, `correct-answer` and `correct_answer` are one name."""
+    """Normalise a name: `Correct Answer`, `correct-answer` and `correct_answer` are one."""
     return re.sub(r"[\s\-.]+", "_", name.strip().lower())
 
 

@@ -1,4 +1,4 @@
-"""Problems of a data set on the Hugging Face Hub: `hf:OWNER/NAME[@REVISION][:SPLIT]`.
+"""Fetches the files of a data set on the Hugging Face Hub: `hf:OWNER/NAME[@REVISION][:SPLIT]`.
 
     hf:openai/gsm8k@e53f048:main/test     the split “test” of the configuration “main”, at this commit
     hf:HuggingFaceH4/MATH-500             its only split, as it is now
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 PREFIX = "hf:"
 LARGEST = 2**30
-"""Bytes of a split that are downloaded without asking for another one."""
+"""Most bytes of a split that are downloaded."""
 _NAME = re.compile(r"hf:(?P<name>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w./-]+))?")
 _PAGE = re.compile(r"https?://[^/]+/datasets/")
 _SPLITS = ("test", "validation", "valid", "dev", "train")
@@ -37,7 +37,7 @@ class HubDataSet(NamedTuple):
 
     @staticmethod
     def as_written(text: str) -> str:
-        """The name as `parse` takes it, from “owner/name” or the address of its page, too."""
+        """Turn “owner/name”, or the address of its page, into a name for `parse`."""
         text = text.strip()
         page = _PAGE.match(text)
         name = text[page.end() :].strip("/") if page else text
@@ -45,7 +45,7 @@ class HubDataSet(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> HubDataSet:
-        """Raises ProblemFileError."""
+        """Parse the name of a data set. Raises ProblemFileError."""
         found = _NAME.fullmatch(text.strip())
         if found is None:
             raise ProblemFileError(
@@ -60,11 +60,11 @@ class FetchedData(NamedTuple):
     note: str
     """What was read, as a sentence."""
     pinned: str
-    """As `HubDataSet.parse` takes it, with the commit that was read."""
+    """The name for `HubDataSet.parse`, with the commit that was read."""
 
 
 def fetch(data: HubDataSet, hub: Hub) -> FetchedData:
-    """The files of the split, from the cache or the Hub. Raises ProblemFileError, DownloadError."""
+    """Get the files of the split from the Hub or the cache. Raises ProblemFileError, DownloadError."""
     try:
         listing = hub.data_set(data.name, data.revision or None)
         chosen = _files_of(data, list(listing.files))
@@ -84,12 +84,12 @@ def fetch(data: HubDataSet, hub: Hub) -> FetchedData:
         paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
         files, revision = [folder / path for path in _files_of(data, paths)], folder.name
     pinned = f"hf:{data.name}@{revision}" + (f":{data.split}" if data.split else "")
-    note = f"Read {', '.join(map(_name, files))} of {pinned}."
+    note = f"Read {', '.join(file.name for file in files)} of {pinned}."
     return FetchedData(tuple(files), data.name.rpartition("/")[2], note, pinned)
 
 
 def _files_of(data: HubDataSet, paths: Sequence[str]) -> list[str]:
-    """The files of the split. Raises ProblemFileError if there are none, or those of several configurations."""
+    """Choose the files of the split. Raises ProblemFileError if there are none, or several configurations."""
     readable = [path for path in paths if _suffix(path) in READERS and not path.lower().startswith("readme")]
     if not readable:
         raise ProblemFileError(f"{data.name} has no file of problems that can be read.", f"It has {_some(paths)}.")
@@ -112,16 +112,12 @@ def _files_of(data: HubDataSet, paths: Sequence[str]) -> list[str]:
 
 
 def _are_shards(paths: Sequence[str]) -> bool:
-    """Whether they are parts of one table: test-00000-of-00002.parquet …"""
+    """Tell whether they are parts of one table: test-00000-of-00002.parquet …"""
     return len({re.sub(r"\d+-of-\d+", "", path) for path in paths}) == 1
 
 
 def _suffix(path: str) -> str:
     return PurePosixPath(path.removesuffix(".gz")).suffix.lower()
-
-
-def _name(path: Path) -> str:
-    return path.name
 
 
 def _some(paths: Sequence[str]) -> str:

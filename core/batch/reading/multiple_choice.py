@@ -1,4 +1,4 @@
-"""Multiple choice: options written into the problem under letters, and the letter of the right one."""
+"""Writes the options of multiple-choice problems below the problem, and finds the letter of the right one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Options:
 
     @classmethod
     def from_value(cls, value: Value) -> Options | None:
-        """Options from one column, or None if it holds none.
+        """Read options from one column; None if it holds none.
 
         It may be a list of texts, a list of objects (`{"text": …, "label": …}`), an object of label to text, ARC's
         `{"text": [...], "label": [...]}`, or one text: "A) red B) green", "['red', 'green']", an option a line.
@@ -51,7 +51,7 @@ class Options:
 
     @classmethod
     def from_columns(cls, cells: Sequence[str], labels: Sequence[str]) -> Options | None:
-        """One option a column; those that are empty at the end are none."""
+        """Read one option from each column; empty ones at the end do not count."""
         filled = list(cells)
         while filled and not filled[-1].strip():
             filled.pop()
@@ -87,7 +87,7 @@ class Options:
 
     @classmethod
     def shuffled(cls, right: str, wrong: Sequence[str], seed: str) -> Options:
-        """The right option among the wrong ones, in an order that only `seed` and the texts decide."""
+        """Shuffle the right option among the wrong ones, in an order that only `seed` and the texts decide."""
 
         def position(option: str) -> bytes:
             return hashlib.sha256(f"{seed}\n{option}".encode()).digest()
@@ -95,12 +95,12 @@ class Options:
         return cls(tuple(sorted((right, *wrong), key=position)))
 
     def written_below(self, problem: str) -> str:
-        """The problem, a blank line, then `A) …` and so on."""
+        """Return the problem, a blank line, then `A) …` and so on."""
         lines = [f"{letter}) {text.strip()}" for letter, text in zip(LETTERS, self.texts, strict=False)]
         return "\n".join([problem, "", *lines])
 
     def letter_of(self, answer: Value) -> str | None:
-        """The letter that an answer means: a label, an index from 0, a letter or the option's text."""
+        """Find the letter that an answer means: a label, an index from 0, a letter or the option's text."""
         if isinstance(answer, int) and not isinstance(answer, bool):
             if str(answer) in self.labels:
                 return LETTERS[self.labels.index(str(answer))]
@@ -122,7 +122,7 @@ class Options:
 
 
 def _labels_in_order(text: str) -> list[re.Match[str]]:
-    """The labels A, B, C … in this order; a letter that is not the next one is part of an option."""
+    """Find the labels A, B, C … in this order; a letter that is not the next one is part of an option."""
     marks: list[re.Match[str]] = []
     for mark in _LABEL.finditer(text):
         if mark[1].upper() == LETTERS[len(marks)]:

@@ -1,4 +1,4 @@
-"""Where the problems of a batch come from, so that another person can find them."""
+"""Records where the problems of a batch come from, so that others can find them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class ProblemFile(BaseModel):
 
 
 class ProblemOrigin(BaseModel):
-    """Which problems these are, so that another person can find them."""
+    """The files of the problems, and the data set that they are from."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -1,11 +1,11 @@
-"""Problems from a file or a folder, whatever its format; bad records are named and the rest is read."""
+"""Reads problems from a file, a folder or a data set; bad records are named and the rest is read."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from core.batch.reading.columns import GUESS, ColumnNames, Columns, available_columns, guess_columns
 from core.batch.reading.formats import READERS
 from core.batch.reading.hub_data import HubDataSet, fetch
-from core.batch.reading.import_report import ImportReport
 from core.batch.reading.multiple_choice import Options
 from core.batch.reading.origin import ProblemFile, ProblemOrigin
+from core.batch.reading.problem_set import ProblemSet
 from core.batch.reading.record import Record, Rejected, Value, is_missing
 from core.batch.reading.shapes import HasImage, flattened
 from core.batch.reading.source import ProblemSource
@@ -31,63 +31,28 @@ _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000
 
 
-@dataclass(frozen=True)
-class ProblemSet:
-    """What a file or folder holds. `columns` are those used (of the first file, if each was guessed)."""
-
-    name: str
-    problems: tuple[Problem, ...]
-    rejected: tuple[Rejected, ...]
-    columns: Columns
-    available_columns: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    """Sentences about what was guessed or changed: encodings, repeated ids, files that were skipped."""
-    multiple_choice: int = 0
-    """Problems with options."""
-    origin: ProblemOrigin = field(default_factory=ProblemOrigin)
-
-    @property
-    def report(self) -> ImportReport:
-        """What a person should see before the problems run."""
-        used = set(self.columns.named())
-        return ImportReport(
-            self.columns.choices_made(),
-            tuple(name for name in self.available_columns if name not in used),
-            len(self.problems),
-            sum(problem.expected is not None for problem in self.problems),
-            self.multiple_choice,
-            tuple(f"{bad.source} line {bad.line}: {bad.reason}" for bad in self.rejected),
-            self.notes,
-        )
-
-
-def read_problems(
-    path: Path, columns: Columns | None = None, limit: int | None = None, named: ColumnNames = GUESS
-) -> ProblemSet:
+def read_problems(path: Path, limit: int | None = None, named: ColumnNames = GUESS) -> ProblemSet:
     """Read a file, or every readable file of a folder; at most `limit` problems.
 
-    `columns`: all columns, as chosen in the window. `named`: those that a person named, the others are guessed.
-    Raises ProblemFileError when nothing at all can be read, or a column is not there.
+    Columns that are not `named` are guessed. Raises ProblemFileError when nothing can be read, or a column is missing.
     """
     if path.is_dir():
-        return _with_unique_ids(_read_folder(path, columns, limit, named))
-    return _with_unique_ids(_read_file(ProblemSource.open(path), columns, limit, named))
+        return _with_unique_ids(_read_folder(path, limit, named))
+    return _with_unique_ids(_read_file(ProblemSource.open(path), limit, named))
 
 
-def read_data_set(
-    text: str, hub: Hub, limit: int | None = None, named: ColumnNames = GUESS, columns: Columns | None = None
-) -> ProblemSet:
-    """Read a data set of the Hub, named as in hub_data.py; `columns` and `named` as of `read_problems`.
+def read_data_set(text: str, hub: Hub, limit: int | None = None, named: ColumnNames = GUESS) -> ProblemSet:
+    """Read a data set of the Hub, named as in hub_data.py; otherwise like `read_problems`.
 
     Raises ProblemFileError, DownloadError.
     """
     fetched = fetch(HubDataSet.parse(text), hub)
-    found = _read_files([(file, file.name) for file in fetched.files], fetched.name, columns, limit, named)
+    found = _read_files([(file, file.name) for file in fetched.files], fetched.name, limit, named)
     origin = found.origin.model_copy(update={"data_set": fetched.pinned})
     return _with_unique_ids(replace(found, notes=(fetched.note, *found.notes), origin=origin))
 
 
-def _read_file(source: ProblemSource, columns: Columns | None, limit: int | None, named: ColumnNames) -> ProblemSet:
+def _read_file(source: ProblemSource, limit: int | None, named: ColumnNames) -> ProblemSet:
     reader = READERS.get(source.suffix)
     if reader is None:
         source.refuse_foreign()
@@ -108,7 +73,7 @@ def _read_file(source: ProblemSource, columns: Columns | None, limit: int | None
         reason = f" Line {rejected[0].line}: {rejected[0].reason}" if rejected else ""
         raise ProblemFileError(f"{source.name} holds no problem that can be read.{reason}", "Correct the file.")
     names = available_columns(rows)
-    columns = columns or guess_columns(rows, named)
+    columns = guess_columns(rows, named)
     if columns is None or (missing := columns.missing_from(names)):
         wanted = f"has no column “{missing}”" if columns else "does not show which column is the problem"
         raise ProblemFileError(f"{source.name} {wanted}.", f"Choose one of: {', '.join(names[:20])}.")
@@ -140,7 +105,7 @@ def _read_file(source: ProblemSource, columns: Columns | None, limit: int | None
     return ProblemSet(name, tuple(cleaned), tuple(bad), columns, names, notes, multiple_choice, origin)
 
 
-def _read_folder(folder: Path, columns: Columns | None, limit: int | None, named: ColumnNames) -> ProblemSet:
+def _read_folder(folder: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
     skipped = 0
     files: list[tuple[Path, str]] = []
     for path in sorted(islice(folder.rglob("*"), _MOST_FILES)):
@@ -151,16 +116,14 @@ def _read_folder(folder: Path, columns: Columns | None, limit: int | None, named
             skipped += 1
             continue
         files.append((path, inside.as_posix()))
-    found = _read_files(files, folder.name, columns, limit, named)
+    found = _read_files(files, folder.name, limit, named)
     if skipped:
         found = replace(found, notes=(*found.notes, f"Files skipped, because they hold no problems: {skipped}."))
     return found
 
 
-def _read_files(
-    files: Sequence[tuple[Path, str]], name: str, columns: Columns | None, limit: int | None, named: ColumnNames
-) -> ProblemSet:
-    """Several files, each with what its problems call it, as one set."""
+def _read_files(files: Sequence[tuple[Path, str]], name: str, limit: int | None, named: ColumnNames) -> ProblemSet:
+    """Read several files, each with the label that its problems get, as one set."""
     sets: list[ProblemSet] = []
     rejected: list[Rejected] = []
     for path, label in files:
@@ -169,7 +132,7 @@ def _read_files(
             break
         try:
             source = replace(ProblemSource.open(path), label=label)
-            sets.append(_read_file(source, columns, left, named))
+            sets.append(_read_file(source, left, named))
         except ProblemFileError as error:
             rejected.append(Rejected(0, str(error), label))
     if not sets:
@@ -191,7 +154,7 @@ def _read_files(
 
 
 def can_hold_problems(path: Path) -> bool:
-    """Whether the path is a folder, or a file whose name ends like a supported format."""
+    """Tell whether the path is a folder, or a file with the ending of a supported format."""
     return path.is_dir() or _suffix(path) in READERS
 
 
@@ -201,7 +164,7 @@ def _suffix(path: Path) -> str:
 
 
 def _problem(row: Record, columns: Columns, source: str, number: int) -> tuple[Problem, bool] | Rejected:
-    """The problem, and whether it has options."""
+    """Make the problem of a record, and tell whether it has options."""
     text = _as_text(row.fields.get(columns.problem)).strip()
     if not text:
         return Rejected(row.line, f"Its “{columns.problem}” is empty.")
@@ -237,7 +200,7 @@ def _options(row: Record, columns: Columns, text: str, expected: str | None) -> 
 
 
 def _as_text(value: Value) -> str:
-    """A field as text; of a structure, its JSON."""
+    """Turn a field into text; a structure into its JSON."""
     if is_missing(value):
         return ""
     if isinstance(value, str):
@@ -247,7 +210,7 @@ def _as_text(value: Value) -> str:
 
 
 def _without_surrogates(problem: Problem) -> Problem:
-    """The same object if there was none: JSON may hold half of a UTF-16 pair, which no file and no model accepts."""
+    """Replace lone surrogates: JSON may hold half of a UTF-16 pair, which no file and no model accepts."""
     texts = [problem.id, problem.text, problem.expected or "", *problem.metadata, *problem.metadata.values()]
     if not any("\ud800" <= character <= "\udfff" for text in texts for character in text):
         return problem
@@ -262,7 +225,7 @@ def _without_surrogates(problem: Problem) -> Problem:
 
 
 def _with_unique_ids(found: ProblemSet) -> ProblemSet:
-    """Repeated ids get `#2`, `#3` … so that each problem can be named, and a note says so."""
+    """Append `#2`, `#3` … to repeated ids, so that each problem can be named; a note says so."""
     counts = Counter(problem.id for problem in found.problems)
     repeated = [identity for identity, count in counts.items() if count > 1]
     if not repeated:

@@ -25,16 +25,16 @@ class Rejected:
     line: int
     reason: str
     source: str = ""
-    """The file's name; readers leave it to `read_problems`."""
+    """The file's name, which `read_problems` fills in."""
 
 
 def is_missing(value: Value) -> bool:
-    """Whether it is null, or not a number (NaN), which pandas writes for a missing value."""
+    """Tell whether it is null, or not a number (NaN), which pandas writes for a missing value."""
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def within_limits(row: Record) -> Record | Rejected:
-    """The record, or its rejection if a field exceeds `FIELD_LIMIT`."""
+    """Return the record, or its rejection if a field exceeds `FIELD_LIMIT`."""
     for name, value in row.fields.items():
         if isinstance(value, str) and len(value) > FIELD_LIMIT:
             return Rejected(

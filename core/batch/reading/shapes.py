@@ -1,4 +1,4 @@
-"""Nested records of well-known data sets, turned into flat ones whose columns can be recognised by name.
+"""Flattens the nested records of well-known data sets, so that their columns can be recognised by name.
 
 | shape | becomes |
 |---|---|
@@ -24,11 +24,11 @@ _OPTION_NAMES = ("choices", "options", "endings", "mc1_targets")
 
 
 class HasImage(ValueError):
-    """The problem has a picture, which the models here cannot see."""
+    """Raised for a problem with a picture, which the models cannot see."""
 
 
 def flattened(fields: Mapping[str, Value]) -> dict[str, Value]:
-    """The fields with nested objects as `outer.inner`, conversations as text, content parts joined.
+    """Flatten nested objects to `outer.inner`, turn conversations into text, and join content parts.
 
     Raises HasImage.
     """
@@ -55,7 +55,7 @@ def _flat(name: str, value: Value, depth: int) -> Iterable[tuple[str, Value]]:
 
 
 def content_text(content: Value) -> str:
-    """The text of a message: a string, or a list of content parts. Raises HasImage."""
+    """Return the text of a message, which is a string or a list of content parts. Raises HasImage."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
@@ -72,7 +72,7 @@ def content_text(content: Value) -> str:
 
 
 def _turns(value: Value) -> list[tuple[str, str]]:
-    """(role, text) of each message, if the value is a conversation."""
+    """Return (role, text) of each message if the value is a conversation, else an empty list."""
     if not isinstance(value, list) or not value:
         return []
     turns = []

@@ -1,4 +1,4 @@
-"""One file of problems: its bytes, decompressed, and its text, whatever the encoding.
+"""Opens one file of problems: decompresses it, and decodes its text in whatever encoding.
 
 The limits allow large data sets, and keep a hostile file from filling the memory.
 """
@@ -24,7 +24,7 @@ FIELD_LIMIT = 1_000_000
 
 _GZIP = b"\x1f\x8b"
 _CONTROL = re.compile(rb"[\x01-\x08\x0e-\x1f]")
-"""Bytes that no text has, in whatever encoding; zeros are half of UTF-16."""
+"""Bytes that no text has in any encoding; zeros are half of UTF-16."""
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8-sig"),
     (b"\xff\xfe\x00\x00", "utf-32"),
@@ -106,7 +106,7 @@ class ProblemSource:
         return (*((note,) if note else ()), *self.remarks)
 
     def refuse_foreign(self) -> None:
-        """Raises ProblemFileError if the first bytes are those of a spreadsheet, an archive, a PDF …"""
+        """Raise ProblemFileError if the first bytes are those of a spreadsheet, an archive, a PDF …"""
         for magic, kind, advice in _FOREIGN:
             if self.data.startswith(magic):
                 raise ProblemFileError(f"{self.name} is {kind}, not text.", advice)
@@ -146,7 +146,7 @@ class ProblemSource:
         return None
 
     def _decode_mixed(self) -> tuple[str, str | None]:
-        """UTF-8 line by line; only the lines that are not UTF-8 go to the detector, all together."""
+        """Decode UTF-8 line by line; only the lines that are not UTF-8 go to the detector, all together."""
         lines = self.data.removeprefix(b"\xef\xbb\xbf").splitlines(keepends=True)
         texts = [_utf8_or_none(line) for line in lines]
         foreign = [index for index, text in enumerate(texts) if text is None]
@@ -161,7 +161,7 @@ class ProblemSource:
 
 
 def _unpacked(data: bytes, path: Path) -> bytes:
-    """Of a gzip archive, whatever its name says, at most a byte more than the limit. Raises ProblemFileError."""
+    """Unpack a gzip archive, whatever its name says, to at most a byte more than the limit. Raises ProblemFileError."""
     damaged = ProblemFileError(f"{path.name} is a damaged gzip archive.", "Download or pack it again.")
     if not data.startswith(_GZIP):
         if path.suffix.lower() == ".gz" and _CONTROL.search(data[:4096]):
@@ -182,7 +182,7 @@ def _utf8_or_none(line: bytes) -> str | None:
 
 
 def _detect(sample: bytes) -> str:
-    """The likeliest encoding of bytes that are not UTF-8."""
+    """Guess the encoding of bytes that are not UTF-8."""
     sample = sample[:_DETECTOR_SAMPLE]
     outside = bytes(byte for byte in sample if byte > 0x7F)
     western = outside.decode("cp1252", errors="replace")

@@ -1,1 +1,1 @@
-"""What comes of a batch: results, statistics, reports, charts, failures, and formats of other tools."""
+"""Reports on a batch: results, statistics, charts, failures, and exports for other tools."""

@@ -1,4 +1,4 @@
-"""The charts of a batch as SVG, for reports, files and the window. Black on white, readable in grey and in print.
+"""Draws the charts of a batch as SVG, for reports, files and the window; readable in grey and in print.
 
 `recoloured` gives a drawing the colours of a theme.
 """
@@ -21,7 +21,7 @@ class ChartColours(NamedTuple):
 
     ink: str
     faint: str
-    """Axes, intervals and their words."""
+    """Axes, intervals and their labels."""
     rule: str
     """Lines behind the points."""
     small: str
@@ -41,7 +41,7 @@ _LETTER = 6.6
 
 
 def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
-    """A marker with interval and name for each arm, and the lines of the scatter behind them."""
+    """Draw a marker with interval and name for each arm, and the lines of the scatter behind them."""
     if not scatter.points:
         return _svg(
             width, height, [_text(width / 2, height / 2, "No arm has a scored answer yet.", "middle")], "Nothing"
@@ -80,7 +80,7 @@ def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
 
 
 def takeovers_by_reason(arm: ArmReport, width: int = 640) -> str:
-    """Takeovers by reason, as bars."""
+    """Draw takeovers by reason, as bars."""
     total = max(1, sum(arm.takeovers.values()))
     height = 16 + 28 * max(1, len(arm.takeovers))
     parts = [] if arm.takeovers else [_text(8, 28, "No takeover.")]
@@ -94,7 +94,7 @@ def takeovers_by_reason(arm: ArmReport, width: int = 640) -> str:
 
 
 def places_of_takeovers(arm: ArmReport, width: int = 640, height: int = 160) -> str:
-    """Takeovers by the relative place of their step, as a histogram."""
+    """Draw takeovers by the relative place of their step, as a histogram."""
     most, bar, bottom = max(1, *arm.places), (width - 32) / PLACES, height - 28
     parts = [
         f'<rect x="{16 + bar * place + 2:.1f}" y="{bottom - (bottom - 20) * count / most:.1f}" width="{bar - 4:.1f}" '
@@ -108,7 +108,7 @@ def places_of_takeovers(arm: ArmReport, width: int = 640, height: int = 160) -> 
 
 
 def recoloured(drawing: str, colours: ChartColours) -> str:
-    """The drawing of one of these functions in other colours than those of print."""
+    """Replace the colours of print in a drawing of this module."""
     replacements = dict(zip(PRINT, colours, strict=True))
     return re.sub("|".join(map(re.escape, PRINT)), lambda found: replacements[found[0]], drawing)
 
@@ -178,13 +178,13 @@ class Scatter(NamedTuple):
         return 10.0 * math.floor(min((point.low for point in self.points), default=0) / 10)
 
     @property
-    def words(self) -> str:
-        """Description for screen readers."""
+    def description(self) -> str:
+        """What screen readers say."""
         return "; ".join(f"{point.name} {point.y:.0f}% at {point.x:,.0f}" for point in self.points)
 
 
 def accuracy_against_speed(report: Report) -> Scatter:
-    """The dashed line joins the arms that no other beats, unless their speeds cannot be compared."""
+    """Plot accuracy against speed; a dashed line joins the arms that no other beats, if speeds can be compared."""
     points = _points(report.arms, lambda arm: arm.tokens_per_second)
     corners = tuple(sorted((point.x, point.y) for point in points if point.name in report.pareto_front))
     lines = (ChartLine(corners, dashed=True),) if corners else ()
@@ -193,7 +193,7 @@ def accuracy_against_speed(report: Report) -> Scatter:
 
 
 def accuracy_against_share(report: Report) -> Scatter:
-    """A line joins the arms of a sweep, by their large share."""
+    """Plot accuracy against large share; a line joins the arms of a sweep."""
     points = _points(report.arms, lambda arm: 100 * arm.large_share)
     place = {point.name: (point.x, point.y) for point in points}
     sweeps: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
@@ -216,7 +216,7 @@ def accuracy_against_share(report: Report) -> Scatter:
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Round numbers within the axis, 1, 2 or 5 times a power of ten apart."""
+    """Choose round numbers within the axis, 1, 2 or 5 times a power of ten apart."""
     least = (high - low) / most
     power = 10.0 ** math.floor(math.log10(least))
     step = next(step * power for step in (1, 2, 5, 10) if step * power >= least)
@@ -259,7 +259,7 @@ class Box(NamedTuple):
     bottom: float
 
     def overlap(self, other: Box) -> float:
-        """Shared area."""
+        """Return the shared area."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(0.0, width) * max(0.0, height)
@@ -272,10 +272,10 @@ class Box(NamedTuple):
 def place_labels(
     signs: Sequence[Box], sizes: Sequence[tuple[float, float]], lines: Sequence[Box], area: Box
 ) -> list[Box]:
-    """A box for each name (width and height in `sizes`), beside its marker and within the area.
+    """Place a box for each name (width and height in `sizes`) beside its marker and within the area.
 
-    The nearest place that is free of signs, of names already placed and of `lines`; where none is, the one that
-    covers least, and rather a line than a name.
+    It takes the nearest place that is free of signs, of names already placed and of `lines`; if none is free, the one
+    that covers least, and rather a line than a name.
     """
     placed: list[Box] = []
     for sign, size in zip(signs, sizes, strict=True):
@@ -291,7 +291,7 @@ def place_labels(
 
 
 def leader(sign: Box, name: Box) -> tuple[float, float, float, float] | None:
-    """A line (x1, y1, x2, y2) from a marker to a name that is not beside it; None if it is."""
+    """Return a line (x1, y1, x2, y2) from a marker to a name that is not beside it; None if it is."""
     x, y = (sign.left + sign.right) / 2, (sign.top + sign.bottom) / 2
     end_x, end_y = min(max(x, name.left), name.right), min(max(y, name.top), name.bottom)
     reach = max(abs(end_x - x), abs(end_y - y))
@@ -299,7 +299,7 @@ def leader(sign: Box, name: Box) -> tuple[float, float, float, float] | None:
 
 
 def _around(sign: Box, width: float, height: float) -> Iterator[Box]:
-    """Candidate boxes around a marker, nearest first."""
+    """Yield candidate boxes around a marker, nearest first."""
     middle_x, middle_y = (sign.left + sign.right) / 2, (sign.top + sign.bottom) / 2
     for ring in range(RINGS):
         far = ring * height

@@ -1,4 +1,4 @@
-"""Where wrong answers diverge from what the large model expected: the first strong disagreement in each.
+"""Finds where wrong answers diverge from what the large model expected: the first strong disagreement in each.
 
 `BatchOpinions` lets the large model read the wrong answers of a batch; `divergence_of` finds the place in one of them.
 """
@@ -20,7 +20,7 @@ from core.thinking.opinion import Opinion, SecondOpinion, Sequel, opinion_obstac
 from core.thinking.trace import Trace
 
 AROUND = 60
-"""Characters of the text that are shown before a place."""
+"""Characters of context that are shown before a divergence."""
 
 
 class Divergence(NamedTuple):
@@ -43,7 +43,7 @@ class Divergence(NamedTuple):
 
 
 class OpinionsProgress(NamedTuple):
-    """Answers read, of so many; the last one, and its divergence."""
+    """The number of answers that have been read, the last one, and its divergence."""
 
     done: int
     total: int
@@ -52,7 +52,7 @@ class OpinionsProgress(NamedTuple):
 
 
 def divergence_of(trace: Trace) -> Divergence | None:
-    """None without an opinion, or if the large model nowhere disagreed strongly."""
+    """Find the divergence; None without an opinion, or if the large model nowhere disagreed strongly."""
     opinion = Opinion.of(trace)
     if opinion is None or not opinion.strong:
         return None
@@ -79,7 +79,7 @@ def is_wrong(row: ResultRow) -> bool:
 
 
 class BatchOpinions:
-    """The large model reads every wrong answer that has no opinion yet; each is stored with its run at once."""
+    """Lets the large model read every wrong answer that has no opinion yet; each opinion is stored at once."""
 
     def __init__(self, store: Store, batch_id: str, pair: Pair, arms: Iterable[str] | None = None) -> None:
         """`arms`: names of the arms to read, those that ran with these models; all, if not given.
@@ -96,13 +96,15 @@ class BatchOpinions:
         self._reading: SecondOpinion | None = None
 
     def stop(self) -> None:
-        """From any thread; what has been read is kept."""
+        """Stop from any thread; the opinions so far are kept."""
         self._stopped.set()
         if reading := self._reading:
             reading.stop()
 
     def run(self) -> Generator[OpinionsProgress, None, None]:
-        """Progress before the first answer and after each. Raises EngineLost, EngineRefused, StoreError.
+        """Read the answers, and yield progress before the first and after each.
+
+        Raises EngineLost, EngineRefused, StoreError.
 
         An answer that is too long for the large model's context is left out.
         """

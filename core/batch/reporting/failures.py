@@ -1,4 +1,4 @@
-"""Failure analysis: what went wrong in each answer of a batch, and what came of the takeovers by reason and cue."""
+"""Analyses what went wrong in each answer of a batch, and the outcomes of takeovers by reason and cue."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.thinking.registry import reason_label
 
 PROGRESS_EVERY = 200
 LONG_ENOUGH = 3
-"""Characters of an expected answer from which “= answer” in the reasoning is no accident."""
+"""Characters of an expected answer from which “= answer” in the reasoning is no coincidence."""
 
 
 class FailureKind(Enum):
@@ -46,7 +46,7 @@ class Failure(NamedTuple):
 
     @property
     def detail(self) -> str:
-        """What is known of it, in a line."""
+        """What is known of the failure, in a line."""
         row, found = self.row, self.divergence
         if self.kind is FailureKind.ERROR:
             return row.error
@@ -61,10 +61,10 @@ class Failure(NamedTuple):
 
 
 class TakeoverOutcomes(NamedTuple):
-    """Takeovers for one reason after one cue, and how the answers ended in which they stand."""
+    """Takeovers for one reason after one cue, and the outcomes of the answers that contain them."""
 
     reason: str
-    """As it is shown."""
+    """The label of the reason."""
     cue: str
     """In lower case; "" without one."""
     takeovers: int
@@ -75,16 +75,16 @@ class TakeoverOutcomes(NamedTuple):
 
     @property
     def share_right(self) -> float | None:
-        """Of the scored answers; None if there is none."""
+        """Share of right answers among the scored ones; None if there is none."""
         scored = self.right + self.wrong
         return self.right / scored if scored else None
 
 
 class FailureAnalysis(NamedTuple):
-    """Of one arm, or of all."""
+    """The failures and takeovers of one arm, or of all."""
 
     answers: int
-    """That are done."""
+    """Jobs that are done."""
     failures: tuple[Failure, ...]
     """Group by group, in the order of the problems."""
     takeovers: tuple[TakeoverOutcomes, ...]
@@ -105,7 +105,7 @@ class FailureAnalysis(NamedTuple):
 def analyse(
     store: Store, batch_id: str, arm: str | None = None, on_progress: Callable[[float], object] = lambda _: None
 ) -> FailureAnalysis:
-    """Reads the outline of every answer, and the traces of those that have a second opinion. Raises StoreError.
+    """Read the outline of every answer, and the trace of those with a second opinion. Raises StoreError.
 
     `on_progress` gets the share that is read, 0 to 1.
     """
@@ -128,7 +128,7 @@ def analyse(
 
 
 def kind_of(row: ResultRow, expected: str, outline: Outline, divergence: Divergence | None) -> FailureKind:
-    """What went wrong in an answer that is not right."""
+    """Classify an answer that is not right."""
     if row.error:
         return FailureKind.ERROR
     if row.finish is Finish.REPETITION:
@@ -145,7 +145,7 @@ def kind_of(row: ResultRow, expected: str, outline: Outline, divergence: Diverge
 
 
 def had_stated(reasoning: str, expected: str) -> bool:
-    """Whether the reasoning states the expected answer: boxed, after “answer”, or, if it is not short, after “=”."""
+    """Tell whether the reasoning states the expected answer: boxed, after “answer”, or, if it is not short, after “=”."""
     expected = expected.strip().strip("$")
     if not expected:
         return False

@@ -19,19 +19,19 @@ from core.batch.reporting.statistics import Estimate, clustered_accuracy, differ
 from core.batch.running.arms import Arm
 from core.batch.running.batch_settings import BatchSettings, ModelSummary
 from core.batch.running.provenance import Provenance
-from core.grading.verdict import Outcome
+from core.grading.verdict import How, Outcome
 from core.problem import Problem
 from core.store.batch_rows import Batch, JobState, ResultRow, StoredArm
 
 PLACES = 10
 """Bars of the step-position histogram."""
-_FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, ser_json_inf_nan="null")
+EXPORTED = ConfigDict(frozen=True, populate_by_name=True, ser_json_inf_nan="null")
 
 
 class ArmReport(BaseModel):
     """Sums and means over the jobs of an arm that have ended without an error."""
 
-    model_config = _FROZEN
+    model_config = EXPORTED
 
     name: str
     same_as: str = Field("", description="The arm with equal settings whose results these are; empty if it ran itself.")
@@ -118,7 +118,7 @@ class ArmReport(BaseModel):
 class Comparison(BaseModel):
     """Accuracy of `second` minus that of `first`, on the problems and seeds that both have answered."""
 
-    model_config = _FROZEN
+    model_config = EXPORTED
 
     first: str
     second: str
@@ -134,7 +134,7 @@ class Comparison(BaseModel):
 class Report(BaseModel):
     """report.json."""
 
-    model_config = _FROZEN
+    model_config = EXPORTED
 
     schema_version: Literal["baton-report-1"] = Field("baton-report-1", alias="schema")
     batch: str = Field(description="Id of the batch.")
@@ -146,7 +146,7 @@ class Report(BaseModel):
     seeds: int
     seed_numbers: tuple[int, ...]
     parallel: int
-    grading: str = Field(description="How answers are compared; “auto” chooses for each problem.")
+    grading: How = Field(description="How answers are compared; “auto” chooses for each problem.")
     pattern: str = Field(description="The pattern of grading by regex.")
     small: ModelSummary | None
     large: ModelSummary | None
@@ -199,7 +199,7 @@ def build_report(
         seeds=len(settings.seed_numbers),
         seed_numbers=settings.seed_numbers,
         parallel=settings.parallel,
-        grading=settings.grade.value,
+        grading=settings.grade,
         pattern=settings.pattern,
         small=settings.small,
         large=settings.large,

@@ -12,9 +12,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
-from core.batch.reporting.report import Report, answered, build_report
+from core.batch.reporting.report import EXPORTED, Report, answered, build_report
 from core.batch.reporting.run_cost import RunCost
 from core.problem import Problem
 from core.store.batch_rows import Batch, Conditions, ResultRow
@@ -24,13 +24,12 @@ from core.store.store import Store
 NOT_WRITTEN = Outline((), None)
 PROGRESS_EVERY = 500
 """Runs between two reports of progress."""
-_FROZEN = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, ser_json_inf_nan="null")
 
 
 class Span(BaseModel):
     """What one author wrote of one step in one go."""
 
-    model_config = _FROZEN
+    model_config = EXPORTED
 
     author: Literal["small", "large", "inserted"]
     start: int = Field(description="Position of its first character in `text`.")
@@ -60,7 +59,7 @@ class Span(BaseModel):
 class ExportedResult(BaseModel):
     """One problem under one arm with one seed: a line of results.jsonl."""
 
-    model_config = _FROZEN
+    model_config = EXPORTED
 
     schema_version: Literal["baton-result-1"] = Field("baton-result-1", alias="schema")
     batch: str = Field(description="Id of the batch, as in report.json.")

@@ -1,1 +1,1 @@
-"""Creates and runs batches: arms, jobs, resumption, grading again."""
+"""Creates and runs batches: arms, jobs, resumption, regrading."""

@@ -1,4 +1,4 @@
-"""Events of a running batch."""
+"""The events of a running batch."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ class JobStarted(NamedTuple):
 
 
 class JobGrew(NamedTuple):
-    """Metrics of a text that is being written."""
+    """A text that is being written has new metrics."""
 
     job: int
     metrics: RunMetrics
 
 
 class JobEnded(NamedTuple):
-    """With the row as it is in the store."""
+    """A job has ended; the row is as in the store."""
 
     row: ResultRow
 
 
 class JobStopped(NamedTuple):
-    """The job waits again, with its text so far."""
+    """A job was stopped, and waits again with its text so far."""
 
     job: int
 
 
 class Calibrated(NamedTuple):
-    """The chance of takeover that gives a random arm the large share of another, which was `share` in the pilot."""
+    """The chance of takeover was found that gives a random arm the large share of another, `share` in the pilot."""
 
     arm: str
     chance: float

@@ -1,4 +1,4 @@
-"""The chance of takeover at which a random policy gives the large model a certain share of the tokens.
+"""Finds the chance of takeover at which a random policy gives the large model a certain share of the tokens.
 
 The share rises with the chance, but how fast depends on the lengths of steps and takeovers: it is measured on a pilot.
 """
@@ -18,7 +18,7 @@ PILOT_SEED = 999_983
 
 
 def chance_for_share(share: float, measure: Callable[[float], float], rounds: int = ROUNDS) -> float:
-    """The chance p (0 to 1) at which `measure(p)` was nearest to `share`.
+    """Find the chance p (0 to 1) at which `measure(p)` is nearest to `share`.
 
     Each of the `rounds` tries the point where the line between the nearest measurements on both sides meets the share.
     """
@@ -35,7 +35,7 @@ def chance_for_share(share: float, measure: Callable[[float], float], rounds: in
 
 
 def pilot_of(problems: Sequence[Problem]) -> Sequence[Problem]:
-    """A few problems, spread evenly over the set."""
+    """Choose a few problems, spread evenly over the set."""
     step = max(1, len(problems) // PILOT_PROBLEMS)
     return problems[::step][:PILOT_PROBLEMS]
 

@@ -1,4 +1,4 @@
-"""Under which conditions an answer was written: what decides its speed besides models and settings."""
+"""Measures the conditions under which an answer is written: CPU load by other programs, and threads."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class LoadReading(NamedTuple):
 
 
 class LoadMeter:
-    """How busy other programs keep the CPU. Readings may be taken from any thread."""
+    """Measures how busy other programs keep the CPU, from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,14 +34,14 @@ class LoadMeter:
         self._before = self._last = self._measure()
 
     def read(self) -> LoadReading:
-        """The current reading; one taken less than a quarter of a second ago is returned again."""
+        """Take a reading; one from less than a quarter of a second ago is returned again."""
         with self._lock:
             if time.monotonic() - self._last.time >= _SHORTEST_INTERVAL:
                 self._before, self._last = self._last, self._measure()
             return self._last
 
     def others_since(self, start: LoadReading) -> float:
-        """Share of the whole CPU that other programs used since `start`, 0 to 1."""
+        """Return the share of the whole CPU that other programs used since `start`, 0 to 1."""
         end = self.read()
         if end.time <= start.time:
             start = self._before  # an answer shorter than an interval: take the last interval
@@ -70,7 +70,7 @@ class LoadMeter:
 
 
 def threads_of(pair: Pair) -> int:
-    """Threads of the local model that has most; 0 if both models are on servers or not loaded."""
+    """Count the threads of the local model that has most; 0 if both models are on servers or not loaded."""
     return max(_threads(pair.small), _threads(pair.large))
 
 

@@ -1,4 +1,4 @@
-"""Where results come from: versions, machine, command line and model files, for others to repeat and audit them."""
+"""Records where results come from (versions, machine, command line, models), for others to repeat and audit them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Provenance(BaseModel):
 
 
 def without_password(text: str) -> str:
-    """An address without the user and password in it."""
+    """Remove user and password from an address."""
     return re.sub(r"//[^/@\s]*@", "//…@", text)
 
 
@@ -73,7 +73,7 @@ def _installed(package: str) -> str:
 
 
 def _processor() -> str:
-    """The name of the CPU; platform.processor() is empty on Linux."""
+    """Return the name of the CPU; platform.processor() is empty on Linux."""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("model name"):

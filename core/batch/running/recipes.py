@@ -1,4 +1,4 @@
-"""Recipes: make the arms that the paper compares (§4 and its ablations) from the chosen settings.
+"""Makes the arms that the paper compares (§4 and its ablations) from the chosen settings.
 
 Each policy brings its own arms; a recipe that compares several settings is a function and a line in `ABLATIONS`.
 """
@@ -33,16 +33,16 @@ POLICY_ARMS = {
     for policy in sorted(POLICIES.values(), key=lambda policy: policy.needs.small and policy.needs.large)
     for arm in policy.arms
 }
-"""What the policies bring, by the name of the arm; the baselines by one model first."""
+"""The arms that policies bring, by name; the baselines with one model first."""
 
 
 def with_policy(name: str, policy: str, **parameters: Any) -> Make:
-    """One arm: the chosen settings under another policy, with these parameters changed."""
+    """Make one arm: the chosen settings under another policy, with these parameters changed."""
     return lambda base: (Arm(name=name, settings=_changed(base, policy, parameters)),)
 
 
 def with_arm(name: str) -> Make:
-    """One arm that a policy brings. Own values of a person stay, but for what the arm itself varies."""
+    """Make one arm that a policy brings. Values that a person set stay, except for those that the arm varies."""
     arm = POLICY_ARMS[name]
     varied = _varied(name)
     if like := arm.equal_share_of:  # a control takes the lengths of what it is compared with
@@ -57,12 +57,12 @@ def with_arm(name: str) -> Make:
 
 
 def speculative_decoding(base: RunSettings) -> tuple[Arm, ...]:
-    """Large only, on a server that uses a draft model: speculative decoding by tokens instead of steps."""
+    """Make an arm of the large model alone on a server with a draft model, for speculative decoding."""
     return (Arm(name="speculative decoding", settings=_changed(base, "always", {}), drafted=True),)
 
 
 def reflections_allowed(base: RunSettings) -> tuple[Arm, ...]:
-    """Rule 3 with each of the paper's values of c, and n3 as it is chosen: neither grows."""
+    """Vary c of rule 3 over the paper's values; n3 stays as chosen, and neither grows."""
     keywords = settings_for("keywords", base.policy)
     n3 = keywords.n3 if isinstance(keywords, Keywords.Settings) else Keywords.Settings().n3
     fixed = {"c_step": 0, "n3_step": 0, "n3_most": n3}
@@ -73,7 +73,7 @@ def reflections_allowed(base: RunSettings) -> tuple[Arm, ...]:
 
 
 def opening_on_and_off(base: RunSettings) -> tuple[Arm, ...]:
-    """The chosen policy with the large model's first 100 tokens and without; `keywords` if it has no opening."""
+    """Compare the chosen policy with an opening of 100 tokens and without; `keywords` if it has no opening."""
     policy = base.policy.policy if isinstance(base.policy, CueSettings) else "keywords"
     return tuple(
         Arm(name=name, settings=_changed(base, policy, {"opening": tokens}))
@@ -85,7 +85,7 @@ BOUNDARIES = {"paragraph": BOUNDARY, "line": r"\n", "sentence": r"[.!?]\s"}
 
 
 def structural_clues(base: RunSettings) -> tuple[Arm, ...]:
-    """The chosen settings with steps that end at a blank line, at each line, and at each sentence."""
+    """Vary where steps end: at a blank line, at each line, at each sentence."""
     return tuple(
         Arm(name=f"step = {name}", settings=base.model_copy(update={"boundary": boundary}))
         for name, boundary in BOUNDARIES.items()
@@ -93,8 +93,10 @@ def structural_clues(base: RunSettings) -> tuple[Arm, ...]:
 
 
 def meaning_of_wait(base: RunSettings) -> tuple[Arm, ...]:
-    """Does *Wait* mean large or small? `keywords` gives such words to the large model, `relay` to the small one; beside
-    each stands chance with its large share."""
+    """Ask whether *Wait* means large or small: `keywords` gives such steps to the large model, `relay` to the small.
+
+    Each is compared with random takeovers at its large share.
+    """
     return tuple(
         arm
         for make in (with_arm("baton"), with_arm("random"), with_arm("relay"), with_arm("random-as-relay"))
@@ -103,7 +105,7 @@ def meaning_of_wait(base: RunSettings) -> tuple[Arm, ...]:
 
 
 def takeover_lengths(base: RunSettings) -> tuple[Arm, ...]:
-    """Takeovers at a cue with half the chosen tokens, as many, and twice as many."""
+    """Vary the length of takeovers at a cue: half as many tokens as chosen, as many, and twice as many."""
     keywords = settings_for("keywords", base.policy)
     chosen = keywords.n1 if isinstance(keywords, Keywords.Settings) else Keywords.Settings().n1
     return tuple(
@@ -113,7 +115,7 @@ def takeover_lengths(base: RunSettings) -> tuple[Arm, ...]:
 
 
 def entropy_thresholds(base: RunSettings) -> tuple[Arm, ...]:
-    """Takeovers above 0.5, 0.95 (GlimpRouter's) and 1.5 nats of first-token entropy."""
+    """Vary the threshold of first-token entropy: 0.5, 0.95 (GlimpRouter's) and 1.5 nats."""
     return tuple(
         Arm(name=f"τ = {tau:g}", settings=_changed(base, "first-token-entropy", {"tau": tau}), sweep="tau")
         for tau in (0.5, 0.95, 1.5)
@@ -121,7 +123,7 @@ def entropy_thresholds(base: RunSettings) -> tuple[Arm, ...]:
 
 
 def single_cue_classes(base: RunSettings) -> tuple[Arm, ...]:
-    """The cues of reflection alone, of affirmation alone, and of verification alone."""
+    """Use the cues of reflection alone, of affirmation alone, and of verification alone."""
     lexicon = parse_lexicon(base.cue_list) if base.cue_list else english()
     return tuple(
         Arm(
@@ -162,7 +164,7 @@ def _changed(base: RunSettings, policy: str, parameters: dict[str, Any]) -> RunS
 
 
 def _varied(name: str) -> dict[str, Any]:
-    """The parameters that an arm of a policy has otherwise than the policy's defaults."""
+    """Return the parameters in which an arm of a policy differs from the policy's defaults."""
     arm = POLICY_ARMS[name]
     return difference(arm.settings, type(arm.settings)())
 

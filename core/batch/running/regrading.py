@@ -1,4 +1,4 @@
-"""Grades the texts of a batch again, with the grader of today, without running a model."""
+"""Grades the texts of a batch again without running a model."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PORTION = 200
 
 
 class Regraded(NamedTuple):
-    """A row with the answer that is found in its text now, and the row as it was."""
+    """A row with the answer that was found now, and the row as it was before."""
 
     row: ResultRow
     before: ResultRow
 
 
 class RegradeCounts:
-    """What grading again has changed."""
+    """Counts what grading again has changed."""
 
     def __init__(self) -> None:
         self.answers = 0
@@ -41,21 +41,20 @@ class RegradeCounts:
         self.graded_otherwise += _outcome(row) != _outcome(before)
 
     @property
-    def words(self) -> str:
-        """One sentence."""
+    def summary(self) -> str:
+        """One sentence about the changes."""
         changes = f"{self.found_otherwise:,} were found differently, {self.graded_otherwise:,} have another verdict"
         return f"{counted(self.answers, 'answer')} {'was' if self.answers == 1 else 'were'} graded again: {changes}."
 
 
 def verdict_on(grader: Grader, problem: Problem, answer: str, written: str, how: How | Regex) -> Verdict:
-    """The verdict on an answer. A pattern is matched against all text after the thinking (`written`); every other way
-    compares the answer that was found in it."""
+    """Grade an answer; only a pattern is matched against all text after the thinking (`written`) instead."""
     given = written if isinstance(how, Regex) else answer
     return grader.grade(problem.expected, given or None, how)
 
 
 def regrade(store: Store, batch: str, grader: Grader, how: How | Regex | None = None) -> Iterator[Regraded]:
-    """Find and grade every answer of the batch again, and grade later ones in the same way; None keeps the way.
+    """Find and grade every answer of the batch again; `how` also holds for later answers, and None keeps the old way.
 
     Jobs that wait or ended in an error are left alone. Raises StoreError.
     """
@@ -77,8 +76,10 @@ def regrade(store: Store, batch: str, grader: Grader, how: How | Regex | None = 
 
 
 def _answer_in(store: Store, row: ResultRow, written: str, expected: str | None) -> str:
-    """As `answer_of` finds it in a trace, without rebuilding the trace. `written`: what stands after the thinking, or
-    everything where the model does not think apart."""
+    """Find the answer as `answer_of` does in a trace, without rebuilding the trace.
+
+    `written`: the text after the thinking, or everything if the model has no thinking tags.
+    """
     outline = store.runs.outline(row.run)
     is_open = outline.answer_position is None and not written
     text = outline.text[outline.answer_position or 0 :]

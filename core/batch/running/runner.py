@@ -2,10 +2,10 @@
 
     store ──claim──► worker threads ──run, grade──► store, and an event for the caller
 
-All arms of a problem come before the next problem, so that whatever else the machine does slows every arm alike, and
-a batch that stops early still compares its arms. It can be killed at any moment and resumed: a text that was begun is
-continued, one that was complete is only graded, and nothing runs twice (core/store/batches.py). The engines combine
-what the threads ask of them into one decode.
+All arms of a problem come before the next problem, so that other load on the machine slows every arm alike, and a batch
+that stops early still compares its arms. It can be killed at any moment and resumed: an incomplete text is continued, a
+complete one is only graded, and nothing runs twice (core/store/batches.py). The engines batch the requests of all
+threads.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ from core.thinking.trace import Trace
 _log = logging.getLogger(__name__)
 
 SEEDS_APART = 1_000_003
-"""More than a batch has problems, so that no two texts of it share a seed."""
+"""More than a batch has problems, so that no two of its texts share a seed."""
 PROGRESS_SECONDS = 0.5
 """Between two `JobGrew` events of a text."""
 MOST_NOTICES = 5
-"""Different notices kept with a row."""
+"""Different notices that are kept with a row."""
 
 
 class Runner:
@@ -62,7 +62,7 @@ class Runner:
         parallel: int = 1,
         models: OtherModels = OtherModels(),  # noqa: B008 - immutable
     ) -> None:
-        """Runs the arms that name these `models`, loaded in `pair`; by default the batch's own."""
+        """Run the arms that name these `models`, which are loaded in `pair`; by default the batch's own."""
         self.store = store
         self.batch = batch
         self.pair = pair
@@ -84,7 +84,7 @@ class Runner:
         self._events: SimpleQueue[BatchEvent | None] = SimpleQueue()
 
     def run(self) -> Generator[BatchEvent, None, None]:
-        """Yields events until no job waits or `stop` is called; closing the generator stops the batch, too.
+        """Run until no job waits or `stop` is called, and yield events; closing the generator stops the batch, too.
 
         A problem that fails is a result with an error. Raises StoreError when results cannot be saved, and
         SettingsError if the batch was begun with other models.
@@ -105,7 +105,7 @@ class Runner:
             self._save_hashes(hashes)
 
     def pause(self) -> None:
-        """Begin no other problem; those that are being written come to their end."""
+        """Begin no other problem; the texts that are being written are completed."""
         self._pauses += 1
         self._may_begin.clear()
 
@@ -117,7 +117,7 @@ class Runner:
         return not self._may_begin.is_set()
 
     def stop(self) -> None:
-        """End every text at its next token. The texts are kept, and the batch can be resumed."""
+        """Stop every text at its next token. The texts are kept, and the batch can be resumed."""
         with self._lock:
             self._stopped = True
             controls = list(self._controls)
@@ -126,7 +126,7 @@ class Runner:
         self._may_begin.set()
 
     def _take_settings(self) -> None:
-        """Read the batch's settings, and save in them which models run it, and how many problems at once."""
+        """Read the batch's settings, and save which models run it now, and how many problems at once."""
         stored = self.store.batches.open(self.batch)
         settings = BatchSettings.of(stored).with_models(self.pair, self.models)
         self._settings = settings.model_copy(update={"parallel": self.parallel})
@@ -139,7 +139,7 @@ class Runner:
         return [self._arms[each.arm] for each in totals if each.done < each.jobs and each.arm in self._arms]
 
     def _hash_models(self, hashes: dict[str, str]) -> None:
-        """The SHA-256 of each local model that has none yet, by its path; ends early if the batch is stopped."""
+        """Compute the missing SHA-256 of local models, by their path; ends early if the batch is stopped."""
         models = (self._settings.small_of(self.models.small), self._settings.large_of(self.models.large))
         for model in filter(None, models):
             if model.path and not model.sha256:
@@ -151,7 +151,7 @@ class Runner:
             self.store.batches.set_settings(self.batch, self._settings.stored())
 
     def _calibrate(self) -> Iterator[BatchEvent]:
-        """Find the chance of takeover of each arm that shall have another arm's large share.
+        """Find the chance of takeover for each arm that must have the large share of another arm.
 
         Both arms are measured on the same few problems with seeds that the batch does not use, before any job runs,
         so that all arms can then take turns. The chance is kept with the batch.
@@ -207,7 +207,7 @@ class Runner:
                 yield event
 
     def _work(self) -> None:
-        """One worker thread: claim a job and carry it out, until none waits."""
+        """Claim and carry out jobs until none waits; the work of one thread."""
         while True:
             self._may_begin.wait()
             if self._stopped or not (jobs := self.store.batches.claim(self.batch, 1, list(self._arms))):
@@ -215,7 +215,7 @@ class Runner:
             try:
                 self._carry_out(jobs[0])
             except BaseException:
-                # Otherwise it would belong to this program until that ends, and a resume would pass over it.
+                # Otherwise the job would stay claimed until this program ends, and a resume would skip it.
                 self.store.batches.give_back_later(jobs[0])
                 self.stop()
                 raise
@@ -282,7 +282,7 @@ class Runner:
         return trace
 
     def _pilot_share(self, settings: RunSettings, problems: Sequence[Problem]) -> float:
-        """The large share over a few problems, which are not recorded. Raises EngineError if one fails."""
+        """Measure the large share over a few problems, which are not recorded. Raises EngineError if one fails."""
 
         def solved(numbered: tuple[int, Problem]) -> Trace:
             position, problem = numbered
@@ -313,10 +313,10 @@ class Runner:
 
 
 def _for_job(settings: RunSettings, seed: int, position: int) -> RunSettings:
-    """The arm's settings with a seed of this problem's own, or all texts would draw the same random numbers.
+    """Give the problem its own seed, or all texts would draw the same random numbers.
 
     An answer that the small model finished alone, because the large one was lost, would count for the wrong arm: in a
-    batch it is an error of its row, which a resume tries again.
+    batch it is an error instead, which a resume tries again.
     """
     return settings.model_copy(update={"seed": seed * SEEDS_APART + position, "small_alone": False})
 

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from core.batch.reading.problems import ProblemSet, read_problems
+from core.batch.reading.problem_set import ProblemSet
+from core.batch.reading.problems import read_problems
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:

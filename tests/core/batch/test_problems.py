@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reading.columns import Columns
+from core.batch.reading.columns import ColumnNames, Columns
 from core.batch.reading.problems import read_problems
 from core.errors import ProblemFileError
 from core.problem import Problem
@@ -162,11 +162,11 @@ def test_right_and_wrong_options_in_columns_are_shuffled_the_same_way_each_time(
 
 def test_other_columns_can_be_chosen(tmp_path: Path) -> None:
     path = written(tmp_path, "p.csv", "question,hint,value\nHow many?,Count them.,3\n")
-    found = read_problems(path, Columns("hint", "value"))
+    found = read_problems(path, named=ColumnNames("hint", "value"))
     assert texts(found) == ["Count them."]
     assert found.problems[0].expected == "3"
     with pytest.raises(ProblemFileError, match=r"no column “task”.*question, hint, value"):
-        read_problems(path, Columns("task"))
+        read_problems(path, named=ColumnNames("task"))
 
 
 def test_a_limit_reads_the_first_good_ones(tmp_path: Path) -> None:

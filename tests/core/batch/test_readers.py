@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reading.problems import ProblemSet, read_problems
+from core.batch.reading.problem_set import ProblemSet
+from core.batch.reading.problems import read_problems
 from core.batch.reading.source import FIELD_LIMIT
 from core.errors import ProblemFileError
 from tests.conftest import peak_memory

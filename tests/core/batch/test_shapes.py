@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.batch.reading.columns import ColumnNames
-from core.batch.reading.problems import ProblemSet, read_problems
+from core.batch.reading.problem_set import ProblemSet
+from core.batch.reading.problems import read_problems
 from core.errors import ProblemFileError
 from tests.core.batch.files import read, texts, written
 
@@ -115,7 +116,7 @@ def test_a_picture_in_a_message_drops_its_record_with_a_reason(tmp_path: Path) -
     picture = {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "x"}]}], "answer": "1"}
     found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, (picture, PARTS))))
     assert texts(found) == ["How many?"]
-    assert found.report.dropped == ("p.jsonl line 1: It has a picture, which the models cannot see.",)
+    assert found.summary()[-1] == "  p.jsonl line 1: It has a picture, which the models cannot see."
 
 
 def test_of_a_document_with_splits_the_test_split_is_read_and_the_others_are_named(tmp_path: Path) -> None:
@@ -156,7 +157,7 @@ def test_naming_columns_keeps_options_and_ids(tmp_path: Path) -> None:
     found = read_problems(path, named=ColumnNames("question", "value"))
     (problem,) = found.problems
     assert (problem.id, problem.text, problem.expected) == ("x", "Which?\n\nA) red\nB) green", "B")
-    assert ("answer", "value", "you named it") in found.report.columns
+    assert ("answer", ("value",), "you named it") in found.columns.choices_made()
 
 
 def test_an_answer_column_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -171,13 +172,13 @@ def test_half_characters_are_replaced_and_reported(tmp_path: Path) -> None:
     assert found.notes == ("p.jsonl: half characters (lone surrogates) were replaced by “?” in 1 problem.",)
 
 
-def report_of(found: ProblemSet) -> str:
-    return "\n".join(found.report.lines())
+def summary_of(found: ProblemSet) -> str:
+    return "\n".join(found.summary())
 
 
 def test_the_report_names_columns_answers_and_what_was_dropped(tmp_path: Path) -> None:
     lines = [{"question": "One?", "answer": "1", "level": 5}, {"question": "Two?", "answer": ""}, {"question": ""}]
-    report = report_of(read(tmp_path, "p.jsonl.gz", gzip.compress("\n".join(map(json.dumps, lines)).encode())))
+    report = summary_of(read(tmp_path, "p.jsonl.gz", gzip.compress("\n".join(map(json.dumps, lines)).encode())))
     assert "Read 2 problems, 1 with an answer, 1 cannot be graded." in report
     assert "The problem is the column “question” (known by its name)." in report
     assert "The answer is the column “answer” (known by its name)." in report
@@ -187,8 +188,8 @@ def test_the_report_names_columns_answers_and_what_was_dropped(tmp_path: Path) -
 
 def test_a_file_without_any_answer_says_so(tmp_path: Path) -> None:
     found = read(tmp_path, "p.jsonl", '{"problem": "One?"}')
-    assert not found.report.can_be_graded
-    assert "No column holds an answer." in found.report.lines()
+    assert not found.with_answer
+    assert "No column holds an answer." in found.summary()
 
 
 @pytest.mark.parametrize(
@@ -216,4 +217,4 @@ def test_an_instruction_without_an_input_is_read_as_well(tmp_path: Path) -> None
 
 def test_several_option_columns_are_named_in_the_plural(tmp_path: Path) -> None:
     found = read(tmp_path, "p.csv", "question,A,B,answer\nWhat?,red,blue,B\n")
-    assert "The options are the columns “A, B” (known by their names)." in report_of(found)
+    assert "The options are the columns “A, B” (known by their names)." in summary_of(found)

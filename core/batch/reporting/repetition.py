@@ -1,0 +1,66 @@
+"""Reads a batch to be run again from its report.json and the results.jsonl beside it (`baton batch --again`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from core.batch.reporting.report import Report
+from core.batch.reporting.results import ExportedResult
+from core.batch.running.arms import Arm
+from core.errors import ProblemFileError
+from core.files import read_text
+from core.grading.verdict import How, Regex
+from core.models.checksums import sha256_of
+from core.problem import Problem
+from core.store.batch_rows import StoredArm
+
+RESULTS = "results.jsonl"
+
+
+class Repetition(NamedTuple):
+    """Everything that decides what a batch does, except for the speed of the machine."""
+
+    report: Report
+    problems: tuple[Problem, ...]
+    arms: tuple[Arm, ...]
+
+    @property
+    def how(self) -> How | Regex:
+        return Regex(self.report.pattern) if self.report.grading is How.REGEX else self.report.grading
+
+    @property
+    def context(self) -> int:
+        """Tokens that one text may have; 0 if no model was loaded."""
+        return max((model.context for model in (self.report.small, self.report.large) if model), default=0)
+
+    def changed_models(self) -> list[str]:
+        """Name each model file that is not the one of the report, in a sentence. Reads the files."""
+        return [
+            f"{model.source} is not the file of the report: its SHA-256 differs."
+            for model in (self.report.small, self.report.large)
+            if model and model.sha256 and (now := sha256_of(Path(model.source))) and now != model.sha256
+        ]
+
+
+def read_repetition(path: Path) -> Repetition:
+    """Read the report at this path, and the results beside it.
+
+    Raises ProblemFileError if one of the files is missing or was not written by Baton, SettingsError for settings that
+    this version cannot read.
+    """
+    advice = f"Name the report.json of a batch, with its {RESULTS} beside it."
+    try:
+        report = Report.model_validate_json(read_text(path, advice, ProblemFileError))
+        lines = read_text(path.with_name(RESULTS), advice, ProblemFileError).split("\n")
+        results = [ExportedResult.model_validate_json(line) for line in lines if line.strip()]
+    except ValidationError as error:
+        raise ProblemFileError(f"{path} and the {RESULTS} beside it cannot be read as a report.", advice) from error
+    problems = {
+        found.id: Problem(found.id, found.problem, found.expected, found.metadata, found.line, found.source)
+        for found in results
+    }
+    arms = tuple(Arm.of(StoredArm(arm.name, arm.settings | {"sweep": arm.sweep})) for arm in report.arms)
+    return Repetition(report, tuple(problems.values()), arms)
