@@ -23,7 +23,7 @@ from app.terminal.pair import LoadingOptions, ModelOptions, open_pair
 from app.terminal.servers import ServerOptions
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.streams import report, write_json
-from core.batch.reading.origin import ProblemOrigin
+from core.batch.reading.problem_set import ProblemOrigin
 from core.batch.reporting.exports import EXPORTS, write_export
 from core.batch.reporting.other_tools import write_for
 from core.batch.reporting.report_text import text_report

@@ -1,4 +1,4 @@
-"""A conversation as a file: `FORMATS["json" | "md" | "html"](exported) -> str`; JSON can be imported.
+"""Exports a conversation as a file: `FORMATS["json" | "md" | "html"](exported) -> str`; JSON can be imported.
 
 exported = gather(store, conversation_id)       # exported.py; or Exported(…) made by hand
 write_file(path, exported)                      # formats.py; or FORMATS["html"](exported) -> str

@@ -1,4 +1,4 @@
-"""A conversation with its traces, read from the store for an export, or written to it by an import."""
+"""A conversation with its traces, read from the store by an export, or written to it by an import."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class Exported:
     created: datetime
 
     def path(self) -> tuple[Answered, ...]:
-        """The branch that was shown: from a root to the leaf."""
+        """Return the branch that was shown, from a root to the leaf."""
         known = {each.exchange.id: each for each in self.exchanges}
         path = path_to([each.exchange for each in self.exchanges], self.leaf)
         return tuple(known[exchange.id] for exchange in path)
 
     def left_out(self) -> str:
-        """A sentence about the branches that a page does not show; empty if there are none."""
+        """Say how many exchanges a page does not show; empty if it shows all."""
         others = len(self.exchanges) - len(self.path())
         if not others:
             return ""
@@ -43,14 +43,14 @@ class Exported:
 
 
 def gather(store: Store, conversation: str) -> Exported:
-    """Raises StoreError."""
+    """Read a conversation from the store. Raises StoreError."""
     found = store.conversations.open(conversation)
     answered = tuple(Answered(exchange, store.runs.trace(exchange.id)) for exchange in found.exchanges)
     return Exported(found.name, answered, found.leaf, found.created)
 
 
 def put_into(store: Store, exported: Exported) -> str:
-    """Store it as a new conversation with new ids; returns its id. Raises StoreError."""
+    """Store a conversation with new ids; returns its id. Raises StoreError."""
     conversation = uuid.uuid4().hex
     ids = {each.exchange.id: uuid.uuid4().hex for each in exported.exchanges}
     for each in exported.exchanges:

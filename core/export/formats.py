@@ -1,4 +1,4 @@
-"""Export formats by file ending. A new format is one module and one line here."""
+"""Maps file endings to export formats. A new format is one module and one line here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMATS: Final[dict[str, Callable[[Exported], str]]] = {"json": to_json, "md": t
 
 
 def write_file(path: Path, exported: Exported) -> None:
-    """Write the format of the file's ending, readable by its owner alone. Raises StoreError."""
+    """Write the format that the path's ending names, readable by its owner alone. Raises StoreError."""
     write = FORMATS.get(path.suffix.lower().removeprefix("."))
     if write is None:
         raise StoreError(f"“{path.suffix}” is not an export format.", f"Choose one of {', '.join(FORMATS)}.")

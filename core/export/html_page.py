@@ -1,4 +1,4 @@
-"""The shown branch of a conversation as one HTML file: authors' colours and signs, light and dark, no script."""
+"""Renders the shown branch of a conversation as one HTML file with the authors' colours and signs, and no script."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ _BOXED = re.compile(r"\$?\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}\$?")
 
 
 def boxes(answer: str) -> Iterator[tuple[str, bool]]:
-    """The answer in parts; True: it stood in `\\boxed{}`, and is drawn with a frame."""
+    """Split an answer into parts; True for those in `\\boxed{}`, which are drawn with a frame."""
     at = 0
     for found in _BOXED.finditer(answer):
         yield answer[at : found.start()], False

@@ -1,4 +1,4 @@
-"""HTML pages from the templates in resources/templates. Every value is escaped unless it is Markup."""
+"""Renders HTML from the templates in resources/templates. Every value is escaped unless it is Markup."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def render(template: str, **values: Any) -> str:
-    """The page that a template makes of the values. A missing value is an error."""
+    """Render a template with these values. A missing value is an error."""
     return _environment().from_string(_source(template)).render(**values)
 
 
 def markup(html: str) -> str:
-    """HTML that is inserted as it is: ours, never a model's."""
+    """Mark HTML of ours, never a model's, to be inserted as it is."""
     from markupsafe import Markup
 
     return Markup(html)

@@ -1,4 +1,4 @@
-"""The whole tree with every event (docs/trace.md) as JSON, which can be imported without loss."""
+"""Writes a whole conversation tree with every event (docs/trace.md) as JSON, and reads it again without loss."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def to_json(exported: Exported) -> str:
 
 
 def read_json(text: str) -> Exported:
-    """Raises StoreError if the text is not an export of Baton, or of a newer version."""
+    """Read an export. Raises StoreError if it is not one of Baton's, or of a newer version."""
     try:
         data = json.loads(text)
         if not isinstance(data, dict) or data.get("format") != _FORMAT:

@@ -1,7 +1,7 @@
-"""The shown branch of a conversation as Markdown: problems, answers, and the thinking folded, with signs for authors.
+"""Writes the shown branch of a conversation as Markdown: problems, answers and the folded thinking, signed by author.
 
-Markdown may hold HTML and remote images. What models and people wrote becomes inert: a tag is shown as text, and an
-image becomes a link, so that opening the file runs nothing and asks no server.
+Markdown may hold HTML and remote images. What models and people wrote is made inert: a tag is shown as text, and an
+image becomes a link, so that opening the file runs nothing and contacts no server.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ _IMAGE = re.compile(r"(?<!\\)((?:\\\\)*)!(?=\[)")
 
 
 def to_markdown(exported: Exported) -> str:
-    """Fenced code stays as it was written, unless a reader of the whole page would see a tag or an image of a model in
-    it: where a fence ends depends on what is around it. Then all of it is escaped."""
+    """Write the page. Fenced code stays as it was written, unless a parser of the whole page finds a tag or image
+    in it (where a fence ends depends on what is around it); then all of it is escaped."""
     page = _page(exported, inert)
     return page if _is_inert(page) else _page(exported, escaped)
 
 
 def inert(text: str) -> str:
-    """The Markdown without HTML tags and images. Fenced code, in which neither works, stays as it is; a fence that the
-    text leaves open is closed, or the rest of the page would be code."""
+    """Remove HTML tags and images from Markdown. Fenced code, in which neither works, stays as it is; an open fence is
+    closed, or the rest of the page would be code."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")  # Markdown's line ends
     code: set[int] = set()
     closing = ""
@@ -53,7 +53,7 @@ def inert(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """The Markdown with every tag and image shown as text, even in code."""
+    """Escape every tag and image of Markdown, even in code."""
     return _IMAGE.sub(r"\1\\!", _TAG.sub("&lt;", text))
 
 
@@ -64,7 +64,7 @@ def _parser(html: bool) -> MarkdownIt:
 
 
 def _is_inert(page: str) -> bool:
-    """Whether the page has no HTML but the folds around thinking, and no image."""
+    """Tell whether the page has no HTML except for the folds around thinking, and no image."""
     tokens = [token for block in _parser(html=True).parse(page) for token in (block, *(block.children or ()))]
     html_of = {token.content.strip() for token in tokens if token.type in ("html_block", "html_inline")}
     return html_of <= {_OPENING, _CLOSING} and not any(token.type == "image" for token in tokens)
@@ -78,7 +78,7 @@ def _page(exported: Exported, made_inert: Callable[[str], str]) -> str:
 
 
 def described(each: Answered) -> str:
-    """Tokens, share, time, date, models, policy and seed in one line."""
+    """Describe an answer in one line: tokens, share, time, date, models, policy and seed."""
     trace = each.trace
     finish = f", {trace.finish.value}" if trace.finish else ""
     tokens = f"{trace.tokens:,} token{'s' if trace.tokens != 1 else ''}"
@@ -87,7 +87,7 @@ def described(each: Answered) -> str:
 
 
 def used(trace: Trace) -> str:
-    """Models, policy and seed of the run, after a separator; nothing if it never began."""
+    """Name the models, policy and seed of the run, after a separator; empty if it never began."""
     started = trace.started
     if started is None:
         return ""
@@ -97,7 +97,7 @@ def used(trace: Trace) -> str:
 
 
 def system_of(each: Answered) -> str:
-    """The system prompt that the models had; "" if none."""
+    """Return the system prompt; "" if there is none."""
     return str(each.exchange.settings.get("system", "")).strip()
 
 

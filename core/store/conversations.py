@@ -1,4 +1,4 @@
-"""Conversations: trees of exchanges, each a problem and its answer. Siblings are other tries at the same place.
+"""Stores conversations: trees of exchanges, each a problem and its answer. Siblings are other tries at the same place.
 
 The answer is a run with the id of its exchange. Nothing is overwritten; what is deleted can be restored until it
 is purged.
@@ -24,8 +24,9 @@ from core.text import replace_lone_surrogates
 UNTITLED = "New conversation"
 LONGEST_TITLE = 60
 LONGEST_FULL_NAME = 1000
-"""Characters of a first problem that distinguish conversations."""
+"""Characters of the first problem in a full name."""
 MARK_START, MARK_END = "\x02", "\x03"
+"""Around each matching word in an excerpt."""
 AROUND = 24
 """Characters of an excerpt on each side of the match, where FTS5 makes none."""
 UNSPACED = re.compile(
@@ -33,7 +34,6 @@ UNSPACED = re.compile(
 )
 """Thai, Lao, Burmese, Khmer, Japanese, Chinese: scripts without spaces between words."""
 CONTAINED = "instr(lower(exchange_text.problem || char(10) || exchange_text.answer), ?) > 0"
-"""Mark the matching words in an excerpt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class StoredExchange:
 class StoredConversation:
     id: str
     title: str
-    """The title that a person gave; may be empty."""
+    """Given by a person; may be empty."""
     exchanges: tuple[StoredExchange, ...]
     """In order of creation: parents before children."""
     leaf: str | None
@@ -64,12 +64,12 @@ class StoredConversation:
         return self.title or title_of(self.exchanges[0].problem if self.exchanges else "")
 
     def path(self) -> tuple[StoredExchange, ...]:
-        """From a root to the leaf."""
+        """Return the exchanges from a root to the leaf."""
         return path_to(self.exchanges, self.leaf)
 
 
 def path_to(exchanges: Sequence[StoredExchange], leaf: str | None) -> tuple[StoredExchange, ...]:
-    """From a root to the leaf; to the newest exchange if no leaf is named."""
+    """Return the exchanges from a root to the leaf, or to the newest exchange without a leaf."""
     unseen = {exchange.id: exchange for exchange in exchanges}
     path: list[StoredExchange] = []
     at = leaf or (exchanges[-1].id if exchanges else None)
@@ -98,7 +98,7 @@ class Found(NamedTuple):
     name: str
     exchange: str
     excerpt: str
-    """An excerpt; matches are between MARK_START and MARK_END."""
+    """Matches are between MARK_START and MARK_END."""
     changed: datetime
     full_name: str = ""
     """As of a Headline."""
@@ -109,11 +109,11 @@ class Conversations:
         self._database = database
 
     def put(self, conversation: str, exchange: StoredExchange) -> None:
-        """Add it to the tree, below its parent, and show it; makes the conversation if it is new. Raises StoreError."""
+        """Add an exchange below its parent, and show it; creates the conversation if it is new. Raises StoreError."""
         self._database.write(lambda connection: _put(connection, conversation, exchange))
 
     def put_later(self, conversation: str, exchange: StoredExchange) -> Future[None]:
-        """The same without waiting: what the store refuses now is put as soon as it can be, and then this is done."""
+        """Add an exchange without blocking; tried again until it succeeds, when the future is done."""
         return self._database.write_later(lambda connection: _put(connection, conversation, exchange))
 
     def show(self, conversation: str, exchange: str) -> None:
@@ -130,14 +130,14 @@ class Conversations:
         )
 
     def delete(self, conversation: str) -> None:
-        """Remove it from all lists; `restore` brings it back until the store is purged."""
+        """Remove a conversation from all lists; `restore` brings it back until the store is purged."""
         self._change("UPDATE conversations SET deleted = ? WHERE id = ?", now(), conversation)
 
     def restore(self, conversation: str) -> None:
         self._change("UPDATE conversations SET deleted = NULL WHERE id = ?", conversation)
 
     def open(self, conversation: str) -> StoredConversation:
-        """Raises StoreError if it is not there (a deleted one is)."""
+        """Read a conversation, also a deleted one. Raises StoreError if it is not there."""
         with self._database.reading() as connection:
             row = connection.execute("SELECT * FROM conversations WHERE id = ?", (conversation,)).fetchone()
             if row is None:
@@ -155,7 +155,7 @@ class Conversations:
             )
 
     def recent(self, limit: int = 500, deleted: bool = False) -> list[Headline]:
-        """Last changed first; or, if `deleted`, those that `restore` brings back."""
+        """List conversations, last changed first; if `deleted`, those that `restore` brings back."""
         with self._database.reading() as connection:
             rows = connection.execute(
                 f"""SELECT id, title, changed,
@@ -178,10 +178,10 @@ class Conversations:
             ]
 
     def search(self, words: str, limit: int = 100) -> list[Found]:
-        """Exchanges whose problem or answer has all the words, or words that begin with them; best match first.
+        """Find exchanges whose problem or answer has all the words, or words that begin with them; best match first.
 
-        If a word is of a script without blanks between words, all are looked for anywhere in the text: the index takes
-        a whole phrase of such a script for one word.
+        If a word is of a script without spaces, all are looked for anywhere in the text: the index takes a whole phrase
+        of such a script for one word.
         """
         wanted = re.findall(r"\w+", replace_lone_surrogates(words).lower())
         if not wanted:
@@ -223,7 +223,7 @@ _SHOW = "UPDATE conversations SET leaf = ? WHERE id = ?"
 
 
 def excerpt_of(text: str, word: str) -> str:
-    """An excerpt with the word marked."""
+    """Cut an excerpt around the word, and mark it."""
     at = max(0, text.lower().find(word))
     end = at + len(word)
     before, found, after = text[max(0, at - AROUND) : at], text[at:end], text[end : end + AROUND]
@@ -232,13 +232,13 @@ def excerpt_of(text: str, word: str) -> str:
 
 
 def by_day(headlines: Iterable[Headline]) -> list[tuple[date, list[Headline]]]:
-    """Grouped by the day of their last change, in local time."""
+    """Group by the day of the last change, in local time."""
     days = groupby(headlines, lambda headline: headline.changed.astimezone().date())
     return [(day, list(group)) for day, group in days]
 
 
 def title_of(problem: str | None) -> str:
-    """The beginning of a problem, cut at a word. Thinking would be no title: it always begins with "Okay, so"."""
+    """Cut a problem to a title at a word. (Thinking would be no title: it always begins with "Okay, so".)"""
     words = one_line(problem)
     if len(words) <= LONGEST_TITLE:
         return words
@@ -246,7 +246,7 @@ def title_of(problem: str | None) -> str:
 
 
 def one_line(problem: str | None) -> str:
-    """A problem without line breaks, or what stands for none."""
+    """Remove the line breaks of a problem; without one, return `UNTITLED`."""
     return " ".join((problem or "").split()) or UNTITLED
 
 

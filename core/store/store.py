@@ -1,4 +1,4 @@
-"""The open store: conversations, runs and batches of one SQLite file."""
+"""Opens the store: the conversations, runs and batches in one SQLite file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEEP_DELETED = timedelta(days=30)
 
 
 class Store:
-    """Create it with `Store.open`. A context manager that closes it."""
+    """An open store; make one with `Store.open`. As a context manager it closes itself."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -32,8 +32,11 @@ class Store:
 
     @classmethod
     def open(cls, path: Path, on_trouble: Trouble | None = None) -> Store:
-        """Open the file, or create it. `on_trouble` is called in the writer's thread with a StoreError when saving
-        begins to fail or something can never be saved, and with None when all is saved again. Raises StoreError."""
+        """Open the file, or create it. Raises StoreError.
+
+        `on_trouble` is called in the writer's thread: with a StoreError when saving begins to fail or something can
+        never be saved, and with None when everything is saved again.
+        """
         store = cls(Database(path, on_trouble))
         store.runs.recover()
         store.purge()
@@ -46,14 +49,14 @@ class Store:
             return cls.open(path)
         except StoreError:
             journal = path.with_name(f"{path.name}-wal")
-            # What a killed program left in its journal would not be seen.
+            # The data that a killed program left in its journal would not be seen.
             if not (journal.exists() and journal.stat().st_size):
                 with suppress(StoreError):
                     return cls(Database(path, as_it_stands=True))
             raise
 
     def purge(self, older_than: timedelta = KEEP_DELETED) -> Future[None]:
-        """Remove permanently what was deleted so long ago; in the writer's thread, without blocking."""
+        """Remove what was deleted at least so long ago; in the writer's thread, without blocking."""
         before = format_timestamp(datetime.now(UTC) - older_than)
 
         def remove(connection: sqlite3.Connection) -> None:

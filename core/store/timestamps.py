@@ -1,4 +1,4 @@
-"""Timestamps as the database keeps them: UTC in ISO 8601, so that text order is time order."""
+"""Formats timestamps for the database: UTC in ISO 8601, so that text order is time order."""
 
 from __future__ import annotations
 

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from core.batch.reading.columns import Columns
-from core.batch.reading.origin import ProblemOrigin
 from core.batch.reading.record import Rejected
 from core.problem import Problem
 from core.text import counted
 
 MOST_DROPPED = 5
 """Dropped records that the summary names one by one."""
+
+
+class ProblemFile(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="In a folder, its path inside the folder.")
+    sha256: str = Field(description="Of the file as it is stored, in hexadecimal digits.")
+
+
+class ProblemOrigin(BaseModel):
+    """Where problems come from, so that others can find them."""
+
+    model_config = ConfigDict(frozen=True)
+
+    data_set: str = Field(
+        "", description="Of the Hub, with its commit: hf:OWNER/NAME@COMMIT:SPLIT; empty: no data set."
+    )
+    files: tuple[ProblemFile, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from core.batch.reading.columns import GUESS, ColumnNames, Columns, available_co
 from core.batch.reading.formats import READERS
 from core.batch.reading.hub_data import HubDataSet, fetch
 from core.batch.reading.multiple_choice import Options
-from core.batch.reading.origin import ProblemFile, ProblemOrigin
-from core.batch.reading.problem_set import ProblemSet
+from core.batch.reading.problem_set import ProblemFile, ProblemOrigin, ProblemSet
 from core.batch.reading.record import Record, Rejected, Value, is_missing
 from core.batch.reading.shapes import HasImage, flattened
 from core.batch.reading.source import ProblemSource

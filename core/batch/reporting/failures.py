@@ -145,7 +145,7 @@ def kind_of(row: ResultRow, expected: str, outline: Outline, divergence: Diverge
 
 
 def had_stated(reasoning: str, expected: str) -> bool:
-    """Tell whether the reasoning states the expected answer: boxed, after “answer”, or, if it is not short, after “=”."""
+    """Tell whether the reasoning states the expected answer: boxed, after “answer”, or after “=” if it is long."""
     expected = expected.strip().strip("$")
     if not expected:
         return False

@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.batch.reading.origin import ProblemOrigin
+from core.batch.reading.problem_set import ProblemOrigin
 from core.version import version
 
 
