@@ -106,7 +106,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
 def export_one(id: str, file: Path) -> int:
     """Write an answer or a batch to FILE, in the format that its ending names.
 
-    Answers: .json (can be imported again), .md, .html. Batches: .csv, .jsonl, .html, .md, .json, .svg.
+    Answers: .json (can be imported again), .md, .html. Batches: .csv, .jsonl, .html, .json, .svg.
     """
     target = expanded(file)
     with open_history(to_read=True) as store:
