@@ -160,11 +160,13 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
         taken = {answer, solution, identity, choices}
         problem = _longest_text(rows[:_SAMPLE_ROWS], [name for name in names if name not in taken])
         if problem is None:  # a known column that is empty in every row is refused with its name
-            return next((Columns(name) for name in available_columns(rows) if _plain(name) in _PROBLEM), None)
+            known = (name for name in available_columns(rows) if _plain(name) in _PROBLEM)
+            return next((Columns(name, reasons={name: "known by its name"}) for name in known), None)
         reasons[problem] = "the longest text"
-    context: str | None
-    if named.problem is None and _plain(problem) == "input" and (instruction := first(("instruction",))):
-        context, problem = problem, instruction  # Alpaca: what to do, and with what
+    if named.problem is None and _plain(problem) == "input":
+        problem = first(("instruction",)) or problem
+    if _plain(problem) == "instruction":
+        context = first(("input",))  # Alpaca: what to do, and with what
     else:
         context = first(_CONTEXT) if _plain(problem.rpartition(".")[2]) in _ASKS else None
     # An assistant's turn answers the conversation it belongs to, no other.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.batch.reading.columns import Columns, guess_columns
+from core.batch.reading.columns import ColumnNames, Columns, guess_columns
 from core.batch.reading.record import Record
 
 
@@ -45,6 +45,13 @@ def test_without_a_known_name_the_longest_text_is_the_problem() -> None:
 
 def test_without_any_text_nothing_is_guessed() -> None:
     assert guessed("a", "b") is None
+
+
+def test_columns_that_a_person_names_are_not_guessed() -> None:
+    row = Record(1, dict.fromkeys(("instruction", "input", "output", "note", "id", "solution"), "x"))
+    named = guess_columns([row], ColumnNames("instruction", "note", ""))
+    assert named == Columns("instruction", "note", "solution", context="input")
+    assert guess_columns([row], ColumnNames(answer="")) == Columns("instruction", id="id", context="input")
 
 
 def test_the_named_columns_are_those_with_a_part() -> None:
