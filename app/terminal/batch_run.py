@@ -24,6 +24,7 @@ from app.terminal.servers import ServerOptions
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.streams import report, write_json
 from core.batch.reading.problem_set import ProblemOrigin
+from core.batch.reporting.exported_result import ExportedResult
 from core.batch.reporting.exports import EXPORTS, write_export
 from core.batch.reporting.other_tools import write_for
 from core.batch.reporting.report_text import text_report
@@ -225,7 +226,9 @@ def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch
         with stops_on_interrupt(runner), progress("Batch", json) as line, contextlib.closing(runner.run()) as events:
             for row in _ended(events, done, line):
                 if json:
-                    write_json(row_to_json(row, problems[row.position]))
+                    outline = store.runs.outline(row.run)
+                    result = ExportedResult.of(batch_id, problems[row.position], row, outline)
+                    write_json(result.model_dump(mode="json", by_alias=True))
     for bill in bills_of(pair):
         (remark if json else write)(bill)
 
@@ -270,22 +273,3 @@ def _conclude(run: BatchRun, batch_id: str) -> int:
         return ExitCode.ANSWERED
     report(f"{counted(failed, 'error')}. The report has the reasons. To try again: --out {run.folder} --resume")
     return ExitCode.FAILED
-
-
-def row_to_json(row: ResultRow, problem: Problem) -> dict[str, object]:
-    """A line of `baton batch --json` (docs/terminal.md)."""
-    return {
-        "id": problem.id,
-        "arm": row.arm,
-        "seed": row.seed,
-        "answer": row.answer,
-        "expected": problem.expected,
-        "outcome": row.verdict.outcome.value if row.verdict else None,
-        "error": row.error,
-        "large_share": row.metrics.large_share,
-        "tokens": row.metrics.tokens,
-        "seconds": row.metrics.seconds,
-        "money": row.metrics.money,
-        "currency": row.metrics.currency,
-        "remote_tokens": row.metrics.remote_tokens,
-    }

@@ -10,10 +10,14 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+
+from pydantic import BaseModel
 
 from core.batch.reporting.charts import accuracy_against_speed, scatter_chart
+from core.batch.reporting.exported_result import ExportedResult
 from core.batch.reporting.failures import analyse
+from core.batch.reporting.report import Report
 from core.batch.reporting.report_html import html_report
 from core.batch.reporting.results import Results
 from core.errors import StoreError
@@ -51,6 +55,15 @@ def export_json(results: Results, path: Path) -> None:
 
 def export_svg(results: Results, path: Path) -> None:
     _write(path, scatter_chart(accuracy_against_speed(results.report)))
+
+
+SCHEMAS: dict[str, type[BaseModel]] = {"result-1": ExportedResult, "report-1": Report}
+"""By the name of the file in resources/schemas, without its ending; a test keeps them equal to these classes."""
+
+
+def json_schema(name: str) -> dict[str, Any]:
+    """Return the JSON Schema of an exported file. Raises KeyError for a name that is not in `SCHEMAS`."""
+    return SCHEMAS[name].model_json_schema(mode="serialization")
 
 
 EXPORTS: dict[str, Callable[[Results, Path], None]] = {

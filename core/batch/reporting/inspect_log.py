@@ -10,8 +10,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.batch.reporting.exported_result import ExportedResult
 from core.batch.reporting.report import ArmReport, Report
-from core.batch.reporting.results import ExportedResult
 from core.errors import StoreError
 from core.version import how_to_install
 

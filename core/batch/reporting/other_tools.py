@@ -18,9 +18,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from core.batch.reporting.exported_result import ExportedResult
 from core.batch.reporting.inspect_log import write_inspect_log
 from core.batch.reporting.report import ArmReport
-from core.batch.reporting.results import ExportedResult, Results
+from core.batch.reporting.results import Results
 from core.errors import StoreError
 from core.files import make_private, private_folder
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from core.batch.reporting.exported_result import ExportedResult
 from core.batch.reporting.report import Report
-from core.batch.reporting.results import ExportedResult
 from core.batch.running.arms import Arm
 from core.errors import ProblemFileError
 from core.files import read_text

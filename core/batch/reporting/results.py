@@ -1,113 +1,22 @@
-"""Reads all results of a batch once, for the report and every export.
-
-`ExportedResult` is the documented shape of a line of results.jsonl (docs/results.md). A field that changes its meaning,
-or is removed, means a new version of the schema; a new field does not.
-"""
+"""Reads all results of a batch once, for the report and every export."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
 
-from pydantic import BaseModel, Field
-
-from core.batch.reporting.report import EXPORTED, Report, answered, build_report
+from core.batch.reporting.exported_result import ExportedResult
+from core.batch.reporting.report import Report, answered, build_report
 from core.batch.reporting.run_cost import RunCost
 from core.problem import Problem
-from core.store.batch_rows import Batch, Conditions, ResultRow
-from core.store.outline import Outline, PieceOutline
+from core.store.batch_rows import Batch, ResultRow
+from core.store.outline import Outline
 from core.store.store import Store
 
 NOT_WRITTEN = Outline((), None)
 PROGRESS_EVERY = 500
 """Runs between two reports of progress."""
-
-
-class Span(BaseModel):
-    """What one author wrote of one step in one go."""
-
-    model_config = EXPORTED
-
-    author: Literal["small", "large", "inserted"]
-    start: int = Field(description="Position of its first character in `text`.")
-    end: int = Field(description="Position after its last character.")
-    step: int = Field(description="Index of its step, from 0.")
-    tokens: int
-    reason: str | None = Field(description="Why this model wrote it, for a takeover; id of a takeover reason.")
-    cue: str | None = Field(description="The cue that led to the takeover.")
-    in_answer: bool = Field(description="After the end of the thinking.")
-    discarded_tokens: int = Field(description="Tokens that were written in its place before, and discarded.")
-
-    @classmethod
-    def of(cls, piece: PieceOutline) -> Span:
-        return cls(
-            author=piece.author.value,
-            start=piece.position,
-            end=piece.position + len(piece.text),
-            step=piece.step,
-            tokens=piece.token_count,
-            reason=piece.reason,
-            cue=piece.cue.word if piece.cue else None,
-            in_answer=piece.in_answer,
-            discarded_tokens=piece.replaced_tokens,
-        )
-
-
-class ExportedResult(BaseModel):
-    """One problem under one arm with one seed: a line of results.jsonl."""
-
-    model_config = EXPORTED
-
-    schema_version: Literal["baton-result-1"] = Field("baton-result-1", alias="schema")
-    batch: str = Field(description="Id of the batch, as in report.json.")
-    run: str = Field(description="Id of the run in the store that holds the batch.")
-    id: str = Field(description="Id of the problem, unique in the batch.")
-    problem: str = Field(description="The problem, options included, without the instruction after it.")
-    arm: str
-    seed: int = Field(description="Seed of the batch; the run itself uses seed · 1,000,003 + index of the problem.")
-    state: Literal["waiting", "claimed", "done"]
-    answer: str = Field(description="The answer that was found in the text; empty if there is none.")
-    expected: str | None = Field(description="The expected answer; null if the problem cannot be graded.")
-    outcome: str = Field(description="correct, wrong, unscored or error; or the state of a job that is not done.")
-    graded_by: str | None = Field(description="How the answer was compared: exact, numeric, choice, math, regex …")
-    reason: str = Field(description="Why the grader decided so.")
-    error: str = Field(description="Why there is no answer; empty if there is one.")
-    notices: tuple[str, ...] = Field(description="What the engines reported: retries, restarts, caps.")
-    text: str = Field(description="All generated text that was kept, thinking and answer.")
-    answer_start: int | None = Field(description="Position in `text` after the end of the thinking; null without one.")
-    spans: tuple[Span, ...] = Field(description="Who wrote what of `text`; they cover it without gaps.")
-    large_share: float = Field(description="Kept tokens of the large model / kept tokens of both, 0 to 1.")
-    small_tokens: int = Field(description="Kept tokens of the small model.")
-    large_tokens: int = Field(description="Kept tokens of the large model.")
-    discarded_tokens: int = Field(description="Tokens that were written and replaced.")
-    small_read: int = Field(description="Tokens that the small model prefilled.")
-    large_read: int = Field(description="Tokens that the large model prefilled.")
-    handoffs: int
-    steps: int
-    seconds: float = Field(description="By the clock, from the first prefill to the last token.")
-    money: float = Field(description="What servers charge, in `currency`; 0 without prices.")
-    currency: str
-    remote_tokens: int = Field(description="Tokens read and written by servers.")
-    finish: str = Field(description="How the text ended: end of text, max tokens …; empty if it has not.")
-    started: datetime | None
-    ended: datetime | None
-    conditions: Conditions | None
-    source: str = Field(description="File of the problem.")
-    line: int = Field(description="Line of the file on which the problem begins.")
-    metadata: dict[str, str] = Field(description="Other columns of the file.")
-    note: str = Field(description="A person's note on the answer; empty without one.")
-
-
-SCHEMAS: dict[str, type[BaseModel]] = {"result-1": ExportedResult, "report-1": Report}
-"""By the name of the file in resources/schemas, without its ending; a test keeps them equal to these classes."""
-
-
-def json_schema(name: str) -> dict[str, Any]:
-    """Return the JSON Schema of an exported file. Raises KeyError for a name that is not in `SCHEMAS`."""
-    return SCHEMAS[name].model_json_schema(mode="serialization")
 
 
 @dataclass(frozen=True)
@@ -143,54 +52,6 @@ class Results:
         `with_text`: read the text of each run; otherwise `text` and `spans` are empty.
         """
         for row in self.rows:
-            yield self._exported(row, self.store.runs.outline(row.run) if with_text and row.started else NOT_WRITTEN)
-
-    def _exported(self, row: ResultRow, outline: Outline) -> ExportedResult:
-        problem, metrics, verdict = self.problems[row.position], row.metrics, row.verdict
-        cost = self.costs.get(row.job) or RunCost.of(outline)
-        return ExportedResult(
-            batch=self.batch.id,
-            run=row.run,
-            id=problem.id,
-            problem=problem.text,
-            arm=row.arm,
-            seed=row.seed,
-            state=row.state.value,
-            answer=row.answer,
-            expected=problem.expected,
-            outcome=outcome_of(row),
-            graded_by=verdict.how.value if verdict else None,
-            reason=verdict.reason if verdict else "",
-            error=row.error,
-            notices=row.notices,
-            text=outline.text,
-            answer_start=outline.answer_position,
-            spans=tuple(map(Span.of, outline.pieces)),
-            large_share=round(metrics.large_share, 6),
-            small_tokens=metrics.small_tokens,
-            large_tokens=metrics.large_tokens,
-            discarded_tokens=cost.discarded_tokens,
-            small_read=cost.small_read,
-            large_read=cost.large_read,
-            handoffs=metrics.handoffs,
-            steps=metrics.steps,
-            seconds=round(metrics.seconds, 6),
-            money=metrics.money,
-            currency=metrics.currency,
-            remote_tokens=metrics.remote_tokens,
-            finish=row.finish.value if row.finish else "",
-            started=row.started,
-            ended=row.ended,
-            conditions=row.conditions,
-            source=problem.source,
-            line=problem.source_line,
-            metadata=dict(problem.metadata),
-            note=row.note,
-        )
-
-
-def outcome_of(row: ResultRow) -> str:
-    """Return correct, wrong, unscored or error; or the state of a job that is not done."""
-    if row.error:
-        return "error"
-    return row.verdict.outcome.value if row.verdict else row.state.value
+            outline = self.store.runs.outline(row.run) if with_text and row.started else NOT_WRITTEN
+            problem, cost = self.problems[row.position], self.costs.get(row.job)
+            yield ExportedResult.of(self.batch.id, problem, row, outline, cost)

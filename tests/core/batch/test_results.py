@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from core.batch.reporting.exports import EXPORTS, export, write_export
-from core.batch.reporting.results import SCHEMAS, Results, json_schema
+from core.batch.reporting.exports import EXPORTS, SCHEMAS, export, json_schema, write_export
+from core.batch.reporting.results import Results
 from core.batch.running.creation import create_batch
 from core.batch.running.provenance import Provenance
 from core.batch.running.recipes import arms_of

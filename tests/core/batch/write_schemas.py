@@ -1,11 +1,11 @@
-"""`python -m tests.core.batch.write_schemas`: writes resources/schemas from core/batch/reporting/results.py."""
+"""`python -m tests.core.batch.write_schemas`: writes resources/schemas from core/batch/reporting/exports.py."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from core.batch.reporting.results import SCHEMAS, json_schema
+from core.batch.reporting.exports import SCHEMAS, json_schema
 
 FOLDER = Path(__file__).resolve().parents[3] / "resources" / "schemas"
 
