@@ -100,6 +100,16 @@ class ResultRow(NamedTuple):
     note: str = ""
     """A person's note on the answer."""
 
+    @property
+    def has_answer(self) -> bool:
+        """Whether it is done, and without an error."""
+        return self.state is JobState.DONE and not self.error
+
+    @property
+    def outcome(self) -> Outcome:
+        """Correct or wrong; unscored without a verdict."""
+        return self.verdict.outcome if self.verdict else Outcome.UNSCORED
+
 
 class ArmTotals(NamedTuple):
     """Counts and sums over the jobs of an arm that are done, except for `jobs`, which counts all."""

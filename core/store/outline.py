@@ -68,6 +68,15 @@ class Outline(NamedTuple):
         return "".join(piece.text for piece in self.pieces)
 
     @property
+    def takeovers(self) -> tuple[PieceOutline, ...]:
+        """The first piece of each takeover: one over several steps has several pieces, but only one handoff."""
+        return tuple(
+            piece
+            for piece in self.pieces
+            if piece.author is Author.LARGE and piece.reason and piece.handoff_seconds is not None
+        )
+
+    @property
     def steps(self) -> int:
         return self.pieces[-1].step + 1 if self.pieces else 0
 

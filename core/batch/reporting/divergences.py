@@ -13,7 +13,7 @@ from typing import NamedTuple
 from core.errors import ContextFull
 from core.grading.verdict import Outcome
 from core.run import Pair
-from core.store.batch_rows import JobState, ResultRow
+from core.store.batch_rows import ResultRow
 from core.store.store import Store
 from core.thinking.events import OpinionGiven
 from core.thinking.opinion import Opinion, SecondOpinion, Sequel, opinion_obstacle
@@ -69,15 +69,6 @@ def divergence_of(trace: Trace) -> Divergence | None:
     )
 
 
-def is_wrong(row: ResultRow) -> bool:
-    return (
-        row.state is JobState.DONE
-        and not row.error
-        and row.verdict is not None
-        and (row.verdict.outcome is Outcome.WRONG)
-    )
-
-
 class BatchOpinions:
     """Lets the large model read every wrong answer that has no opinion yet; each opinion is stored at once."""
 
@@ -88,7 +79,8 @@ class BatchOpinions:
         """
         self._store, self._pair = store, pair
         read = None if arms is None else set(arms)
-        wrong = [row for row in store.batches.results(batch_id) if (read is None or row.arm in read) and is_wrong(row)]
+        rows = (row for row in store.batches.results(batch_id) if read is None or row.arm in read)
+        wrong = [row for row in rows if row.outcome is Outcome.WRONG]
         self.rows = [row for row in wrong if store.runs.opinion(row.run) is None]
         if self.rows and (error := opinion_obstacle(pair.large, store.runs.trace(self.rows[0].run))):
             raise error

@@ -9,8 +9,9 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -122,27 +123,14 @@ def safe_cell(cell: Cell) -> Cell:
     return f"'{cell}" if _FORMULA.match(cell) else cell
 
 
-def safe_row(cells: Iterable[Cell]) -> list[Cell]:
-    """Make every cell safe."""
-    return [safe_cell(cell) for cell in cells]
-
-
-def write_rows(file: TextIO, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
-    """Write header and rows as CSV, safely, to a file that was opened with `newline=""`."""
-    writer = csv.writer(file)
-    writer.writerow(safe_row(header))
-    for row in rows:
-        writer.writerow(safe_row(row))
-
-
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
     """Write a CSV file, safely; its byte order mark makes Excel read it as UTF-8. Raises OSError."""
     with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as file:
-        write_rows(file, header, rows)
+        csv.writer(file).writerows(map(safe_cell, row) for row in chain([header], rows))
 
 
 def _is_number(text: str) -> bool:
-    """Whether it is a plain signed number. Not `float()` alone, which strips line breaks and takes `-inf`."""
+    """Tell whether it is a plain signed number. Not `float()` alone, which strips line breaks and takes `-inf`."""
     if text != text.strip() or not text.isascii() or not set(text) <= set("+-.0123456789eE"):
         return False
     try:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import NamedTuple
 
 from core.batch.reporting.divergences import Divergence, divergence_of
-from core.engines.body import Author
 from core.grading.verdict import Outcome
 from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
@@ -112,11 +111,11 @@ def analyse(
     problems = list(store.batches.problems(batch_id))
     rows = [row for row in store.batches.results(batch_id, arm) if row.state is JobState.DONE]
     failures: list[Failure] = []
-    takeovers: list[tuple[ResultRow, Outline]] = []
+    takeovers: list[tuple[ResultRow, tuple[PieceOutline, ...]]] = []
     for number, row in enumerate(rows):
         outline = store.runs.outline(row.run)
-        takeovers.append((row, outline._replace(pieces=tuple(_begun(outline)))))
-        if not _is_right(row):
+        takeovers.append((row, outline.takeovers))
+        if row.outcome is not Outcome.CORRECT:
             divergence = divergence_of(store.runs.trace(row.run)) if store.runs.opinion(row.run) else None
             kind = kind_of(row, problems[row.position].expected or "", outline, divergence)
             failures.append(Failure(row, problems[row.position], kind, divergence))
@@ -137,7 +136,7 @@ def kind_of(row: ResultRow, expected: str, outline: Outline, divergence: Diverge
         return FailureKind.LIMIT
     if not row.answer:
         return FailureKind.NO_ANSWER
-    if row.verdict is None or row.verdict.outcome is Outcome.UNSCORED:
+    if row.outcome is Outcome.UNSCORED:
         return FailureKind.UNSCORED
     if had_stated(outline.text[: outline.answer_position or 0], expected):
         return FailureKind.CHANGED
@@ -156,24 +155,14 @@ def had_stated(reasoning: str, expected: str) -> bool:
     return re.search(stated, reasoning, re.IGNORECASE) is not None
 
 
-def _begun(outline: Outline) -> Iterator[PieceOutline]:
-    """The first piece of each takeover."""
-    for piece in outline.pieces:
-        if piece.author is Author.LARGE and piece.reason and piece.handoff_seconds is not None:
-            yield piece
-
-
-def _outcomes(rows: Iterable[tuple[ResultRow, Outline]]) -> list[TakeoverOutcomes]:
+def _outcomes(rows: Iterable[tuple[ResultRow, tuple[PieceOutline, ...]]]) -> list[TakeoverOutcomes]:
     takeovers: Counter[tuple[str, str]] = Counter()
     answers: defaultdict[tuple[str, str], Counter[Outcome]] = defaultdict(Counter)
-    for row, outline in rows:
-        keys = [
-            (reason_label(piece.reason or ""), piece.cue.word.lower() if piece.cue else "") for piece in outline.pieces
-        ]
+    for row, pieces in rows:
+        keys = [(reason_label(piece.reason or ""), piece.cue.word.lower() if piece.cue else "") for piece in pieces]
         takeovers.update(keys)
-        outcome = row.verdict.outcome if row.verdict and not row.error else Outcome.UNSCORED
         for key in set(keys):
-            answers[key][outcome] += 1
+            answers[key][row.outcome] += 1
     return [
         TakeoverOutcomes(
             *key,
@@ -184,7 +173,3 @@ def _outcomes(rows: Iterable[tuple[ResultRow, Outline]]) -> list[TakeoverOutcome
         )
         for key, number in takeovers.most_common()
     ]
-
-
-def _is_right(row: ResultRow) -> bool:
-    return not row.error and row.verdict is not None and row.verdict.outcome is Outcome.CORRECT

@@ -21,7 +21,7 @@ from core.batch.running.batch_settings import BatchSettings, ModelSummary
 from core.batch.running.provenance import Provenance
 from core.grading.verdict import How, Outcome
 from core.problem import Problem
-from core.store.batch_rows import Batch, JobState, ResultRow, StoredArm
+from core.store.batch_rows import Batch, ResultRow, StoredArm
 
 PLACES = 10
 """Bars of the step-position histogram."""
@@ -173,8 +173,7 @@ def accuracy_of(arm: ArmReport) -> float:
 
 
 def answered(rows: Iterable[ResultRow]) -> list[ResultRow]:
-    """Return the rows with an answer: done, and without an error."""
-    return [row for row in rows if row.state is JobState.DONE and not row.error]
+    return [row for row in rows if row.has_answer]
 
 
 def build_report(
@@ -226,7 +225,7 @@ def _arm_report(
     answers = answered(rows)
     models = Arm.of(arm).models
     small, large = settings.small_of(models.small), settings.large_of(models.large)
-    outcomes = Counter(_outcome(row) for row in answers)
+    outcomes = Counter(row.outcome for row in answers)
     failed = sum(bool(row.error) for row in rows)
     small_tokens = sum(row.metrics.small_tokens for row in answers)
     large_tokens = sum(row.metrics.large_tokens for row in answers)
@@ -278,7 +277,7 @@ def _reflections(answers: Sequence[ResultRow], costs: Sequence[RunCost]) -> dict
     for row, cost in zip(answers, costs, strict=True):
         counts["small"].append(cost.small_reflections)
         counts["large"].append(cost.large_reflections)
-        if (outcome := _outcome(row)) is not Outcome.UNSCORED:
+        if (outcome := row.outcome) is not Outcome.UNSCORED:
             counts[outcome.value].append(cost.small_reflections + cost.large_reflections)
     return {name: sum(each) / len(each) for name, each in counts.items()}
 
@@ -286,7 +285,11 @@ def _reflections(answers: Sequence[ResultRow], costs: Sequence[RunCost]) -> dict
 def _comparisons(batch: Batch, rows: Mapping[str, Sequence[ResultRow]]) -> tuple[Comparison, ...]:
     """Compare every arm with every later one, on the problems and seeds that both have answered."""
     scored = {
-        arm.name: {(row.position, row.seed): _is_right(row) for row in rows[arm.name] if _scored(row)}
+        arm.name: {
+            (row.position, row.seed): (row.outcome is Outcome.CORRECT)
+            for row in rows[arm.name]
+            if row.outcome is not Outcome.UNSCORED
+        }
         for arm in batch.arms
     }
     names, found = list(scored), []
@@ -318,18 +321,6 @@ def _comparisons(batch: Batch, rows: Mapping[str, Sequence[ResultRow]]) -> tuple
 def _marks(rows: Iterable[ResultRow]) -> dict[int, list[bool]]:
     marks: defaultdict[int, list[bool]] = defaultdict(list)
     for row in rows:
-        if _scored(row):
-            marks[row.position].append(_is_right(row))
+        if row.outcome is not Outcome.UNSCORED:
+            marks[row.position].append(row.outcome is Outcome.CORRECT)
     return marks
-
-
-def _outcome(row: ResultRow) -> Outcome:
-    return row.verdict.outcome if row.verdict else Outcome.UNSCORED
-
-
-def _scored(row: ResultRow) -> bool:
-    return row.state is JobState.DONE and _outcome(row) is not Outcome.UNSCORED
-
-
-def _is_right(row: ResultRow) -> bool:
-    return _outcome(row) is Outcome.CORRECT

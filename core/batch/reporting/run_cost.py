@@ -38,17 +38,18 @@ class RunCost(NamedTuple):
 
     @classmethod
     def of(cls, outline: Outline) -> RunCost:
-        discarded, takeovers = 0, []
         reflections = dict.fromkeys(Author, 0)
-        last_step = max(1, outline.steps - 1)
         for piece in outline.pieces:
-            discarded += piece.replaced_tokens
             if not piece.in_answer:
                 reflections[piece.author] += len(_REFLECTION.findall(piece.text))
-            # A takeover over several steps has several pieces; only the first has a handoff.
-            if piece.author is Author.LARGE and piece.reason and piece.handoff_seconds is not None:
-                takeovers.append(TakeoverPlace(piece.reason, piece.step / last_step))
-        cost = outline.usage.cost
-        read = (outline.small_read, outline.large_read)
-        by_author = (reflections[Author.SMALL], reflections[Author.LARGE])
-        return cls(discarded, *read, tuple(takeovers), cost.drafted, cost.accepted, *by_author)
+        last_step = max(1, outline.steps - 1)
+        return cls(
+            sum(piece.replaced_tokens for piece in outline.pieces),
+            outline.small_read,
+            outline.large_read,
+            tuple(TakeoverPlace(piece.reason or "", piece.step / last_step) for piece in outline.takeovers),
+            outline.usage.cost.drafted,
+            outline.usage.cost.accepted,
+            reflections[Author.SMALL],
+            reflections[Author.LARGE],
+        )

@@ -42,10 +42,9 @@ class BatchProgress:
             return
         self._timed[row.arm] += 1
         self._seconds[row.arm] += row.metrics.seconds
-        outcome = row.verdict.outcome if row.verdict else Outcome.UNSCORED
-        self.correct += outcome is Outcome.CORRECT
-        self.wrong += outcome is Outcome.WRONG
-        self.unscored += outcome is Outcome.UNSCORED
+        self.correct += row.outcome is Outcome.CORRECT
+        self.wrong += row.outcome is Outcome.WRONG
+        self.unscored += row.outcome is Outcome.UNSCORED
 
     def waiting(self, arm: str) -> int:
         """Return the number of the arm's jobs without a result."""

@@ -10,7 +10,7 @@ from core.grading.extraction import extract_answer
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex, Verdict
 from core.problem import Problem
-from core.store.batch_rows import JobState, ResultRow
+from core.store.batch_rows import ResultRow
 from core.store.store import Store
 from core.text import counted
 from core.thinking.events import Finish
@@ -38,7 +38,7 @@ class RegradeCounts:
         row, before = graded
         self.answers += 1
         self.found_otherwise += row.answer != before.answer
-        self.graded_otherwise += _outcome(row) != _outcome(before)
+        self.graded_otherwise += row.outcome is not before.outcome
 
     @property
     def summary(self) -> str:
@@ -63,7 +63,7 @@ def regrade(store: Store, batch: str, grader: Grader, how: How | Regex | None = 
         settings = settings.graded_by(how)
         store.batches.set_settings(batch, settings.stored())
     problems = list(store.batches.problems(batch))
-    answered = [row for row in store.batches.results(batch) if row.state is JobState.DONE and not row.error]
+    answered = [row for row in store.batches.results(batch) if row.has_answer]
     for begin in range(0, len(answered), PORTION):
         graded = []
         for row in answered[begin : begin + PORTION]:
@@ -84,7 +84,3 @@ def _answer_in(store: Store, row: ResultRow, written: str, expected: str | None)
     is_open = outline.answer_position is None and not written
     text = outline.text[outline.answer_position or 0 :]
     return extract_answer(text, expected, finished=row.finish is Finish.END_OF_TEXT and not is_open) or ""
-
-
-def _outcome(row: ResultRow) -> object:
-    return row.verdict and row.verdict.outcome

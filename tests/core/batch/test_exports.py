@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reporting.exports import Cell, safe_cell, safe_row, write_csv
+from core.batch.reporting.exports import Cell, safe_cell, write_csv
 
 
 @pytest.mark.parametrize(
@@ -54,10 +54,6 @@ def test_numbers_after_a_semicolon_stay_as_they_are(cell: str) -> None:
 @pytest.mark.parametrize("cell", [-5, 3.5, True, None, "-5", "+5", "-1.5e-3", "-.5", "x = 1", "", "5-3", r"\boxed{-5}"])
 def test_numbers_and_plain_text_stay_as_they_are(cell: Cell) -> None:
     assert safe_cell(cell) is cell
-
-
-def test_a_row_is_made_safe_cell_by_cell() -> None:
-    assert safe_row(["=1", 2, "three"]) == ["'=1", 2, "three"]
 
 
 def test_a_written_file_reads_back_with_quotes_line_breaks_and_umlauts(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from core.batch.reporting.charts import (
     scatter_chart,
     takeovers_by_reason,
 )
-from core.batch.reporting.exports import EXPORTS, export
+from core.batch.reporting.exports import export
 from core.batch.reporting.report import Report, accuracy_of
 from core.batch.reporting.report_html import html_report
 from core.batch.reporting.report_text import comparisons, footnotes, heading, rows_of, table, text_report
@@ -139,7 +139,7 @@ def test_what_is_discarded_and_where_the_large_model_stepped_in_is_measured() ->
     )
 
 
-def test_a_lookahead_that_stands_again_is_neither_discarded_tokens_nor_a_takeover_when_it_is_read_again() -> None:
+def test_a_lookahead_that_stands_again_is_neither_discarded_nor_a_takeover_when_it_is_read_again() -> None:
     small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
     live = Trace.of(run(Pair(small, ScriptedEngine("", name="large")), QUESTION, RunSettings()))
     stored = Trace.of(unpack(pack(live.events)))
@@ -302,12 +302,6 @@ def test_a_formula_in_an_answer_does_not_run_in_a_spreadsheet(store: Store, tmp_
     export(store, batch, tmp_path / "out.csv")
     (row,) = csv.DictReader((tmp_path / "out.csv").read_text("utf-8-sig").splitlines())
     assert row["answer"] == "'=HYPERLINK(1)"
-
-
-@pytest.mark.parametrize("ending", EXPORTS)
-def test_every_kind_of_file_is_written(store: Store, tmp_path: Path, ending: str) -> None:
-    export(store, solved(store, "small"), tmp_path / f"out{ending}")
-    assert (tmp_path / f"out{ending}").stat().st_size > 100
 
 
 def test_an_unknown_kind_and_a_full_place_are_told_in_words(store: Store, tmp_path: Path) -> None:
