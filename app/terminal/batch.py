@@ -1,4 +1,4 @@
-"""`baton batch`: a file of problems under one or several arms, graded, resumable, with a report."""
+"""`baton batch`: solves a file of problems under one or several arms, grades the answers and reports."""
 
 from __future__ import annotations
 
