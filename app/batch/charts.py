@@ -17,17 +17,17 @@ from core.batch.reporting.charts import ChartColours, recoloured
 from core.errors import StoreError
 
 Draw = Callable[[int], str]
-"""The SVG of a chart so many pixels wide."""
+"""Draws the SVG of a chart of this width in pixels."""
 _FILES = "Picture (*.png);;Drawing (*.svg)"
 _SAVED_WIDTH = 640
 NARROWEST = 300
 """Pixels; a narrower widget shows the chart smaller."""
 _PIXELS_A_POINT = 2
-"""Of a saved picture: sharp in print and on fine screens."""
+"""In a saved picture, to be sharp in print and on high-resolution screens."""
 
 
 class ChartCard(QFrame):
-    """A heading and a chart, which is described in words for a screen reader and as a tool tip."""
+    """A heading and a chart, with a description for screen readers and as a tool tip."""
 
     saved = Signal(object)
     """The Path of a file that was written."""
@@ -52,7 +52,7 @@ class ChartCard(QFrame):
         column.addWidget(self.picture)
 
     def show_chart(self, draw: Draw, words: str, title: str = "") -> None:
-        """`words`: what the chart shows, as a sentence or a list."""
+        """Show a chart; `words` describes it as a sentence or a list."""
         self._draw = draw
         if title:
             self.title.setText(title)
@@ -60,7 +60,7 @@ class ChartCard(QFrame):
         self.picture.show_drawing(draw, words)
 
     def save(self, path: Path) -> None:
-        """As PNG or SVG, by the ending, in the colours of print. Raises StoreError."""
+        """Save as PNG or SVG, by the ending, in the colours of print. Raises StoreError."""
         assert self._draw
         drawing = self._draw(_SAVED_WIDTH).encode("utf-8")
         try:

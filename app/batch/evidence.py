@@ -74,7 +74,7 @@ class EvidencePanel(QScrollArea):
             chart.failed.connect(self.failed)
 
     def show_report(self, report: Report, arm: ArmReport | None) -> None:
-        """`arm`: the one selected in the list."""
+        """Show a report; `arm` is the one that is selected in the list."""
         for card, scatter in (
             (self.speed, accuracy_against_speed(report)),
             (self.share, accuracy_against_share(report)),
@@ -136,7 +136,7 @@ class ComparisonCard(QFrame):
         return " ".join(each.text() for each in self.findChildren(QLabel))
 
     def show_report(self, report: Report, against: str) -> None:
-        """`against`: the arm that the others are compared with."""
+        """Show a report; the other arms are compared with `against`."""
         rows = [_HEADER, *map(_cells, report.arms)]
         if any(arm.money for arm in report.arms):
             spent = ("cost", *(money(arm.money_per_answer, arm.currency) for arm in report.arms))
@@ -152,7 +152,7 @@ class ComparisonCard(QFrame):
 
 
 def _notes(report: Report, against: str) -> list[str]:
-    """What stands below the table in every report: tests, disagreements, errors, notices, conditions."""
+    """List the notes below the table: tests, disagreements, errors, notices, conditions."""
     compared = [found for found in report.comparisons if against in (found.first, found.second)]
     odd = [f"{found.second} less {found.first}: {found.remark}" for found in compared if found.remark]
     return [*odd, *([method_of_tests(report)] if compared else []), *footnotes(report).splitlines()]
@@ -193,7 +193,7 @@ def _grid() -> QGridLayout:
 
 
 def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
-    """Names at the left, numbers at the right."""
+    """Fill the grid with names at the left and numbers at the right."""
     while item := grid.takeAt(0):
         if widget := item.widget():
             widget.deleteLater()
@@ -205,13 +205,13 @@ def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
 
 
 def _spread(arm: ArmReport) -> str:
-    """The interval of its speed, which a single problem does not give."""
+    """Format the interval of an arm's speed, which a single problem does not give."""
     low, high = arm.speed.interval if arm.speed else (0, 0)
     return f" ({low:,.0f}–{high:,.0f})" if high > low else ""
 
 
 _SHARE = 1
-"""The place of the large share."""
+"""Index of the card with the large share."""
 
 
 class Figures(QWidget):

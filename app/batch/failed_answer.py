@@ -1,4 +1,4 @@
-"""One failed answer of a batch: what went wrong, its steps, where it parts from the large model, and a note."""
+"""Shows one failed answer of a batch: what went wrong, its steps, the first disagreement of the large model, a note."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from core.thinking.trace import Piece, Trace
 
 NOTE_LINES = 3
 KEEP_MS = 800
-"""A note is kept when nothing was typed for so long, and when another answer is shown."""
+"""A note is saved after this pause in typing, and when another answer is shown."""
 
 
 class NoteEdit(QPlainTextEdit):
-    """Tab leaves it; what is written is kept by its owner."""
+    """An editor that Tab leaves; its owner saves the text."""
 
     left = Signal()
 
@@ -34,7 +34,7 @@ class NoteEdit(QPlainTextEdit):
 
 class FailedAnswer(QWidget):
     noted = Signal(object, str)
-    """A ResultRow, and what a person noted about it."""
+    """A ResultRow, and the note on it."""
     full_wanted = Signal()
     """Open the answer with the inspector beside it."""
 
@@ -46,7 +46,7 @@ class FailedAnswer(QWidget):
         self._first: Piece | None = None
         """The piece with the first disagreement."""
         self._goal: Piece | None = None
-        """Scrolled to as soon as its place is known."""
+        """The piece to scroll to as soon as it is laid out."""
         self.heading, self.detail = label("", Role.HEADING), label()
         self.problem = RichText()
         self.ribbon, self.steps = Ribbon(), StepsView(Typesetter(self))
@@ -75,7 +75,7 @@ class FailedAnswer(QWidget):
         return self._failure.row if self._failure else None
 
     def expect(self, failure: Failure) -> None:
-        """Show what is known of it; its text follows."""
+        """Show what is known of the answer; its text follows."""
         self._failure, self._first, self._goal = failure, None, None
         self._kept = failure.row.note
         self.note.setPlainText(self._kept)
@@ -106,7 +106,7 @@ class FailedAnswer(QWidget):
         self.heading.setText("No answer of this kind.")
 
     def keep_note(self) -> None:
-        """Now, if it has changed."""
+        """Save the note now if it has changed."""
         self._keeping.stop()
         written = self.note.toPlainText().strip()
         if self._failure and written != self._kept:
@@ -122,7 +122,7 @@ class FailedAnswer(QWidget):
         self._reach()
 
     def _reach(self) -> None:
-        """Select the piece that is looked for, and scroll to it, once it is laid out."""
+        """Select the wanted piece and scroll to it, once it is laid out."""
         if self._goal and (place := self.steps.place_of(self._goal)) is not None:
             self.steps.select(self._goal)
             top = self.steps.mapTo(self._text, place.center().toPoint()).y()

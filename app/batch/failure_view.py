@@ -1,4 +1,4 @@
-"""What went wrong in a batch: failed answers in groups, one of them in full with a note, and takeovers by cue."""
+"""Shows what went wrong in a batch: failed answers in groups, one of them in full with a note, and takeovers by cue."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from core.store.batch_rows import ResultRow
 
 ALL_ARMS = "All arms"
 NARROW = 900
-"""Pixels below which list and answer stand one above the other."""
+"""Width in pixels below which the answer is shown below the list."""
 NEXT, PREVIOUS = "F8", "Shift+F8"
 OPINIONS_TIP = "The large model reads every wrong answer, and shows the first place where it disagrees"
 Index = QModelIndex | QPersistentModelIndex
@@ -46,9 +46,9 @@ ROOT = QModelIndex()
 
 class FailureView(QWidget):
     left = Signal()
-    """Back to the results."""
+    """The results are wanted again."""
     row_opened = Signal(object, object)
-    """A ResultRow and its Problem, to look at in full."""
+    """A ResultRow and its Problem, to be shown in full."""
 
     def __init__(self, batch: BatchSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -97,7 +97,7 @@ class FailureView(QWidget):
         self.list.setFocus()
 
     def step(self, by: int) -> None:
-        """Show the next or the previous failed answer; what was noted is kept."""
+        """Show the next or the previous failed answer; the note is saved."""
         row = min(max(self.list.currentIndex().row() + by, 0), self.failures.rowCount() - 1)
         self.tabs.setCurrentIndex(0)
         self.list.setCurrentIndex(self.failures.index(row))
@@ -114,7 +114,7 @@ class FailureView(QWidget):
     # -----------------------------------------------------------------------------------------------------------------
 
     def _turn(self, tab: int) -> None:
-        """The takeovers have the whole width."""
+        """Give the takeovers the whole width."""
         self._stack.setCurrentIndex(tab)
         self.answer.setVisible(tab == 0)
 
@@ -138,7 +138,7 @@ class FailureView(QWidget):
         self._list()
 
     def _list(self) -> None:
-        """List the chosen group; the answer that is shown stays where it can."""
+        """List the chosen group; the answer that is shown stays if it is in it."""
         found, kind = self._analysis, self.group.currentData()
         failures = [] if found is None else found.of(kind) if isinstance(kind, FailureKind) else list(found.failures)
         shown = self.answer.row
@@ -251,7 +251,7 @@ class FailureView(QWidget):
 
 
 class FailureList(QAbstractListModel):
-    """Failed answers, a line each; ✎ marks one with a note."""
+    """Failed answers, one in each line; ✎ marks a note."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -266,7 +266,7 @@ class FailureList(QAbstractListModel):
         return self._failures[row] if 0 <= row < len(self._failures) else None
 
     def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
-        """The next failed answer of the list (`step` 1), or the one before (-1)."""
+        """Return the next failed answer of the list (`step` 1), or the previous one (-1)."""
         place = next((place for place, each in enumerate(self._failures) if each.row.job == row.job), None)
         failure = None if place is None else self.at(place + step)
         return (failure.row, failure.problem) if failure else None
@@ -299,7 +299,7 @@ _TITLES = ("Reason", "Cue", "Takeovers", "Right", "Wrong", "% right")
 
 
 class TakeoverTable(QAbstractTableModel):
-    """Takeovers by reason and cue, with the right and wrong answers in which they stand."""
+    """Takeovers by reason and cue, with the number of right and wrong answers that contain them."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -1,4 +1,4 @@
-"""The batch page: open a file of problems, preview it, run it."""
+"""The batch page, which opens a file of problems, previews it and runs it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class BatchPage(QStackedWidget):
         hub_access: Callable[[], HubAccess] = HubAccess,
         parent: QWidget | None = None,
     ) -> None:
-        """`hub_access`: how the Hub is reached, asked in a thread."""
+        """`hub_access`: returns how to reach the Hub; called in a thread."""
         super().__init__(parent)
         self._hub_access = hub_access
         self._make_inspector = make_inspector
@@ -160,8 +160,10 @@ class BatchPage(QStackedWidget):
         runs: RunsInOrder,
         turned: Callable[[ResultRow], object] = lambda _: None,
     ) -> None:
-        """Open a window with every step of one run; the others of `runs` are a key away; `turned` gets
-        the one that is shown instead."""
+        """Open a window with every step of one run.
+
+        Keys show the other `runs`; `turned` is called with the one that is shown instead.
+        """
         from app.batch.run_window import RunWindow
 
         assert self.session.store
@@ -207,7 +209,7 @@ class BatchPage(QStackedWidget):
             self.failed.emit(error)
 
     def _settings(self, system: str | None = None) -> RunSettings:
-        """What the person chose, without alternatives for every token; the demo pair's lengths for the demo pair.
+        """Return the chosen settings without alternatives for every token; the demo pair has its own lengths.
 
         `system`: the system prompt of this batch; None is the one for new conversations.
         """

@@ -1,4 +1,4 @@
-"""Preview of a file of problems, and the settings of its batch: columns, arms, seeds, parallel requests."""
+"""Previews a file of problems, and asks for the settings of its batch: columns, arms, seeds, parallel requests."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from core.run import RunSettings
 ROWS = 8
 NONE = "(none)"
 ARM_GAP, ASIDE = 24, 120
-"""Pixels between two columns of arms, and of everything beside them."""
+"""Pixels between two columns of arms, and for everything beside them."""
 USUAL = ("small", "large", "baton")
 
 
@@ -86,7 +86,7 @@ class Preview(QWidget):
         self.system.setAccessibleName("System prompt")
         self.system.setToolTip("Instructions before each problem, for both models")
         self.amount = label("", Role.MUTED)
-        """How many answers would be written."""
+        """Shows how many answers the batch would have."""
         for box in self.arms.values():
             box.toggled.connect(self._count)
         for spin in (self.seeds, self.limit):
@@ -138,7 +138,7 @@ class Preview(QWidget):
         self.notes.setVisible(bool(more))
 
     def _count(self) -> None:
-        """“300 problems × 3 arms × 2 seeds = 1,800 answers”"""
+        """Show “300 problems × 3 arms × 2 seeds = 1,800 answers”."""
         if self.found is None:
             return
         chosen = self.chosen_arms or ([] if self.larges else ["chosen"])
@@ -221,7 +221,7 @@ class Preview(QWidget):
         outside.addLayout(buttons)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """The arms in two columns where there is room."""
+        """Lay out the arms in two columns if there is room."""
         super().resizeEvent(event)
         widest = max(box.sizeHint().width() for box in self.arms.values())
         self._place_arms(2 if 2 * widest + ARM_GAP < self.width() - ASIDE else 1)

@@ -39,7 +39,7 @@ _AT_RIGHT = {ResultColumn.NUMBER, ResultColumn.SHARE, ResultColumn.TOKENS, Resul
 
 class ResultTable(QAbstractTableModel):
     arranged = Signal()
-    """The rows that were last wished for are shown, in their order."""
+    """The rows that were last asked for are shown, in their order."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class ResultTable(QAbstractTableModel):
         self._turn.timeout.connect(self._arrange_on)
 
     def show(self, problems: Sequence[Problem], rows: Iterable[ResultRow]) -> None:
-        """Show another batch, with the filter and order of before."""
+        """Show another batch with the same filter and order."""
         self.beginResetModel()
         self._problems, self._rows = problems, list(rows)
         self._opening = shared_opening([problem.text for problem in problems])
@@ -78,7 +78,7 @@ class ResultTable(QAbstractTableModel):
             self._arrange(self._wish)
 
     def choose(self, wanted: RowFilter, arm: str | None) -> None:
-        """Show these rows only; `arm` None is all arms. Rows that change later stay until the next choice."""
+        """Show only these rows; `arm` None means all arms. Rows that change later stay until the next choice."""
         self._arrange(self._wish._replace(shown=wanted, arm=arm))
 
     def take(self, row: ResultRow) -> None:
@@ -109,12 +109,12 @@ class ResultTable(QAbstractTableModel):
         return self._problems[self.row_at(place).position]
 
     def place_of(self, row: ResultRow) -> int:
-        """Where it is shown; `NOWHERE` if it is filtered out, or of another batch."""
+        """Return where a row is shown; `NOWHERE` if it is filtered out, or of another batch."""
         number = self._number_of.get(row.job)
         return NOWHERE if number is None else self._order.places[number]
 
     def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
-        """The next finished row below (`step` 1) or above (-1), as the table is sorted and filtered now."""
+        """Return the next finished row below (`step` 1) or above (-1), as the table is sorted and filtered now."""
         place = self.place_of(row)
         if place == NOWHERE:
             return None
@@ -221,7 +221,7 @@ class ResultTable(QAbstractTableModel):
         return None
 
     def _spoken(self, row: ResultRow, column: ResultColumn) -> str | None:
-        """Text for screen readers of a cell that is shortened or painted, or holds a sign."""
+        """Return the text for screen readers of a cell that is shortened or painted, or holds a sign."""
         if column is ResultColumn.PROBLEM and self._opening:
             return self._problems[row.position].text[:2000]
         if column is ResultColumn.RIBBON:

@@ -14,7 +14,7 @@ from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
 
 PORTION = 1000
-"""Rows that are looked at in one go: one or two milliseconds."""
+"""Rows that are processed in one go: one or two milliseconds."""
 
 
 class ResultColumn(IntEnum):
@@ -31,7 +31,7 @@ class ResultColumn(IntEnum):
 
 
 class RowFilter(Enum):
-    """Filter of the result rows."""
+    """Which result rows are shown."""
 
     ALL = "All"
     WRONG = "Wrong only"
@@ -40,7 +40,7 @@ class RowFilter(Enum):
 
 
 class Mark(Enum):
-    """Outcome of a job: its sign; the name is for screen readers."""
+    """The sign of an outcome; its name is for screen readers."""
 
     RIGHT = "✓"
     WRONG = "✗"
@@ -79,9 +79,9 @@ NOWHERE = -1
 
 class RowOrder(NamedTuple):
     shown: list[int]
-    """Numbers of rows, in the order of their places."""
+    """Numbers of rows, in the order in which they are shown."""
     places: list[int]
-    """The place of each row, by its number; `NOWHERE` for those that are not shown."""
+    """Where each row is shown, by its number; `NOWHERE` for those that are not."""
 
 
 def arranged(rows: Sequence[ResultRow], problems: Sequence[Problem], wish: RowQuery) -> Generator[None, None, RowOrder]:
@@ -137,7 +137,7 @@ def _wanted(rows: Sequence[ResultRow], wish: RowQuery) -> Generator[None, None, 
 
 
 def _disagreements(rows: Sequence[ResultRow]) -> Generator[None, None, set[tuple[int, int]]]:
-    """Problems and seeds that one arm solved and another did not."""
+    """Find the problems and seeds that one arm solved and another did not."""
     marks: dict[tuple[int, int], set[Mark]] = {}
     for begin in range(0, len(rows), PORTION):
         for row in rows[begin : begin + PORTION]:

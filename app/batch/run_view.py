@@ -1,4 +1,4 @@
-"""A running or finished batch: progress, figures, live table, charts."""
+"""Shows a running or finished batch: progress, figures, live table, charts."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ _WIDTHS = {
 
 class RunView(QWidget):
     row_opened = Signal(object, object)
-    """A ResultRow and its Problem, to look at in full."""
+    """A ResultRow and its Problem, to be shown in full."""
     left = Signal()
     arm_wanted = Signal(str)
     larges_wanted = Signal()
     failures_wanted = Signal()
-    """What went wrong, answer by answer."""
+    """The analysis of failed answers is wanted."""
 
     def __init__(self, session: BatchSession, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -90,7 +90,7 @@ class RunView(QWidget):
         self._report: Report | None = None
         self._graded = 0
         self._calibrated = ""
-        """What a random arm was given, once it is known."""
+        """The chance of takeover of a random arm, once it is known."""
         self._report_timer = QTimer(self)
         self._report_timer.setInterval(REPORT_EVERY_MS)
         self._report_timer.timeout.connect(session.report)
@@ -145,7 +145,7 @@ class RunView(QWidget):
         self._show_parts()  # other captions may need other lines
 
     def _chosen_arm(self) -> ArmReport | None:
-        """The selected arm; for “All arms”, the first in which both models wrote."""
+        """Return the selected arm; for “All arms” the first in which both models wrote."""
         if not self._report or not self._report.arms:
             return None
         name = self.arm.currentText()
@@ -314,7 +314,7 @@ class RunView(QWidget):
         self._show_parts()
 
     def _show_parts(self) -> None:
-        """Table and charts side by side; in a narrow window one of them."""
+        """Show table and charts side by side; in a narrow window one of them."""
         narrow = self.width() < NARROW
         charts = self.charts.isChecked()
         self._split.setOrientation(Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)
@@ -324,7 +324,7 @@ class RunView(QWidget):
         self._left.setMaximumHeight(self._lowest() if charts and narrow else WIDGET_SIZE_MAX)
 
     def _lowest(self) -> int:
-        """Pixels that figures and controls need below each other, with their captions wrapped in this width."""
+        """Return the height in pixels of figures and controls below each other, with captions wrapped in this width."""
         inside, outside = self._left.layout(), self.layout()
         assert inside
         assert outside

@@ -1,4 +1,4 @@
-"""One run of a batch in full: the problem, the verdict, every step, and the inspector beside them."""
+"""Shows one run of a batch in full: the problem, the verdict, every step, and the inspector beside them."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from core.thinking.trace import Piece, Trace
 
 NEXT, PREVIOUS = "F8", "Shift+F8"
 SIZE = QSize(1100, 760)
-"""Pixels, where the window that it was opened from is as large."""
+"""Pixels, unless the window that it was opened from is smaller."""
 
 
 class RunsInOrder(Protocol):
-    """The list in which a run stands."""
+    """The list that contains a run."""
 
     def beside(self, row: ResultRow, step: int) -> tuple[ResultRow, Problem] | None:
-        """The next run that was written (`step` 1), or the one before (-1); None at the ends."""
+        """Return the next run that was written (`step` 1), or the previous one (-1); None at the ends."""
 
 
 class RunWindow(QDialog):
     turned = Signal(object)
-    """The ResultRow that is shown now, in the place of another."""
+    """The ResultRow that is shown instead of another."""
     failed = Signal(object)
     """A BatonError: a run cannot be read."""
 
@@ -54,7 +54,7 @@ class RunWindow(QDialog):
         inspector: RunInspector,
         parent: QWidget | None = None,
     ) -> None:
-        """`read` raises BatonError, and so does this."""
+        """Raises BatonError, as `read` does."""
         trace = read(row)
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -147,7 +147,7 @@ class RunWindow(QDialog):
 
 
 def _verdict(row: ResultRow, problem: Problem) -> str:
-    """Sign, answer, what was expected, and why; what the engines reported, and the conditions of its speed."""
+    """Describe the verdict: sign, answer, expected answer and reason; then notices of the engines, and conditions."""
     outcome = (
         f"{mark_of(row).value} {row.answer or 'no answer'}, expected {problem.expected or 'nothing to grade against'}"
     )

@@ -1,4 +1,4 @@
-"""The empty batch page: open or drop a file, or resume an earlier batch."""
+"""The empty batch page, which opens a file, or resumes an earlier batch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from core.store.batch_rows import Batch
 from core.text import counted
 
 WIDEST, SHORTEST, TALLEST, BAR = 640, 80, 260, 60
-"""Pixels: of the card, of the list of earlier batches (more of them are scrolled to), and of a bar of progress."""
+"""Pixels of the card, of the list of earlier batches (which scrolls), and of a progress bar."""
 
 
 class BatchWelcome(QWidget):
@@ -87,7 +87,7 @@ class BatchWelcome(QWidget):
         self._shown: Sequence[Batch] | None = None
 
     def show_reading(self, reads: bool) -> None:
-        """Whether a data set is being read now. Another name can be read meanwhile, in its place."""
+        """Show whether a data set is being read; another name can replace it meanwhile."""
         self.read_data_set.setText("Reading…" if reads else "Read")
         self.read_data_set.setEnabled(not reads and bool(self.data_set.text().strip()))
 
@@ -140,7 +140,7 @@ class BatchWelcome(QWidget):
 
 
 class ListArea(QScrollArea):
-    """As high as what it holds, up to a limit."""
+    """A list that is as high as its content, up to a limit."""
 
     def __init__(self, inside: QWidget) -> None:
         super().__init__()
