@@ -17,7 +17,7 @@ from core.store.batch_rows import Conditions, ResultRow
 from core.store.outline import Outline, PieceOutline
 
 
-class Span(BaseModel):
+class WrittenSpan(BaseModel):
     """What one author wrote of one step in one go."""
 
     model_config = EXPORTED
@@ -33,7 +33,7 @@ class Span(BaseModel):
     discarded_tokens: int = Field(description="Tokens that were written in its place before, and discarded.")
 
     @classmethod
-    def of(cls, piece: PieceOutline) -> Span:
+    def of(cls, piece: PieceOutline) -> WrittenSpan:
         return cls(
             author=piece.author.value,
             start=piece.position,
@@ -69,7 +69,7 @@ class ExportedResult(BaseModel):
     notices: tuple[str, ...] = Field(description="What the engines reported: retries, restarts, caps.")
     text: str = Field(description="All generated text that was kept, thinking and answer.")
     answer_start: int | None = Field(description="Position in `text` after the end of the thinking; null without one.")
-    spans: tuple[Span, ...] = Field(description="Who wrote what of `text`; they cover it without gaps.")
+    spans: tuple[WrittenSpan, ...] = Field(description="Who wrote what of `text`; they cover it without gaps.")
     large_share: float = Field(description="Kept tokens of the large model / kept tokens of both, 0 to 1.")
     small_tokens: int = Field(description="Kept tokens of the small model.")
     large_tokens: int = Field(description="Kept tokens of the large model.")
@@ -113,7 +113,7 @@ class ExportedResult(BaseModel):
             notices=row.notices,
             text=outline.text,
             answer_start=outline.answer_position,
-            spans=tuple(map(Span.of, outline.pieces)),
+            spans=tuple(map(WrittenSpan.of, outline.pieces)),
             large_share=round(metrics.large_share, 6),
             small_tokens=metrics.small_tokens,
             large_tokens=metrics.large_tokens,
