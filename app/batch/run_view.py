@@ -28,6 +28,7 @@ from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label
 from app.shared.widgets.menu import Menu
 from core.batch.reporting.exports import EXPORTS
+from core.batch.reporting.other_tools import TOOLS
 from core.batch.reporting.report import ArmReport, Report
 from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.running.batch_settings import BatchSettings
@@ -42,7 +43,6 @@ NARROW = 1060
 WIDGET_SIZE_MAX = 2**24 - 1
 """Qt's QWIDGETSIZE_MAX."""
 ALL_ARMS = "All arms"
-TOOL_NAMES = {"inspect": "Inspect", "lm-eval": "lm-evaluation-harness"}
 _WIDTHS = {
     ResultColumn.NUMBER: 48,
     ResultColumn.PROBLEM: 260,
@@ -209,7 +209,7 @@ class RunView(QWidget):
             self.session.export(Path(where).with_suffix(ending))
 
     def _export_for(self, tool: str) -> None:
-        if where := QFileDialog.getExistingDirectory(self, f"Folder for the files of {TOOL_NAMES[tool]}"):
+        if where := QFileDialog.getExistingDirectory(self, f"Folder for the files of {TOOLS[tool].title}"):
             self.session.export_for(tool, Path(where))
 
     def _ask_how(self) -> None:
@@ -248,8 +248,8 @@ class RunView(QWidget):
         for ending in EXPORTS:
             menu.addAction(titles.get(ending, ending)).triggered.connect(lambda _, ending=ending: self._export(ending))
         menu.addSeparator()
-        for tool, name in TOOL_NAMES.items():
-            menu.addAction(f"For {name}…").triggered.connect(lambda _, tool=tool: self._export_for(tool))
+        for tool in TOOLS:
+            menu.addAction(f"For {TOOLS[tool].title}…").triggered.connect(lambda _, tool=tool: self._export_for(tool))
         self.export.setMenu(menu)
         table = self.table
         table.setModel(self.model)

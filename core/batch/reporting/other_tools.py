@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.batch.reporting.exported_result import ExportedResult
 from core.batch.reporting.inspect_log import write_inspect_log
@@ -30,7 +30,7 @@ def write_for(tool: str, results: Results, folder: Path) -> list[Path]:
     """Write the file of each arm for a tool of `TOOLS` into the folder; returns the paths. Raises StoreError."""
     try:
         private_folder(folder)
-        return [TOOLS[tool](results, arm, folder / file_name(arm.name)) for arm in results.report.arms]
+        return [TOOLS[tool].write(results, arm, folder / file_name(arm.name)) for arm in results.report.arms]
     except OSError as error:
         raise StoreError(f"{folder} cannot be written: {error.strerror or error}.", "Choose another place.") from error
 
@@ -98,4 +98,10 @@ def _inspect(results: Results, arm: ArmReport, stem: Path) -> Path:
     return path
 
 
-TOOLS: dict[str, Callable[[Results, ArmReport, Path], Path]] = {"lm-eval": _lm_eval, "inspect": _inspect}
+class Tool(NamedTuple):
+    title: str
+    write: Callable[[Results, ArmReport, Path], Path]
+    """Writes the results of an arm to a file; the path is the folder and the arm's name, without an ending."""
+
+
+TOOLS = {"lm-eval": Tool("lm-evaluation-harness", _lm_eval), "inspect": Tool("Inspect", _inspect)}

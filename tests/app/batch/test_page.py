@@ -20,7 +20,6 @@ from pytestqt.qtbot import QtBot
 from app.batch.page import BatchPage
 from app.batch.regrade_dialog import RegradeDialog
 from app.batch.row_order import Mark, ResultColumn, RowFilter, mark_of
-from app.batch.run_view import TOOL_NAMES
 from app.batch.run_window import RunWindow
 from app.batch.welcome import BatchWelcome
 from app.inspector.panel import Inspector
@@ -28,7 +27,6 @@ from app.shared.background import BackgroundTask
 from app.shared.loaded_models import LoadState
 from app.shared.theme import DARK, apply
 from app.shared.widgets.controls import IconButton
-from core.batch.reporting.other_tools import TOOLS
 from core.batch.running.arms import Arm
 from core.errors import EngineLost, SettingsError, StoreError
 from core.grading.grader import Grader
@@ -365,7 +363,6 @@ def test_results_are_written_for_other_tools(
     menu = page.view.export.menu()
     assert menu
     offered = {action.text(): action for action in menu.actions() if action.text().startswith("For ")}
-    assert TOOL_NAMES.keys() == TOOLS.keys()
     with qtbot.waitSignal(page.saved):
         offered["For lm-evaluation-harness…"].trigger()
     assert (tmp_path / "counting-lm-eval/samples_small.jsonl").stat().st_size
