@@ -133,7 +133,7 @@ class Preview(QWidget):
         self.notes.setVisible(bool(more))
 
     def _count(self) -> None:
-        """Show the number of answers: “300 problems × 3 arms × 2 seeds = 1,800 answers”."""
+        """Show “300 problems × 3 arms × 2 seeds = 1,800 answers”."""
         if self.found is None:
             return
         chosen = self.chosen_arms or ([] if self.larges else ["chosen"])
@@ -210,7 +210,7 @@ class Preview(QWidget):
         )
 
     def resizeEvent(self, event: QResizeEvent) -> None:
-        """Place the arms in two columns if they fit."""
+        """Lay out the arms in two columns if there is room."""
         super().resizeEvent(event)
         widest = max(box.sizeHint().width() for box in self.arms.values())
         self._place_arms(2 if 2 * widest + ARM_GAP < self.width() - ASIDE else 1)

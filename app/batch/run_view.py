@@ -142,7 +142,7 @@ class RunView(QWidget):
         self._show_parts()  # other captions may need other lines
 
     def _chosen_arm(self) -> ArmReport | None:
-        """Return the selected arm; for “All arms”, the first in which both models wrote."""
+        """Return the selected arm; for “All arms” the first in which both models wrote."""
         if not self._report or not self._report.arms:
             return None
         name = self.arm.currentText()
@@ -307,7 +307,7 @@ class RunView(QWidget):
         self._show_parts()
 
     def _show_parts(self) -> None:
-        """Show table and charts side by side, or one of them in a narrow window."""
+        """Show table and charts side by side; in a narrow window one of them."""
         narrow = self.width() < NARROW
         charts = self.charts.isChecked()
         self._split.setOrientation(Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)
@@ -317,7 +317,7 @@ class RunView(QWidget):
         self._left.setMaximumHeight(self._lowest() if charts and narrow else WIDGET_SIZE_MAX)
 
     def _lowest(self) -> int:
-        """Return the pixels that figures and controls need below each other, with captions wrapped at this width."""
+        """Return the height in pixels of figures and controls below each other, with captions wrapped in this width."""
         inside, outside = self._left.layout(), self.layout()
         assert inside
         assert outside

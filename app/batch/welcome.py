@@ -141,7 +141,7 @@ class BatchWelcome(QWidget):
 
 
 class ListArea(QScrollArea):
-    """A scroll area as high as its content, up to a limit."""
+    """A list that is as high as its content, up to a limit."""
 
     def __init__(self, inside: QWidget) -> None:
         super().__init__()
