@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class, shell_complete
 
-from app.terminal.command_line import ENVIRONMENT, HELP, LazyCommand, LazyGroup, command
+from app.terminal.command_line import HELP, LazyCommand, LazyGroup, command
 from app.terminal.config_file import read_config
 from app.terminal.exit_codes import ExitCode
 from app.terminal.signals import exit_code_of_signal, interruptible
@@ -60,7 +60,13 @@ def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) 
     no_args_is_help=False,
     epilog="Exit codes: 0 answered, 1 failed, 2 wrong usage, 3 ended by a limit, 130 stopped.",
 )
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read options from this TOML file.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="BATON_CONFIG",
+    metavar="FILE",
+    help="Read options from this TOML file.",
+)
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_versions, help="Versions.")
 @click.pass_context
 def baton(context: click.Context, config: Path | None) -> None:
@@ -123,7 +129,7 @@ def run(arguments: Sequence[str]) -> int:
 def _invoke(arguments: Sequence[str]) -> int:
     """Not `baton.main`, which answers Ctrl+C and errors in its own way."""
     try:
-        with baton.make_context(PROGRAM, list(arguments), auto_envvar_prefix=ENVIRONMENT) as context:
+        with baton.make_context(PROGRAM, list(arguments)) as context:
             code: int = baton.invoke(context)
             return code
     except click.exceptions.Exit as ended:  # --help, --version

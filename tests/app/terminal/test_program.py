@@ -46,9 +46,6 @@ def test_an_option_is_taken_from_the_line_the_environment_and_the_file_in_this_o
     monkeypatch.setenv("BATON_MAX_TOKENS", "4")
     assert main(LINE) == 3
     assert tokens(capsys) == 4
-    monkeypatch.setenv("BATON_SOLVE_MAX_TOKENS", "5")
-    assert main(LINE) == 3
-    assert tokens(capsys) == 5
     assert main([*LINE, "-n", "6"]) == 3
     assert tokens(capsys) == 6
 
@@ -62,7 +59,6 @@ def test_an_option_is_taken_from_the_line_the_environment_and_the_file_in_this_o
         ("[solve]\nmax-tokens = 'x'\n", "'x'"),
         ("seed = " + "9" * 5_000, "cannot be read"),
         ("seed = " + "[" * 5_000, "nested too deeply"),
-        (f"[solve.{'.'.join('x' * 3_000)}]\nseed = 1\n", "nested too deeply"),
     ],
 )
 def test_a_wrong_configuration_is_a_sentence(
