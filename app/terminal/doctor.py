@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.display import obstacle
-from app.terminal.command_line import OUTPUT, command, option
+from app.terminal.command_line import as_json, command
 from app.terminal.exit_codes import ExitCode
 from app.terminal.output import write
 from app.terminal.streams import write_json
@@ -16,7 +16,7 @@ _STYLES = {State.GOOD: "green", State.WARNING: "yellow", State.PROBLEM: "bold re
 
 
 @command("doctor")
-@option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
+@as_json
 def doctor(json: bool) -> int:
     """What this installation can use: versions, back ends, GPUs, memory, folders, keyring, display.
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import click
 
 from app.terminal.batch_run import in_full
-from app.terminal.command_line import HELP, OUTPUT, LazyCommand, LazyGroup, command, option
+from app.terminal.command_line import HELP, as_json, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.output import write, write_table
 from app.terminal.printer import SIGNS, summary
@@ -25,15 +25,8 @@ from core.store.conversations import MARK_END, MARK_START
 from core.store.store import Store
 from core.thinking.trace_json import trace_to_json
 
-COMMANDS = {
-    "list": LazyCommand("app.terminal.history:list_history", "Answers and batches, the newest first."),
-    "show": LazyCommand("app.terminal.history:show", "One of them in full."),
-    "search": LazyCommand("app.terminal.history:search", "Answers whose problem or text has these words."),
-    "export": LazyCommand("app.terminal.history:export_one", "One of them as a file."),
-}
 SHORT = 8
 """Characters of an id that are shown; any beginning that is unique names the whole."""
-as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
 
 
 class Entry(NamedTuple):
@@ -46,12 +39,12 @@ class Entry(NamedTuple):
     size: str
 
 
-@click.group("history", cls=LazyGroup, lazy=COMMANDS, context_settings=HELP, no_args_is_help=False)
+@click.group("history", context_settings=HELP, no_args_is_help=False)
 def history() -> None:
     """Answers and batches of the terminal and of the window, which share one store."""
 
 
-@command("list")
+@command("list", history)
 @option("--limit", type=click.IntRange(min=1), default=30, metavar="N", help="At most so many [30].")
 @as_json
 def list_history(limit: int, json: bool) -> int:
@@ -66,7 +59,7 @@ def list_history(limit: int, json: bool) -> int:
     return ExitCode.ANSWERED
 
 
-@command("show")
+@command("show", history)
 @click.argument("id")
 @as_json
 def show(id: str, json: bool) -> int:
@@ -84,7 +77,7 @@ def show(id: str, json: bool) -> int:
     return ExitCode.ANSWERED
 
 
-@command("search")
+@command("search", history)
 @click.argument("words", nargs=-1, required=True)
 @as_json
 def search(words: tuple[str, ...], json: bool) -> int:
@@ -100,7 +93,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
     return ExitCode.ANSWERED if found else ExitCode.FAILED
 
 
-@command("export")
+@command("export", history)
 @click.argument("id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def export_one(id: str, file: Path) -> int:

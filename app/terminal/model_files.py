@@ -14,7 +14,7 @@ from app.terminal.output import progress, remark
 from core.errors import DownloadError, SettingsError
 from core.models.checksums import Checksums
 from core.models.download import Downloader, DownloadManifest, Stage
-from core.models.hub_files import catalog_models, catalog_source, downloaded, find_download
+from core.models.hub_files import catalog_source, downloaded, find_download
 from core.models.hub_listing import HubAccess
 from core.models.preferences import load_preferences
 from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, parse_source
@@ -98,8 +98,3 @@ def _ask(manifest: DownloadManifest) -> None:
     question = f"Download {manifest.title} ({size(manifest.bytes)}{rest}) into {short_path(manifest.folder)}?"
     if not click.confirm(question, default=True, err=True):
         raise DownloadError(f"{manifest.title} was not downloaded.")
-
-
-def known_names() -> tuple[str, ...]:
-    """Short names of the catalogue, for help and completion."""
-    return tuple(catalog_models())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from app.shared.format import parameter_count, short_path, size
-from app.terminal.command_line import HELP, OUTPUT, LazyCommand, LazyGroup, command, option
+from app.terminal.command_line import HELP, as_json, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.model_files import fetch, hub_access, look_up, models_folder, source_of
 from app.terminal.output import remark, write, write_table
@@ -21,17 +21,8 @@ from core.models.source import DEMO_FOLDER, HubFile, LocalFile
 from core.models.trash import Trash
 from core.paths import Paths
 
-COMMANDS = {
-    "list": LazyCommand("app.terminal.models:list_models", "The models on this machine."),
-    "pairs": LazyCommand("app.terminal.models:list_pairs", "Pairs of the catalogue that fit this machine."),
-    "search": LazyCommand("app.terminal.models:search_hub", "Search the Hub for GGUF repositories."),
-    "get": LazyCommand("app.terminal.models:get_model", "Download a model; continues after an interruption."),
-    "rm": LazyCommand("app.terminal.models:remove_model", "Delete a model from this machine."),
-}
-as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
 
-
-@click.group("models", cls=LazyGroup, lazy=COMMANDS, context_settings=HELP, no_args_is_help=False)
+@click.group("models", context_settings=HELP, no_args_is_help=False)
 def models() -> None:
     """Models on this machine and on the Hub.
 
@@ -39,7 +30,7 @@ def models() -> None:
     """
 
 
-@command("list")
+@command("list", models)
 @as_json
 def list_models(json: bool) -> int:
     """The models on this machine, in Baton's folder and in those of LM Studio, llama.cpp and Hugging Face."""
@@ -80,7 +71,7 @@ def list_models(json: bool) -> int:
     return ExitCode.ANSWERED
 
 
-@command("pairs")
+@command("pairs", models)
 @option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, metavar="N", help="Tokens [16384].")
 @as_json
 def list_pairs(context: int, json: bool) -> int:
@@ -112,7 +103,7 @@ def list_pairs(context: int, json: bool) -> int:
     return ExitCode.ANSWERED
 
 
-@command("search")
+@command("search", models)
 @click.argument("words", nargs=-1, required=True)
 @as_json
 def search_hub(words: tuple[str, ...], json: bool) -> int:
@@ -129,7 +120,7 @@ def search_hub(words: tuple[str, ...], json: bool) -> int:
     return ExitCode.ANSWERED
 
 
-@command("get")
+@command("get", models)
 @click.argument("name")
 @as_json
 def get_model(name: str, json: bool) -> int:
@@ -149,7 +140,7 @@ def get_model(name: str, json: bool) -> int:
     return ExitCode.ANSWERED
 
 
-@command("rm")
+@command("rm", models)
 @click.argument("name")
 @option("--yes", "-y", is_flag=True, help="Do not ask.")
 def remove_model(name: str, yes: bool) -> int:

@@ -11,7 +11,7 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app.terminal.command_line import OUTPUT, command, option
+from app.terminal.command_line import as_json, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.options import settable
 from app.terminal.output import write, write_table
@@ -22,7 +22,6 @@ from core.thinking.limits import Limits
 from core.thinking.policy import PolicySettings
 from core.thinking.registry import POLICIES
 
-as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
 RUN = "every run"
 
 
