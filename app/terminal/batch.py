@@ -41,7 +41,7 @@ ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
 
 
 NEW_BATCH_ONLY = (
-    *("arm", "guide", "other_small", "drafting", "seeds", "limit", "problem_column", "answer_column"),
+    *("arm", "other_large", "other_small", "drafting", "seeds", "limit", "problem_column", "answer_column"),
     *("grade", "pattern", "policy", "preset", "set", "cues", "seed", "max_tokens", "temperature", "top_p", "top_k"),
 )
 """Options that a resumed batch takes from the folder."""
@@ -49,15 +49,14 @@ NEW_BATCH_ONLY = (
 
 @command("batch", epilog=f"Arms. {ARMS}.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@option(
-    "--arm", "--recipe", "arm", multiple=True, type=click.Choice(list(RECIPES)), metavar="NAME", help="Compare this."
-)
-@option(
-    "--guide", "--other-large", "guide", multiple=True, metavar="MODEL", help="Run the arms with this large model, too."
-)
+@option("--arm", multiple=True, type=click.Choice(list(RECIPES)), metavar="NAME", help="Compare this.")
+@option("--other-large", multiple=True, metavar="MODEL", help="Run the arms with this large model, too.")
 @option("--other-small", multiple=True, metavar="MODEL", help="Run the arms with this small model, too.")
 @option(
-    "--drafting", multiple=True, metavar="URL", help="For the arm “drafted”: a server with a draft model; several arms."
+    "--drafting",
+    multiple=True,
+    metavar="URL",
+    help="For the arm “drafted”: a server with a draft model; several arms.",
 )
 @option(
     "--seeds", type=AT_LEAST_ONE, default=1, metavar="N", help="Solve each problem with N seeds, from --seed on [1]."
@@ -91,7 +90,7 @@ NEW_BATCH_ONLY = (
 def batch(  # noqa: PLR0913
     file: Path | None,
     arm: tuple[str, ...],
-    guide: tuple[str, ...],
+    other_large: tuple[str, ...],
     other_small: tuple[str, ...],
     drafting: tuple[str, ...],
     seeds: int,
@@ -142,7 +141,7 @@ def batch(  # noqa: PLR0913
             "Name the column with --answer-column, or add --ungraded to run them all the same.",
         )
     settings = run_settings(method, is_demo=models.is_demo)
-    arms = arms_of(arm or ["chosen"], settings, guide, drafting, other_small)
+    arms = arms_of(arm or ["chosen"], settings, other_large, drafting, other_small)
     first = method.seed or 0
     return begin(run, found.name, found.problems, arms, range(first, first + seeds), how, found.origin)
 

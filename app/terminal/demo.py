@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import click
 
-from app.terminal.command_line import METHOD, OUTPUT, command, option
+from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
-from app.terminal.options import SEED
 from app.terminal.output import write
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
 from app.terminal.servers import ServerOptions, server_options
@@ -37,14 +36,11 @@ CONTEXT = 1024
 
 @command("demo")
 @click.argument("number", type=int, default=1)
-@option("--seed", type=SEED, default=0, metavar="N", group=METHOD, help="Another seed, other words [0].")
 @model_options
 @loading_options
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each of the three.")
 @server_options
-def demo(
-    number: int, seed: int, models: ModelOptions, loading: LoadingOptions, json: bool, servers: ServerOptions
-) -> int:
+def demo(number: int, models: ModelOptions, loading: LoadingOptions, json: bool, servers: ServerOptions) -> int:
     """One problem by the small model, by the large one, and by both; and who was right.
 
     The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
@@ -57,7 +53,7 @@ def demo(
     verdicts: list[str] = []
     control = Control()
     with open_pair(models, loading.with_context(CONTEXT), servers) as pair, Grader() as grader:
-        for arm in arms_of(TITLES, DEMO_SETTINGS.model_copy(update={"seed": seed})):
+        for arm in arms_of(TITLES, DEMO_SETTINGS):
             if not json:
                 write(f"── {TITLES[arm.name]} " + "─" * (60 - len(TITLES[arm.name])))
             with stops_on_interrupt(control):

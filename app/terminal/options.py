@@ -76,7 +76,7 @@ run_options = gathered(
         help="The same seed repeats an answer of local models [0].",
     ),
     option(
-        *("-n", "--max-tokens", "--n-predict", "max_tokens"),
+        *("-n", "--max-tokens", "max_tokens"),
         type=AT_LEAST_ONE,
         metavar="N",
         group=METHOD,

@@ -129,7 +129,7 @@ loading_options = gathered(
     LoadingOptions,
     "loading",
     option(
-        *("-c", "--ctx-size", "--context", "context"),
+        *("-c", "--context", "context"),
         type=click.IntRange(min=256),
         metavar="N",
         group=LOCAL_MODELS,

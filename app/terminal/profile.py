@@ -12,7 +12,7 @@ import click
 from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.model_files import source_of
-from app.terminal.options import AT_LEAST_ONE, SEED
+from app.terminal.options import AT_LEAST_ONE
 from app.terminal.output import progress, write
 from app.terminal.pair import LoadingOptions, loading_options, on_disk, open_model
 from app.terminal.servers import ServerOptions, server_options
@@ -36,7 +36,6 @@ _FILE = click.Path(path_type=Path)
 @option("--problems", type=_FILE, metavar="FILE", help="Problems to write on; four short ones if not given.")
 @option("--limit", type=AT_LEAST_ONE, default=8, metavar="N", help="Use the first N problems [8].")
 @option("--tokens", type=AT_LEAST_ONE, default=1024, metavar="N", help="Tokens for each problem [1024].")
-@option("--seed", type=SEED, default=0, metavar="N", help="Another seed, other texts [0].")
 @option("--reader", metavar="MODEL", help="A large model that reads the texts: proposes the bound of agreement.")
 @loading_options
 @option("--yes", "-y", is_flag=True, help="Download a model that is not here without asking.")
@@ -49,7 +48,6 @@ def profile_model(  # noqa: PLR0913
     problems: Path | None,
     limit: int,
     tokens: int,
-    seed: int,
     reader: str | None,
     loading: LoadingOptions,
     yes: bool,
@@ -64,7 +62,7 @@ def profile_model(  # noqa: PLR0913
     file, or http(s)://host:port of a server.
     """
     texts = _problems(problems, limit)
-    settings = RunSettings(seed=seed, max_tokens=tokens)
+    settings = RunSettings(max_tokens=tokens)
     engine = open_model(on_disk(source_of(model), yes), loading, servers)
     try:
         traces = _written(engine, texts, settings)

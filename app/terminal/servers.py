@@ -53,7 +53,6 @@ server_options = gathered(
     option("--proxy", metavar="URL", group=SERVERS, help="Instead of the one in HTTPS_PROXY."),
     option(
         "--prefetch",
-        "--read-along",
         type=click.Choice(list(_PREFETCH)),
         group=SERVERS,
         help="A server reads a text while the other model writes it.",

@@ -84,7 +84,7 @@ def test_answers_are_graded_again_without_running_anything(tmp_path: Path, baton
 
 
 def test_another_large_model_is_an_arm_that_runs_when_the_first_is_done(tmp_path: Path, baton: Baton) -> None:
-    arms = ("--recipe", "large", "--guide", str(SMALL_MODEL))
+    arms = ("--arm", "large", "--other-large", str(SMALL_MODEL))
     done = baton("batch", str(BATCH_PROBLEMS), *arms, *TWO, "--out", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])["report"]
@@ -120,7 +120,7 @@ def test_a_large_model_that_is_missing_is_named_before_the_first_one_runs(
     problems, out = tmp_path / "p.jsonl", tmp_path / "out"
     problems.write_text('{"problem": "2 + 2?", "answer": "4"}', encoding="utf-8")
     arguments = ["batch", str(problems), "--out", str(out), "--small", "demo", "--large", "demo"]
-    assert main([*arguments, "--guide", str(tmp_path / "missing.gguf")]) == 1
+    assert main([*arguments, "--other-large", str(tmp_path / "missing.gguf")]) == 1
     assert "missing.gguf" in capsys.readouterr().err.splitlines()[-1]
     assert not list(out.iterdir()), "nothing was begun"
 
