@@ -22,7 +22,7 @@ LOCAL_MODELS = "Local models"
 SERVERS = "Servers"
 OUTPUT = "Output"
 GROUPS = (METHOD, GENERAL, MODELS, LOCAL_MODELS, OUTPUT, SERVERS)
-"""In the order in which `--help` lists them."""
+"""The order in which `--help` lists them."""
 
 ENVIRONMENT = "BATON"
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -64,7 +64,7 @@ class CommandWithGroups(click.Command):
                 formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
 
     def grouped_options(self, ctx: click.Context) -> dict[str, list[click.Option]]:
-        """The options by their groups, without empty groups."""
+        """Return the options by group, without empty groups."""
         options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
         found = {group: [each for each in options if getattr(each, "group", GENERAL) == group] for group in GROUPS}
         return {group: members for group, members in found.items() if members}

@@ -1,4 +1,4 @@
-"""`baton demo`: one problem by the small model, by the large one, and by both; and who was right."""
+"""`baton demo`: solve one problem with the small model, the large one, and both."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ABOUT = (
 TITLES = {"small": "Small model alone", "large": "Large model alone", "baton": "Small model, large model at the cues"}
 MARKS = {Outcome.CORRECT: "✓ right", Outcome.WRONG: "✗ wrong", Outcome.UNSCORED: "– not scored"}
 CONTEXT = 1024
-"""Tokens: enough for every ready problem."""
+"""Tokens; enough for every ready problem."""
 
 
 @command("demo")
@@ -41,7 +41,7 @@ CONTEXT = 1024
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each of the three.")
 @server_options
 def demo(number: int, models: ModelOptions, loading: LoadingOptions, json: bool, servers: ServerOptions) -> int:
-    """One problem by the small model, by the large one, and by both; and who was right.
+    """Solve one problem with the small model, the large one, and both, and show which was right.
 
     The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
     ready problems; the small model gets the first one wrong.

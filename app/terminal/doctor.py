@@ -1,4 +1,4 @@
-"""`baton doctor`: what this installation can use, and what to do about what it cannot."""
+"""`baton doctor`: check what this installation can use, and say what to do about the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STYLES = {State.GOOD: "green", State.WARNING: "yellow", State.PROBLEM: "bold re
 @command("doctor")
 @as_json
 def doctor(json: bool) -> int:
-    """What this installation can use: versions, back ends, GPUs, memory, folders, keyring, display.
+    """Check versions, back ends, GPUs, memory, folders, keyring and display.
 
     Each problem comes with what to do about it. The exit code is 1 if something cannot work at all.
     """

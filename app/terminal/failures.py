@@ -1,4 +1,4 @@
-"""`baton failures`: what went wrong in the answers of a batch, and where they part from the large model."""
+"""`baton failures`: show what went wrong in a batch, and where answers diverge from the large model."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def failures(
     loading: LoadingOptions,
     servers: ServerOptions,
 ) -> int:
-    """What went wrong in a batch: its failed answers in groups, and its takeovers by reason, cue and outcome.
+    """Show the failed answers of a batch in groups, and its takeovers by reason, cue and outcome.
 
     RESULTS is the folder of `baton batch --out`, or the id of a batch in `baton history list`.
     """
@@ -99,7 +99,7 @@ def write_analysis(found: FailureAnalysis) -> None:
 
 
 def in_json(found: FailureAnalysis) -> Iterator[dict[str, object]]:
-    """A line of `baton failures --json` each (docs/terminal.md)."""
+    """Yield the lines of `baton failures --json`."""
     for each in found.failures:
         yield failure_to_json(each)
     for group in found.takeovers:
@@ -122,7 +122,7 @@ def failure_to_json(failure: Failure) -> dict[str, object]:
 
 
 def set_note(store: Store, batch: Batch, arm: str | None, seed: int | None, problem: str, note: str) -> None:
-    """Raises SettingsError unless this names one answer."""
+    """Keep a note on an answer. Raises SettingsError unless these name exactly one."""
     ids = [each.id for each in store.batches.problems(batch.id)]
     rows = [
         row for row in store.batches.results(batch.id, arm) if ids[row.position] == problem and seed in (None, row.seed)
@@ -143,7 +143,7 @@ def read_answers(
     servers: ServerOptions,
     json: bool,
 ) -> None:
-    """A second opinion on every wrong answer, each arm's by its own models, one pair after another."""
+    """Let the large model of each arm review its wrong answers, one pair of models after another."""
     settings = BatchSettings.of(batch)
     arms = [Arm.of(stored) for stored in batch.arms if arm in (None, stored.name)]
     for names, group in by_models(arms).items():
@@ -160,7 +160,7 @@ def read_answers(
 
 
 def models_of(small: ModelSummary | None, large: ModelSummary | None, models: ModelOptions) -> ModelOptions:
-    """The models of the batch where they are known, else the pair chosen in the window."""
+    """Return the models of the batch if they are known, else the pair chosen in the window."""
     if small and large and small.source and large.source:
         return replace(models, small=small.source, large=large.source)
     return models
@@ -168,7 +168,7 @@ def models_of(small: ModelSummary | None, large: ModelSummary | None, models: Mo
 
 @contextmanager
 def opened_batch(name: str) -> Iterator[tuple[Store, Batch]]:
-    """A batch in a folder of results, or in the history. Raises SettingsError, StoreError."""
+    """Open a batch by its results folder or its id in the history. Raises SettingsError, StoreError."""
     if Path(name).is_dir():
         folder = BatchFolder(Path(name))
         with folder.store() as store:

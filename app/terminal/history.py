@@ -1,4 +1,4 @@
-"""The history that the terminal shares with the window: answers of `baton solve` and of the chat, and batches."""
+"""`baton history`: the answers and batches that the terminal shares with the window."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from core.store.store import Store
 from core.thinking.trace_json import trace_to_json
 
 SHORT = 8
-"""Characters of an id that are shown; any beginning that is unique names the whole."""
+"""Characters of an id that are shown; any unique prefix names it."""
 
 
 class Entry(NamedTuple):
-    """A conversation or a batch in the list."""
+    """An entry of the list: a conversation or a batch."""
 
     id: str
     kind: str
@@ -41,14 +41,14 @@ class Entry(NamedTuple):
 
 @click.group("history", context_settings=HELP, no_args_is_help=False)
 def history() -> None:
-    """Answers and batches of the terminal and of the window, which share one store."""
+    """List, show, search and export answers and batches, also those of the window."""
 
 
 @command("list", history)
 @option("--limit", type=click.IntRange(min=1), default=30, metavar="N", help="At most so many [30].")
 @as_json
 def list_history(limit: int, json: bool) -> int:
-    """Answers and batches, the newest first."""
+    """List answers and batches, the newest first."""
     with open_history(to_read=True) as store:
         entries = _entries(store)[:limit]
     for entry in entries if json else ():
@@ -63,7 +63,7 @@ def list_history(limit: int, json: bool) -> int:
 @click.argument("id")
 @as_json
 def show(id: str, json: bool) -> int:
-    """An answer with its problem, signs and figures, or the report of a batch. ID is one of `baton history list`."""
+    """Show an answer with its problem and figures, or the report of a batch. ID is one of `baton history list`."""
     with open_history(to_read=True) as store:
         entry = _named(store, id)
         if entry.kind == "batch":
@@ -81,7 +81,7 @@ def show(id: str, json: bool) -> int:
 @click.argument("words", nargs=-1, required=True)
 @as_json
 def search(words: tuple[str, ...], json: bool) -> int:
-    """Answers whose problem or text has all these words, or words that begin so."""
+    """Search for answers whose problem or text has all these words, or words that begin with them."""
     with open_history(to_read=True) as store:
         found = store.conversations.search(" ".join(words))
     for each in found:
@@ -129,7 +129,7 @@ def _entries(store: Store) -> list[Entry]:
 
 
 def _named(store: Store, id: str) -> Entry:
-    """Raises SettingsError if no entry, or more than one, has an id that begins so."""
+    """Return the entry whose id begins like this. Raises SettingsError unless it is exactly one."""
     found = [entry for entry in _entries(store) if entry.id.startswith(id.lower())]
     if len(found) != 1:
         problem = "several entries begin" if found else "no entry begins"

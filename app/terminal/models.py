@@ -1,4 +1,4 @@
-"""`baton models`: what is on this machine, which pairs fit it, and models from the Hub, with resume."""
+"""`baton models`: list, search, download and delete models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from core.paths import Paths
 
 @click.group("models", context_settings=HELP, no_args_is_help=False)
 def models() -> None:
-    """Models on this machine and on the Hub.
+    """List, search, download and delete models.
 
     The Hub, or a mirror of it, is the one chosen in the window or in HF_ENDPOINT; HF_TOKEN opens gated repositories.
     """
@@ -33,7 +33,7 @@ def models() -> None:
 @command("list", models)
 @as_json
 def list_models(json: bool) -> int:
-    """The models on this machine, in Baton's folder and in those of LM Studio, llama.cpp and Hugging Face."""
+    """List the models in Baton's folder and in those of LM Studio, llama.cpp and Hugging Face."""
     found = _inventory()
     rows = [
         {
@@ -75,7 +75,7 @@ def list_models(json: bool) -> int:
 @option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, metavar="N", help="Tokens [16384].")
 @as_json
 def list_pairs(context: int, json: bool) -> int:
-    """Pairs of the catalogue that fit into the memory of this machine, the fastest and largest first."""
+    """List the pairs of the catalogue that fit this machine, the fastest and largest first."""
     fitting = pairs_that_fit(find_devices(), context)
     for found in fitting if json else ():
         pair = found.pair
@@ -124,7 +124,7 @@ def search_hub(words: tuple[str, ...], json: bool) -> int:
 @click.argument("name")
 @as_json
 def get_model(name: str, json: bool) -> int:
-    """Download a model, and print its file. What has arrived is kept; the next call continues there.
+    """Download a model and print its path. An interrupted download is resumed by the next call.
 
     NAME is hf:OWNER/NAME[:QUANT], such as hf:bartowski/DeepSeek-R1-Distill-Qwen-1.5B-GGUF:Q4_K_M, or a name of
     `baton models pairs`. Without a quantisation, the usual one is taken.
@@ -161,7 +161,7 @@ def remove_model(name: str, yes: bool) -> int:
 
 
 def _model(name: str) -> LocalModel:
-    """The model on this machine that a name stands for. Raises SettingsError."""
+    """Return the model on this machine with this name. Raises SettingsError."""
     source = source_of(name)
     path = downloaded(source, models_folder()) if isinstance(source, HubFile) else None
     if isinstance(source, LocalFile):

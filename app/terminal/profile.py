@@ -1,4 +1,4 @@
-"""`baton profile`: let a model write on a few problems, see its cues, and propose lists and bounds for it."""
+"""`baton profile`: find the cues that a model gives, and propose cue lists and bounds for it."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ from core.run import RunSettings, ask
 from core.thinking.trace import Trace
 
 SHOWN = 12
-"""Openings in the table."""
+"""Most rows of a table."""
 _FILE = click.Path(path_type=Path)
 
 
 @command("profile")
 @click.argument("model")
-@option("--problems", type=_FILE, metavar="FILE", help="Problems to write on; four short ones if not given.")
+@option("--problems", type=_FILE, metavar="FILE", help="Problems to solve [four short ones].")
 @option("--limit", type=AT_LEAST_ONE, default=8, metavar="N", help="Use the first N problems [8].")
 @option("--tokens", type=AT_LEAST_ONE, default=1024, metavar="N", help="Tokens for each problem [1024].")
-@option("--reader", metavar="MODEL", help="A large model that reads the texts: proposes the bound of agreement.")
+@option("--reader", metavar="MODEL", help="A large model that scores the texts, to propose the bound of agreement.")
 @loading_options
 @option("--yes", "-y", is_flag=True, help="Download a model that is not here without asking.")
 @option("-o", "--out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the proposed cue list here, as JSON.")
@@ -56,7 +56,7 @@ def profile_model(  # noqa: PLR0913
     json: bool,
     servers: ServerOptions,
 ) -> int:
-    """Let a model write on a few problems; see which cues it gives, and how sure it is after them.
+    """Let a model write on a few problems, and show which cues it gives and how certain it is after them.
 
     Proposes a cue list for --cues, one for the policy relay, and bounds for triggers and agreement. MODEL is a GGUF
     file, or http(s)://host:port of a server.
@@ -104,7 +104,7 @@ def _written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -
 
 
 def _agreement_bound(engine: Engine, problems: Sequence[str], settings: RunSettings, traces: list[Trace]) -> float:
-    """Raises SettingsError if the model cannot score what it reads."""
+    """Return a bound for the policy agreement. Raises SettingsError if the model cannot score a text."""
     if not engine.card.returns_scores:
         raise SettingsError(
             f"{engine.card.name} gives no probabilities of a text that it reads, which --reader needs.",
@@ -119,7 +119,7 @@ def _agreement_bound(engine: Engine, problems: Sequence[str], settings: RunSetti
 
 
 def to_json(found: CueProfile, sure: Certainty, bound: float | None = None) -> dict[str, object]:
-    """The line of `baton profile --json` (docs/terminal.md)."""
+    """Return the line of `baton profile --json`."""
     return {
         "boundaries": found.boundaries,
         "with_cue": found.with_cue,
@@ -140,7 +140,7 @@ def to_json(found: CueProfile, sure: Certainty, bound: float | None = None) -> d
 
 
 def certainty_table(sure: Certainty, bound: float | None = None) -> str:
-    """What stands before cues, how sure the model is after them, and the bounds that follow."""
+    """Return a table of the tokens before cues, the certainty after them, and the proposed bounds."""
     share = sure.after_boundary / sure.cues if sure.cues else 0.0
     lines = [f"{sure.cues} known cues at any place, {share:.0%} of them first in a step"]
     if sure.before:
@@ -166,7 +166,7 @@ def certainty_table(sure: Certainty, bound: float | None = None) -> str:
 
 
 def _ends(margins: Sequence[CueMargin]) -> Sequence[CueMargin]:
-    """The surest and the least sure."""
+    """Return the most and the least certain ones."""
     return margins if len(margins) <= SHOWN else (*margins[: SHOWN // 2], *margins[-SHOWN // 2 :])
 
 
@@ -175,7 +175,7 @@ def _visible(token: str) -> str:
 
 
 def table(found: CueProfile) -> str:
-    """The profile for people to read."""
+    """Return a table of the openings and cues."""
     counts = f"after {found.with_cue} a known cue, after {found.waits} a step with “wait”"
     lines = [f"{found.boundaries} boundaries; {counts}"]
     lines += ["", f"{'opening':<24}{'times':>7}{'share':>8}{'before “wait”':>16}"]

@@ -1,4 +1,4 @@
-"""`baton serve`: the pair behind an OpenAI-compatible endpoint, for other programs on this machine."""
+"""`baton serve`: serve the pair to other programs through an OpenAI-compatible API."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ INSTALL_THEM = f'In the environment that Baton is installed in, run: pip install
     "more_arms",
     multiple=True,
     metavar="NAME",
-    help="Offer this arm of `baton batch` as a model, too.",
+    help="Offer this arm of `baton batch` as a model, too; may be repeated.",
 )
 @option("--serve-key-env", metavar="NAME", help="Environment variable with the key that clients must send.")
 @option("--allow-host", multiple=True, metavar="NAME", help="A host name under which clients may call the endpoint.")
@@ -53,7 +53,7 @@ def serve(  # noqa: PLR0913
     loading: LoadingOptions,
     servers: ServerOptions,
 ) -> int:
-    """Serve the pair to other programs, as OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
+    """Serve the pair to other programs through OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
 
     The model name of a request selects the arm: baton, small, large, paper, reference, or chosen, which is what
     the options of the method say. It runs until Ctrl+C. Nothing else in Baton opens a port.
@@ -78,7 +78,7 @@ def serve(  # noqa: PLR0913
 
 
 def offered_arms(names: list[str], base: RunSettings) -> dict[str, RunSettings]:
-    """The settings of each arm by the model name that selects it: the recipe's name where it has one arm."""
+    """Return the settings of each arm by its model name: the name of the recipe if that has one arm."""
     arms: dict[str, RunSettings] = {}
     for name in names:
         if name not in RECIPES:

@@ -1,4 +1,4 @@
-"""`baton policies` and `baton settings`: what there is to choose, from the fields of the settings themselves."""
+"""`baton policies` and `baton settings`: list policies and what `--set` takes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Setting(NamedTuple):
 @command("policies")
 @as_json
 def policies(json: bool) -> int:
-    """The policies: when each lets the large model write, its presets, and which models it needs."""
+    """List the policies: when each lets the large model write, and its presets."""
     for name, policy in POLICIES.items() if json else ():
         write_json({"name": name, "title": policy.title, "summary": policy.summary, "presets": list(policy.presets)})
     if not json:
@@ -57,7 +57,7 @@ def policies(json: bool) -> int:
 @option("--policy", type=click.Choice(list(POLICIES)), help="Only those of this policy.")
 @as_json
 def settings(name: str | None, policy: str | None, json: bool) -> int:
-    """What --set takes: meaning, bounds, default, and the value in each preset. NAME shows one of them."""
+    """List what --set takes: meaning, bounds and default. With NAME, show one setting and its value in each preset."""
     found = [each for each in all_settings() if name in (None, each.name) and policy in (None, each.of)]
     if not found:
         raise SettingsError(f"There is no setting called {name or policy}.", "baton settings lists them all.")
@@ -73,7 +73,7 @@ def settings(name: str | None, policy: str | None, json: bool) -> int:
 
 
 def all_settings() -> Iterator[Setting]:
-    """Those of each policy, then those of every run."""
+    """Yield the settings of each policy, then those of every run."""
     for name, policy in POLICIES.items():
         yield from _settings_of(policy.Settings, name, dict(policy.presets))
     for model in (Limits, RunSettings):
@@ -81,7 +81,7 @@ def all_settings() -> Iterator[Setting]:
 
 
 def in_full(setting: Setting) -> str:
-    """One setting, a fact a line."""
+    """Return a setting with its default, bounds and presets, one per line."""
     lines = [f"{setting.name} ({setting.of}): {setting.title}. {setting.meaning}".rstrip()]
     lines += [f"  default: {setting.default}", f"  bounds: {setting.bounds or 'any'}"]
     return "\n".join([*lines, *(f"  in {preset}: {value}" for preset, value in setting.presets.items())])
