@@ -19,6 +19,8 @@ from PySide6.QtCore import QEvent, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.chat.answer_view import AnswerView
+from app.shared.conversations.conversation import Exchange
 from app.shared.garbage_collection import MainThreadCollector
 from app.shared.loaded_models import Loading
 from app.window.main_window import MainWindow
@@ -140,6 +142,18 @@ def threads_left(before: Collection[threading.Thread], patience: float = PATIENC
     for thread in new:
         thread.join(max(0.0, deadline - time.monotonic()))
     return [thread.name for thread in new if thread.is_alive()]
+
+
+def last_exchange(window: MainWindow) -> Exchange:
+    exchange = window.session.conversation.leaf
+    assert exchange
+    return exchange
+
+
+def last_answer(window: MainWindow) -> AnswerView:
+    answer = window.chat.conversation.answer_of(last_exchange(window))
+    assert answer
+    return answer
 
 
 @pytest.fixture
