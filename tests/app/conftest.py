@@ -130,6 +130,7 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     # The renderer of chat templates serves the whole program, and ends with it.
     started = {child for child in set(multiprocessing.active_children()) - processes if child.name != RENDERER_PROCESS}
     assert not started, f"processes left: {started}"
+    gc.freeze()  # what is alive now is not the next test's, and need not be looked through again
 
 
 def threads_left(before: Collection[threading.Thread], patience: float = PATIENCE / 1000) -> list[str]:
