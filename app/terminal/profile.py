@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json as json_library
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -63,20 +64,14 @@ def profile_model(  # noqa: PLR0913
     """
     texts = _problems(problems, limit)
     settings = RunSettings(max_tokens=tokens)
-    engine = open_model(on_disk(source_of(model), yes), loading, servers)
-    try:
+    with closing(open_model(on_disk(source_of(model), yes), loading, servers)) as engine:
         traces = _written(engine, texts, settings)
-    finally:
-        engine.close()
     found = profile(trace.text for trace in traces)
     sure = certainty([[token for piece in trace.pieces for token in piece.tokens] for trace in traces])
     bound = None
     if reader:
-        large = open_model(on_disk(source_of(reader), yes), loading, servers)
-        try:
+        with closing(open_model(on_disk(source_of(reader), yes), loading, servers)) as large:
             bound = _agreement_bound(large, texts, settings, traces)
-        finally:
-            large.close()
     for path, lexicon in ((out, found.proposed), (relay_out, sure.relay)):
         if path:
             _save(path, lexicon_json(lexicon))
