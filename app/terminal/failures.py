@@ -14,10 +14,10 @@ from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.output import progress, remark, write, write_table
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from app.terminal.recording import open_history
+from app.terminal.recording import full_id, open_history
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import stops_on_interrupt
-from app.terminal.streams import write_json
+from app.terminal.streams import write_json_lines
 from core.batch.reporting.divergences import BatchOpinions
 from core.batch.reporting.failures import Failure, FailureAnalysis, analyse
 from core.batch.running.arms import Arm, by_models
@@ -64,8 +64,7 @@ def failures(
         with progress("Failures", json) as line:
             found = analyse(store, batch.id, arm, lambda share: line.show(share, "reading the texts"))
     if json:
-        for data in in_json(found):
-            write_json(data)
+        write_json_lines(in_json(found))
     else:
         write_analysis(found)
     return ExitCode.ANSWERED
@@ -175,10 +174,5 @@ def opened_batch(name: str) -> Iterator[tuple[Store, Batch]]:
             yield store, folder.batch(store)
         return
     with open_history() as store:
-        found = [batch for batch in store.batches.all() if batch.id.startswith(name.lower())]
-        if len(found) != 1:
-            problem = "several batches begin" if found else "no batch begins"
-            raise SettingsError(
-                f"{name} is no folder of results, and in the history {problem} with it.", "See baton history list."
-            )
-        yield store, found[0]
+        batches = {batch.id: batch for batch in store.batches.all()}
+        yield store, batches[full_id(batches, name, "batches", "Name a folder of results, or see baton history list.")]

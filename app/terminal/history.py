@@ -13,8 +13,8 @@ from app.terminal.command_line import HELP, as_json, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.output import write, write_table
 from app.terminal.printer import SIGNS, summary
-from app.terminal.recording import open_history
-from app.terminal.streams import write_json
+from app.terminal.recording import full_id, open_history
+from app.terminal.streams import write_json, write_json_lines
 from core.batch.reporting.exports import EXPORTS, export
 from core.batch.reporting.results import Results
 from core.errors import SettingsError
@@ -51,9 +51,9 @@ def list_history(limit: int, json: bool) -> int:
     """List answers and batches, the newest first."""
     with open_history(to_read=True) as store:
         entries = _entries(store)[:limit]
-    for entry in entries if json else ():
-        write_json({**entry._asdict(), "changed": entry.changed.isoformat()})
-    if not json:
+    if json:
+        write_json_lines({**entry._asdict(), "changed": entry.changed.isoformat()} for entry in entries)
+    else:
         rows = [(each.id[:SHORT], each.kind, _minute(each.changed), each.size, each.name) for each in entries]
         write_table(("id", "kind", "changed", "size", "name"), rows)
     return ExitCode.ANSWERED
@@ -130,11 +130,8 @@ def _entries(store: Store) -> list[Entry]:
 
 def _named(store: Store, id: str) -> Entry:
     """Return the entry whose id begins like this. Raises SettingsError unless it is exactly one."""
-    found = [entry for entry in _entries(store) if entry.id.startswith(id.lower())]
-    if len(found) != 1:
-        problem = "several entries begin" if found else "no entry begins"
-        raise SettingsError(f"In the history {problem} with {id}.", "See baton history list.")
-    return found[0]
+    entries = {entry.id: entry for entry in _entries(store)}
+    return entries[full_id(entries, id, "entries")]
 
 
 def _show_conversation(exported: Exported, json: bool) -> None:

@@ -9,7 +9,7 @@ from app.terminal.command_line import HELP, as_json, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.model_files import fetch, hub_access, look_up, models_folder, source_of
 from app.terminal.output import remark, write, write_table
-from app.terminal.streams import report, write_json
+from app.terminal.streams import report, write_json, write_json_lines
 from core.errors import SettingsError
 from core.models.catalog import USUAL_CONTEXT, pairs_that_fit
 from core.models.devices import find_devices
@@ -48,8 +48,7 @@ def list_models(json: bool) -> int:
         for model in found.models
     ]
     if json:
-        for row in rows:
-            write_json(row)
+        write_json_lines(rows)
     else:
         write_table(
             ("model", "parameters", "quantisation", "size", "context", "file"),
@@ -77,9 +76,9 @@ def list_models(json: bool) -> int:
 def list_pairs(context: int, json: bool) -> int:
     """List the pairs of the catalogue that fit this machine, the fastest and largest first."""
     fitting = pairs_that_fit(find_devices(), context)
-    for found in fitting if json else ():
-        pair = found.pair
-        write_json(
+    pairs = [each.pair for each in fitting]
+    if json:
+        write_json_lines(
             {
                 "small": pair.small.key,
                 "large": pair.large.key,
@@ -88,15 +87,15 @@ def list_pairs(context: int, json: bool) -> int:
                 "good_for": pair.good_for,
                 "licences": [pair.small.licence, pair.large.licence],
             }
+            for pair in pairs
         )
-    if not json:
-        pairs = [each.pair for each in fitting]
+    else:
         rows = [
             (pair.small.key, pair.large.key, size(pair.bytes), pair.evidence.value, pair.good_for) for pair in pairs
         ]
         write_table(("--small", "--large", "download", "evidence", "good for"), rows, right=(2,))
-    if fitting:
-        best = fitting[0].pair
+    if pairs:
+        best = pairs[0]
         remark(f'baton solve "…" --small {best.small.key} --large {best.large.key} downloads a pair and uses it.')
     else:
         remark("No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server.")
@@ -109,9 +108,12 @@ def list_pairs(context: int, json: bool) -> int:
 def search_hub(words: tuple[str, ...], json: bool) -> int:
     """Search the Hub for repositories with GGUF files, the most downloaded first."""
     found = Hub(hub_access()).search(" ".join(words))
-    for each in found if json else ():
-        write_json({"repository": each.name, "downloads": each.downloads, "licence": each.licence, "gated": each.gated})
-    if not json:
+    if json:
+        write_json_lines(
+            {"repository": each.name, "downloads": each.downloads, "licence": each.licence, "gated": each.gated}
+            for each in found
+        )
+    else:
         rows = [
             (f"hf:{each.name}", f"{each.downloads:,}", each.licence or "", "gated" if each.gated else "")
             for each in found

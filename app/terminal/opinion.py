@@ -17,13 +17,12 @@ from app.terminal.exit_codes import ExitCode
 from app.terminal.options import AT_LEAST_ONE
 from app.terminal.output import progress, remark, write
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from app.terminal.recording import open_history
+from app.terminal.recording import full_id, open_history
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.standard_input import read_input
 from app.terminal.streams import write_json
 from core.engines.model_card import ModelCard
-from core.errors import SettingsError
 from core.files import read_text
 from core.store.store import Store
 from core.thinking.events import OpinionGiven
@@ -130,9 +129,6 @@ def recorded_run(name: str) -> Iterator[Recorded]:
         yield Recorded(trace_from_lines(read_text(Path(name), "Name what baton solve --json wrote.").splitlines()))
     else:
         with open_history() as store:
-            found = [each.id for each in store.conversations.recent() if each.id.startswith(name.lower())]
-            if len(found) != 1:
-                problem = "several answers begin" if found else "no answer begins"
-                raise SettingsError(f"In the history {problem} with {name}.", "See baton history list.")
-            run = store.conversations.open(found[0]).leaf or ""
+            id = full_id((each.id for each in store.conversations.recent()), name, "answers")
+            run = store.conversations.open(id).leaf or ""
             yield Recorded(store.runs.trace(run), store, run)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from app.terminal.streams import report
-from core.errors import StoreError
+from core.errors import SettingsError, StoreError
 from core.paths import Paths
 from core.run import RunSettings
 from core.store.conversations import StoredExchange
@@ -47,6 +47,18 @@ def open_history(to_read: bool = False) -> Iterator[Store]:
         for notice in store.notices:
             report(notice)
         yield store
+
+
+def full_id(ids: Iterable[str], prefix: str, kind: str, advice: str = "See baton history list.") -> str:
+    """Return the id that begins with this prefix. Raises SettingsError unless it is exactly one.
+
+    `kind`: what has these ids, in the plural.
+    """
+    found = [id for id in ids if id.startswith(prefix.lower())]
+    if len(found) != 1:
+        number = "several" if found else "no"
+        raise SettingsError(f"The history has {number} {kind} whose id begins with {prefix}.", advice)
+    return found[0]
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from app.terminal.command_line import as_json, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.options import settable
 from app.terminal.output import write, write_table
-from app.terminal.streams import write_json
+from app.terminal.streams import write_json_lines
 from core.errors import SettingsError
 from core.run import RunSettings
 from core.thinking.limits import Limits
@@ -44,9 +44,12 @@ class Setting(NamedTuple):
 @as_json
 def policies(json: bool) -> int:
     """List the policies: when each lets the large model write, and its presets."""
-    for name, policy in POLICIES.items() if json else ():
-        write_json({"name": name, "title": policy.title, "summary": policy.summary, "presets": list(policy.presets)})
-    if not json:
+    if json:
+        write_json_lines(
+            {"name": name, "title": policy.title, "summary": policy.summary, "presets": list(policy.presets)}
+            for name, policy in POLICIES.items()
+        )
+    else:
         rows = [(name, ", ".join(policy.presets), policy.summary) for name, policy in POLICIES.items()]
         write_table(("--policy", "--preset", "when the large model writes"), rows)
     return ExitCode.ANSWERED
@@ -61,12 +64,11 @@ def settings(name: str | None, policy: str | None, json: bool) -> int:
     found = [each for each in all_settings() if name in (None, each.name) and policy in (None, each.of)]
     if not found:
         raise SettingsError(f"There is no setting called {name or policy}.", "baton settings lists them all.")
-    for each in found:
-        if json:
-            write_json(each._asdict())
-        elif name:
-            write(in_full(each))
-    if not json and not name:
+    if json:
+        write_json_lines(each._asdict() for each in found)
+    elif name:
+        write("\n".join(map(in_full, found)))
+    else:
         rows = [(each.name, each.of, each.default, each.bounds, f"{each.title}. {each.meaning}") for each in found]
         write_table(("--set", "of", "default", "bounds", "meaning"), rows)
     return ExitCode.ANSWERED

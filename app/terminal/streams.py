@@ -10,6 +10,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from core.errors import SettingsError
@@ -79,6 +80,12 @@ def write_json(value: Any) -> None:
     is_unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
     sys.stdout.write(safe_json(json.dumps(value, ensure_ascii=not is_unicode)) + "\n")
     sys.stdout.flush()
+
+
+def write_json_lines(values: Iterable[Any]) -> None:
+    """Write JSON documents to standard output, one per line."""
+    for value in values:
+        write_json(value)
 
 
 def _null() -> TextIO:
