@@ -14,6 +14,7 @@ from app.cli import main
 from app.display import obstacle
 from app.terminal.program import COMMANDS
 from core.version import version
+from tests.app.terminal.conftest import Baton
 
 pytestmark = pytest.mark.slow
 
@@ -83,12 +84,9 @@ def test_a_shell_has_its_script_of_completion(shell: str, capsys: pytest.Capture
     assert "_BATON_COMPLETE" in capsys.readouterr().out
 
 
-def test_a_shell_completes_options() -> None:
+def test_a_shell_completes_options(baton: Baton) -> None:
     question = {"_BATON_COMPLETE": "bash_complete", "COMP_WORDS": "baton solve --temp", "COMP_CWORD": "2"}
-    done = subprocess.run(
-        [sys.executable, "-m", "app.cli"], capture_output=True, text=True, timeout=60, env=os.environ | question
-    )
-    assert "--temperature" in done.stdout
+    assert "--temperature" in baton(**question).stdout
 
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

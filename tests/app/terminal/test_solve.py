@@ -28,7 +28,6 @@ from tests.fakes.world_server import world_server
 pytestmark = pytest.mark.slow
 
 PROBLEM = DemoProblem(836, 100)
-SERVER = "http://127.0.0.1:9"
 EVERY = ("--policy", "every-step", "-n", "40")
 
 
