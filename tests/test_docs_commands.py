@@ -135,7 +135,6 @@ def folder(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     monkeypatch.setenv("OFFICE_KEY", "none")
     monkeypatch.setenv("BATON_YES", "1")
-    monkeypatch.setenv("BATON_CTX_SIZE", "2048")
     monkeypatch.setenv("BATON_CONTEXT", "2048")
     return tmp_path
 

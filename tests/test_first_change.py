@@ -22,9 +22,9 @@ COMMAND = re.compile(r"^\.venv/bin/baton (.+)$", re.MULTILINE)
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A copy of the source."""
+    """A copy of the source, with its byte code."""
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__", "images"))
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("images"))
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 

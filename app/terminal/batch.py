@@ -1,4 +1,4 @@
-"""`baton batch`: solves a file of problems under one or several arms, grades the answers and reports."""
+"""`baton batch`: solve and grade a file of problems under one or several arms."""
 
 from __future__ import annotations
 
@@ -45,26 +45,31 @@ NEW_BATCH_ONLY = (
     *("arm", "other_large", "other_small", "drafting", "seeds", "limit", "problem_column", "answer_column"),
     *("grade", "pattern", "policy", "preset", "set", "cues", "seed", "max_tokens", "temperature", "top_p", "top_k"),
 )
-"""Options that a resumed batch takes from its folder."""
+"""Options that a resumed batch cannot change."""
 
 
 @command("batch", epilog=f"Arms. {ARMS}.")
 @click.argument("file", type=click.Path(path_type=Path), required=False)
-@option("--arm", multiple=True, type=click.Choice(list(RECIPES)), metavar="NAME", help="Compare this.")
+@option("--arm", multiple=True, type=click.Choice(list(RECIPES)), metavar="NAME", help="Run this arm; may be repeated.")
 @option("--other-large", multiple=True, metavar="MODEL", help="Run the arms with this large model, too.")
 @option("--other-small", multiple=True, metavar="MODEL", help="Run the arms with this small model, too.")
 @option(
-    "--drafting", multiple=True, metavar="URL", help="For the arm “drafted”: a server with a draft model; several arms."
+    "--drafting",
+    multiple=True,
+    metavar="URL",
+    help="A server with a draft model, for the arm “drafted”; may be repeated.",
 )
 @option(
     "--seeds", type=AT_LEAST_ONE, default=1, metavar="N", help="Solve each problem with N seeds, from --seed on [1]."
 )
 @option("--limit", type=AT_LEAST_ONE, metavar="K", help="Only the first K problems.")
-@option("--problem-column", metavar="NAME", help="If the guess is wrong.")
-@option("--answer-column", metavar="NAME", help="If the guess is wrong.")
-@option("--ungraded", is_flag=True, help="Run although no problem has an answer to compare with.")
+@option("--problem-column", metavar="NAME", help="Take the column with this name.")
+@option("--answer-column", metavar="NAME", help="Take the column with this name.")
+@option("--ungraded", is_flag=True, help="Run even if no problem has an answer to compare with.")
 @option("--grade", type=click.Choice([how.value for how in How]), help="How answers are compared [auto].")
-@option("--pattern", metavar="REGEX", help="Found in a right answer; {expected} stands for the expected one.")
+@option(
+    "--pattern", metavar="REGEX", help="An answer is right if this matches; {expected} stands for the expected answer."
+)
 @option(
     "--again",
     type=click.Path(path_type=Path),
@@ -78,8 +83,8 @@ NEW_BATCH_ONLY = (
     metavar="TOOL",
     help=f"Write the results in the folder for another tool, without running anything: {', '.join(TOOLS)}.",
 )
-@option("--report", is_flag=True, help="Write results and report of what the folder holds, without running anything.")
-@option("--regrade", is_flag=True, help="Find and grade the answers in the folder again, without running anything.")
+@option("--report", is_flag=True, help="Write results and report for the folder as it is, without running anything.")
+@option("--regrade", is_flag=True, help="Extract and grade the answers in the folder again, without running anything.")
 @batch_options(parallel=8)
 @run_options
 @model_options
@@ -110,7 +115,7 @@ def batch(  # noqa: PLR0913
 ) -> int:
     """Solve and grade the problems in FILE under one or several arms, and report how they compare.
 
-    FILE is JSON, CSV, text, Excel, Parquet, a folder of them, or a data set of the Hub, such as
+    FILE is JSON, CSV, text, Excel, Parquet, a folder of them, or a data set on the Hub, such as
     hf:openai/gsm8k@REVISION:main/test; - reads JSON, CSV or text from standard input.
     """
     folder = options.out or Path(_results_folder(file))
@@ -145,7 +150,7 @@ def batch(  # noqa: PLR0913
 
 
 def _repeat(run: BatchRun, found: Repetition) -> int:
-    """Run the batch of a report again, with its own models and context unless others are given."""
+    """Run the batch of a report again, with its models and context unless others are given."""
     for sentence in found.changed_models():
         remark(sentence)
     report = found.report
@@ -158,7 +163,7 @@ def _repeat(run: BatchRun, found: Repetition) -> int:
 
 
 def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
-    """Read a file, a folder, standard input, or a data set of the Hub."""
+    """Read problems from a file, a folder, standard input, or a data set on the Hub."""
     name = file.as_posix()
     if name == "-":
         with TemporaryDirectory(prefix="baton-") as folder:
@@ -172,7 +177,7 @@ def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
 
 
 def _results_folder(file: Path | None) -> str:
-    """Name the folder for results if no --out is given: in the working directory, named after the problems."""
+    """Return the folder for the results if --out is not given."""
     if file is None or str(file) == "-":
         return "results"
     name = file.as_posix()

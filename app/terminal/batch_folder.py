@@ -1,4 +1,4 @@
-"""Manages the folder of a batch, which holds its results, and the batch itself or its id in the history."""
+"""The results folder of a batch. It also holds the batch itself, or names it in the history."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from core.store.batch_rows import Batch
 from core.store.store import Store
 
 STORE_FILE = "batch.sqlite"
-"""The folder's own store, with --no-history and of `baton evidence`."""
+"""A store inside the folder, for `baton evidence` and --no-history."""
 LINK_FILE = "batch.json"
 """Holds the id of the batch in the history."""
 
 
 @dataclass(frozen=True)
 class BatchFolder:
-    """`has_own_store`: whether a batch that is begun here is kept in the folder alone."""
+    """`has_own_store`: whether a new batch is kept in the folder only, not in the history."""
 
     path: Path
     has_own_store: bool = False
 
     @contextmanager
     def reserved(self) -> Iterator[None]:
-        """Reserve the folder before the models are loaded, so that a second batch cannot choose it.
+        """Reserve the folder before the models are loaded, so that a second batch cannot take it.
 
-        It is released if no batch was created. Raises SettingsError if the folder holds a batch already.
+        Releases it if no batch was created. Raises SettingsError if the folder already holds a batch.
         """
         file = self.path / (STORE_FILE if self.has_own_store else LINK_FILE)
         already = SettingsError(
@@ -57,7 +57,7 @@ class BatchFolder:
 
     @contextmanager
     def store(self) -> Iterator[Store]:
-        """Open the store that has the batch. Raises SettingsError if the folder holds none, StoreError."""
+        """Open the store that holds the batch. Raises StoreError, or SettingsError if the folder holds no batch."""
         own = self.path / STORE_FILE
         if own.exists():
             with Store.open(own) as store:
@@ -78,7 +78,7 @@ class BatchFolder:
                 raise SettingsError(f"{link} cannot be written: {error.strerror or error}.") from error
 
     def batch(self, store: Store) -> Batch:
-        """Open the batch of this folder. Raises SettingsError, StoreError."""
+        """Return the batch of this folder. Raises SettingsError, StoreError."""
         try:
             named = json.loads((self.path / LINK_FILE).read_text(encoding="utf-8"))["batch"]
             return store.batches.open(str(named))
@@ -91,7 +91,7 @@ class BatchFolder:
         return known[0]
 
     def refuse_lost(self) -> None:
-        """Raise StoreError if the folder has been removed while its batch ran."""
+        """Raise StoreError if the folder was removed while its batch ran."""
         if not (self.path / STORE_FILE).exists() and not (self.path / LINK_FILE).exists():
             raise StoreError(
                 f"{self.path} is gone, and with it the results.", "Do not move or delete it while it runs."

@@ -1,4 +1,4 @@
-"""Begins, resumes, regrades and reports a batch in a folder, for `baton batch` and `baton evidence`."""
+"""Begin, resume, regrade and report a batch in a folder, for `baton batch` and `baton evidence`."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from core.store.store import Store
 from core.text import counted
 
 REPORTED_AT_ONCE = 2_000
-"""Jobs up to which results and report are written after Ctrl+C: it takes a second, since every text is read."""
+"""Most jobs for which Ctrl+C still writes the results: it reads every answer, in a second for this many."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -68,7 +68,7 @@ def batch_options(parallel: int) -> Callable[[Function], Function]:
         BatchOptions,
         "options",
         option("--parallel", type=AT_LEAST_ONE, default=parallel, metavar="N", help=f"Problems at once [{parallel}]."),
-        option("--resume", is_flag=True, help="Continue the batch in the folder; its errors are tried again."),
+        option("--resume", is_flag=True, help="Continue the batch in the folder and retry its errors."),
         option(
             *("-o", "--out", "out"),
             type=click.Path(path_type=Path, file_okay=False),
@@ -99,7 +99,7 @@ class BatchRun:
         return Provenance.of_this_machine([Path(sys.argv[0]).name, *sys.argv[1:]], *self.models.texts, problems)
 
     def with_parallel_of(self, batch: int) -> BatchRun:
-        """Use as many problems at once as the batch had, unless --parallel was given."""
+        """Return a run with as many problems at once as the batch had, unless --parallel was given."""
         if click.get_current_context().get_parameter_source("parallel") is ParameterSource.COMMANDLINE:
             return self
         return replace(self, options=replace(self.options, parallel=batch))
@@ -114,7 +114,7 @@ def begin(
     how: How | Regex = How.AUTO,
     origin: ProblemOrigin = ProblemOrigin(),  # noqa: B008 - immutable
 ) -> int:
-    """Create a batch in the folder, and run it to its end."""
+    """Create a batch in the folder and run it."""
 
     def create(store: Store) -> str:
         if (jobs := len(problems) * len(arms) * len(seeds)) > REPORTED_AT_ONCE:
@@ -128,7 +128,7 @@ def begin(
 
 
 def refuse_given(names: Sequence[str], by: str, why: str) -> None:
-    """Raise SettingsError if one of these options of the running command was given beside the option `by`."""
+    """Raise SettingsError if one of these options was given together with the option `by`."""
     context = click.get_current_context()
     for parameter in context.command.params:
         if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
@@ -139,7 +139,7 @@ def refuse_given(names: Sequence[str], by: str, why: str) -> None:
 
 
 def go_on(run: BatchRun) -> int:
-    """Continue the batch in the folder with its own settings; its errors are tried again."""
+    """Resume the batch in the folder with its own settings, and retry its errors."""
     with run.place.store() as store:
         batch = run.place.batch(store)
         run = run.with_parallel_of(BatchSettings.of(batch).parallel)
@@ -150,7 +150,7 @@ def go_on(run: BatchRun) -> int:
 
 
 def grade_again(run: BatchRun, how: How | Regex | None) -> int:
-    """Find and grade the answers in the folder again; None grades as before."""
+    """Extract and grade the answers again. If `how` is None, they are graded as before."""
     counts = RegradeCounts()
     with run.place.store() as store, Grader() as grader, progress("Grading", run.options.json) as line:
         batch = run.place.batch(store)
@@ -162,7 +162,7 @@ def grade_again(run: BatchRun, how: How | Regex | None) -> int:
 
 
 def write_for_tools(run: BatchRun, tools: Sequence[str]) -> int:
-    """Write the results in the folder for each tool, in a folder of its own inside it."""
+    """Write the results for other tools, each in a folder of its own."""
     with run.place.store() as store:
         results = Results.read(store, run.place.batch(store).id)
         for tool in tools:
@@ -172,17 +172,17 @@ def write_for_tools(run: BatchRun, tools: Sequence[str]) -> int:
 
 
 def report_again(run: BatchRun) -> int:
-    """Write results and report of the batch in the folder, even if it is not done or still running."""
+    """Write results and report, also for a batch that is not done or still running."""
     with run.place.store() as store:
         batch = run.place.batch(store)
     return _conclude(run, batch.id)
 
 
 def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str]) -> int:
-    """Run the arms, one pair of models after another; `batch` creates the batch when the first pair is loaded."""
+    """Run the arms, one pair of models after the other. The batch is created once the first pair is loaded."""
     batch_id = ""
     groups = by_models(arms)
-    for names in groups:  # a missing file must be reported before the first arm runs, not after
+    for names in groups:  # a missing file is reported before the first pair runs
         for text, demo in ((names.small, DemoModel.SMALL), (names.large, DemoModel.LARGE)):
             if text and (path := local_path(source_of(text, demo))):
                 read_header(path)
@@ -201,7 +201,7 @@ def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str])
 
 
 def _stopped(run: BatchRun, batch_id: str, totals: Sequence[ArmTotals]) -> int:
-    """Report at once how far a stopped batch got; for a small batch write the results, too."""
+    """Say how far a stopped batch came and how to resume it; report a small batch as well."""
     run.place.refuse_lost()
     jobs, done = sum(arm.jobs for arm in totals), sum(arm.done for arm in totals)
     to_continue = f"To continue: --out {run.folder} --resume"
@@ -217,7 +217,7 @@ def _stopped(run: BatchRun, batch_id: str, totals: Sequence[ArmTotals]) -> int:
 
 
 def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch_id: str) -> None:
-    """Run all arms of these models until they are done or the batch is stopped."""
+    """Run all arms of these models, until they are done or the batch is stopped."""
     json = run.options.json
     with Grader() as grader:
         runner = Runner(store, batch_id, pair, grader, run.options.parallel, names)
@@ -234,7 +234,7 @@ def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch
 
 
 def _ended(events: Iterator[BatchEvent], done: BatchProgress, line: ProgressLine) -> Iterator[ResultRow]:
-    """Yield the rows as they come in, and show progress."""
+    """Yield each row as it is done, and show progress."""
     arm = ""
     for event in events:
         match event:
@@ -256,7 +256,7 @@ def _counts(done: BatchProgress) -> str:
 
 
 def _conclude(run: BatchRun, batch_id: str) -> int:
-    """Write results and report, and print the report."""
+    """Write results and report, print the report, and return the exit code."""
     run.place.refuse_lost()
     with run.place.store() as store, progress("Writing results", run.options.json) as line:
         results = Results.read(store, batch_id, lambda share: line.show(share, "reading the texts"))

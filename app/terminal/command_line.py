@@ -1,21 +1,19 @@
-"""What all commands share: grouped options, their values from the environment, commands that are imported on use.
+"""What all commands share: options in groups, their values from the environment and a file, and a lazy import.
 
-A value is looked for on the command line, in BATON_COMMAND_OPTION, in BATON_OPTION, in the configuration file, and last
-in the option's default. Options are never abbreviated.
+The value of an option comes from the command line, from BATON_OPTION, from the configuration file, or is its default.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from app.terminal.config_file import refuse_unknown
+from core.errors import SettingsError
 
 GENERAL = "Options"
 METHOD = "Method"
@@ -24,7 +22,7 @@ LOCAL_MODELS = "Local models"
 SERVERS = "Servers"
 OUTPUT = "Output"
 GROUPS = (METHOD, GENERAL, MODELS, LOCAL_MODELS, OUTPUT, SERVERS)
-"""In the order in which `--help` lists them."""
+"""The order in which `--help` lists them."""
 
 ENVIRONMENT = "BATON"
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -32,33 +30,50 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class GroupedOption(click.Option):
-    """An option listed under a heading by `--help`; it reads BATON_OPTION where its own variable is not set."""
+    """An option that `--help` lists under a heading, and that BATON_OPTION can set."""
 
     def __init__(self, *names: Any, group: str = GENERAL, **options: Any) -> None:
         super().__init__(*names, **options)
         self.group = group
-
-    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        shared = os.environ.get(f"{ENVIRONMENT}_{(self.name or '').upper()}") if self.allow_from_autoenv else None
-        return super().resolve_envvar_value(ctx) or shared or None
+        self.envvar = f"{ENVIRONMENT}_{(self.name or '').upper()}"
 
 
 class CommandWithGroups(click.Command):
-    """A command whose options are listed in groups."""
+    """A command that lists its options in groups, and takes their defaults from the configuration file."""
 
-    def invoke(self, ctx: click.Context) -> Any:
-        refuse_unknown(ctx)
-        return super().invoke(ctx)
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Raises SettingsError if the command's table in the file has a name that is not an option."""
+        above = (parent.default_map if parent else None) or {}
+        shared = (parent.find_root().default_map if parent else None) or {}
+        table = _as_parameters(above.get(info_name or ""))
+        defaults = {**_as_parameters(shared), **_as_parameters(above), **table}
+        context = super().make_context(info_name, args, parent, default_map=defaults, **extra)
+        for name in table.keys() - {parameter.name for parameter in self.params}:
+            raise SettingsError(
+                f"The configuration file names {name.replace('_', '-')!r}, which is not an option of {info_name}.",
+                f"See {context.command_path} --help.",
+            )
+        return context
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        records: dict[str, list[tuple[str, str]]] = {group: [] for group in GROUPS}
-        for parameter in self.get_params(ctx):
-            if isinstance(parameter, click.Option) and (record := parameter.get_help_record(ctx)):
-                records[parameter.group if isinstance(parameter, GroupedOption) else GENERAL].append(record)
-        for group, lines in records.items():
-            if lines:
-                with formatter.section(group):
-                    formatter.write_dl(lines)
+        """Write the options of each group under its heading."""
+        for group, options in self.grouped_options(ctx).items():
+            with formatter.section(group):
+                formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
+
+    def grouped_options(self, ctx: click.Context) -> dict[str, list[click.Option]]:
+        """Return the options by group, without empty groups."""
+        options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        found = {group: [each for each in options if getattr(each, "group", GENERAL) == group] for group in GROUPS}
+        return {group: members for group, members in found.items() if members}
+
+
+def _as_parameters(table: Any) -> dict[str, Any]:
+    """Return the values in a table of the configuration file by parameter, without the tables inside it."""
+    values = table.items() if isinstance(table, dict) else ()
+    return {name.replace("-", "_"): value for name, value in values if not isinstance(value, dict)}
 
 
 class LazyCommand(NamedTuple):
@@ -70,18 +85,18 @@ class LazyCommand(NamedTuple):
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are used, so that `--help` and a typing mistake answer at once."""
+    """A group that imports a command when it is used, so that `--help` and a typing mistake are answered at once."""
 
     def __init__(self, *names: Any, lazy: Mapping[str, LazyCommand], **options: Any) -> None:
         super().__init__(*names, **options)
         self.lazy = lazy
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*self.lazy, *super().list_commands(ctx)]
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        return list(self.lazy)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
         if cmd_name not in self.lazy:
-            return super().get_command(ctx, cmd_name)
+            return None
         module, _, attribute = self.lazy[cmd_name].place.partition(":")
         found = getattr(import_module(module), attribute)
         assert isinstance(found, click.Command)
@@ -92,12 +107,17 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, command.summary) for name, command in self.lazy.items()])
 
 
-def command(name: str, **options: Any) -> Callable[[Callable[..., Any]], CommandWithGroups]:
-    """Make a command of a function that returns its exit code; its docstring is the help text."""
+def command(
+    name: str, group: click.Group | None = None, **options: Any
+) -> Callable[[Callable[..., Any]], CommandWithGroups]:
+    """Turn a function that returns its exit code into a command of this group; its docstring is the help text."""
 
     def decorate(function: Callable[..., Any]) -> CommandWithGroups:
         make = click.command(name, cls=CommandWithGroups, context_settings=HELP, **options)
-        return make(with_options(*_EVERYWHERE)(function))
+        made = make(_with_options(*_SWITCHES)(function))
+        if group:
+            group.add_command(made)
+        return made
 
     return decorate
 
@@ -105,6 +125,9 @@ def command(name: str, **options: Any) -> Callable[[Callable[..., Any]], Command
 def option(*names: str, group: str = GENERAL, **settings: Any) -> Callable[[Function], Function]:
     """Like `click.option`, under the heading `group`."""
     return click.option(*names, cls=GroupedOption, group=group, **settings)
+
+
+as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
 
 
 def gathered(kind: type, name: str, *options: Callable[..., Any]) -> Callable[[Function], Function]:
@@ -117,12 +140,12 @@ def gathered(kind: type, name: str, *options: Callable[..., Any]) -> Callable[[F
             values[name] = kind(**{field: values.pop(field) for field in fields})
             return function(*positional, **values)
 
-        return with_options(*options)(call)  # type: ignore[return-value]
+        return _with_options(*options)(call)  # type: ignore[return-value]
 
     return decorate
 
 
-def with_options(*options: Callable[..., Any]) -> Callable[[Function], Function]:
+def _with_options(*options: Callable[..., Any]) -> Callable[[Function], Function]:
     """Add options in this order."""
 
     def decorate(function: Function) -> Function:
@@ -131,19 +154,18 @@ def with_options(*options: Callable[..., Any]) -> Callable[[Function], Function]
     return decorate
 
 
-def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    """Keep a switch that every command has where `output` finds it."""
-    if value:
-        context.find_root().meta[f"{ENVIRONMENT}.{parameter.name}"] = True
-
-
 def is_set(switch: str) -> bool:
-    """Whether the running command was given this switch: "quiet", "verbose" or "debug"."""
+    """Return whether the running command was given this switch: "quiet", "verbose" or "debug"."""
     context = click.get_current_context(silent=True)
-    return bool(context and context.find_root().meta.get(f"{ENVIRONMENT}.{switch}"))
+    return bool(context and context.meta.get(f"{ENVIRONMENT}.{switch}"))
 
 
-_EVERYWHERE = tuple(
+def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    """Keep the value of a switch that every command has where `is_set` finds it."""
+    context.meta[f"{ENVIRONMENT}.{parameter.name}"] = value
+
+
+_SWITCHES = tuple(
     option(*names, is_flag=True, expose_value=False, callback=_remember, group=OUTPUT, help=text)
     for names, text in (
         (("-q", "--quiet"), "No progress and no remarks on standard error; errors are still reported."),
@@ -151,10 +173,3 @@ _EVERYWHERE = tuple(
         (("--debug",), "Show the traceback of an error, and log messages; for a bug report."),
     )
 )
-
-
-def environment_names(parameter: click.Parameter, command_path: Sequence[str]) -> tuple[str, str]:
-    """The two variables that set an option of a command, the specific one first."""
-    name = (parameter.name or "").upper()
-    path = "_".join(part.upper().replace("-", "_") for part in command_path)
-    return f"{ENVIRONMENT}_{path}_{name}", f"{ENVIRONMENT}_{name}"

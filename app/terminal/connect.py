@@ -1,4 +1,4 @@
-"""`baton connect`: test a server as a run would use it, without writing anything there."""
+"""`baton connect`: test a server as a run would use it, without generating text."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "!", Sever
 
 @command("connect")
 @click.argument("url")
-@option("--beside", type=click.Path(path_type=Path), metavar="GGUF", help="Compare the vocabulary with this model's.")
+@option(
+    "--beside", type=click.Path(path_type=Path), metavar="GGUF", help="Compare its vocabulary with that of this model."
+)
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each server.")
 @server_options
 def connect(url: str, beside: Path | None, json: bool, servers: ServerOptions) -> int:
-    """Test a server as a run would use it, without writing anything there.
+    """Test a server as a run would use it, without generating text.
 
     URL is http(s)://host:port; several are separated by commas.
     """

@@ -1,12 +1,11 @@
-"""`baton demo`: one problem by the small model, by the large one, and by both; and who was right."""
+"""`baton demo`: solve one problem with the small model, the large one, and both."""
 
 from __future__ import annotations
 
 import click
 
-from app.terminal.command_line import METHOD, OUTPUT, command, option
+from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
-from app.terminal.options import SEED
 from app.terminal.output import write
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
 from app.terminal.servers import ServerOptions, server_options
@@ -32,20 +31,17 @@ ABOUT = (
 TITLES = {"small": "Small model alone", "large": "Large model alone", "baton": "Small model, large model at the cues"}
 MARKS = {Outcome.CORRECT: "✓ right", Outcome.WRONG: "✗ wrong", Outcome.UNSCORED: "– not scored"}
 CONTEXT = 1024
-"""Tokens: enough for every ready problem."""
+"""Tokens; enough for every ready problem."""
 
 
 @command("demo")
 @click.argument("number", type=int, default=1)
-@option("--seed", type=SEED, default=0, metavar="N", group=METHOD, help="Another seed, other words [0].")
 @model_options
 @loading_options
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each of the three.")
 @server_options
-def demo(
-    number: int, seed: int, models: ModelOptions, loading: LoadingOptions, json: bool, servers: ServerOptions
-) -> int:
-    """One problem by the small model, by the large one, and by both; and who was right.
+def demo(number: int, models: ModelOptions, loading: LoadingOptions, json: bool, servers: ServerOptions) -> int:
+    """Solve one problem with the small model, the large one, and both, and show which was right.
 
     The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
     ready problems; the small model gets the first one wrong.
@@ -57,7 +53,7 @@ def demo(
     verdicts: list[str] = []
     control = Control()
     with open_pair(models, loading.with_context(CONTEXT), servers) as pair, Grader() as grader:
-        for arm in arms_of(TITLES, DEMO_SETTINGS.model_copy(update={"seed": seed})):
+        for arm in arms_of(TITLES, DEMO_SETTINGS):
             if not json:
                 write(f"── {TITLES[arm.name]} " + "─" * (60 - len(TITLES[arm.name])))
             with stops_on_interrupt(control):

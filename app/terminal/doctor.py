@@ -1,11 +1,11 @@
-"""`baton doctor`: what this installation can use, and what to do about what it cannot."""
+"""`baton doctor`: check what this installation can use, and say what to do about the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from app.display import display_problem
-from app.terminal.command_line import OUTPUT, command, option
+from app.terminal.command_line import as_json, command
 from app.terminal.exit_codes import ExitCode
 from app.terminal.output import write
 from app.terminal.streams import write_json
@@ -16,9 +16,9 @@ _STYLES = {State.GOOD: "green", State.WARNING: "yellow", State.PROBLEM: "bold re
 
 
 @command("doctor")
-@option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
+@as_json
 def doctor(json: bool) -> int:
-    """What this installation can use: versions, back ends, GPUs, memory, folders, keyring, display.
+    """Check versions, back ends, GPUs, memory, folders, keyring and display.
 
     Each problem comes with what to do about it. The exit code is 1 if something cannot work at all.
     """

@@ -1,4 +1,4 @@
-"""`baton evidence`: the method's claim, tested on the demo pair: does it matter where the large model writes?"""
+"""`baton evidence`: test on the demo pair whether it matters where the large model writes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARMS = (
     *("entropy", "score", "agreement", "self-check", "triggers", "relay", "periodic", "random"),
 )
 PROBLEM_SEED = 20_261_124
-"""Never used to choose a model or a parameter."""
+"""A seed that was never used to choose a model or a parameter."""
 CONTEXT = 1024
 
 
@@ -47,13 +47,12 @@ def evidence(
     loading: LoadingOptions,
     servers: ServerOptions,
 ) -> int:
-    """Test the method's claim on the demo pair: does it matter where the large model writes?
+    """Test on the demo pair whether it matters where the large model writes.
 
-    Small only, large only, every policy with its published values or ours, and random takeovers with the large share of
-    the first preset, on problems that neither model was trained on. It takes minutes and no
-    network. Table, JSON and charts are written into the folder (--out).
+    Runs each model alone, every policy, and random takeovers with an equal large share, on problems that neither model
+    was trained on. It takes minutes and needs no network. The report is written into the folder (--out).
     """
-    options = replace(options, no_history=True)  # thousands of rows that say nothing about a person's problems
+    options = replace(options, no_history=True)  # thousands of rows that nobody looks for there
     run = BatchRun(options.out or Path("evidence"), options, models.or_demo(), loading.with_context(CONTEXT), servers)
     if options.resume:
         refuse_given(("problems", "seeds", "problem_seed"), "--resume", "the batch keeps what it was begun with")
@@ -62,6 +61,6 @@ def evidence(
 
 
 def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:
-    """The same ones each time."""
+    """Return the same problems each time."""
     made = islice(held_out_problems(seed), count)
     return [Problem(each.id, each.question, each.answer, {}, line) for line, each in enumerate(made, 1)]

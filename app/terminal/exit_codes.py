@@ -1,4 +1,4 @@
-"""What the command `baton` ends with (docs/terminal.md)."""
+"""The exit codes of `baton`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     INCOMPLETE = 3
-    """The text was ended by a limit, a full context or a repetition, not by a model."""
+    """A limit, a full context or a repetition ended the text, not a model."""
     STOPPED = 130
-    """By Ctrl+C. SIGTERM and SIGHUP stop in the same way, with 143 and 129."""
+    """After Ctrl+C. SIGTERM ends with 143, SIGHUP with 129."""

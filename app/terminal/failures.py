@@ -1,4 +1,4 @@
-"""`baton failures`: what went wrong in the answers of a batch, and where they part from the large model."""
+"""`baton failures`: show what went wrong in a batch, and where answers diverge from the large model."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.output import progress, remark, write, write_table
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from app.terminal.recording import open_history
+from app.terminal.recording import full_id, open_history
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import stops_on_interrupt
-from app.terminal.streams import write_json
+from app.terminal.streams import write_json_lines
 from core.batch.reporting.divergences import BatchOpinions
 from core.batch.reporting.failures import Failure, FailureAnalysis, analyse
 from core.batch.running.arms import Arm, by_models
@@ -48,7 +48,7 @@ def failures(
     loading: LoadingOptions,
     servers: ServerOptions,
 ) -> int:
-    """What went wrong in a batch: its failed answers in groups, and its takeovers by reason, cue and outcome.
+    """Show the failed answers of a batch in groups, and its takeovers by reason, cue and outcome.
 
     RESULTS is the folder of `baton batch --out`, or the id of a batch in `baton history list`.
     """
@@ -64,8 +64,7 @@ def failures(
         with progress("Failures", json) as line:
             found = analyse(store, batch.id, arm, lambda share: line.show(share, "reading the texts"))
     if json:
-        for data in in_json(found):
-            write_json(data)
+        write_json_lines(in_json(found))
     else:
         write_analysis(found)
     return ExitCode.ANSWERED
@@ -99,7 +98,7 @@ def write_analysis(found: FailureAnalysis) -> None:
 
 
 def in_json(found: FailureAnalysis) -> Iterator[dict[str, object]]:
-    """Yield the lines of `baton failures --json` (docs/terminal.md)."""
+    """Yield the lines of `baton failures --json`."""
     for each in found.failures:
         yield failure_to_json(each)
     for group in found.takeovers:
@@ -122,7 +121,7 @@ def failure_to_json(failure: Failure) -> dict[str, object]:
 
 
 def set_note(store: Store, batch: Batch, arm: str | None, seed: int | None, problem: str, note: str) -> None:
-    """Keep a note on an answer. Raises SettingsError unless the arguments name exactly one."""
+    """Keep a note on an answer. Raises SettingsError unless these name exactly one."""
     ids = [each.id for each in store.batches.problems(batch.id)]
     rows = [
         row for row in store.batches.results(batch.id, arm) if ids[row.position] == problem and seed in (None, row.seed)
@@ -143,7 +142,7 @@ def read_answers(
     servers: ServerOptions,
     json: bool,
 ) -> None:
-    """Let the large model of each arm give a second opinion on its wrong answers, one pair of models after another."""
+    """Let the large model of each arm review its wrong answers, one pair of models after another."""
     settings = BatchSettings.of(batch)
     arms = [Arm.of(stored) for stored in batch.arms if arm in (None, stored.name)]
     for names, group in by_models(arms).items():
@@ -160,7 +159,7 @@ def read_answers(
 
 
 def models_of(small: ModelSummary | None, large: ModelSummary | None, models: ModelOptions) -> ModelOptions:
-    """Return the models of the batch if they are known, else those that were given."""
+    """Return the models of the batch if they are known, else the pair chosen in the window."""
     if small and large and small.source and large.source:
         return replace(models, small=small.source, large=large.source)
     return models
@@ -168,17 +167,12 @@ def models_of(small: ModelSummary | None, large: ModelSummary | None, models: Mo
 
 @contextmanager
 def opened_batch(name: str) -> Iterator[tuple[Store, Batch]]:
-    """Open a batch in a folder of results, or in the history. Raises SettingsError, StoreError."""
+    """Open a batch by its results folder or its id in the history. Raises SettingsError, StoreError."""
     if Path(name).is_dir():
         folder = BatchFolder(Path(name))
         with folder.store() as store:
             yield store, folder.batch(store)
         return
     with open_history() as store:
-        found = [batch for batch in store.batches.all() if batch.id.startswith(name.lower())]
-        if len(found) != 1:
-            problem = "several batches begin" if found else "no batch begins"
-            raise SettingsError(
-                f"{name} is no folder of results, and in the history {problem} with it.", "See baton history list."
-            )
-        yield store, found[0]
+        batches = {batch.id: batch for batch in store.batches.all()}
+        yield store, batches[full_id(batches, name, "batches", "Name a folder of results, or see baton history list.")]

@@ -1,4 +1,4 @@
-"""The history that the terminal shares with the window: answers of `baton solve` and of the chat, and batches."""
+"""`baton history`: the answers and batches that the terminal shares with the window."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import click
 
-from app.terminal.command_line import HELP, OUTPUT, LazyCommand, LazyGroup, command, option
+from app.terminal.command_line import HELP, as_json, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.output import write, write_table
 from app.terminal.printer import SIGNS, summary
-from app.terminal.recording import open_history
-from app.terminal.streams import write_json
+from app.terminal.recording import full_id, open_history
+from app.terminal.streams import write_json, write_json_lines
 from core.batch.reporting.exports import EXPORTS, export
 from core.batch.reporting.report_text import text_report
 from core.batch.reporting.results import Results
@@ -25,19 +25,12 @@ from core.store.conversations import MARK_END, MARK_START
 from core.store.store import Store
 from core.thinking.trace_json import trace_to_json
 
-COMMANDS = {
-    "list": LazyCommand("app.terminal.history:list_history", "Answers and batches, the newest first."),
-    "show": LazyCommand("app.terminal.history:show", "One of them in full."),
-    "search": LazyCommand("app.terminal.history:search", "Answers whose problem or text has these words."),
-    "export": LazyCommand("app.terminal.history:export_one", "One of them as a file."),
-}
 SHORT = 8
-"""Characters of an id that are shown; any beginning that is unique names the whole."""
-as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
+"""Characters of an id that are shown; any unique prefix names it."""
 
 
 class Entry(NamedTuple):
-    """A conversation or a batch in the list."""
+    """An entry of the list: a conversation or a batch."""
 
     id: str
     kind: str
@@ -46,31 +39,31 @@ class Entry(NamedTuple):
     size: str
 
 
-@click.group("history", cls=LazyGroup, lazy=COMMANDS, context_settings=HELP, no_args_is_help=False)
+@click.group("history", context_settings=HELP, no_args_is_help=False)
 def history() -> None:
-    """Answers and batches of the terminal and of the window, which share one store."""
+    """List, show, search and export answers and batches, also those of the window."""
 
 
-@command("list")
+@command("list", history)
 @option("--limit", type=click.IntRange(min=1), default=30, metavar="N", help="At most so many [30].")
 @as_json
 def list_history(limit: int, json: bool) -> int:
-    """Answers and batches, the newest first."""
+    """List answers and batches, the newest first."""
     with open_history(to_read=True) as store:
         entries = _entries(store)[:limit]
-    for entry in entries if json else ():
-        write_json({**entry._asdict(), "changed": entry.changed.isoformat()})
-    if not json:
+    if json:
+        write_json_lines({**entry._asdict(), "changed": entry.changed.isoformat()} for entry in entries)
+    else:
         rows = [(each.id[:SHORT], each.kind, _minute(each.changed), each.size, each.name) for each in entries]
         write_table(("id", "kind", "changed", "size", "name"), rows)
     return ExitCode.ANSWERED
 
 
-@command("show")
+@command("show", history)
 @click.argument("id")
 @as_json
 def show(id: str, json: bool) -> int:
-    """An answer with its problem, signs and figures, or the report of a batch. ID is one of `baton history list`."""
+    """Show an answer with its problem and figures, or the report of a batch. ID is one of `baton history list`."""
     with open_history(to_read=True) as store:
         entry = _named(store, id)
         if entry.kind == "batch":
@@ -84,11 +77,11 @@ def show(id: str, json: bool) -> int:
     return ExitCode.ANSWERED
 
 
-@command("search")
+@command("search", history)
 @click.argument("words", nargs=-1, required=True)
 @as_json
 def search(words: tuple[str, ...], json: bool) -> int:
-    """Answers whose problem or text has all these words, or words that begin so."""
+    """Search for answers whose problem or text has all these words, or words that begin with them."""
     with open_history(to_read=True) as store:
         found = store.conversations.search(" ".join(words))
     for each in found:
@@ -100,7 +93,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
     return ExitCode.ANSWERED if found else ExitCode.FAILED
 
 
-@command("export")
+@command("export", history)
 @click.argument("id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 def export_one(id: str, file: Path) -> int:
@@ -136,12 +129,9 @@ def _entries(store: Store) -> list[Entry]:
 
 
 def _named(store: Store, id: str) -> Entry:
-    """Raises SettingsError if no entry, or more than one, has an id that begins so."""
-    found = [entry for entry in _entries(store) if entry.id.startswith(id.lower())]
-    if len(found) != 1:
-        problem = "several entries begin" if found else "no entry begins"
-        raise SettingsError(f"In the history {problem} with {id}.", "See baton history list.")
-    return found[0]
+    """Return the entry whose id begins like this. Raises SettingsError unless it is exactly one."""
+    entries = {entry.id: entry for entry in _entries(store)}
+    return entries[full_id(entries, id, "entries")]
 
 
 def _show_conversation(exported: Exported, json: bool) -> None:

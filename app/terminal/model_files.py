@@ -1,4 +1,4 @@
-"""Models by name: what a person may write for a model, and the download of one that is not on this machine yet."""
+"""Find a model by its name, and download it if it is not on this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/
 
 
 def source_of(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
-    """The model that a text names: also one of the catalogue. Raises SettingsError with what was probably meant."""
+    """Return the model that a text names, also by its name in the catalogue. Raises SettingsError."""
     if page := _HUB_URL.fullmatch(text.strip()):
         raise SettingsError(f"{text} is a file on the Hub, not a server.", f"Write hf:{page[1]}:QUANT.")
     source = parse_source(text, demo)
@@ -39,18 +39,18 @@ def source_of(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
 
 
 def hub_access() -> HubAccess:
-    """The Hub or mirror as chosen in the window or by HF_ENDPOINT and HF_TOKEN. The keyring's token is not used."""
+    """Return the Hub or mirror chosen in the window or by HF_ENDPOINT and HF_TOKEN, without the keyring's token."""
     return load_preferences(Paths.of_user().model_preferences).access(None)
 
 
 def models_folder() -> Path:
-    """Where downloads go."""
+    """Return the folder for downloads."""
     paths = Paths.of_user()
     return load_preferences(paths.model_preferences).folder or paths.models
 
 
 def file_of(source: HubFile, yes: bool = False) -> Path:
-    """The file of a model of the Hub, downloaded after a yes if it is not here. Raises DownloadError, SettingsError."""
+    """Return the file of a model on the Hub; ask, then download it if needed. Raises DownloadError, SettingsError."""
     if path := downloaded(source, models_folder()):
         return path
     manifest = look_up(source)
@@ -60,7 +60,7 @@ def file_of(source: HubFile, yes: bool = False) -> Path:
 
 
 def look_up(source: HubFile) -> DownloadManifest:
-    """What is to be downloaded, asked of the Hub. Raises DownloadError."""
+    """Ask the Hub which files to download. Raises DownloadError."""
     from core.models.hub import Hub  # it takes a third of a second to import
 
     access = hub_access()
@@ -69,7 +69,7 @@ def look_up(source: HubFile) -> DownloadManifest:
 
 
 def fetch(manifest: DownloadManifest) -> Path:
-    """Download with progress; what has arrived stays if it is interrupted, and the next call continues there."""
+    """Download with progress. An interrupted download is kept, and the next call resumes it."""
     downloader = Downloader(hub_access().token, checksums=Checksums(Paths.of_user().checksums))
     try:
         with progress(f"Downloading {manifest.title}") as line:
@@ -90,7 +90,7 @@ def fetch(manifest: DownloadManifest) -> Path:
 
 
 def _ask(manifest: DownloadManifest) -> None:
-    """Raises DownloadError without a yes."""
+    """Ask whether to download. Raises DownloadError if the answer is no, or nobody can answer."""
     here = manifest.bytes_here()
     rest = f", {size(here)} of it here already" if here else ""
     if sys.stdin is None or not sys.stdin.isatty():
@@ -98,8 +98,3 @@ def _ask(manifest: DownloadManifest) -> None:
     question = f"Download {manifest.title} ({size(manifest.bytes)}{rest}) into {short_path(manifest.folder)}?"
     if not click.confirm(question, default=True, err=True):
         raise DownloadError(f"{manifest.title} was not downloaded.")
-
-
-def known_names() -> tuple[str, ...]:
-    """Short names of the catalogue, for help and completion."""
-    return tuple(catalog_models())

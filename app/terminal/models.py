@@ -1,15 +1,15 @@
-"""`baton models`: what is on this machine, which pairs fit it, and models from the Hub, with resume."""
+"""`baton models`: list, search, download and delete models."""
 
 from __future__ import annotations
 
 import click
 
 from app.shared.format import parameter_count, short_path, size
-from app.terminal.command_line import HELP, OUTPUT, LazyCommand, LazyGroup, command, option
+from app.terminal.command_line import HELP, as_json, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.model_files import fetch, hub_access, look_up, models_folder, source_of
 from app.terminal.output import remark, write, write_table
-from app.terminal.streams import report, write_json
+from app.terminal.streams import report, write_json, write_json_lines
 from core.errors import SettingsError
 from core.models.catalog import USUAL_CONTEXT, pairs_that_fit
 from core.models.devices import find_devices
@@ -21,28 +21,19 @@ from core.models.source import DEMO_FOLDER, HubFile, LocalFile
 from core.models.trash import Trash
 from core.paths import Paths
 
-COMMANDS = {
-    "list": LazyCommand("app.terminal.models:list_models", "The models on this machine."),
-    "pairs": LazyCommand("app.terminal.models:list_pairs", "Pairs of the catalogue that fit this machine."),
-    "search": LazyCommand("app.terminal.models:search_hub", "Search the Hub for GGUF repositories."),
-    "get": LazyCommand("app.terminal.models:get_model", "Download a model; continues after an interruption."),
-    "rm": LazyCommand("app.terminal.models:remove_model", "Delete a model from this machine."),
-}
-as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
 
-
-@click.group("models", cls=LazyGroup, lazy=COMMANDS, context_settings=HELP, no_args_is_help=False)
+@click.group("models", context_settings=HELP, no_args_is_help=False)
 def models() -> None:
-    """Models on this machine and on the Hub.
+    """List, search, download and delete models.
 
     The Hub, or a mirror of it, is the one chosen in the window or in HF_ENDPOINT; HF_TOKEN opens gated repositories.
     """
 
 
-@command("list")
+@command("list", models)
 @as_json
 def list_models(json: bool) -> int:
-    """The models on this machine, in Baton's folder and in those of LM Studio, llama.cpp and Hugging Face."""
+    """List the models in Baton's folder and in those of LM Studio, llama.cpp and Hugging Face."""
     found = _inventory()
     rows = [
         {
@@ -57,8 +48,7 @@ def list_models(json: bool) -> int:
         for model in found.models
     ]
     if json:
-        for row in rows:
-            write_json(row)
+        write_json_lines(rows)
     else:
         write_table(
             ("model", "parameters", "quantisation", "size", "context", "file"),
@@ -80,15 +70,15 @@ def list_models(json: bool) -> int:
     return ExitCode.ANSWERED
 
 
-@command("pairs")
+@command("pairs", models)
 @option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, metavar="N", help="Tokens [16384].")
 @as_json
 def list_pairs(context: int, json: bool) -> int:
-    """Pairs of the catalogue that fit into the memory of this machine, the fastest and largest first."""
+    """List the pairs of the catalogue that fit this machine, the fastest and largest first."""
     fitting = pairs_that_fit(find_devices(), context)
-    for found in fitting if json else ():
-        pair = found.pair
-        write_json(
+    pairs = [each.pair for each in fitting]
+    if json:
+        write_json_lines(
             {
                 "small": pair.small.key,
                 "large": pair.large.key,
@@ -97,30 +87,33 @@ def list_pairs(context: int, json: bool) -> int:
                 "good_for": pair.good_for,
                 "licences": [pair.small.licence, pair.large.licence],
             }
+            for pair in pairs
         )
-    if not json:
-        pairs = [each.pair for each in fitting]
+    else:
         rows = [
             (pair.small.key, pair.large.key, size(pair.bytes), pair.evidence.value, pair.good_for) for pair in pairs
         ]
         write_table(("--small", "--large", "download", "evidence", "good for"), rows, right=(2,))
-    if fitting:
-        best = fitting[0].pair
+    if pairs:
+        best = pairs[0]
         remark(f'baton solve "…" --small {best.small.key} --large {best.large.key} downloads a pair and uses it.')
     else:
         remark("No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server.")
     return ExitCode.ANSWERED
 
 
-@command("search")
+@command("search", models)
 @click.argument("words", nargs=-1, required=True)
 @as_json
 def search_hub(words: tuple[str, ...], json: bool) -> int:
     """Search the Hub for repositories with GGUF files, the most downloaded first."""
     found = Hub(hub_access()).search(" ".join(words))
-    for each in found if json else ():
-        write_json({"repository": each.name, "downloads": each.downloads, "licence": each.licence, "gated": each.gated})
-    if not json:
+    if json:
+        write_json_lines(
+            {"repository": each.name, "downloads": each.downloads, "licence": each.licence, "gated": each.gated}
+            for each in found
+        )
+    else:
         rows = [
             (f"hf:{each.name}", f"{each.downloads:,}", each.licence or "", "gated" if each.gated else "")
             for each in found
@@ -129,11 +122,11 @@ def search_hub(words: tuple[str, ...], json: bool) -> int:
     return ExitCode.ANSWERED
 
 
-@command("get")
+@command("get", models)
 @click.argument("name")
 @as_json
 def get_model(name: str, json: bool) -> int:
-    """Download a model, and print its file. What has arrived is kept; the next call continues there.
+    """Download a model and print its path. An interrupted download is resumed by the next call.
 
     NAME is hf:OWNER/NAME[:QUANT], such as hf:bartowski/DeepSeek-R1-Distill-Qwen-1.5B-GGUF:Q4_K_M, or a name of
     `baton models pairs`. Without a quantisation, the usual one is taken.
@@ -149,7 +142,7 @@ def get_model(name: str, json: bool) -> int:
     return ExitCode.ANSWERED
 
 
-@command("rm")
+@command("rm", models)
 @click.argument("name")
 @option("--yes", "-y", is_flag=True, help="Do not ask.")
 def remove_model(name: str, yes: bool) -> int:
@@ -170,7 +163,7 @@ def remove_model(name: str, yes: bool) -> int:
 
 
 def _model(name: str) -> LocalModel:
-    """The model on this machine that a name stands for. Raises SettingsError."""
+    """Return the model on this machine with this name. Raises SettingsError."""
     source = source_of(name)
     path = downloaded(source, models_folder()) if isinstance(source, HubFile) else None
     if isinstance(source, LocalFile):

@@ -1,4 +1,4 @@
-"""`baton opinion`: the large model reads a recorded answer, and says where it would have written something else."""
+"""`baton opinion`: let the large model review a recorded answer."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from app.terminal.exit_codes import ExitCode
 from app.terminal.options import AT_LEAST_ONE
 from app.terminal.output import progress, remark, write
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from app.terminal.recording import open_history
+from app.terminal.recording import full_id, open_history
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.standard_input import read_input
 from app.terminal.streams import write_json
 from core.engines.model_card import ModelCard
-from core.errors import SettingsError
 from core.files import read_text
 from core.store.store import Store
 from core.thinking.events import OpinionGiven
@@ -32,11 +31,11 @@ from core.thinking.trace import Trace
 from core.thinking.trace_json import event_to_json, trace_from_lines
 
 BEFORE = 40
-"""Characters of the text that are printed before a place."""
+"""Characters of context that are printed before a disagreement."""
 
 
 class Recorded(NamedTuple):
-    """A run, and where its opinion is kept: None for a run that stands in a file."""
+    """A recorded run, and the store that keeps its opinion: None for a run in a file."""
 
     trace: Trace
     store: Store | None = None
@@ -51,7 +50,7 @@ class Recorded(NamedTuple):
 @command("opinion")
 @click.argument("trace")
 @option("--limit", type=AT_LEAST_ONE, default=20, metavar="N", group=OUTPUT, help="At most so many places [20].")
-@option("--again", is_flag=True, help="Read it again, though the answer has an opinion.")
+@option("--again", is_flag=True, help="Review it again even if it has an opinion.")
 @option("--json", is_flag=True, group=OUTPUT, help="The opinion as one JSON event (docs/trace.md).")
 @model_options
 @loading_options
@@ -65,7 +64,7 @@ def opinion(
     loading: LoadingOptions,
     servers: ServerOptions,
 ) -> int:
-    """Where the large model would have written something else in a recorded answer, by disagreement.
+    """Show where the large model would have written something else, the strongest disagreement first.
 
     TRACE is a file that `baton solve --json` wrote, - for standard input, or the id of an answer in `baton history
     list`, with which the opinion is kept. Without --small and --large, the models of the run read it.
@@ -100,7 +99,7 @@ def opinion(
 
 
 def place_line(place: Disagreement, text: str) -> str:
-    """“! step 3: … 284 + 027 = [2 → 3, 100%] missed takeover”; ! is strong."""
+    """Return a line such as “! step 3: … 284 + 027 = [2 → 3, 100%] missed takeover”; ! marks a strong one."""
     before = " ".join(text[max(0, place.start - BEFORE) : place.start].split())
     written, first = text[place.start : place.end].strip() or "␣", place.expected
     sequel = f" {place.sequel.value}" if place.sequel else ""
@@ -110,7 +109,7 @@ def place_line(place: Disagreement, text: str) -> str:
 
 
 def models_of(trace: Trace, models: ModelOptions) -> ModelOptions:
-    """As given, else the models of the run, else the pair chosen in the window."""
+    """Return the models that were given, else those of the run, else the pair chosen in the window."""
     if models.are_given or trace.started is None:
         return models
     small, large = (_named(card) for card in (trace.started.small, trace.started.large))
@@ -123,16 +122,13 @@ def _named(card: ModelCard | None) -> str:
 
 @contextmanager
 def recorded_run(name: str) -> Iterator[Recorded]:
-    """A run in a file, on standard input, or in the history. Raises SettingsError, StoreError."""
+    """Open a run in a file, on standard input, or in the history. Raises SettingsError, StoreError."""
     if name == "-":
         yield Recorded(trace_from_lines(read_input().splitlines()))
     elif Path(name).exists() or Path(name).suffix:
         yield Recorded(trace_from_lines(read_text(Path(name), "Name what baton solve --json wrote.").splitlines()))
     else:
         with open_history() as store:
-            found = [each.id for each in store.conversations.recent() if each.id.startswith(name.lower())]
-            if len(found) != 1:
-                problem = "several answers begin" if found else "no answer begins"
-                raise SettingsError(f"In the history {problem} with {name}.", "See baton history list.")
-            run = store.conversations.open(found[0]).leaf or ""
+            id = full_id((each.id for each in store.conversations.recent()), name, "answers")
+            run = store.conversations.open(id).leaf or ""
             yield Recorded(store.runs.trace(run), store, run)

@@ -1,4 +1,4 @@
-"""Options of the method: which policy, with which parameters; and the settings of a run that they amount to."""
+"""Options of the method (policy, preset, parameters), and the run settings they result in."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _PRESETS = "; ".join(f"{', '.join(policy.presets)} ({name})" for name, policy in
 
 @dataclass(frozen=True)
 class RunOptions:
-    """None: not given."""
+    """Options of the method; None if not given."""
 
     policy: str | None
     preset: str | None
@@ -41,7 +41,7 @@ class RunOptions:
 
 
 def _bounds(name: str) -> dict[str, Any]:
-    """Type and help of an option, from the field of the same name."""
+    """Return the type and help of an option, from the field of the same name."""
     field = RunSettings.model_fields[name]
     return {"type": field.annotation, "help": f"{field.description} [{field.default}]", "metavar": "N", "group": METHOD}
 
@@ -76,7 +76,7 @@ run_options = gathered(
         help="The same seed repeats an answer of local models [0].",
     ),
     option(
-        *("-n", "--max-tokens", "--n-predict", "max_tokens"),
+        *("-n", "--max-tokens", "max_tokens"),
         type=AT_LEAST_ONE,
         metavar="N",
         group=METHOD,
@@ -90,9 +90,9 @@ run_options = gathered(
 
 
 def run_settings(options: RunOptions, *, recorded: RunSettings | None = None, is_demo: bool = False) -> RunSettings:
-    """The settings that these options ask for; what they leave out is as in the `recorded` run, if there is one.
+    """Return the settings that these options ask for; the rest is taken from the `recorded` run, if there is one.
 
-    `is_demo`: for the demo pair, whose steps are short. Raises SettingsError with the name of what is wrong.
+    `is_demo`: for the demo pair, whose steps are short. Raises SettingsError that names the wrong value.
     """
     base = recorded or RunSettings()
     chosen = settings_for(options.policy, base.policy) if options.policy else base.policy
@@ -131,7 +131,7 @@ def run_settings(options: RunOptions, *, recorded: RunSettings | None = None, is
 
 
 def preset_of(policy: str, preset: str) -> PolicySettings:
-    """Raises SettingsError if the policy has no preset of this name."""
+    """Return the preset of a policy. Raises SettingsError if it has none of this name."""
     presets = POLICIES.named(policy).presets
     if preset not in presets:
         raise SettingsError(
@@ -142,5 +142,5 @@ def preset_of(policy: str, preset: str) -> PolicySettings:
 
 
 def settable(model: type[BaseModel]) -> list[str]:
-    """The fields of a settings class that `--set` takes."""
+    """Return the fields of a settings class that `--set` takes."""
     return [name for name in model.model_fields if name not in ("policy", "limits")]

@@ -1,7 +1,7 @@
-"""What commands print for people: text in colour where the terminal has it, tables, and progress.
+"""Print text, tables and progress for people.
 
 All text is made safe here (core/safe_text.py), so that no model, server or file can steer the terminal. Results go to
-standard output; progress and remarks to standard error, where -q leaves them out.
+standard output; progress and remarks go to standard error, and -q leaves them out.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from app.terminal.streams import report
 from core.safe_text import safe_line, safe_text
 
 WORTH_SAYING = 2.0
-"""Seconds after which a task is worth a line where standard error is no terminal."""
+"""Seconds after which a task reports progress if standard error is not a terminal."""
 
 
 def console(stderr: bool = False) -> Console:
-    """As the stream is now: colours follow NO_COLOR, FORCE_COLOR and TERM (https://no-color.org)."""
+    """Return a console for the current stream. Colours follow NO_COLOR, FORCE_COLOR and TERM (https://no-color.org)."""
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def is_live(stream: TextIO) -> bool:
-    """Whether what is written to the stream can be erased again."""
+    """Return whether text written to the stream can be erased again."""
     return stream.isatty() and not console(stderr=stream is sys.stderr).is_dumb_terminal
 
 
 def write(text: str = "", style: str | None = None, end: str = "\n") -> None:
-    """Text on standard output, never wrapped."""
+    """Write text to standard output without wrapping it."""
     console().out(safe_text(text), style=style, highlight=False, end=end)
 
 
 def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> None:
-    """A table without a frame; the columns with these numbers are aligned to the right. Cells wrap in a terminal."""
+    """Write a table without a frame. `right`: indices of right-aligned columns. Cells wrap in a terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
     for number, column in enumerate(columns):
         table.add_column(column, justify="right" if number in right else "left", overflow="fold")
@@ -51,14 +51,14 @@ def write_table(columns: Sequence[str], rows: Sequence[Sequence[str]], right: Se
     if out.is_terminal:
         out.print(table, soft_wrap=False)
         return
-    out.width = 10_000  # a program that reads the table wants a row a line
+    out.width = 10_000  # one row per line, for programs that read the table
     with out.capture() as captured:
         out.print(table, soft_wrap=False)
     write("\n".join(line.rstrip() for line in captured.get().splitlines()))
 
 
 def remark(sentence: str) -> None:
-    """One line on standard error, unless -q was given."""
+    """Write one line to standard error, unless -q was given."""
     if not is_quiet():
         report(sentence)
 
@@ -68,7 +68,7 @@ def is_quiet() -> bool:
 
 
 class ProgressLine:
-    """Progress of one task on standard error: a line that is rewritten in a terminal, elsewhere a line each tenth."""
+    """Shows the progress of a task on standard error: a line that updates in a terminal, elsewhere a line per tenth."""
 
     def __init__(self, title: str, live: Progress | None) -> None:
         self._title = title
@@ -78,7 +78,7 @@ class ProgressLine:
         self._began = time.monotonic()
 
     def show(self, fraction: float, words: str = "") -> None:
-        """`fraction`: how much is done, 0 to 1."""
+        """Update the progress. `fraction`: how much is done, from 0 to 1."""
         if self._live and self._task is not None:
             self._live.update(self._task, completed=fraction, words=safe_line(words, 200))
         elif int(fraction * 10) > self._tenth:
@@ -87,7 +87,7 @@ class ProgressLine:
                 remark(f"{self._title}: {words or f'{fraction:.0%}'}")
 
     def remark(self, sentence: str) -> None:
-        """A line above the progress."""
+        """Write a line above the progress."""
         if self._live:
             self._live.console.out(f"baton: {safe_line(sentence)}", highlight=False)
         else:
@@ -96,7 +96,7 @@ class ProgressLine:
 
 @contextmanager
 def progress(title: str, json: bool = False) -> Iterator[ProgressLine]:
-    """Shown while the block runs. `json`: results go to standard output meanwhile, perhaps to the same terminal."""
+    """Show progress while the block runs. `json`: JSON lines go to standard output, perhaps in the same terminal."""
     live = not is_quiet() and is_live(sys.stderr) and not (json and sys.stdout.isatty())
     if not live:
         yield ProgressLine(title, None)

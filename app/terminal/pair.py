@@ -1,4 +1,4 @@
-"""Which models, how they are loaded, and the pair of them while a command runs."""
+"""Options that name the models and say how to load them, and the loaded pair."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ DEMO_NOTE = (
     "--small and --large name real models (baton models pairs)."
 )
 CONTEXTS = (40_960, 32_768, 24_576, 16_384, 12_288, 8_192, 4_096, 2_048)
-"""Tokens that are tried, from the most on: room for the longest answer, and its problem."""
+"""Context lengths in tokens that are tried; the longest holds the longest answer and its problem."""
 
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """What a person named; empty: not given. Without both, the pair chosen in the window is used."""
+    """The models that were named; empty if not given. Without both, the pair chosen in the window is used."""
 
     small: str
     large: str
@@ -57,7 +57,7 @@ class ModelOptions:
 
     @cached_property
     def window_pair(self) -> ModelChoice:
-        """The models chosen in the window; the demo pair if none were."""
+        """The models chosen in the window, else the demo pair."""
         return SettingsFile(Paths.of_user().settings).load().models
 
     @property
@@ -72,16 +72,16 @@ class ModelOptions:
         return str(chosen.small), str(chosen.large)
 
     def or_demo(self) -> ModelOptions:
-        """The demo pair where no models are given, whatever is chosen in the window."""
+        """Return the demo pair if no models are given, whatever is chosen in the window."""
         return self if self.are_given else replace(self, small=str(DemoModel.SMALL), large=str(DemoModel.LARGE))
 
     def with_others(self, names: OtherModels) -> ModelOptions:
-        """Other models where they are named."""
+        """Return these options with the other models that an arm names."""
         small, large = self.texts
         return replace(self, small=names.small or small, large=names.large or large) if any(names) else self
 
     def sources(self, small: bool, large: bool) -> tuple[ModelSource | None, ModelSource | None]:
-        """The models that are needed. Raises SettingsError if only one of two is given."""
+        """Return the models that are needed. Raises SettingsError if only one of two is given."""
         if not self.are_given:
             chosen = self.window_pair
             return chosen.small if small else None, chosen.large if large else None
@@ -100,7 +100,7 @@ class ModelOptions:
 
 @dataclass(frozen=True)
 class LoadingOptions:
-    """None: as chosen for the model on the Models page."""
+    """How to load local models; None as chosen on the Models page."""
 
     context: int | None
     threads: int | None
@@ -108,7 +108,7 @@ class LoadingOptions:
     drafts: Switch | None
 
     def with_context(self, tokens: int) -> LoadingOptions:
-        """With this context where none was given."""
+        """Return these options with this context if none was given."""
         return self if self.context else replace(self, context=tokens)
 
 
@@ -130,7 +130,7 @@ loading_options = gathered(
     LoadingOptions,
     "loading",
     option(
-        *("-c", "--ctx-size", "--context", "context"),
+        *("-c", "--context", "context"),
         type=click.IntRange(min=256),
         metavar="N",
         group=LOCAL_MODELS,
@@ -163,7 +163,7 @@ loading_options = gathered(
 
 
 def local_choices(loading: LoadingOptions, model: Path, parallel: int, context: int) -> LocalChoices:
-    """How to load this file: as the options say, else as chosen for it on the Models page, else with this context."""
+    """Return how to load a file: by the options, else as chosen on the Models page, else with this context."""
     chosen = load_preferences(Paths.of_user().model_preferences)
     load, overrides = chosen.choices_for(model, LoadOptions(parallel=parallel, context=context))
     given = {name: value for name, value in asdict(loading).items() if value is not None}
@@ -171,7 +171,7 @@ def local_choices(loading: LoadingOptions, model: Path, parallel: int, context: 
 
 
 def fitting_context(files: Sequence[Path], parallel: int = 1) -> int:
-    """The longest of `CONTEXTS` with which all these models fit into memory together, for so many texts at once.
+    """Return the longest of `CONTEXTS` with which all these models fit into memory, for `parallel` texts at once.
 
     Raises ModelFileError.
     """
@@ -208,7 +208,7 @@ def open_model(
 
 
 def describe(card: ModelCard) -> None:
-    """How a file was loaded: its context, what was given up because memory ran out and, with -v, what lies where."""
+    """Say how a file was loaded: its context, what had to be reduced for lack of memory and, with -v, its placement."""
     remark(f"{card.name}: {card.context:,} tokens of context")
     if is_set("verbose"):
         for name, fact in placement_facts(card):
@@ -227,7 +227,7 @@ def open_pair(
     large: bool = True,
     parallel: int = 1,
 ) -> Iterator[Pair]:
-    """The models that are needed, loaded; closed at the end."""
+    """Load the models that are needed, and close them at the end."""
     sources = [on_disk(source, models.yes) if source else None for source in models.sources(small, large)]
     if not models.are_given:
         names = " and ".join(str(source) for source in sources if source)
@@ -252,7 +252,7 @@ def open_pair(
 
 @contextmanager
 def _checked(files: Sequence[Path]) -> Iterator[None]:
-    """Meanwhile, say of each model file that has other bytes than it should have."""
+    """Check the hashes of the model files while the block runs, and report each that is damaged."""
     stopped = threading.Event()
 
     def check() -> None:
@@ -272,5 +272,5 @@ def _checked(files: Sequence[Path]) -> Iterator[None]:
 
 
 def on_disk(source: ModelSource, yes: bool) -> ModelSource:
-    """The file of a source on the Hub, downloaded if it is not here; other sources as they are."""
+    """Return the local file of a source on the Hub, downloaded if needed; return other sources unchanged."""
     return LocalFile(file_of(source, yes)) if isinstance(source, HubFile) else source

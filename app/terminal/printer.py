@@ -1,4 +1,4 @@
-"""A run as it streams into a terminal: each piece of text in its author's colour, behind its author's sign."""
+"""Stream a run into a terminal, each piece of text with the sign and colour of its author."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _STYLES = {Author.SMALL: "color(33)", Author.LARGE: "color(208)", Author.INSERTE
 
 
 class Printer:
-    """Takes the events of a run. In a terminal, text that is discarded is erased again; elsewhere a piece is printed
-    when it is complete, so that discarded text never appears.
+    """Prints the events of a run.
 
-    `progress`: a terminal that shows how far the prompt is read until the first text comes; None shows nothing.
+    A terminal shows text as it comes and erases what is discarded; elsewhere a piece is printed when it is complete.
+    `progress`: the terminal that shows prefill progress before the first token; None shows nothing.
     """
 
     def __init__(self, out: Console, live: bool, progress: Console | None = None) -> None:
@@ -51,7 +51,7 @@ class Printer:
                 if self._live:
                     self._erase()
                 self._piece = None
-            case PrefillProgressed() if not self.trace.pieces:  # later it would overwrite the piece being written
+            case PrefillProgressed() if not self.trace.pieces:  # later it would overwrite the text
                 self._show_progress(event)
             case Noticed(text=text):
                 self._end_piece()
@@ -73,7 +73,7 @@ class Printer:
             self._progress_shown = False
 
     def _show(self, piece: Piece) -> None:
-        """Add what is new; white space at the end waits until something follows it."""
+        """Print what is new. White space at the end waits until something follows it."""
         text = safe_text(self._without_tag(piece.text).strip())
         if not text:
             return
@@ -84,7 +84,7 @@ class Printer:
         self._shown = text
 
     def _without_tag(self, text: str) -> str:
-        """Without the tag that closes the thinking: it is meant for models."""
+        """Remove the tag that closes the thinking."""
         started = self.trace.started
         for card in (started.small, started.large) if started else ():
             if card and card.thinking:
@@ -114,7 +114,7 @@ class Printer:
 
 
 def summary(trace: Trace) -> str:
-    """Steps, tokens by author, large share, takeovers, speed and time, a line each for the run and its authors."""
+    """Return the totals of a run and of each author, one line each."""
     small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
     counts = [counted(len(trace.steps), "step"), f"{trace.seconds:.1f} s", f"large share {trace.large_share:.0%}"]
     counts.append(counted(large.takeovers, "takeover"))

@@ -1,9 +1,10 @@
-"""`baton profile`: let a model write on a few problems, see its cues, and propose lists and bounds for it."""
+"""`baton profile`: find the cues that a model gives, and propose cue lists and bounds for it."""
 
 from __future__ import annotations
 
 import json as json_library
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import click
 from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.model_files import source_of
-from app.terminal.options import AT_LEAST_ONE, SEED
+from app.terminal.options import AT_LEAST_ONE
 from app.terminal.output import progress, write
 from app.terminal.pair import LoadingOptions, loading_options, on_disk, open_model
 from app.terminal.servers import ServerOptions, server_options
@@ -27,17 +28,16 @@ from core.run import RunSettings, ask
 from core.thinking.trace import Trace
 
 SHOWN = 12
-"""Openings in the table."""
+"""Most rows of a table."""
 _FILE = click.Path(path_type=Path)
 
 
 @command("profile")
 @click.argument("model")
-@option("--problems", type=_FILE, metavar="FILE", help="Problems to write on; four short ones if not given.")
+@option("--problems", type=_FILE, metavar="FILE", help="Problems to solve [four short ones].")
 @option("--limit", type=AT_LEAST_ONE, default=8, metavar="N", help="Use the first N problems [8].")
 @option("--tokens", type=AT_LEAST_ONE, default=1024, metavar="N", help="Tokens for each problem [1024].")
-@option("--seed", type=SEED, default=0, metavar="N", help="Another seed, other texts [0].")
-@option("--reader", metavar="MODEL", help="A large model that reads the texts: proposes the bound of agreement.")
+@option("--reader", metavar="MODEL", help="A large model that scores the texts, to propose the bound of agreement.")
 @loading_options
 @option("--yes", "-y", is_flag=True, help="Download a model that is not here without asking.")
 @option("-o", "--out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the proposed cue list here, as JSON.")
@@ -49,7 +49,6 @@ def profile_model(  # noqa: PLR0913
     problems: Path | None,
     limit: int,
     tokens: int,
-    seed: int,
     reader: str | None,
     loading: LoadingOptions,
     yes: bool,
@@ -58,27 +57,21 @@ def profile_model(  # noqa: PLR0913
     json: bool,
     servers: ServerOptions,
 ) -> int:
-    """Let a model write on a few problems; see which cues it gives, and how sure it is after them.
+    """Let a model write on a few problems, and show which cues it gives and how certain it is after them.
 
     Proposes a cue list for --cues, one for the policy relay, and bounds for triggers and agreement. MODEL is a GGUF
     file, or http(s)://host:port of a server.
     """
     texts = _problems(problems, limit)
-    settings = RunSettings(seed=seed, max_tokens=tokens)
-    engine = open_model(on_disk(source_of(model), yes), loading, servers)
-    try:
+    settings = RunSettings(max_tokens=tokens)
+    with closing(open_model(on_disk(source_of(model), yes), loading, servers)) as engine:
         traces = _written(engine, texts, settings)
-    finally:
-        engine.close()
     found = profile(trace.text for trace in traces)
     sure = certainty([[token for piece in trace.pieces for token in piece.tokens] for trace in traces])
     bound = None
     if reader:
-        large = open_model(on_disk(source_of(reader), yes), loading, servers)
-        try:
+        with closing(open_model(on_disk(source_of(reader), yes), loading, servers)) as large:
             bound = _agreement_bound(large, texts, settings, traces)
-        finally:
-            large.close()
     for path, lexicon in ((out, found.proposed), (relay_out, sure.relay)):
         if path:
             _save(path, lexicon_json(lexicon))
@@ -106,7 +99,7 @@ def _written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -
 
 
 def _agreement_bound(engine: Engine, problems: Sequence[str], settings: RunSettings, traces: list[Trace]) -> float:
-    """Raises SettingsError if the model cannot score what it reads."""
+    """Return a bound for the policy agreement. Raises SettingsError if the model cannot score a text."""
     if not engine.card.returns_scores:
         raise SettingsError(
             f"{engine.card.name} gives no probabilities of a text that it reads, which --reader needs.",
@@ -121,7 +114,7 @@ def _agreement_bound(engine: Engine, problems: Sequence[str], settings: RunSetti
 
 
 def to_json(found: CueProfile, sure: Certainty, bound: float | None = None) -> dict[str, object]:
-    """The line of `baton profile --json` (docs/terminal.md)."""
+    """Return the line of `baton profile --json`."""
     return {
         "boundaries": found.boundaries,
         "with_cue": found.with_cue,
@@ -142,7 +135,7 @@ def to_json(found: CueProfile, sure: Certainty, bound: float | None = None) -> d
 
 
 def certainty_table(sure: Certainty, bound: float | None = None) -> str:
-    """What stands before cues, how sure the model is after them, and the bounds that follow."""
+    """Return a table of the tokens before cues, the certainty after them, and the proposed bounds."""
     share = sure.after_boundary / sure.cues if sure.cues else 0.0
     lines = [f"{sure.cues} known cues at any place, {share:.0%} of them first in a step"]
     if sure.before:
@@ -168,7 +161,7 @@ def certainty_table(sure: Certainty, bound: float | None = None) -> str:
 
 
 def _ends(margins: Sequence[CueMargin]) -> Sequence[CueMargin]:
-    """The surest and the least sure."""
+    """Return the most and the least certain ones."""
     return margins if len(margins) <= SHOWN else (*margins[: SHOWN // 2], *margins[-SHOWN // 2 :])
 
 
@@ -177,7 +170,7 @@ def _visible(token: str) -> str:
 
 
 def table(found: CueProfile) -> str:
-    """The profile for people to read."""
+    """Return a table of the openings and cues."""
     counts = f"after {found.with_cue} a known cue, after {found.waits} a step with “wait”"
     lines = [f"{found.boundaries} boundaries; {counts}"]
     lines += ["", f"{'opening':<24}{'times':>7}{'share':>8}{'before “wait”':>16}"]

@@ -1,4 +1,4 @@
-"""The commands of `baton`, and the one place where what goes wrong becomes a sentence and an exit code."""
+"""The commands of `baton`, and the one place that turns an error into a sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class, shell_complete
 
-from app.terminal.command_line import ENVIRONMENT, HELP, LazyCommand, LazyGroup, command
+from app.terminal.command_line import HELP, LazyCommand, LazyGroup, command
 from app.terminal.config_file import read_config
 from app.terminal.exit_codes import ExitCode
 from app.terminal.signals import exit_code_of_signal, interruptible
@@ -27,20 +27,22 @@ COMPLETION = "_BATON_COMPLETE"
 COMMANDS = {
     "solve": LazyCommand("app.terminal.solve:solve", "Solve one problem."),
     "batch": LazyCommand("app.terminal.batch:batch", "Solve and grade a file of problems; compare methods."),
-    "demo": LazyCommand("app.terminal.demo:demo", "One problem by the small model, the large one, and both."),
+    "demo": LazyCommand("app.terminal.demo:demo", "Solve one problem with the small model, the large one, and both."),
     "evidence": LazyCommand("app.terminal.evidence:evidence", "Test the method's claim on the demo pair."),
     "connect": LazyCommand("app.terminal.connect:connect", "Test a server."),
-    "profile": LazyCommand("app.terminal.profile:profile_model", "Which cues a model gives, and a cue list for it."),
-    "serve": LazyCommand("app.terminal.serve:serve", "Serve the pair to other programs, as OpenAI's API."),
-    "models": LazyCommand("app.terminal.models:models", "Models: list, pairs that fit, search, get, rm."),
-    "history": LazyCommand("app.terminal.history:history", "Answers and batches: list, show, search, export."),
-    "doctor": LazyCommand("app.terminal.doctor:doctor", "What this installation can use, and what to do."),
-    "policies": LazyCommand("app.terminal.settings_list:policies", "When each policy lets the large model write."),
-    "settings": LazyCommand("app.terminal.settings_list:settings", "What --set takes: meaning, bounds, presets."),
-    "completion": LazyCommand("app.terminal.program:completion", "Completion for bash, zsh and fish."),
-    "replay": LazyCommand("app.terminal.replay:replay", "Another policy over a recorded run."),
-    "failures": LazyCommand("app.terminal.failures:failures", "What went wrong in the answers of a batch."),
-    "opinion": LazyCommand("app.terminal.opinion:opinion", "What the large model thinks of a recorded answer."),
+    "profile": LazyCommand(
+        "app.terminal.profile:profile_model", "Find the cues that a model gives, and propose a cue list."
+    ),
+    "serve": LazyCommand("app.terminal.serve:serve", "Serve the pair to other programs through OpenAI's API."),
+    "models": LazyCommand("app.terminal.models:models", "List, search, download and delete models."),
+    "history": LazyCommand("app.terminal.history:history", "List, show, search and export answers and batches."),
+    "doctor": LazyCommand("app.terminal.doctor:doctor", "Check what this installation can use."),
+    "policies": LazyCommand("app.terminal.settings_list:policies", "List the policies."),
+    "settings": LazyCommand("app.terminal.settings_list:settings", "List what --set takes."),
+    "completion": LazyCommand("app.terminal.program:completion", "Print a completion script for bash, zsh or fish."),
+    "replay": LazyCommand("app.terminal.replay:replay", "Try another policy on a recorded run."),
+    "failures": LazyCommand("app.terminal.failures:failures", "Show what went wrong in a batch."),
+    "opinion": LazyCommand("app.terminal.opinion:opinion", "Let the large model review a recorded answer."),
 }
 
 
@@ -60,11 +62,19 @@ def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) 
     no_args_is_help=False,
     epilog="Exit codes: 0 answered, 1 failed, 2 wrong usage, 3 ended by a limit, 130 stopped.",
 )
-@click.option("--config", type=click.Path(path_type=Path), metavar="FILE", help="Read options from this TOML file.")
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_versions, help="Versions.")
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    envvar="BATON_CONFIG",
+    metavar="FILE",
+    help="Read options from this TOML file.",
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_versions, help="Print versions."
+)
 @click.pass_context
 def baton(context: click.Context, config: Path | None) -> None:
-    """A small model thinks; a large one writes the steps where thinking is hard."""
+    """Let a small model reason, and a large one write the hard steps."""
     file = config or Paths.of_user().config / CONFIG_FILE
     context.default_map = read_config(file, config is not None, COMMANDS)
 
@@ -83,7 +93,7 @@ def completion(shell: str) -> int:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """One command, from its words to its exit code."""
+    """Run one command and return its exit code."""
     debug = "--debug" in arguments or bool(os.environ.get("BATON_DEBUG"))
     with interruptible():
         try:
@@ -96,11 +106,11 @@ def run(arguments: Sequence[str]) -> int:
             close_output()
             return code
         except (KeyboardInterrupt, click.Abort) as stop:
-            if isinstance(stop, click.Abort):  # Ctrl+C or Ctrl+D at a question, whose line is not ended yet
+            if isinstance(stop, click.Abort):  # Ctrl+C or Ctrl+D at a question: end its line
                 click.echo(err=True)
             report("Stopped.")
             return exit_code_of_signal()
-        except BrokenPipeError:  # the reader of our output has closed it: nothing is left to say
+        except BrokenPipeError:  # the reader of our output has closed it
             discard_output()
             return ExitCode.STOPPED
         except click.UsageError as error:
@@ -110,7 +120,7 @@ def run(arguments: Sequence[str]) -> int:
                 traceback.print_exc()
             report(_sentence(error))
             return ExitCode.USAGE if isinstance(error, SettingsError) else ExitCode.FAILED
-        except Exception as error:  # noqa: BLE001 - a fault of ours: say so, and how to report it
+        except Exception as error:  # noqa: BLE001 - a bug: say so, and how to report it
             if debug:
                 traceback.print_exc()
             report(
@@ -121,9 +131,9 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _invoke(arguments: Sequence[str]) -> int:
-    """Not `baton.main`, which answers Ctrl+C and errors in its own way."""
+    """Invoke the command without `baton.main`, which handles Ctrl+C and errors in its own way."""
     try:
-        with baton.make_context(PROGRAM, list(arguments), auto_envvar_prefix=ENVIRONMENT) as context:
+        with baton.make_context(PROGRAM, list(arguments)) as context:
             code: int = baton.invoke(context)
             return code
     except click.exceptions.Exit as ended:  # --help, --version
@@ -131,7 +141,7 @@ def _invoke(arguments: Sequence[str]) -> int:
 
 
 def _wrong_usage(error: click.UsageError) -> int:
-    """One sentence. The usage, dozens of lines for some commands, is for those who ask for it."""
+    """Report wrong usage in one line: for some commands the whole usage takes dozens."""
     path = error.ctx.command_path if error.ctx else PROGRAM
     report(f"{error.format_message().strip().rstrip('.')}. {path} --help shows what it takes.", path)
     return ExitCode.USAGE

@@ -1,13 +1,13 @@
-"""The store that the terminal shares with the window, and a run that is kept in it while it streams."""
+"""Open the store that the terminal shares with the window, and record a run in it."""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from app.terminal.streams import report
-from core.errors import StoreError
+from core.errors import SettingsError, StoreError
 from core.paths import Paths
 from core.run import RunSettings
 from core.store.conversations import StoredExchange
@@ -20,7 +20,7 @@ NOT_KEPT = "The answer is not in the history."
 
 
 class AnswerRecording:
-    """Keeps the events that it is called with. What cannot be saved is reported; the run itself goes on."""
+    """Records the events it is called with. If saving fails, it reports the error and the run goes on."""
 
     def __init__(self) -> None:
         self.recorder: Recorder | None = None
@@ -41,7 +41,7 @@ class AnswerRecording:
 
 @contextmanager
 def open_history(to_read: bool = False) -> Iterator[Store]:
-    """The store of the window, created if it is missing. `to_read`: also on a full disk. Raises StoreError."""
+    """Open the store, and create it if it is missing. `to_read`: works on a full disk, too. Raises StoreError."""
     path = Paths.of_user().store
     with Store.open_to_read(path) if to_read else Store.open(path) as store:
         for notice in store.notices:
@@ -49,9 +49,21 @@ def open_history(to_read: bool = False) -> Iterator[Store]:
         yield store
 
 
+def full_id(ids: Iterable[str], prefix: str, kind: str, advice: str = "See baton history list.") -> str:
+    """Return the id that begins with this prefix. Raises SettingsError unless it is exactly one.
+
+    `kind`: what has these ids, in the plural.
+    """
+    found = [id for id in ids if id.startswith(prefix.lower())]
+    if len(found) != 1:
+        number = "several" if found else "no"
+        raise SettingsError(f"The history has {number} {kind} whose id begins with {prefix}.", advice)
+    return found[0]
+
+
 @contextmanager
 def recorded(problem: str, settings: RunSettings, is_kept: bool = True) -> Iterator[AnswerRecording]:
-    """Records a run as a conversation of one answer."""
+    """Record a run as a conversation with one answer."""
     recording = AnswerRecording()
     with ExitStack() as stack:
         if is_kept:

@@ -1,4 +1,4 @@
-"""`baton replay`: over a recorded run, where would another policy, other cues or values have taken over?"""
+"""`baton replay`: show where another policy would have taken over in a recorded run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIGNS = {PlaceKind.BOTH: "=", PlaceKind.RECORDED: "-", PlaceKind.REPLAYED: "+"}
 @run_options
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each takeover.")
 def replay(trace: Path, method: RunOptions, json: bool) -> int:
-    """Where another policy would have taken over in a recorded run. Generates nothing.
+    """Show where another policy would have taken over in a recorded run, without generating text.
 
     TRACE is what `baton solve --json` wrote; - reads it from standard input. Options that are not given are as in the
     recorded run.

@@ -1,4 +1,4 @@
-"""`baton serve`: the pair behind an OpenAI-compatible endpoint, for other programs on this machine."""
+"""`baton serve`: serve the pair to other programs through an OpenAI-compatible API."""
 
 from __future__ import annotations
 
@@ -25,7 +25,13 @@ NOT_INSTALLED = "The packages that the endpoint needs are not installed."
 @option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address to bind; beyond loopback a key is required.")
 @option("--port", type=click.IntRange(0, 65_535), default=8000, metavar="N", help="0 takes a free port [8000].")
 @option("--parallel", type=AT_LEAST_ONE, default=1, metavar="N", help="Requests answered at once; others wait [1].")
-@option("--arm", "more_arms", multiple=True, metavar="NAME", help="Offer this arm of `baton batch` as a model, too.")
+@option(
+    "--arm",
+    "more_arms",
+    multiple=True,
+    metavar="NAME",
+    help="Offer this arm of `baton batch` as a model, too; may be repeated.",
+)
 @option("--serve-key-env", metavar="NAME", help="Environment variable with the key that clients must send.")
 @option("--allow-host", multiple=True, metavar="NAME", help="A host name under which clients may call the endpoint.")
 @option("--allow-origin", multiple=True, metavar="ORIGIN", help="A web page that may call it from a browser.")
@@ -46,7 +52,7 @@ def serve(  # noqa: PLR0913
     loading: LoadingOptions,
     servers: ServerOptions,
 ) -> int:
-    """Serve the pair to other programs, as OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
+    """Serve the pair to other programs through OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
 
     The model name of a request selects the arm: baton, small, large, paper, reference, or chosen, which is what
     the options of the method say. It runs until Ctrl+C. Nothing else in Baton opens a port.
@@ -71,7 +77,7 @@ def serve(  # noqa: PLR0913
 
 
 def offered_arms(names: list[str], base: RunSettings) -> dict[str, RunSettings]:
-    """The settings of each arm by the model name that selects it: the recipe's name where it has one arm."""
+    """Return the settings of each arm by its model name: the name of the recipe if that has one arm."""
     arms: dict[str, RunSettings] = {}
     for name in names:
         if name not in RECIPES:

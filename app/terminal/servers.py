@@ -1,4 +1,4 @@
-"""Options about servers. What is not given is as the window keeps it for that address."""
+"""Options for servers. What is not given is taken from the window's settings for that address."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _AMOUNT = click.FloatRange(min=0)
 
 @dataclass(frozen=True)
 class ServerOptions:
-    """None: not given."""
+    """Options for servers; None if not given."""
 
     api_key_env: str | None
     server_model: str | None
@@ -48,13 +48,12 @@ server_options = gathered(
     ),
     option("--ca", type=_FILE, metavar="FILE", group=SERVERS, help="A private CA or the server's certificate, as PEM."),
     option("--any-certificate", is_flag=True, group=SERVERS, help="Accept any certificate: a risk."),
-    option("--proxy", metavar="URL", group=SERVERS, help="Instead of the one in HTTPS_PROXY."),
+    option("--proxy", metavar="URL", group=SERVERS, help="Use this proxy instead of the one in HTTPS_PROXY."),
     option(
         "--prefetch",
-        "--read-along",
         type=click.Choice(list(_PREFETCH)),
         group=SERVERS,
-        help="A server reads a text while the other model writes it.",
+        help="Let a server read a text while the other model writes it.",
     ),
     option(
         "--prices",
@@ -74,9 +73,9 @@ server_options = gathered(
 
 
 def known_server(options: ServerOptions, url: str) -> Server:
-    """What the window keeps for the address, with the values that were given instead.
+    """Return the window's settings for the address, changed by the options.
 
-    Raises SettingsError, also if the variable that should hold the key is not set.
+    Raises SettingsError, also if the variable for the key is not set.
     """
     servers = KnownServers(Paths.of_user().servers)
     known = servers.find(url)
@@ -98,7 +97,7 @@ def _given(**values: Any) -> dict[str, Any]:
 
 
 def _prices(text: str) -> Prices:
-    """READ,REUSED,WRITTEN and perhaps the currency."""
+    """Parse READ,REUSED,WRITTEN[,CURRENCY]."""
     read, reused, written, currency = [*text.split(","), ""][:4] if text.count(",") in (2, 3) else [""] * 4
     try:
         return Prices(read=float(read), reused=float(reused), written=float(written), currency=currency.strip())

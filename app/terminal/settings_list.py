@@ -1,4 +1,4 @@
-"""`baton policies` and `baton settings`: what there is to choose, from the fields of the settings themselves."""
+"""`baton policies` and `baton settings`: list policies and what `--set` takes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app.terminal.command_line import OUTPUT, command, option
+from app.terminal.command_line import as_json, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.options import settable
 from app.terminal.output import write, write_table
-from app.terminal.streams import write_json
+from app.terminal.streams import write_json_lines
 from core.errors import SettingsError
 from core.run import RunSettings
 from core.thinking.limits import Limits
 from core.thinking.policy import PolicySettings
 from core.thinking.registry import POLICIES
 
-as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
 RUN = "every run"
 
 
@@ -44,10 +43,13 @@ class Setting(NamedTuple):
 @command("policies")
 @as_json
 def policies(json: bool) -> int:
-    """The policies: when each lets the large model write, its presets, and which models it needs."""
-    for name, policy in POLICIES.items() if json else ():
-        write_json({"name": name, "title": policy.title, "summary": policy.summary, "presets": list(policy.presets)})
-    if not json:
+    """List the policies: when each lets the large model write, and its presets."""
+    if json:
+        write_json_lines(
+            {"name": name, "title": policy.title, "summary": policy.summary, "presets": list(policy.presets)}
+            for name, policy in POLICIES.items()
+        )
+    else:
         rows = [(name, ", ".join(policy.presets), policy.summary) for name, policy in POLICIES.items()]
         write_table(("--policy", "--preset", "when the large model writes"), rows)
     return ExitCode.ANSWERED
@@ -58,23 +60,22 @@ def policies(json: bool) -> int:
 @option("--policy", type=click.Choice(list(POLICIES)), help="Only those of this policy.")
 @as_json
 def settings(name: str | None, policy: str | None, json: bool) -> int:
-    """What --set takes: meaning, bounds, default, and the value in each preset. NAME shows one of them."""
+    """List what --set takes: meaning, bounds and default. With NAME, show one setting and its value in each preset."""
     found = [each for each in all_settings() if name in (None, each.name) and policy in (None, each.of)]
     if not found:
         raise SettingsError(f"There is no setting called {name or policy}.", "baton settings lists them all.")
-    for each in found:
-        if json:
-            write_json(each._asdict())
-        elif name:
-            write(in_full(each))
-    if not json and not name:
+    if json:
+        write_json_lines(each._asdict() for each in found)
+    elif name:
+        write("\n".join(map(in_full, found)))
+    else:
         rows = [(each.name, each.of, each.default, each.bounds, f"{each.title}. {each.meaning}") for each in found]
         write_table(("--set", "of", "default", "bounds", "meaning"), rows)
     return ExitCode.ANSWERED
 
 
 def all_settings() -> Iterator[Setting]:
-    """Those of each policy, then those of every run."""
+    """Yield the settings of each policy, then those of every run."""
     for name, policy in POLICIES.items():
         yield from _settings_of(policy.Settings, name, dict(policy.presets))
     for model in (Limits, RunSettings):
@@ -82,7 +83,7 @@ def all_settings() -> Iterator[Setting]:
 
 
 def in_full(setting: Setting) -> str:
-    """One setting, a fact a line."""
+    """Return a setting with its default, bounds and presets, one per line."""
     lines = [f"{setting.name} ({setting.of}): {setting.title}. {setting.meaning}".rstrip()]
     lines += [f"  default: {setting.default}", f"  bounds: {setting.bounds or 'any'}"]
     return "\n".join([*lines, *(f"  in {preset}: {value}" for preset, value in setting.presets.items())])

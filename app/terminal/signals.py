@@ -1,6 +1,6 @@
-"""Ctrl+C, SIGTERM and SIGHUP: at every stage they end the program with one line and an exit code, never a traceback.
+"""Handle Ctrl+C, SIGTERM and SIGHUP: the program ends with one line and an exit code, never a traceback.
 
-While a run or a batch is written, the first signal stops it and keeps what is there; the next one ends the program.
+During a run or a batch, the first signal stops it and keeps the text so far; the second ends the program.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Stoppable(Protocol):
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Every signal raises KeyboardInterrupt, as Ctrl+C does."""
+    """Let every signal raise KeyboardInterrupt while the block runs."""
 
     def interrupt() -> None:
         raise KeyboardInterrupt
@@ -31,13 +31,13 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def stops_on_interrupt(control: Stoppable) -> Iterator[None]:
-    """The first signal stops the run; a second one ends the program."""
+    """Let the first signal stop the run; a second one ends the program."""
     with _handled_by(control.stop, once=True):
         yield
 
 
 def exit_code_of_signal() -> int:
-    """128 and the number of the last signal: 130 after Ctrl+C."""
+    """Return 128 plus the number of the last signal: 130 after Ctrl+C."""
     return 128 + _received
 
 
@@ -58,7 +58,7 @@ def _handled_by(action: Callable[[], object], once: bool = False) -> Iterator[No
 
     for number in _SIGNALS:
         handler = signal.getsignal(number)
-        if handler != signal.SIG_IGN:  # started by nohup, or in the background of a script
+        if handler != signal.SIG_IGN:  # ignored under nohup, or in the background of a script
             before[number] = handler
             signal.signal(number, handle)
     try:

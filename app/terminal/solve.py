@@ -1,4 +1,4 @@
-"""`baton solve`: one problem, two models, streamed into the terminal."""
+"""`baton solve`: solve one problem, and stream the answer."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def solve(
     no_history: bool,
     servers: ServerOptions,
 ) -> int:
-    """Solve one problem, and stream the steps of both models.
+    """Solve one problem, and stream the answer of both models.
 
     PROBLEM is the text of the problem; - reads it from standard input.
     """
@@ -77,7 +77,7 @@ def solve(
 
 
 def exit_code_of(trace: Trace) -> int:
-    """How the run ended, as the program's exit code."""
+    """Return the exit code for how the run ended."""
     match trace.finish:
         case Finish.END_OF_TEXT:
             return ExitCode.ANSWERED
@@ -90,7 +90,7 @@ def exit_code_of(trace: Trace) -> int:
 
 
 def print_steps(events: Iterator[Event], record: Record = lambda _: None) -> Trace:
-    """Stream a run for people."""
+    """Print a run for people as it streams."""
     progress = console(stderr=True) if is_live(sys.stderr) and not is_quiet() else None
     printer = Printer(console(), is_live(sys.stdout), progress)
     for event in events:
@@ -101,7 +101,7 @@ def print_steps(events: Iterator[Event], record: Record = lambda _: None) -> Tra
 
 
 def print_json(events: Iterator[Event], record: Record = lambda _: None) -> Trace:
-    """Stream a run for programs (docs/trace.md)."""
+    """Print a run for programs as it streams, one JSON event per line."""
     trace = Trace()
     for event in events:
         record(event)

@@ -1,4 +1,4 @@
-"""What a command reads where - is written instead of a file or a problem."""
+"""Read standard input, where - stands for a file or a problem."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from core.errors import SettingsError
 
 TYPE_IT = "Type it here; Ctrl+D on a line of its own ends it."
 _HEADER = re.compile(r"\b(problem|question|prompt)\b", re.IGNORECASE)
-"""In the first line of a table of problems."""
+"""Occurs in the header of a table of problems."""
 
 
 def read_input() -> str:
-    """All of standard input. Raises SettingsError if it is closed or not text in UTF-8."""
+    """Read all of standard input. Raises SettingsError if it is closed or not UTF-8."""
     if sys.stdin is None:
         raise SettingsError("Standard input is closed.", "Name a file or a problem instead of -.")
     if sys.stdin.isatty():
@@ -29,7 +29,7 @@ def read_input() -> str:
 
 
 def read_input_as_file(folder: Path) -> Path:
-    """Standard input as a file, whose ending says what it seems to be: JSON, JSON lines, CSV or plain text.
+    """Write standard input into a file whose suffix fits its content: JSON, JSON lines, CSV or plain text.
 
     Raises SettingsError as `read_input` does.
     """

@@ -1,6 +1,6 @@
-"""Standard input, output and error: whatever they are connected to, text gets out and never raises.
+"""Make standard input, output and error usable, whatever they are connected to.
 
-Imports nothing heavy: errors must be reportable before anything else is loaded.
+This module imports nothing heavy, so that errors can be reported before anything else is loaded.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any, TextIO
 
 from core.errors import SettingsError
@@ -25,13 +26,13 @@ _IN_ASCII = {"●": "*", "◆": "#", "▣": "=", "✓": "+", "✗": "x", "–": 
     "≥": ">=",
     "τ": "tau",
 }
-"""What Baton itself prints, for encodings such as ASCII and cp1252 that lack some of it."""
+"""Replacements for signs that Baton prints, in encodings such as ASCII and cp1252."""
 
 
 def prepare() -> None:
-    """Make the three streams usable: closed ones lead to the null device, and nothing fails for its encoding.
+    """Redirect closed streams to the null device, and replace characters that an encoding lacks.
 
-    Raises SettingsError if standard output is closed: whatever is asked for would be lost.
+    Raises SettingsError if standard output is closed.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -52,7 +53,7 @@ def prepare() -> None:
 
 
 def close_output() -> None:
-    """Flush standard output; raises OSError if that is not possible. Later output goes to the null device then."""
+    """Flush standard output. Raises OSError if that fails; later output then goes to the null device."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -61,12 +62,12 @@ def close_output() -> None:
 
 
 def discard_output() -> None:
-    """Leave nothing that the interpreter would try to flush when it ends."""
+    """Replace standard output, so that the interpreter does not flush the old one when it ends."""
     sys.stdout = _null()
 
 
 def report(sentence: object, program: str = "baton") -> None:
-    """One line on standard error, made safe and bounded; lost where nothing can be written there."""
+    """Write one line to standard error, made safe and bounded. It is lost if nothing can be written there."""
     try:
         sys.stderr.write(f"{program}: {safe_line(str(sentence))}\n")
         sys.stderr.flush()
@@ -75,10 +76,16 @@ def report(sentence: object, program: str = "baton") -> None:
 
 
 def write_json(value: Any) -> None:
-    """One JSON document a line on standard output."""
+    """Write one JSON document as a line to standard output."""
     is_unicode = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
     sys.stdout.write(safe_json(json.dumps(value, ensure_ascii=not is_unicode)) + "\n")
     sys.stdout.flush()
+
+
+def write_json_lines(values: Iterable[Any]) -> None:
+    """Write JSON documents to standard output, one per line."""
+    for value in values:
+        write_json(value)
 
 
 def _null() -> TextIO:

@@ -1,4 +1,4 @@
-"""What `--version` prints: enough for a bug report."""
+"""The text of `baton --version`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.version import version as baton_version
 
 
 def versions() -> str:
-    """Baton, llama.cpp's binding, Python and the system, a line."""
+    """Return the versions of Baton, llama-cpp-python, Python and the system in one line."""
     try:
         llama = f"llama-cpp-python {version('llama-cpp-python')}"
     except PackageNotFoundError:

@@ -19,6 +19,8 @@ from PySide6.QtCore import QEvent, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
+from app.chat.answer_view import AnswerView
+from app.shared.conversations.conversation import Exchange
 from app.shared.garbage_collection import MainThreadCollector
 from app.shared.loaded_models import Loading
 from app.window.main_window import MainWindow
@@ -128,6 +130,7 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     # The renderer of chat templates serves the whole program, and ends with it.
     started = {child for child in set(multiprocessing.active_children()) - processes if child.name != RENDERER_PROCESS}
     assert not started, f"processes left: {started}"
+    gc.freeze()  # what is alive now is not the next test's, and need not be looked through again
 
 
 def threads_left(before: Collection[threading.Thread], patience: float = PATIENCE / 1000) -> list[str]:
@@ -140,6 +143,18 @@ def threads_left(before: Collection[threading.Thread], patience: float = PATIENC
     for thread in new:
         thread.join(max(0.0, deadline - time.monotonic()))
     return [thread.name for thread in new if thread.is_alive()]
+
+
+def last_exchange(window: MainWindow) -> Exchange:
+    exchange = window.session.conversation.leaf
+    assert exchange
+    return exchange
+
+
+def last_answer(window: MainWindow) -> AnswerView:
+    answer = window.chat.conversation.answer_of(last_exchange(window))
+    assert answer
+    return answer
 
 
 @pytest.fixture

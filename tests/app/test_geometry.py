@@ -65,9 +65,9 @@ SLACK = 1
 SIDEWAYS = {"Arms", "Steps side by side"}
 """Areas of columns that scroll sideways, together, where not all columns fit."""
 TWICE = "QT_SCALE_FACTOR"
-LOOKS = [(look, size) for look in (ColourScheme.LIGHT, ColourScheme.DARK) for size in (1.0, 1.5)]
-if TWICE in os.environ and not IS_LONG:
-    LOOKS = LOOKS[3:]
+LOOKS = [(ColourScheme.LIGHT, 1.0), (ColourScheme.DARK, 1.5)]
+if IS_LONG:
+    LOOKS += [(ColourScheme.LIGHT, 1.5), (ColourScheme.DARK, 1.0)]
 pytestmark = [pytest.mark.slow, pytest.mark.scaled, pytest.mark.qt_log_ignore("This plugin does not support")]
 
 
@@ -422,6 +422,7 @@ def faults_at_rest(place: QWidget, patience: int = 8) -> list[str]:
     return found
 
 
+@pytest.mark.long
 @pytest.mark.skipif(TWICE in os.environ, reason="this is the process with another scale")
 def test_nothing_is_clipped_at_twice_the_scale(tmp_path: Path) -> None:
     screen = {"name": "large", "x": 0, "y": 0, "width": 3840, "height": 2160}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,23 +13,6 @@ from tests.core.grading.labelled_set import figures_of, graded_by_baton, read_ca
 
 DOCS = Path(__file__).parents[2] / "docs"
 BATCH = (DOCS / "batch.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.parametrize(
-    ("page", "command"),
-    [
-        ("batch.md", "python -m tests.bench.coverage"),
-        ("batch.md", "python -m tests.bench.grading"),
-        ("batch.md", "python -m tests.bench.large_batch"),
-        ("serve.md", "python -m tests.servers.harnesses FOLDER"),
-        ("evidence.md", "baton evidence"),
-        ("measurements.md", "make bench"),
-    ],
-)
-def test_a_table_names_the_command_that_prints_it(page: str, command: str) -> None:
-    assert command in (DOCS / page).read_text(encoding="utf-8")
-    if found := re.search(r"-m (\S+)", command):
-        assert callable(import_module(found[1]).main)
 
 
 @pytest.mark.parametrize("setting", SETTINGS[2:4], ids=lambda setting: setting.title)

@@ -9,7 +9,7 @@ _LENGTHS = {"n1": 18, "n2": 22, "n3": 16, "n3_step": 0}
 RUN = RunSettings(
     policy=Keywords.Settings(**_LENGTHS), max_tokens=500, temperature=0, small_alone=False, alternatives=0
 )
-CONTEXT = ["--ctx-size", "1024"]
+CONTEXT = ["--context", "1024"]
 PACE = 150
 """Tokens a second in the window, so that a fault meets an answer while it is written."""
 BATCH_OPTIONS = [

@@ -12,10 +12,8 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.chat.answer_view import AnswerView
 from app.chat.remedies import AnswerAction
 from app.shared.conversations.answer_queue import Activity
-from app.shared.conversations.conversation import Exchange
 from app.shared.widgets.controls import ElidedLabel
 from app.window.main_window import MainWindow
 from core.engines.base import PrefillProgress
@@ -23,24 +21,12 @@ from core.engines.body import Author
 from core.errors import EngineLost
 from core.thinking.events import Finish, TextDiscarded
 from core.thinking.steps import split
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import Fault, ScriptedEngine, characters
 
 Ask = Callable[[str], MainWindow]
 Make = Callable[..., MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
-
-
-def leaf(window: MainWindow) -> Exchange:
-    exchange = window.session.conversation.leaf
-    assert exchange
-    return exchange
-
-
-def view(window: MainWindow) -> AnswerView:
-    answer = window.chat.conversation.answer_of(leaf(window))
-    assert answer
-    return answer
 
 
 STEPS = "".join(f"This is step {number} of very many.\n\n" for number in range(600))
@@ -65,12 +51,12 @@ def test_enter_sends_the_problem_and_the_answer_comes(window: MainWindow, qtbot:
     qtbot.waitUntil(lambda: window.session.ready)
     qtbot.keyClick(edit, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
-    trace = leaf(window).trace
+    trace = last_exchange(window).trace
     assert trace.finish is Finish.END_OF_TEXT
     assert edit.toPlainText() == ""
-    assert "four" in view(window).steps.toPlainText()
-    assert "</think>" not in view(window).steps.toPlainText()
-    assert "\\boxed{4}" in view(window).answer.markdown
+    assert "four" in last_answer(window).steps.toPlainText()
+    assert "</think>" not in last_answer(window).steps.toPlainText()
+    assert "\\boxed{4}" in last_answer(window).answer.markdown
 
 
 def test_a_long_prompt_shows_how_far_it_is_read_until_the_first_token(make_window: Make, qtbot: QtBot) -> None:
@@ -84,12 +70,12 @@ def test_a_long_prompt_shows_how_far_it_is_read_until_the_first_token(make_windo
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("What is 2 + 2?")
-    qtbot.waitUntil(lambda: leaf(window).trace.prefill is not None)
-    assert view(window).brief.text() == "Reading the prompt … 43%"
+    qtbot.waitUntil(lambda: last_exchange(window).trace.prefill is not None)
+    assert last_answer(window).brief.text() == "Reading the prompt … 43%"
     gate.set()
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
-    assert "Reading" not in view(window).brief.text()
-    assert leaf(window).trace.answer.strip() == "Four."
+    assert "Reading" not in last_answer(window).brief.text()
+    assert last_exchange(window).trace.answer.strip() == "Four."
 
 
 def test_shift_enter_begins_a_line(window: MainWindow, qtbot: QtBot) -> None:
@@ -108,7 +94,7 @@ def test_what_is_asked_while_models_load_is_answered_once_they_are_there(make_wi
     assert window.session.activity is Activity.WAITING
     gate.set()
     qtbot.waitUntil(lambda: window.session.ready)
-    assert leaf(window).trace.finish is Finish.END_OF_TEXT
+    assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
 
 
 def test_stop_keeps_what_is_there_and_continue_goes_on_from_it(make_window: Make, qtbot: QtBot) -> None:
@@ -117,12 +103,12 @@ def test_stop_keeps_what_is_there_and_continue_goes_on_from_it(make_window: Make
     qtbot.waitUntil(lambda: bool(window.session.current and window.session.current.trace.tokens > 20))
     window.session.stop()
     qtbot.waitUntil(lambda: window.session.ready)
-    trace = leaf(window).trace
+    trace = last_exchange(window).trace
     kept, recorded = trace.text, len(trace.events)
     assert trace.finish is Finish.STOPPED
     assert kept.startswith("This is step 0")
-    leaf(window).settings = leaf(window).settings.model_copy(update={"max_tokens": trace.tokens + 5})
-    view(window).wanted.emit(AnswerAction.CONTINUE)
+    last_exchange(window).settings = last_exchange(window).settings.model_copy(update={"max_tokens": trace.tokens + 5})
+    last_answer(window).wanted.emit(AnswerAction.CONTINUE)
     qtbot.waitUntil(lambda: window.session.ready)
     # A lookahead that was under way is written again, from the boundary before it: its decision had not been taken.
     undecided = next((event.text for event in trace.events[recorded:] if isinstance(event, TextDiscarded)), "")
@@ -143,38 +129,38 @@ def test_take_over_now_and_give_back(make_window: Make, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: bool(current.answering and current.answering.author is Author.SMALL))
     window.session.stop()
     qtbot.waitUntil(lambda: window.session.ready)
-    assert {piece.author for piece in leaf(window).trace.pieces} >= {Author.SMALL, Author.LARGE}
+    assert {piece.author for piece in last_exchange(window).trace.pieces} >= {Author.SMALL, Author.LARGE}
 
 
 def test_asking_again_makes_a_second_try_with_another_seed(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
-    first = leaf(window)
-    view(window).wanted.emit(AnswerAction.AGAIN)
+    first = last_exchange(window)
+    last_answer(window).wanted.emit(AnswerAction.AGAIN)
     qtbot.waitUntil(lambda: window.session.ready)
-    second = leaf(window)
+    second = last_exchange(window)
     assert second is not first
     assert second.problem == first.problem
     assert second.settings.seed == first.settings.seed + 1
     window.session.show_sibling(second, -1)
-    assert leaf(window) is first
+    assert last_exchange(window) is first
 
 
 def test_editing_asks_another_problem_at_the_same_place(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
-    first = leaf(window)
+    first = last_exchange(window)
     window.chat.composer.edit.setPlainText("a draft")
     window.chat.edit_again(first)
     window.chat.composer.edit.setPlainText("3 + 3?")
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
     assert window.chat.composer.edit.toPlainText() == "a draft"
     qtbot.waitUntil(lambda: window.session.ready)
-    assert leaf(window).problem == "3 + 3?"
-    assert window.session.conversation.siblings(first) == [first, leaf(window)]
+    assert last_exchange(window).problem == "3 + 3?"
+    assert window.session.conversation.siblings(first) == [first, last_exchange(window)]
 
 
 def test_editing_is_shown_and_esc_leaves_it(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
-    composer, first = window.chat.composer, leaf(window)
+    composer, first = window.chat.composer, last_exchange(window)
     composer.edit.setPlainText("a draft")
     qtbot.keyClick(composer.edit, Qt.Key.Key_E, Qt.KeyboardModifier.ControlModifier)
     assert composer.edit.toPlainText() == "2 + 2?"
@@ -184,14 +170,14 @@ def test_editing_is_shown_and_esc_leaves_it(ask: Ask, qtbot: QtBot) -> None:
     assert not composer.is_editing
     assert composer.edit.toPlainText() == "a draft"
     qtbot.keyClick(composer.edit, Qt.Key.Key_Return)
-    qtbot.waitUntil(lambda: window.session.ready and leaf(window) is not first)
-    assert window.session.conversation.siblings(leaf(window)) == [leaf(window)]
+    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window) is not first)
+    assert window.session.conversation.siblings(last_exchange(window)) == [last_exchange(window)]
 
 
 def test_the_cancel_button_leaves_editing(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     composer = window.chat.composer
-    window.chat.edit_again(leaf(window))
+    window.chat.edit_again(last_exchange(window))
     (cancel,) = (button for button in composer.findChildren(QPushButton) if button.text() == "Cancel")
     assert cancel.isVisible()
     qtbot.mouseClick(cancel, Qt.MouseButton.LeftButton)
@@ -202,40 +188,37 @@ def test_the_cancel_button_leaves_editing(ask: Ask, qtbot: QtBot) -> None:
 
 def test_a_fork_keeps_the_steps_before_it(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
-    first = leaf(window)
+    first = last_exchange(window)
     piece = next(piece for piece in first.trace.pieces if piece.author is Author.LARGE)
     window.session.fork(first, piece, Author.SMALL)
     qtbot.waitUntil(lambda: window.session.ready)
-    assert leaf(window) is not first
-    assert leaf(window).trace.text.startswith(first.trace.text[: piece.position])
+    assert last_exchange(window) is not first
+    assert last_exchange(window).trace.text.startswith(first.trace.text[: piece.position])
 
 
 def test_a_click_on_the_ribbon_shows_the_step_in_the_inspector(ask: Ask) -> None:
     window = ask("2 + 2?")
-    pieces = leaf(window).trace.pieces
+    pieces = last_exchange(window).trace.pieces
     index = next(i for i, piece in enumerate(pieces) if piece.author is Author.LARGE)
-    view(window).ribbon.segment_clicked.emit(index)
+    last_answer(window).ribbon.segment_clicked.emit(index)
     assert window.chat.inspector.piece is pieces[index]
-    assert view(window).steps.selected is pieces[index]
-    assert view(window).steps.isVisible()
+    assert last_answer(window).steps.selected is pieces[index]
+    assert last_answer(window).steps.isVisible()
 
 
 def test_thinking_is_folded_once_the_answer_is_there(ask: Ask) -> None:
     window = ask("2 + 2?")
-    assert not view(window).steps.isVisible()
-    assert view(window).answer.isVisible()
-    view(window).toggle_fold()
-    assert view(window).steps.isVisible()
+    assert not last_answer(window).steps.isVisible()
+    assert last_answer(window).answer.isVisible()
+    last_answer(window).toggle_fold()
+    assert last_answer(window).steps.isVisible()
 
 
 def test_the_heading_counts_takeovers_not_changes_of_the_writer(ask: Ask) -> None:
     window = ask("What is two and two?")
-    leaf = window.session.conversation.leaf
-    assert leaf
-    assert (leaf.trace.handoffs, leaf.trace.totals[Author.LARGE].takeovers) == (2, 1)
-    answer = window.chat.conversation.answer_of(leaf)
-    assert answer
-    assert "in 1 takeover" in [words.text() for words in answer.findChildren(ElidedLabel)]
+    trace = last_exchange(window).trace
+    assert (trace.handoffs, trace.totals[Author.LARGE].takeovers) == (2, 1)
+    assert "in 1 takeover" in [words.text() for words in last_answer(window).findChildren(ElidedLabel)]
 
 
 def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(make_window: Make, qtbot: QtBot) -> None:
@@ -250,7 +233,7 @@ def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(make_window:
         assert gate.acquire(timeout=30)
 
     def look(_: object) -> None:
-        if answer := window.chat.conversation.answer_of(leaf(window)):
+        if answer := window.chat.conversation.answer_of(last_exchange(window)):
             seen.append(answer.answer.markdown)
         gate.release()
 
@@ -258,16 +241,16 @@ def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(make_window:
     window.session.progressed.connect(look)
     gate.release()
     window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and leaf(window).trace.finish is Finish.END_OF_TEXT)
+    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).trace.finish is Finish.END_OF_TEXT)
     assert any(text.endswith("One ") for text in seen)
     assert any(text.endswith("Tw") for text in seen)
     assert not [text for text in seen if "</" in text]
-    assert view(window).answer.markdown.split() == ["One", "<", "Two", "<"]
+    assert last_answer(window).answer.markdown.split() == ["One", "<", "Two", "<"]
 
 
 def test_a_narrow_heading_leaves_parts_out_and_cuts_none(ask: Ask, qtbot: QtBot) -> None:
     window = ask("What is two and two?")
-    answer = view(window)
+    answer = last_answer(window)
 
     def seen() -> list[ElidedLabel]:
         return [part for part in (answer.brief, answer._share, answer._takeovers) if part.isVisible()]
@@ -289,7 +272,7 @@ def test_a_narrow_heading_leaves_parts_out_and_cuts_none(ask: Ask, qtbot: QtBot)
 
 def test_the_answer_is_copied_as_it_was_written(ask: Ask) -> None:
     window = ask("2 + 2?")
-    view(window).wanted.emit(AnswerAction.COPY)
+    last_answer(window).wanted.emit(AnswerAction.COPY)
     assert QGuiApplication.clipboard().text() == "The answer is \\boxed{4}."
 
 
@@ -301,11 +284,11 @@ def test_the_death_of_a_model_is_a_sentence_with_a_way_on(make_window: Make, qtb
     window = make_window(loader)
     window.session.ask("2 + 2?")
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
-    trace = leaf(window).trace
+    trace = last_exchange(window).trace
     assert trace.finish is Finish.FAILED
     assert trace.text.startswith("One.")
-    assert "was killed" in view(window)._ending.text()
-    assert view(window)._continue.isVisible()
+    assert "was killed" in last_answer(window)._ending.text()
+    assert last_answer(window)._continue.isVisible()
 
 
 def test_models_that_cannot_be_loaded_are_said_to_be_so_and_can_be_tried_again(make_window: Make, qtbot: QtBot) -> None:
@@ -320,7 +303,7 @@ def test_models_that_cannot_be_loaded_are_said_to_be_so_and_can_be_tried_again(m
 
 def test_counters_follow_the_run(ask: Ask) -> None:
     window = ask("2 + 2?")
-    trace = leaf(window).trace
+    trace = last_exchange(window).trace
     counters = window.chat.counters
     assert f"{trace.totals[Author.SMALL].tokens_per_second:,.0f} tok/s" in counters.small.text()
     assert f"{trace.totals[Author.SMALL].kept} tokens" in counters.small.toolTip()
@@ -333,4 +316,4 @@ def test_what_happened_without_stopping_the_answer_is_told_below_it(make_window:
     window = make_window(loader)
     window.session.ask("2 + 2?")
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
-    assert "The model was started again." in view(window)._ending.text().splitlines()
+    assert "The model was started again." in last_answer(window)._ending.text().splitlines()

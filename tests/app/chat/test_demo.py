@@ -15,6 +15,7 @@ from app.window.main_window import MainWindow
 from app.window.pair_dialog import PairDialog
 from core.paths import Paths
 from core.settings import ModelChoice
+from tests.app.conftest import last_answer, last_exchange
 
 
 def test_the_very_first_start_solves_a_problem_by_itself_and_later_ones_do_not(
@@ -23,12 +24,8 @@ def test_the_very_first_start_solves_a_problem_by_itself_and_later_ones_do_not(
     window = make_window()
     window.chat.greet()
     qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not None)
-    leaf = window.session.conversation.leaf
-    assert leaf is not None
-    assert leaf.problem == demo_examples()[0]
-    answer = window.chat.conversation.answer_of(leaf)
-    assert answer
-    assert not answer.folded  # who wrote what is what there is to see
+    assert last_exchange(window).problem == demo_examples()[0]
+    assert not last_answer(window).folded  # who wrote what is what there is to see
     window.session.new()
     window.chat.greet()
     assert window.session.conversation.leaf is None
@@ -65,10 +62,7 @@ def test_below_the_first_answer_stands_what_the_small_model_alone_says(
     """With the real demo pair: two GGUF files, decoded by llama.cpp."""
     window = make_window(PairLoader(Paths.under(tmp_path)))
     window.chat.greet()
-    leaf = window.session.conversation.leaf
-    assert leaf
-    answer = window.chat.conversation.answer_of(leaf)
-    assert answer
+    answer = last_answer(window)
     qtbot.waitUntil(answer.verdict.isVisible)
     assert answer.verdict.text.text() == "✓ 129. The small model alone says 929 ✗"
     conversation = window.session.conversation.id
@@ -81,12 +75,8 @@ def test_below_the_first_answer_stands_what_the_small_model_alone_says(
 
 def test_the_button_below_the_verdict_opens_the_choice_of_models(ask: Callable[[str], MainWindow]) -> None:
     window = ask(demo_examples()[0])
-    leaf = window.session.conversation.leaf
-    assert leaf
-    window.chat.conversation.show_verdict(leaf, DemoVerdict("701", "701", "301"))
-    answer = window.chat.conversation.answer_of(leaf)
-    assert answer
-    answer.verdict.choose.click()
+    window.chat.conversation.show_verdict(last_exchange(window), DemoVerdict("701", "701", "301"))
+    last_answer(window).verdict.choose.click()
     dialog = window.findChild(PairDialog)
     assert dialog
     assert dialog.isVisible()
@@ -95,10 +85,7 @@ def test_the_button_below_the_verdict_opens_the_choice_of_models(ask: Callable[[
 
 def test_models_that_are_not_the_demo_pair_get_no_verdict(ask: Callable[[str], MainWindow]) -> None:
     window = ask(demo_examples()[0])
-    leaf = window.session.conversation.leaf
-    assert leaf
-    answer = window.chat.conversation.answer_of(leaf)
-    assert answer
+    answer = last_answer(window)
     assert not answer.verdict.isVisible()
 
 

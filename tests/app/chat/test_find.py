@@ -9,11 +9,10 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor, QTextCursor
 from pytestqt.qtbot import QtBot
 
-from app.chat.answer_view import AnswerView
 from app.shared.rendering import RichText
 from app.shared.theme import current_theme
 from app.window.main_window import MainWindow
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import ScriptedLoader, last_answer
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
@@ -31,21 +30,13 @@ def answered(make_window: Make, qtbot: QtBot) -> MainWindow:
     window.preferences.change_run(max_tokens=5000)
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("How many steps are there?")
-    qtbot.waitUntil(lambda: window.session.ready and view(window).steps.complete)
+    qtbot.waitUntil(lambda: window.session.ready and last_answer(window).steps.complete)
     return window
-
-
-def view(window: MainWindow) -> AnswerView:
-    leaf = window.session.conversation.leaf
-    assert leaf
-    answer = window.chat.conversation.answer_of(leaf)
-    assert answer
-    return answer
 
 
 def expand(window: MainWindow, qtbot: QtBot) -> None:
     """Show all steps, from the first on."""
-    view(window).keep_open()
+    last_answer(window).keep_open()
     bar = window.chat.conversation.verticalScrollBar()
     qtbot.waitUntil(lambda: bar.maximum() > 1000)
     bar.setValue(0)
@@ -95,7 +86,7 @@ def test_all_matches_are_counted_and_return_goes_through_them(answered: MainWind
         qtbot.keyClick(edit, Qt.Key.Key_Return)
         assert count.text() == f"{number} of 12"
         qtbot.waitUntil(lambda: in_sight(answered))
-    assert current(answered)[0] is view(answered).answer
+    assert current(answered)[0] is last_answer(answered).answer
     qtbot.keyClick(edit, Qt.Key.Key_Return)
     assert count.text() == "1 of 12"
     qtbot.keyClick(edit, Qt.Key.Key_Return, SHIFT)
@@ -107,15 +98,15 @@ def test_all_matches_are_counted_and_return_goes_through_them(answered: MainWind
 
 
 def test_a_match_in_collapsed_reasoning_expands_it(answered: MainWindow, qtbot: QtBot) -> None:
-    assert view(answered).folded
+    assert last_answer(answered).folded
     find(answered, qtbot, "step 42 of", "1 of 1")
-    assert not view(answered).folded
+    assert not last_answer(answered).folded
     qtbot.waitUntil(lambda: in_sight(answered))
 
 
 def test_a_typeset_formula_is_found_by_its_source(answered: MainWindow, qtbot: QtBot) -> None:
-    view(answered).keep_open()
-    qtbot.waitUntil(lambda: "\ufffc" in view(answered).steps.toPlainText())
+    last_answer(answered).keep_open()
+    qtbot.waitUntil(lambda: "\ufffc" in last_answer(answered).steps.toPlainText())
     find(answered, qtbot, "2+3=5", "1 of 1")
     text, cursor = current(answered)
     assert cursor.selectedText() == "\ufffc"
@@ -163,13 +154,13 @@ def test_matches_come_while_the_answer_is_written(make_window: Make, qtbot: QtBo
 def test_only_what_is_near_the_screen_is_highlighted(answered: MainWindow, qtbot: QtBot) -> None:
     expand(answered, qtbot)
     find(answered, qtbot, "very many", "1 of 120")
-    lit = len(view(answered).steps.extraSelections())
+    lit = len(last_answer(answered).steps.extraSelections())
     assert 10 < lit < 100
 
 
 def test_the_latest_is_one_key_away(answered: MainWindow, qtbot: QtBot) -> None:
     conversation = answered.chat.conversation
-    view(answered).keep_open()
+    last_answer(answered).keep_open()
     bar = conversation.verticalScrollBar()
     qtbot.waitUntil(lambda: bar.maximum() > 500)
     bar.setValue(0)

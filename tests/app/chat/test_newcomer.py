@@ -11,7 +11,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDialog
 from pytestqt.qtbot import QtBot
 
-from app.chat.answer_view import AnswerView
 from app.chat.demo_verdict import BEYOND
 from app.inspector.run_page import parameters
 from app.shared.conversations.answer_queue import Activity
@@ -21,19 +20,11 @@ from core.demo_pair import DEMO_SETTINGS
 from core.models.source import DemoModel, LocalFile, ServerUrls, parse_source
 from core.run import RunSettings, effective_settings
 from core.thinking.policies.keywords import Keywords
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import ScriptedLoader, last_answer
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
-
-
-def view(window: MainWindow) -> AnswerView:
-    leaf = window.session.conversation.leaf
-    assert leaf
-    answer = window.chat.conversation.answer_of(leaf)
-    assert answer
-    return answer
 
 
 def test_the_focus_stays_with_the_work_when_its_button_goes(make_window: Make, qtbot: QtBot) -> None:
@@ -70,14 +61,14 @@ def test_a_step_that_one_looks_at_is_not_collapsed_when_the_answer_arrives(make_
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: len(view(window).steps.shown) > 0)
-    steps = view(window).steps
+    qtbot.waitUntil(lambda: len(last_answer(window).steps.shown) > 0)
+    steps = last_answer(window).steps
     place = steps.place_of(steps.shown[0].piece)
     assert place
     qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
     gate.set()
     qtbot.waitUntil(lambda: window.session.ready)
-    assert not view(window).folded
+    assert not last_answer(window).folded
     assert steps.selected is steps.shown[0].piece
 
 
@@ -88,7 +79,7 @@ def test_reasoning_without_an_answer_is_not_collapsed(make_window: Make, qtbot: 
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("2 + 2?")
     qtbot.waitUntil(lambda: window.session.ready)
-    assert not view(window).folded
+    assert not last_answer(window).folded
 
 
 def test_a_closing_tag_that_is_repeated_in_the_answer_is_not_shown(make_window: Make, qtbot: QtBot) -> None:
@@ -98,8 +89,8 @@ def test_a_closing_tag_that_is_repeated_in_the_answer_is_not_shown(make_window: 
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("2 + 2?")
     qtbot.waitUntil(lambda: window.session.ready)
-    qtbot.waitUntil(lambda: "</think>" not in view(window).answer.toPlainText())
-    assert "That is, four." in view(window).answer.toPlainText()
+    qtbot.waitUntil(lambda: "</think>" not in last_answer(window).answer.toPlainText())
+    assert "That is, four." in last_answer(window).answer.toPlainText()
 
 
 def test_the_demo_pair_says_what_is_beyond_it(make_window: Make, qtbot: QtBot) -> None:
@@ -110,7 +101,7 @@ def test_the_demo_pair_says_what_is_beyond_it(make_window: Make, qtbot: QtBot) -
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("Who wrote Faust?")
     qtbot.waitUntil(lambda: window.session.ready)
-    row = view(window).verdict
+    row = last_answer(window).verdict
     assert row.isVisible()
     assert row.text.text() == BEYOND
     with qtbot.waitSignal(row.models_wanted):
@@ -153,8 +144,8 @@ def test_nothing_is_offered_to_be_shown_where_all_text_is_the_answer(
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("2 + 2?")
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
-    assert not view(window)._fold.isVisible()
-    assert not view(window).steps.isVisible()
+    assert not last_answer(window)._fold.isVisible()
+    assert not last_answer(window).steps.isVisible()
 
 
 def test_footer_answer_and_run_name_the_seed_that_was_used(make_window: Make, qtbot: QtBot) -> None:
@@ -172,10 +163,10 @@ def test_footer_answer_and_run_name_the_seed_that_was_used(make_window: Make, qt
     assert leaf
     assert leaf.trace.started
     assert leaf.trace.started.seed == leaf.settings.seed == 41
-    assert view(window).used.text().endswith("seed 41")
+    assert last_answer(window).used.text().endswith("seed 41")
     assert seed.text() == "41"
     qtbot.keyClick(composer, Qt.Key.Key_R, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not leaf)
-    assert view(window).used.text().endswith("seed 42")
+    assert last_answer(window).used.text().endswith("seed 42")
     assert seed.text() == "41", "it is that of the next problem"
     assert "next problem" in seed.toolTip()

@@ -10,7 +10,6 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.chat.answer_view import AnswerView
 from app.window.main_window import MainWindow
 from core.engines.body import Author
 from core.engines.remote.state import ServerState, ServerStatus
@@ -18,7 +17,7 @@ from core.models.source import LocalFile
 from core.settings import ModelChoice
 from core.thinking.events import Finish
 from core.thinking.policies.keywords import Keywords
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import ScriptedLoader, last_answer
 from tests.fakes.held import ServedEngine
 from tests.fakes.scripted import ScriptedEngine
 
@@ -37,17 +36,9 @@ def answered(make_window: Make, qtbot: QtBot, loader: ScriptedLoader, **settings
     return window
 
 
-def view(window: MainWindow) -> AnswerView:
-    leaf = window.session.conversation.leaf
-    assert leaf
-    answer = window.chat.conversation.answer_of(leaf)
-    assert answer
-    return answer
-
-
 def press(window: MainWindow, qtbot: QtBot, words: str) -> None:
     def found() -> list[QPushButton]:
-        buttons = view(window).findChildren(QPushButton)
+        buttons = last_answer(window).findChildren(QPushButton)
         return [button for button in buttons if words in button.text() and button.isVisible()]
 
     qtbot.waitUntil(lambda: len(found()) == 1)
@@ -71,7 +62,7 @@ def test_at_the_length_limit_the_answer_continues_with_twice_as_many_tokens(make
     loader = ScriptedLoader()
     loader.small = ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body))
     window = answered(make_window, qtbot, loader, max_tokens=8)
-    trace = view(window).exchange.trace
+    trace = last_answer(window).exchange.trace
     assert trace.finish is Finish.MAX_TOKENS
     press(window, qtbot, "Continue up to 16 tokens")
     qtbot.waitUntil(lambda: window.session.ready)
@@ -86,7 +77,7 @@ def test_a_full_context_is_doubled_and_the_answer_continues(make_window: Make, q
     loader.small = ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body), context=30)
     window = answered(make_window, qtbot, loader)
     window.preferences.change(models=ModelChoice(small=LocalFile(MODEL), large=LocalFile(MODEL)))
-    trace = view(window).exchange.trace
+    trace = last_answer(window).exchange.trace
     assert trace.finish is Finish.CONTEXT_FULL
     loader.small = ScriptedEngine(continue_with=lambda _, body: PLAIN.removeprefix(body), context=60)
     press(window, qtbot, "Continue with a context of 60")
@@ -98,8 +89,8 @@ def test_a_full_context_is_doubled_and_the_answer_continues(make_window: Make, q
 def test_what_wrote_an_answer_stands_below_it_as_it_was_then(make_window: Make, qtbot: QtBot) -> None:
     window = answered(make_window, qtbot, ScriptedLoader(), seed=7, policy=Keywords.presets["paper"])
     window.preferences.change_run(seed=9, policy=Keywords.presets["baton"])
-    assert view(window).used.text() == "● small  ◆ large · Keywords (paper) · seed 7"
-    assert "temperature 0.6" in view(window).used.toolTip()
+    assert last_answer(window).used.text() == "● small  ◆ large · Keywords (paper) · seed 7"
+    assert "temperature 0.6" in last_answer(window).used.toolTip()
 
 
 def test_an_unreachable_server_has_one_line_that_is_updated_and_goes(make_window: Make, qtbot: QtBot) -> None:

@@ -32,12 +32,12 @@ from tests.app.conftest import ScriptedLoader
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 pytestmark = [pytest.mark.real_models, pytest.mark.qt_log_ignore("This plugin does not support")]
-TAKEOVER = 60
+TAKEOVER = 40
 """Tokens: long enough to be killed in the middle of it."""
 SOON = RetryPolicy(first_pause=0.05, longest_pause=0.2)
 RUN = RunSettings(
     policy=EveryStep.Settings(opening=TAKEOVER, n1=10, until=Until.TOKENS),
-    max_tokens=TAKEOVER + 20,
+    max_tokens=TAKEOVER + 10,
     temperature=0,
     limits=Limits(repetition=False),
 )

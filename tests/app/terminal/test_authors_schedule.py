@@ -28,8 +28,8 @@ LENGTHS_BY_OPTION = [
     for option in ("--set", f"{name}={value}")
 ]
 METHOD = ["--policy", "keywords", "--preset", "reference", *LENGTHS_BY_OPTION, "-n", "100000", "--no-history"]
-SOLVED = WORLDS[: size(6, long=24)]
-IN_BATCHES = WORLDS[len(SOLVED) :][: size(12, long=36)]
+SOLVED = WORLDS[: size(4, long=24)]
+IN_BATCHES = WORLDS[len(SOLVED) :][: size(6, long=36)]
 
 
 pytestmark = [pytest.mark.slow, pytest.mark.scaled]

@@ -14,9 +14,8 @@ from pathlib import Path
 import pytest
 
 from app.cli import main
-from app.terminal import batch_folder
+from app.terminal import batch_folder, evidence
 from app.terminal.batch_folder import BatchFolder
-from app.terminal.evidence import ARMS as EVIDENCE_ARMS
 from core.batch.running.recipes import arms_of
 from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from core.errors import SettingsError, StoreError
@@ -231,7 +230,7 @@ def test_a_folder_is_free_again_if_the_batch_could_not_begin(tmp_path: Path) -> 
 
 def test_a_batch_is_run_again_from_its_report(tmp_path: Path, baton: Baton) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    arms = ("--arm", "baton", "--arm", "large", "--seeds", "2", "--seed", "7", "--set", "n1=9")
+    arms = ("--arm", "baton", "--seeds", "2", "--seed", "7", "--set", "n1=9")
     assert (
         baton("batch", str(BATCH_PROBLEMS), *arms, "--limit", "1", "--parallel", "1", "--out", str(first)).returncode
         == 0
@@ -244,7 +243,7 @@ def test_a_batch_is_run_again_from_its_report(tmp_path: Path, baton: Baton) -> N
     for folder in (first, second):
         lines = [json.loads(line) for line in (folder / "results.jsonl").read_text("utf-8").splitlines()]
         texts.append([(line["id"], line["arm"], line["seed"], line["text"], line["outcome"]) for line in lines])
-    assert len(texts[0]) == 4
+    assert len(texts[0]) == 2
     assert texts[0] == texts[1]
 
 
@@ -294,6 +293,17 @@ def test_what_cannot_be_done_is_told_in_a_sentence(
     assert words in capsys.readouterr().err
 
 
+def test_evidence_compares_arms_and_the_random_one_at_equal_share(
+    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "ARMS", ("small", "baton", "random"))
+    done = baton("evidence", "--problems", "1", "--seeds", "1", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()[3:6]] == ["small", "baton", "random as baton"]
+    assert "random as baton: p = " in done.stderr
+
+
+@pytest.mark.long
 def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: Path, baton: Baton) -> None:
     done = baton("evidence", "--problems", "1", "--seeds", "1", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
@@ -306,7 +316,7 @@ def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: 
 
 
 def test_evidence_has_an_arm_of_every_policy() -> None:
-    arms = arms_of(EVIDENCE_ARMS, DEMO_SETTINGS)
+    arms = arms_of(evidence.ARMS, DEMO_SETTINGS)
     assert {arm.settings.policy.policy for arm in arms} == set(POLICIES)
 
 

@@ -16,8 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from app.terminal.signals import exit_code_of_signal, interruptible, stops_on_interrupt
 from app.terminal.standard_input import TYPE_IT
 from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL
+from core.thinking.control import Control
 from tests.app.terminal.terminal import CTRL_C, CTRL_D, LIMIT, Terminal
 from tests.core.models.hub_server import HubServer, running_hub
 
@@ -118,11 +120,11 @@ def ranges(hub: HubServer) -> list[str | None]:
         ("click", "solve 1+1"),
         pytest.param("app.terminal.solve", "solve 1+1", marks=pytest.mark.long),
         ("core.run", "solve 1+1"),
-        ("core.engines.local.client", "solve 1+1"),
-        ("core.batch.running.runner", "batch problems.jsonl"),
+        pytest.param("core.engines.local.client", "solve 1+1", marks=pytest.mark.long),
+        pytest.param("core.batch.running.runner", "batch problems.jsonl", marks=pytest.mark.long),
         pytest.param("core.cue_profiler", "profile model.gguf", marks=pytest.mark.long),
         pytest.param("core.engines.remote.server_check", "connect http://127.0.0.1:9", marks=pytest.mark.long),
-        ("starlette", "serve"),
+        pytest.param("starlette", "serve", marks=pytest.mark.long),
         pytest.param("huggingface_hub", "models get hf:a/b", marks=pytest.mark.long),
         pytest.param("sqlite3", "history list", marks=pytest.mark.long),
         pytest.param("core.thinking.replay", "replay trace.jsonl", marks=pytest.mark.long),
@@ -140,7 +142,7 @@ def test_while_the_program_is_imported(module: str, command: str) -> None:
     ("command", "model"),
     [
         (["solve", PROBLEM], "small.gguf"),
-        (["batch", str(BATCH_PROBLEMS)], "large.gguf"),
+        pytest.param(["batch", str(BATCH_PROBLEMS)], "large.gguf", marks=pytest.mark.long),
         pytest.param(["solve", PROBLEM], "large.gguf", marks=pytest.mark.long),
         pytest.param(["batch", str(BATCH_PROBLEMS)], "small.gguf", marks=pytest.mark.long),
         pytest.param(["serve", "--port", "0"], "small.gguf", marks=pytest.mark.long),
@@ -170,6 +172,7 @@ def test_while_a_server_is_waited_for(silent_server: SilentServer) -> None:
         stopped_cleanly(terminal)
 
 
+@pytest.mark.long
 def test_while_a_server_is_tested(silent_server: SilentServer) -> None:
     with Terminal("connect", silent_server.url) as terminal:
         silent_server.wait_for_a_request()
@@ -212,7 +215,7 @@ def test_a_download_that_is_stopped_continues_where_it_was(hub: HubServer, folde
     assert file.read_bytes() == SMALL_MODEL.read_bytes()
 
 
-@pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
+@pytest.mark.parametrize("key", [CTRL_C, pytest.param(CTRL_D, marks=pytest.mark.long)])
 def test_at_the_question_before_a_download(key: str, hub: HubServer) -> None:
     with Terminal("solve", PROBLEM, "--small", f"hf:{REPOSITORY}", "--large", "demo") as terminal:
         terminal.wait_for_question("[Y/n]: ")
@@ -238,13 +241,6 @@ def test_while_the_demo_is_written() -> None:
 
 
 @pytest.mark.long
-def test_while_the_endpoint_serves() -> None:
-    with Terminal("serve", "--port", "0", "-c", "1024") as terminal:
-        terminal.wait_for("Serving")
-        terminal.press(CTRL_C)
-        stopped_cleanly(terminal)
-
-
 def test_while_the_endpoint_writes_an_answer() -> None:
     with Terminal("serve", "--port", "0", *ENDLESS) as terminal:
         terminal.wait_for("/v1")
@@ -263,7 +259,7 @@ def test_while_the_endpoint_writes_an_answer() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ["batch", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "8"],
+        ["batch", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "4"],
         pytest.param(["evidence"], marks=pytest.mark.long),
     ],
     ids=["batch", "evidence"],
@@ -271,7 +267,7 @@ def test_while_the_endpoint_writes_an_answer() -> None:
 def test_a_batch_says_how_to_continue_it_and_continues(command: list[str], folder: Path) -> None:
     out = str(folder / "out")
     with Terminal(*command, "--parallel", "2", "-c", "1024", "--out", out) as terminal:
-        terminal.wait_for(" of 8" if command[0] == "batch" else " errors")
+        terminal.wait_for(" of 4" if command[0] == "batch" else " errors")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
         assert "--resume" in terminal.screen
@@ -296,6 +292,7 @@ def test_a_large_batch_is_stopped_at_once_and_reported_on_demand(folder: Path) -
     assert len((out / "results.jsonl").read_text("utf-8").splitlines()) == 2_100
 
 
+@pytest.mark.long
 @pytest.mark.real_models
 def test_while_a_long_prompt_is_read(smollm2: Path) -> None:
     problem = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 120
@@ -308,10 +305,21 @@ def test_while_a_long_prompt_is_read(smollm2: Path) -> None:
         assert "ended by: stopped" in terminal.screen
 
 
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 143), pytest.param(signal.SIGHUP, 129, marks=pytest.mark.long)]
-)
-def test_other_signals_stop_in_the_same_way(number: signal.Signals, code: int) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number: signal.Signals, code: int) -> None:
+    control = Control()
+    with interruptible():
+        with stops_on_interrupt(control):
+            signal.raise_signal(number)
+            assert control.stopped
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(number)
+        assert exit_code_of_signal() == code
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_other_signals_stop_a_program_in_the_same_way(number: signal.Signals, code: int) -> None:
     with Terminal("solve", PROBLEM, *ENDLESS) as terminal:
         terminal.wait_for("● ")
         os.kill(terminal.process.pid, number)

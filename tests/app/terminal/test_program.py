@@ -14,6 +14,7 @@ from app.cli import main
 from app.display import display_problem
 from app.terminal.program import COMMANDS
 from core.version import version
+from tests.app.terminal.conftest import Baton
 
 pytestmark = pytest.mark.slow
 
@@ -46,9 +47,6 @@ def test_an_option_is_taken_from_the_line_the_environment_and_the_file_in_this_o
     monkeypatch.setenv("BATON_MAX_TOKENS", "4")
     assert main(LINE) == 3
     assert tokens(capsys) == 4
-    monkeypatch.setenv("BATON_SOLVE_MAX_TOKENS", "5")
-    assert main(LINE) == 3
-    assert tokens(capsys) == 5
     assert main([*LINE, "-n", "6"]) == 3
     assert tokens(capsys) == 6
 
@@ -62,7 +60,6 @@ def test_an_option_is_taken_from_the_line_the_environment_and_the_file_in_this_o
         ("[solve]\nmax-tokens = 'x'\n", "'x'"),
         ("seed = " + "9" * 5_000, "cannot be read"),
         ("seed = " + "[" * 5_000, "nested too deeply"),
-        (f"[solve.{'.'.join('x' * 3_000)}]\nseed = 1\n", "nested too deeply"),
     ],
 )
 def test_a_wrong_configuration_is_a_sentence(
@@ -87,12 +84,9 @@ def test_a_shell_has_its_script_of_completion(shell: str, capsys: pytest.Capture
     assert "_BATON_COMPLETE" in capsys.readouterr().out
 
 
-def test_a_shell_completes_options() -> None:
+def test_a_shell_completes_options(baton: Baton) -> None:
     question = {"_BATON_COMPLETE": "bash_complete", "COMP_WORDS": "baton solve --temp", "COMP_CWORD": "2"}
-    done = subprocess.run(
-        [sys.executable, "-m", "app.cli"], capture_output=True, text=True, timeout=60, env=os.environ | question
-    )
-    assert "--temperature" in done.stdout
+    assert "--temperature" in baton(**question).stdout
 
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""docs/terminal.md says what the program takes: every command, every option, every name of --set."""
+"""The reference that `make reference` writes: every command, every option, every setting and every key."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import re
 
 import pytest
 
+import reference
 from app.cli import main
-from app.terminal.reference import PAGE, with_reference
+from app.terminal.program import COMMANDS
+from app.terminal.settings_list import all_settings
 
 
-def page() -> str:
-    return PAGE.read_text(encoding="utf-8")
+def test_every_command_is_there_with_the_options_that_its_help_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    found = set()
+    for section in reference.commands():
+        _, *command = re.findall(r"(?:^| )([a-z]+)", section.title)
+        found.add(command[0])
+        assert main([*command, "--help"]) == 0
+        listed = re.findall(r"^  (?:-\w+, )*(--[\w-]+)", capsys.readouterr().out, re.MULTILINE)
+        listed.remove("--help")
+        assert [re.findall(r"--[\w-]+", name)[0] for name, _ in section.rows] == listed, section.title
+    assert found == set(COMMANDS)
 
 
-def test_the_reference_is_as_the_program_is() -> None:
-    assert page() == with_reference(page()), "run python -m app.terminal.reference"
+def test_every_setting_and_the_keys_of_the_window_are_there() -> None:
+    written = reference.markdown()
+    for setting in all_settings():
+        assert f"| `{setting.name}` | {setting.title}" in written
+    assert "| `Ctrl+N` | New conversation |" in written
 
 
-def test_every_command_of_the_page_explains_its_options(capsys: pytest.CaptureFixture[str]) -> None:
-    sections = re.findall(r"^### baton ([a-z ]+?)(?: [A-Z\[][^\n]*)?\n(.*?)(?=^#|\Z)", page(), re.MULTILINE | re.DOTALL)
-    assert len(sections) > 15
-    for command, text in sections:
-        assert main([*command.split(), "--help"]) == 0
-        explained = capsys.readouterr().out
-        documented = set(re.findall(r"`(--?[a-z][\w-]*)`", "\n".join(re.findall(r"^\| `.*$", text, re.MULTILINE))))
-        offered = set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)(?=[,\s])", explained)) & documented
-        assert documented == offered, command
-
-
-def test_commands_in_the_text_exist(capsys: pytest.CaptureFixture[str]) -> None:
-    commands = set(re.findall(r"^(?:echo .* \| )?baton ([a-z]+)", page(), re.MULTILINE))
-    assert {"solve", "batch", "models", "history", "doctor"} <= commands
-    for command in commands:
-        assert main([command, "--help"]) == 0
-    capsys.readouterr()
+def test_the_manual_page_has_every_command_and_no_line_that_troff_would_take_for_a_request() -> None:
+    page = reference.manual()
+    for section in reference.commands():
+        assert f'.SS "{section.title}"' in page
+    assert set(re.findall(r"^[.'].*?(?= |$)", page, re.MULTILINE)) == {".TH", ".SH", ".SS", ".TP", ".PP"}

@@ -43,7 +43,7 @@ def test_every_option_of_a_server_is_taken(tmp_path: Path, monkeypatch: pytest.M
     template.write_text("a template")
     address, options = server(
         *("--api-key-env", "OFFICE_KEY", "--ca", "ca.pem", "--proxy", "http://proxy:1", "--any-certificate"),
-        *("--server-model", "big", "--template", str(template), "--read-along", "off"),
+        *("--server-model", "big", "--template", str(template), "--prefetch", "off"),
         *("--prices", "0.5,0.1,2,EUR", "--cap-tokens", "9000", "--cap-money", "0.25"),
     )
     assert (address.url, address.key, address.authority) == (URL, "secret", Path("ca.pem"))

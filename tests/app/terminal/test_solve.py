@@ -28,7 +28,7 @@ from tests.fakes.world_server import world_server
 pytestmark = pytest.mark.slow
 
 PROBLEM = DemoProblem(836, 100)
-SERVER = "http://127.0.0.1:9"
+EVERY = ("--policy", "every-step", "-n", "40")
 
 
 def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary(baton: Baton) -> None:
@@ -150,7 +150,7 @@ def test_control_c_keeps_what_is_there_and_has_an_exit_code_of_its_own(smollm2: 
 
 
 def test_both_files_may_be_the_same_model(tmp_path: Path, baton: Baton) -> None:
-    done = baton("solve", PROBLEM.question, "--small", str(LARGE_MODEL), "--large", str(LARGE_MODEL), "--json")
+    done = baton("solve", PROBLEM.question, "--small", str(LARGE_MODEL), "--large", str(LARGE_MODEL), *EVERY, "--json")
     handoffs = [e for e in map(json.loads, done.stdout.splitlines()) if e["event"] == "handed_over"]
     assert {handoff["passing"] for handoff in handoffs} == {"ids"}
 

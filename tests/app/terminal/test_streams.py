@@ -28,34 +28,41 @@ BATON = f"'{sys.executable}' -m app.cli"
 SOLVE = f"{BATON} solve 'What is 1+1?' --policy never -n 5"
 
 
-def shell(line: str, **environment: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["bash", "-c", line], capture_output=True, env=os.environ | environment, timeout=60)
+def shell(line: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(["bash", "-c", line], capture_output=True, timeout=60)
 
 
-@pytest.mark.parametrize("encoding", ["ascii", pytest.param("cp1252", marks=pytest.mark.long)])
-def test_output_in_any_encoding_keeps_the_authors_apart(encoding: str) -> None:
-    done = shell(f"{BATON} demo", PYTHONIOENCODING=encoding)
-    assert done.returncode == 0, done.stderr
-    text = done.stdout.decode(encoding)
+def encoded(monkeypatch: pytest.MonkeyPatch, encoding: str) -> io.BytesIO:
+    """Replaces standard output by one of this encoding; returns the bytes that it gets."""
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding))
+    return written
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_output_in_any_encoding_keeps_the_authors_apart(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    written = encoded(monkeypatch, encoding)
+    assert main(["demo"]) == 0
+    text = written.getvalue().decode(encoding)
     assert "* Term 3" in text
     assert "# " in text
     assert "+ right" in text
 
 
-def test_json_in_ascii_loses_nothing() -> None:
-    done = shell(f"{BATON} solve 'Größe 漢' --policy never -n 3 --json", PYTHONIOENCODING="ascii")
-    first = json.loads(done.stdout.splitlines()[0])
+def test_json_in_ascii_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = encoded(monkeypatch, "ascii")
+    assert main(["solve", "Größe 漢", "--policy", "never", "-n", "3", "--json"]) == 3
+    first = json.loads(written.getvalue().splitlines()[0])
     assert first["conversation"][0]["content"].startswith("Größe 漢")
 
 
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
-        (f"{SOLVE} >/dev/full", 1, "No space left on device"),
+        pytest.param(f"{SOLVE} >/dev/full", 1, "No space left on device", marks=pytest.mark.long),
         (f"{BATON} --help >/dev/full", 1, "No space left on device"),
-        (f"{SOLVE} >&-", 2, "Standard output is closed"),
+        (f"{BATON} --help >&-", 2, "Standard output is closed"),
         (f"{BATON} solve - <&-", 2, "Standard input is closed"),
-        (f"printf '\\x80' | {BATON} solve -", 2, "not text in UTF-8"),
     ],
 )
 def test_odd_streams_are_a_sentence(line: str, code: int, said: str) -> None:
@@ -87,12 +94,18 @@ def test_odd_files_and_values_are_a_sentence(arguments: str, code: int, said: st
     assert "unexpected" not in done.stderr
 
 
+def test_input_that_is_not_text_is_refused(monkeypatch: pytest.MonkeyPatch, baton: Baton) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"\x80"), "ascii"))
+    done = baton("solve", "-")
+    assert (done.returncode, "not text in UTF-8" in done.stderr) == (2, True)
+
+
 def test_closed_standard_error_is_no_obstacle() -> None:
-    assert shell(f"{SOLVE} 2>&-").returncode == 3
+    assert shell(f"{BATON} no-such-command 2>&-").returncode == 2
 
 
-def test_bytes_that_are_no_text_are_a_problem_like_any_other() -> None:
-    assert shell(f"{BATON} solve $'a\\x80b' --policy never -n 3").returncode == 3
+def test_bytes_that_are_not_text_are_a_problem_like_any_other(baton: Baton) -> None:
+    assert baton("solve", os.fsdecode(b"a\x80b"), "--policy", "never", "-n", "3").returncode == 3
 
 
 def test_a_dumb_terminal_gets_no_escapes() -> None:
@@ -102,29 +115,22 @@ def test_a_dumb_terminal_gets_no_escapes() -> None:
         assert "\x1b" not in terminal.screen
 
 
-@pytest.mark.parametrize(("value", "is_coloured"), [("", True), ("1", False)])
-def test_an_empty_no_color_counts_as_unset(value: str, is_coloured: bool) -> None:
-    with Terminal("solve", "1+1?", "--policy", "never", "-n", "5", environment={"NO_COLOR": value}) as terminal:
-        terminal.exit_code()
-        assert ("\x1b[38;5;33m" in terminal.screen) is is_coloured
+@pytest.mark.parametrize(("no_color", "is_coloured"), [("", True), ("1", False)])
+def test_force_color_colours_a_pipe_unless_no_color_is_set_and_not_empty(
+    no_color: str, is_coloured: bool, baton: Baton
+) -> None:
+    colours = {"FORCE_COLOR": "1", "NO_COLOR": no_color, "TERM": "xterm-256color"}
+    done = baton("solve", "1+1?", "--policy", "never", "-n", "5", **colours)
+    assert ("\x1b[38;5;33m" in done.stdout) is is_coloured
 
 
-def test_force_color_colours_a_pipe() -> None:
-    assert b"\x1b[" in shell(SOLVE, FORCE_COLOR="1", TERM="xterm-256color").stdout
-    assert b"\x1b[" not in shell(SOLVE).stdout
-
-
-def test_an_error_message_of_a_server_is_bounded_and_cannot_steer_the_terminal() -> None:
+def test_an_error_message_of_a_server_is_bounded_and_cannot_steer_the_terminal(baton: Baton) -> None:
     attack = "\x1b]52;c;cm0gLXJm\x07" * 200_000
     with FaultyServer(error(400, attack)) as server:
-        done = subprocess.run(
-            [sys.executable, "-m", "app.cli", "solve", "x", "--large", server.url, "--small", server.url],
-            capture_output=True,
-            timeout=60,
-        )
+        done = baton("solve", "x", "--large", server.url, "--small", server.url)
     assert done.returncode == 1
-    assert b"]52;c;cm0gLXJm" in done.stderr, "what the server says is shown"
-    assert b"\x1b" not in done.stderr + done.stdout
+    assert "]52;c;cm0gLXJm" in done.stderr, "what the server says is shown"
+    assert "\x1b" not in done.stderr + done.stdout
     assert len(done.stderr + done.stdout) < 10_000
 
 

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[3]
 OFTEN_KILLED = 200
 """Problems: more than are solved before the last kill, even if the killing comes late on a busy machine."""
-KILLS = size(5, long=20)
+KILLS = size(3, long=20)
 
 
 def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (0,)) -> str:

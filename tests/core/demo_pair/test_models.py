@@ -1,14 +1,11 @@
 """The two shipped files, in the program's own engine and loop."""
 
-from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
 import pytest
 
 from core.demo_pair import DEMO_SETTINGS, FEW_REFLECTIONS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
 from core.thinking.events import Event, RunEnded, TakeoverStarted
@@ -19,15 +16,6 @@ from core.thinking.registry import POLICIES, settings_for
 pytestmark = pytest.mark.slow
 
 PROBLEMS = list(islice(held_out_problems(seed=11), 25))
-
-
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    options = LoadOptions(context=1024, threads=1)
-    small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
-    yield Pair(small, large)
-    small.close()
-    large.close()
 
 
 def settings(policy: str = "keywords", temperature: float = 0.0, **parameters: Any) -> RunSettings:
@@ -51,15 +39,15 @@ def rules_until(wanted: set[TakeoverReason], pair: Pair, chosen: RunSettings) ->
     return found
 
 
-def test_both_files_are_small_enough_to_ship_and_share_one_vocabulary(pair: Pair) -> None:
+def test_both_files_are_small_enough_to_ship_and_share_one_vocabulary(demo_pair: Pair) -> None:
     assert SMALL_MODEL.stat().st_size + LARGE_MODEL.stat().st_size < 2_000_000
-    assert pair.small
-    assert pair.large
-    assert pair.small.card.vocabulary == pair.large.card.vocabulary != ""
+    assert demo_pair.small
+    assert demo_pair.large
+    assert demo_pair.small.card.vocabulary == demo_pair.large.card.vocabulary != ""
 
 
-def test_the_files_say_what_they_are(pair: Pair) -> None:
-    for engine, name in ((pair.small, "Baton demo small"), (pair.large, "Baton demo large")):
+def test_the_files_say_what_they_are(demo_pair: Pair) -> None:
+    for engine, name in ((demo_pair.small, "Baton demo small"), (demo_pair.large, "Baton demo large")):
         assert engine
         assert engine.card.name == name
         assert engine.card.architecture == "llama"
@@ -67,17 +55,17 @@ def test_the_files_say_what_they_are(pair: Pair) -> None:
         assert (engine.card.thinking.opening, engine.card.thinking.closing) == ("<think>", "</think>")
 
 
-def test_reflections_verifications_and_affirmations_all_occur(pair: Pair) -> None:
+def test_reflections_verifications_and_affirmations_all_occur(demo_pair: Pair) -> None:
     wanted = {REFLECTION, VERIFICATION, AFFIRMATION}
-    assert wanted <= rules_until(wanted, pair, settings(temperature=0.6))
+    assert wanted <= rules_until(wanted, demo_pair, settings(temperature=0.6))
 
 
-def test_excessive_reflection_occurs_when_few_reflections_are_allowed(pair: Pair) -> None:
-    assert EXCESSIVE_REFLECTION in rules_until({EXCESSIVE_REFLECTION}, pair, settings(c=FEW_REFLECTIONS))
+def test_excessive_reflection_occurs_when_few_reflections_are_allowed(demo_pair: Pair) -> None:
+    assert EXCESSIVE_REFLECTION in rules_until({EXCESSIVE_REFLECTION}, demo_pair, settings(c=FEW_REFLECTIONS))
 
 
-def test_every_text_comes_to_its_own_end(pair: Pair) -> None:
+def test_every_text_comes_to_its_own_end(demo_pair: Pair) -> None:
     for problem in PROBLEMS[:5]:
-        ended = solve(pair, problem, settings())[-1]
+        ended = solve(demo_pair, problem, settings())[-1]
         assert isinstance(ended, RunEnded)
         assert ended.finish.value == "end of text"

@@ -27,7 +27,7 @@ from tests.tiers import size
 
 pytestmark = pytest.mark.slow
 
-KILLS = size(5, long=20)
+KILLS = size(3, long=20)
 WRITES_UNTIL_KILLED = """
 import sys
 from pathlib import Path

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
+from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
 from core.engines.base import Alternative, ScoredToken
-from core.engines.local.client import LocalEngine
 from core.errors import EngineLost, EngineRefused, SettingsError
-from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings, ask
 from core.run import run as solve
 from core.thinking import opinion
@@ -201,25 +198,16 @@ def test_half_characters_and_another_closing_tag_are_passed_over() -> None:
     assert found == ["Gr", "", "", "n", ".\n", "", "\nIt", " is"]
 
 
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    options = LoadOptions(context=1024, threads=1)
-    small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
-    yield Pair(small, large)
-    small.close()
-    large.close()
-
-
 def solved(pair: Pair, settings: RunSettings) -> list[Event]:
     problem = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[3])["problem"]
     return list(solve(pair, ask(problem, settings), settings))
 
 
-def test_the_large_demo_model_finds_the_slip_of_the_small_one_at_its_very_digit(pair: Pair) -> None:
+def test_the_large_demo_model_finds_the_slip_of_the_small_one_at_its_very_digit(demo_pair: Pair) -> None:
     alone = DEMO_SETTINGS.model_copy(update={"policy": Never.Settings()})
-    events = solved(pair, alone)
+    events = solved(demo_pair, alone)
     trace = Trace.of(events)
-    *_, given = SecondOpinion(pair.large, pair.small, trace).read()
+    *_, given = SecondOpinion(demo_pair.large, demo_pair.small, trace).read()
     assert isinstance(given, OpinionGiven)
     again = Trace.of([*events, event_from_json(json.loads(json.dumps(event_to_json(given))))])  # type: ignore[list-item]
     found = Opinion.of(again)
@@ -231,9 +219,9 @@ def test_the_large_demo_model_finds_the_slip_of_the_small_one_at_its_very_digit(
     assert len(found.strong) == 1
 
 
-def test_each_takeover_of_the_demo_pair_is_judged(pair: Pair) -> None:
-    trace = Trace.of(solved(pair, DEMO_SETTINGS))
-    *_, given = SecondOpinion(pair.large, pair.small, trace).read()
+def test_each_takeover_of_the_demo_pair_is_judged(demo_pair: Pair) -> None:
+    trace = Trace.of(solved(demo_pair, DEMO_SETTINGS))
+    *_, given = SecondOpinion(demo_pair.large, demo_pair.small, trace).read()
     assert isinstance(given, OpinionGiven)
     trace.apply(given)
     found = Opinion.of(trace)

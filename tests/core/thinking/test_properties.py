@@ -31,7 +31,7 @@ def test_a_text_killed_after_any_event_and_resumed_is_the_undisturbed_text(polic
     world, settings = World(seed, tagged=True, drawn=True), settings_of(policy, seed)
     undisturbed = written(world, settings)
     ends = range(1, len(undisturbed.events))
-    for end in random.Random(seed).sample(ends, min(len(ends), size(8, long=30))):
+    for end in random.Random(seed).sample(ends, min(len(ends), size(4, long=30))):
         once = Trace.of(undisturbed.events[:end])
         written(world, settings, once)
         assert outcome(once) == outcome(undisturbed), f"killed after {undisturbed.events[end - 1]}"

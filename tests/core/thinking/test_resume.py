@@ -29,7 +29,7 @@ WORLD = World(5, tagged=True, drawn=True)
 
 def some(places: range) -> list[int]:
     """Of the places at which a text may be interrupted."""
-    return random.Random(7).sample(places, min(len(places), size(8, long=60)))
+    return random.Random(7).sample(places, min(len(places), size(5, long=60)))
 
 
 def settings_for(arm: str) -> RunSettings:

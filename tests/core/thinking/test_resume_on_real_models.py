@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from core.demo_pair import DEMO_SETTINGS, held_out_problems
 from core.engines.local.client import LocalEngine
 from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings, ask, run
@@ -25,12 +24,6 @@ ROUNDING = 0.5
 """By how much a logit of SmolLM2, at four bits, may differ where its text was read at once and not token by token."""
 
 
-@pytest.fixture(scope="module")
-def pair() -> Iterator[Pair]:
-    with closing(LocalEngine(SMALL_MODEL, ONE_THREAD)) as small, closing(LocalEngine(LARGE_MODEL, ONE_THREAD)) as large:
-        yield Pair(small, large)
-
-
 def written(pair: Pair, problem: str, settings: RunSettings, before: Trace | None = None) -> Trace:
     trace = before or Trace()
     for event in run(pair, ask(problem, settings), settings, resume_trace=trace):
@@ -39,22 +32,24 @@ def written(pair: Pair, problem: str, settings: RunSettings, before: Trace | Non
 
 
 @every_policy
-def test_a_text_of_the_demo_pair_goes_on_as_if_it_had_not_been_interrupted(pair: Pair, policy: PolicySettings) -> None:
+def test_a_text_of_the_demo_pair_goes_on_as_if_it_had_not_been_interrupted(
+    demo_pair: Pair, policy: PolicySettings
+) -> None:
     lengths = {"n1": 6, "n2": 12, "n3": 12, "step_cap": 40}
     fitting = {name: value for name, value in lengths.items() if name in type(policy).model_fields}
     settings = DEMO_SETTINGS.model_copy(
-        update={"policy": policy.model_copy(update=fitting), "temperature": 0.6, "max_tokens": size(120, long=400)}
+        update={"policy": policy.model_copy(update=fitting), "temperature": 0.6, "max_tokens": size(80, long=400)}
     )
     for seed, problem in zip(range(size(1, long=5)), held_out_problems(seed=31), strict=False):
         seeded = settings.model_copy(update={"seed": seed})
-        undisturbed = written(pair, problem.question, seeded)
-        for end in random.Random(seed).sample(range(1, len(undisturbed.events)), size(4, long=20)):
-            resumed = written(pair, problem.question, seeded, Trace.of(undisturbed.events[:end]))
+        undisturbed = written(demo_pair, problem.question, seeded)
+        for end in random.Random(seed).sample(range(1, len(undisturbed.events)), size(3, long=20)):
+            resumed = written(demo_pair, problem.question, seeded, Trace.of(undisturbed.events[:end]))
             assert outcome(resumed) == outcome(undisturbed), f"killed after {undisturbed.events[end - 1]}"
 
 
 def test_a_text_of_smollm2_goes_on_as_if_it_had_not_been_interrupted_up_to_near_ties(smollm2: Path) -> None:
-    settings = RunSettings(policy="never", temperature=0.6, max_tokens=size(40, long=200), alternatives=20)
+    settings = RunSettings(policy="never", temperature=0.6, max_tokens=size(24, long=200), alternatives=20)
     with closing(LocalEngine(smollm2, ONE_THREAD)) as small:
         undisturbed = written(Pair(small), "Tell me a story.", settings)
         tokens = [event for event in undisturbed.events if isinstance(event, TokenWritten)]

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QApplication
 from app.shared.theme import line_width, reading_font
 from app.shared.theme.fonts import FONT_FOLDER
 from app.window.main_window import MainWindow
+from tests.app.conftest import last_answer
 
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen as he slipped in from the wind. "
 
@@ -36,9 +37,6 @@ def test_steps_and_answer_of_a_wide_window_keep_to_that_measure(
     ask: Callable[[str], MainWindow], qapp: QApplication
 ) -> None:
     window = ask("What is two and two?")
-    leaf = window.session.conversation.leaf
-    assert leaf
-    answer = window.chat.conversation.answer_of(leaf)
-    assert answer
+    answer = last_answer(window)
     per_character = QFontMetricsF(qapp.font()).horizontalAdvance(PROSE) / len(PROSE)
     assert answer.answer.width() / per_character <= 81

@@ -17,7 +17,7 @@ from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from tests.core.engines.local.writing import handoff, ids, write
 
-STORY = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 9
+STORY = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 7
 FIRST: Conversation = (Message("user", f"{STORY} How many sheep are there now?"),)
 SECOND: Conversation = (Message("user", f"{STORY} How many legs do they have?"),)
 WARM = Sampling()
@@ -40,16 +40,16 @@ def test_the_same_seed_writes_the_same_with_and_without_reuse(
     options = LoadOptions(context=1024, threads=1, parallel=parallel)
     with closing(LocalEngine(path, options)) as engine:
         fresh = engine.open(SECOND, WARM)
-        without = write(fresh, Body(), limit=12, seed=5)
+        without = write(fresh, Body(), limit=6, seed=5)
         assert handoff(without).reused == 0
     with closing(LocalEngine(path, options)) as engine:
         earlier = engine.open(FIRST, WARM)
-        write(earlier, Body(), limit=5, seed=9)
+        write(earlier, Body(), limit=2, seed=9)
         if parallel == 1:
             earlier.close()
-        reusing = write(engine.open(SECOND, WARM), Body(), limit=12, seed=5)
+        reusing = write(engine.open(SECOND, WARM), Body(), limit=6, seed=5)
     reused = handoff(reusing).reused
-    assert reused > 2 * CHUNK
+    assert reused > CHUNK
     assert reused % CHUNK == 0
     assert ids(reusing) == ids(without)
 
@@ -61,7 +61,7 @@ def test_a_long_prompt_shows_how_far_it_is_read(smollm2: Path) -> None:
         progress = [item for item in items if isinstance(item, PrefillProgress)]
         assert [item.tokens for item in progress] == sorted(item.tokens for item in progress)
         assert {item.total for item in progress} == {handoff(items).prefilled}
-        assert len(progress) >= 4
+        assert len(progress) >= 3
 
 
 def test_a_prefix_is_reused_in_whole_chunks_and_leaves_a_token_to_read() -> None:
@@ -95,7 +95,7 @@ class DirectScheduler:
     def write(self, session: int, prompt: Sequence[int]) -> list[Reply]:
         self.replies.clear()
         self.scheduler.open(session, tuple(prompt))
-        self.scheduler.begin(Read(session, session, [], limit=20, sampling=WARM, seed=3))
+        self.scheduler.begin(Read(session, session, [], limit=8, sampling=WARM, seed=3))
         while turns := self.scheduler.next_turns():
             self.scheduler.decode(turns, lambda: None)
         return list(self.replies)

@@ -213,7 +213,7 @@ def test_cancel_ends_a_write_from_another_thread(engine: LlamaServerEngine) -> N
 
 def test_a_long_prompt_shows_how_far_the_server_has_read_it(engine: LlamaServerEngine) -> None:
     with closing(engine.open(QUESTION, GREEDY)) as session:
-        items = list(session.write(foreign("A list of words: " + "word " * 200), 1, seed=1))
+        items = list(session.write(foreign("A list of words: " + "word " * 150), 1, seed=1))
     progress = [item for item in items if isinstance(item, PrefillProgress)]
     assert len(progress) >= 3, "the server reads 64 tokens at a time"
     assert [item.tokens for item in progress] == sorted(item.tokens for item in progress)
@@ -261,17 +261,17 @@ def test_one_vocabulary_is_recognised_and_takes_its_name(server: LlamaServer, ge
 
 
 def test_a_model_here_and_one_there_hand_over_ids_where_their_vocabulary_is_one(
-    server: LlamaServer, smollm2: Path, gemma: Path
+    server: LlamaServer, smollm2: Path
 ) -> None:
-    for path, passing in ((smollm2, Passing.IDS), (gemma, Passing.TEXT)):
-        with (
-            closing(LocalEngine(path, LoadOptions(context=512, threads=1))) as here,
-            closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as there,
-        ):
-            assert share_vocabulary(here, there) is (passing is Passing.IDS)
-            with closing(here.open(QUESTION, GREEDY)) as writer, closing(there.open(QUESTION, GREEDY)) as reader:
-                written = as_parts(writer, writer.write([], 8, seed=1), Author.SMALL)
-                assert handoff(reader.write(written, 1, seed=1)).passing is passing
+    """That another vocabulary is not taken for the same is shown above."""
+    with (
+        closing(LocalEngine(smollm2, LoadOptions(context=512, threads=1))) as here,
+        closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as there,
+    ):
+        assert share_vocabulary(here, there)
+        with closing(here.open(QUESTION, GREEDY)) as writer, closing(there.open(QUESTION, GREEDY)) as reader:
+            written = as_parts(writer, writer.write([], 4, seed=1), Author.SMALL)
+            assert handoff(reader.write(written, 1, seed=1)).passing is Passing.IDS
 
 
 def test_the_bill_adds_up(engine: LlamaServerEngine) -> None:
@@ -290,9 +290,9 @@ def test_the_answer_goes_on_after_the_server_was_killed_and_started_again(smollm
     with LlamaServer(ServerOptions(str(smollm2))) as first:
         engine = LlamaServerEngine(ServerAddress(first.url, KEY))
         with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
-            whole = text(session.write([], 24, seed=1))
+            whole = text(session.write([], 12, seed=1))
             items = []
-            for item in session.write([], 24, seed=1):
+            for item in session.write([], 12, seed=1):
                 items.append(item)
                 if len(items) == 6:
                     first.kill()
@@ -305,7 +305,7 @@ def test_the_answer_goes_on_after_the_server_was_killed_and_started_again(smollm
 
 def test_the_second_question_of_a_conversation_reads_only_what_is_new(engine: LlamaServerEngine) -> None:
     with closing(engine.open(QUESTION, GREEDY)) as session:
-        first = list(session.write([], 30, seed=1))
+        first = list(session.write([], 10, seed=1))
         read_before = session.prompt_tokens
     answer = text(first)
     longer = (*QUESTION, Message("assistant", answer), Message("user", "And the months?"))

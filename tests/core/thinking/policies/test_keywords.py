@@ -185,7 +185,7 @@ def test_row_loop_detector(preset: str, detects: bool) -> None:
     assert keywords(Keywords.presets[preset]).stops_repetition is detects
 
 
-def endless_reflection(settings: Keywords.Settings, max_tokens: int = 4000) -> Run:
+def endless_reflection(settings: Keywords.Settings, max_tokens: int = 2200) -> Run:
     """Both models reflect in every sentence."""
     return run(
         keywords(settings),
@@ -271,7 +271,7 @@ def test_a_text_gone_on_with_keeps_its_counter_and_its_firings() -> None:
     ],
 )
 def test_row_n3(preset: Keywords.Settings, lengths: list[int]) -> None:
-    done = endless_reflection(with_(preset, n1=2, c=2, c_step=0, c_most=2))
+    done = endless_reflection(with_(preset, n1=2, c=2, c_step=0, c_most=2), max_tokens=1200)
     planned = [t.tokens for t in done.all(TakeoverStarted) if t.reason == EXCESSIVE_REFLECTION.id]
     assert planned[:5] == lengths
 

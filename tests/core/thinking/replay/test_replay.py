@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -10,12 +10,10 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from core.demo_pair import DEMO_SETTINGS, held_out_problems
 from core.engines.base import Message
 from core.engines.body import Author
-from core.engines.local.client import LocalEngine
 from core.engines.model_card import ModelCard
-from core.models.loading import LoadOptions
 from core.models.overrides import ThinkingTags
 from core.run import Pair, ask
 from core.run import run as solve
@@ -46,6 +44,7 @@ from core.thinking.run_settings import RunSettings
 from core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import CERTAIN, TORN, ScriptedEngine, characters, single_bytes, words
+from tests.tiers import size
 
 WORDS = (
     "Wait, ",
@@ -378,20 +377,12 @@ class CountedMoves(Replay):
         return super().admit(move, view)
 
 
+@pytest.mark.scaled
 @pytest.mark.parametrize("policy", [name for name in POLICIES if name not in ("never", "always")])
 def test_on_the_demo_pair_the_policy_of_the_run_comes_out_as_recorded(demo_pair: Pair, policy: str) -> None:
     settings = DEMO_SETTINGS.model_copy(update={"policy": settings_for(policy, DEMO_SETTINGS.policy), "seed": 5})
-    for problem in islice(held_out_problems(seed=11), 3):
+    for problem in islice(held_out_problems(seed=11), size(1, long=3)):
         trace = Trace.of(solve(demo_pair, ask(problem.question, settings), settings))
         assert replayed(trace, lambda: make_policy(settings.policy, PolicyContext(5)), settings.limits) == recorded(
             trace
         )
-
-
-@pytest.fixture(scope="module")
-def demo_pair() -> Iterator[Pair]:
-    options = LoadOptions(context=1024, threads=1)
-    small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
-    yield Pair(small, large)
-    small.close()
-    large.close()

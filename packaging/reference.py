@@ -1,0 +1,131 @@
+"""Write the reference of commands, settings and keys, from the program itself: `make reference`.
+
+It writes two files: build/reference.md with all three, and the manual page build/baton.1 with commands and settings.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import click
+
+from app.terminal.command_line import CommandWithGroups
+from app.terminal.program import PROGRAM, baton
+from app.terminal.settings_list import RUN, Setting, all_settings
+from app.window.commands import ELSEWHERE, CommandTarget, commands_of
+
+FOLDER = Path(__file__).resolve().parents[1] / "build"
+
+
+class Section(NamedTuple):
+    """A command, a group of settings, or a group of keys."""
+
+    title: str
+    text: str
+    rows: list[tuple[str, str]]
+    """A name (with its value), and what it means."""
+
+
+def commands(group: click.Group = baton, path: tuple[str, ...] = (PROGRAM,)) -> Iterator[Section]:
+    """Yield every command with its options, those of a nested group as well."""
+    context = click.Context(group, info_name=path[-1])
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        if isinstance(found, click.Group):
+            yield from commands(found, (*path, name))
+        elif isinstance(found, CommandWithGroups):
+            yield _command(found, (*path, name))
+
+
+def _command(command: CommandWithGroups, path: tuple[str, ...]) -> Section:
+    context = click.Context(command, info_name=path[-1])
+    arguments = [each.make_metavar(context) for each in command.params if isinstance(each, click.Argument)]
+    options = [each for members in command.grouped_options(context).values() for each in members]
+    records = (each.get_help_record(context) for each in options if "--help" not in each.opts)
+    paragraphs = re.split(r"\n\s*\n", (command.help or "").strip())
+    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+    return Section(
+        " ".join((*path, *arguments)),
+        text,
+        [(name, " ".join(meaning.split())) for name, meaning in filter(None, records)],
+    )
+
+
+def settings() -> Iterator[Section]:
+    """Yield what `--set` takes, by policy."""
+    for of, members in _grouped((each.of, each) for each in all_settings()):
+        title = "Every run" if of == RUN else f"Policy {of}"
+        yield Section(title, "", [(each.name, _meaning(each)) for each in members])
+
+
+def _meaning(setting: Setting) -> str:
+    bounds = f"; {setting.bounds}" if setting.bounds else ""
+    return f"{setting.title}. {setting.meaning} [{setting.default or 'empty'}{bounds}]"
+
+
+def keys() -> Iterator[Section]:
+    """Yield the keys of the window by group, as Qt writes them in English."""
+    window = cast(CommandTarget, _NoWindow())
+    for group, members in _grouped((each.group, each) for each in (*commands_of(window), *ELSEWHERE) if each.key):
+        yield Section(group, "", [(each.key, each.title) for each in members])
+
+
+class _NoWindow:
+    """Stands where commands expect the window: listing them reads its attributes and uses none."""
+
+    def __getattr__(self, name: str) -> _NoWindow:
+        return self
+
+    def __call__(self) -> None:
+        raise NotImplementedError
+
+
+def _grouped(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, list[Any]]]:
+    groups: dict[str, list[Any]] = {}
+    for name, member in pairs:
+        groups.setdefault(name, []).append(member)
+    yield from groups.items()
+
+
+def markdown() -> str:
+    """Return the whole reference as Markdown."""
+    lines = ["# Reference", ""]
+    for title, sections in (("Commands", commands()), ("Settings", settings()), ("Keys", keys())):
+        lines += [f"## {title}", ""]
+        for section in sections:
+            lines += [f"### {section.title}", "", *([section.text, ""] if section.text else [])]
+            if section.rows:
+                rows = [f"| `{_cell(name)}` | {_cell(meaning)} |" for name, meaning in section.rows]
+                lines += ["| name | meaning |", "|---|---|", *rows, ""]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def manual() -> str:
+    """Return the manual page, in the macros of man(7)."""
+    lines = [f'.TH "{PROGRAM.upper()}" "1"', ".SH NAME", f"{PROGRAM} \\- {_roff(baton.help or '')}"]
+    for title, sections in (("COMMANDS", commands()), ("SETTINGS", settings())):
+        lines.append(f".SH {title}")
+        for section in sections:
+            lines += [f'.SS "{_roff(section.title)}"', _roff(section.text).replace("\n\n", "\n.PP\n")]
+            for name, meaning in section.rows:
+                lines += [".TP", f"\\fB{_roff(name)}\\fR", _roff(meaning)]
+    return "\n".join(filter(None, lines)) + "\n"
+
+
+def _roff(text: str) -> str:
+    """Escape what troff would read as a request."""
+    return re.sub(r"^([.'])", r"\\&\1", text.replace("\\", "\\e").replace("-", "\\-"), flags=re.MULTILINE)
+
+
+if __name__ == "__main__":
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in (("reference.md", markdown()), (f"{PROGRAM}.1", manual())):
+        (FOLDER / name).write_text(text, encoding="utf-8")
+        print(FOLDER / name)
