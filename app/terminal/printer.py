@@ -121,7 +121,7 @@ def summary(trace: Trace) -> str:
     if trace.finish not in (None, Finish.END_OF_TEXT):
         counts.append(f"ended by: {trace.finish.value}" if trace.finish else "")
     authors = [
-        f"{SIGNS[author]} {author.value} {total.kept} tokens kept, {total.discarded} thrown away, "
+        f"{SIGNS[author]} {author.value} {total.kept} tokens kept, {total.discarded} discarded, "
         f"{f'{total.tokens_per_second:.0f} tok/s, ' if total.tokens_per_second else ''}"
         f"read {total.prefilled} in {total.handoff_seconds * 1000:.0f} ms"
         for author, total in ((Author.SMALL, small), (Author.LARGE, large))

@@ -127,7 +127,7 @@ class Replay(Interruption):
         found = [f"{self.unscored:,} steps have no recorded score and were kept."] if self.unscored else []
         if self.cut_short:
             found.append(
-                "Places where the recorded text was thrown away before this policy could decide, so that its takeover "
+                "Places where the recorded text was discarded before this policy could decide, so that its takeover "
                 f"is unknown: {self.cut_short:,}."
             )
         return found

@@ -299,7 +299,7 @@ def test_where_a_discarded_text_is_too_short_to_show_a_cue_the_replay_says_so() 
     replay = Replay(recordings_of(made.trace.events), Keywords, Limits())
     assert list(replay.takeovers()) == []
     assert replay.remarks() == [
-        "Places where the recorded text was thrown away before this policy could decide, so that its takeover is "
+        "Places where the recorded text was discarded before this policy could decide, so that its takeover is "
         "unknown: 1."
     ]
     own = Replay(recordings_of(made.trace.events), lambda: make_policy(entropic), Limits())
