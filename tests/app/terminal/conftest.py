@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from subprocess import CompletedProcess
 from typing import Any, ClassVar, Self, cast
@@ -16,16 +15,22 @@ from core.engines.local.client import LocalEngine
 Baton = Callable[..., CompletedProcess[str]]
 
 
+MOST_KEPT = 4
+"""Engines: the demo pair's two, and those of other options that were used last."""
+
+
 class KeptEngine(LocalEngine):
     """A real engine that outlives the command that opened it, for the next that opens this model in the same way."""
 
-    idle: ClassVar[defaultdict[str, list[KeptEngine]]] = defaultdict(list)
+    idle: ClassVar[list[KeptEngine]] = []
 
     def __new__(cls, *opened_as: object, on_progress: object = None, **more: object) -> Self:  # noqa: ARG004
-        idle = cls.idle[repr((opened_as, more))]
-        while idle:
-            if (kept := idle.pop()).process.alive:
-                return cast(Self, kept)
+        for kept in cls.idle:
+            if kept.key == repr((opened_as, more)):
+                cls.idle.remove(kept)
+                if kept.process.alive:
+                    return cast(Self, kept)
+                break
         return super().__new__(cls)
 
     def __init__(self, *opened_as: Any, on_progress: Callable[[float], object] = lambda _: None, **more: Any) -> None:
@@ -34,21 +39,21 @@ class KeptEngine(LocalEngine):
             self.key = repr((opened_as, more))
 
     def close(self) -> None:
-        self.idle[self.key].append(self)
+        self.idle.append(self)
+        if len(self.idle) > MOST_KEPT:
+            LocalEngine.close(self.idle.pop(0))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def kept_engines() -> Iterator[None]:
     yield
-    for engines in KeptEngine.idle.values():
-        for engine in engines:
-            LocalEngine.close(engine)
-    KeptEngine.idle.clear()
+    while KeptEngine.idle:
+        LocalEngine.close(KeptEngine.idle.pop())
 
 
 @pytest.fixture(autouse=True)
 def loaded_once(kept_engines: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model is loaded once a module and options, not once a command."""
+    """A model is loaded once for commands with the same options."""
     monkeypatch.setattr(factory, "LocalEngine", KeptEngine)
 
 
