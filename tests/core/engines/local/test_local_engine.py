@@ -249,9 +249,9 @@ def test_more_sessions_than_places_take_turns() -> None:
     engine.close()
 
 
-def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on() -> None:
-    engine = LocalEngine(SMALL_MODEL, LoadOptions(context=512, threads=1))
-    session, items, kill = engine.open(DEMO, GREEDY), [], True
+def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(smollm2: Path) -> None:
+    engine = LocalEngine(smollm2, LoadOptions(context=512, threads=1))
+    session, items, kill = engine.open(QUESTION, GREEDY), [], True
     for item in session.write([], 30, 1):
         items.append(item)
         if kill and len(ids(items)) == 10:
@@ -263,18 +263,18 @@ def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on() 
     assert "killed" in notices[0]
     assert "started again" in notices[0]
     assert len(ids(items)) == 30
-    undisturbed = engine.open(DEMO, GREEDY)
+    undisturbed = engine.open(QUESTION, GREEDY)
     assert ids(items)[:10] == ids(list(undisturbed.write([], 10, 1)))
     engine.close()
 
 
-def test_a_death_loses_none_of_the_texts_under_way() -> None:
-    engine = LocalEngine(SMALL_MODEL, LoadOptions(context=512, parallel=4, threads=1))
+def test_a_death_loses_none_of_the_texts_under_way(smollm2: Path) -> None:
+    engine = LocalEngine(smollm2, LoadOptions(context=512, parallel=4, threads=1))
     all_write = threading.Barrier(4, action=lambda: os.kill(engine.process.pid or 0, signal.SIGKILL))
 
     def written(number: int) -> list[WriteItem]:
         items: list[WriteItem] = []
-        for item in engine.open(DEMO, Sampling()).write([], 24, seed=number):
+        for item in engine.open(QUESTION, Sampling()).write([], 24, seed=number):
             items.append(item)
             if len(ids(items)) == 5 and isinstance(item, Token):
                 all_write.wait(60)
@@ -294,9 +294,9 @@ def test_a_session_opens_though_the_process_has_died() -> None:
     engine.close()
 
 
-def test_a_process_that_dies_again_at_once_is_an_error_in_words() -> None:
-    engine = LocalEngine(SMALL_MODEL, LoadOptions(context=512, threads=1))
-    session = engine.open(DEMO, GREEDY)
+def test_a_process_that_dies_again_at_once_is_an_error_in_words(smollm2: Path) -> None:
+    engine = LocalEngine(smollm2, LoadOptions(context=512, threads=1))
+    session = engine.open(QUESTION, GREEDY)
 
     def write_while_killing() -> None:
         for item in session.write([], 30, 1):
