@@ -44,6 +44,7 @@ class Stalls(QObject):
     def __init__(self) -> None:
         super().__init__()
         self._last, self._waited = time.perf_counter(), waited_for_a_core()
+        self._began = self._last
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.timeout.connect(self._beat)
@@ -52,7 +53,7 @@ class Stalls(QObject):
     def _beat(self) -> None:
         now, waited = time.perf_counter(), waited_for_a_core()
         if (stalled := now - self._last - (waited - self._waited)) > STALL:
-            say("stall", seconds=round(stalled, 3))
+            say("stall", seconds=round(stalled, 3), what=f"{now - self._began:.1f} s after the start")
         self._last, self._waited = now, waited
 
 
