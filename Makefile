@@ -77,7 +77,7 @@ reference:
 
 screenshots:
 	@packaging/setup.sh test
-	@QT_QPA_PLATFORM=offscreen $(venv_python) packaging/screenshots.py
+	@PYTHONPATH=. QT_QPA_PLATFORM=offscreen $(venv_python) packaging/screenshots.py
 
 # Writes packaging/lock/ again from pyproject.toml; `make lock UPGRADE=1` takes newer versions as well.
 lock:
