@@ -39,6 +39,8 @@ class LoadedPair(NamedTuple):
 
 
 class BatchExecution(QObject):
+    """Runs one batch at a time, and tells how far it has come."""
+
     events = Signal(list)
     """BatchEvents of the runner."""
     changed = Signal()
@@ -103,8 +105,10 @@ class BatchExecution(QObject):
         self.changed.emit()
 
     def _run_when_loaded(self) -> None:
-        """Run once the models are loaded for as many texts as are written at once, and for an
-        answer in the chat beside them; the end of an answer that is being written there is waited for."""
+        """Run once the models are loaded for all texts that are written at once and one answer in the chat.
+
+        If an answer is being written there, the models are loaded after it.
+        """
         self._is_loading = True
         self.changed.emit()
         names, loaded = self._groups[0], self._loaded

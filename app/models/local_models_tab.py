@@ -149,7 +149,7 @@ class LibraryModel(QAbstractListModel):
         inventory = self._controller.inventory
         self.beginResetModel()
         self.rows = [*inventory.models, *inventory.broken, *self._controller.deletions]
-        self._texts = [words(row, None) for row in self.rows]
+        self._texts = [row_text(row, None) for row in self.rows]
         self.endResetModel()
         self._update_fit()
 
@@ -161,7 +161,7 @@ class LibraryModel(QAbstractListModel):
 
         def judged() -> list[str]:
             fits = {row: place(row, choice, devices) for row, choice in choices.items()}
-            return [words(row, fits.get(row) if isinstance(row, LocalModel) else None) for row in rows]
+            return [row_text(row, fits.get(row) if isinstance(row, LocalModel) else None) for row in rows]
 
         self._fits.run(judged, self._show)
 
@@ -186,7 +186,7 @@ def tip(row: LibraryEntry) -> str:
             return str(row.header.path)
 
 
-def words(row: LibraryEntry, fit: Fit | None) -> str:
+def row_text(row: LibraryEntry, fit: Fit | None) -> str:
     """Return two lines: the name, and what it is; without a fit while the machine has not answered."""
     if isinstance(row, BrokenFile):
         return f"{row.path.name}\n✗ cannot be used · {row.source.value}"

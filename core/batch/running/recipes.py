@@ -50,7 +50,7 @@ def with_arm(name: str) -> Make:
 
 
 def with_ablation(name: str) -> Make:
-    """The arms of an ablation: of the chosen policy if it brings it, else of the first policy that does."""
+    """Make the arms of an ablation, with the chosen policy if it brings it, else with the first policy that does."""
 
     def make(base: RunSettings) -> tuple[Arm, ...]:
         policies = [POLICIES.of(base.policy), *POLICIES.values()]
@@ -69,7 +69,7 @@ def with_ablation(name: str) -> Make:
 
 
 def speculative_decoding(base: RunSettings) -> tuple[Arm, ...]:
-    """Large only, on a server that uses a draft model: speculative decoding by tokens instead of steps."""
+    """Make an arm of the large model alone on a server with a draft model, for speculative decoding."""
     (large,) = with_arm("large")(base)
     return (large.model_copy(update={"name": "speculative decoding", "drafted": True}),)
 
