@@ -25,7 +25,7 @@ quick:
 	@$(pytest) $(parallel) -m "not slow and not long and not real_models"
 
 # What needs size rather than logic: hundreds of problems, the commands of the docs, every size of window with every
-# theme, all policies on real models, wheels, and 5,000 draws of each randomised test instead of 30.
+# theme, all policies on real models, wheels, and 1,000 draws of each randomised test instead of 20.
 test-long:
 	@packaging/setup.sh test
 	@BATON_TESTS=long $(pytest) $(parallel) --durations 20 -m "long or scaled or hypothesis"

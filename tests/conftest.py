@@ -22,7 +22,7 @@ MOST_SECONDS = timedelta(seconds=20)
 """For one draw, so far above the usual milliseconds that a busy machine makes no difference."""
 MOST_GROWTH = 1024
 """MiB by which a randomised test may raise the program's peak memory."""
-settings.register_profile("tier", deadline=MOST_SECONDS, max_examples=size(20, long=5_000))
+settings.register_profile("tier", deadline=MOST_SECONDS, max_examples=size(20, long=1_000))
 settings.load_profile("tier")
 
 # Programs that tests start compile Baton once, not each time, also where the environment forbids byte code.

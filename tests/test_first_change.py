@@ -53,7 +53,7 @@ def run(tree: Path, *command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_changes_of_the_page_pass_its_tests_and_take_no_other_file(tree: Path) -> None:
     before = files(tree)
     named = [path for path, _, _ in CHANGE.findall(PAGE)]

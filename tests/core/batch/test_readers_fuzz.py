@@ -26,7 +26,7 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
     max_leaves=12,
 )
-IN_ONE_FOLDER = settings(max_examples=size(40, long=5_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
+IN_ONE_FOLDER = settings(max_examples=size(40, long=1_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @IN_ONE_FOLDER

@@ -208,7 +208,7 @@ ODDITIES = st.sampled_from(
 )
 
 
-@settings(max_examples=size(40, long=5_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=size(40, long=1_000), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(BLOCKS | SPANS | ODDITIES, max_size=20))
 def test_any_text_at_all_is_set_and_copied(document: QTextDocument, style: TextStyle, pieces: list[str]) -> None:
     render_into(document, "".join(pieces), style)

@@ -90,7 +90,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=size(60, long=5_000), deadline=None)
+@settings(max_examples=size(60, long=1_000), deadline=None)
 @given(st.lists(PIECES, max_size=12))
 def test_no_formula_however_broken_raises(pieces: list[str]) -> None:
     result = typeset(" ".join(pieces), False, 16.0)

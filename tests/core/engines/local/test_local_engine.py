@@ -100,7 +100,7 @@ def test_the_same_seed_repeats_exactly_and_another_does_not(small_engine: LocalE
     written = []
     for seed in (7, 7, 8):
         session = small_engine.open(QUESTION, Sampling())
-        written.append(ids(write(session, Body(), limit=20, seed=seed)))
+        written.append(ids(write(session, Body(), limit=10, seed=seed)))
         session.close()
     assert written[0] == written[1] != written[2]
 
@@ -274,9 +274,9 @@ def test_a_death_loses_none_of_the_texts_under_way(smollm2: Path) -> None:
 
     def written(number: int) -> list[WriteItem]:
         items: list[WriteItem] = []
-        for item in engine.open(QUESTION, Sampling()).write([], 24, seed=number):
+        for item in engine.open(QUESTION, Sampling()).write([], 8, seed=number):
             items.append(item)
-            if len(ids(items)) == 5 and isinstance(item, Token):
+            if len(ids(items)) == 3 and isinstance(item, Token):
                 all_write.wait(60)
         return items
 
