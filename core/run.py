@@ -94,6 +94,7 @@ def run(
     Raises SettingsError if the policy needs a model or a capability that is missing.
     """
     engines = _engines_needed(pair, settings)
+    needs = POLICIES.of(settings.policy).needs
     settings = effective_settings(settings, small=pair.cards.get(Author.SMALL))
     sessions: dict[Author, Session] = {}
 
@@ -112,13 +113,14 @@ def run(
             yield started
             yield _not_begun(failure)
             return
+        writers = {author: session for author, session in sessions.items() if author in needs.writers}
         is_begun = resume_trace is not None and resume_trace.started is not None
-        resumption = Resumption(resume_trace, sessions, make_loop, first_move) if is_begun and resume_trace else None
+        resumption = Resumption(resume_trace, writers, make_loop, first_move) if is_begun and resume_trace else None
         if resumption and resumption.catch_up():
             started = replace(started, resumed=True)
             loop, events = resumption.loop, resumption.run()
         else:
-            loop = make_loop(sessions, (), resume_trace or Trace())
+            loop = make_loop(writers, (), resume_trace or Trace())
             events = loop.run(asked_by_person(first_move))
         yield started
         with cancelled_after(settings.limits.max_seconds, sessions.values()):
@@ -129,20 +131,28 @@ def run(
 
 
 def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
-    """Return the engines that take part. Raises SettingsError if the policy needs more than there is."""
+    """Return the engines that take part: the writers, and a small model that only drafts.
+
+    Raises SettingsError if the policy needs more than there is.
+    """
     policy = POLICIES.of(settings.policy)
     if error := unmet_need(policy, pair.cards):
         raise error
-    needed = {Author.SMALL: policy.needs.small, Author.LARGE: policy.needs.large}
-    return {author: engine for author in needed if needed[author] and (engine := pair.get(author))}
+    needed = set(policy.needs.writers)
+    if policy.needs.drafts and pair.large and not pair.large.card.drafts:
+        needed.add(Author.SMALL)
+    engines = {author: pair.get(author) for author in (Author.SMALL, Author.LARGE) if author in needed}
+    return {author: engine for author, engine in engines.items() if engine}
 
 
 def unmet_need(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> SettingsError | None:
     """Return why a policy cannot work with these models: one is missing, or gives no log-probabilities."""
     needs = policy.needs
-    for author, is_needed in ((Author.SMALL, needs.small), (Author.LARGE, needs.large)):
-        if is_needed and author not in cards:
+    for author in needs.writers:
+        if author not in cards:
             return SettingsError(f"The policy “{policy.title}” needs a {author.value} model.", "Choose one first.")
+    if needs.drafts and (error := _obstacle_to_drafts(policy, cards)):
+        return error
     writer = cards.get(policy.default_writer)
     if needs.alternatives and writer and not writer.returns_all_alternatives:
         return SettingsError(
@@ -165,6 +175,21 @@ def unmet_need(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> Setti
     return None
 
 
+def _obstacle_to_drafts(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> SettingsError | None:
+    small, large = cards.get(Author.SMALL), cards[Author.LARGE]
+    if large.drafts:
+        return None
+    if not small:
+        return SettingsError(f"The policy “{policy.title}” needs a small model that drafts.", "Choose one first.")
+    if why := large.obstacle_to_drafts_of(small):
+        return SettingsError(
+            f"The policy “{policy.title}” cannot run, since {small.name} cannot draft for {large.name}: {why}.",
+            "Choose “Large only”, two models of one family on this machine that write one text at a time, "
+            "or a llama-server with a draft model (-md DRAFT.gguf --spec-type draft-simple).",
+        )
+    return None
+
+
 def _open_sessions(
     sessions: dict[Author, Session],
     engines: dict[Author, Engine],
@@ -177,7 +202,7 @@ def _open_sessions(
             sessions[author] = engine.open(conversation, engine.card.overrides.sampling(settings.sampling), attach)
         small, large = sessions.get(Author.SMALL), sessions.get(Author.LARGE)
         if small and isinstance(large, UsesDrafts):
-            large.use_drafts_of(small)
+            large.use_drafts_of(small, asked=POLICIES.of(settings.policy).needs.drafts)
     except BatonError as error:
         return error
     return None

@@ -157,7 +157,7 @@ def arms(settings: RunSettings) -> list[CompareChoice]:
         made = recipe.make(settings)
         for arm in made:
             title = recipe.title if len(made) == 1 else arm.name
-            needs_more = arm.equal_share_of or arm.drafted or any(arm.models)
+            needs_more = arm.equal_share_of or any(arm.models)
             if not needs_more and arm.name not in {choice.name for choice in choices}:
                 choices.append(CompareChoice(arm.name, title[0].upper() + title[1:], arm.settings))
     return choices

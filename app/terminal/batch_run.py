@@ -187,9 +187,8 @@ def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str])
             if text and (path := local_path(source_of(text, demo))):
                 read_header(path)
     for names, group in groups.items():
-        small, large = needs(group)
         models = run.models.with_others(names)
-        opened = open_pair(models, run.loading, run.servers, small=small, large=large, parallel=run.options.parallel)
+        opened = open_pair(models, run.loading, run.servers, needs(group), parallel=run.options.parallel)
         with opened as pair, run.place.store() as store:
             batch_id = batch_id or batch(store)
             _run_with(pair, names, run, store, batch_id)

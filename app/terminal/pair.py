@@ -33,12 +33,14 @@ from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, local
 from core.paths import Paths
 from core.run import Pair
 from core.settings import ModelChoice, SettingsFile
+from core.thinking.policy import Needs
 
 _WHERE = "GGUF file, hf:OWNER/NAME[:QUANT], a name of `baton models pairs`, or http(s)://host:port of a server"
 DEMO_NOTE = (
     "No models are named, so the demo pair runs. It solves only lists of numbers such as `baton demo` shows; "
     "--small and --large name real models (baton models pairs)."
 )
+BOTH_MODELS = Needs()
 CONTEXTS = (40_960, 32_768, 24_576, 16_384, 12_288, 8_192, 4_096, 2_048)
 """Context lengths in tokens that are tried; the longest holds the longest answer and its problem."""
 
@@ -222,13 +224,13 @@ def open_pair(
     models: ModelOptions,
     loading: LoadingOptions,
     servers: ServerOptions,
+    needs: Needs = BOTH_MODELS,
     *,
-    small: bool = True,
-    large: bool = True,
     parallel: int = 1,
 ) -> Iterator[Pair]:
-    """Load the models that are needed, and close them at the end."""
-    sources = [on_disk(source, models.yes) if source else None for source in models.sources(small, large)]
+    """Load the models that are needed, and close them at the end. A small model that is to draft must be named."""
+    small = needs.small or (needs.drafts and bool(models.texts[0]))
+    sources = [on_disk(source, models.yes) if source else None for source in models.sources(small, needs.large)]
     if not models.are_given:
         names = " and ".join(str(source) for source in sources if source)
         remark(DEMO_NOTE if models.is_demo else f"As chosen in the window: {names}.")

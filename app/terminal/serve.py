@@ -83,7 +83,7 @@ def offered_arms(names: list[str], base: RunSettings) -> dict[str, RunSettings]:
         if name not in RECIPES:
             raise SettingsError(f"There is no arm called {name!r}.", f"Choose among {', '.join(RECIPES)}.")
         made = RECIPES[name].make(base)
-        if any(any(arm.models) or arm.drafted for arm in made):
+        if any(any(arm.models) for arm in made):
             raise SettingsError(f"The arm {name!r} needs another large model.", "Serve it by itself with --large.")
         if shared := next((arm.equal_share_of for arm in made if arm.equal_share_of), None):
             raise SettingsError(

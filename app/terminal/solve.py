@@ -63,7 +63,7 @@ def solve(
         remark(BEYOND_THE_DEMO)
     needs = POLICIES.of(settings.policy).needs
     control = Control()
-    with open_pair(models, loading, servers, small=needs.small, large=needs.large) as pair:
+    with open_pair(models, loading, servers, needs) as pair:
         with stops_on_interrupt(control):
             events = run(pair, ask(problem, settings), settings, control=control)
             with recorded(problem, settings, is_kept=not no_history) as record:

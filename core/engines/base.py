@@ -210,9 +210,10 @@ def ignore(_: Session) -> None:
 class UsesDrafts(Protocol):
     """A session whose model can check several drafted tokens in one decode."""
 
-    def use_drafts_of(self, small: Session) -> bool:
-        """Let the small model draft whenever this one writes; return False if the two, or their devices, do not suit.
+    def use_drafts_of(self, small: Session, *, asked: bool = False) -> bool:
+        """Let the small model draft whenever this one writes; return False if the two do not suit.
 
+        `asked`: a person chose it; otherwise the model's load options decide, which draft on a GPU only by default.
         Every token is still drawn from this model's own distribution.
         """
         ...

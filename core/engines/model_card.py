@@ -76,3 +76,15 @@ class ModelCard:
     def returns_all_alternatives(self) -> bool:
         """Whether it returns alternatives after the first token of a write, too."""
         return self.returns_alternatives and not self.drafts
+
+    def obstacle_to_drafts_of(self, small: ModelCard) -> str:
+        """Return why `small` cannot draft for this model, as the rest of a sentence; empty if it can."""
+        if not (self.placement and small.placement):
+            return "both must be on this machine"
+        if not small.vocabulary == self.vocabulary != "":
+            return "their vocabularies differ"
+        if not (small.supports_truncation and self.supports_truncation):
+            return "one of them has recurrent memory, from which a rejected draft cannot be cut"
+        if self.placement.parallel > 1 or small.placement.parallel > 1:
+            return "they are loaded to write several texts at once, and drafts need one at a time"
+        return ""

@@ -121,7 +121,8 @@ class Endpoint:
         if settings is None:
             return self._no_such_model(body.model)
         needs = POLICIES.of(settings.policy).needs
-        pair = Pair(self._pair.small if needs.small else None, self._pair.large if needs.large else None)
+        small = self._pair.small if needs.small or needs.drafts else None
+        pair = Pair(small, self._pair.large if needs.large else None)
         stream = RunStream(pair, _asked(conversation, settings), _settings(settings, body), body.stops)
         answer = self._streamed(stream, shape, body.wants_usage) if body.stream else self._whole(stream, shape)
         answering = asyncio.ensure_future(answer)

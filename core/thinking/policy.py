@@ -236,6 +236,14 @@ class Needs:
     """A small model that does."""
     scores: bool = False
     """A large model that gives the log-probability of each token it reads."""
+    drafts: bool = False
+    """A small model that can draft for the large one, or a large one on a server that drafts by itself."""
+
+    @property
+    def writers(self) -> tuple[Author, ...]:
+        """Return the models that write."""
+        needed = {Author.SMALL: self.small, Author.LARGE: self.large}
+        return tuple(author for author, is_needed in needed.items() if is_needed)
 
 
 @dataclass(frozen=True, slots=True)

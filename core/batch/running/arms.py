@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from core.engines.base import Engine
 from core.errors import SettingsError
 from core.run import Pair, RunSettings, unmet_need
 from core.store.batch_rows import StoredArm
+from core.thinking.policy import Needs
 from core.thinking.registry import POLICIES
 
 
@@ -36,8 +36,6 @@ class Arm(BaseModel):
     """File or address of another small model; empty: the batch's own."""
     large_model: str = ""
     """File or address of another large model; empty: the batch's own."""
-    drafted: bool = False
-    """The arm measures speculative decoding, so its large model must be on a server with a draft model."""
 
     @property
     def models(self) -> OtherModels:
@@ -57,21 +55,14 @@ class Arm(BaseModel):
             ) from error
 
 
-def needs(arms: Sequence[Arm]) -> tuple[bool, bool]:
-    """Say whether any arm needs the small model, and whether any needs the large one."""
+def needs(arms: Sequence[Arm]) -> Needs:
+    """Return which models the arms need together."""
     needed = [POLICIES.of(arm.settings.policy).needs for arm in arms]
-    return any(need.small for need in needed), any(need.large for need in needed)
-
-
-def refuse_undrafted(arms: Iterable[Arm], large: Engine | None) -> None:
-    """Raise SettingsError if an arm is for speculative decoding, and the large model has no draft model."""
-    for arm in arms:
-        if arm.drafted and large and not large.card.drafts:
-            raise SettingsError(
-                f"The arm “{arm.name}” needs a large model with a draft model, and {large.card.name} on "
-                f"{large.card.location} has none.",
-                "Start its llama-server with one (-md DRAFT.gguf --spec-type draft-simple), or leave the arm out.",
-            )
+    return Needs(
+        small=any(need.small for need in needed),
+        large=any(need.large for need in needed),
+        drafts=any(need.drafts for need in needed),
+    )
 
 
 def refuse_impossible(arms: Iterable[Arm], pair: Pair) -> None:

@@ -68,12 +68,6 @@ def with_ablation(name: str) -> Make:
     return make
 
 
-def speculative_decoding(base: RunSettings) -> tuple[Arm, ...]:
-    """Make an arm of the large model alone on a server with a draft model, for speculative decoding."""
-    (large,) = with_arm("large")(base)
-    return (large.model_copy(update={"name": "speculative decoding", "drafted": True}),)
-
-
 BOUNDARIES = {"paragraph": BOUNDARY, "line": r"\n", "sentence": r"[.!?]\s"}
 
 
@@ -118,9 +112,11 @@ def with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Sequen
     """
     found: list[Arm] = []
     for arm in arms:
-        needs_small, needs_large = needs([arm])
-        for small in ("", *smalls) if needs_small else ("",):
-            for large in ("", *larges) if needs_large and not arm.drafted else ("",):
+        if any(arm.models):
+            continue
+        needed = needs([arm])
+        for small in ("", *smalls) if needed.small or needed.drafts else ("",):
+            for large in ("", *larges) if needed.large else ("",):
                 if not (small or large):
                     continue
                 others = "".join(f", {_short(model)}" for model in (small, large) if model)
@@ -147,7 +143,6 @@ def _several(*makes: Make) -> Make:
 ARMS: dict[str, Recipe] = {
     "chosen": Recipe("current settings", lambda base: (Arm(name="chosen", settings=base),)),
     **{name: Recipe(arm.title, with_arm(name)) for name, arm in POLICY_ARMS.items()},
-    "drafted": Recipe("speculative decoding of the large model, on a server that drafts", speculative_decoding),
 }
 
 ABLATIONS: dict[str, Recipe] = {
@@ -176,7 +171,8 @@ def arms_of(
 
     `larges`, `smalls`: the other models. If no recipe uses a large model, each of `larges` makes an arm with the chosen
     settings. `drafting`: addresses of servers for speculative decoding, an arm each; empty if the batch's own large
-    model is on one. Raises SettingsError for a name that is no recipe, and for two models with one name.
+    model drafts there, or the small one drafts here. Raises SettingsError for a name that is no recipe, and for two
+    models with one name.
     """
     arms: dict[str, Arm] = {}
     for name in names:
@@ -187,7 +183,7 @@ def arms_of(
                 arms |= {needed.name: needed for needed in RECIPES[arm.equal_share_of].make(base)}
             arms |= {each.name: each for each in _on_servers(arm, drafting)}
     others = with_other_models(list(arms.values()), smalls, larges)
-    if not any(needs([arm])[1] and not arm.drafted for arm in arms.values()):
+    if not any(needs([arm]).large and not any(arm.models) for arm in arms.values()):
         others += with_other_models([Arm(name="chosen", settings=base)], (), larges)
     for arm in others:
         if arm.name in arms:
@@ -198,7 +194,7 @@ def arms_of(
 
 def _on_servers(arm: Arm, drafting: Sequence[str]) -> list[Arm]:
     """Repeat an arm of speculative decoding on each server that drafts; leave others as they are."""
-    if not arm.drafted or not drafting:
+    if not drafting or not POLICIES.of(arm.settings.policy).needs.drafts:
         return [arm]
     if len(drafting) == 1:
         return [arm.model_copy(update={"large_model": drafting[0]})]

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
-from core.batch.running.arms import Arm, OtherModels, refuse_impossible, refuse_undrafted
+from core.batch.running.arms import Arm, OtherModels, refuse_impossible
 from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.running.batch_settings import BatchSettings
 from core.batch.running.calibration import PILOT_SEED, chance_for_share, pilot_of
@@ -90,7 +90,6 @@ class Runner:
         SettingsError if the batch was begun with other models.
         """
         self._take_settings()
-        refuse_undrafted(self._arms.values(), self.pair.large)
         refuse_impossible(self._unfinished(), self.pair)
         hashes: dict[str, str] = {}
         hashing = threading.Thread(target=self._hash_models, args=(hashes,), name="hash models")

@@ -269,22 +269,18 @@ class LocalSession:
                 scores = Scores()  # the process died and was restarted: the text is scored from its start again
         return scores
 
-    def use_drafts_of(self, small: Session) -> bool:
-        load, wanted = self._engine.loaded_as, self._engine.loaded_as.drafts
-        suits = (
-            isinstance(small, LocalSession)
-            and small._engine is not self._engine
-            and small.card.vocabulary == self.card.vocabulary != ""
-            and small.card.supports_truncation
-            and self.card.supports_truncation
-            and load.parallel == 1 == small._engine.loaded_as.parallel
-            and (wanted is Switch.ON or (wanted is Switch.AUTOMATIC and self._engine.is_on_gpu))
-        )
+    def use_drafts_of(self, small: Session, *, asked: bool = False) -> bool:
         self._drafter = None
-        if suits and isinstance(small, LocalSession):
-            length = self._engine.draft_lengths.setdefault(small._engine, DraftLength())
-            self._drafter = Drafter(small, length)
-        return suits
+        wanted = self._engine.loaded_as.drafts
+        if not (asked or wanted is Switch.ON or (wanted is Switch.AUTOMATIC and self._engine.is_on_gpu)):
+            return False
+        if not isinstance(small, LocalSession) or small._engine is self._engine:
+            return False
+        if self.card.obstacle_to_drafts_of(small.card):
+            return False
+        length = self._engine.draft_lengths.setdefault(small._engine, DraftLength())
+        self._drafter = Drafter(small, length)
+        return True
 
     def draft(self, write: DraftedWrite, count: int, base: int | None) -> tuple[tuple[int, ...], int | None]:
         """The next `count` tokens of another model's write as this one would draw them; fewer if the text ends.

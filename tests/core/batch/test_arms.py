@@ -1,18 +1,23 @@
 """Recipes make arms that differ from the chosen settings in one thing."""
 
+from dataclasses import replace
+
 import pytest
 
-from core.batch.running.arms import Arm, OtherModels, by_models, needs, refuse_undrafted
+from core.batch.running.arms import Arm, OtherModels, by_models, needs, refuse_impossible
 from core.batch.running.recipes import RECIPES, arms_of
+from core.engines.model_card import Placement
 from core.errors import SettingsError
-from core.run import RunSettings
+from core.run import Pair, RunSettings
 from core.store.batch_rows import StoredArm
 from core.thinking.cues import Category, Cue
 from core.thinking.policies.every_step import EveryStep
 from core.thinking.policies.keywords import Keywords
+from core.thinking.policy import Needs
 from core.thinking.steps import split
 from tests.fakes.scripted import ScriptedEngine
 
+HERE = Placement((), batch=512, threads=1, kv_type="f16")
 BASE = RunSettings(temperature=0.3, policy=Keywords.Settings(n1=12))
 
 
@@ -63,13 +68,14 @@ def test_an_arm_that_is_named_twice_is_run_once() -> None:
 
 
 def test_an_unknown_arm_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(SettingsError, match="Choose among chosen, small, large, baton"):
+    with pytest.raises(SettingsError, match="Choose among chosen, small, large, drafted, baton"):
         arms_of(["huge"], BASE)
 
 
 def test_arms_say_which_models_they_need() -> None:
-    assert needs(arms_of(["small"], BASE)) == (True, False)
-    assert needs(arms_of(["large", "baton"], BASE)) == (True, True)
+    assert needs(arms_of(["small"], BASE)) == Needs(large=False)
+    assert needs(arms_of(["large", "baton"], BASE)) == Needs()
+    assert needs(arms_of(["large", "drafted"], BASE)) == Needs(small=False, drafts=True)
 
 
 def test_an_arm_of_another_version_is_refused_in_words() -> None:
@@ -141,18 +147,36 @@ def test_two_models_of_one_name_are_refused() -> None:
 
 def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead() -> None:
     (arm,) = arms_of(["drafted"], RunSettings(), drafting=["http://host:8081"])
-    assert (arm.settings.policy.policy, arm.large_model) == ("always", "http://host:8081")
-    refuse_undrafted([arm], ScriptedEngine().with_card(drafts=True))
-    refuse_undrafted(arms_of(["large"], RunSettings()), ScriptedEngine())
-    with pytest.raises(SettingsError, match="“speculative decoding” needs"):
-        refuse_undrafted([arm], ScriptedEngine())
+    assert (arm.settings.policy.policy, arm.large_model) == ("drafted", "http://host:8081")
+    refuse_impossible([arm], Pair(None, ScriptedEngine().with_card(drafts=True)))
+    refuse_impossible(arms_of(["large"], RunSettings()), Pair(None, ScriptedEngine()))
+    with pytest.raises(SettingsError, match="needs a small model that drafts"):
+        refuse_impossible([arm], Pair(None, ScriptedEngine()))
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "why"),
+    [
+        ({}, {"vocabulary": "another"}, "their vocabularies differ"),
+        ({"supports_truncation": False}, {}, "recurrent memory"),
+        ({}, {"placement": replace(HERE, parallel=4)}, "drafts need one at a time"),
+        ({"placement": None}, {}, "both must be on this machine"),
+    ],
+)
+def test_models_that_cannot_draft_for_each_other_are_refused_with_the_reason(
+    small: dict[str, object], large: dict[str, object], why: str
+) -> None:
+    here = {"placement": HERE}
+    pair = Pair(ScriptedEngine().with_card(**(here | small)), ScriptedEngine().with_card(**(here | large)))
+    with pytest.raises(SettingsError, match=f"“drafted” cannot run: .*{why}"):
+        refuse_impossible(arms_of(["drafted"], RunSettings()), pair)
 
 
 def test_two_draft_lengths_are_two_arms_each_on_its_server() -> None:
     arms = arms_of(["drafted"], BASE, drafting=["http://host:8081", "http://host:8082"])
     assert [(arm.name, arm.large_model) for arm in arms] == [
-        ("speculative decoding, host:8081", "http://host:8081"),
-        ("speculative decoding, host:8082", "http://host:8082"),
+        ("drafted, host:8081", "http://host:8081"),
+        ("drafted, host:8082", "http://host:8082"),
     ]
 
 

@@ -1,7 +1,7 @@
 """Drafted takeovers: the small model drafts, and the large one keeps what it would have drawn itself."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,9 @@ from core.engines.local.client import LocalEngine, LocalSession
 from core.engines.local.drafting import FIRST, DraftedWrite, DraftLength, DraftPlan
 from core.models.loading import LoadOptions, Switch
 from core.models.overrides import Sampling
+from core.run import Pair, RunSettings, run
+from core.thinking.events import TokenWritten
+from core.thinking.trace import Trace
 from tests.bench.drafting import ConstantLength
 from tests.bench.generated import f32_copy
 from tests.core.engines.local.writing import ids, write
@@ -60,6 +63,32 @@ def test_the_same_seed_writes_the_same_text_with_drafts_up_to_near_ties(pair: Dr
     plain = pair.large.open(QUESTION, sampling)
     _, drafting = pair.sessions(sampling, always=4)
     expected, found = tokens(plain, WRITTEN, seed=5), tokens(drafting, WRITTEN, seed=5)
+    assert_same_up_to_near_ties(expected, found, sampling)
+    accepted, rejected = sum(token.drafted for token in found), sum(token.rejected_drafts for token in found)
+    assert accepted > WRITTEN / 2, "drafts drawn by the same random numbers are mostly accepted"
+    assert accepted + rejected <= 4 * (len(found) - accepted), "at most four drafts a decode"
+
+
+@pytest.mark.real_models
+def test_large_only_drafted_is_large_only_up_to_near_ties_and_the_small_one_writes_nothing(
+    pair: DraftingPair,
+) -> None:
+    models, sampling = Pair(pair.small, pair.large), Sampling(0.6, 0.95, 20)
+    pair.large.draft_lengths[pair.small] = ConstantLength(4)
+    texts: dict[str, list[TokenWritten]] = {}
+    for policy in ("always", "drafted"):
+        settings = RunSettings(policy=policy, seed=5, top_k=20, alternatives=20, max_tokens=WRITTEN)
+        events = list(run(models, QUESTION, settings))
+        texts[policy] = [event for event in events if isinstance(event, TokenWritten)]
+        assert Trace.of(events).large_share == 1
+    assert_same_up_to_near_ties(texts["always"], texts["drafted"], sampling)
+    assert sum(token.drafted for token in texts["drafted"]) > WRITTEN / 2
+
+
+def assert_same_up_to_near_ties(
+    expected: Sequence[Token | TokenWritten], found: Sequence[Token | TokenWritten], sampling: Sampling
+) -> None:
+    """The texts are the same up to a token where one random number lies in the part of both."""
     assert len(found) == len(expected)
     difference = next((both for both in zip(expected, found, strict=True) if both[0].id != both[1].id), None)
     if difference:
@@ -67,15 +96,11 @@ def test_the_same_seed_writes_the_same_text_with_drafts_up_to_near_ties(pair: Dr
         chances = {choice.id: choice.logprob for choice in one.alternatives}
         shared = [(chances[choice.id], choice.logprob) for choice in other.alternatives if choice.id in chances]
         assert max(abs(a - b) for a, b in shared[:10]) < ROUNDING, "the wider decode gave other logits"
-        # The same random number lies in the part of both tokens.
         (from_one, to_one), (from_other, to_other) = span(one, sampling), span(other, sampling)
         assert max(from_one, from_other) <= min(to_one, to_other) + 1e-5, "not a near-tie"
-    accepted, rejected = sum(token.drafted for token in found), sum(token.rejected_drafts for token in found)
-    assert accepted > WRITTEN / 2, "drafts drawn by the same random numbers are mostly accepted"
-    assert accepted + rejected <= 4 * (len(found) - accepted), "at most four drafts a decode"
 
 
-def span(token: Token, sampling: Sampling) -> tuple[float, float]:
+def span(token: Token | TokenWritten, sampling: Sampling) -> tuple[float, float]:
     """From which random number to which, 0 to 1, this token is drawn: its part of the candidates, likeliest first."""
     logprobs = [choice.logprob for choice in token.alternatives]
     if sampling.temperature == 0:

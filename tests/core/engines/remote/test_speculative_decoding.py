@@ -87,12 +87,12 @@ def test_the_arm_for_it_is_measured_and_refused_without_a_draft_model(
     arms = arms_of(["drafted"], RunSettings(temperature=0, max_tokens=16))
     with Store.open(tmp_path / "baton.sqlite") as store, Grader() as grader:
         batch = store.batches.create("two", BatchSettings().stored(), problems(2), [arm.stored() for arm in arms])
-        with pytest.raises(SettingsError, match=r"“speculative decoding” .* has none"):
+        with pytest.raises(SettingsError, match=r"“drafted” cannot run.*needs a small model that drafts"):
             list(Runner(store, batch, Pair(None, engine), grader).run())
         list(Runner(store, batch, Pair(None, drafting), grader).run())
         report = Results.read(store, batch).report
     (arm,) = report.arms
-    assert arm.name == "speculative decoding"
+    assert arm.name == "drafted"
     assert (arm.large_share, arm.done, arm.failed) == (1, 2, 0)
     assert 0 < arm.accepted <= arm.drafted < 32
     assert f"{arm.drafted} tokens drafted" in footnotes(report)

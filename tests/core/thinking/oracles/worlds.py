@@ -14,8 +14,12 @@ from functools import cached_property
 
 from core.engines.base import Conversation
 from core.engines.body import Author
+from core.engines.model_card import Placement
 from core.thinking.cues import english
 from tests.fakes.scripted import THINK, ScriptedEngine
+
+HERE = Placement((), batch=512, threads=1, kv_type="f16")
+"""So that one may draft for the other."""
 
 STATEMENTS = (
     " so",
@@ -125,6 +129,7 @@ class World:
                 name=author.value,
                 thinking=THINK if self.tagged else None,
                 chances=self.chances,
+                placement=HERE,
             )
             engine.judged = lambda body, choices: [  # type: ignore[method-assign]
                 float(n == self.digit(body) % len(choices)) for n in range(len(choices))
