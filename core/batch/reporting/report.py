@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
+from core.batch.reporting.baselines import AgainstBaselines, against_baselines
 from core.batch.reporting.run_cost import RunCost
 from core.batch.reporting.speed import ArmConditions, Throughput, speed_of, throughput_of, why_not_comparable
 from core.batch.reporting.statistics import Estimate, clustered_accuracy, difference, holm, pareto_front
@@ -49,6 +50,10 @@ class ArmReport(BaseModel):
         description="Share of correct answers among the scored ones, with Wilson's 95% interval, as wide as the "
         "problems warrant; null without a scored answer."
     )
+    gap_recovered: Estimate | None = Field(
+        description="(accuracy − small) / (large − small), of the arms of its small and of its large model alone; null "
+        "without them, or where the large model is not better."
+    )
     aimed_share: float | None = Field(description="The large share that an arm of equal share aimed at, 0 to 1.")
     small_tokens: int = Field(description="Kept tokens of the small model.")
     large_tokens: int = Field(description="Kept tokens of the large model.")
@@ -56,6 +61,9 @@ class ArmReport(BaseModel):
     small_read: int = Field(description="Tokens that the small model prefilled.")
     large_read: int = Field(description="Tokens that the large model prefilled.")
     seconds: float = Field(description="Sum over the answers, each by the clock.")
+    time_ratio: Estimate | None = Field(
+        description="Seconds an answer over those of the large model alone, with a bootstrap interval over problems."
+    )
     speed: Estimate | None = Field(
         description="Kept tokens per second of an answer, with a bootstrap interval over problems."
     )
@@ -184,8 +192,16 @@ def build_report(
     by_arm: defaultdict[str, list[ResultRow]] = defaultdict(list)
     for row in rows:
         by_arm[row.arm].append(row)
+    answers = {arm.name: answered(by_arm[arm.name]) for arm in batch.arms}
+    stored = [Arm.of(arm) for arm in batch.arms]
     arms = [
-        _arm_report(arm, by_arm[arm.name], [costs[row.job] for row in answered(by_arm[arm.name])], settings)
+        _arm_report(
+            arm,
+            by_arm[arm.name],
+            [costs[row.job] for row in answers[arm.name]],
+            settings,
+            against_baselines(Arm.of(arm), stored, answers),
+        )
         for arm in batch.arms
     ]
     return Report(
@@ -220,7 +236,11 @@ def _aliases(arms: Sequence[ArmReport], settings: BatchSettings) -> Iterable[Arm
 
 
 def _arm_report(
-    arm: StoredArm, rows: Sequence[ResultRow], costs: Sequence[RunCost], settings: BatchSettings
+    arm: StoredArm,
+    rows: Sequence[ResultRow],
+    costs: Sequence[RunCost],
+    settings: BatchSettings,
+    against: AgainstBaselines,
 ) -> ArmReport:
     answers = answered(rows)
     models = Arm.of(arm).models
@@ -244,6 +264,8 @@ def _arm_report(
         unscored=outcomes[Outcome.UNSCORED],
         failed=failed,
         accuracy=clustered_accuracy(list(_marks(answers).values())),
+        gap_recovered=against.gap_recovered,
+        time_ratio=against.time_ratio,
         aimed_share=settings.shares.get(arm.name),
         small_tokens=small_tokens,
         large_tokens=large_tokens,

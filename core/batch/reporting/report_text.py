@@ -181,8 +181,12 @@ def probability(p: float) -> str:
 
 
 def rows_of(report: Report) -> list[tuple[str, ...]]:
-    """The cells of the table, header first; there is a column for money if any was spent."""
+    """The cells of the table, header first; columns for the baselines and for money are there if they say anything."""
     rows = [HEADER, *map(_cells, report.arms)]
+    for title, value in (("gap recovered", "gap_recovered"), ("time / large", "time_ratio")):
+        estimates: list[Estimate | None] = [getattr(arm, value) for arm in report.arms]
+        if any(estimates):
+            rows = [(*row, cell) for row, cell in zip(rows, (title, *map(_ratio, estimates)), strict=True)]
     if any(arm.money for arm in report.arms):
         spent = ("money/answer", *(money(arm.money_per_answer, arm.currency) for arm in report.arms))
         rows = [(*row, cell) for row, cell in zip(rows, spent, strict=True)]
@@ -201,6 +205,10 @@ def _cells(arm: ArmReport) -> tuple[str, ...]:
         speed(arm.speed) if arm.speed else "–",
         f"{arm.compute_per_answer / 1e6:,.0f}" if arm.compute else "–",
     )
+
+
+def _ratio(estimate: Estimate | None) -> str:
+    return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})" if estimate else "–"
 
 
 def speed(found: Estimate, unit: str = "") -> str:

@@ -1,0 +1,80 @@
+"""What an arm achieves is said in terms of its small and its large model alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.batch.reporting.baselines import against_baselines
+from core.batch.running.arms import Arm
+from core.batch.running.recipes import arms_of
+from core.grading.verdict import How, Verdict
+from core.run import RunSettings
+from core.store.batch_rows import JobState, ResultRow
+from core.store.run_metrics import RunMetrics
+from core.thinking.events import Finish
+
+ARMS = arms_of(["small", "large", "drafted", "baton"], RunSettings())
+SMALL, LARGE, DRAFTED, BATON = ARMS
+
+
+def row(arm: Arm, problem: int, right: bool | None, seconds: float) -> ResultRow:
+    verdict = Verdict.of(right, How.AUTO, "")
+    metrics = RunMetrics(seconds=seconds)
+    return ResultRow(0, "", arm.name, problem, 0, JobState.DONE, "", verdict, "", Finish.END_OF_TEXT, metrics)
+
+
+def rows(arm: Arm, right: str, seconds: float) -> list[ResultRow]:
+    """`right`: a sign for each problem, + or -, and ? for an answer without a verdict."""
+    signs = {"+": True, "-": False, "?": None}
+    return [row(arm, problem, signs[sign], seconds) for problem, sign in enumerate(right)]
+
+
+RESULTS = {
+    SMALL.name: rows(SMALL, "++--------", 1),
+    LARGE.name: rows(LARGE, "++++++++--", 8),
+    DRAFTED.name: rows(DRAFTED, "++++++++--", 4),
+    BATON.name: rows(BATON, "+++++-----", 2),
+}
+
+
+def test_an_arm_recovers_a_part_of_the_gap_in_a_part_of_the_time() -> None:
+    found = against_baselines(BATON, ARMS, RESULTS)
+    assert found.gap_recovered
+    assert found.time_ratio
+    assert found.gap_recovered.value == pytest.approx(3 / 6)
+    assert found.gap_recovered.low < 0.5 < found.gap_recovered.high
+    assert (found.time_ratio.value, *found.time_ratio.interval) == (0.25, 0.25, 0.25)
+
+
+def test_the_baselines_recover_nothing_and_all_of_it() -> None:
+    gaps = [against_baselines(arm, ARMS, RESULTS).gap_recovered for arm in (SMALL, LARGE, DRAFTED)]
+    assert [gap and gap.value for gap in gaps] == [0, 1, 1]
+
+
+def test_problems_that_are_not_scored_everywhere_are_left_out() -> None:
+    unscored = RESULTS | {LARGE.name: rows(LARGE, "????++++--", 8)}
+    found = against_baselines(BATON, ARMS, unscored).gap_recovered
+    assert found
+    assert found.value == pytest.approx(1 / 4)
+
+
+def test_there_is_no_gap_where_the_large_model_is_not_better_or_not_there() -> None:
+    worse = RESULTS | {LARGE.name: rows(LARGE, "----------", 8)}
+    assert against_baselines(BATON, ARMS, worse).gap_recovered is None
+    alone = against_baselines(BATON, [SMALL, BATON], RESULTS)
+    assert alone == (None, None)
+
+
+def test_another_pair_is_compared_with_its_own_models() -> None:
+    other = [arm.model_copy(update={"large_model": "B.gguf"}) for arm in (LARGE, BATON)]
+    assert against_baselines(other[1], ARMS, RESULTS) == (None, None)
+    named = [arm.model_copy(update={"name": f"{arm.name}, B"}) for arm in other]
+    results = RESULTS | {
+        named[0].name: rows(named[0], "++++++++++", 20),
+        named[1].name: rows(named[1], "++++++++++", 5),
+    }
+    found = against_baselines(named[1], [*ARMS, *named], results)
+    assert found.time_ratio
+    assert found.time_ratio.value == pytest.approx(0.25)
+    assert found.gap_recovered
+    assert found.gap_recovered.value == 1
