@@ -17,18 +17,21 @@ class Paths:
     data: Path
     """Conversations, batch runs, downloaded models."""
     config: Path
+    cache: Path
+    """What can be made again."""
 
     @classmethod
     def of_user(cls) -> Paths:
         return cls(
             data=platformdirs.user_data_path(APPLICATION),
             config=platformdirs.user_config_path(APPLICATION),
+            cache=platformdirs.user_cache_path(APPLICATION),
         )
 
     @classmethod
     def under(cls, folder: Path) -> Paths:
-        """Put both into one folder: for a portable program, and for tests."""
-        return cls(folder / "data", folder / "config")
+        """Put all into one folder: for a portable program, and for tests."""
+        return cls(folder / "data", folder / "config", folder / "cache")
 
     @property
     def settings(self) -> Path:

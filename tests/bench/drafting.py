@@ -2,7 +2,7 @@
 
 SmolLM2 drafts for its own copy at 32 bits. Whether drafts save time depends on what a wider decode costs: on a CPU,
 which computes each token, nothing is saved with these two, and drafting is to cost nothing either. A generated large
-model (generated.py), which is read from memory at each decode as on a GPU, shows what is saved where drafts pay.
+model (costly.py), which is read from memory at each decode as on a GPU, shows what is saved where drafts pay.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from core.demo_pair import LARGE_MODEL, SMALL_MODEL, held_out_problems
+from core.demo_pair.costly import of_blocks
 from core.engines.base import Conversation, Message, Token
 from core.engines.local.client import LocalEngine, LocalSession
 from core.engines.local.drafting import DraftLength
 from core.models.loading import LoadOptions, Switch
 from core.models.overrides import Sampling
 from core.run import RunSettings, ask
-from tests.bench.generated import bench_model, decode_seconds, f32_copy, of_blocks
+from tests.bench.generated import bench_model, decode_seconds, f32_copy
 from tests.bench.rounds import Row, at_most, in_turn, ratios
 
 SAMPLING = Sampling(temperature=0.6)

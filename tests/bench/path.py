@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from core.demo_pair.costly import BLOCK, costly
 from core.engines.base import Message
 from core.engines.local.client import LocalEngine
 from core.engines.local.llama import BatchEntry, Llama
@@ -28,7 +29,7 @@ from core.run import Pair, RunSettings, run
 from core.thinking.events import Author, RunEnded, TokenWritten, WriteEnded
 from core.thinking.limits import Limits
 from core.thinking.trace import Trace
-from tests.bench.generated import BLOCK, bench_model, costly
+from tests.bench.generated import bench_model
 from tests.bench.rounds import Row, at_least, in_turn, left_out, ratios
 
 TOKENS = 200

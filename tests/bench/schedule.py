@@ -1,7 +1,7 @@
 """P5: time to answer under Baton's schedule over the authors' schedule, on the same engines and problems.
 
 The reference discards every lookahead and samples it again; Baton keeps it, and looks no further than it must. At cost
-ratios of 1:10 and 1:20 the models are the demo pair in a larger shape (generated.py), which writes the same texts. Most
+ratios of 1:10 and 1:20 the models are the demo pair in a larger shape (costly.py), which writes the same texts. Most
 of the time is then the large model's, which writes as much under either schedule: what is left to save are its decodes,
 by drafting.
 """
@@ -19,12 +19,12 @@ from typing import NamedTuple
 
 from core.batch.running.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from core.demo_pair.costly import of_blocks
 from core.engines.body import Author
 from core.engines.local.client import LocalEngine
 from core.models.loading import LoadOptions, Switch
 from core.run import Pair, RunSettings, ask, run
 from core.thinking.trace import Trace
-from tests.bench.generated import of_blocks
 from tests.bench.rounds import Row, at_most, in_turn, ratios, spread
 
 SMALL_BLOCKS = 3
