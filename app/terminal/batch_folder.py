@@ -27,6 +27,10 @@ class BatchFolder:
     path: Path
     has_own_store: bool = False
 
+    @property
+    def holds_batch(self) -> bool:
+        return (self.path / STORE_FILE).exists() or (self.path / LINK_FILE).exists()
+
     @contextmanager
     def reserved(self) -> Iterator[None]:
         """Reserve the folder before the models are loaded, so that a second batch cannot take it.
@@ -37,7 +41,7 @@ class BatchFolder:
         already = SettingsError(
             f"{self.path} holds a batch already.", "Add --resume to continue it, or name another --out."
         )
-        if (self.path / STORE_FILE).exists() or (self.path / LINK_FILE).exists():
+        if self.holds_batch:
             raise already
         try:
             private_folder(self.path)

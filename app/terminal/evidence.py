@@ -1,66 +1,180 @@
-"""`baton evidence`: test on the demo pair whether it matters where the large model writes."""
+"""`baton evidence`: test on the demo pair whether it matters where the large model writes, and what time that saves."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+import click
+
 from app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin, go_on, refuse_given
-from app.terminal.command_line import command, option
+from app.terminal.command_line import command, gathered, option
+from app.terminal.exit_codes import ExitCode
 from app.terminal.options import AT_LEAST_ONE, SEED
+from app.terminal.output import remark, write
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
 from app.terminal.servers import ServerOptions, server_options
+from core.batch.reporting.report import ArmReport, Report
+from core.batch.reporting.report_text import columns, interval, percent, ratio
+from core.batch.reporting.results import Results
+from core.batch.running.arms import Arm
 from core.batch.running.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, held_out_problems
+from core.errors import SettingsError
+from core.models.loading import Switch
+from core.paths import Paths
 from core.problem import Problem
 
-ARMS = (
-    *("small", "large", "baton", "paper", "reference", "every-step"),
-    *("entropy", "score", "agreement", "self-check", "triggers", "relay", "periodic", "random"),
+ARMS = ("small", "large", "baton", "paper", "random")
+OTHER_ARMS = (
+    *("reference", "every-step", "entropy", "score", "agreement", "self-check", "triggers", "relay", "periodic"),
 )
+DRAFTED = "drafted"
+"""Timed only: drafts change no token, and need one text at a time."""
 PROBLEM_SEED = 20_261_124
 """A seed that was never used to choose a model or a parameter."""
 CONTEXT = 1024
+HEADER = ("arm", "correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")
+
+
+@dataclass(frozen=True)
+class EvidenceOptions:
+    problems: int
+    seeds: int
+    problem_seed: int
+    every_arm: bool
+    cost: int | None
+    timed: int
+
+
+evidence_options = gathered(
+    EvidenceOptions,
+    "chosen",
+    option("--problems", type=AT_LEAST_ONE, default=400, metavar="N", help="Held-out problems [400]."),
+    option("--seeds", type=AT_LEAST_ONE, default=3, metavar="N", help="Seeds of each problem [3]."),
+    option(
+        "--problem-seed",
+        type=SEED,
+        default=PROBLEM_SEED,
+        metavar="N",
+        help=f"Draw other problems; the default ({PROBLEM_SEED}) was never used to choose a model or a parameter.",
+    ),
+    option("--all", "every_arm", is_flag=True, help="Run every policy, not only the arms of the table in README."),
+    option(
+        "--cost",
+        type=click.IntRange(2, 100),
+        metavar="N",
+        help="Time the arms, too, on the pair made as costly as a real one: small to large as 1 to N.",
+    ),
+    option("--timed", type=AT_LEAST_ONE, default=10, metavar="N", help="Problems that are timed with --cost [10]."),
+)
 
 
 @command("evidence")
-@option("--problems", type=AT_LEAST_ONE, default=400, metavar="N", help="Held-out problems [400].")
-@option("--seeds", type=AT_LEAST_ONE, default=3, metavar="N", help="Seeds of each problem [3].")
-@option(
-    "--problem-seed",
-    type=SEED,
-    default=PROBLEM_SEED,
-    metavar="N",
-    help=f"Draw other problems; the default ({PROBLEM_SEED}) was never used to choose a model or a parameter.",
-)
+@evidence_options
 @batch_options(parallel=16)
 @model_options
 @loading_options
 @server_options
 def evidence(
-    problems: int,
-    seeds: int,
-    problem_seed: int,
+    chosen: EvidenceOptions,
     options: BatchOptions,
     models: ModelOptions,
     loading: LoadingOptions,
     servers: ServerOptions,
 ) -> int:
-    """Test on the demo pair whether it matters where the large model writes.
+    """Test on the demo pair whether it matters where the large model writes, and with --cost what time that saves.
 
-    Runs each model alone, every policy, and random takeovers with an equal large share, on problems that neither model
+    Runs each model alone, both together, and random takeovers with an equal large share, on problems that neither model
     was trained on. It takes minutes and needs no network. The report is written into the folder (--out).
+
+    The demo pair's models cost nearly the same. --cost N adds weights that change no token, so that they cost as 1 to
+    N, and times the same arms and speculative decoding on some of the problems, one after another.
     """
+    if chosen.cost and models.are_given:
+        raise SettingsError("--cost makes the demo pair costly, and other models are given.", "Leave one of them out.")
     options = replace(options, no_history=True)  # thousands of rows that nobody looks for there
     run = BatchRun(options.out or Path("evidence"), options, models.or_demo(), loading.with_context(CONTEXT), servers)
+    arms = arms_of([*ARMS, *OTHER_ARMS] if chosen.every_arm else ARMS, DEMO_SETTINGS)
     if options.resume:
-        refuse_given(("problems", "seeds", "problem_seed"), "--resume", "the batch keeps what it was begun with")
-        return go_on(run)
-    return begin(run, "evidence", demo_problems(problems, problem_seed), arms_of(ARMS, DEMO_SETTINGS), range(seeds))
+        fixed = ("problems", "seeds", "problem_seed", "every_arm")
+        refuse_given(fixed, "--resume", "the batch keeps what it was begun with")
+        code = go_on(run)
+    else:
+        problems = demo_problems(chosen.problems, chosen.problem_seed)
+        code = begin(run, "evidence", problems, arms, range(chosen.seeds))
+    if not chosen.cost or code is not ExitCode.ANSWERED:
+        return code
+    return _time(run, chosen.cost, demo_problems(chosen.timed, chosen.problem_seed))
 
 
 def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:
     """Return the same problems each time."""
     made = islice(held_out_problems(seed), count)
     return [Problem(each.id, each.question, each.answer, {}, line) for line, each in enumerate(made, 1)]
+
+
+def _time(run: BatchRun, cost: int, problems: Sequence[Problem]) -> int:
+    """Time the arms of a batch that is done on the costly pair, one text at a time, and write both into one table."""
+    from core.demo_pair.costly import costly_pair  # imports gguf and numpy
+
+    accuracy = _report(run)
+    remark(f"Making the pair at a cost of 1:{cost}, unless it was made before.")
+    small, large = map(str, costly_pair(cost, Paths.of_user().cache / "demo pair"))
+    timing = replace(
+        run,
+        folder=run.folder / f"cost-{cost}",
+        options=replace(run.options, parallel=1),
+        models=ModelOptions(small, large),
+        loading=replace(run.loading, drafts=run.loading.drafts or Switch.ON),
+    )
+    if timing.place.holds_batch:
+        code = go_on(timing)
+    else:
+        code = begin(timing, f"evidence at a cost of 1:{cost}", problems, _timed_arms(accuracy), [0])
+    if code is ExitCode.ANSWERED and not run.options.json:
+        times = _report(timing)
+        write(f"\nAccuracy of {accuracy.problems} problems; times of {times.problems} at a cost of 1:{cost}:\n")
+        write(columns(rows_of(accuracy, times)))
+    return code
+
+
+def _timed_arms(accuracy: Report) -> list[Arm]:
+    """Return the arms that have run, random takeovers with the chance found for them, and speculative decoding."""
+    arms = []
+    for each in accuracy.arms:
+        arm = Arm.model_validate({"name": each.name, **each.settings})
+        if (chance := accuracy.chances.get(each.name)) is not None:
+            policy = arm.settings.policy.with_chance(chance)
+            settings = arm.settings.model_copy(update={"policy": policy})
+            arm = arm.model_copy(update={"settings": settings, "equal_share_of": ""})
+        arms.append(arm)
+    return [*arms[:2], *arms_of([DRAFTED], DEMO_SETTINGS), *arms[2:]]
+
+
+def rows_of(accuracy: Report, times: Report) -> list[tuple[str, ...]]:
+    """Return the cells of the table that joins both batches, header first."""
+    known = {arm.name: arm for arm in accuracy.arms}
+    large = next((arm for arm in accuracy.arms if arm.name == "large"), None)
+    return [HEADER, *(_cells(arm, known.get(arm.name, large)) for arm in times.arms)]
+
+
+def _cells(timed: ArmReport, graded: ArmReport | None) -> tuple[str, ...]:
+    """`graded`: the same arm in the other batch; for drafts the large model's, whose tokens they are."""
+    estimate = graded.accuracy if graded else None
+    return (
+        timed.name,
+        percent(estimate.value) if estimate else "–",
+        interval(estimate),
+        percent(graded.large_share if graded else timed.large_share),
+        ratio(graded.gap_recovered if graded else None),
+        f"{timed.seconds_per_answer:.2f}",
+        ratio(timed.time_ratio),
+    )
+
+
+def _report(run: BatchRun) -> Report:
+    with run.place.store() as store:
+        return Results.read(store, run.place.batch(store).id).report

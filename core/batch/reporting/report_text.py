@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from core.batch.reporting.report import ArmReport, Report
 from core.batch.reporting.statistics import Estimate
@@ -33,7 +33,11 @@ def text_report(report: Report) -> str:
 
 def table(report: Report) -> str:
     """One line for each arm, in columns of equal width."""
-    rows = rows_of(report)
+    return columns(rows_of(report))
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """One line for each row, its cells in columns: the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows)
 
@@ -186,7 +190,7 @@ def rows_of(report: Report) -> list[tuple[str, ...]]:
     for title, value in (("gap recovered", "gap_recovered"), ("time / large", "time_ratio")):
         estimates: list[Estimate | None] = [getattr(arm, value) for arm in report.arms]
         if any(estimates):
-            rows = [(*row, cell) for row, cell in zip(rows, (title, *map(_ratio, estimates)), strict=True)]
+            rows = [(*row, cell) for row, cell in zip(rows, (title, *map(ratio, estimates)), strict=True)]
     if any(arm.money for arm in report.arms):
         spent = ("money/answer", *(money(arm.money_per_answer, arm.currency) for arm in report.arms))
         rows = [(*row, cell) for row, cell in zip(rows, spent, strict=True)]
@@ -207,7 +211,7 @@ def _cells(arm: ArmReport) -> tuple[str, ...]:
     )
 
 
-def _ratio(estimate: Estimate | None) -> str:
+def ratio(estimate: Estimate | None) -> str:
     return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})" if estimate else "–"
 
 

@@ -303,20 +303,44 @@ def test_evidence_compares_arms_and_the_random_one_at_equal_share(
     assert "random as baton: p = " in done.stderr
 
 
+def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(
+    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "ARMS", ("small", "large", "baton"))
+    out = str(tmp_path / "out")
+    done = baton("evidence", "--problems", "2", "--seeds", "1", "--cost", "2", "--timed", "1", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "Accuracy of 2 problems; times of 1 at a cost of 1:2:" in done.stdout
+    header, *rows = done.stdout.splitlines()[-5:]
+    assert header.split("  ")[-1].strip() == "time / large alone"
+    assert [row.split()[0] for row in rows] == ["small", "large", "drafted", "baton"]
+    assert rows[1].endswith(" 1.00 (1.00–1.00)")
+    written = (tmp_path / "out" / "cost-2" / "results.jsonl").read_text("utf-8").splitlines()
+    assert {row["arm"] for row in map(json.loads, written)} == {"small", "large", "drafted", "baton"}
+    again = baton("evidence", "--cost", "2", "--resume", "--out", out)
+    assert again.returncode == 0, again.stderr
+    assert "time / large alone" in again.stdout
+
+
+def test_evidence_at_another_cost_is_the_demo_pairs(baton: Baton) -> None:
+    done = baton("evidence", "--cost", "13", "--small", "a.gguf", "--large", "b.gguf")
+    assert done.returncode == 2
+    assert "--cost makes the demo pair costly" in done.stderr
+
+
 @pytest.mark.long
 def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: Path, baton: Baton) -> None:
-    done = baton("evidence", "--problems", "1", "--seeds", "1", "--out", str(tmp_path / "out"))
+    done = baton("evidence", "--problems", "1", "--seeds", "1", "--all", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     arms = [line.split("  ")[0] for line in done.stdout.splitlines()[3:17]]
-    presets = ["small", "large", "baton", "paper", "reference"]
     rivals = ["entropy", "score", "agreement", "self-check", "triggers", "relay", "periodic"]
-    assert arms == [*presets, "every-step", *rivals, "random as baton"]
+    assert arms == ["small", "large", "baton", "paper", "random as baton", "reference", "every-step", *rivals]
     assert "random as baton: p = " in done.stderr
     assert "<td>periodic</td>" in (tmp_path / "out" / "report.html").read_text("utf-8")
 
 
 def test_evidence_has_an_arm_of_every_policy() -> None:
-    arms = arms_of(evidence.ARMS, DEMO_SETTINGS)
+    arms = arms_of((*evidence.ARMS, *evidence.OTHER_ARMS, evidence.DRAFTED), DEMO_SETTINGS)
     assert {arm.settings.policy.policy for arm in arms} == set(POLICIES)
 
 
