@@ -29,6 +29,7 @@ MODULES = {
     "P7": "drafting",
     "P8": "second_question",
     "P9": "scoring",
+    "P10": "against_large",
     "handoff": "handoff",
 }
 """What measures each figure: `rows(rounds)` of the module yields the lines of the table."""
