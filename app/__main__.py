@@ -62,8 +62,6 @@ def open_window(qt_options: Sequence[str] = ()) -> int:
     """Show the window and work until it is closed; returns Qt's exit code."""
     from PySide6.QtCore import QTimer
 
-    from app.chat.welcome import DEMO_NOTE
-
     application, window = shown_window(qt_options)
 
     def begin() -> None:
@@ -71,8 +69,6 @@ def open_window(qt_options: Sequence[str] = ()) -> int:
 
         window.begin_work()
         add_models_page(window)
-        if window.chat.greet():
-            window.notice.show_message(DEMO_NOTE, ("Choose models…", window.dialogs.choose_models), warns=False)
 
     QTimer.singleShot(0, window, begin)
     return application.exec()

@@ -126,8 +126,6 @@ class WindowState(BaseModel):
     """Whether the settings dialog shows all settings, not only the usual ones."""
     recent_models: tuple[str, ...] = ()
     """Files and addresses that were chosen, newest first."""
-    greeted: bool = False
-    """Whether the first start has shown a problem being solved."""
     page: str = "chat"
     conversation: str = ""
     """The conversation that was open."""

@@ -103,16 +103,9 @@ class ChatPage(QSplitter):
         """Whether a comparison is shown."""
         return self._middle.count() > 2
 
-    def greet(self) -> bool:
-        """Solve an example on the first start; True if it did."""
-        if not self._preferences.value.models.is_demo or self._preferences.value.window.greeted:
-            return False
-        self._preferences.change_window(greeted=True)
-        self._session.ask(demo_examples()[0])
-        current = self._session.current
-        if current and (answer := self.conversation.answer_of(current)):
-            answer.keep_open()  # who wrote what is what there is to see
-        return True
+    def focus_first(self) -> None:
+        """Focus the button that starts the demo while it is offered, else the composer."""
+        (self.composer.edit if self.welcome.solve.isHidden() else self.welcome.solve).setFocus()
 
     def new(self) -> None:
         self._session.new()
@@ -211,6 +204,7 @@ class ChatPage(QSplitter):
         composer.edit_cancelled.connect(self.cancel_edit)
         self.counters.seed_given.connect(lambda seed: self._preferences.change_run(seed=seed))
         self.welcome.example_chosen.connect(self._example)
+        self.welcome.demo_wanted.connect(self._solve_demo)
         self.welcome.demo.another_wanted.connect(lambda: self._example(another_problem()))
         self.welcome.demo.pace_chosen.connect(self._take_pace)
         self.sidebar.new_wanted.connect(self.new)
@@ -245,6 +239,12 @@ class ChatPage(QSplitter):
     def _example(self, problem: str) -> None:
         self.composer.set_text(problem)
         self.composer.edit.moveCursor(self.composer.edit.textCursor().MoveOperation.End)
+
+    def _solve_demo(self, problem: str) -> None:
+        self._session.ask(problem)
+        current = self._session.current
+        if current and (answer := self.conversation.answer_of(current)):
+            answer.keep_open()  # who wrote what is what there is to see
 
     def _take_system(self, prompt: str, for_new: bool) -> None:
         if for_new:
@@ -281,6 +281,9 @@ class ChatPage(QSplitter):
             self._lends_room = False
         self.composer.ask_for(ASK)
         conversation = self._session.conversation
+        focused = self.window().focusWidget()
+        if conversation.leaf and focused and self.welcome.isAncestorOf(focused):
+            self.composer.edit.setFocus()  # before its page goes, or Qt would focus what comes next
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self._welcome_area)
         self.conversation.show_path(conversation)
         while self._hidden:
@@ -327,8 +330,8 @@ class ChatPage(QSplitter):
         self.conversation.folds = settings.appearance.fold_thinking
         self.counters.show_seed(settings.run.seed)
         self.system.show_prompt(self._session.system)
-        self.welcome.offer(demo_examples() if settings.models.is_demo else EXAMPLES)
-        self.welcome.demo.setVisible(settings.models.is_demo)
+        is_demo = settings.models.is_demo
+        self.welcome.offer(demo_examples() if is_demo else EXAMPLES, is_demo=is_demo)
         self.welcome.demo.show_pace(settings.appearance.demo_pace)
 
     def _carry_out(self, exchange: Exchange, request: AnswerAction | OtherPolicy) -> None:

@@ -1,4 +1,4 @@
-"""The page of an empty conversation: examples, legend, and the note on the demo pair."""
+"""The page of an empty conversation: legend, examples, and the button that starts the demo."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
 
-from app.shared.format import in_brief
+from app.shared.format import distinguished, in_brief
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import ElidedButton, button, label, plain_tip
 from app.shared.widgets.flow import FlowLayout
@@ -32,6 +32,9 @@ LEGEND = (
 
 class Welcome(QWidget):
     example_chosen = Signal(str)
+    """Put this problem into the composer."""
+    demo_wanted = Signal(str)
+    """Solve this problem of the demo pair now."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -40,6 +43,11 @@ class Welcome(QWidget):
         legend = FlowLayout(18)
         for author, role, words in LEGEND:
             legend.addWidget(label(f"{SIGN[author]} {words}", role))
+        self._problem = label(wrap=True)
+        self._problem.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self._problem.setMaximumWidth(WIDEST_TEXT)
+        self.solve = button("Solve this problem", lambda: self.demo_wanted.emit(self._offered[0]), Role.PRIMARY)
+        self.solve.setAutoDefault(True)  # so that Enter presses it, too
         self._examples = QVBoxLayout()
         self._examples.setSpacing(8)
         self.demo = DemoNote()
@@ -50,18 +58,24 @@ class Welcome(QWidget):
                 title,
                 legend,
                 14,
+                hbox(STRETCH, (self._problem, 1000), STRETCH),
+                2,
+                hbox(STRETCH, self.solve, STRETCH),
+                18,
                 self._examples,
                 hbox(STRETCH, (self.demo, 1000), STRETCH),
                 Spacer(3),
-                margins=(26, 0, 26, 40),
+                margins=(26, 16, 26, 40),
                 spacing=8,
             )
         )
         self._offered: tuple[str, ...] = ()
         self.offer(EXAMPLES)
 
-    def offer(self, examples: tuple[str, ...]) -> None:
-        """Replace the example problems."""
+    def offer(self, examples: tuple[str, ...], *, is_demo: bool = False) -> None:
+        """Replace the example problems; of the demo pair's, the first has a button that solves it at once."""
+        for part in (self._problem, self.solve, self.demo):
+            part.setVisible(is_demo)
         if examples == self._offered:
             return
         self._offered = examples
@@ -69,9 +83,10 @@ class Welcome(QWidget):
             if widget := item.widget():
                 widget.hide()
                 widget.deleteLater()
-        for example in examples:
-            text = in_brief(example).replace("$", "")
-            choose = ElidedButton(text)
+        self._problem.setText(examples[0])
+        listed = list(zip(examples, distinguished(examples), strict=True))
+        for example, text in listed[1:] if is_demo else listed:
+            choose = ElidedButton(in_brief(text).replace("$", ""))
             choose.clicked.connect(partial(self.example_chosen.emit, example))
             choose.setToolTip(plain_tip(example))
             choose.setAccessibleName(f"Ask: {example}")
@@ -94,13 +109,14 @@ def another_problem() -> str:
 
 
 DEMO_NOTE = (
-    "These two models come with Baton. They are tiny, were trained for this one family of problems, and can do "
-    "nothing else. They pause at hard steps; they do not detect mistakes. For real questions, "
-    "choose a pair of your own at the top."
+    "These examples were chosen because the small model alone gets them wrong. The two models come with Baton: they "
+    "are tiny, were trained for this one family of problems, and can do nothing else. They pause at hard steps; they "
+    "do not detect mistakes. For real questions, choose a pair of your own at the top."
 )
 PACES = (10, 20, 40, 80, 160, 0)
 """Tokens a second; the last is as fast as it goes."""
-WIDEST_NOTE = 560
+WIDEST_TEXT = 560
+"""Pixels."""
 
 
 class DemoNote(QWidget):
@@ -111,7 +127,7 @@ class DemoNote(QWidget):
         super().__init__(parent)
         text = label(DEMO_NOTE, Role.MUTED, wrap=True)
         text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.setMaximumWidth(WIDEST_NOTE)
+        self.setMaximumWidth(WIDEST_TEXT)
         self.pace = QSlider(Qt.Orientation.Horizontal)
         self.pace.setRange(0, len(PACES) - 1)
         self.pace.setPageStep(1)
@@ -122,7 +138,9 @@ class DemoNote(QWidget):
         name.setTextFormat(Qt.TextFormat.AutoText)
         name.setBuddy(self.pace)
         row = FlowLayout(10)
-        row.addWidget(button("Another one", self.another_wanted.emit, tip="A problem that neither model has seen"))
+        row.addWidget(
+            button("Random problem", self.another_wanted.emit, tip="Neither model has seen it, and it was not chosen")
+        )
         for widget in (name, self.pace, self._pace_text):
             row.addWidget(widget)
         self.setLayout(vbox(text, row, margins=(0, 10, 0, 0), spacing=10))

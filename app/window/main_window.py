@@ -340,7 +340,7 @@ class MainWindow(QMainWindow):
         middle = max(420, self.width() - state.sidebar_width - state.inspector_width)
         self.chat.setSizes([state.sidebar_width, middle, state.inspector_width])
         self.show_page(state.page)
-        self.chat.composer.edit.setFocus()
+        self.chat.focus_first()
 
     def _apply_appearance(self, with_sheet: bool = True) -> None:
         chosen = self.preferences.value.appearance

@@ -1,4 +1,4 @@
-"""The first minute with the demo pair: a problem is solved at once, at a pace that one can follow."""
+"""The first minute with the demo pair: one button solves a problem, at a pace that one can follow."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.chat.demo_verdict import DemoVerdict
@@ -13,29 +15,53 @@ from app.chat.welcome import PACES, demo_examples
 from app.shared.pair_loader import PairLoader
 from app.window.main_window import MainWindow
 from app.window.pair_dialog import PairDialog
+from core.demo_pair import DemoProblem
 from core.paths import Paths
 from core.settings import ModelChoice
 from tests.app.conftest import last_answer, last_exchange
 
 
-def test_the_very_first_start_solves_a_problem_by_itself_and_later_ones_do_not(
+def test_nothing_is_written_until_enter_presses_the_button_of_the_start_page(
     make_window: Callable[..., MainWindow], qtbot: QtBot
 ) -> None:
     window = make_window()
-    window.chat.greet()
+    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
+    assert window.chat.welcome.isVisible()
+    assert window.session.conversation.leaf is None
+    assert QApplication.focusWidget() is window.chat.welcome.solve
+    qtbot.keyClick(QApplication.focusWidget(), Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not None)
     assert last_exchange(window).problem == demo_examples()[0]
     assert not last_answer(window).folded  # who wrote what is what there is to see
-    window.session.new()
-    window.chat.greet()
+    assert QApplication.focusWidget() is window.chat.composer.edit
+
+
+def test_the_other_examples_go_into_the_composer(window: MainWindow, qtbot: QtBot) -> None:
+    for example in demo_examples()[1:]:
+        (choose,) = (
+            press for press in window.chat.welcome.findChildren(QPushButton) if press.accessibleName().endswith(example)
+        )
+        qtbot.mouseClick(choose, Qt.MouseButton.LeftButton)
+        assert window.chat.composer.edit.toPlainText() == example
     assert window.session.conversation.leaf is None
 
 
-def test_what_the_demo_pair_is_stands_below_its_problems_and_goes_with_it(window: MainWindow) -> None:
-    demo = window.chat.welcome.demo
-    assert demo.isVisible()
+def test_a_window_that_was_left_with_a_conversation_lets_one_write_at_once(
+    ask: Callable[[str], MainWindow], make_window: Callable[..., MainWindow], qtbot: QtBot
+) -> None:
+    ask(demo_examples()[0]).close()
+    window = make_window()
+    qtbot.waitUntil(lambda: window.session.conversation.leaf is not None and window.isActiveWindow())
+    assert QApplication.focusWidget() is window.chat.composer.edit
+
+
+def test_the_demo_is_offered_with_its_pair_only(window: MainWindow) -> None:
+    welcome = window.chat.welcome
+    assert welcome.demo.isVisible()
+    assert welcome.solve.isVisible()
     window.preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
-    assert not demo.isVisible()
+    assert not welcome.demo.isVisible()
+    assert not welcome.solve.isVisible()
 
 
 def test_the_slider_sets_the_pace_and_says_it(window: MainWindow) -> None:
@@ -52,7 +78,7 @@ def test_another_problem_is_put_into_the_composer(window: MainWindow) -> None:
     window.chat.welcome.demo.another_wanted.emit()
     first = window.chat.composer.edit.toPlainText()
     window.chat.welcome.demo.another_wanted.emit()
-    assert "What is term" in first
+    assert DemoProblem.of(first)
     assert window.chat.composer.edit.toPlainText() != first
 
 
@@ -61,7 +87,7 @@ def test_below_the_first_answer_stands_what_the_small_model_alone_says(
 ) -> None:
     """With the real demo pair: two GGUF files, decoded by llama.cpp."""
     window = make_window(PairLoader(Paths.under(tmp_path)))
-    window.chat.greet()
+    window.chat.welcome.solve.click()  # while the models are loaded: the answer waits for them
     answer = last_answer(window)
     qtbot.waitUntil(answer.verdict.isVisible)
     assert answer.verdict.text.text() == "✓ 129. The small model alone says 929 ✗"
