@@ -26,7 +26,7 @@ check() {
   took=$(seconds "$began")
   local clean=(env -i HOME="$home" PATH=/usr/bin:/bin NO_COLOR=1 LANG=C.UTF-8)
   if answer=$(cd "$folder/elsewhere" && "${clean[@]}" "$bin/baton" --version 2>>"$log") &&
-    (cd "$folder/elsewhere" && "${clean[@]}" "$bin/baton" demo 2>>"$log" | grep -q '✓ right') &&
+    (cd "$folder/elsewhere" && "${clean[@]}" "$bin/baton" demo 2>>"$log" | grep -q '✓') &&
     (cd "$folder/elsewhere" && "${clean[@]}" "$bin/baton-window" --version >>"$log" 2>&1) &&
     (cd "$folder/elsewhere" && "${clean[@]}" "$bin/baton" history list >>"$log" 2>&1); then
     echo "$what: installed in $took; $(echo "$answer" | head -n 1 | cut -d , -f 1,2))"

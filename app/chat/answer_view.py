@@ -8,7 +8,7 @@ from PySide6.QtCore import QPoint, QRectF, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QPushButton, QWidget
 
-from app.chat.demo_verdict import DemoVerdictRow, beyond_the_demo
+from app.chat.demo_verdict import DemoVerdictView, beyond_the_demo
 from app.chat.remedies import AnswerAction, OtherPolicy, Remedy, remedies
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count
@@ -61,7 +61,7 @@ class AnswerView(QWidget):
         self.steps.menu_wanted.connect(self.menu_wanted)
         self._card = AnswerCard(typesetter)
         self.answer = self._card.text
-        self.verdict = DemoVerdictRow()
+        self.verdict = DemoVerdictView()
         self.used = ElidedLabel("", Role.MUTED)
         """Models, policy and seed, as they were for this answer."""
         self._remedies: list[Remedy] = []

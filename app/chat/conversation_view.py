@@ -7,7 +7,6 @@ from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
 
 from app.chat.answer_view import AnswerView
-from app.chat.demo_verdict import DemoVerdict
 from app.shared.conversations.conversation import Conversation, Exchange
 from app.shared.rendering import RichText
 from app.shared.steps.searched_texts import SearchedTexts
@@ -94,9 +93,9 @@ class ConversationView(QScrollArea):
         if answer := self._answers.get(exchange.id):
             answer.refresh(live)
 
-    def show_verdict(self, exchange: Exchange, verdict: DemoVerdict) -> None:
+    def show_verdict(self, exchange: Exchange, line: str) -> None:
         if answer := self._answers.get(exchange.id):
-            answer.verdict.show_verdict(verdict)
+            answer.verdict.show_verdict(line)
 
     def answer_of(self, exchange: Exchange) -> AnswerView | None:
         return self._answers.get(exchange.id)

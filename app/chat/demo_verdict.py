@@ -1,9 +1,8 @@
-"""Below an answer of the demo pair: whether it is right, and what the small model alone says."""
+"""Below an answer of the demo pair: what the small model alone says, and who is right."""
 
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
@@ -12,71 +11,69 @@ from app.shared.background import BackgroundTask
 from app.shared.conversations.conversation import Exchange
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label
-from app.shared.widgets.layout import hbox
+from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.demo_pair import DemoProblem
+from core.demo_pair.verdict import DemoAnswer, verdict_on
 from core.engines.base import Conversation
 from core.errors import BatonError
+from core.grading.verdict import Outcome
 from core.models.source import DemoModel
 from core.run import Pair, RunSettings, run
 from core.thinking.control import Control
+from core.thinking.events import Finish
 from core.thinking.trace import Trace
 
 CONTEXT = 1024
 """Tokens: enough for every problem of the demo pair."""
 
 
-class DemoVerdict(NamedTuple):
-    expected: str
-    answer: str | None
-    small_alone: str | None
-
-    def __str__(self) -> str:
-        """Return the verdict in a line: “✓ 129. The small model alone says 929 ✗”."""
-        pair = f"{self._mark(self.answer)} {self.answer or 'No answer'}"
-        if self.answer != self.expected:
-            pair += f" (correct: {self.expected})"
-        small = f"says {self.small_alone}" if self.small_alone else "finds no answer"
-        return f"{pair}. The small model alone {small} {self._mark(self.small_alone)}"
-
-    def _mark(self, answer: str | None) -> str:
-        return "✓" if answer == self.expected else "✗"
-
-
 class DemoVerdicts(QObject):
     """Solves a demo problem with the small model alone, in the background, each exchange once."""
 
-    found = Signal(object, object)  # an Exchange and its DemoVerdict
+    found = Signal(object, str)  # an Exchange and the line below it
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._found: dict[str, DemoVerdict | None] = {}
+        self._found: dict[str, str] = {}
+        """By the exchange's id; empty while it is being found."""
 
     def ask(self, exchange: Exchange) -> None:
         """Emit `found` if the demo pair finished this answer to one of its problems; at once if it is known."""
         problem, trace = DemoProblem.of(exchange.problem), exchange.trace
-        if problem is None or trace.ended is None or not _is_by_demo_pair(trace):
+        if problem is None or trace.finish is not Finish.END_OF_TEXT or not _is_by_demo_pair(trace):
             return
         if exchange.id in self._found:
             if known := self._found[exchange.id]:
                 self.found.emit(exchange, known)
             return
-        self._found[exchange.id] = None
         from core.grading.extraction import answer_of  # not at the start of a window, which it would delay
 
-        control = Control()
-        messages, settings, answer = exchange.messages(), exchange.settings, answer_of(trace)
+        def show(answers: list[DemoAnswer]) -> None:
+            self._found[exchange.id] = verdict_on(answers, problem.answer)
+            self.found.emit(exchange, self._found[exchange.id])
 
-        def show(small: str | None) -> None:
+        shown = demo_answer(problem, answer_of(trace), trace.large_share)
+        if shown.large_share == 0:
+            show([shown])
+            return
+        self._found[exchange.id] = ""
+        control = Control()
+
+        def compare(small: str | None) -> None:
             if not control.stopped:
-                verdict = self._found[exchange.id] = DemoVerdict(problem.answer, answer, small)
-                self.found.emit(exchange, verdict)
+                show([demo_answer(problem, small, large_share=0), shown])
 
         def failed(_: BatonError) -> None:
             del self._found[exchange.id]  # the next time the answer is shown, it is tried again
 
-        solve = partial(small_alone, messages, settings, control)
+        solve = partial(small_alone, exchange.messages(), exchange.settings, control)
         task = BackgroundTask(self, "small model alone", solve, cancel=control.stop)
-        task.success(show).failure(failed).start()
+        task.success(compare).failure(failed).start()
+
+
+def demo_answer(problem: DemoProblem, answer: str | None, large_share: float) -> DemoAnswer:
+    """Grade an answer by the problem's own: the demo models write it exactly so, or it is wrong."""
+    return DemoAnswer(answer, Outcome.CORRECT if answer == problem.answer else Outcome.WRONG, large_share)
 
 
 def small_alone(messages: Conversation, settings: RunSettings, control: Control) -> str | None:
@@ -97,7 +94,7 @@ def small_alone(messages: Conversation, settings: RunSettings, control: Control)
         engine.close()
 
 
-BEYOND = "The demo pair solves only lists of numbers such as its examples. For this problem, choose real models."
+BEYOND = "The demo pair solves only problems such as its examples. For this problem, choose real models."
 
 
 def beyond_the_demo(exchange: Exchange) -> bool:
@@ -110,24 +107,23 @@ def _is_by_demo_pair(trace: Trace) -> bool:
     return [card.source for card in cards if card] == [DemoModel.SMALL, DemoModel.LARGE]
 
 
-class DemoVerdictRow(QWidget):
-    """The row below an answer with the verdict; hidden until there is one."""
+class DemoVerdictView(QWidget):
+    """What stands below an answer with the verdict; hidden until there is one."""
 
     models_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.text = label("", Role.HEADING, wrap=True)
-        self.choose = button("Try it with real models", self.models_wanted.emit, tip="Choose the two models")
-        self.setLayout(hbox((self.text, 1), self.choose, margins=0))
+        self.choose = button("Choose real models…", self.models_wanted.emit)
+        self.setLayout(vbox(self.text, hbox(self.choose, STRETCH), margins=0, spacing=6))
         self.hide()
 
     def show_beyond(self) -> None:
         """Say that the problem is beyond the demo pair."""
         self.text.setText(BEYOND)
-        self.choose.setText("Choose models…")
         self.show()
 
-    def show_verdict(self, verdict: DemoVerdict) -> None:
-        self.text.setText(str(verdict))
+    def show_verdict(self, line: str) -> None:
+        self.text.setText(line.replace(" ✓", "\N{NO-BREAK SPACE}✓").replace(" ✗", "\N{NO-BREAK SPACE}✗"))
         self.show()

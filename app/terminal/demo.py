@@ -1,4 +1,4 @@
-"""`baton demo`: solve one problem with the small model, the large one, and both."""
+"""`baton demo`: solve one problem with the small model, with both, and with the large one."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from app.terminal.streams import write_json
 from core.batch.reading.problems import read_problems
 from core.batch.running.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
+from core.demo_pair.verdict import DemoAnswer, verdict_on
 from core.errors import SettingsError
 from core.grading.extraction import answer_of
 from core.grading.grader import Grader
-from core.grading.verdict import Outcome
 from core.problem import Problem
 from core.run import ask, run
 from core.thinking.control import Control
@@ -28,8 +28,7 @@ ABOUT = (
     "Two tiny models come with Baton. They were trained for lists like this one and can do nothing else;\n"
     "--small and --large name real ones."
 )
-TITLES = {"small": "Small model alone", "large": "Large model alone", "baton": "Small model, large model at the cues"}
-MARKS = {Outcome.CORRECT: "✓ right", Outcome.WRONG: "✗ wrong", Outcome.UNSCORED: "– not scored"}
+TITLES = {"small": "Small model alone", "baton": "Small model, large model at the cues", "large": "Large model alone"}
 CONTEXT = 1024
 """Tokens; enough for every ready problem."""
 
@@ -41,16 +40,16 @@ CONTEXT = 1024
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each of the three.")
 @server_options
 def demo(number: int, models: ModelOptions, loading: LoadingOptions, json: bool, servers: ServerOptions) -> int:
-    """Solve one problem with the small model, the large one, and both, and show which was right.
+    """Solve one problem with the small model, with both, and with the large one, and say who was right.
 
     The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
-    ready problems; the small model gets the first one wrong.
+    ready problems; the first three were chosen because the small model alone gets them wrong.
     """
     problem = _ready_problem(number)
     models = models.or_demo()
     if not json:
         write(f"{ABOUT}\n\n{problem.text}\n" if models.is_demo else f"{problem.text}\n")
-    verdicts: list[str] = []
+    answers: list[DemoAnswer] = []
     control = Control()
     with open_pair(models, loading.with_context(CONTEXT), servers) as pair, Grader() as grader:
         for arm in arms_of(TITLES, DEMO_SETTINGS):
@@ -76,16 +75,11 @@ def demo(number: int, models: ModelOptions, loading: LoadingOptions, json: bool,
                     }
                 )
             else:
-                verdicts.append(_line(TITLES[arm.name], MARKS[outcome], answer, trace))
+                answers.append(DemoAnswer(answer, outcome, trace.large_share))
                 write()
     if not json:
-        write("\n".join([f"The answer is {problem.expected}.", *verdicts]))
+        write(verdict_on(answers, problem.expected or ""))
     return ExitCode.ANSWERED
-
-
-def _line(title: str, mark: str, answer: str | None, trace: Trace) -> str:
-    share = f"{trace.tokens:4} tokens, {trace.large_share:4.0%} by the large model"
-    return f"{title:38}{answer or 'no answer':>9}  {mark:8}  {share}"
 
 
 def _ready_problem(number: int) -> Problem:

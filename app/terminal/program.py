@@ -27,7 +27,9 @@ COMPLETION = "_BATON_COMPLETE"
 COMMANDS = {
     "solve": LazyCommand("app.terminal.solve:solve", "Solve one problem."),
     "batch": LazyCommand("app.terminal.batch:batch", "Solve and grade a file of problems; compare methods."),
-    "demo": LazyCommand("app.terminal.demo:demo", "Solve one problem with the small model, the large one, and both."),
+    "demo": LazyCommand(
+        "app.terminal.demo:demo", "Solve one problem with the small model, with both, and with the large one."
+    ),
     "evidence": LazyCommand("app.terminal.evidence:evidence", "Test the method's claim on the demo pair."),
     "connect": LazyCommand("app.terminal.connect:connect", "Test a server."),
     "profile": LazyCommand(

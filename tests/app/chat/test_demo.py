@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,15 +11,19 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.chat.demo_verdict import DemoVerdict
 from app.chat.welcome import PACES, demo_examples
 from app.shared.pair_loader import PairLoader
 from app.window.main_window import MainWindow
 from app.window.pair_dialog import PairDialog
 from core.demo_pair import DemoProblem
+from core.models.source import DemoModel
 from core.paths import Paths
 from core.settings import ModelChoice
-from tests.app.conftest import last_answer, last_exchange
+from core.thinking.policies.always import Always
+from core.thinking.policies.never import Never
+from core.thinking.policy import PolicySettings
+from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
+from tests.fakes.scripted import ScriptedEngine
 
 
 def test_nothing_is_written_until_enter_presses_the_button_of_the_start_page(
@@ -90,18 +95,19 @@ def test_below_the_first_answer_stands_what_the_small_model_alone_says(
     window.chat.welcome.solve.click()  # while the models are loaded: the answer waits for them
     answer = last_answer(window)
     qtbot.waitUntil(answer.verdict.isVisible)
-    assert answer.verdict.text.text() == "✓ 129. The small model alone says 929 ✗"
+    line = answer.verdict.text.text()
+    assert re.match(r"Small alone: .+\s[✓✗]\. With \d+% from the large model: .+\s[✓✗]\.", line)
     conversation = window.session.conversation.id
     window.session.new()
     window.session.open(conversation)
-    again = window.session.conversation.leaf
-    assert again
-    qtbot.waitUntil(lambda: bool((shown := window.chat.conversation.answer_of(again)) and shown.verdict.isVisible()))
+    qtbot.waitUntil(lambda: window.session.conversation.leaf is not None)
+    qtbot.waitUntil(last_answer(window).verdict.isVisible)
+    assert last_answer(window).verdict.text.text() == line
 
 
 def test_the_button_below_the_verdict_opens_the_choice_of_models(ask: Callable[[str], MainWindow]) -> None:
     window = ask(demo_examples()[0])
-    window.chat.conversation.show_verdict(last_exchange(window), DemoVerdict("701", "701", "301"))
+    window.chat.conversation.show_verdict(last_exchange(window), "Small alone: 301 ✗.")
     last_answer(window).verdict.choose.click()
     dialog = window.findChild(PairDialog)
     assert dialog
@@ -116,12 +122,21 @@ def test_models_that_are_not_the_demo_pair_get_no_verdict(ask: Callable[[str], M
 
 
 @pytest.mark.parametrize(
-    ("verdict", "words"),
+    ("policy", "line"),
     [
-        (DemoVerdict("701", "701", "701"), "✓ 701. The small model alone says 701 ✓"),
-        (DemoVerdict("701", "300", None), "✗ 300 (correct: 701). The small model alone finds no answer ✗"),
-        (DemoVerdict("701", None, "301"), "✗ No answer (correct: 701). The small model alone says 301 ✗"),
+        (Never.Settings(), r"Small alone: 1\s✗\. The answer is .+\."),
+        (Always.Settings(), r"Small alone: .+\s[✓✗]\. Large alone: 1\s✗\..*"),
     ],
 )
-def test_the_verdict_says_who_is_right(verdict: DemoVerdict, words: str) -> None:
-    assert str(verdict) == words
+def test_an_answer_by_one_model_is_not_called_the_pairs(
+    make_window: Callable[..., MainWindow], qtbot: QtBot, policy: PolicySettings, line: str
+) -> None:
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine("Done.</think>\n\n\\boxed{1}").with_card(source=DemoModel.SMALL)
+    loader.large = ScriptedEngine("Done.</think>\n\n\\boxed{1}", name="large").with_card(source=DemoModel.LARGE)
+    window = make_window(loader)
+    window.preferences.change_run(policy=policy)
+    window.chat.welcome.solve.click()
+    verdict = last_answer(window).verdict
+    qtbot.waitUntil(verdict.isVisible)
+    assert re.fullmatch(line, verdict.text.text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -44,9 +45,9 @@ def test_output_in_any_encoding_keeps_the_authors_apart(encoding: str, monkeypat
     written = encoded(monkeypatch, encoding)
     assert main(["demo"]) == 0
     text = written.getvalue().decode(encoding)
-    assert "* Term 3" in text
-    assert "# " in text
-    assert "+ right" in text
+    assert "\n* " in text
+    assert "\n# " in text
+    assert re.search(r"Small alone: .+ [x+]\. ", text)
 
 
 def test_json_in_ascii_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
