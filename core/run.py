@@ -183,8 +183,8 @@ def _obstacle_to_drafts(policy: type[Policy], cards: Mapping[Author, ModelCard])
         return SettingsError(f"The policy “{policy.title}” needs a small model that drafts.", "Choose one first.")
     if why := large.obstacle_to_drafts_of(small):
         return SettingsError(
-            f"The policy “{policy.title}” cannot run, since {small.name} cannot draft for {large.name}: {why}.",
-            "Choose “Large only”, two models of one family on this machine that write one text at a time, "
+            f"{small.name} cannot draft for {large.name}, since {why}.",
+            "Choose “Large only”, two models of one family on this machine that take one request at a time, "
             "or a llama-server with a draft model (-md DRAFT.gguf --spec-type draft-simple).",
         )
     return None

@@ -12,6 +12,7 @@ from app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_sett
 from app.terminal.output import remark
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
 from app.terminal.servers import ServerOptions, server_options
+from core.batch.running.arms import Arm, refuse_impossible
 from core.batch.running.recipes import RECIPES
 from core.errors import SettingsError
 from core.run import RunSettings
@@ -68,6 +69,7 @@ def serve(  # noqa: PLR0913
     server = EndpointServer(host, port)
     try:
         with open_pair(models, loading, servers, parallel=parallel) as pair:
+            refuse_impossible([Arm(name=name, settings=settings) for name, settings in arms.items()], pair)
             endpoint = Endpoint(pair, arms, parallel)
             ready = f"Serving {', '.join(arms)} at {server.url}. Ctrl+C stops it."
             server.serve(endpoint.application(rules), lambda: remark(ready), endpoint.stop)

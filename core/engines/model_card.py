@@ -86,5 +86,5 @@ class ModelCard:
         if not (small.supports_truncation and self.supports_truncation):
             return "one of them has recurrent memory, from which a rejected draft cannot be cut"
         if self.placement.parallel > 1 or small.placement.parallel > 1:
-            return "they are loaded to write several texts at once, and drafts need one at a time"
+            return "they are loaded for parallel requests"
         return ""

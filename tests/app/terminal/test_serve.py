@@ -69,6 +69,7 @@ def stopped_cleanly(process: subprocess.Popen[str]) -> None:
         (("--serve-key-env", "NO_SUCH_KEY"), "NO_SUCH_KEY is not set"),
         (("--arm", "nope"), "no arm called 'nope'"),
         (("--arm", "random"), "which only a batch measures"),
+        (("--arm", "drafted", "--parallel", "2"), "since they are loaded for parallel requests"),
         (("--allow-origin", "evil"), "is not an origin"),
         (("--port", "70000"), "70000"),
     ],

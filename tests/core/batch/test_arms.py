@@ -159,7 +159,7 @@ def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead() -> 
     [
         ({}, {"vocabulary": "another"}, "their vocabularies differ"),
         ({"supports_truncation": False}, {}, "recurrent memory"),
-        ({}, {"placement": replace(HERE, parallel=4)}, "drafts need one at a time"),
+        ({}, {"placement": replace(HERE, parallel=4)}, "loaded for parallel requests"),
         ({"placement": None}, {}, "both must be on this machine"),
     ],
 )

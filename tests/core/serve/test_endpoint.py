@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 import httpx2
@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from core.batch.running.recipes import arms_of
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from core.engines.local.client import LocalEngine
+from core.engines.local.drafting import DraftLength
 from core.errors import BatonError, EngineLost, EngineRefused
 from core.grading.extraction import extract_answer
 from core.models.loading import LoadOptions
@@ -494,6 +495,21 @@ def test_the_demo_pair_answers_right_through_the_endpoint(demo: openai.OpenAI) -
     assert extract_answer(response.choices[0].message.content or "") == problem.answer
     assert response.model_extra
     assert 0 < response.model_extra["baton"]["large_share"] < 1
+
+
+@pytest.mark.real_models
+def test_drafts_change_nothing_that_a_client_gets() -> None:
+    options = LoadOptions(context=1024, threads=1)
+    small, large = LocalEngine(SMALL_MODEL, options), LocalEngine(LARGE_MODEL, options)
+    base = DEMO_SETTINGS.model_copy(update={"temperature": 0.0})
+    arms = {arm.name: arm.settings for arm in arms_of(["large", "drafted"], base)}
+    problem = next(held_out_problems(seed=14))
+    with closing(small), closing(large), serving(Pair(small, large), arms) as server, client_of(server) as client:
+        plain, drafted = (question(client, arm, problem.question) for arm in arms)
+    assert drafted.choices == plain.choices
+    assert drafted.model_extra
+    assert drafted.model_extra["baton"]["large_share"] == 1
+    assert large.draft_lengths[small].acceptance != DraftLength().acceptance, "drafts were tried"
 
 
 @pytest.mark.real_models
