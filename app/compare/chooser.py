@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from PySide6.QtCore import Signal
@@ -16,8 +16,11 @@ from app.shared.theme import Role
 from app.shared.widgets.controls import button, combo_box, label, line_edit, plain_tip
 from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.batch.running.recipes import ABLATIONS, ARMS
-from core.run import RunSettings
+from core.engines.body import Author
+from core.engines.model_card import ModelCard
+from core.run import RunSettings, unmet_need
 from core.thinking.events import Finish
+from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
 
 NO_THIRD = "(none)"
@@ -69,12 +72,13 @@ class Chooser(QDialog):
         picked = self.picked()
         to_write = [choice for choice in picked if choice.exchange is None]
         twice = len({id(choice.exchange or choice) for choice in picked}) < len(picked)
+        why_not = next((choice.why_not for choice in to_write if choice.why_not), "")
         fits = self._slots >= len(to_write)
         self.at_once.setVisible(len(to_write) > 1)
         self.at_once.setEnabled(fits)
-        self.go.setEnabled(not twice)
+        self.go.setEnabled(not twice and not why_not)
         self.go.setText("Compare" if to_write else "Show side by side")
-        self._hint.setText(_hint_text(to_write, twice, fits, self.at_once.isChecked()))
+        self._hint.setText(why_not or _hint_text(to_write, twice, fits, self.at_once.isChecked()))
 
     def _take(self) -> None:
         at_once = self.at_once.isChecked() and self.at_once.isEnabled()
@@ -148,10 +152,15 @@ class CompareChoice(NamedTuple):
     settings: RunSettings
     exchange: Exchange | None = None
     """The answer that is there; None: it is to be written."""
+    why_not: str = ""
+    """Why these models cannot write it."""
 
 
-def arms(settings: RunSettings) -> list[CompareChoice]:
-    """Return every arm of the recipes, except those that need a whole batch or other models."""
+def arms(settings: RunSettings, cards: Mapping[Author, ModelCard] | None = None) -> list[CompareChoice]:
+    """Return every arm of the recipes, except those that need a whole batch or other models.
+
+    `cards`: of the models that are to write them; none if they are not loaded yet.
+    """
     choices: list[CompareChoice] = []
     for recipe in (ARMS | ABLATIONS).values():
         made = recipe.make(settings)
@@ -159,7 +168,9 @@ def arms(settings: RunSettings) -> list[CompareChoice]:
             title = recipe.title if len(made) == 1 else arm.name
             needs_more = arm.equal_share_of or any(arm.models)
             if not needs_more and arm.name not in {choice.name for choice in choices}:
-                choices.append(CompareChoice(arm.name, title[0].upper() + title[1:], arm.settings))
+                why_not = unmet_need(POLICIES.of(arm.settings.policy), cards) if cards else None
+                title = title[0].upper() + title[1:]
+                choices.append(CompareChoice(arm.name, title, arm.settings, why_not=str(why_not or "")))
     return choices
 
 

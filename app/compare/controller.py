@@ -57,7 +57,8 @@ class ComparisonController(QObject):
         if not self._may_begin():
             return
         attempts = [each for each in self._attempts(answer) if each.is_read] if answer else []
-        written, to_write = recorded(attempts), arms(self._session.settings)
+        pair = self._session.models.pair
+        written, to_write = recorded(attempts), arms(self._session.settings, pair.cards)
         names = self._preferences.value.window.compared or USUAL
         columns = proposed(names, written, to_write, answer, self._session.pace)
         if answer and self.view and all(each in attempts for each in self.view.exchanges):
@@ -66,7 +67,7 @@ class ComparisonController(QObject):
             ]
         expected = self.view.expected if self.view and answer else expected_answer(problem)
         dialog = Chooser(problem, [*written, *to_write], columns, expected, self._page)
-        dialog.offer_at_once(texts_at_once(self._session.models.pair), self._preferences.value.window.at_once)
+        dialog.offer_at_once(texts_at_once(pair), self._preferences.value.window.at_once)
         dialog.chosen.connect(lambda picked, expected, at_once: self._begin(problem, answer, picked, expected, at_once))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()

@@ -54,6 +54,15 @@ def test_at_once_is_offered_where_there_is_room_for_all(chooser: Chooser, qtbot:
     assert chosen.args[2] is False
 
 
+def test_an_arm_that_these_models_cannot_write_is_refused_with_the_reason(qtbot: QtBot, chooser: Chooser) -> None:
+    choices = arms(RunSettings(), Pair(ScriptedEngine(), ScriptedEngine(name="large")).cards)
+    made = Chooser("2 + 2?", choices, choices[:2], "", chooser)
+    assert made.go.isEnabled()
+    made.boxes[1].setCurrentText("Large only, drafted by the small model")
+    assert not made.go.isEnabled()
+    assert "cannot draft for large, since both must be on this machine. Choose “Large only”" in made._hint.text()
+
+
 def test_models_elsewhere_set_no_limit() -> None:
     assert texts_at_once(Pair(ScriptedEngine(), ScriptedEngine())) > 3
 
