@@ -70,6 +70,13 @@ def test_a_run_that_did_not_end_by_itself_says_how_it_ended() -> None:
     assert "ended by: time limit" in printed(token("One."), RunEnded(0.0, Finish.TIME), live=False)
 
 
+def test_drafts_are_counted_in_the_summary() -> None:
+    accepted = TokenWritten(0.0, Author.LARGE, 1, "So", drafted=True)
+    after = TokenWritten(0.0, Author.LARGE, 2, " it", rejected_drafts=2)
+    assert "1 of 3 drafts accepted" in printed(accepted, after, live=False)
+    assert "drafts" not in printed(token("So"), live=False)
+
+
 def test_chinese_characters_are_two_columns_wide(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     long = "漢" * 45
