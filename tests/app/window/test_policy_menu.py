@@ -1,0 +1,79 @@
+"""The menu of policies in the top bar: what it offers to the models that are loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QApplication, QLabel, QMenu, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.chat.welcome import demo_examples
+from app.inspector.panel import Tab
+from app.shared.loaded_models import LoadState
+from app.shared.pair_loader import PairLoader
+from app.window.main_window import MainWindow
+from core.engines.body import Author
+from core.paths import Paths
+from core.thinking.events import Finish
+from tests.app.conftest import last_answer, last_exchange
+
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+def opened_menu(window: MainWindow, qtbot: QtBot) -> QMenu:
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY and window.isActiveWindow())
+    qtbot.keyClick(window, Qt.Key.Key_P, Qt.KeyboardModifier.ControlModifier)
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    return menu
+
+
+def entry(menu: QMenu, title: str) -> QAction:
+    return next(action for action in menu.actions() if action.text().startswith(title))
+
+
+def drafted(page: QWidget) -> str:
+    """What a page of the inspector says of drafts."""
+    named = (label for label in page.findChildren(QLabel) if label.isVisible())
+    return next(label.text() for label in named if label.accessibleName().startswith("Drafted: "))
+
+
+@pytest.mark.slow
+def test_large_only_drafted_is_written_by_the_large_model_and_shows_its_drafts(
+    make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
+) -> None:
+    """With the real demo pair, which is loaded for one text at a time."""
+    window = make_window(PairLoader(Paths.under(tmp_path)))
+    menu = opened_menu(window, qtbot)
+    qtbot.mouseClick(
+        menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(entry(menu, "Large only, drafted")).center()
+    )
+    assert window.topbar.policy.text().strip() == "Large only, drafted"
+    composer = window.chat.composer.edit
+    qtbot.mouseClick(composer.viewport(), Qt.MouseButton.LeftButton)
+    qtbot.keyClicks(composer, demo_examples()[0])
+    qtbot.keyClick(composer, Qt.Key.Key_Return)
+    qtbot.waitUntil(lambda: window.session.conversation.leaf is not None and window.session.ready)
+    trace = last_exchange(window).trace
+    assert (trace.finish, trace.large_share) == (Finish.END_OF_TEXT, 1)
+    assert trace.totals[Author.SMALL].decoded == 0
+    steps = last_answer(window).steps
+    first = next(shown for shown in steps.shown if shown.piece.drafts)
+    place = steps.place_of(first.piece)
+    assert place
+    qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
+    assert drafted(window.inspector.step).startswith("◇ ")
+    window.inspector.turn_to(Tab.RUN)
+    assert drafted(window.inspector.run).startswith("◇ ")
+
+
+@pytest.mark.slow
+def test_a_policy_that_these_models_cannot_run_is_not_offered_and_says_why(window: MainWindow, qtbot: QtBot) -> None:
+    action = entry(opened_menu(window, qtbot), "Large only, drafted")
+    assert not action.isEnabled()
+    assert "cannot draft for large, since both must be on this machine" in action.text()
+    assert "llama-server with a draft model" in action.toolTip()
