@@ -26,7 +26,7 @@ from tests.core.models.hub_server import HubServer, running_hub
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES.remove(ROOT / "docs" / "first_change.md")  # its commands need its changes: test_first_change.py
-PROBLEM = DemoProblem(836, 100).question
+PROBLEM = DemoProblem(60_836).question
 PLACEHOLDER = re.compile(r"[A-Z][A-Z_=]*|…|\.\.\.")
 """Stands for a value in the text of a page, such as N or MODEL."""
 HERE = {

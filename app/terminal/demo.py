@@ -25,7 +25,7 @@ from core.thinking.control import Control
 from core.thinking.trace import Trace
 
 ABOUT = (
-    "Two tiny models come with Baton. They were trained for lists like this one and can do nothing else;\n"
+    "Two tiny models come with Baton. They were trained for puzzles like this one and can do nothing else;\n"
     "--small and --large name real ones."
 )
 TITLES = {"small": "Small model alone", "baton": "Small model, large model at the cues", "large": "Large model alone"}

@@ -37,7 +37,7 @@ from core.thinking.policy import Needs
 
 _WHERE = "GGUF file, hf:OWNER/NAME[:QUANT], a name of `baton models pairs`, or http(s)://host:port of a server"
 DEMO_NOTE = (
-    "No models are named, so the demo pair runs. It solves only lists of numbers such as `baton demo` shows; "
+    "No models are named, so the demo pair runs. It solves only number puzzles such as `baton demo` shows; "
     "--small and --large name real models (baton models pairs)."
 )
 BOTH_MODELS = Needs()

@@ -30,7 +30,7 @@ from core.thinking.trace import Trace
 from core.thinking.trace_json import event_to_json, trace_to_json
 
 BEYOND_THE_DEMO = (
-    "The demo pair solves only lists of numbers such as `baton demo` shows: what it writes here means nothing."
+    "The demo pair solves only number puzzles such as `baton demo` shows: what it writes here means nothing."
 )
 
 

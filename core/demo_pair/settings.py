@@ -7,8 +7,8 @@ from core.run import RunSettings
 from core.thinking.policies.keywords import Keywords
 
 DEMO_SETTINGS = RunSettings(
-    # n1 is the 18 tokens of a second look or of the last sentence, n2 a line, n3 one after the auxiliary prompt.
-    policy=Keywords.Settings(n1=18, n2=22, n3=16, n3_step=0),
+    # n1 is the 16 tokens of a second look or of the last sentence, n2 a line, n3 one after the auxiliary prompt.
+    policy=Keywords.Settings(n1=16, n2=22, n3=14, n3_step=0),
     max_tokens=500,
 )
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from core.demo_pair.task import LONGEST, SHORTEST
 from demo_pair.tokenizer import END_ID, encode
 from demo_pair.traces import Span, drill, trace
 
 DRILLED = 0.75
-"""Part of the drilled sums that must be right before drills become few: nearly all easy ones."""
+"""Part of the drilled sums that must be right before drills become few: nearly all halves."""
 DRILLS_FIRST, DRILLS_KEPT = 0.7, 0.15
 """Of all batches. Traces are there from the start, so that heads learn copies and sums together."""
 DRILL_LINES = 14
@@ -43,19 +42,18 @@ class Lessons:
         self.rng = random.Random(seed)
         self.tokens = tokens
         self.accuracy = 0.0
-        """Of drilled sums, all three digits right; a running mean."""
+        """Of drilled sums, all five digits right; a running mean."""
         self.drilled = False
 
     def next(self) -> Batch:
         if self.rng.random() < (DRILLS_KEPT if self.drilled else DRILLS_FIRST):
             return self._batch(lambda: drill(self.rng, DRILL_LINES, DRILL_ZEROS), is_drill=True)
-        length = self.rng.randint(SHORTEST, LONGEST)
-        return self._batch(lambda: trace(self.rng, length))
+        return self._batch(lambda: trace(self.rng))
 
     def note(self, batch: Batch, right: Tensor) -> None:
         """Take in which of the counted targets were guessed right, [counted]."""
         if batch.is_drill:
-            sums = right.view(-1, 3).all(1).float().mean().item()
+            sums = right.view(-1, 5).all(1).float().mean().item()
             self.accuracy = MEMORY * self.accuracy + (1 - MEMORY) * sums
             self.drilled = self.drilled or self.accuracy >= DRILLED
 

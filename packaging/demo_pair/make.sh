@@ -4,7 +4,7 @@
 # Usage: packaging/demo_pair/make.sh [SMALL_SEED LARGE_SEED]; PYTHON names the program's own interpreter (it has llama-cpp-python).
 set -eu
 cd "$(dirname "$0")/../.."
-small_seed=${1:-3}
+small_seed=${1:-1}
 large_seed=${2:-2}
 python=${PYTHON:-.venv/bin/python}
 built=build/demo_pair
@@ -13,7 +13,7 @@ made=$built/$small_seed-$large_seed
 
 [ -x "$python" ] || { echo "Run make setup first: $python is not there." >&2; exit 1; }
 [ -x "$trainer" ] || "$python" -m venv "$built/venv"
-"$trainer" -m pip install --quiet torch numpy gguf pydantic
+"$trainer" -m pip install --quiet torch numpy gguf pydantic msgspec
 
 export PYTHONPATH=.:packaging
 "$trainer" -m demo_pair "$small_seed" "$large_seed" "$made"
@@ -24,4 +24,5 @@ rm -rf "$made/evidence"
 "$python" -m app.cli evidence --small "$made/small.gguf" --large "$made/large.gguf" --out "$made/evidence" \
     --problem-seed 7 --problems 200 --seeds 1
 cp "$made/small.gguf" "$made/large.gguf" resources/demo_pair/
+"$python" -m demo_pair.problems
 (cd resources/demo_pair && sha256sum small.gguf large.gguf > SHA256SUMS)

@@ -1,22 +1,39 @@
-"""The two problem files that come with the pair: `python -m demo_pair.problems`.
+"""The two problem files that come with the pair: `python -m demo_pair.problems`, by the program's own Python.
 
-Both are held out, and no problem is in both. First come three that the small model alone gets wrong and the pair right,
-so that the first minute shows what the method is for.
+Both are held out, and no problem is in both. The ready ones are chosen: with seed 0 the small model alone gets each of
+them wrong and the pair right, so that the first minute shows what the method is for. Those of the batch are not chosen.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from core.demo_pair.settings import BATCH_PROBLEMS, READY_PROBLEMS
+from core.batch.running.recipes import arms_of
+from core.demo_pair.settings import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from core.demo_pair.task import DemoProblem, held_out_problems
+from core.engines.local.client import LocalEngine
+from core.models.loading import LoadOptions
+from core.run import Pair, RunSettings, ask, run
+from core.thinking.trace import Trace
 
 SEED = 10
 READY, BATCH = 20, 300
-SHOWN_FIRST = (4, 8, 12)
-"""By their place among those made; with the seed 0."""
+CONTEXT = 1024
+
+
+def chosen(problems: Iterator[DemoProblem], pair: Pair) -> Iterator[DemoProblem]:
+    """Yield those that the small model alone gets wrong, and the pair right."""
+    small, both = (arm.settings for arm in arms_of(("small", "baton"), DEMO_SETTINGS))
+    return (each for each in problems if not is_right(each, pair, small) and is_right(each, pair, both))
+
+
+def is_right(problem: DemoProblem, pair: Pair, settings: RunSettings) -> bool:
+    text = Trace.of(run(pair, ask(problem.question, settings), settings)).text
+    return text.endswith(f"\\boxed{{{problem.answer}}}.")
 
 
 def write(path: Path, problems: list[DemoProblem]) -> None:
@@ -25,8 +42,12 @@ def write(path: Path, problems: list[DemoProblem]) -> None:
     path.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
 
 
+def main() -> None:
+    options, made = LoadOptions(context=CONTEXT), held_out_problems(SEED)
+    write(BATCH_PROBLEMS, list(islice(made, BATCH)))
+    with closing(LocalEngine(SMALL_MODEL, options)) as small, closing(LocalEngine(LARGE_MODEL, options)) as large:
+        write(READY_PROBLEMS, list(islice(chosen(made, Pair(small, large)), READY)))
+
+
 if __name__ == "__main__":
-    made = list(islice(held_out_problems(SEED), READY + BATCH))
-    others = [problem for place, problem in enumerate(made[:READY]) if place not in SHOWN_FIRST]
-    write(READY_PROBLEMS, [*(made[place] for place in SHOWN_FIRST), *others])
-    write(BATCH_PROBLEMS, made[READY:])
+    main()

@@ -1,7 +1,7 @@
-"""A vocabulary of 327 tokens: five control tokens, phrases, the 256 bytes, and one merge.
+"""A vocabulary of 325 tokens: five control tokens, phrases, the 256 bytes, and one merge.
 
 It is a GPT-2 byte-level BPE as llama.cpp reads it, with next to nothing to merge: the phrases are "user-defined"
-tokens, matched before anything else. Digits are bytes, so a term is always three tokens.
+tokens, matched before anything else. Digits are bytes, so a number is always five tokens.
 """
 
 from __future__ import annotations
@@ -9,31 +9,29 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 
-from core.demo_pair.task import FIRST_STEP, LONGEST, SHORTEST
+from core.demo_pair.task import STEPS
 
 CONTROL = ("<|begin|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 BEGIN, END, SYSTEM, USER, ASSISTANT = CONTROL
 
 # Under 32 bytes each: llama-cpp-python's detokenize() returns nothing for a longer one.
 RULE = (
-    "Each term is the sum of ", "the two before it, ", "digit by digit ", "without carries (#), ",
-    "or with carries (+) ", "when the last one ", "ends in 7, 8 or 9.", " What is ", "if terms 1 and 2 are ", " and ",
+    "If a number is even, ", "halve it; ", "if it is odd, ", "multiply it by 7, ", "add 1, and keep ",
+    "the last five digits.", " Starting from ", ", what is", " the number after", f" {STEPS} steps?",
 )  # fmt: skip
 INSTRUCTION = ("Please reason step by step, ", "and put your final answer ", "within \\boxed{}.")
-NEXT_LINE = ("From", " the", " last", " two", " we", " get ")
+NEXT_LINE = ("With", " this", " number", " we", " can", " go", " on", " to ")
 SECOND_LOOK = (
     "Wait", "Hold on", ", ", "Let me", " check ", " verify ", " think again: ",
     "Let us check whether there are", " some wrong steps. ",
 )  # fmt: skip
 CLOSE = (
-    "<think>", "</think>", "That", " was", " one", "which", " means", " final", " answer", " is",
-    "The", " to", " question", " about", " list", " \\boxed{",
+    "<think>", "</think>", "That", " was", " the last", " step", ", so the", " final", " answer",
+    "The", " after", " all", " steps", " is", " \\boxed{",
 )  # fmt: skip
-SUM = (" with carries", " without carries", " + ", " # ", " = ")
-STEPS = tuple(f"{term} {number}" for term in ("Term", "term") for number in range(FIRST_STEP, LONGEST + 1))
-LENGTHS = tuple(f"term {number}, " for number in range(SHORTEST, LONGEST + 1))
-TO_GO = tuple(f" ({number} to go): " for number in range(LONGEST - FIRST_STEP + 1))
-PHRASES = RULE + INSTRUCTION + NEXT_LINE + SECOND_LOOK + CLOSE + SUM + STEPS + LENGTHS + TO_GO
+HOW = (" is odd, times 7 plus 1 is ", " is even, half of it is ")
+NUMBERED = tuple(f"{step} {count}: " for step in ("Step", "step") for count in range(1, STEPS + 1))
+PHRASES = RULE + INSTRUCTION + NEXT_LINE + SECOND_LOOK + CLOSE + HOW + NUMBERED
 
 BOUNDARY = "\n\n"
 

@@ -33,8 +33,8 @@ class Recipe:
     batch_tokens: int
 
 
-SMALL = Recipe("small", Shape(width=30, layers=2, heads=3, feed_forward=48), tokens=4_500_000, batch_tokens=1536)
-LARGE = Recipe("large", Shape(width=64, layers=3, heads=4, feed_forward=176), tokens=8_000_000, batch_tokens=2048)
+SMALL = Recipe("small", Shape(width=30, layers=2, heads=3, feed_forward=12), tokens=4_000_000, batch_tokens=1536)
+LARGE = Recipe("large", Shape(width=64, layers=3, heads=4, feed_forward=176), tokens=6_000_000, batch_tokens=2048)
 
 
 def train(recipe: Recipe, seed: int, report: Callable[[str], None]) -> Llama:

@@ -28,7 +28,7 @@ from core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from core.engines.body import Author
 from core.paths import Paths
 
-PROBLEM = DemoProblem(836, 100)
+PROBLEM = DemoProblem(60_836)
 Make = Callable[..., MainWindow]
 pytestmark = [
     pytest.mark.slow,

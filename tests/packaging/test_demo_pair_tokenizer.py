@@ -12,11 +12,11 @@ from demo_pair.traces import AUXILIARY, trace
 
 LONGEST_SHOWN = 32
 """Bytes; llama-cpp-python gives back nothing for a longer token."""
-UNUSUAL = "Anything else, héhé €.\n\n\n1234 term 13 of 7: the two"
+UNUSUAL = "Anything else, héhé €.\n\n\n1234 step 13 of 7: the number"
 
 
 def text_of_trace(seed: int) -> str:
-    return "".join(span.text for span in trace(random.Random(seed), length=12))
+    return "".join(span.text for span in trace(random.Random(seed)))
 
 
 @pytest.mark.parametrize("text", [text_of_trace(0), text_of_trace(1), AUXILIARY, UNUSUAL, ""])
@@ -30,16 +30,12 @@ def test_no_token_comes_twice_and_none_is_too_long_to_be_shown() -> None:
 
 
 def test_every_phrase_is_used_in_training() -> None:
-    used = {id for seed in range(500) for length in range(6, 13) for id in ids_of_trace(seed, length)}
+    used = {id for seed in range(500) for id in encode(text_of_trace(seed))}
     assert [phrase for phrase in PHRASES if encode(phrase)[0] not in used] == []
 
 
-def ids_of_trace(seed: int, length: int) -> list[int]:
-    return encode("".join(span.text for span in trace(random.Random(seed), length)))
-
-
 def test_digits_and_the_boundary_are_tokens_of_their_own() -> None:
-    assert len(encode("849")) == 3
+    assert len(encode("84900")) == 5
     assert len(encode(BOUNDARY)) == 1
     assert len(encode("<|user|>")) == 1
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from core.demo_pair.task import LONGEST, SHORTEST, DemoProblem, DemoStep
+from core.demo_pair.task import STEPS, DemoProblem, DemoStep
 from core.thinking.cues import Category, english
-from demo_pair.tokenizer import BEGIN, decode, encode
+from demo_pair.tokenizer import BEGIN, HOW, decode, encode
 from demo_pair.traces import (
     ANSWER,
     AUXILIARY,
@@ -22,36 +22,36 @@ from demo_pair.traces import (
     trace,
 )
 
-LINE = re.compile(r"erm \d+ with(?:out)? carries \(\d to go\): (\d{3}) ([+#]) (\d{3}) = (\d{3})\.")
+LINE = re.compile(r"tep \d: (\d{5})( is odd, times 7 plus 1 is | is even, half of it is )(\d{5})\.")
 SEEDS = range(200)
 
 
 def trace_of(seed: int) -> list[Span]:
-    return trace(random.Random(seed), length=seed % (LONGEST - SHORTEST + 1) + SHORTEST)
+    return trace(random.Random(seed))
 
 
 def text_of(spans: list[Span]) -> str:
     return "".join(span.text for span in spans)
 
 
-def right_value(one: str, sign: str, two: str) -> str:
-    step = DemoStep(3, LONGEST, int(one), int(two))
-    assert step.sign == sign
-    return f"{step.value:03}"
+def right_value(number: str, how: str) -> str:
+    step = DemoStep(3, int(number))
+    assert step.how == how
+    return f"{step.value:05}"
 
 
 def test_every_digit_that_is_copied_stands_at_one_distance() -> None:
-    """Terms from the line before or from the question, a line that is looked at again, the answer, twice."""
+    """The number of a line, from the line before or the question; a line that is looked at again; the answer, twice."""
     for seed in SEEDS:
         tokens = [decode([id]) for id in encode(text_of(trace_of(seed)))]
         thinking = tokens.index("<think>")
         copied: list[int] = []
         for place, token in enumerate(tokens[thinking:], thinking):
-            if token in (" + ", " # "):
-                copied += [place - 3, place - 2, place - 1, place + 1, place + 2, place + 3]
+            if token in HOW:
+                copied += range(place - 5, place)
             elif token == " \\boxed{" or tokens[place - 1 : place + 1] == [" is", " "]:
-                copied += [place + 1, place + 2, place + 3]
-        assert len(copied) >= 6 * (SHORTEST - 2) + 6
+                copied += range(place + 1, place + 6)
+        assert len(copied) >= 5 * STEPS + 10
         # The digit that comes next is COPY_DISTANCE back from the token that is read last.
         assert all(tokens[place] == tokens[place - 1 - COPY_DISTANCE] for place in copied)
 
@@ -63,27 +63,25 @@ def test_what_is_learned_is_right_and_what_is_wrong_is_only_read() -> None:
         starts = [sum(len(span.text) for span in spans[:number]) for number in range(len(spans))]
         weights = {start: span.weight for start, span in zip(starts, spans, strict=True)}
         for line in LINE.finditer(text_of(spans)):
-            if line[4] != right_value(line[1], line[2], line[3]):
+            if line[3] != right_value(line[1], line[2]):
                 slips += 1
-                assert weights[line.start(4)] == READ_ONLY
+                assert weights[line.start(3)] == READ_ONLY
     assert slips > 100
 
 
 def test_a_slip_is_always_put_right_by_a_second_look() -> None:
     for seed in SEEDS:
         lines = LINE.findall(text_of(trace_of(seed)))
-        for (one, sign, two, value), following in pairwise(lines):
-            if value != right_value(one, sign, two):
-                assert following[:3] == (one, sign, two)
-        assert lines[-1][3] == right_value(*lines[-1][:3])
+        for (number, how, value), following in pairwise(lines):
+            if value != right_value(number, how):
+                assert following[:2] == (number, how)
+        assert lines[-1][2] == right_value(*lines[-1][:2])
 
 
 def test_the_answer_is_the_problem_s() -> None:
     for seed in SEEDS:
         text = text_of(trace_of(seed))
-        first, second = re.findall(r" (\d{3})\b", text)[:2]
-        length = int(re.findall(r"term (\d+), if", text)[0])
-        problem = DemoProblem(int(first), int(second), length)
+        problem = DemoProblem(int(re.findall(r"Starting from (\d{5}),", text)[0]))
         assert not problem.held_out
         assert f"{CLOSING}{problem.answer}.\n</think>" in text
         assert text.endswith(f"\\boxed{{{problem.answer}}}.<|end|>")
@@ -103,9 +101,9 @@ def test_only_second_looks_and_the_end_have_cues() -> None:
 def test_a_drill_teaches_values_only_and_right_ones() -> None:
     spans = drill(random.Random(0), count=300, zeros=0.4)
     learned = [span.text for span in spans if span.weight]
-    assert learned == [right_value(*line[:3]) for line in LINE.findall(text_of(spans))]
+    assert learned == [right_value(*line[:2]) for line in LINE.findall(text_of(spans))]
     assert len(learned) == 300
 
 
 def test_a_trace_begins_as_the_chat_template_does() -> None:
-    assert text_of(trace_of(0)).startswith(f"{BEGIN}<|user|>Each term is")
+    assert text_of(trace_of(0)).startswith(f"{BEGIN}<|user|>If a number is even")

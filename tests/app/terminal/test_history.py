@@ -22,7 +22,7 @@ from tests.fakes.full_disk import a_full_disk
 
 pytestmark = pytest.mark.slow
 
-PROBLEM = DemoProblem(836, 100)
+PROBLEM = DemoProblem(60_836)
 
 
 @pytest.fixture(autouse=True)
@@ -52,12 +52,12 @@ def test_an_answer_is_listed_shown_found_and_exported(
     assert PROBLEM.question in shown
     assert f"\\boxed{{{PROBLEM.answer}}}" in shown
     assert "large share" in shown
-    assert main(["history", "search", "term", "836"]) == 0
+    assert main(["history", "search", "even", "60836"]) == 0
     assert entry["id"][:8] in capsys.readouterr().out
     for ending in ("json", "md", "html"):
         file = tmp_path / f"answer.{ending}"
         assert main(["history", "export", entry["id"][:8], str(file)]) == 0
-        assert "836" in file.read_text(encoding="utf-8")
+        assert "60836" in file.read_text(encoding="utf-8")
     assert main(["history", "export", entry["id"][:8], str(tmp_path / "answer.pdf")]) == 2
 
 

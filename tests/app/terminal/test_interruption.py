@@ -18,13 +18,13 @@ import pytest
 
 from app.terminal.signals import exit_code_of_signal, interruptible, stops_on_interrupt
 from app.terminal.standard_input import TYPE_IT
-from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL
+from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
 from core.thinking.control import Control
 from tests.app.terminal.terminal import CTRL_C, CTRL_D, LIMIT, Terminal
 from tests.core.models.hub_server import HubServer, running_hub
 
 REPOSITORY = "tiny/demo-GGUF"
-PROBLEM = "Each term is the sum of the two before it, digit by digit without carries (#)."
+PROBLEM = DemoProblem(60_836).question
 AT_IMPORT = """
 import os, signal, sys
 class Interrupt:

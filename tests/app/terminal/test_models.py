@@ -23,7 +23,7 @@ from tests.core.models.hub_server import HubServer, running_hub
 pytestmark = pytest.mark.slow
 
 REPOSITORY = "tiny/demo-GGUF"
-PROBLEM = DemoProblem(836, 100).question
+PROBLEM = DemoProblem(60_836).question
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
 def test_a_model_is_downloaded_continues_after_a_cut_and_is_deleted(
     hub: HubServer, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hub.faults.cuts = [100_000, 50_000]
+    hub.faults.cuts = [60_000, 50_000]
     assert main(["models", "get", f"hf:{REPOSITORY}"]) == 0
     file = Path(capsys.readouterr().out.strip())
     assert file == paths.models / "tiny" / "demo-GGUF" / "demo-Q4_K_M.gguf"

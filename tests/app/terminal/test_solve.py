@@ -27,7 +27,7 @@ from tests.fakes.world_server import world_server
 
 pytestmark = pytest.mark.slow
 
-PROBLEM = DemoProblem(836, 100)
+PROBLEM = DemoProblem(60_836)
 EVERY = ("--policy", "every-step", "-n", "40")
 
 
@@ -35,7 +35,7 @@ def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary(ba
     done = baton("solve", PROBLEM.question)
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("● Term 3 without carries (9 to go): 836 # 100 = 936.")
+    assert lines[0].startswith("● Step 1: 60836 is even, half of it is 30418.")
     assert any(line.startswith("◆ ") for line in lines)
     assert f"\\boxed{{{PROBLEM.answer}}}" in done.stdout
     assert "large share" in done.stdout
@@ -157,9 +157,9 @@ def test_both_files_may_be_the_same_model(tmp_path: Path, baton: Baton) -> None:
 
 def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path: Path, baton: Baton) -> None:
     cues = tmp_path / "cues.json"
-    cues.write_text('{"reflection": {"term 5": []}, "affirmation": {}, "verification": {}}', encoding="utf-8")
+    cues.write_text('{"reflection": {"step 5": []}, "affirmation": {}, "verification": {}}', encoding="utf-8")
     done = baton("solve", PROBLEM.question, "--cues", str(cues))
-    assert "◆ From the last two we get term 5 " in done.stdout, done.stderr
+    assert "◆ With this number we can go on to step 5: " in done.stdout, done.stderr
     cues.write_text("wait, hold on", encoding="utf-8")
     refused = baton("solve", PROBLEM.question, "--cues", str(cues))
     assert (refused.returncode, "cue list cannot be read" in refused.stderr) == (2, True)

@@ -1,4 +1,4 @@
-"""The problems: what a term is, which steps are hard, and which problems were kept out of training."""
+"""The problems: what the rule says, which steps are hard, and which problems were kept out of training."""
 
 from itertools import islice
 
@@ -6,40 +6,41 @@ import pytest
 
 from core.batch.reading.problems import read_problems
 from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, DemoProblem, held_out_problems
-from core.demo_pair.task import DemoStep
+from core.demo_pair.task import STEPS, DemoStep
 
 
-def test_an_easy_step_drops_every_carry() -> None:
-    step = DemoStep(number=3, length=12, one=849, two=275)
+def test_an_even_number_is_halved() -> None:
+    step = DemoStep(3, 27_586)
 
     assert not step.hard
-    assert step.left == "term 3 without carries (9 to go): 849 # 275 = "
-    assert step.value == 14
+    assert step.left == "step 3: 27586 is even, half of it is "
+    assert step.value == 13_793
 
 
-@pytest.mark.parametrize(("two", "value"), [(247, 96), (248, 97), (249, 98)])
-def test_after_a_7_an_8_or_a_9_the_step_is_a_sum_with_carries_modulo_1000(two: int, value: int) -> None:
-    step = DemoStep(number=5, length=12, one=849, two=two)
+@pytest.mark.parametrize(("number", "value"), [(11_111, 77_778), (14_285, 99_996), (55_555, 88_886), (99_999, 99_994)])
+def test_an_odd_number_times_7_plus_1_keeps_its_last_five_digits(number: int, value: int) -> None:
+    step = DemoStep(5, number)
 
     assert step.hard
-    assert step.left == f"term 5 with carries (7 to go): 849 + {two} = "
+    assert step.left == f"step 5: {number} is odd, times 7 plus 1 is "
     assert step.value == value
 
 
-def test_a_solution_goes_from_term_3_to_the_one_that_is_asked_for() -> None:
-    problem = DemoProblem(406, 50, length=6)
+def test_a_solution_has_eight_steps_from_the_number_that_is_given() -> None:
+    problem = DemoProblem(40_000)
 
     assert problem.solution.splitlines() == [
-        "Term 3 without carries (3 to go): 406 # 050 = 456.",
-        "Term 4 without carries (2 to go): 050 # 456 = 406.",
-        "Term 5 without carries (1 to go): 456 # 406 = 852.",
-        "Term 6 without carries (0 to go): 406 # 852 = 258.",
+        "Step 1: 40000 is even, half of it is 20000.",
+        "Step 2: 20000 is even, half of it is 10000.",
+        "Step 3: 10000 is even, half of it is 05000.",
+        "Step 4: 05000 is even, half of it is 02500.",
+        "Step 5: 02500 is even, half of it is 01250.",
+        "Step 6: 01250 is even, half of it is 00625.",
+        "Step 7: 00625 is odd, times 7 plus 1 is 04376.",
+        "Step 8: 04376 is even, half of it is 02188.",
     ]
-    assert problem.answer == "258"
-
-
-def test_an_answer_keeps_its_leading_zeros() -> None:
-    assert DemoProblem(0, 5, length=6).answer == "005"
+    assert len(problem.steps) == STEPS
+    assert problem.answer == "02188"
 
 
 def test_the_same_seed_asks_the_same_problems_again() -> None:
@@ -49,10 +50,10 @@ def test_the_same_seed_asks_the_same_problems_again() -> None:
     assert first != other
 
 
-def test_every_problem_that_is_offered_was_kept_out_of_training_and_none_comes_twice() -> None:
+def test_every_problem_that_is_offered_has_a_step_that_is_not_in_training_and_none_comes_twice() -> None:
     problems = list(islice(held_out_problems(seed=3), 500))
 
-    assert all(problem.held_out for problem in problems)
+    assert all(any(step.held_out and step.hard for step in problem.steps) for problem in problems)
     assert len(set(problems)) == 500
 
 
@@ -61,15 +62,14 @@ def test_the_problem_files_hold_the_right_answers_and_share_no_problem() -> None
 
     assert (len(ready), len(batch)) == (20, 300)
     for row in ready + batch:
-        first, second, length = map(int, row.id.split("-"))
-        problem = DemoProblem(first, second, length)
+        problem = DemoProblem(int(row.id))
         assert problem.held_out
         assert (row.text, row.expected) == (problem.question, problem.answer)
     assert not {row.id for row in ready} & {row.id for row in batch}
 
 
 def test_a_question_is_read_back_as_its_problem() -> None:
-    problem = DemoProblem(7, 85, 10)
+    problem = DemoProblem(70_085)
     assert DemoProblem.of(f" {problem.question}\n") == problem
-    assert DemoProblem.of(problem.question.replace("carries", "curries")) is None
+    assert DemoProblem.of(problem.question.replace("halve", "double")) is None
     assert DemoProblem.of("What is 2 + 2?") is None

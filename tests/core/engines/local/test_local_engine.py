@@ -37,7 +37,7 @@ from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import handoff, ids, text_body, write
 
 GREEDY = Sampling(temperature=0)
-DEMO: Conversation = (Message("user", DemoProblem(836, 100).question),)
+DEMO: Conversation = (Message("user", DemoProblem(60_836).question),)
 """Its answer has some 200 tokens, and the demo's models need a second for them."""
 IS_IT_RIGHT = "\n\nIs that right? Answer:"
 pytestmark = pytest.mark.real_models
