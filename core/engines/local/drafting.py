@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from core.engines.body import Part
+from core.engines.local.draft_gain import LENGTHS, USUAL_ACCEPTANCE, tokens_per_decode
 from core.engines.local.messages import Drafts, DraftsWanted
 from core.errors import EngineError
 from core.models.overrides import Sampling
 
-LENGTHS = (0, 1, 2, 3, 4, 6, 8)
-"""The numbers of drafts to choose from; 0 is no drafting."""
 FIRST = 4
 """Drafts in a trial, as long as nothing is known."""
 PLAIN_TOKENS = 4
@@ -39,13 +38,9 @@ class DraftPlan(NamedTuple):
 
 @dataclass
 class DraftLength:
-    """Chooses k so that tokens per second are highest.
+    """Chooses k so that tokens per second are highest: a decode with k drafts costs k drafts and is k tokens wider."""
 
-    With acceptance a, a decode with k drafts yields (1 − a^(k+1)) / (1 − a) tokens (Leviathan et al. 2023, eq. 1) and
-    costs k drafts and one decode that is k tokens wider.
-    """
-
-    acceptance: float = 0.7
+    acceptance: float = USUAL_ACCEPTANCE
     plain_seconds: float = 0.0
     """A decode of one token by the large model; 0 until it is known."""
     seconds_a_draft: float = 0.0
@@ -75,9 +70,7 @@ class DraftLength:
 
     def speed(self, drafts: int) -> float:
         """Estimate the tokens per second with so many drafts a decode."""
-        a = min(self.acceptance, 0.99)
-        tokens = (1 - a ** (drafts + 1)) / (1 - a)
-        return tokens / (self.plain_seconds + drafts * self.seconds_a_draft)
+        return tokens_per_decode(self.acceptance, drafts) / (self.plain_seconds + drafts * self.seconds_a_draft)
 
     def record(self, drafts: int, accepted: int, seconds: float) -> None:
         """Record a decode with drafts: how many were kept, and the seconds for drafting, decode and sampling."""
