@@ -54,5 +54,9 @@ class Paths:
         return self.data / "checksums.json"
 
     @property
+    def model_costs(self) -> Path:
+        return self.cache / "model_costs.json"
+
+    @property
     def models(self) -> Path:
         return self.data / "models"
