@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import Any
 
 from core.models.devices import Devices
-from core.models.fit import FitKind, PairFit, fit_pair
+from core.models.fit import PairFit, fit_pair
 from core.models.ggml_types import label_of
 from core.models.loading import LoadOptions
 from core.models.memory import Block, ModelShape, estimate
@@ -47,6 +47,8 @@ class CatalogModel:
     repository: str
     file: str
     bytes: int
+    active_bytes: int
+    """Read for a token: of a mixture of experts, only those that are active."""
     licence: str
     shape: ModelShape
 
@@ -103,19 +105,14 @@ def catalog_models() -> dict[str, CatalogModel]:
 
 
 def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[FittingPair, ...]:
-    """Return the pairs whose models both fit: those on the GPU first, then those partly on it; larger ones first."""
+    """Return the pairs whose models both fit, the lightest first."""
     fitting = [FittingPair(pair, _fit(pair, devices, context)) for pair in catalog()]
-    return tuple(sorted((pair for pair in fitting if pair.fit.fits), key=_slower_and_smaller))
+    return tuple(sorted((each for each in fitting if each.fit.fits), key=lambda each: each.pair.bytes))
 
 
 def _fit(pair: CatalogPair, devices: Devices, context: int) -> PairFit:
     options = LoadOptions(context=context)
     return fit_pair(estimate(pair.small.shape, options), estimate(pair.large.shape, options), devices)
-
-
-def _slower_and_smaller(fitting: FittingPair) -> tuple[int, int, int]:
-    kinds = [fit.kind for fit in (fitting.fit.small, fitting.fit.large)]
-    return -kinds.count(FitKind.WHOLE_ON_GPU), -kinds.count(FitKind.SPLIT), -fitting.pair.bytes
 
 
 def _model(key: str, entry: Mapping[str, Any]) -> CatalogModel:
@@ -125,6 +122,7 @@ def _model(key: str, entry: Mapping[str, Any]) -> CatalogModel:
         repository=entry["repository"],
         file=entry["file"],
         bytes=entry["bytes"],
+        active_bytes=entry["bytes"] * entry.get("active_parameters", entry["parameters"]) // entry["parameters"],
         licence=entry["licence"],
         shape=_shape(entry),
     )

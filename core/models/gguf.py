@@ -49,6 +49,8 @@ class GgufHeader:
     token_embedding_bytes: int
     output_is_tied: bool
     """The output layer reuses the token embedding."""
+    expert_bytes: int
+    """Tensor bytes of all experts that a router chooses from."""
     context_length: int
     """Tokens the model was trained for; 0 where the file does not say."""
     block_count: int
@@ -71,6 +73,13 @@ class GgufHeader:
     supports_truncation: bool
     numbers: Mapping[str, int] = field(hash=False, repr=False)
     """All whole-number keys of the architecture, without its prefix: “ssm.state_size”."""
+
+    @property
+    def active_bytes(self) -> int:
+        """Bytes that the decode of a token reads: not the embeddings of other tokens, nor the experts not chosen."""
+        experts, used = self.numbers.get("expert_count", 0), self.numbers.get("expert_used_count", 0)
+        idle = self.expert_bytes * (experts - used) // experts if experts >= used > 0 else 0
+        return self.tensor_bytes - idle - (0 if self.output_is_tied else self.token_embedding_bytes)
 
 
 def read_header(path: Path) -> GgufHeader:
@@ -133,6 +142,7 @@ def _interpret(
         layer_bytes=_layer_bytes(tensors, blocks),
         token_embedding_bytes=sum(tensor.bytes for tensor in tensors if tensor.name == "token_embd.weight"),
         output_is_tied="output.weight" not in names,
+        expert_bytes=sum(tensor.bytes for tensor in tensors if "_exps." in tensor.name),
         context_length=of_model.whole("context_length"),
         block_count=blocks,
         embedding_length=embedding,

@@ -49,6 +49,16 @@ class TestWhatIsRead:
         assert header.output_is_tied
         assert header.file_bytes == (tmp_path / "model.gguf").stat().st_size
 
+    def test_a_token_reads_the_experts_that_are_used_and_no_embedding_but_its_own(self, tmp_path: Path) -> None:
+        experts, output = TensorSpec("blk.0.ffn_up_exps.weight", (64, 96, 8)), TensorSpec("output.weight", (64, 64))
+        tensors = [*tensors_of_a_llama(), experts, output]
+        values = values_of_a_llama(llama__expert_count=8, llama__expert_used_count=2)
+        header = read_header(write_gguf(tmp_path / "model.gguf", values, tensors=tensors))
+        idle = tensor_bytes(experts) * 6 // 8
+        assert header.active_bytes == header.tensor_bytes - idle - header.token_embedding_bytes
+        tied = header_with(tmp_path)
+        assert tied.active_bytes == tied.tensor_bytes
+
     def test_head_lengths_follow_from_the_embedding_where_the_file_is_silent(self, tmp_path: Path) -> None:
         header = header_with(tmp_path)
         assert (header.key_length, header.value_length, header.head_count_kv) == (16, 16, (2, 2))
