@@ -125,13 +125,20 @@ class ModelCosts:
         found = self._find(path)
         return found.cost if found else None
 
+    def unmeasured(self, pair: Pair) -> list[Engine]:
+        """Return which of these models are on this machine and not measured yet; never one of the demo pair."""
+        engines = {id(engine): engine for engine in (pair.small, pair.large) if engine}.values()
+        return [
+            engine
+            for engine in engines
+            if engine.card.placement and not isinstance(engine.card.source, DemoModel) and not self.of(engine.card)
+        ]
+
     def measure(self, pair: Pair, attach: Attach) -> None:
         """Measure and keep what is not known of these two models. Raises EngineError."""
-        for engine in {id(engine): engine for engine in (pair.small, pair.large) if engine}.values():
-            card = engine.card
-            is_wanted = card.placement and not isinstance(card.source, DemoModel) and not self.of(card)
-            if is_wanted and (cost := measure(engine, attach)):
-                self.keep(card, cost)
+        for engine in self.unmeasured(pair):
+            if cost := measure(engine, attach):
+                self.keep(engine.card, cost)
 
     def keep(self, card: ModelCard, cost: ModelCost) -> None:
         if card.path is None:

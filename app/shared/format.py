@@ -29,6 +29,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def rough_duration(seconds: float) -> str:
+    """Format estimated seconds: 0.4 s, 45 s, 6 min, 2.5 h."""
+    if seconds < 100:
+        return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def day_and_time(moment: datetime) -> str:
     """Format a time in this machine's time zone: 26 Nov 2026, 08:37."""
     local = moment.astimezone()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from app.shared.expected_speed import relative_time
 from app.shared.format import parameter_count, short_path, size
 from app.terminal.command_line import HELP, as_json, command, option
 from app.terminal.exit_codes import ExitCode
@@ -11,7 +12,9 @@ from app.terminal.model_files import fetch, hub_access, look_up, models_folder, 
 from app.terminal.output import remark, write, write_table
 from app.terminal.streams import report, write_json, write_json_lines
 from core.errors import SettingsError
-from core.models.catalog import USUAL_CONTEXT, pairs_that_fit
+from core.expected_time import ModelCost
+from core.model_costs import ModelCosts
+from core.models.catalog import USUAL_CONTEXT, CatalogPair, pairs_that_fit
 from core.models.devices import find_devices
 from core.models.hub import Hub
 from core.models.hub_listing import downloaded
@@ -74,32 +77,57 @@ def list_models(json: bool) -> int:
 @option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, metavar="N", help="Tokens [16384].")
 @as_json
 def list_pairs(context: int, json: bool) -> int:
-    """List the pairs of the catalogue that fit this machine, the fastest and largest first."""
-    fitting = pairs_that_fit(find_devices(), context)
-    pairs = [each.pair for each in fitting]
+    """List the pairs of the catalogue that fit this machine, the lightest first.
+
+    "time": of the pair, of the large model's alone, at a large share of 20%; with ~ estimated from sizes, without
+    measured on this machine.
+    """
+    pairs = [each.pair for each in pairs_that_fit(find_devices(), context)]
+    times = [_time_of(pair) for pair in pairs]
     if json:
         write_json_lines(
             {
                 "small": pair.small.key,
                 "large": pair.large.key,
                 "bytes": pair.bytes,
+                "time": round(ratio, 2),
+                "measured": is_measured,
                 "evidence": pair.evidence.value,
                 "good_for": pair.good_for,
                 "licences": [pair.small.licence, pair.large.licence],
             }
-            for pair in pairs
+            for pair, (ratio, is_measured) in zip(pairs, times, strict=True)
         )
     else:
         rows = [
-            (pair.small.key, pair.large.key, size(pair.bytes), pair.evidence.value, pair.good_for) for pair in pairs
+            (
+                pair.small.key,
+                pair.large.key,
+                size(pair.bytes),
+                f"{ratio:.0%}" if is_measured else f"~{ratio:.0%}",
+                pair.evidence.value,
+                pair.good_for,
+            )
+            for pair, (ratio, is_measured) in zip(pairs, times, strict=True)
         ]
-        write_table(("--small", "--large", "download", "evidence", "good for"), rows, right=(2,))
+        write_table(("--small", "--large", "download", "time", "evidence", "good for"), rows, right=(2, 3))
     if pairs:
         best = pairs[0]
         remark(f'baton solve "…" --small {best.small.key} --large {best.large.key} downloads a pair and uses it.')
     else:
         remark("No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server.")
     return ExitCode.ANSWERED
+
+
+def _time_of(pair: CatalogPair) -> tuple[float, bool]:
+    """Return the time of a pair of that of its large model alone, and whether both were measured here."""
+    costs, folder = ModelCosts(Paths.of_user().model_costs), models_folder()
+    files = [downloaded(model.hub_file, folder) for model in (pair.small, pair.large)]
+    small, large = (costs.of_file(file) if file else None for file in files)
+    is_measured = bool(small and large)
+    if not (small and large):
+        small, large = (ModelCost.relative(model.active_bytes) for model in (pair.small, pair.large))
+    return relative_time(small, large), is_measured
 
 
 @command("search", models)

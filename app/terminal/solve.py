@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 
 import click
 
+from app.shared.expected_speed import speed_of_pair, time_saved
 from app.shared.labels import bills_of
 from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
@@ -20,8 +22,10 @@ from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.standard_input import read_input
 from app.terminal.streams import report, write_json
 from core.demo_pair import DemoProblem
-from core.errors import SettingsError
-from core.run import ask, run
+from core.errors import EngineError, SettingsError
+from core.model_costs import ModelCosts
+from core.paths import Paths
+from core.run import Pair, ask, run
 from core.text import replace_lone_surrogates
 from core.thinking.control import Control
 from core.thinking.events import Event, Finish
@@ -62,15 +66,16 @@ def solve(
     if models.is_demo and DemoProblem.of(problem) is None:
         remark(BEYOND_THE_DEMO)
     needs = POLICIES.of(settings.policy).needs
-    control = Control()
+    control, costs = Control(), ModelCosts(Paths.of_user().model_costs)
     with open_pair(models, loading, servers, needs) as pair:
+        if not json and (expected := speed_of_pair(pair, costs)):
+            remark(expected)
         with stops_on_interrupt(control):
             events = run(pair, ask(problem, settings), settings, control=control)
             with recorded(problem, settings, is_kept=not no_history) as record:
                 trace = print_json(events, record) if json else print_steps(events, record)
-        if not json:
-            for line in bills_of(pair):
-                write(line)
+            if not json:
+                print_costs(pair, trace, costs, control)
     if trace.ended and trace.ended.reason:
         report(trace.ended.reason)
     return ExitCode.FAILED if record.failed else exit_code_of(trace)
@@ -98,6 +103,19 @@ def print_steps(events: Iterator[Event], record: Record = lambda _: None) -> Tra
         printer.feed(event)
     printer.finish()
     return printer.trace
+
+
+def print_costs(pair: Pair, trace: Trace, costs: ModelCosts, control: Control) -> None:
+    """Print the time beside that of the large model alone, and what servers did.
+
+    Models that are not known yet are measured now, when nothing waits for them any more.
+    """
+    with suppress(EngineError):  # the answer is there, and says what happened to the model
+        costs.measure(pair, control.attach)
+    if saved := time_saved(trace, costs.of(pair.large.card) if pair.large else None):
+        write(saved)
+    for line in bills_of(pair):
+        write(line)
 
 
 def print_json(events: Iterator[Event], record: Record = lambda _: None) -> Trace:

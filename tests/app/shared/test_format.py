@@ -1,8 +1,17 @@
-"""Texts that begin alike are distinguished by where they differ."""
+"""Estimated times are rough, and texts that begin alike are distinguished by where they differ."""
 
 from __future__ import annotations
 
-from app.shared.format import distinguished, shared_opening
+import pytest
+
+from app.shared.format import distinguished, rough_duration, shared_opening
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(0.44, "0.4 s"), (45.4, "45 s"), (130, "2 min"), (5940, "99 min"), (9000, "2.5 h")]
+)
+def test_an_estimated_time_is_rough(seconds: float, words: str) -> None:
+    assert rough_duration(seconds) == words
 
 
 def test_a_long_opening_is_left_out_where_texts_differ() -> None:

@@ -14,6 +14,10 @@ from app.terminal.pair import describe
 from core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from core.engines.model_card import ModelCard, Placement
 from core.errors import SettingsError
+from core.expected_time import ModelCost
+from core.model_costs import ModelCosts
+from core.models.catalog import catalog_models
+from core.models.devices import Devices
 from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
 from core.paths import Paths
 from core.settings import ModelChoice, Settings, SettingsFile
@@ -92,6 +96,26 @@ def test_pairs_of_the_catalogue_are_named_as_solve_takes_them(capsys: pytest.Cap
         pair = json.loads(line)
         assert isinstance(source_of(pair["small"]), HubFile)
         assert isinstance(source_of(pair["large"]), HubFile)
+        assert 0 < pair["time"] < 2
+        assert not pair["measured"]
+
+
+def test_the_time_of_a_pair_is_the_one_measured_here_where_it_was_loaded_before(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, paths: Paths
+) -> None:
+    monkeypatch.setattr("app.terminal.models.find_devices", lambda: Devices(ram_total=2**36, ram_free=2**36))
+    for key, seconds in (("r1-qwen-1.5b", 0.1), ("r1-qwen-7b", 0.2)):
+        model = catalog_models()[key]
+        file = paths.models / model.repository / model.file
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"GGUF")
+        cost = ModelCost(decode=seconds, further=seconds, prefill=0)
+        ModelCosts(paths.model_costs).keep(ModelCard(model.name, "", 1000, path=file), cost)
+    assert main(["models", "pairs"]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()[1:]
+    assert "60%" in first, "0.8 × 0.1 s and 0.2 × 0.2 s, of 0.2 s"
+    assert "~" not in first
+    assert "~" in second
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,29 @@ def test_drafts_are_turned_on_for_one_run(baton: Baton) -> None:
     assert trace.totals[Author.LARGE].drafts > 0
 
 
+def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path: Path, baton: Baton) -> None:
+    folder = {"XDG_CACHE_HOME": str(tmp_path)}
+    solve = ("solve", PROBLEM.question, "--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL), "--max-tokens", "20")
+    first = baton(*solve, **folder)
+    assert "tok/s; drafted" not in first.stderr
+    assert "; the large model alone would have taken about " in first.stdout
+    costs = tmp_path / "baton" / "model_costs.json"
+    measured = json.loads(costs.read_text())
+    for file, cost in ((SMALL_MODEL, 0.1), (LARGE_MODEL, 0.25)):
+        measured["models"][str(file)]["cost"] = {"decode": cost, "further": cost, "prefill": 0}
+    costs.write_text(json.dumps(measured))
+    second = baton(*solve, **folder)
+    assert "Large alone about 4 tok/s; drafted about 4; pair about 8 at a large share of 20%." in second.stderr
+    assert json.loads(costs.read_text()) == measured
+    assert "Large alone" not in baton(*solve, "--json", **folder).stderr
+
+
+def test_nothing_is_predicted_of_the_demo_pair(baton: Baton) -> None:
+    done = baton("solve", PROBLEM.question, "--max-tokens", "20")
+    assert "Large alone" not in done.stderr
+    assert "would have taken" not in done.stdout
+
+
 def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last(baton: Baton) -> None:
     done = baton("solve", PROBLEM.question, "--json")
     *events, last = map(json.loads, done.stdout.splitlines())
