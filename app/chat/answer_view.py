@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QPushButton, QWidget
 from app.chat.demo_verdict import DemoVerdictView, beyond_the_demo
 from app.chat.remedies import AnswerAction, OtherPolicy, Remedy, remedies
 from app.shared.conversations.conversation import Exchange
+from app.shared.expected_speed import time_saved
 from app.shared.format import count
 from app.shared.labels import last_text, run_in_brief, used_in_brief, used_in_full
 from app.shared.steps.answer_card import AnswerCard
@@ -23,6 +24,7 @@ from app.shared.widgets.controls import ElidedLabel, IconButton, button, label, 
 from app.shared.widgets.layout import Spacer, hbox, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.engines.body import Author
+from core.model_costs import ModelCosts
 from core.thinking.corrections import corrections
 from core.thinking.events import Finish
 from core.thinking.trace import Piece, Trace
@@ -40,9 +42,17 @@ class AnswerView(QWidget):
     piece_revealed = Signal(QRectF)
     """Scroll there: a place in this widget."""
 
-    def __init__(self, exchange: Exchange, typesetter: Typesetter, folds: bool, parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        typesetter: Typesetter,
+        costs: ModelCosts,
+        folds: bool,
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.exchange = exchange
+        self._costs = costs
         self._folds = folds
         self._folded: bool | None = None
         """What the person chose; None for what the settings say."""
@@ -62,6 +72,8 @@ class AnswerView(QWidget):
         self._card = AnswerCard(typesetter)
         self.answer = self._card.text
         self.verdict = DemoVerdictView()
+        self.time = label("", wrap=True)
+        """How long it took, and the large model alone would have taken."""
         self.used = ElidedLabel("", Role.MUTED)
         """Models, policy and seed, as they were for this answer."""
         self._remedies: list[Remedy] = []
@@ -155,6 +167,8 @@ class AnswerView(QWidget):
         if is_beyond:
             self.verdict.show_beyond()
         self._continue.setVisible(over and trace.finish not in (Finish.END_OF_TEXT, Finish.MAX_TOKENS))
+        self.time.setText(time_saved(trace, self._costs.of(trace.started.large)) if over and trace.started else "")
+        self.time.setVisible(bool(self.time.text()))
         self.used.setVisible(over)
         if over and self.used.text() != (used := used_in_brief(trace)):
             self.used.setText(used)
@@ -202,6 +216,7 @@ class AnswerView(QWidget):
                 4,
                 self._card,
                 self.verdict,
+                self.time,
                 self.used,
                 self._ending,
                 self._foot,

@@ -15,6 +15,7 @@ from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role, current_theme, line_width, set_role
 from app.shared.widgets.controls import IconButton, button, label
 from app.shared.widgets.layout import STRETCH, hbox, vbox
+from core.model_costs import ModelCosts
 from core.thinking.trace import Piece
 
 EDGE = 26
@@ -36,9 +37,10 @@ class ConversationView(QScrollArea):
     menu_wanted = Signal(object, object, QPoint)
     models_wanted = Signal()
 
-    def __init__(self, typesetter: Typesetter, parent: QWidget | None = None) -> None:
+    def __init__(self, typesetter: Typesetter, costs: ModelCosts, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._typesetter = typesetter
+        self._costs = costs
         self._answers: dict[str, AnswerView] = {}
         self._bubbles: dict[str, Bubble] = {}
         self.folds = True
@@ -156,7 +158,7 @@ class ConversationView(QScrollArea):
         return self.viewport().width() - margins.left() - margins.right()
 
     def _add(self, exchange: Exchange, place: int) -> None:
-        bubble, answer = Bubble(exchange.problem), AnswerView(exchange, self._typesetter, self.folds)
+        bubble, answer = Bubble(exchange.problem), AnswerView(exchange, self._typesetter, self._costs, self.folds)
         bubble.edit_wanted.connect(lambda: self.edit_wanted.emit(exchange))
         bubble.sibling_wanted.connect(lambda by: self.sibling_wanted.emit(exchange, by))
         bubble.compare_wanted.connect(lambda: self.compare_wanted.emit(exchange))

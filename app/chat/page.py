@@ -64,7 +64,7 @@ class ChatPage(QSplitter):
         self._hidden: dict[str, Exchange] = {}
         """The exchanges, by id, that have grown behind a comparison; they are updated when it is left."""
         self.sidebar = Sidebar()
-        self.conversation = ConversationView(self._typesetter)
+        self.conversation = ConversationView(self._typesetter, session.models.costs)
         self.system = SystemPromptRow()
         self.server_line = ServerLine(session.models)
         self.find_bar = FindBar()

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal
 from app.shared.background import StreamTask
 from core.engines.model_card import ModelCard
 from core.errors import BatonError
+from core.model_costs import ModelCosts
 from core.models.checksums import Checksums
 from core.models.devices import Devices, find_devices
 from core.models.fit import Fit, fit, fit_with_layers
@@ -71,6 +72,7 @@ class ModelsController(QObject):
         self.devices: Devices | None = None
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
+        self.costs = ModelCosts(paths.model_costs)
         self.trash = Trash(paths.data / "trash")
         self.deletions: tuple[Deletion, ...] = ()
         """The deletions that can still be undone."""

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.models.controller import ModelsController
 from app.shared.background import LatestTask
+from app.shared.expected_speed import estimate_from_sizes, speed_of_files
 from app.shared.labels import fit_text
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label
@@ -21,6 +22,7 @@ from core.models.catalog import CatalogModel, CatalogPair, FittingPair, Publishe
 from core.models.devices import Devices, disk_free
 from core.models.download import SPARE_BYTES, DownloadManifest
 from core.models.fit import in_gib
+from core.models.gguf import GgufHeader
 from core.models.source import HubFile
 
 EVIDENCE = {
@@ -175,12 +177,16 @@ class StartTab(QScrollArea):
             )
         )
         needed = sum(place.gpu_bytes + place.ram_bytes for place in (fitting.fit.small, fitting.fit.large))
-        memory = f"With 16,384 tokens it takes {in_gib(needed)}."
+        small, large = self._here(pair.small), self._here(pair.large)
+        if small and large:
+            speed = speed_of_files(small, large, self._controller.costs)
+        else:
+            speed = estimate_from_sizes(pair.small.active_bytes, pair.large.active_bytes)
+        memory = f"With 16,384 tokens it takes {in_gib(needed)}. {speed}"
         good_for = f"{pair.good_for} ({EVIDENCE[pair.evidence]})"
-        here = self._here(pair.small), self._here(pair.large)
-        missing = [model for model, path in zip((pair.small, pair.large), here, strict=True) if path is None]
-        if not missing:
-            press = button("Use this pair", lambda: self.pair_wanted.emit(*here))
+        missing = [model for model, here in ((pair.small, small), (pair.large, large)) if here is None]
+        if small and large:
+            press = button("Use this pair", lambda: self.pair_wanted.emit(small.path, large.path))
         else:
             size = sum(model.bytes for model in missing)
             press = button(f"Download {in_gib(size)}", lambda: self._fetch(missing))
@@ -190,11 +196,11 @@ class StartTab(QScrollArea):
         card = _card(f"{pair.small.name} with {pair.large.name}", f"{facts}\n{memory}", press, good_for)
         return PairCard(pair, missing, press, card)
 
-    def _here(self, wanted: CatalogModel) -> object:
-        """Return the path of a catalog model that is on this machine already."""
+    def _here(self, wanted: CatalogModel) -> GgufHeader | None:
+        """Return the header of a catalog model that is on this machine already."""
         for model in self._controller.inventory.models:
             if model.header.path.name == wanted.file:
-                return model.header.path
+                return model.header
         return None
 
     def _fetch(self, models: list[CatalogModel]) -> None:

@@ -19,6 +19,7 @@ from core.settings import ModelChoice
 
 if TYPE_CHECKING:
     from core.engines.remote.servers import KnownServers
+    from core.model_costs import ModelCosts
 
 Loading = Generator[str | Pair, None, None]
 """Yields the status while it loads, and at the end the pair."""
@@ -59,13 +60,16 @@ class LoadState(Enum):
 class LoadedModels(QObject):
     changed = Signal()
     """The state, its text or the pair has changed."""
+    writing_began = Signal()
     servers_changed = Signal()
     """The status of a server has changed."""
     _status_changed = Signal()
 
-    def __init__(self, loader: Loader, parent: QObject | None = None) -> None:
+    def __init__(self, loader: Loader, costs: ModelCosts, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._loader = loader
+        self.costs = costs
+        """What models on this machine cost."""
         self._coalescing = single_shot_timer(self, COALESCE_MS, self.servers_changed.emit)
         # A watcher is called from the thread that talks to its server.
         self._status_changed.connect(self._coalesce, Qt.ConnectionType.QueuedConnection)
@@ -81,11 +85,16 @@ class LoadedModels(QObject):
     def begin_writing(self, writer: object) -> None:
         """Keep the pair as it is until `end_writing`."""
         self._writers.add(writer)
+        self.writing_began.emit()
 
     def end_writing(self, writer: object) -> None:
         self._writers.discard(writer)
         if self._wanted is not None and not self._writers and self._task is None:
             self._load_wanted()
+
+    @property
+    def is_writing(self) -> bool:
+        return bool(self._writers)
 
     def load(self, choice: ModelChoice) -> None:
         """Load another pair. The loaded one is closed first, since both rarely fit; while a run uses it, the new pair

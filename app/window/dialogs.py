@@ -66,8 +66,8 @@ class WindowDialogs(QObject):
         """Choose two models, beginning with `choice`, else with the pair in use."""
         from app.window.pair_dialog import PairDialog
 
-        dialog = PairDialog(choice or self._preferences.value.models, self._models.servers, self._window)
         chosen = self._preferences.value
+        dialog = PairDialog(choice or chosen.models, self._models.servers, self._models.costs, self._window)
         dialog.offer(chosen.models, chosen.window.recent_models, lambda: (self._models_here(), self._known_pairs()))
         dialog.downloads_wanted.connect(self.downloads_wanted)
         dialog.chosen.connect(self.use_models)

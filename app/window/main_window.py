@@ -27,9 +27,11 @@ from app.window.commands import CommandPalette, ShortcutList, commands_of, insta
 from app.window.dialogs import WindowDialogs
 from app.window.file_check import FileCheck
 from app.window.messages import WindowMessages
+from app.window.speed_measurement import SpeedMeasurement
 from app.window.topbar import TopBar
 from core.engines.body import Author
 from core.errors import BatonError, StoreError
+from core.model_costs import ModelCosts
 from core.models.source import file_source
 from core.paths import Paths
 from core.settings import ColourScheme, SettingsFile
@@ -55,10 +57,11 @@ class MainWindow(QMainWindow):
         self.paths = paths
         self.tasks = BackgroundTasks.of(self)
         self.preferences = Preferences(SettingsFile(paths.settings), self)
-        self.models = LoadedModels(loader, self)
+        self.models = LoadedModels(loader, ModelCosts(paths.model_costs), self)
         self._monitor = ServerMonitor(self.models, self)
         self._files = FileCheck(self.models, paths.checksums, self)
         self.session = ChatSession(self.models, self.preferences, self)
+        self._speeds = SpeedMeasurement(self.models, self)
         self._appearance: tuple[ColourScheme, float] | None = None
         self._apply_appearance(with_sheet=False)
         self.topbar = TopBar(self.models, self.preferences)
@@ -298,6 +301,7 @@ class MainWindow(QMainWindow):
         self.topbar.policy.parameters_wanted.connect(lambda: self.dialogs.show_settings("policy"))
         self.dialogs.imported.connect(self._imported)
         self.dialogs.saved.connect(lambda path: self.messages.show_saved(Path(path)))
+        self._speeds.measured.connect(self.topbar.pair.refresh)
         self.session.failed.connect(self.show_error)
         self.saving_changed.connect(self.messages.show_saving)
         self.session.path_changed.connect(self._remember_conversation)

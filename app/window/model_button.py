@@ -6,6 +6,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 
+from app.shared.expected_speed import speed_of_pair
 from app.shared.labels import STATES, retreat_text, status_text
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
@@ -88,6 +89,8 @@ class ModelButton(QPushButton):
                 widget.setVisible(ready and bool(widget.text()))
         self._between.setVisible(ready)
         self.setAccessibleName("Models: " + (", ".join(parts) if ready else self._status.text()))
+        if ready and (speed := speed_of_pair(self._models.pair, self._models.costs)):
+            parts.append(speed)
         tip = "\n".join([*parts, "Choose other models (Ctrl+M)"]) if ready else self._models.status
         self.setToolTip(plain_tip(tip))
         self.updateGeometry()

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 
 from app.servers.probe import probe_beside
 from app.shared.background import LatestTask
+from app.shared.expected_speed import speed_of_files
 from app.shared.format import parameter_count
 from app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from app.shared.timer import single_shot_timer
@@ -30,6 +31,7 @@ from app.window.offered_models import OfferedModel, OfferedPair, known_models, o
 from core.engines.body import Author
 from core.engines.remote.servers import KnownServers
 from core.errors import ModelFileError, SettingsError
+from core.model_costs import ModelCosts
 from core.models.gguf import read_header
 from core.models.source import DemoModel, HubFile, ModelSource, ServerUrls, local_path, parse_source
 from core.settings import DEMO_OF, ModelChoice
@@ -55,11 +57,12 @@ class PairDialog(QDialog):
     downloads_wanted = Signal(list)
     """The HubFiles that were chosen: they are on the Hub only."""
 
-    def __init__(self, choice: ModelChoice, servers: KnownServers, parent: QWidget) -> None:
+    def __init__(self, choice: ModelChoice, servers: KnownServers, costs: ModelCosts, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Choose two models")
         self._choice = choice
         self._servers = servers
+        self._costs = costs
         self.edits = {author: QLineEdit(self._text(author)) for author in (Author.SMALL, Author.LARGE)}
         self._offered = QStandardItemModel(self)
         self._pairs = QMenu(self)
@@ -78,6 +81,8 @@ class PairDialog(QDialog):
         }
         self.warning = label("", Role.DANGER, wrap=True)
         self.warning.setAccessibleName("Warning about the pair")
+        self.speed = label("", Role.MUTED, wrap=True)
+        self.speed.setAccessibleName("Expected speed of the pair")
         self.context = whole_number(256, 1 << 20)
         self.context.setSingleStep(1024)
         self.context.setValue(choice.context)
@@ -206,6 +211,7 @@ class PairDialog(QDialog):
         self.setLayout(
             vbox(
                 grid,
+                self.speed,
                 self.warning,
                 (self.download, 0, Qt.AlignmentFlag.AlignLeft),
                 buttons,
@@ -246,11 +252,23 @@ class PairDialog(QDialog):
             self.messages[author].setText(text)
             set_role(self.messages[author], role)
         warning = pair_warning(self._source(Author.SMALL), self._source(Author.LARGE)) if usable else ""
+        self.speed.setText(self._speed() if usable and not warning else "")
+        self.speed.setVisible(bool(self.speed.text()))
         self.warning.setText(f"⚠ {warning}")
         self.warning.setVisible(bool(warning))
         self.download.setVisible(any(edit.text().strip().startswith("hf:") for edit in self.edits.values()))
         self.load.setEnabled(usable)
         self.load.setText("Load anyway" if warning else "Load")
+
+    def _speed(self) -> str:
+        """Return what to expect of the pair; nothing for the demo pair, whose models cost nothing."""
+        sources = [self._source(author) for author in self.edits]
+        if any(isinstance(source, ServerUrls) for source in sources):
+            return "How fast a model on a server is can be said after an answer."
+        if any(isinstance(source, DemoModel) for source in sources):
+            return ""
+        small, large = (read_header(path) for source in sources if (path := local_path(source)))
+        return speed_of_files(small, large, self._costs)
 
     def _set_up_server(self, author: Author) -> None:
         """Open the dialog of the server at this address."""

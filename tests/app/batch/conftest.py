@@ -15,6 +15,7 @@ from app.shared.preferences import Preferences
 from core.engines.remote.servers import KnownServers
 from core.engines.remote.state import StatusCallback
 from core.errors import ModelFileError
+from core.model_costs import ModelCosts
 from core.models.hub_listing import HubAccess
 from core.models.source import DemoModel
 from core.run import Pair
@@ -71,7 +72,7 @@ def access(request: pytest.FixtureRequest) -> HubAccess:
 
 @pytest.fixture
 def page(qtbot: QtBot, tmp_path: Path, loader: ScriptedLoader, access: HubAccess) -> Iterator[BatchPage]:
-    models = LoadedModels(loader)
+    models = LoadedModels(loader, ModelCosts(tmp_path / "costs.json"))
     page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), lambda: access)
     qtbot.addWidget(page)
     page.resize(1400, 900)

@@ -109,6 +109,7 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
     told = words_on(page)
     assert f"● Tiny small: {in_gib(SMALL_MODEL.stat().st_size)}, Apache 2.0, ✓ fits" in told
     assert "With 16,384 tokens it takes" in told
+    assert "Estimated from their sizes: the pair takes about" in told
     assert "A walk. (no published benchmarks)" in told
     press(page, "Download").click()
     qtbot.waitUntil(lambda: page.controller.inventory.models[2:] != ())

@@ -15,6 +15,7 @@ from app.window.file_check import FileCheck
 from core.engines.local.client import LocalEngine
 from core.engines.remote.servers import KnownServers
 from core.engines.remote.state import StatusCallback
+from core.model_costs import ModelCosts
 from core.models.checksums import SUMS
 from core.models.source import DemoModel
 from core.run import Pair
@@ -40,7 +41,7 @@ def test_a_damaged_file_is_named_once_it_is_loaded(qtbot: QtBot, tmp_path: Path)
     file.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
     (tmp_path / SUMS).write_text(DemoModel.SMALL.path.with_name(SUMS).read_text("utf-8"), encoding="utf-8")
     window = QObject()
-    models = LoadedModels(FileLoader(file), window)
+    models = LoadedModels(FileLoader(file), ModelCosts(tmp_path / "costs.json"), window)
     check = FileCheck(models, tmp_path / "checksums.json", window)
     try:
         with qtbot.waitSignal(check.found) as found:

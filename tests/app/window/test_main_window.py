@@ -161,7 +161,7 @@ def test_another_pair_is_loaded_and_remembered(window: MainWindow, qtbot: QtBot)
     loader = window.models._loader
     assert isinstance(loader, ScriptedLoader)
     qtbot.waitUntil(lambda: window.models.pair.small is not None)
-    dialog = PairDialog(window.preferences.value.models, loader.servers, window)
+    dialog = PairDialog(window.preferences.value.models, loader.servers, window.models.costs, window)
     qtbot.addWidget(dialog)
     dialog.chosen.connect(window.dialogs.use_models)
     dialog.edits[Author.LARGE].setText("http://host:8080")
@@ -171,7 +171,7 @@ def test_another_pair_is_loaded_and_remembered(window: MainWindow, qtbot: QtBot)
 
 
 def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window: MainWindow, qtbot: QtBot) -> None:
-    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window.models.costs, window)
     qtbot.addWidget(dialog)
     dialog.edits[Author.SMALL].setText("/nowhere/model.gguf")
     assert not dialog.load.isEnabled()
@@ -183,7 +183,7 @@ def test_a_file_that_is_no_model_is_refused_before_it_is_loaded(window: MainWind
 
 
 def test_a_real_model_beside_one_of_the_demo_is_warned_of(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
-    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window.models.costs, window)
     qtbot.addWidget(dialog)
     dialog.show()
     assert not dialog.warning.isVisible()
@@ -205,7 +205,7 @@ def test_a_large_model_smaller_than_the_small_one_is_warned_of(
     large.write_bytes(LARGE_MODEL.read_bytes())
     sizes = read_header(small).parameters, read_header(large).parameters
     assert sizes[0] < sizes[1]
-    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window.models.costs, window)
     qtbot.addWidget(dialog)
     dialog.show()
     qtbot.keyClicks(dialog.edits[Author.SMALL], str(large))
@@ -219,7 +219,7 @@ def test_a_large_model_smaller_than_the_small_one_is_warned_of(
 def test_recent_and_local_models_are_offered_by_any_part_of_their_name(
     window: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window.models.costs, window)
     qtbot.addWidget(dialog)
     dialog.show()
     local = [str(tmp_path / "Qwen3-14B.gguf"), str(tmp_path / "Phi-4.gguf")]
@@ -246,7 +246,7 @@ def test_a_known_pair_fills_both_fields_and_leads_to_its_download(
     pair = catalog()[0]
     small = tmp_path / pair.small.file
     small.write_bytes(SMALL_MODEL.read_bytes())
-    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window.models.costs, window)
     qtbot.addWidget(dialog)
     dialog.show()
     dialog.downloads_wanted.connect(window.dialogs.downloads_wanted)
@@ -268,7 +268,7 @@ def test_a_known_pair_fills_both_fields_and_leads_to_its_download(
 def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(
     window: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
-    dialog = PairDialog(window.preferences.value.models, window.models.servers, window)
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window.models.costs, window)
     qtbot.addWidget(dialog)
     dialog.show()
     small, large = dialog.edits[Author.SMALL], dialog.edits[Author.LARGE]

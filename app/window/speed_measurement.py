@@ -1,0 +1,45 @@
+"""Measures what the loaded models cost, once for each way of loading a file, so that speeds can be predicted."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from PySide6.QtCore import QObject, Signal
+
+from app.shared.background import BackgroundTask
+from app.shared.loaded_models import LoadedModels, LoadState
+from core.run import Pair
+from core.thinking.control import Control
+
+
+class SpeedMeasurement(QObject):
+    """Measures a pair in a thread when it has been loaded, unless an answer begins: that goes first.
+
+    What was not measured is measured when the pair is loaded the next time. After an answer it would push the
+    conversation out of the models' caches.
+    """
+
+    measured = Signal()
+
+    def __init__(self, models: LoadedModels, parent: QObject) -> None:
+        super().__init__(parent)
+        self._models = models
+        self._seen = Pair()
+        self._control = Control()
+        models.changed.connect(self._begin)
+        models.writing_began.connect(self._stop)
+
+    def _begin(self) -> None:
+        pair = self._models.pair
+        if self._models.state is not LoadState.READY:
+            self._stop()
+        elif pair is not self._seen:
+            self._seen = pair
+            if not self._models.is_writing and self._models.costs.unmeasured(pair):
+                self._control = control = Control()
+                measure = partial(self._models.costs.measure, pair, control.attach)
+                task = BackgroundTask(self, "measure models", measure, cancel=control.stop)
+                task.success(lambda _: self.measured.emit()).start()
+
+    def _stop(self) -> None:
+        self._control.stop()
