@@ -30,6 +30,7 @@ MODULES = {
     "P8": "second_question",
     "P9": "scoring",
     "P10": "against_large",
+    "P12": "prediction",
     "handoff": "handoff",
 }
 """What measures each figure: `rows(rounds)` of the module yields the lines of the table."""

@@ -1,0 +1,99 @@
+"""P12: predicted over measured time, for the large model alone, with drafts, and for the pair.
+
+What each model costs is measured as the program does it, and multiplied by what it did in the runs: the tokens that it
+wrote, checked and read. With drafts only their acceptance is taken from the runs, not their number. The pairs are the
+demo pair, made as costly as real ones (costly.py), and SmolLM2 with its own copy at 32 bits.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+
+from core.demo_pair import DEMO_SETTINGS, held_out_problems
+from core.demo_pair.costly import costly_pair
+from core.engines.base import ignore
+from core.engines.body import Author
+from core.engines.local.client import LocalEngine
+from core.expected_time import ModelCost, Work, drafted_seconds, work_in
+from core.model_costs import measure
+from core.models.loading import LoadOptions
+from core.run import Pair, RunSettings, ask, run
+from core.thinking.events import TokenWritten
+from core.thinking.policies.always import Always
+from core.thinking.policies.drafted import Drafted
+from core.thinking.policies.periodic import Periodic
+from core.thinking.trace import Trace
+from tests.bench.generated import bench_model, f32_copy
+from tests.bench.rounds import Row
+
+RATIOS = (5, 13, 27)
+PROBLEMS = 2
+TOKENS = 100
+"""Of an answer, at most."""
+STORY = "Tell me a long story about a fox who learns to count."
+OFTEN = RunSettings(policy=Periodic.Settings(every=3, step_cap=24), boundary=r"[.,;:\n]")
+LOWEST, HIGHEST = 0.8, 1.25
+
+
+def rows(rounds: int) -> Iterator[Row]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        questions = [problem.question for problem in islice(held_out_problems(seed=3), PROBLEMS)]
+        for ratio in RATIOS:
+            small, large = costly_pair(ratio, folder)
+            yield row(f"the demo pair at a cost of 1:{ratio}", ratios(small, large, DEMO_SETTINGS, questions, rounds))
+            large.unlink()
+        model = bench_model()
+        copy = f32_copy(model, folder / "f32.gguf")
+        yield row(f"{model.stem} and its F32 copy", ratios(model, copy, OFTEN, [STORY], rounds))
+
+
+def row(pair: str, found: dict[str, float]) -> Row:
+    measured = ", ".join(f"{arm} {ratio:.2f}" for arm, ratio in found.items())
+    is_met = all(LOWEST <= ratio <= HIGHEST for ratio in found.values())
+    return Row("P12", f"predicted / measured time, {pair}", f"{LOWEST}–{HIGHEST}", measured, is_met)
+
+
+def ratios(small: Path, large: Path, settings: RunSettings, questions: Sequence[str], rounds: int) -> dict[str, float]:
+    """Predicted over measured seconds of each arm, the median of the rounds."""
+    options = LoadOptions(context=1024)
+    policies = {"large": Always.Settings(), "drafted": Drafted.Settings(), "pair": settings.policy}
+    found: dict[str, list[float]] = {arm: [] for arm in policies}
+    with closing(LocalEngine(small, options)) as small_engine, closing(LocalEngine(large, options)) as large_engine:
+        pair = Pair(small_engine, large_engine)
+        for _ in range(rounds):
+            for arm, policy in policies.items():
+                costs = measure(small_engine, ignore), measure(large_engine, ignore)  # each time: machines slow down
+                arm_settings = settings.model_copy(update={"policy": policy, "max_tokens": TOKENS})
+                traces = [
+                    Trace.of(run(pair, ask(question, chosen), chosen))
+                    for seed, question in enumerate(questions)
+                    if (chosen := arm_settings.model_copy(update={"seed": seed}))
+                ]
+                predicted = (drafted if arm == "drafted" else counted)(traces, *costs)
+                found[arm].append(predicted / sum(trace.seconds for trace in traces))
+    return {arm: statistics.median(values) for arm, values in found.items()}
+
+
+def counted(traces: Sequence[Trace], small: ModelCost | None, large: ModelCost | None) -> float:
+    """Seconds of what each model did."""
+    assert small
+    assert large
+    work = [work_in(trace) for trace in traces]
+    return sum(each[Author.SMALL].seconds(small) + each[Author.LARGE].seconds(large) for each in work)
+
+
+def drafted(traces: Sequence[Trace], small: ModelCost | None, large: ModelCost | None) -> float:
+    """Seconds of as many tokens at the acceptance that the drafts had: of those that were judged."""
+    assert small
+    assert large
+    tokens = [event for trace in traces for event in trace.events if isinstance(event, TokenWritten)]
+    accepted, refused = sum(token.drafted for token in tokens), sum(token.rejected_drafts > 0 for token in tokens)
+    read = Work(0, read=sum(trace.totals[Author.LARGE].prefilled for trace in traces))
+    seconds = drafted_seconds(small, large, accepted / max(accepted + refused, 1))
+    return len(tokens) * seconds + read.seconds(small) + read.seconds(large)
