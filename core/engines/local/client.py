@@ -30,7 +30,7 @@ from core.engines.base import (
 )
 from core.engines.body import Part, bytes_before, rendered_runs
 from core.engines.chat_template import PromptPiece, render_prompt
-from core.engines.local.drafting import DraftedWrite, Drafter, DraftLength
+from core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
 from core.engines.local.load_fallback import (
     attempts,
     attempts_after_death,
@@ -282,7 +282,7 @@ class LocalSession:
         self._drafter = Drafter(small, length)
         return True
 
-    def draft(self, write: DraftedWrite, count: int, base: int | None) -> tuple[tuple[int, ...], int | None]:
+    def draft(self, write: DraftedWrite, count: int, base: int | None) -> DraftedTokens:
         """The next `count` tokens of another model's write as this one would draw them; fewer if the text ends.
 
         `base`: what the call before returned for the same write, so that only new tokens pass the pipe. Raises
@@ -301,12 +301,15 @@ class LocalSession:
             position=write.position + len(written),
         )
         ids: list[int] = []
+        read_seconds = 0.0
         for item in self._stream(asking):
             if isinstance(item, Handoff):
+                if base is None and item.prefilled > 1:  # one token is read for the first draft itself
+                    read_seconds = item.seconds * (1 - 1 / item.prefilled)
                 base = item.reused + item.prefilled - len(written)
             elif isinstance(item, Token) and item.id is not None:
                 ids.append(item.id)
-        return tuple(ids), base
+        return DraftedTokens(tuple(ids), base, read_seconds)
 
     def cancel(self) -> None:
         self._cancelled = True  # before the replies are read: `_ask` does it the other way round

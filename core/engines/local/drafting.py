@@ -110,7 +110,7 @@ class Drafter:
         self._plain_from = 0
         """Of its tokens, those at the last decision, if no drafts followed from it."""
         self._seconds = 0.0
-        """The last drafts took."""
+        """The last drafts took, without what the small model read once for all drafts of the write."""
         self._is_lost = False
 
     def begin(self, write: DraftedWrite) -> int:
@@ -132,19 +132,30 @@ class Drafter:
             return Drafts(wanted.request, (), max(plan.plain, FIRST_PAUSE) if self._is_lost else plan.plain)
         began = time.perf_counter()
         try:
-            ids, self._base = self._session.draft(self._write, plan.drafts, self._base)
+            drafted = self._session.draft(self._write, plan.drafts, self._base)
         except EngineError:
             self._is_lost = True  # the large model writes without; the loop reports it when it is the small one's turn
             return Drafts(wanted.request, (), FIRST_PAUSE)
-        self._seconds = time.perf_counter() - began
-        return Drafts(wanted.request, ids, 0 if ids else FIRST_PAUSE)
+        self._base = drafted.base
+        self._seconds = time.perf_counter() - began - drafted.read_seconds
+        return Drafts(wanted.request, drafted.ids, 0 if drafted.ids else FIRST_PAUSE)
 
     def _count_plain(self) -> None:
         self._length.record_plain(len(self._write.written) - self._plain_from)
         self._plain_from = len(self._write.written)
 
 
+class DraftedTokens(NamedTuple):
+    """What the small model drafts."""
+
+    ids: tuple[int, ...]
+    base: int | None
+    """Tokens of prompt and body in its text; given to the next call for the same write."""
+    read_seconds: float = 0.0
+    """For reading prompt and body, in the first call for a write: it would have read them anyway, or does so once."""
+
+
 class DraftingSession(Protocol):
     """A session of the small model, as far as a Drafter uses it."""
 
-    def draft(self, write: DraftedWrite, count: int, base: int | None) -> tuple[tuple[int, ...], int | None]: ...
+    def draft(self, write: DraftedWrite, count: int, base: int | None) -> DraftedTokens: ...

@@ -11,7 +11,8 @@ import pytest
 from core.engines.base import Conversation, End, Message, Stop, Token
 from core.engines.body import Author, Body, Part
 from core.engines.local.client import LocalEngine, LocalSession
-from core.engines.local.drafting import FIRST, DraftedWrite, DraftLength, DraftPlan
+from core.engines.local.drafting import FIRST, DraftedTokens, DraftedWrite, Drafter, DraftLength, DraftPlan
+from core.engines.local.messages import DraftsWanted
 from core.models.loading import LoadOptions, Switch
 from core.models.overrides import Sampling
 from core.run import Pair, RunSettings, run
@@ -123,10 +124,26 @@ def test_drafts_are_drawn_by_the_random_numbers_of_the_write(pair: DraftingPair)
         base = None
         for start in (0, 5, 3):
             request = DraftedWrite((), written[:start], sampling, seed)
-            drafts, base = drafting.draft(request, 4, base)
+            drafts, base, _ = drafting.draft(request, 4, base)
             assert list(drafts[:3]) == written[start : start + 3]
     drafting.close()
     writing.close()
+
+
+class OnceReading:
+    """A small model that reads for an hour before its first draft, as it says."""
+
+    def draft(self, write: DraftedWrite, count: int, base: int | None) -> DraftedTokens:
+        return DraftedTokens((1, 2, 3, 4)[:count], 100, 3600.0 if base is None else 0.0)
+
+
+def test_what_the_small_model_reads_before_its_first_draft_is_no_cost_of_drafts() -> None:
+    length = DraftLength(plain_seconds=1.0)
+    drafter = Drafter(OnceReading(), length)
+    drafter.begin(DraftedWrite())
+    assert drafter.answer(DraftsWanted(1, 0, 0, 0.0, 1.0)).ids
+    drafter.answer(DraftsWanted(1, FIRST, FIRST, 1.0, 1.0))
+    assert length.seconds_a_draft == 0
 
 
 @pytest.mark.real_models
