@@ -54,7 +54,7 @@ def main() -> int:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         window = opened(Paths.under(Path(folder)))
-        for take in (chat, replay, opinion, comparison, batch, models):
+        for take in (start, chat, replay, opinion, comparison, batch, models):
             if take.__name__ in sys.argv[1:] or not sys.argv[1:]:
                 take(window)
         window.close()
@@ -73,17 +73,29 @@ def opened(paths: Paths) -> MainWindow:
     return window
 
 
+def start(window: MainWindow) -> None:
+    """The start page, as it is before the first answer."""
+    window.show_inspector(False)
+    save(window, "start-light")
+    window.show_inspector(True)
+
+
 def chat(window: MainWindow) -> None:
-    """An answer of both models, at a takeover that corrected a value, and its timeline."""
+    """An answer of both models, at a takeover that corrected a value, with what the small one says; its timeline."""
     exchange = asked(window)
     piece = correction(exchange)
+    window.resize(SIZE[0], 900)
     window.chat.conversation.choose(exchange, piece, reveal=True)
     window.inspector.show_piece(exchange, piece)
+    answer = window.chat.conversation.answer_of(exchange)
+    assert answer
+    until(answer.verdict.isVisible)
     save(window, "chat-light")
     window.turn_light_or_dark()
     window.inspector.tabs.setCurrentIndex(1)
     save(window, "timeline-dark")
     window.turn_light_or_dark()
+    window.resize(*SIZE)
 
 
 def replay(window: MainWindow) -> None:

@@ -62,4 +62,4 @@ def test_own_values_reach_a_batch_of_the_demo_pair(make_window: Callable[..., Ma
     window = make_window()
     window.preferences.change_run(policy=Keywords.Settings(c=3, n1=9))
     assert window._batch
-    assert window._batch._settings().policy == Keywords.Settings(c=3, n1=9, n2=22, n3=16, n3_step=0)
+    assert window._batch._settings().policy == Keywords.Settings(c=3, n1=9, n2=22, n3=14, n3_step=0)

@@ -20,17 +20,17 @@ def test_without_advice_everything_is_as_chosen() -> None:
 
 def test_the_pairs_lengths_fill_in_what_a_preset_left_alone() -> None:
     paper = effective_settings(RunSettings(policy=Keywords.presets["paper"], seed=3), DEMO_SETTINGS)
-    assert paper.policy == Keywords.presets["paper"].model_copy(update={"n1": 18, "n2": 22, "n3": 16, "n3_step": 0})
+    assert paper.policy == Keywords.presets["paper"].model_copy(update={"n1": 16, "n2": 22, "n3": 14, "n3_step": 0})
     assert (paper.max_tokens, paper.seed) == (500, 3)
     assert effective_settings(RunSettings(policy=RandomTakeover.Settings()), DEMO_SETTINGS).policy == (
-        RandomTakeover.Settings(n1=18)
+        RandomTakeover.Settings(n1=16)
     )
 
 
 def test_a_persons_own_values_are_never_replaced() -> None:
     chosen = RunSettings(policy=Keywords.Settings(c=3, n1=9, n2=9), max_tokens=2000)
     used = effective_settings(chosen, DEMO_SETTINGS)
-    assert used.policy == Keywords.Settings(c=3, n1=9, n2=9, n3=16, n3_step=0)
+    assert used.policy == Keywords.Settings(c=3, n1=9, n2=9, n3=14, n3_step=0)
     assert used.max_tokens == 2000
 
 

@@ -155,7 +155,7 @@ def test_an_arm_with_the_settings_of_another_shares_its_results(
     wait_until_done(page, qtbot)
     report = page.view._report
     assert report
-    assert [(arm.name, arm.same_as) for arm in report.arms if arm.same_as] == [("n1 = 18", "chosen")]
+    assert [(arm.name, arm.same_as) for arm in report.arms if arm.same_as] == [("n1 = 16", "chosen")]
     assert page.session.progress.jobs == 24, "two arms at first, two more values of n1"
 
 

@@ -198,7 +198,7 @@ def test_while_the_hub_is_asked(silent_server: SilentServer, monkeypatch: pytest
 
 
 def test_a_download_that_is_stopped_continues_where_it_was(hub: HubServer, folder: Path) -> None:
-    hub.faults.silent_after = 100_000
+    hub.faults.silent_after = 60_000
     with Terminal("models", "get", f"hf:{REPOSITORY}") as terminal:
         terminal.wait_for("Downloading")
         terminal.wait_for("KiB of")
@@ -206,7 +206,7 @@ def test_a_download_that_is_stopped_continues_where_it_was(hub: HubServer, folde
         stopped_cleanly(terminal)
     (part,) = folder.rglob("*.part")
     kept = part.stat().st_size
-    assert 0 < kept <= 100_000
+    assert 0 < kept <= 60_000
     hub.faults.cuts = [30_000, 20_000]
     with Terminal("models", "get", f"hf:{REPOSITORY}") as terminal:
         assert terminal.exit_code() == 0, terminal.screen
