@@ -90,6 +90,7 @@ class BatchRun:
     models: ModelOptions
     loading: LoadingOptions
     servers: ServerOptions
+    prints_report: bool = True
 
     @property
     def place(self) -> BatchFolder:
@@ -266,7 +267,7 @@ def _conclude(run: BatchRun, batch_id: str) -> int:
     found = results.report
     if run.options.json:
         write_json({"report": found.model_dump(mode="json", by_alias=True)})
-    else:
+    elif run.prints_report:
         write(text_report(found))
     if not (failed := sum(arm.failed for arm in found.arms)):
         return ExitCode.ANSWERED

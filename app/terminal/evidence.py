@@ -129,6 +129,7 @@ def _time(run: BatchRun, cost: int, problems: Sequence[Problem]) -> int:
         options=replace(run.options, parallel=1),
         models=ModelOptions(small, large),
         loading=replace(run.loading, drafts=run.loading.drafts or Switch.ON),
+        prints_report=False,
     )
     if timing.place.holds_batch:
         code = go_on(timing)
