@@ -43,7 +43,7 @@ def demo(number: int, models: ModelOptions, loading: LoadingOptions, json: bool,
     """Solve one problem with the small model, with both, and with the large one, and say who was right.
 
     The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
-    ready problems; the first three were chosen because the small model alone gets them wrong.
+    ready problems, which were chosen because the small model alone gets them wrong.
     """
     problem = _ready_problem(number)
     models = models.or_demo()

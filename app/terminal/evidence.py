@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -107,7 +106,7 @@ def evidence(
         code = begin(run, "evidence", problems, arms, range(chosen.seeds))
     if not chosen.cost or code is not ExitCode.ANSWERED:
         return code
-    return _time(run, chosen.cost, demo_problems(chosen.timed, chosen.problem_seed))
+    return _time(run, chosen.cost, chosen.timed)
 
 
 def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:
@@ -116,11 +115,12 @@ def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:
     return [Problem(each.id, each.question, each.answer, {}, line) for line, each in enumerate(made, 1)]
 
 
-def _time(run: BatchRun, cost: int, problems: Sequence[Problem]) -> int:
-    """Time the arms of a batch that is done on the costly pair, one text at a time, and write both into one table."""
+def _time(run: BatchRun, cost: int, count: int) -> int:
+    """Time the arms of a batch that is done with the costly pair, on its first problems, and join both in a table."""
     from core.demo_pair.costly import costly_pair  # imports gguf and numpy
 
-    accuracy = _report(run)
+    done = _results(run)
+    accuracy = done.report
     remark(f"Making the pair at a cost of 1:{cost}, unless it was made before.")
     small, large = map(str, costly_pair(cost, Paths.of_user().cache / "demo pair"))
     timing = replace(
@@ -134,9 +134,9 @@ def _time(run: BatchRun, cost: int, problems: Sequence[Problem]) -> int:
     if timing.place.holds_batch:
         code = go_on(timing)
     else:
-        code = begin(timing, f"evidence at a cost of 1:{cost}", problems, _timed_arms(accuracy), [0])
+        code = begin(timing, f"evidence at a cost of 1:{cost}", done.problems[:count], _timed_arms(accuracy), [0])
     if code is ExitCode.ANSWERED and not run.options.json:
-        times = _report(timing)
+        times = _results(timing).report
         write(f"\nAccuracy of {accuracy.problems} problems; times of {times.problems} at a cost of 1:{cost}:\n")
         write(columns(rows_of(accuracy, times)))
     return code
@@ -176,6 +176,6 @@ def _cells(timed: ArmReport, graded: ArmReport | None) -> tuple[str, ...]:
     )
 
 
-def _report(run: BatchRun) -> Report:
+def _results(run: BatchRun) -> Results:
     with run.place.store() as store:
-        return Results.read(store, run.place.batch(store).id).report
+        return Results.read(store, run.place.batch(store).id)

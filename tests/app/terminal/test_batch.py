@@ -309,7 +309,9 @@ def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(
 ) -> None:
     monkeypatch.setattr(evidence, "ARMS", ("small", "large", "baton"))
     out = str(tmp_path / "out")
-    done = baton("evidence", "--problems", "2", "--seeds", "1", "--cost", "2", "--timed", "1", "--out", out)
+    begun = baton("evidence", "--problems", "2", "--seeds", "1", "--problem-seed", "7", "--out", out)
+    assert begun.returncode == 0, begun.stderr
+    done = baton("evidence", "--resume", "--cost", "2", "--timed", "1", "--out", out)
     assert done.returncode == 0, done.stderr
     assert "Accuracy of 2 problems; times of 1 at a cost of 1:2:" in done.stdout
     header, *rows = done.stdout.splitlines()[-5:]
@@ -318,6 +320,8 @@ def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(
     assert rows[1].endswith(" 1.00 (1.00–1.00)")
     written = (tmp_path / "out" / "cost-2" / "results.jsonl").read_text("utf-8").splitlines()
     assert {row["arm"] for row in map(json.loads, written)} == {"small", "large", "drafted", "baton"}
+    graded = (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
+    assert json.loads(written[0])["problem"] == json.loads(graded[0])["problem"], "one of the problems that were graded"
     again = baton("evidence", "--cost", "2", "--resume", "--out", out)
     assert again.returncode == 0, again.stderr
     assert "time / large alone" in again.stdout
