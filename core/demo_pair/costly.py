@@ -109,6 +109,10 @@ def of_blocks(source: Path, folder: Path, blocks: int) -> Path:
     made = folder / f"{source.stem}-{blocks}-{crc32(source.read_bytes()):08x}.gguf"
     if not made.exists():
         own: int = gguf.GGUFReader(source).fields["llama.block_count"].contents()
-        costly(source, part := made.with_suffix(".part"), BLOCK._replace(more_blocks=blocks - own))
-        part.replace(made)
+        part = made.with_suffix(".part")
+        try:
+            costly(source, part, BLOCK._replace(more_blocks=blocks - own))
+            part.replace(made)
+        finally:
+            part.unlink(missing_ok=True)  # of a full disk, or an interruption
     return made

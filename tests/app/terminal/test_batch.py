@@ -327,6 +327,19 @@ def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(
     assert "time / large alone" in again.stdout
 
 
+def test_a_costly_pair_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evidence, "ARMS", ("small", "large"))
+    taken = tmp_path / "cache"
+    taken.write_text("a file, where a folder should be", encoding="utf-8")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(taken))
+    done = baton("evidence", "--problems", "1", "--seeds", "1", "--cost", "2", "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "The costly pair cannot be written into" in done.stderr
+    assert "XDG_CACHE_HOME names another folder" in done.stderr
+
+
 def test_evidence_at_another_cost_is_the_demo_pairs(baton: Baton) -> None:
     done = baton("evidence", "--cost", "13", "--small", "a.gguf", "--large", "b.gguf")
     assert done.returncode == 2
