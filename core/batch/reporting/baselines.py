@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from core.batch.reporting.statistics import Estimate, ratio_of_sums
+from core.batch.reporting.statistics import ratio_of_sums
 from core.batch.running.arms import Arm
 from core.grading.verdict import Outcome
+from core.intervals import Estimate
 from core.store.batch_rows import ResultRow
 from core.thinking.policy import Needs
 from core.thinking.registry import POLICIES

@@ -16,11 +16,12 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field
 from core.batch.reporting.baselines import AgainstBaselines, against_baselines
 from core.batch.reporting.run_cost import RunCost
 from core.batch.reporting.speed import ArmConditions, Throughput, speed_of, throughput_of, why_not_comparable
-from core.batch.reporting.statistics import Estimate, clustered_accuracy, difference, holm, pareto_front
+from core.batch.reporting.statistics import clustered_accuracy, difference, holm, pareto_front
 from core.batch.running.arms import Arm
 from core.batch.running.batch_settings import BatchSettings, ModelSummary
 from core.batch.running.provenance import Provenance
 from core.grading.verdict import How, Outcome
+from core.intervals import Estimate
 from core.problem import Problem
 from core.store.batch_rows import Batch, ResultRow, StoredArm
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from core.batch.reporting.report import ArmReport, Report
-from core.batch.reporting.statistics import Estimate
+from core.intervals import Estimate
 from core.store.batch_rows import Conditions
 from core.text import counted
 

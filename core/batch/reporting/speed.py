@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.batch.reporting.statistics import Estimate, ratio_of_sums
+from core.batch.reporting.statistics import ratio_of_sums
+from core.intervals import Estimate
 from core.store.batch_rows import ResultRow
 
 DIFFERENT = 0.1

@@ -8,53 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from statistics import NormalDist, fmean
+from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
+from core.intervals import CONFIDENCE, Estimate, wilson
+
 Item = TypeVar("Item")
-_CONFIDENCE = 0.95
-_Z = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
-
-
-class Interval(NamedTuple):
-    """A confidence interval, both ends included."""
-
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with the limits of its confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def interval(self) -> Interval:
-        return Interval(self.low, self.high)
-
-
-def wilson(successes: float, trials: float) -> Interval:
-    """Compute Wilson's score interval for a proportion (1927), which holds for small samples and near 0 and 1.
-
-    The counts may be fractions (effective sample sizes). Raises ValueError for impossible counts.
-    """
-    if not 0 <= successes <= trials or trials <= 0:
-        raise ValueError(f"{successes} successes of {trials} trials")
-    z = _Z
-    share = successes / trials
-    centre = share + z * z / (2 * trials)
-    spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))
-    scale = 1 + z * z / trials
-    # Rounding must not leave 0 of n a hair above 0, nor n of n below 1.
-    low = 0.0 if successes == 0 else (centre - spread) / scale
-    high = 1.0 if successes == trials else (centre + spread) / scale
-    return Interval(low, high)
 
 
 def mcnemar_exact(only_first: int, only_second: int) -> float:
@@ -100,7 +61,7 @@ def ratio_of_sums(pairs: Sequence[tuple[float, float]]) -> Estimate | None:
         drawn = values[dice.integers(len(values), size=len(values))].sum(axis=0)
         if drawn[1] > 0:
             ratios.append(drawn[0] / drawn[1])
-    low, high = np.quantile(ratios, ((1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2))
+    low, high = np.quantile(ratios, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
     return Estimate(float(total / seconds), float(low), float(high))
 
 

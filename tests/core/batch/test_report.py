@@ -26,13 +26,14 @@ from core.batch.reporting.report_html import html_report
 from core.batch.reporting.report_text import comparisons, footnotes, heading, rows_of, table, text_report
 from core.batch.reporting.results import Results
 from core.batch.reporting.run_cost import RunCost, TakeoverPlace
-from core.batch.reporting.statistics import holm, wilson
+from core.batch.reporting.statistics import holm
 from core.batch.running.batch_settings import BatchSettings
 from core.batch.running.recipes import arms_of
 from core.batch.running.runner import Runner
 from core.engines.base import Conversation
 from core.errors import EngineLost, StoreError
 from core.grading.grader import Grader
+from core.intervals import wilson
 from core.problem import Problem
 from core.run import Pair, RunSettings, run
 from core.store.event_chunks import pack, unpack

@@ -10,8 +10,8 @@ from core.batch.reporting.statistics import (
     mcnemar_exact,
     pareto_front,
     ratio_of_sums,
-    wilson,
 )
+from core.intervals import wilson
 
 RIGHT, WRONG = True, False
 

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import pytest
 
-from core.batch.reporting.statistics import Interval, wilson
 from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
 from core.engines.body import Author
 from core.engines.local.client import LocalEngine
+from core.intervals import Interval, wilson
 from core.models.loading import LoadOptions
 from core.run import Pair, ask, run
 from core.thinking.registry import settings_for
