@@ -219,6 +219,39 @@ class UsesDrafts(Protocol):
         ...
 
 
+class Branch(NamedTuple):
+    """A continuation to be written: the text before it, the stream of its random numbers, and its length at most."""
+
+    body: Sequence[Part]
+    """Branches of one place share the same object."""
+    seed: int
+    limit: int
+
+
+class Continuation(NamedTuple):
+    """A branch that has come to its end."""
+
+    branch: int
+    """Index of the branch."""
+    text: str
+    tokens: int
+    stop: Stop
+
+
+@runtime_checkable
+class WritesBranches(Protocol):
+    """A session that writes many continuations of its conversation side by side, sharing what they have in common."""
+
+    def write_branches(self, branches: Sequence[Branch]) -> Generator[Continuation | Notice, None, None]:
+        """Write each branch to its end, and yield them as they end; fewer if the session is cancelled.
+
+        The session's own text stays as it is. Each token is drawn by the number at its place (the first one at 0) of
+        the branch's stream, as in `Session.write`; as many are decoded at once as memory holds, so that near-ties may
+        come out otherwise than in a write alone. Raises ContextFull if a body does not fit, EngineLost.
+        """
+        ...
+
+
 class Engine(Protocol):
     """A model that is ready to open sessions. Thread-safe: many sessions may be open at once."""
 

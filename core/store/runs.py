@@ -17,7 +17,7 @@ from core.store.run_metrics import RunMetrics
 from core.store.timestamps import now
 from core.store.writer import Writer
 from core.text import replace_lone_surrogates
-from core.thinking.events import Event, Finish, OpinionGiven, PrefillProgressed
+from core.thinking.events import Event, Finish, OpinionGiven, PrefillProgressed, ValuesEstimated
 from core.thinking.trace import Trace
 
 
@@ -75,14 +75,21 @@ class Runs:
             row = connection.execute("SELECT pieces FROM outlines WHERE run = ?", (run,)).fetchone()
             return (row and unpack_outline(row["pieces"])) or outline_of(Trace.of(_events(connection, run)))
 
-    def opinion(self, run: str) -> OpinionGiven | None:
-        """Return the second opinion if it is the last event of the run; reads no other part of it."""
+    def reviews(self, run: str) -> list[OpinionGiven | ValuesEstimated]:
+        """Return the second opinions and values that were added after the run; reads hardly more than them."""
+        found: list[OpinionGiven | ValuesEstimated] = []
         with self._database.reading() as connection:
-            row = connection.execute(
-                "SELECT events FROM event_chunks WHERE run = ? ORDER BY sequence DESC LIMIT 1", (run,)
-            ).fetchone()
-        last = list(unpack(row["events"]))[-1:] if row else []
-        return last[0] if last and isinstance(last[0], OpinionGiven) else None
+            chunks = connection.execute("SELECT events FROM event_chunks WHERE run = ? ORDER BY sequence DESC", (run,))
+            for chunk in chunks:
+                for event in reversed(list(unpack(chunk["events"]))):
+                    if not isinstance(event, OpinionGiven | ValuesEstimated):
+                        return found[::-1]
+                    found.append(event)
+        return found[::-1]
+
+    def opinion(self, run: str) -> OpinionGiven | None:
+        """Return the second opinion, if it was given after the run; reads hardly more than it."""
+        return next((each for each in reversed(self.reviews(run)) if isinstance(each, OpinionGiven)), None)
 
     def append(self, run: str, events: Sequence[Event]) -> None:
         """Add events to a run that has ended; its summary stays as it is. Raises StoreError.

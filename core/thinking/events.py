@@ -329,6 +329,45 @@ class OpinionGiven(_Event, frozen=True, tag="opinion"):
     prefilled: Count = 0
 
 
+class PlaceOutcomes(NamedTuple):
+    """How the continuations from one place of a text ended."""
+
+    position: int
+    """Characters of the body before it."""
+    outcomes: str
+    """One sign for each continuation, by its number: 1 right, 0 wrong, ? not gradable, - not finished."""
+    replaced: bool = False
+    """Whether the lookahead or step that was replaced there stands before the continuations, too."""
+
+
+class ValuesEstimated(_Event, frozen=True, tag="values"):
+    """Continuations from places of the finished text were graded (Monte Carlo). It follows `RunEnded` and changes no
+    text. A later one by the same writer takes the place of an earlier one, and holds its continuations, too."""
+
+    at: Seconds
+    writer: str
+    """Who wrote the continuations: “small” or “large” alone, or “policy”, the run's own."""
+    model: str
+    """Name of that model; of both for a policy."""
+    length: Count
+    """Characters of the body whose places were valued."""
+    target: str
+    """The answer that counts as right."""
+    is_expected: bool
+    """False: the target is the text's own answer, so that the values say agreement, not correctness."""
+    limit: Count
+    """Tokens that a continuation may have."""
+    places: tuple[PlaceOutcomes, ...]
+    """In the order of the text; at one position the replaced text first."""
+    ends_right: bool | None = None
+    """The verdict on the text itself; None if it was not graded, or is not complete."""
+    is_whole: bool = True
+    """False if it was stopped before all places were valued."""
+    tokens: Count = 0
+    """Tokens of all continuations."""
+    seconds: Seconds = 0.0
+
+
 Event = (
     RunStarted
     | WriteStarted
@@ -350,4 +389,5 @@ Event = (
     | Noticed
     | RunEnded
     | OpinionGiven
+    | ValuesEstimated
 )

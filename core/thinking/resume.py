@@ -28,8 +28,15 @@ from core.thinking.trace import Trace
 MakeLoop = Callable[[Mapping[Author, Session], Sequence[Interruption], Trace], Loop]
 """Makes a loop over these sessions, with these interruptions before its own; the trace holds a text to take up."""
 
-_COSTS = (events.HandedOver, events.PrefillProgressed, events.Prefetched, events.UsageReported, events.OpinionGiven)
-"""Kinds of events that only say what a text cost. The others say how it came about."""
+_COSTS = (
+    events.HandedOver,
+    events.PrefillProgressed,
+    events.Prefetched,
+    events.UsageReported,
+    events.OpinionGiven,
+    events.ValuesEstimated,
+)
+"""Kinds of events that only say what a text cost, or is worth. The others say how it came about."""
 
 
 class Diverged(Exception):

@@ -42,6 +42,8 @@ class Trace:
         """How much of a long text the next writer has read; None once it has read all of it."""
         self.opinion: events.OpinionGiven | None = None
         """The second opinion on the text; None if there is none, or if text that it covers was discarded."""
+        self.values: dict[str, events.ValuesEstimated] = {}
+        """The values of places of the text, by writer; there are none if text that they cover was discarded."""
         self.handoffs = 0
         """Number of changes of the writer."""
         self.length = 0
@@ -126,6 +128,9 @@ class Trace:
         if isinstance(event, events.OpinionGiven):  # after the run: none of its seconds
             self.opinion = event
             return
+        if isinstance(event, events.ValuesEstimated):
+            self.values[event.writer] = event
+            return
         if isinstance(event, events.RunStarted):
             self._start(event)
         self.seconds = self._offset + event.at
@@ -186,6 +191,22 @@ class Trace:
                 self.notices.append(event)
             case events.RunEnded():
                 self.ended, self.prefill = event, None
+
+    def until(self, position: int) -> Trace:
+        """Return a new trace that ends `position` characters into the body, or at the beginning of the token there.
+
+        What was decided there, and what was written for that and discarded, is no part of it: it is decided again.
+        """
+        standing: list[tuple[int, int]] = []
+        """Where each token and inserted text that stands ends, and the number of events up to it."""
+        text = Trace()
+        for number, event in enumerate(self.events, 1):
+            text.apply(event)
+            while standing and standing[-1][0] > text.length:
+                standing.pop()
+            if isinstance(event, TokenWritten | events.TextInserted) and event.text:
+                standing.append((text.length, number))
+        return Trace.of(self.events[: max((number for end, number in standing if end <= position), default=0)])
 
     def parts(self) -> list[Part]:
         """Return the body with token ids, as a loop takes it to continue the text.
@@ -281,6 +302,7 @@ class Trace:
         self._capped = {position for position in self._capped if position <= event.position}
         if self.opinion and event.position < self.opinion.length:
             self.opinion = None
+        self.values = {writer: each for writer, each in self.values.items() if each.length <= event.position}
         self._replaced.append(event)
         self._new_piece, self._step_over = True, self._at_end_of_step()
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.shared.conversations.answer_queue import Activity, AnswerQueue
 from app.shared.conversations.answer_task import AnswerTask
-from app.shared.conversations.branching import move_of, trace_until
+from app.shared.conversations.branching import move_of
 from app.shared.conversations.conversation import Conversation, Exchange
 from app.shared.conversations.opinions import SecondOpinions
 from app.shared.conversations.repository import ConversationRepository
@@ -165,7 +165,7 @@ class ChatSession(QObject):
         """Begin another answer like this one up to a place in its text."""
         settings = self._another_seed(with_author(self.settings, author), exchange)
         move = move_of(author, POLICIES.of(settings.policy).default_writer) if author else None
-        trace = trace_until(exchange.trace, position)
+        trace = exchange.trace.until(position)
         self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), move)
 
     def stop(self) -> None:

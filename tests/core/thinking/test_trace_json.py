@@ -89,6 +89,20 @@ ONE_OF_EACH: list[Event] = [
         40,
     ),
     events.OpinionGiven(5.0, "large", 0, ()),
+    events.ValuesEstimated(
+        5.0,
+        "small",
+        "Small",
+        99,
+        "12",
+        True,
+        128,
+        (events.PlaceOutcomes(0, "10?-"), events.PlaceOutcomes(8, "11", replaced=True)),
+        False,
+        False,
+        900,
+        1.5,
+    ),
 ]
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.shared.conversations.branching import move_of, trace_until
+from app.shared.conversations.branching import move_of
 from core.engines.body import Author
 from core.thinking.events import TextDiscarded
 from core.thinking.policies.keywords import Keywords
@@ -27,23 +27,23 @@ def trace() -> Trace:
 def test_the_text_before_any_piece_is_kept_to_the_letter(trace: Trace) -> None:
     assert {piece.author for piece in trace.pieces} == set(Author)
     for piece in trace.pieces:
-        assert trace_until(trace, piece.position).text == trace.text[: piece.position]
+        assert trace.until(piece.position).text == trace.text[: piece.position]
 
 
 def test_the_pieces_before_are_the_same(trace: Trace) -> None:
     for index, piece in enumerate(trace.pieces):
-        kept = trace_until(trace, piece.position).pieces
+        kept = trace.until(piece.position).pieces
         assert [(p.author, p.text) for p in kept] == [(p.author, p.text) for p in trace.pieces[:index]]
 
 
 def test_a_takeover_that_is_not_to_happen_is_not_counted(trace: Trace) -> None:
     first = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
-    assert trace_until(trace, first.position).totals[Author.LARGE].takeovers == 0
+    assert trace.until(first.position).totals[Author.LARGE].takeovers == 0
 
 
 def test_what_was_decided_at_the_place_is_decided_again(trace: Trace) -> None:
     first = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
-    fork = trace_until(trace, first.position)
+    fork = trace.until(first.position)
     assert not any(isinstance(event, TextDiscarded) for event in fork.events), "the lookahead is not written yet"
     assert [piece.replaced for piece in fork.pieces] == [""]
 

@@ -1,0 +1,454 @@
+"""Estimates what each step of a finished text is worth: continuations are written from places of it, and graded.
+
+    places ──► continuations, K a place ──► answers, graded ──► ValuesEstimated
+
+Coarse to fine: a short text is valued after each step. Of a long one first the ends and the takeovers are, then the
+middle between neighbours that differ beyond chance, until they are neighbouring steps. Where a difference is large and
+not beyond chance, K grows. A fall that the same model makes good before the next place that is valued is not seen;
+`every_step` sees it.
+
+Continuation k of a place has random numbers of its own, which follow from the run's seed, the place and k. So an
+estimate that was stopped goes on as if it had not been: unfinished continuations are written again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from itertools import pairwise
+from typing import NamedTuple
+
+from pydantic import ValidationError
+
+from core.engines.base import Branch, Continuation, Engine, Notice, Session, Stop, WritesBranches
+from core.engines.body import Author, Body, Part
+from core.engines.random_numbers import number_at, stream_of
+from core.errors import BatonError, Cancelled, EngineLost, SettingsError
+from core.grading.extraction import answer_of, extract_answer
+from core.grading.grader import Grader
+from core.grading.verdict import How, Outcome, Regex
+from core.run import Pair, run, unmet_need
+from core.thinking.control import Control
+from core.thinking.events import Finish, PlaceOutcomes, TextInserted, ValuesEstimated
+from core.thinking.registry import POLICIES
+from core.thinking.run_settings import RunSettings
+from core.thinking.trace import Trace
+from core.thinking.values import RIGHT, UNFINISHED, UNGRADED, WRONG, StepValues, TextPlace, places_of, takeover_spans
+
+USUAL_CONTINUATIONS = 16
+MOST_PLACES_AT_ONCE = 24
+"""Up to so many places are all valued; of a longer text first the ends and the takeovers."""
+LARGE_DIFFERENCE = 0.2
+"""Between neighbours; if it is not beyond chance, K doubles there, up to MOST_GROWTH times the usual number."""
+MOST_GROWTH = 4
+USUAL_TEMPERATURE = 0.6
+"""Of the continuations, if the run took the likeliest token: they would all be the same."""
+SHORTEST_LIMIT = 64
+TIMES_THE_TEXT = 2
+"""Tokens that a continuation may have: so many times the text's, at least SHORTEST_LIMIT."""
+SIGNS = {Outcome.CORRECT: RIGHT, Outcome.WRONG: WRONG, Outcome.UNSCORED: UNGRADED}
+WRITERS = ("small", "large", "policy")
+_POLICY_OF = {"small": "never", "large": "always"}
+
+
+class ValueOptions(NamedTuple):
+    """What to estimate."""
+
+    writer: str = "small"
+    """Who writes the continuations: the small or the large model alone, or the policy of the run."""
+    continuations: int = USUAL_CONTINUATIONS
+    """K, a place."""
+    every_step: bool = False
+    """Value every step, however long the text is."""
+    only_takeovers: bool = False
+    """Value only what the worth of takeovers needs."""
+    parallel: int = 4
+    """Continuations at once on a server, and of a policy."""
+
+
+class ValuesPlan(NamedTuple):
+    """What an estimate begins with; coarse to fine may add places."""
+
+    places: int
+    continuations: int
+    tokens: int
+    """As far as the continuations are as long as the rest of the text."""
+
+
+class ValuesProgress(NamedTuple):
+    """How far an estimate is; `total` grows with the places that turn out to matter."""
+
+    done: int
+    total: int
+    tokens: int
+    """Written so far."""
+    seconds: float
+    estimated: ValuesEstimated
+    """What is known so far."""
+
+
+def value_error(pair: Pair, trace: Trace, expected: str, options: ValueOptions = ValueOptions()) -> BatonError | None:  # noqa: B008
+    """Return why the steps of this text cannot be valued: no text, no answer to compare with, or a model is missing."""
+    if not trace.pieces or trace.started is None:
+        return SettingsError("There is no text whose steps could be valued.", "Ask something first.")
+    if not expected.strip() and not answer_of(trace):
+        return SettingsError(
+            "This text has no answer with which the continuations could be compared.", "Give the expected answer."
+        )
+    settings = _settings_of(trace)
+    if settings is None:
+        return SettingsError("The settings of this run cannot be read.", "It was written by another version of Baton.")
+    if options.writer == "policy":
+        return unmet_need(POLICIES.of(settings.policy), pair.cards)
+    author = Author(options.writer)
+    if pair.get(author) is None:
+        return SettingsError(f"The {author.value} model is to write the continuations, and there is none.", "Load one.")
+    return None
+
+
+class ValueEstimator:
+    """Estimates the values of one text once. Call `run` once; `stop` from any thread."""
+
+    def __init__(
+        self,
+        pair: Pair,
+        trace: Trace,
+        grader: Grader,
+        expected: str = "",
+        options: ValueOptions = ValueOptions(),  # noqa: B008 - immutable
+        how: How | Regex = How.AUTO,
+    ) -> None:
+        """`expected`: the right answer; if it is empty, the text's own counts, and values say agreement.
+
+        Raises the error of `value_error`.
+        """
+        if error := value_error(pair, trace, expected, options):
+            raise error
+        assert trace.started is not None
+        settings = _settings_of(trace)
+        assert settings is not None
+        self._pair, self._trace, self._grader, self._options, self._how = pair, trace, grader, options, how
+        self._expected = expected.strip()
+        self._target = self._expected or answer_of(trace) or ""
+        temperature = settings.temperature or USUAL_TEMPERATURE
+        self._limit = min(settings.max_tokens, max(SHORTEST_LIMIT, TIMES_THE_TEXT * trace.tokens))
+        self._settings = settings.model_copy(update={"temperature": temperature, "alternatives": 0})
+        self._all = places_of(trace)
+        self._spans = list(takeover_spans(trace))
+        self._parts = trace.parts()
+        self._replaced = {span.start: span.piece.replaced for span in self._spans}
+        self._signs: dict[tuple[str, bool], str] = {}
+        """What is known of an answer: its sign, by the answer."""
+        self._outcomes = self._known()
+        self._tokens = 0
+        self._notices: list[str] = []
+        self._stopped = threading.Event()
+        self._controls: set[Control] = set()
+        self._session: Session | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def plan(self) -> ValuesPlan:
+        """Return what the estimate will begin with; nothing of it was written before."""
+        missing = Counter(place for place, _ in self._missing(self._first_places(), self._options.continuations))
+        after = {place: self._tokens_after(place) for place in missing}
+        tokens = sum(number * after[place] for place, number in missing.items())
+        return ValuesPlan(len(missing), missing.total(), tokens)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a person should know of how the continuations were written, a sentence each."""
+        return tuple(dict.fromkeys(self._notices))
+
+    def stop(self) -> None:
+        """Stop writing; what is finished is kept, and a later estimate goes on from it."""
+        self._stopped.set()
+        with self._lock:
+            controls, session = list(self._controls), self._session
+        for control in controls:
+            control.stop()
+        if session:
+            session.cancel()
+
+    def run(self) -> Generator[ValuesProgress | ValuesEstimated, None, None]:
+        """Yield progress, then what was estimated, even if it was stopped.
+
+        Raises ContextFull, EngineLost, EngineError.
+        """
+        began = time.monotonic()
+        wanted = dict.fromkeys(self._first_places(), self._options.continuations)
+        done, total = 0, 0
+        try:
+            while not self._stopped.is_set():
+                jobs = [job for place, number in wanted.items() for job in self._missing([place], number)]
+                jobs.sort(key=lambda job: (job[0].order, job[1]))
+                if not jobs:
+                    break
+                total += len(jobs)
+                shown = time.monotonic()
+                for place, number, sign in self._carried_out(jobs):
+                    self._note(place, number, sign)
+                    done += 1
+                    if time.monotonic() - shown > 0.2:
+                        shown = time.monotonic()
+                        yield self._progress(done, total, began)
+                yield self._progress(done, total, began)
+                wanted = self._refined()
+        except Cancelled:
+            pass
+        yield self._estimated(time.monotonic() - began)
+
+    def _progress(self, done: int, total: int, began: float) -> ValuesProgress:
+        seconds = time.monotonic() - began
+        return ValuesProgress(done, total, self._tokens, seconds, self._estimated(seconds, is_whole=False))
+
+    def _estimated(self, seconds: float, is_whole: bool | None = None) -> ValuesEstimated:
+        trace, earlier = self._trace, self._earlier()
+        cards = self._pair.cards
+        if self._options.writer == "policy":
+            model = " and ".join(card.name for card in cards.values())
+        else:
+            model = cards[Author(self._options.writer)].name
+        return ValuesEstimated(
+            trace.ended.at if trace.ended else 0.0,
+            self._options.writer,
+            model,
+            trace.length,
+            self._target,
+            bool(self._expected),
+            self._limit,
+            tuple(
+                PlaceOutcomes(place.position, self._outcomes[place], place.replaced)
+                for place in sorted(self._outcomes, key=lambda place: place.order)
+            ),
+            self._verdict(),
+            not self._stopped.is_set() if is_whole is None else is_whole,
+            self._tokens + (earlier.tokens if earlier else 0),
+            seconds + (earlier.seconds if earlier else 0.0),
+        )
+
+    # Places --------------------------------------------------------------------------------------------------------
+
+    def _first_places(self) -> list[TextPlace]:
+        options = self._options
+        takeovers = {place for span in self._spans for place in (span.baseline, TextPlace(span.end))}
+        if options.only_takeovers:
+            return self._measurable(takeovers)
+        if options.every_step or len(self._all) <= MOST_PLACES_AT_ONCE:
+            return self._measurable(self._all)
+        starts = {TextPlace(span.start) for span in self._spans}
+        return self._measurable({self._all[0], self._all[-1], *takeovers, *starts})
+
+    def _measurable(self, places: Iterable[TextPlace]) -> list[TextPlace]:
+        """Leave out the end of a text that has a verdict."""
+        is_graded = self._verdict() is not None
+        wanted = {place for place in places if not (is_graded and place.position == self._trace.length)}
+        return [place for place in self._all if place in wanted]
+
+    def _refined(self) -> dict[TextPlace, int]:
+        """Return which places need continuations next, and how many in all."""
+        values = StepValues(self._trace, self._estimated(0.0))
+        wanted: dict[TextPlace, int] = {}
+        if not self._options.only_takeovers:
+            standing = [place for place in self._all if not place.replaced]
+            index = {place: number for number, place in enumerate(standing)}
+            for one, other in pairwise(values.places):
+                first, last = index[one.place], index[other.place]
+                if last - first > 1:
+                    if StepValues.differ(one, other):
+                        wanted[standing[(first + last) // 2]] = self._options.continuations
+                else:
+                    wanted |= self._grown(one.place, other.place, values)
+        for worth in values.takeovers:
+            wanted |= self._grown(worth.before.place, worth.after.place, values)
+        return {place: wanted[place] for place in self._measurable(wanted)}
+
+    def _grown(self, one: TextPlace, other: TextPlace, values: StepValues) -> dict[TextPlace, int]:
+        """Double K at both places if their values differ much, but not beyond chance."""
+        first, second = values.at(one), values.at(other)
+        if not first or not second or StepValues.differ(first, second):
+            return {}
+        if abs(first.value.value - second.value.value) < LARGE_DIFFERENCE:
+            return {}
+        most = MOST_GROWTH * self._options.continuations
+        return {place: min(most, 2 * len(self._outcomes.get(place, ""))) for place in (one, other)}
+
+    def _missing(self, places: Iterable[TextPlace], number: int) -> Iterator[tuple[TextPlace, int]]:
+        for place in places:
+            known = self._outcomes.get(place, "")
+            for k in range(max(number, len(known))):
+                if known[k : k + 1] in ("", UNFINISHED):
+                    yield place, k
+
+    def _tokens_after(self, place: TextPlace) -> int:
+        return sum(len(piece.tokens) for piece in self._trace.pieces if piece.position + piece.length > place.position)
+
+    # Outcomes ------------------------------------------------------------------------------------------------------
+
+    def _earlier(self) -> ValuesEstimated | None:
+        """Return an earlier estimate that this one continues."""
+        earlier = self._trace.values.get(self._options.writer)
+        asked = (self._target, bool(self._expected), self._limit, self._trace.length)
+        found = earlier and (earlier.target, earlier.is_expected, earlier.limit, earlier.length)
+        return earlier if found == asked else None
+
+    def _known(self) -> dict[TextPlace, str]:
+        earlier = self._earlier()
+        return {TextPlace(each.position, each.replaced): each.outcomes for each in earlier.places} if earlier else {}
+
+    def _note(self, place: TextPlace, number: int, sign: str) -> None:
+        known = self._outcomes.get(place, "").ljust(number + 1, UNFINISHED)
+        self._outcomes[place] = known[:number] + sign + known[number + 1 :]
+
+    def _sign(self, answer: str | None) -> str:
+        key = (answer or "", answer is None)
+        if key not in self._signs:
+            self._signs[key] = SIGNS[self._grader.grade(self._target, answer, self._how).outcome]
+        return self._signs[key]
+
+    def _verdict(self) -> bool | None:
+        if self._trace.finish is not Finish.END_OF_TEXT:
+            return None
+        sign = self._sign(answer_of(self._trace, self._expected or None))
+        return None if sign == UNGRADED else sign == RIGHT
+
+    # Continuations -------------------------------------------------------------------------------------------------
+
+    def _carried_out(self, jobs: Sequence[tuple[TextPlace, int]]) -> Iterator[tuple[TextPlace, int, str]]:
+        """Write and grade a continuation for each job; fewer if it is stopped."""
+        engine = self._pair.get(Author(self._options.writer)) if self._options.writer != "policy" else None
+        if engine and (session := self._branching_session(engine)):
+            with closing(session):
+                yield from self._by_branches(session, jobs)
+        else:
+            yield from self._by_runs(jobs)
+
+    def _branching_session(self, engine: Engine) -> Session | None:
+        """Open a session that writes branches, if the engine's sessions do."""
+        assert self._trace.started
+        sampling = engine.card.overrides.sampling(self._settings.sampling)
+        session = engine.open(self._trace.started.conversation, sampling, self._attach)
+        if isinstance(session, WritesBranches):
+            return session
+        session.close()
+        return None
+
+    def _attach(self, session: Session) -> None:
+        with self._lock:
+            self._session = session
+        if self._stopped.is_set():
+            session.cancel()
+
+    def _by_branches(
+        self, session: Session, jobs: Sequence[tuple[TextPlace, int]]
+    ) -> Iterator[tuple[TextPlace, int, str]]:
+        assert isinstance(session, WritesBranches)
+        bodies = {place: self._body(place) for place, _ in jobs}
+        branches = [Branch(bodies[place], self._stream(place, k), self._limit) for place, k in jobs]
+        tags = session.card.thinking
+        for item in session.write_branches(branches):
+            if isinstance(item, Notice):
+                self._notices.append(item.text)
+            else:
+                place, number = jobs[item.branch]
+                self._tokens += item.tokens
+                before = "".join(part.text for part in bodies[place])
+                yield place, number, self._sign(self._answer(before, item, tags.closing if tags else ""))
+
+    def _answer(self, before: str, continuation: Continuation, closing_tag: str) -> str | None:
+        """Find the answer of a text and its continuation, as `answer_of` does in a trace."""
+        closed, text = self._trace.closed, before + continuation.text
+        start = 0
+        is_closed = not self._trace.thinks
+        if closed and closed.position <= len(before):
+            start, is_closed = closed.position, True
+        elif closing_tag and (found := continuation.text.find(closing_tag)) >= 0:
+            start, is_closed = len(before) + found + len(closing_tag), True
+        finished = is_closed and continuation.stop is Stop.END_OF_TEXT
+        return extract_answer(text[start:], self._expected or None, finished=finished)
+
+    def _body(self, place: TextPlace) -> Sequence[Part]:
+        body = Body(self._parts)
+        body.cut(place.position)
+        if place.replaced:
+            body.append(Part(self._replaced[place.position], Author.SMALL))
+        return body.parts
+
+    def _stream(self, place: TextPlace, number: int) -> int:
+        return stream_of(self._settings.seed, f"value of {place.position} {place.replaced} {number}", 0)
+
+    def _by_runs(self, jobs: Sequence[tuple[TextPlace, int]]) -> Iterator[tuple[TextPlace, int, str]]:
+        """Let each continuation be a run of its own, some at once: a server's slots share the beginning of the text."""
+        before = {place: self._trace_until(place) for place, _ in jobs}
+        waiting = iter(jobs)
+        futures: dict[Future[Trace], tuple[TextPlace, int]] = {}
+        with ThreadPoolExecutor(self._options.parallel, thread_name_prefix="value") as pool:
+            try:
+                while True:
+                    while len(futures) < self._options.parallel and not self._stopped.is_set():
+                        if (job := next(waiting, None)) is None:
+                            break
+                        futures[pool.submit(self._continued, before[job[0]], *job)] = job
+                    if not futures:
+                        return
+                    ended, _ = wait(futures, return_when=FIRST_COMPLETED)
+                    for future in ended:
+                        place, number = futures.pop(future)
+                        if sign := self._graded(future.result(), before[place]):
+                            yield place, number, sign
+            finally:
+                if futures:
+                    self.stop()
+
+    def _graded(self, trace: Trace, before: Trace) -> str | None:
+        """Grade a continuation; None if it was stopped. Raises EngineLost if a model failed."""
+        if trace.finish is Finish.FAILED:
+            raise EngineLost(trace.ended.reason if trace.ended else "A model failed.")
+        if trace.finish is Finish.STOPPED:
+            return None
+        self._tokens += trace.tokens - before.tokens
+        return self._sign(answer_of(trace, self._expected or None))
+
+    def _continued(self, before: Trace, place: TextPlace, number: int) -> Trace:
+        trace, control, settings = Trace.of(before.events), Control(), self._settings
+        policy = _POLICY_OF.get(self._options.writer)
+        changed = settings.model_copy(
+            update={
+                "policy": POLICIES.named(policy).Settings() if policy else settings.policy,
+                "seed": number_at(self._stream(place, number), 0),
+                "max_tokens": before.tokens + self._limit,
+                "small_alone": False,
+            }
+        )
+        with self._lock:
+            self._controls.add(control)
+            if self._stopped.is_set():
+                control.stop()
+        try:
+            assert self._trace.started
+            conversation = self._trace.started.conversation
+            for event in run(self._pair, conversation, changed, control=control, resume_trace=before):
+                trace.apply(event)
+        finally:
+            with self._lock:
+                self._controls.discard(control)
+        return trace
+
+    def _trace_until(self, place: TextPlace) -> Trace:
+        before = self._trace.until(place.position)
+        text = self._trace.text[before.length : place.position]
+        text += self._replaced[place.position] if place.replaced else ""
+        if text:
+            before.apply(TextInserted(before.seconds, text, ""))
+        return before
+
+
+def _settings_of(trace: Trace) -> RunSettings | None:
+    try:
+        return RunSettings.model_validate(trace.started.settings) if trace.started else None
+    except ValidationError:
+        return None

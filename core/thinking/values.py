@@ -1,0 +1,258 @@
+"""Concludes from graded continuations what each step of a text was worth, and each takeover.
+
+The value of a place is the chance that a writer gets the answer right from there (Monte Carlo, as in Math-Shepherd,
+arXiv 2312.08935, and Thought Anchors, arXiv 2506.19143), with Wilson's interval. The worth of a takeover is the value
+after it less that after the text which it replaced; where it replaced none, less that before it (Newcombe's interval).
+A difference is beyond chance if its interval leaves out 0.
+
+The large model's share of the gain is its part of all rises beyond chance: of takeovers their worth, of other steps
+the difference of the values after and before them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import groupby, pairwise
+from typing import NamedTuple
+
+from core.engines.body import Author
+from core.intervals import Estimate, newcombe, wilson
+from core.thinking.events import PlaceOutcomes, ValuesEstimated
+from core.thinking.trace import Piece, Trace
+
+RIGHT, WRONG, UNGRADED, UNFINISHED = "10?-"
+"""Outcomes of a continuation, as events record them."""
+
+
+class TextPlace(NamedTuple):
+    """A place of a text from which continuations are written; at one position the replaced text comes first."""
+
+    position: int
+    """Characters of the body before it."""
+    replaced: bool = False
+    """After the text that was replaced there, instead of the text that stands."""
+
+    @property
+    def order(self) -> tuple[int, bool]:
+        return self.position, not self.replaced
+
+
+class TakeoverSpan(NamedTuple):
+    """The large model's text in one takeover, in characters of the body."""
+
+    start: int
+    end: int
+    piece: Piece
+    """The first piece of the takeover."""
+    tokens: int
+
+    @property
+    def baseline(self) -> TextPlace:
+        """Return the place with which the end of the takeover is compared."""
+        return TextPlace(self.start, replaced=bool(self.piece.replaced.strip()))
+
+
+class ValuedPlace(NamedTuple):
+    """A place with its value."""
+
+    place: TextPlace
+    value: Estimate
+    """With Wilson's interval. The end of a graded text has its verdict as its value, with an interval of no width."""
+    continuations: int
+    step: int
+    """Index of the step that the text before it ends with; −1 before the first."""
+    author: Author | None
+    """Of the text just before it; None at the beginning."""
+
+    @property
+    def position(self) -> int:
+        return self.place.position
+
+
+class ValueChange(NamedTuple):
+    """What happened to the value between two neighbouring places of the text that stands."""
+
+    before: ValuedPlace
+    after: ValuedPlace
+    difference: Estimate
+
+    @property
+    def is_certain(self) -> bool:
+        """Tell whether the difference is beyond chance."""
+        return self.difference.low > 0 or self.difference.high < 0
+
+
+class TakeoverWorth(NamedTuple):
+    """What one takeover was worth."""
+
+    span: TakeoverSpan
+    before: ValuedPlace
+    """Where the text that it replaced ends; without one, where the takeover begins."""
+    after: ValuedPlace
+    worth: Estimate
+
+    @property
+    def piece(self) -> Piece:
+        return self.span.piece
+
+    @property
+    def is_certain(self) -> bool:
+        return self.worth.low > 0 or self.worth.high < 0
+
+
+class StepValues:
+    """The values of one text by one writer."""
+
+    def __init__(self, trace: Trace, estimated: ValuesEstimated) -> None:
+        self.estimated = estimated
+        self.length = trace.length
+        self._trace = trace
+        self._positions = [piece.position for piece in trace.pieces]
+        valued = [each for each in map(self._valued, estimated.places) if each]
+        if estimated.ends_right is not None and estimated.length == trace.length:
+            valued = [each for each in valued if each.position < trace.length]
+            valued.append(self._at(TextPlace(trace.length), _exactly(float(estimated.ends_right)), 0))
+        self._by_place = {each.place: each for each in valued}
+        self.places = sorted((each for each in valued if not each.place.replaced), key=lambda each: each.position)
+        """The valued places of the text that stands, in order."""
+        self.changes = [
+            ValueChange(one, other, newcombe(one.value, other.value)) for one, other in pairwise(self.places)
+        ]
+        self.takeovers = list(self._worths())
+        """The takeovers whose worth is known, in order."""
+
+    @classmethod
+    def of(cls, trace: Trace, writer: str = "") -> StepValues | None:
+        """Return the values by this writer, or those that were estimated last; None if there are none."""
+        estimated = trace.values.get(writer) if writer else next(reversed(trace.values.values()), None)
+        return cls(trace, estimated) if estimated else None
+
+    @staticmethod
+    def differ(one: ValuedPlace, other: ValuedPlace) -> bool:
+        """Tell whether two values differ beyond chance."""
+        difference = newcombe(one.value, other.value)
+        return difference.low > 0 or difference.high < 0
+
+    def at(self, place: TextPlace) -> ValuedPlace | None:
+        return self._by_place.get(place)
+
+    def after_step(self, step: int) -> ValuedPlace | None:
+        """Return the value where this step ends, if it is known."""
+        if not 0 <= step < len(self._trace.steps):
+            return None
+        return self._by_place.get(TextPlace(end_of_step(self._trace, step)))
+
+    def replaced_at(self, position: int) -> ValuedPlace | None:
+        """Return the value of the text that was replaced at this position, if it is known."""
+        return self._by_place.get(TextPlace(position, replaced=True))
+
+    @property
+    def certain(self) -> list[ValueChange]:
+        """Return the changes beyond chance, in order."""
+        return [change for change in self.changes if change.is_certain]
+
+    @cached_property
+    def rises(self) -> list[tuple[Author, Estimate]]:
+        """Return all rises beyond chance, with who brought them."""
+        spans = [(worth.span.start, worth.span.end) for worth in self.takeovers]
+        of_takeovers = [(Author.LARGE, worth.worth) for worth in self.takeovers if worth.worth.low > 0]
+        others = [
+            (change.after.author or Author.SMALL, change.difference)
+            for change in self.changes
+            if change.difference.low > 0 and not any(start < change.after.position <= end for start, end in spans)
+        ]
+        return of_takeovers + others
+
+    @property
+    def gain_of_large(self) -> float | None:
+        """Return the large model's share of all rises beyond chance, 0 to 1; None if there is none."""
+        total = sum(rise.value for _, rise in self.rises)
+        by_large = sum(rise.value for author, rise in self.rises if author is Author.LARGE)
+        return by_large / total if total else None
+
+    @property
+    def turn(self) -> TakeoverWorth | ValueChange | None:
+        """Return what raised the value most, beyond chance: a takeover before any other step."""
+        takeovers = [worth for worth in self.takeovers if worth.worth.low > 0]
+        if takeovers:
+            return max(takeovers, key=lambda worth: worth.worth.value)
+        return max((c for c in self.changes if c.difference.low > 0), key=lambda c: c.difference.value, default=None)
+
+    @property
+    def loss(self) -> ValueChange | None:
+        """Return what lowered the value most, beyond chance."""
+        return min((c for c in self.changes if c.difference.high < 0), key=lambda c: c.difference.value, default=None)
+
+    def _valued(self, place: PlaceOutcomes) -> ValuedPlace | None:
+        right, wrong = place.outcomes.count(RIGHT), place.outcomes.count(WRONG)
+        graded = right + wrong
+        if not graded or UNFINISHED in place.outcomes:  # those that are finished first are the short ones
+            return None
+        value = Estimate(right / graded, *wilson(right, graded))
+        return self._at(TextPlace(place.position, place.replaced), value, graded)
+
+    def _at(self, place: TextPlace, value: Estimate, continuations: int) -> ValuedPlace:
+        index = bisect_right(self._positions, place.position - 1) - 1 if place.position else -1
+        piece = self._trace.pieces[index] if index >= 0 else None
+        return ValuedPlace(place, value, continuations, piece.step if piece else -1, piece.author if piece else None)
+
+    def _worths(self) -> Iterator[TakeoverWorth]:
+        for span in takeover_spans(self._trace):
+            after = self._by_place.get(TextPlace(span.end))
+            before = self._by_place.get(span.baseline) or self._by_place.get(TextPlace(span.start))
+            if before and after:
+                yield TakeoverWorth(span, before, after, newcombe(before.value, after.value))
+
+
+def takeover_spans(trace: Trace) -> Iterator[TakeoverSpan]:
+    """Yield the large model's text in each takeover, in order. Takeovers that follow each other are each one."""
+    pieces = [piece for piece in trace.pieces if piece.author is Author.LARGE and piece.takeover]
+    for _, group in groupby(pieces, lambda piece: id(piece.takeover)):
+        written = list(group)
+        end = written[-1].position + written[-1].length
+        yield TakeoverSpan(written[0].position, end, written[0], sum(len(piece.tokens) for piece in written))
+
+
+def end_of_step(trace: Trace, step: int) -> int:
+    """Return where a step ends, with the separator: the characters of the body up to there."""
+    last = trace.steps[step].pieces[-1]
+    return last.position + last.length
+
+
+def places_of(trace: Trace) -> list[TextPlace]:
+    """Return all places whose values can be asked for: the beginning, the end of each step, and the beginning, the end
+    and the replaced text of each takeover."""
+    places = {TextPlace(0), *(TextPlace(end_of_step(trace, step.index)) for step in trace.steps)}
+    for span in takeover_spans(trace):
+        places |= {TextPlace(span.start), TextPlace(span.end), span.baseline}
+    return sorted(places, key=lambda place: place.order)
+
+
+def corrected(trace: Trace, span: TakeoverSpan) -> tuple[str, str]:
+    """Return what a takeover changed in a few words: (“06680”, “96680”); empty where nothing that can be named.
+
+    Its text is compared with the text that it replaced and, if no number differs, with the step before it.
+    """
+    after = trace.text_between(span.start, span.end)
+    step = trace.steps[span.piece.step - 1].text if span.piece.step else ""
+    for before in (span.piece.replaced, step):
+        found = _difference_of_texts(before, after)
+        if any(map(str.isdigit, "".join(found))):
+            return found
+    return _difference_of_texts(span.piece.replaced, after)
+
+
+def _difference_of_texts(before: str, after: str) -> tuple[str, str]:
+    """Return the words in which two texts differ, those with a number first."""
+    one, other = before.split(), after.split()
+    codes = difflib.SequenceMatcher(a=one, b=other, autojunk=False).get_opcodes()
+    found = [(" ".join(one[i:j][:3]), " ".join(other[k:m][:3])) for tag, i, j, k, m in codes if tag == "replace"]
+    numbers = (pair for pair in found if all(any(map(str.isdigit, words)) for words in pair))
+    return next(numbers, found[0] if found else ("", ""))
+
+
+def _exactly(value: float) -> Estimate:
+    return Estimate(value, value, value)
