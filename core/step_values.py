@@ -18,13 +18,13 @@ import time
 from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import pairwise
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from core.engines.base import Branch, Continuation, Engine, Notice, Session, Stop, WritesBranches
+from core.engines.base import Branch, Continuation, Notice, Session, Stop, WritesBranches
 from core.engines.body import Author, Body, Part
 from core.engines.random_numbers import number_at, stream_of
 from core.errors import BatonError, Cancelled, EngineLost, SettingsError
@@ -47,6 +47,7 @@ LARGE_DIFFERENCE = 0.2
 MOST_GROWTH = 4
 USUAL_TEMPERATURE = 0.6
 """Of the continuations, if the run took the likeliest token: they would all be the same."""
+PROGRESS_SECONDS = 0.2
 SHORTEST_LIMIT = 64
 TIMES_THE_TEXT = 2
 """Tokens that a continuation may have: so many times the text's, at least SHORTEST_LIMIT."""
@@ -177,30 +178,37 @@ class ValueEstimator:
     def run(self) -> Generator[ValuesProgress | ValuesEstimated, None, None]:
         """Yield progress, then what was estimated, even if it was stopped.
 
-        Raises ContextFull, EngineLost, EngineError.
+        Before it raises EngineError (a model was lost, its context is full), it yields what is finished.
         """
         began = time.monotonic()
-        wanted = dict.fromkeys(self._first_places(), self._options.continuations)
-        done, total = 0, 0
         try:
-            while not self._stopped.is_set():
-                jobs = [job for place, number in wanted.items() for job in self._missing([place], number)]
-                jobs.sort(key=lambda job: (job[0].order, job[1]))
-                if not jobs:
-                    break
-                total += len(jobs)
-                shown = time.monotonic()
-                for place, number, sign in self._carried_out(jobs):
-                    self._note(place, number, sign)
-                    done += 1
-                    if time.monotonic() - shown > 0.2:
-                        shown = time.monotonic()
-                        yield self._progress(done, total, began)
-                yield self._progress(done, total, began)
-                wanted = self._refined()
+            with self._opened():
+                yield from self._rounds(began)
         except Cancelled:
             pass
+        except BatonError:
+            yield self._estimated(time.monotonic() - began, is_whole=False)
+            raise
         yield self._estimated(time.monotonic() - began)
+
+    def _rounds(self, began: float) -> Iterator[ValuesProgress]:
+        wanted = dict.fromkeys(self._first_places(), self._options.continuations)
+        done, total = 0, 0
+        while not self._stopped.is_set():
+            jobs = [job for place, number in wanted.items() for job in self._missing([place], number)]
+            jobs.sort(key=lambda job: (job[0].order, job[1]))
+            if not jobs:
+                return
+            total += len(jobs)
+            shown = time.monotonic()
+            for place, number, sign in self._carried_out(jobs):
+                self._note(place, number, sign)
+                done += 1
+                if time.monotonic() - shown > PROGRESS_SECONDS:
+                    shown = time.monotonic()
+                    yield self._progress(done, total, began)
+            yield self._progress(done, total, began)
+            wanted = self._refined()
 
     def _progress(self, done: int, total: int, began: float) -> ValuesProgress:
         seconds = time.monotonic() - began
@@ -320,22 +328,22 @@ class ValueEstimator:
 
     def _carried_out(self, jobs: Sequence[tuple[TextPlace, int]]) -> Iterator[tuple[TextPlace, int, str]]:
         """Write and grade a continuation for each job; fewer if it is stopped."""
-        engine = self._pair.get(Author(self._options.writer)) if self._options.writer != "policy" else None
-        if engine and (session := self._branching_session(engine)):
-            with closing(session):
-                yield from self._by_branches(session, jobs)
+        if isinstance(self._session, WritesBranches):
+            yield from self._by_branches(self._session, jobs)
         else:
             yield from self._by_runs(jobs)
 
-    def _branching_session(self, engine: Engine) -> Session | None:
-        """Open a session that writes branches, if the engine's sessions do."""
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        """Keep a session of the writer open that writes branches, if its engine has such; they share what it reads."""
         assert self._trace.started
+        engine = self._pair.get(Author(self._options.writer)) if self._options.writer != "policy" else None
+        if engine is None or not engine.card.writes_branches:
+            yield
+            return
         sampling = engine.card.overrides.sampling(self._settings.sampling)
-        session = engine.open(self._trace.started.conversation, sampling, self._attach)
-        if isinstance(session, WritesBranches):
-            return session
-        session.close()
-        return None
+        with closing(engine.open(self._trace.started.conversation, sampling, self._attach)):
+            yield
 
     def _attach(self, session: Session) -> None:
         with self._lock:
@@ -344,12 +352,12 @@ class ValueEstimator:
             session.cancel()
 
     def _by_branches(
-        self, session: Session, jobs: Sequence[tuple[TextPlace, int]]
+        self, session: WritesBranches, jobs: Sequence[tuple[TextPlace, int]]
     ) -> Iterator[tuple[TextPlace, int, str]]:
-        assert isinstance(session, WritesBranches)
+        assert self._session
         bodies = {place: self._body(place) for place, _ in jobs}
         branches = [Branch(bodies[place], self._stream(place, k), self._limit) for place, k in jobs]
-        tags = session.card.thinking
+        tags = self._session.card.thinking
         for item in session.write_branches(branches):
             if isinstance(item, Notice):
                 self._notices.append(item.text)

@@ -68,6 +68,8 @@ class ModelCard:
     """True: `prefetch` does something, because the model sits on a device of its own."""
     drafts: bool = False
     """True: it writes by speculative decoding; drafted tokens come without alternatives."""
+    writes_branches: bool = False
+    """True: its sessions write many continuations side by side (`WritesBranches`)."""
     overrides: ModelOverrides = NO_OVERRIDES
     placement: Placement | None = None
     """None on a server."""

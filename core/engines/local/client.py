@@ -14,6 +14,8 @@ from weakref import WeakKeyDictionary
 
 from core.engines.base import (
     Attach,
+    Branch,
+    Continuation,
     Conversation,
     End,
     Handoff,
@@ -41,6 +43,8 @@ from core.engines.local.load_fallback import (
 )
 from core.engines.local.loading_log import RAM
 from core.engines.local.messages import (
+    BranchEnded,
+    BranchWanted,
     CacheDump,
     Cancel,
     CloseSession,
@@ -52,6 +56,7 @@ from core.engines.local.messages import (
     ReadItem,
     Tokenize,
     Tokenized,
+    WriteBranches,
 )
 from core.engines.local.process import (
     CancelRequested,
@@ -269,6 +274,37 @@ class LocalSession:
                 scores = Scores()  # the process died and was restarted: the text is scored from its start again
         return scores
 
+    def write_branches(self, branches: Sequence[Branch]) -> Generator[Continuation | Notice, None, None]:
+        """If the process dies, the branches that have not ended are written again."""
+        left, deaths = list(range(len(branches))), 0
+        while left:
+            asked = list(left)
+            try:
+                self._refuse_if_cancelled()
+                if self._process is not self._engine.process:
+                    self._open()
+                for item in self._replies_to(self._asking_for([branches[index] for index in asked])):
+                    if isinstance(item, BranchEnded):
+                        index = asked[item.branch]
+                        left.remove(index)
+                        yield Continuation(index, item.text.decode(errors="replace"), item.tokens, item.stop)
+                self._engine.succeeded()
+                return
+            except Cancelled:
+                return
+            except EngineLost as lost:
+                deaths += 1
+                if deaths > RESTARTS_A_REQUEST:
+                    raise EngineLost(lost.message, LOAD_AGAIN) from lost
+                self._recover(lost)
+                yield Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and goes on.")
+
+    def _asking_for(self, branches: Sequence[Branch]) -> WriteBranches:
+        bodies = {id(branch.body): branch.body for branch in branches}
+        numbers = {key: number for number, key in enumerate(bodies)}
+        wanted = [BranchWanted(numbers[id(branch.body)], branch.seed, branch.limit) for branch in branches]
+        return WriteBranches(0, 0, [self._runs(body) for body in bodies.values()], wanted, self._sampling)
+
     def use_drafts_of(self, small: Session, *, asked: bool = False) -> bool:
         self._drafter = None
         wanted = self._engine.loaded_as.drafts
@@ -343,7 +379,7 @@ class LocalSession:
         if self._cancelled:
             raise Cancelled
 
-    def _ask(self, number: int, request: Open | Read) -> Replies:
+    def _ask(self, number: int, request: Open | Read | WriteBranches) -> Replies:
         """Ask the process; `cancel` reaches whoever waits for the replies, even if it came before."""
         self._replies = replies = self._process.ask(number, request)
         if self._cancelled:
@@ -368,8 +404,11 @@ class LocalSession:
             )
 
     def _asking(self, body: Sequence[Part], **what: Any) -> Read:
+        return Read(0, 0, self._runs(body), **what)
+
+    def _runs(self, body: Sequence[Part]) -> list[tuple[int, ...] | str]:
         tags, size = self.card.thinking, self._process.loaded.vocabulary_size
-        return Read(0, 0, rendered_runs(body, self.card.vocabulary, tags.closing if tags else "", size), **what)
+        return rendered_runs(body, self.card.vocabulary, tags.closing if tags else "", size)
 
     def _carry_out(self, asking: Read, written: list[int] | None = None) -> Generator[ReadItem, None, None]:
         """Send a request and yield its results; `written` is filled with the ids of the tokens."""
@@ -410,19 +449,24 @@ class LocalSession:
                 yield Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and the text goes on.")
 
     def _stream(self, asking: Read) -> Generator[ReadItem, None, None]:
+        passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
+        for item in self._replies_to(asking):
+            if isinstance(item, Handoff):
+                yield item._replace(passing=passing)
+            elif not isinstance(item, BranchEnded):
+                yield item
+
+    def _replies_to(self, asking: Read | WriteBranches) -> Generator[ReadItem | BranchEnded, None, None]:
         process, number = self._process, self._engine.next_number()
         replies = self._ask(number, asking._replace(session=self._number, request=number))
-        passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
         stop_at: float | None = None
         try:
             while True:
                 match next_reply(replies, stop_at):
-                    case Token() | PrefillProgress() | Judgement() | Scores() as item:
+                    case Token() | PrefillProgress() | Judgement() | Scores() | Handoff() | BranchEnded() as item:
                         yield item
                     case DraftsWanted() as wanted if self._drafter:
                         process.tell(self._drafter.answer(wanted))
-                    case Handoff() as handoff:
-                        yield handoff._replace(passing=passing)
                     case End() as end:
                         yield end
                         return

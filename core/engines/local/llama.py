@@ -5,6 +5,7 @@ Nothing here knows of sessions or requests; the scheduler does. Names follow lla
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import os
 import time
@@ -80,6 +81,7 @@ class Llama(Tokenizer):
         load = options.load
         self.threads = load.threads or default_threads()
         self.batch_size = load.batch
+        self._load_options = load
         self._said: deque[str] = deque(maxlen=20)
         self._loading_log = LoadingLog()
         self._listen_to_log()
@@ -157,6 +159,24 @@ class Llama(Tokenizer):
         if not context:
             raise LoadError("; ".join(self._said) or "there is not enough memory for the context")
         return context
+
+    def beside(self, tokens: int, sequences: int) -> Llama:
+        """Make another context over the same weights, for so many sequences of so many tokens.
+
+        Free it with `close_context`. Raises LoadError if memory does not hold it.
+        """
+        other = copy.copy(self)
+        other.context = self._make_context(
+            self._load_options.model_copy(update={"context": tokens, "parallel": sequences})
+        )
+        other.memory = ll.llama_get_memory(other.context)
+        other.batch = ll.llama_batch_init(self.batch_size, 0, 1)
+        other._make_abortable()
+        return other
+
+    def close_context(self) -> None:
+        ll.llama_batch_free(self.batch)
+        ll.llama_free(self.context)
 
     def _measured_chunk(self, batch: int) -> int:
         """Time the second of two small decodes: the first one compiles shaders."""

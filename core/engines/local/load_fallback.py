@@ -57,6 +57,7 @@ def card_of(
         thinking=options.thinking,
         returns_scores=True,
         supports_truncation=options.supports_truncation,
+        writes_branches=True,
         overrides=overrides,
         placement=placement,
     )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from core.engines.base import Judgement, Scores, WriteItem
+from core.engines.base import Judgement, Scores, Stop, WriteItem
 from core.engines.chat_template import PromptPiece
 from core.engines.model_card import DeviceShare
 from core.models.loading import LoadOptions
@@ -68,6 +68,24 @@ class Read(NamedTuple):
     plain_tokens: int | None = None
 
 
+class BranchWanted(NamedTuple):
+    """One branch: the index of the text before it, the stream of its random numbers, and its length at most."""
+
+    text: int
+    seed: int
+    limit: int
+
+
+class WriteBranches(NamedTuple):
+    """Write branches of the session's conversation; `texts` are bodies, of which branches may share one."""
+
+    session: int
+    request: int
+    texts: list[list[Run]]
+    branches: list[BranchWanted]
+    sampling: Sampling = Sampling()
+
+
 class Drafts(NamedTuple):
     """The answer to DraftsWanted: tokens to try in the next decode, or how many to write before the next question."""
 
@@ -105,7 +123,7 @@ class Shutdown(NamedTuple):
     """End the process."""
 
 
-Request = Open | Read | Drafts | Cancel | CloseSession | Tokenize | DumpCache | Shutdown
+Request = Open | Read | WriteBranches | Drafts | Cancel | CloseSession | Tokenize | DumpCache | Shutdown
 
 
 # From the process ------------------------------------------------------------------------------------------------
@@ -158,6 +176,15 @@ class DraftsWanted(NamedTuple):
     plain_seconds: float
 
 
+class BranchEnded(NamedTuple):
+    """A branch has come to its end: its index, its text and number of tokens."""
+
+    branch: int
+    text: bytes
+    tokens: int
+    stop: Stop
+
+
 class Failed(NamedTuple):
     """A request failed for a reason that is the request's own."""
 
@@ -168,8 +195,8 @@ class Failed(NamedTuple):
 AtLoading = LoadingProgress | ModelLoaded | LoadFailed
 ReadItem = WriteItem | Judgement | Scores
 """What a Read yields: its Handoff says nothing of how the text was passed, and Scores come batch by batch."""
-ReplyItem = ReadItem | Tokenized | CacheDump | DraftsWanted | Failed
-"""The last one of a Read is an End or Failed; every other request has a single reply."""
+ReplyItem = ReadItem | BranchEnded | Tokenized | CacheDump | DraftsWanted | Failed
+"""The last one of a Read or WriteBranches is an End or Failed; every other request has a single reply."""
 Reply = tuple[int, ReplyItem]
 """The number of a request, and what is replied to it: a plain tuple, since there is one for each token."""
 

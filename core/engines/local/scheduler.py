@@ -15,8 +15,19 @@ import numpy as np
 
 from core.engines.base import End, Handoff, Judgement, PrefillProgress, ScoredToken, Scores, Stop, Token
 from core.engines.choices import first_tokens
+from core.engines.local.branches import BranchWriter
 from core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
-from core.engines.local.messages import Drafts, DraftsWanted, Failed, Read, Reply, ReplyItem, Run, WorkerOptions
+from core.engines.local.messages import (
+    Drafts,
+    DraftsWanted,
+    Failed,
+    Read,
+    Reply,
+    ReplyItem,
+    Run,
+    WorkerOptions,
+    WriteBranches,
+)
 from core.engines.local.prompt_cache import PromptCache
 from core.engines.local.tasks import CachedSequence, Task, ages
 from core.engines.random_numbers import number_at
@@ -38,11 +49,15 @@ class Scheduler:
         self.in_decode: list[Task] = []
         self.chunk = llama.chunk
         """Chunks end at multiples of it, so that a text is cut up in the same way wherever reading begins."""
+        self.branches: dict[int, BranchWriter] = {}
+        """By session."""
         self.cache = PromptCache(llama, options.load.parallel, options.supports_truncation)
 
     @property
     def idle(self) -> bool:
-        return not self.waiting and all(task.awaits_drafts and not task.halted for task in self.running)
+        is_writing = any(writer.is_busy for writer in self.branches.values())
+        waits = all(task.awaits_drafts and not task.halted for task in self.running)
+        return not self.waiting and waits and not is_writing
 
     # Requests ----------------------------------------------------------------------------------------------------
 
@@ -50,6 +65,8 @@ class Scheduler:
         self.sequences[session] = CachedSequence(prompt, self.cache.empty_ledger())
 
     def close(self, session: int) -> None:
+        if branches := self.branches.pop(session, None):
+            branches.close()
         sequence = self.sequences.pop(session, None)
         if sequence is None:
             return
@@ -72,6 +89,13 @@ class Scheduler:
         task = Task(sequence, request, target, len(text), self._first_scored(sequence, request, target))
         task.plain_tokens = request.plain_tokens
         self.waiting.append(task)
+
+    def begin_branches(self, request: WriteBranches) -> None:
+        prompt = self.sequences[request.session].prompt
+        writer = self.branches.get(request.session)
+        if writer is None:
+            writer = self.branches[request.session] = BranchWriter(self.llama, self.options, self.reply)
+        writer.begin(request, [[*prompt, *self._ids(text)] for text in request.texts])
 
     def take_drafts(self, drafts: Drafts) -> None:
         """Go on with a write that waits for drafts."""
@@ -103,6 +127,8 @@ class Scheduler:
             if task.request.request == request:
                 task.halted = True
                 task.halted_at_once |= at_once
+        for writer in list(self.branches.values()):
+            writer.halt(request)
         if self.in_decode and all(task.halted_at_once for task in self.in_decode):
             self.llama.abort()
 
@@ -200,6 +226,12 @@ class Scheduler:
         if self.options.supports_truncation or to_question <= 0:
             return number
         return min(to_question, number)
+
+    def write_branches(self) -> None:
+        """Decode once for each session that writes branches."""
+        for writer in list(self.branches.values()):
+            if writer.is_busy:
+                writer.step()
 
     def decode(self, turns: list[tuple[Task, int]], receive: Callable[[], None]) -> None:
         """Decode once, and act on the result. `receive` takes in new requests between decode and sampling."""

@@ -32,6 +32,7 @@ from core.engines.local.messages import (
     Tokenize,
     Tokenized,
     WorkerOptions,
+    WriteBranches,
     receive,
     send,
 )
@@ -139,10 +140,11 @@ class Worker:
             self._receive()
             turns = self.scheduler.next_turns()
             self._send()  # what is known before the decode does not wait for it
-            if turns:
-                with self.outbox.step():
+            with self.outbox.step():
+                if turns:
                     self.scheduler.decode(turns, self._receive)
-                self._send()
+                self.scheduler.write_branches()
+            self._send()
 
     def _wait(self) -> Request:
         """Wait for the next request. A pause is used to prepare the prompt cache for the next turn."""
@@ -185,6 +187,8 @@ class Worker:
                 self._open(session, number, prompt)
             case Read():
                 self.scheduler.begin(request)
+            case WriteBranches():
+                self.scheduler.begin_branches(request)
             case Drafts():
                 self.scheduler.take_drafts(request)
             case Cancel(number, at_once):
