@@ -2,10 +2,11 @@
 
     places ──► continuations, K a place ──► answers, graded ──► ValuesEstimated
 
-Coarse to fine: a short text is valued after each step. Of a long one first the ends and the takeovers are, then the
-middle between neighbours that differ beyond chance, until they are neighbouring steps. Where a difference is large and
-not beyond chance, K grows. A fall that the same model makes good before the next place that is valued is not seen;
-`every_step` sees it.
+Coarse to fine: of a long text each place first gets a quarter of K, the ends and the takeovers all of it. K is full
+where the continuations of a few places on either side differ, so that a change is found wherever it lies; halving the
+text between places that differ would miss a value that rises and falls again. (One that does so from one step to the
+next may still be missed; `every_step` leaves nothing out.) Where a difference of neighbours is large and not beyond
+chance, K grows further.
 
 Continuation k of a place has random numbers of its own, which follow from the run's seed, the place and k. So an
 estimate that was stopped goes on as if it had not been: unfinished continuations are written again.
@@ -16,10 +17,9 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
-from itertools import pairwise
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -37,11 +37,25 @@ from core.thinking.events import Finish, PlaceOutcomes, TextInserted, ValuesEsti
 from core.thinking.registry import POLICIES
 from core.thinking.run_settings import RunSettings
 from core.thinking.trace import Trace
-from core.thinking.values import RIGHT, UNFINISHED, UNGRADED, WRONG, StepValues, TextPlace, places_of, takeover_spans
+from core.thinking.values import (
+    RIGHT,
+    UNFINISHED,
+    UNGRADED,
+    WRONG,
+    StepValues,
+    TextPlace,
+    ValuedPlace,
+    places_of,
+    takeover_spans,
+)
 
 USUAL_CONTINUATIONS = 16
-MOST_PLACES_AT_ONCE = 24
-"""Up to so many places are all valued; of a longer text first the ends and the takeovers."""
+SHORT = 24
+"""Places of a text of which all get K at once."""
+COARSE = 4
+"""Of a longer text, each place first gets K / COARSE continuations."""
+WINDOW = 4
+"""Places on either side whose continuations are counted together, to find where a value changes."""
 LARGE_DIFFERENCE = 0.2
 """Between neighbours; if it is not beyond chance, K doubles there, up to MOST_GROWTH times the usual number."""
 MOST_GROWTH = 4
@@ -64,7 +78,7 @@ class ValueOptions(NamedTuple):
     continuations: int = USUAL_CONTINUATIONS
     """K, a place."""
     every_step: bool = False
-    """Value every step, however long the text is."""
+    """All places get K continuations, however long the text is."""
     only_takeovers: bool = False
     """Value only what the worth of takeovers needs."""
     parallel: int = 4
@@ -155,7 +169,7 @@ class ValueEstimator:
     @property
     def plan(self) -> ValuesPlan:
         """Return what the estimate will begin with; nothing of it was written before."""
-        missing = Counter(place for place, _ in self._missing(self._first_places(), self._options.continuations))
+        missing = Counter(place for place, _ in self._missing(self._at_first()))
         after = {place: self._tokens_after(place) for place in missing}
         tokens = sum(number * after[place] for place, number in missing.items())
         return ValuesPlan(len(missing), missing.total(), tokens)
@@ -192,11 +206,9 @@ class ValueEstimator:
         yield self._estimated(time.monotonic() - began)
 
     def _rounds(self, began: float) -> Iterator[ValuesProgress]:
-        wanted = dict.fromkeys(self._first_places(), self._options.continuations)
-        done, total = 0, 0
+        wanted, done, total = self._at_first(), 0, 0
         while not self._stopped.is_set():
-            jobs = [job for place, number in wanted.items() for job in self._missing([place], number)]
-            jobs.sort(key=lambda job: (job[0].order, job[1]))
+            jobs = sorted(self._missing(wanted), key=lambda job: (job[0].order, job[1]))
             if not jobs:
                 return
             total += len(jobs)
@@ -241,52 +253,55 @@ class ValueEstimator:
 
     # Places --------------------------------------------------------------------------------------------------------
 
-    def _first_places(self) -> list[TextPlace]:
+    def _at_first(self) -> dict[TextPlace, int]:
+        """Return how many continuations each place gets at first."""
         options = self._options
         takeovers = {place for span in self._spans for place in (span.baseline, TextPlace(span.end))}
         if options.only_takeovers:
-            return self._measurable(takeovers)
-        if options.every_step or len(self._all) <= MOST_PLACES_AT_ONCE:
-            return self._measurable(self._all)
-        starts = {TextPlace(span.start) for span in self._spans}
-        return self._measurable({self._all[0], self._all[-1], *takeovers, *starts})
+            return self._measurable(dict.fromkeys(takeovers, options.continuations))
+        if options.every_step or len(self._all) <= SHORT:
+            return self._measurable(dict.fromkeys(self._all, options.continuations))
+        few = -(-options.continuations // COARSE)
+        fully = {self._all[0], self._all[-1], *takeovers, *(TextPlace(span.start) for span in self._spans)}
+        return self._measurable({place: options.continuations if place in fully else few for place in self._all})
 
-    def _measurable(self, places: Iterable[TextPlace]) -> list[TextPlace]:
+    def _measurable(self, wanted: Mapping[TextPlace, int]) -> dict[TextPlace, int]:
         """Leave out the end of a text that has a verdict."""
         is_graded = self._verdict() is not None
-        wanted = {place for place in places if not (is_graded and place.position == self._trace.length)}
-        return [place for place in self._all if place in wanted]
+        return {
+            place: wanted[place]
+            for place in self._all
+            if place in wanted and not (is_graded and place.position == self._trace.length)
+        }
 
     def _refined(self) -> dict[TextPlace, int]:
-        """Return which places need continuations next, and how many in all."""
+        """Return how many continuations each place needs in all, by what is known of it and its neighbours."""
         values = StepValues(self._trace, self._estimated(0.0))
-        wanted: dict[TextPlace, int] = {}
+        wanted: Counter[TextPlace] = Counter()
         if not self._options.only_takeovers:
-            standing = [place for place in self._all if not place.replaced]
-            index = {place: number for number, place in enumerate(standing)}
-            for one, other in pairwise(values.places):
-                first, last = index[one.place], index[other.place]
-                if last - first > 1:
-                    if StepValues.differ(one, other):
-                        wanted[standing[(first + last) // 2]] = self._options.continuations
-                else:
-                    wanted |= self._grown(one.place, other.place, values)
+            for index in range(1, len(values.places)):
+                pair = values.places[index - 1 : index + 1]
+                left, right = (values.places[max(0, index - WINDOW) : index], values.places[index : index + WINDOW])
+                if _may_differ(left, right) or _may_differ(*([each] for each in pair)):
+                    for each in pair:
+                        wanted[each.place] = max(wanted[each.place], self._options.continuations)
+                self._grow(pair[0], pair[1], wanted)
         for worth in values.takeovers:
-            wanted |= self._grown(worth.before.place, worth.after.place, values)
-        return {place: wanted[place] for place in self._measurable(wanted)}
+            self._grow(worth.before, worth.after, wanted)
+        return self._measurable(wanted)
 
-    def _grown(self, one: TextPlace, other: TextPlace, values: StepValues) -> dict[TextPlace, int]:
-        """Double K at both places if their values differ much, but not beyond chance."""
-        first, second = values.at(one), values.at(other)
-        if not first or not second or StepValues.differ(first, second):
-            return {}
-        if abs(first.value.value - second.value.value) < LARGE_DIFFERENCE:
-            return {}
-        most = MOST_GROWTH * self._options.continuations
-        return {place: min(most, 2 * len(self._outcomes.get(place, ""))) for place in (one, other)}
+    def _grow(self, one: ValuedPlace, other: ValuedPlace, wanted: Counter[TextPlace]) -> None:
+        """Double K at two places that have K each, if their values differ much, but not beyond chance."""
+        usual = self._options.continuations
+        known = [len(self._outcomes.get(each.place, "")) for each in (one, other)]
+        if min(known) < usual or StepValues.differ(one, other):
+            return
+        if abs(one.value.value - other.value.value) >= LARGE_DIFFERENCE:
+            for each, number in zip((one, other), known, strict=True):
+                wanted[each.place] = max(wanted[each.place], min(MOST_GROWTH * usual, 2 * number))
 
-    def _missing(self, places: Iterable[TextPlace], number: int) -> Iterator[tuple[TextPlace, int]]:
-        for place in places:
+    def _missing(self, wanted: Mapping[TextPlace, int]) -> Iterator[tuple[TextPlace, int]]:
+        for place, number in wanted.items():
             known = self._outcomes.get(place, "")
             for k in range(max(number, len(known))):
                 if known[k : k + 1] in ("", UNFINISHED):
@@ -453,6 +468,14 @@ class ValueEstimator:
         if text:
             before.apply(TextInserted(before.seconds, text, ""))
         return before
+
+
+def _may_differ(left: Sequence[ValuedPlace], right: Sequence[ValuedPlace]) -> bool:
+    """Tell whether the continuations of some places differ from those of the places after them."""
+    before, after = (
+        sum(each.right for each in side) / max(1, sum(each.continuations for each in side)) for side in (left, right)
+    )
+    return abs(after - before) >= LARGE_DIFFERENCE
 
 
 def _settings_of(trace: Trace) -> RunSettings | None:

@@ -62,6 +62,7 @@ class ValuedPlace(NamedTuple):
     value: Estimate
     """With Wilson's interval. The end of a graded text has its verdict as its value, with an interval of no width."""
     continuations: int
+    """How many were graded; 0 at the end of a graded text."""
     step: int
     """Index of the step that the text before it ends with; −1 before the first."""
     author: Author | None
@@ -70,6 +71,10 @@ class ValuedPlace(NamedTuple):
     @property
     def position(self) -> int:
         return self.place.position
+
+    @property
+    def right(self) -> int:
+        return round(self.value.value * self.continuations)
 
 
 class ValueChange(NamedTuple):

@@ -24,6 +24,8 @@ from typing import NamedTuple
 from core.engines.base import (
     Alternative,
     Attach,
+    Branch,
+    Continuation,
     Conversation,
     End,
     Handoff,
@@ -183,6 +185,19 @@ class ScriptedSession:
             yield token
         yield End(Stop.LIMIT if limit == 0 else Stop.END_OF_TEXT)
 
+    def write_branches(self, branches: Sequence[Branch]) -> Generator[Continuation | Notice, None, None]:
+        """One after the other; only an engine made with `writes_branches` says that it can."""
+        for index, branch in enumerate(branches):
+            written, stop = [], Stop.CANCELLED
+            for item in self.write(branch.body, branch.limit, branch.seed):
+                if isinstance(item, Token):
+                    written.append(item.data)
+                elif isinstance(item, End):
+                    stop = item.stop
+            if stop is Stop.CANCELLED:
+                return
+            yield Continuation(index, b"".join(written).decode(errors="replace"), len(written), stop)
+
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
         handoff = self._read(body, Kind.JUDGE)
         chances = self.engine.judged("".join(part.text for part in body), choices)
@@ -298,6 +313,7 @@ class ScriptedEngine:
         split: Split = words,
         returns_token_ids: bool = True,
         supports_prefetch: bool = False,
+        writes_branches: bool = False,
         overrides: ModelOverrides | None = None,
         placement: Placement | None = None,
         chances: Callable[[str], Sequence[float]] = lambda _: CERTAIN,
@@ -331,6 +347,7 @@ class ScriptedEngine:
             returns_token_ids=returns_token_ids,
             returns_scores=True,
             supports_prefetch=supports_prefetch,
+            writes_branches=writes_branches,
             overrides=overrides or ModelOverrides(),
             placement=placement,
         )

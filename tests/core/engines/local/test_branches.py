@@ -111,7 +111,7 @@ def test_a_branch_ends_at_its_limit_and_where_the_context_is_full(session: Local
 
 
 def test_a_text_that_does_not_fit_is_refused_in_a_sentence(session: LocalSession) -> None:
-    with pytest.raises(ContextFull, match="context of .* is full"):
+    with pytest.raises(ContextFull, match=r"context of .* is full"):
         list(session.write_branches([Branch([Part(" word" * 600, Author.INSERTED)], 1, 5)]))
     assert by_branch(list(session.write_branches([Branch([], 1, 5)])))[0].tokens == 5, "the next one is served"
 

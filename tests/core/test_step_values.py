@@ -1,0 +1,361 @@
+"""Values of steps, in worlds whose chances are known exactly, and by the real models.
+
+In a world a model writes `a` (right) or `b` (an error) for each step; an error anywhere makes the answer 0 instead of
+1. So a place without an error before it has the product of the chances of the steps that follow, any other has 0.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from core.batch.reading.problems import read_problems
+from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
+from core.engines.body import Author
+from core.errors import EngineLost, SettingsError
+from core.grading.extraction import answer_of
+from core.grading.grader import Grader
+from core.problem import Problem
+from core.run import Pair, ask, run
+from core.step_values import WINDOW, ValueEstimator, ValueOptions, ValuesProgress, value_error
+from core.thinking import events
+from core.thinking.events import Event, Finish, ValuesEstimated
+from core.thinking.policies.keywords import Keywords
+from core.thinking.policies.never import Never
+from core.thinking.run_settings import RunSettings
+from core.thinking.trace import Trace
+from core.thinking.values import StepValues, TextPlace, corrected, places_of
+from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
+
+RIGHT, ERROR = b"a\n\n", b"b\n\n"
+SEED, LONG = 5, 40
+
+
+@pytest.fixture(scope="module")
+def grader() -> Iterator[Grader]:
+    with Grader() as grader:
+        yield grader
+
+
+def world(
+    errors: Sequence[float], name: str = "small", faults: Sequence[Fault] = (), writes_branches: bool = True
+) -> ScriptedEngine:
+    """A model that errs in step i with the chance `errors[i]`."""
+
+    def draw(text: str, number: int) -> bytes | None:
+        steps = text.count("\n\n")
+        if "box" in text:
+            return None
+        if steps < len(errors):
+            return ERROR if number / 2**31 < errors[steps] else RIGHT
+        return b"</think>" if "</think>" not in text else b"\\boxed{0}" if "b" in text else b"\\boxed{1}"
+
+    return ScriptedEngine(draw=draw, name=name, faults=faults, writes_branches=writes_branches)
+
+
+def value(errors: Sequence[float], text: str) -> float:
+    """The known chance of a right answer after this text."""
+    return 0.0 if "b" in text else math.prod(1 - chance for chance in errors[text.count("\n\n") :])
+
+
+def text_with(steps: str, *, large_at: int | None = None, replaced: str = "", ends: bool = True) -> Trace:
+    """A finished text of these steps; at `large_at` the large model wrote one, in place of what was discarded."""
+    engine = world([0.0])
+    happened: list[Event] = [
+        events.RunStarted(
+            0.0,
+            QUESTION,
+            "keywords",
+            RunSettings().model_dump(mode="json"),
+            SEED,
+            engine.card,
+            world([0.0], "large").card,
+            3,
+            True,
+        ),
+        events.WriteStarted(0.0, Author.SMALL, None, 0),
+    ]
+
+    def token(author: Author, text: str) -> Event:
+        return events.TokenWritten(1.0, author, None, text, ends_step=text.endswith("\n\n"))
+
+    for index, step in enumerate(steps):
+        position, text = 3 * index, f"{step}\n\n"
+        if index == large_at:
+            if replaced:
+                happened += [token(Author.SMALL, replaced), events.TextDiscarded(1.0, position, replaced, 1)]
+            happened += [
+                events.TakeoverStarted(1.0, "reflection", None, 1, position),
+                events.WriteStarted(1.0, Author.LARGE, "reflection", position),
+                token(Author.LARGE, text),
+                events.TakeoverEnded(1.0, 1),
+                events.WriteStarted(1.0, Author.SMALL, None, position + 3),
+            ]
+        else:
+            happened.append(token(Author.SMALL, text))
+    if ends:
+        position = 3 * len(steps) + len("</think>")
+        happened += [
+            token(Author.SMALL, "</think>"),
+            events.ThinkingClosed(1.0, Author.SMALL, position, "</think>"),
+            token(Author.SMALL, "\\boxed{0}" if "b" in steps else "\\boxed{1}"),
+        ]
+    happened.append(events.RunEnded(2.0, Finish.END_OF_TEXT if ends else Finish.STOPPED))
+    return Trace.of(happened)
+
+
+def estimated(
+    trace: Trace,
+    engine: ScriptedEngine,
+    grader: Grader,
+    expected: str = "1",
+    options: ValueOptions = ValueOptions(),  # noqa: B008 - immutable
+    large: ScriptedEngine | None = None,
+) -> StepValues:
+    items = list(ValueEstimator(Pair(engine, large), trace, grader, expected, options).run())
+    assert isinstance(items[-1], ValuesEstimated)
+    trace.apply(items[-1])
+    values = StepValues.of(trace)
+    assert values
+    return values
+
+
+def test_each_value_lies_within_its_interval(grader: Grader) -> None:
+    errors, trace = (0.0, 0.5, 0.0, 0.25, 0.0), text_with("aaaaa")
+    values = estimated(trace, world(errors), grader, options=ValueOptions(continuations=64))
+    assert len(values.places) == 8, "the beginning, five steps, the end of the thinking, and of the answer"
+    for place in values.places[:-1]:
+        truth = value(errors, trace.text[: place.position])
+        assert place.value.low <= truth <= place.value.high, place
+        assert place.continuations >= 64
+    assert values.places[-1].value.interval == (1.0, 1.0), "the end has the value of its verdict"
+
+
+def test_an_error_is_where_the_answer_is_lost(grader: Grader) -> None:
+    trace = text_with("aaba")
+    values = estimated(trace, world((0.0, 0.0, 0.1, 0.0)), grader)
+    assert values.loss
+    assert values.loss.after.step == 2
+    assert values.loss.after.author is Author.SMALL
+    assert {place.value.value for place in values.places[3:]} == {0.0}
+    assert values.turn is None
+
+
+def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced(grader: Grader) -> None:
+    errors = (0.0, 0.0, 0.5)
+    trace = text_with("aaa", large_at=1, replaced="b\n\n")
+    values = estimated(trace, world(errors), grader, options=ValueOptions(continuations=64))
+    (worth,) = values.takeovers
+    assert worth.before.place == TextPlace(3, replaced=True)
+    assert worth.worth.low <= value(errors, "a\n\na\n\n") - value(errors, "a\n\nb\n\n") <= worth.worth.high
+    assert worth.is_certain
+    assert values.turn == worth
+    assert values.gain_of_large == 1.0 or values.rises[-1][0] is Author.SMALL
+    assert corrected(trace, worth.span) == ("b", "a")
+
+
+def test_without_a_replaced_text_the_worth_is_the_difference_to_the_place_before(grader: Grader) -> None:
+    errors = (0.0, 0.8, 0.0)
+    values = estimated(text_with("aaa", large_at=1), world(errors), grader, options=ValueOptions(continuations=64))
+    (worth,) = values.takeovers
+    assert worth.before.place == TextPlace(3)
+    assert worth.worth.low <= 0.8 <= worth.worth.high
+    assert values.gain_of_large == 1.0
+
+
+def test_only_what_the_worth_of_takeovers_needs(grader: Grader) -> None:
+    trace = text_with("aaaaaa", large_at=2, replaced="b\n\n")
+    values = estimated(trace, world([0.1] * 6), grader, options=ValueOptions(only_takeovers=True))
+    assert {each.position for each in values.estimated.places} == {6, 9}
+    assert len(values.takeovers) == 1
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_coarse_to_fine_finds_what_the_full_grid_finds(grader: Grader, seed: int) -> None:
+    """In long texts that are lost in one step, or only made safer by some, as long as two changes lie apart."""
+    dice = random.Random(seed)
+    errors = [0.0] * LONG
+    for step in dice.sample(range(0, LONG - 8, WINDOW), 3):
+        errors[step] = 0.7
+    steps = "".join("b" if step == LONG - 5 and seed % 2 else "a" for step in range(LONG))
+    full = estimated(text_with(steps), world(errors), grader, options=ValueOptions(every_step=True))
+    coarse = estimated(text_with(steps), world(errors), grader)
+    written = [sum(len(place.outcomes) for place in values.estimated.places) for values in (full, coarse)]
+    assert written[1] < 0.8 * written[0]
+    changing = {step for step in range(LONG) if errors[step] or steps[step] == "b"}
+    found = [{change.after.step for change in values.certain} & changing for values in (full, coarse)]
+    assert found[0] <= found[1]
+
+
+def test_where_a_difference_is_not_certain_more_continuations_are_written(grader: Grader) -> None:
+    values = estimated(text_with("a" * 8), world((0.0, 0.3) * 4), grader, options=ValueOptions(continuations=8))
+    numbers = {place.step: place.continuations for place in values.places if place.continuations}
+    assert max(numbers.values()) > 8
+    assert min(numbers.values()) == 8
+
+
+def test_stopped_and_continued_is_as_if_it_had_not_been(grader: Grader) -> None:
+    errors = (0.2,) * 5
+    whole = estimated(text_with("aaaaa"), world(errors), grader).estimated
+    trace = text_with("aaaaa")
+    for done in (7, 40):
+        engine = world(errors)
+        estimator = ValueEstimator(Pair(engine), trace, grader, "1")
+        stop_after(engine, estimator, 6 * done)
+        *_, last = estimator.run()
+        assert isinstance(last, ValuesEstimated)
+        assert not last.is_whole
+        written = sum(len(place.outcomes.replace("-", "")) for place in last.places)
+        assert 0 < written < sum(len(place.outcomes) for place in whole.places)
+        trace.apply(last)
+    continued = estimated(trace, world(errors), grader).estimated
+    assert continued.places == whole.places
+    assert continued.is_whole
+
+
+def stop_after(engine: ScriptedEngine, estimator: ValueEstimator, tokens: int) -> None:
+    engine.before_token = lambda _: estimator.stop() if engine.written > tokens else None
+
+
+def test_a_value_whose_continuations_are_not_all_finished_is_not_shown(grader: Grader) -> None:
+    trace = text_with("aa")
+    trace.apply(ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, (events.PlaceOutcomes(0, "11-1"),)))
+    values = StepValues.of(trace)
+    assert values
+    assert values.places == []
+
+
+def test_nothing_is_written_for_what_is_known(grader: Grader) -> None:
+    trace, engine = text_with("aaa"), world((0.1, 0.1, 0.1))
+    estimated(trace, engine, grader)
+    assert ValueEstimator(Pair(engine), trace, grader, "1").plan.continuations == 0
+    written = engine.written
+    estimated(trace, engine, grader)
+    assert engine.written == written
+
+
+def test_the_large_model_and_the_policy_have_values_of_their_own(grader: Grader) -> None:
+    trace, small, large = text_with("aa"), world((1.0, 1.0)), world((0.0, 0.0), "large")
+    for writer, first in (("small", 0.0), ("large", 1.0), ("policy", 0.0)):
+        estimated(trace, small, grader, options=ValueOptions(writer=writer, continuations=4), large=large)
+        values = StepValues.of(trace, writer)
+        assert values
+        assert values.places[0].value.value == first
+    assert set(trace.values) == {"small", "large", "policy"}
+
+
+def test_without_an_expected_answer_it_is_agreement_with_its_own(grader: Grader) -> None:
+    values = estimated(text_with("aba"), world((0.0, 0.5, 0.0)), grader, expected="")
+    assert not values.estimated.is_expected
+    assert values.estimated.target == "0"
+    assert values.places[2].value.value == 1.0, "after the error every continuation ends as the text does"
+
+
+def test_a_text_that_was_stopped_has_no_verdict(grader: Grader) -> None:
+    values = estimated(text_with("aab", ends=False), world((0.0,) * 4), grader)
+    assert values.estimated.ends_right is None
+    assert values.places[-1].value.value == 0.0
+    assert values.places[-1].continuations == 16
+
+
+def test_the_plan_is_what_is_written_at_first(grader: Grader) -> None:
+    trace = text_with("aaa")
+    plan = ValueEstimator(Pair(world((0.0,) * 3)), trace, grader, "1").plan
+    assert (plan.places, plan.continuations) == (5, 80)
+    assert plan.tokens == 16 * (5 + 4 + 3 + 2 + 1)
+
+
+def test_progress_counts_up_to_the_end(grader: Grader) -> None:
+    items = list(ValueEstimator(Pair(world((0.5,) * 3)), text_with("aaa"), grader, "1").run())
+    progress = [item for item in items if isinstance(item, ValuesProgress)]
+    assert [item.done for item in progress] == sorted(item.done for item in progress)
+    assert progress[-1].done == progress[-1].total
+
+
+@pytest.mark.parametrize(
+    ("trace", "pair", "expected", "says"),
+    [
+        (Trace(), Pair(world(())), "1", "no text"),
+        (text_with("aa", ends=False), Pair(world(())), "", "no answer with which"),
+        (text_with("aa"), Pair(None, world(())), "1", "small model is to write"),
+    ],
+)
+def test_what_cannot_be_valued_is_said_in_a_sentence(trace: Trace, pair: Pair, expected: str, says: str) -> None:
+    assert says in str(value_error(pair, trace, expected))
+    with Grader() as grader, pytest.raises(SettingsError, match=says):
+        ValueEstimator(pair, trace, grader, expected)
+
+
+def test_a_policy_whose_model_is_missing_is_refused() -> None:
+    assert "needs a large model" in str(value_error(Pair(world(())), text_with("a"), "1", ValueOptions("policy")))
+
+
+@pytest.mark.parametrize("writes_branches", [True, False])
+def test_what_a_lost_model_has_finished_is_kept(grader: Grader, writes_branches: bool) -> None:
+    fault = Fault(60, EngineLost("The model's process ended.", "Load it again."), for_good=True)
+    engine = world((0.0,) * 4, faults=[fault], writes_branches=writes_branches)
+    found: list[ValuesProgress | ValuesEstimated] = []
+    estimator = ValueEstimator(Pair(engine), text_with("aaaa"), grader, "1", ValueOptions(parallel=1))
+    with pytest.raises(EngineLost, match="ended"):
+        found.extend(estimator.run())
+    (kept,) = found
+    assert isinstance(kept, ValuesEstimated)
+    assert not kept.is_whole
+    assert "1" in kept.places[0].outcomes
+
+
+def test_a_server_continues_by_runs(grader: Grader) -> None:
+    """Without branches each continuation is a run, several at once."""
+    errors, trace = (0.0, 0.5, 0.0), text_with("aaa")
+    values = estimated(trace, world(errors, writes_branches=False), grader)
+    for place in values.places[:-1]:
+        assert place.value.low <= value(errors, trace.text[: place.position]) <= place.value.high, place
+
+
+def test_places_are_the_ends_of_steps_and_of_takeovers() -> None:
+    trace = text_with("aaa", large_at=1, replaced="b\n\n")
+    assert places_of(trace) == [
+        TextPlace(0),
+        TextPlace(3, replaced=True),
+        TextPlace(3),
+        TextPlace(6),
+        TextPlace(9),
+        TextPlace(17),
+        TextPlace(26),
+    ]
+
+
+@pytest.mark.slow
+def test_the_turn_of_a_demo_answer(demo_pair: Pair, grader: Grader) -> None:
+    """By branches in the model's own process: the pair's answer is worth more than the small model's alone."""
+    problem, wrong, right = next(
+        (problem, wrong, right)
+        for problem in read_problems(READY_PROBLEMS).problems
+        if not is_right(problem, wrong := solved(demo_pair, problem.text, Never.Settings()))
+        and is_right(problem, right := solved(demo_pair, problem.text))
+    )
+    values = []
+    for trace in (wrong, right):
+        *_, found = ValueEstimator(
+            demo_pair, trace, grader, problem.expected or "", ValueOptions(continuations=8)
+        ).run()
+        assert isinstance(found, ValuesEstimated)
+        assert found.is_whole
+        assert found.tokens
+        trace.apply(found)
+        values.append(StepValues(trace, found))
+    assert values[0].places[-1].value.value == 0.0
+    assert values[1].places[-1].value.value == 1.0
+    assert values[1].takeovers
+
+
+def solved(pair: Pair, question: str, policy: Never.Settings | Keywords.Settings | None = None) -> Trace:
+    settings = DEMO_SETTINGS.model_copy(update={"policy": policy} if policy else {})
+    return Trace.of(run(pair, ask(question, settings), settings))
+
+
+def is_right(problem: Problem, trace: Trace) -> bool:
+    return answer_of(trace) == problem.expected
