@@ -30,6 +30,7 @@ MODULES = {
     "P8": "second_question",
     "P9": "scoring",
     "P10": "against_large",
+    "P11": "branches",
     "P12": "prediction",
     "handoff": "handoff",
 }
