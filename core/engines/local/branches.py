@@ -110,7 +110,7 @@ class BranchWriter:
         assert context
         branches = sorted(self._active.items())
         entries = [BatchEntry(branch.last, branch.length, sequence, True) for sequence, branch in branches]
-        room = min(context.chunk, self._options.load.batch - len(entries))
+        room = min(context.chunk, context.batch_size - len(entries))
         read, held = self._unread[:room], len(self._ledger.ids)
         entries += [BatchEntry(id, held + i, READER, False) for i, id in enumerate(read)]
         context.abort(False)
