@@ -11,9 +11,15 @@ from core.engines.base import Engine, Stop
 from core.engines.local.client import LocalEngine
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.llama_server import LlamaServerEngine
+from core.grading.grader import Grader
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
-from core.run import ask
+from core.run import Pair, ask, run
+from core.step_values import ValueEstimator, ValueOptions
+from core.thinking.events import ValuesEstimated
+from core.thinking.policies.never import Never
+from core.thinking.trace import Trace
+from core.thinking.values import StepValues
 from tests.core.engines.remote.writing import stop, text
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
@@ -43,3 +49,24 @@ def test_a_llama_server_writes_what_the_local_engine_writes(model: Path) -> None
         assert remote.card.parameters == local.card.parameters
         for problem in PROBLEMS:
             assert whole_text(remote, problem) == whole_text(local, problem)
+
+
+def test_the_steps_of_an_answer_are_valued_on_a_server_as_on_this_machine(demo_pair: Pair) -> None:
+    """By runs in its slots instead of branches; the random numbers are others, so the intervals must meet."""
+    problem, never = PROBLEMS[0], DEMO_SETTINGS.model_copy(update={"policy": Never.Settings()})
+    trace = Trace.of(run(demo_pair, ask(problem.question, never), never))
+    few = ValueOptions(continuations=6, parallel=4)
+    with (
+        LlamaServer(ServerOptions(str(SMALL_MODEL), context=2048, slots=4)) as server,
+        closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as remote,
+        Grader() as grader,
+    ):
+        values = []
+        for pair in (Pair(remote), demo_pair):
+            *_, found = ValueEstimator(pair, Trace.of(trace.events), grader, problem.answer, few).run()
+            assert isinstance(found, ValuesEstimated)
+            values.append(StepValues(trace, found))
+    for one, other in zip(values[0].places, values[1].places, strict=True):
+        assert one.place == other.place
+        assert one.value.low <= other.value.high
+        assert other.value.low <= one.value.high
