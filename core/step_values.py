@@ -80,7 +80,7 @@ class ValueOptions(NamedTuple):
     every_step: bool = False
     """All places get K continuations, however long the text is."""
     only_takeovers: bool = False
-    """Value only what the worth of takeovers needs."""
+    """Value only the beginning and what the worth of takeovers needs."""
     parallel: int = 4
     """Continuations at once on a server, and of a policy."""
 
@@ -108,21 +108,56 @@ class ValuesProgress(NamedTuple):
 
 def value_error(pair: Pair, trace: Trace, expected: str, options: ValueOptions = ValueOptions()) -> BatonError | None:  # noqa: B008
     """Return why the steps of this text cannot be valued: no text, no answer to compare with, or a model is missing."""
-    if not trace.pieces or trace.started is None:
-        return SettingsError("There is no text whose steps could be valued.", "Ask something first.")
-    if not expected.strip() and not answer_of(trace):
-        return SettingsError(
-            "This text has no answer with which the continuations could be compared.", "Give the expected answer."
-        )
+    if error := text_error(trace, expected):
+        return error
     settings = _settings_of(trace)
-    if settings is None:
-        return SettingsError("The settings of this run cannot be read.", "It was written by another version of Baton.")
+    assert settings is not None
     if options.writer == "policy":
         return unmet_need(POLICIES.of(settings.policy), pair.cards)
     author = Author(options.writer)
     if pair.get(author) is None:
         return SettingsError(f"The {author.value} model is to write the continuations, and there is none.", "Load one.")
     return None
+
+
+def text_error(trace: Trace, expected: str) -> BatonError | None:
+    """Return why no model could value the steps of this text, before any is loaded."""
+    if not trace.pieces or trace.started is None:
+        return SettingsError("There is no text whose steps could be valued.", "Ask something first.")
+    if not expected.strip() and not answer_of(trace):
+        return SettingsError(
+            "This text has no answer with which the continuations could be compared.", "Give the expected answer."
+        )
+    if _settings_of(trace) is None:
+        return SettingsError("The settings of this run cannot be read.", "It was written by another version of Baton.")
+    return None
+
+
+def first_places(trace: Trace, options: ValueOptions) -> dict[TextPlace, int]:
+    """Return how many continuations each place gets at first, in order."""
+    every, spans = places_of(trace), list(takeover_spans(trace))
+    takeovers = {place for span in spans for place in (span.baseline, TextPlace(span.end))}
+    if options.only_takeovers:
+        return {place: options.continuations for place in every if place in takeovers or place == every[0]}
+    if options.every_step or len(every) <= SHORT:
+        return dict.fromkeys(every, options.continuations)
+    few = -(-options.continuations // COARSE)
+    fully = {every[0], every[-1], *takeovers, *(TextPlace(span.start) for span in spans)}
+    return {place: options.continuations if place in fully else few for place in every}
+
+
+def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
+    """Tell whether the trace holds all values that an estimate with these options would begin with.
+
+    Then no model is needed to show them.
+    """
+    earlier = trace.values.get(options.writer)
+    asked = (expected.strip() or answer_of(trace), bool(expected.strip()), trace.length)
+    if earlier is None or not earlier.is_whole or (earlier.target, earlier.is_expected, earlier.length) != asked:
+        return False
+    known = {TextPlace(each.position, each.replaced): len(each.outcomes) for each in earlier.places}
+    end = TextPlace(trace.length) if earlier.ends_right is not None else None
+    return all(known.get(place, 0) >= number for place, number in first_places(trace, options).items() if place != end)
 
 
 class ValueEstimator:
@@ -169,7 +204,9 @@ class ValueEstimator:
     @property
     def plan(self) -> ValuesPlan:
         """Return what the estimate will begin with; nothing of it was written before."""
-        missing = Counter(place for place, _ in self._missing(self._at_first()))
+        missing = Counter(
+            place for place, _ in self._missing(self._measurable(first_places(self._trace, self._options)))
+        )
         after = {place: self._tokens_after(place) for place in missing}
         tokens = sum(number * after[place] for place, number in missing.items())
         return ValuesPlan(len(missing), missing.total(), tokens)
@@ -206,7 +243,7 @@ class ValueEstimator:
         yield self._estimated(time.monotonic() - began)
 
     def _rounds(self, began: float) -> Iterator[ValuesProgress]:
-        wanted, done, total = self._at_first(), 0, 0
+        wanted, done, total = self._measurable(first_places(self._trace, self._options)), 0, 0
         while not self._stopped.is_set():
             jobs = sorted(self._missing(wanted), key=lambda job: (job[0].order, job[1]))
             if not jobs:
@@ -252,18 +289,6 @@ class ValueEstimator:
         )
 
     # Places --------------------------------------------------------------------------------------------------------
-
-    def _at_first(self) -> dict[TextPlace, int]:
-        """Return how many continuations each place gets at first."""
-        options = self._options
-        takeovers = {place for span in self._spans for place in (span.baseline, TextPlace(span.end))}
-        if options.only_takeovers:
-            return self._measurable(dict.fromkeys(takeovers, options.continuations))
-        if options.every_step or len(self._all) <= SHORT:
-            return self._measurable(dict.fromkeys(self._all, options.continuations))
-        few = -(-options.continuations // COARSE)
-        fully = {self._all[0], self._all[-1], *takeovers, *(TextPlace(span.start) for span in self._spans)}
-        return self._measurable({place: options.continuations if place in fully else few for place in self._all})
 
     def _measurable(self, wanted: Mapping[TextPlace, int]) -> dict[TextPlace, int]:
         """Leave out the end of a text that has a verdict."""
