@@ -9,8 +9,9 @@ from PySide6.QtCore import QObject, Signal
 from app.batch.session import BatchSession
 from app.shared.background import LatestTask, StreamTask
 from app.shared.loaded_models import LoadState
-from core.batch.reporting.divergences import BatchOpinions, OpinionsProgress
+from core.batch.reporting.divergences import BatchOpinions
 from core.batch.reporting.failures import analyse
+from core.batch.reporting.reviews import ReviewsProgress
 from core.batch.running.arms import Arm
 from core.store.batch_rows import ResultRow
 
@@ -35,7 +36,7 @@ class FailureSession(QObject):
         self._stopped = False
         self.reading = False
         """Whether the large model reads answers just now."""
-        self.progress: OpinionsProgress | None = None
+        self.progress: ReviewsProgress | None = None
         batch.models.changed.connect(self.changed)
         batch.changed.connect(self.changed)
 
@@ -79,7 +80,7 @@ class FailureSession(QObject):
         own = [arm.name for arm in map(Arm.of, batch.arms) if not any(arm.models) and self._arm in (None, arm.name)]
         pair = models.pair
 
-        def read() -> Iterator[OpinionsProgress]:
+        def read() -> Iterator[ReviewsProgress]:
             self._opinions = BatchOpinions(store, batch.id, pair, own)
             if not self._stopped:
                 yield from self._opinions.run()
@@ -96,7 +97,7 @@ class FailureSession(QObject):
         if self._opinions:
             self._opinions.stop()
 
-    def _show_progress(self, items: list[OpinionsProgress]) -> None:
+    def _show_progress(self, items: list[ReviewsProgress]) -> None:
         self.progress = items[-1]
         self.changed.emit()
 
