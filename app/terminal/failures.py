@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
-from pathlib import Path
 
 import click
 
-from app.terminal.batch_folder import BatchFolder
 from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.output import progress, remark, write, write_table
-from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from app.terminal.recording import full_id, open_history
+from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
+from app.terminal.reviewing import ReviewOptions, opened_batch, review_batch
 from app.terminal.servers import ServerOptions, server_options
-from app.terminal.signals import stops_on_interrupt
 from app.terminal.streams import write_json_lines
 from core.batch.reporting.divergences import BatchOpinions
 from core.batch.reporting.failures import Failure, FailureAnalysis, analyse
-from core.batch.running.arms import Arm, by_models
-from core.batch.running.batch_settings import BatchSettings, ModelSummary
 from core.errors import SettingsError
 from core.store.batch_rows import Batch
 from core.store.store import Store
@@ -60,7 +53,15 @@ def failures(
         if note:
             set_note(store, batch, arm, seed, *note)
         if opinion:
-            read_answers(store, batch, arm, models, loading, servers, json)
+            arms = [each.name for each in batch.arms if arm in (None, each.name)]
+            review_batch(
+                batch,
+                arms,
+                ReviewOptions(models, loading, servers, json),
+                "Second opinions",
+                lambda pair, names: BatchOpinions(store, batch.id, pair, names),
+            )
+            remark("The opinions are kept with the answers.")
         with progress("Failures", json) as line:
             found = analyse(store, batch.id, arm, lambda share: line.show(share, "reading the texts"))
     if json:
@@ -131,48 +132,3 @@ def set_note(store: Store, batch: Batch, arm: str | None, seed: int | None, prob
             f"{len(rows) or 'No'} answers have the id {problem}.", "Name one, with --arm and --seed where needed."
         )
     store.batches.set_note(rows[0].job, note)
-
-
-def read_answers(
-    store: Store,
-    batch: Batch,
-    arm: str | None,
-    models: ModelOptions,
-    loading: LoadingOptions,
-    servers: ServerOptions,
-    json: bool,
-) -> None:
-    """Let the large model of each arm review its wrong answers, one pair of models after another."""
-    settings = BatchSettings.of(batch)
-    arms = [Arm.of(stored) for stored in batch.arms if arm in (None, stored.name)]
-    for names, group in by_models(arms).items():
-        named = models if models.are_given else models_of(settings.small, settings.large, models)
-        with (
-            open_pair(named.with_others(names), loading, servers) as pair,
-            progress("Second opinions", json) as line,
-        ):
-            opinions = BatchOpinions(store, batch.id, pair, [each.name for each in group])
-            with stops_on_interrupt(opinions), closing(opinions.run()) as items:
-                for item in items:
-                    line.show(item.done / max(1, item.total), f"{item.done:,} of {item.total:,} wrong answers")
-    remark("The opinions are kept with the answers.")
-
-
-def models_of(small: ModelSummary | None, large: ModelSummary | None, models: ModelOptions) -> ModelOptions:
-    """Return the models of the batch if they are known, else the pair chosen in the window."""
-    if small and large and small.source and large.source:
-        return replace(models, small=small.source, large=large.source)
-    return models
-
-
-@contextmanager
-def opened_batch(name: str) -> Iterator[tuple[Store, Batch]]:
-    """Open a batch by its results folder or its id in the history. Raises SettingsError, StoreError."""
-    if Path(name).is_dir():
-        folder = BatchFolder(Path(name))
-        with folder.store() as store:
-            yield store, folder.batch(store)
-        return
-    with open_history() as store:
-        batches = {batch.id: batch for batch in store.batches.all()}
-        yield store, batches[full_id(batches, name, "batches", "Name a folder of results, or see baton history list.")]

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
-from pathlib import Path
-from typing import NamedTuple
 
 import click
 
@@ -17,34 +12,15 @@ from app.terminal.exit_codes import ExitCode
 from app.terminal.options import AT_LEAST_ONE
 from app.terminal.output import progress, remark, write
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from app.terminal.recording import full_id, open_history
+from app.terminal.reviewing import models_of, recorded_run
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
-from app.terminal.standard_input import read_input
 from app.terminal.streams import write_json
-from core.engines.model_card import ModelCard
-from core.files import read_text
-from core.store.store import Store
-from core.thinking.events import OpinionGiven
 from core.thinking.opinion import Disagreement, Opinion, OpinionProgress, SecondOpinion
-from core.thinking.trace import Trace
-from core.thinking.trace_json import event_to_json, trace_from_lines
+from core.thinking.trace_json import event_to_json
 
 BEFORE = 40
 """Characters of context that are printed before a disagreement."""
-
-
-class Recorded(NamedTuple):
-    """A recorded run, and the store that keeps its opinion: None for a run in a file."""
-
-    trace: Trace
-    store: Store | None = None
-    run: str = ""
-
-    def keep(self, opinion: OpinionGiven) -> None:
-        self.trace.apply(opinion)
-        if self.store:
-            self.store.runs.append(self.run, [opinion])
 
 
 @command("opinion")
@@ -106,29 +82,3 @@ def place_line(place: Disagreement, text: str) -> str:
     expected = first.text.strip() or "␣"
     sign = "!" if place.is_strong else " "
     return f"{sign} step {place.step + 1}: … {before} [{written} → {expected}, {math.exp(first.logprob):.0%}]{sequel}"
-
-
-def models_of(trace: Trace, models: ModelOptions) -> ModelOptions:
-    """Return the models that were given, else those of the run, else the pair chosen in the window."""
-    if models.are_given or trace.started is None:
-        return models
-    small, large = (_named(card) for card in (trace.started.small, trace.started.large))
-    return replace(models, small=small, large=large) if small and large else models
-
-
-def _named(card: ModelCard | None) -> str:
-    return str(card.source) if card and card.source else ""
-
-
-@contextmanager
-def recorded_run(name: str) -> Iterator[Recorded]:
-    """Open a run in a file, on standard input, or in the history. Raises SettingsError, StoreError."""
-    if name == "-":
-        yield Recorded(trace_from_lines(read_input().splitlines()))
-    elif Path(name).exists() or Path(name).suffix:
-        yield Recorded(trace_from_lines(read_text(Path(name), "Name what baton solve --json wrote.").splitlines()))
-    else:
-        with open_history() as store:
-            id = full_id((each.id for each in store.conversations.recent()), name, "answers")
-            run = store.conversations.open(id).leaf or ""
-            yield Recorded(store.runs.trace(run), store, run)

@@ -75,6 +75,16 @@ class Batches:
                 batch_of(row, _arms(connection, row["id"])) for row in connection.execute(f"{_BATCHES} {condition}")
             ]
 
+    def of_run(self, run: str) -> tuple[Batch, Problem] | None:
+        """Return the batch and the problem whose answer this run is; None if it is of no batch."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                """SELECT jobs.batch, problem_row.problem FROM jobs JOIN batch_problems AS problem_row
+                    ON problem_row.batch = jobs.batch AND problem_row.position = jobs.problem WHERE run = ?""",
+                (run,),
+            ).fetchone()
+        return (self.open(row["batch"]), problem_of(row["problem"])) if row else None
+
     def problems(self, batch: str) -> Iterator[Problem]:
         with self._database.reading() as connection:
             rows = connection.execute("SELECT problem FROM batch_problems WHERE batch = ? ORDER BY position", (batch,))

@@ -1,0 +1,165 @@
+"""Open what was recorded, an answer or a batch, and the models that review it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from app.terminal.batch_folder import BatchFolder
+from app.terminal.output import progress
+from app.terminal.pair import BOTH_MODELS, LoadingOptions, ModelOptions, open_pair
+from app.terminal.recording import full_id, open_history
+from app.terminal.servers import ServerOptions
+from app.terminal.signals import stops_on_interrupt
+from app.terminal.standard_input import read_input
+from core.batch.reporting.reviews import BatchReviews
+from core.batch.running.arms import Arm, by_models
+from core.batch.running.batch_settings import BatchSettings
+from core.demo_pair import DemoProblem
+from core.engines.model_card import ModelCard
+from core.files import read_text
+from core.grading.verdict import How, Regex
+from core.run import Pair
+from core.store.batch_rows import Batch
+from core.store.store import Store
+from core.thinking.events import OpinionGiven, ValuesEstimated
+from core.thinking.policy import Needs
+from core.thinking.trace import Trace
+from core.thinking.trace_json import trace_from_lines
+
+
+class ReviewOptions(NamedTuple):
+    """What `--small`, `--large` and the options of loading and of servers say, and whether JSON is wanted."""
+
+    models: ModelOptions
+    loading: LoadingOptions
+    servers: ServerOptions
+    json: bool
+
+
+class Recorded(NamedTuple):
+    """A recorded run, and the store that keeps its reviews: None for a run in a file."""
+
+    trace: Trace
+    store: Store | None = None
+    run: str = ""
+    expected: str = ""
+    """The expected answer, if it is known: of an answer of a batch, or of a problem of the demo pair."""
+    how: How | Regex = How.AUTO
+    """How the batch compares answers."""
+
+    def keep(self, review: OpinionGiven | ValuesEstimated) -> None:
+        self.trace.apply(review)
+        if self.store:
+            self.store.runs.append(self.run, [review])
+
+
+@contextmanager
+def recorded_run(name: str) -> Iterator[Recorded]:
+    """Open a run in a file, on standard input, or in the history. Raises SettingsError, StoreError."""
+    if name == "-":
+        yield _of_file(trace_from_lines(read_input().splitlines()))
+    elif Path(name).exists() or Path(name).suffix:
+        yield _of_file(trace_from_lines(read_text(Path(name), "Name what baton solve --json wrote.").splitlines()))
+    else:
+        with open_history() as store:
+            yield _answer_of_batch(store, name) or _answer_of_history(store, name)
+
+
+def is_batch(name: str) -> bool:
+    """Tell whether a batch is named, not an answer. Raises SettingsError if an id is of neither, or of several."""
+    if name == "-" or Path(name).exists() or Path(name).suffix:
+        return Path(name).is_dir()
+    with open_history() as store:
+        if store.batches.of_run(name):
+            return False
+        batches = {batch.id for batch in store.batches.all()}
+        answers = (each.id for each in store.conversations.recent())
+        return full_id((*answers, *batches), name, "answers or batches") in batches
+
+
+def _of_file(trace: Trace) -> Recorded:
+    return Recorded(trace, expected=_demo_answer(trace))
+
+
+def _answer_of_batch(store: Store, run: str) -> Recorded | None:
+    found = store.batches.of_run(run)
+    if found is None:
+        return None
+    batch, problem = found
+    return Recorded(store.runs.trace(run), store, run, problem.expected or "", BatchSettings.of(batch).how)
+
+
+def _answer_of_history(store: Store, name: str) -> Recorded:
+    id = full_id((each.id for each in store.conversations.recent()), name, "answers")
+    run = store.conversations.open(id).leaf or ""
+    trace = store.runs.trace(run)
+    return Recorded(trace, store, run, _demo_answer(trace))
+
+
+def _demo_answer(trace: Trace) -> str:
+    """Return the answer to a problem of the demo pair; "" to any other."""
+    if trace.started is None:
+        return ""
+    asked, instruction = trace.started.conversation[-1].content, str(trace.started.settings.get("instruction", ""))
+    problem = DemoProblem.of(asked.removesuffix(instruction))
+    return problem.answer if problem else ""
+
+
+def models_of(trace: Trace, models: ModelOptions, needs: Needs = BOTH_MODELS) -> ModelOptions:
+    """Return the models that were given, else those of the run, else the pair chosen in the window."""
+    if models.are_given or trace.started is None:
+        return models
+    small, large = (_named(card) for card in (trace.started.small, trace.started.large))
+    are_known = (small or not needs.small) and (large or not needs.large)
+    return replace(models, small=small, large=large) if are_known else models
+
+
+def _named(card: ModelCard | None) -> str:
+    return str(card.source) if card and card.source else ""
+
+
+@contextmanager
+def opened_batch(name: str) -> Iterator[tuple[Store, Batch]]:
+    """Open a batch by its results folder or its id in the history. Raises SettingsError, StoreError."""
+    if Path(name).is_dir():
+        folder = BatchFolder(Path(name))
+        with folder.store() as store:
+            yield store, folder.batch(store)
+        return
+    with open_history() as store:
+        batches = {batch.id: batch for batch in store.batches.all()}
+        yield store, batches[full_id(batches, name, "batches", "Name a folder of results, or see baton history list.")]
+
+
+def review_batch(
+    batch: Batch,
+    arms: Collection[str],
+    options: ReviewOptions,
+    title: str,
+    reviews_by: Callable[[Pair, Sequence[str]], BatchReviews],
+    needs: Needs = BOTH_MODELS,
+) -> list[BatchReviews]:
+    """Let the models of these arms review their answers, one pair of models after another.
+
+    `reviews_by`: the reviews by a pair, of the answers of the arms with these names. Returns them; fewer if stopped.
+    """
+    settings, given, done = BatchSettings.of(batch), options.models, list[BatchReviews]()
+    if not given.are_given and settings.small and settings.large and settings.small.source and settings.large.source:
+        given = replace(given, small=settings.small.source, large=settings.large.source)
+    for names, group in by_models([Arm.of(stored) for stored in batch.arms if stored.name in arms]).items():
+        with (
+            open_pair(given.with_others(names), options.loading, options.servers, needs) as pair,
+            progress(title, options.json) as line,
+        ):
+            reviews = reviews_by(pair, [arm.name for arm in group])
+            done.append(reviews)
+            with stops_on_interrupt(reviews), closing(reviews.run()) as items:
+                for item in items:
+                    line.show(item.share, f"{item.done:,} of {item.total:,} answers")
+        if reviews.stopped:
+            break
+    return done
