@@ -160,6 +160,13 @@ def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
     return all(known.get(place, 0) >= number for place, number in first_places(trace, options).items() if place != end)
 
 
+def is_news(earlier: ValuesEstimated | None, estimated: ValuesEstimated) -> bool:
+    """Tell whether an estimate found out anything after an earlier one, so that it is worth keeping."""
+    if earlier is None:
+        return bool(estimated.places)
+    return estimated.places != earlier.places or (estimated.is_whole and not earlier.is_whole)
+
+
 class ValueEstimator:
     """Estimates the values of one text once. Call `run` once; `stop` from any thread."""
 

@@ -207,7 +207,7 @@ def _turn_sentence(trace: Trace, turn: TakeoverWorth | ValueChange) -> str:
     opening = "The turn:" if is_won else "Rose most at"
     if isinstance(turn, ValueChange):
         return f"{opening} {_steps_between(trace, turn)}"
-    before, after = corrected(trace, turn.span)
+    before, after = (words.rstrip(".,;:") for words in corrected(trace, turn.span))
     if before or after:
         return f"{opening} step {turn.piece.step + 1}, {before} → {after}"
     return f"{opening} step {turn.piece.step + 1}: {_quoted(trace, turn.span.start, turn.span.end)}"

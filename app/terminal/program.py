@@ -45,6 +45,7 @@ COMMANDS = {
     "replay": LazyCommand("app.terminal.replay:replay", "Try another policy on a recorded run."),
     "failures": LazyCommand("app.terminal.failures:failures", "Show what went wrong in a batch."),
     "opinion": LazyCommand("app.terminal.opinion:opinion", "Let the large model review a recorded answer."),
+    "value": LazyCommand("app.terminal.value:value", "Estimate what each step of an answer, or takeovers, were worth."),
 }
 
 

@@ -135,6 +135,16 @@ def test_a_large_model_that_dies_leaves_what_was_read(store: Store, batch: str) 
     assert any(store.runs.opinion(row.run) for row in store.batches.results(batch))
 
 
+def test_an_answer_that_does_not_fit_into_the_context_is_left_out_and_the_others_are_read(
+    store: Store, batch: str
+) -> None:
+    reading = BatchOpinions(store, batch, pair(context=100), ["small"])
+    *_, last = reading.run()
+    assert last.done == last.total
+    problems = [each.id for each in store.batches.problems(batch)]
+    assert [problems[row.position] for row in reading.too_long] == ["endless"]
+
+
 def test_the_trace_of_a_batch_answer_shows_its_opinion_and_its_summary_stays(store: Store, batch: str) -> None:
     row = next(row for row in store.batches.results(batch, "small") if row.answer == "5")
     before = store.runs.summary(row.run)

@@ -1,0 +1,305 @@
+"""`baton value`: estimate what each step of a recorded answer was worth, and the takeovers of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from textwrap import shorten
+
+import click
+from click.core import ParameterSource
+
+from app.shared.format import count
+from app.shared.labels import SIGNS, value_sentences
+from app.terminal.command_line import OUTPUT, command, gathered, option
+from app.terminal.exit_codes import ExitCode
+from app.terminal.options import AT_LEAST_ONE, SEED
+from app.terminal.output import progress, remark, write, write_table
+from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from app.terminal.reviewing import (
+    Recorded,
+    ReviewOptions,
+    is_batch,
+    models_of,
+    opened_batch,
+    recorded_run,
+    review_batch,
+)
+from app.terminal.servers import ServerOptions, server_options
+from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
+from app.terminal.streams import write_json, write_json_lines
+from core.batch.reporting.report_text import percent, ratio
+from core.batch.reporting.worth import BatchValues, MeanWorth, SampleWorth, drawn, without_values, worth_of
+from core.batch.running.batch_settings import BatchSettings
+from core.errors import SettingsError
+from core.grading.grader import Grader
+from core.intervals import Estimate
+from core.step_values import (
+    USUAL_CONTINUATIONS,
+    WRITERS,
+    ValueEstimator,
+    ValueOptions,
+    ValuesProgress,
+    is_news,
+    is_valued,
+    text_error,
+)
+from core.store.batch_rows import Batch, ResultRow
+from core.store.store import Store
+from core.thinking.policy import Needs
+from core.thinking.trace import Trace
+from core.thinking.trace_json import event_to_json
+from core.thinking.values import StepValues, TakeoverWorth, TextPlace
+
+NEEDS = {"small": Needs(large=False), "large": Needs(small=False), "policy": Needs()}
+"""The models that a writer needs."""
+QUOTED = 48
+"""Characters of a step that the table quotes."""
+VERDICTS = {True: "1 (right)", False: "0 (wrong)"}
+"""The value of the end of a graded text."""
+OF_ONE, OF_BATCH = ("expected", "every_step"), ("sample", "arm", "seed")
+"""Options that only a recorded answer has, and only a batch."""
+
+
+@dataclass(frozen=True)
+class ValueCommandOptions:
+    expected: str
+    writer: str
+    k: int
+    every_step: bool
+    sample: int
+    arm: str | None
+    seed: int
+
+
+value_options = gathered(
+    ValueCommandOptions,
+    "chosen",
+    option(
+        "--expected",
+        default="",
+        metavar="ANSWER",
+        help="The right answer, if it is not recorded. Without any, the values say how often continuations agree.",
+    ),
+    option(
+        "--writer",
+        type=click.Choice(WRITERS),
+        default="small",
+        help="Who writes the continuations: one model alone, or the policy of the run [small].",
+    ),
+    option(
+        "--k",
+        type=AT_LEAST_ONE,
+        default=USUAL_CONTINUATIONS,
+        metavar="N",
+        help=f"Continuations from each place; more where it matters [{USUAL_CONTINUATIONS}].",
+    ),
+    option("--every-step", is_flag=True, help="Value every step of a long text, too."),
+    option(
+        "--sample", type=AT_LEAST_ONE, default=50, metavar="N", help="Of a batch: value takeovers of N answers [50]."
+    ),
+    option("--arm", metavar="NAME", help="Of a batch: only answers of this arm."),
+    option("--seed", type=SEED, default=0, metavar="S", help="Of a batch: draw other answers [0]."),
+)
+
+
+@command("value")
+@click.argument("recorded", metavar="TRACE|ID|RESULTS")
+@value_options
+@option("--json", is_flag=True, group=OUTPUT, help="The event (docs/trace.md); of a batch, an object for each cue.")
+@model_options
+@loading_options
+@server_options
+def value(
+    recorded: str,
+    chosen: ValueCommandOptions,
+    json: bool,
+    models: ModelOptions,
+    loading: LoadingOptions,
+    servers: ServerOptions,
+) -> int:
+    """Estimate what each step of an answer was worth: how often continuations from there end right.
+
+    TRACE is a file that `baton solve --json` wrote, or - for standard input; ID that of an answer in `baton history
+    list`, or `run` in results.jsonl. Of a batch (RESULTS is its folder or id), what its takeovers were worth, by cue.
+
+    Values are kept with the answers of the history. What is stopped goes on when the command is repeated.
+    """
+    given = ReviewOptions(models, loading, servers, json)
+    if is_batch(recorded):
+        _refuse(OF_ONE, "an answer", "a batch")
+        return _value_batch(recorded, chosen, given)
+    _refuse(OF_BATCH, "a batch", "an answer")
+    return _value_run(recorded, chosen, given)
+
+
+def _refuse(names: Sequence[str], of: str, found: str) -> None:
+    """Raise SettingsError if one of these options was given."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            raise SettingsError(f"{parameter.opts[0]} is for {of}, and this is {found}.", "Leave it out.")
+
+
+# One answer
+
+
+def _value_run(name: str, chosen: ValueCommandOptions, given: ReviewOptions) -> int:
+    options = ValueOptions(chosen.writer, chosen.k, chosen.every_step)
+    with recorded_run(name) as recorded:
+        recorded = recorded._replace(expected=chosen.expected or recorded.expected)
+        trace = recorded.trace
+        if error := text_error(trace, recorded.expected):
+            raise error
+        if given.models.are_given or not is_valued(trace, recorded.expected, options):
+            _estimate(recorded, options, given)
+        values = StepValues.of(trace, options.writer) if options.writer in trace.values else None
+    if values is None:
+        return exit_code_of_signal()
+    if given.json:
+        write_json(event_to_json(values.estimated))
+    else:
+        header = ("step", "by", "value", "change", "worth of the takeover", "text")
+        write_table(header, list(_rows(trace, values)), right=(0,))
+        for sentence in value_sentences(trace, values):
+            write(sentence)
+    if values.estimated.is_whole:
+        return ExitCode.ANSWERED
+    remark("It was stopped before all places were valued. Repeat the command to go on.")
+    return exit_code_of_signal()
+
+
+def _estimate(recorded: Recorded, options: ValueOptions, given: ReviewOptions) -> None:
+    """Write and grade continuations, and keep what they show."""
+    trace, needs = recorded.trace, NEEDS[options.writer]
+    parallel = options.parallel if options.writer == "policy" else 1
+    models = models_of(trace, given.models, needs)
+    with open_pair(models, given.loading, given.servers, needs, parallel=parallel) as pair, Grader() as grader:
+        estimator = ValueEstimator(pair, trace, grader, recorded.expected, options, recorded.how)
+        plan = estimator.plan
+        remark(
+            f"{count(plan.continuations, 'continuation')} from {count(plan.places, 'place')}, about "
+            f"{count(plan.tokens, 'token')}; more where values differ."
+        )
+        with stops_on_interrupt(estimator), progress("Values", given.json) as line:
+            for item in estimator.run():
+                if isinstance(item, ValuesProgress):
+                    line.show(item.done / item.total, f"{item.done:,} of {count(item.total, 'continuation')}")
+                elif is_news(trace.values.get(options.writer), item):
+                    recorded.keep(item)
+    for notice in estimator.notices:
+        remark(notice)
+
+
+def _rows(trace: Trace, values: StepValues) -> Iterator[tuple[str, ...]]:
+    """Yield a row for each valued place, with what happened since the one before."""
+    changes = {change.after.place: change for change in values.changes if change.is_certain}
+    takeovers = {worth.after.place: worth for worth in values.takeovers}
+    start = TextPlace(0)
+    for before, place in pairwise((None, *values.places)):
+        change, worth = changes.get(place.place), takeovers.get(place.place)
+        begin = before.position if before else start.position
+        yield (
+            str(place.step + 1) if place.position else "start",
+            SIGNS.get(place.author, "") if place.author else "",
+            ratio(place.value) if place.continuations else VERDICTS[place.value.value > 0],
+            _signed(change.difference) if change else "",
+            _worth_text(worth) if worth else "",
+            shorten(trace.text_between(begin, place.position), QUOTED, placeholder=" …"),
+        )
+
+
+def _worth_text(worth: TakeoverWorth) -> str:
+    instead = f", instead of {worth.before.value.value:.2f}" if worth.before.place.replaced else ""
+    return f"{_signed(worth.worth)}{instead}"
+
+
+def _signed(difference: Estimate) -> str:
+    """Return “▲ +0.44 (+0.12 to +0.66)”; without a sign where it may be chance."""
+    sign = "▲ " if difference.low > 0 else "▼ " if difference.high < 0 else ""
+    return f"{sign}{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})"
+
+
+# A batch
+
+
+def _value_batch(name: str, chosen: ValueCommandOptions, given: ReviewOptions) -> int:
+    options = ValueOptions(chosen.writer, chosen.k, only_takeovers=True)
+    with opened_batch(name) as (store, batch):
+        if chosen.arm and chosen.arm not in {arm.name for arm in batch.arms}:
+            raise SettingsError(
+                f"The batch has no arm {chosen.arm}.", f"Name one of {', '.join(arm.name for arm in batch.arms)}."
+            )
+        rows = drawn(store, batch.id, chosen.sample, chosen.seed, chosen.arm)
+        is_stopped = _value_rows(store, batch, rows, options, given)
+        found = worth_of(store, rows, options.writer)
+    if given.json:
+        write_json_lines(_in_json(found))
+    elif found.all:
+        write_worth(found, options)
+    return exit_code_of_signal() if is_stopped else ExitCode.ANSWERED
+
+
+def _value_rows(
+    store: Store, batch: Batch, rows: Sequence[ResultRow], options: ValueOptions, given: ReviewOptions
+) -> bool:
+    """Value the answers whose values are missing; returns whether it was stopped."""
+    problems, how = list(store.batches.problems(batch.id)), BatchSettings.of(batch).how
+    missing = rows if given.models.are_given else without_values(store, rows, problems, options)
+    if not missing:
+        return False
+    remark(f"{count(options.continuations, 'continuation')} from each place of {count(len(missing), 'answer')}.")
+    with Grader() as grader:
+        done = review_batch(
+            batch,
+            {row.arm for row in missing},
+            given,
+            "Values",
+            lambda pair, arms: BatchValues(
+                store, [row for row in missing if row.arm in arms], pair, grader, problems, options, how
+            ),
+            NEEDS[options.writer],
+        )
+    if too_long := sum(len(reviews.too_long) for reviews in done):
+        remark(f"{count(too_long, 'answer')} did not fit into the context; --context may enlarge it.")
+    return any(reviews.stopped for reviews in done)
+
+
+WORTH_HEADER = ("reason", "cue", "takeovers", "worth", "above 0", "tokens", "per 100 tokens", "rescued", "spoiled")
+
+
+def write_worth(found: SampleWorth, options: ValueOptions) -> None:
+    """Write a table of what takeovers were worth by reason and cue, and what a reader must know of it."""
+    assert found.all
+    rows = [(kind.reason, kind.cue or "–", *worth_cells(worth)) for kind, worth in found.kinds.items()]
+    write_table(WORTH_HEADER, [*rows, ("all", "", *worth_cells(found.all))], right=range(2, len(WORTH_HEADER)))
+    writer = {"policy": "the policy of the run"}.get(options.writer, f"the {options.writer} model alone")
+    write(
+        f"{count(found.all.takeovers, 'takeover')} of {count(found.answers, 'answer')}. From the beginning of the text "
+        f"{writer} gets {ratio(found.start)} right. Worth: value after a takeover less that after what it replaced, "
+        "with a bootstrap interval over problems that is never narrower than chance makes it."
+    )
+
+
+def worth_cells(worth: MeanWorth) -> tuple[str, ...]:
+    return (
+        f"{worth.takeovers:,}",
+        _signed(worth.mean),
+        percent(worth.helped / worth.takeovers),
+        f"{worth.tokens_each:.0f}",
+        f"{worth.per_100_tokens:+.2f}",
+        f"{worth.rescued:,}",
+        f"{worth.spoiled:,}",
+    )
+
+
+def _in_json(found: SampleWorth) -> Iterator[dict[str, object]]:
+    """Yield an object for each kind of takeover, then one for all."""
+    for kind, worth in found.kinds.items():
+        yield kind._asdict() | asdict(worth)
+    yield {
+        "answers": found.answers,
+        "start": asdict(found.start) if found.start else None,
+        "all": asdict(found.all) if found.all else None,
+    }

@@ -1,0 +1,120 @@
+"""What takeovers were worth in a batch, by cue, from values of a sample of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from core.batch.reporting.worth import BatchValues, TakeoverKind, drawn, without_values, worth_of
+from core.errors import SettingsError
+from core.grading.grader import Grader
+from core.grading.verdict import How
+from core.run import Pair
+from core.step_values import ValueEstimator, ValueOptions
+from core.store.batch_rows import ResultRow
+from core.store.store import Store
+from core.thinking.events import ValuesEstimated
+from tests.core.batch.known_worth import AFTER_WAIT, AFTER_YES, START, known_batch, known_pair, small_draws
+from tests.fakes.scripted import ScriptedEngine
+
+OPTIONS = ValueOptions(only_takeovers=True)
+WAIT, YES = TakeoverKind("Reflection takeover", "wait"), TakeoverKind("Affirmation takeover", "yes")
+
+
+@pytest.fixture
+def batch(store: Store, grader: Grader) -> str:
+    return known_batch(store, grader)
+
+
+def values_of(store: Store, batch: str, grader: Grader, rows: Sequence[ResultRow], pair: Pair) -> BatchValues:
+    return BatchValues(store, rows, pair, grader, list(store.batches.problems(batch)), OPTIONS, How.AUTO)
+
+
+def missing(store: Store, batch: str, sample: int) -> list[ResultRow]:
+    """The drawn answers that have no values yet."""
+    return without_values(store, drawn(store, batch, sample), list(store.batches.problems(batch)), OPTIONS)
+
+
+def test_the_worth_of_each_cue_is_the_known_difference(store: Store, batch: str, grader: Grader) -> None:
+    rows = missing(store, batch, 50)
+    *_, last = values_of(store, batch, grader, rows, known_pair()).run()
+    assert (last.done, last.share) == (24, 1.0)
+    worth = worth_of(store, rows, "small")
+    assert worth.answers == 24
+    assert worth.start
+    assert worth.start.low <= START <= worth.start.high
+    assert worth.all
+    assert worth.all.takeovers == 24
+    for kind, known in ((WAIT, AFTER_WAIT - START), (YES, AFTER_YES - START)):
+        mean = worth.kinds[kind].mean
+        assert mean.low <= known <= mean.high
+        assert mean.value == pytest.approx(known, abs=0.1)
+        assert mean.high - mean.low < 0.3
+    waits, yeses = worth.kinds[WAIT], worth.kinds[YES]
+    assert waits.helped > 0.8 * waits.takeovers
+    assert 0 < waits.rescued <= waits.helped
+    assert waits.spoiled == yeses.rescued == yeses.helped == 0
+    assert yeses.spoiled > 0
+    assert (waits.tokens_each, waits.per_100_tokens) == (5, pytest.approx(20 * waits.mean.value))
+
+
+def test_nothing_is_valued_twice(store: Store, batch: str, grader: Grader) -> None:
+    rows = missing(store, batch, 5)
+    list(values_of(store, batch, grader, rows, known_pair()).run())
+    assert missing(store, batch, 5) == []
+    small = ScriptedEngine(draw=small_draws)
+    list(values_of(store, batch, grader, rows, Pair(small, None)).run())
+    assert small.written == 0
+    assert all(len(store.runs.reviews(row.run)) == 1 for row in rows)
+
+
+def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(store: Store, batch: str, grader: Grader) -> None:
+    rows = missing(store, batch, 3)
+    values, uninterrupted = values_of(store, batch, grader, rows, known_pair()), list[ValuesEstimated]()
+    for row in rows:
+        *_, estimated = values.begin(row, store.runs.trace(row.run)).items
+        assert isinstance(estimated, ValuesEstimated)
+        uninterrupted.append(estimated)
+
+    def stop_in_the_second_answer(_: str) -> None:
+        if small.written > uninterrupted[0].tokens + 50:
+            values.stop()
+
+    small = ScriptedEngine(draw=small_draws, before_token=stop_in_the_second_answer)
+    values = values_of(store, batch, grader, rows, Pair(small, None))
+    list(values.run())
+    kept = [store.runs.trace(row.run).values for row in rows]
+    assert [[each.is_whole for each in values.values()] for values in kept] == [[True], [False], []]
+    assert missing(store, batch, 3) == rows[1:]
+    list(values_of(store, batch, grader, rows[1:], known_pair()).run())
+    assert [store.runs.trace(row.run).values["small"].places for row in rows] == [each.places for each in uninterrupted]
+
+
+def test_a_seed_draws_the_same_answers_and_another_seed_others(store: Store, batch: str) -> None:
+    jobs = [row.job for row in drawn(store, batch, 10)]
+    assert jobs == [row.job for row in drawn(store, batch, 10)]
+    assert len(jobs) == len(set(jobs)) == 10
+    assert jobs != [row.job for row in drawn(store, batch, 10, seed=1)]
+    assert {row.arm for row in drawn(store, batch, 50)} == {"both"}
+
+
+def test_what_cannot_be_drawn_is_said_in_a_sentence(store: Store, batch: str, grader: Grader) -> None:
+    with pytest.raises(SettingsError, match="contains a takeover"):
+        drawn(store, batch, 10, arm="small")
+    with pytest.raises(SettingsError, match="no graded answers"):
+        drawn(store, known_batch(store, grader, answers=2, expected=None), 10)
+
+
+def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth(
+    store: Store, batch: str, grader: Grader
+) -> None:
+    (row,) = drawn(store, batch, 1)
+    estimator = ValueEstimator(known_pair(), store.runs.trace(row.run), grader, "", OPTIONS)
+    *_, agreement = estimator.run()
+    assert isinstance(agreement, ValuesEstimated)
+    store.runs.append(row.run, [agreement])
+    assert worth_of(store, [row], "small") == (0, None, None, {})
+    list(values_of(store, batch, grader, [row], known_pair()).run())
+    assert worth_of(store, [row], "small").all
+    assert worth_of(store, [row], "large").all is None
