@@ -34,6 +34,7 @@ from core.batch.reporting.worth import BatchValues, MeanWorth, SampleWorth, draw
 from core.batch.running.batch_settings import BatchSettings
 from core.errors import SettingsError
 from core.grading.grader import Grader
+from core.grading.verdict import How, Regex
 from core.intervals import Estimate
 from core.step_values import (
     USUAL_CONTINUATIONS,
@@ -231,8 +232,9 @@ def _value_batch(name: str, chosen: ValueCommandOptions, given: ReviewOptions) -
             raise SettingsError(
                 f"The batch has no arm {chosen.arm}.", f"Name one of {', '.join(arm.name for arm in batch.arms)}."
             )
+        how = BatchSettings.of(batch).how
         rows = drawn(store, batch.id, chosen.sample, chosen.seed, chosen.arm)
-        is_stopped = _value_rows(store, batch, rows, options, given)
+        is_stopped = _value_rows(store, batch, rows, options, how, given)
         found = worth_of(store, rows, options.writer)
     if given.json:
         write_json_lines(_in_json(found))
@@ -242,10 +244,15 @@ def _value_batch(name: str, chosen: ValueCommandOptions, given: ReviewOptions) -
 
 
 def _value_rows(
-    store: Store, batch: Batch, rows: Sequence[ResultRow], options: ValueOptions, given: ReviewOptions
+    store: Store,
+    batch: Batch,
+    rows: Sequence[ResultRow],
+    options: ValueOptions,
+    how: How | Regex,
+    given: ReviewOptions,
 ) -> bool:
     """Value the answers whose values are missing; returns whether it was stopped."""
-    problems, how = list(store.batches.problems(batch.id)), BatchSettings.of(batch).how
+    problems = list(store.batches.problems(batch.id))
     missing = rows if given.models.are_given else without_values(store, rows, problems, options)
     if not missing:
         return False

@@ -1,0 +1,179 @@
+"""`baton value`: an answer of the demo pair step by step, and the takeovers of a batch with known chances."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.terminal import reviewing
+from app.terminal.recording import open_history
+from core.demo_pair import READY_PROBLEMS
+from core.grading.grader import Grader
+from core.run import Pair
+from core.thinking.events import ValuesEstimated
+from core.thinking.trace import Trace
+from core.thinking.trace_json import event_from_json, event_to_json
+from core.thinking.values import places_of
+from tests.app.terminal.conftest import Baton
+from tests.core.batch.known_worth import known_batch, known_pair, small_draws
+from tests.core.store.made import a_run
+from tests.fakes.scripted import ScriptedEngine
+from tests.fakes.valued import values_of
+
+PROBLEM = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
+
+
+@pytest.fixture
+def batch() -> str:
+    """The id of a batch in the history."""
+    with open_history() as store, Grader() as grader:
+        return known_batch(store, grader, answers=6)
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
+    """The small model that the batch ran with, in place of files."""
+    small = ScriptedEngine(draw=small_draws)
+
+    @contextmanager
+    def opened(*_: object) -> Iterator[Pair]:
+        yield Pair(small, None)
+
+    monkeypatch.setattr(reviewing, "open_pair", opened)
+    return small
+
+
+@pytest.mark.slow
+def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton: Baton, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert baton("solve", PROBLEM, "--seed", "3", "--threads", "1").returncode == 0
+    with open_history() as store:
+        id = store.conversations.recent()[0].id
+    first = baton("value", id[:8], "--k", "6", "--threads", "1")
+    assert first.returncode == 0
+    assert re.search(r"continuations from \d+ places, about [\d,]+ tokens", first.stderr)
+    header, start, *steps = first.stdout.splitlines()
+    assert header.split()[:4] == ["step", "by", "value", "change"]
+    assert start.startswith("start")
+    turn = next(line for line in steps if "▲" in line)
+    assert re.search(r"◆ +1\.00 .*▲ \+\d\.\d\d \(.*, instead of 0\.", turn)
+    assert any("1 (right)" in line for line in steps), "the answer to a problem of the demo pair is known"
+    assert re.search(r"^The turn: step \d+, \d+ → \d+$", first.stdout, re.MULTILINE)
+    assert re.fullmatch(r"large wrote \d+%, brought \d+% of the gain", steps[-1])
+    monkeypatch.setattr("app.terminal.value.open_pair", None)  # to write anything would fail
+    again = baton("value", id[:8], "--k", "6")
+    assert again.stdout == first.stdout
+    event = event_from_json(json.loads(baton("value", id[:8], "--k", "6", "--json").stdout))
+    assert isinstance(event, ValuesEstimated)
+    assert event.is_expected
+    assert {len(place.outcomes) for place in event.places} <= {6, 12, 24}
+
+
+def test_values_that_say_agreement_say_that_it_is_no_proof(baton: Baton, tmp_path: Path) -> None:
+    file = tmp_path / "trace.json"
+    trace = Trace.of(a_run())
+    trace.apply(values_of(trace, dict.fromkeys(places_of(trace), 8), is_expected=False))
+    file.write_text("\n".join(json.dumps(event_to_json(event)) for event in trace.events), encoding="utf-8")
+    said = baton("value", str(file))
+    assert "which is no proof that it is right." in said.stdout
+
+
+def test_takeovers_of_a_batch_are_valued_by_cue(baton: Baton, batch: str, scripted: ScriptedEngine) -> None:
+    said = baton("value", batch[:8], "--arm", "both", "--k", "8")
+    assert said.returncode == 0
+    header, *rows, sentence = said.stdout.splitlines()
+    assert header.split("  ")[0] == "reason"
+    assert {row.split()[2] for row in rows[:-1]} == {"wait", "yes"}
+    assert rows[-1].split()[:2] == ["all", "6"]
+    assert "6 takeovers of 6 answers. From the beginning of the text the small model alone gets 0." in sentence
+    written = scripted.written
+    *kinds, whole = map(json.loads, baton("value", batch[:8], "--k", "8", "--json").stdout.splitlines())
+    assert scripted.written == written, "nothing is valued twice"
+    assert {kind["cue"] for kind in kinds} == {"wait", "yes"}
+    assert (whole["answers"], whole["all"]["takeovers"]) == (6, 6)
+    assert whole["all"]["mean"].keys() == {"value", "low", "high"}
+
+
+def test_ctrl_c_keeps_what_is_finished_and_the_next_time_goes_on(
+    baton: Baton, batch: str, scripted: ScriptedEngine
+) -> None:
+    def interrupt(_: str) -> None:
+        if scripted.written == 600:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    scripted.before_token = interrupt
+    stopped = baton("value", batch, "--k", "8")
+    assert stopped.returncode == 130
+    written = scripted.written
+    assert baton("value", batch, "--k", "8").returncode == 0
+    with open_history() as store:
+        values = [store.runs.trace(row.run).values["small"] for row in store.batches.results(batch, "both")]
+    assert all(each.is_whole for each in values)
+    kept = sum(each.tokens for each in values)
+    assert 600 <= written < kept <= scripted.written < kept + 100, "only what was not finished is written again"
+
+
+def test_an_answer_of_a_batch_is_named_by_its_run_and_its_expected_answer_is_known(
+    baton: Baton, batch: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def opened(*_: object, **__: object) -> Iterator[Pair]:
+        yield known_pair()
+
+    monkeypatch.setattr("app.terminal.value.open_pair", opened)
+    with open_history() as store:
+        run = next(store.batches.results(batch, "both")).run
+    event = json.loads(baton("value", run, "--k", "2", "--json").stdout)
+    assert (event["target"], event["is_expected"]) == ("1", True)
+    assert baton("value", run, "--k", "2", "--writer", "large", "--json").returncode == 0
+    with open_history() as store:
+        assert store.runs.trace(run).values.keys() == {"small", "large"}
+
+
+def written(tmp_path: Path, *changes: tuple[str, object]) -> str:
+    """A file with a run; a change is of its first event."""
+    events = [event_to_json(event) for event in a_run(answer="I do not know" if not changes else "It is 4.")]
+    events[0] |= dict(changes)
+    file = tmp_path / "trace.json"
+    file.write_text("\n".join(map(json.dumps, events)), encoding="utf-8")
+    return str(file)
+
+
+def written_empty(tmp_path: Path) -> str:
+    file = tmp_path / "empty.json"
+    file.write_text(json.dumps(event_to_json(a_run()[0])), encoding="utf-8")
+    return str(file)
+
+
+def refused(baton: Baton, *words: str) -> str:
+    said = baton("value", *words)
+    assert said.returncode == 2
+    (sentence,) = said.stderr.splitlines()
+    return sentence
+
+
+def test_what_cannot_be_valued_is_said_in_a_sentence(baton: Baton, tmp_path: Path) -> None:
+    assert "no text whose steps" in refused(baton, written_empty(tmp_path))
+    assert "Give the expected answer" in refused(baton, written(tmp_path))
+    other = written(tmp_path, ("settings", {"policy": {"policy": "of the future"}}))
+    assert "another version of Baton" in refused(baton, other)
+    assert "--sample is for a batch" in refused(baton, other, "--sample", "3")
+    assert "no answers or batches" in refused(baton, "nothing")
+    assert "x>=1" in refused(baton, other, "--k", "0")
+
+
+def test_a_batch_that_cannot_be_valued_is_refused_in_a_sentence(baton: Baton, batch: str) -> None:
+    assert "--expected is for an answer" in refused(baton, batch, "--expected", "4")
+    assert "contains a takeover" in refused(baton, batch, "--arm", "small")
+    assert "no arm large" in refused(baton, batch, "--arm", "large")
+    with open_history() as store, Grader() as grader:
+        ungraded = known_batch(store, grader, answers=1, expected=None)
+        old = store.batches.create("old", {"parallel": "many"}, [], [])
+    assert "no graded answers" in refused(baton, ungraded)
+    assert "cannot be read" in refused(baton, old)
