@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from PySide6.QtCore import (
     QAbstractListModel,
     QAbstractTableModel,
@@ -22,6 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.batch.charts import ChartCard
 from app.batch.failed_answer import FailedAnswer
 from app.batch.failure_session import FailureSession
 from app.batch.session import BatchSession
@@ -29,7 +32,9 @@ from app.shared.format import count
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, button, combo_box, label, plain_tip, progress_bar
 from app.shared.widgets.layout import hbox, holder, in_row, vbox
+from core.batch.reporting.charts import worth_by_cue
 from core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
+from core.batch.reporting.report_text import WORTH_TITLES, signed, worth_cells
 from core.problem import Problem
 from core.store.batch_rows import ResultRow
 
@@ -66,6 +71,7 @@ class FailureView(QWidget):
             self.tabs.addTab(title)
         self.failures, self.takeovers = FailureList(self), TakeoverTable(self)
         self.list, self.table = QListView(), QTableView()
+        self.worth = ChartCard("What takeovers were worth")
         self.list.setModel(self.failures)
         self.list.setUniformItemSizes(True)
         self.list.setAccessibleName("Failed answers")
@@ -127,7 +133,12 @@ class FailureView(QWidget):
             for kind, number in found.groups.items():
                 self.group.addItem(f"{kind.value} ({number:,})", kind)
             self.group.setCurrentIndex(max(0, self.group.findData(chosen)))
-        self.takeovers.show_takeovers(list(found.takeovers))
+        self.takeovers.show_takeovers(found)
+        self.worth.setVisible(found.has_worth)
+        if found.has_worth:
+            means = [(group, signed(group.worth.mean)) for group in found.takeovers if group.worth]
+            text = "; ".join(f"{group.cue or group.reason} {mean}" for group, mean in means)
+            self.worth.show_chart(partial(worth_by_cue, found.takeovers), text)
         self._list()
 
     def _list(self) -> None:
@@ -201,7 +212,7 @@ class FailureView(QWidget):
             self.stop,
         )
         self._stack.addWidget(holder(vbox(self.group, (self.list, 1), in_row(self.previous, self.next), margins=0)))
-        self._stack.addWidget(self.table)
+        self._stack.addWidget(holder(vbox((self.table, 1), self.worth, margins=0)))
         self._split.addWidget(holder(vbox(self.tabs, (self._stack, 1), margins=(0, 0, 8, 0))))
         self._split.addWidget(self.answer)
         self._split.setStretchFactor(1, 1)
@@ -217,6 +228,8 @@ class FailureView(QWidget):
         self.arm.activated.connect(lambda _: self._analyse())
         self.group.activated.connect(lambda _: self._list())
         self.tabs.currentChanged.connect(self._turn)
+        self.worth.saved.connect(self._batch.exported)
+        self.worth.failed.connect(self._batch.failed)
         self.list.selectionModel().currentChanged.connect(lambda index, _: self._choose(index))
         self.list.activated.connect(lambda _: self._open())
         self.answer.noted.connect(self._keep_note)
@@ -273,29 +286,33 @@ class FailureList(QAbstractListModel):
 
 
 _TITLES = ("Reason", "Cue", "Takeovers", "Right", "Wrong", "% right")
+_VALUED_TITLES = (*_TITLES, *(title.capitalize() for title in WORTH_TITLES))
 
 
 class TakeoverTable(QAbstractTableModel):
-    """Takeovers by reason and cue, with the number of right and wrong answers that contain them."""
+    """Takeovers by reason and cue, with the number of right and wrong answers that contain them, and their worth if any
+    has been valued."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._groups: list[TakeoverOutcomes] = []
+        self._titles = _TITLES
 
-    def show_takeovers(self, groups: list[TakeoverOutcomes]) -> None:
+    def show_takeovers(self, found: FailureAnalysis) -> None:
         self.beginResetModel()
-        self._groups = groups
+        self._groups = list(found.takeovers)
+        self._titles = _VALUED_TITLES if found.has_worth else _TITLES
         self.endResetModel()
 
     def rowCount(self, parent: Index = ROOT) -> int:
         return 0 if parent.isValid() else len(self._groups)
 
     def columnCount(self, parent: Index = ROOT) -> int:
-        return 0 if parent.isValid() else len(_TITLES)
+        return 0 if parent.isValid() else len(self._titles)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> object:
         if orientation is Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return _TITLES[section]
+            return self._titles[section]
         if role == Qt.ItemDataRole.TextAlignmentRole and section > 1:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return None
@@ -316,4 +333,5 @@ class TakeoverTable(QAbstractTableModel):
             f"{group.right:,}",
             f"{group.wrong:,}",
             "–" if share is None else f"{share:.0%}",
+            *worth_cells(group.worth, group.takeovers),
         )[index.column()]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import click
 
@@ -15,6 +16,7 @@ from app.terminal.servers import ServerOptions, server_options
 from app.terminal.streams import write_json_lines
 from core.batch.reporting.divergences import BatchOpinions
 from core.batch.reporting.failures import Failure, FailureAnalysis, analyse
+from core.batch.reporting.report_text import WORTH_TITLES, worth_cells
 from core.errors import SettingsError
 from core.store.batch_rows import Batch
 from core.store.store import Store
@@ -84,6 +86,7 @@ def write_analysis(found: FailureAnalysis) -> None:
         )
     if found.takeovers:
         write("\nTakeovers by reason and cue, and the answers in which they stand", "bold")
+        header = ("reason", "cue", "takeovers", "right", "wrong", "% right")
         rows = [
             (
                 each.reason,
@@ -92,10 +95,12 @@ def write_analysis(found: FailureAnalysis) -> None:
                 f"{each.right:,}",
                 f"{each.wrong:,}",
                 "–" if each.share_right is None else f"{each.share_right:.0%}",
+                *(worth_cells(each.worth, each.takeovers) if found.has_worth else ()),
             )
             for each in found.takeovers
         ]
-        write_table(("reason", "cue", "takeovers", "right", "wrong", "% right"), rows, right=(2, 3, 4, 5))
+        header += WORTH_TITLES if found.has_worth else ()
+        write_table(header, rows, right=range(2, len(header)))
 
 
 def in_json(found: FailureAnalysis) -> Iterator[dict[str, object]]:
@@ -103,7 +108,7 @@ def in_json(found: FailureAnalysis) -> Iterator[dict[str, object]]:
     for each in found.failures:
         yield failure_to_json(each)
     for group in found.takeovers:
-        yield {"takeovers": group._asdict()}
+        yield {"takeovers": {**group._asdict(), "worth": asdict(group.worth) if group.worth else None}}
 
 
 def failure_to_json(failure: Failure) -> dict[str, object]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from textwrap import shorten
 
 import click
@@ -29,13 +28,12 @@ from app.terminal.reviewing import (
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.streams import write_json, write_json_lines
-from core.batch.reporting.report_text import percent, ratio
+from core.batch.reporting.report_text import percent, ratio, signed
 from core.batch.reporting.worth import BatchValues, MeanWorth, SampleWorth, drawn, without_values, worth_of
 from core.batch.running.batch_settings import BatchSettings
 from core.errors import SettingsError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
-from core.intervals import Estimate
 from core.step_values import (
     USUAL_CONTINUATIONS,
     WRITERS,
@@ -51,7 +49,7 @@ from core.store.store import Store
 from core.thinking.policy import Needs
 from core.thinking.trace import Trace
 from core.thinking.trace_json import event_to_json
-from core.thinking.values import StepValues, TakeoverWorth, TextPlace
+from core.thinking.values import StepValues, TakeoverWorth
 
 NEEDS = {"small": Needs(large=False), "large": Needs(small=False), "policy": Needs()}
 """The models that a writer needs."""
@@ -197,29 +195,23 @@ def _rows(trace: Trace, values: StepValues) -> Iterator[tuple[str, ...]]:
     """Yield a row for each valued place, with what happened since the one before."""
     changes = {change.after.place: change for change in values.changes if change.is_certain}
     takeovers = {worth.after.place: worth for worth in values.takeovers}
-    start = TextPlace(0)
-    for before, place in pairwise((None, *values.places)):
+    begin = 0
+    for place in values.places:
         change, worth = changes.get(place.place), takeovers.get(place.place)
-        begin = before.position if before else start.position
         yield (
             str(place.step + 1) if place.position else "start",
             SIGNS.get(place.author, "") if place.author else "",
             ratio(place.value) if place.continuations else VERDICTS[place.value.value > 0],
-            _signed(change.difference) if change else "",
+            signed(change.difference) if change else "",
             _worth_text(worth) if worth else "",
             shorten(trace.text_between(begin, place.position), QUOTED, placeholder=" …"),
         )
+        begin = place.position
 
 
 def _worth_text(worth: TakeoverWorth) -> str:
     instead = f", instead of {worth.before.value.value:.2f}" if worth.before.place.replaced else ""
-    return f"{_signed(worth.worth)}{instead}"
-
-
-def _signed(difference: Estimate) -> str:
-    """Return “▲ +0.44 (+0.12 to +0.66)”; without a sign where it may be chance."""
-    sign = "▲ " if difference.low > 0 else "▼ " if difference.high < 0 else ""
-    return f"{sign}{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})"
+    return f"{signed(worth.worth)}{instead}"
 
 
 # A batch
@@ -279,8 +271,8 @@ WORTH_HEADER = ("reason", "cue", "takeovers", "worth", "above 0", "tokens", "per
 def write_worth(found: SampleWorth, options: ValueOptions) -> None:
     """Write a table of what takeovers were worth by reason and cue, and what a reader must know of it."""
     assert found.all
-    rows = [(kind.reason, kind.cue or "–", *worth_cells(worth)) for kind, worth in found.kinds.items()]
-    write_table(WORTH_HEADER, [*rows, ("all", "", *worth_cells(found.all))], right=range(2, len(WORTH_HEADER)))
+    rows = [(kind.reason, kind.cue or "–", *_cells(worth)) for kind, worth in found.kinds.items()]
+    write_table(WORTH_HEADER, [*rows, ("all", "", *_cells(found.all))], right=range(2, len(WORTH_HEADER)))
     writer = {"policy": "the policy of the run"}.get(options.writer, f"the {options.writer} model alone")
     write(
         f"{count(found.all.takeovers, 'takeover')} of {count(found.answers, 'answer')}. From the beginning of the text "
@@ -289,10 +281,10 @@ def write_worth(found: SampleWorth, options: ValueOptions) -> None:
     )
 
 
-def worth_cells(worth: MeanWorth) -> tuple[str, ...]:
+def _cells(worth: MeanWorth) -> tuple[str, ...]:
     return (
         f"{worth.takeovers:,}",
-        _signed(worth.mean),
+        signed(worth.mean),
         percent(worth.helped / worth.takeovers),
         f"{worth.tokens_each:.0f}",
         f"{worth.per_100_tokens:+.2f}",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import NamedTuple
 
+from core.batch.reporting.failures import TakeoverOutcomes
 from core.batch.reporting.report import PLACES, ArmReport, Report
 from core.engines.body import Author
 
@@ -105,6 +106,32 @@ def places_of_takeovers(arm: ArmReport, width: int = 640, height: int = 160) -> 
     parts += [_line(16, bottom, width - 16, bottom, FAINT), _text(16, height - 8, "first step")]
     parts.append(_text(width - 16, height - 8, "last step", "end"))
     return _svg(width, height, parts, f"Places of takeovers, {arm.name}")
+
+
+def worth_by_cue(groups: Sequence[TakeoverOutcomes], width: int = 640) -> str:
+    """Draw the mean worth of takeovers by reason and cue, with intervals; groups without values are left out."""
+    valued = [(group, group.worth) for group in groups if group.worth]
+    left, right, row = 20.0, width - 20.0, 38
+    bottom, height = 12.0 + row * len(valued), 12 + row * len(valued) + 40
+    lowest = min([0.0, *(worth.mean.low for _, worth in valued)])
+    highest = max([0.0, *(worth.mean.high for _, worth in valued)])
+    breadth = max(0.1, highest - lowest)
+
+    def x(at: float) -> float:
+        return left + (right - left) * (at - lowest) / breadth
+
+    parts = []
+    for at in ticks(lowest, lowest + breadth):
+        parts.append(_line(x(at), 8, x(at), bottom, FAINT if abs(at) < breadth / 1e6 else RULE))
+        parts.append(_text(x(at), bottom + 16, f"{at + 0.0:.2g}", "middle"))
+    for number, (group, worth) in enumerate(valued):
+        top, mean = 12 + row * number, worth.mean
+        name = f"{group.reason}: {group.cue}" if group.cue else group.reason
+        parts.append(_text(left, top + 12, f"{name} ({worth.takeovers:,})", colour=INK))
+        parts.append(_line(x(mean.low), top + 24, x(mean.high), top + 24, FAINT))
+        parts.append(_sign("diamond", x(mean.value), top + 24, LARGE))
+    parts.append(_text((left + right) / 2, height - 6, "worth: value after, less value before", "middle"))
+    return _svg(width, height, parts, "Worth of takeovers by cue, with 95% intervals")
 
 
 def recoloured(drawing: str, colours: ChartColours) -> str:

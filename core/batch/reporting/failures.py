@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
 from core.batch.reporting.divergences import Divergence, divergence_of
+from core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind
 from core.grading.verdict import Outcome
 from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
 from core.store.outline import Outline, PieceOutline
 from core.store.store import Store
 from core.thinking.events import Finish
-from core.thinking.registry import reason_label
+from core.thinking.trace import Trace
+from core.thinking.values import StepValues, TakeoverWorth
 
 PROGRESS_EVERY = 200
+VALUED_BY = "small"
+"""The writer by whose values takeovers are judged."""
 LONG_ENOUGH = 3
 """Characters of an expected answer from which “= answer” in the reasoning is no coincidence."""
 
@@ -71,6 +75,8 @@ class TakeoverOutcomes(NamedTuple):
     """Answers with such a takeover that are right, wrong, and without a verdict."""
     wrong: int
     other: int
+    worth: MeanWorth | None = None
+    """Of those whose worth is known, by values of the small model."""
 
     @property
     def share_right(self) -> float | None:
@@ -97,6 +103,11 @@ class FailureAnalysis(NamedTuple):
         counts = Counter(failure.kind for failure in self.failures)
         return {kind: counts[kind] for kind in FailureKind if counts[kind]}
 
+    @property
+    def has_worth(self) -> bool:
+        """Tell whether any takeover has been valued."""
+        return any(group.worth for group in self.takeovers)
+
     def of(self, kind: FailureKind) -> list[Failure]:
         return [failure for failure in self.failures if failure.kind is kind]
 
@@ -104,7 +115,7 @@ class FailureAnalysis(NamedTuple):
 def analyse(
     store: Store, batch_id: str, arm: str | None = None, on_progress: Callable[[float], object] = lambda _: None
 ) -> FailureAnalysis:
-    """Read the outline of every answer, and the trace of those with a second opinion. Raises StoreError.
+    """Read the outline of every answer, and the trace of those with a second opinion or values. Raises StoreError.
 
     `on_progress` gets the share that is read, 0 to 1.
     """
@@ -112,18 +123,29 @@ def analyse(
     rows = [row for row in store.batches.results(batch_id, arm) if row.state is JobState.DONE]
     failures: list[Failure] = []
     takeovers: list[tuple[ResultRow, tuple[PieceOutline, ...]]] = []
+    worths: list[tuple[int, TakeoverWorth]] = []
     for number, row in enumerate(rows):
         outline = store.runs.outline(row.run)
+        trace = _reviewed(store, row, outline)
         takeovers.append((row, outline.takeovers))
+        if trace and (values := StepValues.of(trace, VALUED_BY)) and values.estimated.is_expected:
+            worths += [(row.position, worth) for worth in values.takeovers]
         if row.outcome is not Outcome.CORRECT:
-            divergence = divergence_of(store.runs.trace(row.run)) if store.runs.opinion(row.run) else None
+            divergence = divergence_of(trace) if trace else None
             kind = kind_of(row, problems[row.position].expected or "", outline, divergence)
             failures.append(Failure(row, problems[row.position], kind, divergence))
         if number % PROGRESS_EVERY == 0:
             on_progress(number / len(rows))
     order = list(FailureKind)
     failures.sort(key=lambda failure: order.index(failure.kind))
-    return FailureAnalysis(len(rows), tuple(failures), tuple(_outcomes(takeovers)), sum(bool(row.note) for row in rows))
+    outcomes = tuple(_outcomes(takeovers, by_kind(worths)))
+    return FailureAnalysis(len(rows), tuple(failures), outcomes, sum(bool(row.note) for row in rows))
+
+
+def _reviewed(store: Store, row: ResultRow, outline: Outline) -> Trace | None:
+    """Read the trace of an answer if it has a second opinion or values, and can have any that matter."""
+    may_matter = outline.takeovers or row.outcome is not Outcome.CORRECT
+    return store.runs.trace(row.run) if may_matter and store.runs.reviews(row.run) else None
 
 
 def kind_of(row: ResultRow, expected: str, outline: Outline, divergence: Divergence | None) -> FailureKind:
@@ -155,21 +177,24 @@ def had_stated(reasoning: str, expected: str) -> bool:
     return re.search(stated, reasoning, re.IGNORECASE) is not None
 
 
-def _outcomes(rows: Iterable[tuple[ResultRow, tuple[PieceOutline, ...]]]) -> list[TakeoverOutcomes]:
-    takeovers: Counter[tuple[str, str]] = Counter()
-    answers: defaultdict[tuple[str, str], Counter[Outcome]] = defaultdict(Counter)
+def _outcomes(
+    rows: Iterable[tuple[ResultRow, tuple[PieceOutline, ...]]], worths: Mapping[TakeoverKind, MeanWorth]
+) -> list[TakeoverOutcomes]:
+    takeovers: Counter[TakeoverKind] = Counter()
+    answers: defaultdict[TakeoverKind, Counter[Outcome]] = defaultdict(Counter)
     for row, pieces in rows:
-        keys = [(reason_label(piece.reason or ""), piece.cue.word.lower() if piece.cue else "") for piece in pieces]
-        takeovers.update(keys)
-        for key in set(keys):
-            answers[key][row.outcome] += 1
+        kinds = list(map(TakeoverKind.of, pieces))
+        takeovers.update(kinds)
+        for kind in set(kinds):
+            answers[kind][row.outcome] += 1
     return [
         TakeoverOutcomes(
-            *key,
+            *kind,
             number,
-            answers[key][Outcome.CORRECT],
-            answers[key][Outcome.WRONG],
-            answers[key][Outcome.UNSCORED],
+            answers[kind][Outcome.CORRECT],
+            answers[kind][Outcome.WRONG],
+            answers[kind][Outcome.UNSCORED],
+            worths.get(kind),
         )
-        for key, number in takeovers.most_common()
+        for kind, number in takeovers.most_common()
     ]

@@ -8,10 +8,19 @@ from core.batch.reporting.charts import (
     places_of_takeovers,
     scatter_chart,
     takeovers_by_reason,
+    worth_by_cue,
 )
 from core.batch.reporting.failures import FailureAnalysis
 from core.batch.reporting.report import Report
-from core.batch.reporting.report_text import comparisons, footnotes, heading, method_of_tests, rows_of
+from core.batch.reporting.report_text import (
+    WORTH_TITLES,
+    comparisons,
+    footnotes,
+    heading,
+    method_of_tests,
+    rows_of,
+    worth_cells,
+)
 from core.export.html_template import markup, render
 
 MOST_FAILURES = 500
@@ -33,6 +42,9 @@ def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
         tests=method_of_tests(report),
         analysis=analysis,
         failures=analysis.failures[:MOST_FAILURES] if analysis else (),
+        worth_titles=WORTH_TITLES,
+        worth_cells=worth_cells,
+        worth=markup(worth_by_cue(analysis.takeovers)) if analysis and analysis.has_worth else "",
         speed=markup(scatter_chart(accuracy_against_speed(report))),
         share=markup(scatter_chart(accuracy_against_share(report))),
         takeovers=[

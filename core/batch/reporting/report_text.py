@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from core.batch.reporting.report import ArmReport, Report
+from core.batch.reporting.worth import MeanWorth
 from core.intervals import Estimate
 from core.store.batch_rows import Conditions
 from core.text import counted
@@ -213,6 +214,23 @@ def _cells(arm: ArmReport) -> tuple[str, ...]:
 
 def ratio(estimate: Estimate | None) -> str:
     return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})" if estimate else "–"
+
+
+def signed(difference: Estimate) -> str:
+    """Format a difference of values: “▲ +0.44 (+0.12 to +0.66)”; without ▲ or ▼ where it may be chance."""
+    sign = "▲ " if difference.low > 0 else "▼ " if difference.high < 0 else ""
+    return f"{sign}{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})"
+
+
+WORTH_TITLES = ("worth", "rescued", "spoiled")
+
+
+def worth_cells(worth: MeanWorth | None, takeovers: int) -> tuple[str, ...]:
+    """Return the cells below `WORTH_TITLES` for so many takeovers, of which some are valued."""
+    if worth is None:
+        return ("–", "–", "–")
+    of = f", {worth.takeovers:,} of them" if worth.takeovers < takeovers else ""
+    return (f"{signed(worth.mean)}{of}", f"{worth.rescued:,}", f"{worth.spoiled:,}")
 
 
 def speed(found: Estimate, unit: str = "") -> str:

@@ -14,7 +14,9 @@ from app.batch.page import BatchPage
 from app.batch.run_window import RunWindow
 from app.inspector.panel import Tab
 from core.batch.reporting.exports import export
-from core.batch.reporting.failures import FailureKind
+from core.batch.reporting.failures import FailureAnalysis, FailureKind, TakeoverOutcomes
+from core.batch.reporting.worth import MeanWorth
+from core.intervals import Estimate
 from tests.app.batch.conftest import ScriptedLoader
 from tests.app.batch.test_page import run, wait_until_done
 from tests.core.batch.counting import large_engine
@@ -122,6 +124,26 @@ def test_the_large_model_names_the_first_error_of_each(
     qtbot.waitUntil(lambda: window.inspector.opinion.places.rowCount() > 0)
     assert not window.inspector.opinion.fork.isVisible()
     window.close()
+
+
+def test_takeovers_show_their_worth_once_answers_are_valued(view: FailureView, qtbot: QtBot) -> None:
+    view.tabs.setCurrentIndex(1)
+    assert view.takeovers.columnCount() == 6
+    assert not view.worth.isVisible()
+    worth = MeanWorth(9, Estimate(0.3, 0.1, 0.5), 4, 3, 1, 144)
+    groups = (
+        TakeoverOutcomes("Reflection takeover", "wait", 12, 7, 2, 0, worth),
+        TakeoverOutcomes("Affirmation takeover", "yes", 3, 3, 0, 0),
+    )
+    view.session.analysed.emit(FailureAnalysis(12, (), groups, 0))
+    qtbot.waitUntil(view.worth.isVisible)
+    cells = [[view.takeovers.index(row, column).data() for column in range(9)] for row in range(2)]
+    assert cells[0][6:] == ["▲ +0.30 (+0.10 to +0.50), 9 of them", "3", "1"]
+    assert cells[1][6:] == ["–", "–", "–"]
+    assert view.takeovers.headerData(6, Qt.Orientation.Horizontal) == "Worth"
+    assert view.worth.picture.accessibleDescription() == "wait ▲ +0.30 (+0.10 to +0.50)"
+    view.session.analyse(None)
+    qtbot.waitUntil(lambda: not view.worth.isVisible())
 
 
 def test_stopped_at_once_nothing_is_read(view: FailureView, page: BatchPage, qtbot: QtBot) -> None:

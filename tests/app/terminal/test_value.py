@@ -98,6 +98,12 @@ def test_takeovers_of_a_batch_are_valued_by_cue(baton: Baton, batch: str, script
     assert {kind["cue"] for kind in kinds} == {"wait", "yes"}
     assert (whole["answers"], whole["all"]["takeovers"]) == (6, 6)
     assert whole["all"]["mean"].keys() == {"value", "low", "high"}
+    failures = baton("failures", batch)
+    assert re.search(r"% right +worth +rescued +spoiled\n", failures.stdout)
+    groups = [
+        json.loads(line) for line in baton("failures", batch, "--json").stdout.splitlines() if "takeovers" in line
+    ]
+    assert [group["takeovers"]["worth"]["mean"] for group in groups] == [kind["mean"] for kind in kinds]
 
 
 def test_ctrl_c_keeps_what_is_finished_and_the_next_time_goes_on(

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from xml.etree import ElementTree
 
 import pytest
 
+from core.batch.reporting.charts import worth_by_cue
+from core.batch.reporting.failures import analyse
+from core.batch.reporting.report_html import html_report
+from core.batch.reporting.results import Results
 from core.batch.reporting.worth import BatchValues, TakeoverKind, drawn, without_values, worth_of
 from core.errors import SettingsError
 from core.grading.grader import Grader
@@ -56,7 +61,8 @@ def test_the_worth_of_each_cue_is_the_known_difference(store: Store, batch: str,
     assert 0 < waits.rescued <= waits.helped
     assert waits.spoiled == yeses.rescued == yeses.helped == 0
     assert yeses.spoiled > 0
-    assert (waits.tokens_each, waits.per_100_tokens) == (5, pytest.approx(20 * waits.mean.value))
+    assert waits.tokens_each == 5
+    assert waits.per_100_tokens == pytest.approx(20 * waits.mean.value)
 
 
 def test_nothing_is_valued_twice(store: Store, batch: str, grader: Grader) -> None:
@@ -118,3 +124,25 @@ def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth
     list(values_of(store, batch, grader, [row], known_pair()).run())
     assert worth_of(store, [row], "small").all
     assert worth_of(store, [row], "large").all is None
+
+
+def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Store, batch: str, grader: Grader) -> None:
+    before = analyse(store, batch)
+    results = Results.read(store, batch)
+    assert not before.has_worth
+    assert "What takeovers were worth" not in html_report(results.report, before)
+    rows = missing(store, batch, 6)
+    list(values_of(store, batch, grader, rows, known_pair()).run())
+    after = analyse(store, batch)
+    assert [group._replace(worth=None) for group in after.takeovers] == list(before.takeovers)
+    assert {TakeoverKind(*group[:2]): group.worth for group in after.takeovers} == worth_of(store, rows, "small").kinds
+    page = html_report(results.report, after)
+    assert "<h3>What takeovers were worth</h3>" in page
+    waits = next(group for group in after.takeovers if group.cue == "wait")
+    assert waits.worth
+    assert f"<td>▲ {waits.worth.mean.value:+.2f} (" in page
+    assert f", {waits.worth.takeovers} of them</td>" in page
+    drawing = ElementTree.fromstring(worth_by_cue(after.takeovers))
+    texts = [each.text for each in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert f"Reflection takeover: wait ({waits.worth.takeovers})" in texts
+    assert all(0 <= float(each.attrib["x1"]) <= 640 for each in drawing.iter("{http://www.w3.org/2000/svg}line"))
