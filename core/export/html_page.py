@@ -9,6 +9,7 @@ from core.engines.body import Author
 from core.export.exported import Exported
 from core.export.html_template import render
 from core.export.markdown import SIGNS, described, system_of
+from core.export.value_curve import curve_of
 
 LIGHT = {
     "background": "#f7f7f5",
@@ -47,6 +48,7 @@ def to_html(exported: Exported) -> str:
         described=described,
         system_of=system_of,
         boxes=boxes,
+        curve_of=curve_of,
     )
 
 

@@ -37,6 +37,8 @@ _SIGNS = ("circle", "diamond", "square", "triangle")
 _INKS = {Author.SMALL: SMALL, Author.LARGE: LARGE, None: INK}
 _SIGN = 5.5
 """Half the width of a marker, in pixels."""
+MOST_KINDS = 8
+"""Reasons and cues whose worth is drawn; tables have all."""
 _LETTER = 6.6
 """Pixels of a letter: an upper bound for the mean over a name."""
 
@@ -109,8 +111,8 @@ def places_of_takeovers(arm: ArmReport, width: int = 640, height: int = 160) -> 
 
 
 def worth_by_cue(groups: Sequence[TakeoverOutcomes], width: int = 640) -> str:
-    """Draw the mean worth of takeovers by reason and cue, with intervals; groups without values are left out."""
-    valued = [(group, group.worth) for group in groups if group.worth]
+    """Draw the mean worth of takeovers with intervals, for the commonest reasons and cues that have values."""
+    valued = [(group, group.worth) for group in groups if group.worth][:MOST_KINDS]
     left, right, row = 20.0, width - 20.0, 38
     bottom, height = 12.0 + row * len(valued), 12 + row * len(valued) + 40
     lowest = min([0.0, *(worth.mean.low for _, worth in valued)])

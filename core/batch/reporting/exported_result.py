@@ -5,7 +5,9 @@ A field that changes its meaning, or is removed, means a new version of the sche
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import chain
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field
@@ -15,6 +17,7 @@ from core.batch.reporting.run_cost import RunCost
 from core.problem import Problem
 from core.store.batch_rows import Conditions, ResultRow
 from core.store.outline import Outline, PieceOutline
+from core.thinking.values import StepValues, TextPlace
 
 
 class WrittenSpan(BaseModel):
@@ -47,6 +50,43 @@ class WrittenSpan(BaseModel):
         )
 
 
+class PlaceValue(BaseModel):
+    """The chance that a writer gets the answer right from a place of the text, estimated (`baton value`)."""
+
+    model_config = EXPORTED
+
+    writer: str = Field(description="Who wrote the continuations: small, large, or policy, the run's own.")
+    position: int = Field(description="Characters of `text` before the place.")
+    replaced: bool = Field(description="After the text that was replaced there, instead of the text that stands.")
+    value: float = Field(description="Share of the continuations that end right.")
+    low: float = Field(description="Lower end of the 95% interval, Wilson's.")
+    high: float
+    continuations: int
+    worth: float | None = Field(
+        description="Of the takeover that ends there: value less that after what it replaced; null where none ends."
+    )
+
+    def is_of(self, span: WrittenSpan) -> bool:
+        """Tell whether it is the value where this span ends, or that of the text which the span replaced."""
+        return self.position == (span.start if self.replaced else span.end)
+
+    @classmethod
+    def all_of(cls, values: StepValues) -> Iterator[PlaceValue]:
+        worths = {worth.after.place: worth.worth.value for worth in values.takeovers}
+        for each in values.estimated.places:
+            if found := values.at(TextPlace(each.position, each.replaced)):
+                yield cls(
+                    writer=values.estimated.writer,
+                    position=each.position,
+                    replaced=each.replaced,
+                    value=found.value.value,
+                    low=found.value.low,
+                    high=found.value.high,
+                    continuations=found.continuations,
+                    worth=worths.get(found.place),
+                )
+
+
 class ExportedResult(BaseModel):
     """One problem under one arm with one seed."""
 
@@ -70,6 +110,7 @@ class ExportedResult(BaseModel):
     text: str = Field(description="All generated text that was kept, thinking and answer.")
     answer_start: int | None = Field(description="Position in `text` after the end of the thinking; null without one.")
     spans: tuple[WrittenSpan, ...] = Field(description="Who wrote what of `text`; they cover it without gaps.")
+    values: tuple[PlaceValue, ...] = Field(description="Of places of `text`, where they have been estimated.")
     large_share: float = Field(description="Kept tokens of the large model / kept tokens of both, 0 to 1.")
     small_tokens: int = Field(description="Kept tokens of the small model.")
     large_tokens: int = Field(description="Kept tokens of the large model.")
@@ -92,7 +133,15 @@ class ExportedResult(BaseModel):
     note: str = Field(description="A person's note on the answer; empty without one.")
 
     @classmethod
-    def of(cls, batch: str, problem: Problem, row: ResultRow, outline: Outline, cost: RunCost | None = None) -> Self:
+    def of(
+        cls,
+        batch: str,
+        problem: Problem,
+        row: ResultRow,
+        outline: Outline,
+        cost: RunCost | None = None,
+        values: Iterable[StepValues] = (),
+    ) -> Self:
         """Describe the result of a job. `batch`: its id. `cost`: of the run, if the outline is left empty."""
         metrics, verdict = row.metrics, row.verdict
         cost = cost or RunCost.of(outline)
@@ -114,6 +163,7 @@ class ExportedResult(BaseModel):
             text=outline.text,
             answer_start=outline.answer_position,
             spans=tuple(map(WrittenSpan.of, outline.pieces)),
+            values=tuple(chain.from_iterable(map(PlaceValue.all_of, values))),
             large_share=round(metrics.large_share, 6),
             small_tokens=metrics.small_tokens,
             large_tokens=metrics.large_tokens,

@@ -85,7 +85,8 @@ def _sample(result: ExportedResult, report: Report) -> EvalSample:
             for piece in pieces:
                 inside = f"{name} {piece.start}"
                 yield SpanBeginEvent(id=inside, parent_id=name, name=piece.author, type="author", span_id=name, **at)
-                about = piece.model_dump() | {"text": result.text[piece.start : piece.end]}
+                values = [each.model_dump() for each in result.values if each.is_of(piece)]
+                about = piece.model_dump() | {"text": result.text[piece.start : piece.end], "values": values}
                 yield InfoEvent(source="baton", data=about, span_id=inside, **at)
                 yield SpanEndEvent(id=inside, span_id=inside, **at)
             yield SpanEndEvent(id=name, span_id=name, **at)

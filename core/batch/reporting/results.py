@@ -9,6 +9,7 @@ from functools import cached_property
 from core.batch.reporting.exported_result import ExportedResult
 from core.batch.reporting.report import Report, answered, build_report
 from core.batch.reporting.run_cost import RunCost
+from core.batch.reporting.worth import values_of
 from core.problem import Problem
 from core.store.batch_rows import Batch, ResultRow
 from core.store.outline import Outline
@@ -49,9 +50,11 @@ class Results:
     def exported(self, with_text: bool = True) -> Iterator[ExportedResult]:
         """Yield a result for each job, those that wait included. Raises StoreError.
 
-        `with_text`: read the text of each run; otherwise `text` and `spans` are empty.
+        `with_text`: read the text of each run, and its values; otherwise `text`, `spans` and `values` are empty.
         """
         for row in self.rows:
-            outline = self.store.runs.outline(row.run) if with_text and row.started else NOT_WRITTEN
+            is_read = with_text and row.started
+            outline = self.store.runs.outline(row.run) if is_read else NOT_WRITTEN
+            values = values_of(self.store, row.run) if is_read else {}
             problem, cost = self.problems[row.position], self.costs.get(row.job)
-            yield ExportedResult.of(self.batch.id, problem, row, outline, cost)
+            yield ExportedResult.of(self.batch.id, problem, row, outline, cost, values.values())

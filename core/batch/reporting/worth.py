@@ -156,30 +156,28 @@ def without_values(
     """Return the answers of which values are missing. Raises StoreError."""
 
     def is_known(row: ResultRow) -> bool:
-        return has_values(store, row, options.writer) and is_valued(
-            store.runs.trace(row.run), problems[row.position].expected or "", options
-        )
+        return is_valued(store.runs.trace(row.run), problems[row.position].expected or "", options)
 
     return [row for row in rows if not is_known(row)]
 
 
-def has_values(store: Store, row: ResultRow, writer: str) -> bool:
-    """Tell whether an answer has values by this writer that say how often it gets right; reads hardly more."""
-    reviews = store.runs.reviews(row.run)
-    return any(isinstance(each, ValuesEstimated) and each.writer == writer and each.is_expected for each in reviews)
+def values_of(store: Store, run: str) -> dict[str, StepValues]:
+    """Return the values of an answer that say how often it gets right, by their writer. Raises StoreError."""
+    if not any(isinstance(each, ValuesEstimated) for each in store.runs.reviews(run)):
+        return {}
+    trace = store.runs.trace(run)
+    return {writer: StepValues(trace, found) for writer, found in trace.values.items() if found.is_expected}
 
 
 def worth_of(store: Store, rows: Iterable[ResultRow], writer: str) -> SampleWorth:
     """Conclude from the values of answers by this writer. Raises StoreError."""
     starts: list[tuple[int, Estimate]] = []
     found: list[tuple[int, TakeoverWorth]] = []
-    valued = [row for row in rows if has_values(store, row, writer)]
-    for row in valued:
-        values = StepValues.of(store.runs.trace(row.run), writer)
-        assert values is not None
-        found += [(row.position, worth) for worth in values.takeovers]
+    valued = [(row.position, values[writer]) for row in rows if writer in (values := values_of(store, row.run))]
+    for problem, values in valued:
+        found += [(problem, worth) for worth in values.takeovers]
         if start := values.at(TextPlace(0)):
-            starts.append((row.position, start.value))
+            starts.append((problem, start.value))
     return SampleWorth(
         len(valued), _mean(starts) if starts else None, MeanWorth.of(found) if found else None, by_kind(found)
     )

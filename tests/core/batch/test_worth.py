@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from core.batch.reporting.charts import worth_by_cue
 from core.batch.reporting.failures import analyse
+from core.batch.reporting.other_tools import write_for
 from core.batch.reporting.report_html import html_report
 from core.batch.reporting.results import Results
 from core.batch.reporting.worth import BatchValues, TakeoverKind, drawn, without_values, worth_of
@@ -32,7 +34,7 @@ def batch(store: Store, grader: Grader) -> str:
     return known_batch(store, grader)
 
 
-def values_of(store: Store, batch: str, grader: Grader, rows: Sequence[ResultRow], pair: Pair) -> BatchValues:
+def reviews(store: Store, batch: str, grader: Grader, rows: Sequence[ResultRow], pair: Pair) -> BatchValues:
     return BatchValues(store, rows, pair, grader, list(store.batches.problems(batch)), OPTIONS, How.AUTO)
 
 
@@ -43,7 +45,7 @@ def missing(store: Store, batch: str, sample: int) -> list[ResultRow]:
 
 def test_the_worth_of_each_cue_is_the_known_difference(store: Store, batch: str, grader: Grader) -> None:
     rows = missing(store, batch, 50)
-    *_, last = values_of(store, batch, grader, rows, known_pair()).run()
+    *_, last = reviews(store, batch, grader, rows, known_pair()).run()
     assert (last.done, last.share) == (24, 1.0)
     worth = worth_of(store, rows, "small")
     assert worth.answers == 24
@@ -67,17 +69,17 @@ def test_the_worth_of_each_cue_is_the_known_difference(store: Store, batch: str,
 
 def test_nothing_is_valued_twice(store: Store, batch: str, grader: Grader) -> None:
     rows = missing(store, batch, 5)
-    list(values_of(store, batch, grader, rows, known_pair()).run())
+    list(reviews(store, batch, grader, rows, known_pair()).run())
     assert missing(store, batch, 5) == []
     small = ScriptedEngine(draw=small_draws)
-    list(values_of(store, batch, grader, rows, Pair(small, None)).run())
+    list(reviews(store, batch, grader, rows, Pair(small, None)).run())
     assert small.written == 0
     assert all(len(store.runs.reviews(row.run)) == 1 for row in rows)
 
 
 def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(store: Store, batch: str, grader: Grader) -> None:
     rows = missing(store, batch, 3)
-    values, uninterrupted = values_of(store, batch, grader, rows, known_pair()), list[ValuesEstimated]()
+    values, uninterrupted = reviews(store, batch, grader, rows, known_pair()), list[ValuesEstimated]()
     for row in rows:
         *_, estimated = values.begin(row, store.runs.trace(row.run)).items
         assert isinstance(estimated, ValuesEstimated)
@@ -88,12 +90,12 @@ def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(store: Store, b
             values.stop()
 
     small = ScriptedEngine(draw=small_draws, before_token=stop_in_the_second_answer)
-    values = values_of(store, batch, grader, rows, Pair(small, None))
+    values = reviews(store, batch, grader, rows, Pair(small, None))
     list(values.run())
     kept = [store.runs.trace(row.run).values for row in rows]
     assert [[each.is_whole for each in values.values()] for values in kept] == [[True], [False], []]
     assert missing(store, batch, 3) == rows[1:]
-    list(values_of(store, batch, grader, rows[1:], known_pair()).run())
+    list(reviews(store, batch, grader, rows[1:], known_pair()).run())
     assert [store.runs.trace(row.run).values["small"].places for row in rows] == [each.places for each in uninterrupted]
 
 
@@ -121,7 +123,7 @@ def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth
     assert isinstance(agreement, ValuesEstimated)
     store.runs.append(row.run, [agreement])
     assert worth_of(store, [row], "small") == (0, None, None, {})
-    list(values_of(store, batch, grader, [row], known_pair()).run())
+    list(reviews(store, batch, grader, [row], known_pair()).run())
     assert worth_of(store, [row], "small").all
     assert worth_of(store, [row], "large").all is None
 
@@ -132,7 +134,7 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Sto
     assert not before.has_worth
     assert "What takeovers were worth" not in html_report(results.report, before)
     rows = missing(store, batch, 6)
-    list(values_of(store, batch, grader, rows, known_pair()).run())
+    list(reviews(store, batch, grader, rows, known_pair()).run())
     after = analyse(store, batch)
     assert [group._replace(worth=None) for group in after.takeovers] == list(before.takeovers)
     assert {TakeoverKind(*group[:2]): group.worth for group in after.takeovers} == worth_of(store, rows, "small").kinds
@@ -146,3 +148,33 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Sto
     texts = [each.text for each in drawing.iter("{http://www.w3.org/2000/svg}text")]
     assert f"Reflection takeover: wait ({waits.worth.takeovers})" in texts
     assert all(0 <= float(each.attrib["x1"]) <= 640 for each in drawing.iter("{http://www.w3.org/2000/svg}line"))
+
+
+def test_exported_results_have_the_values_of_their_text(
+    store: Store, batch: str, grader: Grader, tmp_path: Path
+) -> None:
+    (row,) = drawn(store, batch, 1)
+    list(reviews(store, batch, grader, [row], known_pair()).run())
+    exported = {each.run: each for each in Results.read(store, batch).exported()}
+    result = exported.pop(row.run)
+    assert all(each.values == () for each in exported.values())
+    start, replaced, after = result.values
+    assert [each.replaced for each in result.values] == [False, True, False]
+    assert (start.writer, start.position, start.worth, replaced.worth) == ("small", 0, None, None)
+    assert after.worth == pytest.approx(after.value - replaced.value)
+    assert after.low <= after.value <= after.high
+    assert after.continuations >= 16
+    (takeover,) = [span for span in result.spans if span.reason]
+    assert [each for each in result.values if each.is_of(takeover)] == [replaced, after]
+
+
+def test_the_log_of_inspect_has_the_values_beside_the_text(
+    store: Store, batch: str, grader: Grader, tmp_path: Path
+) -> None:
+    log = pytest.importorskip("inspect_ai.log")
+    (row,) = drawn(store, batch, 1)
+    list(reviews(store, batch, grader, [row], known_pair()).run())
+    path, _ = write_for("inspect", Results.read(store, batch), tmp_path)
+    samples = log.read_eval_log(str(path)).samples
+    infos = [event.data for sample in samples for event in sample.events if event.event == "info"]
+    assert [[value["replaced"] for value in info["values"]] for info in infos if info["values"]] == [[True, False]]

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import msgspec
 import pytest
@@ -26,6 +27,7 @@ from core.store.store import Store
 from core.thinking.events import RunStarted
 from core.thinking.trace import Trace
 from tests.core.store.made import a_run
+from tests.fakes.valued import RESCUED, a_valued_run, values_of
 
 HOSTILE = '</div><script>alert("x")</script><img src=x onerror=alert(1)> </details> & "quoted"'
 
@@ -41,7 +43,9 @@ def exported() -> Exported:
 
 @pytest.fixture
 def hostile() -> Exported:
-    return single_run(HOSTILE, HOSTILE, Trace.of(a_run(HOSTILE, answer=HOSTILE)))
+    trace = Trace.of(a_run(HOSTILE, answer=HOSTILE))
+    trace.apply(msgspec.structs.replace(values_of(trace, RESCUED), model=HOSTILE, target=HOSTILE))
+    return single_run(HOSTILE, HOSTILE, trace)
 
 
 class Tags(HTMLParser):
@@ -139,6 +143,27 @@ def test_a_page_shows_every_author_by_colour_and_sign(exported: Exported) -> Non
     assert '<div class="piece large"><b title="large model">◆</b>' in page
     assert "cue “wait”" in page
     assert 'It is <b class="boxed">4</b>.' in page
+
+
+def test_a_page_draws_values_and_says_them_in_a_table() -> None:
+    page = to_html(single_run("Sums", "What is 2 + 2?", a_valued_run()))
+    drawing = ElementTree.fromstring(page[page.index("<svg") : page.index("</svg>") + len("</svg>")])
+    assert drawing.attrib["role"] == "img"
+    signs = [each.attrib["class"] for each in drawing if each.tag.endswith(("circle", "polygon"))]
+    assert signs == ["band", "inserted", "small", "large", "large"]
+    assert sum(each.attrib.get("class") == "branch" for each in drawing) == 1, "to what the first takeover replaced"
+    assert "continuations by R1-1.5B that end in 4, with" in page
+    assert re.search(r"<td>2</td><td>◆</td><td>1.00</td><td>0.81–1.00</td><td>\+1.00 \(\+0.73 to \+1.00\)</td>", page)
+    assert Tags(page).open == []
+    agreement = to_html(single_run("Sums", "What is 2 + 2?", a_valued_run(is_expected=False)))
+    assert "Agreement is no proof." in agreement
+    assert "<svg" not in to_html(single_run("Sums", "What is 2 + 2?", Trace.of(a_run())))
+
+
+def test_values_survive_export_and_import() -> None:
+    exported = single_run("Sums", "What is 2 + 2?", a_valued_run())
+    trace = read_json(to_json(exported)).exchanges[0].trace
+    assert trace.values == exported.exchanges[0].trace.values != {}
 
 
 def test_nothing_that_a_model_or_a_person_wrote_becomes_markup(hostile: Exported) -> None:

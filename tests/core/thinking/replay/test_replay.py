@@ -42,8 +42,10 @@ from core.thinking.replay.replay import (
 )
 from core.thinking.run_settings import RunSettings
 from core.thinking.trace import Trace
+from core.thinking.values import places_of
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import CERTAIN, TORN, ScriptedEngine, characters, single_bytes, words
+from tests.fakes.valued import values_of
 from tests.tiers import size
 
 WORDS = (
@@ -251,6 +253,16 @@ def test_other_cues_step_in_elsewhere_and_the_text_is_taken_as_given() -> None:
     made = places(REFLECTIVE, lambda: make_policy(Keywords.Settings(n1=3), PolicyContext(lexicon=cues)))
     assert [kind for _, kind in made] == [PlaceKind.BOTH, PlaceKind.REPLAYED, PlaceKind.RECORDED]
     assert made[1][0] == "Step"
+
+
+def test_values_and_opinions_that_followed_the_run_change_nothing() -> None:
+    reviewed = Trace.of(REFLECTIVE.events)
+    everywhere = dict.fromkeys(places_of(reviewed), 8)
+    reviewed.apply(values_of(reviewed, everywhere))
+    reviewed.apply(events.OpinionGiven(0.0, "R1-32B", reviewed.length, ()))
+    for policy in (Keywords, Never, Always):
+        assert places(reviewed, policy) == places(REFLECTIVE, policy)
+    assert remarks(reviewed, Keywords) == remarks(REFLECTIVE, Keywords)
 
 
 def test_small_only_steps_in_nowhere_and_large_only_everywhere() -> None:
