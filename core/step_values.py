@@ -189,6 +189,8 @@ class ValueEstimator:
         settings = _settings_of(trace)
         assert settings is not None
         self._pair, self._trace, self._grader, self._options, self._how = pair, trace, grader, options, how
+        writers = (Author.SMALL, Author.LARGE) if options.writer == "policy" else (Author(options.writer),)
+        self._model = " and ".join(card.name for author, card in pair.cards.items() if author in writers)
         self._expected = expected.strip()
         self._target = self._expected or answer_of(trace) or ""
         temperature = settings.temperature or USUAL_TEMPERATURE
@@ -272,15 +274,10 @@ class ValueEstimator:
 
     def _estimated(self, seconds: float, is_whole: bool | None = None) -> ValuesEstimated:
         trace, earlier = self._trace, self._earlier()
-        cards = self._pair.cards
-        if self._options.writer == "policy":
-            model = " and ".join(card.name for card in cards.values())
-        else:
-            model = cards[Author(self._options.writer)].name
         return ValuesEstimated(
             trace.ended.at if trace.ended else 0.0,
             self._options.writer,
-            model,
+            self._model,
             trace.length,
             self._target,
             bool(self._expected),
@@ -347,8 +344,8 @@ class ValueEstimator:
     def _earlier(self) -> ValuesEstimated | None:
         """Return an earlier estimate that this one continues."""
         earlier = self._trace.values.get(self._options.writer)
-        asked = (self._target, bool(self._expected), self._limit, self._trace.length)
-        found = earlier and (earlier.target, earlier.is_expected, earlier.limit, earlier.length)
+        asked = (self._model, self._target, bool(self._expected), self._limit, self._trace.length)
+        found = earlier and (earlier.model, earlier.target, earlier.is_expected, earlier.limit, earlier.length)
         return earlier if found == asked else None
 
     def _known(self) -> dict[TextPlace, str]:

@@ -129,6 +129,7 @@ class Trace:
             self.opinion = event
             return
         if isinstance(event, events.ValuesEstimated):
+            self.values.pop(event.writer, None)  # the last one is at the end
             self.values[event.writer] = event
             return
         if isinstance(event, events.RunStarted):

@@ -20,7 +20,7 @@ from core.grading.extraction import answer_of
 from core.grading.grader import Grader
 from core.problem import Problem
 from core.run import Pair, ask, run
-from core.step_values import WINDOW, ValueEstimator, ValueOptions, ValuesProgress, value_error
+from core.step_values import WINDOW, ValueEstimator, ValueOptions, ValuesProgress, is_valued, value_error
 from core.thinking import events
 from core.thinking.events import Event, Finish, ValuesEstimated
 from core.thinking.policies.keywords import Keywords
@@ -166,10 +166,35 @@ def test_without_a_replaced_text_the_worth_is_the_difference_to_the_place_before
     assert values.gain_of_large == 1.0
 
 
+def test_whether_an_estimate_is_complete_is_known_without_a_model(grader: Grader) -> None:
+    trace, few = text_with("aaaaaa", large_at=2, replaced="b\n\n"), ValueOptions(continuations=4)
+    assert not is_valued(trace, "1", few)
+    estimated(trace, world([0.1] * 6), grader, options=few)
+    assert is_valued(trace, "1", few)
+    assert is_valued(trace, "1", few._replace(only_takeovers=True))
+    assert not is_valued(trace, "1", ValueOptions(continuations=64))
+    assert not is_valued(trace, "2", few)
+    assert not is_valued(trace, "1", few._replace(writer="large"))
+
+
+def test_the_values_that_were_estimated_last_are_shown(grader: Grader) -> None:
+    trace, one, other = text_with("aaa"), world([0.0] * 3), world([0.0] * 3, name="large")
+    for writer in ("small", "large", "small"):
+        options = ValueOptions(writer=writer, continuations=2)
+        assert estimated(trace, one, grader, options=options, large=other).estimated.writer == writer
+
+
+def test_another_model_begins_anew(grader: Grader) -> None:
+    trace = text_with("aaa")
+    assert estimated(trace, world([0.0] * 3, name="one"), grader).places[0].value.value == 1
+    other = estimated(trace, world([1.0] * 3, name="other"), grader)
+    assert (other.estimated.model, other.places[0].value.value) == ("other", 0)
+
+
 def test_only_what_the_worth_of_takeovers_needs(grader: Grader) -> None:
     trace = text_with("aaaaaa", large_at=2, replaced="b\n\n")
     values = estimated(trace, world([0.1] * 6), grader, options=ValueOptions(only_takeovers=True))
-    assert {each.position for each in values.estimated.places} == {6, 9}
+    assert {each.position for each in values.estimated.places} == {0, 6, 9}
     assert len(values.takeovers) == 1
 
 
