@@ -285,7 +285,7 @@ class FailureList(QAbstractListModel):
         return None
 
 
-_TITLES = ("Reason", "Cue", "Takeovers", "Right", "Wrong", "% right")
+_TITLES: tuple[str, ...] = ("Reason", "Cue", "Takeovers", "Right", "Wrong", "% right")
 _VALUED_TITLES = (*_TITLES, *(title.capitalize() for title in WORTH_TITLES))
 
 

@@ -86,7 +86,7 @@ def write_analysis(found: FailureAnalysis) -> None:
         )
     if found.takeovers:
         write("\nTakeovers by reason and cue, and the answers in which they stand", "bold")
-        header = ("reason", "cue", "takeovers", "right", "wrong", "% right")
+        header = ["reason", "cue", "takeovers", "right", "wrong", "% right"]
         rows = [
             (
                 each.reason,
@@ -99,7 +99,7 @@ def write_analysis(found: FailureAnalysis) -> None:
             )
             for each in found.takeovers
         ]
-        header += WORTH_TITLES if found.has_worth else ()
+        header += WORTH_TITLES if found.has_worth else []
         write_table(header, rows, right=range(2, len(header)))
 
 

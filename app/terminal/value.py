@@ -9,7 +9,7 @@ from textwrap import shorten
 import click
 from click.core import ParameterSource
 
-from app.shared.format import count
+from app.shared.format import count, rough_duration
 from app.shared.labels import SIGNS, value_sentences
 from app.terminal.command_line import OUTPUT, command, gathered, option
 from app.terminal.exit_codes import ExitCode
@@ -184,11 +184,17 @@ def _estimate(recorded: Recorded, options: ValueOptions, given: ReviewOptions) -
         with stops_on_interrupt(estimator), progress("Values", given.json) as line:
             for item in estimator.run():
                 if isinstance(item, ValuesProgress):
-                    line.show(item.done / item.total, f"{item.done:,} of {count(item.total, 'continuation')}")
+                    line.show(item.done / item.total, _progress_text(item))
                 elif is_news(trace.values.get(options.writer), item):
                     recorded.keep(item)
     for notice in estimator.notices:
         remark(notice)
+
+
+def _progress_text(item: ValuesProgress) -> str:
+    text = f"{item.done:,} of {count(item.total, 'continuation')}"
+    left = (item.total - item.done) * item.seconds / max(1, item.done)
+    return f"{text}, {rough_duration(left)} left" if left else text
 
 
 def _rows(trace: Trace, values: StepValues) -> Iterator[tuple[str, ...]]:

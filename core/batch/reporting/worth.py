@@ -173,7 +173,7 @@ def worth_of(store: Store, rows: Iterable[ResultRow], writer: str) -> SampleWort
     """Conclude from the values of answers by this writer. Raises StoreError."""
     starts: list[tuple[int, Estimate]] = []
     found: list[tuple[int, TakeoverWorth]] = []
-    valued = [(row.position, values[writer]) for row in rows if writer in (values := values_of(store, row.run))]
+    valued = [(row.position, known[writer]) for row in rows if writer in (known := values_of(store, row.run))]
     for problem, values in valued:
         found += [(problem, worth) for worth in values.takeovers]
         if start := values.at(TextPlace(0)):
