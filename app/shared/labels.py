@@ -23,7 +23,7 @@ from core.thinking.opinion import Opinion, TakeoverEffect
 from core.thinking.policy import PolicySettings
 from core.thinking.registry import POLICIES, advice_on, difference, reason_label, with_advice
 from core.thinking.trace import Piece, Trace
-from core.thinking.values import StepValues, TakeoverWorth, ValueChange, corrected
+from core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, corrected
 
 MOST_DIFFERENCES = 2
 """Parameters that a title names; more would not be read."""
@@ -167,8 +167,6 @@ def opinion_counts(opinion: Opinion) -> str:
 
 QUOTED = 80
 """Characters of a step that a sentence quotes."""
-HALF = 0.5
-"""A value from which on an answer counts as won, and below which as lost."""
 
 
 def value_sentences(trace: Trace, values: StepValues) -> list[str]:
@@ -198,12 +196,12 @@ def gain_text(trace: Trace, values: StepValues) -> str:
 
 
 def _loss_sentence(trace: Trace, loss: ValueChange) -> str:
-    is_lost = loss.after.value.value < HALF <= loss.before.value.value
+    is_lost = loss.after.value.value < WON <= loss.before.value.value
     return f"{'Lost' if is_lost else 'Fell most'} at {_steps_between(trace, loss)}"
 
 
 def _turn_sentence(trace: Trace, turn: TakeoverWorth | ValueChange) -> str:
-    is_won = turn.before.value.value < HALF <= turn.after.value.value
+    is_won = turn.before.value.value < WON <= turn.after.value.value
     opening = "The turn:" if is_won else "Rose most at"
     if isinstance(turn, ValueChange):
         return f"{opening} {_steps_between(trace, turn)}"

@@ -142,6 +142,7 @@ def review_batch(
     title: str,
     reviews_by: Callable[[Pair, Sequence[str]], BatchReviews],
     needs: Needs = BOTH_MODELS,
+    parallel: int = 1,
 ) -> list[BatchReviews]:
     """Let the models of these arms review their answers, one pair of models after another.
 
@@ -152,7 +153,7 @@ def review_batch(
         given = replace(given, small=settings.small.source, large=settings.large.source)
     for names, group in by_models([Arm.of(stored) for stored in batch.arms if stored.name in arms]).items():
         with (
-            open_pair(given.with_others(names), options.loading, options.servers, needs) as pair,
+            open_pair(given.with_others(names), options.loading, options.servers, needs, parallel=parallel) as pair,
             progress(title, options.json) as line,
         ):
             reviews = reviews_by(pair, [arm.name for arm in group])

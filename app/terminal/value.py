@@ -53,6 +53,7 @@ from core.thinking.values import StepValues, TakeoverWorth
 
 NEEDS = {"small": Needs(large=False), "large": Needs(small=False), "policy": Needs()}
 """The models that a writer needs."""
+TO_GO_ON = "Not all places are valued. Repeat the command to go on."
 QUOTED = 48
 """Characters of a step that the table quotes."""
 VERDICTS = {True: "1 (right)", False: "0 (wrong)"}
@@ -153,7 +154,7 @@ def _value_run(name: str, chosen: ValueCommandOptions, given: ReviewOptions) -> 
             raise error
         if given.models.are_given or not is_valued(trace, recorded.expected, options):
             _estimate(recorded, options, given)
-        values = StepValues.of(trace, options.writer) if options.writer in trace.values else None
+        values = StepValues.of(trace, options.writer)
     if values is None:
         return exit_code_of_signal()
     if given.json:
@@ -165,15 +166,14 @@ def _value_run(name: str, chosen: ValueCommandOptions, given: ReviewOptions) -> 
             write(sentence)
     if values.estimated.is_whole:
         return ExitCode.ANSWERED
-    remark("It was stopped before all places were valued. Repeat the command to go on.")
+    remark(TO_GO_ON)
     return exit_code_of_signal()
 
 
 def _estimate(recorded: Recorded, options: ValueOptions, given: ReviewOptions) -> None:
     """Write and grade continuations, and keep what they show."""
     trace, needs = recorded.trace, NEEDS[options.writer]
-    parallel = options.parallel if options.writer == "policy" else 1
-    models = models_of(trace, given.models, needs)
+    models, parallel = models_of(trace, given.models, needs), _parallel(options)
     with open_pair(models, given.loading, given.servers, needs, parallel=parallel) as pair, Grader() as grader:
         estimator = ValueEstimator(pair, trace, grader, recorded.expected, options, recorded.how)
         plan = estimator.plan
@@ -189,6 +189,11 @@ def _estimate(recorded: Recorded, options: ValueOptions, given: ReviewOptions) -
                     recorded.keep(item)
     for notice in estimator.notices:
         remark(notice)
+
+
+def _parallel(options: ValueOptions) -> int:
+    """Return how many texts a model on this machine has to hold at once. One alone writes branches of one text."""
+    return options.parallel if options.writer == "policy" else 1
 
 
 def _progress_text(item: ValuesProgress) -> str:
@@ -238,6 +243,8 @@ def _value_batch(name: str, chosen: ValueCommandOptions, given: ReviewOptions) -
         write_json_lines(_in_json(found))
     elif found.all:
         write_worth(found, options)
+    if is_stopped:
+        remark(TO_GO_ON)
     return exit_code_of_signal() if is_stopped else ExitCode.ANSWERED
 
 
@@ -265,6 +272,7 @@ def _value_rows(
                 store, [row for row in missing if row.arm in arms], pair, grader, problems, options, how
             ),
             NEEDS[options.writer],
+            _parallel(options),
         )
     if too_long := sum(len(reviews.too_long) for reviews in done):
         remark(f"{count(too_long, 'answer')} did not fit into the context; --context may enlarge it.")
@@ -282,8 +290,8 @@ def write_worth(found: SampleWorth, options: ValueOptions) -> None:
     writer = {"policy": "the policy of the run"}.get(options.writer, f"the {options.writer} model alone")
     write(
         f"{count(found.all.takeovers, 'takeover')} of {count(found.answers, 'answer')}. From the beginning of the text "
-        f"{writer} gets {ratio(found.start)} right. Worth: value after a takeover less that after what it replaced, "
-        "with a bootstrap interval over problems that is never narrower than chance makes it."
+        f"{writer} gets {ratio(found.start)} right. Worth: the value after a takeover less that after what it "
+        "replaced, with a 95% interval over problems."
     )
 
 

@@ -25,6 +25,8 @@ from core.thinking.trace import Piece, Trace
 
 RIGHT, WRONG, UNGRADED, UNFINISHED = "10?-"
 """Outcomes of a continuation, as events record them."""
+WON = 0.5
+"""The value from which on an answer counts as won, and below which as lost."""
 
 
 class TextPlace(NamedTuple):

@@ -28,10 +28,7 @@ from core.store.store import Store
 from core.thinking.events import Event, ValuesEstimated
 from core.thinking.registry import reason_label
 from core.thinking.trace import Piece, Trace
-from core.thinking.values import StepValues, TakeoverWorth, TextPlace
-
-WON = 0.5
-"""The value from which on an answer counts as won, for takeovers that rescued or spoiled it."""
+from core.thinking.values import WON, StepValues, TakeoverWorth, TextPlace
 
 
 class TakeoverKind(NamedTuple):

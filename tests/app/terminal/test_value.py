@@ -43,7 +43,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> ScriptedEngine:
     small = ScriptedEngine(draw=small_draws)
 
     @contextmanager
-    def opened(*_: object) -> Iterator[Pair]:
+    def opened(*_: object, **__: object) -> Iterator[Pair]:
         yield Pair(small, None)
 
     monkeypatch.setattr(reviewing, "open_pair", opened)
