@@ -61,6 +61,8 @@ LARGE_DIFFERENCE = 0.2
 MOST_GROWTH = 4
 USUAL_TEMPERATURE = 0.6
 """Of the continuations, if the run took the likeliest token: they would all be the same."""
+ALIKE = 4
+"""Equal continuations from the beginning, and no others, from which a person is told."""
 PROGRESS_SECONDS = 0.2
 SHORTEST_LIMIT = 64
 TIMES_THE_TEXT = 2
@@ -205,6 +207,8 @@ class ValueEstimator:
         self._outcomes = self._known()
         self._tokens = 0
         self._notices: list[str] = []
+        self._texts: list[str] = []
+        """The continuations from the beginning, where each is a run."""
         self._stopped = threading.Event()
         self._controls: set[Control] = set()
         self._session: Session | None = None
@@ -223,7 +227,12 @@ class ValueEstimator:
     @property
     def notices(self) -> tuple[str, ...]:
         """What a person should know of how the continuations were written, a sentence each."""
-        return tuple(dict.fromkeys(self._notices))
+        alike = len(self._texts) if len(set(self._texts)) == 1 else 0
+        same = (
+            f"All {alike} continuations from the beginning are the same: if the server draws by a seed of its own, "
+            "the values rest on one of them."
+        )
+        return tuple(dict.fromkeys([*self._notices, *([same] if alike >= ALIKE else [])]))
 
     def stop(self) -> None:
         """Stop writing; what is finished is kept, and a later estimate goes on from it."""
@@ -450,6 +459,8 @@ class ValueEstimator:
                     ended, _ = wait(futures, return_when=FIRST_COMPLETED)
                     for future in ended:
                         place, number = futures.pop(future)
+                        if place.position == 0:
+                            self._texts.append(future.result().text)
                         if sign := self._graded(future.result(), before[place]):
                             yield place, number, sign
             finally:

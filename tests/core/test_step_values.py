@@ -340,6 +340,17 @@ def test_a_server_continues_by_runs(grader: Grader) -> None:
         assert place.value.low <= value(errors, trace.text[: place.position]) <= place.value.high, place
 
 
+def test_a_server_that_ignores_seeds_is_noticed(grader: Grader) -> None:
+    def says(engine: ScriptedEngine) -> str:
+        estimator = ValueEstimator(Pair(engine), text_with("aa"), grader, "1", ValueOptions(continuations=8))
+        list(estimator.run())
+        return " ".join(estimator.notices)
+
+    same = ScriptedEngine(continue_with=lambda _, text: "" if "box" in text else "a\n\n</think>\\boxed{1}")
+    assert "All 8 continuations from the beginning are the same" in says(same)
+    assert says(world((0.5, 0.5), writes_branches=False)) == ""
+
+
 def test_places_are_the_ends_of_steps_and_of_takeovers() -> None:
     trace = text_with("aaa", large_at=1, replaced="b\n\n")
     assert places_of(trace) == [
