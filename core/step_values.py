@@ -28,7 +28,7 @@ from core.engines.base import Branch, Continuation, Notice, Session, Stop, Write
 from core.engines.body import Author, Body, Part
 from core.engines.random_numbers import number_at, stream_of
 from core.errors import BatonError, Cancelled, EngineLost, SettingsError
-from core.grading.extraction import answer_of, extract_answer
+from core.grading.extraction import answer_of, answer_of_continuation
 from core.grading.grader import Grader
 from core.grading.verdict import How, Outcome, Regex
 from core.run import Pair, run, unmet_need
@@ -421,16 +421,16 @@ class ValueEstimator:
                 yield place, number, self._sign(self._answer(before, item, tags.closing if tags else ""))
 
     def _answer(self, before: str, continuation: Continuation, closing_tag: str) -> str | None:
-        """Find the answer of a text and its continuation, as `answer_of` does in a trace."""
-        closed, text = self._trace.closed, before + continuation.text
-        start = 0
-        is_closed = not self._trace.thinks
-        if closed and closed.position <= len(before):
-            start, is_closed = closed.position, True
-        elif closing_tag and (found := continuation.text.find(closing_tag)) >= 0:
-            start, is_closed = len(before) + found + len(closing_tag), True
-        finished = is_closed and continuation.stop is Stop.END_OF_TEXT
-        return extract_answer(text[start:], self._expected or None, finished=finished)
+        closed = self._trace.closed
+        answer_start = None if self._trace.thinks else 0
+        return answer_of_continuation(
+            before,
+            continuation.text,
+            answer_start=closed.position if closed and closed.position <= len(before) else answer_start,
+            closing_tag=closing_tag,
+            ended=continuation.stop is Stop.END_OF_TEXT,
+            expected=self._expected or None,
+        )
 
     def _body(self, place: TextPlace) -> Sequence[Part]:
         body = Body(self._parts)
