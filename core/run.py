@@ -15,7 +15,7 @@ from core.errors import BatonError, Cancelled, ContextFull, SettingsError
 from core.thinking.control import Control
 from core.thinking.events import Event, Finish, RunEnded, RunStarted
 from core.thinking.limits import LimitsGuard, cancelled_after
-from core.thinking.loop import Loop
+from core.thinking.loop import Loop, ValueOf
 from core.thinking.policy import Interruption, Move, Policy, PolicyContext
 from core.thinking.registry import POLICIES, make_policy, with_advice
 from core.thinking.resume import Resumption, asked_by_person
@@ -58,10 +58,14 @@ class Pair:
         return self.small if author is Author.SMALL else self.large
 
     @property
-    def cards(self) -> dict[Author, ModelCard]:
-        """The cards of the models that are there."""
+    def engines(self) -> dict[Author, Engine]:
+        """The models that are there."""
         engines = {Author.SMALL: self.small, Author.LARGE: self.large}
-        return {author: engine.card for author, engine in engines.items() if engine}
+        return {author: engine for author, engine in engines.items() if engine}
+
+    @property
+    def cards(self) -> dict[Author, ModelCard]:
+        return {author: engine.card for author, engine in self.engines.items()}
 
 
 def ask(problem: str, settings: RunSettings, before: Conversation = ()) -> Conversation:
@@ -84,6 +88,7 @@ def run(
     resume_trace: Trace | None = None,
     first_move: Move | None = None,
     on_settled: Callable[[int], object] | None = None,
+    value_of: ValueOf | None = None,
 ) -> Generator[Event, None, None]:
     """Solve one problem: yields `RunStarted` first and `RunEnded` last, whatever happens in between.
 
@@ -91,9 +96,10 @@ def run(
     goes on exactly where it was (resume.py); under others it is taken up as it stands, with its counters.
     `first_move`: what a person wants there. `on_settled` is called with a position, in characters of the body, each
     time the text before it has become final: no policy or limit will discard it. (A person may have it rewritten.)
+    `value_of`: values the text so far by the expected answer, for the policies that need it (`LiveValues`).
     Raises SettingsError if the policy needs a model or a capability that is missing.
     """
-    engines = _engines_needed(pair, settings)
+    engines = _engines_needed(pair, settings, is_valued=value_of is not None)
     needs = POLICIES.of(settings.policy).needs
     settings = effective_settings(settings, small=pair.cards.get(Author.SMALL))
     sessions: dict[Author, Session] = {}
@@ -104,7 +110,7 @@ def run(
         if not policy.stops_repetition:
             limits = limits.model_copy(update={"repetition": False})
         sources = [*([control] if control else []), *interruptions, LimitsGuard(limits, before)]
-        return Loop(over, policy, settings, sources, before.parts(), on_settled)
+        return Loop(over, policy, settings, sources, before.parts(), on_settled, value_of)
 
     try:
         failure = _open_sessions(sessions, engines, conversation, settings, control.attach if control else ignore)
@@ -130,24 +136,33 @@ def run(
             session.close()
 
 
-def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
+def _engines_needed(pair: Pair, settings: RunSettings, *, is_valued: bool) -> dict[Author, Engine]:
     """Return the engines that take part: the writers, and a small model that only drafts.
 
     Raises SettingsError if the policy needs more than there is.
     """
     policy = POLICIES.of(settings.policy)
-    if error := unmet_need(policy, pair.cards):
+    if error := unmet_need(policy, pair.cards, has_expected=is_valued):
         raise error
     needed = set(policy.needs.writers)
     if policy.needs.drafts and pair.large and not pair.large.card.drafts:
         needed.add(Author.SMALL)
-    engines = {author: pair.get(author) for author in (Author.SMALL, Author.LARGE) if author in needed}
-    return {author: engine for author, engine in engines.items() if engine}
+    return {author: engine for author, engine in pair.engines.items() if author in needed}
 
 
-def unmet_need(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> SettingsError | None:
-    """Return why a policy cannot work with these models: one is missing, or gives no log-probabilities."""
+def unmet_need(
+    policy: type[Policy], cards: Mapping[Author, ModelCard], *, has_expected: bool = False
+) -> SettingsError | None:
+    """Return why a policy cannot work with these models: one is missing, or gives no log-probabilities.
+
+    `has_expected`: every problem has an expected answer.
+    """
     needs = policy.needs
+    if needs.expected_answer and not has_expected:
+        return SettingsError(
+            f"The policy “{policy.title}” needs a file of problems with expected answers.",
+            "Run it as an arm of a batch in which every problem has an answer.",
+        )
     for author in needs.writers:
         if author not in cards:
             return SettingsError(f"The policy “{policy.title}” needs a {author.value} model.", "Choose one first.")

@@ -31,6 +31,7 @@ from core.errors import BatonError, Cancelled, EngineLost, SettingsError
 from core.grading.extraction import answer_of, answer_of_continuation
 from core.grading.grader import Grader
 from core.grading.verdict import How, Outcome, Regex
+from core.live_values import USUAL_TEMPERATURE
 from core.run import Pair, run, unmet_need
 from core.thinking.control import Control
 from core.thinking.events import Finish, PlaceOutcomes, TextInserted, ValuesEstimated
@@ -59,8 +60,6 @@ WINDOW = 4
 LARGE_DIFFERENCE = 0.2
 """Between neighbours; if it is not beyond chance, K doubles there, up to MOST_GROWTH times the usual number."""
 MOST_GROWTH = 4
-USUAL_TEMPERATURE = 0.6
-"""Of the continuations, if the run took the likeliest token: they would all be the same."""
 ALIKE = 4
 """Equal continuations from the beginning, and no others, from which a person is told."""
 PROGRESS_SECONDS = 0.2

@@ -6,6 +6,7 @@
                    ──► Restore   the lookahead that the takeover replaced is put back; then comes its move
                    ──► Judge     a model answers a question about the text; then ask again
                    ──► Score     a model scores how likely it finds the step; then ask again
+                   ──► Value     continuations show the chance to get it right from here; then ask again
                    ──► Close     the thinking is closed; the default writer goes on to the answer
                    ──► Finished  the end
 
@@ -40,6 +41,7 @@ from core.thinking.policy import (
     Policy,
     Restore,
     Score,
+    Value,
     View,
     Write,
     keep,
@@ -55,6 +57,9 @@ NextMove = Generator[Event, None, Move]
 """Yields what happens; returns the next move."""
 Decision = Generator[Event, None, Move | None]
 """Yields what happens; returns the next move, or None if the model goes on writing."""
+
+ValueOf = Callable[[Sequence[Part], Value], tuple[int, int]]
+"""Takes a body and a move; returns how many continuations were right, and how many could be graded."""
 
 UTF8_REST = 3
 """Tokens beyond its limit that a takeover may need to complete a character."""
@@ -96,13 +101,16 @@ class Loop:
         interruptions: Sequence[Interruption] = (),
         written: Sequence[Part] = (),
         on_settled: Callable[[int], object] | None = None,
+        value_of: ValueOf | None = None,
     ) -> None:
-        """`written`: a text to continue. `on_settled`: see `core.run.run`."""
+        """`written`: a text to continue. `on_settled`: see `core.run.run`. `value_of`: carries out a
+        Value move; without it no value is known."""
         tags = [session.card.thinking.closing for session in sessions.values() if session.card.thinking]
         self.sessions = sessions
         self.policy = policy
         self.settings = settings
         self.interruptions = interruptions
+        self.value_of = value_of or _unknown_value
         self.text = TextState(tags, written, settings.boundary)
         self.stream = WriteStream(sessions, self.text, settings)
         self.now, self.view = self.stream.now, self.stream.view
@@ -154,6 +162,8 @@ class Loop:
                 return (yield from self._judge(move))
             case Score():
                 return (yield from self._score(move))
+            case Value():
+                return (yield from self._value(move))
             case Close(reason):
                 return (yield from self._close_thinking(reason))
             case Finished():
@@ -370,6 +380,16 @@ class Loop:
         yield events.Scored(self.now(), len(scores.tokens), mean, seconds, read.reused, read.prefilled, move.author)
         return self.policy.on_score(self.view(writer, start), mean)
 
+    def _value(self, move: Value) -> NextMove:
+        asked, writer = time.perf_counter(), self.policy.default_writer
+        right, total = self.value_of(tuple(self.text.body.parts), move)
+        view = self.view(writer, self.text.rewritable_from)
+        if interruption := self._interruption(view):
+            return interruption
+        seconds = time.perf_counter() - asked
+        yield events.Valued(self.now(), self.text.position, right, total, seconds, move.author)
+        return self.policy.on_value(view, right, total)
+
     def _close_thinking(self, reason: TakeoverReason) -> NextMove:
         """Insert the closing tag and go on to the answer. If neither model has thinking tags, the run ends instead."""
         tag = next(iter(self.text.closing_tags), "")
@@ -445,7 +465,7 @@ class Loop:
         """Return the model that the move needs."""
         if isinstance(move, Write):
             return move.author or self.policy.default_writer
-        return move.author if isinstance(move, Judge | Score) else None
+        return move.author if isinstance(move, Judge | Score | Value) else None
 
     # What all of them use --------------------------------------------------------------------------------------------
 
@@ -492,6 +512,10 @@ class Loop:
 
     def _thinking_closed(self, author: Author, tag: str) -> Event:
         return events.ThinkingClosed(self.now(), author, self.text.answer_start or 0, tag)
+
+
+def _unknown_value(_body: Sequence[Part], _move: Value) -> tuple[int, int]:
+    return 0, 0
 
 
 def _goes_on(move: Move) -> TypeGuard[Write]:

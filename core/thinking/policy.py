@@ -143,6 +143,15 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """Estimates the chance that a model alone gets the answer right from here (`on_value`): the share of so many
+    continuations that end in the expected answer. None of them enters the text."""
+
+    continuations: int
+    author: Author = Author.LARGE
+
+
+@dataclass(frozen=True, slots=True)
 class Close:
     """Closes the thinking for the default writer, which goes on to the answer."""
 
@@ -157,7 +166,7 @@ class Finished:
     reason: str = ""
 
 
-Move = Write | Insert | Restore | Judge | Score | Close | Finished
+Move = Write | Insert | Restore | Judge | Score | Value | Close | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +247,9 @@ class Needs:
     """A large model that gives the log-probability of each token it reads."""
     drafts: bool = False
     """A small model that can draft for the large one, or a large one on a server that drafts by itself."""
+    expected_answer: bool = False
+    """The expected answer, by which the text so far is valued. So it serves analysis only: in a batch, whose problems
+    have one. The time of such a run is not the method's."""
 
     @property
     def writers(self) -> tuple[Author, ...]:
@@ -365,6 +377,11 @@ class Policy:
 
     def on_score(self, view: View, mean_logprob: float) -> Move:
         """Decide after a Score move, by the mean log-probability per token, in nats, of the step under decision."""
+        return keep()
+
+    def on_value(self, view: View, right: int, total: int) -> Move:
+        """Decide after a Value move: `right` of `total` continuations were right. Those that could not be graded are in
+        neither; there may be no others."""
         return keep()
 
     def on_thinking_closed(self, view: View) -> Move:

@@ -1,8 +1,8 @@
 """Resumes an interrupted text as if it had never been interrupted.
 
 Nothing is guessed about where it stood. The loop runs again over the record: the sessions play back the recorded
-tokens, judgements and scores, the policy and the limits decide on them once more, and a person's requests come at their
-places. Where the record ends, even in the middle of a write, the models go on.
+tokens, judgements, scores and values, the policy and the limits decide on them once more, and a person's requests come
+at their places. Where the record ends, even in the middle of a write, the models go on.
 
 If the loop decides differently from the record, the text was begun under other settings. It is taken up as it stands.
 """
@@ -19,9 +19,9 @@ from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
 from core.errors import EngineLost
 from core.thinking import events
-from core.thinking.events import AskedBy, Event, Judged, RunEnded, RunStarted, Scored, TokenWritten, WriteEnded
+from core.thinking.events import AskedBy, Event, Judged, RunEnded, RunStarted, Scored, TokenWritten, Valued, WriteEnded
 from core.thinking.loop import Loop
-from core.thinking.policy import Interruption, Move, View, Write, keep
+from core.thinking.policy import Interruption, Move, Value, View, Write, keep
 from core.thinking.registry import takeover_of
 from core.thinking.trace import Trace
 
@@ -129,6 +129,7 @@ class Resumption:
         self.loop = loop = make_loop(resumed, [requests], record.before)
         for session in resumed.values():
             session.body = lambda: loop.text.body.parts
+        self._value_of, loop.value_of = loop.value_of, self._recorded_value_of
         self._events = loop.run(first)
         self._ended: list[Event] = []
 
@@ -149,6 +150,14 @@ class Resumption:
         """Yield what happens from there on; the last event is `RunEnded`."""
         yield from self._ended
         yield from self._events
+
+    def _recorded_value_of(self, body: Sequence[Part], move: Value) -> tuple[int, int]:
+        match self.record.next:
+            case None:
+                return self._value_of(body, move)
+            case Valued(author=move.author, right=right, total=total):
+                return right, total
+        raise self.record.failure_of(move.author) or Diverged("no value was recorded here")
 
 
 class _Requests(Interruption):
@@ -255,10 +264,11 @@ def _is_formative(event: Event) -> bool:
 def _is_same(event: Event, recorded: Event) -> bool:
     """Compare two events, except for the time and what only a model knows."""
     match event, recorded:
-        case (Judged(author=one), Judged(author=other)) | (
-            Scored(author=one),
-            Scored(author=other),
-        ):
+        case Judged(author=one), Judged(author=other):
+            return one is other
+        case Scored(author=one), Scored(author=other):
+            return one is other
+        case Valued(author=one), Valued(author=other):
             return one is other
         case events.Noticed(lost=lost), events.Noticed(lost=recorded_lost):
             return lost is recorded_lost

@@ -27,6 +27,7 @@ from core.thinking.policy import (
     Policy,
     Restore,
     Score,
+    Value,
     View,
     Write,
     keep,
@@ -96,7 +97,7 @@ class Replay(Interruption):
         self._restored = False
         """Whether the policy has taken its last takeover back."""
         self.unscored = 0
-        """Steps that were kept because the policy asked to judge them, and no judgement was recorded."""
+        """Steps that were kept because the policy asked to judge or value them, and nothing of it was recorded."""
         self.cut_short = 0
         """Number of discarded texts that ended before the policy had decided."""
 
@@ -109,7 +110,14 @@ class Replay(Interruption):
             settings = recording.started.settings if recording.started else {}
             changes = {"max_tokens": ENDLESS, "boundary": str(settings.get("boundary", BOUNDARY))}
             endless = RunSettings().model_copy(update=changes)
-            loop = Loop(self._playback.sessions, policy, endless, [self], recording.written)
+            loop = Loop(
+                self._playback.sessions,
+                policy,
+                endless,
+                [self],
+                recording.written,
+                value_of=self._playback.value_of,
+            )
             self._forget = loop.text.forget
             yield from self._takeovers_in(loop.run(recording.first))
             self.cut_short += self._playback.cut_short
@@ -124,7 +132,7 @@ class Replay(Interruption):
 
     def remarks(self) -> list[str]:
         """Return what could not be known, in a sentence each. Call it after `takeovers`."""
-        found = [f"{self.unscored:,} steps have no recorded score and were kept."] if self.unscored else []
+        found = [f"{self.unscored:,} steps have no recorded score or value and were kept."] if self.unscored else []
         if self.cut_short:
             found.append(
                 "Places where the recorded text was discarded before this policy could decide, so that its takeover "
@@ -161,6 +169,9 @@ class Replay(Interruption):
             case Score() if playback.last is None or playback.last.scored is None:
                 self.unscored += 1
                 move = keep()
+            case Value() if playback.valued is None:
+                self.unscored += 1
+                move = keep()
             case Restore(then):
                 self._restored, move = True, then
             case Finished() if not self._stopped and not playback.is_over:
@@ -170,7 +181,7 @@ class Replay(Interruption):
                 return keep()
         if isinstance(move, Write) and move.watched:
             playback.is_looking, playback.skips_branch = True, False
-        elif playback.is_looking and not isinstance(move, (Judge, Score)):
+        elif playback.is_looking and not isinstance(move, (Judge, Score, Value)):
             playback.is_looking, playback.skips_branch = False, True
         return move
 
@@ -246,6 +257,8 @@ def remarks(trace: Trace, policy: type[Policy]) -> list[str]:
         found.append("No step of this run was scored, so every step is kept; only a run of this policy records scores.")
     if needs.scores and not any(isinstance(event, events.Scored) for event in recorded_events):
         found.append("The large model scored no step of this run, so every step is kept.")
+    if needs.expected_answer and not any(isinstance(event, events.Valued) for event in recorded_events):
+        found.append("No step of this run was valued, so every step is kept; only a run of this policy records values.")
     writer = next((e.author for e in recorded_events if isinstance(e, events.WriteStarted) and not e.reason), None)
     if writer not in (None, policy.default_writer):
         found.append(

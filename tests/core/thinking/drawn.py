@@ -57,8 +57,18 @@ def happening(
     move: Move | None = None,
     control: Control | None = None,
 ) -> Sequence[Event]:
-    asked = ask("Add.", settings)
-    return list(run(Pair(*world.engines), asked, settings, control=control, resume_trace=before, first_move=move))
+    pair, asked = Pair(*world.engines), ask("Add.", settings)
+    return list(
+        run(
+            pair,
+            asked,
+            settings,
+            control=control,
+            resume_trace=before,
+            first_move=move,
+            value_of=world.value_of,
+        )
+    )
 
 
 def outcome(trace: Trace) -> tuple[object, ...]:

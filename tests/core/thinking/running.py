@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from core.engines.body import Author
 from core.thinking.events import Event, RunStarted
-from core.thinking.loop import Loop
+from core.thinking.loop import Loop, ValueOf
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policy import Interruption, Move, Policy
 from core.thinking.run_settings import RunSettings
@@ -42,6 +42,7 @@ def run(
     interruptions: Sequence[Interruption] = (),
     resume_trace: Trace | None = None,
     first_move: Move | None = None,
+    value_of: ValueOf | None = None,
 ) -> Run:
     """One whole run. Texts make engines of one vocabulary; each write takes the next text."""
     small = small if isinstance(small, ScriptedEngine) else ScriptedEngine(*small)
@@ -49,7 +50,9 @@ def run(
     sessions = {Author.SMALL: small.open(), Author.LARGE: large.open()}
     if resume_trace:
         policy = type(policy)(policy.settings, replace(policy.context, counters=resume_trace.counters))
-    loop = Loop(sessions, policy, settings, interruptions, resume_trace.parts() if resume_trace else ())
+    loop = Loop(
+        sessions, policy, settings, interruptions, resume_trace.parts() if resume_trace else (), value_of=value_of
+    )
     started = RunStarted(
         0.0,
         QUESTION,

@@ -67,8 +67,9 @@ def test_settled_text_is_never_discarded(policy: PolicySettings, seed: int) -> N
         assert position > len(settled[-1])
         settled.append(trace.text[:position])
 
-    pair = Pair(*World(seed, tagged=True, drawn=True).engines)
-    for event in run(pair, ask("Add.", settings), settings, on_settled=settle):
+    world = World(seed, tagged=True, drawn=True)
+    asked = ask("Add.", settings)
+    for event in run(Pair(*world.engines), asked, settings, on_settled=settle, value_of=world.value_of):
         trace.apply(event)
         assert trace.text.startswith(settled[-1])
     assert settled[-1] == trace.text

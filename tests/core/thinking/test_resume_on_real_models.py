@@ -16,6 +16,7 @@ from core.thinking.events import TokenWritten
 from core.thinking.policy import PolicySettings
 from core.thinking.trace import Trace
 from tests.core.thinking.drawn import every_policy, outcome
+from tests.core.thinking.oracles.worlds import World
 from tests.tiers import size
 
 pytestmark = [pytest.mark.real_models, pytest.mark.scaled]
@@ -26,7 +27,7 @@ ROUNDING = 0.5
 
 def written(pair: Pair, problem: str, settings: RunSettings, before: Trace | None = None) -> Trace:
     trace = before or Trace()
-    for event in run(pair, ask(problem, settings), settings, resume_trace=trace):
+    for event in run(pair, ask(problem, settings), settings, resume_trace=trace, value_of=World(31).value_of):
         trace.apply(event)
     return trace
 

@@ -70,6 +70,8 @@ ONE_OF_EACH: list[Event] = [
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5),
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5, 3, 4, Author.SMALL, 0.125),
     events.Scored(4.0, 12, -0.75, 0.5, 100, 12),
+    events.Valued(4.0, 12, 3, 16, 0.5),
+    events.Valued(4.0, 12, 3, 16, 0.5, Author.SMALL),
     events.CountersChanged(4.0, {"reflections": 3, "c": 15}),
     events.Prefetched(4.0, Author.LARGE, 1.5, 0.25, 30),
     events.UsageReported(4.0, Author.LARGE, Usage(RequestUsage(3, sent=9, estimated=True), 0.5, "EUR")),

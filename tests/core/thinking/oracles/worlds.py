@@ -8,14 +8,15 @@ decisions and text can be compared token by token. Tokens hold cues, words that 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from core.engines.base import Conversation
-from core.engines.body import Author
+from core.engines.body import Author, Part
 from core.engines.model_card import Placement
 from core.thinking.cues import english
+from core.thinking.policy import Value
 from tests.fakes.scripted import THINK, ScriptedEngine
 
 HERE = Placement((), batch=512, threads=1, kv_type="f16")
@@ -107,6 +108,12 @@ class World:
     def logprob(self, before: str, token: str) -> float:
         """Of a token that the large model reads."""
         return random.Random(f"{self.seed} logprob {before[-20:]} {token}").choice((-0.1, -0.5, -2.0))
+
+    def value_of(self, body: Sequence[Part], move: Value) -> tuple[int, int]:
+        """How many continuations of the body are right."""
+        text = "".join(part.text for part in body)
+        draw = random.Random(f"{self.seed} value {text[-60:]}").randrange(move.continuations + 1)
+        return draw, move.continuations
 
     @cached_property
     def engines(self) -> tuple[ScriptedEngine, ScriptedEngine]:
