@@ -157,7 +157,7 @@ class CompareChoice(NamedTuple):
 
 
 def arms(settings: RunSettings, cards: Mapping[Author, ModelCard] | None = None) -> list[CompareChoice]:
-    """Return every arm of the recipes, except those that need a whole batch or other models.
+    """Return every arm of the recipes, except those that need a whole batch, an expected answer or other models.
 
     `cards`: of the models that are to write them; none if they are not loaded yet.
     """
@@ -166,9 +166,10 @@ def arms(settings: RunSettings, cards: Mapping[Author, ModelCard] | None = None)
         made = recipe.make(settings)
         for arm in made:
             title = recipe.title if len(made) == 1 else arm.name
-            needs_more = arm.equal_share_of or any(arm.models)
+            policy = POLICIES.of(arm.settings.policy)
+            needs_more = arm.equal_share_of or any(arm.models) or policy.needs.expected_answer
             if not needs_more and arm.name not in {choice.name for choice in choices}:
-                why_not = unmet_need(POLICIES.of(arm.settings.policy), cards) if cards else None
+                why_not = unmet_need(policy, cards) if cards else None
                 title = title[0].upper() + title[1:]
                 choices.append(CompareChoice(arm.name, title, arm.settings, why_not=str(why_not or "")))
     return choices

@@ -56,19 +56,23 @@ class Arm(BaseModel):
 
 
 def needs(arms: Sequence[Arm]) -> Needs:
-    """Return which models the arms need together."""
+    """Return which models the arms need together, and whether any needs expected answers."""
     needed = [POLICIES.of(arm.settings.policy).needs for arm in arms]
     return Needs(
         small=any(need.small for need in needed),
         large=any(need.large for need in needed),
         drafts=any(need.drafts for need in needed),
+        expected_answer=any(need.expected_answer for need in needed),
     )
 
 
-def refuse_impossible(arms: Iterable[Arm], pair: Pair) -> None:
-    """Raise SettingsError, before anything runs, if a policy cannot work with these models."""
+def refuse_impossible(arms: Iterable[Arm], pair: Pair, *, has_expected: bool = False) -> None:
+    """Raise SettingsError, before anything runs, if a policy cannot work with these models.
+
+    `has_expected`: every problem has an expected answer.
+    """
     for arm in arms:
-        if found := unmet_need(POLICIES.of(arm.settings.policy), pair.cards):
+        if found := unmet_need(POLICIES.of(arm.settings.policy), pair.cards, has_expected=has_expected):
             raise SettingsError(f"The arm “{arm.name}” cannot run: {found.message}", f"{found.advice} Or leave it out.")
 
 

@@ -15,21 +15,23 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from pathlib import Path
 from queue import SimpleQueue
 
-from core.batch.running.arms import Arm, OtherModels, refuse_impossible
+from core.batch.running.arms import Arm, OtherModels, needs, refuse_impossible
 from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.running.batch_settings import BatchSettings
 from core.batch.running.calibration import PILOT_SEED, chance_for_share, pilot_of
 from core.batch.running.conditions import LoadMeter, LoadReading, threads_of
 from core.batch.running.regrading import verdict_on
+from core.engines.base import Conversation
 from core.engines.body import Author
 from core.errors import BatonError, EngineError, StoreError
 from core.grading.extraction import answer_of
 from core.grading.grader import Grader
-from core.grading.verdict import How, Regex, Verdict
+from core.grading.verdict import How, Outcome, Regex, Verdict
+from core.live_values import LiveValues
 from core.models.checksums import sha256_of
 from core.problem import Problem
 from core.run import Pair, RunSettings, ask, run
@@ -37,7 +39,9 @@ from core.store.batch_rows import Conditions, Job
 from core.store.run_metrics import RunMetrics
 from core.store.store import Store
 from core.thinking.control import Control
-from core.thinking.events import Finish
+from core.thinking.events import Event, Finish
+from core.thinking.loop import ValueOf
+from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)
@@ -90,7 +94,11 @@ class Runner:
         SettingsError if the batch was begun with other models.
         """
         self._take_settings()
-        refuse_impossible(self._unfinished(), self.pair)
+        arms = self._unfinished()
+        has_expected = needs(arms).expected_answer and all(
+            problem.expected for problem in self.store.batches.problems(self.batch)
+        )
+        refuse_impossible(arms, self.pair, has_expected=has_expected)
         hashes: dict[str, str] = {}
         hashing = threading.Thread(target=self._hash_models, args=(hashes,), name="hash models")
         hashing.start()
@@ -268,9 +276,8 @@ class Runner:
         recorder = self.store.runs.record(job.run)
         reported = time.monotonic()
         try:
-            with self._controlled() as control:
-                conversation = ask(job.problem.text, settings)
-                for event in run(self.pair, conversation, settings, control=control, resume_trace=trace):
+            with closing(self._solved(job.problem, settings, trace)) as events:
+                for event in events:
                     trace.apply(event)
                     recorder.record([event])
                     if time.monotonic() - reported > PROGRESS_SECONDS:
@@ -285,9 +292,7 @@ class Runner:
 
         def solved(numbered: tuple[int, Problem]) -> Trace:
             position, problem = numbered
-            seeded = _for_job(settings, PILOT_SEED, position)
-            with self._controlled() as control:
-                return Trace.of(run(self.pair, ask(problem.text, seeded), seeded, control=control))
+            return Trace.of(self._solved(problem, _for_job(settings, PILOT_SEED, position)))
 
         with ThreadPoolExecutor(self.parallel, thread_name_prefix="pilot") as pool:
             traces = list(pool.map(solved, enumerate(problems)))
@@ -296,6 +301,29 @@ class Runner:
                 raise EngineError(trace.ended.reason if trace.ended else "A model failed.")
         large = sum(trace.totals[Author.LARGE].kept for trace in traces)
         return large / max(1, sum(trace.tokens for trace in traces))
+
+    def _solved(
+        self, problem: Problem, settings: RunSettings, resume_trace: Trace | None = None
+    ) -> Generator[Event, None, None]:
+        """Run one problem, and yield its events."""
+        conversation = ask(problem.text, settings)
+        with self._controlled() as control, self._values(problem, settings, conversation, control) as value_of:
+            yield from run(
+                self.pair, conversation, settings, control=control, resume_trace=resume_trace, value_of=value_of
+            )
+
+    def _values(
+        self, problem: Problem, settings: RunSettings, conversation: Conversation, control: Control
+    ) -> AbstractContextManager[ValueOf | None]:
+        """Return what values the text while it is written, if the policy needs that."""
+        expected = problem.expected
+        if not (POLICIES.of(settings.policy).needs.expected_answer and expected):
+            return nullcontext()
+
+        def grade(answer: str | None) -> Outcome:
+            return self.grader.grade(expected, answer, self._how).outcome
+
+        return LiveValues(self.pair.engines, conversation, settings, expected, grade, control.attach)
 
     @contextmanager
     def _controlled(self) -> Iterator[Control]:

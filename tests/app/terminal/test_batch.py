@@ -359,7 +359,8 @@ def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: 
 
 def test_evidence_has_an_arm_of_every_policy() -> None:
     arms = arms_of((*evidence.ARMS, *evidence.OTHER_ARMS, evidence.DRAFTED), DEMO_SETTINGS)
-    assert {arm.settings.policy.policy for arm in arms} == set(POLICIES)
+    measured = {name for name, policy in POLICIES.items() if not policy.needs.expected_answer}
+    assert {arm.settings.policy.policy for arm in arms} == measured, "without the oracle, which takes hours"
 
 
 def test_the_demo_is_json_for_a_program(baton: Baton) -> None:

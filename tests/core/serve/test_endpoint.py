@@ -29,6 +29,7 @@ from core.serve.endpoint import MAX_BODY, Endpoint
 from core.serve.schema import ChatRequest, CompletionRequestBody
 from core.serve.server import REQUEST_SECONDS, EndpointServer
 from core.thinking.limits import Limits
+from core.thinking.registry import POLICIES
 from tests.core.thinking.drawn import PRESETS, settings_of, written
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
@@ -124,7 +125,9 @@ def test_a_stream_adds_up_to_the_whole_answer(client: openai.OpenAI) -> None:
 def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed: int) -> None:
     world = World(seed, tagged=True, drawn=True)
     arms = {
-        name: settings_of(chosen, seed).model_copy(update={"small_alone": False}) for name, chosen in PRESETS.items()
+        name: settings_of(chosen, seed).model_copy(update={"small_alone": False})
+        for name, chosen in PRESETS.items()
+        if not POLICIES.of(chosen).needs.expected_answer
     }
     with serving(Pair(*world.engines), arms) as server, client_of(server) as client:
         for name, chosen in arms.items():
@@ -137,6 +140,13 @@ def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed: int) -> 
             thinking, answer = trace.thinking_text, trace.answer.lstrip()
             assert (sent["reasoning_content"], sent["content"]) == (thinking, answer), name
             assert ((whole.model_extra or {}).get("reasoning_content") or "", whole.content) == (thinking, answer), name
+
+
+def test_a_policy_that_needs_the_expected_answer_is_refused() -> None:
+    arms = {"oracle": RunSettings(policy="oracle")}
+    refused = pytest.raises(openai.BadRequestError, match="needs a file of problems with expected answers")
+    with serving(Pair(*World(1).engines), arms) as server, client_of(server) as client, refused:
+        ask(client, "oracle")
 
 
 def test_the_answer_of_a_pair_is_sent_while_it_is_written() -> None:

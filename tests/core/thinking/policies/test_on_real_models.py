@@ -11,10 +11,11 @@ from core.engines.body import Author
 from core.engines.local.client import LocalEngine
 from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings, ask, run
-from core.thinking.events import Finish, Judged, Scored, TokenWritten
+from core.thinking.events import Finish, Judged, Scored, TokenWritten, Valued
 from core.thinking.policy import PolicySettings
 from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
+from tests.core.thinking.oracles.worlds import World
 from tests.tiers import size
 
 pytestmark = [pytest.mark.real_models, pytest.mark.scaled]
@@ -45,7 +46,7 @@ def short(name: str) -> PolicySettings:
 )
 def test_a_policy_answers_on_two_real_models(pair: Pair, name: str) -> None:
     settings = RunSettings(policy=short(name), max_tokens=TOKENS, boundary=r"[,.;:\n]", instruction="", seed=1)
-    trace = Trace.of(run(pair, ask(PROBLEM, settings), settings))
+    trace = Trace.of(run(pair, ask(PROBLEM, settings), settings, value_of=World(1).value_of))
     policy, needs = POLICIES[name], POLICIES[name].needs
     assert trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS, Finish.REPETITION), trace.ended
     assert 0 < trace.tokens <= TOKENS
@@ -55,5 +56,6 @@ def test_a_policy_answers_on_two_real_models(pair: Pair, name: str) -> None:
     )
     assert bool(needs.judge) is any(isinstance(event, Judged) for event in trace.events)
     assert bool(needs.scores) is any(isinstance(event, Scored) for event in trace.events)
+    assert bool(needs.expected_answer) is any(isinstance(event, Valued) for event in trace.events)
     own = [event for event in trace.events if isinstance(event, TokenWritten) and event.author is policy.default_writer]
     assert all(len(event.alternatives) == needs.alternatives for event in own)

@@ -14,6 +14,8 @@ from core.demo_pair import DEMO_SETTINGS, held_out_problems
 from core.engines.base import Message
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
+from core.grading.verdict import Outcome
+from core.live_values import LiveValues
 from core.models.overrides import ThinkingTags
 from core.run import Pair, ask
 from core.run import run as solve
@@ -289,7 +291,13 @@ def test_the_ribbon_parts_a_piece_where_the_large_model_would_have_come_in() -> 
 
 @pytest.mark.parametrize(
     ("policy", "word"),
-    [("step-score", "scored"), ("first-token-entropy", "alternatives"), ("relay", "rough"), ("keywords", "")],
+    [
+        ("step-score", "scored"),
+        ("oracle", "valued"),
+        ("first-token-entropy", "alternatives"),
+        ("relay", "rough"),
+        ("keywords", ""),
+    ],
 )
 def test_what_the_recording_does_not_hold_is_said(policy: str, word: str) -> None:
     told = remarks(REFLECTIVE, POLICIES[policy])
@@ -394,7 +402,13 @@ class CountedMoves(Replay):
 def test_on_the_demo_pair_the_policy_of_the_run_comes_out_as_recorded(demo_pair: Pair, policy: str) -> None:
     settings = DEMO_SETTINGS.model_copy(update={"policy": settings_for(policy, DEMO_SETTINGS.policy), "seed": 5})
     for problem in islice(held_out_problems(seed=11), size(1, long=3)):
-        trace = Trace.of(solve(demo_pair, ask(problem.question, settings), settings))
+        asked, answers = ask(problem.question, settings), {problem.answer: Outcome.CORRECT}
+
+        def grade(answer: str | None, known: Mapping[str, Outcome] = answers) -> Outcome:
+            return known.get(answer or "", Outcome.WRONG)
+
+        with LiveValues(demo_pair.engines, asked, settings, problem.answer, grade) as values:
+            trace = Trace.of(solve(demo_pair, asked, settings, value_of=values))
         assert replayed(trace, lambda: make_policy(settings.policy, PolicyContext(5)), settings.limits) == recorded(
             trace
         )
