@@ -168,7 +168,8 @@ def _cells(arm: ArmReport) -> tuple[str, ...]:
     if not arm.answers:
         return (arm.name, "not run", "", "", "")
     accuracy = percent(arm.accuracy.value) if arm.accuracy else "–"
-    return (arm.name, accuracy, interval(arm.accuracy), f"{arm.large_share:.0%}", f"{arm.tokens_per_second:,.0f}")
+    speed = f"{arm.tokens_per_second:,.0f}" if arm.speed else "–"
+    return (arm.name, accuracy, interval(arm.accuracy), f"{arm.large_share:.0%}", speed)
 
 
 def _differences(report: Report, against: str) -> Iterable[tuple[str, ...]]:
@@ -256,7 +257,7 @@ class Figures(QWidget):
                 (share, f"correct ({low:.1f}–{high:.1f}) · {arm.name}" if accuracy else arm.name),
                 (f"{100 * arm.large_share:.1f}%", "written by ◆ large"),
                 (f"{arm.tokens_per_answer:,.0f}", "tokens per answer"),
-                (f"{arm.tokens_per_second:,.1f}", f"tok/s per problem{_spread(arm)}"),
+                (f"{arm.tokens_per_second:,.1f}" if arm.speed else "–", f"tok/s per problem{_spread(arm)}"),
                 (f"{arm.unscored:,}", f"unscored · {arm.failed:,} errors"),
             ]
         for (figure, text), (number, meaning) in zip(self._figures, parts, strict=True):

@@ -214,7 +214,7 @@ class Scatter(NamedTuple):
 
 def accuracy_against_speed(report: Report) -> Scatter:
     """Plot accuracy against speed; a dashed line joins the arms that no other beats, if speeds can be compared."""
-    points = _points(report.arms, lambda arm: arm.tokens_per_second)
+    points = _points([arm for arm in report.arms if arm.speed], lambda arm: arm.tokens_per_second)
     corners = tuple(sorted((point.x, point.y) for point in points if point.name in report.pareto_front))
     lines = (ChartLine(corners, dashed=True),) if corners else ()
     fastest = max((point.x for point in points), default=1.0)

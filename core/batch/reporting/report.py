@@ -13,7 +13,13 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from core.batch.reporting.baselines import AgainstBaselines, against_baselines
+from core.batch.reporting.baselines import (
+    AgainstBaselines,
+    ArmPlacement,
+    against_baselines,
+    is_analysis,
+    placement_of,
+)
 from core.batch.reporting.run_cost import RunCost
 from core.batch.reporting.speed import ArmConditions, Throughput, speed_of, throughput_of, why_not_comparable
 from core.batch.reporting.statistics import clustered_accuracy, difference, holm, pareto_front
@@ -55,6 +61,9 @@ class ArmReport(BaseModel):
         description="(accuracy − small) / (large − small), of the arms of its small and of its large model alone; null "
         "without them, or where the large model is not better."
     )
+    placement: ArmPlacement | None = Field(
+        description="Where it stands between random takeovers and the oracle; null without both."
+    )
     aimed_share: float | None = Field(description="The large share that an arm of equal share aimed at, 0 to 1.")
     small_tokens: int = Field(description="Kept tokens of the small model.")
     large_tokens: int = Field(description="Kept tokens of the large model.")
@@ -63,10 +72,11 @@ class ArmReport(BaseModel):
     large_read: int = Field(description="Tokens that the large model prefilled.")
     seconds: float = Field(description="Sum over the answers, each by the clock.")
     time_ratio: Estimate | None = Field(
-        description="Seconds an answer over those of the large model alone, with a bootstrap interval over problems."
+        description="Seconds an answer over those of the large model alone, with a bootstrap interval over problems; "
+        "null for the oracle, whose time is that of its estimates."
     )
     speed: Estimate | None = Field(
-        description="Kept tokens per second of an answer, with a bootstrap interval over problems."
+        description="Kept tokens per second of an answer, with a bootstrap interval over problems; null for the oracle."
     )
     compute: float = Field(
         description="FLOP: 2 · parameters · tokens of both models, read, written and discarded; 0 if not known."
@@ -172,7 +182,7 @@ class Report(BaseModel):
     )
     @property
     def pareto_front(self) -> tuple[str, ...]:
-        shown = [arm for arm in self.arms if arm.accuracy and not self.not_comparable]
+        shown = [arm for arm in self.arms if arm.accuracy and arm.speed and not self.not_comparable]
         front = pareto_front(shown, lambda arm: -arm.tokens_per_second, accuracy_of)
         return tuple(arm.name for arm in front[::-1])
 
@@ -202,6 +212,7 @@ def build_report(
             [costs[row.job] for row in answers[arm.name]],
             settings,
             against_baselines(Arm.of(arm), stored, answers),
+            placement_of(Arm.of(arm), stored, answers),
         )
         for arm in batch.arms
     ]
@@ -225,7 +236,7 @@ def build_report(
         arms=(*arms, *_aliases(arms, settings)),
         comparisons=_comparisons(batch, by_arm),
         throughput=throughput_of([row for each in by_arm.values() for row in answered(each)]),
-        not_comparable=why_not_comparable([(arm.name, arm.conditions) for arm in arms]),
+        not_comparable=why_not_comparable([(arm.name, arm.conditions) for arm in arms if arm.speed]),
     )
 
 
@@ -242,6 +253,7 @@ def _arm_report(
     costs: Sequence[RunCost],
     settings: BatchSettings,
     against: AgainstBaselines,
+    placement: ArmPlacement | None,
 ) -> ArmReport:
     answers = answered(rows)
     models = Arm.of(arm).models
@@ -267,6 +279,7 @@ def _arm_report(
         accuracy=clustered_accuracy(list(_marks(answers).values())),
         gap_recovered=against.gap_recovered,
         time_ratio=against.time_ratio,
+        placement=placement,
         aimed_share=settings.shares.get(arm.name),
         small_tokens=small_tokens,
         large_tokens=large_tokens,
@@ -274,7 +287,7 @@ def _arm_report(
         small_read=small_read,
         large_read=large_read,
         seconds=sum(row.metrics.seconds for row in answers),
-        speed=speed_of(answers),
+        speed=None if is_analysis(Arm.of(arm)) else speed_of(answers),
         compute=2.0
         * (
             (small.parameters if small else 0) * (small_tokens + discarded + small_read)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from core.batch.reporting.report import ArmReport, Report
+from core.batch.reporting.baselines import ArmPlacement
+from core.batch.reporting.report import ArmReport, Report, accuracy_of
 from core.batch.reporting.worth import MeanWorth
 from core.intervals import Estimate
 from core.store.batch_rows import Conditions
@@ -101,6 +102,7 @@ def footnotes(report: Report) -> str:
         for arm in ran
         if arm.aimed_share is not None and arm.answers
     ]
+    lines += [_placed(arm, arm.placement, report) for arm in report.arms if arm.placement]
     lines += [f"{arm.name}: {_reflections(arm)}" for arm in ran if any(arm.reflections.values())]
     lines += _speed_notes(report)
     lines += [
@@ -122,6 +124,19 @@ def _commonest(arm: str, sentences: Mapping[str, int], template: str) -> list[st
     lines = [f"{arm}: {counted(count, 'answer')} {template.format(sentence)}" for sentence, count in shown]
     rest = sum(sentences.values()) - sum(count for _, count in shown)
     return [*lines, f"{arm}: {counted(rest, 'answer')} for other reasons (results.jsonl)"] if rest else lines
+
+
+def _placed(arm: ArmReport, placement: ArmPlacement, report: Report) -> str:
+    """Say where an arm stands between which others."""
+    known = {each.name: each for each in report.arms}
+    chance, oracle = (
+        f"{name} ({percent(accuracy_of(known[name]))} at a large share of {percent(known[name].large_share)})"
+        for name in (placement.chance, placement.oracle)
+    )
+    own = f"{arm.name}, with a large share of {percent(arm.large_share)},"
+    if placement.at_other_shares:
+        return f"{own} cannot be placed between {chance} and {oracle}: their shares are more than a third apart"
+    return f"{own} stands between {chance} and {oracle}: {ratio(placement.value)}"
 
 
 def _reflections(arm: ArmReport) -> str:
@@ -192,6 +207,9 @@ def rows_of(report: Report) -> list[tuple[str, ...]]:
         estimates: list[Estimate | None] = [getattr(arm, value) for arm in report.arms]
         if any(estimates):
             rows = [(*row, cell) for row, cell in zip(rows, (title, *map(ratio, estimates)), strict=True)]
+    if any(arm.placement for arm in report.arms):
+        placed = ("placement", *(_placement(arm.placement) for arm in report.arms))
+        rows = [(*row, cell) for row, cell in zip(rows, placed, strict=True)]
     if any(arm.money for arm in report.arms):
         spent = ("money/answer", *(money(arm.money_per_answer, arm.currency) for arm in report.arms))
         rows = [(*row, cell) for row, cell in zip(rows, spent, strict=True)]
@@ -206,9 +224,15 @@ def _cells(arm: ArmReport) -> tuple[str, ...]:
         percent(arm.large_share),
         f"{arm.tokens_per_answer:,.0f}",
         f"{arm.discarded_tokens / max(1, arm.answers):,.0f}",
-        f"{arm.seconds_per_answer:,.2f}",
+        f"{arm.seconds_per_answer:,.2f}" if arm.speed else "–",
         speed(arm.speed) if arm.speed else "–",
         f"{arm.compute_per_answer / 1e6:,.0f}" if arm.compute else "–",
+    )
+
+
+def _placement(placement: ArmPlacement | None) -> str:
+    return (
+        "at other shares" if placement and placement.at_other_shares else ratio(placement.value if placement else None)
     )
 
 

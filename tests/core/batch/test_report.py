@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from core.batch.reporting.baselines import ArmPlacement
 from core.batch.reporting.charts import (
     Point,
     Scatter,
@@ -33,7 +34,7 @@ from core.batch.running.runner import Runner
 from core.engines.base import Conversation
 from core.errors import EngineLost, StoreError
 from core.grading.grader import Grader
-from core.intervals import wilson
+from core.intervals import Estimate, wilson
 from core.problem import Problem
 from core.run import Pair, RunSettings, run
 from core.store.event_chunks import pack, unpack
@@ -242,6 +243,37 @@ def test_the_front_holds_the_arms_that_no_other_beats(store: Store) -> None:
     made = report(store, "small", "large")
     assert set(made.pareto_front) <= {arm.name for arm in made.arms}
     assert max(made.arms, key=accuracy_of).name in made.pareto_front
+
+
+def test_the_oracle_has_no_speed_that_others_are_compared_with(store: Store) -> None:
+    made = report(store, "small", "large", "oracle")
+    oracle = made.arms[2]
+    assert accuracy_of(oracle) == 0.5
+    assert (oracle.speed, oracle.time_ratio) == (None, None)
+    assert dict(zip(*rows_of(made)[::3], strict=True))["s/answer"] == "–"
+    assert "oracle" not in made.pareto_front
+    assert [point.name for point in accuracy_against_speed(made).points] == ["small", "large"]
+    assert len(accuracy_against_share(made).points) == 3
+
+
+@pytest.mark.parametrize(
+    ("value", "cell", "note"),
+    [
+        (Estimate(0.75, 0.5, 0.9), "0.75 (0.50–0.90)", "%): 0.75 (0.50–0.90)"),
+        (None, "at other shares", "%): their shares are more than a third apart"),
+    ],
+)
+def test_an_arm_is_placed_between_chance_and_the_oracle(
+    store: Store, value: Estimate | None, cell: str, note: str
+) -> None:
+    made = report(store, "baton", "small", "large")
+    placement = ArmPlacement(chance="small", oracle="large", at_other_shares=value is None, value=value)
+    placed = made.arms[0].model_copy(update={"placement": placement})
+    made = made.model_copy(update={"arms": (placed, *made.arms[1:])})
+    assert [row[-1] for row in rows_of(made)] == ["placement", cell, "–", "–"]
+    (line,) = [line for line in footnotes(made).splitlines() if "small (50.0% at a large share of 0.0%)" in line]
+    assert line.startswith("baton, with a large share of ")
+    assert line.endswith(note)
 
 
 @pytest.mark.parametrize("chart", [takeovers_by_reason, places_of_takeovers])
