@@ -12,13 +12,13 @@ from app.inspector.token_strip import Alternatives, visible
 from app.shared.background import LatestTask
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.opinions import SecondOpinions
-from app.shared.labels import opinion_counts, why
+from app.shared.labels import opinion_counts
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, combo_box, label, plain_tip, progress_bar
 from app.shared.widgets.layout import Spacer, in_row, vbox
 from core.engines.body import Author
 from core.thinking.events import OpinionGiven, TokenWritten
-from core.thinking.opinion import Disagreement, Opinion, Sequel, TakeoverReview
+from core.thinking.opinion import Disagreement, Opinion, Sequel
 
 ABOUT = "The large model reads this answer once and marks where it would have written something else."
 MOST_AT_ONCE = 1_000
@@ -32,11 +32,9 @@ class PlaceFilter(Enum):
 
     ALL = "All disagreements"
     MISSED = "Missed takeovers"
-    UNNEEDED = "Takeovers that changed nothing"
 
 
 class OpinionPage(QWidget):
-    piece_chosen = Signal(object)
     fork_wanted = Signal(int)
     """Characters of the text before the place where the large model is to go on."""
 
@@ -134,7 +132,6 @@ class OpinionPage(QWidget):
         numbers = {
             PlaceFilter.ALL: len(found.disagreements) if found else 0,
             PlaceFilter.MISSED: len(found.missed) if found else 0,
-            PlaceFilter.UNNEEDED: len(found.unneeded) if found else 0,
         }
         with QSignalBlocker(self.shown):
             self.shown.clear()
@@ -144,11 +141,8 @@ class OpinionPage(QWidget):
 
     def _list_places(self) -> None:
         found, kind = self.opinion, self.shown.currentData()
-        places: list[Disagreement | TakeoverReview] = []
-        if found and kind is PlaceFilter.UNNEEDED:
-            places = [*found.unneeded]
-        elif found:
-            places = [place for place in found.ranked if kind is PlaceFilter.ALL or place.sequel is Sequel.MISSED]
+        ranked = found.ranked if found else []
+        places = [place for place in ranked if kind is PlaceFilter.ALL or place.sequel is Sequel.MISSED]
         self.places.show_places(places, self._exchange.trace.text if self._exchange else "")
         self._show_place(-1)
         rows = min(max(len(places), 1), LIST_ROWS)
@@ -158,13 +152,9 @@ class OpinionPage(QWidget):
 
     def _show_place(self, row: int) -> None:
         place = self.places.at(row)
-        if isinstance(place, Disagreement):
+        if place:
             self.text.reveal(place)
-        self._show_disagreement(place if isinstance(place, Disagreement) else None)
-        if isinstance(place, TakeoverReview):
-            self.place.setText(f"{SIGN[Author.LARGE]} Step {place.piece.step + 1}: {why(place.piece)}")
-            self.place.setVisible(True)
-            self.text.reveal_piece(place.piece)
+        self._show_disagreement(place)
 
     def _show_disagreement(self, place: Disagreement | None) -> None:
         """Show what the large model would have written there."""
@@ -194,10 +184,8 @@ class OpinionPage(QWidget):
         place = self.places.at(self.list.currentIndex().row())
         if self.text.hasFocus() and self.text.chosen:
             place = self.text.chosen
-        if isinstance(place, Disagreement):
+        if place:
             self.fork_wanted.emit(place.start)
-        elif isinstance(place, TakeoverReview):
-            self.piece_chosen.emit(place.piece)
 
     def _lay_out(self) -> None:
         self.setLayout(
@@ -226,15 +214,15 @@ class OpinionPlaces(QAbstractListModel):
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._places: list[Disagreement | TakeoverReview] = []
+        self._places: list[Disagreement] = []
         self._text = ""
 
-    def show_places(self, places: list[Disagreement | TakeoverReview], text: str) -> None:
+    def show_places(self, places: list[Disagreement], text: str) -> None:
         self.beginResetModel()
         self._places, self._text = places, text
         self.endResetModel()
 
-    def at(self, row: int) -> Disagreement | TakeoverReview | None:
+    def at(self, row: int) -> Disagreement | None:
         return self._places[row] if 0 <= row < len(self._places) else None
 
     def rowCount(self, _parent: QModelIndex | QPersistentModelIndex = QModelIndex()) -> int:  # noqa: B008
@@ -249,15 +237,12 @@ class OpinionPlaces(QAbstractListModel):
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
                 return text
             case Qt.ItemDataRole.ToolTipRole:
-                return plain_tip(f"{text}\nEnter: {'the step' if isinstance(place, TakeoverReview) else FORK}")
+                return plain_tip(f"{text}\nEnter: {FORK}")
         return None
 
 
-def place_text(place: Disagreement | TakeoverReview, text: str) -> str:
+def place_text(place: Disagreement, text: str) -> str:
     """“Step 3: 2 → 3 (99%) · missed takeover”."""
-    if isinstance(place, TakeoverReview):
-        words = " ".join(place.piece.text.split())
-        return f"{SIGN[Author.LARGE]} Step {place.piece.step + 1}: {words[:60]}"
     first = place.expected
     sequel = f" · {place.sequel.value}" if place.sequel else ""
     written = visible(text[place.start : place.end])

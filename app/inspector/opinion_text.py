@@ -25,7 +25,7 @@ from app.shared.theme import Role, blend, current_theme
 from app.shared.widgets.controls import label, plain_tip
 from core.engines.body import Author
 from core.thinking.opinion import STRONG, Disagreement, Opinion, Sequel
-from core.thinking.trace import Piece, Trace
+from core.thinking.trace import Trace
 
 HOTTEST = 3 * STRONG
 """Nats at which the colour is deepest."""
@@ -82,10 +82,6 @@ class OpinionText(QPlainTextEdit):
         """Mark a place, and scroll to it."""
         self.chosen = place
         self._go_to(place.start)
-
-    def reveal_piece(self, piece: Piece) -> None:
-        self.chosen = None
-        self._go_to(piece.position)
 
     def place_at(self, point: QPoint) -> Disagreement | None:
         """Return the mark under a point of the viewport."""

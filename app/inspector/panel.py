@@ -89,7 +89,6 @@ class Inspector(QWidget):
         self.tabs.currentChanged.connect(self._turn)
         self.timeline.piece_chosen.connect(self._chosen)
         self.replay.piece_chosen.connect(self._chosen)
-        self.opinion.piece_chosen.connect(self._chosen)
         self.opinion.fork_wanted.connect(self._fork_at)
         self.step.rerun_wanted.connect(self._rerun)
         self.step.fork_wanted.connect(self._fork)

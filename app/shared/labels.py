@@ -19,7 +19,7 @@ from core.run import Pair, RunSettings
 from core.settings import tolerant
 from core.thinking.cues import Cue, parse_lexicon
 from core.thinking.events import Finish, PrefillProgressed
-from core.thinking.opinion import Opinion, TakeoverEffect
+from core.thinking.opinion import Opinion
 from core.thinking.policy import PolicySettings
 from core.thinking.registry import POLICIES, advice_on, difference, reason_label, with_advice
 from core.thinking.trace import Piece, Trace
@@ -154,13 +154,9 @@ def last_text(trace: Trace, live: bool) -> str:
 
 
 def opinion_counts(opinion: Opinion) -> str:
-    """Sum up a second opinion in two sentences."""
-    strong, missed, unneeded = len(opinion.strong), len(opinion.missed), len(opinion.unneeded)
-    text = f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
-    if opinion.takeovers and any(review.effect is not TakeoverEffect.UNKNOWN for review in opinion.takeovers):
-        text += f" {unneeded:,} of {count(len(opinion.takeovers), 'takeover')} probably changed nothing: "
-        text += "the small model would most likely have written the same."
-    return text
+    """Sum up a second opinion in a sentence."""
+    strong, missed = len(opinion.strong), len(opinion.missed)
+    return f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
 
 
 # What the steps of an answer are worth

@@ -20,6 +20,7 @@ from core.batch.reporting.report_text import WORTH_TITLES, worth_cells
 from core.errors import SettingsError
 from core.store.batch_rows import Batch
 from core.store.store import Store
+from core.thinking.policy import Needs
 
 
 @command("failures")
@@ -62,6 +63,7 @@ def failures(
                 ReviewOptions(models, loading, servers, json),
                 "Second opinions",
                 lambda pair, names: BatchOpinions(store, batch.id, pair, names),
+                Needs(small=False),
             )
             remark("The opinions are kept with the answers.")
         with progress("Failures", json) as line:

@@ -17,6 +17,7 @@ from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.streams import write_json
 from core.thinking.opinion import Disagreement, Opinion, OpinionProgress, SecondOpinion
+from core.thinking.policy import Needs
 from core.thinking.trace_json import event_to_json
 
 BEFORE = 40
@@ -43,12 +44,13 @@ def opinion(
     """Show where the large model would have written something else, the strongest disagreement first.
 
     TRACE is a file that `baton solve --json` wrote, - for standard input, or the id of an answer in `baton history
-    list`, with which the opinion is kept. Without --small and --large, the models of the run read it.
+    list`, with which the opinion is kept. Without --large, the large model of the run reads it.
     """
     with recorded_run(trace) as recorded:
         if again or recorded.trace.opinion is None:
-            with open_pair(models_of(recorded.trace, models), loading, servers) as pair:
-                reading = SecondOpinion(pair.large, pair.small, recorded.trace)
+            needs = Needs(small=False)
+            with open_pair(models_of(recorded.trace, models, needs), loading, servers, needs) as pair:
+                reading = SecondOpinion(pair.large, recorded.trace)
                 with stops_on_interrupt(reading), progress("Second opinion", json) as line:
                     for item in reading.read():
                         if isinstance(item, OpinionProgress):
@@ -66,9 +68,6 @@ def opinion(
         write(place_line(place, recorded.trace.text))
     if len(found.ranked) > limit:
         remark(f"{len(found.ranked) - limit:,} weaker disagreements are not shown (--limit).")
-    for review in found.unneeded:
-        words = " ".join(review.piece.text.split())
-        write(f"◆ step {review.piece.step + 1} probably changed nothing: {words[:80]}")
     if not found.is_whole:
         remark("Only the beginning of the text was read.")
     return ExitCode.ANSWERED

@@ -316,13 +316,6 @@ class RunEnded(_Event, frozen=True, tag="run_ended"):
     """One sentence if the run failed or stopped early."""
 
 
-class TakeoverScore(NamedTuple):
-    """How likely the small model found each token of a takeover that begins at `position`."""
-
-    position: int
-    tokens: tuple[ScoredToken, ...]
-
-
 class OpinionGiven(_Event, frozen=True, tag="opinion"):
     """The large model read the finished text once (a second opinion). It follows `RunEnded` and changes no text.
 
@@ -336,8 +329,6 @@ class OpinionGiven(_Event, frozen=True, tag="opinion"):
     length: Count
     """Characters of the body that it read."""
     tokens: tuple[ScoredToken, ...]
-    takeovers: tuple[TakeoverScore, ...] = ()
-    """The small model's scores of the takeovers; empty if it cannot score."""
     seconds: Seconds = 0.0
     reused: Count = 0
     prefilled: Count = 0

@@ -1,7 +1,8 @@
 """Gives a second opinion: the large model reads a finished text once, to see where it would have written otherwise.
 
 `SecondOpinion` reads, and yields an `OpinionGiven` for the trace. `Opinion` draws conclusions from that event: places
-where the large model would have written something else, missed takeovers, and takeovers that changed nothing.
+where the large model would have written something else, and missed takeovers. What a takeover was worth is another
+question (core/thinking/values.py).
 """
 
 from __future__ import annotations
@@ -13,14 +14,13 @@ from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
-from itertools import compress, groupby
 from typing import NamedTuple
 
 from core.engines.base import Alternative, Engine, ScoredToken, Session
 from core.engines.body import Author, Part
 from core.errors import BatonError, Cancelled, EngineRefused, SettingsError
 from core.models.overrides import Sampling
-from core.thinking.events import OpinionGiven, TakeoverScore
+from core.thinking.events import OpinionGiven
 from core.thinking.trace import Piece, Trace
 
 STRONG = math.log(10)
@@ -55,19 +55,15 @@ def opinion_error(large: Engine | None, trace: Trace) -> BatonError | None:
 
 
 class SecondOpinion:
-    """Reads a finished text once. The large model reads all of it, the small one what the large one wrote.
+    """Lets the large model read a finished text once. The text does not change."""
 
-    The text does not change.
-    """
-
-    def __init__(self, large: Engine | None, small: Engine | None, trace: Trace) -> None:
-        """`small`: shows which takeovers changed nothing, if it can score. Raises the error of `opinion_error`."""
+    def __init__(self, large: Engine | None, trace: Trace) -> None:
+        """Raises the error of `opinion_error`."""
         if error := opinion_error(large, trace):
             raise error
         assert large is not None
         assert trace.started is not None
         self._large, self._trace = large, trace
-        self._small = small if small and small.card.returns_scores else None
         self._conversation = trace.started.conversation
         self._session: Session | None = None
         self._stopped = threading.Event()
@@ -97,14 +93,12 @@ class SecondOpinion:
                 yield OpinionProgress(len(tokens), max(len(tokens), len(parts)))
         if not length:
             return
-        takeovers = tuple(self._takeover_scores(parts, length)) if self._small else ()
         ended, seconds = self._trace.ended, time.monotonic() - began
         yield OpinionGiven(
             ended.at if ended else 0.0,
             self._large.card.name,
             length,
             tuple(tokens),
-            takeovers,
             seconds,
             reused,
             prefilled,
@@ -137,26 +131,6 @@ class SecondOpinion:
             read += 1
         yield begin, at
 
-    def _takeover_scores(self, parts: Sequence[Part], length: int) -> Iterator[TakeoverScore]:
-        """Let the small model score each takeover that lies in the first `length` characters."""
-        stretches = [(start, end) for start, end in takeover_stretches(self._trace) if end <= length]
-        if not stretches or self._small is None:
-            return
-        with suppress(Cancelled), self._opened(self._small) as session:
-            if not is_local(session):
-                first, last = stretches[0][0], stretches[-1][1]
-                scores = session.score(parts_before(parts, last), first, ALTERNATIVES)
-                places = list(spans(self._trace.text, scores.tokens, first))
-                for start, end in stretches:
-                    inside = [start <= place[0] < end for place in places]
-                    yield TakeoverScore(start, tuple(map(essential, compress(scores.tokens, inside))))
-                return
-            for start, end in stretches:
-                scores = session.score(parts_before(parts, end), start, ALTERNATIVES)
-                if self._stopped.is_set():
-                    return
-                yield TakeoverScore(start, tuple(map(essential, scores.tokens)))
-
 
 def is_local(session: Session) -> bool:
     return session.card.placement is not None or session.card.location == "this machine"
@@ -170,14 +144,6 @@ def parts_before(parts: Sequence[Part], length: int) -> list[Part]:
             return list(parts[:index])
         at += len(part.text)
     return list(parts)
-
-
-def takeover_stretches(trace: Trace) -> Iterator[tuple[int, int]]:
-    """Yield start and end of the large model's text in each takeover, in characters."""
-    pieces = [piece for piece in trace.pieces if piece.author is Author.LARGE and piece.takeover]
-    for _, group in groupby(pieces, lambda piece: id(piece.takeover)):
-        written = list(group)
-        yield written[0].position, written[-1].position + written[-1].length
 
 
 def essential(token: ScoredToken) -> ScoredToken:
@@ -228,24 +194,6 @@ class Disagreement(NamedTuple):
         return self.token.alternatives[0]
 
 
-class TakeoverEffect(Enum):
-    """Tells what a takeover changed, as far as the small model's scores show."""
-
-    NOTHING = "changed nothing"
-    """The small model would most likely have written the same: it finds no other token much likelier anywhere."""
-    CHANGED = "changed the text"
-    UNKNOWN = "not compared"
-    """The small model gives no log-probabilities, or the reading was stopped before it."""
-
-
-class TakeoverReview(NamedTuple):
-    """Judges one takeover afterwards."""
-
-    piece: Piece
-    """The first piece of the takeover."""
-    effect: TakeoverEffect
-
-
 class Opinion:
     """Draws conclusions from the second opinion on a trace."""
 
@@ -255,7 +203,6 @@ class Opinion:
         """False if the reading was stopped, or the text has grown since."""
         self.disagreements = list(_disagreements(trace, given))
         """All of them, in the order of the text."""
-        self.takeovers = list(_reviews(trace, given))
 
     @classmethod
     def of(cls, trace: Trace) -> Opinion | None:
@@ -275,11 +222,6 @@ class Opinion:
     @property
     def missed(self) -> list[Disagreement]:
         return [place for place in self.disagreements if place.sequel is Sequel.MISSED]
-
-    @property
-    def unneeded(self) -> list[TakeoverReview]:
-        """Return the takeovers that changed nothing."""
-        return [review for review in self.takeovers if review.effect is TakeoverEffect.NOTHING]
 
 
 def spans(text: str, tokens: Sequence[ScoredToken], begin: int = 0) -> Iterator[tuple[int, int]]:
@@ -320,15 +262,3 @@ def _sequel(trace: Trace, index: int) -> Sequel:
         if piece.step > step:
             break
     return Sequel.MISSED
-
-
-def _reviews(trace: Trace, given: OpinionGiven) -> Iterator[TakeoverReview]:
-    scores = {score.position: score.tokens for score in given.takeovers}
-    pieces = {piece.position: piece for piece in trace.pieces}
-    for start, _ in takeover_stretches(trace):
-        if tokens := scores.get(start):
-            is_new = any(disagreement(token) >= MILD for token in tokens)
-            effect = TakeoverEffect.CHANGED if is_new else TakeoverEffect.NOTHING
-        else:
-            effect = TakeoverEffect.UNKNOWN
-        yield TakeoverReview(pieces[start], effect)

@@ -236,7 +236,7 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
     )
     qtbot.waitUntil(lambda: all(tab.is_made for tab in models.page._tabs()))
 
-    for item in SecondOpinion(window.models.pair.large, window.models.pair.small, exchange.trace).read():
+    for item in SecondOpinion(window.models.pair.large, exchange.trace).read():
         if isinstance(item, OpinionGiven):
             exchange.trace.apply(item)
 

@@ -50,7 +50,7 @@ class SecondOpinions(QObject):
         if self.exchange or self.unavailable_reason(exchange):
             return
         pair = self._models.pair
-        self._reading = reading = SecondOpinion(pair.large, pair.small, exchange.trace)
+        self._reading = reading = SecondOpinion(pair.large, exchange.trace)
         self.exchange, self.progress = exchange, None
         self._models.begin_writing(self)
         task = StreamTask(self, "second opinion", reading.read, cancel=reading.stop)

@@ -78,7 +78,7 @@ class BatchOpinions(BatchReviews):
     def begin(self, row: ResultRow, trace: Trace) -> Review | None:  # noqa: ARG002 - of every answer alike
         if opinion_error(self._pair.large, trace):
             return None
-        reading = SecondOpinion(self._pair.large, self._pair.small, trace)
+        reading = SecondOpinion(self._pair.large, trace)
         return Review(reading.stop, reading.read())
 
     def is_kept(self, trace: Trace, event: Event) -> bool:  # noqa: ARG002 - of every answer alike

@@ -216,26 +216,6 @@ def test_missed_takeovers_can_be_listed_alone(opened: Open, qtbot: QtBot) -> Non
     assert page.shown.currentData() is PlaceFilter.MISSED
     assert page.opinion
     assert len(rows(page)) == sum(place.sequel is Sequel.MISSED for place in page.opinion.disagreements) == 3
-    qtbot.keyClick(page.shown, Qt.Key.Key_Down)
-    assert page.shown.currentText() == "Takeovers that changed nothing (0)"
-    assert rows(page) == []
-
-
-def test_a_takeover_that_changed_nothing_leads_to_its_step(make_window: Make, qtbot: QtBot) -> None:
-    window = make_window()
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
-    window.inspector.turn_to(Tab.OPINION)
-    page = asked(window.inspector.opinion, qtbot)
-    assert "1 of 1 takeover probably changed nothing" in page.counts.text()
-    page.shown.setFocus()
-    qtbot.keyClick(page.shown, Qt.Key.Key_End)
-    assert rows(page)[0].startswith("◆ Step 2: Wait, let me see")
-    page.list.setFocus()
-    qtbot.keyClick(page.list, Qt.Key.Key_Return)
-    assert window.inspector.piece
-    assert window.inspector.piece.author is Author.LARGE
 
 
 LONG_STEPS = 60
@@ -254,7 +234,7 @@ def long_read(make_window: Make, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) 
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
     exchange = window.session.conversation.leaf
     assert exchange
-    for item in SecondOpinion(window.models.pair.large, None, exchange.trace).read():
+    for item in SecondOpinion(window.models.pair.large, exchange.trace).read():
         if isinstance(item, OpinionGiven):
             exchange.trace.apply(item)
     window.show_inspector(True)

@@ -51,7 +51,7 @@ def test_an_answer_of_the_history_keeps_its_opinion(say: Say, monkeypatch: pytes
     with open_history() as store:
         conversation = store.conversations.recent()[0].id
     first = say("opinion", conversation[:8], "--threads", "1")
-    assert "takeovers probably changed nothing" in first[0]
+    assert "strong disagreement" in first[0]
     monkeypatch.setattr("app.terminal.opinion.open_pair", None)  # a second reading would fail
     assert say("opinion", conversation[:8]) == first
 

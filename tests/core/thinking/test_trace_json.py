@@ -85,7 +85,6 @@ ONE_OF_EACH: list[Event] = [
         "large",
         12,
         (ScoredToken(7, " 211", -4.5, (Alternative(8, " 311", -0.125),)), ScoredToken(None, "�", -0.5)),
-        (events.TakeoverScore(4, (ScoredToken(7, "Wait", -0.75),)),),
         1.5,
         100,
         40,
