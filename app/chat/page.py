@@ -72,7 +72,7 @@ class ChatPage(QSplitter):
         self.composer = Composer()
         self.counters = Counters()
         self.welcome = Welcome()
-        self.inspector = Inspector(lambda: preferences.value.models, session.writes, session.opinions)
+        self.inspector = Inspector(lambda: preferences.value.models, session.writes, session.reviews)
         self._middle = QStackedWidget()
         self._welcome_area = scrolling(self.welcome)
         self._middle.addWidget(self._welcome_area)

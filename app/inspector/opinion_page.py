@@ -11,14 +11,14 @@ from app.inspector.opinion_text import FORKS, LEGEND, OpinionText, chance
 from app.inspector.token_strip import Alternatives, visible
 from app.shared.background import LatestTask
 from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.opinions import SecondOpinions
+from app.shared.conversations.reviews import AnswerReviews
 from app.shared.labels import opinion_counts
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, combo_box, label, plain_tip, progress_bar
 from app.shared.widgets.layout import Spacer, in_row, vbox
 from core.engines.body import Author
 from core.thinking.events import OpinionGiven, TokenWritten
-from core.thinking.opinion import Disagreement, Opinion, Sequel
+from core.thinking.opinion import Disagreement, Opinion, SecondOpinion, Sequel, opinion_error
 
 ABOUT = "The large model reads this answer once and marks where it would have written something else."
 MOST_AT_ONCE = 1_000
@@ -38,13 +38,13 @@ class OpinionPage(QWidget):
     fork_wanted = Signal(int)
     """Characters of the text before the place where the large model is to go on."""
 
-    def __init__(self, opinions: SecondOpinions | None = None, parent: QWidget | None = None) -> None:
-        """`opinions`: where opinions come from; without them, those that are there already are shown."""
+    def __init__(self, reviews: AnswerReviews | None = None, parent: QWidget | None = None) -> None:
+        """`reviews`: where opinions come from; without it, those that are there already are shown."""
         super().__init__(parent)
         self._exchange: Exchange | None = None
         self._given: OpinionGiven | None = None
         self._evaluation = LatestTask(self, "evaluate the second opinion")
-        self._opinions = opinions
+        self._reviews = reviews
         self.opinion: Opinion | None = None
         self.note, self.counts = label("", Role.MUTED, wrap=True, selectable=True), label(wrap=True, selectable=True)
         self.place = label("", Role.HEADING, wrap=True, selectable=True)
@@ -71,8 +71,8 @@ class OpinionPage(QWidget):
         self.list.activated.connect(lambda _: self._fork())
         self.text.place_shown.connect(self._show_disagreement)
         self.text.place_chosen.connect(lambda place: self.fork_wanted.emit(place.start))
-        if opinions:
-            opinions.changed.connect(self._show_state)
+        if reviews:
+            reviews.changed.connect(self._show_state)
 
     def follow(self, exchange: Exchange) -> None:
         """Show the opinion of this answer, if it has one."""
@@ -99,24 +99,24 @@ class OpinionPage(QWidget):
     def _show_state(self) -> None:
         if self._exchange is None or not self.isVisibleTo(self.window()):
             return
-        opinions, opinion = self._opinions, self.opinion
-        is_read = opinions is not None and opinions.exchange is self._exchange
-        unavailable = opinions.unavailable_reason(self._exchange) if opinions else ""
+        reviews, opinion = self._reviews, self.opinion
+        is_read = reviews is not None and reviews.is_running(self._exchange, SecondOpinion)
+        unavailable = "" if is_read else self._unavailable_reason()
         given = self._given
         is_whole = given is not None and given.length >= self._exchange.trace.length
-        self.ask.setVisible(opinions is not None and not is_read and not is_whole)
+        self.ask.setVisible(reviews is not None and not is_read and not is_whole)
         self.ask.setText("Ask again" if given else "Ask the large model")
         self.ask.setEnabled(not unavailable)
         self.bar.setVisible(is_read)
         self.stop.setVisible(is_read)
-        progress = opinions.progress if opinions and is_read else None
+        progress = reviews.progress if reviews and is_read else None
         self.bar.setRange(0, progress.total if progress else 0)
         self.bar.setValue(progress.tokens if progress else 0)
         self.note.setText(unavailable or self._about(is_whole))
         self.note.setVisible(bool(self.note.text()))
         for widget in (self.counts, self.shown, self.list, self.text, self.text.legend):
             widget.setVisible(opinion is not None)
-        self.text.legend.setText(f"{LEGEND} {FORKS}" if opinions else LEGEND)
+        self.text.legend.setText(f"{LEGEND} {FORKS}" if reviews else LEGEND)
         if opinion:
             self.counts.setText(opinion_counts(opinion))
         self._show_place(self.list.currentIndex().row())
@@ -159,7 +159,7 @@ class OpinionPage(QWidget):
     def _show_disagreement(self, place: Disagreement | None) -> None:
         """Show what the large model would have written there."""
         self.place.setVisible(place is not None)
-        self.fork.setVisible(place is not None and self._opinions is not None)
+        self.fork.setVisible(place is not None and self._reviews is not None)
         if place is None:
             self.alternatives.show_token(None)
             return
@@ -168,17 +168,22 @@ class OpinionPage(QWidget):
         self.alternatives.show_token(
             TokenWritten(0.0, Author.LARGE, token.id, token.text, token.logprob, token.alternatives)
         )
-        self.fork.setEnabled(
-            bool(self._opinions and self._exchange and not self._opinions.unavailable_reason(self._exchange))
-        )
+        self.fork.setEnabled(not self._unavailable_reason())
+
+    def _unavailable_reason(self) -> str:
+        """Why there can be no opinion now, in a sentence or two; "" if there can."""
+        if not self._reviews or not self._exchange:
+            return ""
+        error = opinion_error(self._reviews.pair.large, self._exchange.trace)
+        return self._reviews.unavailable_reason(self._exchange) or (str(error) if error else "")
 
     def _ask(self) -> None:
-        if self._opinions and self._exchange:
-            self._opinions.ask(self._exchange)
+        if self._reviews and self._exchange:
+            self._reviews.ask_opinion(self._exchange)
 
     def _stop(self) -> None:
-        if self._opinions:
-            self._opinions.stop()
+        if self._reviews:
+            self._reviews.stop()
 
     def _fork(self) -> None:
         place = self.places.at(self.list.currentIndex().row())

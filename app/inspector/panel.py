@@ -14,7 +14,7 @@ from app.inspector.run_page import RunPage
 from app.inspector.step_page import StepPage
 from app.inspector.timeline import TimelinePage
 from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.opinions import SecondOpinions
+from app.shared.conversations.reviews import AnswerReviews
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import EmptyPane, scrolling
 from app.shared.widgets.layout import vbox
@@ -55,11 +55,11 @@ class Inspector(QWidget):
         self,
         models: Callable[[], ModelChoice] = ModelChoice,
         is_live: Callable[[Exchange], bool] = lambda _: False,
-        opinions: SecondOpinions | None = None,
+        reviews: AnswerReviews | None = None,
         parent: QWidget | None = None,
     ) -> None:
         """`models`: returns the chosen models, for the command line that repeats a run. `is_live`: whether an answer is
-        being written. `opinions`: where second opinions come from; without them, only existing ones are shown."""
+        being written. `reviews`: what reviews answers; without it, only what was found before is shown."""
         super().__init__(parent)
         self._models, self._is_live = models, is_live
         set_role(self, Role.BAR)
@@ -76,7 +76,7 @@ class Inspector(QWidget):
         for title in ("Step", "Timeline", "Run", "Replay", "Opinion"):
             self.tabs.addTab(title)
         self.step, self.timeline, self.run = StepPage(), TimelinePage(), RunPage()
-        self.replay, self.opinion = ReplayPage(), OpinionPage(opinions)
+        self.replay, self.opinion = ReplayPage(), OpinionPage(reviews)
         self._stack = QStackedWidget()
         set_role(self._stack, Role.BAR)
         for page in (self.step, self.timeline, self.run, self.replay, self.opinion):

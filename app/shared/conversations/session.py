@@ -10,14 +10,14 @@ from app.shared.conversations.answer_queue import Activity, AnswerQueue
 from app.shared.conversations.answer_task import AnswerTask
 from app.shared.conversations.branching import move_of
 from app.shared.conversations.conversation import Conversation, Exchange
-from app.shared.conversations.opinions import SecondOpinions
 from app.shared.conversations.repository import ConversationRepository
+from app.shared.conversations.reviews import AnswerReviews, Finding
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from core.engines.body import Author
 from core.errors import BatonError, StoreError
 from core.run import RunSettings, effective_settings
-from core.thinking.events import Event, OpinionGiven
+from core.thinking.events import Event
 from core.thinking.policies.always import Always
 from core.thinking.policies.never import Never
 from core.thinking.policy import Move
@@ -45,9 +45,9 @@ class ChatSession(QObject):
         self._queue.begun.connect(self._keep)
         self._queue.progressed.connect(self._progressed)
         self._queue.ended.connect(self._ended)
-        self.opinions = SecondOpinions(models, lambda: self.activity is Activity.IDLE, self)
-        self.opinions.given.connect(self._keep_opinion)
-        self.opinions.failed.connect(self.failed)
+        self.reviews = AnswerReviews(models, lambda: self.activity is Activity.IDLE, self)
+        self.reviews.found.connect(self._keep_finding)
+        self.reviews.failed.connect(self.failed)
 
     def use_repository(self, repository: ConversationRepository) -> None:
         self._repository = repository
@@ -133,7 +133,7 @@ class ChatSession(QObject):
         if not self.ready or not arms:
             return []
         exchanges = [Exchange(problem, settings, parent) for settings in arms]
-        self.opinions.stop()  # answers go first
+        self.reviews.stop()  # answers go first
         self._queue.compare(exchanges, len(exchanges) if at_once else 1)
         self._load_models()
         return exchanges
@@ -244,7 +244,7 @@ class ChatSession(QObject):
             self._repository.add(self.conversation, exchange)
 
     def _start(self, exchange: Exchange, first: Move | None = None) -> None:
-        self.opinions.stop()  # an answer goes first
+        self.reviews.stop()  # an answer goes first
         self._queue.write(exchange, first, self.pace)
         self._load_models()
 
@@ -272,9 +272,9 @@ class ChatSession(QObject):
         if error:
             self.failed.emit(error)
 
-    def _keep_opinion(self, exchange: Exchange, opinion: OpinionGiven) -> None:
+    def _keep_finding(self, exchange: Exchange, finding: Finding) -> None:
         if self._repository:
-            self._repository.append(exchange, [opinion])
+            self._repository.append(exchange, [finding])
         self.progressed.emit(exchange)
 
     def _trace_loaded(self, exchange: Exchange) -> None:

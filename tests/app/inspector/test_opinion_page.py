@@ -198,7 +198,7 @@ def test_an_answer_goes_before_an_opinion(opened: Open, qtbot: QtBot) -> None:
     qtbot.waitUntil(page.stop.isVisible)
     window.session.ask("And 3 + 3?")
     gate.set()
-    qtbot.waitUntil(lambda: window.session.ready and window.session.opinions.exchange is None)
+    qtbot.waitUntil(lambda: window.session.ready and window.session.reviews.exchange is None)
     assert window.session.conversation.path[0].trace.opinion is None
 
 
