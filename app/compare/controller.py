@@ -10,11 +10,10 @@ from PySide6.QtWidgets import QWidget
 from app.compare.chooser import USUAL, Chooser, CompareChoice, arms, proposed, recorded
 from app.compare.column import MOST_COLUMNS
 from app.compare.view import CompareView
-from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.conversation import Exchange, expected_answer
 from app.shared.conversations.session import ChatSession
 from app.shared.preferences import Preferences
 from app.shared.steps.typesetting import Typesetter
-from core.demo_pair.task import DemoProblem
 from core.errors import BatonError
 from core.run import Pair
 
@@ -155,12 +154,6 @@ class ComparisonController(QObject):
             self.view.setParent(None)
             self.view.deleteLater()
             self.view = None
-
-
-def expected_answer(problem: str) -> str:
-    """Return the right answer of a problem of the demo pair; "" for any other."""
-    known = DemoProblem.of(problem)
-    return known.answer if known else ""
 
 
 def texts_at_once(pair: Pair) -> int:

@@ -1,9 +1,11 @@
-"""The inspector: one step, the course of the run in time, the run as a whole, another policy, a second opinion."""
+"""The inspector: one step, the course of the run in time, the run as a whole, another policy, a second opinion, and
+what each step was worth."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QWidget
@@ -16,11 +18,14 @@ from app.inspector.timeline import TimelinePage
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.reviews import AnswerReviews
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import EmptyPane, scrolling
+from app.shared.widgets.controls import EmptyPane, LazyWidget, scrolling
 from app.shared.widgets.layout import vbox
 from core.engines.body import Author
 from core.settings import ModelChoice
 from core.thinking.trace import Piece
+
+if TYPE_CHECKING:
+    from app.inspector.value_page import ValuePage
 
 LONGEST_STEP = "Step 999"
 
@@ -31,6 +36,7 @@ class Tab(IntEnum):
     RUN = 2
     REPLAY = 3
     OPINION = 4
+    VALUE = 5
 
 
 NO_ANSWER = {
@@ -39,6 +45,7 @@ NO_ANSWER = {
     Tab.RUN: "Ask something, to see totals, models and settings of the answer.",
     Tab.REPLAY: "Ask something. Then try another policy on the recorded text.",
     Tab.OPINION: "Ask something. Then let the large model read the answer and mark where it disagrees.",
+    Tab.VALUE: "Ask something. Then see what each step of the answer was worth.",
 }
 """What each page is for, while there is no answer."""
 
@@ -61,7 +68,7 @@ class Inspector(QWidget):
         """`models`: returns the chosen models, for the command line that repeats a run. `is_live`: whether an answer is
         being written. `reviews`: what reviews answers; without it, only what was found before is shown."""
         super().__init__(parent)
-        self._models, self._is_live = models, is_live
+        self._models, self._is_live, self._reviews = models, is_live, reviews
         set_role(self, Role.BAR)
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.exchange: Exchange | None = None
@@ -73,13 +80,14 @@ class Inspector(QWidget):
         self.tabs.setAccessibleName("Inspector")
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
-        for title in ("Step", "Timeline", "Run", "Replay", "Opinion"):
+        for title in ("Step", "Timeline", "Run", "Replay", "Opinion", "Value"):
             self.tabs.addTab(title)
         self.step, self.timeline, self.run = StepPage(), TimelinePage(), RunPage()
         self.replay, self.opinion = ReplayPage(), OpinionPage(reviews)
+        self._value = LazyWidget(self._make_value)
         self._stack = QStackedWidget()
         set_role(self._stack, Role.BAR)
-        for page in (self.step, self.timeline, self.run, self.replay, self.opinion):
+        for page in (self.step, self.timeline, self.run, self.replay, self.opinion, self._value):
             scroll = scrolling(page)
             scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             self._stack.addWidget(scroll)
@@ -93,6 +101,11 @@ class Inspector(QWidget):
         self.step.rerun_wanted.connect(self._rerun)
         self.step.fork_wanted.connect(self._fork)
         self.setLayout(vbox(self.tabs, (self._stack, 1), margins=(14, 6, 6, 6), spacing=4))
+
+    @property
+    def value(self) -> ValuePage:
+        """The page of values, created on first use."""
+        return self._value.part
 
     def show_piece(self, exchange: Exchange, piece: Piece) -> None:
         """Show one piece of the text."""
@@ -159,11 +172,20 @@ class Inspector(QWidget):
                 self.replay.follow(self.exchange)
             case Tab.OPINION:
                 self.opinion.follow(self.exchange)
+            case Tab.VALUE:
+                self.value.follow(self.exchange)
             case Tab.RUN:
                 self.run.follow(self.exchange, self._models(), self._is_live(self.exchange))
             case _:
                 if self.shown:
                     self._show_step(self.exchange, self.shown)
+
+    def _make_value(self) -> ValuePage:
+        from app.inspector.value_page import ValuePage  # imports what grades answers, which would delay the start
+
+        page = ValuePage(self._reviews)
+        page.piece_chosen.connect(self._chosen)
+        return page
 
     def _chosen(self, piece: Piece) -> None:
         if self.exchange:

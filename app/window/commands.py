@@ -154,11 +154,11 @@ def matches(title: str, words: str) -> bool:
 ELSEWHERE = (
     Command("Send the problem", lambda: None, "Return", "In the composer"),
     Command("New line", lambda: None, "Shift+Return", "In the composer"),
-    Command("Along ribbon, tokens or timeline", lambda: None, "Right", "In the ribbon, the tokens, the timeline"),
-    Command("Choose", lambda: None, "Space", "In the ribbon, the tokens, the timeline"),
-    Command("First or last", lambda: None, "Home", "In the ribbon, the tokens, the timeline"),
-    Command("Zoom the timeline (− zooms out)", lambda: None, "+", "In the ribbon, the tokens, the timeline"),
-    Command("The whole timeline", lambda: None, "0", "In the ribbon, the tokens, the timeline"),
+    Command("Along it", lambda: None, "Right", "In ribbon, tokens, timeline and curve"),
+    Command("Choose", lambda: None, "Space", "In ribbon, tokens, timeline and curve"),
+    Command("First or last", lambda: None, "Home", "In ribbon, tokens, timeline and curve"),
+    Command("Zoom the timeline (− zooms out)", lambda: None, "+", "In ribbon, tokens, timeline and curve"),
+    Command("The whole timeline", lambda: None, "0", "In ribbon, tokens, timeline and curve"),
     Command("Copy what is selected", lambda: None, "Ctrl+C", "In a text"),
     Command("Rename conversation", lambda: None, "F2", "In the list of conversations"),
     Command("Delete conversation (can be undone)", lambda: None, "Delete", "In the list of conversations"),
@@ -235,8 +235,9 @@ def _answer_commands(window: CommandTarget) -> list[Command]:
         ("Show or hide the steps", lambda: _toggle_steps(window), "Ctrl+H"),
         ("Next step", lambda: chat.step_through(1), "Ctrl+Down"),
         ("Previous step", lambda: chat.step_through(-1), "Ctrl+Up"),
-        ("Replay the answer with another policy", lambda: _show_replay(window), "Ctrl+Shift+P"),
-        ("Second opinion on the answer", lambda: _show_opinion(window), "Ctrl+Shift+S"),
+        ("Replay the answer with another policy", lambda: _turn_to(window, Tab.REPLAY), "Ctrl+Shift+P"),
+        ("Second opinion on the answer", lambda: _turn_to(window, Tab.OPINION), "Ctrl+Shift+S"),
+        ("Value of each step of the answer", lambda: _turn_to(window, Tab.VALUE), "Ctrl+Shift+V"),
         ("Copy the answer as text", lambda: copy_last(CopyFormat.TEXT), ""),
         ("Copy the answer as Markdown", lambda: copy_last(CopyFormat.MARKDOWN), "Ctrl+Shift+C"),
         ("Copy the step as text", lambda: chat.copy_step(CopyFormat.TEXT), ""),
@@ -326,11 +327,6 @@ def _focus_search(window: CommandTarget) -> None:
     window.chat.sidebar.search.setFocus()
 
 
-def _show_replay(window: CommandTarget) -> None:
+def _turn_to(window: CommandTarget, tab: Tab) -> None:
     window.show_inspector(True)
-    window.chat.inspector.turn_to(Tab.REPLAY)
-
-
-def _show_opinion(window: CommandTarget) -> None:
-    window.show_inspector(True)
-    window.chat.inspector.turn_to(Tab.OPINION)
+    window.chat.inspector.turn_to(tab)

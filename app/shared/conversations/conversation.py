@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from core.demo_pair.task import DemoProblem
 from core.engines.base import Conversation as Messages
 from core.engines.base import Message
 from core.run import RunSettings, ask
@@ -90,6 +91,12 @@ class Conversation:
             exchange = waiting.pop(0)
             yield exchange
             waiting += exchange.children
+
+
+def expected_answer(problem: str) -> str:
+    """Return the right answer of a problem of the demo pair; "" for any other."""
+    known = DemoProblem.of(problem)
+    return known.answer if known else ""
 
 
 def run_settings(data: dict[str, Any]) -> RunSettings:

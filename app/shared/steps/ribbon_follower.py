@@ -27,7 +27,7 @@ class RibbonFollower:
             self._ribbon.set_segments([])
         if not known:
             if pieces:
-                self._ribbon.set_segments([_segment(piece) for piece in pieces])
+                self._ribbon.set_segments(segments_of(trace))
         else:
             if (more := _width(known[-1]) - self._tokens) > 0:
                 self._ribbon.grow(more)
@@ -41,6 +41,10 @@ class RibbonFollower:
 
     def index_of(self, piece: Piece) -> int:
         return next((i for i, known in enumerate(self._pieces) if known is piece), -1)
+
+
+def segments_of(trace: Trace) -> list[RibbonSegment]:
+    return [_segment(piece) for piece in trace.pieces]
 
 
 def segment_of(stretch: Stretch) -> RibbonSegment:

@@ -1,0 +1,278 @@
+"""What each step was worth: who is to continue the text, the curve of values, and what it says in words."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QShowEvent
+from PySide6.QtWidgets import QMenu, QWidget
+
+from app.inspector.value_curve import ValueCurveView
+from app.inspector.value_picture import value_picture
+from app.shared.background import LatestTask
+from app.shared.conversations.conversation import Exchange, expected_answer
+from app.shared.conversations.reviews import AnswerReviews
+from app.shared.format import count, duration, rough_duration
+from app.shared.theme import Role
+from app.shared.value_words import WRITER_WORDS, compared_with, values_in_words, written_by
+from app.shared.widgets.controls import Hairline, button, combo_box, label, line_edit, progress_bar
+from app.shared.widgets.layout import Spacer, in_row, vbox
+from core.engines.body import Author
+from core.errors import BatonError
+from core.expected_time import ModelCost
+from core.grading.extraction import answer_of
+from core.grading.grader import Grader
+from core.run import Pair
+from core.step_values import ValueEstimator, ValueOptions, ValuesPlan, ValuesProgress
+from core.thinking.events import ValuesEstimated
+from core.thinking.trace import Trace
+from core.thinking.values import StepValues
+
+ABOUT = "Continuations are written from the end of each step. The share of them that ends right is the value there."
+LEGEND = "● small, ◆ large, ○ what a takeover replaced; band: 95% interval. Arrow keys, Enter: to the step."
+OWN_ANSWER = "empty: this answer’s own"
+
+
+class Offer(NamedTuple):
+    """What an estimate would take, or why there can be none."""
+
+    error: str = ""
+    plan: ValuesPlan | None = None
+    target: str = ""
+
+
+class ValuePage(QWidget):
+    piece_chosen = Signal(object)
+
+    def __init__(self, reviews: AnswerReviews | None = None, parent: QWidget | None = None) -> None:
+        """`reviews`: what estimates values; without it, those that are there already are shown."""
+        super().__init__(parent)
+        self._reviews = reviews
+        self._exchange: Exchange | None = None
+        self._trace: Trace | None = None
+        """For which the form was filled in."""
+        self._shown: tuple[Exchange | None, ValuesEstimated | None] = None, None
+        """What the curve shows."""
+        self._offer = Offer()
+        self._asked: tuple[object, ...] = ()
+        """What the offer was asked for."""
+        self._planning = LatestTask(self, "plan the values", one_at_a_time=True)
+        self.values: StepValues | None = None
+        self.writer = combo_box("Who writes the continuations")
+        for name, words in WRITER_WORDS.items():
+            self.writer.addItem(words, name)
+        self.expected = line_edit("Expected answer", OWN_ANSWER)
+        self.note = label("", Role.MUTED, wrap=True, selectable=True)
+        self.start = button("Value the steps", self._start, Role.PRIMARY)
+        self.stop = button("Stop", self._stop, tip="What is finished is kept")
+        self.copy = button("Copy as picture", self.copy_picture, tip="Problem, curve, ribbon and caption, for a slide")
+        self.bar = progress_bar("Progress of the values")
+        self.curve = ValueCurveView()
+        self.place = label("", Role.HEADING, wrap=True, selectable=True)
+        self.legend, self.words = label(LEGEND, Role.MUTED, wrap=True), label(wrap=True, selectable=True)
+        self.line = Hairline()
+        self.source = label("", Role.MUTED, wrap=True, selectable=True)
+        self._who, self._right = label("Who continues"), label("Expected answer")
+        self._who.setBuddy(self.writer)
+        self._right.setBuddy(self.expected)
+        self._lay_out()
+        self.writer.activated.connect(lambda _: self._show())
+        self.expected.textChanged.connect(lambda _: self._show())
+        self.expected.returnPressed.connect(self.start.click)
+        self.curve.piece_chosen.connect(self.piece_chosen)
+        self.curve.place_shown.connect(self._show_place)
+        if reviews:
+            reviews.changed.connect(self._show)
+
+    def follow(self, exchange: Exchange) -> None:
+        """Show the values of this answer, if it has any."""
+        if exchange.trace is not self._trace:  # another answer, or this one has been read from the store
+            self._trace, self._asked, self._offer = exchange.trace, (), Offer()
+            latest = next(reversed(exchange.trace.values.values()), None)
+            self.writer.setCurrentIndex(self.writer.findData(latest.writer) if latest else 0)
+            known = latest.target if latest and latest.is_expected else expected_answer(exchange.problem)
+            with QSignalBlocker(self.expected):
+                self.expected.setText(known)
+        self._exchange = exchange
+        self._show()
+
+    def copy_picture(self) -> None:
+        """Put the picture of the curve on the clipboard."""
+        if self._exchange and self.values:
+            QGuiApplication.clipboard().setImage(value_picture(self._exchange, self.values))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._show()
+
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        if self.values:
+            menu = QMenu(self)
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            menu.addAction("Copy as picture", self.copy_picture)
+            menu.popup(event.globalPos())
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    @property
+    def _options(self) -> ValueOptions:
+        return ValueOptions(writer=self.writer.currentData())
+
+    def _show(self) -> None:
+        if self._exchange is None or not self.isVisible():
+            return
+        progress = self._progress()
+        known = self._exchange.trace.values.get(self.writer.currentData())
+        self._show_values(progress.estimated if progress else known)
+        self._plan(known)
+        self._show_state()
+
+    @property
+    def _is_running(self) -> bool:
+        return self._reviews is not None and self._reviews.is_running(self._exchange, ValueEstimator)
+
+    def _unavailable_reason(self) -> str:
+        return self._reviews.unavailable_reason(self._exchange) if self._reviews and self._exchange else ""
+
+    def _progress(self) -> ValuesProgress | None:
+        """Return how far the estimate of this answer is, if it is under way."""
+        found = self._reviews.progress if self._reviews and self._is_running else None
+        return found if isinstance(found, ValuesProgress) else None
+
+    def _show_values(self, estimated: ValuesEstimated | None) -> None:
+        assert self._exchange
+        if (self._exchange, estimated) == self._shown:
+            return
+        trace, self._shown = self._exchange.trace, (self._exchange, estimated)
+        found = StepValues(trace, estimated) if estimated else None
+        self.values = found if found and found.places else None
+        self.curve.show_values(trace, self.values)
+        self._show_place("")
+        if self.values:
+            self.words.setText("\n".join(values_in_words(trace, self.values)))
+            self.source.setText(f"{compared_with(self.values.estimated)} {written_by(self.values.estimated)}.")
+
+    def _show_state(self) -> None:
+        assert self._exchange
+        is_running, can_run, progress = self._is_running, self._reviews is not None, self._progress()
+        known = self._exchange.trace.values.get(self.writer.currentData())
+        unavailable = "" if is_running else self._unavailable_reason()
+        offer, continues = self._offer, self._continues(known)
+        is_done = continues and known is not None and known.is_whole
+        form: list[QWidget] = [self._who, self.writer, self._right, self.expected]
+        for widget in form:
+            widget.setVisible(can_run)
+            widget.setEnabled(not is_running)
+        self.start.setVisible(can_run and not is_running and not is_done)
+        self.start.setText("Go on" if continues else "Value the steps")
+        self.start.setEnabled(not unavailable and offer.plan is not None)
+        self.curve.setVisible(self.values is not None)
+        self.legend.setVisible(self.values is not None)
+        result: list[QWidget] = [self.line, self.words, self.source, self.copy]
+        for widget in result:
+            widget.setVisible(self.values is not None and not is_running)
+        self.stop.setVisible(is_running)
+        self.bar.setVisible(is_running)
+        self.bar.setRange(0, progress.total if progress else 0)
+        self.bar.setValue(progress.done if progress else 0)
+        if is_running:
+            note = progress_text(progress)
+        else:
+            note = unavailable or offer.error or ("" if is_done else self._offer_text(known is not None))
+        self.note.setText(note)
+        self.note.setVisible(bool(note))
+
+    def _continues(self, known: ValuesEstimated | None) -> bool:
+        """Whether an estimate would go on from what is known."""
+        if known is None or self._exchange is None or known.length != self._exchange.trace.length:
+            return False
+        expected = self.expected.text().strip()
+        return (known.target, known.is_expected) == (expected or self._offer.target, bool(expected))
+
+    def _plan(self, known: ValuesEstimated | None) -> None:
+        """Find out in the background what an estimate would take; grading may need a process of its own."""
+        if self._reviews is None or self._exchange is None or self._unavailable_reason():
+            return
+        pair, trace, expected, options = self._reviews.pair, self._exchange.trace, self.expected.text(), self._options
+        asked = (pair, trace, expected, options, known, trace.length)
+        if asked != self._asked:
+            self._asked, self._offer = asked, Offer()
+            self._planning.run(lambda: offer_for(pair, trace, expected, options), self._take_offer)
+
+    def _take_offer(self, offer: Offer) -> None:
+        self._offer = offer
+        self._show_state()
+
+    def _offer_text(self, is_known: bool) -> str:
+        if self._offer.plan is None:
+            return ABOUT
+        plan, about = self._offer.plan, "" if is_known else f"{ABOUT} "
+        cost = self._seconds_a_token()
+        at_most = f", at most {rough_duration(plan.tokens * cost)}" if cost else ""
+        return (
+            f"{about}{count(plan.continuations, 'continuation')} from {count(plan.places, 'place')}, "
+            f"about {float(f'{plan.tokens:.2g}'):,.0f} tokens{at_most}."
+        )
+
+    def _seconds_a_token(self) -> float | None:
+        """Return what a token takes when it is decoded alone; None if that was not measured."""
+        assert self._reviews
+        writers = {"small": [Author.SMALL], "large": [Author.LARGE]}.get(self._options.writer, [*Author][:2])
+        engines = [engine for author in writers if (engine := self._reviews.pair.get(author))]
+        costs: list[ModelCost | None] = [self._reviews.costs.of(engine.card) for engine in engines]
+        known = [cost.decode for cost in costs if cost]
+        return max(known) if known and len(known) == len(costs) else None
+
+    def _show_place(self, words: str) -> None:
+        self.place.setText(words)
+        self.place.setVisible(bool(words))
+
+    def _start(self) -> None:
+        if self._reviews and self._exchange and self.start.isEnabled():
+            self._reviews.value_steps(self._exchange, self.expected.text(), self._options)
+
+    def _stop(self) -> None:
+        if self._reviews:
+            self._reviews.stop()
+
+    def _lay_out(self) -> None:
+        self.setLayout(
+            vbox(
+                self._who,
+                self.writer,
+                self._right,
+                self.expected,
+                self.note,
+                in_row(self.start, self.stop),
+                self.bar,
+                self.curve,
+                self.place,
+                self.legend,
+                self.line,
+                self.words,
+                self.source,
+                in_row(self.copy),
+                Spacer(0),
+                margins=(0, 8, 8, 8),
+                spacing=7,
+            )
+        )
+
+
+def offer_for(pair: Pair, trace: Trace, expected: str, options: ValueOptions) -> Offer:
+    """Return what an estimate would take. Runs in a thread."""
+    target = expected.strip() or answer_of(trace) or ""
+    with Grader() as grader:
+        try:
+            return Offer(plan=ValueEstimator(pair, trace, grader, expected, options).plan, target=target)
+        except BatonError as error:
+            return Offer(error=str(error), target=target)
+
+
+def progress_text(progress: ValuesProgress | None) -> str:
+    """Return “112 of 288 continuations · 14,032 tokens · 12.3 s”."""
+    if progress is None:
+        return "The first continuations are written."
+    done = f"{progress.done:,} of {count(progress.total, 'continuation')}"
+    return f"{done} · {count(progress.tokens, 'token')} · {duration(progress.seconds)}"
