@@ -140,7 +140,7 @@ class AnswerView(QWidget):
         self._title.setText("Reasoning" if trace.thinks else "Answer")
         self.brief.setText(run_in_brief(trace))
         if trace.totals[Author.LARGE].kept:
-            self._share.setText(f"{SIGN[Author.LARGE]} large wrote {trace.large_share:.0%}")
+            self._share.setText(f"{SIGN[Author.LARGE]} large wrote {trace.large_share:.0%}{brought(trace)}")
             takeovers = trace.totals[Author.LARGE].takeovers
             text = f"in {count(takeovers, 'takeover')}" if takeovers else ""
             corrected = 0 if live or len(trace.pieces) > MOST_COMPARED else corrections(trace.pieces)
@@ -249,6 +249,18 @@ class AnswerView(QWidget):
         if piece := self._segments.piece_at(index):
             self.choose(piece, reveal=True)
             self.piece_chosen.emit(piece)
+
+
+def brought(trace: Trace) -> str:
+    """Return “, brought 64% of the gain” if the values of the steps are known."""
+    if not trace.values:
+        return ""
+    from app.shared.value_words import gain_text  # most answers have no values, and need none of this
+    from core.thinking.values import StepValues
+
+    values = StepValues.of(trace)
+    text = gain_text(values) if values else ""
+    return f", {text}" if text else ""
 
 
 def _has_answer(trace: Trace) -> bool:

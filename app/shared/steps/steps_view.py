@@ -1,9 +1,10 @@
-"""The steps of an answer as one text, with each author's bar and sign in the margin."""
+"""The steps of an answer as one text, with each author's bar and sign in the margin, and what changed its value."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen
@@ -15,15 +16,22 @@ from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import SIGN, Colours, current_theme, ink_of, tint_of
 from core.engines.body import Author
 from core.thinking.corrections import Effect
+from core.thinking.events import ValuesEstimated
 from core.thinking.trace import Piece, Trace
+
+if TYPE_CHECKING:
+    from app.shared.value_words import NotableChange
 
 MARGIN = 56
 """Pixels on the left for the bar, the step's number, and the sign."""
 RIGHT_MARGIN = 12
 BAR = 3
+VALUE_GAP = 8
+"""Pixels beside a value in the margin."""
 NUMBER_END = 28
 CHANGE_SIGN = {Effect.CORRECTED: "≠", Effect.REPEATED: "="}
 """Beside the sign of a takeover: it changed a value, or repeated what stood there."""
+WIDEST_VALUE = "▲ 1.00"
 SMALL_PRINT = 0.72
 """The size of the numbers, as a share of the text's."""
 PAD = GAP / 2 - 1
@@ -46,12 +54,16 @@ class StepsView(RichText):
         self._selected: Piece | None = None
         self._pressed_at = QPoint()
         self._is_live = False
+        self._valued: ValuesEstimated | None = None
+        self._marks: Mapping[int, NotableChange] = {}
+        """What changed the value beyond chance, by the position of its piece."""
         self.setAccessibleName("Steps")
         self._rerender()
 
     def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
         self._is_live = live
         self._steps.sync(trace, pieces, live)
+        self._mark_values(trace, pieces)
 
     @property
     def complete(self) -> bool:
@@ -101,6 +113,8 @@ class StepsView(RichText):
             if place.top() > event.rect().bottom():
                 break
             self._paint_margin(painter, shown[index], place, colours, fonts)
+            if change := self._marks.get(shown[index].piece.position):
+                self._paint_value(painter, change, place, colours, fonts)
             if not index or shown[index - 1].piece.step != shown[index].piece.step:
                 self._paint_number(painter, shown[index].piece.step + 1, place, colours, fonts)
         if self._is_live:
@@ -135,6 +149,23 @@ class StepsView(RichText):
         if event.type() is QEvent.Type.FontChange and hasattr(self, "_steps"):
             self._rerender()
 
+    def _mark_values(self, trace: Trace, pieces: Sequence[Piece]) -> None:
+        """Note which pieces changed the value, if the values are other ones than before."""
+        latest = next(reversed(trace.values.values()), None)
+        if latest is self._valued:
+            return
+        from app.shared.value_words import value_marks  # most answers have no values, and need none of this
+
+        self._valued, self._marks = latest, value_marks(trace, pieces)
+        self._set_margins()
+        self.viewport().update()
+
+    @property
+    def _margin(self) -> float:
+        """The pixels at the left of the text; more where values are to stand."""
+        small = MarginFonts(self.document().defaultFont()).number
+        return MARGIN + (QFontMetricsF(small).horizontalAdvance(WIDEST_VALUE) + VALUE_GAP if self._marks else 0)
+
     def _rerender(self) -> None:
         """Render again after a change of theme."""
         self._steps.use_style(self._style(), current_theme().colours)
@@ -144,10 +175,11 @@ class StepsView(RichText):
         frame = self.document().rootFrame()
         form = frame.frameFormat()
         top = PAD + (self.shown[0].free if self.shown else 0)
-        if form.leftMargin() == MARGIN and form.topMargin() == top:
+        margin = self._margin
+        if form.leftMargin() == margin and form.topMargin() == top:
             return
         form.setMargin(0)
-        form.setLeftMargin(MARGIN)
+        form.setLeftMargin(margin)
         form.setRightMargin(RIGHT_MARGIN)
         form.setTopMargin(top)
         form.setBottomMargin(PAD)
@@ -233,6 +265,15 @@ class StepsView(RichText):
         if left + painter.fontMetrics().horizontalAdvance(text) < self.viewport().width():
             area = QRectF(left, top.y(), self.viewport().width() - left, last.height())
             painter.drawText(area, at_left, text)
+
+    def _paint_value(
+        self, painter: QPainter, change: NotableChange, place: QRectF, colours: Colours, fonts: MarginFonts
+    ) -> None:
+        """Paint “▲ .94” beside a piece that changed the value to that."""
+        painter.setFont(fonts.number)
+        painter.setPen(QColor(colours.success if change.difference.value > 0 else colours.danger))
+        area = QRectF(MARGIN, place.top() + PAD, self._margin - MARGIN, fonts.line)
+        painter.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter, change.mark)
 
     def _paint_number(
         self, painter: QPainter, number: int, place: QRectF, colours: Colours, fonts: MarginFonts
