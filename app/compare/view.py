@@ -13,6 +13,7 @@ from app.compare.chooser import held_back
 from app.compare.column import AnswerColumn
 from app.compare.figures import figures, standing_text
 from app.compare.rows import LIKENESS_NAMES, WIDTH, AlignedRows, PartingLine, RowMarkers
+from app.compare.value_chart import ValueChart
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
 from app.shared.format import in_brief
@@ -24,6 +25,7 @@ from app.shared.theme import Role
 from app.shared.widgets.controls import Hairline, IconButton, button, label, plain_tip, scrolling
 from app.shared.widgets.layout import hbox, holder, vbox
 from core.grading.grader import Standing
+from core.thinking.events import ValuesEstimated
 from core.thinking.trace import Piece
 
 
@@ -50,9 +52,12 @@ class CompareView(QWidget):
         self._times_are_known = not at_once
         self.expected = expected
         self._session = session
+        self._valued: list[ValuesEstimated | None] = []
+        """The values that the chart shows."""
         self.columns = [AnswerColumn(exchange, typesetter, self) for exchange in exchanges]
         self.rows = AlignedRows([column.steps for column in self.columns], self)
         self._grading = AnswerGrading(expected, self)
+        self.values = ValueChart()
         self.panes = Panes()
         self.legend = label(LEGEND, Role.MUTED)
         self.legend.setAccessibleName("Signs between the columns")
@@ -83,6 +88,7 @@ class CompareView(QWidget):
                 column.refresh(self._session.writes(column.exchange), self._session.waits(column.exchange))
         self.rows.follow([column.texts() for column in self.columns])
         self._show_figures()
+        self._show_values()
         self._grading.follow({place: each.answer for place, each in enumerate(self.columns) if each.over})
 
     def refresh_all(self) -> None:
@@ -141,6 +147,12 @@ class CompareView(QWidget):
                 other.choose(None)
         self.piece_chosen.emit(column.exchange, piece)
 
+    def _show_values(self) -> None:
+        known = [next(reversed(each.exchange.trace.values.values()), None) for each in self.columns]
+        if known != self._valued:
+            self._valued = known
+            self.values.follow([(each.head.title, each.exchange.trace) for each in self.columns])
+
     def _show_figures(self) -> None:
         first = self.columns[0]
         pace = self._session.pace
@@ -166,7 +178,7 @@ class CompareView(QWidget):
         for number, column in enumerate(self.columns):
             between = RowMarkers(self.rows, number - 1) if number else None
             self.panes.add_column(column.head.parts, column.parts, between)
-        self.setLayout(vbox(self._bar(problem), (self.panes, 1), margins=0, spacing=0))
+        self.setLayout(vbox(self._bar(problem), self.values, (self.panes, 1), margins=0, spacing=0))
 
     def _bar(self, problem: str) -> QWidget:
         back = IconButton("chevron-left", "Back to the conversation", self.left.emit)

@@ -19,7 +19,8 @@ from app.shared.steps.steps_document import ShownPiece
 from app.window.main_window import MainWindow
 from core.engines.body import Author
 from core.errors import EngineLost
-from core.thinking.events import Finish
+from core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
+from core.thinking.values import end_of_step
 from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, settle, view_of
 from tests.app.conftest import ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
@@ -434,3 +435,17 @@ def test_models_that_cannot_be_loaded_leave_columns_that_were_not_begun(make_win
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
     assert [column.head.state.text() for column in view_of(window).columns] == ["Not started"] * 3
     assert attempts(window) == []
+
+
+def test_columns_with_values_get_a_chart_when_they_have_them(compare: Compare) -> None:
+    window = compare(expected="4")
+    view = view_of(window)
+    assert view.values.isHidden()
+    for column in view.columns[:2]:
+        trace = column.exchange.trace
+        places = (PlaceOutcomes(0, "0" * 16), PlaceOutcomes(end_of_step(trace, 0), "1" * 16))
+        trace.apply(ValuesEstimated(0.0, "small", "Small", trace.length, "4", True, 99, places))
+        window.session.progressed.emit(column.exchange)
+    assert view.values.isVisible()
+    assert view.values.legend.text().startswith("○ Small only, value .00 to 1.00   □ Keywords (baton), value")
+    assert [len(column.steps._marks) for column in view.columns] == [1, 1, 0]
