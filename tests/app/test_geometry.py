@@ -50,9 +50,11 @@ from app.window.model_button import ModelButton, StateLabel
 from app.window.models_page import add_models_page
 from core.engines.remote.state import ServerState, ServerStatus
 from core.errors import EngineLost
+from core.grading.grader import Grader
 from core.secrets import Secrets
 from core.settings import ColourScheme
-from core.thinking.events import OpinionGiven
+from core.step_values import ValueEstimator, ValueOptions
+from core.thinking.events import OpinionGiven, ValuesEstimated
 from core.thinking.opinion import SecondOpinion
 from tests.app.conftest import LARGE, SMALL, ScriptedLoader
 from tests.fakes.held import HeldPair, Hold
@@ -239,6 +241,9 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
     for item in SecondOpinion(window.models.pair.large, exchange.trace).read():
         if isinstance(item, OpinionGiven):
             exchange.trace.apply(item)
+    with Grader() as grader:
+        estimator = ValueEstimator(window.models.pair, exchange.trace, grader, options=ValueOptions(continuations=4))
+        exchange.trace.apply(next(item for item in estimator.run() if isinstance(item, ValuesEstimated)))
 
     def chat(act: Callable[[], object] = lambda: None) -> Show:
         def show() -> QWidget:
