@@ -173,7 +173,7 @@ class Inspector(QWidget):
             case Tab.OPINION:
                 self.opinion.follow(self.exchange)
             case Tab.VALUE:
-                self.value.follow(self.exchange)
+                self.value.follow(self.exchange, self.piece)
             case Tab.RUN:
                 self.run.follow(self.exchange, self._models(), self._is_live(self.exchange))
             case _:

@@ -21,7 +21,7 @@ from app.shared.value_words import noun_of, place_in_words, value_text, values_i
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import plain_tip
 from app.shared.widgets.value_plot import CurvePoint, ValueCurve, ValuePlot
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 from core.thinking.values import StepValues
 
 LINES = 10
@@ -62,6 +62,11 @@ class ValueCurveView(QWidget):
         self._chosen = next((i for i, point in enumerate(self._points) if point.place.place == before), -1)
         self._describe()
         self.update()
+
+    def select(self, piece: Piece | None) -> None:
+        """Mark the place where a piece ends that was chosen elsewhere; none if it has no value."""
+        if self._chosen < 0 or self._points[self._chosen].piece is not piece:
+            self._choose(max((i for i, point in enumerate(self._points) if point.piece is piece), default=-1))
 
     def sizeHint(self) -> QSize:
         return QSize(300, LINES * self.fontMetrics().height())

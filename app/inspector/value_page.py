@@ -26,7 +26,7 @@ from core.grading.grader import Grader
 from core.run import Pair
 from core.step_values import ValueEstimator, ValueOptions, ValuesPlan, ValuesProgress
 from core.thinking.events import ValuesEstimated
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 from core.thinking.values import StepValues
 
 ABOUT = "Continuations are written from the end of each step. The share of them that ends right is the value there."
@@ -54,6 +54,8 @@ class ValuePage(QWidget):
         """For which the form was filled in."""
         self._shown: tuple[Exchange | None, ValuesEstimated | None] = None, None
         """What the curve shows."""
+        self._piece: Piece | None = None
+        """The piece that a person chose."""
         self._offer = Offer()
         self._asked: tuple[object, ...] = ()
         """What the offer was asked for."""
@@ -85,8 +87,8 @@ class ValuePage(QWidget):
         if reviews:
             reviews.changed.connect(self._show)
 
-    def follow(self, exchange: Exchange) -> None:
-        """Show the values of this answer, if it has any."""
+    def follow(self, exchange: Exchange, piece: Piece | None = None) -> None:
+        """Show the values of this answer, if it has any, and mark a piece that was chosen elsewhere."""
         if exchange.trace is not self._trace:  # another answer, or this one has been read from the store
             self._trace, self._asked, self._offer = exchange.trace, (), Offer()
             latest = next(reversed(exchange.trace.values.values()), None)
@@ -96,6 +98,9 @@ class ValuePage(QWidget):
                 self.expected.setText(known)
         self._exchange = exchange
         self._show()
+        if piece is not self._piece:
+            self._piece = piece
+            self.curve.select(piece)
 
     def copy_picture(self) -> None:
         """Put the picture of the curve on the clipboard."""

@@ -262,7 +262,7 @@ class StepsView(RichText):
         top = self.document().documentLayout().blockBoundingRect(block).topLeft() + last.position()
         text = f"{shown.change.before} → {shown.change.after}"
         left = top.x() + last.naturalTextWidth() + 14
-        if left + painter.fontMetrics().horizontalAdvance(text) < self.viewport().width():
+        if left + painter.fontMetrics().horizontalAdvance(text) < self.viewport().width() - BAR:
             area = QRectF(left, top.y(), self.viewport().width() - left, last.height())
             painter.drawText(area, at_left, text)
 

@@ -41,7 +41,7 @@ def texts(window: MainWindow) -> str:
     return " | ".join(label.text() for label in window.inspector.findChildren(QLabel) if label.isVisible())
 
 
-def test_without_an_answer_each_page_says_what_it_is_for(ask: Ask) -> None:
+def test_without_an_answer_each_page_says_what_it_is_for(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     inspector, exchange = window.inspector, window.session.conversation.leaf
     window.session.new()
@@ -53,7 +53,7 @@ def test_without_an_answer_each_page_says_what_it_is_for(ask: Ask) -> None:
     assert exchange
     inspector.show_run(exchange)
     assert not inspector.empty.isVisible()
-    assert inspector.opinion.isVisible()
+    qtbot.waitUntil(inspector.value.isVisible)
 
 
 def test_a_takeover_tells_rule_cue_and_what_it_replaced(ask: Ask) -> None:

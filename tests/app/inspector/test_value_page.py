@@ -205,6 +205,19 @@ def test_a_click_on_a_point_leads_to_the_step_and_the_mouse_tells_its_value(open
     assert window_of(page).inspector.piece is piece, "there is no point"
 
 
+def test_a_step_that_is_chosen_in_the_text_is_marked_on_the_curve(opened: Open, qtbot: QtBot) -> None:
+    page = valued(turned(opened), qtbot)
+    window = window_of(page)
+    page.curve.setFocus()
+    for _ in range(2):
+        QTest.keyClick(window, Qt.Key.Key_Down, Qt.KeyboardModifier.ControlModifier)
+    assert page.place.text().startswith("◆ Step 2: value 1.00")
+    qtbot.keyClick(page.curve, Qt.Key.Key_Left)
+    assert page.place.text().startswith("○ What step 2 replaced")
+    qtbot.keyClick(page.curve, Qt.Key.Key_Return)
+    assert page.place.text().startswith("○ What step 2 replaced"), "it is of the same piece"
+
+
 def test_stopped_it_keeps_what_is_finished_and_goes_on(opened: Open, qtbot: QtBot) -> None:
     page = lost(opened)
     small, gate = small_of(page), threading.Event()
@@ -216,7 +229,7 @@ def test_stopped_it_keeps_what_is_finished_and_goes_on(opened: Open, qtbot: QtBo
     assert not page.expected.isEnabled()
     qtbot.mouseClick(page.stop, Qt.MouseButton.LeftButton)
     gate.set()
-    qtbot.waitUntil(page.start.isVisible)
+    qtbot.waitUntil(lambda: page.start.isVisible() and page.start.isEnabled())
     assert page.start.text() == "Go on"
     assert page.values
     assert "Not all places are valued yet." in page.words.text()
