@@ -54,7 +54,7 @@ def main() -> int:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         window = opened(Paths.under(Path(folder)))
-        for take in (start, chat, replay, opinion, comparison, batch, models):
+        for take in (start, chat, replay, opinion, value, comparison, batch, models):
             if take.__name__ in sys.argv[1:] or not sys.argv[1:]:
                 take(window)
         window.close()
@@ -123,6 +123,23 @@ def opinion(window: MainWindow) -> None:
     until(lambda: window.inspector.opinion.opinion is not None)
     save(window, "opinion-light")
     window.preferences.change_run(policy=chosen.policy)
+
+
+def value(window: MainWindow) -> None:
+    """What each step of an answer of both models was worth, at the turn."""
+    exchange = asked(window)
+    window.inspector.turn_to(Tab.VALUE)
+    page = window.inspector.value
+    until(page.start.isEnabled)
+    page.start.click()
+    until(page.copy.isVisible)
+    assert page.values
+    assert page.values.turn
+    turn = page.values.turn.after.step
+    piece = exchange.trace.steps[turn].pieces[0]
+    window.chat.conversation.choose(exchange, piece, reveal=True)
+    window.inspector.show_piece(exchange, piece)
+    save(window, "value-light")
 
 
 def comparison(window: MainWindow) -> None:
