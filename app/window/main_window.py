@@ -303,6 +303,7 @@ class MainWindow(QMainWindow):
         self.dialogs.saved.connect(lambda path: self.messages.show_saved(Path(path)))
         self._speeds.measured.connect(self.topbar.pair.refresh)
         self.session.failed.connect(self.show_error)
+        self.session.reviews.noticed.connect(lambda text: self.notice.show_message(text, warns=False))
         self.saving_changed.connect(self.messages.show_saving)
         self.session.path_changed.connect(self._remember_conversation)
         self.session.activity_changed.connect(self._remember_conversation)  # arms side by side change no path

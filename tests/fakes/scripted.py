@@ -194,6 +194,8 @@ class ScriptedSession:
                     written.append(item.data)
                 elif isinstance(item, End):
                     stop = item.stop
+                elif isinstance(item, Notice):
+                    yield item
             if stop is Stop.CANCELLED:
                 return
             yield Continuation(index, b"".join(written).decode(errors="replace"), len(written), stop)

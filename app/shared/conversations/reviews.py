@@ -3,7 +3,7 @@ background."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from PySide6.QtCore import QObject, Signal
@@ -40,6 +40,8 @@ class AnswerReviews(QObject):
     """An Exchange whose trace has got a Finding, and the Finding, to be saved."""
     failed = Signal(object)
     """A BatonError."""
+    noticed = Signal(str)
+    """A sentence that a person should know: a model was started again."""
 
     def __init__(self, models: LoadedModels, is_free: Callable[[], bool], parent: QObject | None = None) -> None:
         """`is_free`: whether no answer is being written."""
@@ -90,9 +92,10 @@ class AnswerReviews(QObject):
         grader = Grader()
         estimator = ValueEstimator(self.pair, exchange.trace, grader, expected, options)
 
-        def run() -> Generator[Progress | Finding, None, None]:
+        def run() -> Generator[Progress | Finding | str, None, None]:
             with grader:
                 yield from estimator.run()
+            yield from estimator.notices
 
         self._begin(exchange, estimator, run)
 
@@ -101,20 +104,20 @@ class AnswerReviews(QObject):
         if self._review:
             self._review.stop()
 
-    def _begin(
-        self, exchange: Exchange, review: Review, run: Callable[[], Generator[Progress | Finding, None, None]]
-    ) -> None:
+    def _begin(self, exchange: Exchange, review: Review, run: Callable[[], Iterable[Progress | Finding | str]]) -> None:
         self.exchange, self.progress, self._review = exchange, None, review
         self._models.begin_writing(self)
         task = StreamTask(self, "review", run, cancel=review.stop)
         task.items(self._take).failure(self.failed.emit).done(self._ended).start()
         self.changed.emit()
 
-    def _take(self, items: list[Progress | Finding]) -> None:
+    def _take(self, items: list[Progress | Finding | str]) -> None:
         for item in items:
-            if not isinstance(item, OpinionGiven | ValuesEstimated):
+            if isinstance(item, str):
+                self.noticed.emit(item)
+            elif not isinstance(item, OpinionGiven | ValuesEstimated):
                 self.progress = item
-            elif self.exchange:
+            elif self.exchange and _says_something(item):
                 self.exchange.trace.apply(item)
                 self.found.emit(self.exchange, item)
         self.changed.emit()
@@ -123,3 +126,8 @@ class AnswerReviews(QObject):
         self._models.end_writing(self)
         self.exchange = self.progress = self._review = None
         self.changed.emit()
+
+
+def _says_something(finding: Finding) -> bool:
+    """Tell whether it may take the place of an earlier one: an estimate that was stopped at once knows nothing."""
+    return isinstance(finding, OpinionGiven) or bool(finding.places)

@@ -47,10 +47,10 @@ def wait_for(gate: threading.Event) -> None:
 def opened(make_window: Make, qtbot: QtBot) -> Open:
     """The tab of an answer that has been written, with a small model that continues it so."""
 
-    def opened(is_right: Callable[[str], bool], small: str = "") -> ValuePage:
+    def opened(is_right: Callable[[str], bool], small: str = "", writes_branches: bool = False) -> ValuePage:
         loader = ScriptedLoader()
         if small:
-            loader.small = ScriptedEngine(small)
+            loader.small = ScriptedEngine(small, writes_branches=writes_branches)
         window = make_window(loader)
         if small:
             window.preferences.change_run(policy=Never.Settings())
@@ -265,6 +265,32 @@ def test_a_model_that_is_lost_is_a_message_and_what_is_finished_stays(opened: Op
     assert page.values
     assert not page.values.estimated.is_whole
     assert page.values.estimated.places[0].outcomes.startswith("1")
+
+
+def test_a_model_that_was_started_again_is_a_message(opened: Open, qtbot: QtBot) -> None:
+    page = opened(lambda body: "5" not in body, SLIP, writes_branches=True)
+    small = small_of(page)
+    small.notices = {small.written + 9: "The small model ended. It was started again, and goes on."}
+    valued(page, qtbot)
+    window = window_of(page)
+    qtbot.waitUntil(window.notice.isVisible)
+    assert window.notice.text == "The small model ended. It was started again, and goes on."
+    assert shown_values(page) == [1.0, 1.0, 0.0, 0.0, 0.0]
+
+
+def test_stopped_at_once_it_keeps_what_was_known_before(opened: Open, qtbot: QtBot) -> None:
+    page = valued(lost(opened), qtbot)
+    small, gate = small_of(page), threading.Event()
+    small.before_token = lambda _: wait_for(gate)
+    qtbot.keyClick(page.expected, Qt.Key.Key_Backspace)
+    qtbot.waitUntil(lambda: page.start.isVisible() and page.start.isEnabled())
+    qtbot.mouseClick(page.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(page.stop.isVisible)
+    qtbot.mouseClick(page.stop, Qt.MouseButton.LeftButton)
+    gate.set()
+    qtbot.waitUntil(page.start.isVisible)
+    assert page.values
+    assert page.values.estimated.target == "4"
 
 
 def test_an_answer_goes_before_values(opened: Open, qtbot: QtBot) -> None:
