@@ -43,7 +43,8 @@ class ValueCurveView(QWidget):
         self._values: StepValues | None = None
         self._trace: Trace | None = None
         self.curve: ValueCurve | None = None
-        self._points: list[CurvePoint] = []
+        self.points: list[CurvePoint] = []
+        """In the order of the keys."""
         self._chosen = self._hovered = -1
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setMouseTracking(True)
@@ -54,19 +55,19 @@ class ValueCurveView(QWidget):
 
     def show_values(self, trace: Trace, values: StepValues | None) -> None:
         """Show other values; the chosen place stays the same if it still has a value."""
-        before = self._points[self._chosen].place.place if self._chosen >= 0 and trace is self._trace else None
+        before = self.points[self._chosen].place.place if self._chosen >= 0 and trace is self._trace else None
         self._trace, self._values = trace, values
         self.curve = ValueCurve(trace, values) if values else None
-        self._points = self.curve.all_points if self.curve else []
+        self.points = self.curve.all_points if self.curve else []
         self._hovered = -1
-        self._chosen = next((i for i, point in enumerate(self._points) if point.place.place == before), -1)
+        self._chosen = next((i for i, point in enumerate(self.points) if point.place.place == before), -1)
         self._describe()
         self.update()
 
     def select(self, piece: Piece | None) -> None:
         """Mark the place where a piece ends that was chosen elsewhere; none if it has no value."""
-        if self._chosen < 0 or self._points[self._chosen].piece is not piece:
-            self._choose(max((i for i, point in enumerate(self._points) if point.piece is piece), default=-1))
+        if self._chosen < 0 or self.points[self._chosen].piece is not piece:
+            self._choose(max((i for i, point in enumerate(self.points) if point.piece is piece), default=-1))
 
     def sizeHint(self) -> QSize:
         return QSize(300, LINES * self.fontMetrics().height())
@@ -76,12 +77,7 @@ class ValueCurveView(QWidget):
 
     def place_of(self, index: int) -> QPointF:
         """Return where a point is in the widget."""
-        return self._plot().of(self._points[index])
-
-    @property
-    def points(self) -> list[CurvePoint]:
-        """The points in the order of the keys."""
-        return self._points
+        return self._plot().of(self.points[index])
 
     # Qt's own
 
@@ -97,7 +93,7 @@ class ValueCurveView(QWidget):
             if index >= 0:
                 painter.setPen(QPen(QColor(colours.text), RING_LINE, style))
                 radius = plot.sign_size + RING
-                painter.drawEllipse(plot.of(self._points[index]), radius, radius)
+                painter.drawEllipse(plot.of(self.points[index]), radius, radius)
         if self.hasFocus() and self._chosen < 0:
             painter.setPen(QPen(QColor(colours.accent), 1.0))
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), 4, 4)
@@ -122,12 +118,12 @@ class ValueCurveView(QWidget):
         index = self._index_at(event.position())
         if event.button() is Qt.MouseButton.LeftButton and index >= 0:
             self._choose(index)
-            self.piece_chosen.emit(self._points[index].piece)
+            self.piece_chosen.emit(self.points[index].piece)
         else:
             super().mousePressEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        last = len(self._points) - 1
+        last = len(self.points) - 1
         match event.key():
             case Qt.Key.Key_Right:
                 self._choose(min(self._chosen + 1, last))
@@ -138,12 +134,12 @@ class ValueCurveView(QWidget):
             case Qt.Key.Key_End:
                 self._choose(last)
             case Qt.Key.Key_Return | Qt.Key.Key_Enter | Qt.Key.Key_Space if self._chosen >= 0:
-                self.piece_chosen.emit(self._points[self._chosen].piece)
+                self.piece_chosen.emit(self.points[self._chosen].piece)
             case _:
                 super().keyPressEvent(event)
 
     def _choose(self, index: int) -> None:
-        self._chosen = index if self._points else -1
+        self._chosen = index if self.points else -1
         self._describe()
         self.place_shown.emit(self._words(self._chosen))
         self.update()
@@ -158,7 +154,7 @@ class ValueCurveView(QWidget):
     def _index_at(self, at: QPointF) -> int:
         """Return the nearest point that is near enough; -1 if none is."""
         plot = self._plot()
-        distances = [(plot.of(point) - at).manhattanLength() for point in self._points]
+        distances = [(plot.of(point) - at).manhattanLength() for point in self.points]
         on_top = range(len(distances) - 1, -1, -1)
         nearest = min(on_top, key=distances.__getitem__, default=-1)
         return nearest if nearest >= 0 and distances[nearest] <= NEAR else -1
@@ -166,7 +162,7 @@ class ValueCurveView(QWidget):
     def _words(self, index: int) -> str:
         if self._values is None or index < 0:
             return ""
-        point = self._points[index]
+        point = self.points[index]
         return place_in_words(point.place, point.piece, self._values)
 
     def _plot(self) -> ValuePlot:

@@ -14,7 +14,7 @@ from app.shared.background import LatestTask
 from app.shared.conversations.conversation import Exchange, expected_answer
 from app.shared.conversations.reviews import AnswerReviews
 from app.shared.format import count, duration, rough_duration
-from app.shared.theme import Role
+from app.shared.theme import Role, set_role
 from app.shared.value_words import WRITER_WORDS, compared_with, values_in_words, written_by
 from app.shared.widgets.controls import Hairline, button, combo_box, label, line_edit, progress_bar
 from app.shared.widgets.layout import Spacer, in_row, vbox
@@ -30,7 +30,8 @@ from core.thinking.trace import Piece, Trace
 from core.thinking.values import StepValues
 
 ABOUT = "Continuations are written from the end of each step. The share of them that ends right is the value there."
-LEGEND = "● small, ◆ large, ○ what a takeover replaced; band: 95% interval. Arrow keys, Enter: to the step."
+LEGEND = "● small, ◆ large, ○ what it replaced; band: 95% interval."
+CHOOSE = "A click, or arrow keys and Enter, lead from a point to its step."
 OWN_ANSWER = "empty: this answer’s own"
 
 
@@ -71,7 +72,8 @@ class ValuePage(QWidget):
         self.copy = button("Copy as picture", self.copy_picture, tip="Problem, curve, ribbon and caption, for a slide")
         self.bar = progress_bar("Progress of the values")
         self.curve = ValueCurveView()
-        self.place = label("", Role.HEADING, wrap=True, selectable=True)
+        self.place = label("", wrap=True, selectable=True)
+        self.place.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.legend, self.words = label(LEGEND, Role.MUTED, wrap=True), label(wrap=True, selectable=True)
         self.line = Hairline()
         self.source = label("", Role.MUTED, wrap=True, selectable=True)
@@ -173,6 +175,7 @@ class ValuePage(QWidget):
         self.start.setText("Go on" if continues else "Value the steps")
         self.start.setEnabled(not unavailable and offer.plan is not None)
         self.curve.setVisible(self.values is not None)
+        self.place.setVisible(self.values is not None)
         self.legend.setVisible(self.values is not None)
         result: list[QWidget] = [self.line, self.words, self.source, self.copy]
         for widget in result:
@@ -230,8 +233,10 @@ class ValuePage(QWidget):
         return max(known) if known and len(known) == len(costs) else None
 
     def _show_place(self, words: str) -> None:
-        self.place.setText(words)
-        self.place.setVisible(bool(words))
+        """Say which point is meant, in two lines whatever it says, so that nothing below it moves."""
+        self.place.setText(words or CHOOSE)
+        self.place.setMinimumHeight(2 * self.place.fontMetrics().lineSpacing())
+        set_role(self.place, Role.HEADING if words else Role.MUTED)
 
     def _start(self) -> None:
         if self._reviews and self._exchange and self.start.isEnabled():

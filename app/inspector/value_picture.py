@@ -20,7 +20,7 @@ WIDTH, EDGE, GAP = 1600, 48, 20
 CURVE_HEIGHT, RIBBON_HEIGHT = 560, 30
 TITLE, WORDS, CAPTION = 34, 30, 23
 """Sizes of letters in pixels."""
-SIGNS_IN_WORDS = "● small model   ◆ large model   ○ what a takeover replaced   band: 95% confidence"
+SIGNS_IN_WORDS = "● small model   ◆ large model   ○ what it replaced   band: 95% interval"
 WRAPPED = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextWordWrap)
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from itertools import cycle
+from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QColor, QGuiApplication, QImage
+from PySide6.QtCore import QEvent, QPoint, Qt
+from PySide6.QtGui import QColor, QContextMenuEvent, QGuiApplication, QHelpEvent, QImage
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QMenu, QToolTip
 from pytestqt.qtbot import QtBot
 
 from app.inspector.panel import Tab
@@ -19,6 +21,7 @@ from app.window.main_window import MainWindow
 from core.engines.base import Conversation
 from core.engines.body import Author
 from core.errors import EngineLost
+from core.expected_time import ModelCost
 from core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import Fault, ScriptedEngine
@@ -218,6 +221,23 @@ def test_a_step_that_is_chosen_in_the_text_is_marked_on_the_curve(opened: Open, 
     assert page.place.text().startswith("○ What step 2 replaced"), "it is of the same piece"
 
 
+def test_the_tip_of_a_point_is_what_stands_below_the_curve(opened: Open, qtbot: QtBot) -> None:
+    page = valued(lost(opened), qtbot)
+
+    def tip(at: QPoint) -> str:
+        QApplication.sendEvent(page.curve, QHelpEvent(QEvent.Type.ToolTip, at, page.curve.mapToGlobal(at)))
+        return QToolTip.text() if QToolTip.isVisible() else ""
+
+    qtbot.waitUntil(lambda: tip(point_of(page, 2)) == "● Step 2: value .00 (.00–.19), 16 continuations")
+    page.curve.setFocus()
+    tops = set()
+    for key in (Qt.Key.Key_End, Qt.Key.Key_Home, Qt.Key.Key_Right):
+        qtbot.keyClick(page.curve, key)
+        QApplication.processEvents()
+        tops.add(page.words.y())
+    assert len(tops) == 1, "nothing below it moves"
+
+
 def test_stopped_it_keeps_what_is_finished_and_goes_on(opened: Open, qtbot: QtBot) -> None:
     page = lost(opened)
     small, gate = small_of(page), threading.Event()
@@ -326,6 +346,35 @@ def test_the_picture_shows_the_curve_on_white(opened: Open, qtbot: QtBot) -> Non
     assert image.pixelColor(2, 2) == QColor("white")
     curve = image.copy(0, 100, image.width(), 560)
     assert {LIGHT.small, LIGHT.large, LIGHT.muted} <= colours_of(curve)
+
+
+def test_the_context_menu_copies_the_picture(opened: Open, qtbot: QtBot) -> None:
+    page = valued(lost(opened), qtbot)
+    QGuiApplication.clipboard().clear()
+    at = point_of(page, 0)
+    QApplication.sendEvent(page.curve, QContextMenuEvent(QContextMenuEvent.Reason.Mouse, at, page.mapToGlobal(at)))
+    menu = QApplication.activePopupWidget()
+    assert isinstance(menu, QMenu)
+    qtbot.keyClick(menu, Qt.Key.Key_Down)
+    qtbot.keyClick(menu, Qt.Key.Key_Return)
+    assert not QGuiApplication.clipboard().image().isNull()
+
+
+def test_the_time_is_estimated_where_the_cost_of_the_writer_was_measured(
+    opened: Open, qtbot: QtBot, tmp_path: Path
+) -> None:
+    page = lost(opened)
+    assert "at most" not in page.note.text()
+    file, models = tmp_path / "small.gguf", window_of(page).models
+    file.write_bytes(b"GGUF")
+    small = small_of(page).with_card(path=file)
+    models.costs.keep(small.card, ModelCost(decode=0.5, further=0.1, prefill=0.1))
+    models.changed.emit()
+    qtbot.waitUntil(lambda: ", at most " in page.note.text())
+    page.writer.setFocus()
+    qtbot.keyClick(page.writer, Qt.Key.Key_Down)
+    qtbot.waitUntil(lambda: "continuations from" in page.note.text())
+    assert "at most" not in page.note.text(), "the large model was not measured"
 
 
 def colours_of(image: QImage) -> set[str]:
