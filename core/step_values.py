@@ -163,7 +163,7 @@ def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
 
 def is_news(earlier: ValuesEstimated | None, estimated: ValuesEstimated) -> bool:
     """Tell whether an estimate found out anything after an earlier one, so that it is worth keeping."""
-    if earlier is None:
+    if earlier is None or not estimated.places:
         return bool(estimated.places)
     return estimated.places != earlier.places or (estimated.is_whole and not earlier.is_whole)
 
@@ -191,9 +191,10 @@ class ValueEstimator:
         assert settings is not None
         self._pair, self._trace, self._grader, self._options, self._how = pair, trace, grader, options, how
         writers = (Author.SMALL, Author.LARGE) if options.writer == "policy" else (Author(options.writer),)
-        self._model = " and ".join(card.name for author, card in pair.cards.items() if author in writers)
+        self.model = " and ".join(card.name for author, card in pair.cards.items() if author in writers)
         self._expected = expected.strip()
-        self._target = self._expected or answer_of(trace) or ""
+        self.target = self._expected or answer_of(trace) or ""
+        """The answer that counts as right."""
         temperature = settings.temperature or USUAL_TEMPERATURE
         self._limit = min(settings.max_tokens, max(SHORTEST_LIMIT, TIMES_THE_TEXT * trace.tokens))
         self._settings = settings.model_copy(update={"temperature": temperature, "alternatives": 0})
@@ -285,9 +286,9 @@ class ValueEstimator:
         return ValuesEstimated(
             trace.ended.at if trace.ended else 0.0,
             self._options.writer,
-            self._model,
+            self.model,
             trace.length,
-            self._target,
+            self.target,
             bool(self._expected),
             self._limit,
             tuple(
@@ -352,7 +353,7 @@ class ValueEstimator:
     def _earlier(self) -> ValuesEstimated | None:
         """Return an earlier estimate that this one continues."""
         earlier = self._trace.values.get(self._options.writer)
-        asked = (self._model, self._target, bool(self._expected), self._limit, self._trace.length)
+        asked = (self.model, self.target, bool(self._expected), self._limit, self._trace.length)
         found = earlier and (earlier.model, earlier.target, earlier.is_expected, earlier.limit, earlier.length)
         return earlier if found == asked else None
 
@@ -367,7 +368,7 @@ class ValueEstimator:
     def _sign(self, answer: str | None) -> str:
         key = (answer or "", answer is None)
         if key not in self._signs:
-            self._signs[key] = SIGNS[self._grader.grade(self._target, answer, self._how).outcome]
+            self._signs[key] = SIGNS[self._grader.grade(self.target, answer, self._how).outcome]
         return self._signs[key]
 
     def _verdict(self) -> bool | None:
