@@ -140,7 +140,7 @@ class AnswerView(QWidget):
         self._title.setText("Reasoning" if trace.thinks else "Answer")
         self.brief.setText(run_in_brief(trace))
         if trace.totals[Author.LARGE].kept:
-            self._share.setText(f"{SIGN[Author.LARGE]} large wrote {trace.large_share:.0%}{brought(trace)}")
+            self._share.setText(f"{SIGN[Author.LARGE]} {_share_text(trace)}")
             takeovers = trace.totals[Author.LARGE].takeovers
             text = f"in {count(takeovers, 'takeover')}" if takeovers else ""
             corrected = 0 if live or len(trace.pieces) > MOST_COMPARED else corrections(trace.pieces)
@@ -251,16 +251,16 @@ class AnswerView(QWidget):
             self.piece_chosen.emit(piece)
 
 
-def brought(trace: Trace) -> str:
-    """Return “, brought 64% of the gain” if the values of the steps are known."""
+def _share_text(trace: Trace) -> str:
+    """Return “large wrote 38%”, and “brought 64% of the gain” if the values of the steps are known."""
+    wrote = f"large wrote {trace.large_share:.0%}"
     if not trace.values:
-        return ""
+        return wrote
     from app.shared.value_words import gain_text  # most answers have no values, and need none of this
     from core.thinking.values import StepValues
 
     values = StepValues.of(trace)
-    text = gain_text(values) if values else ""
-    return f", {text}" if text else ""
+    return (values and gain_text(trace, values)) or wrote
 
 
 def _has_answer(trace: Trace) -> bool:

@@ -15,7 +15,7 @@ from app.shared.value_words import noun_of, value_text
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import label
 from app.shared.widgets.layout import vbox
-from app.shared.widgets.value_plot import ValueCurve, ValuePlot
+from app.shared.widgets.value_plot import PlottedValues, ValuePlot
 from core.thinking.trace import Trace
 from core.thinking.values import StepValues
 
@@ -30,12 +30,12 @@ SIGN_ROOM = 16
 class ComparedValues(NamedTuple):
     title: str
     values: StepValues
-    curve: ValueCurve
+    curve: PlottedValues
 
     @classmethod
     def of(cls, title: str, trace: Trace) -> ComparedValues | None:
         values = StepValues.of(trace)
-        return cls(title, values, ValueCurve(trace, values)) if values and values.places else None
+        return cls(title, values, PlottedValues(trace, values)) if values and values.places else None
 
     @property
     def text(self) -> str:
@@ -67,13 +67,13 @@ class CurvesPlot(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._curves: list[ValueCurve | None] = []
+        self._curves: list[PlottedValues | None] = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setAccessibleName("Values of the answers by step")
         set_accessible_role(self, QAccessible.Role.Chart)
         current_theme().changed.connect(self.updateGeometry)
 
-    def show_curves(self, curves: list[ValueCurve | None]) -> None:
+    def show_curves(self, curves: list[PlottedValues | None]) -> None:
         self._curves = curves
         self.update()
 

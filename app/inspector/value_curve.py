@@ -17,10 +17,10 @@ from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.shared.format import count
 from app.shared.theme import current_theme
-from app.shared.value_words import noun_of, place_in_words, value_text, values_in_words
+from app.shared.value_words import noun_of, place_in_words, value_sentences, value_text
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import plain_tip
-from app.shared.widgets.value_plot import CurvePoint, ValueCurve, ValuePlot
+from app.shared.widgets.value_plot import CurvePoint, PlottedValues, ValuePlot
 from core.thinking.trace import Piece, Trace
 from core.thinking.values import StepValues
 
@@ -42,7 +42,7 @@ class ValueCurveView(QWidget):
         super().__init__(parent)
         self._values: StepValues | None = None
         self._trace: Trace | None = None
-        self.curve: ValueCurve | None = None
+        self.curve: PlottedValues | None = None
         self.points: list[CurvePoint] = []
         """In the order of the keys."""
         self._chosen = self._hovered = -1
@@ -57,7 +57,7 @@ class ValueCurveView(QWidget):
         """Show other values; the chosen place stays the same if it still has a value."""
         before = self.points[self._chosen].place.place if self._chosen >= 0 and trace is self._trace else None
         self._trace, self._values = trace, values
-        self.curve = ValueCurve(trace, values) if values else None
+        self.curve = PlottedValues(trace, values) if values else None
         self.points = self.curve.all_points if self.curve else []
         self._hovered = -1
         self._chosen = next((i for i, point in enumerate(self.points) if point.place.place == before), -1)
@@ -175,7 +175,6 @@ class ValueCurveView(QWidget):
             return
         first, last = (value_text(self.curve.points[at].value) for at in (0, -1))
         noun = noun_of(self._values.estimated)
-        text = f"The {noun} of {count(self.curve.steps, 'step')}, from {first} to {last}. "
-        text += " ".join(values_in_words(self._trace, self._values))
-        chosen = self._words(self._chosen)
-        self.setAccessibleDescription(f"{text} {chosen}".strip())
+        text = f"The {noun} of {count(self.curve.steps, 'step')}, from {first} to {last}"
+        sentences = [text, *value_sentences(self._trace, self._values), self._words(self._chosen)]
+        self.setAccessibleDescription(". ".join(each.rstrip(".") for each in sentences if each))

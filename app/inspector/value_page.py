@@ -15,13 +15,12 @@ from app.shared.conversations.conversation import Exchange, expected_answer
 from app.shared.conversations.reviews import AnswerReviews
 from app.shared.format import count, duration, rough_duration
 from app.shared.theme import Role, set_role
-from app.shared.value_words import WRITER_WORDS, compared_with, values_in_words, written_by
+from app.shared.value_words import WRITER_WORDS, source_text, value_sentences
 from app.shared.widgets.controls import Hairline, button, combo_box, label, line_edit, progress_bar
 from app.shared.widgets.layout import Spacer, in_row, vbox
 from core.engines.body import Author
 from core.errors import BatonError
 from core.expected_time import ModelCost
-from core.grading.extraction import answer_of
 from core.grading.grader import Grader
 from core.run import Pair
 from core.step_values import ValueEstimator, ValueOptions, ValuesPlan, ValuesProgress
@@ -35,11 +34,12 @@ CHOOSE = "A click, or arrow keys and Enter, lead from a point to its step."
 OWN_ANSWER = "empty: this answer’s own"
 
 
-class Offer(NamedTuple):
+class ValueOffer(NamedTuple):
     """What an estimate would take, or why there can be none."""
 
     error: str = ""
     plan: ValuesPlan | None = None
+    model: str = ""
     target: str = ""
 
 
@@ -57,7 +57,7 @@ class ValuePage(QWidget):
         """What the curve shows."""
         self._piece: Piece | None = None
         """The piece that a person chose."""
-        self._offer = Offer()
+        self._offer = ValueOffer()
         self._asked: tuple[object, ...] = ()
         """What the offer was asked for."""
         self._planning = LatestTask(self, "plan the values", one_at_a_time=True)
@@ -92,7 +92,7 @@ class ValuePage(QWidget):
     def follow(self, exchange: Exchange, piece: Piece | None = None) -> None:
         """Show the values of this answer, if it has any, and mark a piece that was chosen elsewhere."""
         if exchange.trace is not self._trace:  # another answer, or this one has been read from the store
-            self._trace, self._asked, self._offer = exchange.trace, (), Offer()
+            self._trace, self._asked, self._offer = exchange.trace, (), ValueOffer()
             latest = next(reversed(exchange.trace.values.values()), None)
             self.writer.setCurrentIndex(self.writer.findData(latest.writer) if latest else 0)
             known = latest.target if latest and latest.is_expected else expected_answer(exchange.problem)
@@ -157,8 +157,8 @@ class ValuePage(QWidget):
         self.curve.show_values(trace, self.values)
         self._show_place("")
         if self.values:
-            self.words.setText("\n".join(values_in_words(trace, self.values)))
-            self.source.setText(f"{compared_with(self.values.estimated)} {written_by(self.values.estimated)}.")
+            self.words.setText("\n".join(value_sentences(trace, self.values)))
+            self.source.setText(source_text(self.values.estimated))
 
     def _show_state(self) -> None:
         assert self._exchange
@@ -193,10 +193,11 @@ class ValuePage(QWidget):
 
     def _continues(self, known: ValuesEstimated | None) -> bool:
         """Whether an estimate would go on from what is known."""
-        if known is None or self._exchange is None or known.length != self._exchange.trace.length:
+        if known is None or self._exchange is None:
             return False
-        expected = self.expected.text().strip()
-        return (known.target, known.is_expected) == (expected or self._offer.target, bool(expected))
+        offer, expected = self._offer, self.expected.text().strip()
+        asked = (offer.model, expected or offer.target, bool(expected), self._exchange.trace.length)
+        return (known.model, known.target, known.is_expected, known.length) == asked
 
     def _plan(self, known: ValuesEstimated | None) -> None:
         """Find out in the background what an estimate would take; grading may need a process of its own."""
@@ -205,10 +206,10 @@ class ValuePage(QWidget):
         pair, trace, expected, options = self._reviews.pair, self._exchange.trace, self.expected.text(), self._options
         asked = (pair, trace, expected, options, known, trace.length)
         if asked != self._asked:
-            self._asked, self._offer = asked, Offer()
+            self._asked, self._offer = asked, self._offer._replace(plan=None, error="")
             self._planning.run(lambda: offer_for(pair, trace, expected, options), self._take_offer)
 
-    def _take_offer(self, offer: Offer) -> None:
+    def _take_offer(self, offer: ValueOffer) -> None:
         self._offer = offer
         self._show_state()
 
@@ -270,14 +271,14 @@ class ValuePage(QWidget):
         )
 
 
-def offer_for(pair: Pair, trace: Trace, expected: str, options: ValueOptions) -> Offer:
+def offer_for(pair: Pair, trace: Trace, expected: str, options: ValueOptions) -> ValueOffer:
     """Return what an estimate would take. Runs in a thread."""
-    target = expected.strip() or answer_of(trace) or ""
     with Grader() as grader:
         try:
-            return Offer(plan=ValueEstimator(pair, trace, grader, expected, options).plan, target=target)
+            estimator = ValueEstimator(pair, trace, grader, expected, options)
+            return ValueOffer("", estimator.plan, estimator.model, estimator.target)
         except BatonError as error:
-            return Offer(error=str(error), target=target)
+            return ValueOffer(str(error))
 
 
 def progress_text(progress: ValuesProgress | None) -> str:

@@ -11,9 +11,9 @@ from app.shared.format import in_brief
 from app.shared.labels import used_in_brief
 from app.shared.steps.ribbon_follower import segments_of
 from app.shared.theme import LIGHT
-from app.shared.value_words import compared_with, values_in_words, written_by
+from app.shared.value_words import source_text, value_sentences
 from app.shared.widgets.ribbon import RibbonLayout, paint_ribbon
-from app.shared.widgets.value_plot import ValueCurve, ValuePlot
+from app.shared.widgets.value_plot import PlottedValues, ValuePlot
 from core.thinking.values import StepValues
 
 WIDTH, EDGE, GAP = 1600, 48, 20
@@ -27,11 +27,11 @@ WRAPPED = int(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignTop | Qt.TextFl
 def value_picture(exchange: Exchange, values: StepValues) -> QImage:
     """Draw the picture, black on white whatever the window's colours are."""
     trace = exchange.trace
-    caption = "\n".join((used_in_brief(trace), f"{written_by(values.estimated)}. {compared_with(values.estimated)}"))
+    caption = "\n".join((used_in_brief(trace), source_text(values.estimated)))
     above = [(in_brief(exchange.problem), TITLE, LIGHT.text, True)]
     below = [
         (SIGNS_IN_WORDS, CAPTION, LIGHT.muted, False),
-        ("\n".join(values_in_words(trace, values)), WORDS, LIGHT.text, False),
+        ("\n".join(value_sentences(trace, values)), WORDS, LIGHT.text, False),
         (caption, CAPTION, LIGHT.muted, False),
     ]
     tall = QImage(WIDTH, 2 * WIDTH, QImage.Format.Format_RGB32)
@@ -42,7 +42,7 @@ def value_picture(exchange: Exchange, values: StepValues) -> QImage:
     for text in above:
         bottom = _write(painter, bottom, *text)
     painter.setFont(_font(CAPTION))
-    curve = ValueCurve(trace, values)
+    curve = PlottedValues(trace, values)
     area = QRectF(EDGE, bottom, WIDTH - 2 * EDGE, CURVE_HEIGHT)
     ValuePlot(area, curve.steps, painter.font()).paint(painter, curve, LIGHT)
     ribbon = QRectF(EDGE, area.bottom() + GAP, WIDTH - 2 * EDGE, RIBBON_HEIGHT)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from textwrap import shorten
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from app.shared.format import count, duration, money, size
@@ -23,7 +22,6 @@ from core.thinking.opinion import Opinion
 from core.thinking.policy import PolicySettings
 from core.thinking.registry import POLICIES, advice_on, difference, reason_label, with_advice
 from core.thinking.trace import Piece, Trace
-from core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, corrected
 
 MOST_DIFFERENCES = 2
 """Parameters that a title names; more would not be read."""
@@ -157,67 +155,6 @@ def opinion_counts(opinion: Opinion) -> str:
     """Sum up a second opinion in a sentence."""
     strong, missed = len(opinion.strong), len(opinion.missed)
     return f"{opinion.given.model}: {count(strong, 'strong disagreement')}, {count(missed, 'missed takeover')}."
-
-
-# What the steps of an answer are worth
-
-QUOTED = 80
-"""Characters of a step that a sentence quotes."""
-
-
-def value_sentences(trace: Trace, values: StepValues) -> list[str]:
-    """Say where an answer was lost, what turned it, in the order of the text, and the large model's part of the gain.
-
-    “Lost at step 3: 284 + 027 = 211”, “The turn: step 8, 087 → 987”, “large wrote 38%, brought 64% of the gain”.
-    """
-    loss, turn, sentences = values.loss, values.turn, []
-    if not values.estimated.is_expected:
-        sentences.append(
-            f"No expected answer is known: the values say how often continuations agree with this answer's own, "
-            f"{shorten(values.estimated.target, QUOTED, placeholder=' …')}, which is no proof that it is right."
-        )
-    found = {loss.after.position: _loss_sentence(trace, loss)} if loss else {}
-    if turn:
-        found[turn.after.position] = _turn_sentence(trace, turn)
-    sentences += [found[position] for position in sorted(found)]
-    if not found and values.changes:
-        sentences.append("No step changed the value beyond chance.")
-    return [*sentences, *([gain] if (gain := gain_text(trace, values)) else [])]
-
-
-def gain_text(trace: Trace, values: StepValues) -> str:
-    """Return “large wrote 38%, brought 64% of the gain”; "" if nothing raised the value beyond chance."""
-    gain = values.gain_of_large
-    return "" if gain is None else f"large wrote {trace.large_share:.0%}, brought {gain:.0%} of the gain"
-
-
-def _loss_sentence(trace: Trace, loss: ValueChange) -> str:
-    is_lost = loss.after.value.value < WON <= loss.before.value.value
-    return f"{'Lost' if is_lost else 'Fell most'} at {_steps_between(trace, loss)}"
-
-
-def _turn_sentence(trace: Trace, turn: TakeoverWorth | ValueChange) -> str:
-    is_won = turn.before.value.value < WON <= turn.after.value.value
-    opening = "The turn:" if is_won else "Rose most at"
-    if isinstance(turn, ValueChange):
-        return f"{opening} {_steps_between(trace, turn)}"
-    before, after = (words.rstrip(".,;:") for words in corrected(trace, turn.span))
-    if before or after:
-        return f"{opening} step {turn.piece.step + 1}, {before} → {after}"
-    return f"{opening} step {turn.piece.step + 1}: {_quoted(trace, turn.span.start, turn.span.end)}"
-
-
-def _steps_between(trace: Trace, change: ValueChange) -> str:
-    """Name the step between two places and quote it, or name the first and the last of several."""
-    start, end = change.before.position, change.after.position
-    first = next((piece.step for piece in trace.pieces if piece.position + piece.length > start), change.after.step)
-    if first < change.after.step:
-        return f"steps {first + 1} to {change.after.step + 1}"
-    return f"step {first + 1}: {_quoted(trace, start, end)}"
-
-
-def _quoted(trace: Trace, start: int, end: int) -> str:
-    return shorten(trace.text_between(start, end), QUOTED, placeholder=" …")
 
 
 # Usage of servers

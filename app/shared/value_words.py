@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from textwrap import shorten
 from typing import NamedTuple
 
 from app.shared.format import count
@@ -12,12 +13,12 @@ from core.engines.body import Author
 from core.intervals import Estimate
 from core.thinking.events import ValuesEstimated
 from core.thinking.trace import Piece, Trace
-from core.thinking.values import StepValues, TakeoverSpan, ValuedPlace, corrected
+from core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace, corrected
 
 MOST_NAMED = 5
 """Changes that are named besides the turn or the loss."""
-LONGEST = 60
-"""Characters of a step where it is named."""
+QUOTED = 80
+"""Characters of a step that a sentence quotes."""
 WRITER_WORDS = {
     "small": f"{SIGNS[Author.SMALL]} Small model alone",
     "large": f"{SIGNS[Author.LARGE]} Large model alone",
@@ -25,26 +26,32 @@ WRITER_WORDS = {
 }
 
 
+class StepsBetween(NamedTuple):
+    """Indexes of the first and the last step between two places: the same, if values of all steps are known."""
+
+    first: int
+    last: int
+
+    @classmethod
+    def of(cls, trace: Trace, before: ValuedPlace, after: ValuedPlace) -> StepsBetween:
+        following = bisect_right(trace.pieces, before.position, key=lambda piece: piece.position) - 1
+        return cls(trace.pieces[following].step, after.step)
+
+    @property
+    def is_one(self) -> bool:
+        return self.first == self.last
+
+    def __str__(self) -> str:
+        return f"step {self.last + 1}" if self.is_one else f"steps {self.first + 1} to {self.last + 1}"
+
+
 class NotableChange(NamedTuple):
-    """What a step or a takeover did to the value, beyond chance."""
+    """What a step did to the value, or a takeover, compared with what it replaced; beyond chance."""
 
     before: ValuedPlace
     after: ValuedPlace
     difference: Estimate
-    first_step: int
-    """Index of the step in which it began: that of `after`, unless values between the two are not known."""
-    span: TakeoverSpan | None = None
-    """The takeover, if it is compared with what it replaced; else the step is with the place before it."""
-
-    @property
-    def is_one_step(self) -> bool:
-        return self.first_step == self.after.step
-
-    @property
-    def where(self) -> str:
-        """Return “step 8”, or “steps 4 to 8”."""
-        last = self.after.step + 1
-        return f"step {last}" if self.is_one_step else f"steps {self.first_step + 1} to {last}"
+    steps: StepsBetween
 
     @property
     def sign(self) -> str:
@@ -68,81 +75,80 @@ def value_text(value: float) -> str:
 
 def notable_changes(trace: Trace, values: StepValues) -> list[NotableChange]:
     """Return what changed the value beyond chance, in order: a takeover by its worth, if that is."""
-    positions = [piece.position for piece in trace.pieces]
-
-    def step_after(place: ValuedPlace) -> int:
-        return trace.pieces[bisect_right(positions, place.position) - 1].step
-
-    found = {each.after.position: NotableChange(*each, step_after(each.before)) for each in values.certain}
-    for each in values.takeovers:
-        if each.is_certain:
-            step = each.span.piece.step
-            found[each.after.position] = NotableChange(each.before, each.after, each.worth, step, each.span)
+    changes = [(each.before, each.after, each.difference) for each in values.certain]
+    changes += [(each.before, each.after, each.worth) for each in values.takeovers if each.is_certain]
+    found = {each[1].position: NotableChange(*each, StepsBetween.of(trace, each[0], each[1])) for each in changes}
     return [found[position] for position in sorted(found)]
 
 
 def value_marks(trace: Trace, pieces: Sequence[Piece]) -> dict[int, NotableChange]:
     """Return what stands beside these pieces of a text, by their positions: the changes beyond chance."""
     values = StepValues.of(trace)
-    shown, all_of_it = ([piece.position for piece in each] for each in (pieces, trace.pieces))
     marks: dict[int, NotableChange] = {}
     for change in notable_changes(trace, values) if values else ():
-        index = bisect_left(shown, change.after.position) - 1 if change.is_one_step else -1
-        piece = trace.pieces[bisect_left(all_of_it, change.after.position) - 1]
-        if index >= 0 and (pieces[index] is piece or not piece.in_answer):
-            marks[shown[index]] = change
+        piece = piece_before(trace.pieces, change.after.position)
+        shown = piece_before(pieces, change.after.position)
+        if change.steps.is_one and shown and (shown is piece or (piece and not piece.in_answer)):
+            marks[shown.position] = change
     return marks
+
+
+def piece_before(pieces: Sequence[Piece], position: int) -> Piece | None:
+    """Return the last of these pieces that begins before a place."""
+    index = bisect_left(pieces, position, key=lambda piece: piece.position) - 1
+    return pieces[index] if index >= 0 else None
 
 
 def noun_of(estimated: ValuesEstimated) -> str:
     return "value" if estimated.is_expected else "agreement"
 
 
-def values_in_words(trace: Trace, values: StepValues) -> list[str]:
-    """Return what the values say, a sentence each: the turn or the loss, what else is beyond chance, and the gain."""
-    noun, notable = noun_of(values.estimated), notable_changes(trace, values)
-    lead = _lead(values, notable)
-    lines = []
-    if lead:
-        title = "The turn:" if lead.difference.value > 0 else "Lost at"
-        lines.append(f"{title} {lead.where}{_what(trace, lead)} ({noun} {lead.figures}).")
-    others = [each for each in notable if each is not lead]
+def value_sentences(trace: Trace, values: StepValues) -> list[str]:
+    """Say where an answer was lost, what turned it, in the order of the text, and the large model's part of the gain.
+
+    “Lost at step 3: 284 + 027 = 211”, “The turn: step 8, 087 → 987”, “large wrote 38%, brought 64% of the gain”.
+    """
+    loss, turn, sentences = values.loss, values.turn, []
+    if not values.estimated.is_expected:
+        sentences.append(
+            f"No expected answer is known: the values say how often continuations agree with this answer's own, "
+            f"{shorten(values.estimated.target, QUOTED, placeholder=' …')}, which is no proof that it is right."
+        )
+    found = {loss.after.position: _loss_sentence(trace, loss)} if loss else {}
+    if turn:
+        found[turn.after.position] = _turn_sentence(trace, turn)
+    sentences += [found[position] for position in sorted(found)]
+    others = [each for each in notable_changes(trace, values) if each.after.position not in found]
     if others:
-        named = [f"{each.sign} {each.where} ({each.figures})" for each in others[:MOST_NAMED]]
+        named = [f"{each.sign} {each.steps} ({each.figures})" for each in others[:MOST_NAMED]]
         more = [f"and {len(others) - MOST_NAMED} more"] if len(others) > MOST_NAMED else []
-        lines.append(f"{'Also beyond' if lead else 'Beyond'} chance: {', '.join([*named, *more])}.")
-    if not notable:
-        lines.append(f"No step changed the {noun} beyond chance.")
+        sentences.append(f"Also beyond chance: {', '.join([*named, *more])}")
+    if not found and values.changes:
+        sentences.append("No step changed the value beyond chance.")
     if not values.estimated.is_whole:
-        lines.append("Not all places are valued yet.")
-    if trace.totals[Author.LARGE].kept and (brought := gain_text(values)):
-        lines.append(f"The large model wrote {trace.large_share:.0%} and {brought}.")
-    return lines
+        sentences.append("Not all places are valued yet.")
+    return [*sentences, *([gain] if (gain := gain_text(trace, values)) else [])]
 
 
-def gain_text(values: StepValues) -> str:
-    """Return “brought 64% of the gain”; "" where nothing rose beyond chance, or not all places are valued."""
-    share, of_what = values.gain_of_large, "" if values.estimated.is_expected else " in agreement"
-    return "" if share is None or not values.estimated.is_whole else f"brought {share:.0%} of the gain{of_what}"
+def gain_text(trace: Trace, values: StepValues) -> str:
+    """Return “large wrote 38%, brought 64% of the gain”; "" if nothing raised the value beyond chance, if the large
+    model wrote nothing, or while not all places are valued."""
+    gain = values.gain_of_large
+    if gain is None or not trace.totals[Author.LARGE].kept or not values.estimated.is_whole:
+        return ""
+    return f"large wrote {trace.large_share:.0%}, brought {gain:.0%} of the gain"
 
 
-def compared_with(estimated: ValuesEstimated) -> str:
-    """Say in a sentence what the continuations were compared with."""
-    if estimated.is_expected:
-        return f"Share of continuations that end in {estimated.target}."
-    return f"Agreement with this answer's own {estimated.target}, which is no proof that it is right."
-
-
-def written_by(estimated: ValuesEstimated) -> str:
-    """Return who wrote how many continuations: “● R1-1.5B alone, 16 to 32 continuations from each of 18 places”."""
+def source_text(estimated: ValuesEstimated) -> str:
+    """Say in a sentence what the values are: of which continuations, by whom, and how many."""
+    what = f"that end in {estimated.target}" if estimated.is_expected else f"that agree with {estimated.target}"
     numbers = [len(place.outcomes) for place in estimated.places]
     few, many = min(numbers, default=0), max(numbers, default=0)
-    if estimated.writer == "policy":
-        who = f"{estimated.model} by the run’s policy"
-    else:
-        who = f"{SIGNS[Author(estimated.writer)]} {estimated.model} alone"
-    continuations = f"{few} to {count(many, 'continuation')}" if few < many else count(many, "continuation")
-    return f"{who}, {continuations} from each of {count(len(numbers), 'place')}"
+    number = f"{few} to {many}" if few < many else f"{many}"
+    sign = "" if estimated.writer == "policy" else f"{SIGNS[Author(estimated.writer)]} "
+    how = " by the run’s policy" if estimated.writer == "policy" else " alone"
+    places = count(len(numbers), "place")
+    return f"Share of continuations {what}: {number} from each of {places}, by {sign}{estimated.model}{how}."
 
 
 def place_in_words(place: ValuedPlace, piece: Piece, values: StepValues) -> str:
@@ -164,19 +170,28 @@ def place_in_words(place: ValuedPlace, piece: Piece, values: StepValues) -> str:
     )
 
 
-def _lead(values: StepValues, notable: list[NotableChange]) -> NotableChange | None:
-    """Return the loss of an answer that ended wrong, the turn of one that did not."""
-    ended_wrong = values.estimated.ends_right is False
-    found = values.loss if ended_wrong else values.turn
-    same_place = (each for each in notable if found and each.after == found.after)
-    return next((each for each in same_place if (each.difference.value < 0) == ended_wrong), None)
+def _loss_sentence(trace: Trace, loss: ValueChange) -> str:
+    is_lost = loss.after.value.value < WON <= loss.before.value.value
+    return f"{'Lost' if is_lost else 'Fell most'} at {_quoted_steps(trace, loss)}"
 
 
-def _what(trace: Trace, change: NotableChange) -> str:
-    """Return what a change consists of: “, 06680 → 96680” for a takeover that put one for the other, else its text."""
-    if not change.is_one_step:
-        return ""
-    if change.span and all(words := corrected(trace, change.span)):
-        return f", {words[0].rstrip('.')} → {words[1].rstrip('.')}"
-    text = " ".join(trace.steps[change.after.step].text.split())
-    return f": {text if len(text) <= LONGEST else text[: LONGEST - 1] + '…'}" if text else ""
+def _turn_sentence(trace: Trace, turn: TakeoverWorth | ValueChange) -> str:
+    is_won = turn.before.value.value < WON <= turn.after.value.value
+    opening = "The turn:" if is_won else "Rose most at"
+    if isinstance(turn, ValueChange):
+        return f"{opening} {_quoted_steps(trace, turn)}"
+    before, after = (words.rstrip(".,;:") for words in corrected(trace, turn.span))
+    if before or after:
+        return f"{opening} step {turn.piece.step + 1}, {before} → {after}"
+    return f"{opening} step {turn.piece.step + 1}: {_quoted(trace, turn.span.start, turn.span.end)}"
+
+
+def _quoted_steps(trace: Trace, change: ValueChange) -> str:
+    """Name the step between two places and quote it, or name the first and the last of several."""
+    steps = StepsBetween.of(trace, change.before, change.after)
+    quoted = f": {_quoted(trace, change.before.position, change.after.position)}" if steps.is_one else ""
+    return f"{steps}{quoted}"
+
+
+def _quoted(trace: Trace, start: int, end: int) -> str:
+    return shorten(trace.text_between(start, end), QUOTED, placeholder=" …")

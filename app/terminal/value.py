@@ -10,7 +10,8 @@ import click
 from click.core import ParameterSource
 
 from app.shared.format import count, rough_duration
-from app.shared.labels import SIGNS, value_sentences
+from app.shared.labels import SIGNS
+from app.shared.value_words import value_sentences
 from app.terminal.command_line import OUTPUT, command, gathered, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.options import AT_LEAST_ONE, SEED

@@ -4,7 +4,7 @@ background."""
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
@@ -17,18 +17,12 @@ from core.thinking.opinion import OpinionProgress, SecondOpinion
 
 if TYPE_CHECKING:
     from core.model_costs import ModelCosts
-    from core.step_values import ValueOptions, ValuesProgress
+    from core.step_values import ValueEstimator, ValueOptions, ValuesProgress
 
     Progress = OpinionProgress | ValuesProgress
 
 Finding = OpinionGiven | ValuesEstimated
 """What a review adds to a trace."""
-
-
-class Review(Protocol):
-    """What is at work; it can be stopped from any thread, and keeps what it has found by then."""
-
-    def stop(self) -> None: ...
 
 
 class AnswerReviews(QObject):
@@ -50,7 +44,7 @@ class AnswerReviews(QObject):
         """The exchange whose answer is being reviewed."""
         self.progress: Progress | None = None
         self._models, self._is_free = models, is_free
-        self._review: Review | None = None
+        self._review: SecondOpinion | ValueEstimator | None = None
         models.changed.connect(self.changed)
 
     @property
@@ -61,8 +55,8 @@ class AnswerReviews(QObject):
     def costs(self) -> ModelCosts:
         return self._models.costs
 
-    def is_running(self, exchange: Exchange | None, kind: type[Review]) -> bool:
-        """Whether this answer is being reviewed just now, and so."""
+    def is_running(self, exchange: Exchange | None, kind: type[SecondOpinion | ValueEstimator]) -> bool:
+        """Whether this answer is being reviewed in this way just now."""
         return self.exchange is not None and self.exchange is exchange and isinstance(self._review, kind)
 
     def unavailable_reason(self, exchange: Exchange) -> str:
@@ -87,14 +81,16 @@ class AnswerReviews(QObject):
         if self.unavailable_reason(exchange):
             return
         from core.grading.grader import Grader  # not at the start of a window, which these would delay
-        from core.step_values import ValueEstimator
+        from core.step_values import ValueEstimator, is_news
 
-        grader = Grader()
+        grader, known = Grader(), exchange.trace.values.get(options.writer)
         estimator = ValueEstimator(self.pair, exchange.trace, grader, expected, options)
 
         def run() -> Generator[Progress | Finding | str, None, None]:
             with grader:
-                yield from estimator.run()
+                for item in estimator.run():
+                    if not isinstance(item, ValuesEstimated) or is_news(known, item):
+                        yield item
             yield from estimator.notices
 
         self._begin(exchange, estimator, run)
@@ -104,7 +100,12 @@ class AnswerReviews(QObject):
         if self._review:
             self._review.stop()
 
-    def _begin(self, exchange: Exchange, review: Review, run: Callable[[], Iterable[Progress | Finding | str]]) -> None:
+    def _begin(
+        self,
+        exchange: Exchange,
+        review: SecondOpinion | ValueEstimator,
+        run: Callable[[], Iterable[Progress | Finding | str]],
+    ) -> None:
         self.exchange, self.progress, self._review = exchange, None, review
         self._models.begin_writing(self)
         task = StreamTask(self, "review", run, cancel=review.stop)
@@ -117,7 +118,7 @@ class AnswerReviews(QObject):
                 self.noticed.emit(item)
             elif not isinstance(item, OpinionGiven | ValuesEstimated):
                 self.progress = item
-            elif self.exchange and _says_something(item):
+            elif self.exchange:
                 self.exchange.trace.apply(item)
                 self.found.emit(self.exchange, item)
         self.changed.emit()
@@ -126,8 +127,3 @@ class AnswerReviews(QObject):
         self._models.end_writing(self)
         self.exchange = self.progress = self._review = None
         self.changed.emit()
-
-
-def _says_something(finding: Finding) -> bool:
-    """Tell whether it may take the place of an earlier one: an estimate that was stopped at once knows nothing."""
-    return isinstance(finding, OpinionGiven) or bool(finding.places)

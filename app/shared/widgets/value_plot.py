@@ -10,6 +10,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from app.shared.theme import Colours, blend, ink_of
+from app.shared.value_words import piece_before
 from core.engines.body import Author
 from core.thinking.trace import Piece, Trace
 from core.thinking.values import StepValues, ValuedPlace, end_of_step
@@ -40,18 +41,17 @@ class CurvePoint(NamedTuple):
         return self.place.value.value
 
 
-class ValueCurve:
+class PlottedValues:
     """Where the values of one text lie on a plot."""
 
     def __init__(self, trace: Trace, values: StepValues) -> None:
         self._ends = [end_of_step(trace, step.index) for step in trace.steps]
-        positions = [piece.position for piece in trace.pieces]
         self.steps = len(trace.steps)
         self.ends_right = values.estimated.ends_right if values.estimated.is_expected else None
         self.points: list[CurvePoint] = []
         """Of the text that stands, in order."""
         for place in values.places:
-            piece = trace.pieces[max(0, bisect_left(positions, place.position) - 1)]
+            piece = piece_before(trace.pieces, place.position) or trace.pieces[0]
             self.points.append(CurvePoint(self._x(place.position), place, piece))
         self.branches = [
             CurvePoint(
@@ -118,7 +118,7 @@ class ValuePlot:
         between = self.area.width() / self.steps
         return max(SMALLEST_SIGN, min(LARGEST_SIGN * self.metrics.height(), 0.4 * between))
 
-    def paint(self, painter: QPainter, curve: ValueCurve, colours: Colours) -> None:
+    def paint(self, painter: QPainter, curve: PlottedValues, colours: Colours) -> None:
         """Paint the curve of one text with its axes."""
         self._paint_band(painter, curve, colours)
         self.paint_axes(painter, colours)
@@ -141,7 +141,7 @@ class ValuePlot:
             below.moveCenter(QPointF(self.at(step, 0).x(), below.center().y()))
             painter.drawText(below, Qt.AlignmentFlag.AlignCenter, str(step))
 
-    def _paint_band(self, painter: QPainter, curve: ValueCurve, colours: Colours) -> None:
+    def _paint_band(self, painter: QPainter, curve: PlottedValues, colours: Colours) -> None:
         """Paint the intervals as a band."""
         upper = [self.at(point.x, point.place.value.high) for point in curve.points]
         lower = [self.at(point.x, point.place.value.low) for point in reversed(curve.points)]
@@ -150,13 +150,13 @@ class ValuePlot:
         painter.drawPolygon(QPolygonF([*upper, *lower]))
 
     def paint_line(
-        self, painter: QPainter, curve: ValueCurve, ink: str, style: Qt.PenStyle = Qt.PenStyle.SolidLine
+        self, painter: QPainter, curve: PlottedValues, ink: str, style: Qt.PenStyle = Qt.PenStyle.SolidLine
     ) -> None:
         painter.setPen(QPen(QColor(ink), self._line, style))
         painter.setBrush(Qt.BrushStyle.NoBrush)
         painter.drawPolyline(QPolygonF([self.of(point) for point in curve.points]))
 
-    def _paint_branches(self, painter: QPainter, curve: ValueCurve, colours: Colours) -> None:
+    def _paint_branches(self, painter: QPainter, curve: PlottedValues, colours: Colours) -> None:
         """Paint a dotted line from the curve to the value of each replaced text, which has a hollow sign."""
         for point in curve.branches:
             assert point.origin
@@ -166,7 +166,7 @@ class ValuePlot:
             painter.setBrush(QColor(colours.surface))
             painter.drawEllipse(self.of(point), self.sign_size, self.sign_size)
 
-    def _paint_signs(self, painter: QPainter, curve: ValueCurve, colours: Colours) -> None:
+    def _paint_signs(self, painter: QPainter, curve: PlottedValues, colours: Colours) -> None:
         """Paint the sign of its author at each point, and at the end whether the answer is right."""
         for point in curve.points:
             self._paint_sign(painter, self.of(point), point.place.author, colours)

@@ -122,19 +122,16 @@ def test_it_says_what_an_estimate_takes_before_it_starts(opened: Open, qtbot: Qt
 def test_a_wrong_answer_is_lost_at_its_slip(opened: Open, qtbot: QtBot) -> None:
     page = valued(lost(opened), qtbot)
     assert shown_values(page) == [1.0, 1.0, 0.0, 0.0, 0.0]
-    assert page.words.text() == "Lost at step 2: Or rather 5. (value 1.00 → .00)."
-    assert page.source.text() == (
-        "Share of continuations that end in 4. ● small alone, 16 continuations from each of 4 places."
-    )
+    assert page.words.text() == "Lost at step 2: Or rather 5."
+    assert page.source.text() == "Share of continuations that end in 4: 16 from each of 4 places, by ● small alone."
     assert not page.start.isVisible()
     assert "from 1.00 to .00. Lost at step 2" in page.curve.accessibleDescription()
 
 
 def test_the_turn_of_a_right_answer_is_its_takeover(opened: Open, qtbot: QtBot) -> None:
     page = valued(turned(opened), qtbot)
-    assert page.words.text().startswith("The turn: step 2: Wait, let me see")
-    assert "The large model wrote" in page.words.text()
-    assert page.words.text().endswith("and brought 100% of the gain.")
+    assert page.words.text().startswith("The turn: step 2")
+    assert page.words.text().endswith(", brought 100% of the gain")
     assert page.curve.curve
     (branch,) = page.curve.curve.branches
     assert (branch.value, branch.piece.author) == (0.0, Author.LARGE)
@@ -159,8 +156,11 @@ def test_without_an_expected_answer_it_is_agreement_and_no_proof(opened: Open, q
     qtbot.waitUntil(page.start.isEnabled)
     valued(page, qtbot)
     assert shown_values(page) == [0.0, 0.0, 1.0, 1.0, 1.0]
-    assert page.words.text() == "The turn: step 2: Or rather 5. (agreement .00 → 1.00)."
-    assert "Agreement with this answer's own 5, which is no proof" in page.source.text()
+    assert page.words.text() == (
+        "No expected answer is known: the values say how often continuations agree with this answer's own, 5, which is "
+        "no proof that it is right.\nThe turn: step 2: Or rather 5."
+    )
+    assert page.curve.accessibleDescription().startswith("The agreement of 4 steps")
     assert page.curve.curve
     assert page.curve.curve.ends_right is None
 

@@ -1,17 +1,14 @@
-"""The bill in words, and what the steps of an answer are worth."""
+"""The bill in words."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import pytest
 
 from app.shared.format import money, size
-from app.shared.labels import bill_facts, bill_text, bills_of, value_sentences
+from app.shared.labels import bill_facts, bill_text, bills_of
 from core.engines.usage import RequestUsage, Usage
 from core.run import Pair
-from core.thinking.values import StepValues, TextPlace
 from tests.fakes.scripted import ScriptedEngine
-from tests.fakes.valued import RESCUED, STEP, a_valued_run
 
 COST = RequestUsage(
     2, sent=5310, reused=5120, read=190, written=84, bytes_sent=2048, bytes_received=1024, seconds_waited=1.25
@@ -43,35 +40,3 @@ def test_sizes(number: int, words: str) -> None:
 
 def test_models_on_this_machine_have_no_bill() -> None:
     assert list(bills_of(Pair(ScriptedEngine("a"), None))) == []
-
-
-def said(right: Mapping[TextPlace, int], *, is_expected: bool = True) -> list[str]:
-    trace = a_valued_run(right, is_expected=is_expected)
-    values = StepValues.of(trace)
-    assert values
-    return value_sentences(trace, values)
-
-
-def test_the_turn_and_the_large_models_part_are_named() -> None:
-    assert said(RESCUED) == [
-        "The turn: step 2, Wait, maybe → Step 1 goes",
-        "large wrote 43%, brought 100% of the gain",
-    ]
-
-
-def test_what_lowered_the_value_is_lost_only_where_the_answer_was_likely_before() -> None:
-    assert said({TextPlace(0): 16, TextPlace(STEP): 1}) == ["Lost at step 1: Step 0 goes on."]
-    assert said({TextPlace(0): 16, TextPlace(STEP): 9}) == ["Fell most at step 1: Step 0 goes on."]
-    assert said({TextPlace(0): 16, TextPlace(2 * STEP): 0}) == ["Lost at steps 1 to 2"]
-
-
-def test_a_rise_without_a_takeover_is_a_turn_too() -> None:
-    sentences = said({TextPlace(0): 0, TextPlace(STEP): 16})
-    assert sentences == ["The turn: step 1: Step 0 goes on.", "large wrote 43%, brought 0% of the gain"]
-    assert said({TextPlace(0): 0, TextPlace(STEP): 7})[0].startswith("Rose most at step 1")
-
-
-def test_agreement_is_said_to_be_no_proof_and_chance_to_be_chance() -> None:
-    agreement, chance = said({TextPlace(0): 8, TextPlace(STEP): 9}, is_expected=False)
-    assert agreement.endswith("this answer's own, 4, which is no proof that it is right.")
-    assert chance == "No step changed the value beyond chance."

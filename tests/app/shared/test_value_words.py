@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from app.shared.value_words import (
-    compared_with,
     gain_text,
     notable_changes,
     place_in_words,
+    source_text,
     value_marks,
+    value_sentences,
     value_text,
-    values_in_words,
-    written_by,
 )
 from core.engines.body import Author
 from core.thinking.events import PlaceOutcomes, ValuesEstimated
 from core.thinking.policies.never import Never
 from core.thinking.trace import Trace
-from core.thinking.values import StepValues, places_of
+from core.thinking.values import StepValues, TextPlace, places_of
 from tests.core.thinking.running import keywords, run
+from tests.fakes.valued import RESCUED, STEP, a_valued_run
 
 STEPS = 9
 RIGHT, WRONG = "1" * 16, "0" * 16
@@ -54,35 +56,27 @@ def test_a_value_has_no_leading_zero(value: float, text: str) -> None:
 def test_a_wrong_answer_names_its_loss_and_what_else_is_beyond_chance() -> None:
     trace = steps_alone()
     values = with_values(trace, [RIGHT, RIGHT, WRONG, RIGHT, WRONG], ends_right=False)
-    assert values_in_words(trace, values) == [
-        "Lost at step 2: 2 + 2 = 4. (value 1.00 → .00).",
-        "Also beyond chance: ▲ step 3 (.00 → 1.00), ▼ step 4 (1.00 → .00).",
+    assert value_sentences(trace, values) == [
+        "Lost at step 2: 2 + 2 = 4.",
+        "The turn: step 3: 3 + 3 = 6.",
+        "Also beyond chance: ▼ step 4 (1.00 → .00)",
     ]
 
 
 def test_many_changes_are_counted() -> None:
     trace = steps_alone()
     values = with_values(trace, [RIGHT, WRONG] * 4 + [RIGHT], ends_right=True)
-    assert values_in_words(trace, values)[1].endswith(", and 2 more.")
+    assert value_sentences(trace, values)[2].endswith(", and 1 more")
 
 
 def test_between_places_without_values_the_steps_are_named_and_none_is_marked() -> None:
     trace = steps_alone()
     values = with_values(trace, [RIGHT, "", "", WRONG], ends_right=False, is_whole=False)
-    assert values_in_words(trace, values) == [
-        "Lost at steps 1 to 3 (value 1.00 → .00).",
+    assert value_sentences(trace, values) == [
+        "Lost at steps 1 to 3",
         "Not all places are valued yet.",
     ]
     assert value_marks(trace, trace.pieces) == {}
-
-
-def test_a_rise_in_a_wrong_answer_is_no_turn() -> None:
-    trace = steps_alone()
-    values = with_values(trace, [WRONG, WRONG, RIGHT], ends_right=None)
-    assert values_in_words(trace, values) == ["The turn: step 2: 2 + 2 = 4. (value .00 → 1.00)."]
-    values = with_values(trace, [WRONG, WRONG, RIGHT], ends_right=False)
-    assert values_in_words(trace, values)[0] == "Lost at steps 3 to 9 (value 1.00 → .00)."
-    assert "▲ step 2 (.00 → 1.00)" in values_in_words(trace, values)[1]
 
 
 def takeover() -> Trace:
@@ -98,12 +92,11 @@ def test_a_takeover_is_compared_with_what_it_replaced() -> None:
     outcomes[replaced] = WRONG
     values = with_values(trace, outcomes, ends_right=True)
     (change,) = notable_changes(trace, values)
-    assert (change.span is not None, change.mark, change.figures) == (True, "▲ 1.00", ".00 → 1.00")
-    first, share = values_in_words(trace, values)
+    assert (change.before.place.replaced, change.mark, change.figures) == (True, "▲ 1.00", ".00 → 1.00")
+    first, share = value_sentences(trace, values)
     assert first.startswith("The turn: step 2")
-    assert share.startswith("The large model wrote ")
-    assert share.endswith(" and brought 100% of the gain.")
-    assert gain_text(values) == "brought 100% of the gain"
+    assert share == gain_text(trace, values)
+    assert share.endswith("brought 100% of the gain")
     (position,) = value_marks(trace, trace.pieces)
     assert next(piece for piece in trace.pieces if piece.position == position).author is Author.LARGE
 
@@ -117,24 +110,55 @@ def test_what_changed_in_an_answer_that_is_not_shown_is_not_marked() -> None:
     assert list(value_marks(trace, trace.pieces)) == [trace.pieces[-1].position]
 
 
-def test_agreement_is_called_so_everywhere() -> None:
+def test_agreement_is_called_so_at_each_place() -> None:
     trace = takeover()
     values = with_values(trace, [WRONG] * 3 + [RIGHT], ends_right=True, is_expected=False)
-    assert "(agreement .00 → 1.00)" in values_in_words(trace, values)[0]
-    assert gain_text(values).endswith("% of the gain in agreement")
-    assert compared_with(values.estimated) == "Agreement with this answer's own 12, which is no proof that it is right."
-    last = values.places[-1]
-    assert place_in_words(last, trace.pieces[-1], values).endswith(": the end")
+    assert "agreement .00" in place_in_words(values.places[0], trace.pieces[0], values)
+    assert place_in_words(values.places[-1], trace.pieces[-1], values).endswith(": the end")
+    assert source_text(values.estimated).startswith("Share of continuations that agree with 12: ")
 
 
 @pytest.mark.parametrize(
     ("writer", "text"),
     [
-        ("small", "● Small alone, 16 to 32 continuations from each of 2 places"),
-        ("large", "◆ Small alone, 16 to 32 continuations from each of 2 places"),
-        ("policy", "Small by the run’s policy, 16 to 32 continuations from each of 2 places"),
+        ("small", "● Small alone."),
+        ("large", "◆ Small alone."),
+        ("policy", "Small by the run’s policy."),
     ],
 )
 def test_who_wrote_how_many_continuations(writer: str, text: str) -> None:
     trace = steps_alone()
-    assert written_by(with_values(trace, [RIGHT, 2 * WRONG], writer=writer).estimated) == text
+    said = source_text(with_values(trace, [RIGHT, 2 * WRONG], writer=writer).estimated)
+    assert said == f"Share of continuations that end in 12: 16 to 32 from each of 2 places, by {text}"
+
+
+def said(right: Mapping[TextPlace, int], *, is_expected: bool = True) -> list[str]:
+    trace = a_valued_run(right, is_expected=is_expected)
+    values = StepValues.of(trace)
+    assert values
+    return value_sentences(trace, values)
+
+
+def test_the_turn_and_the_large_models_part_are_named() -> None:
+    assert said(RESCUED) == [
+        "The turn: step 2, Wait, maybe → Step 1 goes",
+        "large wrote 43%, brought 100% of the gain",
+    ]
+
+
+def test_what_lowered_the_value_is_lost_only_where_the_answer_was_likely_before() -> None:
+    assert said({TextPlace(0): 16, TextPlace(STEP): 1}) == ["Lost at step 1: Step 0 goes on."]
+    assert said({TextPlace(0): 16, TextPlace(STEP): 9}) == ["Fell most at step 1: Step 0 goes on."]
+    assert said({TextPlace(0): 16, TextPlace(2 * STEP): 0}) == ["Lost at steps 1 to 2"]
+
+
+def test_a_rise_without_a_takeover_is_a_turn_too() -> None:
+    sentences = said({TextPlace(0): 0, TextPlace(STEP): 16})
+    assert sentences == ["The turn: step 1: Step 0 goes on.", "large wrote 43%, brought 0% of the gain"]
+    assert said({TextPlace(0): 0, TextPlace(STEP): 7})[0].startswith("Rose most at step 1")
+
+
+def test_agreement_is_said_to_be_no_proof_and_chance_to_be_chance() -> None:
+    agreement, chance = said({TextPlace(0): 8, TextPlace(STEP): 9}, is_expected=False)
+    assert agreement.endswith("this answer's own, 4, which is no proof that it is right.")
+    assert chance == "No step changed the value beyond chance."

@@ -7,7 +7,7 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
-from app.shared.widgets.value_plot import ValueCurve, ValuePlot
+from app.shared.widgets.value_plot import PlottedValues, ValuePlot
 from core.thinking.events import PlaceOutcomes, ValuesEstimated
 from core.thinking.trace import Trace
 from core.thinking.values import StepValues, TextPlace, end_of_step, places_of, takeover_spans
@@ -21,10 +21,10 @@ def trace() -> Trace:
     return run(keywords(), small=small, large=["Wait, so that is 12 in all."]).trace
 
 
-def curve_of(trace: Trace, outcomes: dict[TextPlace, str]) -> ValueCurve:
+def curve_of(trace: Trace, outcomes: dict[TextPlace, str]) -> PlottedValues:
     places = tuple(PlaceOutcomes(place.position, found, place.replaced) for place, found in outcomes.items())
     values = ValuesEstimated(0.0, "small", "Small", trace.length, "12", True, 99, places)
-    return ValueCurve(trace, StepValues(trace, values))
+    return PlottedValues(trace, StepValues(trace, values))
 
 
 def test_a_step_ends_at_its_number_and_what_ends_within_it_lies_between(trace: Trace) -> None:
