@@ -31,6 +31,7 @@ from core.thinking.values import StepValues
 ABOUT = "Continuations are written from the end of each step. The share of them that ends right is the value there."
 LEGEND = "● small, ◆ large, ○ what it replaced; band: 95% interval."
 CHOOSE = "A click, or arrow keys and Enter, lead from a point to its step."
+NOT_VALUED = "The steps of this answer have not been valued. The command baton value does that."
 OWN_ANSWER = "empty: this answer’s own"
 
 
@@ -186,6 +187,8 @@ class ValuePage(QWidget):
         self.bar.setValue(progress.done if progress else 0)
         if is_running:
             note = progress_text(progress)
+        elif not can_run:
+            note = "" if self.values else NOT_VALUED
         else:
             note = unavailable or offer.error or ("" if is_done else self._offer_text(known is not None))
         self.note.setText(note)

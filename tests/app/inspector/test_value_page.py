@@ -16,15 +16,20 @@ from pytestqt.qtbot import QtBot
 
 from app.inspector.panel import Tab
 from app.inspector.value_page import ValuePage
+from app.shared.conversations.conversation import Exchange
 from app.shared.theme import LIGHT
 from app.window.main_window import MainWindow
 from core.engines.base import Conversation
 from core.engines.body import Author
 from core.errors import EngineLost
 from core.expected_time import ModelCost
+from core.run import RunSettings
 from core.thinking.policies.never import Never
+from core.thinking.trace import Trace
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
+from tests.core.store.made import a_run
 from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.fakes.valued import a_valued_run
 
 Make = Callable[..., MainWindow]
 Open = Callable[..., ValuePage]
@@ -375,6 +380,21 @@ def test_the_time_is_estimated_where_the_cost_of_the_writer_was_measured(
     qtbot.keyClick(page.writer, Qt.Key.Key_Down)
     qtbot.waitUntil(lambda: "continuations from" in page.note.text())
     assert "at most" not in page.note.text(), "the large model was not measured"
+
+
+def test_where_nothing_can_be_estimated_values_are_shown_all_the_same(qtbot: QtBot) -> None:
+    page = ValuePage()
+    qtbot.addWidget(page)
+    page.resize(340, 600)
+    page.show()
+    page.follow(Exchange("2 + 2?", RunSettings(), trace=Trace.of(a_run())))
+    assert page.note.text().endswith("baton value does that.")
+    assert not page.start.isVisible()
+    page.follow(Exchange("2 + 2?", RunSettings(), trace=a_valued_run()))
+    assert page.words.text().startswith("The turn: step 2")
+    assert not page.note.isVisible()
+    assert not page.writer.isVisible()
+    assert page.curve.isVisible()
 
 
 def colours_of(image: QImage) -> set[str]:
