@@ -117,7 +117,7 @@ class LiveValues:
 
 def _continuations(session: Session, branches: Sequence[Branch]) -> Iterator[Continuation]:
     """Write the branches: side by side if the session can, else one after another."""
-    if isinstance(session, WritesBranches):
+    if session.card.writes_branches and isinstance(session, WritesBranches):
         yield from (each for each in session.write_branches(branches) if isinstance(each, Continuation))
         return
     for number, branch in enumerate(branches):
