@@ -299,6 +299,9 @@ def test_a_decode_is_such_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
         def decode(self, turns: list[str], _: object) -> None:
             steps.extend(turns)
 
+        def write_branches(self) -> None:
+            steps.append("branches")
+
         def stop(self) -> NoReturn:
             raise KeyboardInterrupt
 
@@ -308,7 +311,7 @@ def test_a_decode_is_such_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(worker.Worker, "_listen", lambda _: None)
         with pytest.raises(KeyboardInterrupt):
             worker.Worker(theirs, Recorded(theirs), Any, Any).run()  # type: ignore[arg-type]
-    assert steps == ["begins", "one", "ends"]
+    assert steps == ["begins", "one", "branches", "ends"]
 
 
 def test_loading_is_cancelled_from_its_progress(smollm2: Path) -> None:
