@@ -33,7 +33,7 @@ from tests.bench.rounds import Row, at_least, at_most, in_turn, ratios
 PLACES = 17
 """Of the text that is valued: the beginning, and the ends of its steps."""
 OPTIONS = LoadOptions(context=1024)
-READ, WRITTEN = 100, 50
+READ, WRITTEN = 50, 50
 """Tokens of each sequence of the bare loop."""
 STORY = "Tell me a long story about a fox who learns to count."
 SHORT_STORY = RunSettings(policy=Never.Settings(), max_tokens=24)

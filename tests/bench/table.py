@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -29,8 +30,14 @@ def merged(old: Sequence[str], rows: Sequence[Row]) -> list[str]:
     """The lines of a table in the order of their figures, with those of newly measured figures replaced."""
     new = {row.figure for row in rows}
     kept = [each for each in old if figure_of(each) not in new]
-    return sorted([*kept, *map(line, rows)], key=figure_of)
+    return sorted([*kept, *map(line, rows)], key=lambda each: _number(figure_of(each)))
 
 
 def figure_of(table_line: str) -> str:
     return table_line.split("|")[1].strip()
+
+
+def _number(figure: str) -> tuple[int, str]:
+    """Sort P10 after P9, and what has no number last."""
+    digits = figure.removeprefix("P")
+    return (int(digits), "") if digits.isdigit() else (sys.maxsize, figure)
