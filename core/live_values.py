@@ -7,7 +7,7 @@ stays as it would be without them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Self
 
@@ -27,16 +27,14 @@ from core.engines.base import (
 from core.engines.body import Author, Part
 from core.engines.random_numbers import stream_of
 from core.errors import Cancelled
-from core.grading.extraction import answer_of_continuation
-from core.grading.verdict import Outcome
+from core.grading.given import ContinuedText
+from core.grading.grader import Grader
+from core.grading.verdict import How, Outcome, Regex
 from core.thinking.policy import Value
 from core.thinking.run_settings import RunSettings
 
 USUAL_TEMPERATURE = 0.6
 """Of the continuations, if the run took the likeliest token: they would all be the same."""
-
-Grade = Callable[[str | None], Outcome]
-"""Grades an answer; None is a text without one."""
 
 
 class LiveValues:
@@ -48,7 +46,8 @@ class LiveValues:
         conversation: Conversation,
         settings: RunSettings,
         expected: str,
-        grade: Grade,
+        grader: Grader,
+        how: How | Regex = How.AUTO,
         attach: Attach = ignore,
     ) -> None:
         """`engines`: the models that may write continuations. `attach` gets a session when the first value opens it,
@@ -57,11 +56,12 @@ class LiveValues:
         self._conversation = conversation
         self._settings = settings
         self._expected = expected
-        self._grade = grade
+        self._grader = grader
+        self._how = how
         self._attach = attach
         self._sessions: dict[Author, Session] = {}
         self._outcomes: dict[str | None, Outcome] = {}
-        """By the answer."""
+        """By what was given as the answer."""
 
     def __enter__(self) -> Self:
         return self
@@ -86,14 +86,13 @@ class LiveValues:
         streams = [stream_of(self._settings.seed, f"oracle {len(before)} {k}", 0) for k in range(move.continuations)]
         outcomes = [
             self._outcome(
-                answer_of_continuation(
+                ContinuedText.of(
                     before,
                     each.text,
                     answer_start=answer_start,
                     closing_tag=tags.closing if tags else "",
                     ended=each.stop is Stop.END_OF_TEXT,
-                    expected=self._expected,
-                )
+                ).given(self._expected, self._how)
             )
             for each in _continuations(session, [Branch(body, stream, limit) for stream in streams])
         ]
@@ -109,10 +108,10 @@ class LiveValues:
         self._sessions[author] = session
         return session
 
-    def _outcome(self, answer: str | None) -> Outcome:
-        if answer not in self._outcomes:
-            self._outcomes[answer] = self._grade(answer)
-        return self._outcomes[answer]
+    def _outcome(self, given: str | None) -> Outcome:
+        if given not in self._outcomes:
+            self._outcomes[given] = self._grader.grade(self._expected, given, self._how).outcome
+        return self._outcomes[given]
 
 
 def _continuations(session: Session, branches: Sequence[Branch]) -> Iterator[Continuation]:

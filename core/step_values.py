@@ -14,27 +14,24 @@ estimate that was stopped goes on as if it had not been: unfinished continuation
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from core.engines.base import Branch, Continuation, Notice, Session, Stop, WritesBranches
-from core.engines.body import Author, Body, Part
-from core.engines.random_numbers import number_at, stream_of
-from core.errors import BatonError, Cancelled, EngineLost, SettingsError
-from core.grading.extraction import answer_of, answer_of_continuation
+from core.continuations import ContinuationNumber, Continuations
+from core.engines.body import Author
+from core.engines.model_card import ModelCard
+from core.errors import BatonError, Cancelled, SettingsError
+from core.grading.extraction import answer_of
+from core.grading.given import given_in
 from core.grading.grader import Grader
 from core.grading.verdict import How, Outcome, Regex
 from core.live_values import USUAL_TEMPERATURE
-from core.run import Pair, run, unmet_need
-from core.thinking.control import Control
-from core.thinking.events import Finish, PlaceOutcomes, TextInserted, ValuesEstimated
+from core.run import Pair, unmet_need
+from core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from core.thinking.registry import POLICIES
 from core.thinking.run_settings import RunSettings
 from core.thinking.trace import Trace
@@ -60,15 +57,12 @@ WINDOW = 4
 LARGE_DIFFERENCE = 0.2
 """Between neighbours; if it is not beyond chance, K doubles there, up to MOST_GROWTH times the usual number."""
 MOST_GROWTH = 4
-ALIKE = 4
-"""Equal continuations from the beginning, and no others, from which a person is told."""
 PROGRESS_SECONDS = 0.2
 SHORTEST_LIMIT = 64
 TIMES_THE_TEXT = 2
 """Tokens that a continuation may have: so many times the text's, at least SHORTEST_LIMIT."""
 SIGNS = {Outcome.CORRECT: RIGHT, Outcome.WRONG: WRONG, Outcome.UNSCORED: UNGRADED}
 WRITERS = ("small", "large", "policy")
-_POLICY_OF = {"small": "never", "large": "always"}
 
 
 class ValueOptions(NamedTuple):
@@ -119,6 +113,11 @@ def value_error(pair: Pair, trace: Trace, expected: str, options: ValueOptions =
     if pair.get(author) is None:
         return SettingsError(f"The {author.value} model is to write the continuations, and there is none.", "Load one.")
     return None
+
+
+def writers_of(pair: Pair, options: ValueOptions) -> list[ModelCard]:
+    """Return the cards of the models that write the continuations."""
+    return [card for author, card in pair.cards.items() if options.writer in (author.value, "policy")]
 
 
 def text_error(trace: Trace, expected: str) -> BatonError | None:
@@ -189,30 +188,28 @@ class ValueEstimator:
         assert trace.started is not None
         settings = _settings_of(trace)
         assert settings is not None
-        self._pair, self._trace, self._grader, self._options, self._how = pair, trace, grader, options, how
-        writers = (Author.SMALL, Author.LARGE) if options.writer == "policy" else (Author(options.writer),)
-        self.model = " and ".join(card.name for author, card in pair.cards.items() if author in writers)
+        self._trace, self._grader, self._options, self._how = trace, grader, options, how
+        self.model = " and ".join(card.name for card in writers_of(pair, options))
         self._expected = expected.strip()
         self.target = self._expected or answer_of(trace) or ""
         """The answer that counts as right."""
-        temperature = settings.temperature or USUAL_TEMPERATURE
         self._limit = min(settings.max_tokens, max(SHORTEST_LIMIT, TIMES_THE_TEXT * trace.tokens))
-        self._settings = settings.model_copy(update={"temperature": temperature, "alternatives": 0})
+        temperature = settings.temperature or USUAL_TEMPERATURE
+        self._continuations = Continuations(
+            pair,
+            trace,
+            settings.model_copy(update={"temperature": temperature, "alternatives": 0}),
+            options.writer,
+            limit=self._limit,
+            parallel=options.parallel,
+            expected=self._expected,
+            how=how,
+        )
         self._all = places_of(trace)
-        self._spans = list(takeover_spans(trace))
-        self._parts = trace.parts()
-        self._replaced = {span.start: span.piece.replaced for span in self._spans}
-        self._signs: dict[tuple[str, bool], str] = {}
-        """What is known of an answer: its sign, by the answer."""
+        self._signs: dict[str | None, str] = {}
+        """By what was given as the answer."""
         self._outcomes = self._known()
         self._tokens = 0
-        self._notices: list[str] = []
-        self._texts: list[str] = []
-        """The continuations from the beginning, where each is a run."""
-        self._stopped = threading.Event()
-        self._controls: set[Control] = set()
-        self._session: Session | None = None
-        self._lock = threading.Lock()
 
     @property
     def plan(self) -> ValuesPlan:
@@ -227,22 +224,11 @@ class ValueEstimator:
     @property
     def notices(self) -> tuple[str, ...]:
         """What a person should know of how the continuations were written, a sentence each."""
-        alike = len(self._texts) if len(set(self._texts)) == 1 else 0
-        same = (
-            f"All {alike} continuations from the beginning are the same: if the server draws by a seed of its own, "
-            "the values rest on one of them."
-        )
-        return tuple(dict.fromkeys([*self._notices, *([same] if alike >= ALIKE else [])]))
+        return self._continuations.notices
 
     def stop(self) -> None:
         """Stop writing; what is finished is kept, and a later estimate goes on from it."""
-        self._stopped.set()
-        with self._lock:
-            controls, session = list(self._controls), self._session
-        for control in controls:
-            control.stop()
-        if session:
-            session.cancel()
+        self._continuations.stop()
 
     def run(self) -> Generator[ValuesProgress | ValuesEstimated, None, None]:
         """Yield progress, then what was estimated, even if it was stopped.
@@ -251,7 +237,7 @@ class ValueEstimator:
         """
         began = time.monotonic()
         try:
-            with self._opened():
+            with self._continuations.opened():
                 yield from self._rounds(began)
         except Cancelled:
             pass
@@ -262,14 +248,15 @@ class ValueEstimator:
 
     def _rounds(self, began: float) -> Iterator[ValuesProgress]:
         wanted, done, total = self._measurable(first_places(self._trace, self._options)), 0, 0
-        while not self._stopped.is_set():
-            jobs = sorted(self._missing(wanted), key=lambda job: (job[0].order, job[1]))
-            if not jobs:
+        while not self._continuations.stopped:
+            missing = sorted(self._missing(wanted), key=lambda which: (which.place.order, which.number))
+            if not missing:
                 return
-            total += len(jobs)
+            total += len(missing)
             shown = time.monotonic()
-            for place, number, sign in self._carried_out(jobs):
-                self._note(place, number, sign)
+            for written in self._continuations.write(missing):
+                self._tokens += written.tokens
+                self._note(written.which, self._sign(written.given))
                 done += 1
                 if time.monotonic() - shown > PROGRESS_SECONDS:
                     shown = time.monotonic()
@@ -296,7 +283,7 @@ class ValueEstimator:
                 for place in sorted(self._outcomes, key=lambda place: place.order)
             ),
             self._verdict(),
-            not self._stopped.is_set() if is_whole is None else is_whole,
+            not self._continuations.stopped if is_whole is None else is_whole,
             self._tokens + (earlier.tokens if earlier else 0),
             seconds + (earlier.seconds if earlier else 0.0),
         )
@@ -338,12 +325,12 @@ class ValueEstimator:
             for each, number in zip((one, other), known, strict=True):
                 wanted[each.place] = max(wanted[each.place], min(MOST_GROWTH * usual, 2 * number))
 
-    def _missing(self, wanted: Mapping[TextPlace, int]) -> Iterator[tuple[TextPlace, int]]:
+    def _missing(self, wanted: Mapping[TextPlace, int]) -> Iterator[ContinuationNumber]:
         for place, number in wanted.items():
             known = self._outcomes.get(place, "")
             for k in range(max(number, len(known))):
                 if known[k : k + 1] in ("", UNFINISHED):
-                    yield place, k
+                    yield ContinuationNumber(place, k)
 
     def _tokens_after(self, place: TextPlace) -> int:
         return sum(len(piece.tokens) for piece in self._trace.pieces if piece.position + piece.length > place.position)
@@ -361,153 +348,21 @@ class ValueEstimator:
         earlier = self._earlier()
         return {TextPlace(each.position, each.replaced): each.outcomes for each in earlier.places} if earlier else {}
 
-    def _note(self, place: TextPlace, number: int, sign: str) -> None:
+    def _note(self, which: ContinuationNumber, sign: str) -> None:
+        place, number = which
         known = self._outcomes.get(place, "").ljust(number + 1, UNFINISHED)
         self._outcomes[place] = known[:number] + sign + known[number + 1 :]
 
-    def _sign(self, answer: str | None) -> str:
-        key = (answer or "", answer is None)
-        if key not in self._signs:
-            self._signs[key] = SIGNS[self._grader.grade(self.target, answer, self._how).outcome]
-        return self._signs[key]
+    def _sign(self, given: str | None) -> str:
+        if given not in self._signs:
+            self._signs[given] = SIGNS[self._grader.grade(self.target, given, self._how).outcome]
+        return self._signs[given]
 
     def _verdict(self) -> bool | None:
         if self._trace.finish is not Finish.END_OF_TEXT:
             return None
-        sign = self._sign(answer_of(self._trace, self._expected or None))
+        sign = self._sign(given_in(self._trace, self._expected or None, self._how))
         return None if sign == UNGRADED else sign == RIGHT
-
-    # Continuations -------------------------------------------------------------------------------------------------
-
-    def _carried_out(self, jobs: Sequence[tuple[TextPlace, int]]) -> Iterator[tuple[TextPlace, int, str]]:
-        """Write and grade a continuation for each job; fewer if it is stopped."""
-        if isinstance(self._session, WritesBranches):
-            yield from self._by_branches(self._session, jobs)
-        else:
-            yield from self._by_runs(jobs)
-
-    @contextmanager
-    def _opened(self) -> Iterator[None]:
-        """Keep a session of the writer open that writes branches, if its engine has such; they share what it reads."""
-        assert self._trace.started
-        engine = self._pair.get(Author(self._options.writer)) if self._options.writer != "policy" else None
-        if engine is None or not engine.card.writes_branches:
-            yield
-            return
-        sampling = engine.card.overrides.sampling(self._settings.sampling)
-        with closing(engine.open(self._trace.started.conversation, sampling, self._attach)):
-            yield
-
-    def _attach(self, session: Session) -> None:
-        with self._lock:
-            self._session = session
-        if self._stopped.is_set():
-            session.cancel()
-
-    def _by_branches(
-        self, session: WritesBranches, jobs: Sequence[tuple[TextPlace, int]]
-    ) -> Iterator[tuple[TextPlace, int, str]]:
-        assert self._session
-        bodies = {place: self._body(place) for place, _ in jobs}
-        branches = [Branch(bodies[place], self._stream(place, k), self._limit) for place, k in jobs]
-        tags = self._session.card.thinking
-        for item in session.write_branches(branches):
-            if isinstance(item, Notice):
-                self._notices.append(item.text)
-            else:
-                place, number = jobs[item.branch]
-                self._tokens += item.tokens
-                before = "".join(part.text for part in bodies[place])
-                yield place, number, self._sign(self._answer(before, item, tags.closing if tags else ""))
-
-    def _answer(self, before: str, continuation: Continuation, closing_tag: str) -> str | None:
-        closed = self._trace.closed
-        answer_start = None if self._trace.thinks else 0
-        return answer_of_continuation(
-            before,
-            continuation.text,
-            answer_start=closed.position if closed and closed.position <= len(before) else answer_start,
-            closing_tag=closing_tag,
-            ended=continuation.stop is Stop.END_OF_TEXT,
-            expected=self._expected or None,
-        )
-
-    def _body(self, place: TextPlace) -> Sequence[Part]:
-        body = Body(self._parts)
-        body.cut(place.position)
-        if place.replaced:
-            body.append(Part(self._replaced[place.position], Author.SMALL))
-        return body.parts
-
-    def _stream(self, place: TextPlace, number: int) -> int:
-        return stream_of(self._settings.seed, f"value of {place.position} {place.replaced} {number}", 0)
-
-    def _by_runs(self, jobs: Sequence[tuple[TextPlace, int]]) -> Iterator[tuple[TextPlace, int, str]]:
-        """Let each continuation be a run of its own, some at once: a server's slots share the beginning of the text."""
-        before = {place: self._trace_until(place) for place, _ in jobs}
-        waiting = iter(jobs)
-        futures: dict[Future[Trace], tuple[TextPlace, int]] = {}
-        with ThreadPoolExecutor(self._options.parallel, thread_name_prefix="value") as pool:
-            try:
-                while True:
-                    while len(futures) < self._options.parallel and not self._stopped.is_set():
-                        if (job := next(waiting, None)) is None:
-                            break
-                        futures[pool.submit(self._continued, before[job[0]], *job)] = job
-                    if not futures:
-                        return
-                    ended, _ = wait(futures, return_when=FIRST_COMPLETED)
-                    for future in ended:
-                        place, number = futures.pop(future)
-                        if place.position == 0:
-                            self._texts.append(future.result().text)
-                        if sign := self._graded(future.result(), before[place]):
-                            yield place, number, sign
-            finally:
-                if futures:
-                    self.stop()
-
-    def _graded(self, trace: Trace, before: Trace) -> str | None:
-        """Grade a continuation; None if it was stopped. Raises EngineLost if a model failed."""
-        if trace.finish is Finish.FAILED:
-            raise EngineLost(trace.ended.reason if trace.ended else "A model failed.")
-        if trace.finish is Finish.STOPPED:
-            return None
-        self._tokens += trace.tokens - before.tokens
-        return self._sign(answer_of(trace, self._expected or None))
-
-    def _continued(self, before: Trace, place: TextPlace, number: int) -> Trace:
-        trace, control, settings = Trace.of(before.events), Control(), self._settings
-        policy = _POLICY_OF.get(self._options.writer)
-        changed = settings.model_copy(
-            update={
-                "policy": POLICIES.named(policy).Settings() if policy else settings.policy,
-                "seed": number_at(self._stream(place, number), 0),
-                "max_tokens": before.tokens + self._limit,
-                "small_alone": False,
-            }
-        )
-        with self._lock:
-            self._controls.add(control)
-            if self._stopped.is_set():
-                control.stop()
-        try:
-            assert self._trace.started
-            conversation = self._trace.started.conversation
-            for event in run(self._pair, conversation, changed, control=control, resume_trace=before):
-                trace.apply(event)
-        finally:
-            with self._lock:
-                self._controls.discard(control)
-        return trace
-
-    def _trace_until(self, place: TextPlace) -> Trace:
-        before = self._trace.until(place.position)
-        text = self._trace.text[before.length : place.position]
-        text += self._replaced[place.position] if place.replaced else ""
-        if text:
-            before.apply(TextInserted(before.seconds, text, ""))
-        return before
 
 
 def _may_differ(left: Sequence[ValuedPlace], right: Sequence[ValuedPlace]) -> bool:

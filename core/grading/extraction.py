@@ -85,26 +85,6 @@ def answer_of(trace: Trace, expected: str | None = None) -> str | None:
     return extract_answer(trace.answer if trace.closed else trace.text, expected, finished=finished)
 
 
-def answer_of_continuation(
-    before: str,
-    continuation: str,
-    *,
-    answer_start: int | None,
-    closing_tag: str,
-    ended: bool,
-    expected: str | None = None,
-) -> str | None:
-    """Find the answer of a text and its continuation, as `answer_of` does in a trace.
-
-    `answer_start`: where the answer begins, in characters of `before`; None while the thinking is open, which
-    `closing_tag` ends ("" for a writer without thinking tags). `ended`: the writer has ended the text.
-    """
-    text, start = before + continuation, answer_start
-    if start is None and closing_tag and (found := continuation.find(closing_tag)) >= 0:
-        start = len(before) + found + len(closing_tag)
-    return extract_answer(text[start or 0 :], expected, finished=ended and start is not None)
-
-
 def last_boxed(text: str) -> str | None:
     r"""Return the content of the last complete, non-empty `\boxed{…}`, its braces balanced; None without one."""
     boxes = _boxes(text)

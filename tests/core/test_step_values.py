@@ -18,6 +18,8 @@ from core.engines.body import Author
 from core.errors import EngineLost, SettingsError
 from core.grading.extraction import answer_of
 from core.grading.grader import Grader
+from core.grading.verdict import Regex
+from core.intervals import wilson
 from core.problem import Problem
 from core.run import Pair, ask, run
 from core.step_values import WINDOW, ValueEstimator, ValueOptions, ValuesProgress, is_valued, value_error
@@ -349,6 +351,19 @@ def test_a_server_that_ignores_seeds_is_noticed(grader: Grader) -> None:
     same = ScriptedEngine(continue_with=lambda _, text: "" if "box" in text else "a\n\n</think>\\boxed{1}")
     assert "All 8 continuations from the beginning are the same" in says(same)
     assert says(world((0.5, 0.5), writes_branches=False)) == ""
+
+
+@pytest.mark.parametrize("writes_branches", [True, False])
+def test_a_pattern_is_matched_against_all_text_after_the_thinking(grader: Grader, writes_branches: bool) -> None:
+    engine = world((0.5, 0.0), writes_branches=writes_branches)
+    estimator = ValueEstimator(
+        Pair(engine), text_with("aa"), grader, "1", ValueOptions(continuations=32), Regex(r"boxed\{{expected}\}")
+    )
+    *_, found = estimator.run()
+    assert isinstance(found, ValuesEstimated)
+    assert found.ends_right
+    first = found.places[0].outcomes
+    assert wilson(first.count("1"), len(first)).low <= 0.5 <= wilson(first.count("1"), len(first)).high
 
 
 def test_places_are_the_ends_of_steps_and_of_takeovers() -> None:

@@ -30,7 +30,7 @@ from core.engines.body import Author
 from core.errors import BatonError, EngineError, StoreError
 from core.grading.extraction import answer_of
 from core.grading.grader import Grader
-from core.grading.verdict import How, Outcome, Regex, Verdict
+from core.grading.verdict import How, Regex, Verdict
 from core.live_values import LiveValues
 from core.models.checksums import sha256_of
 from core.problem import Problem
@@ -320,10 +320,7 @@ class Runner:
         if not (POLICIES.of(settings.policy).needs.expected_answer and expected):
             return nullcontext()
 
-        def grade(answer: str | None) -> Outcome:
-            return self.grader.grade(expected, answer, self._how).outcome
-
-        return LiveValues(self.pair.engines, conversation, settings, expected, grade, control.attach)
+        return LiveValues(self.pair.engines, conversation, settings, expected, self.grader, self._how, control.attach)
 
     @contextmanager
     def _controlled(self) -> Iterator[Control]:

@@ -9,7 +9,7 @@ import pytest
 from core.engines.base import Attach, Conversation, ignore
 from core.engines.body import Author, Part
 from core.errors import Cancelled, SettingsError
-from core.grading.verdict import Outcome
+from core.grading.grader import Grader
 from core.live_values import LiveValues
 from core.models.overrides import Sampling
 from core.run import Pair, RunSettings, ask
@@ -139,13 +139,9 @@ def engines(**small: object) -> Pair:
     return Pair(ScriptedEngine(draw=drawn, thinking=THINK, **small), large)  # type: ignore[arg-type]
 
 
-def grade(answer: str | None) -> Outcome:
-    return Outcome.CORRECT if answer == "7" else Outcome.WRONG
-
-
 def written(pair: Pair, settings: RunSettings, control: Control | None = None, before: Trace | None = None) -> Trace:
     trace, control, asked = before or Trace(), control or Control(), ask("What is it?", settings)
-    with LiveValues(pair.engines, asked, settings, "7", grade, control.attach) as values:
+    with Grader() as grader, LiveValues(pair.engines, asked, settings, "7", grader, attach=control.attach) as values:
         for event in solve(pair, asked, settings, control=control, resume_trace=before, value_of=values):
             trace.apply(event)
     return trace

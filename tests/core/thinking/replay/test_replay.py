@@ -14,7 +14,7 @@ from core.demo_pair import DEMO_SETTINGS, held_out_problems
 from core.engines.base import Message
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
-from core.grading.verdict import Outcome
+from core.grading.grader import Grader
 from core.live_values import LiveValues
 from core.models.overrides import ThinkingTags
 from core.run import Pair, ask
@@ -402,12 +402,11 @@ class CountedMoves(Replay):
 def test_on_the_demo_pair_the_policy_of_the_run_comes_out_as_recorded(demo_pair: Pair, policy: str) -> None:
     settings = DEMO_SETTINGS.model_copy(update={"policy": settings_for(policy, DEMO_SETTINGS.policy), "seed": 5})
     for problem in islice(held_out_problems(seed=11), size(1, long=3)):
-        asked, answers = ask(problem.question, settings), {problem.answer: Outcome.CORRECT}
-
-        def grade(answer: str | None, known: Mapping[str, Outcome] = answers) -> Outcome:
-            return known.get(answer or "", Outcome.WRONG)
-
-        with LiveValues(demo_pair.engines, asked, settings, problem.answer, grade) as values:
+        asked = ask(problem.question, settings)
+        with (
+            Grader() as grader,
+            LiveValues(demo_pair.engines, asked, settings, problem.answer, grader) as values,
+        ):
             trace = Trace.of(solve(demo_pair, asked, settings, value_of=values))
         assert replayed(trace, lambda: make_policy(settings.policy, PolicyContext(5)), settings.limits) == recorded(
             trace

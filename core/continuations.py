@@ -1,0 +1,232 @@
+"""Writes continuations of a finished text, from places of it, and finds what each of them gives as its answer.
+
+A model in a process here writes them as branches, side by side; on a server, and where the policy of a run writes them,
+each is a run of its own, some at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing, contextmanager
+from typing import NamedTuple
+
+from core.engines.base import Branch, Notice, Session, Stop, WritesBranches
+from core.engines.body import Author, Body, Part
+from core.engines.random_numbers import number_at, stream_of
+from core.errors import EngineLost
+from core.grading.given import ContinuedText, given_in
+from core.grading.verdict import How, Regex
+from core.run import Pair, run
+from core.thinking.control import Control
+from core.thinking.events import Finish, TextInserted
+from core.thinking.registry import POLICIES
+from core.thinking.run_settings import RunSettings
+from core.thinking.trace import Trace
+from core.thinking.values import TextPlace, takeover_spans
+
+_POLICY_OF = {"small": "never", "large": "always"}
+ALIKE = 4
+"""Equal continuations from the beginning, and no others, from which a person is told."""
+
+
+class ContinuationNumber(NamedTuple):
+    """Continuation `number` of a place, which always has the same random numbers."""
+
+    place: TextPlace
+    number: int
+
+
+class WrittenContinuation(NamedTuple):
+    """A continuation that has come to its end."""
+
+    which: ContinuationNumber
+    given: str | None
+    """What is graded (`core.grading.given`); None without an answer."""
+    tokens: int
+
+
+class Continuations:
+    """Writes continuations of one text. Used as a context manager; `stop` from any thread."""
+
+    def __init__(
+        self,
+        pair: Pair,
+        trace: Trace,
+        settings: RunSettings,
+        writer: str,
+        *,
+        limit: int,
+        parallel: int,
+        expected: str,
+        how: How | Regex,
+    ) -> None:
+        """`writer`: “small”, “large” or “policy”, the run's own. `limit`: tokens of a continuation, at most.
+        `parallel`: how many runs at once. `expected` helps to find the answer; it may be empty."""
+        self._pair, self._trace, self._settings, self._writer = pair, trace, settings, writer
+        self._limit, self._parallel, self._expected, self._how = limit, parallel, expected or None, how
+        self._parts = trace.parts()
+        self._replaced = {span.start: span.piece.replaced for span in takeover_spans(trace)}
+        self._notices: list[str] = []
+        self._from_beginning: list[str] = []
+        """The texts of runs from the beginning."""
+        self._stopped = threading.Event()
+        self._controls: set[Control] = set()
+        self._session: Session | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What a person should know of how they were written, a sentence each."""
+        alike = len(self._from_beginning) if len(set(self._from_beginning)) == 1 else 0
+        same = (
+            f"All {alike} continuations from the beginning are the same: if the server draws by a seed of its own, "
+            "the values rest on one of them."
+        )
+        return tuple(dict.fromkeys([*self._notices, *([same] if alike >= ALIKE else [])]))
+
+    @property
+    def stopped(self) -> bool:
+        return self._stopped.is_set()
+
+    def stop(self) -> None:
+        """Stop writing; those that have not ended are lost."""
+        self._stopped.set()
+        with self._lock:
+            controls, session = list(self._controls), self._session
+        for control in controls:
+            control.stop()
+        if session:
+            session.cancel()
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Keep a session of the writer open that writes branches, if its engine has such; they share what it reads.
+
+        Raises Cancelled, EngineError.
+        """
+        assert self._trace.started
+        engine = self._pair.get(Author(self._writer)) if self._writer != "policy" else None
+        if engine is None or not engine.card.writes_branches:
+            yield
+            return
+        sampling = engine.card.overrides.sampling(self._settings.sampling)
+        with closing(engine.open(self._trace.started.conversation, sampling, self._attach)):
+            yield
+
+    def write(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:
+        """Write these continuations, and yield each as it ends; fewer if it is stopped. Raises EngineError."""
+        if isinstance(self._session, WritesBranches):
+            yield from self._by_branches(self._session, wanted)
+        else:
+            yield from self._by_runs(wanted)
+
+    def _attach(self, session: Session) -> None:
+        with self._lock:
+            self._session = session
+        if self._stopped.is_set():
+            session.cancel()
+
+    def _stream(self, which: ContinuationNumber) -> int:
+        place = which.place
+        return stream_of(self._settings.seed, f"value of {place.position} {place.replaced} {which.number}", 0)
+
+    # As branches -----------------------------------------------------------------------------------------------------
+
+    def _by_branches(
+        self, session: WritesBranches, wanted: Sequence[ContinuationNumber]
+    ) -> Iterator[WrittenContinuation]:
+        assert self._session
+        bodies = {place: self._body(place) for place, _ in wanted}
+        branches = [Branch(bodies[which.place], self._stream(which), self._limit) for which in wanted]
+        closed, tags = self._trace.closed, self._session.card.thinking
+        for item in session.write_branches(branches):
+            if isinstance(item, Notice):
+                self._notices.append(item.text)
+                continue
+            which = wanted[item.branch]
+            before = "".join(part.text for part in bodies[which.place])
+            is_closed = closed is not None and closed.position <= len(before)
+            text = ContinuedText.of(
+                before,
+                item.text,
+                answer_start=closed.position if closed and is_closed else (None if self._trace.thinks else 0),
+                closing_tag=tags.closing if tags else "",
+                ended=item.stop is Stop.END_OF_TEXT,
+            )
+            yield WrittenContinuation(which, text.given(self._expected, self._how), item.tokens)
+
+    def _body(self, place: TextPlace) -> Sequence[Part]:
+        body = Body(self._parts)
+        body.cut(place.position)
+        if place.replaced:
+            body.append(Part(self._replaced[place.position], Author.SMALL))
+        return body.parts
+
+    # As runs ---------------------------------------------------------------------------------------------------------
+
+    def _by_runs(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:
+        """Let each continuation be a run of its own: a server's slots share the beginning of the text."""
+        before = {place: self._trace_until(place) for place, _ in wanted}
+        waiting = iter(wanted)
+        futures: dict[Future[Trace], ContinuationNumber] = {}
+        with ThreadPoolExecutor(self._parallel, thread_name_prefix="value") as pool:
+            try:
+                while True:
+                    while len(futures) < self._parallel and not self._stopped.is_set():
+                        if (which := next(waiting, None)) is None:
+                            break
+                        futures[pool.submit(self._run, before[which.place], which)] = which
+                    if not futures:
+                        return
+                    ended, _ = wait(futures, return_when=FIRST_COMPLETED)
+                    for future in ended:
+                        which, trace = futures.pop(future), future.result()
+                        yield from self._written(which, trace, before[which.place])
+            finally:
+                if futures:
+                    self.stop()
+
+    def _run(self, before: Trace, which: ContinuationNumber) -> Trace:
+        trace, control, settings = Trace.of(before.events), Control(), self._settings
+        policy = _POLICY_OF.get(self._writer)
+        changed = settings.model_copy(
+            update={
+                "policy": POLICIES.named(policy).Settings() if policy else settings.policy,
+                "seed": number_at(self._stream(which), 0),
+                "max_tokens": before.tokens + self._limit,
+                "small_alone": False,
+            }
+        )
+        with self._lock:
+            self._controls.add(control)
+            if self._stopped.is_set():
+                control.stop()
+        try:
+            assert self._trace.started
+            conversation = self._trace.started.conversation
+            for event in run(self._pair, conversation, changed, control=control, resume_trace=before):
+                trace.apply(event)
+        finally:
+            with self._lock:
+                self._controls.discard(control)
+        return trace
+
+    def _written(self, which: ContinuationNumber, trace: Trace, before: Trace) -> Iterator[WrittenContinuation]:
+        """Yield the continuation, unless it was stopped. Raises EngineLost if a model failed."""
+        if trace.finish is Finish.FAILED:
+            raise EngineLost(trace.ended.reason if trace.ended else "A model failed.")
+        if trace.finish is Finish.STOPPED:
+            return
+        if which.place.position == 0:
+            self._from_beginning.append(trace.text)
+        yield WrittenContinuation(which, given_in(trace, self._expected, self._how), trace.tokens - before.tokens)
+
+    def _trace_until(self, place: TextPlace) -> Trace:
+        before = self._trace.until(place.position)
+        text = self._trace.text[before.length : place.position]
+        text += self._replaced[place.position] if place.replaced else ""
+        if text:
+            before.apply(TextInserted(before.seconds, text, ""))
+        return before

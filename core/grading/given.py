@@ -1,0 +1,41 @@
+"""Finds what is graded: the answer of a run or, by a pattern, all of its text after the thinking."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from core.grading.extraction import answer_of, extract_answer
+from core.grading.verdict import How, Regex
+from core.thinking.trace import Trace
+
+
+def given_in(trace: Trace, expected: str | None, how: How | Regex) -> str | None:
+    """Find what is graded in a run."""
+    return (trace.answer.strip() or None) if isinstance(how, Regex) else answer_of(trace, expected)
+
+
+class ContinuedText(NamedTuple):
+    """A text with its continuation."""
+
+    text: str
+    answer_start: int | None
+    """Where the answer begins, in characters; None while the thinking is open."""
+    ended: bool
+    """Whether the writer has ended the text."""
+
+    @classmethod
+    def of(
+        cls, before: str, continuation: str, *, answer_start: int | None, closing_tag: str, ended: bool
+    ) -> ContinuedText:
+        """`answer_start`: in `before`; None while its thinking is open, which `closing_tag` ends ("" for a writer
+        without thinking tags)."""
+        if answer_start is None and closing_tag and (found := continuation.find(closing_tag)) >= 0:
+            answer_start = len(before) + found + len(closing_tag)
+        return cls(before + continuation, answer_start, ended)
+
+    def given(self, expected: str | None, how: How | Regex) -> str | None:
+        """Find what is graded, as `given_in` does in a trace."""
+        answer = self.text[self.answer_start or 0 :]
+        if isinstance(how, Regex):
+            return None if self.answer_start is None else answer.strip() or None
+        return extract_answer(answer, expected, finished=self.ended and self.answer_start is not None)
