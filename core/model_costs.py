@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import ClassVar
@@ -124,6 +124,12 @@ class ModelCosts:
         """Return the cost of the model in a file, as it was loaded last."""
         found = self._find(path)
         return found.cost if found else None
+
+    def slowest_decode(self, cards: Iterable[ModelCard]) -> float | None:
+        """Return the seconds of a token by the slowest of these models; None if one of them was not measured."""
+        costs = [self.of(card) for card in cards]
+        known = [cost.decode for cost in costs if cost]
+        return max(known, default=None) if len(known) == len(costs) else None
 
     def unmeasured(self, pair: Pair) -> list[Engine]:
         """Return which of these models are on this machine and not measured yet; never one of the demo pair."""

@@ -18,12 +18,10 @@ from app.shared.theme import Role, set_role
 from app.shared.value_words import WRITER_WORDS, source_text, value_sentences
 from app.shared.widgets.controls import Hairline, button, combo_box, label, line_edit, progress_bar
 from app.shared.widgets.layout import Spacer, in_row, vbox
-from core.engines.body import Author
 from core.errors import BatonError
-from core.expected_time import ModelCost
 from core.grading.grader import Grader
 from core.run import Pair
-from core.step_values import ValueEstimator, ValueOptions, ValuesPlan, ValuesProgress
+from core.step_values import ValueEstimator, ValueOptions, ValuesPlan, ValuesProgress, writers_of
 from core.thinking.events import ValuesEstimated
 from core.thinking.trace import Piece, Trace
 from core.thinking.values import StepValues
@@ -219,22 +217,14 @@ class ValuePage(QWidget):
     def _offer_text(self, is_known: bool) -> str:
         if self._offer.plan is None:
             return ABOUT
+        assert self._reviews
         plan, about = self._offer.plan, "" if is_known else f"{ABOUT} "
-        cost = self._seconds_a_token()
+        cost = self._reviews.costs.slowest_decode(writers_of(self._reviews.pair, self._options))
         at_most = f", at most {rough_duration(plan.tokens * cost)}" if cost else ""
         return (
             f"{about}{count(plan.continuations, 'continuation')} from {count(plan.places, 'place')}, "
             f"about {float(f'{plan.tokens:.2g}'):,.0f} tokens{at_most}."
         )
-
-    def _seconds_a_token(self) -> float | None:
-        """Return what a token takes when it is decoded alone; None if that was not measured."""
-        assert self._reviews
-        writers = {"small": [Author.SMALL], "large": [Author.LARGE]}.get(self._options.writer, [*Author][:2])
-        engines = [engine for author in writers if (engine := self._reviews.pair.get(author))]
-        costs: list[ModelCost | None] = [self._reviews.costs.of(engine.card) for engine in engines]
-        known = [cost.decode for cost in costs if cost]
-        return max(known) if known and len(known) == len(costs) else None
 
     def _show_place(self, words: str) -> None:
         """Say which point is meant, in two lines whatever it says, so that nothing below it moves."""

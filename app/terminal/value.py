@@ -35,6 +35,8 @@ from core.batch.running.batch_settings import BatchSettings
 from core.errors import SettingsError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
+from core.model_costs import ModelCosts
+from core.paths import Paths
 from core.step_values import (
     USUAL_CONTINUATIONS,
     WRITERS,
@@ -44,6 +46,7 @@ from core.step_values import (
     is_news,
     is_valued,
     text_error,
+    writers_of,
 )
 from core.store.batch_rows import Batch, ResultRow
 from core.store.store import Store
@@ -177,10 +180,12 @@ def _estimate(recorded: Recorded, options: ValueOptions, given: ReviewOptions) -
     models, parallel = models_of(trace, given.models, needs), _parallel(options)
     with open_pair(models, given.loading, given.servers, needs, parallel=parallel) as pair, Grader() as grader:
         estimator = ValueEstimator(pair, trace, grader, recorded.expected, options, recorded.how)
-        plan = estimator.plan
+        plan, costs = estimator.plan, ModelCosts(Paths.of_user().model_costs)
+        seconds = costs.slowest_decode(writers_of(pair, options))
+        at_most = f", at most {rough_duration(plan.tokens * seconds)}" if seconds else ""
         remark(
             f"{count(plan.continuations, 'continuation')} from {count(plan.places, 'place')}, about "
-            f"{count(plan.tokens, 'token')}; more where values differ."
+            f"{count(plan.tokens, 'token')}{at_most}; more where values differ."
         )
         with stops_on_interrupt(estimator), progress("Values", given.json) as line:
             for item in estimator.run():

@@ -110,6 +110,18 @@ def test_a_model_that_is_loaded_otherwise_or_has_another_file_is_measured_again(
     assert costs.of_file(loaded.path) is None
 
 
+def test_the_slowest_of_some_models_counts_if_all_are_measured(loaded: ModelCard, tmp_path: Path) -> None:
+    costs, other = ModelCosts(tmp_path / "costs.json"), replace(loaded, path=tmp_path / "other.gguf")
+    assert other.path
+    other.path.write_bytes(b"GGUF")
+    costs.keep(loaded, COST)
+    assert costs.slowest_decode([loaded]) == COST.decode
+    assert costs.slowest_decode([loaded, other]) is None
+    costs.keep(other, COST.model_copy(update={"decode": 2 * COST.decode}))
+    assert costs.slowest_decode([loaded, other]) == 2 * COST.decode
+    assert costs.slowest_decode([]) is None
+
+
 @pytest.mark.parametrize("damage", ["", "[]", '{"models": 3}', "{"])
 def test_a_damaged_file_counts_as_none(loaded: ModelCard, tmp_path: Path, damage: str) -> None:
     file = tmp_path / "costs.json"
