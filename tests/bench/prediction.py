@@ -2,7 +2,8 @@
 
 What each model costs is measured as the program does it, and multiplied by what it did in the runs: the tokens that it
 wrote, checked and read. With drafts only their acceptance is taken from the runs, not their number. The pairs are the
-demo pair, made as costly as real ones (costly.py), and SmolLM2 with its own copy at 32 bits.
+demo pair, made as costly as real ones (costly.py), SmolLM2 with its own copy at 32 bits, and SmolLM2 with Gemma, which
+has another vocabulary, so that nothing is drafted.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from core.thinking.policies.periodic import Periodic
 from core.thinking.trace import Trace
 from tests.bench.generated import bench_model, f32_copy
 from tests.bench.rounds import Row
+from tests.packaged_models import gemma_path
 
 RATIOS = (5, 13, 27)
 PROBLEMS = 2
@@ -51,6 +53,8 @@ def rows(rounds: int) -> Iterator[Row]:
         model = bench_model()
         copy = f32_copy(model, folder / "f32.gguf")
         yield row(f"{model.stem} and its F32 copy", ratios(model, copy, OFTEN, [STORY], rounds))
+        if gemma := gemma_path():
+            yield row(f"{model.stem} and {gemma.stem}", ratios(model, gemma, OFTEN, [STORY], rounds, drafts=False))
 
 
 def row(pair: str, found: dict[str, float]) -> Row:
@@ -59,10 +63,14 @@ def row(pair: str, found: dict[str, float]) -> Row:
     return Row("P12", f"predicted / measured time, {pair}", f"{LOWEST}–{HIGHEST}", measured, is_met)
 
 
-def ratios(small: Path, large: Path, settings: RunSettings, questions: Sequence[str], rounds: int) -> dict[str, float]:
+def ratios(
+    small: Path, large: Path, settings: RunSettings, questions: Sequence[str], rounds: int, drafts: bool = True
+) -> dict[str, float]:
     """Predicted over measured seconds of each arm, the median of the rounds."""
     options = LoadOptions(context=1024)
     policies = {"large": Always.Settings(), "drafted": Drafted.Settings(), "pair": settings.policy}
+    if not drafts:
+        del policies["drafted"]
     found: dict[str, list[float]] = {arm: [] for arm in policies}
     with closing(LocalEngine(small, options)) as small_engine, closing(LocalEngine(large, options)) as large_engine:
         pair = Pair(small_engine, large_engine)
