@@ -30,7 +30,7 @@ from core.thinking.policies.never import Never
 from core.thinking.policies.random_takeover import RANDOM, RandomTakeover
 from core.thinking.policies.step_score import StepScore
 from core.thinking.policy import Move, Policy, PolicyContext, PolicySettings, View, keep
-from core.thinking.registry import POLICIES, make_policy, settings_for
+from core.thinking.registry import POLICIES, make_policy, settings_for, with_values
 from core.thinking.replay.recording import Takeover
 from core.thinking.replay.replay import (
     LEAST_MOVES,
@@ -400,7 +400,8 @@ class CountedMoves(Replay):
 @pytest.mark.scaled
 @pytest.mark.parametrize("policy", [name for name in POLICIES if name not in ("never", "always")])
 def test_on_the_demo_pair_the_policy_of_the_run_comes_out_as_recorded(demo_pair: Pair, policy: str) -> None:
-    settings = DEMO_SETTINGS.model_copy(update={"policy": settings_for(policy, DEMO_SETTINGS.policy), "seed": 5})
+    chosen = with_values(settings_for(policy, DEMO_SETTINGS.policy), {"continuations": 3})
+    settings = DEMO_SETTINGS.model_copy(update={"policy": chosen, "seed": 5})
     for problem in islice(held_out_problems(seed=11), size(1, long=3)):
         asked = ask(problem.question, settings)
         with (
