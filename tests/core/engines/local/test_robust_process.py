@@ -36,6 +36,8 @@ pytestmark = pytest.mark.slow
 
 GREEDY = Sampling(temperature=0)
 OPTIONS = LoadOptions(context=512, threads=1)
+LONG = 400
+"""Tokens, so many that a fault after a few of them comes before the last."""
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_a_model_whose_writes_are_always_closed_early_survives_a_death_between_e
 def test_a_crash_of_native_code_ends_the_process_of_that_model_and_the_text_goes_on(engine: LocalEngine) -> None:
     """As a failed assertion of ggml, or a segmentation fault."""
     written, notices = [], []
-    for item in engine.open(QUESTION, GREEDY).write([], 40, 1):
+    for item in engine.open(QUESTION, GREEDY).write([], LONG, 1):
         if isinstance(item, Notice):
             notices.append(item.text)
         if isinstance(item, Token):
@@ -129,7 +131,7 @@ def test_no_fault_leaves_a_write_waiting(
     words: str,
 ) -> None:
     items: list[WriteItem] = []
-    for item in engine.open(QUESTION, GREEDY).write([], 40, 1):
+    for item in engine.open(QUESTION, GREEDY).write([], LONG, 1):
         items.append(item)
         if len(items) == 3:
             fault(engine, monkeypatch)
