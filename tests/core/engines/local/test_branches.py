@@ -10,9 +10,12 @@ from pathlib import Path
 import pytest
 
 from core.demo_pair import SMALL_MODEL, held_out_problems
-from core.engines.base import Branch, Continuation, Conversation, Message, Notice, Stop, Token
+from core.engines.base import Branch, Continuation, Conversation, End, Message, Notice, Stop, Token
 from core.engines.body import Author, Part
+from core.engines.local.branches import BranchWriter
 from core.engines.local.client import LocalEngine, LocalSession
+from core.engines.local.llama import Llama, LoadError
+from core.engines.local.messages import BranchEnded, BranchWanted, Failed, Reply, WorkerOptions, WriteBranches
 from core.errors import ContextFull
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
@@ -163,6 +166,33 @@ def test_two_sessions_write_branches_while_a_third_writes(engine: LocalEngine) -
     assert all(len(found[number]) == EACH for number in range(2))
     for session in sessions:
         session.close()
+
+
+class LittleRoom(Llama):
+    """A model beside which memory holds a context of so many sequences."""
+
+    most = 0
+
+    def beside(self, tokens: int, sequences: int) -> Llama:
+        if sequences > self.most:
+            raise LoadError("there is not enough memory for the context")
+        return super().beside(tokens, sequences)
+
+
+@pytest.mark.parametrize(("sequences", "ended"), [(2, 4), (3, 4), (0, 0)])
+def test_where_memory_is_short_fewer_are_decoded_at_once_and_none_is_a_refusal(sequences: int, ended: int) -> None:
+    options = WorkerOptions(str(SMALL_MODEL), LoadOptions(context=512, threads=1))
+    llama, replies = LittleRoom(options, lambda _: None), list[Reply]()
+    llama.most = sequences
+    writer = BranchWriter(llama, options, replies.append)
+    wanted = [BranchWanted(0, seed, 5) for seed in range(4)]
+    writer.begin(WriteBranches(1, 7, [], wanted), [[*llama.tokenize("Step 1: ", False)]])
+    while writer.is_busy:
+        writer.step()
+    writer.close()
+    assert sum(isinstance(reply, BranchEnded) for _, reply in replies) == ended
+    last = replies[-1][1]
+    assert last == End(Stop.LIMIT) if ended else isinstance(last, Failed) and "no memory" in last.reason
 
 
 @pytest.mark.parametrize("architecture", ["mamba2", "lfm2"])
