@@ -294,10 +294,7 @@ class LocalSession:
                 return
             except EngineLost as lost:
                 deaths += 1
-                if deaths > RESTARTS_A_REQUEST:
-                    raise EngineLost(lost.message, LOAD_AGAIN) from lost
-                self._recover(lost)
-                yield Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and goes on.")
+                yield self._started_again(lost, deaths)
 
     def _asking_for(self, branches: Sequence[Branch]) -> WriteBranches:
         bodies = {id(branch.body): branch.body for branch in branches}
@@ -443,10 +440,14 @@ class LocalSession:
                 raise
             except EngineLost as lost:
                 deaths += 1
-                if deaths > RESTARTS_A_REQUEST:
-                    raise EngineLost(lost.message, LOAD_AGAIN) from lost
-                self._recover(lost)
-                yield Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and the text goes on.")
+                yield self._started_again(lost, deaths)
+
+    def _started_again(self, lost: EngineLost, deaths: int) -> Notice:
+        """Start the process again. Raises EngineLost if this request has survived enough deaths."""
+        if deaths > RESTARTS_A_REQUEST:
+            raise EngineLost(lost.message, LOAD_AGAIN) from lost
+        self._recover(lost)
+        return Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and the text goes on.")
 
     def _stream(self, asking: Read) -> Generator[ReadItem, None, None]:
         passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
@@ -491,4 +492,6 @@ class LocalSession:
                 f"The context of {self.card.name} is full: {reason}.",
                 "Load it with a longer context, or begin a new conversation.",
             )
-        return EngineError(f"{self.card.name} could not go on: {reason}.")
+        return EngineError(
+            f"{self.card.name} could not go on: {reason}.", "Close other programs, or load it with a shorter context."
+        )
