@@ -89,6 +89,7 @@ class Headline(NamedTuple):
     exchanges: int
     full_name: str = ""
     """The title, or the first problem up to LONGEST_FULL_NAME, on one line."""
+    is_pinned: bool = False
 
 
 class Found(NamedTuple):
@@ -129,6 +130,10 @@ class Conversations:
             "UPDATE conversations SET title = ? WHERE id = ?", replace_lone_surrogates(title.strip()), conversation
         )
 
+    def pin(self, conversation: str, pinned: bool) -> None:
+        """Keep a conversation above all others in lists, or no longer."""
+        self._change("UPDATE conversations SET pinned = ? WHERE id = ?", now() if pinned else None, conversation)
+
     def delete(self, conversation: str) -> None:
         """Remove a conversation from all lists; `restore` brings it back until the store is purged."""
         self._change("UPDATE conversations SET deleted = ? WHERE id = ?", now(), conversation)
@@ -155,15 +160,16 @@ class Conversations:
             )
 
     def recent(self, limit: int = 500, deleted: bool = False) -> list[Headline]:
-        """List conversations, last changed first; if `deleted`, those that `restore` brings back."""
+        """List conversations, pinned ones first, then last changed first; if `deleted`, those that `restore` brings
+        back."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"""SELECT id, title, changed,
+                f"""SELECT id, title, changed, pinned,
                     (SELECT count(*) FROM exchanges WHERE conversation = conversations.id) AS exchanges,
                     (SELECT substr(problem, 1, {LONGEST_FULL_NAME}) FROM exchanges
                         WHERE conversation = conversations.id ORDER BY number LIMIT 1) AS problem
                     FROM conversations WHERE deleted IS {"NOT NULL" if deleted else "NULL"}
-                    ORDER BY changed DESC LIMIT ?""",
+                    ORDER BY pinned IS NULL, changed DESC LIMIT ?""",
                 (limit,),
             )
             return [
@@ -173,6 +179,7 @@ class Conversations:
                     parse_timestamp(row["changed"]),
                     row["exchanges"],
                     row["title"] or one_line(row["problem"]),
+                    row["pinned"] is not None,
                 )
                 for row in rows
             ]
@@ -215,7 +222,7 @@ class Conversations:
                 for row in rows
             ]
 
-    def _change(self, statement: str, *values: str) -> int:
+    def _change(self, statement: str, *values: str | None) -> int:
         return self._database.write(lambda connection: connection.execute(statement, values).rowcount)
 
 

@@ -64,5 +64,7 @@ _FIRST = (
     "CREATE TRIGGER job_deleted AFTER DELETE ON jobs BEGIN DELETE FROM runs WHERE id = old.run; END",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+_PINS = ("ALTER TABLE conversations ADD COLUMN pinned TEXT",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _PINS)
 """The statements of each migration, in order."""

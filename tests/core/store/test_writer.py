@@ -107,7 +107,8 @@ def test_what_fails_once_is_saved_when_the_store_closes(path: Path) -> None:
     def change(connection: sqlite3.Connection) -> None:
         if faults:
             raise faults.pop()
-        connection.execute("INSERT INTO conversations VALUES ('c', 'New', NULL, '2026-01-01', '2026-01-01', NULL)")
+        columns = "id, title, created, changed"
+        connection.execute(f"INSERT INTO conversations ({columns}) VALUES ('c', 'New', '2026-01-01', '2026-01-01')")
 
     database = Database(path)
     with pytest.raises(StoreError, match="MemoryError"):
