@@ -31,6 +31,7 @@ from core.thinking.trace import Piece, Trace
 
 HEAD_GAP = 8
 """Pixels between two parts of the heading."""
+NOT_BEGUN = "Stopped before it began."
 MOST_COMPARED = 2_000
 """Pieces of an answer whose corrections are counted for its heading, about 50 ms."""
 
@@ -58,7 +59,7 @@ class AnswerView(QWidget):
         """What the person chose; None for what the settings say."""
         if exchange.trace.pieces and not exchange.trace.ended:
             self._folded = False  # a fork: how it goes on is what there is to see
-        self._live = False
+        self._live, self._waiting = False, ""
         self._builds_folded = False
         self._title, self.brief = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
         self._share, self._takeovers = ElidedLabel("", Role.LARGE), ElidedLabel("", Role.MUTED)
@@ -92,23 +93,23 @@ class AnswerView(QWidget):
 
     def toggle_fold(self) -> None:
         self._folded = not self.folded
-        self.refresh(self._live)
+        self.refresh(self._live, self._waiting)
 
     def keep_open(self) -> None:
         """Keep the steps expanded when the answer arrives."""
         self._folded = False
-        self.refresh(self._live)
+        self.refresh(self._live, self._waiting)
 
     def build_folded(self, build: bool) -> None:
         """Whether the steps are put into their text although they are collapsed, so that they can be searched."""
         self._builds_folded = build
         if build and self.folded:
             self.steps.resize(self.width(), self.steps.height())  # the text is wrapped once, not again when it is shown
-            self.refresh(self._live)
+            self.refresh(self._live, self._waiting)
 
-    def refresh(self, live: bool) -> None:
-        """Update from the trace; `live`: it is still being written."""
-        self._live = live
+    def refresh(self, live: bool, waiting: str = "") -> None:
+        """Update from the trace; `live`: it is still being written. `waiting`: what it waits for before it begins."""
+        self._live, self._waiting = live, waiting
         trace = self.exchange.trace
         thinking = thinking_pieces(trace)
         # A folded text is not even built: an old conversation opens at once, however long its thinking.
@@ -154,7 +155,8 @@ class AnswerView(QWidget):
         self._fold.setText("▸ show" if self.folded else "▾ collapse")
         self._fold.setAccessibleName("Show the steps" if self.folded else "Hide the steps")
         self._fit_heading()
-        text = last_text(trace, live or not self.exchange.is_read)
+        is_dropped = self.exchange.is_read and not trace.started and not live and not self._waiting
+        text = NOT_BEGUN if is_dropped else self._waiting or last_text(trace, live or not self.exchange.is_read)
         if beyond_the_demo(self.exchange) and trace.finish is Finish.END_OF_TEXT:
             text = ""  # advice on the policy would not help
         self._ending.setText(text)
@@ -166,7 +168,7 @@ class AnswerView(QWidget):
         self._offer(remedies(trace) if over and not is_beyond else [])
         if is_beyond:
             self.verdict.show_beyond()
-        self._continue.setVisible(over and trace.finish not in (Finish.END_OF_TEXT, Finish.MAX_TOKENS))
+        self._continue.setVisible(is_dropped or (over and trace.finish not in (Finish.END_OF_TEXT, Finish.MAX_TOKENS)))
         self.time.setText(time_saved(trace, self._costs.of(trace.started.large)) if over and trace.started else "")
         self.time.setVisible(bool(self.time.text()))
         self.used.setVisible(over)

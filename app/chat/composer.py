@@ -6,7 +6,7 @@ from PySide6.QtCore import QMimeData, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
-from app.shared.conversations.answer_queue import Activity
+from app.shared.conversations.run_list import Activity
 from app.shared.theme import SIGN, Role, current_theme, icon, set_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, button
 from app.shared.widgets.layout import hbox, vbox

@@ -91,9 +91,10 @@ class ConversationView(QScrollArea):
         self._follows = True
         QTimer.singleShot(0, self, self._to_end)
 
-    def refresh(self, exchange: Exchange, live: bool) -> None:
+    def refresh(self, exchange: Exchange, live: bool, waiting: str = "") -> None:
+        """Update the answer if it is in view. `waiting`: what it waits for, if it has not begun."""
         if answer := self._answers.get(exchange.id):
-            answer.refresh(live)
+            answer.refresh(live, waiting)
 
     def show_verdict(self, exchange: Exchange, line: str) -> None:
         if answer := self._answers.get(exchange.id):

@@ -19,8 +19,8 @@ from app.chat.sidebar import Sidebar
 from app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
 from app.inspector.panel import Inspector
-from app.shared.conversations.answer_queue import Activity
 from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.run_list import Activity
 from app.shared.conversations.session import ChatSession
 from app.shared.labels import WHO
 from app.shared.preferences import Preferences
@@ -140,13 +140,18 @@ class ChatPage(QSplitter):
         dialog.open()
 
     def escape(self) -> bool:
-        """Close the find bar, else cancel editing, else stop the answer that is being written; False: none of these."""
+        """Close the find bar, else cancel editing, else stop what is written here, else leave the comparison.
+
+        Returns False if there was none of these.
+        """
         if self.finder.is_open:
             self.close_find()
         elif self.composer.is_editing:
             self.cancel_edit()
         elif self._session.activity is not Activity.IDLE:
             self._session.stop()
+        elif self.is_comparing:
+            self.comparison.leave()
         else:
             return False
         return True
@@ -262,7 +267,7 @@ class ChatPage(QSplitter):
             self.comparison.view.choose(exchange, piece)
 
     def _show_beside(self, view: CompareView | None) -> None:
-        """Show a comparison instead of conversation and sidebar; None: back to the conversation."""
+        """Show a comparison instead of the conversation; None: back to the conversation."""
         if view is None:
             self._show_path()
             return
@@ -276,6 +281,8 @@ class ChatPage(QSplitter):
 
     def _show_path(self) -> None:
         self.cancel_edit()
+        if self.is_comparing:
+            self.comparison.close()
         if self._lends_room:
             self.sidebar.show()
             self._lends_room = False
@@ -287,8 +294,8 @@ class ChatPage(QSplitter):
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self._welcome_area)
         self.conversation.show_path(conversation)
         while self._hidden:
-            _, exchange = self._hidden.popitem()
-            self.conversation.refresh(exchange, self._session.writes(exchange))
+            self._refresh(self._hidden.popitem()[1])
+        self._refresh_waiting()
         self.finder.look_at(self.conversation.searched())
         self.sidebar.show_current(conversation.id)
         self.system.show_prompt(self._session.system)
@@ -297,13 +304,17 @@ class ChatPage(QSplitter):
         self.counters.follow(current.trace if current else None)
         if current and not self._session.writes(current):
             self._verdicts.ask(current)
+        if conversation.comparison:
+            browses = self.sidebar.isVisible()
+            self.comparison.show(conversation.comparison)
+            self.sidebar.setVisible(browses)  # a person who goes from one conversation to the next keeps the list
 
     def _show_progress(self, exchange: Exchange) -> None:
         live = self._session.writes(exchange)
         if self.is_comparing:
             self._hidden[exchange.id] = exchange
         else:
-            self.conversation.refresh(exchange, live)
+            self._refresh(exchange)
         if exchange is self._session.current:
             if not live:
                 self._verdicts.ask(exchange)
@@ -312,14 +323,22 @@ class ChatPage(QSplitter):
         if self._session.answering:
             self.composer.show_writer(self._session.answering.author)
 
+    def _refresh(self, exchange: Exchange) -> None:
+        self.conversation.refresh(exchange, self._session.writes(exchange), self._session.waiting_text(exchange))
+
+    def _refresh_waiting(self) -> None:
+        """Update the answers in view that have not begun: what they wait for changes with other answers."""
+        for exchange in self._session.conversation.path:
+            if not exchange.trace.started or self._session.writes(exchange):
+                self._refresh(exchange)
+
     def _show_activity(self) -> None:
         activity = self._session.activity
         self.composer.show_activity(activity, self._session.ready)
         self.system.show_prompt(self._session.system)
         self.composer.show_writer(None)
-        leaf = self._session.conversation.leaf
-        if leaf and not self.is_comparing and not self.conversation.answer_of(leaf):
-            self._show_path()  # the next arm of a comparison that was left has begun
+        self.sidebar.show_marks(self._session.runs.marks())
+        self._refresh_waiting()
         if activity is Activity.WRITING and self._session.current:
             self.inspector.show_run(self._session.current)
         elif self._session.current:

@@ -1,8 +1,9 @@
-"""The conversation list: search, open, rename, delete with undo."""
+"""The conversation list: search, open, pin, rename, delete with undo; marks where something is written or unread."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -28,6 +29,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.shared.conversations.repository import ConversationRepository
+from app.shared.conversations.run_list import Mark
 from app.shared.format import day_and_time, distinguished
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.timer import single_shot_timer
@@ -37,6 +39,11 @@ from core.errors import StoreError
 from core.store.conversations import MARK_END, MARK_START, Found, Headline, by_day
 
 SEARCH_AFTER_MS = 150
+MARK_WORDS = {
+    Mark.WRITING: "an answer is being written",
+    Mark.WAITING: "an answer waits for its turn",
+    Mark.UNREAD: "an answer has been finished",
+}
 
 
 class HistoryDelegate(QStyledItemDelegate):
@@ -98,7 +105,7 @@ class Sidebar(QWidget):
         self.list.clicked.connect(self._open)
         self.list.activated.connect(self._open)
         self.list.customContextMenuRequested.connect(self._menu)
-        for key, act in (("F2", self.rename), ("Delete", self.delete)):
+        for key, act in (("F2", self.rename), ("P", self.pin), ("Delete", self.delete)):
             QShortcut(QKeySequence(key), self.list, act, context=Qt.ShortcutContext.WidgetShortcut)
         self._timer = single_shot_timer(self, SEARCH_AFTER_MS, self.refresh)
         self.search.textChanged.connect(lambda: self._timer.start())
@@ -115,6 +122,10 @@ class Sidebar(QWidget):
         self._shown = conversation
         row = self._model.row_of(conversation)
         self.list.setCurrentIndex(self._model.index(row) if row >= 0 else QModelIndex())
+
+    def show_marks(self, marks: Mapping[str, Mark]) -> None:
+        """Mark the conversations in which something is written, waits or is unread."""
+        self._model.show_marks(marks)
 
     def refresh(self) -> None:
         if not self._repository:
@@ -139,6 +150,12 @@ class Sidebar(QWidget):
         if agreed:
             self._repository.rename(index.data(HistoryRole.CONVERSATION), title)
 
+    def pin(self) -> None:
+        """Keep the conversation at the top, or no longer."""
+        index = self.list.currentIndex()
+        if self._repository and (conversation := index.data(HistoryRole.CONVERSATION)):
+            self._repository.pin(conversation, not index.data(HistoryRole.IS_PINNED))
+
     def delete(self) -> None:
         """Delete without confirmation, since it can be undone."""
         index = self.list.currentIndex()
@@ -162,6 +179,7 @@ class Sidebar(QWidget):
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Open", lambda: self._open(index))
+        menu.addAction("Unpin\tP" if index.data(HistoryRole.IS_PINNED) else "Pin\tP", self.pin)
         menu.addAction("Rename …\tF2", self.rename)
         menu.addAction("Export…", lambda: self.export_wanted.emit(index.data(HistoryRole.CONVERSATION)))
         menu.addAction("Delete\tDel", self.delete)
@@ -179,18 +197,28 @@ class HistoryRow(NamedTuple):
     tip: str = ""
     name: str = ""
     """The title as it is elsewhere: `text` may be shortened."""
+    is_pinned: bool = False
 
 
 class HistoryRole(IntEnum):
     CONVERSATION = Qt.ItemDataRole.UserRole + 1
     IS_HEADING = Qt.ItemDataRole.UserRole + 2
     NAME = Qt.ItemDataRole.UserRole + 3
+    IS_PINNED = Qt.ItemDataRole.UserRole + 4
 
 
 class History(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._rows: list[HistoryRow] = []
+        self._marks: Mapping[str, Mark] = {}
+
+    def show_marks(self, marks: Mapping[str, Mark]) -> None:
+        changed = {id for id in {*marks, *self._marks} if marks.get(id) is not self._marks.get(id)}
+        self._marks = marks
+        for place, row in enumerate(self._rows):
+            if row.conversation in changed:
+                self.dataChanged.emit(self.index(place), self.index(place))
 
     def show_headlines(self, headlines: list[Headline], today: date) -> None:
         rows: list[HistoryRow] = []
@@ -198,12 +226,15 @@ class History(QAbstractListModel):
             zip((one.id for one in headlines), distinguished([_full_name(one) for one in headlines]), strict=True)
         )
         alike = Counter(texts.values())
-        for day, group in by_day(headlines):
-            rows.append(HistoryRow(day_name(day, today)))
+        pinned = [one for one in headlines if one.is_pinned]
+        others = by_day(one for one in headlines if not one.is_pinned)
+        groups = [*([("PINNED", pinned)] if pinned else []), *((day_name(day, today), group) for day, group in others)]
+        for heading, group in groups:
+            rows.append(HistoryRow(heading))
             for one in group:
                 time = f"{one.changed.astimezone():%H:%M} · " if alike[texts[one.id]] > 1 else ""
                 tip = f"{_full_name(one)}\n{day_and_time(one.changed)}"
-                rows.append(HistoryRow(time + texts[one.id], one.id, tip=tip, name=one.name))
+                rows.append(HistoryRow(time + texts[one.id], one.id, tip=tip, name=one.name, is_pinned=one.is_pinned))
         self._show(rows)
 
     def show_found(self, found: list[Found]) -> None:
@@ -223,15 +254,20 @@ class History(QAbstractListModel):
 
     def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         row = self._rows[index.row()]
+        mark = self._marks.get(row.conversation)
         match role:
             case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.EditRole:
-                return row.text
+                return f"{mark.value} {row.text}" if mark else row.text
+            case Qt.ItemDataRole.AccessibleTextRole:
+                return f"{row.text}, {MARK_WORDS[mark]}" if mark else row.text
             case Qt.ItemDataRole.ToolTipRole:
                 return plain_tip(row.tip) or None
             case HistoryRole.NAME:
                 return row.name
             case HistoryRole.CONVERSATION:
                 return row.conversation
+            case HistoryRole.IS_PINNED:
+                return row.is_pinned
             case HistoryRole.IS_HEADING:
                 return not row.conversation
         return None

@@ -10,15 +10,12 @@ from PySide6.QtWidgets import QWidget
 from app.compare.chooser import USUAL, Chooser, CompareChoice, arms, proposed, recorded
 from app.compare.column import MOST_COLUMNS
 from app.compare.view import CompareView
-from app.shared.conversations.conversation import Exchange, expected_answer
+from app.shared.conversations.conversation import Comparison, Exchange, expected_answer
+from app.shared.conversations.run_list import texts_at_once
 from app.shared.conversations.session import ChatSession
 from app.shared.preferences import Preferences
 from app.shared.steps.typesetting import Typesetter
 from core.errors import BatonError
-from core.run import Pair
-
-NO_LIMIT = 1000
-"""Parallel requests of models on servers: no limit that matters here."""
 
 
 class ComparisonController(QObject):
@@ -46,9 +43,6 @@ class ComparisonController(QObject):
         self._show = show
         self.view: CompareView | None = None
         """What is on the screen, if that is a comparison."""
-        self._before: Exchange | None = None
-        """The answer that was compared, to be shown again; None for a new problem."""
-        session.path_changed.connect(self._close)
 
     def choose(self, problem: str, answer: Exchange | None = None) -> None:
         """Ask which columns. `answer`: to compare that with others; else it is a new problem, after the last one or, in
@@ -87,16 +81,22 @@ class ComparisonController(QObject):
             way = "Regenerate it (Ctrl+R), or compare arms (Ctrl+D)."
             self._session.failed.emit(BatonError("There is only one answer to this problem.", way))
             return
-        self._before = answer
         first = min(max(0, attempts.index(answer) - 1), max(0, len(attempts) - MOST_COLUMNS))
-        self.open(attempts[first : first + MOST_COLUMNS], expected_answer(answer.problem))
+        columns = tuple(attempts[first : first + MOST_COLUMNS])
+        self.open(Comparison(columns, expected_answer(answer.problem), before=answer))
 
-    def open(self, exchanges: Sequence[Exchange], expected: str, at_once: bool = False) -> None:
-        """Show these answers side by side, finished or not."""
-        self._close()
-        view = CompareView(exchanges, self._session, self._typesetter, expected, at_once)
+    def open(self, comparison: Comparison) -> None:
+        """Show answers side by side, finished or not, until `leave`, whichever conversation is read meanwhile."""
+        self._session.conversation.comparison = comparison
+        self.show(comparison)
+
+    def show(self, comparison: Comparison) -> None:
+        """Show the comparison of the conversation in view."""
+        self.close()
+        exchanges = comparison.exchanges
+        view = CompareView(exchanges, self._session, self._typesetter, comparison.expected, comparison.at_once)
         view.left.connect(self.leave)
-        view.open_wanted.connect(self._open_conversation)
+        view.open_wanted.connect(self._session.show)
         view.choose_wanted.connect(lambda: self.choose(exchanges[0].problem, exchanges[0]))
         view.piece_chosen.connect(self.piece_chosen)
         view.menu_wanted.connect(self.menu_wanted)
@@ -110,13 +110,24 @@ class ComparisonController(QObject):
 
     def leave(self) -> None:
         """Return to the conversation: to the answer whose step is chosen, else to the one that was compared."""
-        if self.view is None:
+        conversation = self._session.conversation
+        if self.view is None or conversation.comparison is None:
             return
-        chosen = next((column.exchange for column in self.view.columns if column.steps.selected), self._before)
-        self._close()
-        if chosen and chosen is not self._session.conversation.leaf and chosen in self._session.conversation:
+        before = conversation.comparison.before
+        chosen = next((column.exchange for column in self.view.columns if column.steps.selected), before)
+        self.close()
+        conversation.comparison = None
+        if chosen and chosen is not conversation.leaf and chosen in conversation:
             self._session.show(chosen)
         self._show(None)
+
+    def close(self) -> None:
+        """Take the view away; its answers are written on."""
+        if self.view:
+            self.view.finish()
+            self.view.setParent(None)
+            self.view.deleteLater()
+            self.view = None
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -133,30 +144,14 @@ class ComparisonController(QObject):
         self, problem: str, answer: Exchange | None, picked: Sequence[CompareChoice], expected: str, at_once: bool
     ) -> None:
         to_write = [choice for choice in picked if choice.exchange is None]
-        self._before = answer
         if len(to_write) == len(picked):
             self._preferences.change_window(compared=tuple(choice.name for choice in picked), at_once=at_once)
         beside = answer or (self.view.exchanges[0] if self.view else None)
         parent = beside.parent if beside else self._session.conversation.leaf
-        new = self._session.compare(problem, [each.settings for each in to_write], parent, at_once)
+        settings = [each.settings for each in to_write]
+        new = self._session.compare(problem, settings, parent, at_once=at_once, shows=answer is None)
         if len(new) == len(to_write):
             still = iter(new)
-            self.open([each.exchange or next(still) for each in picked], expected, at_once)
+            columns = tuple(each.exchange or next(still) for each in picked)
+            self.open(Comparison(columns, expected, at_once, answer))
             self.begun.emit()
-
-    def _open_conversation(self, exchange: Exchange) -> None:
-        if self._may_begin():
-            self._session.show(exchange)
-
-    def _close(self) -> None:
-        if self.view:
-            self.view.finish()
-            self.view.setParent(None)
-            self.view.deleteLater()
-            self.view = None
-
-
-def texts_at_once(pair: Pair) -> int:
-    """Parallel requests that both models can take."""
-    placements = [engine.card.placement for engine in (pair.small, pair.large) if engine]
-    return min((placement.parallel for placement in placements if placement), default=NO_LIMIT)

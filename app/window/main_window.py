@@ -162,12 +162,13 @@ class MainWindow(QMainWindow):
         """Put a sign beside the page's name while a batch runs, and when one has ended that is not in view."""
         assert self._batch
         session = self._batch.session
-        is_over = self._batch_runs and not session.running
-        self._batch_runs = session.running
-        if session.running:
+        is_over = self._batch_runs and not session.executes
+        self._batch_runs = session.executes
+        if session.executes:
             self.topbar.show_badge("batch", "▶", "running")
-        elif is_over and self._shown_page != "batch":
-            self.topbar.show_badge("batch", "✓" if session.progress.done == session.progress.jobs else "‖", "has ended")
+        elif is_over and self._shown_page != "batch" and (running := session.running_batch):
+            is_done = running.progress.done == running.progress.jobs
+            self.topbar.show_badge("batch", "✓" if is_done else "‖", "has ended")
             QApplication.alert(self)
         elif is_over or self._shown_page == "batch":
             self.topbar.show_badge("batch", "", "")
@@ -251,7 +252,7 @@ class MainWindow(QMainWindow):
             geometry=bytes(self.saveGeometry().toBase64().data()).decode("ascii"),
         )
         self.hide()
-        self.session.stop()
+        self.session.runs.stop()
         self.tasks.close()  # answers and batches deliver their last events, which are saved
         for finish in self._finishers:
             finish()
@@ -371,16 +372,16 @@ class MainWindow(QMainWindow):
         self.dialogs.use_models(self.preferences.value.models.model_copy(update={"context": tokens}))
 
     def _deleted(self, conversation: str, name: str) -> None:
-        self.session.forget(conversation)
-        self.messages.show_deleted(name, lambda: self._undo_deletion(conversation))
+        bring_back = self.session.forget(conversation)
+        self.messages.show_deleted(name, lambda: self._undo_deletion(conversation, bring_back))
 
     def _imported(self, conversation: str) -> None:
         self.chat.sidebar.refresh()
         self.session.open(conversation)
 
-    def _undo_deletion(self, conversation: str) -> None:
+    def _undo_deletion(self, conversation: str, bring_back: Callable[[], None]) -> None:
         self.chat.sidebar.restore(conversation)
-        self.session.open(conversation)
+        bring_back()
 
     def _remember_conversation(self) -> None:
         conversation = self.session.conversation

@@ -1,7 +1,7 @@
 """P6: the window. Start to first paint; longest stall of the main thread while 300 tok/s stream into a long answer with
-formulas, into three side by side, or into one line of 50,000 characters, while 50,000 results of a batch are sorted and
-filtered, and while a policy is replayed over 20,000 steps; growth of the memory over 50 long answers; opening an answer
-of 20,000 steps. Scripted models."""
+formulas, into three side by side, into three conversations, or into one line of 50,000 characters, while 50,000 results
+of a batch are sorted and filtered, and while a policy is replayed over 20,000 steps; growth of the memory over 50 long
+answers; opening an answer of 20,000 steps. Scripted models."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from app.batch.result_table import ResultTable
 from app.batch.row_order import ResultColumn, RowFilter
 from app.compare.controller import ComparisonController
 from app.inspector.panel import Tab
+from app.shared.conversations.conversation import Comparison
 from app.shared.garbage_collection import MainThreadCollector
 from app.shared.loaded_models import Loading
 from app.window.main_window import MainWindow
@@ -106,6 +107,8 @@ def rows(_: int) -> Iterator[Row]:
         what = f"longest stall while {RATE} tok/s stream into"
         yield stall_row(f"{what} a long answer", streaming(Paths.under(folder / "one"), story()))
         yield stall_row(f"{what} three columns", streaming(Paths.under(folder / "three"), story(), arms=3))
+        several = streaming(Paths.under(folder / "several"), story(), conversations=3)
+        yield stall_row(f"{what} three conversations, of which one is in view", several)
         line = streaming(Paths.under(folder / "line"), unbroken_line())
         yield stall_row(f"{what} one line of {LINE:,} characters", line)
         yield stall_row(f"longest stall while {ROWS:,} results are sorted and filtered", arranging(), goal=None)
@@ -163,16 +166,20 @@ def unbroken_line() -> list[str]:
     return ["abcdefghijklmnop"[: LINE // tokens + 1]] * tokens
 
 
-def streaming(paths: Paths, text: Text, arms: int = 1) -> list[float]:
-    """Seconds between two beats of the event loop while an answer is written, or several side by side."""
+def streaming(paths: Paths, text: Text, arms: int = 1, conversations: int = 1) -> list[float]:
+    """Seconds between two beats of the event loop while an answer is written, or several side by side, or one in each
+    of several conversations."""
     window = opened(paths, text)
     if arms == 1:
-        window.session.ask("A long problem")
+        for number in range(conversations):
+            window.session.new()
+            window.session.ask(f"A long problem, {number}")
     else:
         settings = [window.session.settings.model_copy(update={"seed": seed}) for seed in range(arms)]
         comparing = window.chat.comparison
         assert isinstance(comparing, ComparisonController)
-        comparing.open(window.session.compare("A long problem", settings, None, at_once=True), "")
+        columns = window.session.compare("A long problem", settings, None, at_once=True, shows=True)
+        comparing.open(Comparison(tuple(columns), at_once=True))
     until(lambda: bool(window.session.current and window.session.current.trace.tokens > RATE))
     end = time.perf_counter() + SECONDS
     with beats() as gaps:

@@ -45,6 +45,19 @@ class Exchange:
         return ask(self.problem, self.settings, tuple(before))
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """Answers to one problem that are shown side by side."""
+
+    exchanges: tuple[Exchange, ...]
+    expected: str = ""
+    """The right answer, where it is known."""
+    at_once: bool = False
+    """Whether they were written at the same time, and slowed each other."""
+    before: Exchange | None = None
+    """The answer that was compared, shown again afterwards; None for a new problem."""
+
+
 @dataclass(eq=False)
 class Conversation:
     roots: list[Exchange] = field(default_factory=list)
@@ -56,6 +69,8 @@ class Conversation:
     system: str | None = None
     """The system prompt for the next answers; None: as it is for new conversations. Each exchange keeps its own."""
     changed: datetime = field(default_factory=lambda: datetime.now(UTC))
+    comparison: Comparison | None = None
+    """What is shown instead of the path, as long as the conversation stays in memory."""
 
     @property
     def path(self) -> list[Exchange]:
@@ -69,10 +84,11 @@ class Conversation:
         """Return all attempts at its place, itself included, oldest first."""
         return exchange.parent.children if exchange.parent else self.roots
 
-    def add(self, exchange: Exchange) -> None:
-        """Put it into the tree below its parent, and show it."""
+    def add(self, exchange: Exchange, shows: bool = True) -> None:
+        """Put it into the tree below its parent; `shows`: at the end of the path."""
         self.siblings(exchange).append(exchange)
-        self.leaf = exchange
+        if shows:
+            self.leaf = exchange
         self.touch()
 
     def show(self, exchange: Exchange) -> None:

@@ -76,6 +76,9 @@ class ConversationRepository(QObject):
     def rename(self, conversation_id: str, title: str) -> None:
         self._change(lambda: self._store.conversations.rename(conversation_id, title))
 
+    def pin(self, conversation_id: str, pinned: bool) -> None:
+        self._change(lambda: self._store.conversations.pin(conversation_id, pinned))
+
     def delete(self, conversation_id: str, deleted: Callable[[], object]) -> None:
         self._change(lambda: self._store.conversations.delete(conversation_id), deleted)
 

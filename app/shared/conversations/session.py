@@ -1,17 +1,18 @@
-"""The chat without its views: ask, stop, continue, regenerate, fork, and open conversations."""
+"""The chat without its views: the conversation in view, and what can be done with it: ask, stop, continue, fork."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.conversations.answer_queue import Activity, AnswerQueue
 from app.shared.conversations.answer_task import AnswerTask
 from app.shared.conversations.branching import move_of
 from app.shared.conversations.conversation import Conversation, Exchange
 from app.shared.conversations.repository import ConversationRepository
 from app.shared.conversations.reviews import AnswerReviews, Finding
+from app.shared.conversations.run_list import Activity, ListedRun, RunList
+from app.shared.format import count
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from core.engines.body import Author
@@ -29,8 +30,9 @@ class ChatSession(QObject):
     path_changed = Signal()
     """Other exchanges are shown than before."""
     progressed = Signal(object)
-    """An Exchange whose trace has grown, ended, or been read."""
+    """An Exchange whose trace has grown, ended, or been read; it may be of a conversation that is not in view."""
     activity_changed = Signal()
+    """Something in the run list has changed, here or in another conversation."""
     failed = Signal(object)
     """A BatonError to be shown."""
 
@@ -40,12 +42,12 @@ class ChatSession(QObject):
         self.preferences = preferences
         self.conversation = Conversation()
         self._repository: ConversationRepository | None = None
-        self._queue = AnswerQueue(models, self)
-        self._queue.changed.connect(self.activity_changed)
-        self._queue.begun.connect(self._keep)
-        self._queue.progressed.connect(self._progressed)
-        self._queue.ended.connect(self._ended)
-        self.reviews = AnswerReviews(models, lambda: self.activity is Activity.IDLE, self)
+        self.runs = RunList(models, self)
+        self.runs.view(self.conversation)
+        self.runs.changed.connect(self.activity_changed)
+        self.runs.progressed.connect(self._progressed)
+        self.runs.ended.connect(self._ended)
+        self.reviews = AnswerReviews(models, lambda: self.runs.is_idle, self)
         self.reviews.found.connect(self._keep_finding)
         self.reviews.failed.connect(self.failed)
 
@@ -56,52 +58,81 @@ class ChatSession(QObject):
 
     @property
     def activity(self) -> Activity:
-        return self._queue.activity
+        """What is being done in the conversation in view."""
+        return self.runs.activity(self.conversation)
 
     @property
     def answering(self) -> AnswerTask | None:
-        """The one answer that is being written, which can be steered."""
-        return self._queue.answering
+        """The one answer that is being written in the conversation in view, which can be steered."""
+        return self.runs.answering(self.conversation)
 
     def writes(self, exchange: Exchange) -> bool:
         """Whether its answer is being written."""
-        return self._queue.writes(exchange)
+        return self.runs.writes(exchange)
 
     def waits(self, exchange: Exchange) -> bool:
         """Whether its answer is still to be begun."""
-        return self._queue.waits(exchange)
+        return self.runs.waits(exchange)
+
+    def waiting_text(self, exchange: Exchange) -> str:
+        """Say what an answer waits for that is to be begun; "" for any other."""
+        if not self.waits(exchange):
+            return ""
+        if self.models.state is not LoadState.READY:
+            return "Waiting for the models…"
+        return f"Waiting for its turn, after {count(self.runs.ahead_of(exchange), 'other answer')}…"
 
     @property
     def ready(self) -> bool:
-        """Whether something may be asked now."""
+        """Whether something may be asked in the conversation in view."""
         return self.activity is Activity.IDLE and all(exchange.is_read for exchange in self.conversation.path)
 
     @property
     def current(self) -> Exchange | None:
-        """The exchange that is being written or waits for its models; else the last one."""
-        return self._queue.first or self.conversation.leaf
+        """The exchange in view that is being written or waits; else the last one."""
+        conversation = self.conversation
+        live = self.runs.first(conversation)
+        return live if live and (conversation.comparison or live in conversation.path) else conversation.leaf
 
     # Conversations
 
     def new(self) -> None:
-        if self.activity is Activity.IDLE and self.conversation.roots:
+        if self.conversation.roots:
             self._open(Conversation())
 
     def open(self, conversation_id: str, quietly: bool = False) -> None:
         """Open a conversation of the store. `quietly`: do not report that it cannot be read, as it may be gone."""
-        if self.activity is not Activity.IDLE:
-            self.failed.emit(BatonError("An answer is being written.", "Stop it, or wait for its end."))
-        elif self._repository and conversation_id != self.conversation.id:
+        if conversation_id == self.conversation.id:
+            return
+        if known := self.runs.conversation(conversation_id):
+            self._open(known)
+        elif self._repository:
             try:
                 self._open(self._repository.open(conversation_id))
             except StoreError as error:
                 if not quietly:
                     self.failed.emit(error)
 
-    def forget(self, conversation_id: str) -> None:
-        """Stop showing a conversation that has been deleted."""
-        if conversation_id == self.conversation.id:
+    def forget(self, conversation_id: str) -> Callable[[], None]:
+        """Stop writing and showing a conversation that has been deleted.
+
+        Returns what shows it again, once it is restored, and goes on with its answers.
+        """
+        is_shown = conversation_id == self.conversation.id
+        conversation = self.conversation if is_shown else self.runs.conversation(conversation_id)
+        stopped = self.runs.stop(conversation) if conversation else []
+        if is_shown:
             self._open(Conversation())
+
+        def bring_back() -> None:
+            if conversation is None:
+                self.open(conversation_id)
+            else:
+                self._open(conversation)
+                self.runs.write_again(stopped)
+                self._load_models()
+
+        return bring_back
 
     def show_sibling(self, exchange: Exchange, by: int) -> None:
         """Show the attempt so many places after this one; before it if negative."""
@@ -112,11 +143,10 @@ class ChatSession(QObject):
 
     def show(self, exchange: Exchange) -> None:
         """Show the path through this exchange."""
-        if self.activity is Activity.IDLE:
-            self.conversation.show(exchange)
-            if self._repository:
-                self._repository.show(self.conversation)
-            self.path_changed.emit()
+        self.conversation.comparison = None
+        self.conversation.show(exchange)
+        self._keep_leaf()
+        self.path_changed.emit()
 
     # Answers
 
@@ -124,17 +154,20 @@ class ChatSession(QObject):
         self._begin(Exchange(problem, self.settings, self.conversation.leaf))
 
     def compare(
-        self, problem: str, arms: Sequence[RunSettings], parent: Exchange | None, at_once: bool = False
+        self, problem: str, arms: Sequence[RunSettings], parent: Exchange | None, *, at_once: bool, shows: bool
     ) -> list[Exchange]:
         """Ask one problem under several settings, as attempts at one place; one after the other, or all `at_once`.
 
-        Each becomes a part of the conversation when its turn comes.
+        `shows`: the first of them becomes the end of the path. Where they stand side by side is up to the caller.
         """
         if not self.ready or not arms:
             return []
         exchanges = [Exchange(problem, settings, parent) for settings in arms]
+        for place, exchange in enumerate(exchanges):
+            self._keep(exchange, shows=shows and not place)
+        self._keep_leaf()
         self.reviews.stop()  # answers go first
-        self._queue.compare(exchanges, len(exchanges) if at_once else 1)
+        self.runs.compare(self.conversation, exchanges, at_once)
         self._load_models()
         return exchanges
 
@@ -169,7 +202,8 @@ class ChatSession(QObject):
         self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), move)
 
     def stop(self) -> None:
-        self._queue.stop()
+        """Stop what is written or waits in the conversation in view."""
+        self.runs.stop(self.conversation)
 
     def take_over(self, now: bool = True) -> None:
         if self.answering:
@@ -226,31 +260,35 @@ class ChatSession(QObject):
 
     def _open(self, conversation: Conversation) -> None:
         self.conversation = conversation
+        self.runs.view(conversation)
         self.path_changed.emit()
         self.activity_changed.emit()
 
     def _begin(self, exchange: Exchange, first: Move | None = None) -> None:
         if self.ready:
+            self.conversation.comparison = None
             self._keep(exchange)
             self.path_changed.emit()
             self._start(exchange, first)
 
-    def _keep(self, exchange: Exchange) -> None:
-        """Put it into the conversation, unless it is there."""
-        if exchange in self.conversation:
-            return
-        self.conversation.add(exchange)
+    def _keep(self, exchange: Exchange, shows: bool = True) -> None:
+        """Put it into the conversation in view; `shows`: at the end of the path."""
+        self.conversation.add(exchange, shows)
         if self._repository:
             self._repository.add(self.conversation, exchange)
 
+    def _keep_leaf(self) -> None:
+        if self._repository:
+            self._repository.show(self.conversation)
+
     def _start(self, exchange: Exchange, first: Move | None = None) -> None:
         self.reviews.stop()  # an answer goes first
-        self._queue.write(exchange, first, self.pace)
+        self.runs.write(self.conversation, exchange, first, self.pace)
         self._load_models()
 
     def _load_models(self) -> None:
-        """Load the models for an answer that waits for them, unless that is under way."""
-        if self.activity is Activity.WAITING and self.models.state in (LoadState.NONE, LoadState.FAILED):
+        """Load the models for answers that wait for them, unless that is under way."""
+        if not self.runs.is_idle and self.models.state in (LoadState.NONE, LoadState.FAILED):
             self.models.load(self.preferences.value.models)
 
     def _progressed(self, exchange: Exchange, events: list[Event]) -> None:
@@ -264,11 +302,11 @@ class ChatSession(QObject):
             except StoreError as error:
                 self.failed.emit(error)
 
-    def _ended(self, exchange: Exchange, error: BatonError | None) -> None:
-        self.conversation.touch()
+    def _ended(self, run: ListedRun, error: BatonError | None) -> None:
+        run.conversation.touch()
         if self._repository:
-            self._repository.run_ended(exchange)
-        self.progressed.emit(exchange)
+            self._repository.run_ended(run.exchange)
+        self.progressed.emit(run.exchange)
         if error:
             self.failed.emit(error)
 

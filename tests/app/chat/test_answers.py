@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.chat.remedies import AnswerAction
-from app.shared.conversations.answer_queue import Activity
+from app.shared.conversations.run_list import Activity
 from app.shared.widgets.controls import ElidedLabel
 from app.window.main_window import MainWindow
 from core.engines.base import PrefillProgress

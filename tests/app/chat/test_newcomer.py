@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from app.chat.demo_verdict import BEYOND
 from app.inspector.run_page import parameters
-from app.shared.conversations.answer_queue import Activity
+from app.shared.conversations.run_list import Activity
 from app.shared.labels import preset_of
 from app.window.main_window import MainWindow
 from core.demo_pair import DEMO_SETTINGS

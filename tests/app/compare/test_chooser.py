@@ -9,8 +9,8 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from app.compare.chooser import Chooser, arms
-from app.compare.controller import texts_at_once
 from app.shared.conversations.conversation import expected_answer
+from app.shared.conversations.run_list import texts_at_once
 from core.demo_pair import held_out_problems
 from core.run import Pair, RunSettings
 from tests.fakes.scripted import ScriptedEngine

@@ -12,8 +12,8 @@ from pytestqt.qtbot import QtBot
 
 from app.chat.remedies import AnswerAction
 from app.compare.rows import WIDTH
-from app.shared.conversations.answer_queue import Activity
 from app.shared.conversations.conversation import Exchange
+from app.shared.conversations.run_list import Activity, Mark
 from app.shared.labels import run_in_brief
 from app.shared.steps.steps_document import ShownPiece
 from app.window.main_window import MainWindow
@@ -142,7 +142,7 @@ def _begin(window: MainWindow, qtbot: QtBot, at_once: bool = False) -> None:
     dialog().go.click()
 
 
-def test_stop_ends_all_and_what_was_not_begun_is_no_try(make_window: Make, qtbot: QtBot) -> None:
+def test_stop_ends_all_and_what_was_not_begun_can_still_be_written(make_window: Make, qtbot: QtBot) -> None:
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot)
@@ -155,12 +155,19 @@ def test_stop_ends_all_and_what_was_not_begun_is_no_try(make_window: Make, qtbot
     window.session.stop()
     gate.set()
     settle(window, qtbot)
-    assert [each.trace.finish for each in attempts(window)] == [Finish.STOPPED]
+    assert [each.trace.finish for each in attempts(window)] == [Finish.STOPPED, None, None]
     assert [column.head.state.text() for column in view_of(window).columns] == [
         "Stopped.",
         "Not started",
         "Not started",
     ]
+    window.session.show(attempts(window)[2])
+    answer = window.chat.conversation.answer_of(attempts(window)[2])
+    assert answer
+    assert answer._ending.text() == "Stopped before it began."
+    qtbot.mouseClick(answer._continue, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert attempts(window)[2].trace.finish is Finish.END_OF_TEXT
 
 
 def test_a_model_that_is_lost_in_one_arm_leaves_the_others(compare: Compare) -> None:
@@ -313,23 +320,60 @@ def test_words_are_found_in_all_columns(compare: Compare, qtbot: QtBot) -> None:
         assert bar.count.text() == f"{number} of {expected}"
     assert window.chat.is_comparing
     window.chat.comparison.leave()
+    window.session.show(view.exchanges[1])
     qtbot.waitUntil(lambda: "of" in bar.count.text() and not bar.count.text().endswith(f"of {expected}"))
     window.chat.close_find()
 
 
-def test_a_comparison_that_is_left_goes_on_in_the_conversation(make_window: Make, qtbot: QtBot) -> None:
+def test_columns_of_a_comparison_that_is_left_are_written_and_never_move_the_view(
+    make_window: Make, qtbot: QtBot
+) -> None:
     gate = threading.Event()
     window = make_window(arms_loader(held_by(gate, after=30)))
     _begin(window, qtbot)
-    qtbot.waitUntil(lambda: bool(attempts(window)) and attempts(window)[0].trace.tokens > 3)
-    view_of(window).columns[0].open_wanted.emit()
-    assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
+    qtbot.waitUntil(lambda: attempts(window)[0].trace.tokens > 3)
     window.chat.comparison.leave()
+    paths: list[object] = []
+    window.session.path_changed.connect(lambda: paths.append(window.session.conversation.leaf))
+    assert window.session.conversation.leaf is attempts(window)[0]
     gate.set()
-    qtbot.waitUntil(lambda: window.session.ready and len(attempts(window)) == 3)
-    leaf = window.session.conversation.leaf
-    assert leaf is attempts(window)[2]
-    assert window.chat.conversation.answer_of(leaf)
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert [each.trace.finish for each in attempts(window)] == [Finish.END_OF_TEXT] * 3
+    assert window.session.conversation.leaf is attempts(window)[0]
+    assert paths == []
+
+
+def test_a_column_can_be_opened_while_it_is_written(make_window: Make, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    window = make_window(arms_loader(held_by(gate, after=30)))
+    _begin(window, qtbot)
+    qtbot.waitUntil(lambda: attempts(window)[0].trace.tokens > 3)
+    view_of(window).columns[1].open_wanted.emit()
+    answer = window.chat.conversation.answer_of(attempts(window)[1])
+    assert answer
+    assert answer._ending.text() == "Waiting for its turn, after 1 other answer…"
+    assert not window.chat.is_comparing
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert answer._ending.text() != "Waiting for its turn, after 1 other answer…"
+
+
+def test_a_comparison_goes_on_while_another_conversation_is_read_and_is_shown_again(
+    make_window: Make, qtbot: QtBot
+) -> None:
+    gate = threading.Event()
+    window = make_window(arms_loader(held_by(gate, after=30)))
+    _begin(window, qtbot)
+    qtbot.waitUntil(lambda: attempts(window)[0].trace.tokens > 3)
+    comparing = window.session.conversation
+    window.session.new()
+    assert not window.chat.is_comparing
+    assert window.session.ready
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.runs.marks() == {comparing.id: Mark.UNREAD})
+    window.session.open(comparing.id)
+    assert [column.exchange.trace.finish for column in view_of(window).columns] == [Finish.END_OF_TEXT] * 3
+    assert window.session.runs.marks() == {}
 
 
 def test_one_answer_alone_cannot_stand_side_by_side(make_window: Make, qtbot: QtBot) -> None:
@@ -434,7 +478,7 @@ def test_models_that_cannot_be_loaded_leave_columns_that_were_not_begun(make_win
     gate.set()
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
     assert [column.head.state.text() for column in view_of(window).columns] == ["Not started"] * 3
-    assert attempts(window) == []
+    assert [each.trace.started for each in attempts(window)] == [None] * 3
 
 
 def test_columns_with_values_get_a_chart_when_they_have_them(compare: Compare) -> None:

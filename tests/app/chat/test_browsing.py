@@ -1,0 +1,206 @@
+"""Reading, asking and deleting while an answer is written: conversations do not wait for each other's pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtWidgets import QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.chat.sidebar import HistoryRole
+from app.shared.conversations.conversation import Conversation
+from app.shared.conversations.run_list import Activity, Mark
+from app.window.main_window import MainWindow
+from core.thinking.events import Finish
+from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
+from tests.fakes.held_answers import HeldAnswers
+
+Make = Callable[..., MainWindow]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+@pytest.fixture
+def held() -> Iterator[HeldAnswers]:
+    held = HeldAnswers()
+    yield held
+    held.let_all_go()
+
+
+@pytest.fixture
+def window(make_window: Make, held: HeldAnswers, qtbot: QtBot) -> MainWindow:
+    """In which “Earlier” is answered, and “Long” is being written."""
+    loader = ScriptedLoader()
+    loader.small, loader.large = held.small, held.large
+    window = make_window(loader)
+    held.let_go("Earlier")
+    qtbot.waitUntil(lambda: window.session.ready)
+    ask(window, qtbot, "Earlier")
+    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).trace.ended is not None)
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
+    ask(window, qtbot, "Long")
+    qtbot.waitUntil(lambda: last_exchange(window).trace.tokens > 2)
+    qtbot.waitUntil(lambda: len(rows(window)) == 2)
+    return window
+
+
+def ask(window: MainWindow, qtbot: QtBot, problem: str) -> None:
+    qtbot.keyClicks(window.chat.composer.edit, problem)
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return)
+
+
+def rows(window: MainWindow) -> dict[str, QModelIndex]:
+    """The conversations in the sidebar, by their text."""
+    model = window.chat.sidebar.list.model()
+    indices = [model.index(row, 0) for row in range(model.rowCount())]
+    return {index.data(): index for index in indices if index.data(HistoryRole.CONVERSATION)}
+
+
+def click(window: MainWindow, qtbot: QtBot, text: str) -> None:
+    view = window.chat.sidebar.list
+    place = view.visualRect(rows(window)[text]).center()
+    qtbot.mouseClick(view.viewport(), Qt.MouseButton.LeftButton, pos=place)
+
+
+def shown(window: MainWindow) -> str:
+    return window.session.conversation.name
+
+
+def long(window: MainWindow) -> Conversation:
+    """The conversation whose answer is being written."""
+    return window.session.conversation
+
+
+def test_another_conversation_is_read_while_an_answer_is_written(
+    window: MainWindow, held: HeldAnswers, qtbot: QtBot
+) -> None:
+    writing = long(window)
+    click(window, qtbot, "Earlier")
+    assert shown(window) == "Earlier"
+    qtbot.waitUntil(lambda: last_exchange(window).is_read)
+    assert last_answer(window).answer.toPlainText() == "That was Earlier."
+    assert list(rows(window)) == ["▶ Long", "Earlier"]
+    assert rows(window)["▶ Long"].data(Qt.ItemDataRole.AccessibleTextRole) == "Long, an answer is being written"
+    assert window.session.runs.activity(writing) is Activity.WRITING
+    held.let_go("Long")
+    qtbot.waitUntil(lambda: "● Long" in rows(window))
+    assert shown(window) == "Earlier"
+    click(window, qtbot, "● Long")
+    assert last_answer(window).answer.toPlainText() == "That was Long."
+    assert "Long" in rows(window)
+
+
+def test_a_conversation_that_is_left_and_entered_again_shows_the_answer_grow(
+    window: MainWindow, held: HeldAnswers, qtbot: QtBot
+) -> None:
+    click(window, qtbot, "Earlier")
+    click(window, qtbot, "▶ Long")
+    assert window.chat.composer._stop_button.isVisible()
+    assert "About Long" in last_answer(window).steps.toPlainText()
+    held.let_go("Long")
+    qtbot.waitUntil(lambda: last_answer(window).answer.toPlainText() == "That was Long.")
+    qtbot.waitUntil(lambda: window.chat.composer._send_button.isVisible())
+
+
+def test_a_question_in_another_conversation_waits_for_its_turn_and_says_so(
+    window: MainWindow, held: HeldAnswers, qtbot: QtBot
+) -> None:
+    held.let_go("Second")
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
+    ask(window, qtbot, "Second")
+    assert last_answer(window)._ending.text() == "Waiting for its turn, after 1 other answer…"
+    qtbot.waitUntil(lambda: "… Second" in rows(window))
+    held.let_go("Long")
+    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).trace.ended is not None)
+    assert last_answer(window).answer.toPlainText() == "That was Second."
+    qtbot.waitUntil(lambda: {"● Long", "Second", "Earlier"} == set(rows(window)))
+
+
+def test_stop_ends_the_answer_in_view_alone(window: MainWindow, held: HeldAnswers, qtbot: QtBot) -> None:
+    writing = long(window).path[-1]
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
+    ask(window, qtbot, "Second")
+    qtbot.mouseClick(window.chat.composer._stop_button, Qt.MouseButton.LeftButton)
+    assert window.session.ready
+    assert last_answer(window)._ending.text() == "Stopped before it began."
+    held.let_go("Long")
+    qtbot.waitUntil(lambda: writing.trace.finish is Finish.END_OF_TEXT)
+
+
+def test_deleting_a_conversation_stops_its_answer_and_undo_brings_both_back(
+    window: MainWindow, held: HeldAnswers, qtbot: QtBot
+) -> None:
+    writing = long(window)
+    exchange = writing.path[-1]
+    click(window, qtbot, "▶ Long")
+    qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: set(rows(window)) == {"Earlier"})
+    assert window.session.conversation.leaf is None
+    ask(window, qtbot, "Next")  # nothing holds it up
+    undo = next(each for each in window.notice.findChildren(QPushButton) if each.text() == "Undo")
+    qtbot.mouseClick(undo, Qt.MouseButton.LeftButton)
+    held.let_go("Long")
+    held.let_go("Next")
+    assert shown(window) == "Long"
+    qtbot.waitUntil(lambda: exchange.trace.finish is Finish.END_OF_TEXT)
+    assert exchange.trace.text == "About Long, we think.\n\nDone.</think>\n\nThat was Long."
+    qtbot.waitUntil(lambda: last_answer(window).answer.toPlainText() == "That was Long.")
+    qtbot.waitUntil(lambda: set(rows(window)) == {"Long", "● Next", "Earlier"})
+
+
+def test_a_deleted_conversation_that_was_not_in_view_is_stopped_too(
+    window: MainWindow, held: HeldAnswers, qtbot: QtBot
+) -> None:
+    exchange = long(window).path[-1]
+    click(window, qtbot, "Earlier")
+    window.chat.sidebar.list.setCurrentIndex(rows(window)["▶ Long"])
+    qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_Delete)
+    qtbot.waitUntil(lambda: set(rows(window)) == {"Earlier"})
+    held.let_go("Long")
+    qtbot.waitUntil(lambda: exchange.trace.finish is not None)
+    assert exchange.trace.finish is Finish.STOPPED
+    assert shown(window) == "Earlier"
+    assert window.session.runs.marks() == {}
+
+
+def test_the_other_attempt_is_read_while_one_is_written(window: MainWindow, held: HeldAnswers, qtbot: QtBot) -> None:
+    click(window, qtbot, "Earlier")
+    qtbot.waitUntil(lambda: last_exchange(window).is_read)
+    first = last_exchange(window)
+    window.session.ask_again(first)
+    second = last_exchange(window)
+    assert second is not first
+    window.session.show_sibling(second, -1)
+    assert last_exchange(window) is first
+    held.let_go("Long")
+    qtbot.waitUntil(lambda: second.trace.finish is Finish.END_OF_TEXT)
+    assert last_exchange(window) is first
+
+
+def test_a_pinned_conversation_stays_above_the_others(window: MainWindow, held: HeldAnswers, qtbot: QtBot) -> None:
+    held.let_go("Long")
+    qtbot.waitUntil(lambda: window.session.ready)
+    click(window, qtbot, "Earlier")
+    qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_P)
+    qtbot.waitUntil(lambda: list(rows(window)) == ["Earlier", "Long"])
+    model = window.chat.sidebar.list.model()
+    assert model.index(0, 0).data() == "PINNED"
+    qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_P)
+    qtbot.waitUntil(lambda: model.index(0, 0).data() == "TODAY")
+
+
+def test_what_is_written_out_of_view_is_saved_when_the_window_closes(
+    window: MainWindow, make_window: Make, held: HeldAnswers, qtbot: QtBot
+) -> None:
+    conversation = long(window).id
+    click(window, qtbot, "Earlier")
+    held.let_go("Long")
+    window.close()
+    again = make_window(ScriptedLoader())
+    again.session.open(conversation)
+    qtbot.waitUntil(lambda: last_exchange(again).is_read)
+    assert last_exchange(again).trace.text.startswith("About Long,")
+    assert last_exchange(again).trace.finish in (Finish.STOPPED, Finish.END_OF_TEXT)
+    assert again.session.runs.marks() == {}
+    assert Mark.UNREAD.value not in "".join(rows(again))
