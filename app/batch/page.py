@@ -124,6 +124,13 @@ class BatchPage(QStackedWidget):
             except StoreError as error:
                 self.failed.emit(error)
 
+    def _show_running(self) -> None:
+        """Mark the batch that runs in the list of all."""
+        running = self.session.running_batch
+        self.welcome.show_running(running.batch.id if running and self.session.executes else "")
+        if self.currentWidget() is self.welcome:
+            self.refresh()
+
     def _show_welcome(self) -> None:
         self.refresh()
         self.setCurrentWidget(self.welcome)
@@ -232,6 +239,8 @@ class BatchPage(QStackedWidget):
         session.failed.connect(self.failed)
         session.failed.connect(lambda _: self.welcome.show_reading(False))
         session.noticed.connect(self.noticed)
+        session.progressed.connect(self.welcome.show_progress)
+        session.changed.connect(self._show_running)
         session.exported.connect(lambda path: self.saved.emit(Path(path)))
         self.welcome.file_wanted.connect(self.choose_file)
         self.welcome.folder_wanted.connect(self._choose_folder)

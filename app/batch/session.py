@@ -1,4 +1,7 @@
-"""The batch of the window: reads problem files; creates, opens, runs, regrades, reports and exports batches."""
+"""The batches of the window: the one in view, and the one that runs, which may be another.
+
+Reads problem files; creates, opens, runs, regrades, reports and exports batches.
+"""
 
 from __future__ import annotations
 
@@ -47,15 +50,22 @@ class OpenedBatch(NamedTuple):
     progress: BatchProgress
 
 
+class RunningBatch(NamedTuple):
+    batch: Batch
+    progress: BatchProgress
+
+
 class BatchSession(QObject):
     read = Signal(object)
     """A ProblemSet, for the preview."""
     opened = Signal()
     """Another batch is the one shown; `batch` and `problems` are new."""
     events = Signal(list)
-    """BatchEvents of the runner."""
+    """BatchEvents of the runner, if the batch in view is the one that runs."""
+    progressed = Signal(object, object)
+    """The running Batch, and its BatchProgress."""
     changed = Signal()
-    """The batch began, paused, went on or ended."""
+    """The batch that runs began, paused, went on or ended, or the one in view is graded again."""
     reported = Signal(object)
     """A Report."""
     graded = Signal(list)
@@ -74,6 +84,9 @@ class BatchSession(QObject):
         self._choice = choice
         self.store: Store | None = None
         self.batch: Batch | None = None
+        """The batch in view."""
+        self.running_batch: RunningBatch | None = None
+        """The batch that was started last."""
         self.problems: Sequence[Problem] = ()
         self.rows: Sequence[ResultRow] = ()
         """The rows as they were when the batch was opened; changes since then came with `events`."""
@@ -84,12 +97,17 @@ class BatchSession(QObject):
         self._execution = BatchExecution(models, choice, self)
         self._execution.events.connect(self._take_events)
         self._execution.changed.connect(self.changed)
-        self._execution.models_done.connect(self.report)
+        self._execution.models_done.connect(self._models_done)
         self._execution.noticed.connect(self.noticed)
         self._execution.failed.connect(self.failed)
         self._reporting = LatestTask(self, "report", self.failed.emit, one_at_a_time=True)
         self._reading = LatestTask(self, "read problems", self.failed.emit)
         self._regrading: StreamTask[Regraded] | None = None
+        self._regraded = ""
+        """The id of the batch that is graded again."""
+        self._opening: list[BatchEvent] | None = None
+        """What happened in the running batch since one began to be read from the store; None while none is read."""
+        self._is_creating = False
 
     def use_store(self, store: Store) -> None:
         self.store = store
@@ -97,12 +115,27 @@ class BatchSession(QObject):
 
     @property
     def activity(self) -> BatchActivity:
-        return BatchActivity.REGRADING if self._regrading else self._execution.activity
+        """What is being done with the batch in view."""
+        if self._regrading and self.batch and self.batch.id == self._regraded:
+            return BatchActivity.REGRADING
+        return self._execution.activity if self._is_in_view else BatchActivity.IDLE
 
     @property
     def running(self) -> bool:
-        """Whether the batch must be left as it is: it runs, is about to, or is graded again."""
+        """Whether the batch in view must be left as it is: it runs, is about to, or is graded again."""
         return self.activity is not BatchActivity.IDLE
+
+    @property
+    def executes(self) -> bool:
+        """Whether any batch runs or is about to."""
+        return self._execution.activity is not BatchActivity.IDLE
+
+    @property
+    def _is_in_view(self) -> bool:
+        """Whether the batch in view is the one that was started last."""
+        return (
+            self.batch is not None and self.running_batch is not None and self.batch.id == self.running_batch.batch.id
+        )
 
     # Problems
 
@@ -119,11 +152,13 @@ class BatchSession(QObject):
 
         self._reading.run(read, self.read.emit)
 
-    # Batches of the store. All but `retry_errors` and `set_note` raise SettingsError while a batch is running.
+    # Batches of the store. What starts a batch raises SettingsError while one is running.
 
     def create(self, found: ProblemSet, arms: Sequence[Arm], seeds: int, parallel: int) -> None:
-        """Create a batch and start it."""
+        """Create a batch, view and start it. Does nothing while one is being created."""
         self._refuse_while_running()
+        if self._is_creating:
+            return
         store = self._stored()
         models = self._choice()
         provenance = Provenance.of_this_machine((), str(models.small), str(models.large), found.origin)
@@ -132,18 +167,18 @@ class BatchSession(QObject):
             batch = create_batch(store, found.name, found.problems, arms, range(seeds), parallel, provenance=provenance)
             return _opened(store, batch)
 
-        self._do("create batch", create, self._show_and_start)
+        self._is_creating = True
+        self._do("create batch", create, self._show_and_start).done(self._created)
 
     def open(self, batch_id: str) -> None:
-        """Show a batch, read in a thread: it may have 50,000 rows."""
-        if self.batch is None or batch_id != self.batch.id:
-            self._refuse_while_running()
+        """View a batch, read in a thread: it may have 50,000 rows. What runs goes on."""
         store = self._stored()
+        self._opening = []
         self._do("open batch", lambda: _opened(store, batch_id), self._show)
 
     def delete(self, batch: Batch, deleted: Callable[[], object]) -> None:
-        """Delete a batch; the store can restore it."""
-        if self.batch and batch.id == self.batch.id:
+        """Delete a batch; the store can restore it. Raises SettingsError if it is running."""
+        if self.running_batch and batch.id == self.running_batch.batch.id:
             self._refuse_while_running()
         batches = self._stored().batches
         self._do("delete batch", lambda: batches.delete(batch.id), lambda _: deleted())
@@ -166,8 +201,13 @@ class BatchSession(QObject):
         self._do("add arms", add, self._show_and_start)
 
     def retry_errors(self) -> None:
-        """Queue failed jobs again. The view offers it only while nothing runs."""
+        """Queue failed jobs again."""
         assert self.batch is not None
+        try:
+            self._refuse_while_running()
+        except SettingsError as error:
+            self.failed.emit(error)
+            return
         store, batch_id = self._stored(), self.batch.id
 
         def retry() -> OpenedBatch:
@@ -183,14 +223,16 @@ class BatchSession(QObject):
     # Running
 
     def start(self) -> None:
-        """Run the waiting jobs, one pair of models after another."""
+        """Run the waiting jobs of the batch in view, one pair of models after another."""
         if self.running or self.batch is None:
             return
         try:
+            self._refuse_while_running()
             groups = by_models([Arm.of(stored) for stored in self.batch.arms])
         except SettingsError as error:
             self.failed.emit(error)
             return
+        self.running_batch = RunningBatch(self.batch, self.progress)
         waiting = [names for names, arms in groups.items() if any(self.progress.waiting(arm.name) for arm in arms)]
         self._execution.start(self._stored(), self.batch.id, waiting, self.parallel)
 
@@ -203,14 +245,15 @@ class BatchSession(QObject):
 
     def stop(self) -> None:
         """Stop every text at its next token, or the grading. What is there is kept, and the batch can be resumed."""
-        if self._regrading:
+        if self.activity is BatchActivity.REGRADING and self._regrading:
             self._regrading.stop()
-        self._execution.stop()
+        elif self._is_in_view:
+            self._execution.stop()
 
     def regrade(self, how: How | Regex) -> None:
-        """Grade the existing answers again. Raises SettingsError while the batch is running."""
-        assert self.batch is not None
-        self._refuse_while_running()
+        """Grade the existing answers of the batch in view again, unless it is running."""
+        if self.batch is None or self.running or self._regrading:
+            return
         store, batch_id, grader, counts = self._stored(), self.batch.id, Grader(), RegradeCounts()
 
         def grade() -> Iterator[Regraded]:
@@ -220,7 +263,8 @@ class BatchSession(QObject):
         def take(graded: list[Regraded]) -> None:
             for each in graded:
                 counts.take(each)
-            self.graded.emit([each.row for each in graded])
+            if self.batch and self.batch.id == batch_id:
+                self.graded.emit([each.row for each in graded])
 
         def done(error: BatonError | None) -> None:
             self._regrading = None
@@ -229,8 +273,10 @@ class BatchSession(QObject):
                 self.failed.emit(error)
             else:
                 self.noticed.emit(counts.summary)
-            self.open(batch_id)
+            if self.batch and self.batch.id == batch_id:
+                self.open(batch_id)
 
+        self._regraded = batch_id
         self._regrading = StreamTask(self, "regrade", grade).items(take).done(done).start()
         self.changed.emit()
 
@@ -270,29 +316,50 @@ class BatchSession(QObject):
     # -----------------------------------------------------------------------------------------------------------------
 
     def _refuse_while_running(self) -> None:
-        if self.running:
-            name = self.batch.name if self.batch else "A batch"
-            raise SettingsError(f"“{name}” is running.", "Stop it first, or wait until it is done.")
+        if self.executes and self.running_batch:
+            raise SettingsError(
+                f"“{self.running_batch.batch.name}” is running.", "Stop it first, or wait until it is done."
+            )
 
     def _show(self, opened: OpenedBatch) -> None:
         self.batch, self.problems, self.rows, self.progress = opened
         self.parallel = self.progress.parallel
+        missed, self._opening = self._opening, None
+        if self._is_in_view and self.running_batch and (self.executes or missed):
+            self.progress = self.running_batch.progress  # it is counted as events come
         self.opened.emit()
+        if self._is_in_view and missed:
+            self.events.emit(missed)
         self.report()
 
     def _show_and_start(self, opened: OpenedBatch) -> None:
         self._show(opened)
         self.start()
 
+    def _created(self, _: object) -> None:
+        self._is_creating = False
+
     def _take_events(self, events: list[BatchEvent]) -> None:
+        running = self.running_batch
+        assert running
         for event in events:
             if isinstance(event, JobEnded):
-                self.progress.ended(event.row)
-        self.events.emit(events)
+                running.progress.ended(event.row)
+        if self._opening is not None:
+            self._opening += events
+        if self._is_in_view:
+            self.events.emit(events)
+        self.progressed.emit(running.batch, running.progress)
 
-    def _do(self, name: str, function: Callable[[], Result], success: Callable[[Result], object]) -> None:
+    def _models_done(self) -> None:
+        if self._is_in_view:
+            self.report()
+
+    def _do(
+        self, name: str, function: Callable[[], Result], success: Callable[[Result], object]
+    ) -> BackgroundTask[Result]:
         """Read or change the store in the background: another program may hold it for seconds."""
-        BackgroundTask(self, name, function).success(success).failure(self.failed.emit).start()
+        return BackgroundTask(self, name, function).success(success).failure(self.failed.emit).start()
 
     def _stored(self) -> Store:
         if self.store is None:

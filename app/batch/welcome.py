@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
-from PySide6.QtCore import QEvent, QObject, QSize, Signal
+from PySide6.QtCore import QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import (
     QFrame,
     QScrollArea,
@@ -28,6 +28,7 @@ from app.shared.widgets.controls import (
     see_through,
 )
 from app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
+from core.batch.running.progress import BatchProgress
 from core.store.batch_rows import Batch
 from core.text import counted
 
@@ -85,6 +86,9 @@ class BatchWelcome(QWidget):
         )
         self.setLayout(vbox(STRETCH, hbox(STRETCH, (card, 1000), STRETCH), Spacer(2)))
         self._shown: Sequence[Batch] | None = None
+        self._rows: dict[str, BatchRow] = {}
+        self._running = ""
+        """The id of the batch that runs."""
 
     def show_reading(self, reads: bool) -> None:
         """Show whether a data set is being read; another name can replace it meanwhile."""
@@ -105,39 +109,78 @@ class BatchWelcome(QWidget):
                 widget.deleteLater()
         for part in (self._heading, self._scroll):
             part.setVisible(bool(batches))
-        for batch in batches:
-            self._earlier.addWidget(self._row(batch))
+        self._rows = {batch.id: BatchRow(batch) for batch in batches}
+        for row in self._rows.values():
+            row.opened.connect(self.batch_wanted)
+            row.deleted.connect(self.delete_wanted)
+            row.show_progress(row.batch.done, row.batch.jobs, row.batch.id == self._running)
+            self._earlier.addWidget(row)
 
-    def _row(self, batch: Batch) -> QWidget:
+    def show_running(self, batch_id: str) -> None:
+        """Mark the batch that runs; "" for none."""
+        self._running = batch_id
+        for row in self._rows.values():
+            row.show_progress(row.done, row.batch.jobs, row.batch.id == batch_id)
+
+    def show_progress(self, batch: Batch, progress: BatchProgress) -> None:
+        """Show how far the running batch is."""
+        if row := self._rows.get(batch.id):
+            row.show_progress(progress.done, progress.jobs, batch.id == self._running)
+
+
+class BatchRow(QWidget):
+    """One earlier batch; a click anywhere opens it."""
+
+    opened = Signal(str)
+    """The id of the batch."""
+    deleted = Signal(object)
+    """The Batch."""
+
+    def __init__(self, batch: Batch, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.batch = batch
+        self.done = batch.done
         arms = f"{len(batch.arms)} arms" if len(batch.arms) != 1 else batch.arms[0].name
-        text = f"{counted(batch.problems, 'problem')} · {arms}"
-        is_done = batch.done == batch.jobs
-        progress = "done" if is_done else f"{batch.done:,} of {batch.jobs:,} done"
-        created = day_and_time(batch.created)
-        row, bar = QWidget(), progress_bar(f"Progress of “{batch.name}”: {progress}")
-        bar.setMaximum(max(1, batch.jobs))
-        bar.setValue(batch.done)
-        bar.setFixedWidth(BAR)
-        bar.setToolTip(progress)
-        bar.setVisible(not is_done)
-        choose = ElidedButton(batch.name)
-        set_role(choose, Role.FLAT)
-        choose.clicked.connect(partial(self.batch_wanted.emit, batch.id))
-        choose.setAccessibleName(f"Open the batch “{batch.name}” of {created}: {text}, {progress}")
-        choose.setToolTip(plain_tip(f"{batch.name}\n{created} · {text} · {progress}"))
-        name = f"Delete the batch “{batch.name}”"
-        row.setLayout(
+        self._created = day_and_time(batch.created)
+        self._text = f"{counted(batch.problems, 'problem')} · {arms}"
+        self._choose = ElidedButton(batch.name)
+        set_role(self._choose, Role.FLAT)
+        self._choose.clicked.connect(lambda: self.opened.emit(batch.id))
+        self.bar = progress_bar(f"Progress of “{batch.name}”")
+        self.bar.setFixedWidth(BAR)
+        self.state = label("", Role.MUTED)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setLayout(
             hbox(
-                choose,
-                (ElidedLabel(text, Role.MUTED), 1),
-                bar,
-                label("✓" if is_done else f"{batch.done:,} of {batch.jobs:,}", Role.MUTED),
-                label(created, Role.MUTED),
-                IconButton("trash", name, partial(self.delete_wanted.emit, batch)),
+                self._choose,
+                (ElidedLabel(self._text, Role.MUTED), 1),
+                self.bar,
+                self.state,
+                label(self._created, Role.MUTED),
+                IconButton("trash", f"Delete the batch “{batch.name}”", lambda: self.deleted.emit(batch)),
                 margins=0,
             )
         )
-        return row
+
+    def show_progress(self, done: int, jobs: int, runs: bool) -> None:
+        """Show how many jobs have ended, and whether it runs."""
+        self.done = done
+        is_done = done == jobs
+        text = "done" if is_done else f"{done:,} of {jobs:,} done"
+        words = f"running, {text}" if runs else text
+        self.bar.setMaximum(max(1, jobs))
+        self.bar.setValue(done)
+        self.bar.setVisible(not is_done)
+        self.bar.setToolTip(words)
+        self.state.setText(("▶ " if runs else "") + ("✓" if is_done else f"{done:,} of {jobs:,}"))
+        name = f"Open the batch “{self.batch.name}” of {self._created}: {self._text}, {words}"
+        self._choose.setAccessibleName(name)
+        self._choose.setToolTip(plain_tip(f"{self.batch.name}\n{self._created} · {self._text} · {words}"))
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        super().mouseReleaseEvent(event)
+        if event.button() is Qt.MouseButton.LeftButton and self.rect().contains(event.position().toPoint()):
+            self.opened.emit(self.batch.id)
 
 
 class ListArea(QScrollArea):

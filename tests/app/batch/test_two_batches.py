@@ -1,0 +1,109 @@
+"""One batch runs while others are read: what is in view is not what runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from pytestqt.qtbot import QtBot
+
+from app.batch.execution import BatchActivity
+from app.batch.page import BatchPage
+from app.batch.welcome import BatchRow
+from app.window.main_window import MainWindow
+from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done
+
+pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
+Make = Callable[..., MainWindow]
+
+
+def problems(folder: Path, name: str) -> Path:
+    path = folder / f"{name}.csv"
+    path.write_text("question,answer\n" + "\n".join(f"Count to {n}.,{n}" for n in range(4)))
+    return path
+
+
+def row(page: BatchPage, name: str) -> BatchRow:
+    return next(each for each in page.welcome.findChildren(BatchRow) if each.batch.name == name and each.isVisible())
+
+
+@pytest.fixture
+def loader() -> HeldLoader:
+    return HeldLoader(BATCH)
+
+
+@pytest.fixture
+def page(make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader) -> BatchPage:
+    """On which “first” is done, and “second” runs and is held in its first texts."""
+    loader.let_go.set()
+    window = make_window(loader)
+    window.show_page("batch")
+    page = batch_page(window, qtbot, problems(tmp_path, "first"))
+    page.preview.start.click()
+    wait_until_done(page, qtbot)
+    assert page.session.progress.done == 4
+    loader.let_go.clear()
+    page = batch_page(window, qtbot, problems(tmp_path, "second"))
+    page.preview.start.click()
+    qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
+    return page
+
+
+def test_a_finished_batch_is_read_while_another_runs(page: BatchPage, qtbot: QtBot, loader: HeldLoader) -> None:
+    page.view.left.emit()
+    assert row(page, "second").state.text() == "▶ 0 of 4"
+    with qtbot.waitSignal(page.session.opened):
+        qtbot.mouseClick(row(page, "first").state, Qt.MouseButton.LeftButton)
+    assert page.view.title.text() == "first"
+    assert page.view.status.text() == "4 / 4"
+    assert page.session.activity is BatchActivity.IDLE
+    assert page.session.executes
+    assert not page.view.stop.isEnabled()
+    page.view.left.emit()
+    loader.let_go.set()
+    qtbot.waitUntil(lambda: row(page, "second").state.text() == "✓")
+    assert page.session.batch
+    assert page.session.batch.name == "first"
+
+
+def test_the_running_batch_is_viewed_again_with_all_that_happened_meanwhile(
+    page: BatchPage, qtbot: QtBot, loader: HeldLoader
+) -> None:
+    page.view.left.emit()
+    with qtbot.waitSignal(page.session.opened):
+        qtbot.mouseClick(row(page, "first"), Qt.MouseButton.LeftButton)
+    assert page.session.running_batch
+    running = page.session.running_batch.batch.id
+    page.session.open(running)
+    loader.let_go.set()
+    qtbot.waitUntil(lambda: page.view.title.text() == "second")
+    qtbot.waitUntil(lambda: page.view.status.text() == "4 / 4")
+    qtbot.waitUntil(lambda: [page.view.model.row_at(place).answer for place in range(4)] == ["0", "1", "2", "3"])
+
+
+def test_a_second_click_on_start_does_nothing(
+    make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader
+) -> None:
+    window = make_window(loader)
+    window.show_page("batch")
+    page = batch_page(window, qtbot, problems(tmp_path, "once"))
+    page.preview.start.click()
+    page.preview.start.click()
+    loader.let_go.set()
+    qtbot.waitUntil(lambda: page.session.progress.done == 4)
+    wait_until_done(page, qtbot)
+    assert page.session.store
+    assert [batch.name for batch in page.session.store.batches.all()] == ["once"]
+
+
+def test_no_other_batch_is_resumed_while_one_runs(page: BatchPage, qtbot: QtBot, loader: HeldLoader) -> None:
+    page.view.left.emit()
+    with qtbot.waitSignal(page.session.opened):
+        qtbot.mouseClick(row(page, "first"), Qt.MouseButton.LeftButton)
+    with qtbot.waitSignal(page.failed) as failure:
+        page.session.start()
+    assert str(failure.args[0]) == "“second” is running. Stop it first, or wait until it is done."
+    loader.let_go.set()
+    qtbot.waitUntil(lambda: not page.session.executes)
