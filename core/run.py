@@ -75,8 +75,12 @@ def ask(problem: str, settings: RunSettings, before: Conversation = ()) -> Conve
     """
     if settings.system.strip() and not any(message.role == "system" for message in before):
         before = (Message("system", settings.system.strip()), *before)
-    text = f"{problem}\n{settings.instruction}" if settings.instruction else problem
-    return (*before, Message("user", text))
+    return (*before, question(problem, settings))
+
+
+def question(problem: str, settings: RunSettings) -> Message:
+    """Return the message that asks a problem: the settings' instruction follows it."""
+    return Message("user", f"{problem}\n{settings.instruction}" if settings.instruction else problem)
 
 
 def run(

@@ -25,7 +25,7 @@ from starlette.types import Receive, Scope, Send
 
 from core.engines.base import Conversation, Message
 from core.errors import BatonError, ContextFull, EngineLost, SettingsError
-from core.run import Pair, RunSettings, ask
+from core.run import Pair, RunSettings, ask, question
 from core.serve.access import AccessRules, Refusal, access
 from core.serve.answers import RunStream, SettledText
 from core.serve.schema import (
@@ -321,8 +321,9 @@ async def _read(request: Request, kind: type[Body]) -> Body | Response:
 
 
 def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
-    """Add the arm's instruction to the last question, as everywhere in the program."""
-    *before, last = conversation
+    """Add the arm's instruction to each question, as everywhere in the program."""
+    before = (question(said.content, arm) if said.role == "user" else said for said in conversation[:-1])
+    last = conversation[-1]
     return ask(last.content, arm, tuple(before)) if last.role == "user" else conversation
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from core.demo_pair.task import DemoProblem
 from core.engines.base import Conversation as Messages
 from core.engines.base import Message
-from core.run import RunSettings, ask
+from core.run import RunSettings, ask, question
 from core.store.conversations import title_of
 from core.thinking.trace import Trace
 
@@ -38,10 +38,14 @@ class Exchange:
         return [*(self.parent.path() if self.parent else []), self]
 
     def messages(self) -> Messages:
-        """Return what the models are given: the earlier turns without their thinking, then this problem."""
+        """Return what the models are given: the earlier turns without their thinking, then this problem.
+
+        Earlier questions stand as they were asked, so that the KV cache holds them.
+        """
         before: list[Message] = []
         for exchange in self.path()[:-1]:
-            before += [Message("user", exchange.problem), Message("assistant", exchange.trace.answer.strip())]
+            answer = Message("assistant", exchange.trace.answer.strip())
+            before += [question(exchange.problem, exchange.settings), answer]
         return ask(self.problem, self.settings, tuple(before))
 
 

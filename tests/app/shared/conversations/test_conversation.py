@@ -25,6 +25,12 @@ def test_models_are_told_earlier_answers_without_their_thinking() -> None:
     ]
 
 
+def test_an_earlier_question_stands_as_it_was_asked_so_that_it_is_not_read_again() -> None:
+    first = Exchange("2 + 2?", RunSettings(instruction="Step by step."), None, run(Never(), ["4.</think>4"]).trace)
+    second = Exchange("And 3 + 3?", PLAIN, first)
+    assert second.messages()[: len(first.messages())] == first.messages()
+
+
 def test_a_second_try_stands_beside_the_first_and_nothing_is_lost() -> None:
     conversation = Conversation()
     one, other = Exchange("2 + 2?", PLAIN), Exchange("2 + 2?", PLAIN)
