@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from msgspec.structs import replace
 
-from core.engines.base import Attach, Conversation, Engine, Message, Session, UsesDrafts, ignore
+from core.engines.base import Attach, Conversation, Engine, Message, RepeatsExactly, Session, UsesDrafts, ignore
 from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.errors import BatonError, Cancelled, ContextFull, SettingsError
@@ -118,13 +118,15 @@ def run(
 
     try:
         failure = _open_sessions(sessions, engines, conversation, settings, control.attach if control else ignore)
+        is_begun = resume_trace is not None and resume_trace.started is not None
+        if settings.exact or not (is_begun or any(message.role == "assistant" for message in conversation)):
+            _repeat_exactly(sessions.values())
         started = _started(pair, conversation, settings, list(sessions.values()))
         if failure:
             yield started
             yield _not_begun(failure)
             return
         writers = {author: session for author, session in sessions.items() if author in needs.writers}
-        is_begun = resume_trace is not None and resume_trace.started is not None
         resumption = Resumption(resume_trace, writers, make_loop, first_move) if is_begun and resume_trace else None
         if resumption and resumption.catch_up():
             started = replace(started, resumed=True)
@@ -225,6 +227,12 @@ def _open_sessions(
     except BatonError as error:
         return error
     return None
+
+
+def _repeat_exactly(sessions: Iterable[Session]) -> None:
+    for session in sessions:
+        if isinstance(session, RepeatsExactly):
+            session.repeat_exactly()
 
 
 def _not_begun(failure: BatonError) -> RunEnded:

@@ -163,7 +163,7 @@ class Session(Protocol):
         Closing the iterator stops the engine within one token. The end-of-text token is not part of the text and is
         not yielded. Each token is drawn by the number at its place, the first one at `position`, of the stream `seed`
         (random_numbers.py). So the same body, seed, position and sampling give the same tokens on the same engine,
-        alone in its batch; what a server's sampling cannot repeat is said in docs/architecture.md.
+        alone in its batch, up to near-ties; docs/architecture.md says what repeats exactly.
         `alternatives` asks for that many likeliest tokens (with log-probabilities) at each position.
         Raises ContextFull, EngineLost, EngineRefused.
         """
@@ -216,6 +216,15 @@ class UsesDrafts(Protocol):
         `asked`: a person chose it; otherwise the model's load options decide, which draft on a GPU only by default.
         Every token is still drawn from this model's own distribution.
         """
+        ...
+
+
+@runtime_checkable
+class RepeatsExactly(Protocol):
+    """A session that starts from what earlier sessions left in the KV cache."""
+
+    def repeat_exactly(self) -> None:
+        """Reuse only what this session would decode in the same batches, so that a seed repeats its text."""
         ...
 
 

@@ -24,6 +24,11 @@ class RunSettings(BaseModel):
         default_factory=default_settings, title="Policy", description="When the large model takes over."
     )
     seed: int = Field(0, ge=0, title="Seed", description="The same seed repeats an answer on the same local models.")
+    exact: bool = Field(
+        False,
+        title="Repeat follow-ups exactly",
+        description="Read earlier answers again, so that a seed repeats a follow-up answer, too (slower).",
+    )
     temperature: float = Field(0.6, ge=0, le=5, title="Temperature", description="0 always takes the likeliest token.")
     top_p: float = Field(0.95, gt=0, le=1, title="Top-p", description="Sample from this share of the probability.")
     top_k: int = Field(50, ge=0, title="Top-k", description="Sample from the top k tokens (0 = off).")

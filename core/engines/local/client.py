@@ -211,6 +211,7 @@ class LocalSession:
         self._conversation = conversation
         self._sampling = sampling
         self._drafter: Drafter | None = None
+        self._is_exact = False
         self._replies: Replies | None = None
         """Of the request under way."""
         self._cancelled = False
@@ -315,6 +316,9 @@ class LocalSession:
         self._drafter = Drafter(small, length)
         return True
 
+    def repeat_exactly(self) -> None:
+        self._is_exact = True
+
     def draft(self, write: DraftedWrite, count: int, base: int | None) -> DraftedTokens:
         """The next `count` tokens of another model's write as this one would draw them; fewer if the text ends.
 
@@ -401,7 +405,7 @@ class LocalSession:
             )
 
     def _asking(self, body: Sequence[Part], **what: Any) -> Read:
-        return Read(0, 0, self._runs(body), **what)
+        return Read(0, 0, self._runs(body), exact=self._is_exact, **what)
 
     def _runs(self, body: Sequence[Part]) -> list[tuple[int, ...] | str]:
         tags, size = self.card.thinking, self._process.loaded.vocabulary_size

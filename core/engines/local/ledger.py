@@ -47,12 +47,14 @@ class Ledger:
         """Return the longest length, at most `keep`, to which the memory can be rolled back."""
         return keep if self._can_be_cut else max((at for at in self.snapshots if at <= keep), default=0)
 
-    def reusable(self, target: Sequence[int], chunk: int) -> int:
-        """Count the tokens that a new session for `target` may reuse.
+    def reusable(self, target: Sequence[int], chunk: int | None = None) -> int:
+        """Count the tokens that a new session for `target` may reuse; at least one token is left.
 
-        Only whole prefill chunks: it then decodes the same batches after them as without, and the same seed gives the
-        same text. At least one token is left.
+        With a `chunk` only whole prefill chunks: the session then decodes the same batches after them as without, and
+        the same seed gives the same text.
         """
+        if chunk is None:
+            return self.plan(target, has_logits=False).keep
         if not self._can_be_cut:
             return 0
         return min(common_prefix(self.ids, target[:-1]), self.whole) // chunk * chunk

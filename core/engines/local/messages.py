@@ -51,6 +51,7 @@ class Read(NamedTuple):
     Tokens are drawn by the numbers of the stream `seed`, the first one by that at `position` (random_numbers.py).
     `plain_tokens`: ask for drafts (DraftsWanted) after so many tokens; None writes without.
     `score_from` scores what is read after so many bytes of the body, with `alternatives` at each position.
+    `exact`: of what other sessions left in the KV cache, reuse only what this one would decode in the same batches.
     """
 
     session: int
@@ -66,6 +67,7 @@ class Read(NamedTuple):
     score_from: int | None = None
     base: int | None = None
     plain_tokens: int | None = None
+    exact: bool = False
 
 
 class BranchWanted(NamedTuple):

@@ -72,7 +72,7 @@ class Scheduler:
             return
         for task in [t for t in (*self.running, *self.waiting) if t.sequence is sequence]:
             self._finish(task, End(Stop.CANCELLED))
-        self.cache.close(sequence)
+        self.cache.take_slot(sequence)
 
     def text_in_cache(self, session: int) -> bytes:
         return b"".join(map(self.llama.piece, self.sequences[session].ledger.ids))
@@ -158,10 +158,14 @@ class Scheduler:
                 continue
             if task.halted:
                 self._finish(task, End(Stop.CANCELLED))
-            elif self.cache.give_slot(task.sequence, task.target, [other.sequence for other in self.running]):
+            elif self._give_slot(task):
                 self.waiting.remove(task)
                 self.running.append(task)
                 self._plan(task)
+
+    def _give_slot(self, task: Task) -> bool:
+        busy = [other.sequence for other in self.running]
+        return self.cache.give_slot(task.sequence, task.target, busy, exact=task.request.exact)
 
     def _plan(self, task: Task) -> None:
         sequence, ledger = task.sequence, task.sequence.ledger

@@ -38,8 +38,6 @@ from core.engines.local.messages import (
 )
 from core.engines.local.scheduler import Scheduler
 
-IDLE_SECONDS = 1.0
-"""Without a request, after which the prompt cache is prepared for the next turn."""
 HEARTBEAT_SECONDS = 1.0
 LONGEST_STEP = 300.0
 """Seconds of one decode, after which the heartbeat pauses: native code that hangs leaves this thread running. On a
@@ -136,7 +134,7 @@ class Worker:
         threading.Thread(target=self._listen, name="listener", daemon=True).start()
         while True:
             if self.scheduler.idle:
-                self._handle(self._wait())
+                self._handle(self.inbox.get())
             self._receive()
             turns = self.scheduler.next_turns()
             self._send()  # what is known before the decode does not wait for it
@@ -145,15 +143,6 @@ class Worker:
                     self.scheduler.decode(turns, self._receive)
                 self.scheduler.write_branches()
             self._send()
-
-    def _wait(self) -> Request:
-        """Wait for the next request. A pause is used to prepare the prompt cache for the next turn."""
-        if not self.scheduler.cache.is_settled:
-            with suppress(queue.Empty):
-                return self.inbox.get(timeout=IDLE_SECONDS)
-            while self.inbox.empty() and self.scheduler.cache.settle():
-                pass
-        return self.inbox.get()
 
     def _send(self) -> None:
         """Send one message for all tokens of a decode."""

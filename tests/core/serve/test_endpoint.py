@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -529,6 +530,24 @@ def test_requests_at_once_get_the_answers_they_get_alone(demo: openai.OpenAI) ->
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda each: question(demo, "large", each.question), problems))
     assert [response.choices[0].message.content for response in together] == alone
+
+
+@pytest.mark.real_models
+def test_a_second_turn_finds_the_first_in_the_cache(smollm2: Path, gemma: Path) -> None:
+    options = LoadOptions(context=512, threads=1)
+    small, large = LocalEngine(smollm2, options), LocalEngine(gemma, options)
+    arms = {arm.name: arm.settings for arm in arms_of(["small", "large"], RunSettings(max_tokens=30))}
+    asked: list[Any] = [{"role": "user", "content": "What is 2 + 2?"}]
+    with closing(small), closing(large), serving(Pair(small, large), arms) as server, client_of(server) as client:
+        for arm in arms:
+            first = client.chat.completions.create(model=arm, messages=asked, seed=1)
+            answer = {"role": "assistant", "content": first.choices[0].message.content}
+            follow_up = [*asked, answer, {"role": "user", "content": "And 3 + 3?"}]
+            usage = client.chat.completions.create(model=arm, messages=follow_up, seed=1).usage
+            assert usage
+            assert usage.prompt_tokens_details
+            assert first.usage
+            assert (usage.prompt_tokens_details.cached_tokens or 0) >= first.usage.total_tokens - 2
 
 
 @pytest.mark.real_models

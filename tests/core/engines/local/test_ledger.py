@@ -90,4 +90,5 @@ def test_after_any_texts_the_cache_holds_the_last_and_every_wanted_logit(
             ledger.remember(b"")
         assert len(ledger.snapshots) <= 4
         assert ledger.reusable(target, chunk) % chunk == 0
+        assert ledger.reusable(target, chunk) <= max(len(target) - 1, 0)
         has_logits = bool(target)

@@ -1,18 +1,16 @@
-"""A new session starts from what the cache holds of its prompt, and writes what it would have written without."""
+"""A new session starts from what the cache holds of its text; an exact one writes what it would have without."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from core.engines.base import Conversation, Handoff, Message, PrefillProgress, Token
+from core.engines.base import Conversation, Handoff, Message, PrefillProgress
 from core.engines.body import Body
 from core.engines.local.client import LocalEngine
 from core.engines.local.ledger import Ledger
-from core.engines.local.llama import CHUNK, Llama
-from core.engines.local.messages import Read, Reply, WorkerOptions
-from core.engines.local.scheduler import Scheduler
+from core.engines.local.llama import CHUNK
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from tests.core.engines.local.writing import handoff, ids, write
@@ -20,6 +18,7 @@ from tests.core.engines.local.writing import handoff, ids, write
 STORY = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 7
 FIRST: Conversation = (Message("user", f"{STORY} How many sheep are there now?"),)
 SECOND: Conversation = (Message("user", f"{STORY} How many legs do they have?"),)
+SHORT: Conversation = (Message("user", "What is 3 and 4?"),)
 WARM = Sampling()
 
 
@@ -47,7 +46,9 @@ def test_the_same_seed_writes_the_same_with_and_without_reuse(
         write(earlier, Body(), limit=2, seed=9)
         if parallel == 1:
             earlier.close()
-        reusing = write(engine.open(SECOND, WARM), Body(), limit=6, seed=5)
+        session = engine.open(SECOND, WARM)
+        session.repeat_exactly()
+        reusing = write(session, Body(), limit=6, seed=5)
     reused = handoff(reusing).reused
     assert reused > CHUNK
     assert reused % CHUNK == 0
@@ -64,7 +65,16 @@ def test_a_long_prompt_shows_how_far_it_is_read(smollm2: Path) -> None:
         assert len(progress) >= 3
 
 
-def test_a_prefix_is_reused_in_whole_chunks_and_leaves_a_token_to_read() -> None:
+def test_what_both_texts_begin_with_is_reused_and_a_token_is_left_to_read() -> None:
+    ledger = Ledger()
+    ledger.ids = list(range(300))
+    assert ledger.reusable(list(range(1000))) == 300
+    assert ledger.reusable([*range(200), 7]) == 200
+    assert ledger.reusable(list(range(300))) == 299, "the last token is read for its logits"
+    assert ledger.reusable([7]) == 0
+
+
+def test_an_exact_session_reuses_whole_chunks_and_leaves_a_token_to_read() -> None:
     ledger = Ledger()
     ledger.ids, ledger.whole = list(range(300)), 256
     assert ledger.reusable(list(range(1000)), chunk=64) == 256
@@ -74,50 +84,58 @@ def test_a_prefix_is_reused_in_whole_chunks_and_leaves_a_token_to_read() -> None
     assert ledger.reusable(list(range(1000)), chunk=64) == 128
 
 
-def test_a_memory_that_cannot_be_cut_is_not_reused() -> None:
+def test_a_memory_that_cannot_be_cut_is_reused_as_a_whole_or_from_a_snapshot() -> None:
     ledger = Ledger(supports_truncation=False)
+    ledger.ids = list(range(200))
+    ledger.remember(b"at 200")
     ledger.ids, ledger.whole = list(range(300)), 256
+    assert ledger.reusable(list(range(1000))) == 300
+    assert ledger.reusable([*range(250), 7]) == 200
+    assert ledger.reusable([*range(150), 7]) == 0
     assert ledger.reusable(list(range(1000)), chunk=64) == 0
 
 
-# The scheduler by itself, in this process, so that a pause between two turns takes no time ----------------------------
+# The second turn of a conversation ------------------------------------------------------------------------------------
 
 
-class DirectScheduler:
-    """Carries out requests at once."""
+@pytest.fixture(scope="module", params=["smollm2", pytest.param("gemma", marks=pytest.mark.long)])
+def engine(request: pytest.FixtureRequest) -> Iterator[LocalEngine]:
+    path: Path = request.getfixturevalue(request.param)
+    with closing(LocalEngine(path, LoadOptions(context=1024, threads=1, parallel=2))) as engine:
+        yield engine
 
-    def __init__(self, model: Path) -> None:
-        options = WorkerOptions(str(model), LoadOptions(context=1024, threads=1))
-        self.replies: list[Reply] = []
-        self.llama = Llama(options, lambda _: None)
-        self.scheduler = Scheduler(self.llama, options, self.replies.append)
 
-    def write(self, session: int, prompt: Sequence[int]) -> list[Reply]:
-        self.replies.clear()
-        self.scheduler.open(session, tuple(prompt))
-        self.scheduler.begin(Read(session, session, [], limit=8, sampling=WARM, seed=3))
-        while turns := self.scheduler.next_turns():
-            self.scheduler.decode(turns, lambda: None)
-        return list(self.replies)
+def turn(engine: LocalEngine, conversation: Conversation, *, exact: bool = False) -> tuple[Handoff, str, int]:
+    """Let a model answer; return the handoff, the answer, and the tokens of prompt and answer."""
+    with closing(engine.open(conversation, WARM)) as session:
+        if exact:
+            session.repeat_exactly()
+        items = write(session, body := Body(), limit=40, seed=3)
+        return handoff(items), body.text, session.prompt_tokens + len(ids(items))
 
 
 @pytest.mark.real_models
-def test_a_pause_prepares_the_next_turn_which_then_reads_less_and_writes_the_same(smollm2: Path) -> None:
-    direct = DirectScheduler(smollm2)
-    prompt = direct.llama.tokenize(STORY, False)
-    first = written(direct.write(1, prompt))
-    direct.scheduler.close(1)
-    while direct.scheduler.cache.settle():
-        pass
-    follow_up = [*prompt, *first, *direct.llama.tokenize(" And how many goats?", False)]
-    second = direct.write(2, follow_up)
-    assert reused(second) == (len(prompt) + len(first) - 1) // CHUNK * CHUNK, "all that was decoded, in whole chunks"
-    assert written(second) == written(DirectScheduler(smollm2).write(1, follow_up))
+def test_a_follow_up_reads_its_question_and_nothing_that_was_written(engine: LocalEngine) -> None:
+    _, answer, tokens = turn(engine, SHORT)
+    read, _, _ = turn(engine, (*SHORT, Message("assistant", answer), Message("user", "And 5 and 6?")))
+    assert tokens - 2 <= read.reused <= tokens, "a last token may not have been decoded, or a blank left out"
+    assert read.prefilled < 30
 
 
-def written(replies: Sequence[Reply]) -> list[int]:
-    return [item.id for _, item in replies if isinstance(item, Token) and item.id is not None]
+@pytest.mark.real_models
+def test_two_conversations_in_turn_keep_what_was_written_for_each(engine: LocalEngine) -> None:
+    firsts: tuple[Conversation, ...] = (SHORT, (Message("user", "Name three colours of the sea."),))
+    turns = [turn(engine, first) for first in firsts]
+    for first, (_, answer, tokens) in zip(firsts, turns, strict=True):
+        read, _, _ = turn(engine, (*first, Message("assistant", answer), Message("user", "Why?")))
+        assert tokens - 2 <= read.reused <= tokens
 
 
-def reused(replies: Sequence[Reply]) -> int:
-    return next(item.reused for _, item in replies if isinstance(item, Handoff))
+@pytest.mark.real_models
+def test_an_exact_follow_up_repeats_its_text_whatever_the_cache_holds(engine: LocalEngine) -> None:
+    _, answer, _ = turn(engine, FIRST)
+    follow_up = (*FIRST, Message("assistant", answer), Message("user", "Why?"))
+    read, once, _ = turn(engine, follow_up, exact=True)
+    assert read.reused % CHUNK == 0
+    turn(engine, follow_up)
+    assert turn(engine, follow_up, exact=True)[1] == once

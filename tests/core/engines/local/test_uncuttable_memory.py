@@ -72,10 +72,29 @@ def test_a_text_cut_back_to_a_reading_reuses_it_and_says_what_a_fresh_one_says(e
     session.close()
 
     fresh = engine.open(QUESTION, Sampling())
+    fresh.repeat_exactly()
     fresh.read(body(engine, *kept))
     expected = likeliest(fresh, body(engine, *kept, *instead))
     fresh.close()
     assert [id for id, _ in found] == [id for id, _ in expected]
+    assert [chance for _, chance in found] == pytest.approx([chance for _, chance in expected], abs=1e-3)
+
+
+def test_the_next_session_goes_on_from_what_was_written(engine: LocalEngine) -> None:
+    first = engine.open(QUESTION, Sampling())
+    written = [item.id for item in first.write(body(engine, 3, 4), 5, 1) if isinstance(item, Token) and item.id]
+    held = first.prompt_tokens + 2 + len(written) - 1
+    first.close()
+    second = engine.open(QUESTION, Sampling())
+    text = body(engine, 3, 4, *written, 7, 8)
+    assert second.read(text)[:2] == (held, 3), "the last token written was not decoded"
+    found = likeliest(second, [*text, *body(engine, 9)])
+    second.close()
+
+    fresh = engine.open(QUESTION, Sampling())
+    fresh.repeat_exactly()
+    expected = likeliest(fresh, [*text, *body(engine, 9)])
+    fresh.close()
     assert [chance for _, chance in found] == pytest.approx([chance for _, chance in expected], abs=1e-3)
 
 
@@ -106,6 +125,7 @@ def test_a_judge_reads_no_more_than_where_memory_can_be_cut(engine: LocalEngine)
     session.close()
 
     fresh = engine.open(QUESTION, Sampling())
+    fresh.repeat_exactly()
     for read in (text, [*text, 7, 8]):
         fresh.read(body(engine, *read))
     expected = likeliest(fresh, body(engine, *text, 7, 8, 9))
