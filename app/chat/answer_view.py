@@ -139,7 +139,7 @@ class AnswerView(QWidget):
         for widget in (self._title, self.ribbon):
             widget.setVisible(bool(trace.started))
         self._title.setText("Reasoning" if trace.thinks else "Answer")
-        self.brief.setText(run_in_brief(trace))
+        self.brief.setText(run_in_brief(trace, live))
         if trace.totals[Author.LARGE].kept:
             self._share.setText(f"{SIGN[Author.LARGE]} {_share_text(trace)}")
             takeovers = trace.totals[Author.LARGE].takeovers

@@ -100,10 +100,12 @@ def used_in_full(trace: Trace) -> str:
     return "\n".join([*lines, *([f"System prompt: {settings.system}"] if settings.system else [])])
 
 
-def run_in_brief(trace: Trace) -> str:
-    """Return “14 steps · 9.2 s”, or how far a long prompt is read. The speeds stand below the composer."""
+def run_in_brief(trace: Trace, live: bool = False) -> str:
+    """Return “14 steps · 9.2 s”, or what a `live` run waits for. The speeds stand below the composer."""
     if trace.prefill:
         return prefill_text(trace.prefill)
+    if live and not trace.pieces:
+        return "Waiting for the first token"
     parts = [count(len(trace.steps), "step")]
     if trace.seconds > 0:
         parts.append(duration(trace.seconds))
@@ -111,8 +113,8 @@ def run_in_brief(trace: Trace) -> str:
 
 
 def prefill_text(progress: PrefillProgressed) -> str:
-    """Return “Reading the prompt … 43%”."""
-    return f"Reading the prompt … {progress.share:.0%}"
+    """Return “Reading 64 of 673 tokens”."""
+    return f"Reading {progress.tokens:,} of {progress.total:,} tokens"
 
 
 DRAFT_SIGN = "◇"

@@ -123,7 +123,7 @@ class End(NamedTuple):
 
 
 class PrefillProgress(NamedTuple):
-    """How far a model is with a text that it reads in several chunks: tokens read, of so many."""
+    """How far a model is with a text that it reads in several chunks: tokens read, of so many; first 0."""
 
     tokens: int
     total: int

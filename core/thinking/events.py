@@ -122,11 +122,6 @@ class PrefillProgressed(_Event, frozen=True, tag="prefill_progress"):
     """Tokens read so far, of `total`; neither counts tokens that were in the KV cache already."""
     total: Count
 
-    @property
-    def share(self) -> float:
-        """Return the share that has been read, 0 to 1."""
-        return self.tokens / max(1, self.total)
-
 
 class TokenWritten(_Event, frozen=True, tag="token"):
     """A model wrote a token: the engine's `Token`, with its text and its place in the run."""

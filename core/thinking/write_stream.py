@@ -28,8 +28,8 @@ from core.thinking.text_state import TextState
 
 PREFETCH_EVERY = 4
 """The other model is asked to prefetch after this many tokens of the default writer."""
-LONG_PREFILL = 512
-"""Tokens from which the progress of a prefill is reported. An ordinary handoff reads fewer."""
+SHORT_PREFILL = 64
+"""Tokens up to which a prefill reports no progress: an ordinary handoff reads fewer."""
 DECODED_AT_MOST = 4
 """A run may decode this many times `max_tokens`. Policies discard less than they keep; one that only discards would
 never end."""
@@ -91,7 +91,7 @@ class WriteStream:
                         self.decoded += 1
                         yield TokenWritten.of(item, self.now(), author, written, ends_step)
                         self._prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
-                    case PrefillProgress(total=total) if total >= LONG_PREFILL:
+                    case PrefillProgress(total=total) if total > SHORT_PREFILL:
                         yield PrefillProgressed(self.now(), author, *item)
                     case Handoff():
                         yield HandedOver(self.now(), author, *item)

@@ -174,6 +174,7 @@ class Scheduler:
             keep = self._roll_back(sequence, keep)
             new = task.target[keep:]
         task.pending, task.prefilled = new, len(new)
+        self._show_progress(task)
         if sequence.logits is not None and len(ledger.ids) == task.score_from < len(task.target):
             self._reply_scores(task, [(task.score_from, sequence.logits)])
         if task.request.question:
@@ -182,6 +183,12 @@ class Scheduler:
             sequence.logits = None
         else:
             self._read_finished(task, None)
+
+    def _show_progress(self, task: Task) -> None:
+        """Tell how far a text is read that takes more than one chunk."""
+        if task.prefilled > self.chunk:
+            progress = PrefillProgress(task.prefilled - len(task.pending), task.prefilled)
+            self.reply((task.request.request, progress))
 
     def _roll_back(self, sequence: CachedSequence, keep: int) -> int:
         """Roll a sequence's memory back to `keep` tokens or, where it cannot be cut, to the last snapshot before.
@@ -264,9 +271,8 @@ class Scheduler:
                 ledger.whole += number
             ledger.ids += task.pending[:number]
             del task.pending[:number]
-            if task.reading and task.pending and task.prefilled > self.chunk:
-                read = task.prefilled - len(task.pending)
-                self.reply((task.request.request, PrefillProgress(read, task.prefilled)))
+            if task.reading and task.pending:
+                self._show_progress(task)
             if task.reading and len(task.sequence.ledger.ids) >= task.score_from:
                 self._score_read(task, number, last_entry[task])
             if task in self.running:

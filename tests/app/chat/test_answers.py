@@ -59,23 +59,48 @@ def test_enter_sends_the_problem_and_the_answer_comes(window: MainWindow, qtbot:
     assert "\\boxed{4}" in last_answer(window).answer.markdown
 
 
-def test_a_long_prompt_shows_how_far_it_is_read_until_the_first_token(make_window: Make, qtbot: QtBot) -> None:
-    gate, loader = threading.Event(), ScriptedLoader()
+@pytest.mark.parametrize("reader", [Author.SMALL, Author.LARGE])
+def test_reading_shows_how_far_it_is_from_its_first_token_on(reader: Author, make_window: Make, qtbot: QtBot) -> None:
+    turnstile, loader = threading.Semaphore(0), ScriptedLoader()
 
     def prefill() -> Iterator[PrefillProgress]:
-        yield PrefillProgress(430, 1000)
-        assert gate.wait(30)
+        for tokens in (0, 64):
+            yield PrefillProgress(tokens, 1673)
+            assert turnstile.acquire(timeout=30)
 
-    loader.small = ScriptedEngine("Done.</think>\n\nFour.", prefill=prefill)
+    (loader.small if reader is Author.SMALL else loader.large).prefill = prefill
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("What is 2 + 2?")
-    qtbot.waitUntil(lambda: last_exchange(window).trace.prefill is not None)
-    assert last_answer(window).brief.text() == "Reading the prompt … 43%"
-    gate.set()
+    for read in (0, 64):
+        qtbot.waitUntil(partial(shows, window, f"Reading {read} of 1,673 tokens"))
+        assert last_answer(window).brief.isVisible()
+        turnstile.release()
+    for _ in range(100):
+        turnstile.release()
     qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
     assert "Reading" not in last_answer(window).brief.text()
-    assert last_exchange(window).trace.answer.strip() == "Four."
+    assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
+
+
+def shows(window: MainWindow, line: str) -> bool:
+    return last_answer(window).brief.text() == line
+
+
+def test_before_the_first_token_an_answer_says_what_it_waits_for(make_window: Make, qtbot: QtBot) -> None:
+    gate, loader = threading.Event(), ScriptedLoader()
+
+    def wait(_: str) -> None:
+        assert gate.wait(30)
+
+    loader.small.before_token = wait
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("What is 2 + 2?")
+    qtbot.waitUntil(partial(shows, window, "Waiting for the first token"))
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.activity is Activity.IDLE)
+    assert "steps" in last_answer(window).brief.text()
 
 
 def test_shift_enter_begins_a_line(window: MainWindow, qtbot: QtBot) -> None:

@@ -102,7 +102,7 @@ def test_the_progress_of_the_prompt_is_on_standard_error_until_the_first_token()
     text = printed(*READING, token("One."), live=True, progress=console(error, live=True))
     erased = "\r\033[2K"
     shown = error.getvalue().replace("\033[2m", "").replace("\033[0m", "")
-    assert shown == f"Reading the prompt … 43%{erased}Reading the prompt … 86%{erased}"
+    assert shown == f"Reading 430 of 1,000 tokens{erased}Reading 860 of 1,000 tokens{erased}"
     assert "Reading" not in text
 
 

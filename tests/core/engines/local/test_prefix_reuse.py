@@ -60,7 +60,7 @@ def test_a_long_prompt_shows_how_far_it_is_read(smollm2: Path) -> None:
     with closing(LocalEngine(smollm2, LoadOptions(context=1024, threads=1))) as engine:
         items = write(engine.open(FIRST, WARM), Body(), limit=1)
         progress = [item for item in items if isinstance(item, PrefillProgress)]
-        assert [item.tokens for item in progress] == sorted(item.tokens for item in progress)
+        assert [item.tokens for item in progress] == [0, 64, 128, 192][: len(progress)]
         assert {item.total for item in progress} == {handoff(items).prefilled}
         assert len(progress) >= 3
 

@@ -216,6 +216,7 @@ def test_a_long_prompt_shows_how_far_the_server_has_read_it(engine: LlamaServerE
         items = list(session.write(foreign("A list of words: " + "word " * 150), 1, seed=1))
     progress = [item for item in items if isinstance(item, PrefillProgress)]
     assert len(progress) >= 3, "the server reads 64 tokens at a time"
+    assert progress[0].tokens == 0
     assert [item.tokens for item in progress] == sorted(item.tokens for item in progress)
     assert {item.total for item in progress} == {handoff(items).prefilled}
 
