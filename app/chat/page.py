@@ -19,8 +19,8 @@ from app.chat.sidebar import Sidebar
 from app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
 from app.inspector.panel import Inspector
-from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.run_list import Activity
+from app.shared.conversations.conversation import Conversation, Exchange
+from app.shared.conversations.run_list import Activity, ListedRun
 from app.shared.conversations.session import ChatSession
 from app.shared.labels import WHO
 from app.shared.preferences import Preferences
@@ -29,11 +29,14 @@ from app.shared.steps.clipboard import add_copies, copy_answer, copy_piece, copy
 from app.shared.steps.steps_view import StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import Role
+from app.shared.widgets.accessible import announce
 from app.shared.widgets.controls import Hairline, scrolling
 from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from core.engines.body import Author
 from core.errors import BatonError
-from core.thinking.trace import Piece
+from core.grading.extraction import last_boxed
+from core.thinking.events import Finish
+from core.thinking.trace import Piece, Trace
 
 if TYPE_CHECKING:
     from app.compare.controller import ComparisonController
@@ -217,6 +220,7 @@ class ChatPage(QSplitter):
         session.path_changed.connect(self._show_path)
         session.progressed.connect(self._show_progress)
         session.activity_changed.connect(self._show_activity)
+        session.runs.ended.connect(self._announce)
         view.wanted.connect(self._carry_out)
         view.models_wanted.connect(self.models_wanted)
         self._verdicts.found.connect(view.show_verdict)
@@ -323,6 +327,11 @@ class ChatPage(QSplitter):
         if self._session.answering:
             self.composer.show_writer(self._session.answering.author)
 
+    def _announce(self, run: ListedRun, error: BatonError | None) -> None:
+        """Have the end of an answer read out, in view or not; errors are read out where they are shown."""
+        if error is None:
+            announce(self.conversation, end_in_words(run.conversation, run.exchange.trace))
+
     def _refresh(self, exchange: Exchange) -> None:
         self.conversation.refresh(exchange, self._session.writes(exchange), self._session.waiting_text(exchange))
 
@@ -398,3 +407,10 @@ class ChatPage(QSplitter):
             return self.comparison.view.steps_of(exchange)
         answer = self.conversation.answer_of(exchange)
         return answer.steps if answer else None
+
+
+def end_in_words(conversation: Conversation, trace: Trace) -> str:
+    """Say how an answer ended, and its boxed result, for a person who hears it."""
+    ending = "has been stopped" if trace.finish is Finish.STOPPED else "is finished"
+    answer = last_boxed(trace.answer)
+    return f"The answer in “{conversation.name}” {ending}" + (f": {answer}." if answer else ".")

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from PySide6.QtCore import QModelIndex, Qt
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.chat.sidebar import HistoryRole
 from app.shared.conversations.conversation import Conversation
 from app.shared.conversations.run_list import Activity, Mark
+from app.shared.widgets import accessible
 from app.window.main_window import MainWindow
 from core.thinking.events import Finish
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
@@ -204,3 +206,25 @@ def test_what_is_written_out_of_view_is_saved_when_the_window_closes(
     assert last_exchange(again).trace.finish in (Finish.STOPPED, Finish.END_OF_TEXT)
     assert again.session.runs.marks() == {}
     assert Mark.UNREAD.value not in "".join(rows(again))
+
+
+class Announcements:
+    """Stands for Qt's accessibility, and keeps what is to be read out."""
+
+    AnnouncementPoliteness = QAccessible.AnnouncementPoliteness
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def updateAccessibility(self, event: QAccessibleAnnouncementEvent) -> None:
+        self.texts.append(event.message())
+
+
+def test_the_end_of_an_answer_is_read_out_in_view_or_not(
+    window: MainWindow, held: HeldAnswers, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = Announcements()
+    monkeypatch.setattr(accessible, "QAccessible", heard)
+    click(window, qtbot, "Earlier")
+    held.let_go("Long")
+    qtbot.waitUntil(lambda: heard.texts == ["The answer in “Long” is finished."])
