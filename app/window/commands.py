@@ -160,6 +160,7 @@ ELSEWHERE = (
     Command("Zoom the timeline (− zooms out)", lambda: None, "+", "In ribbon, tokens, timeline and curve"),
     Command("The whole timeline", lambda: None, "0", "In ribbon, tokens, timeline and curve"),
     Command("Copy what is selected", lambda: None, "Ctrl+C", "In a text"),
+    Command("Pin conversation, or no longer", lambda: None, "P", "In the list of conversations"),
     Command("Rename conversation", lambda: None, "F2", "In the list of conversations"),
     Command("Delete conversation (can be undone)", lambda: None, "Delete", "In the list of conversations"),
 )
@@ -222,16 +223,18 @@ def _conversation_commands(window: CommandTarget) -> list[Command]:
 
 def _answer_commands(window: CommandTarget) -> list[Command]:
     session, chat = window.session, window.chat
+    earlier = _on_last(window, lambda exchange: session.show_sibling(exchange, -1), writes=False)
+    later = _on_last(window, lambda exchange: session.show_sibling(exchange, 1), writes=False)
 
     def copy_last(form: CopyFormat) -> None:
-        _on_last(window, lambda exchange: copy_answer(exchange, form))()
+        _on_last(window, lambda exchange: copy_answer(exchange, form), writes=False)()
 
     return _group(
         "Answer",
         ("Regenerate (new seed)", _on_last(window, session.ask_again), "Ctrl+R"),
         ("Continue the answer", _on_last(window, session.go_on), "Ctrl+Return"),
-        ("Previous attempt", _on_last(window, lambda exchange: session.show_sibling(exchange, -1)), "Alt+Left"),
-        ("Next attempt", _on_last(window, lambda exchange: session.show_sibling(exchange, 1)), "Alt+Right"),
+        ("Previous attempt", earlier, "Alt+Left"),
+        ("Next attempt", later, "Alt+Right"),
         ("Show or hide the steps", lambda: _toggle_steps(window), "Ctrl+H"),
         ("Next step", lambda: chat.step_through(1), "Ctrl+Down"),
         ("Previous step", lambda: chat.step_through(-1), "Ctrl+Up"),
@@ -247,7 +250,7 @@ def _answer_commands(window: CommandTarget) -> list[Command]:
 
 def _comparison_commands(window: CommandTarget) -> list[Command]:
     chat = window.chat  # whose comparison is created on first use
-    show_attempts = _on_last(window, lambda exchange: chat.comparison.show_attempts(exchange))
+    show_attempts = _on_last(window, lambda exchange: chat.comparison.show_attempts(exchange), writes=False)
     return _group(
         "Side by side",
         ("Compare arms…", chat.compare, "Ctrl+D"),
@@ -296,14 +299,14 @@ def _group(name: str, *commands: tuple[str, Callable[[], object], str]) -> list[
     return [Command(title, act, key, name) for title, act, key in commands]
 
 
-def _on_last(window: CommandTarget, act: Callable[[Exchange], object]) -> Callable[[], None]:
-    """Return a command on the last answer, which is refused while one is being written."""
+def _on_last(window: CommandTarget, act: Callable[[Exchange], object], writes: bool = True) -> Callable[[], None]:
+    """Return a command on the last answer. `writes`: it is refused while one is being written here."""
 
     def do() -> None:
         exchange = window.session.conversation.leaf
         if exchange is None:
             window.show_error(BatonError("There is no answer yet.", "Ask something first."))
-        elif window.session.ready:
+        elif window.session.ready or not writes:
             act(exchange)
         else:
             window.show_error(BatonError("An answer is being written.", "Stop it, or wait for its end."))

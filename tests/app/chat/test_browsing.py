@@ -173,7 +173,7 @@ def test_the_other_attempt_is_read_while_one_is_written(window: MainWindow, held
     window.session.ask_again(first)
     second = last_exchange(window)
     assert second is not first
-    window.session.show_sibling(second, -1)
+    qtbot.keyClick(window, Qt.Key.Key_Left, Qt.KeyboardModifier.AltModifier)
     assert last_exchange(window) is first
     held.let_go("Long")
     qtbot.waitUntil(lambda: second.trace.finish is Finish.END_OF_TEXT)
