@@ -13,11 +13,17 @@ from typing import NamedTuple
 
 
 class Author(Enum):
-    """Who wrote a piece of text: the paper's speculative and target model, or a policy that inserted it."""
+    """Who wrote a piece of text: the paper's speculative and target model, a policy that inserted it, or a person who
+    edited the text."""
 
     SMALL = "small"
     LARGE = "large"
     INSERTED = "inserted"
+    PERSON = "person"
+
+    @property
+    def is_model(self) -> bool:
+        return self in (Author.SMALL, Author.LARGE)
 
 
 class Part(NamedTuple):

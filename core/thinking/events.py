@@ -211,10 +211,13 @@ class TakeoverEnded(_Event, frozen=True, tag="takeover_ended"):
 
 
 class TextInserted(_Event, frozen=True, tag="text_inserted"):
+    """A text that no model wrote was put at the end: by a policy, or by a person who edited the answer."""
+
     at: Seconds
     text: str
     reason: str
     """Id of a TakeoverReason."""
+    author: Author = Author.INSERTED
 
 
 class ThinkingClosed(_Event, frozen=True, tag="thinking_closed"):

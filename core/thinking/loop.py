@@ -126,7 +126,7 @@ class Loop:
 
     def run(self, first_move: Move | None = None) -> Iterator[Event]:
         """Yield everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once."""
-        move = first_move or self._beginning()
+        move = first_move or self._decision_at_end()
         yield from self._report_counters()
         while not isinstance(move := self._feasible(self._admit(move)), Finished):
             try:
@@ -136,7 +136,7 @@ class Loop:
         self._settle(self.text.position, may_rewrite=False)
         yield events.RunEnded(self.now(), move.finish, move.reason)
 
-    def _beginning(self) -> Move:
+    def _decision_at_end(self) -> Move:
         """Ask for the policy's opening or, of a text that is continued, its decision at the boundary at the end."""
         text = self.text
         if not text.position:
@@ -151,10 +151,8 @@ class Loop:
                 return (yield from self._go_on(move))
             case Write():
                 return (yield from self._take_over(move))
-            case Insert(text, reason, then):
-                self.text.insert(text)
-                yield events.TextInserted(self.now(), text, reason.id)
-                return then
+            case Insert():
+                return (yield from self._insert(move))
             case Restore(then):
                 yield from self._restore()
                 return then
@@ -302,7 +300,7 @@ class Loop:
             move.rewrite_step,
             move.asked_by,
         )
-        if move.rewrite_step:
+        if move.rewrite_step and start < text.position:
             yield self.stream.discard(start)
         tokens = self._in_takeover = list[TokenWritten]()
         next_move = yield from self._write_takeover(move, start, tokens)
@@ -390,6 +388,14 @@ class Loop:
         yield events.Valued(self.now(), self.text.position, right, total, seconds, move.author)
         return self.policy.on_value(view, right, total)
 
+    def _insert(self, move: Insert) -> NextMove:
+        self.text.insert(move.text, move.author)
+        yield events.TextInserted(self.now(), move.text, move.reason.id, move.author)
+        if tag := self.text.close_thinking():
+            yield self._thinking_closed(move.author, tag)
+            return move.then or self._move_to_answer(move.author)
+        return move.then or self._decision_at_end()
+
     def _close_thinking(self, reason: TakeoverReason) -> NextMove:
         """Insert the closing tag and go on to the answer. If neither model has thinking tags, the run ends instead."""
         tag = next(iter(self.text.closing_tags), "")
@@ -402,7 +408,11 @@ class Loop:
         yield events.TextInserted(self.now(), inserted, reason.id)
         self.text.close_thinking()
         yield self._thinking_closed(Author.INSERTED, tag)
-        move = self.policy.on_thinking_closed(self.view(Author.INSERTED, self.text.position))
+        return self._move_to_answer(Author.INSERTED)
+
+    def _move_to_answer(self, closed_by: Author) -> Move:
+        """Return the move after a closing tag that no model wrote."""
+        move = self.policy.on_thinking_closed(self.view(closed_by, self.text.position))
         thinkers = [author for author, session in self.sessions.items() if session.card.thinking]
         if _goes_on(move) and self.policy.default_writer not in thinkers:
             # To a model without tags the text was complete: the one that has them writes the answer.

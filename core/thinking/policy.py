@@ -116,7 +116,9 @@ class Insert:
 
     text: str
     reason: TakeoverReason
-    then: Move
+    then: Move | None = None
+    """None: the policy decides where the text ends."""
+    author: Author = Author.INSERTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,7 +392,7 @@ class Policy:
         Also asked within a lookahead: a takeover then replaces it, including the closing tag, unless it keeps it. The
         lookahead cannot be sampled again: `keep(discard=True)` means `keep()` here.
         """
-        by_other = view.author not in (self.default_writer, Author.INSERTED)
+        by_other = view.author.is_model and view.author is not self.default_writer
         return take_over(WITHOUT_END, ANSWER, author=view.author, keep_lookahead=True) if by_other else keep()
 
 

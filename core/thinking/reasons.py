@@ -32,5 +32,6 @@ UNCLOSED = TakeoverReason("thinking left open", "Reasoning was left open")
 REPETITION = TakeoverReason("repetition", "Repetition detected", by_policy=False)
 BUDGET = TakeoverReason("thinking budget", "Reasoning budget used up", by_policy=False)
 PERSON = TakeoverReason("a person asked", "Manual takeover", capped=False, by_policy=False)
+EDITED = TakeoverReason("edited", "Edited by a person", by_policy=False)
 
-SHARED_REASONS = (OPENING, ANSWER, LARGE_ONLY, SMALL_ONLY, UNCLOSED, REPETITION, BUDGET, PERSON)
+SHARED_REASONS = (OPENING, ANSWER, LARGE_ONLY, SMALL_ONLY, UNCLOSED, REPETITION, BUDGET, PERSON, EDITED)

@@ -21,7 +21,8 @@ from core.errors import EngineLost
 from core.thinking import events
 from core.thinking.events import AskedBy, Event, Judged, RunEnded, RunStarted, Scored, TokenWritten, Valued, WriteEnded
 from core.thinking.loop import Loop
-from core.thinking.policy import Interruption, Move, Value, View, Write, keep
+from core.thinking.policy import Insert, Interruption, Move, Value, View, Write, keep
+from core.thinking.reasons import EDITED
 from core.thinking.registry import takeover_of
 from core.thinking.trace import Trace
 
@@ -104,7 +105,11 @@ class RecordedEvents:
                 match self._events[self._place + 1 : self._place + 2]:
                     case [events.TakeoverStarted(asked_by=AskedBy.PERSON) as another]:
                         return takeover_of(another)
+                    case [events.TextInserted(text=text, author=Author.PERSON)]:
+                        return Insert(text, EDITED, author=Author.PERSON)
                 return keep()
+            case events.TextInserted(text=text, author=Author.PERSON):
+                return Insert(text, EDITED, author=Author.PERSON)
             case events.WriteStarted(asked_by=AskedBy.PERSON):
                 return keep()
         return None

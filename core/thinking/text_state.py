@@ -25,6 +25,8 @@ class TextState:
         self.tokens = {author: sum(p.author is author for p in written) for author in Author}
         self.discards = 0
         """Number of times that text was discarded."""
+        self._edited_until = 0
+        """The end of the last text that a person wrote, which no model writes again."""
         self._capped: set[int] = set()
         """Starts of steps that follow a cap instead of a boundary."""
         self._splitter = Splitter("", boundary)
@@ -35,6 +37,8 @@ class TextState:
             length += len(part.text)
             if self._splitter.feed(part.text):
                 self._step_starts.append(length - self._splitter.after)
+            if part.author is Author.PERSON:
+                self._edited_until = length
         if closing := next((part.closing_tag for part in written if part.closing_tag), ""):
             self.answer_start = self.body.text.rindex(closing) + len(closing)
 
@@ -74,8 +78,8 @@ class TextState:
 
     @property
     def rewritable_from(self) -> int:
-        """Return where the step begins that a person or a policy may have rewritten."""
-        return self.step_start if self.step_begun else self.last_step_start
+        """Return where the step begins that may be rewritten; what a person wrote of it stays."""
+        return max(self._edited_until, self.step_start if self.step_begun else self.last_step_start)
 
     def append(self, token: Token, author: Author, vocabulary: str) -> tuple[str, bool]:
         """Add a token; returns its text and whether it completed a step boundary."""
@@ -94,10 +98,12 @@ class TextState:
         self._capped.add(self.position)
         self._splitter = Splitter("", self.boundary)
 
-    def insert(self, text: str) -> None:
-        self.body.append(Part(text, Author.INSERTED))
+    def insert(self, text: str, author: Author = Author.INSERTED) -> None:
+        self.body.append(Part(text, author))
         if self._splitter.feed(text):
             self._step_starts.append(self.position - self._splitter.after)
+        if author is Author.PERSON:
+            self._edited_until = self.position
 
     def discard(self, position: int) -> tuple[str, int]:
         """Cut the text at `position`; returns the discarded text and its number of tokens."""
@@ -116,7 +122,7 @@ class TextState:
         begins = self.step_start if self.step_start in self._capped else self.last_step_start
         self._splitter = Splitter(self.body.text[begins:], self.boundary)
         self._decoder = Decoder()
-        return "".join(part.text for part in gone), sum(p.author is not Author.INSERTED for p in whole)
+        return "".join(part.text for part in gone), sum(part.author.is_model for part in whole)
 
     def forget(self) -> None:
         """Keep only the last two steps, at positions from 0: a replay would copy a long text at each write."""
@@ -127,6 +133,7 @@ class TextState:
         forgotten = self.position - sum(len(part.text) for part in kept)
         self.body = Body(kept)
         self._step_starts = [start - forgotten for start in self._step_starts[-2:]]
+        self._edited_until -= forgotten
         self._capped = {start - forgotten for start in self._capped if start >= forgotten}
         if self.answer_start is not None:
             self.answer_start = max(0, self.answer_start - forgotten)

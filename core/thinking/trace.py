@@ -44,6 +44,8 @@ class Trace:
         """The second opinion on the text; None if there is none, or if text that it covers was discarded."""
         self.values: dict[str, events.ValuesEstimated] = {}
         """The values of places of the text, by writer; there are none if text that they cover was discarded."""
+        self.takeover: events.TakeoverStarted | None = None
+        """The takeover that has begun and not ended."""
         self.handoffs = 0
         """Number of changes of the writer."""
         self.length = 0
@@ -57,7 +59,6 @@ class Trace:
         self._capped: set[int] = set()
         """Positions at which a step ended without a boundary."""
         self._write: events.WriteStarted | None = None
-        self._takeover: events.TakeoverStarted | None = None
         self._handoff: events.HandedOver | None = None
         self._judged: events.Judged | None = None
         self._replaced: list[events.TextDiscarded] = []
@@ -152,12 +153,12 @@ class Trace:
                 self._write, self._handoff, self._new_piece = event, None, True
                 self._last_at, self.prefill = self.seconds, None
             case events.TakeoverStarted(author=author):
-                self._takeover = event
+                self.takeover = event
                 self.totals[author].takeovers += 1
             case events.TakeoverEnded(tokens=tokens):
-                self._takeover, self._new_piece, self._came_to_nothing = None, True, not tokens
-            case events.TextInserted(text=text, reason=reason):
-                self._begin_piece(Author.INSERTED, reason, self.seconds).insert(text)
+                self.takeover, self._new_piece, self._came_to_nothing = None, True, not tokens
+            case events.TextInserted(text=text, reason=reason, author=author):
+                self._begin_piece(author, reason, self.seconds).insert(text)
                 self.length += len(text)
                 self._new_piece, self._step_over = True, Splitter(text).at_boundary
             case events.TextDiscarded():
@@ -166,7 +167,7 @@ class Trace:
                 self._capped.add(position)
                 self._step_over = True
             case events.ThinkingClosed():
-                self.closed, self._step_over = event, True
+                self._close(event)
             case events.Judged():
                 self._judged = event
                 if self.pieces:
@@ -249,14 +250,14 @@ class Trace:
 
     def _begin_piece(self, author: Author, reason: str | None, start: float) -> Piece:
         step = self.pieces[-1].step + self._step_over if self.pieces else 0
-        written = author is not Author.INSERTED
+        written = author.is_model
         piece = Piece(
             author,
             step,
             self.length,
             start,
             reason,
-            takeover=self._takeover if self._takeover and author is self._takeover.author else None,
+            takeover=self.takeover if self.takeover and author is self.takeover.author else None,
             handoff=self._handoff if written else None,
             replaced="".join(gone.text for gone in self._replaced),
             replaced_tokens=sum(gone.tokens for gone in self._replaced),
@@ -279,6 +280,15 @@ class Trace:
         models = {Author.SMALL: self.started.small, Author.LARGE: self.started.large} if self.started else {}
         model = models.get(author)
         return model.vocabulary if model else ""
+
+    def _close(self, event: events.ThinkingClosed) -> None:
+        self.closed, self._step_over = event, True
+        last = self.pieces[-1] if self.pieces else None
+        if last and not last.tokens and (answer := last.text[event.position - last.position :]).strip():
+            last.cut(event.position - last.position)  # a person wrote the beginning of the answer, too
+            self.length = event.position
+            self._begin_piece(last.author, last.reason, self.seconds).insert(answer)
+            self.length += len(answer)
 
     def _handed_over(self, event: events.HandedOver) -> None:
         self._handoff, self._last_at, self.prefill = event, self.seconds, None

@@ -15,7 +15,6 @@ from msgspec import ValidationError, convert, to_builtins
 from msgspec.structs import replace
 from pydantic import TypeAdapter
 
-from core.engines.body import Author
 from core.engines.model_card import ModelCard
 from core.errors import SettingsError, StoreError
 from core.models.source import parse_source
@@ -97,7 +96,7 @@ def trace_to_json(trace: Trace) -> Json:
                 "takeovers": total.takeovers,
             }
             for author, total in trace.totals.items()
-            if author is not Author.INSERTED
+            if author.is_model
         },
         "pieces": [piece_to_json(piece) for piece in trace.pieces],
     }

@@ -94,7 +94,9 @@ class Playback:
     def insert(self, characters: int) -> None:
         """Note that the replay inserts a text; if the run did so here, it was the same text."""
         self._read.append((characters, self._index, self._offset, False))
-        self._index += self.next_inserted is not None
+        if self.next_inserted is not None:
+            self.last = self.recording.entries[self._index]
+            self._index += 1
 
     def skip_inserted(self) -> None:
         self._index += self.next_inserted is not None

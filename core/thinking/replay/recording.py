@@ -11,7 +11,7 @@ from core.engines.body import Author, Body, Part
 from core.thinking import events
 from core.thinking.cues import Cue
 from core.thinking.events import AskedBy, Event, Finish, Judged, RunStarted, Scored, TokenWritten, Valued
-from core.thinking.policy import WITHOUT_END, Close, Move, keep
+from core.thinking.policy import WITHOUT_END, Close, Insert, Move, keep
 from core.thinking.registry import POLICIES, takeover_of
 
 
@@ -100,11 +100,12 @@ class Recording:
                 self.started = event
             case TokenWritten(text=text):
                 self._append(RecordedPart(text, self._position, event.encoded, event))
-            case events.TextInserted(text=text, reason=id):
+            case events.TextInserted(text=text, reason=id, author=author):
                 self._given_back = None
                 reason = POLICIES.reason(id)
                 if not reason.by_policy:
-                    self._happens(Close(reason))
+                    edits = author is Author.PERSON
+                    self._happens(Insert(text, reason, author=author) if edits else Close(reason))
                 self._append(RecordedPart(text, self._position, text.encode(errors="replace"), None, id))
             case events.TextDiscarded(position=position):
                 self._discard(position)

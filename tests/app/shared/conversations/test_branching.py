@@ -25,7 +25,7 @@ def trace() -> Trace:
 
 
 def test_the_text_before_any_piece_is_kept_to_the_letter(trace: Trace) -> None:
-    assert {piece.author for piece in trace.pieces} == set(Author)
+    assert {piece.author for piece in trace.pieces} == set(Author) - {Author.PERSON}
     for piece in trace.pieces:
         assert trace.until(piece.position).text == trace.text[: piece.position]
 

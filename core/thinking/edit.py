@@ -1,0 +1,51 @@
+"""Lets a person change an answer in the middle: makes the trace from which the models go on."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+from core.engines.body import Author
+from core.thinking.events import AskedBy, RunStarted, TakeoverEnded, TextInserted, ThinkingClosed, TokenWritten
+from core.thinking.reasons import EDITED
+from core.thinking.text_state import TextState
+from core.thinking.trace import Trace
+
+
+def edited(trace: Trace, position: int, text: str) -> Trace:
+    """Return a new trace that ends with `text` from `position` on (characters of the body); "" only cuts there.
+
+    What is the same as before keeps its authors. A person's text begins at the first token that differs. It is an event
+    of the run, so that a resumed run inserts it again at its place (resume.py). After a closing tag in it the answer
+    begins. Raises StoreError if the trace is damaged.
+    """
+    before = trace.text
+    unchanged = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before[position:], text, strict=False)))
+    kept = trace.until(position + unchanged)
+    if not (added := (before[:position] + text)[kept.length :]):
+        return kept
+    if not kept.events:
+        kept = Trace.of(event for event in trace.events[:1] if isinstance(event, RunStarted))
+    at = kept.events[-1].at if kept.events else 0.0
+    if kept.takeover:
+        kept.apply(TakeoverEnded(at, _tokens_of_takeover(kept), AskedBy.PERSON))
+    state = TextState(_closing_tags(kept), kept.parts())
+    if tag := state.close_thinking():
+        kept.apply(ThinkingClosed(at, kept.pieces[-1].author, state.answer_start or 0, tag))
+    state.insert(added, Author.PERSON)
+    kept.apply(TextInserted(at, added, EDITED.id, Author.PERSON))
+    if tag := state.close_thinking():
+        kept.apply(ThinkingClosed(at, Author.PERSON, state.answer_start or 0, tag))
+    return kept
+
+
+def _tokens_of_takeover(trace: Trace) -> int:
+    """Return how many tokens the takeover under way has: nothing is discarded inside one."""
+    since = takewhile(lambda event: event is not trace.takeover, reversed(trace.events))
+    return sum(isinstance(event, TokenWritten) for event in since)
+
+
+def _closing_tags(trace: Trace) -> list[str]:
+    if not (trace.started and trace.started.thinking):
+        return []
+    cards = (trace.started.small, trace.started.large)
+    return [card.thinking.closing for card in cards if card and card.thinking]
