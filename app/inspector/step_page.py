@@ -21,7 +21,6 @@ from core.thinking.registry import reason_label
 from core.thinking.trace import Piece, Trace
 
 PASSING = {Passing.IDS: "token IDs", Passing.TEXT: "text"}
-OTHER = {Author.SMALL: Author.LARGE, Author.LARGE: Author.SMALL, Author.INSERTED: Author.SMALL}
 
 
 class StepPage(QWidget):
@@ -94,8 +93,8 @@ class StepPage(QWidget):
             "What the small model was writing" if piece.author is Author.LARGE else "What stood here before"
         )
         self.tokens.show_piece(piece, keep_choice=not fresh)
-        self._again.setText(f"Re-run from here with {SIGN[OTHER[piece.author]]}")
-        self._again.setAccessibleName(f"Re-run from here with {WHO[OTHER[piece.author]]}")
+        self._again.setText(f"Re-run from here with {SIGN[_other(piece)]}")
+        self._again.setAccessibleName(f"Re-run from here with {WHO[_other(piece)]}")
         self._show_parts()
         if fresh:
             self._draw()
@@ -133,11 +132,16 @@ class StepPage(QWidget):
 
     def _ask_again(self) -> None:
         if self._piece:
-            self.rerun_wanted.emit(OTHER[self._piece.author])
+            self.rerun_wanted.emit(_other(self._piece))
 
     def _copy(self) -> None:
         if self._piece:
             QGuiApplication.clipboard().setText(self._piece.text.strip())
+
+
+def _other(piece: Piece) -> Author:
+    """Return the model that may write it instead."""
+    return Author.LARGE if piece.author is Author.SMALL else Author.SMALL
 
 
 def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
@@ -168,7 +172,7 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
 def cue_text(piece: Piece) -> str:
     """“Wait”, word 1 of what the small model was writing."""
     cue = piece.cue
-    if cue is None or piece.author is Author.INSERTED:
+    if cue is None or not piece.author.is_model:
         return ""
     before = piece.replaced[: cue.start] if piece.replaced else ""
     place = f", word {len(before.split()) + 1}" if piece.replaced else ""

@@ -29,7 +29,12 @@ SIGNS = {Author.SMALL: "●", Author.LARGE: "◆"}
 Fact = tuple[str, str]
 """A name and its value, for a list of facts."""
 
-WHO = {Author.SMALL: "the small model", Author.LARGE: "the large model", Author.INSERTED: "Baton"}
+WHO = {
+    Author.SMALL: "the small model",
+    Author.LARGE: "the large model",
+    Author.INSERTED: "Baton",
+    Author.PERSON: "a person",
+}
 
 ENDINGS = {
     Finish.END_OF_TEXT: "",
@@ -132,6 +137,8 @@ def ending(trace: Trace, live: bool) -> str:
     """Return how the run ended and what to make of it; nothing if it ended well."""
     if live or not trace.started:
         return ""
+    if trace.ended is None and trace.pieces and trace.pieces[-1].author is Author.PERSON:
+        return "Your text is kept. Continue lets the models go on from it."
     if trace.ended is None:
         return "Interrupted: Baton was closed while this was written."
     return trace.ended.reason or finish_text(trace) or advice_on(trace).text

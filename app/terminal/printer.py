@@ -15,8 +15,13 @@ from core.thinking.events import Event, Finish, Noticed, PrefillProgressed, Text
 from core.thinking.registry import advice_on
 from core.thinking.trace import Piece, Trace
 
-SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
-_STYLES = {Author.SMALL: "color(33)", Author.LARGE: "color(208)", Author.INSERTED: "dim"}
+SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣", Author.PERSON: "✎"}
+_STYLES = {
+    Author.SMALL: "color(33)",
+    Author.LARGE: "color(208)",
+    Author.INSERTED: "dim",
+    Author.PERSON: "color(176)",
+}
 
 
 class Printer:

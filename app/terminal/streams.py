@@ -17,7 +17,19 @@ from core.errors import SettingsError
 from core.safe_text import safe_json, safe_line
 
 _ERRORS = "baton.terminal"
-_IN_ASCII = {"●": "*", "◆": "#", "▣": "=", "✓": "+", "✗": "x", "–": "-", "—": "-", "−": "-", "─": "-", "·": "-"} | {
+_IN_ASCII = {
+    "●": "*",
+    "◆": "#",
+    "▣": "=",
+    "✎": "~",
+    "✓": "+",
+    "✗": "x",
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "─": "-",
+    "·": "-",
+} | {
     "…": "...",
     "“": '"',
     "”": '"',

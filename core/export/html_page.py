@@ -20,6 +20,7 @@ LIGHT = {
     "small": "#2462c9",
     "large": "#a84f06",
     "inserted": "#62656d",
+    "person": "#61188a",
 }
 """The window's colours; a test holds them to `app.shared.theme`."""
 DARK = {
@@ -31,8 +32,14 @@ DARK = {
     "small": "#7fb0ff",
     "large": "#f5a95a",
     "inserted": "#a2a5ad",
+    "person": "#e9c6f7",
 }
-_NAMES = {Author.SMALL: "small model", Author.LARGE: "large model", Author.INSERTED: "inserted"}
+_NAMES = {
+    Author.SMALL: "small model",
+    Author.LARGE: "large model",
+    Author.INSERTED: "inserted",
+    Author.PERSON: "edited by a person",
+}
 
 
 def to_html(exported: Exported) -> str:

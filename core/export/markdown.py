@@ -18,11 +18,11 @@ from core.thinking.trace import Trace
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
 
-SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
+SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣", Author.PERSON: "✎"}
 """The marks of the window, so that a colour is never the only sign."""
 
 
-_OPENING = "<details><summary>Thinking: ● small, ◆ large, ▣ inserted</summary>"
+_OPENING = "<details><summary>Thinking: ● small, ◆ large, ▣ inserted, ✎ edited</summary>"
 _CLOSING = "</details>"
 _TAG = re.compile(r"<(?=[A-Za-z/!?])")
 _IMAGE = re.compile(r"(?<!\\)((?:\\\\)*)!(?=\[)")

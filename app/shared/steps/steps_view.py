@@ -221,7 +221,7 @@ class StepsView(RichText):
         author, chosen = shown.piece.author, shown.piece is self._selected
         ink = QColor(ink_of(author, colours))
         painter.setPen(Qt.PenStyle.NoPen)
-        if author is Author.LARGE or chosen:
+        if author in (Author.LARGE, Author.PERSON) or chosen:
             painter.setBrush(QColor(tint_of(author, colours)))
             painter.drawRoundedRect(place.adjusted(0, 0, -1, 0), 5, 5)
         if author is Author.INSERTED:
@@ -234,7 +234,7 @@ class StepsView(RichText):
             painter.setPen(QPen(ink, 1.2))
             painter.drawRoundedRect(place.adjusted(0.6, 0.6, -1.6, -0.6), 5, 5)
         painter.setPen(ink)
-        painter.setFont(fonts.inserted if author is Author.INSERTED else fonts.sign)
+        painter.setFont(fonts.sign if author.is_model else fonts.inserted)
         sign = QRectF(NUMBER_END, place.top() + PAD, 16 if shown.change else 22, fonts.line)
         painter.drawText(sign, Qt.AlignmentFlag.AlignCenter, SIGN[author])
         if shown.change:

@@ -36,6 +36,8 @@ class Colours:
     large_tint: str
     inserted: str
     inserted_tint: str
+    person: str
+    person_tint: str
     success: str
     danger: str
     on_danger: str
@@ -60,6 +62,8 @@ LIGHT = Colours(
     large_tint="#fdf2e6",
     inserted="#62656d",
     inserted_tint="#f1f1ef",
+    person="#61188a",
+    person_tint="#f7f1fb",
     success="#1a6f42",
     danger="#bb2525",
     on_danger="#ffffff",
@@ -84,6 +88,8 @@ DARK = Colours(
     large_tint="#34281b",
     inserted="#a2a5ad",
     inserted_tint="#242528",
+    person="#e9c6f7",
+    person_tint="#2b2433",
     success="#63c792",
     danger="#ff8e86",
     on_danger="#17181a",
@@ -100,12 +106,17 @@ def blend(ground: str, ink: str, share: float) -> str:
     ).name()
 
 
-SIGN = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣"}
+SIGN = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣", Author.PERSON: "✎"}
 
 
 def ink_of(author: Author, colours: Colours) -> str:
     """Return the colour in which the author's sign, bar and name are drawn."""
-    inks = {Author.SMALL: colours.small, Author.LARGE: colours.large, Author.INSERTED: colours.inserted}
+    inks = {
+        Author.SMALL: colours.small,
+        Author.LARGE: colours.large,
+        Author.INSERTED: colours.inserted,
+        Author.PERSON: colours.person,
+    }
     return inks[author]
 
 
@@ -115,5 +126,6 @@ def tint_of(author: Author, colours: Colours) -> str:
         Author.SMALL: colours.small_tint,
         Author.LARGE: colours.large_tint,
         Author.INSERTED: colours.inserted_tint,
+        Author.PERSON: colours.person_tint,
     }
     return tints[author]

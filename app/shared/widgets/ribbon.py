@@ -171,7 +171,8 @@ class Ribbon(QWidget):
         if not self._segments:
             self.setAccessibleDescription("Nothing written yet.")
             return
-        share = self._written[Author.LARGE] / (self._written.total() or 1)
+        small, large = self._written[Author.SMALL], self._written[Author.LARGE]
+        share = large / max(1, small + large)
         text = f"{len(self._segments):,} pieces; the large model wrote {share:.0%}."
         if self._selected >= 0:
             text += f" Piece {self._selected + 1}: {self._segment_text(self._selected)}"
@@ -179,12 +180,18 @@ class Ribbon(QWidget):
 
     def _segment_text(self, index: int) -> str:
         segment = self._segments[index]
-        who = {Author.SMALL: "small model", Author.LARGE: "large model", Author.INSERTED: "inserted"}
         unit = "token" if segment.tokens == 1 else "tokens"
-        first = f"{SIGN[segment.author]} {who[segment.author]}, {segment.tokens:,} {unit}"
+        length = f", {segment.tokens:,} {unit}" if segment.author.is_model else ""
+        first = f"{SIGN[segment.author]} {_WHO[segment.author]}{length}"
         return f"{first}\n{segment.tooltip}" if segment.tooltip else first
 
 
+_WHO = {
+    Author.SMALL: "small model",
+    Author.LARGE: "large model",
+    Author.INSERTED: "inserted",
+    Author.PERSON: "edited",
+}
 _LOW = 0.68  # height of the small model's pieces, of the large one's
 _ROOM_FOR_A_GAP = 4.0  # pixels; narrower pieces touch, or there would be only gaps
 _ROOM_FOR_A_SIGN = 18.0
@@ -256,11 +263,14 @@ class RibbonLayout:
         return [Run(*edge, author) for edge, author in zip(pairwise(edges), self._authors, strict=True)]
 
     def _crowded_runs(self, width: float) -> Iterator[Run]:
-        small, inserted, large = (self._by_pixel(each, width) for each in (Author.SMALL, Author.INSERTED, Author.LARGE))
+        small, inserted, large, person = (
+            self._by_pixel(each, width) for each in (Author.SMALL, Author.INSERTED, Author.LARGE, Author.PERSON)
+        )
         for author, shares in (
             (Author.SMALL, [float(share > 0) for share in small]),
             (Author.INSERTED, [float(share > 0.5) for share in inserted]),
-            (Author.LARGE, large),  # last, on top: it is what one looks for
+            (Author.LARGE, large),  # on top of both: it is what one looks for
+            (Author.PERSON, person),
         ):
             for left, right, share in _runs_of_equals(shares):
                 if share:

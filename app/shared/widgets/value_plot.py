@@ -185,7 +185,7 @@ class ValuePlot:
         if author is Author.LARGE:
             corners = (QPointF(0, -half), QPointF(half, 0), QPointF(0, half), QPointF(-half, 0))
             painter.drawPolygon(QPolygonF([at + corner * 1.25 for corner in corners]))
-        elif author is Author.INSERTED:
+        elif author in (Author.INSERTED, Author.PERSON):
             painter.drawRect(QRectF(at.x() - half, at.y() - half, 2 * half, 2 * half))
         else:
             painter.drawEllipse(at, half, half)

@@ -42,12 +42,12 @@ def contrast(one: str, other: str) -> float:
 
 def grounds(c: Colours) -> list[str]:
     """What text may stand on: the three plain grounds and the tints of the authors."""
-    return [c.background, c.surface, c.panel, c.small_tint, c.large_tint, c.inserted_tint]
+    return [c.background, c.surface, c.panel, c.small_tint, c.large_tint, c.inserted_tint, c.person_tint]
 
 
 def inks(c: Colours) -> list[str]:
     """What may be written on any of them."""
-    return [c.text, c.muted, c.small, c.large, c.inserted, c.success, c.danger]
+    return [c.text, c.muted, c.small, c.large, c.inserted, c.person, c.success, c.danger]
 
 
 def lab(linear_rgb: list[float]) -> tuple[float, float, float]:
@@ -99,7 +99,7 @@ def test_edges_of_fields_stand_out_from_their_ground(colours: Colours) -> None:
 @both
 @pytest.mark.parametrize("sight", [DEUTERANOPIA, PROTANOPIA], ids=["no green", "no red"])
 def test_the_authors_differ_without_red_or_green(colours: Colours, sight: Matrix) -> None:
-    authors = colours.small, colours.large, colours.inserted
+    authors = colours.small, colours.large, colours.inserted, colours.person
     assert min(difference(a, b, sight) for a, b in combinations(authors, 2)) > 20
 
 

@@ -142,7 +142,7 @@ def test_hovering_says_who_how_much_and_why(ribbon: Ribbon) -> None:
 
 def test_a_screen_reader_hears_the_shares(ribbon: Ribbon) -> None:
     assert ribbon.accessibleName() == "Who wrote it"
-    assert ribbon.accessibleDescription() == "3 pieces; the large model wrote 30%."
+    assert ribbon.accessibleDescription() == "3 pieces; the large model wrote 38%."
     ribbon.select(1)
     assert "Piece 2: ◆ large model" in ribbon.accessibleDescription()
     ribbon.set_segments([])
