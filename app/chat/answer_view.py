@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QPushButton, QWidget
 
 from app.chat.demo_verdict import DemoVerdictView, beyond_the_demo
 from app.chat.remedies import AnswerAction, OtherPolicy, Remedy, remedies
+from app.chat.step_editor import StepEditor
 from app.shared.conversations.conversation import Exchange
 from app.shared.expected_speed import time_saved
 from app.shared.format import count
@@ -17,7 +18,7 @@ from app.shared.labels import last_text, run_in_brief, used_in_brief, used_in_fu
 from app.shared.steps.answer_card import AnswerCard
 from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.steps.steps_document import thinking_pieces
-from app.shared.steps.steps_view import StepsView
+from app.shared.steps.steps_view import MARGIN, StepsView
 from app.shared.steps.typesetting import Typesetter
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, button, label, plain_tip
@@ -42,6 +43,8 @@ class AnswerView(QWidget):
     menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
     piece_revealed = Signal(QRectF)
     """Scroll there: a place in this widget."""
+    edited = Signal(object, str)
+    """A Piece, and the text that is to stand in its place."""
 
     def __init__(
         self,
@@ -70,6 +73,10 @@ class AnswerView(QWidget):
         self.steps = StepsView(typesetter)
         self.steps.piece_clicked.connect(self._piece_clicked)
         self.steps.menu_wanted.connect(self.menu_wanted)
+        self.steps.grown.connect(lambda _: self._place_editor())
+        self.editor: StepEditor | None = None
+        """Over the step that a person edits."""
+        self._edited_piece: Piece | None = None
         self._card = AnswerCard(typesetter)
         self.answer = self._card.text
         self.verdict = DemoVerdictView()
@@ -134,6 +141,42 @@ class AnswerView(QWidget):
         if place is not None:
             self.piece_revealed.emit(place.translated(self.steps.pos()))
 
+    def edit(self, piece: Piece) -> None:
+        """Let a person edit a piece where it stands; `edited` says what becomes of it."""
+        self.close_editor()
+        self.editor = StepEditor(piece.text, self.steps.document().defaultFont(), self)
+        self.editor.hide()
+        self.editor.accepted.connect(self._take_edit)
+        self.editor.cancelled.connect(self.close_editor)
+        self._edited_piece = piece
+        self.choose(piece, reveal=True)
+        self._place_editor()
+
+    def close_editor(self) -> None:
+        """Leave the text as it is."""
+        if self.editor:
+            self.editor.hide()
+            self.editor.deleteLater()
+        self.editor = self._edited_piece = None
+
+    def _take_edit(self, text: str) -> None:
+        piece = self._edited_piece
+        if piece and text == piece.text:
+            self.close_editor()
+        elif piece:
+            self.edited.emit(piece, text)
+
+    def _place_editor(self) -> None:
+        """Lay the editor over its step, once that is in the text: a long answer comes in portions."""
+        if not (self.editor and self._edited_piece and (place := self.steps.place_of(self._edited_piece))):
+            return
+        left, top = self.steps.x() + MARGIN - 12, self.steps.y() + round(place.top())
+        width = self.steps.width() - MARGIN + 12
+        height = self.editor.height_for(width)
+        self.editor.setGeometry(left, max(0, min(top, self.height() - height)), width, height)
+        if self.editor.isHidden():
+            self.editor.begin()
+
     def _describe(self, live: bool) -> None:
         trace = self.exchange.trace
         for widget in (self._title, self.ribbon):
@@ -184,6 +227,7 @@ class AnswerView(QWidget):
         super().resizeEvent(event)
         if event.size().width() != event.oldSize().width():
             self._fit_heading()
+        self._place_editor()
 
     def _fit_heading(self) -> None:
         """Leave out of the heading what does not fit, first steps and seconds, then the takeovers."""

@@ -35,6 +35,7 @@ class ConversationView(QScrollArea):
     compare_wanted = Signal(object)  # an Exchange, to be shown beside its siblings
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
     menu_wanted = Signal(object, object, QPoint)
+    step_edited = Signal(object, object, str)  # an Exchange, a Piece, and the text for its place
     models_wanted = Signal()
 
     def __init__(self, typesetter: Typesetter, costs: ModelCosts, parent: QWidget | None = None) -> None:
@@ -166,6 +167,7 @@ class ConversationView(QScrollArea):
         answer.wanted.connect(lambda request: self.wanted.emit(exchange, request))
         answer.piece_chosen.connect(lambda piece: self._chosen(exchange, piece))
         answer.menu_wanted.connect(lambda piece, where: self.menu_wanted.emit(exchange, piece, where))
+        answer.edited.connect(lambda piece, text: self.step_edited.emit(exchange, piece, text))
         answer.piece_revealed.connect(lambda rect: self._reveal(answer, rect))
         answer.verdict.models_wanted.connect(self.models_wanted)
         self._bubbles[exchange.id], self._answers[exchange.id] = bubble, answer

@@ -164,6 +164,17 @@ class ChatPage(QSplitter):
         if piece := self.inspector.shown:
             copy_piece(piece, form)
 
+    def edit_step(self) -> None:
+        """Edit the step shown in the inspector where it stands in the conversation."""
+        exchange, piece = self.inspector.exchange, self.inspector.piece
+        if exchange is None or piece is None or piece.in_answer or self.is_comparing:
+            words = "No step of the reasoning is chosen.", "Choose one in the conversation, by mouse or with Ctrl+Down."
+            self._session.failed.emit(BatonError(*words))
+        elif self._session.ready:
+            self._edit_step(exchange, piece)
+        else:
+            self._session.failed.emit(BatonError("An answer is being written.", "Stop it, or wait for its end."))
+
     def step_through(self, by: int) -> None:
         """Select the next or previous piece of the inspected answer."""
         exchange = self.inspector.exchange or self._session.current
@@ -229,6 +240,7 @@ class ChatPage(QSplitter):
         view.compare_wanted.connect(lambda exchange: self.comparison.show_attempts(exchange))
         view.piece_chosen.connect(self.inspector.show_piece)
         view.menu_wanted.connect(self._menu)
+        view.step_edited.connect(self._take_step)
         self.inspector.piece_chosen.connect(self._reveal)
         self.inspector.rerun_wanted.connect(session.fork)
         self.inspector.fork_wanted.connect(session.fork)
@@ -393,6 +405,9 @@ class ChatPage(QSplitter):
         fork = menu.addAction("Fork here", lambda: session.fork(exchange, piece))
         again.setEnabled(session.ready)
         fork.setEnabled(session.ready)
+        if not self.is_comparing:
+            edit = menu.addAction("Edit this step\tF4", lambda: self._edit_step(exchange, piece))
+            edit.setEnabled(session.ready)
         menu.addSeparator()
         steps = self._steps_of(exchange)
         if steps and steps.textCursor().hasSelection():
@@ -400,6 +415,15 @@ class ChatPage(QSplitter):
         add_copies(menu, "the step", lambda form: copy_piece(piece, form))
         add_copies(menu, "all steps", lambda form: copy_steps(exchange, form))
         menu.popup(where)
+
+    def _edit_step(self, exchange: Exchange, piece: Piece) -> None:
+        if answer := self.conversation.answer_of(exchange):
+            answer.edit(piece)
+
+    def _take_step(self, exchange: Exchange, piece: Piece, text: str) -> None:
+        """Go on from the edited step; if that is not possible, the editor stays open."""
+        if self._session.edit(exchange, piece.position, text):
+            self.composer.edit.setFocus()
 
     def _steps_of(self, exchange: Exchange) -> StepsView | None:
         """Return the visible steps of an answer, in a column or in the conversation."""

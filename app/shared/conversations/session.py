@@ -18,6 +18,7 @@ from app.shared.preferences import Preferences
 from core.engines.body import Author
 from core.errors import BatonError, StoreError
 from core.run import RunSettings, effective_settings
+from core.thinking.edit import edited
 from core.thinking.events import Event
 from core.thinking.policies.always import Always
 from core.thinking.policies.never import Never
@@ -200,6 +201,22 @@ class ChatSession(QObject):
         move = move_of(author, POLICIES.of(settings.policy).default_writer) if author else None
         trace = exchange.trace.until(position)
         self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), move)
+
+    def edit(self, exchange: Exchange, position: int, text: str) -> bool:
+        """Begin another answer like this one, with a person's text from a place on; the models go on after it.
+
+        Returns False, and says why, if that is not possible now.
+        """
+        if not self.ready:
+            self.failed.emit(BatonError("An answer is being written.", "Stop it, or wait for its end."))
+            return False
+        try:
+            trace = edited(exchange.trace, position, text)
+        except StoreError as error:
+            self.failed.emit(error)
+            return False
+        self._begin(Exchange(exchange.problem, self._another_seed(self.settings, exchange), exchange.parent, trace))
+        return True
 
     def stop(self) -> None:
         """Stop what is written or waits in the conversation in view."""

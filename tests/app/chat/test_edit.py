@@ -1,0 +1,202 @@
+"""A person edits a step of the reasoning where it stands, and the answer goes on from there."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton
+from pytestqt.qtbot import QtBot
+
+from app.chat.step_editor import StepEditor
+from app.shared.loaded_models import LoadState
+from app.shared.theme import SIGN
+from app.window.main_window import MainWindow
+from core.engines.body import Author
+from core.errors import EngineLost
+from core.thinking.events import Finish
+from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
+
+Ask = Callable[[str], MainWindow]
+Make = Callable[..., MainWindow]
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+CONTROL = Qt.KeyboardModifier.ControlModifier
+
+
+def choose_first_step(window: MainWindow, qtbot: QtBot) -> None:
+    answer = last_answer(window)
+    if answer.folded:
+        qtbot.keyClick(window, Qt.Key.Key_H, CONTROL)
+    steps = answer.steps
+    place = steps.place_of(steps.shown[0].piece)
+    assert place is not None
+    qtbot.mouseClick(steps.viewport(), Qt.MouseButton.LeftButton, pos=place.center().toPoint())
+
+
+def opened_editor(window: MainWindow, qtbot: QtBot) -> StepEditor:
+    choose_first_step(window, qtbot)
+    qtbot.keyClick(window, Qt.Key.Key_F4)
+    editor = last_answer(window).editor
+    assert editor
+    assert editor.isVisible()
+    return editor
+
+
+def replace_text(editor: StepEditor, qtbot: QtBot, text: str) -> None:
+    qtbot.keyClick(editor.edit, Qt.Key.Key_A, CONTROL)
+    qtbot.keyClicks(editor.edit, text)
+
+
+def test_the_answer_goes_on_from_the_edited_step_as_another_attempt(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    first = last_exchange(window)
+    editor = opened_editor(window, qtbot)
+    assert editor.edit.toPlainText() == first.trace.pieces[0].text
+    assert editor.edit.hasFocus()
+    replace_text(editor, qtbot, "First of all: ")
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Return, CONTROL)
+    qtbot.waitUntil(lambda: window.session.ready)
+    second = last_exchange(window)
+    assert window.session.conversation.siblings(second) == [first, second]
+    assert second.trace.text.startswith("First of all: ")
+    assert [piece.author for piece in second.trace.pieces][:2] == [Author.SMALL, Author.PERSON], "First is the model's"
+    assert second.trace.finish is Finish.END_OF_TEXT
+    assert "of all:" in last_answer(window).steps.toPlainText()
+
+
+def test_the_edited_text_is_signed_by_a_person(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    editor = opened_editor(window, qtbot)
+    replace_text(editor, qtbot, "Mine.")
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Return, CONTROL)
+    qtbot.waitUntil(lambda: window.session.ready)
+    choose_first_step(window, qtbot)
+    heads = [label.accessibleName() for label in window.chat.inspector.findChildren(QLabel)]
+    assert "Written by a person" in heads
+    segment = last_answer(window).ribbon.segments[0]
+    assert (segment.author, segment.tooltip) == (Author.PERSON, "Edited by a person")
+    assert f"{SIGN[Author.PERSON]} edited" in last_answer(window).ribbon.accessibleDescription()
+
+
+def test_escape_leaves_the_step_and_no_other_attempt(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    first = last_exchange(window)
+    editor = opened_editor(window, qtbot)
+    replace_text(editor, qtbot, "Mine.")
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Escape)
+    assert last_answer(window).editor is None
+    assert window.session.conversation.siblings(first) == [first]
+
+
+def test_an_unchanged_step_is_left_alone(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    first = last_exchange(window)
+    editor = opened_editor(window, qtbot)
+    qtbot.mouseClick(button_of(editor, "Go on from here"), Qt.MouseButton.LeftButton)
+    assert last_answer(window).editor is None
+    assert window.session.conversation.siblings(first) == [first]
+
+
+def test_an_empty_step_is_cut_off_and_written_again(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    first = last_exchange(window)
+    editor = opened_editor(window, qtbot)
+    qtbot.keyClick(editor.edit, Qt.Key.Key_A, CONTROL)
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Delete)
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Return, CONTROL)
+    qtbot.waitUntil(lambda: window.session.ready)
+    second = last_exchange(window)
+    assert second is not first
+    assert all(piece.author is not Author.PERSON for piece in second.trace.pieces)
+    assert second.settings.seed != first.settings.seed
+
+
+def test_the_menu_of_a_step_offers_to_edit_it(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    choose_first_step(window, qtbot)
+    window.chat._menu(last_exchange(window), last_exchange(window).trace.pieces[0], QPoint(0, 0))
+    menu = next(menu for menu in window.chat.findChildren(QMenu) if menu.isVisible())
+    action = next(action for action in menu.actions() if action.text().startswith("Edit this step"))
+    assert isinstance(action, QAction)
+    QTest.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(action).center())
+    assert last_answer(window).editor
+    QApplication.processEvents()
+
+
+def test_without_a_chosen_step_the_key_says_how_to_choose_one(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    with qtbot.waitSignal(window.session.failed) as failed:
+        qtbot.keyClick(window, Qt.Key.Key_F4)
+    assert "Ctrl+Down" in str(failed.args[0])
+
+
+def test_while_an_answer_is_written_the_text_stays_in_the_editor(make_window: Make, qtbot: QtBot) -> None:
+    gate, loader = threading.Event(), ScriptedLoader()
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    editor = opened_editor(window, qtbot)
+    replace_text(editor, qtbot, "Mine.")
+    answer = last_answer(window)
+    loader.small._before_token = lambda _: gate.wait(30)
+    window.session.ask("3 + 3?")
+    with qtbot.waitSignal(window.session.failed) as failed:
+        qtbot.keyClick(editor.edit, Qt.Key.Key_Return, CONTROL)
+    assert "is being written" in str(failed.args[0])
+    assert answer.editor is editor
+    assert editor.edit.toPlainText() == "Mine."
+    gate.set()
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_without_models_the_text_is_kept_and_continue_goes_on_from_it(make_window: Make, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    loader.error = EngineLost("No memory.", "Close other programs.")
+    window.models.load(window.preferences.value.models)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED)
+    loader.error = EngineLost("No memory.", "Close other programs.")
+    editor = opened_editor(window, qtbot)
+    replace_text(editor, qtbot, "Mine.")
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Return)
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Return)
+    qtbot.keyClick(editor.edit, Qt.Key.Key_Return, CONTROL)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED and window.session.ready)
+    kept = last_exchange(window).trace
+    assert kept.text == "Mine.\n\n"
+    assert "Your text is kept" in last_answer(window)._ending.text()
+    qtbot.keyClick(window, Qt.Key.Key_Return, CONTROL)
+    qtbot.waitUntil(lambda: window.session.ready and kept.finish is not None)
+    assert kept.text.startswith("Mine.\n\n")
+    assert kept.finish is Finish.END_OF_TEXT
+
+
+def button_of(editor: StepEditor, text: str) -> QPushButton:
+    return next(each for each in editor.findChildren(QPushButton) if each.text() == text)
+
+
+def test_collapsed_reasoning_is_expanded_for_the_editor(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    choose_first_step(window, qtbot)
+    qtbot.keyClick(window, Qt.Key.Key_H, CONTROL)
+    assert last_answer(window).folded
+    qtbot.keyClick(window, Qt.Key.Key_F4)
+    editor = last_answer(window).editor
+    assert editor
+    qtbot.waitUntil(editor.isVisible)
+
+
+def test_the_editor_stays_over_its_step_in_a_narrower_window(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    editor = opened_editor(window, qtbot)
+    window.resize(900, 700)
+    answer = last_answer(window)
+    qtbot.waitUntil(lambda: answer.rect().contains(editor.geometry()))
