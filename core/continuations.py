@@ -112,7 +112,8 @@ class Continuations:
             yield
             return
         sampling = engine.card.overrides.sampling(self._settings.sampling)
-        with closing(engine.open(self._trace.started.conversation, sampling, self._attach)):
+        started = self._trace.started
+        with closing(engine.open(started.conversation, sampling, self._attach, thinks=started.thinks)):
             yield
 
     def write(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:

@@ -109,7 +109,8 @@ def certainty(texts: Iterable[Sequence[TokenWritten]], lexicon: Lexicon | None =
 
 def agreements(engine: Engine, conversation: Conversation, trace: Trace) -> Iterator[float]:
     """Yield the mean log-probability per token that another model gives each step, in nats. Raises BatonError."""
-    with closing(engine.open(conversation, Sampling())) as session:
+    thinks = trace.started is None or trace.started.thinks
+    with closing(engine.open(conversation, Sampling(), thinks=thinks)) as session:
         start = 0
         for step in trace.steps:
             end, body = start + len(step.text), Body(trace.parts())

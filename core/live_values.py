@@ -104,7 +104,8 @@ class LiveValues:
         engine = self._engines[author]
         temperature = self._settings.temperature or USUAL_TEMPERATURE
         sampling = self._settings.model_copy(update={"temperature": temperature}).sampling
-        session = engine.open(self._conversation, engine.card.overrides.sampling(sampling), self._attach)
+        sampling = engine.card.overrides.sampling(sampling)
+        session = engine.open(self._conversation, sampling, self._attach, thinks=self._settings.thinking)
         self._sessions[author] = session
         return session
 

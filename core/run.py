@@ -101,9 +101,12 @@ def run(
     `first_move`: what a person wants there. `on_settled` is called with a position, in characters of the body, each
     time the text before it has become final: no policy or limit will discard it. (A person may have it rewritten.)
     `value_of`: values the text so far by the expected answer, for the policies that need it (`LiveValues`).
-    Raises SettingsError if the policy needs a model or a capability that is missing.
+    Raises SettingsError if the policy needs a model or a capability that is missing, or if the thinking is to be off
+    and a model has no switch for it.
     """
     engines = _engines_needed(pair, settings, is_valued=value_of is not None)
+    if not settings.thinking and (error := thinks_always(engine.card for engine in engines.values())):
+        raise error
     needs = POLICIES.of(settings.policy).needs
     settings = effective_settings(settings, small=pair.cards.get(Author.SMALL))
     sessions: dict[Author, Session] = {}
@@ -113,6 +116,8 @@ def run(
         policy, limits = make_policy(settings.policy, context), settings.limits
         if not policy.stops_repetition:
             limits = limits.model_copy(update={"repetition": False})
+        if not settings.thinking:
+            limits = limits.model_copy(update={"max_thinking_tokens": 0})
         sources = [*([control] if control else []), *interruptions, LimitsGuard(limits, before)]
         return Loop(over, policy, settings, sources, before.parts(), on_settled, value_of)
 
@@ -196,6 +201,17 @@ def unmet_need(
     return None
 
 
+def thinks_always(cards: Iterable[ModelCard]) -> SettingsError | None:
+    """Return why the thinking of these models cannot be turned off: one of them has no switch for it."""
+    for card in cards:
+        if card.thinking and not card.switches_thinking:
+            return SettingsError(
+                f"{card.name} always thinks: its chat template has no switch for that.",
+                "Limit its thinking to a number of tokens instead.",
+            )
+    return None
+
+
 def _obstacle_to_drafts(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> SettingsError | None:
     small, large = cards.get(Author.SMALL), cards[Author.LARGE]
     if large.drafts:
@@ -220,7 +236,8 @@ def _open_sessions(
 ) -> BatonError | None:
     try:
         for author, engine in engines.items():
-            sessions[author] = engine.open(conversation, engine.card.overrides.sampling(settings.sampling), attach)
+            sampling = engine.card.overrides.sampling(settings.sampling)
+            sessions[author] = engine.open(conversation, sampling, attach, thinks=settings.thinking)
         small, large = sessions.get(Author.SMALL), sessions.get(Author.LARGE)
         if small and isinstance(large, UsesDrafts):
             large.use_drafts_of(small, asked=POLICIES.of(settings.policy).needs.drafts)

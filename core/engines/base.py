@@ -267,8 +267,13 @@ class Engine(Protocol):
     @property
     def card(self) -> ModelCard: ...
 
-    def open(self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore) -> Session:
+    def open(
+        self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
+    ) -> Session:
         """Open a session at the end of the rendered conversation, with thinking opened if the model has the tags.
+
+        `thinks`: False turns the thinking off by the switch of the chat template (`ModelCard.switches_thinking`); then
+        the session's card has no thinking tags.
 
         Nothing is decoded yet. `attach` gets the session before anything that takes time, so that another thread can
         cancel it. Raises ContextFull if the prompt alone does not fit, Cancelled.

@@ -17,6 +17,8 @@ from core.engines.template_renderer import RENDERER, unusable
 from core.errors import EngineRefused
 from core.models.overrides import ThinkingTags
 
+SWITCH = "enable_thinking"
+"""The variable by which most templates turn the thinking on or off: those of Qwen3, SmolLM3, GLM and others."""
 MOST_REPEATS = 4
 """Repeats of each message in a prompt; otherwise a short template could multiply a long question."""
 _MARK = "\ue000{}\ue001"  # private-use characters, which have no meaning in a template
@@ -29,10 +31,17 @@ class PromptPiece(NamedTuple):
     from_template: bool
 
 
+def has_switch(template: str) -> bool:
+    """Tell whether the template can turn the thinking off."""
+    return SWITCH in template
+
+
 def render_prompt(
-    conversation: Conversation, template: str, bos: str, eos: str, thinking: ThinkingTags | None
+    conversation: Conversation, template: str, bos: str, eos: str, thinking: ThinkingTags | None, thinks: bool = True
 ) -> list[PromptPiece]:
     """Render the prompt up to where the model writes, with the generation prompt and the opening of thinking.
+
+    `thinks`: False sets the template's switch to off and opens no thinking.
 
     Without a template the contents are joined by blank lines, which a base model can continue. A system prompt that
     the template has no place for stands at the head of the first question, as the makers of such models advise.
@@ -41,19 +50,20 @@ def render_prompt(
     if not template:
         text = "".join(f"{message.content}\n\n" for message in conversation)
         return [PromptPiece(bos, True), PromptPiece(text, False)]
-    text = _rendered(conversation, template, bos, eos)
+    text = _rendered(conversation, template, bos, eos, thinks)
     if not text and conversation[0].role == "system":
         conversation = _merged(conversation)
-        text = _rendered(conversation, template, bos, eos)
-    if thinking and not text.rstrip().endswith(thinking.opening):
+        text = _rendered(conversation, template, bos, eos, thinks)
+    if thinking and thinks and not text.rstrip().endswith(thinking.opening):
         text += f"{thinking.opening}\n"
     return _fill_in(text, conversation)
 
 
-def _rendered(conversation: Conversation, template: str, bos: str, eos: str) -> str:
+def _rendered(conversation: Conversation, template: str, bos: str, eos: str, thinks: bool) -> str:
     """Render the template with a mark for each message; "" if it has no place for the system prompt."""
     marked = [{"role": message.role, "content": _MARK.format(index)} for index, message in enumerate(conversation)]
     variables = {"messages": marked, "bos_token": bos, "eos_token": eos, "add_generation_prompt": True, "tools": None}
+    variables[SWITCH] = thinks
     if conversation[0].role != "system":
         return RENDERER.render(template, variables)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.models.overrides import NO_OVERRIDES, ModelOverrides, ThinkingTags
@@ -58,6 +58,8 @@ class ModelCard:
     quantisation: str = ""
     parameters: int = 0
     thinking: ThinkingTags | None = None
+    switches_thinking: bool = False
+    """True: its chat template has a switch that turns the thinking off."""
     returns_token_ids: bool = True
     returns_alternatives: bool = True
     returns_scores: bool = False
@@ -73,6 +75,10 @@ class ModelCard:
     overrides: ModelOverrides = NO_OVERRIDES
     placement: Placement | None = None
     """None on a server."""
+
+    def without_thinking(self) -> ModelCard:
+        """Return the card of a session whose thinking is off: its model writes the answer at once."""
+        return replace(self, thinking=None)
 
     @property
     def returns_all_alternatives(self) -> bool:

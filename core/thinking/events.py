@@ -81,6 +81,11 @@ class RunStarted(_Event, frozen=True, tag="run_started"):
     """Whether the run continues an interrupted text exactly (resume.py), as if it had never been interrupted.
     Otherwise an earlier text, if there is one, was taken up as it stood."""
 
+    @property
+    def thinks(self) -> bool:
+        """Tell whether the models were asked to think (`RunSettings.thinking`)."""
+        return bool(self.settings.get("thinking", True))
+
 
 class WriteStarted(_Event, frozen=True, tag="write_started"):
     at: Seconds

@@ -64,7 +64,7 @@ class SecondOpinion:
         assert large is not None
         assert trace.started is not None
         self._large, self._trace = large, trace
-        self._conversation = trace.started.conversation
+        self._started = trace.started
         self._session: Session | None = None
         self._stopped = threading.Event()
 
@@ -106,7 +106,8 @@ class SecondOpinion:
 
     @contextmanager
     def _opened(self, engine: Engine) -> Iterator[Session]:
-        session = engine.open(self._conversation, Sampling(), self._attach)
+        started = self._started
+        session = engine.open(started.conversation, Sampling(), self._attach, thinks=started.thinks)
         try:
             yield session
         finally:

@@ -34,6 +34,11 @@ class RunSettings(BaseModel):
     top_k: int = Field(50, ge=0, title="Top-k", description="Sample from the top k tokens (0 = off).")
     max_tokens: int = Field(32_768, ge=1, title="Longest answer", description="New tokens, the prompt not counted.")
     system: str = Field("", title="System prompt", description="Instructions before the conversation, for both models.")
+    thinking: bool = Field(
+        True,
+        title="Thinking",
+        description="Off: models whose chat template has a switch for it (Qwen3, SmolLM3, GLM) answer at once.",
+    )
     instruction: str = Field(INSTRUCTION, title="Instruction", description="Put after every problem.")
     alternatives: int = Field(0, ge=0, le=20, title="Alternatives", description="Likeliest tokens to record.")
     small_alone: bool = Field(

@@ -15,8 +15,10 @@ from tests.fakes.scripted import DEFAULTS, QUESTION, Kind, ScriptedEngine, Scrip
 class ChargingSession(ScriptedSession):
     """A token read or written costs a millionth of a euro. Reading along takes no time and is never cut."""
 
-    def __init__(self, engine: ScriptedEngine, conversation: Conversation, sampling: Sampling) -> None:
-        super().__init__(engine, conversation, sampling)
+    def __init__(
+        self, engine: ScriptedEngine, conversation: Conversation, sampling: Sampling, thinks: bool = True
+    ) -> None:
+        super().__init__(engine, conversation, sampling, thinks)
         self._readings: list[PrefetchedText] = []
 
     @property
@@ -50,10 +52,15 @@ class ChargingEngine(ScriptedEngine):
         return bill
 
     def open(
-        self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULTS, attach: Attach = ignore
+        self,
+        conversation: Conversation = QUESTION,
+        sampling: Sampling = DEFAULTS,
+        attach: Attach = ignore,
+        *,
+        thinks: bool = True,
     ) -> ScriptedSession:
         self.fail_if_gone()
-        session = ChargingSession(self, conversation, sampling)
+        session = ChargingSession(self, conversation, sampling, thinks)
         attach(session)
         self.sessions.append(session)
         return session

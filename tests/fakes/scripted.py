@@ -117,8 +117,11 @@ class Call(NamedTuple):
 class ScriptedSession:
     """One text on a scripted engine."""
 
-    def __init__(self, engine: ScriptedEngine, conversation: Conversation, sampling: Sampling) -> None:
+    def __init__(
+        self, engine: ScriptedEngine, conversation: Conversation, sampling: Sampling, thinks: bool = True
+    ) -> None:
         self.engine = engine
+        self.thinks = thinks
         self.conversation = conversation
         self.sampling = sampling
         self.calls: list[Call] = []
@@ -126,7 +129,7 @@ class ScriptedSession:
         self.closed = False
         self._texts = iter(engine.texts)
         self._cancelled = threading.Event()
-        opening = engine.card.thinking.opening if engine.card.thinking else ""
+        opening = self.card.thinking.opening if self.card.thinking else ""
         prompt = "".join(f"{each.role}: {each.content}\n" for each in conversation) + opening
         self._prompt = [token_id(piece) for piece in engine.split(prompt)]
         self._cache: list[int] = []
@@ -134,7 +137,7 @@ class ScriptedSession:
 
     @property
     def card(self) -> ModelCard:
-        return self.engine.card
+        return self.engine.card if self.thinks else self.engine.card.without_thinking()
 
     @property
     def prompt_tokens(self) -> int:
@@ -373,10 +376,15 @@ class ScriptedEngine:
         return [call for session in self.sessions for call in session.calls]
 
     def open(
-        self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULTS, attach: Attach = ignore
+        self,
+        conversation: Conversation = QUESTION,
+        sampling: Sampling = DEFAULTS,
+        attach: Attach = ignore,
+        *,
+        thinks: bool = True,
     ) -> ScriptedSession:
         self.fail_if_gone()
-        session = ScriptedSession(self, conversation, sampling)
+        session = ScriptedSession(self, conversation, sampling, thinks)
         attach(session)
         self.sessions.append(session)
         return session

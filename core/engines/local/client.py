@@ -148,13 +148,15 @@ class LocalEngine:
         with self._lock:
             return next(self._numbers)
 
-    def open(self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore) -> LocalSession:
-        return LocalSession(self, conversation, sampling, attach)
+    def open(
+        self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
+    ) -> LocalSession:
+        return LocalSession(self, conversation, sampling, attach, thinks=thinks)
 
-    def render(self, conversation: Conversation) -> tuple[PromptPiece, ...]:
+    def render(self, conversation: Conversation, thinks: bool) -> tuple[PromptPiece, ...]:
         """By the model's chat template. Raises EngineRefused."""
         loaded, options = self._process.loaded, self._options
-        return tuple(render_prompt(conversation, options.template, loaded.bos, loaded.eos, options.thinking))
+        return tuple(render_prompt(conversation, options.template, loaded.bos, loaded.eos, options.thinking, thinks))
 
     def count_tokens(self, text: str) -> int:
         return len(self.tokenize(text))
@@ -205,9 +207,12 @@ class LocalEngine:
 class LocalSession:
     """One text on a local model. If the process dies it is restarted, and the text goes on."""
 
-    def __init__(self, engine: LocalEngine, conversation: Conversation, sampling: Sampling, attach: Attach) -> None:
+    def __init__(
+        self, engine: LocalEngine, conversation: Conversation, sampling: Sampling, attach: Attach, *, thinks: bool
+    ) -> None:
         """`attach` is called before the process is asked for anything. Raises EngineError."""
         self._engine = engine
+        self._thinks = thinks
         self._conversation = conversation
         self._sampling = sampling
         self._drafter: Drafter | None = None
@@ -220,7 +225,8 @@ class LocalSession:
 
     @property
     def card(self) -> ModelCard:
-        return self._engine.card
+        card = self._engine.card
+        return card if self._thinks else card.without_thinking()
 
     @property
     def prompt_tokens(self) -> int:
@@ -390,7 +396,7 @@ class LocalSession:
     def _open_in(self, process: ModelProcess) -> None:
         self._process = process
         self._number, number = self._engine.next_number(), self._engine.next_number()
-        prompt = self._engine.render(self._conversation)
+        prompt = self._engine.render(self._conversation, self._thinks)
         try:
             tokenized = only_reply(self._ask(number, Open(self._number, number, prompt)))
         except Cancelled:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from core.engines.chat_template import has_switch
 from core.engines.local.messages import WorkerOptions
 from core.engines.local.process import DiedLoading, ModelProcess
 from core.engines.model_card import ModelCard, Placement
@@ -55,6 +56,7 @@ def card_of(
         quantisation=header.quantisation,
         parameters=header.parameters,
         thinking=options.thinking,
+        switches_thinking=has_switch(options.template),
         returns_scores=True,
         supports_truncation=options.supports_truncation,
         writes_branches=True,

@@ -153,8 +153,10 @@ class RemoteEngine:
         """Usage of all sessions, closed ones included."""
         return self._meter.usage
 
-    def open(self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore) -> RemoteSession:
-        return RemoteSession(self, conversation, sampling, attach)
+    def open(
+        self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
+    ) -> RemoteSession:
+        return RemoteSession(self, conversation, sampling, attach, thinks=thinks)
 
     def count_tokens(self, text: str) -> int:
         return self._ask(lambda ask: self.protocol.count_tokens(text, ask))
@@ -192,9 +194,9 @@ class RemoteEngine:
         """Make the meter of one session, a part of the engine's."""
         return UsageMeter(self.options.prices, whole=self._meter)
 
-    def render(self, conversation: Conversation, connection: HttpConnection) -> PromptBuilder:
+    def render(self, conversation: Conversation, thinks: bool, connection: HttpConnection) -> PromptBuilder:
         """Render the conversation, with retries. Raises EngineError."""
-        return self._retry(lambda ask: self.protocol.prompt_builder(conversation, ask), connection)
+        return self._retry(lambda ask: self.protocol.prompt_builder(conversation, ask, thinks), connection)
 
     def add(self, session: RemoteSession) -> None:
         with self._lock:
@@ -223,9 +225,12 @@ class RemoteEngine:
 class RemoteSession:
     """A session on a server, which keeps the KV cache and finds the longest prefix that it has read before."""
 
-    def __init__(self, engine: RemoteEngine, conversation: Conversation, sampling: Sampling, attach: Attach) -> None:
+    def __init__(
+        self, engine: RemoteEngine, conversation: Conversation, sampling: Sampling, attach: Attach, *, thinks: bool
+    ) -> None:
         """`attach` is called before the first question to the server. Raises EngineError."""
         self._engine = engine
+        self._thinks = thinks
         self._protocol = engine.protocol
         self._retry_policy = engine.options.retry_policy
         self._sampling = sampling
@@ -239,7 +244,7 @@ class RemoteSession:
         try:
             engine.add(self)
             attach(self)
-            self._prompt_builder = engine.render(conversation, self._connection)
+            self._prompt_builder = engine.render(conversation, thinks, self._connection)
             self._refuse_beyond_context(self._prompt_builder.prompt_tokens)
         except BaseException:
             self.close()
@@ -251,7 +256,8 @@ class RemoteSession:
 
     @property
     def card(self) -> ModelCard:
-        return self._protocol.card
+        card = self._protocol.card
+        return card if self._thinks else card.without_thinking()
 
     @property
     def prompt_tokens(self) -> int:

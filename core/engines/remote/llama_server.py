@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from core.engines.base import Alternative, Conversation, ScoredToken, Stop, Token
-from core.engines.chat_template import render_prompt
+from core.engines.chat_template import has_switch, render_prompt
 from core.engines.choices import first_tokens
 from core.engines.model_card import ModelCard
 from core.engines.remote.address import ServerAddress
@@ -136,6 +136,7 @@ class LlamaServerProtocol:
             quantisation=properties.quantisation,
             parameters=properties.parameters,
             thinking=tags_in(self._template),
+            switches_thinking=has_switch(self._template),
         )
 
     def supports_truncation(self, ask: Ask, has_free_slot: bool) -> bool:
@@ -158,9 +159,9 @@ class LlamaServerProtocol:
             reused = answer.inside("timings").count("cache_n")
         return reused >= half // 2
 
-    def prompt_builder(self, conversation: Conversation, ask: Ask) -> IdPromptBuilder:
-        properties = self._properties
-        pieces = render_prompt(conversation, self._template, properties.bos, properties.eos, self.card.thinking)
+    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> IdPromptBuilder:
+        properties, card = self._properties, self.card if thinks else self.card.without_thinking()
+        pieces = render_prompt(conversation, self._template, properties.bos, properties.eos, card.thinking, thinks)
         prompt = [id for piece in pieces for id in self.tokenize(ask, piece.text, piece.from_template)]
         beginning = list(tokenize(ask, "", with_bos=True))
         if prompt[: len(beginning)] != beginning:
@@ -168,7 +169,7 @@ class LlamaServerProtocol:
         if not prompt:
             raise EngineRefused(f"{self.card.location} made no tokens of the question.", "Restart the server.")
         ids = checked_ids(prompt, self._properties.vocabulary_size, self.card.location)
-        return IdPromptBuilder(self.card, ids, self._tokenize_body)
+        return IdPromptBuilder(card, ids, self._tokenize_body)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:
         return self._completion(prompt, request) | (self._judgement(request.choices, ask) if request.choices else {})

@@ -13,7 +13,7 @@ from pathlib import PureWindowsPath
 from typing import Any, NamedTuple
 
 from core.engines.base import Alternative, Conversation, Message, ScoredToken, Stop, Token
-from core.engines.chat_template import render_prompt
+from core.engines.chat_template import has_switch, render_prompt
 from core.engines.model_card import ModelCard
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
@@ -82,22 +82,24 @@ class CompletionsProtocol:
             context=self._reported_context or UNKNOWN_CONTEXT,
             location=address.host,
             thinking=tags_in(self._trial(ask)),
+            switches_thinking=has_switch(self._template or ""),
             returns_token_ids=ids,
             returns_alternatives=self._abilities.alternatives,
             returns_scores=ids and self._abilities.scores,
         )
 
-    def prompt_builder(self, conversation: Conversation, ask: Ask) -> PromptBuilder:
+    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
+        card = self.card if thinks else self.card.without_thinking()
         if self._template is None:
             prompt = self._rendered_by_server(conversation, ask)
             if not prompt:
                 raise EngineRefused(f"{self._host} made no tokens of the question.", "Restart the server.")
-            return IdPromptBuilder(self.card, prompt, self._tokenize)
-        pieces = render_prompt(conversation, self._template, "", "", self.card.thinking)
+            return IdPromptBuilder(card, prompt, self._tokenize)
+        pieces = render_prompt(conversation, self._template, "", "", card.thinking, thinks)
         text = "".join(piece.text for piece in pieces)
         if not self._abilities.ids:
-            return TextPromptBuilder(self.card, text)
-        return IdPromptBuilder(self.card, self._tokenize(ask, text, add_special=True), self._tokenize)
+            return TextPromptBuilder(card, text)
+        return IdPromptBuilder(card, self._tokenize(ask, text, add_special=True), self._tokenize)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:  # noqa: ARG002  the protocol's
         can = self._abilities

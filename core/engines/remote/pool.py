@@ -60,12 +60,14 @@ class ServerPool:
         for engine in self.engines:
             engine.ping()
 
-    def open(self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore) -> RemoteSession:
+    def open(
+        self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
+    ) -> RemoteSession:
         """Open a session on the least busy server that answers. Raises EngineLost if none does."""
         lost: EngineLost | None = None
         for engine in self._by_load():
             try:
-                return engine.open(conversation, sampling, attach)
+                return engine.open(conversation, sampling, attach, thinks=thinks)
             except EngineLost as error:
                 lost = error
         raise lost or EngineLost("No server is left.", "Start one.")

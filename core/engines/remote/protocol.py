@@ -106,8 +106,8 @@ class ServerProtocol(Protocol):
     choice_bias: float
     """What a judgement adds to the logits of the choices' first tokens."""
 
-    def prompt_builder(self, conversation: Conversation, ask: Ask) -> PromptBuilder:
-        """Render a conversation, thinking opened. Raises EngineRefused if that cannot be done here."""
+    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
+        """Render a conversation, thinking opened or off. Raises EngineRefused if that cannot be done here."""
         ...
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]: ...

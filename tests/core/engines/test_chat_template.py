@@ -4,7 +4,7 @@ import pytest
 
 from core.engines import chat_template, template_renderer
 from core.engines.base import Message
-from core.engines.chat_template import PromptLine, PromptOrigin, compared, pieces, prompt_of, render_prompt
+from core.engines.chat_template import PromptLine, PromptOrigin, compared, has_switch, pieces, prompt_of, render_prompt
 from core.errors import EngineRefused
 from core.models.catalog import families, family_of
 from core.models.overrides import ThinkingTags
@@ -20,6 +20,18 @@ R1 = (
     "{{ '<｜Assistant｜>' }}"
 )
 """As the R1 distills were first published: without the opening of thinking."""
+QWEN3 = (
+    "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
+    "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}"
+    "{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}{%- endif %}"
+    "{%- endif %}"
+)
+"""The switch of Qwen3: thinking is on unless a caller turns it off."""
+QWEN35 = QWEN3.replace(
+    "is false %}{{- '<think>\\n\\n</think>\\n\\n' }}",
+    "is true %}{{- '<think>\\n' }}{%- else %}{{- '<think>\\n\\n</think>\\n\\n' }}",
+)
+"""The switch of the small models of Qwen3.5: thinking is off unless a caller turns it on."""
 
 
 @pytest.mark.parametrize(
@@ -117,3 +129,20 @@ def test_a_control_token_in_a_system_prompt_stays_text() -> None:
 def test_an_error_of_the_template_is_still_one_with_a_system_prompt() -> None:
     with pytest.raises(EngineRefused, match="never"):
         rendered("{{ raise_exception('never') }}")
+
+
+@pytest.mark.parametrize("template", [QWEN3, QWEN35])
+def test_the_switch_of_a_template_turns_thinking_on_and_off(template: str) -> None:
+    question = (Message("user", "1 + 1?"),)
+
+    def prompt(thinks: bool) -> str:
+        return "".join(piece.text for piece in render_prompt(question, template, "", "", THINK, thinks))
+
+    assert has_switch(template)
+    assert prompt(True).endswith("<|im_start|>assistant\n<think>\n")
+    assert prompt(False).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+
+
+def test_a_template_without_a_switch_is_known() -> None:
+    assert not has_switch(R1)
+    assert not has_switch("")

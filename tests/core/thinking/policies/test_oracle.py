@@ -219,12 +219,17 @@ def test_a_stop_before_the_first_estimate_leaves_an_empty_text() -> None:
         """Is stopped while it opens its second session, which `Engine.open` reports by an error."""
 
         def open(
-            self, conversation: Conversation = QUESTION, sampling: Sampling = DEFAULTS, attach: Attach = ignore
+            self,
+            conversation: Conversation = QUESTION,
+            sampling: Sampling = DEFAULTS,
+            attach: Attach = ignore,
+            *,
+            thinks: bool = True,
         ) -> ScriptedSession:
             if self.sessions:
                 control.stop()
                 raise Cancelled
-            return super().open(conversation, sampling, attach)
+            return super().open(conversation, sampling, attach, thinks=thinks)
 
     control = Control()
     trace = written(Pair(Stopping(draw=drawn, thinking=THINK), engines().large), SETTINGS, control)
