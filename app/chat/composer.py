@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QMimeData, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent
-from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton, QWidget
 
 from app.shared.conversations.run_list import Activity
 from app.shared.theme import SIGN, Role, current_theme, icon, set_role
@@ -72,9 +72,11 @@ class Composer(QFrame):
     system_wanted = Signal()
     edit_cancelled = Signal()
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, thinking: QPushButton, parent: QWidget | None = None) -> None:
+        """`thinking`: says and changes how long the models think before the next answer."""
         super().__init__(parent)
         set_role(self, Role.CARD)
+        self.thinking = thinking
         self.edit = ProblemEdit()
         self.edit.sent.connect(self._send)
         self.edit.textChanged.connect(self._enable)
@@ -96,7 +98,7 @@ class Composer(QFrame):
         self._edit_bar = QWidget()
         self._edit_bar.setLayout(hbox((self._edited, 1), self._cancel, margins=(4, 0, 0, 0)))
         self._edit_bar.hide()
-        buttons = (self._system, self._compare, self._baton, self._send_button, self._stop_button)
+        buttons = (self.thinking, self._system, self._compare, self._baton, self._send_button, self._stop_button)
         at_bottom = [(each, 0, Qt.AlignmentFlag.AlignBottom) for each in buttons]
         row = hbox((self.edit, 1), *at_bottom, spacing=8)
         self.setLayout(vbox(self._edit_bar, row, margins=(8, 7, 9, 7), spacing=4))
@@ -109,6 +111,7 @@ class Composer(QFrame):
         self._compare.setVisible(activity is Activity.IDLE)
         self._compare.setEnabled(ready)
         self._system.setVisible(activity is Activity.IDLE)
+        self.thinking.setVisible(activity is Activity.IDLE)
         self._send_button.setVisible(activity is Activity.IDLE)
         self._stop_button.setVisible(activity is not Activity.IDLE)
         self._baton.setVisible(activity is Activity.WRITING)

@@ -17,6 +17,7 @@ from app.chat.remedies import AnswerAction, OtherPolicy, larger_context
 from app.chat.server_line import ServerLine
 from app.chat.sidebar import Sidebar
 from app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
+from app.chat.thinking_button import ThinkingButton
 from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
 from app.inspector.panel import Inspector
 from app.shared.conversations.conversation import Conversation, Exchange
@@ -72,7 +73,7 @@ class ChatPage(QSplitter):
         self.server_line = ServerLine(session.models)
         self.find_bar = FindBar()
         self.finder = ConversationFinder(self.conversation.searched(), self.find_bar, self)
-        self.composer = Composer()
+        self.composer = Composer(ThinkingButton(session, preferences))
         self.counters = Counters()
         self.welcome = Welcome()
         self.inspector = Inspector(lambda: preferences.value.models, session.writes, session.reviews)

@@ -33,7 +33,8 @@ class StepEditor(QFrame):
         cancel = button("Cancel", self.cancelled.emit, Role.FLAT, "Leave the step as it is (Esc)", "Cancel editing")
         go_on = button("Go on from here", self._accept, Role.PRIMARY, "Ctrl+Enter")
         row = hbox((ElidedLabel(REWRITTEN, Role.MUTED), 1), cancel, go_on, margins=0)
-        self.setLayout(vbox((self.edit, 1), row, margins=(8, 8, 8, 6), spacing=6))
+        self._column = vbox((self.edit, 1), row, margins=(8, 8, 8, 6), spacing=6)
+        self.setLayout(self._column)
 
     def begin(self) -> None:
         """Show it, with the cursor at the end of what is written."""
@@ -47,7 +48,7 @@ class StepEditor(QFrame):
     def height_for(self, width: int) -> int:
         """Return the pixels that show the whole text, or its first lines."""
         self.resize(width, self.height())
-        self.layout().activate()
+        self._column.activate()
         lines = min(max(3, round(self.edit.document().size().height())), MOST_LINES)
         around = self.sizeHint().height() - self.edit.sizeHint().height()
         return around + lines * self.edit.fontMetrics().lineSpacing() + EDGES

@@ -217,6 +217,7 @@ def _conversation_commands(window: CommandTarget) -> list[Command]:
         ("Export the conversation…", dialogs.export, "Ctrl+S"),
         ("Import a conversation…", dialogs.import_file, "Ctrl+O"),
         ("System prompt…", chat.edit_system, "Ctrl+Shift+Y"),
+        ("Thinking: on, off or a budget", chat.composer.thinking.showMenu, "Ctrl+Shift+H"),
         ("Write a problem", chat.composer.edit.setFocus, "Ctrl+L"),
         ("Edit the last problem and ask again", _on_last(window, chat.edit_again), "Ctrl+E"),
     )

@@ -16,8 +16,8 @@ from app.shared.format import count
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from core.engines.body import Author
-from core.errors import BatonError, StoreError
-from core.run import RunSettings, effective_settings
+from core.errors import BatonError, SettingsError, StoreError
+from core.run import RunSettings, effective_settings, thinks_always
 from core.thinking.edit import edited
 from core.thinking.events import Event
 from core.thinking.policies.always import Always
@@ -260,7 +260,13 @@ class ChatSession(QObject):
         run = settings.run.model_copy(update={"system": self.system})
         if policy:
             run = run.model_copy(update={"policy": settings_for(policy, run.policy)})
-        return effective_settings(run, DEMO_SETTINGS if settings.models.is_demo else None)
+        run = effective_settings(run, DEMO_SETTINGS if settings.models.is_demo else None)
+        return run if run.thinking or not self.thinks_always else run.model_copy(update={"thinking": True})
+
+    @property
+    def thinks_always(self) -> SettingsError | None:
+        """Why the thinking of the loaded models cannot be turned off; None if it can, or none are loaded."""
+        return thinks_always(self.models.pair.cards.values())
 
     @property
     def pace(self) -> float:

@@ -143,7 +143,11 @@ def test_while_an_answer_is_written_the_text_stays_in_the_editor(make_window: Ma
     editor = opened_editor(window, qtbot)
     replace_text(editor, qtbot, "Mine.")
     answer = last_answer(window)
-    loader.small._before_token = lambda _: gate.wait(30)
+
+    def wait(_: str) -> None:
+        gate.wait(30)
+
+    loader.small.before_token = wait
     window.session.ask("3 + 3?")
     with qtbot.waitSignal(window.session.failed) as failed:
         qtbot.keyClick(editor.edit, Qt.Key.Key_Return, CONTROL)
