@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 from PySide6.QtCore import QMimeData, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent, QResizeEvent
+from PySide6.QtGui import QKeyEvent, QResizeEvent, QTextCursor
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton, QWidget
 
 from app.shared.conversations.run_list import Activity
@@ -17,12 +19,16 @@ ASK, ASK_SAME_ARMS = "Ask something", "Another problem for the same arms"
 
 
 class ProblemEdit(QPlainTextEdit):
-    """Grows with its text. Enter sends, Shift+Enter begins a line."""
+    """Grows with its text. Enter sends, Shift+Enter begins a line; Up in an empty field recalls earlier problems."""
 
     sent = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self.history: Callable[[], Sequence[str]] = tuple
+        """Returns the problems that can be recalled, newest first."""
+        self._recalled: list[str] = []
+        """Those that Up has gone through; the last one stands in the field."""
         self.setPlaceholderText(ASK)
         self.setAccessibleName("Problem")
         self.setTabChangesFocus(True)
@@ -37,8 +43,31 @@ class ProblemEdit(QPlainTextEdit):
         plain = not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and plain:
             self.sent.emit()
-        else:
+        elif not (event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down) and self._recall(event.key() == Qt.Key.Key_Up)):
             super().keyPressEvent(event)
+
+    def forget_recalled(self) -> bool:
+        """Empty the field if an earlier problem stands in it as it was; returns whether one did."""
+        is_recalled = bool(self._recalled) and self.toPlainText() == self._recalled[-1]
+        self._recalled = []
+        if is_recalled:
+            self.clear()
+        return is_recalled
+
+    def _recall(self, older: bool) -> bool:
+        """Show the next older or newer problem; returns False in a text that a person has written or changed."""
+        if not self.toPlainText():
+            self._recalled = []
+        elif not self._recalled or self.toPlainText() != self._recalled[-1]:
+            return False
+        known = self.history()
+        if older and len(self._recalled) < len(known):
+            self._recalled.append(known[len(self._recalled)])
+        elif not older and self._recalled:
+            self._recalled.pop()
+        self.setPlainText(self._recalled[-1] if self._recalled else "")
+        self.moveCursor(QTextCursor.MoveOperation.End)
+        return True
 
     def canInsertFromMimeData(self, source: QMimeData) -> bool:
         """Leave files to the window, which knows what to do with each kind."""
@@ -89,6 +118,8 @@ class Composer(QFrame):
         self._stop_button = button(
             "Stop", self.stopped.emit, Role.PRIMARY, "What is written stays (Esc)", name="Stop writing"
         )
+        self.asked: list[str] = []
+        """What was sent since the window was opened, oldest first."""
         self._draft = ""
         """The text that was in the field before an earlier problem was put there to be edited."""
         self._edited = ElidedLabel("", Role.MUTED)
@@ -170,6 +201,7 @@ class Composer(QFrame):
         text = self.edit.toPlainText().strip()
         if text and self._ready:
             self.edit.clear()
+            self.asked.append(text)
             self.sent.emit(text)
 
     def _enable(self) -> None:

@@ -144,7 +144,8 @@ class ChatPage(QSplitter):
         dialog.open()
 
     def escape(self) -> bool:
-        """Close the find bar, else cancel editing, else stop what is written here, else leave the comparison.
+        """Close the find bar, else cancel editing, else take back a recalled problem, else stop what is written here,
+        else leave the comparison.
 
         Returns False if there was none of these.
         """
@@ -152,6 +153,8 @@ class ChatPage(QSplitter):
             self.close_find()
         elif self.composer.is_editing:
             self.cancel_edit()
+        elif self.composer.edit.forget_recalled():
+            return True
         elif self._session.activity is not Activity.IDLE:
             self._session.stop()
         elif self.is_comparing:
@@ -212,6 +215,7 @@ class ChatPage(QSplitter):
 
     def _connect(self) -> None:
         session, view, composer = self._session, self.conversation, self.composer
+        composer.edit.history = self._earlier_problems
         composer.sent.connect(self._send)
         composer.stopped.connect(session.stop)
         composer.take_over_wanted.connect(session.take_over)
@@ -257,6 +261,11 @@ class ChatPage(QSplitter):
             self._session.ask_again(edited, problem)
         else:
             self._session.ask(problem)
+
+    def _earlier_problems(self) -> list[str]:
+        """Return the problems of this conversation, then the others of this session, newest first."""
+        here = [exchange.problem for exchange in self._session.conversation.path]
+        return list(dict.fromkeys([*reversed(here), *reversed(self.composer.asked)]))
 
     def _example(self, problem: str) -> None:
         self.composer.set_text(problem)

@@ -154,6 +154,7 @@ def matches(title: str, words: str) -> bool:
 ELSEWHERE = (
     Command("Send the problem", lambda: None, "Return", "In the composer"),
     Command("New line", lambda: None, "Shift+Return", "In the composer"),
+    Command("Earlier problem, while it is empty", lambda: None, "Up", "In the composer"),
     Command("Along it", lambda: None, "Right", "In ribbon, tokens, timeline and curve"),
     Command("Choose", lambda: None, "Space", "In ribbon, tokens, timeline and curve"),
     Command("First or last", lambda: None, "Home", "In ribbon, tokens, timeline and curve"),
