@@ -20,6 +20,7 @@ from core.thinking.events import (
     TextInserted,
     TokenWritten,
 )
+from core.thinking.reasons import EDITED
 
 
 def token(text: str, author: Author = Author.SMALL) -> TokenWritten:
@@ -60,9 +61,11 @@ def test_all_rows_of_a_long_lookahead_are_wiped(monkeypatch: pytest.MonkeyPatch)
     assert text.count("\033[1A\033[2K") == 2, "two hundred columns are three rows of eighty"
 
 
-def test_inserted_text_and_notices_stand_on_lines_of_their_own() -> None:
+def test_inserted_and_edited_text_and_notices_stand_on_lines_of_their_own() -> None:
     text = printed(token("One.\n\n"), TextInserted(0.0, "Let us check.", EXCESSIVE_REFLECTION.id), live=False)
     assert "▣ Let us check.\n" in text
+    edited = TextInserted(0.0, "No: two.", EDITED.id, Author.PERSON)
+    assert "● One.\n✎ No: two.\n" in printed(token("One.\n\n"), edited, live=False)
     assert "  It was started again.\n" in printed(token("One."), Noticed(0.0, "It was started again."), live=False)
 
 

@@ -24,6 +24,7 @@ from core.export.json_file import read_json, to_json
 from core.export.markdown import inert, to_markdown
 from core.store.conversations import StoredExchange
 from core.store.store import Store
+from core.thinking.edit import edited
 from core.thinking.events import RunStarted
 from core.thinking.trace import Trace
 from tests.core.store.made import a_run
@@ -46,6 +47,21 @@ def hostile() -> Exported:
     trace = Trace.of(a_run(HOSTILE, answer=HOSTILE))
     trace.apply(msgspec.structs.replace(values_of(trace, RESCUED), model=HOSTILE, target=HOSTILE))
     return single_run(HOSTILE, HOSTILE, trace)
+
+
+def test_what_a_person_edited_is_signed_in_every_format() -> None:
+    run = Trace.of(a_run(answer="It is \\boxed{4}."))
+    edit = edited(run, run.pieces[0].position, "<b>Mine</b>")
+    exported = single_run("Sums", "2 + 2?", edit)
+    assert "✎ &lt;b&gt;Mine" in to_markdown(exported)
+    page = to_html(exported)
+    assert (
+        '<div class="piece person"><b title="edited by a person">✎</b> <span class="why">edited</span> &lt;b&gt;Mine'
+        in page
+    )
+    assert '<i class="person"' in page
+    (read,) = read_json(to_json(exported)).exchanges
+    assert read.trace.events == edit.events
 
 
 class Tags(HTMLParser):

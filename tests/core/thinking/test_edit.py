@@ -7,6 +7,7 @@ import random
 import pytest
 
 from core.engines.body import Author
+from core.store.event_chunks import pack, unpack
 from core.thinking.edit import edited
 from core.thinking.events import Finish, RunStarted, TakeoverStarted, TextInserted, ThinkingClosed
 from core.thinking.limits import Limits
@@ -152,6 +153,13 @@ def test_an_edited_text_can_be_edited_again() -> None:
     after = edited(once, mine.position + mine.length, "Mine again.\n\n")
     assert by_person(after).endswith("Mine again.\n\n")
     assert written(WORLD, NEVER, after).finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS)
+
+
+def test_a_stored_edit_is_read_again() -> None:
+    done = written(WORLD, NEVER, edited(written(WORLD, NEVER), 40, "Mine.</think>\n\nSo it"))
+    stored = Trace.of(unpack(pack(done.events)))
+    assert stored.events == done.events
+    assert stored.pieces == done.pieces
 
 
 def test_the_trace_names_the_person() -> None:

@@ -12,6 +12,7 @@ from core.demo_pair import DEMO_SETTINGS, held_out_problems
 from core.engines.local.client import LocalEngine
 from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings, ask, run
+from core.thinking.edit import edited
 from core.thinking.events import TokenWritten
 from core.thinking.policy import PolicySettings
 from core.thinking.trace import Trace
@@ -47,6 +48,20 @@ def test_a_text_of_the_demo_pair_goes_on_as_if_it_had_not_been_interrupted(
         for end in random.Random(seed).sample(range(1, len(undisturbed.events)), size(3, long=20)):
             resumed = written(demo_pair, problem.question, seeded, Trace.of(undisturbed.events[:end]))
             assert outcome(resumed) == outcome(undisturbed), f"killed after {undisturbed.events[end - 1]}"
+
+
+@every_policy
+def test_an_edited_text_of_the_demo_pair_goes_on_from_the_edit(demo_pair: Pair, policy: PolicySettings) -> None:
+    settings = DEMO_SETTINGS.model_copy(update={"policy": policy, "max_tokens": size(60, long=200)})
+    problem = next(iter(held_out_problems(seed=31))).question
+    undisturbed = written(demo_pair, problem, settings)
+    for ending in ("", " so 1 +", undisturbed.text[undisturbed.length // 2 :][:9]):
+        edit = edited(undisturbed, undisturbed.length // 2, ending)
+        done = written(demo_pair, problem, settings, Trace.of(edit.events))
+        assert done.text.startswith(edit.text)
+        assert done.finish is not None
+        again = written(demo_pair, problem, settings, Trace.of(edit.events))
+        assert outcome(again) == outcome(done), "whatever was in the caches before"
 
 
 def test_a_text_of_smollm2_goes_on_as_if_it_had_not_been_interrupted_up_to_near_ties(smollm2: Path) -> None:
