@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import SettingsError
-from core.run import Pair, RunSettings, unmet_need
+from core.run import Pair, RunSettings, thinks_always, unmet_need
 from core.store.batch_rows import StoredArm
 from core.thinking.policy import Needs
 from core.thinking.registry import POLICIES
@@ -67,12 +67,16 @@ def needs(arms: Sequence[Arm]) -> Needs:
 
 
 def refuse_impossible(arms: Iterable[Arm], pair: Pair, *, has_expected: bool = False) -> None:
-    """Raise SettingsError, before anything runs, if a policy cannot work with these models.
+    """Raise SettingsError, before anything runs, if a policy cannot work with these models, or they always think.
 
     `has_expected`: every problem has an expected answer.
     """
     for arm in arms:
-        if found := unmet_need(POLICIES.of(arm.settings.policy), pair.cards, has_expected=has_expected):
+        policy = POLICIES.of(arm.settings.policy)
+        found = unmet_need(policy, pair.cards, has_expected=has_expected)
+        if not arm.settings.thinking and not found:
+            found = thinks_always(pair.cards[author] for author in policy.needs.writers)
+        if found:
             raise SettingsError(f"The arm “{arm.name}” cannot run: {found.message}", f"{found.advice} Or leave it out.")
 
 

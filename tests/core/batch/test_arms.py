@@ -15,7 +15,7 @@ from core.thinking.policies.every_step import EveryStep
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policy import Needs
 from core.thinking.steps import split
-from tests.fakes.scripted import ScriptedEngine
+from tests.fakes.scripted import THINK, ScriptedEngine
 
 HERE = Placement((), batch=512, threads=1, kv_type="f16")
 BASE = RunSettings(temperature=0.3, policy=Keywords.Settings(n1=12))
@@ -209,3 +209,12 @@ def test_other_structural_clues_are_arms() -> None:
 def test_wait_is_tried_as_large_and_as_small_beside_chance() -> None:
     arms = {arm.name: arm.equal_share_of for arm in arms_of(["wait"], BASE)}
     assert arms == {"baton": "", "random as baton": "baton", "relay": "", "random as relay": "relay"}
+
+
+def test_an_arm_without_thinking_needs_models_that_can_do_without() -> None:
+    thinks = ScriptedEngine(thinking=THINK)
+    can_stop = ScriptedEngine(thinking=THINK).with_card(switches_thinking=True)
+    arms = arms_of(["small"], RunSettings(thinking=False))
+    refuse_impossible(arms, Pair(can_stop, thinks))
+    with pytest.raises(SettingsError, match=r"“small” cannot run: .* always thinks"):
+        refuse_impossible(arms, Pair(thinks, can_stop))
