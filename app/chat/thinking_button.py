@@ -8,10 +8,10 @@ from PySide6.QtWidgets import QMenu, QWidget
 
 from app.shared.conversations.session import ChatSession
 from app.shared.format import count
+from app.shared.labels import thinking_text
 from app.shared.preferences import Preferences
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import ElidedButton, plain_tip
-from core.run import RunSettings
 
 BUDGETS = (500, 2_000, 8_000)
 """Tokens. The settings take any number."""
@@ -67,11 +67,3 @@ class ThinkingButton(ElidedButton):
         self.setText(f"Thinking: {text}  ")
         self.setAccessibleName(f"Thinking: {text}")
         self.setToolTip(plain_tip("Let the models think, or not, or for so many tokens (Ctrl+Shift+H)"))
-
-
-def thinking_text(settings: RunSettings) -> str:
-    """Return “on”, “off” or “at most 2,000 tokens”."""
-    if not settings.thinking:
-        return "off"
-    budget = settings.limits.max_thinking_tokens
-    return f"at most {count(budget, 'token')}" if budget else "on"

@@ -102,7 +102,16 @@ def used_in_full(trace: Trace) -> str:
     settings = tolerant({"run": dict(trace.started.settings)}).run
     sampling = f"temperature {settings.temperature:g}, top-p {settings.top_p:g}, top-k {settings.top_k}"
     lines = [used_in_brief(trace), sampling, f"at most {count(settings.max_tokens, 'token')}"]
+    lines.append(f"thinking: {thinking_text(settings)}")
     return "\n".join([*lines, *([f"System prompt: {settings.system}"] if settings.system else [])])
+
+
+def thinking_text(settings: RunSettings) -> str:
+    """Return how long the models may think: “on”, “off” or “at most 2,000 tokens”."""
+    if not settings.thinking:
+        return "off"
+    budget = settings.limits.max_thinking_tokens
+    return f"at most {count(budget, 'token')}" if budget else "on"
 
 
 def run_in_brief(trace: Trace, live: bool = False) -> str:
