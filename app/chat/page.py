@@ -35,7 +35,6 @@ from app.shared.widgets.controls import Hairline, scrolling
 from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from core.engines.body import Author
 from core.errors import BatonError
-from core.grading.extraction import last_boxed
 from core.thinking.events import Finish
 from core.thinking.trace import Piece, Trace
 
@@ -445,6 +444,8 @@ class ChatPage(QSplitter):
 
 def end_in_words(conversation: Conversation, trace: Trace) -> str:
     """Say how an answer ended, and its boxed result, for a person who hears it."""
+    from core.grading.extraction import last_boxed  # not at the start of a window, which this would delay
+
     ending = "has been stopped" if trace.finish is Finish.STOPPED else "is finished"
     answer = last_boxed(trace.answer)
     return f"The answer in “{conversation.name}” {ending}" + (f": {answer}." if answer else ".")

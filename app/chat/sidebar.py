@@ -29,7 +29,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.shared.conversations.repository import ConversationRepository
-from app.shared.conversations.run_list import Mark
+from app.shared.conversations.run_list import RunMark
 from app.shared.format import day_and_time, distinguished
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.timer import single_shot_timer
@@ -40,9 +40,9 @@ from core.store.conversations import MARK_END, MARK_START, Found, Headline, by_d
 
 SEARCH_AFTER_MS = 150
 MARK_WORDS = {
-    Mark.WRITING: "an answer is being written",
-    Mark.WAITING: "an answer waits for its turn",
-    Mark.UNREAD: "an answer has been finished",
+    RunMark.WRITING: "an answer is being written",
+    RunMark.WAITING: "an answer waits for its turn",
+    RunMark.UNREAD: "an answer has been finished",
 }
 
 
@@ -123,8 +123,8 @@ class Sidebar(QWidget):
         row = self._model.row_of(conversation)
         self.list.setCurrentIndex(self._model.index(row) if row >= 0 else QModelIndex())
 
-    def show_marks(self, marks: Mapping[str, Mark]) -> None:
-        """Mark the conversations in which something is written, waits or is unread."""
+    def show_marks(self, marks: Mapping[str, RunMark]) -> None:
+        """RunMark the conversations in which something is written, waits or is unread."""
         self._model.show_marks(marks)
 
     def refresh(self) -> None:
@@ -211,9 +211,9 @@ class History(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._rows: list[HistoryRow] = []
-        self._marks: Mapping[str, Mark] = {}
+        self._marks: Mapping[str, RunMark] = {}
 
-    def show_marks(self, marks: Mapping[str, Mark]) -> None:
+    def show_marks(self, marks: Mapping[str, RunMark]) -> None:
         changed = {id for id in {*marks, *self._marks} if marks.get(id) is not self._marks.get(id)}
         self._marks = marks
         for place, row in enumerate(self._rows):

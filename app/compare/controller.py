@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QWidget
 from app.compare.chooser import USUAL, Chooser, CompareChoice, arms, proposed, recorded
 from app.compare.column import MOST_COLUMNS
 from app.compare.view import CompareView
-from app.shared.conversations.conversation import Comparison, Exchange, expected_answer
+from app.shared.conversations.conversation import Exchange, ShownComparison, expected_answer
 from app.shared.conversations.run_list import texts_at_once
 from app.shared.conversations.session import ChatSession
 from app.shared.preferences import Preferences
@@ -83,14 +83,14 @@ class ComparisonController(QObject):
             return
         first = min(max(0, attempts.index(answer) - 1), max(0, len(attempts) - MOST_COLUMNS))
         columns = tuple(attempts[first : first + MOST_COLUMNS])
-        self.open(Comparison(columns, expected_answer(answer.problem), before=answer))
+        self.open(ShownComparison(columns, expected_answer(answer.problem), before=answer))
 
-    def open(self, comparison: Comparison) -> None:
+    def open(self, comparison: ShownComparison) -> None:
         """Show answers side by side, finished or not, until `leave`, whichever conversation is read meanwhile."""
         self._session.conversation.comparison = comparison
         self.show(comparison)
 
-    def show(self, comparison: Comparison) -> None:
+    def show(self, comparison: ShownComparison) -> None:
         """Show the comparison of the conversation in view."""
         self.close()
         exchanges = comparison.exchanges
@@ -153,5 +153,5 @@ class ComparisonController(QObject):
         if len(new) == len(to_write):
             still = iter(new)
             columns = tuple(each.exchange or next(still) for each in picked)
-            self.open(Comparison(columns, expected, at_once, answer))
+            self.open(ShownComparison(columns, expected, at_once, answer))
             self.begun.emit()

@@ -25,7 +25,7 @@ from app.batch.result_table import ResultTable
 from app.batch.row_order import ResultColumn, RowFilter
 from app.compare.controller import ComparisonController
 from app.inspector.panel import Tab
-from app.shared.conversations.conversation import Comparison
+from app.shared.conversations.conversation import ShownComparison
 from app.shared.garbage_collection import MainThreadCollector
 from app.shared.loaded_models import Loading
 from app.window.main_window import MainWindow
@@ -179,7 +179,7 @@ def streaming(paths: Paths, text: Text, arms: int = 1, conversations: int = 1) -
         comparing = window.chat.comparison
         assert isinstance(comparing, ComparisonController)
         columns = window.session.compare("A long problem", settings, None, at_once=True, shows=True)
-        comparing.open(Comparison(tuple(columns), at_once=True))
+        comparing.open(ShownComparison(tuple(columns), at_once=True))
     until(lambda: bool(window.session.current and window.session.current.trace.tokens > RATE))
     end = time.perf_counter() + SECONDS
     with beats() as gaps:

@@ -50,7 +50,7 @@ class Exchange:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ShownComparison:
     """Answers to one problem that are shown side by side."""
 
     exchanges: tuple[Exchange, ...]
@@ -73,7 +73,7 @@ class Conversation:
     system: str | None = None
     """The system prompt for the next answers; None: as it is for new conversations. Each exchange keeps its own."""
     changed: datetime = field(default_factory=lambda: datetime.now(UTC))
-    comparison: Comparison | None = None
+    comparison: ShownComparison | None = None
     """What is shown instead of the path, as long as the conversation stays in memory."""
 
     @property

@@ -35,7 +35,7 @@ class Activity(Enum):
     """Several answers to one problem are being written. They cannot be steered, or they could not be compared."""
 
 
-class Mark(Enum):
+class RunMark(Enum):
     """What a list of conversations shows beside one; the value is its sign."""
 
     WRITING = "▶"
@@ -116,11 +116,11 @@ class RunList(QObject):
         known = {run.conversation.id: run.conversation for run in self._runs} | self._unread
         return known.get(conversation_id)
 
-    def marks(self) -> dict[str, Mark]:
+    def marks(self) -> dict[str, RunMark]:
         """Return the mark of each conversation that has one, by id."""
-        marks = dict.fromkeys(self._unread, Mark.UNREAD)
-        marks |= {run.conversation.id: Mark.WAITING for run in self._runs}
-        return marks | {run.conversation.id: Mark.WRITING for run in self._runs if run.task}
+        marks = dict.fromkeys(self._unread, RunMark.UNREAD)
+        marks |= {run.conversation.id: RunMark.WAITING for run in self._runs}
+        return marks | {run.conversation.id: RunMark.WRITING for run in self._runs if run.task}
 
     def view(self, conversation: Conversation) -> None:
         """Take note of which conversation a person reads now."""

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from app.chat.sidebar import HistoryRole
 from app.shared.conversations.conversation import Conversation
-from app.shared.conversations.run_list import Activity, Mark
+from app.shared.conversations.run_list import Activity, RunMark
 from app.shared.widgets import accessible
 from app.window.main_window import MainWindow
 from core.thinking.events import Finish
@@ -205,7 +205,7 @@ def test_what_is_written_out_of_view_is_saved_when_the_window_closes(
     assert last_exchange(again).trace.text.startswith("About Long,")
     assert last_exchange(again).trace.finish in (Finish.STOPPED, Finish.END_OF_TEXT)
     assert again.session.runs.marks() == {}
-    assert Mark.UNREAD.value not in "".join(rows(again))
+    assert RunMark.UNREAD.value not in "".join(rows(again))
 
 
 class Announcements:

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from app.chat.remedies import AnswerAction
 from app.compare.rows import WIDTH
 from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.run_list import Activity, Mark
+from app.shared.conversations.run_list import Activity, RunMark
 from app.shared.labels import run_in_brief
 from app.shared.steps.steps_document import ShownPiece
 from app.window.main_window import MainWindow
@@ -370,7 +370,7 @@ def test_a_comparison_goes_on_while_another_conversation_is_read_and_is_shown_ag
     assert not window.chat.is_comparing
     assert window.session.ready
     gate.set()
-    qtbot.waitUntil(lambda: window.session.runs.marks() == {comparing.id: Mark.UNREAD})
+    qtbot.waitUntil(lambda: window.session.runs.marks() == {comparing.id: RunMark.UNREAD})
     window.session.open(comparing.id)
     assert [column.exchange.trace.finish for column in view_of(window).columns] == [Finish.END_OF_TEXT] * 3
     assert window.session.runs.marks() == {}

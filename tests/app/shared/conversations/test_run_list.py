@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from app.shared.background import BackgroundTasks
 from app.shared.conversations.conversation import Conversation, Exchange
-from app.shared.conversations.run_list import Activity, Mark, RunList
+from app.shared.conversations.run_list import Activity, RunList, RunMark
 from app.shared.loaded_models import LoadedModels, LoadState
 from core.errors import EngineLost
 from core.model_costs import ModelCosts
@@ -71,7 +71,7 @@ def test_an_answer_waits_for_the_one_before_where_the_models_write_one_at_a_time
     second, two = bench.ask("two")
     assert (bench.runs.activity(first), bench.runs.activity(second)) == (Activity.WRITING, Activity.WAITING)
     assert bench.runs.ahead_of(two) == 1
-    assert bench.runs.marks() == {first.id: Mark.WRITING, second.id: Mark.WAITING}
+    assert bench.runs.marks() == {first.id: RunMark.WRITING, second.id: RunMark.WAITING}
     bench.held.let_go("one")
     qtbot.waitUntil(lambda: bench.runs.writes(two))
     assert finish(one) is Finish.END_OF_TEXT
@@ -153,7 +153,7 @@ def test_an_answer_that_ends_out_of_view_is_unread_until_it_is_viewed(bench: Ben
     bench.runs.view(Conversation())
     bench.held.let_go("one")
     qtbot.waitUntil(lambda: bench.runs.is_idle)
-    assert bench.runs.marks() == {first.id: Mark.UNREAD}
+    assert bench.runs.marks() == {first.id: RunMark.UNREAD}
     assert bench.runs.conversation(first.id) is first
     bench.runs.view(first)
     assert bench.runs.marks() == {}
