@@ -8,6 +8,7 @@
     │   ├── Cancelled         it was stopped while it opened a session
     │   ├── ContextFull       prompt and answer no longer fit its context
     │   └── OutOfMemory       the device cannot hold the model or its context
+    ├── Busy                  something else is in progress; it works once that has ended
     ├── ProblemFileError      a file of problems that cannot be read
     ├── SettingsError         a value that a person chose and that cannot be used
     ├── StoreError            conversations or runs that cannot be read or written
@@ -59,6 +60,10 @@ class ContextFull(EngineError):
 
 class OutOfMemory(EngineError):
     """The device cannot hold the model or its context."""
+
+
+class Busy(BatonError):
+    """Something else is in progress. The same will work once that has ended."""
 
 
 class ProblemFileError(BatonError):

@@ -29,7 +29,7 @@ from core.batch.running.creation import add_arms, create_batch
 from core.batch.running.progress import BatchProgress
 from core.batch.running.provenance import Provenance
 from core.batch.running.regrading import RegradeCounts, Regraded, regrade
-from core.errors import BatonError, SettingsError, StoreError
+from core.errors import BatonError, Busy, SettingsError, StoreError
 from core.grading.grader import Grader
 from core.grading.verdict import How, Regex
 from core.models.hub_listing import HubAccess
@@ -152,7 +152,7 @@ class BatchSession(QObject):
 
         self._reading.run(read, self.read.emit)
 
-    # Batches of the store. What starts a batch raises SettingsError while one is running.
+    # Batches of the store. What starts a batch raises Busy while one is running.
 
     def create(self, found: ProblemSet, arms: Sequence[Arm], seeds: int, parallel: int) -> None:
         """Create a batch, view and start it. Does nothing while one is being created."""
@@ -177,7 +177,7 @@ class BatchSession(QObject):
         self._do("open batch", lambda: _opened(store, batch_id), self._show)
 
     def delete(self, batch: Batch, deleted: Callable[[], object]) -> None:
-        """Delete a batch; the store can restore it. Raises SettingsError if it is running."""
+        """Delete a batch; the store can restore it. Raises Busy if it is running."""
         if self.running_batch and batch.id == self.running_batch.batch.id:
             self._refuse_while_running()
         batches = self._stored().batches
@@ -205,7 +205,7 @@ class BatchSession(QObject):
         assert self.batch is not None
         try:
             self._refuse_while_running()
-        except SettingsError as error:
+        except Busy as error:
             self.failed.emit(error)
             return
         store, batch_id = self._stored(), self.batch.id
@@ -229,7 +229,7 @@ class BatchSession(QObject):
         try:
             self._refuse_while_running()
             groups = by_models([Arm.of(stored) for stored in self.batch.arms])
-        except SettingsError as error:
+        except (Busy, SettingsError) as error:
             self.failed.emit(error)
             return
         self.running_batch = RunningBatch(self.batch, self.progress)
@@ -317,9 +317,8 @@ class BatchSession(QObject):
 
     def _refuse_while_running(self) -> None:
         if self.executes and self.running_batch:
-            raise SettingsError(
-                f"“{self.running_batch.batch.name}” is running.", "Stop it first, or wait until it is done."
-            )
+            name = self.running_batch.batch.name
+            raise Busy(f"“{name}” is running.", "Stop it first, or wait until it is done.")
 
     def _show(self, opened: OpenedBatch) -> None:
         self.batch, self.problems, self.rows, self.progress = opened

@@ -15,7 +15,7 @@ from app.shared.conversations.run_list import texts_at_once
 from app.shared.conversations.session import ChatSession
 from app.shared.preferences import Preferences
 from app.shared.steps.typesetting import Typesetter
-from core.errors import BatonError
+from core.errors import BatonError, Busy
 
 
 class ComparisonController(QObject):
@@ -133,7 +133,7 @@ class ComparisonController(QObject):
 
     def _may_begin(self) -> bool:
         if not self._session.ready:
-            self._session.failed.emit(BatonError("An answer is being written.", "Stop it, or wait for its end."))
+            self._session.failed.emit(Busy("An answer is being written.", "Stop it, or wait for its end."))
         return self._session.ready
 
     def _attempts(self, answer: Exchange) -> list[Exchange]:

@@ -30,7 +30,7 @@ from app.shared.widgets.layout import vbox
 from app.shared.widgets.notice import Toasts
 from app.window.dialogs import WindowDialogs
 from app.window.topbar import TopBar
-from core.errors import BatonError
+from core.errors import BatonError, Busy
 
 
 class CommandTarget(Protocol):
@@ -313,7 +313,7 @@ def _on_last(window: CommandTarget, act: Callable[[Exchange], object], writes: b
         elif window.session.ready or not writes:
             act(exchange)
         else:
-            window.show_error(BatonError("An answer is being written.", "Stop it, or wait for its end."))
+            window.show_error(Busy("An answer is being written.", "Stop it, or wait for its end."))
 
     return do
 

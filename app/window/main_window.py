@@ -164,6 +164,8 @@ class MainWindow(QMainWindow):
         session = self._batch.session
         is_over = self._batch_runs and not session.executes
         self._batch_runs = session.executes
+        if is_over:
+            self.messages.end_busy()
         if session.executes:
             self.topbar.show_badge("batch", "▶", "running")
         elif is_over and self._shown_page != "batch" and (running := session.running_batch):
@@ -295,6 +297,8 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         self.topbar.page_wanted.connect(self.show_page)
         self.topbar.look_wanted.connect(self.turn_light_or_dark)
+        self.topbar.messages_wanted.connect(self.show_recent_messages)
+        self.notice.changed.connect(lambda: self.topbar.show_errors(self.notice.missed))
         self.topbar.settings_wanted.connect(lambda: self.dialogs.show_settings())
         self.topbar.sidebar_wanted.connect(lambda: self.show_sidebar(not self.chat.sidebar.isVisible()))
         self.topbar.inspector_wanted.connect(lambda: self.show_inspector(not self.chat.inspector.isVisible()))
@@ -303,7 +307,8 @@ class MainWindow(QMainWindow):
         self.dialogs.imported.connect(self._imported)
         self.dialogs.saved.connect(lambda path: self.messages.show_saved(Path(path)))
         self._speeds.measured.connect(self.topbar.pair.refresh)
-        self.session.failed.connect(self.show_error)
+        self.session.failed.connect(self.messages.show_writing_error)
+        self.session.activity_changed.connect(self.messages.end_busy)
         self.session.reviews.noticed.connect(lambda text: self.notice.show_message(text, warns=False))
         self.saving_changed.connect(self.messages.show_saving)
         self.session.path_changed.connect(self._remember_conversation)

@@ -9,12 +9,13 @@ from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from app.shared.format import short_path
-from app.shared.labels import retreat_text
+from app.shared.labels import STATES, retreat_text
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
-from app.shared.widgets.notice import ToastAction, ToastMessage, Toasts
+from app.shared.widgets.notice import Cause, ToastAction, Toasts
 from app.window.dialogs import WindowDialogs
-from core.errors import BatonError, EngineError, ModelFileError, SettingsError, StoreError
+from core.engines.body import Author
+from core.errors import BatonError, Busy, EngineError, ModelFileError, SettingsError, StoreError
 
 
 class WindowMessages(QObject):
@@ -24,22 +25,24 @@ class WindowMessages(QObject):
         self._models = models
         self._preferences = preferences
         self._dialogs = dialogs
-        self._load_failure: ToastMessage | None = None
-        """Why the models could not be loaded, while that is so."""
         models.changed.connect(self._models_changed)
+        models.servers_changed.connect(self._servers_changed)
+        models.writing_began.connect(lambda: toasts.resolve(Cause.WRITING))
 
     def show_error(self, error: BatonError) -> None:
-        """Show an error with the actions that fit it."""
-        actions: list[ToastAction] = []
-        if isinstance(error, EngineError | ModelFileError) or error is self._models.error:
-            actions = [("Try again", self._reload), ("Choose models…", self._dialogs.choose_models)]
-            if self._preferences.value.models.on_server:
-                actions.insert(1, ("Server…", self._dialogs.connect_server))
-        elif isinstance(error, SettingsError):
-            actions = [("Settings…", self._dialogs.show_settings)]
-        message = self._toasts.show_message(str(error), *actions)
-        if error is self._models.error:
-            self._load_failure = message
+        """Show an error with the actions that fit it, until its cause is over."""
+        self._toasts.show_message(str(error), *self._engine_actions(error), cause=self._cause_of(error))
+
+    def show_writing_error(self, error: BatonError) -> None:
+        """Show why an answer could not be written; if it is a setting, offer to change that."""
+        if isinstance(error, SettingsError):
+            self._toasts.show_message(str(error), ("Settings…", self._dialogs.show_settings), cause=Cause.WRITING)
+        else:
+            self.show_error(error)
+
+    def end_busy(self) -> None:
+        """Remove what was said about other work that had to end first."""
+        self._toasts.resolve(Cause.BUSY)
 
     def show_saved(self, path: Path) -> None:
         """Say where a file was saved, and offer to open it or its folder."""
@@ -57,22 +60,47 @@ class WindowMessages(QObject):
     def show_saving(self, trouble: StoreError | None) -> None:
         """Say that saving fails, or that it works again."""
         if trouble:
-            self.show_error(trouble)
+            self._toasts.show_message(str(trouble), cause=Cause.SAVING)
         else:
+            self._toasts.resolve(Cause.SAVING)
             self._toasts.show_message("Everything is saved again.", warns=False)
+
+    def _engine_actions(self, error: BatonError) -> list[ToastAction]:
+        if not (isinstance(error, EngineError | ModelFileError) or error is self._models.error):
+            return []
+        actions: list[ToastAction] = [("Try again", self._reload), ("Choose models…", self._dialogs.choose_models)]
+        if self._preferences.value.models.on_server:
+            actions.insert(1, ("Server…", self._dialogs.connect_server))
+        return actions
+
+    def _cause_of(self, error: BatonError) -> Cause | None:
+        if error is self._models.error:
+            return Cause.MODELS
+        if isinstance(error, Busy):
+            return Cause.BUSY
+        if isinstance(error, EngineError):
+            return Cause.SERVER if self._has_server_problem() else Cause.WRITING
+        return None
 
     def _reload(self) -> None:
         self._models.load(self._preferences.value.models)
+
+    def _has_server_problem(self) -> bool:
+        statuses = filter(None, map(self._models.server_status, (Author.SMALL, Author.LARGE)))
+        return any(STATES[status.state].is_problem for status in statuses)
+
+    def _servers_changed(self) -> None:
+        if not self._has_server_problem():
+            self._toasts.resolve(Cause.SERVER)
 
     def _models_changed(self) -> None:
         models = self._models
         if models.error:
             self.show_error(models.error)
             return
-        if self._load_failure:
-            self._toasts.dismiss(self._load_failure)
-            self._load_failure = None
         if models.state is LoadState.READY:
+            self._toasts.resolve(Cause.MODELS)
+            self._toasts.resolve(Cause.SERVER)
             cards = [engine.card for engine in (models.pair.small, models.pair.large) if engine]
             if retreats := " ".join(dict.fromkeys(filter(None, map(retreat_text, cards)))):
-                self._toasts.show_message(retreats)
+                self._toasts.show_message(retreats, cause=Cause.MODELS)

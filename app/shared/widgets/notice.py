@@ -1,24 +1,35 @@
-"""Toasts: errors and messages over the page, with actions; and the list of recent ones."""
+"""Toasts: errors and messages over the page, with actions; and the list of recent ones.
+
+A toast goes by itself. An error that nobody closed stays in the list, and the top bar counts it, until the list was
+opened or its cause is over (`Toasts.resolve`).
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
+from enum import Enum, auto
 from functools import partial
 
-from PySide6.QtCore import QEvent, QObject, QRect, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QEnterEvent, QKeyEvent
+from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt, QTimer, Signal
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent
 from PySide6.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
     QDialog,
     QFrame,
     QGridLayout,
     QLabel,
+    QLineEdit,
     QVBoxLayout,
     QWidget,
 )
 
 from app.shared.theme import Role, current_theme, icon, set_role
+from app.shared.timer import single_shot_timer
 from app.shared.widgets.controls import IconButton, button, label, scrolling
 from app.shared.widgets.flow import flowing
 from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
@@ -30,24 +41,41 @@ MOST_SHOWN, MOST_KEPT = 3, 50
 WIDTH, EDGE, GAP = 430, 14, 8
 """Pixels: of a toast, around the toasts, and between two."""
 READING_MS, MS_PER_CHARACTER, ACTING_MS = 4_000, 60, 20_000
-"""How long a toast stays: at least, for each character, and at least if it has actions. An error stays until closed."""
+"""How long a toast stays: at least, for each character, and at least if it is an error or has actions."""
+CONTROLS = (QAbstractButton, QLineEdit, QAbstractSpinBox, QComboBox)
+"""What toasts do not cover if there is room elsewhere."""
+
+
+class Cause(Enum):
+    """What a message is about; once that is over, so is the message."""
+
+    MODELS = auto()
+    """They could not be loaded, or not as was asked."""
+    SERVER = auto()
+    """It does not answer."""
+    BUSY = auto()
+    """Something else is being written or run."""
+    WRITING = auto()
+    """An answer or a batch could not be written; the next one has begun."""
+    SAVING = auto()
 
 
 class ToastMessage:
     """One message; an action can be carried out once, from its toast or from the list."""
 
-    def __init__(self, text: str, actions: tuple[ToastAction, ...], warns: bool) -> None:
+    def __init__(self, text: str, actions: tuple[ToastAction, ...], warns: bool, cause: Cause | None) -> None:
         self.text = text
         self.actions = actions
         self.warns = warns
+        self.cause = cause
+        self.is_unread = warns
+        """Whether it is an error that still matters and that nobody has closed or seen in the list."""
         self.at = datetime.now()
 
     @property
     def stays_ms(self) -> int:
-        """The milliseconds that its toast stays; 0: until it is closed."""
-        if self.warns:
-            return 0
-        return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.actions else 0)
+        """The milliseconds that its toast stays."""
+        return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.actions or self.warns else 0)
 
     def carry_out(self, act: Callable[[], object]) -> None:
         self.actions = ()
@@ -55,7 +83,11 @@ class ToastMessage:
 
 
 class Toast(QFrame):
+    """The sheet with one message. It goes by itself, unless the mouse is over it or the focus in it."""
+
     closed = Signal()
+    """By a person."""
+    expired = Signal()
 
     def __init__(self, message: ToastMessage, parent: QWidget) -> None:
         super().__init__(parent)
@@ -77,25 +109,14 @@ class Toast(QFrame):
         self._actions = [button(text, partial(self._carry_out, act)) for text, act in message.actions]
         actions = [flowing(*self._actions)] if self._actions else []
         self.setLayout(vbox(top, *actions, margins=(12, 9, 8, 9), spacing=6))
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.closed)
+        self.timer = single_shot_timer(self, message.stays_ms, self._expire)
+        self.timer.start()
         current_theme().changed.connect(self._draw)
         self._draw()
-        self._wait()
 
     def take_focus(self) -> None:
         """Put the focus on the first action, or on the button that closes it."""
         (self._actions[0] if self._actions else self._close).setFocus(Qt.FocusReason.ShortcutFocusReason)
-
-    def enterEvent(self, event: QEnterEvent) -> None:
-        """Keep the toast while a person points at it."""
-        super().enterEvent(event)
-        self._timer.stop()
-
-    def leaveEvent(self, event: QEvent) -> None:
-        super().leaveEvent(event)
-        self._wait()
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() == Qt.Key.Key_Escape:
@@ -103,9 +124,12 @@ class Toast(QFrame):
         else:
             super().keyPressEvent(event)
 
-    def _wait(self) -> None:
-        if self.message.stays_ms:
-            self._timer.start(self.message.stays_ms)
+    def _expire(self) -> None:
+        focused = QApplication.focusWidget()
+        if self.underMouse() or (focused and self.isAncestorOf(focused)):
+            self.timer.start()
+        else:
+            self.expired.emit()
 
     def _carry_out(self, act: Callable[[], object]) -> None:
         self.closed.emit()
@@ -118,7 +142,8 @@ class Toast(QFrame):
 
 
 class Toasts(QWidget):
-    """Lies over the lower right corner of its parent, in no layout; hidden while there is nothing to say.
+    """Lies low over its parent, at the right if that covers no control, in no layout; hidden while there is nothing to
+    say.
 
     The newest toast is the lowest. Of more than `MOST_SHOWN` the oldest go; all messages stay in `recent`.
     """
@@ -129,11 +154,12 @@ class Toasts(QWidget):
         """`area`: the part of the parent over which toasts may lie; by default all of it."""
         super().__init__(parent)
         self._area = area or parent.rect
+        self._placed_for: tuple[QRect, list[int]] | None = None
         self.recent: deque[ToastMessage] = deque(maxlen=MOST_KEPT)
         """The newest last."""
         self._toasts: list[Toast] = []
         self._column = QVBoxLayout(self)
-        self._column.setContentsMargins(EDGE, EDGE, EDGE, EDGE)
+        self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(GAP)
         parent.installEventFilter(self)
         self.hide()
@@ -147,39 +173,54 @@ class Toasts(QWidget):
     def shown(self) -> tuple[Toast, ...]:
         return tuple(self._toasts)
 
-    def show_message(self, text: str, *actions: ToastAction, warns: bool = True) -> ToastMessage:
-        """Show a message with its actions; one shown already moves to the end. `warns`: something went wrong."""
-        for toast in [toast for toast in self._toasts if toast.message.text == text]:
-            self._remove(toast)
-            self.recent.remove(toast.message)
-        message = ToastMessage(text, actions, warns)
+    @property
+    def missed(self) -> int:
+        """The number of errors whose toasts are gone and that nobody has read."""
+        shown = [toast.message for toast in self._toasts]
+        return sum(message.is_unread and message not in shown for message in self.recent)
+
+    def show_message(self, text: str, *actions: ToastAction, warns: bool = True, cause: Cause | None = None) -> None:
+        """Show a message with its actions, in place of an earlier one with this text. `warns`: something went wrong."""
+        for earlier in [earlier for earlier in self.recent if earlier.text == text]:
+            self._remove_toast_of(earlier)
+            self.recent.remove(earlier)
+        message = ToastMessage(text, actions, warns, cause)
         self.recent.append(message)
         toast = Toast(message, self)
-        toast.closed.connect(lambda: self._remove(toast))
+        toast.closed.connect(lambda: self._close(toast))
+        toast.expired.connect(lambda: self._remove(toast))
         self._toasts.append(toast)
         self._column.addWidget(toast)
+        toast.show()  # the layout counts only what is not hidden
         while len(self._toasts) > MOST_SHOWN:
             self._remove(self._toasts[0])
         self.place()
         _announce(self, message)
         self.changed.emit()
-        return message
 
-    def dismiss(self, message: ToastMessage) -> None:
-        """Close the toast of this message, which is no longer so; it stays in the list."""
-        for toast in [toast for toast in self._toasts if toast.message is message]:
-            self._remove(toast)
+    def resolve(self, cause: Cause) -> None:
+        """Remove the toasts of this cause, which is over, and count its errors no longer; the list keeps them."""
+        for message in [message for message in self.recent if message.cause is cause]:
+            message.is_unread = False
+            self._remove_toast_of(message)
+        self.changed.emit()
+
+    def mark_read(self) -> None:
+        """Count no error as missed: the list is being read."""
+        for message in self.recent:
+            message.is_unread = False
+        self.changed.emit()
 
     def close_newest(self) -> bool:
         """Close the newest toast; False if there is none."""
         if not self._toasts:
             return False
-        self._remove(self._toasts[-1])
+        self._close(self._toasts[-1])
         return True
 
     def clear(self) -> None:
         for toast in list(self._toasts):
-            self._remove(toast)
+            self._close(toast)
 
     def take_focus(self) -> None:
         """Put the focus on the newest toast."""
@@ -187,22 +228,55 @@ class Toasts(QWidget):
             self._toasts[-1].take_focus()
 
     def place(self) -> None:
-        """Lay the toasts over the corner: after a change of the parent, of the area, or of the toasts."""
-        self.setVisible(bool(self._toasts))
+        """Lay the toasts over the page: after a change of the parent, of the area, or of the toasts."""
         if not self._toasts:
+            self.hide()
             return
-        area = self._area()
-        width = min(WIDTH + 2 * EDGE, area.width())
-        for toast in self._toasts:
-            toast.setMinimumHeight(toast.heightForWidth(width - 2 * EDGE))
-        height = min(self._column.totalHeightForWidth(width), area.height())
-        self.setGeometry(area.right() + 1 - width, area.bottom() + 1 - height, width, height)
+        self._placed_for = area, heights = self._measured()
+        width = min(WIDTH, area.width())
+        for toast, height in zip(self._toasts, heights, strict=True):
+            toast.setMinimumHeight(height)
+        size = QSize(width, min(self._column.totalHeightForWidth(width), area.height()))
+        self.setGeometry(lowest_place(size, area, self._controls_in(area)))
+        self.show()  # not before it has its place, or the mouse would be over it at another one
         self.raise_()
+
+    def _controls_in(self, area: QRect) -> list[QRect]:
+        """Return where controls of the parent are seen in an area."""
+        parent = self.parentWidget()
+        assert parent is not None
+        places = []
+        for kind in CONTROLS:
+            for each in parent.findChildren(kind):
+                at = each.mapTo(parent, QPoint()) if each.isVisible() and not self.isAncestorOf(each) else None
+                if at and QRect(at, each.size()).intersects(area):  # what is scrolled out of sight costs less
+                    places.append(each.visibleRegion().boundingRect().translated(at))
+        return places
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() in (QEvent.Type.Resize, QEvent.Type.LayoutRequest):
-            QTimer.singleShot(0, self, self.place)  # when the layout of the parent is done
+            QTimer.singleShot(0, self, self._follow)  # when the layout of the parent is done
         return super().eventFilter(watched, event)
+
+    def _follow(self) -> None:
+        """Place the toasts anew if the area or a height has changed: looking for controls takes milliseconds, and a
+        text that is being written asks for a layout thirty times a second."""
+        if self._toasts and self._measured() != self._placed_for:
+            self.place()
+
+    def _measured(self) -> tuple[QRect, list[int]]:
+        """Return where toasts may lie, and the height of each."""
+        area = self._area().adjusted(EDGE, EDGE, -EDGE, -EDGE)
+        width = min(WIDTH, area.width())
+        return area, [toast.heightForWidth(width) for toast in self._toasts]
+
+    def _close(self, toast: Toast) -> None:
+        toast.message.is_unread = False
+        self._remove(toast)
+
+    def _remove_toast_of(self, message: ToastMessage) -> None:
+        for toast in [toast for toast in self._toasts if toast.message is message]:
+            self._remove(toast)
 
     def _remove(self, toast: Toast) -> None:
         if toast not in self._toasts:
@@ -216,6 +290,20 @@ class Toasts(QWidget):
         if had_focus:
             self.window().setFocus()
         self.changed.emit()
+
+
+def lowest_place(size: QSize, area: QRect, controls: list[QRect]) -> QRect:
+    """Find the lowest place of this size in an area that covers no control: at the right, else at the left, else in the
+    middle; the lower right corner if there is none."""
+    right, left = area.right() + 1 - size.width(), area.left()
+    best: QRect | None = None
+    for x in (right, left, (left + right) // 2):
+        place = QRect(QPoint(x, area.bottom() + 1 - size.height()), size)
+        while covered := [control for control in controls if control.intersects(place)]:
+            place.moveBottom(min(control.top() for control in covered) - GAP)
+        if place.top() >= area.top() and (best is None or place.bottom() > best.bottom()):
+            best = place
+    return best or QRect(QPoint(right, area.bottom() + 1 - size.height()), size)
 
 
 def _announce(source: QWidget, message: ToastMessage) -> None:
@@ -238,6 +326,7 @@ class RecentMessages(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle("Recent messages")
+        toasts.mark_read()
         rows = [self._row(message) for message in reversed(toasts.recent)]
         inside = holder(vbox(*(rows or [label("There is no message yet.", Role.MUTED)]), STRETCH, spacing=12))
         self.setLayout(vbox((scrolling(inside), 1), hbox(STRETCH, button("Close", self.accept, Role.PRIMARY))))

@@ -6,15 +6,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QObject, QPoint, Qt, QUrl, Slot
-from PySide6.QtGui import QDesktopServices
+from PySide6.QtCore import QObject, QPoint, QPointF, Qt, QUrl, Slot
+from PySide6.QtGui import QDesktopServices, QEnterEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.shared.widgets.notice import MOST_SHOWN, RecentMessages, Toasts
+from app.settings.dialog import SettingsDialog
+from app.shared.widgets.controls import IconButton
+from app.shared.widgets.notice import MOST_SHOWN, Cause, RecentMessages, Toasts
 from app.window.main_window import MainWindow
-from core.errors import BatonError
+from core.errors import BatonError, Busy, SettingsError
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
@@ -25,6 +27,8 @@ def toasts(qtbot: QtBot) -> Toasts:
     qtbot.addWidget(around)
     around.resize(800, 600)
     around.show()
+    around.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    around.setFocus()
     return Toasts(around)
 
 
@@ -68,17 +72,114 @@ def test_the_actions_of_a_toast_are_reached_by_key(window: MainWindow, qtbot: Qt
     assert window.notice.text == ""
 
 
-def test_a_message_goes_by_itself_and_an_error_stays(toasts: Toasts) -> None:
-    said = toasts.show_message("Saved.", warns=False)
-    offered = toasts.show_message("Deleted.", ("Undo", lambda: None), warns=False)
-    wrong = toasts.show_message("It failed.")
-    assert 0 < said.stays_ms < offered.stays_ms
-    assert wrong.stays_ms == 0
-    saved, _, failed = toasts.shown
-    assert saved._timer.isActive()
-    assert not failed._timer.isActive()
-    saved._timer.timeout.emit()
-    assert [toast.message for toast in toasts.shown] == [offered, wrong]
+def test_every_toast_goes_by_itself_and_an_error_is_then_counted(toasts: Toasts) -> None:
+    toasts.show_message("Saved.", warns=False)
+    toasts.show_message("Deleted.", ("Undo", lambda: None), warns=False)
+    toasts.show_message("It failed.")
+    saved, deleted, failed = toasts.shown
+    assert 0 < saved.timer.interval() < deleted.timer.interval() == failed.timer.interval()
+    assert toasts.missed == 0
+    for toast in (saved, deleted, failed):
+        assert toast.timer.isActive()
+        toast.timer.timeout.emit()
+    assert toasts.shown == ()
+    assert toasts.missed == 1
+
+
+def test_an_error_that_was_closed_is_not_counted(toasts: Toasts) -> None:
+    toasts.show_message("It failed.")
+    (toast,) = toasts.shown
+    (close,) = toast.findChildren(IconButton)
+    QTest.mouseClick(close, Qt.MouseButton.LeftButton)
+    assert toasts.shown == ()
+    assert toasts.missed == 0
+
+
+def test_a_toast_stays_while_the_mouse_is_over_it_or_the_focus_in_it(toasts: Toasts, qtbot: QtBot) -> None:
+    toasts.show_message("Deleted.", ("Undo", lambda: None), warns=False)
+    (toast,) = toasts.shown
+    toasts.take_focus()
+    toast.timer.timeout.emit()
+    assert toasts.shown == (toast,)
+    assert toast.timer.isActive()
+    toast.window().setFocus()
+    QApplication.sendEvent(toast, QEnterEvent(QPointF(5, 5), QPointF(5, 5), QPointF(5, 5)))
+    QTest.mouseMove(toast, QPoint(5, 5))
+    qtbot.waitUntil(toast.underMouse)
+    toast.timer.timeout.emit()
+    assert toasts.shown == (toast,)
+    QTest.mouseMove(toast.window(), QPoint(5, 5))
+    qtbot.waitUntil(lambda: not toast.underMouse())
+    toast.timer.timeout.emit()
+    assert not toasts.text
+
+
+def test_the_messages_of_a_cause_go_when_it_is_over(toasts: Toasts) -> None:
+    toasts.show_message("The server does not answer.", cause=Cause.SERVER)
+    toasts.show_message("It failed.", cause=Cause.MODELS)
+    toasts.shown[0].timer.timeout.emit()
+    assert toasts.missed == 1
+    toasts.resolve(Cause.SERVER)
+    assert toasts.missed == 0
+    toasts.resolve(Cause.MODELS)
+    assert toasts.shown == ()
+    assert [message.text for message in toasts.recent] == ["The server does not answer.", "It failed."]
+
+
+def test_there_is_room_for_a_second_toast_at_once(toasts: Toasts) -> None:
+    toasts.show_message("It failed.")
+    height = toasts.height()
+    toasts.show_message("It failed again.")
+    assert toasts.height() > 2 * height
+
+
+def test_a_toast_covers_no_control_if_there_is_room_elsewhere(toasts: Toasts, qtbot: QtBot) -> None:
+    around = toasts.parentWidget()
+    start = QPushButton("Start", around)
+    start.setGeometry(700, 560, 90, 30)
+    start.show()
+    toasts.show_message("Stop it first.")
+    qtbot.waitUntil(toasts.isVisible)
+    assert not toasts.geometry().intersects(start.geometry())
+    assert toasts.geometry().bottom() > 500, "at the left there is room at the bottom"
+    start.setGeometry(10, 560, 780, 30)
+    toasts.place()
+    assert not toasts.geometry().intersects(start.geometry())
+    assert toasts.geometry().right() > 700
+
+
+def test_a_missed_error_is_counted_in_the_top_bar_which_opens_the_list(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.show_error(BatonError("It failed.", "Do something."))
+    badge = window.topbar.errors
+    assert not badge.isVisible()
+    window.notice.shown[0].timer.timeout.emit()
+    assert badge.isVisible()
+    assert badge.accessibleName().startswith("1 error: ")
+    QTest.mouseClick(badge, Qt.MouseButton.LeftButton)
+    (dialog,) = window.findChildren(RecentMessages)
+    assert any(label.text() == "It failed. Do something." for label in dialog.findChildren(QLabel))
+    assert not badge.isVisible()
+
+
+def test_a_setting_that_stops_an_answer_leads_to_the_settings_and_other_errors_do_not(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    qtbot.waitUntil(lambda: window.session.ready)
+    error = SettingsError("The cue list cannot be read.", "Correct it.")
+    window.show_error(error)
+    assert [each.text() for each in window.notice.findChildren(QPushButton)] == []
+    window.session.failed.emit(error)
+    press(window.notice, "Settings…")
+    assert window.findChildren(SettingsDialog)
+
+
+def test_what_had_to_end_first_is_said_until_it_has_ended(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.show_error(Busy("“batch” is running.", "Stop it first, or wait until it is done."))
+    assert window.notice.text
+    window.session.ask("2 + 2?")
+    qtbot.waitUntil(lambda: not window.notice.text)
 
 
 def test_the_oldest_toast_makes_room_and_stays_in_the_list(toasts: Toasts, qtbot: QtBot) -> None:
