@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QShowEvent
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QTabWidget, QWidget
 
 from app.models.controller import ModelsController
@@ -17,6 +17,7 @@ from app.models.hub_settings_tab import HubSettingsTab
 from app.models.local_models_tab import LocalModelsTab
 from app.models.start_tab import StartTab
 from app.shared.widgets.controls import LazyWidget
+from app.shared.widgets.file_drops import FileDrops
 from app.shared.widgets.layout import vbox
 from app.shared.widgets.notice import Toasts
 from core.errors import BatonError
@@ -66,7 +67,7 @@ class ModelsPage(QWidget):
         ):
             self.tabs.addTab(tab, name)
         self.setLayout(vbox((self.tabs, 1), margins=(18, 10, 18, 12)))
-        self.setAcceptDrops(True)
+        FileDrops(self).dropped.connect(self._take_dropped)
         controller.failed.connect(self._show_error)
         controller.deleted.connect(self._offer_undo)
 
@@ -102,17 +103,11 @@ class ModelsPage(QWidget):
             self._has_scanned = True
             QTimer.singleShot(0, self, self._scan)
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if event.mimeData().hasUrls():
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
-        if paths:
-            event.acceptProposedAction()
-            self.tabs.setCurrentWidget(self._here)
-            self.here.choose(paths[0])
-            self.controller.add(paths)
+    def _take_dropped(self, paths: list[Path]) -> None:
+        """Add the files and folders to those on this machine."""
+        self.tabs.setCurrentWidget(self._here)
+        self.here.choose(paths[0])
+        self.controller.add(paths)
 
     # -----------------------------------------------------------------------------------------------------------------
 

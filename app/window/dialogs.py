@@ -14,7 +14,7 @@ from app.shared.loaded_models import LoadedModels
 from app.shared.preferences import Preferences
 from core.engines.body import Author
 from core.errors import BatonError, ModelFileError
-from core.models.source import DemoModel, ModelSource, parse_source
+from core.models.source import DemoModel, ModelSource, file_source, parse_source
 from core.paths import Paths
 from core.settings import ModelChoice
 
@@ -89,6 +89,11 @@ class WindowDialogs(QObject):
             self.choose_models(choice)
         else:
             self.use_models(choice)
+
+    def use_pair(self, small: Path, large: Path) -> None:
+        """Load these two files."""
+        sources = {"small": file_source(small), "large": file_source(large)}
+        self.use_models(self._preferences.value.models.model_copy(update=sources))
 
     def use_models(self, choice: ModelChoice) -> None:
         """Load this pair, and remember it."""

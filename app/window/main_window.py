@@ -7,8 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, QMimeData, QPoint, QRect, QSize, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QResizeEvent
+from PySide6.QtCore import QByteArray, QEvent, QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 from shiboken6 import isValid
 
@@ -21,18 +21,18 @@ from app.shared.loaded_models import LoadedModels, Loader
 from app.shared.preferences import Preferences
 from app.shared.theme import apply, current_theme
 from app.shared.widgets.controls import Hairline
+from app.shared.widgets.file_drops import FileDrops
 from app.shared.widgets.layout import vbox
 from app.shared.widgets.notice import RecentMessages, Toasts
 from app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from app.window.dialogs import WindowDialogs
+from app.window.dropped_files import DroppedFiles
 from app.window.file_check import FileCheck
 from app.window.messages import WindowMessages
 from app.window.speed_measurement import SpeedMeasurement
 from app.window.topbar import TopBar
-from core.engines.body import Author
 from core.errors import BatonError, StoreError
 from core.model_costs import ModelCosts
-from core.models.source import file_source
 from core.paths import Paths
 from core.settings import ColourScheme, SettingsFile
 
@@ -72,12 +72,13 @@ class MainWindow(QMainWindow):
         self._centre = QWidget()
         self.notice = Toasts(self._centre, self._toast_area)
         self.messages = WindowMessages(self.notice, self.models, self.preferences, self.dialogs)
+        self.drops = FileDrops(self)
+        DroppedFiles(self.drops, self.messages, self.dialogs, self._open_problems)
         self._shown_page = "chat"
         self._finishers: list[Callable[[], None]] = []
         self._batch: BatchPage | None = None
         self._batch_runs = False
         self._store: Store | None = None
-        self.setAcceptDrops(True)
         self.add_page("chat", "Chat", self.chat)
         self.commands = commands_of(self)
         install(self, self.commands)
@@ -238,17 +239,6 @@ class MainWindow(QMainWindow):
             self.chat.inspector.setVisible(not is_narrow and self.preferences.value.window.inspector)
             self.chat.sidebar.setVisible(self.preferences.value.window.sidebar and not self.chat.is_comparing)
 
-    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if dropped_files(event.mimeData()):
-            event.setDropAction(Qt.DropAction.CopyAction)
-            event.accept()
-
-    def dropEvent(self, event: QDropEvent) -> None:
-        if files := dropped_files(event.mimeData()):
-            event.setDropAction(Qt.DropAction.CopyAction)
-            event.accept()
-            self._take_file(files[0])
-
     def closeEvent(self, event: QCloseEvent) -> None:
         self.preferences.change_window(
             geometry=bytes(self.saveGeometry().toBase64().data()).decode("ascii"),
@@ -265,20 +255,8 @@ class MainWindow(QMainWindow):
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _take_file(self, path: Path) -> None:
-        """Offer a model for the pair, open problems on the batch page, and explain any other file."""
-        from core.batch.reading.problems import can_hold_problems
-
-        if path.suffix.lower() == ".gguf":
-            self.notice.show_message(
-                f"{path.name} is a model.",
-                ("Use as small", lambda: self.dialogs.use_model(Author.SMALL, file_source(path))),
-                ("Use as large", lambda: self.dialogs.use_model(Author.LARGE, file_source(path))),
-                warns=False,
-            )
-        elif not can_hold_problems(path):
-            self.notice.show_message(f"{path.name} is neither a GGUF model nor a supported file of problems.")
-        elif self._batch:
+    def _open_problems(self, path: Path) -> None:
+        if self._batch:
             self.show_page("batch")
             self._batch.open_file(path)
 
@@ -403,7 +381,3 @@ class MainWindow(QMainWindow):
 def first_size(available: QSize) -> QSize:
     """Return the size of a window that was never resized, title bar excluded, on a screen with `available` pixels."""
     return FIRST_SIZE.boundedTo(available - FRAME)
-
-
-def dropped_files(data: QMimeData) -> list[Path]:
-    return [Path(url.toLocalFile()) for url in data.urls() if url.isLocalFile()]

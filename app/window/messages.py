@@ -44,6 +44,10 @@ class WindowMessages(QObject):
         """Remove what was said about other work that had to end first."""
         self._toasts.resolve(Cause.BUSY)
 
+    def offer(self, text: str, *actions: ToastAction) -> None:
+        """Say something that is no error, and offer what can be done."""
+        self._toasts.show_message(text, *actions, warns=False)
+
     def show_saved(self, path: Path) -> None:
         """Say where a file was saved, and offer to open it or its folder."""
         self._toasts.show_message(
@@ -66,9 +70,12 @@ class WindowMessages(QObject):
             self._toasts.show_message("Everything is saved again.", warns=False)
 
     def _engine_actions(self, error: BatonError) -> list[ToastAction]:
-        if not (isinstance(error, EngineError | ModelFileError) or error is self._models.error):
+        choose = ("Choose models…", self._dialogs.choose_models)
+        if isinstance(error, ModelFileError) and error is not self._models.error:
+            return [choose]
+        if not (isinstance(error, EngineError) or error is self._models.error):
             return []
-        actions: list[ToastAction] = [("Try again", self._reload), ("Choose models…", self._dialogs.choose_models)]
+        actions: list[ToastAction] = [("Try again", self._reload), choose]
         if self._preferences.value.models.on_server:
             actions.insert(1, ("Server…", self._dialogs.connect_server))
         return actions

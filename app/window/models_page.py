@@ -14,7 +14,7 @@ from app.shared.background import BackgroundTask
 from app.shared.loaded_models import LoadState
 from app.shared.widgets.layout import vbox
 from app.window.main_window import MainWindow
-from core.models.source import DEMO_FOLDER, HubFile, ModelSource, file_source
+from core.models.source import DEMO_FOLDER, HubFile, file_source
 from core.thinking.policies.keywords import Keywords
 from core.thinking.registry import POLICIES, settings_for
 
@@ -108,7 +108,7 @@ class LazyModelsPage(QWidget):
         self._controller.show_loaded({card.path: card for card in cards if card.path})
 
     def _use_pair(self, small: Path, large: Path) -> None:
-        self._use(small=file_source(small), large=file_source(large))
+        self._window.dialogs.use_pair(small, large)
         self._window.show_page("chat")
 
     def _warn_of_few_cues(self) -> None:
@@ -138,9 +138,3 @@ class LazyModelsPage(QWidget):
         self._window.notice.show_message(
             f"The next answer decides by the policy “{POLICIES[policy].title}”.", warns=False
         )
-
-    def _use(self, **sources: ModelSource) -> None:
-        """Replace one or both models of the pair, and load it."""
-        choice = self._window.preferences.value.models.model_copy(update=sources)
-        self._window.preferences.change(models=choice)
-        self._window.reload_models()

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, Qt, QUrl, Signal
 from PySide6.QtGui import QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import (
     QCompleter,
@@ -26,6 +26,7 @@ from app.shared.format import parameter_count
 from app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from app.shared.timer import single_shot_timer
 from app.shared.widgets.controls import IconButton, button, label, plain_tip, whole_number
+from app.shared.widgets.file_drops import FileDrops
 from app.shared.widgets.layout import Spacer, hbox, vbox
 from app.window.offered_models import OfferedModel, OfferedPair, known_models, offered_models, offered_pairs
 from core.engines.body import Author
@@ -180,6 +181,7 @@ class PairDialog(QDialog):
             edit.editingFinished.connect(self._typed)
             edit.textChanged.connect(self._validate)
             edit.setCompleter(self._complete(author))
+            FileDrops(edit).dropped.connect(partial(self._take_dropped, author))
             known = IconButton(
                 "chevron-down",
                 f"Recent, local and known models for the {author.value} model",
@@ -227,6 +229,11 @@ class PairDialog(QDialog):
         )
         if file:
             self.edits[author].setText(file)
+
+    def _take_dropped(self, author: Author, files: list[Path]) -> None:
+        """Fill in the file; of two, the second goes into the other field."""
+        for field, file in zip((author, OTHER[author]), files, strict=False):
+            self.edits[field].setText(str(file))
 
     def _begin_typing(self, author: Author, _text: str) -> None:
         self._typing = author
@@ -294,7 +301,9 @@ class PairDialog(QDialog):
         return "" if source is DEMO_OF[author] else str(source)
 
     def _source(self, author: Author) -> ModelSource:
-        return parse_source(self.edits[author].text(), DEMO_OF[author])
+        text = self.edits[author].text().strip()
+        path = QUrl(text).toLocalFile() if text.startswith("file:") else text
+        return parse_source(path, DEMO_OF[author])
 
 
 def pair_warning(small: ModelSource, large: ModelSource) -> str:

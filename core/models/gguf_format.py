@@ -26,6 +26,8 @@ MAX_STRING_BYTES = 2**20
 MAX_LISTED_ELEMENTS = 1024  # arrays up to this length become tuples; longer ones stay bytes
 MAX_DIMENSIONS = 4
 SUPPORTED_VERSIONS = (2, 3)
+HIGHEST_BELIEVABLE_VERSION = 99
+"""A file with a higher one is damaged, or no model."""
 
 _CHUNK = 2**20
 _U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
@@ -128,6 +130,11 @@ class _Reader:
         version = self._u32()
         if version not in SUPPORTED_VERSIONS:
             big_endian = version & 0xFFFF == 0 and version != 0
+            if version > HIGHEST_BELIEVABLE_VERSION and not big_endian:
+                raise ModelFileError(
+                    f"{self.path.name} is not a usable GGUF file: it is damaged, or not a model.",
+                    "Download it again, or choose another file.",
+                )
             what = "was written for big-endian machines" if big_endian else f"has GGUF version {version}"
             raise ModelFileError(
                 f"{self.path.name} {what}, which cannot be loaded (versions 2 and 3, little-endian, can).",

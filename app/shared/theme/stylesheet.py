@@ -25,6 +25,7 @@ class Role(Enum):
     BAR = "bar"  # a strip at the window's edge
     CARD = "card"  # a rounded sheet on the background
     TOAST = "toast"  # a rounded sheet over the page
+    DROP = "drop"  # a frame around what a file is being dragged over
     BUBBLE = "bubble"  # what the person wrote
     TITLE = "title"  # the head of a page
     HEADING = "heading"  # the head of a section

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -11,8 +10,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, QSize, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -332,76 +330,6 @@ def test_closing_while_an_answer_is_written_keeps_what_is_there(make_window: Mak
     assert leaf
     assert leaf.trace.text == kept.trace.text
     assert leaf.trace.ended is not None
-
-
-def test_a_file_dropped_anywhere_on_the_window_is_a_batch_whose_columns_need_no_click(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path
-) -> None:
-    path = tmp_path / "math.jsonl"
-    rows = (
-        {"problem": "What is $1 + 1$?", "solution": "It is \\boxed{2}.", "answer": "2", "unique_id": "a/1.json"},
-        {"problem": "Find $\\frac{1}{2}$ of 7.", "answer": "\\frac{7}{2}", "unique_id": "a/2.json"},
-    )
-    path.write_text("\n".join([*map(json.dumps, rows), '{"problem": ']))
-    drop(window, path)
-    page = window.findChild(BatchPage)
-    assert page is not None
-    qtbot.waitUntil(lambda: page.currentWidget() is page.preview)
-    assert page.isVisible()
-    shown = [page.preview.rows.item(1, column).text() for column in range(3)]
-    assert shown == ["a/2.json", "Find $\\frac{1}{2}$ of 7.", "\\frac{7}{2}"]
-    assert "math.jsonl line 3" in page.preview.notes.toPlainText()
-
-
-@pytest.mark.parametrize("page", ["chat", "batch"])
-@pytest.mark.parametrize("author", [Author.SMALL, Author.LARGE])
-def test_a_dropped_model_is_offered_as_small_or_large(
-    window: MainWindow, qtbot: QtBot, tmp_path: Path, page: str, author: Author
-) -> None:
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.show_page(page)
-    path = tmp_path / "Some-Model-Q4_K_M.GGUF"
-    path.write_bytes(SMALL_MODEL.read_bytes())
-    drop(window, path)
-    assert window.preferences.value.window.page == page
-    (use,) = (
-        button for button in window.notice.findChildren(QAbstractButton) if button.text() == f"Use as {author.value}"
-    )
-    qtbot.mouseClick(use, Qt.MouseButton.LeftButton)
-    (dialog,) = window.findChildren(PairDialog)
-    assert dialog.edits[author].text() == str(path)
-    assert "the demo's" in dialog.warning.text()
-    dialog.load.click()
-    assert str(window.preferences.value.models.get(author)) == str(path)
-    qtbot.waitUntil(lambda: window.session.ready)
-
-
-def test_a_dropped_file_of_another_kind_is_explained_on_the_page(window: MainWindow, tmp_path: Path) -> None:
-    path = tmp_path / "letter.odt"
-    path.write_bytes(b"PK")
-    drop(window, path)
-    assert "letter.odt is neither a GGUF model nor a supported file of problems." in window.notice.text
-    assert window.preferences.value.window.page == "chat"
-
-
-def test_a_file_dropped_on_the_composer_is_not_text(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
-    path = tmp_path / "model.gguf"
-    path.write_bytes(SMALL_MODEL.read_bytes())
-    drop(window.chat.composer.edit.viewport(), path)
-    assert window.chat.composer.edit.toPlainText() == ""
-    assert "model.gguf is a model." in window.notice.text
-
-
-def drop(window: QWidget, path: Path) -> None:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
-    copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    for event in (
-        QDragEnterEvent(QPoint(600, 400), copy, data, left, none),
-        QDropEvent(QPointF(600, 400), copy, data, left, none),
-    ):
-        QApplication.sendEvent(window, event)
-        assert event.isAccepted()
 
 
 def test_the_window_opens_on_the_page_where_it_was_left(make_window: Make) -> None:

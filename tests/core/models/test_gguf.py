@@ -185,6 +185,11 @@ class TestRefusals:
         assert "GGUF version 1" in refusal(write_gguf(tmp_path / "old.gguf", version=1))
         assert "GGUF version 99" in refusal(write_gguf(tmp_path / "new.gguf", version=99))
 
+    def test_random_bytes_after_the_magic_are_damage_and_no_version(self, tmp_path: Path) -> None:
+        path = tmp_path / "random.gguf"
+        path.write_bytes(b"GGUF" + bytes.fromhex("2e9f97b0") * 100)
+        assert "is not a usable GGUF file: it is damaged, or not a model" in refusal(path)
+
     @pytest.mark.parametrize("place", [0, 32, 2**40, 2**64 - 32])
     def test_tensors_that_overlap_or_lie_elsewhere(self, tmp_path: Path, place: int) -> None:
         content = bytearray(gguf_bytes())

@@ -1,0 +1,68 @@
+"""Takes files that are dropped on the window: models for the pair, and problems for a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject
+
+from app.shared.background import BackgroundTask
+from app.shared.theme import SIGN
+from app.shared.widgets.file_drops import FileDrops
+from app.window.dialogs import WindowDialogs
+from app.window.messages import WindowMessages
+from core.engines.body import Author
+from core.errors import BatonError
+from core.models.gguf import GgufHeader, read_header
+from core.models.source import file_source
+
+
+class DroppedFiles(QObject):
+    """Says what was dropped, and offers what can be done with it. A model is checked before it is called one."""
+
+    def __init__(
+        self,
+        drops: FileDrops,
+        messages: WindowMessages,
+        dialogs: WindowDialogs,
+        open_problems: Callable[[Path], object],
+    ) -> None:
+        super().__init__(drops)
+        self._messages = messages
+        self._dialogs = dialogs
+        self._open_problems = open_problems
+        drops.dropped.connect(self.take)
+
+    def take(self, files: list[Path]) -> None:
+        """Offer one model as small or large and two as a pair, open problems as a batch, and explain anything else."""
+        from core.batch.reading.problems import can_hold_problems
+
+        models = [file for file in files if file.suffix.lower() == ".gguf"]
+        if len(models) > 2:
+            self._messages.show_error(BatonError(f"{len(models)} models were dropped; a pair has two.", "Drop two."))
+        elif models:
+            task = BackgroundTask(self, "read dropped models", lambda: [read_header(path) for path in models])
+            task.success(self._offer).failure(self._messages.show_error).start()
+        elif can_hold_problems(files[0]):
+            self._open_problems(files[0])
+        else:
+            error = BatonError(f"{files[0].name} is neither a GGUF model nor a supported file of problems.")
+            self._messages.show_error(error)
+
+    def _offer(self, headers: list[GgufHeader]) -> None:
+        dialogs, names = self._dialogs, [header.path.name for header in headers]
+        if len(headers) == 1:
+            source = file_source(headers[0].path)
+            self._messages.offer(
+                f"{names[0]} is a model.",
+                ("Use as small", partial(dialogs.use_model, Author.SMALL, source)),
+                ("Use as large", partial(dialogs.use_model, Author.LARGE, source)),
+            )
+            return
+        small, large = sorted(headers, key=lambda header: (header.parameters, header.file_bytes))
+        self._messages.offer(
+            f"{SIGN[Author.SMALL]} {small.path.name} and {SIGN[Author.LARGE]} {large.path.name} can be a pair.",
+            ("Use as pair", lambda: dialogs.use_pair(small.path, large.path)),
+        )
