@@ -75,6 +75,8 @@ class LoadedModels(QObject):
         self._status_changed.connect(self._coalesce, Qt.ConnectionType.QueuedConnection)
         self._task: StreamTask[str | Pair] | None = None
         self._wanted: ModelChoice | None = None
+        self.choice: ModelChoice | None = None
+        """What is loaded, is being loaded, or could not be."""
         self._writers: set[object] = set()
         self.state = LoadState.NONE
         self.status = "No models yet"
@@ -110,6 +112,7 @@ class LoadedModels(QObject):
             self._set_state(LoadState.WAITING, "Other models are loaded when the answer is written")
             return
         old, self.pair, self.error = self.pair, Pair(), None
+        self.choice = choice
 
         def load() -> Loading:
             close_pair(old)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.shared.conversations.session import ChatSession
-from app.shared.loaded_models import LoadedModels
+from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from core.engines.body import Author
 from core.errors import BatonError, ModelFileError
@@ -54,6 +54,9 @@ class WindowDialogs(QObject):
         self._paths = paths
         self._show_error = show_error
         self._import_export: ImportExport | None = None
+        self._working: ModelChoice | None = None
+        """The choice that was loaded last."""
+        models.changed.connect(self._models_changed)
 
     def use_import_export(self, import_export: ImportExport) -> None:
         """Allow export and import, now that the store is open."""
@@ -102,6 +105,22 @@ class WindowDialogs(QObject):
         recent = dict.fromkeys((*chosen, *self._preferences.value.window.recent_models))
         self._preferences.change_window(recent_models=tuple(recent)[:MOST_RECENT])
         self._models.load(choice)
+
+    def restore_models(self) -> bool:
+        """Choose and load the models again that worked before those that could not be loaded; False if there are none.
+
+        Models that were not chosen here, such as those of a batch, are left to whoever loaded them.
+        """
+        failed, working = self._models.choice, self._working
+        if working is None or working == failed or failed != self._preferences.value.models:
+            return False
+        self._preferences.change(models=working)
+        self._models.load(working)
+        return True
+
+    def _models_changed(self) -> None:
+        if self._models.state is LoadState.READY and self._models.choice == self._preferences.value.models:
+            self._working = self._models.choice
 
     def _models_here(self) -> list[str]:
         """Return the paths of the models on this machine. Reads folders, so call it in a thread."""

@@ -25,6 +25,8 @@ class WindowMessages(QObject):
         self._models = models
         self._preferences = preferences
         self._dialogs = dialogs
+        self._is_restoring = False
+        """Whether the models are being loaded that worked before others that did not."""
         models.changed.connect(self._models_changed)
         models.servers_changed.connect(self._servers_changed)
         models.writing_began.connect(lambda: toasts.resolve(Cause.WRITING))
@@ -103,11 +105,21 @@ class WindowMessages(QObject):
     def _models_changed(self) -> None:
         models = self._models
         if models.error:
-            self.show_error(models.error)
-            return
-        if models.state is LoadState.READY:
+            self._show_load_error(models.error)
+        elif models.state is LoadState.READY and self._is_restoring:
+            self._is_restoring = False  # why the other models could not be loaded is still to be read
+        elif models.state is LoadState.READY:
             self._toasts.resolve(Cause.MODELS)
             self._toasts.resolve(Cause.SERVER)
             cards = [engine.card for engine in (models.pair.small, models.pair.large) if engine]
             if retreats := " ".join(dict.fromkeys(filter(None, map(retreat_text, cards)))):
                 self._toasts.show_message(retreats, cause=Cause.MODELS)
+
+    def _show_load_error(self, error: BatonError) -> None:
+        """Say why models could not be loaded, and load those before them again, if there are any."""
+        text, actions, failed = str(error), self._engine_actions(error), self._models.choice
+        self._is_restoring = self._dialogs.restore_models()
+        if self._is_restoring and failed:
+            text += " The previous models are loaded again."
+            actions[:-1] = [("Try again", lambda: self._dialogs.use_models(failed))]
+        self._toasts.show_message(text, *actions, cause=Cause.MODELS)

@@ -16,7 +16,10 @@ from app.settings.dialog import SettingsDialog
 from app.shared.widgets.controls import IconButton
 from app.shared.widgets.notice import MOST_SHOWN, Cause, RecentMessages, Toasts
 from app.window.main_window import MainWindow
-from core.errors import BatonError, Busy, SettingsError
+from core.engines.body import Author
+from core.errors import BatonError, Busy, EngineLost, SettingsError
+from core.models.source import LocalFile
+from tests.app.conftest import ScriptedLoader
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
@@ -214,15 +217,31 @@ def test_an_action_missed_in_the_toast_is_in_the_list_and_taken_once(toasts: Toa
 
 
 def test_an_error_of_the_models_goes_when_they_are_loaded(make_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
-    from core.errors import EngineLost
-    from tests.app.conftest import ScriptedLoader
-
     window = make_window(ScriptedLoader(error=EngineLost("small.gguf could not be loaded.", "Choose another file.")))
     qtbot.waitUntil(lambda: window.notice.text.startswith("small.gguf"))
     press(window.notice, "Try again")
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     assert window.notice.text == ""
     assert [message.text for message in window.notice.recent][-1].startswith("small.gguf")
+
+
+def test_models_that_cannot_be_loaded_give_back_those_before(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    loader = window.models._loader
+    assert isinstance(loader, ScriptedLoader)
+    before = window.preferences.value.models
+    broken = before.replaced(Author.LARGE, LocalFile(Path("broken.gguf")))
+    loader.error = EngineLost("broken.gguf could not be loaded.", "Choose another file.")
+    window.dialogs.use_models(broken)
+    qtbot.waitUntil(lambda: window.notice.text.endswith("The previous models are loaded again."))
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    assert window.preferences.value.models == before
+    assert loader.choices == [before, broken, before]
+    assert window.notice.text.startswith("broken.gguf could not be loaded.")
+    press(window.notice, "Try again")
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
+    assert window.preferences.value.models == broken
+    assert window.notice.text == ""
 
 
 class UrlHandler(QObject):
