@@ -8,7 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QPushButton, QScrollArea, QWidget
 
-from app.models.controller import LibraryEntry, ModelsController
+from app.models.controller import LibraryEntry, ModelsController, emptied
 from app.models.cue_finder import CueFinder
 from app.models.model_forms import LoadingForm, WritingForm
 from app.models.prompt_view import PromptView
@@ -20,7 +20,7 @@ from app.shared.widgets.facts import Facts
 from app.shared.widgets.layout import STRETCH, hbox, holder, in_row, vbox
 from core.engines.body import Author
 from core.models.fit import in_gib
-from core.models.library import BrokenFile, FolderOrigin, LocalModel
+from core.models.library import BrokenFile, LocalModel
 from core.models.trash import Deletion
 
 SIDE_BY_SIDE = 720
@@ -52,9 +52,7 @@ class ModelCardView(QScrollArea):
         self._deletion: Deletion | None = None
         self.put_back = button("Put it back", self._put_back)
         self.use = {author: self._use_button(author) for author in (Author.SMALL, Author.LARGE)}
-        self._asks = False
-        """Whether the button to delete asks to be pressed again."""
-        self.delete = button("Delete…", self._delete, Role.DANGER)
+        self.delete = button("Delete", self._delete, Role.DANGER)
         self._actions = in_row(*self.use.values())
         self._removal = in_row(self.delete)
         self._sections: list[QWidget] = [self._actions, self._removal]
@@ -85,7 +83,6 @@ class ModelCardView(QScrollArea):
     def show_row(self, row: LibraryEntry | None) -> None:
         model = row if isinstance(row, LocalModel) else None
         self._model = model
-        self._asks = False
         self._deletion = row if isinstance(row, Deletion) else None
         self.put_back.setVisible(self._deletion is not None)
         for part in self._sections:
@@ -109,7 +106,7 @@ class ModelCardView(QScrollArea):
         elif isinstance(row, Deletion):
             self._title.setText(f"{row.name} was deleted")
             facts = [
-                ("Frees", f"{in_gib(row.freed_bytes)} when Baton closes"),
+                ("Frees", f"{in_gib(row.freed_bytes)} when {emptied(row)}"),
                 ("Was", short_path(row.moves[0].origin)),
             ]
         else:
@@ -151,17 +148,8 @@ class ModelCardView(QScrollArea):
             self._controller.undo(self._deletion)
 
     def _delete(self) -> None:
-        """Delete the model: at once if Baton downloaded it; any other file only when the button is pressed again."""
-        if self._model is None:
-            return
-        if self._model.source is not FolderOrigin.OWN and not self._asks:
-            self._asks = True
-            where = (
-                "your own file" if self._model.source is FolderOrigin.USER else f"a file of {self._model.source.value}"
-            )
-            self.delete.setText(f"Press again to delete {where}")
-            return
-        self._controller.delete(self._model)
+        if self._model is not None:
+            self._controller.delete(self._model)
 
 
 def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from core.models.preferences import (
     load_preferences,
     save_preferences,
 )
-from core.models.trash import Deletion, Trash
+from core.models.trash import Deletion, SystemTrash, Trash
 from core.paths import Paths
 from core.secrets import Secrets
 
@@ -53,15 +53,19 @@ class ModelsController(QObject):
         built_in: tuple[Path, ...] = (),
         home: Path | None = None,
         general: Callable[[], LoadOptions] = LoadOptions,
+        used: Callable[[], Iterable[Path]] = tuple,
+        system_trash: SystemTrash = lambda _: None,
         parent: QObject | None = None,
     ) -> None:
-        """`general`: how a model is loaded for which a person has chosen nothing."""
+        """`general`: how a model is loaded for which a person has chosen nothing. `used`: files that were loaded by
+        their paths, wherever they lie."""
         super().__init__(parent)
         self._paths = paths
         self._secrets = secrets
         self._built_in = built_in
         self._home = home
         self._general = general
+        self._used = used
         self._library = Library(())
         self.inventory = Inventory((), (), ())
         self.has_scanned = False
@@ -73,7 +77,7 @@ class ModelsController(QObject):
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
         self.costs = ModelCosts(paths.model_costs)
-        self.trash = Trash(paths.data / "trash")
+        self.trash = Trash(paths.data / "trash", system_trash)
         self.deletions: tuple[Deletion, ...] = ()
         """The deletions that can still be undone."""
 
@@ -88,7 +92,7 @@ class ModelsController(QObject):
 
     def refresh(self) -> None:
         """Look at the folders again, and at the machine once."""
-        chosen = self.preferences.more_folders
+        chosen = tuple(dict.fromkeys((*self.preferences.added, *self._used())))
         folders = known_folders(self.folder, chosen, built_in=self._built_in, home=self._home)
         if folders != self._library.folders:
             self._library = Library(folders)
@@ -121,18 +125,20 @@ class ModelsController(QObject):
             self.loaded = loaded
             self._chosen_when_loaded = {path: self._chosen(path) for path in loaded}
             self.loaded_changed.emit()
+            if self.has_scanned and not {model.header.path for model in self.inventory.models} >= {*loaded}:
+                self.refresh()  # one of them was loaded by its path
 
     def changed_since_loaded(self, model: Path) -> bool:
         """Whether a person has chosen other than what the loaded model has. False for one that is not loaded."""
         return self._chosen_when_loaded.get(model, self._chosen(model)) != self._chosen(model)
 
     def add(self, paths: list[Path]) -> None:
-        """Look at these from now on, where they lie: a file counts with its folder. Broken files are said."""
+        """Look at these files and folders from now on, where they lie. Broken files are said."""
 
         def look() -> Iterator[Path | BatonError]:
             for path in paths:
                 try:
-                    yield path if path.is_dir() else read_header(path).path.parent
+                    yield path if path.is_dir() else read_header(path).path
                 except BatonError as error:
                     yield error
 
@@ -188,10 +194,10 @@ class ModelsController(QObject):
         for error in found:
             if isinstance(error, BatonError):
                 self.failed.emit(error)
-        known = self.preferences.more_folders
-        new = [folder for folder in found if isinstance(folder, Path) and folder not in known]
+        known = self.preferences.added
+        new = [path for path in found if isinstance(path, Path) and path not in known]
         if new:
-            self.change(more_folders=(*known, *dict.fromkeys(new)))
+            self.change(added=(*known, *dict.fromkeys(new)))
         self.refresh()
 
     def _show(self, items: list[Inventory | Devices]) -> None:
@@ -210,3 +216,8 @@ def place(model: LocalModel, choice: LoadOptions, devices: Devices) -> Fit:
     if choice.gpu_layers >= 0:
         return fit_with_layers(needs, devices, choice.gpu_layers)
     return fit(needs, devices)
+
+
+def emptied(deletion: Deletion) -> str:
+    """Say when a deleted model is gone for good."""
+    return "the system's trash is emptied" if deletion.in_system_trash else "Baton closes"

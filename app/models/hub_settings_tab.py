@@ -49,7 +49,7 @@ class HubSettingsTab(QWidget):
     def _show(self) -> None:
         preferences = self._controller.preferences
         self._folder.setText(short_path(self._controller.folder))
-        self._show_folders(preferences.more_folders)
+        self._show_folders(preferences.added)
         self.mirror.setText("" if preferences.endpoint == ENDPOINT else preferences.endpoint)
         self.offline.setChecked(preferences.offline)
 
@@ -67,8 +67,8 @@ class HubSettingsTab(QWidget):
 
     def _forget(self, folder: Path) -> None:
         """Look no more into a folder; its files stay where they are."""
-        others = tuple(other for other in self._controller.preferences.more_folders if other != folder)
-        self._controller.change(more_folders=others)
+        others = tuple(other for other in self._controller.preferences.added if other != folder)
+        self._controller.change(added=others)
         self._controller.refresh()
 
     def _take_mirror(self) -> None:

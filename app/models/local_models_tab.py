@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from app.shared.background import LatestTask
 from app.shared.labels import fit_text
 from app.shared.widgets.controls import LazyWidget
 from core.models.fit import Fit, in_gib
-from core.models.library import BrokenFile, LocalModel
+from core.models.library import BrokenFile, FolderOrigin, LocalModel
 from core.models.trash import Deletion
 
 LIST_WIDTH = 260
@@ -123,6 +125,7 @@ class LibraryModel(QAbstractListModel):
         self._controller = controller
         self.rows: list[LibraryEntry] = []
         self._texts: list[str] = []
+        self._names: dict[Path, str] = {}
         self._fits = LatestTask(self, "judge models", controller.failed.emit)
         """Judging a model that does not fit takes milliseconds, so a thread does it, and what it found is kept."""
         controller.inventory_changed.connect(self._reload)
@@ -149,19 +152,21 @@ class LibraryModel(QAbstractListModel):
         inventory = self._controller.inventory
         self.beginResetModel()
         self.rows = [*inventory.models, *inventory.broken, *self._controller.deletions]
-        self._texts = [row_text(row, None) for row in self.rows]
+        self._names = names_of(inventory.models)
+        self._texts = [row_text(row, None, self._names) for row in self.rows]
         self.endResetModel()
         self._update_fit()
 
     def _update_fit(self) -> None:
-        rows, devices, choice_of = tuple(self.rows), self._controller.devices, self._controller.loading_of
+        rows, names = tuple(self.rows), self._names
+        devices, choice_of = self._controller.devices, self._controller.loading_of
         if devices is None:
             return
         choices = {row: choice_of(row.header.path) for row in rows if isinstance(row, LocalModel)}
 
         def judged() -> list[str]:
             fits = {row: place(row, choice, devices) for row, choice in choices.items()}
-            return [row_text(row, fits.get(row) if isinstance(row, LocalModel) else None) for row in rows]
+            return [row_text(row, fits.get(row) if isinstance(row, LocalModel) else None, names) for row in rows]
 
         self._fits.run(judged, self._show)
 
@@ -186,7 +191,23 @@ def tip(row: LibraryEntry) -> str:
             return str(row.header.path)
 
 
-def row_text(row: LibraryEntry, fit: Fit | None) -> str:
+def names_of(models: Sequence[LocalModel]) -> dict[Path, str]:
+    """Name each model: files of a person, and those whose names are equal, with the file; if that is equal, too, with
+    its folder."""
+    titles = Counter(model.header.name for model in models)
+    files = Counter((model.header.name, model.header.path.name) for model in models)
+    names = {}
+    for model in models:
+        title, path = model.header.name, model.header.path
+        if files[title, path.name] > 1:
+            title += f" · {path.parent.name}/{path.name}"
+        elif titles[title] > 1 or model.source is FolderOrigin.USER:
+            title += f" · {path.name}"
+        names[path] = title
+    return names
+
+
+def row_text(row: LibraryEntry, fit: Fit | None, names: Mapping[Path, str]) -> str:
     """Return two lines: the name, and what it is; without a fit while the machine has not answered."""
     if isinstance(row, BrokenFile):
         return f"{row.path.name}\n✗ cannot be used · {row.source.value}"
@@ -194,4 +215,4 @@ def row_text(row: LibraryEntry, fit: Fit | None) -> str:
         return f"{row.name}\n↶ deleted · {in_gib(row.freed_bytes)} · can be put back"
     header = row.header
     facts = [header.size_label, header.quantisation, in_gib(header.file_bytes), fit_text(fit) if fit else ""]
-    return f"{header.name}\n{' · '.join(filter(None, facts))}"
+    return f"{names[header.path]}\n{' · '.join(filter(None, facts))}"

@@ -10,7 +10,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QTabWidget, QWidget
 
-from app.models.controller import ModelsController
+from app.models.controller import ModelsController, emptied
 from app.models.downloads_tab import DownloadsTab
 from app.models.hub_search_tab import HubSearchTab
 from app.models.hub_settings_tab import HubSettingsTab
@@ -37,6 +37,8 @@ class ModelsPage(QWidget):
     """Load the window's pair again: choices about it have changed."""
     policy_wanted = Signal(str)
     """Decide by another policy than keywords."""
+    pair_dropped = Signal(list)
+    """The paths of two models, which may be used as a pair."""
     list_width_changed = Signal(int)
     """The person moved the splitter beside the list of models: pixels of the list."""
 
@@ -108,6 +110,8 @@ class ModelsPage(QWidget):
         self.tabs.setCurrentWidget(self._here)
         self.here.choose(paths[0])
         self.controller.add(paths)
+        if len(paths) == 2 and all(path.suffix.lower() == ".gguf" for path in paths):
+            self.pair_dropped.emit(paths)
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -175,7 +179,7 @@ class ModelsPage(QWidget):
 
     def _offer_undo(self, deletion: Deletion) -> None:
         self.notice.show_message(
-            f"{deletion.name} was deleted; {in_gib(deletion.freed_bytes)} are free when Baton closes.",
+            f"{deletion.name} was deleted; {in_gib(deletion.freed_bytes)} will be freed when {emptied(deletion)}.",
             ("Undo", lambda: self.controller.undo(deletion)),
             warns=False,
         )

@@ -205,4 +205,4 @@ def _model(name: str) -> LocalModel:
 
 def _inventory() -> Inventory:
     preferences = load_preferences(Paths.of_user().model_preferences)
-    return Library(known_folders(models_folder(), preferences.more_folders, built_in=(DEMO_FOLDER,))).scan()
+    return Library(known_folders(models_folder(), preferences.added, built_in=(DEMO_FOLDER,))).scan()

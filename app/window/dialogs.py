@@ -14,7 +14,7 @@ from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from core.engines.body import Author
 from core.errors import BatonError, ModelFileError
-from core.models.source import DemoModel, ModelSource, file_source, parse_source
+from core.models.source import DemoModel, LocalFile, ModelSource, file_source, parse_source
 from core.paths import Paths
 from core.settings import ModelChoice
 
@@ -106,6 +106,11 @@ class WindowDialogs(QObject):
         self._preferences.change_window(recent_models=tuple(recent)[:MOST_RECENT])
         self._models.load(choice)
 
+    def files_used(self) -> list[Path]:
+        """Return the files that were chosen lately."""
+        sources = map(parse_source, self._preferences.value.window.recent_models)
+        return [source.path for source in sources if isinstance(source, LocalFile)]
+
     def restore_models(self) -> bool:
         """Choose and load the models again that worked before those that could not be loaded; False if there are none.
 
@@ -128,7 +133,7 @@ class WindowDialogs(QObject):
         from core.models.preferences import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
-        folders = known_folders(preferences.folder or self._paths.models, preferences.more_folders)
+        folders = known_folders(preferences.folder or self._paths.models, preferences.added)
         return [str(model.header.path) for model in Library(folders).scan().models]
 
     @staticmethod

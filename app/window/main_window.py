@@ -73,7 +73,7 @@ class MainWindow(QMainWindow):
         self.notice = Toasts(self._centre, self._toast_area)
         self.messages = WindowMessages(self.notice, self.models, self.preferences, self.dialogs)
         self.drops = FileDrops(self)
-        DroppedFiles(self.drops, self.messages, self.dialogs, self._open_problems)
+        self.dropped = DroppedFiles(self.drops, self.messages, self.dialogs, self._open_problems)
         self._shown_page = "chat"
         self._finishers: list[Callable[[], None]] = []
         self._batch: BatchPage | None = None

@@ -7,6 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from PySide6.QtCore import QFile
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
@@ -84,6 +85,8 @@ class LazyModelsPage(QWidget):
             built_in=(DEMO_FOLDER,),
             home=self._home,
             general=lambda: self._window.preferences.value.models.load_options,
+            used=self._window.dialogs.files_used,
+            system_trash=moved_to_trash,
             parent=self,
         )
         preferences = self._window.preferences
@@ -94,6 +97,7 @@ class LazyModelsPage(QWidget):
         page.pair_wanted.connect(self._use_pair)
         page.model_wanted.connect(lambda author, model: self._window.dialogs.use_model(author, file_source(model)))
         page.reload_wanted.connect(self._window.reload_models)
+        page.pair_dropped.connect(self._window.dropped.take)
         page.policy_wanted.connect(self._use_policy)
         page.server_wanted.connect(self._window.dialogs.connect_server)
         layout = self.layout()
@@ -138,3 +142,9 @@ class LazyModelsPage(QWidget):
         self._window.notice.show_message(
             f"The next answer decides by the policy “{POLICIES[policy].title}”.", warns=False
         )
+
+
+def moved_to_trash(path: Path) -> Path | None:
+    """Move a file to the system's trash, and return where it is now; None if there is no trash for it."""
+    file = QFile(str(path))
+    return Path(file.fileName()) if file.moveToTrash() else None

@@ -1,4 +1,4 @@
-"""Finds the models on this machine: every GGUF file in a list of folders, read where it is, never copied."""
+"""Finds the models on this machine: GGUF files, and all in a list of folders, read where they are, never copied."""
 
 import os
 import sys
@@ -25,12 +25,13 @@ class FolderOrigin(Enum):
     LM_STUDIO = "LM Studio"
     LLAMA_CPP = "llama.cpp"
     HUB_CACHE = "Hugging Face cache"
-    USER = "your folder"
+    USER = "added by you"
 
 
 @dataclass(frozen=True)
 class Folder:
     path: Path
+    """A folder, or a single file."""
     source: FolderOrigin
 
 
@@ -121,7 +122,8 @@ def known_folders(
     home: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> tuple[Folder, ...]:
-    """List where models may be: the program's own folder, those of other programs, the user's, and the built-in."""
+    """List where models may be: the program's own folder, those of other programs, the folders and files that a person
+    chose, and the built-in."""
     home = Path.home() if home is None else home
     environment = os.environ if environment is None else environment
     cache = home / ".cache"
@@ -148,7 +150,9 @@ def _llama_cpp_cache(home: Path, environment: Mapping[str, str]) -> Path:
 
 def _gguf_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
     """Yield the files to read, in order of path; of a model in several files, the first that is there."""
-    if not folder.exists():
+    if folder.is_file():
+        yield folder
+    if not folder.is_dir():
         return
     for where, folders, files in os.walk(folder, onerror=lambda error: unread.append(Path(error.filename))):
         here = Path(where)

@@ -32,8 +32,8 @@ class ModelPreferences(BaseModel):
 
     folder: Path | None = None
     """Where downloads go; None is the program's own folder."""
-    more_folders: tuple[Path, ...] = ()
-    """Folders that are scanned, and never changed except for a deletion that a person asked for."""
+    added: tuple[Path, ...] = ()
+    """Files, and folders that are scanned; never changed except for a deletion that a person asked for."""
     endpoint: str = Field(
         ENDPOINT, title="Hub", pattern=r"^https?://[^\s]+$", description="Or the address of a mirror."
     )

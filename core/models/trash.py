@@ -1,13 +1,16 @@
-"""Deletes a model with undo: its files stay in a trash folder until the program ends."""
+"""Deletes a model with undo: what Baton downloaded stays in a trash folder until the program ends; any other file goes
+to the system's trash if there is one.
+"""
 
 import errno
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from core.errors import ModelFileError
-from core.models.library import HIDDEN_TRASH, LocalModel
+from core.models.library import HIDDEN_TRASH, FolderOrigin, LocalModel
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,10 @@ class Move:
     trashed: Path
 
 
+SystemTrash = Callable[[Path], Path | None]
+"""Moves a file to the system's trash, and returns where it is now; None if it could not."""
+
+
 @dataclass(frozen=True)
 class Deletion:
     """A deletion that can be undone; `freed_bytes`: once the trash is emptied."""
@@ -25,6 +32,8 @@ class Deletion:
     name: str
     freed_bytes: int
     moves: tuple[Move, ...]
+    in_system_trash: bool = False
+    """Whether a person empties that trash, not Baton when it closes."""
 
 
 class Trash:
@@ -33,8 +42,9 @@ class Trash:
     For a model on another disk: a hidden folder beside its files.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, system: SystemTrash = lambda _: None) -> None:
         self.folder = folder
+        self._system = system
         # The paths of hidden folders are kept in a file, so that they are emptied after a crash, too.
         self._elsewhere = folder / "elsewhere.txt"
 
@@ -47,18 +57,20 @@ class Trash:
         files = {file for shard in header.shards for file in (shard, shard.resolve())}
         freed = sum(file.stat().st_size for file in files if file.exists() and not file.is_symlink())
         done: list[Move] = []
+        uses_system = model.source is not FolderOrigin.OWN and not any(file.is_symlink() for file in files)
         try:
             # Links first: what they point to is still there while they move.
             for file in sorted(files, key=lambda file: (not file.is_symlink(), file)):
-                trashed = self._move_to_trash(file)
-                done.append(Move(file, trashed))
+                trashed = self._system(file) if uses_system else None
+                uses_system = trashed is not None
+                done.append(Move(file, trashed or self._move_to_trash(file)))
         except OSError as error:
             self._move_back(done)
             raise ModelFileError(
                 f"{header.name} could not be deleted: {error.strerror or error}.",
                 "Close every program that uses it, and check that you may change its folder.",
             ) from error
-        return Deletion(header.name, freed, tuple(done))
+        return Deletion(header.name, freed, tuple(done), in_system_trash=uses_system)
 
     def undo(self, deletion: Deletion) -> None:
         """Put a model back where it was. Raises ModelFileError if its place was taken or the trash emptied."""
@@ -102,6 +114,9 @@ class Trash:
     def _move_back(moves: list[Move]) -> None:
         for move in reversed(moves):
             move.trashed.rename(move.origin)
+            # In the trash of a Linux desktop (freedesktop.org) a file beside it says where it was.
+            note = move.trashed.parent.parent / "info" / f"{move.trashed.name}.trashinfo"
+            note.unlink(missing_ok=True)
 
 
 def _rename_into(folder: Path, file: Path) -> Path:

@@ -38,7 +38,13 @@ def secrets() -> Secrets:
 
 @pytest.fixture
 def controller(tmp_path: Path, secrets: Secrets, qtbot: QtBot) -> ModelsController:
-    return ModelsController(Paths.under(tmp_path), secrets, built_in=(SMALL_MODEL.parent,), home=tmp_path / "home")
+    return ModelsController(
+        Paths.under(tmp_path),
+        secrets,
+        built_in=(SMALL_MODEL.parent,),
+        home=tmp_path / "home",
+        system_trash=lambda path: path.rename(tmp_path / path.name),
+    )
 
 
 @pytest.fixture

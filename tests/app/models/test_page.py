@@ -5,16 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QApplication, QPushButton
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.models.card import facts_of
 from app.models.controller import ModelsController
 from app.models.downloads_tab import DownloadRow, DownloadState
 from app.models.hub_search_tab import size_in
-from app.models.local_models_tab import LocalModelsTab
+from app.models.local_models_tab import LocalModelsTab, names_of
 from app.models.page import ModelsPage
 from app.shared.background import BackgroundTasks
 from app.shared.widgets.controls import IconButton
@@ -28,18 +27,12 @@ from core.models.loading import LoadOptions
 from core.models.preferences import load_preferences
 from core.paths import Paths
 from core.secrets import Secrets
+from tests.app.dropping import drop
 from tests.app.models.conftest import REPOSITORY
 from tests.core.models.hub_server import HubServer
 
 # Without a screen there are no windows whose size a window system could hold.
 pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
-
-
-def drop(page: ModelsPage, *paths: Path) -> None:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    no = Qt.MouseButton.NoButton, Qt.KeyboardModifier.NoModifier
-    QApplication.sendEvent(page, QDropEvent(QPointF(5, 5), Qt.DropAction.CopyAction, data, *no))
 
 
 def names_on(page: ModelsPage) -> list[str]:
@@ -144,7 +137,73 @@ def test_a_dropped_file_is_added_where_it_lies_and_chosen(page: ModelsPage, tmp_
     entry = page.here.library.rows[page.here.list.currentIndex().row()]
     assert isinstance(entry, LocalModel)
     assert entry.header.path == copy
-    assert load_preferences(Paths.under(tmp_path).model_preferences).more_folders == (copy.parent,)
+    assert load_preferences(Paths.under(tmp_path).model_preferences).added == (copy,)
+
+
+def test_a_dropped_file_is_added_without_the_others_in_its_folder(
+    page: ModelsPage, tmp_path: Path, qtbot: QtBot
+) -> None:
+    copy = own_copy(tmp_path)
+    (copy.parent / "other.gguf").write_bytes(LARGE_MODEL.read_bytes())
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        drop(page, copy)
+    assert len(names_on(page)) == 3
+
+
+def test_two_dropped_files_are_added_and_offered_as_a_pair(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+    small = own_copy(tmp_path)
+    large = small.with_name("large.gguf")
+    large.write_bytes(LARGE_MODEL.read_bytes())
+    with qtbot.waitSignal(page.pair_dropped) as dropped:
+        drop(page, small, large)
+    assert dropped.args == [[small, large]]
+    qtbot.waitUntil(lambda: len(names_on(page)) == 4)
+
+
+def test_a_pair_dropped_on_the_page_is_used_with_one_press(
+    make_window: Callable[..., MainWindow], secrets: Secrets, qtbot: QtBot, tmp_path: Path
+) -> None:
+    window = make_window()
+    tab = add_models_page(window, lambda: secrets, tmp_path / "home")
+    window.show_page("models")
+    qtbot.waitUntil(lambda: window.session.ready)
+    small = own_copy(tmp_path)
+    large = small.with_name("large.gguf")
+    large.write_bytes(LARGE_MODEL.read_bytes())
+    drop(tab.page, large, small)
+    qtbot.waitUntil(lambda: window.notice.text == "● mine.gguf and ◆ large.gguf can be a pair.")
+    (use,) = [each for each in window.notice.findChildren(QPushButton) if each.text() == "Use as pair"]
+    qtbot.mouseClick(use, Qt.MouseButton.LeftButton)
+    assert str(window.preferences.value.models.large) == str(large)
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
+def test_models_of_one_name_are_told_apart_by_file_and_folder(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+    mine = own_copy(tmp_path)
+    twin = tmp_path / "twin" / "mine.gguf"
+    twin.parent.mkdir()
+    twin.write_bytes(mine.read_bytes())
+    drop(page, mine, twin)
+    qtbot.waitUntil(lambda: len(names_on(page)) == 4)
+    titles = {text.split("\n")[0] for text in names_on(page)}
+    assert {
+        "Baton demo small · elsewhere/mine.gguf",
+        "Baton demo small · twin/mine.gguf",
+        "Baton demo small · small.gguf",
+        "Baton demo large",
+    } == titles
+
+
+def test_a_file_that_was_loaded_by_its_path_is_listed_with_its_name(
+    tmp_path: Path, secrets: Secrets, qtbot: QtBot
+) -> None:
+    copy = own_copy(tmp_path)
+    controller = ModelsController(Paths.under(tmp_path), secrets, home=tmp_path / "home", used=lambda: [copy])
+    with qtbot.waitSignal(controller.inventory_changed):
+        controller.refresh()
+    (name,) = names_of(controller.inventory.models).values()
+    assert name == "Baton demo small · mine.gguf"
+    BackgroundTasks.of(controller).close()
 
 
 def test_a_dropped_file_that_is_no_model_says_why(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
@@ -159,10 +218,10 @@ def test_a_folder_that_was_added_can_be_left_out_again(page: ModelsPage, tmp_pat
     with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
     (forget,) = page.access.folders.findChildren(IconButton)
-    assert str(copy.parent) in forget.accessibleName()
+    assert str(copy) in forget.accessibleName()
     with qtbot.waitSignal(page.controller.inventory_changed):
         forget.click()
-    assert page.controller.preferences.more_folders == ()
+    assert page.controller.preferences.added == ()
     assert len(names_on(page)) == 2
     assert copy.exists()
 
@@ -172,13 +231,10 @@ def test_a_deleted_model_says_what_it_frees_and_comes_back(page: ModelsPage, tmp
     with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
     choose(page, copy)
-    page.here.card.delete.click()
-    assert page.here.card.delete.text() == "Press again to delete your own file"
-    assert copy.exists()
     with qtbot.waitSignal(page.controller.inventory_changed):
         page.here.card.delete.click()
     assert not copy.exists()
-    assert "was deleted; " in page.notice.text
+    assert page.notice.text.endswith("will be freed when the system's trash is emptied.")
     (undo,) = [way for way in page.notice.findChildren(QPushButton) if way.text() == "Undo"]
     with qtbot.waitSignal(page.controller.inventory_changed):
         undo.click()
@@ -190,7 +246,6 @@ def test_a_deleted_model_stays_in_the_list_until_it_is_put_back(page: ModelsPage
     with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
     choose(page, copy)
-    page.here.card.delete.click()
     with qtbot.waitSignal(page.controller.inventory_changed):
         page.here.card.delete.click()
     page.notice.clear()

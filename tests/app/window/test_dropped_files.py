@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QDragLeaveEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from pytestqt.qtbot import QtBot
@@ -18,30 +18,9 @@ from app.window.main_window import MainWindow
 from app.window.pair_dialog import PairDialog
 from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
+from tests.app.dropping import drag_over, dragged, drop
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
-
-
-def dragged(*paths: Path) -> QMimeData:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
-    return data
-
-
-def drag_over(target: QWidget, data: QMimeData) -> None:
-    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    event = QDragEnterEvent(QPoint(600, 400), Qt.DropAction.CopyAction, data, left, none)
-    QApplication.sendEvent(target, event)
-    assert event.isAccepted()
-
-
-def drop(target: QWidget, *paths: Path) -> None:
-    data = dragged(*paths)
-    drag_over(target, data)
-    left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    event = QDropEvent(QPointF(600, 400), Qt.DropAction.CopyAction, data, left, none)
-    QApplication.sendEvent(target, event)
-    assert event.isAccepted()
 
 
 def press(within: QWidget, text: str) -> None:

@@ -30,6 +30,12 @@ def test_models_are_found_in_every_folder_by_name(tmp_path: Path) -> None:
     assert names(scan(tmp_path / "a", tmp_path / "b", tmp_path / "missing")) == ["Ape", "zebra"]
 
 
+def test_a_single_file_is_found_without_the_others_in_its_folder(tmp_path: Path) -> None:
+    write_gguf(tmp_path / "a.gguf", named("wanted"))
+    write_gguf(tmp_path / "b.gguf", named("other"))
+    assert names(scan(tmp_path / "a.gguf")) == ["wanted"]
+
+
 def test_a_model_knows_who_put_it_there(tmp_path: Path) -> None:
     write_gguf(tmp_path / "own" / "m.gguf")
     write_gguf(tmp_path / "studio" / "n.gguf")

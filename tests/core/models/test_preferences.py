@@ -19,7 +19,7 @@ CUES = '{"reflection": {"moment": []}}'
 def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
     choice = LoadOptions(context=4096, kv_type=KvType.Q8_0, flash_attention=Switch.ON)
     writing = ModelOverrides(temperature=0.8, tags=TagSource.OTHER, opening="<t>", closing="</t>", cue_list=CUES)
-    preferences = ModelPreferences(offline=True, more_folders=(tmp_path,)).with_loading(Path("m.gguf"), choice)
+    preferences = ModelPreferences(offline=True, added=(tmp_path,)).with_loading(Path("m.gguf"), choice)
     preferences = preferences.with_overrides(Path("m.gguf"), writing)
     save_preferences(preferences, tmp_path / "config" / "models.json")
     assert load_preferences(tmp_path / "config" / "models.json") == preferences
@@ -35,7 +35,7 @@ def test_a_file_that_cannot_be_read_gives_the_defaults(tmp_path: Path, content: 
 
 def test_one_wrong_value_falls_back_alone(tmp_path: Path) -> None:
     file = tmp_path / "models.json"
-    chosen = ModelPreferences(more_folders=(tmp_path,)).with_loading(Path("/m.gguf"), LoadOptions(context=512))
+    chosen = ModelPreferences(added=(tmp_path,)).with_loading(Path("/m.gguf"), LoadOptions(context=512))
     save_preferences(chosen, file)
     file.write_text(file.read_text().replace('"batch": 512', '"batch": "many"'))
     assert load_preferences(file) == chosen

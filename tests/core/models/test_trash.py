@@ -75,6 +75,36 @@ def test_a_model_of_the_hub_cache_goes_with_its_blob(tmp_path: Path, trash: Tras
     assert deletion.freed_bytes == blob.stat().st_size == read_header(link).file_bytes
 
 
+def test_a_file_of_a_person_goes_to_the_systems_trash_and_back(tmp_path: Path) -> None:
+    system = tmp_path / "Trash" / "files"
+    notes = tmp_path / "Trash" / "info"
+    system.mkdir(parents=True)
+    notes.mkdir()
+
+    def to_system_trash(file: Path) -> Path:
+        (notes / f"{file.name}.trashinfo").write_text("[Trash Info]")
+        return file.rename(system / file.name)
+
+    trash = Trash(tmp_path / "data" / "trash", to_system_trash)
+    own = model_at(tmp_path / "downloaded.gguf")
+    assert not trash.delete(own).in_system_trash
+    path = tmp_path / "m.gguf"
+    deletion = trash.delete(model_at(path, FolderOrigin.USER))
+    trash.empty()
+    assert deletion.in_system_trash
+    assert [file.name for file in system.iterdir()] == ["m.gguf"]
+    trash.undo(deletion)
+    assert path.exists()
+    assert list(notes.iterdir()) == []
+
+
+def test_a_file_that_the_systems_trash_does_not_take_goes_to_ours(tmp_path: Path) -> None:
+    trash = Trash(tmp_path / "data" / "trash", lambda _: None)
+    deletion = trash.delete(model_at(tmp_path / "m.gguf", FolderOrigin.USER))
+    assert not deletion.in_system_trash
+    assert deletion.moves[0].trashed.parent == trash.folder
+
+
 def test_built_in_models_stay(tmp_path: Path, trash: Trash) -> None:
     model = model_at(tmp_path / "m.gguf", FolderOrigin.BUILT_IN)
     with pytest.raises(ModelFileError, match="comes with the program"):
