@@ -126,6 +126,8 @@ class WindowState(BaseModel):
     """Whether the settings dialog shows all settings, not only the usual ones."""
     recent_models: tuple[str, ...] = ()
     """Files and addresses that were chosen, newest first."""
+    file_folder: str = ""
+    """The folder of the last export or import."""
     page: str = "chat"
     conversation: str = ""
     """The conversation that was open."""

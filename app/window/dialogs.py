@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QStandardPaths, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.shared.conversations.session import ChatSession
@@ -177,15 +178,29 @@ class WindowDialogs(QObject):
         if not self._import_export or not conversation:
             self._show_error(BatonError("There is nothing to export yet.", "Ask something first."))
             return
-        name = f"{shown.name[:40]}.html"
-        file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", name, EXPORT_FILTERS)
+        start = self._file_folder() / f"{_file_name(shown.name)}.html"
+        file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", str(start), EXPORT_FILTERS)
         if file:
+            self._preferences.change_window(file_folder=str(Path(file).parent))
             self._import_export.write(conversation, Path(file))
 
     def import_file(self) -> None:
-        file, _ = QFileDialog.getOpenFileName(self._window, "Import a conversation", "", "Conversations (*.json)")
+        start = str(self._file_folder())
+        file, _ = QFileDialog.getOpenFileName(self._window, "Import a conversation", start, "Conversations (*.json)")
         if file and self._import_export:
+            self._preferences.change_window(file_folder=str(Path(file).parent))
             self._import_export.read_file(Path(file))
+
+    def _file_folder(self) -> Path:
+        """Return the folder of the last export or import; at first, or if it is gone, that of documents."""
+        last = Path(self._preferences.value.window.file_folder)
+        documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+        return last if last.is_absolute() and last.is_dir() else Path(documents)
 
     def _use_server(self, author: Author, address: str) -> None:
         self.use_models(self._preferences.value.models.replaced(author, parse_source(address)))
+
+
+def _file_name(name: str) -> str:
+    """Leave out of a conversation's name what the names of files cannot have."""
+    return re.sub(r'[\\/:*?"<>|\x00-\x1f]+', "-", name[:40]).strip(" .-") or "conversation"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import groupby
 
 from core.engines.body import Author
 from core.export.exported import Exported
 from core.export.html_template import render
-from core.export.markdown import SIGNS, described, system_of
+from core.export.markdown import SIGNS, described, system_of, thinking_pieces
 from core.export.value_curve import curve_of
+from core.thinking.trace import Piece, Trace
 
 LIGHT = {
     "background": "#f7f7f5",
@@ -54,9 +56,16 @@ def to_html(exported: Exported) -> str:
         signs=SIGNS,
         described=described,
         system_of=system_of,
+        steps_of=steps_of,
         boxes=boxes,
         curve_of=curve_of,
     )
+
+
+def steps_of(trace: Trace) -> list[list[Piece]]:
+    """Return what is shown of each step of the thinking; nothing of a model without thinking tags."""
+    pieces = thinking_pieces(trace) if trace.thinks else []
+    return [list(step) for _, step in groupby(pieces, key=lambda piece: piece.step)]
 
 
 _BOXED = re.compile(r"\$?\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}\$?")

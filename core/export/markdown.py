@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from core.engines.body import Author
 from core.export.exported import Answered, Exported
-from core.thinking.trace import Trace
+from core.thinking.trace import Piece, Trace
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -101,6 +101,12 @@ def system_of(each: Answered) -> str:
     return str(each.exchange.settings.get("system", "")).strip()
 
 
+def thinking_pieces(trace: Trace) -> list[Piece]:
+    """Return what a page shows of the thinking: no white space, and no closing tag that stands alone."""
+    tag = trace.closed.tag if trace.closed else ""
+    return [piece for piece in trace.pieces if not piece.in_answer and piece.text.strip() not in ("", tag)]
+
+
 def _answered(each: Answered, made_inert: Callable[[str], str]) -> str:
     quoted = "\n".join(f"> {line}".rstrip() for line in made_inert(each.exchange.problem.strip()).split("\n"))
     system = escaped(" ".join(system_of(each).split()))
@@ -116,8 +122,7 @@ def _answered(each: Answered, made_inert: Callable[[str], str]) -> str:
 
 
 def _thinking(each: Answered) -> str:
-    tag = each.trace.closed.tag if each.trace.closed else ""
-    pieces = [piece for piece in each.trace.pieces if not piece.in_answer and piece.text.strip() not in ("", tag)]
+    pieces = thinking_pieces(each.trace)
     if not each.trace.thinks or not pieces:
         return ""
     # All of it escaped: a model must not be able to close the fold.

@@ -64,6 +64,12 @@ def test_what_a_person_edited_is_signed_in_every_format() -> None:
     assert read.trace.events == edit.events
 
 
+def test_a_closing_tag_that_stands_alone_is_no_step(exported: Exported) -> None:
+    page = to_html(exported)
+    assert "Reasoning, 4 steps" in page
+    assert "think&gt;" not in page
+
+
 class Tags(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()
