@@ -19,6 +19,7 @@ SECTIONS: dict[str, Path] = {
     "Policy": ("run", "policy"),
     "Solving": ("run",),
     "Limits": ("run", "limits"),
+    "Updates": ("updates",),
 }
 """Each with the place of its fields; a field belongs to the section with the longest place that fits."""
 USUAL: frozenset[Path] = frozenset(
@@ -35,7 +36,7 @@ USUAL: frozenset[Path] = frozenset(
         ("run", "limits", "repetition"),
     }
 )
-"""What the simple view shows, besides the appearance, the policy's main parameters, and whatever was changed."""
+"""What the simple view shows, besides appearance, updates, the policy's main parameters, and whatever was changed."""
 LIST_WIDTH = 12
 """Characters of the list of sections."""
 
@@ -119,7 +120,7 @@ class SettingsDialog(QDialog):
     def _is_usual(self, path: Path) -> bool:
         policy = POLICIES.of(self._preferences.value.run.policy)
         main = path[:2] == ("run", "policy") and path[2] in policy.main_parameters
-        return path in USUAL or path[0] == "appearance" or main or path in self._kept
+        return path in USUAL or path[0] in ("appearance", "updates") or main or path in self._kept
 
 
 def section_of(path: Path) -> Path:

@@ -29,6 +29,7 @@ from app.window.dialogs import WindowDialogs
 from app.window.dropped_files import DroppedFiles
 from app.window.file_check import FileCheck
 from app.window.messages import WindowMessages
+from app.window.new_version_notice import NewVersionNotice
 from app.window.speed_measurement import SpeedMeasurement
 from app.window.topbar import TopBar
 from core.errors import BatonError, StoreError
@@ -72,6 +73,7 @@ class MainWindow(QMainWindow):
         self._centre = QWidget()
         self.notice = Toasts(self._centre, self._toast_area)
         self.messages = WindowMessages(self.notice, self.models, self.preferences, self.dialogs)
+        self._new_version = NewVersionNotice(self.preferences, self.messages, self)
         self.drops = FileDrops(self)
         self.dropped = DroppedFiles(self.drops, self.messages, self.dialogs, self._open_problems)
         self._shown_page = "chat"
@@ -116,6 +118,7 @@ class MainWindow(QMainWindow):
         BackgroundTask(self, "load what renders texts", warm_up, waits=False).start()
         self.open_store()
         self.models.load(self.preferences.value.models)
+        self._new_version.ask()
 
     def open_store(self) -> None:
         from app.chat.import_export import ImportExport

@@ -1,0 +1,46 @@
+"""Tells of a newer version of Baton, if a person wants that."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, QUrl
+from PySide6.QtGui import QDesktopServices
+
+from app.shared.background import BackgroundTask
+from app.shared.preferences import Preferences
+from app.window.messages import WindowMessages
+from core.new_version import RELEASES, newer_version
+from core.version import version
+
+SECONDS_APART = 24 * 60 * 60
+
+
+class NewVersionNotice(QObject):
+    """Asks at most once a day, in a thread, from the moment the setting is on; says nothing if there is no answer."""
+
+    def __init__(
+        self,
+        preferences: Preferences,
+        messages: WindowMessages,
+        parent: QObject,
+        newer: Callable[[], str] = newer_version,
+    ) -> None:
+        super().__init__(parent)
+        self._preferences = preferences
+        self._messages = messages
+        self._newer = newer
+        preferences.changed.connect(self.ask)
+
+    def ask(self) -> None:
+        settings, now = self._preferences.value, time.time()
+        was_asked = 0 <= now - settings.window.asked_for_version < SECONDS_APART
+        if settings.updates.tell and not was_asked:
+            self._preferences.change_window(asked_for_version=now)
+            BackgroundTask(self, "ask for a new version", self._newer, waits=False).success(self._show).start()
+
+    def _show(self, newer: str) -> None:
+        if newer:
+            text = f"Baton {newer} was released; this is {version()}."
+            self._messages.offer(text, ("See what is new", lambda: QDesktopServices.openUrl(QUrl(RELEASES))))

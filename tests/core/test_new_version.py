@@ -1,0 +1,32 @@
+"""The latest release is asked for at one address, and an answer that is none says nothing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from core.new_version import newer_version
+from core.version import version
+from tests.fakes.release_server import running_releases
+
+
+@pytest.mark.parametrize(
+    ("tag", "newer"), [("v99.0.0", "99.0.0"), ("99.1", "99.1"), (f"v{version()}", ""), ("v0.0.1", ""), ("nightly", "")]
+)
+def test_a_release_is_compared_by_its_number(tag: str, newer: str) -> None:
+    with running_releases(json.dumps({"tag_name": tag})) as server:
+        assert newer_version(server.address) == newer
+    assert server.paths == ["/releases/latest"]
+
+
+@pytest.mark.parametrize(("body", "status"), [("{}", 200), ("[]", 200), ("<html>", 200), ('{"tag_name": "v99"}', 403)])
+def test_any_other_answer_is_no_version(body: str, status: int) -> None:
+    with running_releases(body, status) as server:
+        assert newer_version(server.address) == ""
+
+
+def test_without_a_network_there_is_no_version() -> None:
+    with running_releases("{}") as server:
+        address = server.address
+    assert newer_version(address) == ""
