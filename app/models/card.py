@@ -160,11 +160,11 @@ def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact
     yield "Quantisation", f"{header.quantisation}, {in_gib(header.file_bytes)}"
     yield "Trained context", f"{header.context_length:,} tokens" if header.context_length else "not said"
     yield "Vocabulary", f"{header.vocabulary_size:,} tokens, {header.vocabulary_hash[:12]}"
-    sharing = [
+    sharing = dict.fromkeys(
         other.header.name
         for other in others
         if other.header.vocabulary_hash == header.vocabulary_hash and other.header.path != header.path
-    ]
+    )
     yield "Shared with", ", ".join(sharing) or "no other model here: handoffs pass text"
     tags = header.thinking_tags
     yield (

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.models.controller import ModelsController
 from app.shared.background import LatestTask
-from app.shared.expected_speed import estimate_from_sizes, speed_of_files
+from app.shared.expected_speed import bytes_per_second, estimate_from_sizes, speed_from_sizes, speed_of_files
 from app.shared.labels import fit_text
 from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, label
@@ -40,6 +40,8 @@ class FittingPairs(NamedTuple):
     fitting: tuple[FittingPair, ...]
     gpu_checks: tuple[Check, ...] = ()
     """What `baton doctor` says about GPUs."""
+    rate: float | None = None
+    """`bytes_per_second` of this machine; None where it is not known, or where a GPU may hold a part of a model."""
 
 
 class PairCard(NamedTuple):
@@ -135,11 +137,16 @@ class StartTab(QScrollArea):
     def refresh(self) -> None:
         """Judge the catalog's pairs by what the machine has now; in a thread, since it takes some milliseconds."""
         devices, folder = self._controller.devices, self._controller.folder
-        if devices is not None:
-            self._fits.run(
-                lambda: FittingPairs(devices, disk_free(folder), pairs_that_fit(devices), tuple(gpu_checks(devices))),
-                self._show,
-            )
+        headers, costs = [model.header for model in self._controller.inventory.models], self._controller.costs
+        if devices is None:
+            return
+
+        def judge() -> FittingPairs:
+            rate = None if devices.gpus else bytes_per_second(headers, costs)
+            checks = tuple(gpu_checks(devices))
+            return FittingPairs(devices, disk_free(folder), pairs_that_fit(devices), checks, rate)
+
+        self._fits.run(judge, self._show)
 
     def _show(self, judged: FittingPairs) -> None:
         devices = judged.devices
@@ -155,7 +162,7 @@ class StartTab(QScrollArea):
             if (widget := item.widget()) is not None:
                 widget.hide()
                 widget.deleteLater()
-        self._cards = [self._pair_card(pair, judged.disk_free) for pair in judged.fitting]
+        self._cards = [self._pair_card(pair, judged) for pair in judged.fitting]
         for card in self._cards:
             self._pairs.addWidget(card.widget)
         if not judged.fitting:
@@ -167,7 +174,7 @@ class StartTab(QScrollArea):
         if self._has_judged:
             self._show_wanted()
 
-    def _pair_card(self, fitting: FittingPair, room_on_disk: int) -> PairCard:
+    def _pair_card(self, fitting: FittingPair, judged: FittingPairs) -> PairCard:
         pair = fitting.pair
         facts = "\n".join(
             f"{SIGN[author]} {model.name}: {in_gib(model.bytes)}, {model.licence}, {fit_text(place)}"
@@ -180,6 +187,8 @@ class StartTab(QScrollArea):
         small, large = self._here(pair.small), self._here(pair.large)
         if small and large:
             speed = speed_of_files(small, large, self._controller.costs)
+        elif judged.rate:
+            speed = speed_from_sizes(pair.small.active_bytes, pair.large.active_bytes, judged.rate)
         else:
             speed = estimate_from_sizes(pair.small.active_bytes, pair.large.active_bytes)
         memory = f"With 16,384 tokens it takes {in_gib(needed)}. {speed}"
@@ -190,7 +199,7 @@ class StartTab(QScrollArea):
         else:
             size = sum(model.bytes for model in missing)
             press = button(f"Download {in_gib(size)}", lambda: self._fetch(missing))
-            if size + SPARE_BYTES > room_on_disk:
+            if size + SPARE_BYTES > judged.disk_free:
                 memory += " ✗ The disk has not enough room for it."
         press.setAccessibleName(f"{press.text()}: {pair.small.name} with {pair.large.name}")
         card = _card(f"{pair.small.name} with {pair.large.name}", f"{facts}\n{memory}", press, good_for)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from app.shared.format import duration, rough_duration
 from core.expected_time import (
     USUAL_SHARE,
@@ -43,6 +45,22 @@ def estimate_from_sizes(small_bytes: int, large_bytes: int) -> str:
         f"Estimated from their sizes: the pair takes about {relative_time(small, large):.0%} of the time of the large "
         f"model alone, at a large share of {USUAL_SHARE:.0%}."
     )
+
+
+def bytes_per_second(headers: Iterable[GgufHeader], costs: ModelCosts) -> float | None:
+    """Return how many bytes of a model this machine reads in a second of decoding, by the largest model that was
+    measured here; None if none was."""
+    measured = [(header.active_bytes, cost) for header in headers if (cost := costs.of_file(header.path))]
+    if not measured:
+        return None
+    size, cost = max(measured, key=lambda each: each[0])
+    return size / cost.decode
+
+
+def speed_from_sizes(small_bytes: int, large_bytes: int, rate: float) -> str:
+    """Say what to expect of two models that were never loaded; `rate`: of `bytes_per_second`."""
+    small, large = ModelCost.relative(small_bytes / rate), ModelCost.relative(large_bytes / rate)
+    return f"{_speed_text(expected_speed(small, large), can_draft=False)} Estimated from a model that ran here."
 
 
 def relative_time(small: ModelCost, large: ModelCost) -> float:

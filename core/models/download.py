@@ -42,7 +42,7 @@ PART = ".part"
 MANIFEST_SUFFIX = ".order.json"
 LONGEST_NAME = 200
 """Bytes; file systems take 255, and parts and manifests add an ending."""
-CHECK_MIRROR = "Check the address of the mirror on the Models page."
+CHECK_MIRROR = "Check the address under “Hub” (Models, Folders and access)."
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 

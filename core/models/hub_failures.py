@@ -15,18 +15,18 @@ def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> 
         case HTTPStatus.UNAUTHORIZED if has_token:
             return DownloadError(
                 f"The Hub does not accept the token that was sent for {what}.",
-                "Make a new one on the Hub (Settings, Access Tokens) and enter it on the Models page.",
+                "Make a new one on the Hub (Settings, Access Tokens) and enter it (Models, Folders and access).",
             )
         case HTTPStatus.UNAUTHORIZED:
             return DownloadError(
                 f"{what} is private, gated or does not exist: the Hub requires a token.",
-                "Check the name; if it is right, enter an access token on the Models page.",
+                "Check the name; if it is right, enter an access token (Models, Folders and access).",
             )
         case HTTPStatus.FORBIDDEN:
             return DownloadError(
                 f"{what} is gated: its publisher requires agreement to terms first.",
                 f"Agree on {page} with your account, "
-                + ("then try again." if has_token else "then enter an access token on the Models page."),
+                + ("then try again." if has_token else "then enter an access token (Models, Folders and access)."),
             )
         case HTTPStatus.NOT_FOUND:
             return DownloadError(f"{what} does not exist, or no longer.", "Check the name, or search for it again.")
@@ -46,13 +46,15 @@ def unreachable(host: str, reason: str) -> DownloadError:
         reason = "its name is not found, so this machine may be offline"
     return DownloadError(
         f"{host} cannot be reached: {reason}.",
-        "Check the connection; if the Hub is blocked here, set a mirror on the Models page.",
+        "Check the connection; if the Hub is blocked here, enter a mirror under “Hub” (Models, Folders and access).",
     )
 
 
 def offline(what: str) -> DownloadError:
     """Make the error for a request while Baton is set to offline."""
-    return DownloadError(f"{what} needs the Hub, and Baton is set to offline.", "Allow it on the Models page.")
+    return DownloadError(
+        f"{what} needs the Hub, and Baton is set to offline.", "Untick “Offline” (Models, Folders and access)."
+    )
 
 
 def seconds_to_wait(retry_after: str | None, otherwise: float) -> float:

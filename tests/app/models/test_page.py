@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
-from PySide6.QtWidgets import QPushButton
+from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.models.card import facts_of
@@ -21,6 +21,9 @@ from app.window.main_window import MainWindow
 from app.window.models_page import add_models_page
 from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from core.engines.body import Author
+from core.engines.model_card import ModelCard
+from core.expected_time import ModelCost
+from core.models.devices import Devices
 from core.models.ggml_backends import has_gpu_backend
 from core.models.library import LocalModel
 from core.models.loading import LoadOptions
@@ -342,6 +345,22 @@ def test_a_download_that_the_disk_cannot_hold_says_so_before(
     monkeypatch.setattr("app.models.hub_search_tab.disk_free", lambda _: 2**20)
     search(page, hub, qtbot)
     assert page.search.lack.text() == "✗ The disk has only 1 MiB free"
+
+
+def test_a_pair_shows_its_speed_before_the_download_once_a_model_was_measured_here(
+    page: ModelsPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_gpu = Devices(ram_total=2**35, ram_free=2**35, gpus=())
+    monkeypatch.setattr(page.controller, "devices", no_gpu)
+    cost = ModelCost(decode=0.01, further=0.01, prefill=0.001)
+    page.controller.costs.keep(ModelCard("demo", "", 1024, path=LARGE_MODEL), cost)
+    page.begin.refresh()
+
+    def shown() -> list[str]:
+        return [each.text() for each in page.begin.findChildren(QLabel) if "ran here" in each.text()]
+
+    qtbot.waitUntil(lambda: bool(shown()))
+    assert "tok/s; pair about" in shown()[0]
 
 
 def test_sizes_are_told_where_names_tell_them() -> None:
