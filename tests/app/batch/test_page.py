@@ -28,7 +28,7 @@ from app.shared.loaded_models import LoadState
 from app.shared.theme import DARK, apply
 from app.shared.widgets.controls import IconButton
 from core.batch.running.arms import Arm
-from core.errors import EngineLost, SettingsError, StoreError
+from core.errors import Busy, EngineLost, StoreError
 from core.grading.grader import Grader
 from core.grading.verdict import How
 from core.settings import ColourScheme
@@ -442,7 +442,7 @@ def test_a_running_batch_is_not_deleted(page: BatchPage, qtbot: QtBot, problem_f
     with qtbot.waitSignal(page.session.opened):
         page.preview.start.click()
     assert page.session.batch
-    with pytest.raises(SettingsError, match="is running"):
+    with pytest.raises(Busy, match="is running"):
         page.session.delete(page.session.batch, lambda: None)
     page.session.stop()
     wait_until_done(page, qtbot)

@@ -17,9 +17,11 @@ from app.shared.widgets.controls import IconButton
 from app.shared.widgets.notice import MOST_SHOWN, Cause, RecentMessages, Toasts
 from app.window.main_window import MainWindow
 from core.engines.body import Author
+from core.engines.remote.state import ServerState, ServerStatus
 from core.errors import BatonError, Busy, EngineLost, SettingsError
 from core.models.source import LocalFile
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import LARGE, ScriptedLoader
+from tests.fakes.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
@@ -242,6 +244,30 @@ def test_models_that_cannot_be_loaded_give_back_those_before(window: MainWindow,
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     assert window.preferences.value.models == broken
     assert window.notice.text == ""
+
+
+class ServedEngine(ScriptedEngine):
+    """A model on a server."""
+
+    status = ServerStatus(ServerState.LOST)
+
+    def ping(self) -> None:
+        pass
+
+
+def test_what_a_lost_server_caused_goes_when_it_answers_again(
+    make_window: Callable[..., MainWindow], qtbot: QtBot
+) -> None:
+    loader = ScriptedLoader()
+    loader.large = served = ServedEngine(*LARGE, name="large")
+    window = make_window(loader)
+    qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
+    window.session.failed.emit(EngineLost("The server does not answer.", "Check it."))
+    window.models.servers_changed.emit()
+    assert window.notice.text
+    served.status = ServerStatus(ServerState.CONNECTED)
+    window.models.servers_changed.emit()
+    assert not window.notice.text
 
 
 class UrlHandler(QObject):
