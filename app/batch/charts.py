@@ -10,6 +10,7 @@ from PySide6.QtGui import QAccessible, QImage, QImageWriter, QPainter, QPaintEve
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
+from app.shared.preferences import documents_folder
 from app.shared.theme import Role, current_theme, set_role
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, plain_tip
@@ -63,7 +64,8 @@ class ChartCard(QFrame):
             raise StoreError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
 
     def _choose_file(self) -> None:
-        file, kind = QFileDialog.getSaveFileName(self, "Save chart", f"{self.picture.accessibleName()}.png", _FILES)
+        first = documents_folder() / f"{self.picture.accessibleName()}.png"
+        file, kind = QFileDialog.getSaveFileName(self, "Save chart", str(first), _FILES)
         if file:
             path = Path(file)
             path = path if path.suffix else path.with_suffix(".svg" if "svg" in kind else ".png")

@@ -23,6 +23,7 @@ from app.batch.regrade_dialog import RegradeDialog
 from app.batch.result_table import ResultTable, RibbonCell
 from app.batch.row_order import NOWHERE, ResultColumn, RowFilter
 from app.batch.session import BatchSession
+from app.shared.preferences import documents_folder
 from app.shared.theme import Role
 from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label, progress_bar
 from app.shared.widgets.layout import STRETCH, hbox, vbox
@@ -204,12 +205,15 @@ class RunView(QWidget):
 
     def _export(self, ending: str) -> None:
         name = self.session.batch.name if self.session.batch else "results"
-        where, _ = QFileDialog.getSaveFileName(self, "Export", f"{name}{ending}", f"*{ending}")
+        where, _ = QFileDialog.getSaveFileName(
+            self, "Export", str(documents_folder() / f"{name}{ending}"), f"*{ending}"
+        )
         if where:
             self.session.export(Path(where).with_suffix(ending))
 
     def _export_for(self, tool: str) -> None:
-        if where := QFileDialog.getExistingDirectory(self, f"Folder for the files of {TOOLS[tool].title}"):
+        title = f"Folder for the files of {TOOLS[tool].title}"
+        if where := QFileDialog.getExistingDirectory(self, title, str(documents_folder())):
             self.session.export_for(tool, Path(where))
 
     def _ask_how(self) -> None:

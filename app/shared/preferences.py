@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QStandardPaths, Signal
 
 from app.shared.timer import single_shot_timer
 from core.errors import SettingsError
@@ -49,3 +50,8 @@ class Preferences(QObject):
             self._file.save(self.value)
         except SettingsError as error:
             self.failed.emit(error)
+
+
+def documents_folder() -> Path:
+    """Return where a person keeps documents: where files are saved unless another place was chosen."""
+    return Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation))

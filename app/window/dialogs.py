@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QStandardPaths, Signal
+from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from app.shared.conversations.session import ChatSession
 from app.shared.loaded_models import LoadedModels, LoadState
-from app.shared.preferences import Preferences
+from app.shared.preferences import Preferences, documents_folder
 from core.engines.body import Author
 from core.errors import BatonError, ModelFileError
 from core.models.source import DemoModel, LocalFile, ModelSource, file_source, parse_source
@@ -194,8 +194,7 @@ class WindowDialogs(QObject):
     def _file_folder(self) -> Path:
         """Return the folder of the last export or import; at first, or if it is gone, that of documents."""
         last = Path(self._preferences.value.window.file_folder)
-        documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
-        return last if last.is_absolute() and last.is_dir() else Path(documents)
+        return last if last.is_absolute() and last.is_dir() else documents_folder()
 
     def _use_server(self, author: Author, address: str) -> None:
         self.use_models(self._preferences.value.models.replaced(author, parse_source(address)))

@@ -13,7 +13,7 @@ from enum import Enum, auto
 from functools import partial
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QKeyEvent
+from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -30,6 +30,7 @@ from PySide6.QtWidgets import (
 
 from app.shared.theme import Role, current_theme, icon, set_role
 from app.shared.timer import single_shot_timer
+from app.shared.widgets.accessible import announce
 from app.shared.widgets.controls import IconButton, button, label, scrolling
 from app.shared.widgets.flow import flowing
 from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
@@ -195,7 +196,7 @@ class Toasts(QWidget):
         while len(self._toasts) > MOST_SHOWN:
             self._remove(self._toasts[0])
         self.place()
-        _announce(self, message)
+        announce(self, text, urgent=warns)
         self.changed.emit()
 
     def resolve(self, cause: Cause) -> None:
@@ -304,14 +305,6 @@ def lowest_place(size: QSize, area: QRect, controls: list[QRect]) -> QRect:
         if place.top() >= area.top() and (best is None or place.bottom() > best.bottom()):
             best = place
     return best or QRect(QPoint(right, area.bottom() + 1 - size.height()), size)
-
-
-def _announce(source: QWidget, message: ToastMessage) -> None:
-    """Read a message out, an error at once."""
-    event = QAccessibleAnnouncementEvent(source, message.text)
-    if message.warns:
-        event.setPoliteness(QAccessible.AnnouncementPoliteness.Assertive)
-    QAccessible.updateAccessibility(event)
 
 
 def breakable(text: str) -> str:
