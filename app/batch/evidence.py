@@ -37,7 +37,7 @@ from core.batch.reporting.report_text import (
     percent,
     probability,
 )
-from core.batch.running.recipes import ABLATIONS, ARMS
+from core.batch.running.recipes import ABLATIONS, ARMS, arm_title
 
 REASONS = "Where the large model stepped in"
 
@@ -84,7 +84,7 @@ class EvidencePanel(QScrollArea):
             (self.speed, accuracy_against_speed(report)),
             (self.share, accuracy_against_share(report)),
         ):
-            card.show_chart(partial(_draw_scatter, scatter), scatter.description or "No arm has a scored answer yet.")
+            card.show_chart(partial(_draw_scatter, scatter), scatter.description or "No answer has been graded yet.")
         self.share.setVisible(len(report.arms) > 1)
         self.comparison.show_report(report, arm.name if arm else "")
         self.reasons.setVisible(arm is not None)
@@ -92,7 +92,7 @@ class EvidencePanel(QScrollArea):
         if arm:
             counts = "; ".join(f"{reason} {count:,}" for reason, count in arm.takeovers.items())
             self.reasons.show_chart(
-                partial(takeovers_by_reason, arm), counts or "No takeover.", f"{REASONS} · {arm.name}"
+                partial(takeovers_by_reason, arm), counts or "No takeover.", f"{REASONS} · {arm.title}"
             )
             tenths = ", ".join(f"{count:,}" for count in arm.places)
             self.places.show_chart(partial(places_of_takeovers, arm), f"Takeovers by tenths of the steps: {tenths}")
@@ -119,13 +119,15 @@ class ComparisonCard(QFrame):
         menu = QMenu(self.add)
         for recipes in (ARMS, ABLATIONS):
             for name, recipe in recipes.items():
-                menu.addAction(recipe.title, partial(self.arm_wanted.emit, name))
+                menu.addAction(
+                    "\t".join(filter(None, (recipe.title, recipe.summary))), partial(self.arm_wanted.emit, name)
+                )
             menu.addSeparator()
         menu.addAction("Add large models…", self.larges_wanted.emit)
         self.add.setMenu(menu)
         self.setLayout(
             vbox(
-                label("Arms", Role.HEADING),
+                label("Policies", Role.HEADING),
                 self._arms,
                 self._against,
                 self._differences,
@@ -149,7 +151,7 @@ class ComparisonCard(QFrame):
             rows = [(*row, cell) for row, cell in zip(rows, spent, strict=True)]
         _fill(self._arms, rows)
         differences = list(_differences(report, against))
-        self._against.setText(f"Difference from “{against}” (95% CI)")
+        self._against.setText(f"Difference from “{arm_title(against)}” (95% CI)")
         self._against.setVisible(bool(differences))
         _fill(self._differences, differences)
         notes = _notes(report, against)
@@ -160,16 +162,16 @@ class ComparisonCard(QFrame):
 def _notes(report: Report, against: str) -> list[str]:
     """Return what every report says below the table: tests, disagreements, errors, notices, conditions."""
     compared = [found for found in report.comparisons if against in (found.first, found.second)]
-    odd = [f"{found.second} less {found.first}: {found.remark}" for found in compared if found.remark]
+    odd = [f"{found.title}: {found.remark}" for found in compared if found.remark]
     return [*odd, *([method_of_tests(report)] if compared else []), *footnotes(report).splitlines()]
 
 
 def _cells(arm: ArmReport) -> tuple[str, ...]:
     if not arm.answers:
-        return (arm.name, "not run", "", "", "")
+        return (arm.title, "not run", "", "", "")
     accuracy = percent(arm.accuracy.value) if arm.accuracy else "–"
     speed = f"{arm.tokens_per_second:,.0f}" if arm.speed else "–"
-    return (arm.name, accuracy, interval(arm.accuracy), f"{arm.large_share:.0%}", speed)
+    return (arm.title, accuracy, interval(arm.accuracy), f"{arm.large_share:.0%}", speed)
 
 
 def _differences(report: Report, against: str) -> Iterable[tuple[str, ...]]:
@@ -178,7 +180,7 @@ def _differences(report: Report, against: str) -> Iterable[tuple[str, ...]]:
             sign, other = (100, found.second) if against == found.first else (-100, found.first)
             low, high = sorted(sign * end for end in found.difference.interval)
             yield (
-                other,
+                arm_title(other),
                 _points(sign * found.difference.value),
                 f"{_points(low)} to {_points(high)}",
                 probability(found.p)
@@ -254,7 +256,7 @@ class Figures(QWidget):
             share = f"{100 * accuracy.value:.1f}%" if accuracy else "–"
             low, high = (100 * end for end in accuracy.interval) if accuracy else (0, 0)
             parts = [
-                (share, f"correct ({low:.1f}–{high:.1f}) · {arm.name}" if accuracy else arm.name),
+                (share, f"correct ({low:.1f}–{high:.1f}) · {arm.title}" if accuracy else arm.title),
                 (f"{100 * arm.large_share:.1f}%", "written by ◆ large"),
                 (f"{arm.tokens_per_answer:,.0f}", "tokens per answer"),
                 (f"{arm.tokens_per_second:,.1f}" if arm.speed else "–", f"tok/s per problem{_spread(arm)}"),

@@ -16,6 +16,7 @@ from app.shared.widgets.controls import button, label, scrolling
 from app.shared.widgets.layout import STRETCH, holder, in_row, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.batch.reporting.failures import Failure
+from core.batch.running.recipes import arm_title
 from core.store.batch_rows import ResultRow
 from core.thinking.trace import Piece, Trace
 
@@ -80,7 +81,7 @@ class FailedAnswer(QWidget):
         self.note.setPlainText(self._kept)
         self._keeping.stop()
         seed = f" · seed {failure.row.seed}" if failure.row.seed else ""
-        self.heading.setText(f"✗ {failure.problem.id} · {failure.row.arm}{seed} · {failure.kind.value}")
+        self.heading.setText(f"✗ {failure.problem.id} · {arm_title(failure.row.arm)}{seed} · {failure.kind.value}")
         self.detail.setText(failure.detail)
         self.problem.set_markdown(failure.problem.text)
         self.place.setVisible(failure.divergence is not None)

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from app.batch.charts import ChartCard
 from app.batch.failed_answer import FailedAnswer
 from app.batch.failure_session import FailureSession
+from app.batch.policy_filter import offer_policies
 from app.batch.session import BatchSession
 from app.shared.format import count
 from app.shared.theme import Role
@@ -35,10 +36,10 @@ from app.shared.widgets.layout import hbox, holder, in_row, vbox
 from core.batch.reporting.charts import worth_by_cue
 from core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
 from core.batch.reporting.report_text import WORTH_TITLES, signed, worth_cells
+from core.batch.running.recipes import arm_title
 from core.problem import Problem
 from core.store.batch_rows import ResultRow
 
-ALL_ARMS = "All arms"
 NARROW = 900
 """Width in pixels below which the answer is shown below the list."""
 NEXT, PREVIOUS = "F8", "Shift+F8"
@@ -59,7 +60,7 @@ class FailureView(QWidget):
         self._batch = batch
         self._analysis: FailureAnalysis | None = None
         self.title, self.summary = label("What went wrong", Role.HEADING), ElidedLabel("", Role.MUTED)
-        self.arm, self.group = combo_box("Arm"), combo_box("Group of failures")
+        self.arm, self.group = combo_box("Policy"), combo_box("Group of failures")
         self.opinions = button("Second opinions", self.session.ask_opinions)
         self.stop = button("Stop", self.session.stop, tip="What has been read is kept")
         self.bar, self.note = progress_bar("Progress of the second opinions"), label("", Role.MUTED, wrap=True)
@@ -86,11 +87,7 @@ class FailureView(QWidget):
     def show_batch(self) -> None:
         """Show the failures of the batch that is open now."""
         assert self._batch.batch
-        chosen = self.arm.currentText()
-        with QSignalBlocker(self.arm):
-            self.arm.clear()
-            self.arm.addItems([ALL_ARMS, *(arm.name for arm in self._batch.batch.arms)])
-            self.arm.setCurrentText(chosen or ALL_ARMS)
+        offer_policies(self.arm, self._batch.batch.arms)
         self._analyse()
         self._show_state()
         self.list.setFocus()
@@ -119,8 +116,7 @@ class FailureView(QWidget):
 
     def _analyse(self) -> None:
         self.answer.keep_note()
-        name = self.arm.currentText()
-        self.session.analyse(None if name == ALL_ARMS else name)
+        self.session.analyse(self.arm.currentData())
 
     def _take(self, found: FailureAnalysis) -> None:
         self._analysis = found
@@ -274,7 +270,8 @@ class FailureList(QAbstractListModel):
         failure = self.at(index.row())
         if failure is None:
             return None
-        text = f"{'✎ ' if failure.row.note else ''}{failure.problem.id} · {failure.row.arm} · {failure.detail}"
+        noted, policy = "✎ " if failure.row.note else "", arm_title(failure.row.arm)
+        text = f"{noted}{failure.problem.id} · {policy} · {failure.detail}"
         match role:
             case Qt.ItemDataRole.DisplayRole:
                 return text

@@ -66,9 +66,7 @@ class Preview(QWidget):
         self.notes.setAccessibleName("What was read: columns, answers, and what was dropped")
         self.ungraded = ElidedCheckBox("Run all the same: no problem has an answer, so nothing can be graded")
         self.ungraded.toggled.connect(self._allow_start)
-        self.arms = {
-            name: ElidedCheckBox(recipe.title[0].upper() + recipe.title[1:]) for name, recipe in RECIPES.items()
-        }
+        self.arms = {name: ElidedCheckBox(recipe.title, recipe.summary) for name, recipe in RECIPES.items()}
         for name in USUAL:
             self.arms[name].setChecked(True)
         self._arm_grids = QGridLayout(), QGridLayout()
@@ -133,7 +131,7 @@ class Preview(QWidget):
         self.notes.setVisible(bool(more))
 
     def _count(self) -> None:
-        """Show “300 problems × 3 arms × 2 seeds = 1,800 answers”."""
+        """Show “300 problems × 3 policies × 2 seeds = 1,800 answers”."""
         if self.found is None:
             return
         chosen = self.chosen_arms or ([] if self.larges else ["chosen"])
@@ -142,7 +140,11 @@ class Preview(QWidget):
             min(self.limit.value() or len(self.found.problems), len(self.found.problems)),
             self.seeds.value(),
         )
-        factors = [count(problems, "problem"), count(arms, "arm"), *([count(seeds, "seed")] if seeds > 1 else [])]
+        factors = [
+            count(problems, "problem"),
+            count(arms, "policy", "policies"),
+            *([count(seeds, "seed")] if seeds > 1 else []),
+        ]
         self.amount.setText(f"{' × '.join(factors)} = {count(problems * arms * seeds, 'answer')}")
 
     def _allow_start(self) -> None:
@@ -164,7 +166,7 @@ class Preview(QWidget):
             run.addRow(name, spin)
         choices = hbox((columns, 1), 24, run, STRETCH)
         larges = hbox(
-            button("Add large models…", self.larges_wanted.emit, tip="Each is an arm of its own"),
+            button("Add large models…", self.larges_wanted.emit, tip="The batch runs with each of them, too"),
             self.larges_text,
             STRETCH,
         )

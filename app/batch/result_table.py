@@ -22,6 +22,7 @@ from app.shared.widgets.controls import plain_tip
 from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
 from core.batch.reporting.report_text import conditions_text
 from core.batch.running.batch_events import JobGrew
+from core.batch.running.recipes import arm_title
 from core.grading.normal_form import tidy
 from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
@@ -184,7 +185,7 @@ class ResultTable(QAbstractTableModel):
                 text = " ".join(problem.text[self._opening : self._opening + 300].split())
                 return f"… {text}" if self._opening else text
             case ResultColumn.ARM:
-                return row.arm
+                return arm_title(row.arm)
             case ResultColumn.SHARE:
                 return f"{row.metrics.large_share:.0%}" if row.metrics.tokens else ""
             case ResultColumn.ANSWER:

@@ -7,6 +7,7 @@ from enum import Enum, IntEnum
 from heapq import merge
 from typing import Any, NamedTuple
 
+from core.batch.running.recipes import arm_title
 from core.grading.verdict import Outcome
 from core.problem import Problem
 from core.store.batch_rows import JobState, ResultRow
@@ -130,7 +131,7 @@ def _sort_key(column: ResultColumn, problems: Sequence[Problem]) -> Callable[[Re
     keys: dict[ResultColumn, Callable[[ResultRow], Any]] = {
         ResultColumn.NUMBER: lambda row: (row.position, row.seed),
         ResultColumn.PROBLEM: lambda row: problems[row.position].text.lower(),
-        ResultColumn.ARM: lambda row: row.arm,
+        ResultColumn.ARM: lambda row: arm_title(row.arm),
         ResultColumn.RIBBON: lambda row: row.metrics.large_share,
         ResultColumn.SHARE: lambda row: row.metrics.large_share,
         ResultColumn.ANSWER: lambda row: row.answer.lower(),

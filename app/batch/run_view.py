@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import QModelIndex, QSignalBlocker, Qt, QTimer, Signal
+from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractItemView,
@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 
 from app.batch.evidence import EvidencePanel, Figures
 from app.batch.execution import BatchActivity
+from app.batch.policy_filter import offer_policies
 from app.batch.regrade_dialog import RegradeDialog
 from app.batch.result_table import ResultTable, RibbonCell
 from app.batch.row_order import NOWHERE, ResultColumn, RowFilter
@@ -33,6 +34,7 @@ from core.batch.reporting.report import ArmReport, Report
 from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.running.batch_settings import BatchSettings
 from core.batch.running.progress import time_left
+from core.batch.running.recipes import arm_title
 from core.grading.verdict import How, Regex
 from core.store.batch_rows import JobState, ResultRow
 from core.text import counted
@@ -42,7 +44,6 @@ NARROW = 1060
 """Pixels below which table and charts have no room beside each other."""
 WIDGET_SIZE_MAX = 2**24 - 1
 """Qt's QWIDGETSIZE_MAX."""
-ALL_ARMS = "All arms"
 _WIDTHS = {
     ResultColumn.NUMBER: 48,
     ResultColumn.PROBLEM: 260,
@@ -81,7 +82,7 @@ class RunView(QWidget):
         self.failures = button("Failures", self.failures_wanted.emit, tip="What went wrong, with notes and takeovers")
         self.figures, self.evidence = Figures(), EvidencePanel()
         self.charts = SwitchButton("Charts")
-        self.charts.setToolTip("Charts and arms instead of the table")
+        self.charts.setToolTip("Charts and comparison instead of the table")
         self.charts.clicked.connect(self._show_parts)
         self.table = QTableView()
         self._split, self._left = QSplitter(), QWidget()
@@ -103,11 +104,7 @@ class RunView(QWidget):
         self.model.show(session.problems, session.rows)
         self.title.setText(batch.name)
         self.summary.setText(counted(batch.problems, "problem"))
-        chosen = self.arm.currentText()
-        with QSignalBlocker(self.arm):
-            self.arm.clear()
-            self.arm.addItems([ALL_ARMS, *(arm.name for arm in batch.arms)])
-            self.arm.setCurrentText(chosen)
+        offer_policies(self.arm, batch.arms)
         self._filter()
         self.table.setColumnHidden(ResultColumn.ARM, len(batch.arms) < 2)
         self._show_state()
@@ -124,7 +121,7 @@ class RunView(QWidget):
                 case JobEnded(row):
                     self.model.take(row)
                 case Calibrated(arm, chance, share):
-                    self._calibrated = f"{arm}: p = {chance:.3f} gives a large share of {share:.1%}"
+                    self._calibrated = f"{arm_title(arm)}: chance {chance:.3f} gives a large share of {share:.1%}"
         self._show_progress()
 
     def _show_report(self, report: Report) -> None:
@@ -143,17 +140,16 @@ class RunView(QWidget):
         self._show_parts()  # other captions may need other lines
 
     def _chosen_arm(self) -> ArmReport | None:
-        """Return the selected arm; for “All arms” the first in which both models wrote."""
+        """Return the selected arm; for “All policies” the first in which both models wrote."""
         if not self._report or not self._report.arms:
             return None
-        name = self.arm.currentText()
+        name = self.arm.currentData()
         chosen = [arm for arm in self._report.arms if arm.name == name]
         both = [arm for arm in self._report.arms if arm.takeovers and arm.small_tokens]
         return (chosen or both or list(self._report.arms))[0]
 
     def _filter(self) -> None:
-        name = self.arm.currentText()
-        self.model.choose(self.shown.currentData(), None if name in ("", ALL_ARMS) else name)
+        self.model.choose(self.shown.currentData(), self.arm.currentData())
         self._show_arm()
 
     def _show_state(self) -> None:
@@ -242,7 +238,7 @@ class RunView(QWidget):
             self.table.setCurrentIndex(self.model.index(place, ResultColumn.NUMBER))
 
     def _fill_controls(self) -> None:
-        self.arm.setAccessibleName("Arm")
+        self.arm.setAccessibleName("Policy")
         self.shown.setAccessibleName("Which rows")
         for shown in RowFilter:
             self.shown.addItem(shown.value, shown)

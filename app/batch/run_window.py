@@ -22,6 +22,7 @@ from app.shared.widgets.controls import button, label, scrolling
 from app.shared.widgets.layout import STRETCH, hbox, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.batch.reporting.report_text import conditions_text
+from core.batch.running.recipes import arm_title
 from core.errors import BatonError
 from core.problem import Problem
 from core.run import RunSettings
@@ -76,7 +77,7 @@ class RunWindow(QDialog):
 
     def _take(self, row: ResultRow, problem: Problem, trace: Trace) -> None:
         self._row = row
-        self.setWindowTitle(f"{problem.id} · {row.arm}")
+        self.setWindowTitle(f"{problem.id} · {arm_title(row.arm)}")
         settings = RunSettings.model_validate(trace.started.settings) if trace.started else RunSettings()
         self.exchange = Exchange(problem.text, settings, trace=trace)
         self._asked.set_markdown(problem.text)

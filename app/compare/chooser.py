@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QWidget
 
 from app.compare.column import MOST_COLUMNS
@@ -93,6 +93,7 @@ class Chooser(QDialog):
             if index and choice.exchange is None and self._choices[index - 1].exchange:
                 box.insertSeparator(box.count())
             box.addItem(choice.title, index)
+            box.setItemData(box.count() - 1, plain_tip(choice.summary), Qt.ItemDataRole.ToolTipRole)
         if number < len(columns):
             box.setCurrentIndex(box.findData(self._choices.index(columns[number])))
         return box
@@ -154,6 +155,8 @@ class CompareChoice(NamedTuple):
     """The answer that is there; None: it is to be written."""
     why_not: str = ""
     """Why these models cannot write it."""
+    summary: str = ""
+    """One sentence on when the large model writes."""
 
 
 def arms(settings: RunSettings, cards: Mapping[Author, ModelCard] | None = None) -> list[CompareChoice]:
@@ -170,8 +173,7 @@ def arms(settings: RunSettings, cards: Mapping[Author, ModelCard] | None = None)
             needs_more = arm.equal_share_of or any(arm.models) or policy.needs.expected_answer
             if not needs_more and arm.name not in {choice.name for choice in choices}:
                 why_not = unmet_need(policy, cards) if cards else None
-                title = title[0].upper() + title[1:]
-                choices.append(CompareChoice(arm.name, title, arm.settings, why_not=str(why_not or "")))
+                choices.append(CompareChoice(arm.name, title, arm.settings, None, str(why_not or ""), recipe.summary))
     return choices
 
 

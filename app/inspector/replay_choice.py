@@ -6,13 +6,13 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLineEdit, QWidget
 
 from app.shared.forms.fields import Editor, editor_of
-from app.shared.labels import preset_of
 from app.shared.theme import Role
-from app.shared.widgets.controls import combo_box, label
+from app.shared.widgets.controls import combo_box, label, plain_tip
+from core.demo_pair.settings import DEMO_SETTINGS
 from core.run import RunSettings
 from core.thinking.cues import Category, Lexicon, english
 from core.thinking.policy import Policy, PolicySettings
-from core.thinking.registry import POLICIES, settings_for
+from core.thinking.registry import POLICIES, matching_preset, settings_for
 
 OWN_VALUES = "own values"
 CUES = (Category.REFLECTION, Category.AFFIRMATION, Category.VERIFICATION)
@@ -28,7 +28,9 @@ class ReplayChoice(QWidget):
         self._settings = RunSettings()
         self._lexicon = english()
         self.policy, self.preset = combo_box(), combo_box()
-        self.policy.addItems([kind.title for kind in POLICIES.values()])
+        for index, kind in enumerate(POLICIES.values()):
+            self.policy.addItem(kind.title)
+            self.policy.setItemData(index, plain_tip(kind.summary), Qt.ItemDataRole.ToolTipRole)
         self.policy.activated.connect(self._take_policy)
         self.preset.activated.connect(self._take_preset)
         self.editors: dict[str, Editor] = {}
@@ -115,7 +117,7 @@ class ReplayChoice(QWidget):
         if chosen.policy != self._editors_of:
             self._make_editors()
         self.policy.setCurrentIndex(list(POLICIES).index(chosen.policy))
-        self.preset.setCurrentText(preset_of(chosen) or OWN_VALUES)
+        self.preset.setCurrentText(matching_preset(chosen, DEMO_SETTINGS.policy) or OWN_VALUES)
         for name, editor in self.editors.items():
             editor.widget.blockSignals(True)
             editor.show(getattr(chosen, name))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from app.shared.format import count, duration, money, size
 from core.demo_pair.settings import DEMO_SETTINGS
@@ -19,12 +19,9 @@ from core.settings import tolerant
 from core.thinking.cues import Cue, parse_lexicon
 from core.thinking.events import Finish, PrefillProgressed
 from core.thinking.opinion import Opinion
-from core.thinking.policy import PolicySettings
-from core.thinking.registry import POLICIES, advice_on, difference, reason_label, with_advice
+from core.thinking.registry import advice_on, policy_title, reason_label
 from core.thinking.trace import Piece, Trace
 
-MOST_DIFFERENCES = 2
-"""Parameters that a title names; more would not be read."""
 SIGNS = {Author.SMALL: "●", Author.LARGE: "◆"}
 Fact = tuple[str, str]
 """A name and its value, for a list of facts."""
@@ -59,34 +56,13 @@ def reason_and_cue(reason: str, cue: Cue | None) -> str:
 
 
 def title_of(settings: RunSettings) -> str:
-    """Name the policy and what sets it apart: "Small only", "Keywords (baton)", "Keywords (baton), one_cue = True"."""
-    policy = POLICIES.of(settings.policy)
-    presets = policy.presets or {"": policy.Settings()}
-    preset, apart = min(_from_presets(settings.policy, presets).items(), key=lambda item: len(item[1]))
-    title = f"{policy.title} ({preset})" if preset else policy.title
-    main_first = sorted(apart.items(), key=lambda item: item[0] not in policy.main_parameters)
-    changes = [f"{name} = {value}" for name, value in main_first][:MOST_DIFFERENCES]
-    more = ["…"] if len(apart) > MOST_DIFFERENCES else []
-    return ", ".join([title, *changes, *more, *(["own cues"] if settings.cue_list else [])])
-
-
-def _from_presets(chosen: PolicySettings, presets: Mapping[str, PolicySettings]) -> dict[str, dict[str, Any]]:
-    """Return how the parameters differ from each preset. The demo pair's own lengths make no difference."""
-    apart = {}
-    for name, preset in presets.items():
-        usual = [preset, with_advice(preset, DEMO_SETTINGS.policy)]
-        apart[name] = min((difference(chosen, each) for each in usual), key=len)
-    return apart
-
-
-def preset_of(policy: PolicySettings) -> str:
-    """Return the preset whose values these are, the demo pair's own lengths aside; "" if a person changed any."""
-    apart = _from_presets(policy, POLICIES.of(policy).presets)
-    return next((name for name, values in apart.items() if not values), "")
+    """Name the policy and what sets it apart, the demo pair's own lengths aside: “Keywords (paper), own cues”."""
+    title = policy_title(settings.policy, DEMO_SETTINGS.policy)
+    return f"{title}, own cues" if settings.cue_list else title
 
 
 def used_in_brief(trace: Trace) -> str:
-    """Return what wrote an answer: “● R1-1.5B Q4_K_M  ◆ R1-32B Q4_K_M · Keywords (baton) · seed 7”."""
+    """Return what wrote an answer: “● R1-1.5B Q4_K_M  ◆ R1-32B Q4_K_M · Keywords · seed 7”."""
     if trace.started is None:
         return ""
     cards = ((Author.SMALL, trace.started.small), (Author.LARGE, trace.started.large))

@@ -13,7 +13,7 @@ from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.solve import print_steps
 from app.terminal.streams import write_json
 from core.batch.reading.problems import read_problems
-from core.batch.running.recipes import arms_of
+from core.batch.running.recipes import arm_title, arms_of
 from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
 from core.demo_pair.verdict import DemoAnswer, verdict_on
 from core.errors import SettingsError
@@ -28,7 +28,8 @@ ABOUT = (
     "Two tiny models come with Baton. They were trained for puzzles like this one and can do nothing else;\n"
     "--small and --large name real ones."
 )
-TITLES = {"small": "Small model alone", "baton": "Small model, large model at the cues", "large": "Large model alone"}
+SHOWN = ("small", "baton", "large")
+"""Arms of `baton batch`."""
 CONTEXT = 1024
 """Tokens; enough for every ready problem."""
 
@@ -52,9 +53,9 @@ def demo(number: int, models: ModelOptions, loading: LoadingOptions, json: bool,
     answers: list[DemoAnswer] = []
     control = Control()
     with open_pair(models, loading.with_context(CONTEXT), servers) as pair, Grader() as grader:
-        for arm in arms_of(TITLES, DEMO_SETTINGS):
+        for arm in arms_of(SHOWN, DEMO_SETTINGS):
             if not json:
-                write(f"── {TITLES[arm.name]} " + "─" * (60 - len(TITLES[arm.name])))
+                write(f"── {arm_title(arm.name)} ".ljust(64, "─"))
             with stops_on_interrupt(control):
                 events = run(pair, ask(problem.text, arm.settings), arm.settings, control=control)
                 trace = Trace.of(events) if json else print_steps(events)

@@ -20,7 +20,7 @@ from core.errors import SettingsError
 from core.run import RunSettings
 from core.thinking.limits import Limits
 from core.thinking.policy import PolicySettings
-from core.thinking.registry import POLICIES
+from core.thinking.registry import POLICIES, policy_summary, preset_title
 
 RUN = "every run"
 
@@ -46,12 +46,21 @@ def policies(json: bool) -> int:
     """List the policies: when each lets the large model write, and its presets."""
     if json:
         write_json_lines(
-            {"name": name, "title": policy.title, "summary": policy.summary, "presets": list(policy.presets)}
+            {
+                "name": name,
+                "title": policy.title,
+                "summary": policy.summary,
+                "presets": {preset: policy_summary(policy, preset) for preset in policy.presets},
+            }
             for name, policy in POLICIES.items()
         )
     else:
-        rows = [(name, ", ".join(policy.presets), policy.summary) for name, policy in POLICIES.items()]
-        write_table(("--policy", "--preset", "when the large model writes"), rows)
+        rows = [
+            (name, preset, preset_title(policy, preset), policy_summary(policy, preset))
+            for name, policy in POLICIES.items()
+            for preset in policy.presets or [""]
+        ]
+        write_table(("--policy", "--preset", "title", "when the large model writes"), rows)
     return ExitCode.ANSWERED
 
 

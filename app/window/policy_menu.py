@@ -9,11 +9,16 @@ from PySide6.QtWidgets import QMenu, QWidget
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from app.shared.widgets.controls import ElidedButton, plain_tip
+from core.demo_pair.settings import DEMO_SETTINGS
 from core.run import unmet_need
-from core.thinking.registry import POLICIES, matching_preset, settings_for
-
-WHY_NOT = "   ✗ "
-"""Separates a policy from why it cannot be chosen."""
+from core.thinking.registry import (
+    POLICIES,
+    matching_preset,
+    policy_summary,
+    policy_title,
+    preset_title,
+    settings_for,
+)
 
 
 class PolicyButton(ElidedButton):
@@ -24,7 +29,6 @@ class PolicyButton(ElidedButton):
         self._models = models
         self._preferences = preferences
         self._menu = QMenu(self)
-        self._menu.setToolTipsVisible(True)
         self.setMenu(self._menu)
         self._choices: dict[tuple[str, str], QAction] = {}
         group = QActionGroup(self)
@@ -35,10 +39,8 @@ class PolicyButton(ElidedButton):
             if kind.is_control and not controls:
                 controls = True
                 self._menu.addSeparator()
-            for preset in kind.presets:
-                self._add(group, name, preset, f"{kind.title}: {preset} preset")
-            if not kind.presets:
-                self._add(group, name, "", kind.title)
+            for preset in kind.presets or [""]:
+                self._add(group, name, preset)
         self._menu.addSeparator()
         self._menu.addAction("Parameters…", self.parameters_wanted.emit)
         preferences.changed.connect(self._show)
@@ -49,29 +51,33 @@ class PolicyButton(ElidedButton):
         chosen = settings_for(policy, self._preferences.value.run.policy)
         self._preferences.change_run(policy=POLICIES[policy].presets[preset] if preset else chosen)
 
-    def _add(self, group: QActionGroup, policy: str, preset: str, title: str) -> None:
-        action = self._menu.addAction(title, lambda: self.choose(policy, preset))
+    def _add(self, group: QActionGroup, policy: str, preset: str) -> None:
+        action = self._menu.addAction("", lambda: self.choose(policy, preset))
         action.setCheckable(True)
-        action.setToolTip(POLICIES[policy].summary)
         group.addAction(action)
         self._choices[policy, preset] = action
+        self._describe(policy, preset, policy_summary(POLICIES[policy], preset))
+
+    def _describe(self, policy: str, preset: str, line: str) -> None:
+        """Show a line beside a policy, in the column where other menus have their keys."""
+        self._choices[policy, preset].setText(f"{preset_title(POLICIES[policy], preset)}\t{line}")
 
     def _allow(self) -> None:
-        """Disable policies that these models cannot run, with the reason."""
+        """Disable policies that these models cannot run, with the reason in place of the summary."""
         pair, ready = self._models.pair, self._models.state is LoadState.READY
-        for (policy, _), action in self._choices.items():
+        for (policy, preset), action in self._choices.items():
             why_not = unmet_need(POLICIES[policy], pair.cards) if ready else None
-            title, _, _ = action.text().partition(WHY_NOT)
             action.setEnabled(why_not is None)
-            action.setText(f"{title}{WHY_NOT}{why_not.message}" if why_not else title)
-            action.setToolTip(str(why_not) if why_not else POLICIES[policy].summary)
+            self._describe(policy, preset, f"✗ {why_not}" if why_not else policy_summary(POLICIES[policy], preset))
 
     def _show(self) -> None:
         chosen = self._preferences.value.run.policy
         kind, preset = POLICIES.of(chosen), matching_preset(chosen)
         for choice, action in self._choices.items():
             action.setChecked(choice == (chosen.policy, preset))
-        text = f"{kind.title} ({preset or 'own values'})" if kind.presets else kind.title
+        text = policy_title(chosen, DEMO_SETTINGS.policy)
         self.setText(f"{text}  ")
         self.setAccessibleName(f"Policy: {text}")
-        self.setToolTip(plain_tip(f"Policy: {text}. {kind.summary}\nWhen the large model takes over (Ctrl+P)"))
+        self.setToolTip(
+            plain_tip(f"Policy: {text}. {policy_summary(kind, preset)}\nWhen the large model writes (Ctrl+P)")
+        )

@@ -143,7 +143,7 @@ class CuePolicy(Policy):
     ablations: ClassVar[tuple[Ablation, ...]] = (
         Ablation(
             "opening",
-            "the large model's opening, on and off",
+            "The large model's opening, on and off",
             lambda _: {"opening": {"opening": 100}, "no opening": {"opening": 0}},
         ),
     )

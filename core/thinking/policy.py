@@ -265,8 +265,7 @@ class PolicyArm:
     """One way to run a policy in a batch."""
 
     name: str
-    """Unique among the arms of all policies."""
-    title: str
+    """Unique among the arms of all policies. Views show the title of its settings (`policy_title`)."""
     settings: PolicySettings
     """Fields in which no arm of the policy differs from the default keep the value that a person chose."""
     equal_share_of: str = ""
@@ -321,6 +320,8 @@ class Policy:
     """The reasons of its own; those in `reasons.py` are known without being listed."""
     presets: ClassVar[Mapping[str, PolicySettings]] = {}
     """Named settings; the first ones are the defaults."""
+    preset_summaries: ClassVar[Mapping[str, str]] = {}
+    """One plain sentence for each preset but the first, which the policy's own describes."""
     arms: ClassVar[tuple[PolicyArm, ...]] = ()
     ablations: ClassVar[tuple[Ablation, ...]] = ()
     main_parameters: ClassVar[tuple[str, ...]] = ()

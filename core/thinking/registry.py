@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import pkgutil
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from functools import cached_property
 from importlib import import_module, metadata
 from typing import Annotated, Any
@@ -26,6 +27,8 @@ from core.thinking.trace import Trace
 PACKAGE = "core.thinking.policies"
 ENTRY_POINTS = "baton.policies"
 DEFAULT_POLICY = "keywords"
+MOST_DIFFERENCES = 2
+"""Parameters that a title names; more would not be read."""
 
 _log = logging.getLogger(__name__)
 
@@ -138,10 +141,49 @@ def with_values(settings: PolicySettings, values: Mapping[str, Any]) -> PolicySe
         return settings
 
 
-def matching_preset(settings: PolicySettings) -> str:
-    """Return the name of the preset with these values; empty if a person changed any."""
-    presets = POLICIES.of(settings).presets
-    return next((name for name, preset in presets.items() if preset == settings), "")
+def matching_preset(settings: PolicySettings, advised: PolicySettings | None = None) -> str:
+    """Return the name of the preset with these values, `advised` ones aside; empty if a person changed any."""
+    nearest, changed = _nearest_preset(settings, advised)
+    return "" if changed else nearest
+
+
+def preset_title(policy: type[Policy], preset: str) -> str:
+    """Name a policy and its preset: “Keywords (paper)”; “Keywords” alone is the first one."""
+    return policy.title if preset == next(iter(policy.presets), "") else f"{policy.title} ({preset})"
+
+
+def policy_title(settings: PolicySettings, advised: PolicySettings | None = None) -> str:
+    """Name a policy, its preset, and what a person changed: “Keywords (paper), reflections allowed 3”.
+
+    `advised`: values that come with a pair of models, and are not named.
+    """
+    policy = POLICIES.of(settings)
+    preset, changed = _nearest_preset(settings, advised)
+    main_first = sorted(changed.items(), key=lambda item: item[0] not in policy.main_parameters)
+    changes = [_parameter_text(policy, name, value) for name, value in main_first[:MOST_DIFFERENCES]]
+    more = ["…"] if len(changed) > MOST_DIFFERENCES else []
+    return ", ".join([preset_title(policy, preset), *changes, *more])
+
+
+def policy_summary(policy: type[Policy], preset: str = "") -> str:
+    """Say in a sentence when the large model writes, or how a preset differs from the first one."""
+    return policy.preset_summaries.get(preset, policy.summary)
+
+
+def _nearest_preset(settings: PolicySettings, advised: PolicySettings | None) -> tuple[str, dict[str, Any]]:
+    """Return the preset from which the fewest values differ, with these values."""
+    found = {}
+    for name, preset in (POLICIES.of(settings).presets or {"": type(settings)()}).items():
+        usual = [preset, with_advice(preset, advised)] if advised else [preset]
+        found[name] = min((difference(settings, each) for each in usual), key=len)
+    return min(found.items(), key=lambda item: len(item[1]))
+
+
+def _parameter_text(policy: type[Policy], name: str, value: Any) -> str:
+    title = policy.Settings.model_fields[name].title or name
+    if isinstance(value, bool):
+        value = "on" if value else "off"
+    return f"{title[0].lower()}{title[1:]} {value.value if isinstance(value, Enum) else value}"
 
 
 def with_advice(settings: PolicySettings, advised: PolicySettings) -> PolicySettings:

@@ -265,11 +265,12 @@ class ElidedButton(QPushButton):
 
 
 class ElidedCheckBox(QCheckBox):
-    """A check box that shortens its text if it does not fit; the tool tip has all of it."""
+    """A check box that shortens its text if it does not fit; the tool tip has all of it, and what it means."""
 
-    def __init__(self, text: str, parent: QWidget | None = None) -> None:
+    def __init__(self, text: str, meaning: str = "", parent: QWidget | None = None) -> None:
         super().__init__(text, parent)
-        self.setToolTip(plain_tip(text))
+        self.setToolTip(plain_tip(f"{text}\n{meaning}".strip()))
+        self.setAccessibleDescription(meaning)
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     def minimumSizeHint(self) -> QSize:

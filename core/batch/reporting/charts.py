@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from core.batch.reporting.failures import TakeoverOutcomes
 from core.batch.reporting.report import PLACES, ArmReport, Report
+from core.batch.running.recipes import arm_title
 from core.engines.body import Author
 
 
@@ -47,7 +48,7 @@ def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
     """Draw a marker with interval and name for each arm, and the lines of the scatter behind them."""
     if not scatter.points:
         return _svg(
-            width, height, [_text(width / 2, height / 2, "No arm has a scored answer yet.", "middle")], "Nothing"
+            width, height, [_text(width / 2, height / 2, "No answer has been graded yet.", "middle")], "Nothing"
         )
     left, right, top, bottom = 56, width - 24, 28, height - 52
 
@@ -93,7 +94,7 @@ def takeovers_by_reason(arm: ArmReport, width: int = 640) -> str:
         parts.append(_text(8, top + 16, reason.capitalize(), colour=INK))
         parts.append(f'<rect x="180" y="{top + 4}" width="{length:.1f}" height="16" rx="2" fill="{LARGE}"/>')
         parts.append(_text(188 + length, top + 16, f"{count / total:.0%} ({count:,})", colour=INK))
-    return _svg(width, height, parts, f"Where the large model stepped in, {arm.name}")
+    return _svg(width, height, parts, f"Where the large model stepped in, {arm.title}")
 
 
 def places_of_takeovers(arm: ArmReport, width: int = 640, height: int = 160) -> str:
@@ -107,7 +108,7 @@ def places_of_takeovers(arm: ArmReport, width: int = 640, height: int = 160) -> 
     ]
     parts += [_line(16, bottom, width - 16, bottom, FAINT), _text(16, height - 8, "first step")]
     parts.append(_text(width - 16, height - 8, "last step", "end"))
-    return _svg(width, height, parts, f"Places of takeovers, {arm.name}")
+    return _svg(width, height, parts, f"Places of takeovers, {arm.title}")
 
 
 def worth_by_cue(groups: Sequence[TakeoverOutcomes], width: int = 640) -> str:
@@ -215,7 +216,8 @@ class Scatter(NamedTuple):
 def accuracy_against_speed(report: Report) -> Scatter:
     """Plot accuracy against speed; a dashed line joins the arms that no other beats, if speeds can be compared."""
     points = _points([arm for arm in report.arms if arm.speed], lambda arm: arm.tokens_per_second)
-    corners = tuple(sorted((point.x, point.y) for point in points if point.name in report.pareto_front))
+    best = set(map(arm_title, report.pareto_front))
+    corners = tuple(sorted((point.x, point.y) for point in points if point.name in best))
     lines = (ChartLine(corners, dashed=True),) if corners else ()
     fastest = max((point.x for point in points), default=1.0)
     return Scatter("Accuracy against speed", "tokens per second", points, lines, 0.0, 1.1 * fastest)
@@ -227,8 +229,8 @@ def accuracy_against_share(report: Report) -> Scatter:
     place = {point.name: (point.x, point.y) for point in points}
     sweeps: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for arm in report.arms:
-        if arm.sweep and arm.name in place:
-            sweeps[arm.sweep].append(place[arm.name])
+        if arm.sweep and arm.title in place:
+            sweeps[arm.sweep].append(place[arm.title])
     lines = tuple(ChartLine(tuple(sorted(joined))) for joined in sweeps.values())
     shares = [point.x for point in points]
     if len(shares) < 2 or max(shares) - min(shares) < NARROWEST:
@@ -255,7 +257,7 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 def _points(arms: Sequence[ArmReport], x: Callable[[ArmReport], float]) -> tuple[Point, ...]:
     return tuple(
         Point(
-            arm.name,
+            arm.title,
             x(arm),
             100 * arm.accuracy.value,
             100 * arm.accuracy.low,

@@ -26,6 +26,7 @@ from core.batch.reporting.statistics import clustered_accuracy, difference, holm
 from core.batch.running.arms import Arm
 from core.batch.running.batch_settings import BatchSettings, ModelSummary
 from core.batch.running.provenance import Provenance
+from core.batch.running.recipes import arm_title
 from core.grading.verdict import How, Outcome
 from core.intervals import Estimate
 from core.problem import Problem
@@ -96,6 +97,11 @@ class ArmReport(BaseModel):
     conditions: ArmConditions
 
     @property
+    def title(self) -> str:
+        """Return what views and reports call it."""
+        return arm_title(self.name)
+
+    @property
     def answers(self) -> int:
         return self.done - self.failed
 
@@ -148,6 +154,10 @@ class Comparison(BaseModel):
     adjusted_p: float = Field(1.0, description="Holm's, over all comparisons of the report.")
     problems: int
     remark: str = Field(description="Why interval and test disagree; empty if they agree.")
+
+    @property
+    def title(self) -> str:
+        return f"{arm_title(self.second)} minus {arm_title(self.first)}"
 
 
 class Report(BaseModel):
@@ -236,7 +246,7 @@ def build_report(
         arms=(*arms, *_aliases(arms, settings)),
         comparisons=_comparisons(batch, by_arm),
         throughput=throughput_of([row for each in by_arm.values() for row in answered(each)]),
-        not_comparable=why_not_comparable([(arm.name, arm.conditions) for arm in arms if arm.speed]),
+        not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.speed]),
     )
 
 

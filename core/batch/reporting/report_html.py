@@ -48,7 +48,7 @@ def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
         speed=markup(scatter_chart(accuracy_against_speed(report))),
         share=markup(scatter_chart(accuracy_against_share(report))),
         takeovers=[
-            (arm.name, [markup(takeovers_by_reason(arm)), markup(places_of_takeovers(arm))])
+            (arm.title, [markup(takeovers_by_reason(arm)), markup(places_of_takeovers(arm))])
             for arm in report.arms
             if arm.takeovers and arm.small_tokens
         ],

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from core.batch.reporting.baselines import ArmPlacement
 from core.batch.reporting.report import ArmReport, Report, accuracy_of
 from core.batch.reporting.worth import MeanWorth
+from core.batch.running.recipes import arm_title
 from core.intervals import Estimate
 from core.store.batch_rows import Conditions
 from core.text import counted
@@ -15,7 +16,7 @@ MOST_SENTENCES = 5
 """Different errors, and different notices, that the report names of each arm."""
 
 HEADER = (
-    "arm",
+    "policy",
     "correct",
     "95% interval",
     "large share",
@@ -51,7 +52,7 @@ def comparisons(report: Report) -> str:
     for each in report.comparisons:
         change = each.difference
         lines.append(
-            f"{each.second} less {each.first}: {100 * change.value:+.1f} points "
+            f"{each.title}: {100 * change.value:+.1f} points "
             f"({100 * change.low:+.1f} to {100 * change.high:+.1f}), better on {each.better_second}, worse on "
             f"{each.better_first} of {counted(each.problems, 'problem')}, {probability(each.p)}"
             + (f", adjusted {probability(each.adjusted_p)}" if several else "")
@@ -89,29 +90,31 @@ def footnotes(report: Report) -> str:
     """List what a reader must know beside the table, one fact a line: errors, notices, conditions, drafts, costs."""
     ran = [arm for arm in report.arms if not arm.same_as]
     lines = [
-        f"{arm.name}: {arm.unscored} unscored, {counted(arm.failed, 'error')}, {arm.jobs - arm.done} not run"
+        f"{arm.title}: {arm.unscored} unscored, {counted(arm.failed, 'error')}, {arm.jobs - arm.done} not run"
         for arm in ran
         if arm.unscored or arm.failed or arm.jobs > arm.done
     ]
     for arm in ran:
-        lines += _commonest(arm.name, arm.errors, "failed: “{}”")
-        lines += _commonest(arm.name, arm.notices, "with the notice “{}”")
-    lines += [f"{arm.name}: the same settings as {arm.same_as}, run once" for arm in report.arms if arm.same_as]
+        lines += _commonest(arm.title, arm.errors, "failed: “{}”")
+        lines += _commonest(arm.title, arm.notices, "with the notice “{}”")
     lines += [
-        f"{arm.name}: a large share of {percent(arm.large_share)}, {percent(arm.aimed_share)} was aimed at"
+        f"{arm.title}: the same settings as {arm_title(arm.same_as)}, run once" for arm in report.arms if arm.same_as
+    ]
+    lines += [
+        f"{arm.title}: a large share of {percent(arm.large_share)}, {percent(arm.aimed_share)} was aimed at"
         for arm in ran
         if arm.aimed_share is not None and arm.answers
     ]
     lines += [_placed(arm, arm.placement, report) for arm in report.arms if arm.placement]
-    lines += [f"{arm.name}: {_reflections(arm)}" for arm in ran if any(arm.reflections.values())]
+    lines += [f"{arm.title}: {_reflections(arm)}" for arm in ran if any(arm.reflections.values())]
     lines += _speed_notes(report)
     lines += [
-        f"{arm.name}: {arm.drafted:,} tokens drafted, {percent(arm.accepted / arm.drafted)} of them accepted"
+        f"{arm.title}: {arm.drafted:,} tokens drafted, {percent(arm.accepted / arm.drafted)} of them accepted"
         for arm in ran
         if arm.drafted
     ]
     lines += [
-        f"{arm.name}: {arm.remote_tokens:,} tokens read and written by servers, {money(arm.money, arm.currency)}"
+        f"{arm.title}: {arm.remote_tokens:,} tokens read and written by servers, {money(arm.money, arm.currency)}"
         for arm in ran
         if arm.money
     ]
@@ -130,10 +133,10 @@ def _placed(arm: ArmReport, placement: ArmPlacement, report: Report) -> str:
     """Say where an arm stands between which others."""
     known = {each.name: each for each in report.arms}
     chance, oracle = (
-        f"{name} ({percent(accuracy_of(known[name]))} at a large share of {percent(known[name].large_share)})"
-        for name in (placement.chance, placement.oracle)
+        f"{each.title} ({percent(accuracy_of(each))} at a large share of {percent(each.large_share)})"
+        for each in (known[placement.chance], known[placement.oracle])
     )
-    own = f"{arm.name}, with a large share of {percent(arm.large_share)},"
+    own = f"{arm.title}, with a large share of {percent(arm.large_share)},"
     if placement.at_other_shares:
         return f"{own} cannot be placed between {chance} and {oracle}: their shares are more than a third apart"
     return f"{own} stands between {chance} and {oracle}: {ratio(placement.value)}"
@@ -153,7 +156,7 @@ def _speed_notes(report: Report) -> list[str]:
         lines.append(f"Speeds cannot be compared, and are not ranked: {report.not_comparable}")
     if found := report.throughput:
         lines.append(
-            f"All arms together: {speed(found.tokens_per_second, ' tok/s')} over {found.seconds:,.1f} s, "
+            f"All together: {speed(found.tokens_per_second, ' tok/s')} over {found.seconds:,.1f} s, "
             f"{found.at_once:.1f} texts at once on average"
         )
     ran = [arm for arm in report.arms if arm.conditions.setups and not arm.same_as]
@@ -218,7 +221,7 @@ def rows_of(report: Report) -> list[tuple[str, ...]]:
 
 def _cells(arm: ArmReport) -> tuple[str, ...]:
     return (
-        arm.name,
+        arm.title,
         percent(arm.accuracy.value) if arm.accuracy else "–",
         interval(arm.accuracy),
         percent(arm.large_share),

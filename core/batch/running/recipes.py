@@ -14,7 +14,18 @@ from core.batch.running.arms import Arm, needs
 from core.errors import SettingsError
 from core.run import RunSettings
 from core.thinking.cues import Category, english, parse_lexicon
-from core.thinking.registry import DEFAULT_POLICY, POLICIES, difference, own_values, settings_for, with_values
+from core.thinking.policy import PolicyArm
+from core.thinking.registry import (
+    DEFAULT_POLICY,
+    POLICIES,
+    difference,
+    matching_preset,
+    own_values,
+    policy_summary,
+    policy_title,
+    settings_for,
+    with_values,
+)
 from core.thinking.steps import BOUNDARY
 
 Make = Callable[[RunSettings], tuple[Arm, ...]]
@@ -24,6 +35,8 @@ Make = Callable[[RunSettings], tuple[Arm, ...]]
 class Recipe(NamedTuple):
     title: str
     make: Make
+    summary: str = ""
+    """One sentence on when the large model writes; empty for an experiment."""
 
 
 POLICY_ARMS = {
@@ -47,6 +60,24 @@ def with_arm(name: str) -> Make:
         return (Arm(name=title, settings=base.model_copy(update={"policy": settings}), equal_share_of=like),)
 
     return make
+
+
+def arm_recipe(arm: PolicyArm) -> Recipe:
+    """Return the recipe of an arm that a policy brings, by the policy's own title and summary."""
+    policy = POLICIES.of(arm.settings)
+    title = policy_title(arm.settings)
+    if arm.equal_share_of:
+        title = f"{policy.title} as {policy_title(POLICY_ARMS[arm.equal_share_of].settings)}"
+    return Recipe(title, with_arm(arm.name), policy_summary(policy, matching_preset(arm.settings)))
+
+
+def arm_title(name: str) -> str:
+    """Return what views call an arm: “Keywords” for `baton`, “Keywords, R1-32B” for `baton, R1-32B`.
+
+    An arm of an experiment, such as `c = 3`, has no other title than its name.
+    """
+    arm, comma, models = name.partition(", ")
+    return f"{_TITLES.get(arm, arm)}{comma}{models}"
 
 
 def with_ablation(name: str) -> Make:
@@ -141,9 +172,11 @@ def _several(*makes: Make) -> Make:
 
 
 ARMS: dict[str, Recipe] = {
-    "chosen": Recipe("current settings", lambda base: (Arm(name="chosen", settings=base),)),
-    **{name: Recipe(arm.title, with_arm(name)) for name, arm in POLICY_ARMS.items()},
+    "chosen": Recipe("Current settings", lambda base: (Arm(name="chosen", settings=base),)),
+    **{name: arm_recipe(arm) for name, arm in POLICY_ARMS.items()},
 }
+_TITLES = {recipe.make(RunSettings())[0].name: recipe.title for recipe in ARMS.values()}
+"""By the name of the arm that the recipe makes."""
 
 ABLATIONS: dict[str, Recipe] = {
     **{
@@ -151,10 +184,10 @@ ABLATIONS: dict[str, Recipe] = {
         for policy in POLICIES.values()
         for ablation in policy.ablations
     },
-    "one-class": Recipe("one class of cues at a time", single_cue_classes),
-    "boundary": Recipe("steps by paragraph, line or sentence", structural_clues),
-    "wait": Recipe("does “wait” mean large or small?", meaning_of_wait),
-    "presets": Recipe("the authors' code against Baton's preset", _several(*map(with_arm, ("reference", "baton")))),
+    "one-class": Recipe("One kind of cue at a time", single_cue_classes),
+    "boundary": Recipe("Steps by paragraph, line or sentence", structural_clues),
+    "wait": Recipe("Does “wait” mean large or small?", meaning_of_wait),
+    "presets": Recipe("Keywords and Keywords (reference)", _several(*map(with_arm, ("reference", "baton")))),
 }
 
 RECIPES = ARMS | ABLATIONS

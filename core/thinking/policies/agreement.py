@@ -34,7 +34,7 @@ class Agreement(Policy):
         )
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a rewritten step.")
 
-    arms = (PolicyArm("agreement", "steps that the large model finds unlikely", Settings()),)
+    arms = (PolicyArm("agreement", Settings()),)
     main_parameters = ("bound",)
     settings: Settings
 

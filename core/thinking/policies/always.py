@@ -21,7 +21,7 @@ class Always(Policy):
     class Settings(PolicySettings):
         policy: Literal["always"] = "always"
 
-    arms = (PolicyArm("large", "large only", Settings()),)
+    arms = (PolicyArm("large", Settings()),)
 
     def opening(self, view: View) -> Move:
         return take_over(WITHOUT_END, LARGE_ONLY)

@@ -21,4 +21,4 @@ class Drafted(Always):
     class Settings(PolicySettings):
         policy: Literal["drafted"] = "drafted"
 
-    arms = (PolicyArm("drafted", "large only, drafted by the small model", Settings()),)
+    arms = (PolicyArm("drafted", Settings()),)

@@ -22,7 +22,7 @@ EVERY_STEP = TakeoverReason("every step", "Every step", follows_text=False)
 class EveryStep(CuePolicy):
     name = "every-step"
     title = "Every step"
-    summary = "The large model opens the text and begins each step: for a small model that was not trained to reason."
+    summary = "The large model opens the text and begins each step: for small models not trained to reason."
     reasons = (EVERY_STEP, *RULES)
     sentence_reasons = (EVERY_STEP,)
 
@@ -38,9 +38,10 @@ class EveryStep(CuePolicy):
         )
 
     presets: ClassVar[Mapping[str, Settings]] = {"baton": Settings(), "reference": Settings(**REFERENCE)}
+    preset_summaries: ClassVar[Mapping[str, str]] = {"reference": "As in the paper's published code."}
     arms = (
-        PolicyArm("every-step", "every step begun by the large model", Settings()),
-        PolicyArm("every-step-no-opening", "every step, without the large model's opening", Settings(opening=0)),
+        PolicyArm("every-step", Settings()),
+        PolicyArm("every-step-no-opening", Settings(opening=0)),
     )
     main_parameters = ("opening", "n1")
     settings: Settings

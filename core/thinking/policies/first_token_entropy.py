@@ -43,7 +43,7 @@ def entropy(logprobs: Iterable[float]) -> float:
 class FirstTokenEntropy(Policy):
     name = "first-token-entropy"
     title = "First-token entropy"
-    summary = "The large model writes a step if the small one is unsure of its first token."
+    summary = "The large model writes a step if the small one is unsure how to begin it."
     needs = Needs(alternatives=20)
     reasons = (ENTROPY,)
     hands_back_empty = False
@@ -57,11 +57,11 @@ class FirstTokenEntropy(Policy):
             512, ge=1, title="Step cap", description="Tokens after which a new step begins, by either model."
         )
 
-    arms = (PolicyArm("entropy", "first-token entropy", Settings()),)
+    arms = (PolicyArm("entropy", Settings()),)
     ablations = (
         Ablation(
             "tau",
-            "first-token entropy above 0.5, 0.95, 1.5",  # 0.95 is GlimpRouter's
+            "First-token entropy above 0.5, 0.95, 1.5",  # 0.95 is GlimpRouter's
             lambda _: {f"τ = {tau:g}": {"tau": tau} for tau in (0.5, 0.95, 1.5)},
             is_sweep=True,
         ),

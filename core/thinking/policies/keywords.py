@@ -44,7 +44,7 @@ class CountedSentence(Enum):
 class Keywords(CuePolicy):
     name = "keywords"
     title = "Keywords"
-    summary = "The large model writes where the small one reflects, affirms or verifies, seen by cues such as “wait”."
+    summary = "The large model writes where the small one hesitates, concludes or checks: “wait”, “yes”, “verify”."
     reasons = (REFLECTION, AFFIRMATION, *RULES)
     sentence_reasons = (REFLECTION, AFFIRMATION)
 
@@ -74,15 +74,19 @@ class Keywords(CuePolicy):
         "paper": Settings(stop_at_first_cue=False, **PAPER),
         "reference": Settings(stop_at_first_cue=False, keep_lookahead=False, **REFERENCE),
     }
+    preset_summaries: ClassVar[Mapping[str, str]] = {
+        "paper": "As the paper describes it: takeovers of fixed length, in the answer, too.",
+        "reference": "As in the paper's published code: parts of words count, too, such as “yes” in “Bayes”.",
+    }
     arms = (
-        PolicyArm("baton", "cues, Baton's preset", presets["baton"]),
-        PolicyArm("paper", "cues, the paper's preset", presets["paper"]),
-        PolicyArm("reference", "keywords: authors' code", presets["reference"]),
+        PolicyArm("baton", presets["baton"]),
+        PolicyArm("paper", presets["paper"]),
+        PolicyArm("reference", presets["reference"]),
     )
     ablations = (
         Ablation(
             "c",
-            "reflections allowed: 3, 15, 50",
+            "Reflections allowed: 3, 15, 50",
             lambda chosen: {
                 f"c = {c}": {"c": c, "c_most": c, "c_step": 0, "n3_step": 0, "n3_most": chosen.n3} for c in (3, 15, 50)
             },
@@ -90,11 +94,11 @@ class Keywords(CuePolicy):
         ),
         Ablation(
             "n1",
-            "takeover at a cue: half as long, as chosen, twice",
+            "Tokens per takeover: half, as chosen, twice",
             lambda chosen: {f"n1 = {n1}": {"n1": n1} for n1 in (max(1, chosen.n1 // 2), chosen.n1, 2 * chosen.n1)},
             is_sweep=True,
         ),
-        Ablation("one-cue", "one cue per class", lambda _: {"one cue": {"one_cue": True}}),
+        Ablation("one-cue", "One cue per class", lambda _: {"one cue": {"one_cue": True}}),
         *CuePolicy.ablations,
     )
     main_parameters = ("c", "n1", "n2")

@@ -19,4 +19,4 @@ class Never(Policy):
     class Settings(PolicySettings):
         policy: Literal["never"] = "never"
 
-    arms = (PolicyArm("small", "small only", Settings()),)
+    arms = (PolicyArm("small", Settings()),)

@@ -40,7 +40,7 @@ class Oracle(Policy):
         )
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a rewritten step.")
 
-    arms = (PolicyArm("oracle", "steps rewritten where they lower the value (analysis only)", Settings()),)
+    arms = (PolicyArm("oracle", Settings()),)
     settings: Settings
 
     _value: float | None = None

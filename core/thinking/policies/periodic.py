@@ -25,7 +25,7 @@ class Periodic(Policy):
         every: int = Field(5, ge=1, title="Every n-th step", description="1: all steps but the first.")
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step by the large model.")
 
-    arms = (PolicyArm("periodic", "every 5th step by the large model", Settings()),)
+    arms = (PolicyArm("periodic", Settings()),)
     counts = ("steps",)  # that have ended
     settings: Settings
 

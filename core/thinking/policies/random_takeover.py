@@ -19,7 +19,7 @@ RANDOM = TakeoverReason("random", "Random takeover", follows_text=False)
 class RandomTakeover(Policy):
     name = "random"
     title = "Random takeover"
-    summary = "The large model writes at boundaries drawn by chance: the control for every other policy."
+    summary = "The large model writes at places drawn by chance: the control for every other policy."
     is_control = True
     rewrites = False
     reasons = (RANDOM,)
@@ -34,13 +34,8 @@ class RandomTakeover(Policy):
             return self.model_copy(update={"p": chance})
 
     arms = (
-        PolicyArm("random", "random takeovers (same share as baton)", Settings(), equal_share_of="baton"),
-        PolicyArm(
-            "random-as-relay",
-            "random steps (same share as relay)",
-            Settings(n1=512, until=Until.STEP),
-            equal_share_of="relay",
-        ),
+        PolicyArm("random", Settings(), equal_share_of="baton"),
+        PolicyArm("random-as-relay", Settings(n1=512, until=Until.STEP), equal_share_of="relay"),
     )
     settings: Settings
 

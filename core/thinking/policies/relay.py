@@ -42,7 +42,7 @@ LONGEST_CUE = 100
 class Relay(Policy):
     name = "relay"
     title = "Relay"
-    summary = "The large model writes; after certain cues the small one finishes the sentence."
+    summary = "The large model writes; after certain words the small one finishes the sentence."
     reasons = (RELAY,)
     reads_cues = True
     default_writer = Author.LARGE
@@ -69,9 +69,10 @@ class Relay(Policy):
             sentence_cap=32_768, relaygen_cues=True, match=Match.EXACT, least=5, until=Until.FIRST_MARK
         ),
     }
+    preset_summaries: ClassVar[Mapping[str, str]] = {"relaygen": "As in RelayGen's code, with its words for R1."}
     arms = (
-        PolicyArm("relay", "the small model finishes sentences after certain cues", presets["baton"]),
-        PolicyArm("relaygen", "relay as in RelayGen's code, with its list for R1", presets["relaygen"]),
+        PolicyArm("relay", presets["baton"]),
+        PolicyArm("relaygen", presets["relaygen"]),
     )
     main_parameters = ("sentence_cap",)
     settings: Settings

@@ -41,7 +41,7 @@ class SelfCheck(Policy):
         check: str = Field(CHECK, title="Question to the small model", description="Answered with yes or no.")
         question: str = Field(QUESTION, title="Question to the large model", description="Answered with a digit.")
 
-    arms = (PolicyArm("self-check", "self-check, then a judgement by the large model", Settings()),)
+    arms = (PolicyArm("self-check", Settings()),)
     main_parameters = ("sure", "threshold")
     settings: Settings
 

@@ -63,7 +63,7 @@ class StepScore(Policy):
         )
         question: str = Field(QUESTION, title="Question", description="Put after the text; answered with a digit.")
 
-    arms = (PolicyArm("score", "step score by the large model", Settings()),)
+    arms = (PolicyArm("score", Settings()),)
     main_parameters = ("threshold", "step_cap")
     counts = ("first steps",)  # that the large model has written
     settings: Settings

@@ -23,7 +23,7 @@ UNPRODUCTIVE = TakeoverReason("unproductive loop", "Unproductive loop", follows_
 class Triggers(Policy):
     name = "triggers"
     title = "Triggers"
-    summary = "The large model plans, rewrites steps of extraordinary confidence, and breaks unproductive loops."
+    summary = "The large model writes the plan, and steps where the small one is too sure or goes in circles."
     needs = Needs(alternatives=1)
     reasons = (OVERCONFIDENCE, UNPRODUCTIVE)
     reads_cues = True
@@ -44,7 +44,7 @@ class Triggers(Policy):
         )
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step by the large model.")
 
-    arms = (PolicyArm("triggers", "plan, overconfidence, unproductive loops", Settings()),)
+    arms = (PolicyArm("triggers", Settings()),)
     main_parameters = ("plan_steps", "confidence", "hesitations")
     counts = ("planned", "hesitating")  # steps of the plan; steps in a row with a reflection
     settings: Settings

@@ -49,7 +49,7 @@ def test_failed_answers_are_listed_by_group_and_the_first_one_is_shown(view: Fai
     assert view.group.itemText(0) == "All failures (3)"
     assert view.group.itemText(1).startswith("Wrong answer (3)")
     wait_for_text(view, qtbot)
-    assert "p1 · small" in shown(view)
+    assert "p1 · Small only" in shown(view)
     assert "expected 1" in view.answer.detail.text()
 
 
@@ -194,7 +194,7 @@ def test_takeovers_are_listed_by_reason_and_cue(page: BatchPage, qtbot: QtBot, p
 def test_one_arm_without_failures_shows_an_empty_list(view: FailureView, qtbot: QtBot) -> None:
     view.arm.setFocus()
     qtbot.keyClick(view.arm, Qt.Key.Key_End)
-    assert view.arm.currentText() == "large"
+    assert view.arm.currentText() == "Large only"
     qtbot.waitUntil(lambda: view.failures.rowCount() == 0)
     assert shown(view) == "No answer of this kind."
     assert not view.next.isEnabled()

@@ -85,11 +85,11 @@ def test_the_number_of_answers_is_shown_before_the_start(page: BatchPage, qtbot:
     preview(page, qtbot, problem_file)
     shown = page.preview
     problems = len(shown.found.problems) if shown.found else 0
-    assert shown.amount.text() == f"{problems} problems × 3 arms = {3 * problems} answers"
+    assert shown.amount.text() == f"{problems} problems × 3 policies = {3 * problems} answers"
     shown.seeds.setValue(2)
     shown.limit.setValue(2)
     shown.arms["large"].setChecked(False)
-    assert shown.amount.text() == "2 problems × 2 arms × 2 seeds = 8 answers"
+    assert shown.amount.text() == "2 problems × 2 policies × 2 seeds = 8 answers"
 
 
 def test_a_wrong_guess_is_corrected_with_a_combo_box(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -178,12 +178,12 @@ def test_models_are_loaded_with_room_for_the_problems_at_once(
 def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     run(page, qtbot, problem_file, "small", "large")
     view = page.view
-    view.arm.setCurrentText("small")
+    view.arm.setCurrentText("Small only")
     assert "50.0% correct (18.8–81.2)" in view.figures.text
-    assert "small 50.0%" in view.evidence.comparison.text
-    assert "Difference from “small” (95% CI)" in view.evidence.comparison.text
-    assert "large +50.0 +0.0 to +81.2 p = 0.25" in view.evidence.comparison.text
-    assert "small 50% at " in view.evidence.speed.picture.accessibleDescription()
+    assert "Small only 50.0%" in view.evidence.comparison.text
+    assert "Difference from “Small only” (95% CI)" in view.evidence.comparison.text
+    assert "Large only +50.0 +0.0 to +81.2 p = 0.25" in view.evidence.comparison.text
+    assert "Small only 50% at " in view.evidence.speed.picture.accessibleDescription()
 
 
 def test_every_note_of_the_report_stands_beside_the_charts(page: BatchPage) -> None:
@@ -264,7 +264,7 @@ def test_an_arm_is_added_to_what_has_run(page: BatchPage, qtbot: QtBot, problem_
     page.view.evidence.comparison.arm_wanted.emit("large")
     wait_until_done(page, qtbot)
     assert page.view.model.rowCount() == 12
-    assert "large 100.0%" in page.view.evidence.comparison.text
+    assert "Large only 100.0%" in page.view.evidence.comparison.text
 
 
 def test_a_system_prompt_of_the_batch_reaches_every_arm(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -376,7 +376,7 @@ def test_a_row_opens_with_all_its_steps(page: BatchPage, qtbot: QtBot, problem_f
     run(page, qtbot, problem_file, "small")
     page.view.table.activated.emit(page.view.model.index(1, 0))
     (window,) = page.findChildren(RunWindow)
-    assert window.windowTitle() == "p1 · small"
+    assert window.windowTitle() == "p1 · Small only"
     assert "It is so." in window.exchange.trace.text
     assert isinstance(window.inspector, Inspector)
     command = window.inspector.run._command
@@ -397,19 +397,19 @@ def test_keys_lead_from_an_opened_row_to_the_next_of_the_table_as_it_is_sorted(
     table.setCurrentIndex(model.index(4, 0))
     QTest.keyClick(table, Qt.Key.Key_Return)
     (window,) = page.findChildren(RunWindow)
-    assert window.windowTitle() == "p1 · small"
+    assert window.windowTitle() == "p1 · Small only"
     qtbot.waitUntil(window.isActiveWindow)
     QTest.keyClick(window, Qt.Key.Key_F8)
-    assert window.windowTitle() == "p0 · small"
+    assert window.windowTitle() == "p0 · Small only"
     assert isinstance(window.inspector, Inspector)
     assert "Count to 0." in window.inspector.run._command.toPlainText()
     assert table.currentIndex().row() == 5
     assert not window.next.isEnabled()
     QTest.keyClick(window, Qt.Key.Key_F8)
-    assert window.windowTitle() == "p0 · small", "there is none below"
+    assert window.windowTitle() == "p0 · Small only", "there is none below"
     QTest.keyClick(window, Qt.Key.Key_F8, Qt.KeyboardModifier.ShiftModifier)
     qtbot.mouseClick(window.previous, Qt.MouseButton.LeftButton)
-    assert window.windowTitle() == "p2 · small"
+    assert window.windowTitle() == "p2 · Small only"
     assert "It is so." in window.exchange.trace.text
     assert window.exchange.problem == "Count to 2."
     window.close()

@@ -14,12 +14,13 @@ from pytestqt.qtbot import QtBot
 from app.chat.demo_verdict import BEYOND
 from app.inspector.run_page import parameters
 from app.shared.conversations.run_list import Activity
-from app.shared.labels import preset_of
+from app.shared.labels import title_of
 from app.window.main_window import MainWindow
 from core.demo_pair import DEMO_SETTINGS
 from core.models.source import DemoModel, LocalFile, ServerUrls, parse_source
 from core.run import RunSettings, effective_settings
 from core.thinking.policies.keywords import Keywords
+from core.thinking.registry import matching_preset
 from tests.app.conftest import ScriptedLoader, last_answer
 from tests.fakes.scripted import ScriptedEngine
 
@@ -120,8 +121,9 @@ def test_parameters_have_the_names_of_the_settings() -> None:
 
 def test_the_demo_pairs_own_lengths_are_still_the_preset() -> None:
     used = effective_settings(RunSettings(), DEMO_SETTINGS)
-    assert preset_of(used.policy) == "baton"
-    assert preset_of(Keywords.Settings(c=4)) == ""
+    assert matching_preset(used.policy, DEMO_SETTINGS.policy) == "baton"
+    assert title_of(used) == "Keywords"
+    assert title_of(RunSettings(policy=Keywords.Settings(c=4))) == "Keywords, reflections allowed 4"
 
 
 @pytest.mark.parametrize("text", ["localhost:8080", "office-server:8080/v1", "10.0.0.2:80"])

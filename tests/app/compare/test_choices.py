@@ -83,4 +83,4 @@ def test_a_try_says_what_it_is_and_one_without_text_is_no_choice() -> None:
     attempts = [Exchange("2 + 2?", BASE), written(BASE)]
     choices = recorded(attempts)
     assert names(choices) == ["attempt 2"]
-    assert choices[0].title == f"Attempt 2: Keywords (baton), seed 3, {attempts[1].trace.tokens} tokens"
+    assert choices[0].title == f"Attempt 2: Keywords, seed 3, {attempts[1].trace.tokens} tokens"

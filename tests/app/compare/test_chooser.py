@@ -59,7 +59,7 @@ def test_an_arm_that_these_models_cannot_write_is_refused_with_the_reason(qtbot:
     choices = arms(RunSettings(), Pair(ScriptedEngine(), ScriptedEngine(name="large")).cards)
     made = Chooser("2 + 2?", choices, choices[:2], "", chooser)
     assert made.go.isEnabled()
-    made.boxes[1].setCurrentText("Large only, drafted by the small model")
+    made.boxes[1].setCurrentText("Large only, drafted")
     assert not made.go.isEnabled()
     assert "cannot draft for large, since both must be on this machine. Choose “Large only”" in made._hint.text()
 

@@ -55,7 +55,7 @@ def test_three_arms_become_three_tries_at_one_problem(compare: Compare) -> None:
 
 def test_answers_say_who_agrees_with_whom(compare: Compare) -> None:
     heads = [column.head for column in view_of(compare()).columns]
-    assert [head.standing.text() for head in heads] == ["≠ differs", "= as Large only", "= as Keywords (baton)"]
+    assert [head.standing.text() for head in heads] == ["≠ differs", "= as Large only", "= as Keywords"]
     assert [head.answer.markdown for head in heads] == ["\\(\\boxed{5}\\)", "\\(\\boxed{4}\\)", "\\(\\boxed{4}\\)"]
 
 
@@ -491,5 +491,5 @@ def test_columns_with_values_get_a_chart_when_they_have_them(compare: Compare) -
         trace.apply(ValuesEstimated(0.0, "small", "Small", trace.length, "4", True, 99, places))
         window.session.progressed.emit(column.exchange)
     assert view.values.isVisible()
-    assert view.values.legend.text().startswith("○ Small only, value .00 to 1.00   □ Keywords (baton), value")
+    assert view.values.legend.text().startswith("○ Small only, value .00 to 1.00   □ Keywords, value")
     assert [len(column.steps._marks) for column in view.columns] == [1, 1, 0]

@@ -34,6 +34,6 @@ def test_the_small_model_is_wrong_alone_and_right_with_the_large_one(
     settle(window, qtbot)
     columns = view_of(window).columns
     assert [column.exchange.trace.finish for column in columns] == [Finish.END_OF_TEXT] * 3
-    assert [column.head.title for column in columns] == ["Small only", "Keywords (baton)", "Large only"]
+    assert [column.head.title for column in columns] == ["Small only", "Keywords", "Large only"]
     assert [column.head.standing.text()[0] for column in columns] == ["✗", "✓", "✓"]
     assert view_of(window).rows.parting < len(view_of(window).rows.rows)

@@ -16,7 +16,7 @@ from core.thinking.trace import Trace
 from tests.core.thinking.running import keywords, run
 
 UNSCORED = Outcome.UNSCORED
-TITLES = ["Small only", "Keywords (baton)", "Large only"]
+TITLES = ["Small only", "Keywords", "Large only"]
 
 
 @pytest.mark.parametrize("base", [RunSettings(), DEMO_SETTINGS])
@@ -25,11 +25,11 @@ TITLES = ["Small only", "Keywords (baton)", "Large only"]
     [
         ("small", ["Small only"]),
         ("large", ["Large only"]),
-        ("baton", ["Keywords (baton)"]),
+        ("baton", ["Keywords"]),
         ("entropy", ["First-token entropy"]),
-        ("one-cue", ["Keywords (baton), one_cue = True"]),
-        ("one-class", ["Keywords (baton), own cues"] * 3),
-        ("opening", ["Keywords (baton), opening = 100", "Keywords (baton)"]),
+        ("one-cue", ["Keywords, one cue per class on"]),
+        ("one-class", ["Keywords, own cues"] * 3),
+        ("opening", ["Keywords, opening 100", "Keywords"]),
     ],
 )
 def test_an_arm_is_called_by_what_sets_it_apart(base: RunSettings, recipe: str, titles: list[str]) -> None:
@@ -42,7 +42,7 @@ def test_presets_are_known_by_name_and_many_differences_are_cut_short() -> None:
         "Keywords (reference)",
     ]
     c = arms_of(["c"], RunSettings())[0]
-    assert title_of(c.settings) == "Keywords (baton), c = 3, n3_step = 0, …"
+    assert title_of(c.settings) == "Keywords, reflections allowed 3, extra tokens per firing 0, …"
 
 
 @pytest.mark.parametrize(

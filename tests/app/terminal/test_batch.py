@@ -34,7 +34,7 @@ def test_a_file_is_solved_graded_and_reported(tmp_path: Path, baton: Baton) -> N
     done = baton("batch", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "large", *TWO, "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("batch: 2 problems, 1 seed, 2 at once")
-    assert "large less small" in done.stdout
+    assert "Large only minus Small only" in done.stdout
     assert {path.name for path in out.iterdir()} >= {"results.csv", "results.jsonl", "report.html", "report.svg"}
 
 
@@ -300,7 +300,11 @@ def test_evidence_compares_arms_and_the_random_one_at_equal_share(
     monkeypatch.setattr(evidence, "ARMS", ("small", "baton", "random"))
     done = baton("evidence", "--problems", "1", "--seeds", "1", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
-    assert [line.split("  ")[0] for line in done.stdout.splitlines()[3:6]] == ["small", "baton", "random as baton"]
+    assert [line.split("  ")[0] for line in done.stdout.splitlines()[3:6]] == [
+        "Small only",
+        "Keywords",
+        "Random takeover as Keywords",
+    ]
     assert "random as baton: p = " in done.stderr
 
 

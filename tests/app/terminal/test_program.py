@@ -123,7 +123,7 @@ def test_the_window_without_a_display_is_the_demo_in_the_terminal() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "Here is the demo in the terminal instead" in done.stdout
-    assert "Small model alone" in done.stdout
+    assert "── Small only ─" in done.stdout
 
 
 def test_wrong_usage_of_the_window_is_a_sentence() -> None:

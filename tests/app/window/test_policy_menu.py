@@ -19,6 +19,7 @@ from app.window.main_window import MainWindow
 from core.engines.body import Author
 from core.paths import Paths
 from core.thinking.events import Finish
+from core.thinking.policies.keywords import Keywords
 from tests.app.conftest import last_answer, last_exchange
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
@@ -79,3 +80,14 @@ def test_a_policy_that_these_models_cannot_run_is_not_offered_and_says_why(windo
     assert not action.isEnabled()
     assert "cannot draft for large, since both must be on this machine" in action.text()
     assert "llama-server with a draft model" in action.toolTip()
+
+
+def test_each_policy_has_its_title_and_a_line_that_explains_it(window: MainWindow, qtbot: QtBot) -> None:
+    menu = opened_menu(window, qtbot)
+    assert not menu.toolTipsVisible(), "tool tips would cover the entries below"
+    entries = dict(action.text().split("\t") for action in menu.actions() if action.isCheckable())
+    assert entries["Keywords"] == Keywords.summary
+    assert entries["Keywords (paper)"] == Keywords.preset_summaries["paper"]
+    assert all(entries.values())
+    qtbot.mouseClick(menu, Qt.MouseButton.LeftButton, pos=menu.actionGeometry(entry(menu, "Keywords (paper)")).center())
+    assert window.topbar.policy.text().strip() == "Keywords (paper)"

@@ -20,11 +20,11 @@ SLOW = "gpu.example was slow, and was asked again."
 NOTES = (
     "The interval leaves out 0 although p ≥ 0.05",
     "p: McNemar's exact test. Adjusted p: Holm's method over the 3 comparisons",
-    "small: 1 answer failed: “gpu.example refused the key <none>. Give it another one.”",
-    "small: 1 answer with the notice “gpu.example was slow, and was asked again.”",
-    "n1 = 20: the same settings as chosen, run once",
+    "Small only: 1 answer failed: “gpu.example refused the key <none>. Give it another one.”",
+    "Small only: 1 answer with the notice “gpu.example was slow, and was asked again.”",
+    "n1 = 20: the same settings as Current settings, run once",
     "Speeds cannot be compared, and are not ranked: Other programs used 60% of the CPU during large.",
-    "All arms together: ",
+    "All together: ",
     "of the CPU used by other programs",
 )
 """What terminal, HTML and window must say."""

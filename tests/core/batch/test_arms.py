@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from core.batch.running.arms import Arm, OtherModels, by_models, needs, refuse_impossible
-from core.batch.running.recipes import RECIPES, arms_of
+from core.batch.running.recipes import RECIPES, arm_title, arms_of
 from core.engines.model_card import Placement
 from core.errors import SettingsError
 from core.run import Pair, RunSettings
@@ -218,3 +218,17 @@ def test_an_arm_without_thinking_needs_models_that_can_do_without() -> None:
     refuse_impossible(arms, Pair(can_stop, thinks))
     with pytest.raises(SettingsError, match=r"“small” cannot run: .* always thinks"):
         refuse_impossible(arms, Pair(thinks, can_stop))
+
+
+@pytest.mark.parametrize(
+    ("name", "title"),
+    [
+        ("baton", "Keywords"),
+        ("baton, R1-32B", "Keywords, R1-32B"),
+        ("reference", "Keywords (reference)"),
+        ("random as baton", "Random takeover as Keywords"),
+        ("c = 3", "c = 3"),
+    ],
+)
+def test_an_arm_has_the_title_of_its_policy(name: str, title: str) -> None:
+    assert arm_title(name) == title

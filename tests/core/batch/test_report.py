@@ -108,7 +108,7 @@ def test_what_servers_charge_is_told_of_every_arm_and_row(store: Store, tmp_path
     assert large.money == pytest.approx(large.remote_tokens / 1_000_000)
     assert large.remote_tokens == large.large_tokens + large.large_read > 0
     assert table(made).splitlines()[0].split()[-1] == "money/answer"
-    assert f"large: {large.remote_tokens} tokens read and written by servers" in footnotes(made)
+    assert f"Large only: {large.remote_tokens} tokens read and written by servers" in footnotes(made)
     export(store, batch, tmp_path / "out.csv")
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()))
     assert sum(float(row["money"]) for row in rows) == pytest.approx(large.money)
@@ -125,7 +125,7 @@ def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(st
     made = Results.read(store, solved(store, "small", pair=Pair(engine), found=found)).report
     (arm,) = made.arms
     assert (arm.done, arm.failed, arm.unscored, arm.correct + arm.wrong) == (4, 1, 1, 2)
-    assert footnotes(made).splitlines()[0] == "small: 1 unscored, 1 error, 0 not run"
+    assert footnotes(made).splitlines()[0] == "Small only: 1 unscored, 1 error, 0 not run"
 
 
 def test_what_is_discarded_and_where_the_large_model_stepped_in_is_measured() -> None:
@@ -169,15 +169,13 @@ def test_reflections_are_told_by_author_and_by_outcome(store: Store) -> None:
     pair = Pair(ScriptedEngine(continue_with=hesitant), large_engine())
     (arm,) = Results.read(store, solved(store, "small", pair=pair)).report.arms
     assert arm.reflections == {"small": 0.5, "large": 0.0, "correct": 0.0, "wrong": 1.0}
-    line = (
-        "small: 0.5 cues of reflection an answer (0.5 by small, 0.0 by large), 0.0 in correct ones, 1.0 in wrong ones"
-    )
-    assert line in footnotes(Results.read(store, solved(store, "small", pair=pair)).report)
+    line = "0.5 cues of reflection an answer (0.5 by small, 0.0 by large), 0.0 in correct ones, 1.0 in wrong ones"
+    assert f"Small only: {line}" in footnotes(Results.read(store, solved(store, "small", pair=pair)).report)
 
 
 def test_the_table_has_a_line_for_each_arm(store: Store) -> None:
     lines = table(report(store, "small", "large")).splitlines()
-    assert [line.split()[0] for line in lines] == ["arm", "small", "large"]
+    assert [line.split("  ")[0] for line in lines] == ["policy", "Small only", "Large only"]
     assert "50.0%" in lines[1]
     assert len({len(line) for line in lines}) == 1
 
@@ -185,7 +183,7 @@ def test_the_table_has_a_line_for_each_arm(store: Store) -> None:
 def test_words_tell_what_was_compared(store: Store) -> None:
     made = report(store, "small", "large")
     assert heading(made).startswith("counting: 6 problems, 1 seed, 2 at once; small small")
-    assert comparisons(made).startswith("large less small: +50.0 points")
+    assert comparisons(made).startswith("Large only minus Small only: +50.0 points")
     assert "worse on 0 of 6 problems, p = 0.25" in comparisons(made)
 
 
@@ -209,7 +207,7 @@ def test_one_problem_has_no_spread_of_speed_and_no_plural(store: Store) -> None:
     assert "of 1 problem, p = 1" in comparisons(made)
     shown = [cells[7] for cells in rows_of(made)[1:]]
     assert all(re.fullmatch(r"[\d,]+", each) for each in shown), shown
-    assert re.search(r"All arms together: [\d,]+ tok/s over", footnotes(made))
+    assert re.search(r"All together: [\d,]+ tok/s over", footnotes(made))
 
 
 def test_many_kinds_of_errors_are_summed_up(store: Store) -> None:
@@ -217,8 +215,8 @@ def test_many_kinds_of_errors_are_summed_up(store: Store) -> None:
     errors = {f"Reason {n}.": 2 for n in range(8)}
     arm = made.arms[0].model_copy(update={"errors": errors})
     lines = footnotes(made.model_copy(update={"arms": (arm,)})).splitlines()
-    assert lines[4] == "small: 2 answers failed: “Reason 4.”"
-    assert lines[5] == "small: 6 answers for other reasons (results.jsonl)"
+    assert lines[4] == "Small only: 2 answers failed: “Reason 4.”"
+    assert lines[5] == "Small only: 6 answers for other reasons (results.jsonl)"
 
 
 def test_speeds_taken_under_different_conditions_are_not_ranked(store: Store) -> None:
@@ -235,7 +233,7 @@ def test_speeds_have_a_spread_and_the_batch_a_total(store: Store) -> None:
         assert arm.speed is not None
         assert arm.speed.interval.low <= arm.tokens_per_second <= arm.speed.interval.high
     assert made.throughput is not None
-    assert "All arms together: " in footnotes(made)
+    assert "All together: " in footnotes(made)
     assert "Conditions: " in footnotes(made)
 
 
@@ -252,7 +250,7 @@ def test_the_oracle_has_no_speed_that_others_are_compared_with(store: Store) -> 
     assert (oracle.speed, oracle.time_ratio) == (None, None)
     assert dict(zip(*rows_of(made)[::3], strict=True))["s/answer"] == "–"
     assert "oracle" not in made.pareto_front
-    assert [point.name for point in accuracy_against_speed(made).points] == ["small", "large"]
+    assert [point.name for point in accuracy_against_speed(made).points] == ["Small only", "Large only"]
     assert len(accuracy_against_share(made).points) == 3
 
 
@@ -271,8 +269,8 @@ def test_an_arm_is_placed_between_chance_and_the_oracle(
     placed = made.arms[0].model_copy(update={"placement": placement})
     made = made.model_copy(update={"arms": (placed, *made.arms[1:])})
     assert [row[-1] for row in rows_of(made)] == ["placement", cell, "–", "–"]
-    (line,) = [line for line in footnotes(made).splitlines() if "small (50.0% at a large share of 0.0%)" in line]
-    assert line.startswith("baton, with a large share of ")
+    (line,) = [line for line in footnotes(made).splitlines() if "Small only (50.0% at a large share of 0.0%)" in line]
+    assert line.startswith("Keywords, with a large share of ")
     assert line.endswith(note)
 
 
@@ -285,7 +283,7 @@ def test_charts_of_an_arm_are_well_formed(store: Store, chart: object) -> None:
 def test_the_speed_chart_names_every_arm(store: Store) -> None:
     svg = scatter_chart(accuracy_against_speed(report(store, "small", "large")))
     texts = {element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")}
-    assert {"small", "large", "% correct", "tokens per second"} <= texts
+    assert {"Small only", "Large only", "% correct", "tokens per second"} <= texts
 
 
 def test_names_and_errors_are_no_markup(store: Store) -> None:
@@ -308,7 +306,7 @@ def test_names_in_a_chart_are_text() -> None:
 def test_the_share_chart_joins_the_arms_of_a_sweep(store: Store) -> None:
     scatter = accuracy_against_share(report(store, "small", "c", "large"))
     places = {point.name: (point.x, point.y) for point in scatter.points}
-    assert [place[0] for place in (places["small"], places["large"])] == [0, 100]
+    assert [place[0] for place in (places["Small only"], places["Large only"])] == [0, 100]
     (line,) = scatter.lines
     assert sorted(line.points) == sorted(places[f"c = {c}"] for c in (3, 15, 50))
     assert scatter_chart(scatter).count("<polyline") == 1
@@ -317,8 +315,8 @@ def test_the_share_chart_joins_the_arms_of_a_sweep(store: Store) -> None:
 def test_a_batch_without_an_answer_has_a_chart_that_says_so(store: Store) -> None:
     arms = [arm.stored() for arm in arms_of(["small"], RunSettings())]
     made = Results.read(store, store.batches.create("new", {}, problems(2), arms)).report
-    assert "No arm has a scored answer yet." in scatter_chart(accuracy_against_speed(made))
-    assert table(made).splitlines()[1].split()[1] == "–"
+    assert "No answer has been graded yet." in scatter_chart(accuracy_against_speed(made))
+    assert table(made).splitlines()[1].split()[2] == "–"
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) -> None:

@@ -192,7 +192,7 @@ def test_a_batch_with_the_oracle_is_refused_at_its_start_if_a_problem_has_no_exp
 ) -> None:
     arms = [arm.stored() for arm in arms_of(["small", "oracle"], RunSettings())]
     batch = store.batches.create("one", {}, [*problems(2), Problem("a", "Count to 3.", None, {}, 3)], arms)
-    with pytest.raises(SettingsError, match=r"The arm “oracle” cannot run: .* Or leave it out\."):
+    with pytest.raises(SettingsError, match=r"“oracle” cannot run: .* Or leave it out\."):
         run_all(store, batch, counting_pair(), grader)
     assert store.batches.open(batch).done == 0
 
@@ -221,7 +221,7 @@ def test_what_an_engine_reported_stands_in_the_row(store: Store, grader: Grader)
     run_all(store, batch, Pair(engine), grader, parallel=1)
     assert [row.notices for row in rows(store, batch)] == [("The server was slow.",), ()]
     assert Results.read(store, batch).report.arms[0].notices == {"The server was slow.": 1}
-    assert "small: 1 answer with the notice “The server was slow.”" in footnotes(Results.read(store, batch).report)
+    assert "Small only: 1 answer with the notice “The server was slow.”" in footnotes(Results.read(store, batch).report)
 
 
 def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store, grader: Grader) -> None:

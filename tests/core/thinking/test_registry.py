@@ -25,6 +25,8 @@ from core.thinking.registry import (
     make_policy,
     matching_preset,
     own_values,
+    policy_summary,
+    policy_title,
     reason_label,
     settings_for,
     with_advice,
@@ -105,6 +107,22 @@ def test_a_preset_is_known_by_its_values() -> None:
     assert matching_preset(Keywords.presets["paper"]) == "paper"
     assert matching_preset(Keywords.Settings(n1=21)) == ""
     assert own_values(Keywords.presets["paper"].model_copy(update={"n1": 21})) == {"n1": 21}
+
+
+@every_policy
+def test_every_preset_but_the_first_has_a_summary_of_its_own(policy: type[Policy]) -> None:
+    assert list(policy.preset_summaries) == list(policy.presets)[1:]
+    assert len({policy_summary(policy, preset) for preset in policy.presets}) == len(policy.presets)
+
+
+def test_a_title_names_policy_preset_and_changes() -> None:
+    assert policy_title(Keywords.Settings()) == "Keywords"
+    assert policy_title(Keywords.presets["paper"]) == "Keywords (paper)"
+    assert (
+        policy_title(Keywords.presets["paper"].model_copy(update={"c": 3})) == "Keywords (paper), reflections allowed 3"
+    )
+    assert policy_title(Keywords.Settings(one_cue=True)) == "Keywords, one cue per class on"
+    assert policy_title(Keywords.Settings(n1=18), advised=Keywords.Settings(n1=18)) == "Keywords"
 
 
 def test_advice_fills_in_what_a_person_left_alone() -> None:

@@ -1,0 +1,24 @@
+"""A box that picks the policy whose answers are listed, or all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSignalBlocker
+from PySide6.QtWidgets import QComboBox
+
+from core.batch.running.recipes import arm_title
+from core.store.batch_rows import StoredArm
+
+ALL = "All policies"
+
+
+def offer_policies(box: QComboBox, arms: Sequence[StoredArm]) -> None:
+    """List the arms of a batch by title and keep the choice. The data of an item is the arm's name, None for all."""
+    chosen = box.currentData()
+    with QSignalBlocker(box):
+        box.clear()
+        box.addItem(ALL, None)
+        for arm in arms:
+            box.addItem(arm_title(arm.name), arm.name)
+        box.setCurrentIndex(max(0, box.findData(chosen)))
