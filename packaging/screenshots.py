@@ -178,7 +178,7 @@ def batch(window: MainWindow) -> None:
     page.view.failures.click()
     view = page.failures
     until(lambda: view.failures.rowCount() > 0)
-    view.arm.setCurrentText("small")
+    view.arm.setCurrentIndex(view.arm.findData("small"))
     view.arm.activated.emit(view.arm.currentIndex())
     view.opinions.click()
     until(lambda: view.group.findData(FailureKind.DIVERGED) >= 0)

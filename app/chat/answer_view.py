@@ -249,7 +249,7 @@ class AnswerView(QWidget):
     def _lay_out(self) -> None:
         self._continue = button("Continue", lambda: self.wanted.emit(AnswerAction.CONTINUE), tip="Continue this answer")
         self._again = IconButton("again", "Regenerate (new seed)", self._asker(AnswerAction.AGAIN))
-        self._compare = IconButton("compare", "Compare with other arms (Ctrl+D)", self._asker(AnswerAction.COMPARE))
+        self._compare = IconButton("compare", "Compare with other policies (Ctrl+D)", self._asker(AnswerAction.COMPARE))
         self._copy = IconButton("copy", "Copy the answer (Ctrl+Shift+C)", self._asker(AnswerAction.COPY))
         self._export = IconButton("download", "Export", self._asker(AnswerAction.EXPORT))
         head = hbox(self._title, self.brief, self._share, self._takeovers, Spacer(0), self._fold, spacing=HEAD_GAP)

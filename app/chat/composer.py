@@ -15,7 +15,7 @@ from app.shared.widgets.layout import hbox, vbox
 from core.engines.body import Author
 
 MOST_LINES = 8
-ASK, ASK_SAME_ARMS = "Ask something", "Another problem for the same arms"
+ASK, ASK_SAME_COLUMNS = "Ask something", "Ask the same columns"
 
 
 class ProblemEdit(QPlainTextEdit):
@@ -112,7 +112,7 @@ class Composer(QFrame):
         self._ready = False
         self._baton = button("", self._pass_baton)
         self._baton_goes_to = Author.LARGE
-        self._compare = IconButton("compare", "Compare arms side by side (Ctrl+D)", self.compare_wanted.emit)
+        self._compare = IconButton("compare", "Compare policies side by side (Ctrl+D)", self.compare_wanted.emit)
         self._system = IconButton("system", "System prompt… (Ctrl+Shift+Y)", self.system_wanted.emit)
         self._send_button = button("Send", self._send, Role.PRIMARY, "Enter", name="Send the problem")
         self._stop_button = button(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 
-from app.chat.composer import ASK, ASK_SAME_ARMS, Composer
+from app.chat.composer import ASK, ASK_SAME_COLUMNS, Composer
 from app.chat.conversation_view import ConversationView
 from app.chat.counters import Counters
 from app.chat.demo_verdict import DemoVerdicts
@@ -191,14 +191,14 @@ class ChatPage(QSplitter):
         self.inspector.show_piece(exchange, piece)
 
     def compare(self) -> None:
-        """Compare arms on the problem in the composer, else on the last answered one."""
+        """Compare policies on the problem in the composer, else on the last answered one."""
         answer = self.comparison.view.exchanges[0] if self.comparison.view else self._session.conversation.leaf
         if problem := self.composer.edit.toPlainText().strip():
             self.comparison.choose(problem)
         elif answer:
             self.comparison.choose(answer.problem, answer)
         else:
-            self._session.failed.emit(BatonError("There is no problem yet to compare arms on.", "Write one first."))
+            self._session.failed.emit(BatonError("There is no problem yet to compare policies on.", "Write one first."))
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -300,7 +300,7 @@ class ChatPage(QSplitter):
         self._middle.setCurrentWidget(view)
         self._lends_room = self._lends_room or self.sidebar.isVisible()
         self.sidebar.hide()
-        self.composer.ask_for(ASK_SAME_ARMS)
+        self.composer.ask_for(ASK_SAME_COLUMNS)
         self.inspector.show_run(view.exchanges[0])
         self.finder.look_at(view.searched())
 

@@ -66,7 +66,7 @@ class ComparisonController(QObject):
         dialog.open()
 
     def ask(self, problem: str) -> None:
-        """Run the same arms on another problem."""
+        """Ask the same columns another problem."""
         if self.view and self._may_begin():
             at_once = self._preferences.value.window.at_once
             names = self._preferences.value.window.compared or USUAL
@@ -78,7 +78,7 @@ class ComparisonController(QObject):
         """Show an answer beside other attempts at its problem, without writing anything."""
         attempts = [each for each in self._attempts(answer) if each is answer or each.trace.tokens or not each.is_read]
         if len(attempts) == 1:
-            way = "Regenerate it (Ctrl+R), or compare arms (Ctrl+D)."
+            way = "Regenerate it (Ctrl+R), or compare policies (Ctrl+D)."
             self._session.failed.emit(BatonError("There is only one answer to this problem.", way))
             return
         first = min(max(0, attempts.index(answer) - 1), max(0, len(attempts) - MOST_COLUMNS))
@@ -107,6 +107,11 @@ class ComparisonController(QObject):
         """Select the step in the same row of the next column."""
         if self.view:
             self.view.cross()
+
+    def copy_picture(self) -> None:
+        """Put a picture of the comparison on the clipboard, if one is shown."""
+        if self.view:
+            self.view.copy_picture()
 
     def leave(self) -> None:
         """Return to the conversation: to the answer whose step is chosen, else to the one that was compared."""

@@ -43,6 +43,8 @@ class AlignedRows(QObject):
         """Index of the first row that differs; the number of rows if none does."""
         self._row_of: list[dict[int, int]] = [{} for _ in views]
         self._texts: list[list[str]] = []
+        self.aligned: list[list[str]] = []
+        """The steps of each answer that the rows are of."""
         self._aligning = LatestTask(self, "align steps", one_at_a_time=True)
         self._next = self._until = 0
         self._timer = QTimer(self)
@@ -56,7 +58,7 @@ class AlignedRows(QObject):
         """Align the steps of each answer as they are now."""
         if texts != self._texts:
             self._texts = texts
-            self._aligning.run(lambda: align(texts), self._take)
+            self._aligning.run(lambda: align(texts), lambda rows: self._take(rows, texts))
 
     @property
     def settled(self) -> bool:
@@ -87,7 +89,8 @@ class AlignedRows(QObject):
             self._place(0, len(self.rows))
         return super().eventFilter(watched, event)
 
-    def _take(self, rows: Sequence[Row]) -> None:
+    def _take(self, rows: Sequence[Row], texts: list[list[str]]) -> None:
+        self.aligned = texts
         same = next(
             (i for i, (old, new) in enumerate(zip(self.rows, rows, strict=False)) if old != new), len(self.rows)
         )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QEvent, QObject, QPoint, Qt, Signal
-from PySide6.QtGui import QResizeEvent
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer, Signal
+from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 
 from app.compare.answer_grading import AnswerGrading
+from app.compare.caption import caption, parting_of
 from app.compare.chooser import held_back
 from app.compare.column import AnswerColumn
 from app.compare.figures import figures, standing_text
+from app.compare.picture import comparison_picture
 from app.compare.rows import LIKENESS_NAMES, WIDTH, AlignedRows, PartingLine, RowMarkers
 from app.compare.value_chart import ValueChart
 from app.shared.conversations.conversation import Exchange
@@ -62,6 +64,15 @@ class CompareView(QWidget):
         self.legend = label(LEGEND, Role.MUTED)
         self.legend.setAccessibleName("Signs between the columns")
         self.parting = PartingLine(self.rows, self.panes.below)
+        self.caption = label("", wrap=True, selectable=True)
+        self.caption.setAccessibleName("What happened")
+        self.caption.setContentsMargins(EDGE, 6, EDGE, 2)
+        self.caption.hide()
+        self._is_opened = False
+        """Whether the view was at the first difference, or a person has scrolled before there was one."""
+        self._opening = QTimer(self)
+        self._opening.setSingleShot(True)
+        self._opening.timeout.connect(self._open_at_parting)
         self._lay_out(exchanges[0].problem)
         self._connect()
         self.refresh()
@@ -118,6 +129,13 @@ class CompareView(QWidget):
                 self.piece_chosen.emit(self.columns[other].exchange, found.piece)
                 return
 
+    def copy_picture(self) -> None:
+        """Put a picture of the comparison on the clipboard."""
+        partings = (parting_of(self.rows.rows, left) for left in range(len(self.columns) - 1))
+        shown = next(filter(None, partings), None)
+        picture = comparison_picture(self.exchanges[0].problem, self.caption.text(), self.columns, shown)
+        QGuiApplication.clipboard().setImage(picture)
+
     def finish(self) -> None:
         """Cancel its background tasks."""
         self.rows.finish()
@@ -171,22 +189,39 @@ class CompareView(QWidget):
     def _rows_changed(self) -> None:
         self.parting.place(EDGE, self.columns[0].steps.y(), self.panes.below.width() - 2 * EDGE)
         self.parting.raise_()
-        if ends := [each.steps.geometry().bottom() for each in self.columns if each.live and each.steps.shown]:
-            self.panes.follow(max(ends))
+        self._show_caption()
+        if not self._is_opened and self.parting.isVisible() and self.rows.settled:
+            self._opening.start()
+
+    def _open_at_parting(self) -> None:
+        """Scroll to the first difference, once, unless a person has scrolled before."""
+        if not self._is_opened and self.rows.settled:
+            self._is_opened = True
+            self.panes.open_at(self.parting.y())
+
+    def _show_caption(self) -> None:
+        traces = [each.exchange.trace for each in self.columns]
+        text = caption(self.rows.rows, self.rows.aligned, traces, are_over=all(each.over for each in self.columns))
+        if text != self.caption.text():
+            self.caption.setText(text)
+            self.caption.setVisible(bool(text))
 
     def _lay_out(self, problem: str) -> None:
         for number, column in enumerate(self.columns):
             between = RowMarkers(self.rows, number - 1) if number else None
             self.panes.add_column(column.head.parts, column.parts, between)
-        self.setLayout(vbox(self._bar(problem), self.values, (self.panes, 1), margins=0, spacing=0))
+        self.setLayout(vbox(self._bar(problem), self.caption, self.values, (self.panes, 1), margins=0, spacing=0))
 
     def _bar(self, problem: str) -> QWidget:
         back = IconButton("chevron-left", "Back to the conversation", self.left.emit)
         text = label(in_brief(problem), wrap=True)
         text.setToolTip(plain_tip(problem))
         expected = [label(f"expected: {self.expected}", Role.MUTED)] if self.expected else []
-        columns = button("Columns…", self.choose_wanted.emit, tip="Choose other arms or answers (Ctrl+D)")
-        row = hbox(back, (text, 1), self.legend, *expected, columns, margins=(EDGE - 10, 6, EDGE, 6))
+        columns = button("Columns…", self.choose_wanted.emit, tip="Choose other policies or answers (Ctrl+D)")
+        copy = button(
+            "Copy as picture", self.copy_picture, tip="Problem, caption and columns, for a slide (Ctrl+Alt+D)"
+        )
+        row = hbox(back, (text, 1), self.legend, *expected, copy, columns, margins=(EDGE - 10, 6, EDGE, 6))
         return holder(row, Role.BAR)
 
 
@@ -196,8 +231,6 @@ LEGEND_FROM = 2.5
 EDGE = 18
 NARROWEST = 42
 """Letters in a column, about 300 pixels; where not all columns fit, one scrolls."""
-NEAR_END = 36
-"""Pixels from the end within which what is being written is followed."""
 
 
 class Panes(QWidget):
@@ -205,9 +238,8 @@ class Panes(QWidget):
         super().__init__(parent)
         self._grids: list[QGridLayout] = []
         self.above, self.below = QWidget(), QWidget()
-        self.heads, self.body = self._area(self.above, "Arms"), self._area(self.below, "Steps side by side")
+        self.heads, self.body = self._area(self.above, "Columns"), self._area(self.below, "Steps side by side")
         self._grids = [QGridLayout(self.above), QGridLayout(self.below)]
-        self._follows = True
         for grid in self._grids:
             grid.setContentsMargins(EDGE, 8, EDGE, 10)
             grid.setHorizontalSpacing(0)
@@ -216,7 +248,6 @@ class Panes(QWidget):
         self.heads.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.body.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.body.horizontalScrollBar().valueChanged.connect(self.heads.horizontalScrollBar().setValue)
-        self.body.verticalScrollBar().valueChanged.connect(self._scrolled)
         self.setLayout(vbox(self.heads, Hairline(), (self.body, 1), margins=0, spacing=0))
 
     @property
@@ -244,11 +275,11 @@ class Panes(QWidget):
         point = widget.mapTo(self.below, at)
         self.body.ensureVisible(point.x() + self.narrowest, point.y(), self.narrowest, self.body.height() // 3)
 
-    def follow(self, bottom: int) -> None:
-        """Scroll with the growing text, unless a person has scrolled away."""
-        if self._follows:
-            self.body.verticalScrollBar().setValue(bottom + EDGE - self.body.viewport().height())
-            self._follows = True
+    def open_at(self, top: int) -> None:
+        """Scroll to a height, with what stands above it in view, unless a person has scrolled."""
+        bar = self.body.verticalScrollBar()
+        if bar.value() == bar.minimum():
+            bar.setValue(top - self.body.viewport().height() // 4)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Keep the headers as high as their content and as wide as the columns."""
@@ -268,9 +299,6 @@ class Panes(QWidget):
         for grid in self._grids:
             for place in range(1, grid.columnCount(), 2):
                 grid.setColumnMinimumWidth(place, self.narrowest)
-
-    def _scrolled(self, value: int) -> None:
-        self._follows = value >= self.body.verticalScrollBar().maximum() - NEAR_END
 
     def _area(self, inside: QWidget, name: str) -> QScrollArea:
         area = scrolling(inside)

@@ -93,7 +93,8 @@ def in_brief(problem: str) -> str:
     """Shorten a long problem to its beginning and its end, where problems of one kind differ."""
     if len(problem) <= LONGEST_PROBLEM:
         return problem
-    return f"{problem[: LONGEST_PROBLEM // 3].rsplit(' ', 1)[0]} … {problem[-LONGEST_PROBLEM // 2 :].split(' ', 1)[1]}"
+    beginning, end = problem[: LONGEST_PROBLEM // 3], problem[-LONGEST_PROBLEM // 2 :]
+    return f"{beginning.rpartition(' ')[0] or beginning} … {end.partition(' ')[2] or end}"
 
 
 def shared_opening(texts: Collection[str]) -> int:

@@ -257,9 +257,10 @@ def _comparison_commands(window: CommandTarget) -> list[Command]:
     show_attempts = _on_last(window, lambda exchange: chat.comparison.show_attempts(exchange), writes=False)
     return _group(
         "Side by side",
-        ("Compare arms…", chat.compare, "Ctrl+D"),
+        ("Compare policies…", chat.compare, "Ctrl+D"),
         ("Compare attempts", show_attempts, "Ctrl+Shift+D"),
         ("The same row in the next column", lambda: chat.comparison.cross(), "Alt+Down"),
+        ("Copy the comparison as picture", lambda: chat.comparison.copy_picture(), "Ctrl+Alt+D"),
         ("Back to the conversation", lambda: chat.comparison.leave(), "Alt+Up"),
     )
 

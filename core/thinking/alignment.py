@@ -4,6 +4,8 @@
     second   a   b   x   c alike e
              =   =   ≠   ≈       =
 
+Numbers decide: steps of which each has a number that the other has not are different, however alike their words are.
+
 Two texts are lined up in three passes: the beginning that they share; then steps that are the same (difflib); then,
 between those, the pairs of steps that are most alike together. Steps that are left over between two matches are paired
 by their number. A third text is lined up with the rows of the first two.
@@ -26,6 +28,7 @@ ALIKE = 0.6
 """Share of common words from which two steps are alike."""
 FEW_WORDS = 3
 """A shorter step ("So.") says too little to line two texts up by."""
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 MOST_PAIRS = 60_000
 """Most pairs of steps that are compared between two matches; if there are more, steps are paired by number."""
 
@@ -56,6 +59,7 @@ class Words(NamedTuple):
     text: str
     words: frozenset[tuple[str, int]]
     """Each word with the number of its occurrences so far, so that a set counts them."""
+    numbers: tuple[str, ...]
 
     @property
     def is_short(self) -> bool:
@@ -74,7 +78,28 @@ def words_of(text: str) -> Words:
     for word in re.findall(r"\w+|[^\w\s]", text):
         seen[word] += 1
         words.append((word, seen[word]))
-    return Words(" ".join(text.split()), frozenset(words))
+    return Words(" ".join(text.split()), frozenset(words), tuple(NUMBER.findall(text)))
+
+
+class Numbers(NamedTuple):
+    """A number of each of two steps that the other step has not."""
+
+    one: str
+    other: str
+
+
+def differing_numbers(one: str, other: str) -> Numbers | None:
+    """Return the first number of each step that the other has not; None unless both have one."""
+    return _differing(words_of(one), words_of(other))
+
+
+def _differing(one: Words, other: Words) -> Numbers | None:
+    own, its = Counter(one.numbers) - Counter(other.numbers), Counter(other.numbers) - Counter(one.numbers)
+    if not own or not its:
+        return None
+    return Numbers(
+        next(each for each in one.numbers if each in own), next(each for each in other.numbers if each in its)
+    )
 
 
 def thinking_steps(trace: Trace, live: bool = False) -> list[str]:
@@ -134,7 +159,8 @@ def _likeness(one: Words | None, other: Words | None) -> Likeness | None:
         return None
     if one.text == other.text:
         return Likeness.SAME
-    return Likeness.ALIKE if one.share_with(other) >= ALIKE else Likeness.OTHER
+    is_alike = one.share_with(other) >= ALIKE and not _differing(one, other)
+    return Likeness.ALIKE if is_alike else Likeness.OTHER
 
 
 def _joined(

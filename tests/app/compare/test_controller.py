@@ -21,7 +21,7 @@ from core.engines.body import Author
 from core.errors import EngineLost
 from core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from core.thinking.values import end_of_step
-from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, settle, view_of
+from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, rest_of, settle, view_of
 from tests.app.conftest import ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
 
@@ -231,7 +231,7 @@ def test_everything_has_a_key_and_stands_in_the_palette(compare: Compare, qtbot:
     commands["Compare attempts"].act()
     assert window.chat.is_comparing
     settle(window, qtbot)
-    commands["Compare arms…"].act()
+    commands["Compare policies…"].act()
     dialog().reject()
 
 
@@ -432,7 +432,7 @@ def test_without_a_problem_there_is_nothing_to_compare(make_window: Make, qtbot:
     window = make_window(arms_loader())
     qtbot.waitUntil(lambda: window.session.ready)
     window.chat.compare()
-    assert window.notice.text == "There is no problem yet to compare arms on. Write one first."
+    assert window.notice.text == "There is no problem yet to compare policies on. Write one first."
 
 
 def test_nothing_is_compared_while_an_answer_is_written(make_window: Make, qtbot: QtBot) -> None:
@@ -493,3 +493,76 @@ def test_columns_with_values_get_a_chart_when_they_have_them(compare: Compare) -
     assert view.values.isVisible()
     assert view.values.legend.text().startswith("○ Small only, value .00 to 1.00   □ Keywords, value")
     assert [len(column.steps._marks) for column in view.columns] == [1, 1, 0]
+
+
+BEFORE, AFTER = (
+    "\n\n".join(f"We count number {number} and go on to the next." for number in numbers)
+    for numbers in (range(1, 19), range(20, 34))
+)
+
+
+def long_loader(before_token: Callable[[str], None] = lambda _: None) -> ScriptedLoader:
+    """Texts that are the same for 18 steps."""
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine(
+        continue_with=rest_of(f"{BEFORE}\n\nThat makes 849.\n\n{AFTER}</think>\n\n\\boxed{{849}}"),
+        before_token=before_token,
+    )
+    loader.large = ScriptedEngine(
+        continue_with=rest_of(f"{BEFORE}\n\nThat makes 149.\n\n{AFTER}</think>\n\n\\boxed{{149}}"),
+        before_token=before_token,
+        name="large",
+    )
+    return loader
+
+
+def test_it_opens_at_the_first_difference_and_says_what_it_is(compare: Compare, qtbot: QtBot) -> None:
+    window = compare(long_loader())
+    view, bar = view_of(window), view_of(window).panes.body.verticalScrollBar()
+    said = "Columns 2 and 3 part at step 19: 849 ≠ 149; the large model wrote there in column 3."
+    qtbot.waitUntil(lambda: view.caption.text() == said)
+    qtbot.waitUntil(lambda: not view.parting.visibleRegion().isEmpty())
+    assert bar.value() < bar.maximum(), "not at the end"
+    bar.setValue(0)
+    window.session.progressed.emit(view.columns[0].exchange)
+    window.resize(window.width() - 80, window.height())
+    qtbot.waitUntil(lambda: view.rows.settled)
+    assert bar.value() == 0, "it never scrolls again by itself"
+
+
+def test_what_is_being_written_does_not_move_the_view(make_window: Make, qtbot: QtBot) -> None:
+    gate = threading.Event()
+    window = make_window(long_loader(held_by(gate, after=850)))
+    _begin(window, qtbot)
+    qtbot.waitUntil(lambda: bool(attempts(window)) and attempts(window)[0].trace.length >= 850)
+    view = view_of(window)
+    qtbot.waitUntil(lambda: view.rows.settled and view.panes.body.verticalScrollBar().maximum() > 0)
+    assert view.panes.body.verticalScrollBar().value() == 0
+    assert view.caption.text() == ""
+    gate.set()
+    settle(window, qtbot)
+
+
+def test_esc_leaves_a_comparison(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.keyClick(window, Qt.Key.Key_Escape)
+    assert not window.chat.is_comparing
+
+
+def test_a_comparison_is_copied_as_a_picture(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    clipboard = QApplication.clipboard()
+    clipboard.clear()
+    (press,) = (
+        each for each in window.findChildren(QAbstractButton) if each.text() == "Copy as picture" and each.isVisible()
+    )
+    qtbot.mouseClick(press, Qt.MouseButton.LeftButton)
+    by_mouse = clipboard.image()
+    assert by_mouse.width() > by_mouse.height() > 300
+    clipboard.clear()
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.keyClick(window, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
+    assert clipboard.image() == by_mouse

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.shared.format import distinguished, rough_duration, shared_opening
+from app.shared.format import LONGEST_PROBLEM, distinguished, in_brief, rough_duration, shared_opening
 
 
 @pytest.mark.parametrize(
@@ -26,6 +26,11 @@ def test_a_long_opening_is_left_out_where_texts_differ() -> None:
 def test_each_text_is_cut_by_the_one_most_like_it() -> None:
     texts = ["Name a city in northern Italy", "Name a city in northern Spain", "Name a city in the south"]
     assert distinguished(texts) == ["Name a city in … Italy", "Name a city in … Spain", texts[2]]
+
+
+def test_a_long_problem_is_cut_between_words_where_it_has_any() -> None:
+    assert in_brief("word " * LONGEST_PROBLEM).startswith("word word")
+    assert in_brief("x" * 2 * LONGEST_PROBLEM) == f"{'x' * (LONGEST_PROBLEM // 3)} … {'x' * (LONGEST_PROBLEM // 2)}"
 
 
 def test_equal_and_short_texts_stay_as_they_are() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.thinking import alignment
-from core.thinking.alignment import Likeness, Row, align, parting, thinking_steps
+from core.thinking.alignment import Likeness, Row, align, differing_numbers, parting, thinking_steps
 from core.thinking.events import ThinkingClosed
 from core.thinking.policies.keywords import Keywords
 from core.thinking.trace import Trace
@@ -121,3 +121,23 @@ def test_what_a_live_step_is_like_is_not_known_yet() -> None:
     rows = align([[ONE, THREE], thinking_steps(trace, live=True)])
     assert places(rows) == [(0, 0), (1, 1)]
     assert parting(rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "likeness"),
+    [
+        ("Step 5: half of it is 849.", "Step 5: half of it is 149.", OTHER),
+        ("Step 5: half of it is 849.", "So, step 5: half of it is 849.", ALIKE),
+        ("Twelve times 3 is 36 here.", "Twelve times 3 is here.", ALIKE),
+        ("We have 2 + 2 = 4 of them.", "We have 4 = 2 + 2 of them.", ALIKE),
+        ("So 900 + 87 make 987 in all.", "So 900 + 87 make 87 in all.", OTHER),
+        ("There are 1,000 of these now.", "There are 1,001 of these now.", OTHER),
+    ],
+)
+def test_numbers_decide_whether_steps_are_alike(one: str, other: str, likeness: Likeness) -> None:
+    assert [row.likeness for row in align([[one], [other]])] == [(likeness,)]
+
+
+def test_the_first_number_that_the_other_step_has_not_is_named() -> None:
+    assert differing_numbers("21 + 7 = 849", "21 + 7 = 149") == ("849", "149")
+    assert differing_numbers("21 + 7 = 28", "21 + 7") is None
