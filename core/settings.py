@@ -48,7 +48,7 @@ class Appearance(BaseModel):
         40,
         ge=0,
         le=1000,
-        title="Pace of the demo",
+        title="Demo speed",
         description="Tokens a second of the demo pair; 0: as fast as it goes.",
     )
     fold_thinking: bool = Field(

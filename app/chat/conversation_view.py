@@ -232,6 +232,7 @@ class Bubble(QWidget):
         self._earlier = IconButton("chevron-left", "Previous attempt", lambda: self.sibling_wanted.emit(-1))
         self._later = IconButton("chevron-right", "Next attempt", lambda: self.sibling_wanted.emit(1))
         self._place = label("", Role.MUTED)
+        self._place.setMinimumHeight(self._earlier.sizeHint().height())  # its text is level with the arrows
         self._compare = IconButton("attempts", "Compare attempts (Ctrl+Shift+D)", self.compare_wanted.emit)
         edit = IconButton("edit", "Edit and ask again", self.edit_wanted.emit)
         self._buttons = self._earlier, self._place, self._later, self._compare, edit

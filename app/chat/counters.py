@@ -7,7 +7,7 @@ from PySide6.QtGui import QIntValidator, QResizeEvent
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
 from app.shared.format import count, duration, money
-from app.shared.labels import bill_text, tokens_text
+from app.shared.labels import bill_text, is_paced, tokens_text
 from app.shared.theme import SIGN, Role, current_theme, set_role
 from app.shared.widgets.controls import label
 from app.shared.widgets.layout import Spacer, hbox, vbox
@@ -34,7 +34,7 @@ class Counters(QWidget):
             "Context used, of what both models hold": self.context,
             "Small model": self.small,
             "Large model": self.large,
-            "Last handoff: time, and tokens that were in the KV cache already": self.handoff,
+            "What the model that writes now had to read first (a handoff)": self.handoff,
         }.items():
             widget.setToolTip(name)
         self.seed = QLineEdit()
@@ -43,9 +43,10 @@ class Counters(QWidget):
         self.seed.setToolTip("Seed of the next problem. The same seed repeats an answer on the same local models")
         self.seed.editingFinished.connect(self._take_seed)
         set_role(self.seed, Role.BARE)
-        self._seed_name = label("seed", Role.MUTED)
+        self._seed_name = label("next seed", Role.MUTED)
         self._seed_name.setBuddy(self.seed)
         self._followed: Trace | None = None
+        self._pace = 0.0
         self.bills = {Author.SMALL: label("", Role.SMALL), Author.LARGE: label("", Role.LARGE)}
         """What each server did, a line each; hidden where no model is on one."""
         row = hbox(*self._labels(), Spacer(0), self._seed_name, 4 - GAP, self.seed, spacing=GAP)
@@ -79,8 +80,7 @@ class Counters(QWidget):
         self._show_speed(self.large, trace, Author.LARGE)
         for author, widget in self.bills.items():
             self._show_usage(widget, trace, author)
-        last = next((piece.handoff for piece in reversed(trace.pieces) if piece.handoff), None)
-        self.handoff.setText(f"handoff {duration(last.seconds)} ({last.reused:,} cached)" if last else "")
+        self.handoff.setText(reading_text(trace))
         for widget in self._labels():  # it may grow while the text is written, but what is beside it never moves back
             widget.setMinimumWidth(max(widget.minimumWidth(), widget.sizeHint().width() if widget.text() else 0))
         self._fit()
@@ -88,6 +88,10 @@ class Counters(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         QTimer.singleShot(0, self, self._fit)  # hiding a part here would lay out again what is being laid out
+
+    def show_pace(self, pace: float) -> None:
+        """Take over the demo's speed limit in tokens a second, 0 for none; answers at it are called paced."""
+        self._pace = pace
 
     def show_seed(self, seed: int) -> None:
         self.seed.setText(str(seed))
@@ -132,6 +136,8 @@ class Counters(QWidget):
     def _show_speed(self, widget: QLabel, trace: Trace, author: Author) -> None:
         total = trace.totals[author]
         speed = f"{total.tokens_per_second:,.0f} tok/s" if total.tokens_per_second else ""
+        if speed and is_paced(trace, self._pace):
+            speed = "paced"
         widget.setText(f"{SIGN[author]} {speed}" if total.decoded and speed else "")
         widget.setToolTip(f"Speed of the {author.value} model; it wrote {count(total.kept, 'token')}")
 
@@ -144,3 +150,17 @@ class Counters(QWidget):
             widget.setMinimumWidth(0)
         self._fit_seed()
         self._fit()
+
+
+def reading_text(trace: Trace) -> str:
+    """Return what the last writer had to read: “Prompt read in 6.2 s”, later “◆ read 48 tokens in 20 ms”."""
+    last = next((piece for piece in reversed(trace.pieces) if piece.handoff), None)
+    if last is None or last.handoff is None:
+        return ""
+    time = duration(last.handoff.seconds)
+    is_first = last is trace.pieces[0]
+    return (
+        f"Prompt read in {time}"
+        if is_first
+        else f"{SIGN[last.author]} read {count(last.handoff.prefilled, 'token')} in {time}"
+    )

@@ -382,6 +382,8 @@ class ChatPage(QSplitter):
         is_demo = settings.models.is_demo
         self.welcome.offer(demo_examples() if is_demo else EXAMPLES, is_demo=is_demo)
         self.welcome.demo.show_pace(settings.appearance.demo_pace)
+        self.counters.show_pace(self._session.pace)
+        self.inspector.show_pace(self._session.pace)
 
     def _carry_out(self, exchange: Exchange, request: AnswerAction | OtherPolicy) -> None:
         match request:

@@ -44,6 +44,8 @@ MARK_WORDS = {
     RunMark.WAITING: "an answer waits for its turn",
     RunMark.UNREAD: "an answer has been finished",
 }
+ROW_PADDING = 20
+"""Pixels at both ends of a row."""
 
 
 class HistoryDelegate(QStyledItemDelegate):
@@ -66,6 +68,13 @@ class HistoryDelegate(QStyledItemDelegate):
         area = option.rect.adjusted(8, 0, -8, -5)
         painter.drawText(area, Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignBottom, str(index.data()))
         painter.restore()
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        """Show a title in full if there is room for it, else shortened."""
+        super().initStyleOption(option, index)
+        full = index.data(HistoryRole.FULL)
+        if full and option.fontMetrics.horizontalAdvance(full) <= option.rect.width() - ROW_PADDING:
+            option.text = full
 
     def sizeHint(self, option: QStyleOptionViewItem, index: Index) -> QSize:
         """Return the height of a row of this kind, asked for once: for 500 rows the style takes 0.1 s."""
@@ -180,7 +189,7 @@ class Sidebar(QWidget):
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addAction("Open", lambda: self._open(index))
         menu.addAction("Unpin\tP" if index.data(HistoryRole.IS_PINNED) else "Pin\tP", self.pin)
-        menu.addAction("Rename …\tF2", self.rename)
+        menu.addAction("Rename…\tF2", self.rename)
         menu.addAction("Export…", lambda: self.export_wanted.emit(index.data(HistoryRole.CONVERSATION)))
         menu.addAction("Delete\tDel", self.delete)
         menu.popup(self.list.viewport().mapToGlobal(where))
@@ -198,6 +207,8 @@ class HistoryRow(NamedTuple):
     name: str = ""
     """The title as it is elsewhere: `text` may be shortened."""
     is_pinned: bool = False
+    full: str = ""
+    """What is shown instead of `text` where there is room."""
 
 
 class HistoryRole(IntEnum):
@@ -205,6 +216,7 @@ class HistoryRole(IntEnum):
     IS_HEADING = Qt.ItemDataRole.UserRole + 2
     NAME = Qt.ItemDataRole.UserRole + 3
     IS_PINNED = Qt.ItemDataRole.UserRole + 4
+    FULL = Qt.ItemDataRole.UserRole + 5
 
 
 class History(QAbstractListModel):
@@ -234,13 +246,14 @@ class History(QAbstractListModel):
             for one in group:
                 time = f"{one.changed.astimezone():%H:%M} · " if alike[texts[one.id]] > 1 else ""
                 tip = f"{_full_name(one)}\n{day_and_time(one.changed)}"
-                rows.append(HistoryRow(time + texts[one.id], one.id, tip=tip, name=one.name, is_pinned=one.is_pinned))
+                full = time + _full_name(one)
+                rows.append(HistoryRow(time + texts[one.id], one.id, "", tip, one.name, one.is_pinned, full))
         self._show(rows)
 
     def show_found(self, found: list[Found]) -> None:
         texts = distinguished([_full_name(one) for one in found])
         rows = [
-            HistoryRow(text, one.conversation, one.exchange, _plain(one.excerpt), one.name)
+            HistoryRow(text, one.conversation, one.exchange, _plain(one.excerpt), one.name, full=_full_name(one))
             for text, one in zip(texts, found, strict=True)
         ]
         self._show(rows or [HistoryRow("Nothing found")])
@@ -264,6 +277,8 @@ class History(QAbstractListModel):
                 return plain_tip(row.tip) or None
             case HistoryRole.NAME:
                 return row.name
+            case HistoryRole.FULL:
+                return f"{mark.value} {row.full}" if mark else row.full
             case HistoryRole.CONVERSATION:
                 return row.conversation
             case HistoryRole.IS_PINNED:

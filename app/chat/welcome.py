@@ -9,7 +9,7 @@ from functools import partial
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
 
-from app.shared.format import distinguished, in_brief
+from app.shared.format import in_brief
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import ElidedButton, button, label, plain_tip
 from app.shared.widgets.flow import FlowLayout
@@ -26,7 +26,7 @@ EXAMPLES = (
 LEGEND = (
     (Author.SMALL, Role.SMALL, "the small model"),
     (Author.LARGE, Role.LARGE, "the large model"),
-    (Author.INSERTED, Role.MUTED, "inserted by the policy"),
+    (Author.INSERTED, Role.MUTED, "inserted by Baton"),
 )
 
 
@@ -84,13 +84,20 @@ class Welcome(QWidget):
                 widget.hide()
                 widget.deleteLater()
         self._problem.setText(examples[0])
-        listed = list(zip(examples, distinguished(examples), strict=True))
-        for example, text in listed[1:] if is_demo else listed:
-            choose = ElidedButton(in_brief(text).replace("$", ""))
+        for example in examples[1:] if is_demo else examples:
+            choose = ElidedButton(title_of_example(example))
             choose.clicked.connect(partial(self.example_chosen.emit, example))
             choose.setToolTip(plain_tip(example))
             choose.setAccessibleName(f"Ask: {example}")
             self._examples.addWidget(choose, 0, Qt.AlignmentFlag.AlignHCenter)
+
+
+def title_of_example(example: str) -> str:
+    """Return what the button of an example says: of the demo pair's problems only the number, which alone differs."""
+    from core.demo_pair import DemoProblem
+
+    problem = DemoProblem.of(example)
+    return f"The same, starting from {problem.start}" if problem else in_brief(example).replace("$", "")
 
 
 def demo_examples() -> tuple[str, ...]:
@@ -109,9 +116,9 @@ def another_problem() -> str:
 
 
 DEMO_NOTE = (
-    "These examples were chosen because the small model alone gets them wrong. The two models come with Baton: they "
-    "are tiny, were trained for this one family of problems, and can do nothing else. They pause at hard steps; they "
-    "do not detect mistakes. For real questions, choose a pair of your own at the top."
+    "The small model alone gets these examples wrong, which is why they were chosen: it halves well, but errs where "
+    "it multiplies. It hesitates there, right or wrong, and the large model writes that step. Both models come with "
+    "Baton, are tiny, and can do nothing else. For real questions, choose a pair of your own at the top."
 )
 PACES = (10, 20, 40, 80, 160, 0)
 """Tokens a second; the last is as fast as it goes."""
@@ -132,14 +139,14 @@ class DemoNote(QWidget):
         self.pace.setRange(0, len(PACES) - 1)
         self.pace.setPageStep(1)
         self.pace.setFixedWidth(120)
-        self.pace.setAccessibleName("Pace")
+        self.pace.setAccessibleName("Demo speed")
         self._pace_text = label("", Role.MUTED)
-        name = label("&Pace", Role.MUTED)
+        name = label("Demo &speed", Role.MUTED)
         name.setTextFormat(Qt.TextFormat.AutoText)
         name.setBuddy(self.pace)
         row = FlowLayout(10)
         row.addWidget(
-            button("Random problem", self.another_wanted.emit, tip="Neither model has seen it, and it was not chosen")
+            button("New example", self.another_wanted.emit, tip="Neither model has seen it, and it was not chosen")
         )
         for widget in (name, self.pace, self._pace_text):
             row.addWidget(widget)

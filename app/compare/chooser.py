@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QWidge
 from app.compare.column import MOST_COLUMNS
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import count, in_brief
-from app.shared.labels import title_of
+from app.shared.labels import is_paced, title_of
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, combo_box, label, line_edit, plain_tip
 from app.shared.widgets.layout import STRETCH, hbox, vbox
@@ -214,10 +214,5 @@ def proposed(
     return columns
 
 
-def held_back(trace: Trace, pace: float) -> bool:
-    """Whether the demo's pace (tokens per second, 0 for none) may have slowed this answer."""
-    return bool(pace) and trace.seconds > 0 and trace.tokens / trace.seconds <= pace
-
-
 def _is_fit(trace: Trace, pace: float) -> bool:
-    return trace.finish is Finish.END_OF_TEXT and not held_back(trace, pace)
+    return trace.finish is Finish.END_OF_TEXT and not is_paced(trace, pace)

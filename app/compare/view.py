@@ -10,7 +10,6 @@ from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 
 from app.compare.answer_grading import AnswerGrading
 from app.compare.caption import caption, parting_of
-from app.compare.chooser import held_back
 from app.compare.column import AnswerColumn
 from app.compare.figures import figures, standing_text
 from app.compare.picture import comparison_picture
@@ -19,6 +18,7 @@ from app.compare.value_chart import ValueChart
 from app.shared.conversations.conversation import Exchange
 from app.shared.conversations.session import ChatSession
 from app.shared.format import in_brief
+from app.shared.labels import is_paced
 from app.shared.rendering import RichText
 from app.shared.steps.searched_texts import SearchedTexts
 from app.shared.steps.steps_view import StepsView
@@ -177,7 +177,7 @@ class CompareView(QWidget):
         for column in self.columns:
             trace = column.exchange.trace
             compared = column is not first and column.whole and first.whole
-            is_slowed = held_back(trace, pace) or held_back(first.exchange.trace, pace)
+            is_slowed = is_paced(trace, pace) or is_paced(first.exchange.trace, pace)
             known = self._times_are_known and not is_slowed
             column.head.show_figures(figures(trace, first.exchange.trace if compared else None, known))
 

@@ -77,11 +77,11 @@ class ReplayPage(QWidget):
         self.setLayout(
             vbox(
                 self.choice,
-                button("As in the run", self.reset, tip="Its own policy, values and cues again"),
+                button("Reset", self.reset, tip="The policy, values and cues of this run again"),
                 Hairline(),
-                label("As it was", Role.HEADING),
+                label("Original", Role.HEADING),
                 self.was,
-                label("As it would be", Role.HEADING),
+                label("With these settings", Role.HEADING),
                 self.would_be,
                 self.marks,
                 self.counts,

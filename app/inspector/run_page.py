@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QWidget
 from app.inspector.command_line import command_line, models_of
 from app.shared.conversations.conversation import Exchange
 from app.shared.format import duration, parameter_count
-from app.shared.labels import Fact, bill_facts, cue_text, draft_text, ending, own_facts, placement_facts
+from app.shared.labels import Fact, bill_facts, cue_text, draft_text, ending, is_paced, own_facts, placement_facts
 from app.shared.theme import SIGN, Role
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Facts
@@ -28,7 +28,10 @@ from core.thinking.trace import Trace
 class RunPage(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._totals, self._small, self._large, self._parameters = (Facts() for _ in range(4))
+        self.pace = 0.0
+        """The demo's speed limit."""
+        self._totals = Facts(MEANINGS)
+        self._small, self._large, self._parameters = (Facts() for _ in range(3))
         self.bills = {author: BillView(author) for author in (Author.SMALL, Author.LARGE)}
         self._command = QPlainTextEdit()
         self._command.setReadOnly(True)
@@ -55,7 +58,7 @@ class RunPage(QWidget):
     def follow(self, exchange: Exchange, models: ModelChoice, live: bool = False) -> None:
         """Show the run so far; `live`: its answer is being written now."""
         trace = exchange.trace
-        self._totals.show_facts(totals(trace, live))
+        self._totals.show_facts(totals(trace, live, self.pace))
         if trace.started is None:
             return
         self._small.show_facts(card_facts(trace.started.small))
@@ -95,7 +98,7 @@ class BillView(QWidget):
             self._facts.show_facts([*bill_facts(bill), ("Read along", along if readings else "")])
 
 
-def totals(trace: Trace, live: bool) -> list[Fact]:
+def totals(trace: Trace, live: bool, pace: float = 0) -> list[Fact]:
     small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
     return [
         ("Steps", f"{len(trace.steps):,}"),
@@ -107,11 +110,24 @@ def totals(trace: Trace, live: bool) -> list[Fact]:
         ("Tokens read", f"● {small.prefilled:,}  ◆ {large.prefilled:,}"),
         ("Tokens cached", f"● {small.reused:,}  ◆ {large.reused:,}"),
         ("Drafted", draft_text(large.drafts, large.accepted_drafts)),
-        ("Decoding", "  ".join(decoding_speeds(trace))),
+        ("Decoding", "paced by the demo speed" if is_paced(trace, pace) else "  ".join(decoding_speeds(trace))),
         ("Time", duration(trace.seconds)),
         ("Ended", ending(trace, live and trace.ended is None) or (trace.finish.value if trace.finish else "")),
         ("Notices", "\n".join(notice.text for notice in trace.notices)),
     ]
+
+
+MEANINGS = {
+    "Large share": "Tokens that the large model wrote, of all tokens that were kept",
+    "Discarded": "Tokens that were written and then replaced",
+    "Takeovers": "How often the large model wrote in place of the small one",
+    "Handoffs": "How often a model had to read what the other had written, and how long that took",
+    "Tokens read": "By each model, at handoffs and in the prompt",
+    "Tokens cached": "Tokens that a model had read before, and did not read again",
+    "Drafted": "Tokens that the small model proposed, and that the large one accepted",
+    "Decoding": "Speed of writing, without reading and waiting",
+}
+"""Tool tips of the facts."""
 
 
 def decoding_speeds(trace: Trace) -> Iterator[str]:

@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QWidget
 
 from app.inspector.token_strip import TokenStrip
 from app.shared.format import count, duration
-from app.shared.labels import WHO, Fact, draft_text
+from app.shared.labels import WHO, Fact, draft_text, is_paced
 from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
 from app.shared.widgets.controls import Hairline, button, label
 from app.shared.widgets.facts import Facts
@@ -36,7 +36,9 @@ class StepPage(QWidget):
         self._nothing = label("Choose a step in the text or in the ribbon.", Role.MUTED, wrap=True)
         self._head = QLabel()
         self._head.setTextFormat(Qt.TextFormat.RichText)
-        self._facts = Facts()
+        self._facts = Facts(MEANINGS)
+        self.pace = 0.0
+        """The demo's speed limit."""
         self._replaced_title = label("What the small model was writing", Role.HEADING)
         self._replaced = QLabel()
         self._replaced.setTextFormat(Qt.TextFormat.PlainText)
@@ -87,7 +89,7 @@ class StepPage(QWidget):
             return
         fresh = piece is not self._piece
         self._trace, self._piece, self._shown = trace, piece, state
-        self._facts.show_facts(facts_of(trace, piece))
+        self._facts.show_facts(facts_of(trace, piece, self.pace))
         self._replaced.setText(piece.replaced.strip())
         self._replaced_title.setText(
             "What the small model was writing" if piece.author is Author.LARGE else "What stood here before"
@@ -121,7 +123,7 @@ class StepPage(QWidget):
             return
         colours, author = current_theme().colours, self._piece.author
         ink = ink_of(author, colours)
-        text = "Inserted by the policy" if author is Author.INSERTED else f"Written by {WHO[author]}"
+        text = "Inserted by Baton" if author is Author.INSERTED else f"Written by {WHO[author]}"
         self._head.setText(f'<span style="color:{ink}">{SIGN[author]}</span>&nbsp; <b>{text}</b>')
         self._head.setAccessibleName(text)
         palette = self._replaced.palette()
@@ -144,9 +146,22 @@ def _other(piece: Piece) -> Author:
     return Author.LARGE if piece.author is Author.SMALL else Author.SMALL
 
 
-def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
-    """Return what is known of a piece, as a person reads it."""
-    handoff, takeover = piece.handoff, piece.takeover
+MEANINGS = {
+    "Reason": "Why it was written by this model",
+    "Cue": "The word at which the policy decided",
+    "Effect": "What the large model changed in what stood before",
+    "Handoff": "What this model had to read before it could write: time, tokens read, and tokens that it knew already",
+    "Drafted": "Tokens that the small model proposed, and that the large one accepted",
+    "Counters": "What the policy has counted so far",
+    "Score": "What the large model answered about the step",
+    "Seed": "The same seed repeats an answer on the same local models",
+}
+"""Tool tips of the facts."""
+
+
+def facts_of(trace: Trace, piece: Piece, pace: float = 0) -> list[Fact]:
+    """Return what is known of a piece, as a person reads it. `pace`: the demo's speed limit, 0 for none."""
+    handoff, takeover, speed = piece.handoff, piece.takeover, piece.tokens_per_second
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
     return [
         ("Reason", reason_label(piece.reason) if piece.reason else ""),
@@ -161,7 +176,7 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
             else "",
         ),
         ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
-        ("Speed", f"{piece.tokens_per_second:.0f} tok/s" if piece.tokens_per_second else ""),
+        ("Speed", "" if is_paced(trace, pace) or not speed else f"{speed:.0f} tok/s"),
         ("Began at", duration(piece.start)),
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
         ("Score", score_text(piece)),
@@ -188,7 +203,7 @@ def effect_text(trace: Trace, piece: Piece) -> str:
         return ""
     if changed.effect is Effect.CORRECTED:
         return f"≠ corrected {changed.before} to {changed.after}"
-    return "= repeated what stood there"
+    return "= no change: repeated the previous step"
 
 
 def score_text(piece: Piece) -> str:

@@ -61,7 +61,7 @@ class TokenStrip(QWidget):
         place = "First token" if index == 0 else f"Token {index + 1}, “{visible(token.text)}”"
         self._title.setText(f"{place}, {token.author.value} model")
         self.alternatives.show_token(token)
-        self._entropy.setText(f"Entropy {entropy(token):.2f} nats (top {len(token.alternatives)} tokens)")
+        self._entropy.setText(f"Entropy {entropy(token):.2f} nats: {_sureness(entropy(token))}")
         self._entropy.setVisible(bool(token.alternatives))
         self._none.setVisible(not token.alternatives)
 
@@ -251,3 +251,8 @@ def entropy(token: TokenWritten) -> float:
     chances = [math.exp(alternative.logprob) for alternative in token.alternatives]
     total = sum(chances)
     return -sum(p / total * math.log(p / total) for p in chances if p > 0) if total > 0 else 0.0
+
+
+def _sureness(nats: float) -> str:
+    """Say in words how open the choice of a token was."""
+    return "sure" if nats < 0.3 else "open" if nats >= 1 else "not quite sure"

@@ -39,7 +39,7 @@ class HubSettingsTab(QWidget):
         form.addRow("Also looked into", _beside(self.folders, button("Add a folder…", self._add_folder)))
         form.addRow("", others)
         form.addRow("Hub", self.mirror)
-        form.addRow("Token", _beside(self.token, button("Keep", self._take_token)))
+        form.addRow("Token", _beside(self.token, button("Save", self._take_token)))
         form.addRow("", self.status)
         form.addRow("", self.offline)
         self.setLayout(vbox(form, STRETCH))

@@ -58,7 +58,7 @@ class PromptView(QWidget):
         self._show_lines(lines)
         different = sum(line.origin is not PromptOrigin.BOTH for line in lines)
         if family is None:
-            self._show_status("What it makes of a conversation. No known template to hold it against.")
+            self._show_status("What it makes of a conversation. No reference template to compare with.")
         elif not different:
             self._show_status(f"✓ What it makes of a conversation is what {family.name} models are known to be given.")
         else:

@@ -83,7 +83,7 @@ class ServerDialog(QDialog):
 
     def _buttons_for(self, purpose: Purpose) -> list[QPushButton]:
         if purpose is Purpose.KEEP:
-            return [button("Keep", lambda: self._keep(None), Role.PRIMARY)]
+            return [button("Save", lambda: self._keep(None), Role.PRIMARY)]
         small = button(f"{SIGN[Author.SMALL]} Use as the small model", lambda: self._keep(Author.SMALL))
         large = button(f"{SIGN[Author.LARGE]} Use as the large model", lambda: self._keep(Author.LARGE), Role.PRIMARY)
         return [small, large]

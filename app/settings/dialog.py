@@ -10,8 +10,10 @@ from app.shared.preferences import Preferences
 from app.shared.theme import Role
 from app.shared.widgets.controls import button, label, line_edit, scrolling
 from app.shared.widgets.layout import Spacer, hbox, vbox
+from core.demo_pair.settings import DEMO_SETTINGS
+from core.run import effective_settings
 from core.settings import Settings
-from core.thinking.registry import POLICIES
+from core.thinking.registry import POLICIES, difference, parameter_text
 
 SECTIONS: dict[str, Path] = {
     "Appearance": ("appearance",),
@@ -59,7 +61,7 @@ class SettingsDialog(QDialog):
         self.expert = QCheckBox("Show &expert settings")
         self.expert.setChecked(preferences.value.window.expert)
         self.expert.setToolTip("All settings, not only the usual ones")
-        self._nothing = label("", Role.MUTED, wrap=True)
+        self._nothing, self._advised = label("", Role.MUTED, wrap=True), label("", Role.MUTED, wrap=True)
         self._scroll = scrolling(self.form)
         self.form.setContentsMargins(4, 4, 12, 12)
         self._lay_out()
@@ -79,7 +81,7 @@ class SettingsDialog(QDialog):
         self.setLayout(
             vbox(
                 self.search,
-                (hbox(self.sections, (vbox(self._nothing, (self._scroll, 1)), 1), spacing=14), 1),
+                (hbox(self.sections, (vbox(self._advised, self._nothing, (self._scroll, 1)), 1), spacing=14), 1),
                 hbox(self.expert, Spacer(0), button("Close", self.accept, Role.PRIMARY)),
                 margins=(16, 14, 16, 12),
                 spacing=10,
@@ -113,6 +115,23 @@ class SettingsDialog(QDialog):
         self.sections.setEnabled(not self.search.text().strip())
         self._nothing.setText("" if found else "No setting has these words.")
         self._nothing.setVisible(not found)
+
+        advised = self._advised_text() if self.section == SECTIONS["Policy"] else ""
+        self._advised.setText(advised)
+        self._advised.setVisible(bool(advised))
+
+    def _advised_text(self) -> str:
+        """Say with which values the demo pair runs in place of those that were left as they are."""
+        settings = self._preferences.value
+        chosen = settings.run.policy
+        used = effective_settings(settings.run, DEMO_SETTINGS if settings.models.is_demo else None).policy
+        policy = POLICIES.of(chosen)
+        values = [parameter_text(policy, name, value) for name, value in difference(used, chosen).items()]
+        return (
+            f"With the demo pair, whose steps are short: {', '.join(values)}. Values of your own stay."
+            if values
+            else ""
+        )
 
     def _is_wanted(self, path: Path) -> bool:
         return section_of(path) == self.section and (self.expert.isChecked() or self._is_usual(path))

@@ -137,12 +137,15 @@ class CommandPalette(QDialog):
                 item = QListWidgetItem(command.title + (f"   {command.key_name}" if command.key else ""))
                 item.setData(Qt.ItemDataRole.UserRole, index)
                 self.list.addItem(item)
+        if not self.list.count():
+            nothing = QListWidgetItem("No matches", self.list)
+            nothing.setFlags(Qt.ItemFlag.NoItemFlags)
         self.list.setCurrentRow(0)
 
     def _run(self) -> None:
         item = self.list.currentItem()
-        self.close()
-        if item:
+        if item and item.flags() & Qt.ItemFlag.ItemIsEnabled:
+            self.close()
             self._commands[item.data(Qt.ItemDataRole.UserRole)].act()
 
 
@@ -295,7 +298,7 @@ def _window_commands(window: CommandTarget) -> list[Command]:
         ("Go to the newest message", notice.take_focus, "F6"),
         ("Recent messages…", window.show_recent_messages, "Ctrl+Shift+E"),
         ("Command palette", window.show_palette, "Ctrl+K"),
-        ("Shortcuts", window.show_shortcuts, "Ctrl+/"),
+        ("Help: all shortcuts", window.show_shortcuts, "F1"),
         ("Quit", window.close, "Ctrl+Q"),
     )
 

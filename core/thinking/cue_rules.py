@@ -36,6 +36,8 @@ from core.thinking.reasons import OPENING, TakeoverReason
 VERIFICATION = TakeoverReason("verification", "Verification takeover")
 EXCESSIVE_REFLECTION = TakeoverReason("excessive reflection", "Excessive reflection takeover", follows_text=False)
 RULES = (VERIFICATION, EXCESSIVE_REFLECTION)
+ALLOWED, LONGER_TAKEOVERS = "reflections allowed", "longer takeovers"
+"""Names of counters, as a person reads them beside a step."""
 
 
 class Scope(Enum):
@@ -49,24 +51,32 @@ class Scope(Enum):
 class CueSettings(PolicySettings):
     """The parameters of both policies. Lengths are in tokens."""
 
-    n1: int = Field(20, ge=1, title="Tokens per takeover", description="Of a sentence by the large model (n1).")
-    n2: int = Field(125, ge=1, title="Verification", description="Tokens more where a sentence verifies (n2).")
+    n1: int = Field(
+        20, ge=1, title="Tokens per takeover", description="Written by the large model in place of a sentence (n1)."
+    )
+    n2: int = Field(125, ge=1, title="Tokens after a check", description="Extra tokens after a verification (n2).")
     may_shrink: bool = Field(
         False,
-        title="Ceilings below the start",
-        description="c and n3 come down to a lower ceiling at the first firing; else such a ceiling is refused.",
+        title="Maximum below the start",
+        description="c and n3 come down to a lower maximum at first use; else such a maximum is refused.",
     )
-    n3: int = Field(125, ge=1, title="Excessive reflection", description="Tokens after the auxiliary prompt (n3).")
-    n3_step: int = Field(25, ge=0, title="Extra tokens per firing", description="Added to n3 at each firing.")
-    n3_most: int = Field(200, ge=1, title="Maximum extra tokens", description="Ceiling of n3.", validate_default=True)
-    c: int = Field(15, ge=1, title="Reflections allowed", description="Negative sentences before rule 3 fires (c).")
-    c_step: int = Field(5, ge=0, title="Allowance increase", description="Added to c at each firing.")
-    c_most: int = Field(30, ge=1, title="Maximum allowance", description="Ceiling of c.")
+    n3: int = Field(125, ge=1, title="Longer takeover", description="Tokens after too many reflections (n3).")
+    n3_step: int = Field(25, ge=0, title="Growth of longer takeovers", description="Tokens added to n3 each time.")
+    n3_most: int = Field(
+        200, ge=1, title="Longest takeover", description="Maximum of n3, in tokens.", validate_default=True
+    )
+    c: int = Field(15, ge=1, title="Reflections allowed", description="Reflections before a longer takeover (c).")
+    c_step: int = Field(5, ge=0, title="Growth of the allowance", description="Reflections added to c each time.")
+    c_most: int = Field(30, ge=1, title="Maximum allowance", description="Maximum of c.")
     opening: int = Field(0, ge=0, title="Opening", description="First tokens written by the large model.")
     auxiliary_prompt: str = Field(
-        "Let us check whether there are some wrong steps. ", title="Auxiliary prompt", description="Inserted by rule 3."
+        "Let us check whether there are some wrong steps. ",
+        title="Auxiliary prompt",
+        description="Inserted before a longer takeover.",
     )
-    match: Match = Field(Match.INFLECTED, title="Cue match", description="How a cue is looked for.")
+    match: Match = Field(
+        Match.INFLECTED, title="Cue match", description="How a cue, a word such as “wait”, is looked for."
+    )
     one_cue: bool = Field(
         False,
         title="One cue per class",
@@ -75,7 +85,10 @@ class CueSettings(PolicySettings):
     skip_code: bool = Field(True, title="Skip code and headings", description="Cues in code and headings do not count.")
     until: Until = Field(Until.SENTENCE, title="Takeover ends", description="Where, once it has its tokens.")
     slack: int = Field(
-        SLACK, ge=0, title="Slack", description="Tokens that a takeover may be longer, to its sentence's end."
+        SLACK,
+        ge=0,
+        title="Tokens to a sentence's end",
+        description="By which a takeover may be longer, to end with its sentence.",
     )
     scope: Scope = Field(Scope.THINKING, title="Scope", description="Thinking only, or the answer as well.")
     decide_at_takeover_end: bool = Field(
@@ -89,7 +102,7 @@ class CueSettings(PolicySettings):
         description="A large model that has nothing to write hands back; else the text ends there.",
     )
     stop_repetition: bool = Field(
-        True, title="Stop on repetition", description="The limit on repetition holds for this policy."
+        True, title="Obey the repetition limit", description="Whether “Stop on repetition” holds for this policy."
     )
 
     def check_values(self) -> None:
@@ -134,12 +147,12 @@ REFERENCE: Mapping[str, Any] = {
 
 
 class CuePolicy(Policy):
-    """Applies rules 2 and 3. A subclass says what happens at a boundary where rule 3 does not fire (`at_step`)."""
+    """Applies rules 2 and 3. A subclass says what happens at a boundary where rule 3 does not apply (`at_step`)."""
 
     reads_cues = True
     rewrites = False
-    counts = ("reflections", "c", "firings")
-    """Negative sentences since rule 3 last fired, how many of them are allowed, and how often it has fired."""
+    counts = ("reflections", ALLOWED, LONGER_TAKEOVERS)
+    """Negative sentences since rule 3 last applied, how many of them are allowed, and how often it has applied."""
     ablations: ClassVar[tuple[Ablation, ...]] = (
         Ablation(
             "opening",
@@ -154,7 +167,7 @@ class CuePolicy(Policy):
     def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
         super().__init__(settings, context)
         self.hands_back_empty, self.stops_repetition = self.settings.hand_back, self.settings.stop_repetition
-        self.counters["c"] = self._c
+        self.counters[ALLOWED] = self._c
 
     @cached_property
     def lexicon(self) -> Lexicon:
@@ -171,7 +184,7 @@ class CuePolicy(Policy):
         return self._excessive_reflection() or self.at_step(view)
 
     def at_step(self, view: View) -> Move:
-        """Decide at a boundary where rule 3 does not fire."""
+        """Decide at a boundary where rule 3 does not apply."""
         return keep()
 
     def is_negative(self, text: str) -> bool:
@@ -214,13 +227,13 @@ class CuePolicy(Policy):
 
     def _excessive_reflection(self) -> Move | None:
         """Apply rule 3 if the counter has reached c."""
-        if self.counters["reflections"] < self.counters["c"]:
+        if self.counters["reflections"] < self.counters[ALLOWED]:
             return None
         settings = self.settings
         n3 = self._grown(settings.n3, settings.n3_step, settings.n3_most)
         self.counters["reflections"] = 0
-        self.counters["firings"] += 1
-        self.counters["c"] = self._c
+        self.counters[LONGER_TAKEOVERS] += 1
+        self.counters[ALLOWED] = self._c
         return Insert(settings.auxiliary_prompt, EXCESSIVE_REFLECTION, self.take_over(n3, EXCESSIVE_REFLECTION))
 
     @property
@@ -228,7 +241,7 @@ class CuePolicy(Policy):
         return self._grown(self.settings.c, self.settings.c_step, self.settings.c_most)
 
     def _grown(self, start: int, step: int, most: int) -> int:
-        """Return what c or n3 has grown to after the firings so far."""
-        firings = self.counters["firings"]
-        grown = min(start + firings * step, most) if firings else start
+        """Return what c or n3 has grown to."""
+        times = self.counters[LONGER_TAKEOVERS]
+        grown = min(start + times * step, most) if times else start
         return grown if self.settings.may_shrink else max(start, grown)

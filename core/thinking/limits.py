@@ -33,7 +33,7 @@ class Limits(BaseModel):
     repetition: bool = Field(
         True,
         title="Stop on repetition",
-        description="A text that repeats itself is handed over once; if it does so again, the thinking is closed.",
+        description="On repetition, hand over once; if it repeats again, end the reasoning.",
     )
 
 

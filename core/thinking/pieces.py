@@ -12,6 +12,9 @@ from core.thinking.cues import Cue
 from core.thinking.events import HandedOver, Judged, Scored, TakeoverStarted, TokenWritten
 from core.thinking.steps import Splitter
 
+LEAST_SECONDS = 0.1
+"""A piece that was decoded in less time has no speed: tokens arrive in bursts."""
+
 
 @dataclass(slots=True)
 class Piece:
@@ -78,8 +81,12 @@ class Piece:
 
     @property
     def tokens_per_second(self) -> float:
-        """Return the decoding speed by the clock; 0 for a single token, whose time says nothing about decoding."""
-        return len(self.tokens) / self.seconds if self.seconds and len(self.tokens) > 1 else 0.0
+        """Return the decoding speed by the clock; 0 if too little was written to measure it.
+
+        Tokens are stamped when they arrive, and several may arrive in one message.
+        """
+        is_measurable = self.seconds >= LEAST_SECONDS and len(self.tokens) > 1
+        return len(self.tokens) / self.seconds if is_measurable else 0.0
 
     def insert(self, text: str) -> None:
         self._fresh.append(text)

@@ -160,7 +160,7 @@ def policy_title(settings: PolicySettings, advised: PolicySettings | None = None
     policy = POLICIES.of(settings)
     preset, changed = _nearest_preset(settings, advised)
     main_first = sorted(changed.items(), key=lambda item: item[0] not in policy.main_parameters)
-    changes = [_parameter_text(policy, name, value) for name, value in main_first[:MOST_DIFFERENCES]]
+    changes = [parameter_text(policy, name, value) for name, value in main_first[:MOST_DIFFERENCES]]
     more = ["…"] if len(changed) > MOST_DIFFERENCES else []
     return ", ".join([preset_title(policy, preset), *changes, *more])
 
@@ -179,7 +179,8 @@ def _nearest_preset(settings: PolicySettings, advised: PolicySettings | None) ->
     return min(found.items(), key=lambda item: len(item[1]))
 
 
-def _parameter_text(policy: type[Policy], name: str, value: Any) -> str:
+def parameter_text(policy: type[Policy], name: str, value: Any) -> str:
+    """Name a parameter and its value: “reflections allowed 3”."""
     title = policy.Settings.model_fields[name].title or name
     if isinstance(value, bool):
         value = "on" if value else "off"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
@@ -13,8 +15,10 @@ NAME_WIDTH = 104
 
 
 class Facts(QWidget):
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, meanings: Mapping[str, str] | None = None, parent: QWidget | None = None) -> None:
+        """`meanings`: tool tips of facts, by name."""
         super().__init__(parent)
+        self._meanings = meanings or {}
         self._grid = QGridLayout(self)
         self._grid.setContentsMargins(0, 0, 0, 0)
         self._grid.setHorizontalSpacing(8)
@@ -36,6 +40,8 @@ class Facts(QWidget):
         for (name, value), fact in zip(self._rows, facts, strict=False):
             if name.text() != fact[0]:
                 name.setText(fact[0])
+                name.setToolTip(self._meanings.get(fact[0], ""))
+                value.setToolTip(name.toolTip())
             if value.text() != fact[1]:
                 value.setText(fact[1])
                 value.setAccessibleName(f"{fact[0]}: {fact[1]}")

@@ -164,8 +164,5 @@ def _cannot(card: ModelCard) -> tuple[str, ...]:
     if not card.returns_alternatives:
         cannot.append("It gives no log-probabilities: policies by entropy or score are not available.")
     if not card.supports_truncation:
-        cannot.append(
-            "Its memory cannot be cut back (a recurrent or hybrid model): only finished steps are prefetched, and a "
-            "handover reads the last step, and what was cut off a takeover."
-        )
+        cannot.append("This server cannot undo tokens, so each handoff reads the last step again (slower).")
     return tuple(cannot)

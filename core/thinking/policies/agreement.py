@@ -30,7 +30,7 @@ class Agreement(Policy):
             ge=-100,
             le=0,
             title="Minimum agreement",
-            description="Mean log-probability per token, in nats, of a kept step.",
+            description="Mean log-probability per token of a kept step, in nats: 0 is expected, −2 surprising.",
         )
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a rewritten step.")
 

@@ -51,7 +51,10 @@ class FirstTokenEntropy(Policy):
     class Settings(PolicySettings):
         policy: Literal["first-token-entropy"] = "first-token-entropy"
         tau: float = Field(
-            1.0, ge=0, title="τ", description="First-token entropy for a takeover, in nats (0.9 for AIME25)."
+            1.0,
+            ge=0,
+            title="Unsure from (τ)",
+            description="Entropy of a step's first token, in nats: 0 is sure, 1 is open (0.9 for AIME25).",
         )
         step_cap: int = Field(
             512, ge=1, title="Step cap", description="Tokens after which a new step begins, by either model."

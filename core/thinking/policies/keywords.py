@@ -52,8 +52,8 @@ class Keywords(CuePolicy):
         policy: Literal["keywords"] = "keywords"
         keep_lookahead: bool = Field(
             True,
-            title="Keep a statement",
-            description="The small model goes on from a lookahead without cues; else it is sampled again.",
+            title="Keep plain sentences",
+            description="The small model goes on from a sentence without a cue; else it writes it again.",
         )
         stop_at_first_cue: bool = Field(
             True,
@@ -61,11 +61,14 @@ class Keywords(CuePolicy):
             description="Decide at the first cue or the sentence's end, not after n1 tokens.",
         )
         counted: CountedSentence = Field(
-            CountedSentence.STANDING, title="Sentence counted", description="Which one the counter of rule 3 reads."
+            CountedSentence.STANDING,
+            title="Reflection counted",
+            description="In the sentence that stands after a takeover, or in the one that it replaced.",
+            json_schema_extra={"names": {"standing": "that stands", "lookahead": "that was replaced"}},
         )
         choose_large: bool = Field(
             True,
-            title="Large sentence stands",
+            title="Keep the large model's sentence",
             description="Else it stands only if it ends a reflection, or turns an affirmation into a reflection.",
         )
 
@@ -110,6 +113,7 @@ class Keywords(CuePolicy):
     def advice(cls, trace: Trace) -> Advice:
         """Suggest another policy if no cue was found: a model that was not trained to reason writes none (§4.2)."""
         has_large = trace.started is not None and trace.started.large is not None
+        has_large = has_large and not any(notice.lost is Author.LARGE for notice in trace.notices)
         if not has_large or len(trace.steps) <= FEW_STEPS or trace.totals[Author.LARGE].decoded:
             return Advice()
         return Advice(

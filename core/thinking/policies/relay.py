@@ -57,7 +57,9 @@ class Relay(Policy):
         relaygen_cues: bool = Field(
             False, title="RelayGen's cues", description="Its list for R1, where a run has none; else the paper's cues."
         )
-        match: Match = Field(Match.INFLECTED, title="Cue match", description="How a cue is looked for.")
+        match: Match = Field(
+            Match.INFLECTED, title="Cue match", description="How a cue, a word such as “So”, is looked for."
+        )
         least: int = Field(
             0, ge=0, title="Tokens before a cue", description="That the large model writes before a cue counts."
         )

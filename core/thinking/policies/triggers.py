@@ -36,7 +36,7 @@ class Triggers(Policy):
             ge=-100,
             le=0,
             title="Maximum confidence",
-            description="Mean log-probability per token, in nats, above which a step is rewritten; 0 is never.",
+            description="A step is rewritten above it: mean log-probability per token, in nats, where 0 is certain.",
             json_schema_extra={"decimals": 5},
         )
         hesitations: int = Field(

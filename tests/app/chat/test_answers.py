@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from app.chat.remedies import AnswerAction
 from app.shared.conversations.run_list import Activity
+from app.shared.theme import SIGN
 from app.shared.widgets.controls import ElidedLabel
 from app.window.main_window import MainWindow
 from core.engines.base import PrefillProgress
@@ -333,6 +334,12 @@ def test_counters_follow_the_run(ask: Ask) -> None:
     assert f"{trace.totals[Author.SMALL].tokens_per_second:,.0f} tok/s" in counters.small.text()
     assert f"{trace.totals[Author.SMALL].kept} tokens" in counters.small.toolTip()
     assert "100,000" in counters.context.text()
+    last = next(piece for piece in reversed(trace.pieces) if piece.handoff)
+    assert last.handoff
+    assert counters.handoff.text().startswith(f"{SIGN[last.author]} read {last.handoff.prefilled} token")
+    counters.show_pace(1e9)
+    counters.follow(trace)
+    assert counters.small.text() == f"{SIGN[Author.SMALL]} paced"
 
 
 def test_what_happened_without_stopping_the_answer_is_told_below_it(make_window: Make, qtbot: QtBot) -> None:

@@ -46,6 +46,9 @@ def test_the_other_examples_go_into_the_composer(window: MainWindow, qtbot: QtBo
         (choose,) = (
             press for press in window.chat.welcome.findChildren(QPushButton) if press.accessibleName().endswith(example)
         )
+        problem = DemoProblem.of(example)
+        assert problem
+        assert choose.text() == f"The same, starting from {problem.start}"
         qtbot.mouseClick(choose, Qt.MouseButton.LeftButton)
         assert window.chat.composer.edit.toPlainText() == example
     assert window.session.conversation.leaf is None
@@ -96,7 +99,9 @@ def test_below_the_first_answer_stands_what_the_small_model_alone_says(
     answer = last_answer(window)
     qtbot.waitUntil(answer.verdict.isVisible)
     line = answer.verdict.text.text()
-    assert re.match(r"Small alone: .+\s[✓✗]\. With \d+% from the large model: .+\s[✓✗]\.", line)
+    assert re.match(r"Small alone: .+\s✗\. With \d+% from the large model: .+\s✓\.", line), (
+        "the demo argues for the pair"
+    )
     conversation = window.session.conversation.id
     window.session.new()
     window.session.open(conversation)

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QModelIndex, QSize, Qt
+from PySide6.QtCore import QModelIndex, QRect, QSize, Qt
 from PySide6.QtWidgets import QPushButton, QStyledItemDelegate, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
@@ -270,3 +270,19 @@ def test_equal_problems_show_their_time_before_the_name(ask: Ask, qtbot: QtBot) 
     latest, *equal = names(window)
     assert latest == "How many cats?"
     assert all(re.fullmatch(r"\d\d:\d\d · How many fish\?", name) for name in equal)
+
+
+def test_a_title_is_shortened_only_where_there_is_no_room(ask: Ask, qtbot: QtBot) -> None:
+    for numbers in ("843 and 284?", "112 and 909?"):
+        window = ask(f"{OPENING} {numbers}")
+        window.chat.new()
+    qtbot.waitUntil(lambda: len(names(window)) == 2)
+    view = window.chat.sidebar.list
+    index, option = view.model().index(1, 0), QStyleOptionViewItem()
+    option.font, option.fontMetrics = view.font(), view.fontMetrics()
+    delegate = view.itemDelegate()
+    assert isinstance(delegate, HistoryDelegate)
+    for width, shown in ((220, "Each term is … 112 and 909?"), (2000, f"{OPENING} 112 and 909?")):
+        option.rect = QRect(0, 0, width, 20)
+        delegate.initStyleOption(option, index)
+        assert option.text == shown

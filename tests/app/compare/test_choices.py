@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from app.compare.chooser import USUAL, CompareChoice, arms, held_back, proposed, recorded
+from app.compare.chooser import USUAL, CompareChoice, arms, proposed, recorded
 from app.shared.conversations.conversation import Exchange
+from app.shared.labels import is_paced
 from core.batch.running.recipes import RECIPES
 from core.run import RunSettings
 from core.thinking.events import Finish, RunEnded
@@ -69,9 +70,9 @@ def test_the_answer_in_front_is_one_of_the_columns(policy: str, place: int) -> N
 def test_an_answer_that_the_demos_pace_held_back_is_not_proposed() -> None:
     answer = written(settings_of("baton"))
     rate = answer.trace.tokens / answer.trace.seconds
-    assert held_back(answer.trace, rate * 2)
-    assert not held_back(answer.trace, rate / 2)
-    assert not held_back(answer.trace, 0)
+    assert is_paced(answer.trace, rate * 2)
+    assert not is_paced(answer.trace, rate / 2)
+    assert not is_paced(answer.trace, 0)
     assert names(proposed(USUAL, recorded([answer]), TO_WRITE, answer, rate * 2)) == ["small", "baton", "large"]
 
 

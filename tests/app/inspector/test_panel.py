@@ -84,6 +84,20 @@ def test_drafted_tokens_are_counted_for_a_step_and_for_the_run() -> None:
     assert dict(totals(without, live=False))["Drafted"] == ""
 
 
+def test_a_step_that_came_in_a_burst_has_no_speed() -> None:
+    burst = Trace.of([TokenWritten(0.001, Author.SMALL, 1, "So"), TokenWritten(0.0013, Author.SMALL, 2, " it")])
+    assert dict(facts_of(burst, burst.pieces[0]))["Speed"] == ""
+    timed = Trace.of([TokenWritten(0.1 * n, Author.SMALL, n, " so") for n in range(1, 12)])
+    assert dict(facts_of(timed, timed.pieces[0]))["Speed"] == f"{timed.pieces[0].tokens_per_second:.0f} tok/s"
+
+
+def test_what_the_demo_held_back_has_no_speed_of_its_own() -> None:
+    trace = Trace.of([TokenWritten(0.1 * n, Author.SMALL, n, " so") for n in range(1, 12)])
+    assert dict(totals(trace, live=False))["Decoding"].endswith("tok/s")
+    assert dict(totals(trace, live=False, pace=40))["Decoding"] == "paced by the demo speed"
+    assert dict(facts_of(trace, trace.pieces[0], pace=40))["Speed"] == ""
+
+
 def test_until_a_step_is_chosen_the_newest_takeover_is_shown(ask: Ask) -> None:
     window = ask("2 + 2?")
     exchange, piece = takeover(window)

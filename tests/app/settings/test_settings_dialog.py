@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QSpinBox, QWidget
+from PySide6.QtWidgets import QLabel, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from app.settings.dialog import SECTIONS, SettingsDialog, section_of
 from app.shared.preferences import Preferences
-from core.settings import SettingsFile
+from core.settings import ModelChoice, SettingsFile
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
@@ -88,3 +88,11 @@ def test_the_parameters_of_a_policy_open_its_section(preferences: Preferences, a
     assert ("run", "policy", "policy") in shown(dialog)
     qtbot.keyClick(dialog.sections, Qt.Key.Key_Up)
     assert dialog.sections.currentRow() == list(SECTIONS).index("Models")
+
+
+def test_the_values_of_the_demo_pair_are_told_beside_the_parameters(preferences: Preferences, around: QWidget) -> None:
+    dialog = opened(preferences, around, "policy")
+    (told,) = (each.text() for each in dialog.findChildren(QLabel) if each.isVisible() and "demo pair" in each.text())
+    assert "tokens per takeover 16" in told
+    preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
+    assert not any(each.isVisible() and "demo pair" in each.text() for each in dialog.findChildren(QLabel))

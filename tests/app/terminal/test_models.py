@@ -194,7 +194,7 @@ def test_the_demo_pair_says_that_it_runs_and_what_it_cannot_do(capsys: pytest.Ca
 def test_every_setting_has_its_meaning_bounds_default_and_presets(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["settings", "c", "--policy", "keywords"]) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "c (keywords): Reflections allowed. Negative sentences before rule 3 fires (c).",
+        "c (keywords): Reflections allowed. Reflections before a longer takeover (c).",
         "  default: 15",
         "  bounds: at least 1",
         "  in baton: 15",

@@ -98,6 +98,24 @@ def test_the_palette_finds_a_command_and_runs_it(window: MainWindow, qtbot: QtBo
     assert window.preferences.value.appearance.look is not looked
 
 
+def test_the_palette_says_that_nothing_matches(window: MainWindow, qtbot: QtBot) -> None:
+    palette = CommandPalette(window.commands, window)
+    palette.show()
+    qtbot.keyClicks(palette.edit, "xyzzy")
+    assert [palette.list.item(row).text() for row in range(palette.list.count())] == ["No matches"]
+    qtbot.keyClick(palette.edit, Qt.Key.Key_Return)
+    assert palette.isVisible()
+    palette.close()
+
+
+def test_f1_opens_the_list_of_shortcuts(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(window.isActiveWindow)
+    qtbot.keyClick(window, Qt.Key.Key_F1)
+    (shortcuts,) = window.findChildren(ShortcutList)
+    assert shortcuts.isVisible()
+    shortcuts.close()
+
+
 def test_the_list_of_shortcuts_names_every_key(window: MainWindow, qtbot: QtBot) -> None:
     shortcuts = ShortcutList(window.commands, window)
     qtbot.addWidget(shortcuts)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import pytest
 
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
+from core.batch.reading.problems import read_problems
+from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL, DemoProblem, held_out_problems
 from core.engines.body import Author
 from core.engines.local.client import LocalEngine
 from core.intervals import Interval, wilson
@@ -79,3 +80,11 @@ def test_speculative_thinking_beats_the_small_model_and_takeovers_at_random(pair
 @pytest.mark.long
 def test_the_large_model_is_nearly_always_right(pair: Pair) -> None:
     assert outcome(pair, "always").interval.low > 0.95
+
+
+def test_the_first_examples_need_both_models(pair: Pair) -> None:
+    """The start page offers them, and `baton demo` begins with them: with the seed that they are asked with."""
+    examples = [DemoProblem.of(problem.text) for problem in read_problems(READY_PROBLEMS).problems[:3]]
+    for example in filter(None, examples):
+        assert outcome(pair, "never", problems=[example]).accuracy == 0
+        assert outcome(pair, "keywords", problems=[example]).accuracy == 1

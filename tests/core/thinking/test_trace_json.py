@@ -72,7 +72,7 @@ ONE_OF_EACH: list[Event] = [
     events.Scored(4.0, 12, -0.75, 0.5, 100, 12),
     events.Valued(4.0, 12, 3, 16, 0.5),
     events.Valued(4.0, 12, 3, 16, 0.5, Author.SMALL),
-    events.CountersChanged(4.0, {"reflections": 3, "c": 15}),
+    events.CountersChanged(4.0, {"reflections": 3, "reflections allowed": 15}),
     events.Prefetched(4.0, Author.LARGE, 1.5, 0.25, 30),
     events.UsageReported(4.0, Author.LARGE, Usage(RequestUsage(3, sent=9, estimated=True), 0.5, "EUR")),
     events.UsageReported(4.0, Author.SMALL, Usage()),

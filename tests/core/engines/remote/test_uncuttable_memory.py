@@ -62,7 +62,7 @@ def test_such_a_model_is_recognised_and_the_connection_test_says_what_it_costs(u
     report = try_connection(ServerAddress(uncuttable.url, KEY))
     assert report.card
     assert not report.card.supports_truncation
-    assert any("cannot be cut back" in sentence for sentence in report.cannot)
+    assert any("cannot undo tokens" in sentence for sentence in report.cannot)
 
 
 def test_a_lookahead_is_never_prefetched(uncuttable_engine: LlamaServerEngine) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from core.errors import EngineLost
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policies.never import Never
 from core.thinking.policy import Advice
 from core.thinking.registry import POLICIES, advice_on
 from tests.core.thinking.running import keywords, run
+from tests.fakes.scripted import Fault, ScriptedEngine
 
 PLAIN = "Two dogs.\n\nThree cats.\n\nFive in all.</think>\n\n5."
 
@@ -33,3 +35,13 @@ def test_a_takeover_leaves_nothing_to_say() -> None:
 
 def test_a_policy_that_never_hands_over_is_meant_so() -> None:
     assert advice_on(run(Never(), small=[PLAIN]).trace) == Advice()
+
+
+def test_a_large_model_that_was_lost_is_no_sign_of_missing_cues() -> None:
+    lost = ScriptedEngine(
+        faults=[Fault(0, EngineLost("The server is gone.", "Start it."), for_good=True)], name="large"
+    )
+    small = PLAIN.replace("Five", "Wait, five")
+    ran = run(keywords(), small=[small, "</think>\n\n5.", "Five.</think>\n\n5."], large=lost)
+    assert ran.trace.notices
+    assert advice_on(ran.trace) == Advice()

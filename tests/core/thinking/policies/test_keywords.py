@@ -217,7 +217,9 @@ def test_too_many_reflections_insert_the_auxiliary_prompt_and_n3_tokens_of_the_l
 
 def test_the_counter_is_recorded_and_goes_back_to_zero() -> None:
     done = endless_reflection(with_(Keywords.presets["reference"], n1=2, n3=5, c=3), max_tokens=100)
-    counted = [(event.counters["reflections"], event.counters["c"]) for event in done.all(CountersChanged)]
+    counted = [
+        (event.counters["reflections"], event.counters["reflections allowed"]) for event in done.all(CountersChanged)
+    ]
     assert counted[:5] == [(1, 3), (2, 3), (3, 3), (0, 8), (1, 8)]
 
 
@@ -301,7 +303,7 @@ def test_every_preset_makes_sense(preset: CueSettings) -> None:
 def test_what_does_not_grow_has_no_ceiling() -> None:
     fixed = with_(Keywords.presets["paper"], c=50)
     fixed.check_values()
-    assert Keywords(fixed, PolicyContext(counters={"firings": 3})).counters["c"] == 50
+    assert Keywords(fixed, PolicyContext(counters={"longer takeovers": 3})).counters["reflections allowed"] == 50
 
 
 def test_one_cue_a_class_is_kept_of_an_own_list_too() -> None:
