@@ -38,9 +38,8 @@ def test_a_policy_that_never_hands_over_is_meant_so() -> None:
 
 
 def test_a_large_model_that_was_lost_is_no_sign_of_missing_cues() -> None:
-    lost = ScriptedEngine(
-        faults=[Fault(0, EngineLost("The server is gone.", "Start it."), for_good=True)], name="large"
-    )
+    gone = Fault(0, EngineLost("The server is gone.", "Start it."), for_good=True)
+    lost = ScriptedEngine("Five it is.", faults=[gone], name="large")
     small = PLAIN.replace("Five", "Wait, five")
     ran = run(keywords(), small=[small, "</think>\n\n5.", "Five.</think>\n\n5."], large=lost)
     assert ran.trace.notices
