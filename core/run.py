@@ -172,7 +172,7 @@ def unmet_need(
     if needs.expected_answer and not has_expected:
         return SettingsError(
             f"The policy “{policy.title}” needs a file of problems with expected answers.",
-            "Run it as an arm of a batch in which every problem has an answer.",
+            "Run it in a batch in which every problem has an answer.",
         )
     for author in needs.writers:
         if author not in cards:

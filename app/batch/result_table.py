@@ -33,7 +33,7 @@ RIBBON_ROLE = Qt.ItemDataRole.UserRole
 """A `RibbonLayout`, or None while nothing is written."""
 
 
-TITLES = ("#", "Problem", "Arm", "Who wrote it", "Large", "Answer", "Expected", "", "Tokens", "Time")
+TITLES = ("#", "Problem", "Policy", "Who wrote it", "Large", "Answer", "Expected", "", "Tokens", "Time")
 _COLUMNS = tuple(ResultColumn)
 _INKED = {ResultColumn.NUMBER, ResultColumn.ARM, ResultColumn.SHARE, ResultColumn.MARK}
 _AT_RIGHT = {ResultColumn.NUMBER, ResultColumn.SHARE, ResultColumn.TOKENS, ResultColumn.TIME}

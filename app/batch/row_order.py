@@ -34,7 +34,7 @@ class RowFilter(Enum):
 
     ALL = "All"
     WRONG = "Wrong only"
-    DISAGREEMENTS = "Arms disagree"
+    DISAGREEMENTS = "Policies disagree"
     ERRORS = "Errors"
 
 

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.shared.format import day_and_time
+from app.shared.format import count, day_and_time
 from app.shared.theme import Role, set_role
 from app.shared.widgets.controls import (
     ElidedButton,
@@ -29,6 +29,7 @@ from app.shared.widgets.controls import (
 )
 from app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
 from core.batch.running.progress import BatchProgress
+from core.batch.running.recipes import arm_title
 from core.store.batch_rows import Batch
 from core.text import counted
 
@@ -140,9 +141,10 @@ class BatchRow(QWidget):
         super().__init__(parent)
         self.batch = batch
         self.done = batch.done
-        arms = f"{len(batch.arms)} arms" if len(batch.arms) != 1 else batch.arms[0].name
+        arms = batch.arms
+        policies = arm_title(arms[0].name) if len(arms) == 1 else count(len(arms), "policy", "policies")
         self._created = day_and_time(batch.created)
-        self._text = f"{counted(batch.problems, 'problem')} · {arms}"
+        self._text = f"{counted(batch.problems, 'problem')} · {policies}"
         self._choose = ElidedButton(batch.name)
         set_role(self._choose, Role.FLAT)
         self._choose.clicked.connect(lambda: self.opened.emit(batch.id))

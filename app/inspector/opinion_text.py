@@ -31,7 +31,9 @@ HOTTEST = 3 * STRONG
 """Nats at which the colour is deepest."""
 BEYOND_16_BITS = re.compile("[\U00010000-\U0010ffff]")
 Span = TypeVar("Span")
-LEGEND = "Wavy: missed takeover · line: taken over after it · dots: mild. Arrow keys: next."
+LEGEND = (
+    "Wavy: the large model would have written otherwise · line: it took over after it · dots: mild. Arrow keys: next."
+)
 FORKS = "Enter or click: fork there."
 UNDERLINES = {
     Sequel.MISSED: QTextCharFormat.UnderlineStyle.WaveUnderline,

@@ -43,7 +43,7 @@ class ReplayChoice(QWidget):
         self._grid.setColumnStretch(1, 1)
         self._parameter_rows: list[QWidget] = []
         self._add(0, "Policy", self.policy)
-        self._preset_row = self._add(1, "Preset", self.preset)
+        self._preset_row = self._add(1, "Preset", self.preset, "Values that belong together.")
         self._cue_rows: list[QWidget] = []
         for row, (category, edit) in enumerate(self.cues.items(), CUES_ROW):
             edit.textEdited.connect(self._take_cues)

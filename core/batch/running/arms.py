@@ -77,7 +77,7 @@ def refuse_impossible(arms: Iterable[Arm], pair: Pair, *, has_expected: bool = F
         if not arm.settings.thinking and not found:
             found = thinks_always(pair.cards[author] for author in policy.needs.writers)
         if found:
-            raise SettingsError(f"The arm “{arm.name}” cannot run: {found.message}", f"{found.advice} Or leave it out.")
+            raise SettingsError(f"“{arm.name}” cannot run: {found.message}", f"{found.advice} Or leave it out.")
 
 
 def by_models(arms: Sequence[Arm]) -> dict[OtherModels, list[Arm]]:

@@ -18,7 +18,7 @@ RANDOM = TakeoverReason("random", "Random takeover", follows_text=False)
 
 class RandomTakeover(Policy):
     name = "random"
-    title = "Random takeover"
+    title = "Random"
     summary = "The large model writes at places drawn by chance: the control for every other policy."
     is_control = True
     rewrites = False

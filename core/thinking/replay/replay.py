@@ -52,8 +52,8 @@ class PlaceKind(Enum):
     """Tells in which of the two runs there is a takeover at a place."""
 
     BOTH = "in both"
-    RECORDED = "only as it was"
-    REPLAYED = "only as it would be"
+    RECORDED = "only in the original"
+    REPLAYED = "only with these settings"
 
 
 class Place(NamedTuple):

@@ -303,7 +303,7 @@ def test_evidence_compares_arms_and_the_random_one_at_equal_share(
     assert [line.split("  ")[0] for line in done.stdout.splitlines()[3:6]] == [
         "Small only",
         "Keywords",
-        "Random takeover as Keywords",
+        "Random as Keywords",
     ]
     assert "random as baton: p = " in done.stderr
 

@@ -25,7 +25,7 @@ def trace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
 def test_the_policy_of_the_run_steps_in_where_it_did(trace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["replay", str(trace)]) == 0
     said = capsys.readouterr().out.splitlines()
-    assert "0 only as it was, + 0 only as it would be" in said[-1]
+    assert "0 only in the original, + 0 only with these settings" in said[-1]
     assert len(said) > 1
     assert all(line.startswith("=") for line in said)
 
