@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.engines.body import Author
-from core.thinking.alignment import Row, differing_numbers, parting
+from core.thinking.alignment import Numbers, Row, differing_numbers, parting
 from core.thinking.trace import Trace
+
+LONGEST_NUMBER = 12
+"""Digits of a number that are shown."""
 
 
 def caption(rows: Sequence[Row], texts: Sequence[Sequence[str]], traces: Sequence[Trace], *, are_over: bool) -> str:
@@ -41,7 +44,7 @@ def _sentence(rows: Sequence[Row], texts: Sequence[Sequence[str]], traces: Seque
         lacking = left + 1 if one is None else left + 2
         return f"{_beginning(left, one if other is None else other)}, which column {lacking} does not have."
     numbers = differing_numbers(texts[left][one], texts[left + 1][other])
-    difference = f": {numbers.one} ≠ {numbers.other}" if numbers else " in their words"
+    difference = f": {_unequal(numbers)}" if numbers else " in their words"
     details = [f"{_beginning(left, one)}{difference}", _large_wrote(row, traces, left)]
     details += [] if numbers else [_first_numbers(rows[rows.index(row) :], texts, left)]
     return f"{'; '.join(filter(None, details))}."
@@ -49,6 +52,12 @@ def _sentence(rows: Sequence[Row], texts: Sequence[Sequence[str]], traces: Seque
 
 def _beginning(left: int, step: int | None) -> str:
     return f"Columns {left + 1} and {left + 2} part at step {(step or 0) + 1}"
+
+
+def _unequal(numbers: Numbers) -> str:
+    """Return “849 ≠ 149”, long numbers cut short."""
+    one, other = (each if len(each) <= LONGEST_NUMBER else f"{each[:LONGEST_NUMBER]}…" for each in numbers)
+    return f"{one} ≠ {other}"
 
 
 def _large_wrote(row: Row, traces: Sequence[Trace], left: int) -> str:
@@ -68,5 +77,5 @@ def _first_numbers(rows: Sequence[Row], texts: Sequence[Sequence[str]], left: in
         if one is None or other is None:
             continue
         if numbers := differing_numbers(texts[left][one], texts[left + 1][other]):
-            return f"their numbers differ first at step {one + 1}: {numbers.one} ≠ {numbers.other}"
+            return f"their numbers differ first at step {one + 1}: {_unequal(numbers)}"
     return "no number differs"

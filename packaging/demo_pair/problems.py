@@ -1,12 +1,14 @@
 """The two problem files that come with the pair: `python -m demo_pair.problems`, by the program's own Python.
 
-Both are held out, and no problem is in both. The ready ones are chosen: with seed 0 the small model alone gets each of
-them wrong and the pair right, so that the first minute shows what the method is for. Those of the batch are not chosen.
+Both are held out, and no problem is in both. The ready ones are chosen: with seed 0 the small model alone ends each of
+them with a wrong number and the pair with the right one, so that the first minute shows what the method is for. Those
+of the batch are not chosen.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
@@ -26,14 +28,19 @@ CONTEXT = 1024
 
 
 def chosen(problems: Iterator[DemoProblem], pair: Pair) -> Iterator[DemoProblem]:
-    """Yield those that the small model alone gets wrong, and the pair right."""
+    """Yield those that the small model alone gets wrong, in the form of an answer, and the pair right."""
     small, both = (arm.settings for arm in arms_of(("small", "baton"), DEMO_SETTINGS))
-    return (each for each in problems if not is_right(each, pair, small) and is_right(each, pair, both))
+    for each in problems:
+        alone = answer_of(each, pair, small)
+        if alone not in ("", each.answer) and answer_of(each, pair, both) == each.answer:
+            yield each
 
 
-def is_right(problem: DemoProblem, pair: Pair, settings: RunSettings) -> bool:
+def answer_of(problem: DemoProblem, pair: Pair, settings: RunSettings) -> str:
+    """Return the number that an answer ends with; "" for a text of another form."""
     text = Trace.of(run(pair, ask(problem.question, settings), settings)).text
-    return text.endswith(f"\\boxed{{{problem.answer}}}.")
+    found = re.search(r"\\boxed\{(\d{5})\}\.$", text)
+    return found[1] if found else ""
 
 
 def write(path: Path, problems: list[DemoProblem]) -> None:

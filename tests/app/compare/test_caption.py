@@ -25,6 +25,10 @@ def of(*columns: list[str], are_over: bool = True) -> str:
             ([START, "So.", "849 it is."], [START, "849 it is."]),
             "Columns 1 and 2 part at step 2, which column 2 does not",
         ),
+        (
+            ([START, f"That is {'12345678' * 30}."], [START, "That is 149."]),
+            "Columns 1 and 2 part at step 2: 123456781234… ≠ 149.",
+        ),
         (([START], [START]), "Both columns have the same steps."),
         (([START], [START], [START]), "All 3 columns have the same steps."),
         (
