@@ -65,9 +65,11 @@ class CompareView(QWidget):
         self.legend.setAccessibleName("Signs between the columns")
         self.parting = PartingLine(self.rows, self.panes.below)
         self.caption = label("", wrap=True, selectable=True)
-        self.caption.setAccessibleName("What happened")
-        self.caption.setContentsMargins(EDGE, 6, EDGE, 2)
-        self.caption.hide()
+        copy = button(
+            "Copy as picture", self.copy_picture, tip="Problem, caption and columns, for a slide (Ctrl+Alt+D)"
+        )
+        self._caption_row = holder(hbox((self.caption, 1), copy, margins=(EDGE, 6, EDGE, 2)))
+        self._caption_row.hide()
         self._is_opened = False
         """Whether the view was at the first difference, or a person has scrolled before there was one."""
         self._opening = QTimer(self)
@@ -204,13 +206,13 @@ class CompareView(QWidget):
         text = caption(self.rows.rows, self.rows.aligned, traces, are_over=all(each.over for each in self.columns))
         if text != self.caption.text():
             self.caption.setText(text)
-            self.caption.setVisible(bool(text))
+            self._caption_row.setVisible(bool(text))
 
     def _lay_out(self, problem: str) -> None:
         for number, column in enumerate(self.columns):
             between = RowMarkers(self.rows, number - 1) if number else None
             self.panes.add_column(column.head.parts, column.parts, between)
-        self.setLayout(vbox(self._bar(problem), self.caption, self.values, (self.panes, 1), margins=0, spacing=0))
+        self.setLayout(vbox(self._bar(problem), self._caption_row, self.values, (self.panes, 1), margins=0, spacing=0))
 
     def _bar(self, problem: str) -> QWidget:
         back = IconButton("chevron-left", "Back to the conversation", self.left.emit)
@@ -218,10 +220,7 @@ class CompareView(QWidget):
         text.setToolTip(plain_tip(problem))
         expected = [label(f"expected: {self.expected}", Role.MUTED)] if self.expected else []
         columns = button("Columns…", self.choose_wanted.emit, tip="Choose other policies or answers (Ctrl+D)")
-        copy = button(
-            "Copy as picture", self.copy_picture, tip="Problem, caption and columns, for a slide (Ctrl+Alt+D)"
-        )
-        row = hbox(back, (text, 1), self.legend, *expected, copy, columns, margins=(EDGE - 10, 6, EDGE, 6))
+        row = hbox(back, (text, 1), self.legend, *expected, columns, margins=(EDGE - 10, 6, EDGE, 6))
         return holder(row, Role.BAR)
 
 

@@ -61,12 +61,12 @@ class CueSettings(PolicySettings):
         description="c and n3 come down to a lower maximum at first use; else such a maximum is refused.",
     )
     n3: int = Field(125, ge=1, title="Longer takeover", description="Tokens after too many reflections (n3).")
-    n3_step: int = Field(25, ge=0, title="Growth of longer takeovers", description="Tokens added to n3 each time.")
+    n3_step: int = Field(25, ge=0, title="Takeover growth", description="Tokens added to n3 each time.")
     n3_most: int = Field(
         200, ge=1, title="Longest takeover", description="Maximum of n3, in tokens.", validate_default=True
     )
     c: int = Field(15, ge=1, title="Reflections allowed", description="Reflections before a longer takeover (c).")
-    c_step: int = Field(5, ge=0, title="Growth of the allowance", description="Reflections added to c each time.")
+    c_step: int = Field(5, ge=0, title="Allowance growth", description="Reflections added to c each time.")
     c_most: int = Field(30, ge=1, title="Maximum allowance", description="Maximum of c.")
     opening: int = Field(0, ge=0, title="Opening", description="First tokens written by the large model.")
     auxiliary_prompt: str = Field(
@@ -87,8 +87,8 @@ class CueSettings(PolicySettings):
     slack: int = Field(
         SLACK,
         ge=0,
-        title="Tokens to a sentence's end",
-        description="By which a takeover may be longer, to end with its sentence.",
+        title="Sentence margin",
+        description="Tokens by which a takeover may be longer, to end with its sentence.",
     )
     scope: Scope = Field(Scope.THINKING, title="Scope", description="Thinking only, or the answer as well.")
     decide_at_takeover_end: bool = Field(
@@ -102,7 +102,7 @@ class CueSettings(PolicySettings):
         description="A large model that has nothing to write hands back; else the text ends there.",
     )
     stop_repetition: bool = Field(
-        True, title="Obey the repetition limit", description="Whether “Stop on repetition” holds for this policy."
+        True, title="Repetition limit", description="Whether “Stop on repetition” holds for this policy."
     )
 
     def check_values(self) -> None:

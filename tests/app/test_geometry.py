@@ -64,7 +64,7 @@ from tests.tiers import IS_LONG
 SIZES = ((760, 720), (900, 800), (1366, 768), (1920, 1080))
 SLACK = 1
 """Pixels that rounding may take."""
-SIDEWAYS = {"Arms", "Steps side by side"}
+SIDEWAYS = {"Columns", "Steps side by side"}
 """Areas of columns that scroll sideways, together, where not all columns fit."""
 TWICE = "QT_SCALE_FACTOR"
 LOOKS = [(ColourScheme.LIGHT, 1.0), (ColourScheme.DARK, 1.5)]

@@ -68,7 +68,7 @@ class Keywords(CuePolicy):
         )
         choose_large: bool = Field(
             True,
-            title="Keep the large model's sentence",
+            title="Large sentence stands",
             description="Else it stands only if it ends a reflection, or turns an affirmation into a reflection.",
         )
 

@@ -42,7 +42,7 @@ def test_presets_are_known_by_name_and_many_differences_are_cut_short() -> None:
         "Keywords (reference)",
     ]
     c = arms_of(["c"], RunSettings())[0]
-    assert title_of(c.settings) == "Keywords, reflections allowed 3, growth of longer takeovers 0, …"
+    assert title_of(c.settings) == "Keywords, reflections allowed 3, takeover growth 0, …"
 
 
 @pytest.mark.parametrize(
