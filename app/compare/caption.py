@@ -30,9 +30,8 @@ def caption(rows: Sequence[Row], texts: Sequence[Sequence[str]], traces: Sequenc
 
 def parting_of(rows: Sequence[Row], left: int) -> Row | None:
     """Return the first row in which a column and the one at its right differ; None if they do not."""
-    shared = [row for row in rows if row.steps[left : left + 2] != (None, None)]
-    place = parting([Row(row.steps[left : left + 2], row.likeness[left : left + 1]) for row in shared])
-    return shared[place] if place < len(shared) else None
+    place = parting(rows, range(left, left + 2))
+    return rows[place] if place < len(rows) else None
 
 
 def _sentence(rows: Sequence[Row], texts: Sequence[Sequence[str]], traces: Sequence[Trace], left: int) -> str:

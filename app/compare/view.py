@@ -27,6 +27,7 @@ from app.shared.theme import Role
 from app.shared.widgets.controls import Hairline, IconButton, button, label, plain_tip, scrolling
 from app.shared.widgets.layout import hbox, holder, vbox
 from core.grading.grader import Standing
+from core.thinking.alignment import Row
 from core.thinking.events import ValuesEstimated
 from core.thinking.trace import Piece
 
@@ -70,6 +71,8 @@ class CompareView(QWidget):
         )
         self._caption_row = holder(hbox((self.caption, 1), copy, margins=(EDGE, 6, EDGE, 2)))
         self._caption_row.hide()
+        self._captioned: tuple[Sequence[Row], bool] = (), False
+        """What the caption is of: rows, and whether all answers are over."""
         self._is_opened = False
         """Whether the view was at the first difference, or a person has scrolled before there was one."""
         self._opening = QTimer(self)
@@ -100,6 +103,7 @@ class CompareView(QWidget):
             if exchange is None or column.exchange is exchange:
                 column.refresh(self._session.writes(column.exchange), self._session.waits(column.exchange))
         self.rows.follow([column.texts() for column in self.columns])
+        self._show_caption()
         self._show_figures()
         self._show_values()
         self._grading.follow({place: each.answer for place, each in enumerate(self.columns) if each.over})
@@ -202,11 +206,13 @@ class CompareView(QWidget):
             self.panes.open_at(self.parting.y())
 
     def _show_caption(self) -> None:
-        traces = [each.exchange.trace for each in self.columns]
-        text = caption(self.rows.rows, self.rows.aligned, traces, are_over=all(each.over for each in self.columns))
-        if text != self.caption.text():
-            self.caption.setText(text)
-            self._caption_row.setVisible(bool(text))
+        rows, are_over = self.rows.rows, all(each.over for each in self.columns)
+        if rows is self._captioned[0] and are_over is self._captioned[1]:
+            return
+        self._captioned = rows, are_over
+        text = caption(rows, self.rows.aligned, [each.exchange.trace for each in self.columns], are_over=are_over)
+        self.caption.setText(text)
+        self._caption_row.setVisible(bool(text))
 
     def _lay_out(self, problem: str) -> None:
         for number, column in enumerate(self.columns):

@@ -126,21 +126,24 @@ def align(texts: Sequence[Sequence[str]]) -> list[Row]:
     return [Row(steps, _likeness_in(columns, steps)) for steps in cells]
 
 
-def parting(rows: Sequence[Row]) -> int:
+def parting(rows: Sequence[Row], texts: range | None = None) -> int:
     """Return the index of the first row in which two texts differ; `len(rows)` if none do.
 
-    A text that has ended before a row does not differ there.
+    `texts`: the neighbouring ones that are compared; by default all. One that has ended before a row does not differ
+    there.
     """
-    ends = [_last_row(rows, place) for place in range(len(rows[0].steps) if rows else 0)]
+    texts = range(len(rows[0].steps) if rows else 0) if texts is None else texts
+    ends = {text: _last_row(rows, text) for text in texts}
     for index, (steps, likeness) in enumerate(rows):
-        is_missed = any(step is None and index < end for step, end in zip(steps, ends, strict=True))
-        if is_missed or any(found not in (None, Likeness.SAME) for found in likeness):
+        has_step = any(steps[text] is not None for text in texts)
+        is_missed = has_step and any(steps[text] is None and index < ends[text] for text in texts)
+        if is_missed or any(likeness[text] not in (None, Likeness.SAME) for text in texts[:-1]):
             return index
     return len(rows)
 
 
-def _last_row(rows: Sequence[Row], place: int) -> int:
-    return max((index for index, row in enumerate(rows) if row.steps[place] is not None), default=-1)
+def _last_row(rows: Sequence[Row], text: int) -> int:
+    return next((index for index in range(len(rows) - 1, -1, -1) if rows[index].steps[text] is not None), -1)
 
 
 def _last_known(columns: Sequence[Sequence[Words]], steps: Sequence[int | None]) -> Words:
