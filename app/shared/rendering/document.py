@@ -5,6 +5,7 @@ Raw HTML is shown as text, pictures as links, links only if they lead to http or
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 LONGEST_BLOCK = 2_000
 """Characters of a paragraph that is still being written, from which it is continued in another block."""
+LONGEST_INDENT = 8
+LIST_ITEM = re.compile(r" *([*+-]) ")
+"""The beginning of an item of a list, as far as `LONGEST_INDENT` characters."""
 
 
 def render_into(document: QTextDocument, markdown: str, style: TextStyle) -> None:
@@ -56,7 +60,20 @@ def append_plain(document: QTextDocument, text: str, letters: QTextCharFormat) -
             cursor.insertBlock(form)
         for start in range(0, len(line), LONGEST_BLOCK):
             cursor.insertText(line[start : start + LONGEST_BLOCK], letters)
+            _show_bullet(cursor, letters)
             _continue_long_block(cursor)
+
+
+def _show_bullet(cursor: QTextCursor, letters: QTextCharFormat) -> None:
+    """Put a bullet in place of the sign that begins an item of a list, as it will be once the text is rendered."""
+    block = cursor.block()
+    begins_line = block.blockFormat().property(BLOCK_KIND) != CONTINUED
+    if not begins_line or not (found := LIST_ITEM.match(block.text()[:LONGEST_INDENT])):
+        return
+    sign = QTextCursor(block)
+    sign.setPosition(block.position() + found.start(1))
+    sign.movePosition(QTextCursor.MoveOperation.NextCharacter, QTextCursor.MoveMode.KeepAnchor)
+    sign.insertText("•", letters)
 
 
 def _continue_long_block(cursor: QTextCursor) -> None:

@@ -44,3 +44,25 @@ def test_lines_after_a_long_one_are_lines_of_their_own(qtbot: QtBot) -> None:
     text.show()
     text.append_live("x" * 5_000 + "\nnext")
     assert as_plain_text(text.document()) == "x" * 5_000 + "\n\nnext"
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support")
+def test_an_item_of_a_list_has_its_bullet_while_it_is_written(qtbot: QtBot) -> None:
+    text = RichText()
+    qtbot.addWidget(text)
+    for token in ("So:", "\n", "*", " one", "\n  - ", "two", "\n5 - 3", "\n**bold**"):
+        text.append_live(token)
+    assert text.toPlainText() == "So:\n• one\n  • two\n5 - 3\n**bold**"
+    assert text.markdown == "So:\n* one\n  - two\n5 - 3\n**bold**"
+
+
+@pytest.mark.qt_log_ignore("This plugin does not support")
+def test_a_minus_where_a_long_line_wraps_is_no_bullet(qtbot: QtBot) -> None:
+    text = RichText()
+    qtbot.addWidget(text)
+    text.resize(400, 300)
+    text.show()
+    for _ in range(2_000):
+        text.append_live("- 1 ")
+    assert text.document().blockCount() > 1
+    assert text.toPlainText().count("•") == 1, "the line itself begins with one"
