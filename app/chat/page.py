@@ -313,7 +313,7 @@ class ChatPage(QSplitter):
             self._lends_room = False
         self.composer.ask_for(ASK)
         conversation = self._session.conversation
-        focused = self.window().focusWidget()
+        focused = self.focusWidget()  # also while another page is in view
         if conversation.leaf and focused and self.welcome.isAncestorOf(focused):
             self.composer.edit.setFocus()  # before its page goes, or Qt would focus what comes next
         self._middle.setCurrentWidget(self.conversation if conversation.leaf else self._welcome_area)

@@ -318,7 +318,7 @@ class MainWindow(QMainWindow):
             return
         if page is None or new is None:
             return
-        if page is self.chat:
+        if page is self.chat and (page.isAncestorOf(old) or not page.isAncestorOf(new)):
             self.chat.composer.edit.setFocus()
         elif not page.isAncestorOf(new):
             fields = (each for each in page.findChildren(QWidget) if each.focusPolicy() & Qt.FocusPolicy.TabFocus)

@@ -350,6 +350,20 @@ def test_closing_while_an_answer_is_written_keeps_what_is_there(make_window: Mak
     assert leaf.trace.ended is not None
 
 
+def test_a_chat_page_that_comes_into_view_later_has_the_focus_where_one_writes(
+    ask: Callable[[str], MainWindow], make_window: Make, qtbot: QtBot
+) -> None:
+    first = ask("2 + 2?")
+    first.show_page("batch")
+    first.close()
+    window = make_window()
+    qtbot.waitUntil(lambda: window.session.conversation.leaf is not None and window.isActiveWindow())
+    qtbot.keyClick(window, Qt.Key.Key_1, Qt.KeyboardModifier.ControlModifier)
+    assert QApplication.focusWidget() is window.chat.composer.edit
+    window.chat.sidebar.list.setFocus()
+    assert QApplication.focusWidget() is window.chat.sidebar.list
+
+
 def test_the_window_opens_on_the_page_where_it_was_left(make_window: Make) -> None:
     window = make_window()
     window.show_page("batch")

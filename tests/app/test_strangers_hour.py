@@ -1,0 +1,332 @@
+"""A stranger's hour with the demo pair, by keyboard: from the first start to a kill and the next start.
+
+At each halt everything that can be reached has a name and a role for a screen reader, and no message stays in the way.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent
+from PySide6.QtWidgets import QApplication, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.batch.page import BatchPage
+from app.batch.welcome import BatchRow
+from app.chat.sidebar import HistoryRole
+from app.compare.chooser import Chooser
+from app.shared.conversations.run_list import RunMark
+from app.shared.pair_loader import PairLoader
+from app.window.main_window import MainWindow
+from core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from core.engines.body import Author
+from core.paths import Paths
+from core.store.store import Store
+from core.thinking.events import Finish
+from tests.app.conftest import last_answer, last_exchange
+from tests.app.test_geometry import nameless, visible_in
+
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.real_models,
+    pytest.mark.qt_log_ignore("This plugin does not support"),
+]
+CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
+OWN = "Add 5, 8 and 9 modulo 10."
+PROGRAM = "import sys; from tests.soak.window import main; sys.exit(main(sys.argv[1:]))"
+SLOW = 25
+"""Tokens a second, slow enough to act while an answer is written."""
+
+
+class Hour:
+    """The window and the hands of a person who has no mouse."""
+
+    def __init__(self, folder: Path, qtbot: QtBot) -> None:
+        self.folder, self.qtbot = folder, qtbot
+        self.start()
+
+    def start(self) -> None:
+        folder = self.folder
+        self.window = MainWindow(Paths.under(folder), PairLoader(Paths.under(folder)))
+        self.window.resize(1366, 768)
+        self.window.show()
+        self.window.begin_work()
+        self.until(lambda: self.window.session.ready and self.window.models.pair.small is not None)
+        self.until(self.window.isActiveWindow)
+
+    def until(self, true: Callable[[], bool | None]) -> None:
+        self.qtbot.waitUntil(true)
+
+    def press(self, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
+        self.qtbot.keyClick(QApplication.focusWidget() or self.window, key, modifiers)
+
+    def type(self, text: str) -> None:
+        focused = QApplication.focusWidget()
+        assert focused
+        self.qtbot.keyClicks(focused, text)
+
+    def ask(self, problem: str) -> None:
+        self.press(Qt.Key.Key_L, CONTROL)
+        self.type(problem)
+        self.press(Qt.Key.Key_Return)
+        self.until(lambda: last_exchange(self.window).problem == problem)
+
+    def go_slowly(self, pace: int) -> None:
+        appearance = self.window.preferences.value.appearance
+        self.window.preferences.change(appearance=appearance.model_copy(update={"demo_pace": pace}))
+
+    def finished(self) -> None:
+        self.until(lambda: self.window.session.ready and last_exchange(self.window).trace.ended is not None)
+
+    def begun(self, tokens: int = 5) -> None:
+        self.until(lambda: last_exchange(self.window).trace.tokens > tokens)
+
+    def listed(self) -> list[str]:
+        model = self.window.chat.sidebar.list.model()
+        indices = [model.index(row, 0) for row in range(model.rowCount())]
+        return [index.data() for index in indices if index.data(HistoryRole.CONVERSATION)]
+
+    def open(self, text: str) -> None:
+        """Open a conversation of the list by its keys."""
+        view = self.window.chat.sidebar.list
+        view.setFocus(Qt.FocusReason.TabFocusReason)
+        model = view.model()
+        row = next(row for row in range(model.rowCount()) if str(model.index(row, 0).data()).startswith(text))
+        for _ in range(model.rowCount()):
+            if view.currentIndex().row() != row:
+                self.press(Qt.Key.Key_Down if view.currentIndex().row() < row else Qt.Key.Key_Up)
+        assert view.currentIndex().row() == row, (self.listed(), view.currentIndex().data(), QApplication.focusWidget())
+        self.press(Qt.Key.Key_Return)
+
+    def halt(self) -> None:
+        """Look around: names, roles, and messages that stay."""
+        QApplication.processEvents()
+        faults = [fault for widget in visible_in(self.window) for fault in nameless(widget)]
+        assert not faults
+        for toast in self.window.notice.shown:
+            assert toast.timer.isActive(), toast.message.text
+
+    def close(self) -> None:
+        self.window.close()
+        self.window.deleteLater()
+        QApplication.processEvents()
+
+
+@pytest.fixture
+def hour(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Hour]:
+    hour = Hour(tmp_path / "data", qtbot)
+    yield hour
+    hour.close()
+
+
+def test_an_hour_loses_nothing_and_leaves_no_message(hour: Hour, tmp_path: Path) -> None:
+    the_demo(hour)
+    an_own_question_stopped_and_continued(hour)
+    an_edit_and_a_branch(hour)
+    a_comparison_that_is_left(hour)
+    a_deletion_taken_back(hour)
+    two_batches(hour, tmp_path)
+    dropped_files(hour, tmp_path)
+    listed = set(hour.listed())
+    hour.close()
+    killed(hour, tmp_path)
+    reopened(hour, listed)
+
+
+def the_demo(hour: Hour) -> None:
+    assert last_leaf(hour) is None, "nothing runs by itself"
+    hour.halt()
+    hour.press(Qt.Key.Key_Return)
+    hour.begun()
+    hour.finished()
+    assert last_exchange(hour.window).trace.finish is Finish.END_OF_TEXT
+    hour.halt()
+
+
+def last_leaf(hour: Hour) -> object:
+    return hour.window.session.conversation.leaf
+
+
+def an_own_question_stopped_and_continued(hour: Hour) -> None:
+    hour.go_slowly(SLOW)
+    hour.press(Qt.Key.Key_N, CONTROL)
+    hour.ask(OWN)
+    hour.begun()
+    hour.press(Qt.Key.Key_Escape)
+    hour.finished()
+    exchange = last_exchange(hour.window)
+    kept = exchange.trace.text
+    assert exchange.trace.finish is Finish.STOPPED
+    hour.halt()
+    hour.go_slowly(0)
+    hour.press(Qt.Key.Key_Return, CONTROL)
+    hour.until(lambda: hour.window.session.ready and exchange.trace.finish is not Finish.STOPPED)
+    assert exchange.trace.text[: len(kept) // 2] == kept[: len(kept) // 2]
+
+
+def an_edit_and_a_branch(hour: Hour) -> None:
+    window = hour.window
+    if last_answer(window).folded:
+        hour.press(Qt.Key.Key_H, CONTROL)
+    hour.press(Qt.Key.Key_Down, CONTROL)
+    hour.press(Qt.Key.Key_F4)
+    hour.until(lambda: last_answer(window).editor is not None)
+    hour.halt()
+    hour.press(Qt.Key.Key_A, CONTROL)
+    hour.type("Mine. ")
+    hour.press(Qt.Key.Key_Return, CONTROL)
+    hour.until(lambda: last_exchange(window).trace.text.startswith("Mine. "))
+    hour.finished()
+    assert last_exchange(window).trace.pieces[0].author is Author.PERSON
+    hour.press(Qt.Key.Key_R, CONTROL)
+    hour.finished()
+    hour.press(Qt.Key.Key_Left, ALT)
+    assert last_exchange(window).trace.text.startswith("Mine. ")
+    assert len(window.session.conversation.siblings(last_exchange(window))) == 3
+    hour.halt()
+
+
+def a_comparison_that_is_left(hour: Hour) -> None:
+    window = hour.window
+    hour.press(Qt.Key.Key_D, CONTROL)
+    (chooser,) = [each for each in QApplication.topLevelWidgets() if isinstance(each, Chooser) and each.isVisible()]
+    hour.until(lambda: chooser.isActiveWindow() and chooser.focusWidget() is QApplication.focusWidget())
+    hour.press(Qt.Key.Key_Return)
+    hour.until(lambda: window.chat.is_comparing)
+    window.activateWindow()  # as a window manager does when a dialog closes
+    hour.until(window.isActiveWindow)
+    comparing = window.session.conversation
+    hour.halt()
+    hour.press(Qt.Key.Key_N, CONTROL)
+    hour.ask("Another question.")
+    hour.until(lambda: window.session.runs.is_idle)
+    assert window.session.runs.marks() == {comparing.id: RunMark.UNREAD}
+    hour.until(lambda: any(text.startswith(RunMark.UNREAD.value) for text in hour.listed()))
+    hour.open(RunMark.UNREAD.value)
+    assert window.chat.is_comparing
+    assert all(column.over for column in window.chat.comparison.view.columns)  # type: ignore[union-attr]
+    hour.press(Qt.Key.Key_Up, ALT)
+    assert not window.chat.is_comparing
+    hour.halt()
+
+
+def a_deletion_taken_back(hour: Hour) -> None:
+    window = hour.window
+    hour.go_slowly(SLOW)
+    hour.press(Qt.Key.Key_N, CONTROL)
+    hour.ask("To be deleted.")
+    hour.begun()
+    exchange = last_exchange(window)
+    hour.until(lambda: any("To be deleted." in text for text in hour.listed()))
+    hour.open(f"{RunMark.WRITING.value} To be deleted.")
+    hour.press(Qt.Key.Key_Delete)
+    hour.until(lambda: not any("To be deleted." in text for text in hour.listed()))
+    hour.press(Qt.Key.Key_F6)  # to the message
+    hour.press(Qt.Key.Key_Space)  # Undo
+    hour.go_slowly(0)
+    hour.until(lambda: last_leaf(hour) is exchange)
+    hour.until(lambda: exchange.trace.finish not in (None, Finish.STOPPED))
+    hour.until(lambda: any("To be deleted." in text for text in hour.listed()))
+    hour.halt()
+
+
+def two_batches(hour: Hour, folder: Path) -> None:
+    window = hour.window
+    page = window.findChild(BatchPage)
+    assert page
+    for name, count in (("first", 4), ("second", 24)):
+        path = folder / f"{name}.jsonl"
+        lines = [
+            json.dumps({"problem": f"Add {n}, 8 and 9 modulo 10.", "answer": str((n + 17) % 10)}) for n in range(count)
+        ]
+        path.write_text("\n".join(lines))
+        drop(window, path)
+        hour.until(lambda: page.preview.isVisible() and page.preview.start.isEnabled())
+        page.preview.start.setFocus(Qt.FocusReason.TabFocusReason)
+        hour.press(Qt.Key.Key_Space)
+        hour.press(Qt.Key.Key_Space)
+        hour.until(lambda name=name: page.view.isVisible() and page.view.title.text() == name)  # type: ignore[misc]
+        if name == "first":
+            hour.until(lambda: not page.session.executes and page.session.progress.done == page.session.progress.jobs)
+            hour.halt()
+    page.view.left.emit()
+    rows = {each.batch.name: each for each in page.welcome.findChildren(BatchRow)}
+    assert sorted(rows) == ["first", "second"]
+    rows["first"]._choose.setFocus(Qt.FocusReason.TabFocusReason)
+    hour.press(Qt.Key.Key_Space)
+    hour.until(lambda: page.view.isVisible() and page.view.title.text() == "first")
+    hour.halt()
+    hour.until(lambda: not page.session.executes)
+    assert page.session.store
+    assert {batch.name: batch.done == batch.jobs for batch in page.session.store.batches.all()} == {
+        "first": True,
+        "second": True,
+    }
+
+
+def dropped_files(hour: Hour, folder: Path) -> None:
+    window = hour.window
+    broken = folder / "broken.gguf"
+    broken.write_bytes(os.urandom(400))
+    drop(window, broken)
+    hour.until(lambda: "broken.gguf is not a" in window.notice.text)
+    drop(window, SMALL_MODEL, LARGE_MODEL)
+    hour.until(lambda: "can be a pair" in window.notice.text)
+    hour.halt()
+    window.notice.clear()
+
+
+def drop(window: QWidget, *paths: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    copy, left, none = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    place = window.rect().center()
+    for event in (QDragEnterEvent(place, copy, data, left, none), QDropEvent(place.toPointF(), copy, data, left, none)):
+        QApplication.sendEvent(window, event)
+
+
+def killed(hour: Hour, scratch: Path) -> None:
+    """Let another process show the window and write an answer, and kill it."""
+    folder = hour.folder
+    problems = scratch / "problems.json"
+    problems.write_text(json.dumps(["Killed while it is written."]))
+    arguments = [str(folder), str(problems), "0", str(SLOW)]
+    program = subprocess.Popen([sys.executable, "-c", PROGRAM, *arguments], stdin=subprocess.PIPE)
+    try:
+        with Store.open(Paths.under(folder).store) as store:
+            hour.until(lambda: is_being_written(store))
+    finally:
+        program.send_signal(signal.SIGKILL)
+        program.wait()
+        assert program.stdin
+        program.stdin.close()
+
+
+def is_being_written(store: Store) -> bool:
+    newest = store.conversations.open(store.conversations.recent(1)[0].id)
+    return newest.name == "Killed while it is written." and store.runs.trace(newest.exchanges[0].id).tokens > 3
+
+
+def reopened(hour: Hour, listed: set[str]) -> None:
+    hour.start()
+    window = hour.window
+    assert listed <= set(hour.listed())
+    hour.go_slowly(0)
+    hour.press(Qt.Key.Key_1, CONTROL)
+    hour.open("Killed while it is written.")
+    hour.until(lambda: last_exchange(window).is_read)
+    exchange = last_exchange(window)
+    before = exchange.trace.text
+    assert exchange.trace.finish is None
+    hour.press(Qt.Key.Key_Return, CONTROL)
+    hour.until(lambda: window.session.ready and exchange.trace.finish is not None)
+    assert exchange.trace.text[: len(before) // 2] == before[: len(before) // 2]
+    hour.halt()
