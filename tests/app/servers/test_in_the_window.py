@@ -259,4 +259,4 @@ def test_a_policy_that_a_server_cannot_serve_is_not_offered_and_says_why(connect
         window.models.load(window.preferences.value.models.replaced(Author.LARGE, DemoModel.LARGE))
         wait_until_ready(qtbot, window)
         assert score.isEnabled()
-        assert score.text() == "Step score"
+        assert score.text().startswith("Step score\t")
