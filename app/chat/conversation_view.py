@@ -19,6 +19,8 @@ from core.model_costs import ModelCosts
 from core.thinking.trace import Piece
 
 EDGE = 26
+BELOW_HANDLE = 2
+"""Pixels."""
 NEAR_END = 48
 """Pixels from the end within which the view follows what is being written."""
 
@@ -48,8 +50,11 @@ class ConversationView(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        # Qt scrolls by copying pixels where nothing lies over them: the splitter's handle does, by so much.
+        self.setViewportMargins(BELOW_HANDLE, 0, 0, 0)
         self.setAccessibleName("Conversation")
         self._content = QWidget()
+        self._content.setAttribute(Qt.WidgetAttribute.WA_StaticContents)  # growing paints only what is new
         self._column = QVBoxLayout(self._content)
         self._column.setContentsMargins(EDGE, 18, EDGE, 18)
         self._column.setSpacing(10)

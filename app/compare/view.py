@@ -243,6 +243,7 @@ class Panes(QWidget):
         super().__init__(parent)
         self._grids: list[QGridLayout] = []
         self.above, self.below = QWidget(), QWidget()
+        self.below.setAttribute(Qt.WidgetAttribute.WA_StaticContents)
         self.heads, self.body = self._area(self.above, "Columns"), self._area(self.below, "Steps side by side")
         self._grids = [QGridLayout(self.above), QGridLayout(self.below)]
         for grid in self._grids:
