@@ -99,7 +99,7 @@ def rows(_: int) -> Iterator[Row]:
     os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
     sys.setswitchinterval(SWITCH_INTERVAL)
     with tempfile.TemporaryDirectory() as name:
-        yield at_most("P6", "start of the program to first paint", 0.7, starting(Path(name)), unit="s")
+        yield at_most("P6", "start of the program to first paint", 0.6, starting(Path(name)), unit="s")
     application = QApplication.instance() or QApplication(sys.argv)
     MainThreadCollector(application)
     with tempfile.TemporaryDirectory() as name:
