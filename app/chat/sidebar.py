@@ -133,7 +133,7 @@ class Sidebar(QWidget):
         self.list.setCurrentIndex(self._model.index(row) if row >= 0 else QModelIndex())
 
     def show_marks(self, marks: Mapping[str, RunMark]) -> None:
-        """RunMark the conversations in which something is written, waits or is unread."""
+        """Mark the conversations in which something is written, waits or is unread."""
         self._model.show_marks(marks)
 
     def refresh(self) -> None:
