@@ -448,6 +448,6 @@ def end_in_words(conversation: Conversation, trace: Trace) -> str:
     """Say how an answer ended, and its boxed result, for a person who hears it."""
     from core.grading.extraction import last_boxed  # not at the start of a window, which this would delay
 
-    ending = "has been stopped" if trace.finish is Finish.STOPPED else "is finished"
+    ending = "has been stopped" if trace.finish in (None, Finish.STOPPED) else "is finished"
     answer = last_boxed(trace.answer)
     return f"The answer in “{conversation.name}” {ending}" + (f": {answer}." if answer else ".")

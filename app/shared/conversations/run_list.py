@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from functools import partial
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.shared.conversations.answer_task import AnswerTask
 from app.shared.conversations.conversation import Conversation, Exchange
@@ -145,12 +145,11 @@ class RunList(QObject):
         Returns what was stopped or dropped, for `write_again`. Ends follow as usual.
         """
         stopped = self._runs if conversation is None else self._of(conversation)
-        self._runs = [run for run in self._runs if run.task or run not in stopped]
         for run in stopped:
             run.is_stopped = True
             if run.task:
                 run.task.stop()
-        self._start_next()
+        self._drop([run for run in stopped if run.task is None])
         return list(stopped)
 
     # -----------------------------------------------------------------------------------------------------------------
@@ -196,12 +195,26 @@ class RunList(QObject):
         self._start_next()
         self.ended.emit(run, error)
 
+    def _drop(self, waiting: list[ListedRun]) -> None:
+        self._runs = [run for run in self._runs if run not in waiting]
+        self._start_next()
+        for run in waiting:
+            self.ended.emit(run, None)
+
     def _models_changed(self) -> None:
-        if self._models.state in (LoadState.FAILED, LoadState.NONE):
-            self._runs = [run for run in self._runs if run.task]
-            self.changed.emit()
+        if self._has_no_models:
+            QTimer.singleShot(0, self, self._give_up_waiting)  # who hears of a failure may load the pair before again
         elif any(run.task is None for run in self._runs):
             self._start_next()
+
+    def _give_up_waiting(self) -> None:
+        if self._has_no_models:
+            self._drop([run for run in self._runs if run.task is None])
+
+    @property
+    def _has_no_models(self) -> bool:
+        """Whether no models are loaded, and none are on their way."""
+        return self._models.state in (LoadState.FAILED, LoadState.NONE)
 
 
 def texts_at_once(pair: Pair) -> int:

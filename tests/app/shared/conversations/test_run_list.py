@@ -175,3 +175,27 @@ def test_models_that_cannot_be_loaded_leave_nothing_waiting(bench: Bench, qtbot:
     assert bench.runs.activity(conversation) is Activity.WAITING
     qtbot.waitUntil(lambda: bench.runs.is_idle)
     assert not one.trace.started
+
+
+def test_what_waits_is_written_by_the_models_before_if_others_cannot_be_loaded(bench: Bench, qtbot: QtBot) -> None:
+    def load_those_before() -> None:
+        if bench.models.state is LoadState.FAILED:
+            bench.models.load(ModelChoice())
+
+    bench.models.changed.connect(load_those_before)
+    bench.ask("one")
+    _, two = bench.ask("two")
+    bench.loader.error = EngineLost("The model cannot be loaded.")
+    bench.models.load(ModelChoice(small="another.gguf"))
+    bench.held.let_go("one")
+    bench.held.let_go("two")
+    qtbot.waitUntil(lambda: finish(two) is Finish.END_OF_TEXT)
+
+
+def test_the_end_of_a_dropped_answer_is_told_too(bench: Bench) -> None:
+    ended: list[tuple[Exchange, object]] = []
+    bench.runs.ended.connect(lambda run, error: ended.append((run.exchange, error)))
+    bench.ask("one")
+    second, two = bench.ask("two")
+    bench.runs.stop(second)
+    assert ended == [(two, None)]
