@@ -105,8 +105,8 @@ class BatchSession(QObject):
         self._regrading: StreamTask[Regraded] | None = None
         self._regraded = ""
         """The id of the batch that is graded again."""
-        self._opening: list[BatchEvent] | None = None
-        """What happened in the running batch since one began to be read from the store; None while none is read."""
+        self._opening: dict[str, list[BatchEvent]] = {}
+        """The batches that are being read from the store, by id, and what happened in the running one since."""
         self._is_creating = False
 
     def use_store(self, store: Store) -> None:
@@ -171,10 +171,15 @@ class BatchSession(QObject):
         self._do("create batch", create, self._show_and_start).done(self._created)
 
     def open(self, batch_id: str) -> None:
-        """View a batch, read in a thread: it may have 50,000 rows. What runs goes on."""
+        """View a batch, read in a thread: it may have 50,000 rows. What runs goes on.
+
+        Does nothing while this batch is being read.
+        """
         store = self._stored()
-        self._opening = []
-        self._do("open batch", lambda: _opened(store, batch_id), self._show)
+        if batch_id not in self._opening:
+            self._opening[batch_id] = []
+            reading = self._do("open batch", lambda: _opened(store, batch_id), self._show)
+            reading.done(lambda _: self._opening.pop(batch_id))
 
     def delete(self, batch: Batch, deleted: Callable[[], object]) -> None:
         """Delete a batch; the store can restore it. Raises Busy if it is running."""
@@ -323,7 +328,7 @@ class BatchSession(QObject):
     def _show(self, opened: OpenedBatch) -> None:
         self.batch, self.problems, self.rows, self.progress = opened
         self.parallel = self.progress.parallel
-        missed, self._opening = self._opening, None
+        missed = self._opening.get(opened.batch.id, [])
         if self._is_in_view and self.running_batch and (self.executes or missed):
             self.progress = self.running_batch.progress  # it is counted as events come
         self.opened.emit()
@@ -344,8 +349,8 @@ class BatchSession(QObject):
         for event in events:
             if isinstance(event, JobEnded):
                 running.progress.ended(event.row)
-        if self._opening is not None:
-            self._opening += events
+        for missed in self._opening.values():
+            missed += events
         if self._is_in_view:
             self.events.emit(events)
         self.progressed.emit(running.batch, running.progress)

@@ -12,6 +12,8 @@ from pytestqt.qtbot import QtBot
 from app.batch.execution import BatchActivity
 from app.batch.page import BatchPage
 from app.batch.welcome import BatchRow
+from app.shared.background import StreamTask
+from app.shared.widgets.controls import ElidedButton
 from app.window.main_window import MainWindow
 from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done
 
@@ -108,3 +110,22 @@ def test_no_other_batch_is_resumed_while_one_runs(page: BatchPage, qtbot: QtBot,
     assert str(failure.args[0]) == "“second” is running. Stop it first, or wait until it is done."
     loader.let_go.set()
     qtbot.waitUntil(lambda: not page.session.executes)
+
+
+def test_a_second_click_on_a_batch_that_is_being_read_does_nothing(page: BatchPage, qtbot: QtBot) -> None:
+    opened: list[str] = []
+    page.session.opened.connect(lambda: opened.append(page.view.title.text()))
+    page.view.left.emit()
+    choose = row(page, "first").findChildren(ElidedButton)[0]
+    choose.click()
+    choose.click()
+    qtbot.waitUntil(lambda: not [task for task in page.session.findChildren(StreamTask) if task.name == "open batch"])
+    assert opened == ["first"]
+
+
+def test_a_batch_that_cannot_be_read_does_not_keep_others_from_being_opened(page: BatchPage, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(page.failed):
+        page.session.open("not there")
+    page.view.left.emit()
+    with qtbot.waitSignal(page.session.opened):
+        row(page, "first").findChildren(ElidedButton)[0].click()
