@@ -173,10 +173,8 @@ class ChatPage(QSplitter):
         if exchange is None or piece is None or piece.in_answer or self.is_comparing:
             words = "No step of the reasoning is chosen.", "Choose one in the conversation, by mouse or with Ctrl+Down."
             self._session.failed.emit(BatonError(*words))
-        elif self._session.ready:
+        elif self._session.is_ready_or_says_why():
             self._edit_step(exchange, piece)
-        else:
-            self._session.failed.emit(BatonError("An answer is being written.", "Stop it, or wait for its end."))
 
     def step_through(self, by: int) -> None:
         """Select the next or previous piece of the inspected answer."""

@@ -15,7 +15,7 @@ from app.shared.conversations.run_list import texts_at_once
 from app.shared.conversations.session import ChatSession
 from app.shared.preferences import Preferences
 from app.shared.steps.typesetting import Typesetter
-from core.errors import BatonError, Busy
+from core.errors import BatonError
 
 
 class ComparisonController(QObject):
@@ -47,7 +47,7 @@ class ComparisonController(QObject):
     def choose(self, problem: str, answer: Exchange | None = None) -> None:
         """Ask which columns. `answer`: to compare that with others; else it is a new problem, after the last one or, in
         a comparison, in the place of the one that is compared."""
-        if not self._may_begin():
+        if not self._session.is_ready_or_says_why():
             return
         attempts = [each for each in self._attempts(answer) if each.is_read] if answer else []
         pair = self._session.models.pair
@@ -67,7 +67,7 @@ class ComparisonController(QObject):
 
     def ask(self, problem: str) -> None:
         """Ask the same columns another problem."""
-        if self.view and self._may_begin():
+        if self.view and self._session.is_ready_or_says_why():
             at_once = self._preferences.value.window.at_once
             names = self._preferences.value.window.compared or USUAL
             by_name = {choice.name: choice for choice in arms(self._session.settings)}
@@ -135,11 +135,6 @@ class ComparisonController(QObject):
             self.view = None
 
     # -----------------------------------------------------------------------------------------------------------------
-
-    def _may_begin(self) -> bool:
-        if not self._session.ready:
-            self._session.failed.emit(Busy("An answer is being written.", "Stop it, or wait for its end."))
-        return self._session.ready
 
     def _attempts(self, answer: Exchange) -> list[Exchange]:
         siblings = self._session.conversation.siblings(answer)

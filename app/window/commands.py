@@ -30,7 +30,7 @@ from app.shared.widgets.layout import vbox
 from app.shared.widgets.notice import Toasts
 from app.window.dialogs import WindowDialogs
 from app.window.topbar import TopBar
-from core.errors import BatonError, Busy
+from core.errors import BatonError
 
 
 class CommandTarget(Protocol):
@@ -314,10 +314,8 @@ def _on_last(window: CommandTarget, act: Callable[[Exchange], object], writes: b
         exchange = window.session.conversation.leaf
         if exchange is None:
             window.show_error(BatonError("There is no answer yet.", "Ask something first."))
-        elif window.session.ready or not writes:
+        elif not writes or window.session.is_ready_or_says_why():
             act(exchange)
-        else:
-            window.show_error(Busy("An answer is being written.", "Stop it, or wait for its end."))
 
     return do
 

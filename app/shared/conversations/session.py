@@ -16,7 +16,7 @@ from app.shared.format import count
 from app.shared.loaded_models import LoadedModels, LoadState
 from app.shared.preferences import Preferences
 from core.engines.body import Author
-from core.errors import BatonError, SettingsError, StoreError
+from core.errors import BatonError, Busy, SettingsError, StoreError
 from core.run import RunSettings, effective_settings, thinks_always
 from core.thinking.edit import edited
 from core.thinking.events import Event
@@ -87,6 +87,12 @@ class ChatSession(QObject):
     def ready(self) -> bool:
         """Whether something may be asked in the conversation in view."""
         return self.activity is Activity.IDLE and all(exchange.is_read for exchange in self.conversation.path)
+
+    def is_ready_or_says_why(self) -> bool:
+        """Return `ready`, and report what keeps something from being asked."""
+        if not self.ready:
+            self.failed.emit(Busy("An answer is being written.", "Stop it, or wait for its end."))
+        return self.ready
 
     @property
     def current(self) -> Exchange | None:
@@ -207,8 +213,7 @@ class ChatSession(QObject):
 
         Returns False, and says why, if that is not possible now.
         """
-        if not self.ready:
-            self.failed.emit(BatonError("An answer is being written.", "Stop it, or wait for its end."))
+        if not self.is_ready_or_says_why():
             return False
         try:
             trace = edited(exchange.trace, position, text)
