@@ -207,7 +207,7 @@ class AnswerView(QWidget):
         self._ending.setVisible(bool(text))
         failed = trace.finish is Finish.FAILED
         set_role(self._ending, Role.DANGER if failed else Role.MUTED)
-        over = bool(trace.started) and not live
+        over = bool(trace.started) and not live and not self._waiting
         is_beyond = over and beyond_the_demo(self.exchange)
         self._offer(remedies(trace) if over and not is_beyond else [])
         if is_beyond:

@@ -355,9 +355,10 @@ class ChatPage(QSplitter):
         self.conversation.refresh(exchange, self._session.writes(exchange), self._session.waiting_text(exchange))
 
     def _refresh_waiting(self) -> None:
-        """Update the answers in view that have not begun: what they wait for changes with other answers."""
-        for exchange in self._session.conversation.path:
-            if not exchange.trace.started or self._session.writes(exchange):
+        """Update the answers in view that wait, have just begun, or were dropped: that changes with other answers."""
+        session = self._session
+        for exchange in session.conversation.path:
+            if not exchange.trace.started or session.waits(exchange) or session.writes(exchange):
                 self._refresh(exchange)
 
     def _show_activity(self) -> None:

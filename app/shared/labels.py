@@ -130,7 +130,7 @@ def ending(trace: Trace, live: bool) -> str:
     if trace.ended is None and trace.pieces and trace.pieces[-1].author is Author.PERSON:
         return "Your text is kept. Continue lets the models go on from it."
     if trace.ended is None:
-        return "Interrupted: Baton was closed while this was written."
+        return "Interrupted before its end. Continue goes on from here."
     return trace.ended.reason or finish_text(trace) or advice_on(trace).text
 
 

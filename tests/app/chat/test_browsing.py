@@ -119,6 +119,24 @@ def test_a_question_in_another_conversation_waits_for_its_turn_and_says_so(
     qtbot.waitUntil(lambda: {"● Long", "Second", "Earlier"} == set(rows(window)))
 
 
+def test_a_fork_that_waits_for_its_turn_says_so_and_offers_nothing_else(
+    window: MainWindow, held: HeldAnswers, qtbot: QtBot
+) -> None:
+    click(window, qtbot, "Earlier")
+    qtbot.waitUntil(lambda: last_exchange(window).is_read)
+    earlier = last_exchange(window)
+    window.session.fork(earlier, earlier.trace.pieces[1])
+    fork = last_exchange(window)
+    assert last_answer(window)._ending.text() == "Waiting for its turn, after 1 other answer…"
+    assert not last_answer(window)._continue.isVisible()
+    qtbot.mouseClick(window.chat.composer._stop_button, Qt.MouseButton.LeftButton)
+    assert last_answer(window)._ending.text() == "Interrupted before its end. Continue goes on from here."
+    held.let_go("Long")
+    held.let_go("Earlier")
+    qtbot.mouseClick(last_answer(window)._continue, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: fork.trace.finish is Finish.END_OF_TEXT)
+
+
 def test_stop_ends_the_answer_in_view_alone(window: MainWindow, held: HeldAnswers, qtbot: QtBot) -> None:
     writing = long(window).path[-1]
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
