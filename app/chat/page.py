@@ -365,7 +365,7 @@ class ChatPage(QSplitter):
         activity = self._session.activity
         self.composer.show_activity(activity, self._session.ready)
         self.system.show_prompt(self._session.system)
-        self.composer.show_writer(None)
+        self.composer.show_writer(self._session.answering.author if self._session.answering else None)
         self.sidebar.show_marks(self._session.runs.marks())
         self._refresh_waiting()
         if activity is Activity.WRITING and self._session.current:

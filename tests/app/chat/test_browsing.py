@@ -15,6 +15,7 @@ from app.shared.conversations.conversation import Conversation
 from app.shared.conversations.run_list import Activity, RunMark
 from app.shared.widgets import accessible
 from app.window.main_window import MainWindow
+from core.engines.body import Author
 from core.thinking.events import Finish
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.held_answers import HeldAnswers
@@ -135,6 +136,17 @@ def test_a_fork_that_waits_for_its_turn_says_so_and_offers_nothing_else(
     held.let_go("Earlier")
     qtbot.mouseClick(last_answer(window)._continue, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: fork.trace.finish is Finish.END_OF_TEXT)
+
+
+def test_the_baton_knows_who_writes_when_a_conversation_is_entered_again(
+    window: MainWindow, held: HeldAnswers, qtbot: QtBot
+) -> None:
+    answering = window.session.answering
+    assert answering is not None
+    answering.author = Author.LARGE  # who has not written a token yet
+    click(window, qtbot, "Earlier")
+    click(window, qtbot, "▶ Long")
+    assert window.chat.composer._baton.text() == "● Give back"
 
 
 def test_stop_ends_the_answer_in_view_alone(window: MainWindow, held: HeldAnswers, qtbot: QtBot) -> None:
