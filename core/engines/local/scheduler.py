@@ -261,24 +261,29 @@ class Scheduler:
         self.in_decode = [task for task, _ in turns]
         result = self.llama.decode(entries)
         self.in_decode = []
-        receive()
         if result != Decoded.DONE:
             self._after_failed_decode(result, turns)
             return
-        for task, number in turns:
+        for task, number in turns:  # before anything else: a session that is closed now leaves its slot to others
             ledger = task.sequence.ledger
             if len(turns) == 1 and number == self.chunk and len(ledger.ids) == ledger.whole:
                 ledger.whole += number
             ledger.ids += task.pending[:number]
             del task.pending[:number]
-            if task.reading and task.pending:
-                self._show_progress(task)
-            if task.reading and len(task.sequence.ledger.ids) >= task.score_from:
-                self._score_read(task, number, last_entry[task])
+        receive()
+        for task, number in turns:
             if task in self.running:
-                self._take_snapshot(task)
-                if not task.pending:
-                    self._turn_finished(task, last_entry[task], began)
+                self._act_on(task, number, last_entry[task], began)
+
+    def _act_on(self, task: Task, number: int, last_entry: int, began: float) -> None:
+        """Go on after a decode of `number` tokens of this task, the last of which is `last_entry` of the batch."""
+        if task.reading and task.pending:
+            self._show_progress(task)
+        if task.reading and len(task.sequence.ledger.ids) >= task.score_from:
+            self._score_read(task, number, last_entry)
+        self._take_snapshot(task)
+        if not task.pending:
+            self._turn_finished(task, last_entry, began)
 
     def _after_failed_decode(self, result: int, turns: list[tuple[Task, int]]) -> None:
         """Remove what it left in memory. A request that is cancelled or has no room ends; the others decode again."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.base import Conversation, Handoff, Message, PrefillProgress
+from core.engines.base import Conversation, Handoff, Message, Notice, PrefillProgress
 from core.engines.body import Body
 from core.engines.local.client import LocalEngine
 from core.engines.local.ledger import Ledger
@@ -139,3 +139,17 @@ def test_an_exact_follow_up_repeats_its_text_whatever_the_cache_holds(engine: Lo
     assert read.reused % CHUNK == 0
     turn(engine, follow_up)
     assert turn(engine, follow_up, exact=True)[1] == once
+
+
+@pytest.mark.real_models
+def test_a_session_that_is_closed_in_the_middle_of_a_decode_leaves_a_sound_cache(smollm2: Path) -> None:
+    with closing(LocalEngine(smollm2, LoadOptions(context=1024, threads=1, parallel=1))) as engine:
+        for tokens in (3, 4, 5):
+            body = Body()
+            stopped = engine.open(SHORT, WARM)
+            write(stopped, body, limit=40, stop_after=tokens)
+            stopped.close()
+            with closing(engine.open(SHORT, WARM)) as session:
+                items = write(session, body, limit=2)
+                assert not [item for item in items if isinstance(item, Notice)], "the process did not die"
+                assert handoff(items).prefilled == 1
