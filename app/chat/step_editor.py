@@ -66,4 +66,5 @@ class StepEditor(QFrame):
         return super().eventFilter(watched, event)
 
     def _accept(self) -> None:
-        self.accepted.emit(self.edit.toPlainText())
+        raw = self.edit.document().toRawText()  # the plain text has a blank in place of each no-break space
+        self.accepted.emit(raw.replace("\u2029", "\n"))

@@ -1,0 +1,18 @@
+"""The field in which a step is edited."""
+
+from PySide6.QtGui import QFont
+from PySide6.QtWidgets import QPushButton, QWidget
+from pytestqt.qtbot import QtBot
+
+from app.chat.step_editor import StepEditor
+
+
+def test_a_step_that_is_left_as_it_is_comes_back_to_the_letter(qtbot: QtBot) -> None:
+    parent = QWidget()
+    qtbot.addWidget(parent)
+    text = "So 12\u00a0km = 12\u202f000\u00a0m.\n\n"
+    editor = StepEditor(text, QFont(), parent)
+    go_on = next(each for each in editor.findChildren(QPushButton) if each.text() == "Go on from here")
+    with qtbot.waitSignal(editor.accepted) as accepted:
+        go_on.click()
+    assert accepted.args == [text]
