@@ -26,8 +26,6 @@ SECTIONS: dict[str, Path] = {
 """Each with the place of its fields; a field belongs to the section with the longest place that fits."""
 USUAL: frozenset[Path] = frozenset(
     {
-        ("models", "small"),
-        ("models", "large"),
         ("models", "context"),
         ("run", "policy", "policy"),
         ("run", "seed"),

@@ -17,8 +17,8 @@ from app.shared.widgets.controls import IconButton, label
 from core.thinking.policy import PolicySettings
 from core.thinking.registry import POLICIES, settings_for
 
-HIDDEN = {"window", "has_key"}
-"""Persisted, but not user-editable."""
+HIDDEN = {"window", "has_key", "small", "large"}
+"""Persisted, but not edited in a form: the two models are chosen in a dialog of their own, which checks them."""
 Path = tuple[str, ...]
 
 

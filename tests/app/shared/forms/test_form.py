@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, Q
 from pytestqt.qtbot import QtBot
 
 from app.shared.forms.form import SettingsForm, entries, value_at
+from app.shared.widgets.controls import IconButton
 from core.models.overrides import ModelOverrides
 from core.run import RunSettings
 from core.settings import ColourScheme, Settings
@@ -31,6 +32,12 @@ def test_every_field_has_an_editor_with_a_name(form: SettingsForm) -> None:
 
 def test_what_the_window_remembers_of_itself_is_not_asked() -> None:
     assert not any("window" in entry.path for entry in entries(Settings()))
+
+
+def test_no_value_is_offered_to_be_reset_that_is_the_default(form: SettingsForm) -> None:
+    """An editor that gives another type than it was given would change a setting when it is merely left."""
+    form.show()
+    assert not any(reset.isVisible() for reset in form.findChildren(IconButton))
 
 
 def test_another_value_is_given_with_all_the_others_as_they_were(form: SettingsForm, qtbot: QtBot) -> None:
