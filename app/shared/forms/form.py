@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from app.shared.forms.fields import Editor, editor_of
@@ -195,12 +195,11 @@ class SettingsForm(QWidget):
         editor.widget.setMinimumWidth(190)
         name = label(title)
         name.setBuddy(editor.widget)
-        name.setContentsMargins(0, 5, 0, 0)
         description = label(about, Role.MUTED, wrap=True)
         description.setVisible(bool(about))
         reset = IconButton("again", f"Reset “{title}”", lambda: self._reset(entry.path))
         at = self._grid.rowCount()
-        self._grid.addWidget(name, at, 0, Qt.AlignmentFlag.AlignTop)
+        self._grid.addWidget(name, at, 0)
         self._grid.addWidget(editor.widget, at, 1)
         self._grid.addWidget(reset, at, 2)
         self._grid.addWidget(description, at + 1, 1, 1, 2)
