@@ -78,8 +78,13 @@ class EvidencePanel(QScrollArea):
             chart.saved.connect(self.chart_saved)
             chart.failed.connect(self.failed)
 
+    def clear(self) -> None:
+        """Show nothing until there is a report on another batch."""
+        self._cards.hide()
+
     def show_report(self, report: Report, arm: ArmReport | None) -> None:
         """Show a report; `arm` is the one that is selected in the list."""
+        self._cards.show()
         for card, scatter in (
             (self.speed, accuracy_against_speed(report)),
             (self.share, accuracy_against_share(report)),

@@ -86,6 +86,8 @@ class RunView(QWidget):
         self.charts.clicked.connect(self._show_parts)
         self.table = QTableView()
         self._split, self._left = QSplitter(), QWidget()
+        self._shown = ""
+        """The id of the batch that is shown."""
         self._report: Report | None = None
         self._graded = 0
         self._calibrated = ""
@@ -101,6 +103,9 @@ class RunView(QWidget):
         """Show the session's current batch."""
         session, batch = self.session, self.session.batch
         assert batch
+        if batch.id != self._shown:
+            self._shown, self._report, self._calibrated = batch.id, None, ""
+            self.evidence.clear()
         self.model.show(session.problems, session.rows)
         self.title.setText(batch.name)
         self.summary.setText(counted(batch.problems, "problem"))

@@ -67,7 +67,7 @@ class BatchSession(QObject):
     changed = Signal()
     """The batch that runs began, paused, went on or ended, or the one in view is graded again."""
     reported = Signal(object)
-    """A Report."""
+    """A Report on the batch in view."""
     graded = Signal(list)
     """ResultRows with the answers and verdicts of today's grader."""
     exported = Signal(object)
@@ -299,7 +299,11 @@ class BatchSession(QObject):
             self.report_seconds = time.monotonic() - began
             return report
 
-        self._reporting.run(compute, self.reported.emit)
+        def deliver(report: Report) -> None:
+            if self.batch and self.batch.id == batch_id:  # another one may have been opened meanwhile
+                self.reported.emit(report)
+
+        self._reporting.run(compute, deliver)
 
     def export(self, path: Path) -> None:
         """Write the results into a file, in the format of its suffix."""

@@ -15,6 +15,7 @@ from app.batch.welcome import BatchRow
 from app.shared.background import StreamTask
 from app.shared.widgets.controls import ElidedButton
 from app.window.main_window import MainWindow
+from core.batch.reporting.report import Report
 from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done
 
 pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
@@ -69,6 +70,22 @@ def test_a_finished_batch_is_read_while_another_runs(page: BatchPage, qtbot: QtB
     qtbot.waitUntil(lambda: row(page, "second").state.text() == "✓")
     assert page.session.batch
     assert page.session.batch.name == "first"
+
+
+def test_a_batch_never_shows_the_figures_of_another(page: BatchPage, qtbot: QtBot, loader: HeldLoader) -> None:
+    with qtbot.waitSignal(page.session.reported):
+        page.session.report()
+    with qtbot.waitSignal(page.session.opened):
+        page.view.left.emit()
+        qtbot.mouseClick(row(page, "first"), Qt.MouseButton.LeftButton)
+        page.session.report()  # on the one that runs, which is delivered late
+    assert not page.view.evidence.comparison.isVisible()
+    reports: list[Report] = []
+    page.session.reported.connect(reports.append)
+    qtbot.waitUntil(lambda: page.view.evidence.comparison.isVisible())
+    assert [report.arms[0].answers for report in reports] == [4]
+    loader.let_go.set()
+    qtbot.waitUntil(lambda: not page.session.executes)
 
 
 def test_the_running_batch_is_viewed_again_with_all_that_happened_meanwhile(
