@@ -100,6 +100,7 @@ class Toast(QFrame):
         self._picture.setAccessibleName("Error" if message.warns else "Message")
         text = label(breakable(message.text), wrap=True, selectable=True)
         text.setContentsMargins(0, 6, 0, 0)
+        text.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._close = IconButton("close", "Close the message (Ctrl+Shift+X)", self.closed.emit)
         top = hbox(
             (self._picture, 0, Qt.AlignmentFlag.AlignTop),
