@@ -134,7 +134,7 @@ def decoding_speeds(trace: Trace) -> Iterator[str]:
     """Yield “● 41 tok/s” for each model that wrote more than one token."""
     for author in (Author.SMALL, Author.LARGE):
         if speed := trace.totals[author].tokens_per_second:
-            yield f"{SIGN[author]} {speed:.0f} tok/s"
+            yield f"{SIGN[author]} {speed:,.0f} tok/s"
 
 
 def card_facts(card: ModelCard | None) -> list[Fact]:

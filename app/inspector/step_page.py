@@ -176,7 +176,7 @@ def facts_of(trace: Trace, piece: Piece, pace: float = 0) -> list[Fact]:
             else "",
         ),
         ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
-        ("Speed", "" if is_paced(trace, pace) or not speed else f"{speed:.0f} tok/s"),
+        ("Speed", "" if is_paced(trace, pace) or not speed else f"{speed:,.0f} tok/s"),
         ("Began at", duration(piece.start)),
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
         ("Score", score_text(piece)),

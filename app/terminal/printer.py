@@ -127,7 +127,7 @@ def summary(trace: Trace) -> str:
         counts.append(f"ended by: {trace.finish.value}" if trace.finish else "")
     authors = [
         f"{SIGNS[author]} {author.value} {total.kept} tokens kept, {total.discarded} discarded, "
-        f"{f'{total.tokens_per_second:.0f} tok/s, ' if total.tokens_per_second else ''}"
+        f"{f'{total.tokens_per_second:,.0f} tok/s, ' if total.tokens_per_second else ''}"
         f"read {total.prefilled} in {total.handoff_seconds * 1000:.0f} ms"
         f"{f', {total.accepted_drafts} of {total.drafts} drafts accepted' if total.drafts else ''}"
         for author, total in ((Author.SMALL, small), (Author.LARGE, large))
