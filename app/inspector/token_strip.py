@@ -250,7 +250,7 @@ def entropy(token: TokenWritten) -> float:
     """Return the entropy of the recorded alternatives, renormalised, in nats; 0 without any."""
     chances = [math.exp(alternative.logprob) for alternative in token.alternatives]
     total = sum(chances)
-    return -sum(p / total * math.log(p / total) for p in chances if p > 0) if total > 0 else 0.0
+    return sum(p / total * math.log(total / p) for p in chances if p > 0) if total > 0 else 0.0
 
 
 def _sureness(nats: float) -> str:
