@@ -25,7 +25,7 @@ from app.batch.result_table import ResultTable, RibbonCell
 from app.batch.row_order import NOWHERE, ResultColumn, RowFilter
 from app.batch.session import BatchSession
 from app.shared.preferences import documents_folder
-from app.shared.theme import Role
+from app.shared.theme import Role, current_theme
 from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label, progress_bar
 from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.batch.reporting.exports import EXPORTS
@@ -56,6 +56,7 @@ _WIDTHS = {
     ResultColumn.TOKENS: 66,
     ResultColumn.TIME: 76,
 }
+"""Pixels of each column at the usual text size."""
 
 
 class RunView(QWidget):
@@ -85,6 +86,8 @@ class RunView(QWidget):
         self.charts.setToolTip("Charts and comparison instead of the table")
         self.charts.clicked.connect(self._show_parts)
         self.table = QTableView()
+        self._text_size = 0.0
+        """The one that the columns are made for."""
         self._split, self._left = QSplitter(), QWidget()
         self._shown = ""
         """The id of the batch that is shown."""
@@ -266,15 +269,23 @@ class RunView(QWidget):
         table.setShowGrid(False)
         table.setWordWrap(False)
         table.verticalHeader().hide()
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 12)
         header = table.horizontalHeader()
         header.setSortIndicator(-1, Qt.SortOrder.AscendingOrder)
         header.setSortIndicatorClearable(True)
         header.setHighlightSections(False)
         table.setSortingEnabled(True)
-        for column, width in _WIDTHS.items():
-            table.setColumnWidth(column, width)
         header.setSectionResizeMode(ResultColumn.PROBLEM, QHeaderView.ResizeMode.Stretch)
+        self._fit_columns()
+
+    def _fit_columns(self) -> None:
+        """Make columns and rows as large as the text; between two sizes of it, a person's own widths stay."""
+        text_size = current_theme().text_size
+        if text_size == self._text_size:
+            return
+        self._text_size = text_size
+        for column, width in _WIDTHS.items():
+            self.table.setColumnWidth(column, round(width * text_size))
+        self.table.verticalHeader().setDefaultSectionSize(self.table.fontMetrics().height() + 12)
 
     def _lay_out(self) -> None:
         head = hbox(
@@ -330,6 +341,7 @@ class RunView(QWidget):
         return inside.totalMinimumHeightForWidth(self.width() - margins.left() - margins.right())
 
     def _connect(self) -> None:
+        current_theme().changed.connect(self._fit_columns)
         session = self.session
         session.events.connect(self._take)
         session.changed.connect(self._show_state)

@@ -519,3 +519,15 @@ def test_an_earlier_batch_says_how_far_it_is(qtbot: QtBot) -> None:
     welcome.show_batches([begun, replace(begun, id="b", done=900)])
     shown = [label.text() for label in welcome.findChildren(QLabel)]
     assert [text for text in shown if text in ("96 of 900", "✓")] == ["96 of 900", "✓"]
+
+
+def test_the_columns_grow_with_the_text(page: BatchPage, qapp: QApplication) -> None:
+    apply(qapp, ColourScheme.LIGHT, 1.5)
+    try:
+        header = page.view.table.horizontalHeader()
+        for column in ResultColumn:
+            heading = page.view.model.headerData(column, Qt.Orientation.Horizontal) or ""
+            assert header.fontMetrics().horizontalAdvance(heading) + 16 <= header.sectionSize(column), heading
+    finally:
+        apply(qapp, ColourScheme.LIGHT)
+    assert page.view.table.columnWidth(ResultColumn.TIME) == 76
