@@ -12,10 +12,11 @@ from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
 from app.shared.preferences import documents_folder
 from app.shared.theme import Role, current_theme, set_role
+from app.shared.theme.fonts import bundled_family
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import ElidedLabel, IconButton, plain_tip
 from app.shared.widgets.layout import hbox, vbox
-from core.batch.reporting.charts import ChartColours, recoloured
+from core.batch.reporting.charts import FONTS, ChartColours, recoloured
 from core.errors import StoreError
 
 Draw = Callable[[int], str]
@@ -57,9 +58,9 @@ class ChartCard(QFrame):
     def save(self, path: Path) -> None:
         """Save the chart as PNG or SVG, by the suffix, in the colours of print. Raises StoreError."""
         assert self._draw
-        drawing = self._draw(_SAVED_WIDTH).encode("utf-8")
+        drawing = self._draw(_SAVED_WIDTH)
         try:
-            path.write_bytes(drawing if path.suffix.lower() == ".svg" else _as_png(drawing))
+            path.write_bytes(drawing.encode("utf-8") if path.suffix.lower() == ".svg" else _as_png(drawing))
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
 
@@ -111,14 +112,19 @@ class ChartPicture(QWidget):
         c = theme.colours
         colours = ChartColours(c.text, c.muted, c.border, c.small, c.large, c.surface)
         drawing = self._draw(max(NARROWEST, round(self.width() / theme.text_size)))
-        self._renderer.load(QByteArray(recoloured(drawing, colours).encode("utf-8")))
+        self._renderer.load(_for_qt(recoloured(drawing, colours)))
         size = self._renderer.defaultSize()
         self.setFixedHeight(round(size.height() * self.width() / max(1, size.width())))
         self.update()
 
 
-def _as_png(drawing: bytes) -> bytes:
-    renderer = QSvgRenderer(QByteArray(drawing))
+def _for_qt(drawing: str) -> QByteArray:
+    """Name the one typeface of the window: Qt takes a list of several for the name of one, and finds none."""
+    return QByteArray(drawing.replace(FONTS, bundled_family() or FONTS).encode("utf-8"))
+
+
+def _as_png(drawing: str) -> bytes:
+    renderer = QSvgRenderer(_for_qt(drawing))
     picture = QImage(renderer.defaultSize() * _PIXELS_A_POINT, QImage.Format.Format_RGB32)
     painter = QPainter(picture)
     renderer.render(painter)

@@ -33,7 +33,8 @@ class ChartColours(NamedTuple):
 
 PRINT = ChartColours("#1b1c1f", "#62656d", "#e4e3df", "#2462c9", "#a84f06", "#ffffff")
 INK, FAINT, RULE, SMALL, LARGE, GROUND = PRINT
-_FONT = 'font-family="Inter, Helvetica, Arial, sans-serif"'
+FONTS = "Inter, Helvetica, Arial, sans-serif"
+"""Of a browser, in the order of preference."""
 _SIGNS = ("circle", "diamond", "square", "triangle")
 _INKS = {Author.SMALL: SMALL, Author.LARGE: LARGE, None: INK}
 _SIGN = 5.5
@@ -160,7 +161,7 @@ def _line(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
 
 def _text(x: float, y: float, text: str, anchor: str = "start", colour: str = FAINT) -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
-    return f'<text {place} fill="{colour}" font-size="12" {_FONT}>{escape(text)}</text>'
+    return f'<text {place} fill="{colour}" font-size="12" font-family="{FONTS}">{escape(text)}</text>'
 
 
 def _svg(width: int, height: int, parts: Sequence[str], title: str) -> str:
