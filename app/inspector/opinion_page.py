@@ -65,6 +65,7 @@ class OpinionPage(QWidget):
             tip="Another answer, in which the large model goes on from this place",
             name="Fork here with the large model",
         )
+        self._rule = Hairline()
         self._lay_out()
         self.shown.activated.connect(lambda _: self._list_places())
         self.list.selectionModel().currentChanged.connect(lambda index, _: self._show_place(index.row()))
@@ -114,7 +115,7 @@ class OpinionPage(QWidget):
         self.bar.setValue(progress.tokens if progress else 0)
         self.note.setText(unavailable or self._about(is_whole))
         self.note.setVisible(bool(self.note.text()))
-        for widget in (self.counts, self.shown, self.list, self.text, self.text.legend):
+        for widget in (self.counts, self.shown, self.list, self._rule, self.text, self.text.legend):
             widget.setVisible(opinion is not None)
         self.text.legend.setText(f"{LEGEND} {FORKS}" if reviews else LEGEND)
         if opinion:
@@ -204,7 +205,7 @@ class OpinionPage(QWidget):
                 self.place,
                 self.alternatives,
                 in_row(self.fork),
-                Hairline(),
+                self._rule,
                 (self.text, 2),
                 self.text.legend,
                 Spacer(0),
