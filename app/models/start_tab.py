@@ -26,9 +26,9 @@ from core.models.gguf import GgufHeader
 from core.models.source import HubFile
 
 EVIDENCE = {
-    PublishedResult.PAPER: "measured in the paper",
-    PublishedResult.REBUTTAL: "measured in the paper's discussion",
-    PublishedResult.UNTESTED: "no published benchmarks",
+    PublishedResult.PAPER: "Measured in the paper.",
+    PublishedResult.REBUTTAL: "Measured in the paper's discussion.",
+    PublishedResult.UNTESTED: "No published benchmarks.",
 }
 
 
@@ -191,8 +191,8 @@ class StartTab(QScrollArea):
             speed = speed_from_sizes(pair.small.active_bytes, pair.large.active_bytes, judged.rate)
         else:
             speed = estimate_from_sizes(pair.small.active_bytes, pair.large.active_bytes)
-        memory = f"With 16,384 tokens it takes {in_gib(needed)}. {speed}"
-        good_for = f"{pair.good_for} ({EVIDENCE[pair.evidence]})"
+        memory = f"With a context of 16,384 tokens it takes {in_gib(needed)}. {speed}"
+        good_for = f"{pair.good_for} {EVIDENCE[pair.evidence]}"
         missing = [model for model, here in ((pair.small, small), (pair.large, large)) if here is None]
         if small and large:
             press = button("Use this pair", lambda: self.pair_wanted.emit(small.path, large.path))

@@ -108,9 +108,9 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
     qtbot.waitUntil(lambda: "Tiny small with Tiny large" in words_on(page))
     told = words_on(page)
     assert f"● Tiny small: {in_gib(SMALL_MODEL.stat().st_size)}, Apache 2.0, ✓ fits" in told
-    assert "With 16,384 tokens it takes" in told
+    assert "With a context of 16,384 tokens it takes" in told
     assert "Estimated from their sizes: the pair takes about" in told
-    assert "A walk. (no published benchmarks)" in told
+    assert "A walk. No published benchmarks." in told
     press(page, "Download").click()
     qtbot.waitUntil(lambda: page.controller.inventory.models[2:] != ())
     qtbot.waitUntil(lambda: "Use this pair" in words_on(page))
