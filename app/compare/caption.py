@@ -1,4 +1,4 @@
-"""Says in a sentence where two neighbouring answers of a comparison part, and who wrote there."""
+"""Says in a sentence where two neighbouring answers of a comparison diverge, and who wrote there."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ LONGEST_NUMBER = 12
 
 
 def caption(rows: Sequence[Row], texts: Sequence[Sequence[str]], traces: Sequence[Trace], *, are_over: bool) -> str:
-    """Return “Columns 1 and 2 part at step 7: 849 ≠ 149; the large model wrote there in column 2.”
+    """Return “Columns 1 and 2 diverge at step 7: 849 ≠ 149; the large model wrote there in column 2.”
 
-    One sentence for each two neighbours that part. `texts`: the steps of each column. If none part, it says so once
+    One sentence for each two neighbours that diverge. `texts`: the steps of each column. If none do, it says so once
     all answers are over (`are_over`).
     """
     sentences = [_sentence(rows, texts, traces, left) for left in range(len(texts) - 1)]
@@ -50,7 +50,7 @@ def _sentence(rows: Sequence[Row], texts: Sequence[Sequence[str]], traces: Seque
 
 
 def _beginning(left: int, step: int | None) -> str:
-    return f"Columns {left + 1} and {left + 2} part at step {(step or 0) + 1}"
+    return f"Columns {left + 1} and {left + 2} diverge at step {(step or 0) + 1}"
 
 
 def _unequal(numbers: Numbers) -> str:

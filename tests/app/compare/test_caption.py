@@ -19,26 +19,26 @@ def of(*columns: list[str], are_over: bool = True) -> str:
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        (([START, "That is 849."], [START, "That is 149."]), "Columns 1 and 2 part at step 2: 849 ≠ 149."),
+        (([START, "That is 849."], [START, "That is 149."]), "Columns 1 and 2 diverge at step 2: 849 ≠ 149."),
         (([START, "That is it."], [START]), "Both columns have the same steps, up to step 1."),
         (
             ([START, "So.", "849 it is."], [START, "849 it is."]),
-            "Columns 1 and 2 part at step 2, which column 2 does not",
+            "Columns 1 and 2 diverge at step 2, which column 2 does not",
         ),
         (
             ([START, f"That is {'12345678' * 30}."], [START, "That is 149."]),
-            "Columns 1 and 2 part at step 2: 123456781234… ≠ 149.",
+            "Columns 1 and 2 diverge at step 2: 123456781234… ≠ 149.",
         ),
         (([START], [START]), "Both columns have the same steps."),
         (([START], [START], [START]), "All 3 columns have the same steps."),
         (
             (["We add.", "That is 849."], ["Now add.", "That is 149."]),
-            "Columns 1 and 2 part at step 1 in their words; their numbers differ first at step 2: 849 ≠ 149.",
+            "Columns 1 and 2 diverge at step 1 in their words; their numbers differ first at step 2: 849 ≠ 149.",
         ),
-        ((["We add."], ["Now add."]), "Columns 1 and 2 part at step 1 in their words; no number differs."),
+        ((["We add."], ["Now add."]), "Columns 1 and 2 diverge at step 1 in their words; no number differs."),
         (
             ([START, "That is 849."], [START, "That is 149."], ["We add.", "That is 149."]),
-            "Columns 1 and 2 part at step 2: 849 ≠ 149. Columns 2 and 3 part at step 1 in their words; no number",
+            "Columns 1 and 2 diverge at step 2: 849 ≠ 149. Columns 2 and 3 diverge at step 1 in their words; no number",
         ),
     ],
 )
@@ -57,4 +57,4 @@ def test_it_says_in_which_column_the_large_model_wrote() -> None:
     plain = run(keywords(), ["One is first.\n\nIt is then 849.</think>"]).trace
     columns = [thinking_steps(trace) for trace in (plain, alone)]
     said = caption(align(columns), columns, [plain, alone], are_over=True)
-    assert said == "Columns 1 and 2 part at step 2: 849 ≠ 149; the large model wrote there in column 2."
+    assert said == "Columns 1 and 2 diverge at step 2: 849 ≠ 149; the large model wrote there in column 2."

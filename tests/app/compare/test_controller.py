@@ -519,7 +519,7 @@ def long_loader(before_token: Callable[[str], None] = lambda _: None) -> Scripte
 def test_it_opens_at_the_first_difference_and_says_what_it_is(compare: Compare, qtbot: QtBot) -> None:
     window = compare(long_loader())
     view, bar = view_of(window), view_of(window).panes.body.verticalScrollBar()
-    said = "Columns 2 and 3 part at step 19: 849 ≠ 149; the large model wrote there in column 3."
+    said = "Columns 2 and 3 diverge at step 19: 849 ≠ 149; the large model wrote there in column 3."
     qtbot.waitUntil(lambda: view.caption.text() == said)
     qtbot.waitUntil(lambda: not view.parting.visibleRegion().isEmpty())
     assert bar.value() < bar.maximum(), "not at the end"
