@@ -154,6 +154,8 @@ class Composer(QFrame):
         self._baton_goes_to = Author.LARGE if to_large else Author.SMALL
         text = "Take over now" if to_large else "Give back"
         self._baton.setText(f"{SIGN[self._baton_goes_to]} {text}")
+        widest = max(self._baton.minimumWidth(), self._baton.sizeHint().width())
+        self._baton.setMinimumWidth(widest)  # its edge stays where it is at each takeover
         self._baton.setAccessibleName(text)
         self._baton.setToolTip(f"The {self._baton_goes_to.value} model writes on (Ctrl+T)")
 

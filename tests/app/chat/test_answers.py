@@ -158,6 +158,14 @@ def test_take_over_now_and_give_back(make_window: Make, qtbot: QtBot) -> None:
     assert {piece.author for piece in last_exchange(window).trace.pieces} >= {Author.SMALL, Author.LARGE}
 
 
+def test_the_button_that_passes_the_baton_keeps_its_width(window: MainWindow) -> None:
+    composer = window.chat.composer
+    composer.show_writer(Author.SMALL)
+    wide = composer._baton.sizeHint().width()
+    composer.show_writer(Author.LARGE)
+    assert composer._baton.minimumWidth() == wide > composer._baton.fontMetrics().horizontalAdvance("● Give back")
+
+
 def test_asking_again_makes_a_second_try_with_another_seed(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     first = last_exchange(window)
