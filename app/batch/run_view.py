@@ -41,7 +41,7 @@ from core.text import counted
 
 REPORT_EVERY_MS = 3000
 NARROW = 1060
-"""Pixels below which table and charts have no room beside each other."""
+"""Pixels below which table and charts have no room beside each other, at the usual text size."""
 WIDGET_SIZE_MAX = 2**24 - 1
 """Qt's QWIDGETSIZE_MAX."""
 _WIDTHS = {
@@ -283,8 +283,9 @@ class RunView(QWidget):
         if text_size == self._text_size:
             return
         self._text_size = text_size
+        self.table.horizontalHeader().setMinimumSectionSize(round(min(_WIDTHS.values()) * text_size))
         for column, width in _WIDTHS.items():
-            self.table.setColumnWidth(column, round(width * text_size))
+            self.table.setColumnWidth(column, round(width * text_size) if column is not ResultColumn.RIBBON else width)
         self.table.verticalHeader().setDefaultSectionSize(self.table.fontMetrics().height() + 12)
 
     def _lay_out(self) -> None:
@@ -324,7 +325,7 @@ class RunView(QWidget):
 
     def _show_parts(self) -> None:
         """Show table and charts side by side; in a narrow window one of them."""
-        narrow = self.width() < NARROW
+        narrow = self.width() < NARROW * current_theme().text_size
         charts = self.charts.isChecked()
         self._split.setOrientation(Qt.Orientation.Vertical if narrow else Qt.Orientation.Horizontal)
         self.charts.setVisible(narrow)
@@ -342,6 +343,7 @@ class RunView(QWidget):
 
     def _connect(self) -> None:
         current_theme().changed.connect(self._fit_columns)
+        current_theme().changed.connect(self._show_parts)
         session = self.session
         session.events.connect(self._take)
         session.changed.connect(self._show_state)
