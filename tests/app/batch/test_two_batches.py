@@ -29,8 +29,7 @@ def problems(folder: Path, name: str) -> Path:
 
 
 def row(page: BatchPage, name: str) -> BatchRow:
-    rows = page.welcome.findChildren(BatchRow)
-    return next(each for each in reversed(rows) if each.batch.name == name and not each.isHidden())
+    return next(each for each in page.welcome._rows.values() if each.batch.name == name)
 
 
 @pytest.fixture
