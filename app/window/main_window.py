@@ -109,7 +109,7 @@ class MainWindow(QMainWindow):
             self._pages.setCurrentWidget(page)
             self.topbar.show_page(name)
             self.preferences.change_window(page=name)
-            self.notice.place()
+            self.notice.place_soon()
 
     def begin_work(self) -> None:
         """Start what may come after the first paint: store, models, typesetter."""
@@ -159,6 +159,7 @@ class MainWindow(QMainWindow):
         batch.noticed.connect(lambda text: self.notice.show_message(text, warns=False))
         batch.deleted.connect(lambda gone: self.messages.show_deleted(gone.name, lambda: batch.restore(gone)))
         batch.session.changed.connect(self._show_batch)
+        batch.currentChanged.connect(self.notice.place_soon)  # other controls are in view
         batch.use_store(store)
         self.add_page("batch", "Batch", batch)
 

@@ -243,6 +243,10 @@ class Toasts(QWidget):
         self.show()  # not before it has its place, or the mouse would be over it at another one
         self.raise_()
 
+    def place_soon(self) -> None:
+        """Place them anew once what was just shown in the parent has its layout."""
+        QTimer.singleShot(0, self, self.place)
+
     def _controls_in(self, area: QRect) -> list[QRect]:
         """Return where controls of the parent are seen in an area."""
         parent = self.parentWidget()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QPoint, QRect, Qt
 from pytestqt.qtbot import QtBot
 
 from app.batch.execution import BatchActivity
@@ -115,6 +115,23 @@ def test_a_second_click_on_start_does_nothing(
     wait_until_done(page, qtbot)
     assert page.session.store
     assert [batch.name for batch in page.session.store.batches.all()] == ["once"]
+
+
+def test_no_message_covers_the_button_that_starts_a_batch(
+    make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader
+) -> None:
+    window = make_window(loader)
+    window.show_page("batch")
+    window.notice.show_message("Something was saved.", warns=False)
+    page = batch_page(window, qtbot, problems(tmp_path, "first"))
+    start = page.preview.start
+
+    def is_free() -> bool:
+        return not window.notice.geometry().intersects(QRect(start.mapTo(window, QPoint()), start.size()))
+
+    assert page.preview.isVisible()
+    qtbot.waitUntil(is_free)
+    assert window.notice.isVisible()
 
 
 def test_no_other_batch_is_resumed_while_one_runs(page: BatchPage, qtbot: QtBot, loader: HeldLoader) -> None:
