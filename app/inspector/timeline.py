@@ -19,7 +19,16 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QPushButton, QSizePolicy, QToolTip, QWidget
 
-from app.inspector.timeline_lanes import WORDS, LaneActivity, Lanes, LaneSpan, Legend, paint_lane, paint_span
+from app.inspector.timeline_lanes import (
+    WORDS,
+    LaneActivity,
+    Lanes,
+    LaneSpan,
+    Legend,
+    line_height,
+    paint_lane,
+    paint_span,
+)
 from app.shared.format import duration
 from app.shared.theme import SIGN, current_theme, ink_of
 from app.shared.widgets.accessible import set_accessible_role
@@ -30,7 +39,6 @@ from core.engines.body import Author
 from core.thinking.trace import Piece, Trace
 
 LANE = 20
-LABEL = 20
 AUTHORS = (Author.SMALL, Author.LARGE)
 CLOSEST = 0.05
 """Seconds that the whole width shows at most zoom."""
@@ -81,7 +89,8 @@ class Timeline(QWidget):
         self._move_to(fixed - at / max(1, self.width()) * self._span)
 
     def sizeHint(self) -> QSize:
-        return QSize(300, 2 * (LANE + LABEL) + 24)
+        line = line_height(self)
+        return QSize(300, 2 * (LANE + line) + line + 4)
 
     def minimumSizeHint(self) -> QSize:
         return QSize(120, self.sizeHint().height())
@@ -89,18 +98,18 @@ class Timeline(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        colours = current_theme().colours
+        colours, line = current_theme().colours, line_height(self)
         for author in AUTHORS:
             lane = self._lane(author)
             painter.setPen(QColor(ink_of(author, colours)))
-            text = QRectF(lane.left(), lane.top() - LABEL, lane.width(), LABEL)
+            text = QRectF(lane.left(), lane.top() - line, lane.width(), line)
             painter.drawText(text, Qt.AlignmentFlag.AlignVCenter, f"{SIGN[author]} {author.value}")
             paint_lane(painter, lane, colours)
         self._paint_spans(painter)
         self._paint_ring(painter, self._hovered, Qt.PenStyle.DotLine)
         self._paint_ring(painter, self._selected, Qt.PenStyle.SolidLine)
         painter.setPen(QColor(colours.muted))
-        axis = QRectF(0, 2 * (LANE + LABEL) + 2, self.width(), 20)
+        axis = QRectF(0, 2 * (LANE + line) + 2, self.width(), line)
         painter.drawText(axis, Qt.AlignmentFlag.AlignLeft, duration(self._start))
         painter.drawText(axis, Qt.AlignmentFlag.AlignRight, duration(self._start + self._span))
 
@@ -205,7 +214,8 @@ class Timeline(QWidget):
         return max(self._lanes.seconds, 1e-3) / self._zoom
 
     def _lane(self, author: Author) -> QRectF:
-        return QRectF(0, LABEL + AUTHORS.index(author) * (LANE + LABEL), self.width(), LANE)
+        line = line_height(self)
+        return QRectF(0, line + AUTHORS.index(author) * (LANE + line), self.width(), LANE)
 
     def _x(self, time: float) -> float:
         return (time - self._start) / self._span * self.width()

@@ -129,10 +129,15 @@ def paint_lane(painter: QPainter, lane: QRectF, colours: Colours) -> None:
     painter.fillRect(QRectF(lane.left(), lane.center().y(), lane.width(), 1), QColor(colours.outline))
 
 
+def line_height(widget: QWidget) -> int:
+    """Return the pixels of a line of text in the font of a widget."""
+    return max(20, widget.fontMetrics().height() + 4)
+
+
 class Legend(QWidget):
     """Samples of all activities with their names, in two columns."""
 
-    LINE, SAMPLE, COLUMNS = 20, 30, 2
+    SAMPLE, COLUMNS = 30, 2
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -142,7 +147,7 @@ class Legend(QWidget):
         current_theme().changed.connect(self.update)
 
     def sizeHint(self) -> QSize:
-        return QSize(240, self.LINE * -(-(len(WORDS) + 1) // self.COLUMNS))
+        return QSize(240, line_height(self) * -(-(len(WORDS) + 1) // self.COLUMNS))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(120, self.sizeHint().height())
@@ -150,13 +155,13 @@ class Legend(QWidget):
     def paintEvent(self, _event: QPaintEvent) -> None:
         painter = QPainter(self)
         colours = current_theme().colours
-        width = self.width() / self.COLUMNS
+        width, height = self.width() / self.COLUMNS, line_height(self)
         for number, (doing, text) in enumerate([*WORDS.items(), (None, WAITING)]):
             line, column = divmod(number, self.COLUMNS)
-            sample = QRectF(column * width, line * self.LINE + 3, self.SAMPLE, self.LINE - 6)
+            sample = QRectF(column * width, line * height + 3, self.SAMPLE, height - 6)
             paint_lane(painter, sample, colours)
             if doing:
                 paint_span(painter, sample, doing, colours.muted, colours)
             painter.setPen(QColor(colours.muted))
-            place = QRectF(sample.right() + 8, line * self.LINE, width - self.SAMPLE - 8, self.LINE)
+            place = QRectF(sample.right() + 8, line * height, width - self.SAMPLE - 8, height)
             painter.drawText(place, Qt.AlignmentFlag.AlignVCenter, text)

@@ -7,7 +7,7 @@ from PySide6.QtCore import QPoint, QRectF, Qt
 from PySide6.QtGui import QImage, QPainter
 from pytestqt.qtbot import QtBot
 
-from app.inspector.timeline import LABEL, LANE, Timeline
+from app.inspector.timeline import LANE, Timeline
 from app.inspector.timeline_lanes import WORDS, LaneActivity, paint_lane, paint_span
 from app.shared.theme import current_theme
 from core.engines.base import Passing
@@ -36,7 +36,16 @@ def timeline(qtbot: QtBot) -> Timeline:
 
 
 def at(x: int) -> QPoint:
-    return QPoint(x, LABEL + LANE // 2)
+    """A point in the lane of the small model, below its name."""
+    return QPoint(x, 20 + LANE // 2)
+
+
+def test_the_lines_of_text_are_as_high_as_the_text(timeline: Timeline) -> None:
+    before = timeline.sizeHint().height()
+    font = timeline.font()
+    font.setPixelSize(40)
+    timeline.setFont(font)
+    assert timeline.sizeHint().height() - before >= 3 * (timeline.fontMetrics().height() - 20)
 
 
 @pytest.mark.parametrize(("x", "step"), [(50, 0), (150, 0), (250, 1)])
