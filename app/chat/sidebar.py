@@ -18,7 +18,7 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QKeySequence, QPainter, QShortcut
+from PySide6.QtGui import QColor, QKeySequence, QPainter, QShortcut, QShowEvent
 from PySide6.QtWidgets import (
     QInputDialog,
     QListView,
@@ -54,6 +54,10 @@ class HistoryDelegate(QStyledItemDelegate):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._sizes: dict[tuple[bool, str], QSize] = {}
+
+    def forget_sizes(self) -> None:
+        """Ask the style again for the height of rows."""
+        self._sizes.clear()
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         if not index.data(HistoryRole.IS_HEADING):
@@ -105,7 +109,8 @@ class Sidebar(QWidget):
         self.list = QListView()
         self.list.setAccessibleName("Conversations")
         self.list.setModel(self._model)
-        self.list.setItemDelegate(HistoryDelegate(self.list))
+        self._delegate = HistoryDelegate(self.list)
+        self.list.setItemDelegate(self._delegate)
         self.list.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
@@ -120,6 +125,11 @@ class Sidebar(QWidget):
         self.search.textChanged.connect(lambda: self._timer.start())
         head = hbox(self.search, IconButton("plus", "New conversation (Ctrl+N)", self.new_wanted.emit), spacing=4)
         self.setLayout(vbox(head, self.list, margins=(8, 10, 8, 8), spacing=4))
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._delegate.forget_sizes()  # rows that were laid out while it was hidden may know no padding
+        self.list.doItemsLayout()
 
     def use_repository(self, repository: ConversationRepository) -> None:
         self._repository = repository

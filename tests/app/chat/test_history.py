@@ -123,6 +123,18 @@ def test_a_long_list_asks_the_style_once_for_the_height_of_its_rows(
     assert len(asked) == 2
 
 
+def test_rows_that_were_made_while_the_list_was_hidden_have_room(window: MainWindow, qtbot: QtBot) -> None:
+    """The style of a hidden list is incomplete while light changes to dark."""
+    window.show_sidebar(False)
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask("How many fish are there?")
+    qtbot.waitUntil(lambda: names(window) == ["How many fish are there?"])
+    window.turn_light_or_dark()
+    window.show_sidebar(True)
+    view = window.chat.sidebar.list
+    assert view.visualRect(view.model().index(1, 0)).height() >= view.fontMetrics().height() + 12
+
+
 def test_a_new_conversation_leaves_the_old_one_in_the_list(ask: Ask, qtbot: QtBot) -> None:
     window = ask("How many fish?")
     window.chat.new()
