@@ -39,8 +39,8 @@ class RunMark(Enum):
     """What a list of conversations shows beside one; the value is its sign."""
 
     WRITING = "▶"
-    WAITING = "…"
-    UNREAD = "●"
+    WAITING = "◌"
+    UNREAD = "✓"
     """An answer was finished while another conversation was in view."""
 
 

@@ -87,9 +87,9 @@ def test_another_conversation_is_read_while_an_answer_is_written(
     assert rows(window)["▶ Long"].data(Qt.ItemDataRole.AccessibleTextRole) == "Long, an answer is being written"
     assert window.session.runs.activity(writing) is Activity.WRITING
     held.let_go("Long")
-    qtbot.waitUntil(lambda: "● Long" in rows(window))
+    qtbot.waitUntil(lambda: "✓ Long" in rows(window))
     assert shown(window) == "Earlier"
-    click(window, qtbot, "● Long")
+    click(window, qtbot, "✓ Long")
     assert last_answer(window).answer.toPlainText() == "That was Long."
     assert "Long" in rows(window)
 
@@ -113,11 +113,11 @@ def test_a_question_in_another_conversation_waits_for_its_turn_and_says_so(
     qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_N, Qt.KeyboardModifier.ControlModifier)
     ask(window, qtbot, "Second")
     assert last_answer(window)._ending.text() == "Waiting for its turn, after 1 other answer…"
-    qtbot.waitUntil(lambda: "… Second" in rows(window))
+    qtbot.waitUntil(lambda: "◌ Second" in rows(window))
     held.let_go("Long")
     qtbot.waitUntil(lambda: window.session.ready and last_exchange(window).trace.ended is not None)
     assert last_answer(window).answer.toPlainText() == "That was Second."
-    qtbot.waitUntil(lambda: {"● Long", "Second", "Earlier"} == set(rows(window)))
+    qtbot.waitUntil(lambda: {"✓ Long", "Second", "Earlier"} == set(rows(window)))
 
 
 def test_a_fork_that_waits_for_its_turn_says_so_and_offers_nothing_else(
@@ -178,7 +178,7 @@ def test_deleting_a_conversation_stops_its_answer_and_undo_brings_both_back(
     qtbot.waitUntil(lambda: exchange.trace.finish is Finish.END_OF_TEXT)
     assert exchange.trace.text == "About Long, we think.\n\nDone.</think>\n\nThat was Long."
     qtbot.waitUntil(lambda: last_answer(window).answer.toPlainText() == "That was Long.")
-    qtbot.waitUntil(lambda: set(rows(window)) == {"Long", "● Next", "Earlier"})
+    qtbot.waitUntil(lambda: set(rows(window)) == {"Long", "✓ Next", "Earlier"})
 
 
 def test_a_deleted_conversation_that_was_not_in_view_is_stopped_too(
