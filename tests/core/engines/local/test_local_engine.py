@@ -264,6 +264,7 @@ def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(sm
     assert "started again" in notices[0]
     assert len(ids(items)) == 30
     undisturbed = engine.open(QUESTION, GREEDY)
+    undisturbed.repeat_exactly()
     assert ids(items)[:10] == ids(list(undisturbed.write([], 10, 1)))
     engine.close()
 
