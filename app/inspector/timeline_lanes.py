@@ -13,7 +13,17 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.shared.theme import Colours, blend, current_theme
 from core.engines.body import Author
-from core.thinking.events import Event, HandedOver, Judged, Prefetched, RunStarted, Scored, TokenWritten, WriteStarted
+from core.thinking.events import (
+    Event,
+    HandedOver,
+    Judged,
+    Prefetched,
+    RunStarted,
+    Scored,
+    TokenWritten,
+    Tried,
+    WriteStarted,
+)
 
 
 class LaneActivity(Enum):
@@ -85,9 +95,9 @@ class Lanes:
                 at = bisect_right(self.spans, start, key=lambda span: span.start) - 1
                 position = self.spans[at].position if at >= 0 else 0
                 self.readings.append(LaneSpan(author, LaneActivity.READ_ALONG, start, start + seconds, position))
-            case Judged(seconds=seconds) | Scored(seconds=seconds):
-                start = max(0.0, now - seconds)
-                self.spans.append(LaneSpan(Author.LARGE, LaneActivity.JUDGING, start, now, self._position))
+            case Judged() | Scored() | Tried():
+                start = max(0.0, now - event.seconds)
+                self.spans.append(LaneSpan(event.author, LaneActivity.JUDGING, start, now, self._position))
                 self._last, self._new = now, True
 
 

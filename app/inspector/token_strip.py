@@ -61,7 +61,8 @@ class TokenStrip(QWidget):
         place = "First token" if index == 0 else f"Token {index + 1}, “{visible(token.text)}”"
         self._title.setText(f"{place}, {token.author.value} model")
         self.alternatives.show_token(token)
-        self._entropy.setText(f"Entropy {entropy(token):.2f} nats: {_sureness(entropy(token))}")
+        entropy = token.entropy_or_estimate
+        self._entropy.setText(f"Entropy {entropy:.2f} nats: {_sureness(entropy)}")
         self._entropy.setVisible(bool(token.alternatives))
         self._none.setVisible(not token.alternatives)
 
@@ -172,7 +173,7 @@ class TokenFlow(QWidget):
             painter.drawRoundedRect(place.adjusted(0.5, 0, -0.5, -3), 3, 3)
             painter.setPen(QColor(colours.text))
             painter.drawText(place.adjusted(0, 0, 0, -3), Qt.AlignmentFlag.AlignCenter, visible(token.text))
-            if (share := min(entropy(token) / TORN, 1.0)) > 0.05:
+            if (share := min(token.entropy_or_estimate / TORN, 1.0)) > 0.05:
                 line = QRectF(place.left() + 1, place.bottom() - 2.5, (place.width() - 2) * share, 2)
                 painter.fillRect(line, QColor(colours.muted))
         if self.hasFocus() and 0 <= self._chosen < len(self._places):
@@ -244,13 +245,6 @@ class TokenFlow(QWidget):
 def visible(text: str) -> str:
     """Return a token with visible blanks and line ends."""
     return text.replace("\n", "↵").replace(" ", "·").replace("\t", "→") or "∅"
-
-
-def entropy(token: TokenWritten) -> float:
-    """Return the entropy of the recorded alternatives, renormalised, in nats; 0 without any."""
-    chances = [math.exp(alternative.logprob) for alternative in token.alternatives]
-    total = sum(chances)
-    return sum(p / total * math.log(total / p) for p in chances if p > 0) if total > 0 else 0.0
 
 
 def _sureness(nats: float) -> str:

@@ -47,6 +47,9 @@ class Token(NamedTuple):
     """Proposed by the small model and accepted: it saved a decode of the large one, which drew it all the same."""
     rejected_drafts: int = 0
     """Drafts from this position on that were dropped, because the first of them was not this token."""
+    entropy: float | None = None
+    """Of the whole vocabulary at its position, before sampling filters, in nats; None unless alternatives were asked
+    for and the engine sees all probabilities."""
 
 
 class Passing(Enum):

@@ -7,7 +7,7 @@ from enum import Enum, auto
 
 from core.engines.base import Session
 from core.thinking.events import AskedBy, Finish
-from core.thinking.policy import WITHOUT_END, Finished, Interruption, Move, Until, View, keep, take_over
+from core.thinking.policy import LAST_STEP, WITHOUT_END, Finished, Interruption, Move, Until, View, keep, take_over
 from core.thinking.reasons import PERSON
 
 REWRITTEN_STEP = 512
@@ -73,7 +73,7 @@ class Control(Interruption):
             case PersonRequest.GIVE_BACK:
                 return keep() if view.takeover else None
             case PersonRequest.REWRITE_STEP:
-                return take_over(REWRITTEN_STEP, PERSON, until=Until.STEP, rewrite_step=True)
+                return take_over(REWRITTEN_STEP, PERSON, until=Until.STEP, rewrite_from=LAST_STEP)
             case _:
                 return take_over(WITHOUT_END, PERSON)
 

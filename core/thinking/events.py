@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -146,6 +147,8 @@ class TokenWritten(_Event, frozen=True, tag="token"):
     data: bytes = b""
     """Its bytes where they differ from those of `text`: a token that ends inside a character has no text yet, and the
     one that completes the character has all of it."""
+    entropy: float | None = None
+    """Of the whole vocabulary, in nats; None if the engine did not give it."""
 
     @classmethod
     def of(cls, token: Token, at: Seconds, author: Author, text: str, ends_step: bool = False) -> TokenWritten:
@@ -161,12 +164,26 @@ class TokenWritten(_Event, frozen=True, tag="token"):
             token.drafted,
             token.rejected_drafts,
             data=b"" if text.encode(errors="replace") == token.data else token.data,
+            entropy=token.entropy,
         )
+
+    @property
+    def entropy_of_alternatives(self) -> float:
+        """Return the entropy of the recorded alternatives, scaled to a sum of 1, in nats; 0 without any."""
+        chances = [math.exp(alternative.logprob) for alternative in self.alternatives]
+        total = sum(chances)
+        return sum(p / total * math.log(total / p) for p in chances if p > 0) if total > 0 else 0.0
+
+    @property
+    def entropy_or_estimate(self) -> float:
+        """Return the entropy over the whole vocabulary if it is known, else that of the alternatives."""
+        return self.entropy_of_alternatives if self.entropy is None else self.entropy
 
     @property
     def token(self) -> Token:
         """Return the token as the session yielded it."""
-        return Token(self.id, self.encoded, self.logprob, self.alternatives, self.drafted, self.rejected_drafts)
+        drafts = self.drafted, self.rejected_drafts
+        return Token(self.id, self.encoded, self.logprob, self.alternatives, *drafts, self.entropy)
 
     @property
     def encoded(self) -> bytes:
@@ -253,13 +270,33 @@ class Scored(_Event, frozen=True, tag="scored"):
     """A model read a step and gave the log-probability of each of its tokens."""
 
     at: Seconds
-    tokens: Count
-    mean_logprob: float
-    """In nats per token."""
+    tokens: tuple[ScoredToken, ...]
     seconds: Seconds
     reused: Count = 0
     prefilled: Count = 0
     author: Author = Author.LARGE
+
+
+class Tried(_Event, frozen=True, tag="tried"):
+    """A model tried how it would go on; none of it entered the text."""
+
+    at: Seconds
+    author: Author
+    position: Count
+    """The trial began after so many characters of the body."""
+    tokens: tuple[ScoredToken, ...]
+    """With the log-probability of each; 0 where the engine gives none."""
+    stop: Stop
+    """Why it ended."""
+    seconds: Seconds
+    prompt: str = ""
+    """The text that was put before the trial."""
+    reused: Count = 0
+    prefilled: Count = 0
+
+    @property
+    def text(self) -> str:
+        return "".join(token.text for token in self.tokens)
 
 
 class Valued(_Event, frozen=True, tag="valued"):
@@ -391,6 +428,7 @@ Event = (
     | ThinkingClosed
     | Judged
     | Scored
+    | Tried
     | Valued
     | CountersChanged
     | Prefetched

@@ -6,6 +6,7 @@
                    ──► Restore   the lookahead that the takeover replaced is put back; then comes its move
                    ──► Judge     a model answers a question about the text; then ask again
                    ──► Score     a model scores how likely it finds the step; then ask again
+                   ──► Trial     a model tries how it would go on, outside the text; then ask again
                    ──► Value     continuations show the chance to get it right from here; then ask again
                    ──► Close     the thinking is closed; the default writer goes on to the answer
                    ──► Finished  the end
@@ -31,6 +32,7 @@ from core.errors import BatonError, ContextFull
 from core.thinking import events
 from core.thinking.events import AskedBy, Event, Finish, PrefillProgressed, TokenWritten, Until
 from core.thinking.policy import (
+    LAST_STEP,
     WITHOUT_END,
     Close,
     Finished,
@@ -41,6 +43,7 @@ from core.thinking.policy import (
     Policy,
     Restore,
     Score,
+    Trial,
     Value,
     View,
     Write,
@@ -48,7 +51,7 @@ from core.thinking.policy import (
     look_on,
     take_over,
 )
-from core.thinking.reasons import ANSWER, LARGE_ONLY, REPETITION, SMALL_ONLY, UNCLOSED, TakeoverReason
+from core.thinking.reasons import ANSWER, LARGE_ONLY, REPETITION, SMALL_ONLY, UNCLOSED
 from core.thinking.run_settings import RunSettings
 from core.thinking.text_state import TextState
 from core.thinking.write_stream import WriteStream
@@ -61,6 +64,8 @@ Decision = Generator[Event, None, Move | None]
 ValueOf = Callable[[Sequence[Part], Value], tuple[int, int]]
 """Takes a body and a move; returns how many continuations were right, and how many could be graded."""
 
+AT_END = (Finish.END_OF_TEXT, Finish.MAX_TOKENS)
+"""Ends of a run at which a policy may have the text written again."""
 UTF8_REST = 3
 """Tokens beyond its limit that a takeover may need to complete a character."""
 
@@ -119,6 +124,8 @@ class Loop:
         """Position, text and tokens of the lookahead that the last takeover replaced."""
         self._in_takeover: list[TokenWritten] | None = None
         """Tokens of the takeover under way."""
+        self._undecided: _Undecided | None = None
+        """What the default writer has written since the policy was asked last; None if the other model wrote since."""
         self._interrupted_by = AskedBy.POLICY
         """Who ended the last takeover, if it did not reach its length."""
         self._on_settled = on_settled
@@ -128,13 +135,24 @@ class Loop:
         """Yield everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once."""
         move = first_move or self._decision_at_end()
         yield from self._report_counters()
-        while not isinstance(move := self._feasible(self._admit(move)), Finished):
+        while not isinstance(move := (yield from self._next(move)), Finished):
             try:
                 move = yield from self._carry_out(move)
             except BatonError as error:
                 move = yield from self._after_failure(move, error)
-        self._settle(self.text.position, may_rewrite=False)
+        self._settle(self.text.position, is_final=True)
         yield events.RunEnded(self.now(), move.finish, move.reason)
+
+    def _next(self, move: Move) -> NextMove:
+        """Return the move that is made. At the end of the text the policy may have all of it written again."""
+        move = self._feasible(self._admit(move))
+        if not (isinstance(move, Finished) and move.finish in AT_END and self.policy.answers_again):
+            return move
+        at = self._undecided
+        view = self._view_of(at, text_ended=True) if at else self._view_at(self.text.position)
+        again = self.policy.at_end(view, move.finish)
+        yield from self._report_counters()
+        return self._feasible(self._admit(again)) if again else move
 
     def _decision_at_end(self) -> Move:
         """Ask for the policy's opening or, of a text that is continued, its decision at the boundary at the end."""
@@ -160,10 +178,14 @@ class Loop:
                 return (yield from self._judge(move))
             case Score():
                 return (yield from self._score(move))
+            case Trial():
+                tried = yield from self.stream.attempt(move)
+                view = self._view_at(self.text.position if move.start is None else move.start)
+                return self._interruption(view) or self.policy.on_trial(view, tried)
             case Value():
                 return (yield from self._value(move))
-            case Close(reason):
-                return (yield from self._close_thinking(reason))
+            case Close():
+                return (yield from self._close_thinking(move))
             case Finished():
                 return move
 
@@ -172,10 +194,12 @@ class Loop:
     def _go_on(self, move: Write) -> NextMove:
         """Let the default writer write until the policy, a person, a limit or the end of its text stops it."""
         yield from self._end_step(move)
-        author, undecided = self.policy.default_writer, _Undecided(move, self.text.position)
-        writing = self.stream.write(author, WITHOUT_END, None, self.policy.needs.alternatives, move.asked_by)
-        view = partial(self._view_of, undecided)
-        if next_move := (yield from self._write(writing, undecided.append, view, partial(self._decide, undecided))):
+        author = self.policy.default_writer
+        undecided = self._undecided = _Undecided(move, self.text.position)
+        begin = partial(self.stream.write, author, WITHOUT_END, None, self.policy.needs.alternatives, move.asked_by)
+        view, decide = partial(self._view_of, undecided), partial(self._decide, undecided)
+        ask = partial(self._ask_policy, undecided)
+        if next_move := (yield from self._write(begin, undecided.append, view, decide, ask)):
             return next_move
         if undecided.is_lookahead and self.stream.stop is Stop.END_OF_TEXT:
             next_move = self._admit(self.policy.on_lookahead(self._view_of(undecided, text_ended=True)))
@@ -186,11 +210,33 @@ class Loop:
 
     def _write(
         self,
+        begin: Callable[[], Generator[Event, None, None]],
+        append: Callable[[TokenWritten], object],
+        view: Callable[[], View],
+        decide: Callable[[], Decision],
+        go_on: Callable[[], Decision],
+        is_over: Callable[[], bool] = lambda: False,
+    ) -> Decision:
+        """Write until it is over, or there is another move. A limit may try something out in between, after which the
+        write begins again where it was, once `go_on` has decided what was left undecided."""
+        while True:
+            move = yield from self._write_on(begin(), append, view, decide, is_over)
+            if not isinstance(move, Trial) or move.asked_by is AskedBy.POLICY:
+                return move
+            tried, asked_by = (yield from self.stream.attempt(move)), move.asked_by
+            if tried.stop is Stop.CANCELLED:
+                return self._interruption(view()) or Finished(Finish.STOPPED)
+            source = next(each for each in self.interruptions if each.asked_by is asked_by)
+            if (move := source.on_trial(view(), tried)) or (move := (yield from go_on())) or is_over():
+                return move
+
+    def _write_on(
+        self,
         writing: Generator[Event, None, None],
         append: Callable[[TokenWritten], object],
         view: Callable[[], View],
         decide: Callable[[], Decision],
-        is_over: Callable[[], bool] = lambda: False,
+        is_over: Callable[[], bool],
     ) -> Decision:
         """Pass on the events of a write until it is over, or there is another move. Nothing is decided in the middle of
         a character."""
@@ -215,6 +261,10 @@ class Loop:
             return move
         if interruption := self._interruption(self._view_of(undecided)):
             return interruption
+        return (yield from self._ask_policy(undecided))
+
+    def _ask_policy(self, undecided: _Undecided) -> Decision:
+        """Ask the policy about the lookahead or the boundary, if there is one."""
         if undecided.is_lookahead and not (undecided.before_boundary and undecided.move.within_step):
             move = yield from self._ask_in_lookahead(undecided)
         else:
@@ -286,8 +336,9 @@ class Loop:
         """Let a model write its tokens. Boundaries among them count as steps, and nothing is decided there."""
         assert move.author
         assert move.reason
-        text = self.text
-        start = text.rewritable_from if move.rewrite_step else text.position
+        text, self._undecided = self.text, None
+        start = self._start_of(move)
+        rewrites = move.rewrite_from is not None
         yield events.TakeoverStarted(
             self.now(),
             move.reason.id,
@@ -297,10 +348,10 @@ class Loop:
             move.author,
             move.until,
             move.slack if move.until is Until.SENTENCE else 0,
-            move.rewrite_step,
+            rewrites,
             move.asked_by,
         )
-        if move.rewrite_step and start < text.position:
+        if rewrites and start < text.position:
             yield self.stream.discard(start)
         tokens = self._in_takeover = list[TokenWritten]()
         next_move = yield from self._write_takeover(move, start, tokens)
@@ -316,7 +367,7 @@ class Loop:
         """Write the tokens of a takeover into `tokens`; returns the move that ended it early, if one did."""
         assert move.author
         assert move.reason
-        text, author = self.text, move.author
+        text, author, reason = self.text, move.author, move.reason
         view = partial(self.view, author, start, tokens, takeover=move)
 
         def decide() -> Decision:
@@ -330,12 +381,21 @@ class Loop:
                 self._settle(text.position, may_rewrite=False)
             return next_move
 
+        def begin() -> Generator[Event, None, None]:
+            limit, alternatives = move.limit + UTF8_REST - len(tokens), self.policy.needs.alternatives_in_takeovers
+            return self.stream.write(author, limit, reason.id, alternatives)
+
+        def go_on() -> Decision:
+            yield from ()
+            return None
+
         def is_over() -> bool:
+            if move.watched and self.policy.ends_takeover(view()):
+                return True
             return move.is_over(len(tokens), text.body.text, start, text.at_boundary)
 
         self._interrupted_by = AskedBy.POLICY
-        writing = self.stream.write(author, move.limit + UTF8_REST, move.reason.id)
-        next_move = yield from self._write(writing, tokens.append, view, decide, is_over)
+        next_move = yield from self._write(begin, tokens.append, view, decide, go_on, is_over)
         if next_move or self.stream.stop is not Stop.CANCELLED:
             return next_move
         return self._interruption(view()) or Finished(Finish.STOPPED)
@@ -343,7 +403,7 @@ class Loop:
     def _after_takeover(self, move: Write, start: int, tokens: Sequence[TokenWritten]) -> NextMove:
         assert move.author
         is_empty = self.stream.stop is Stop.END_OF_TEXT and not tokens and move.tokens < WITHOUT_END
-        if is_empty and self.policy.hands_back_empty and not move.rewrite_step:
+        if is_empty and self.policy.hands_back_empty and move.rewrite_from is None:
             # Without asking about this boundary, or this step, again: that could go on for ever.
             replaces = self._replaced[0] == start and bool(self._replaced[1])
             return Restore(keep()) if replaces else keep()
@@ -354,6 +414,17 @@ class Loop:
         next_move = self.policy.on_takeover_end(self.view(move.author, start, tokens, takeover=move))
         yield from self._report_counters()
         return next_move
+
+    def _start_of(self, move: Write) -> int:
+        """Return where the text of a takeover begins."""
+        text = self.text
+        match move.rewrite_from:
+            case None:
+                return text.position
+            case step if step == LAST_STEP:
+                return text.rewritable_from
+            case position:
+                return min(text.position, max(position, text.edited_until))
 
     # Other moves -----------------------------------------------------------------------------------------------------
 
@@ -373,10 +444,9 @@ class Loop:
         scores = self.sessions[move.author].score(tuple(self.text.body.parts), start)
         if interruption := self._interruption(self.view(writer, start)):
             return interruption
-        mean, read = scores.mean_logprob, scores.handoff
-        seconds = time.perf_counter() - asked
-        yield events.Scored(self.now(), len(scores.tokens), mean, seconds, read.reused, read.prefilled, move.author)
-        return self.policy.on_score(self.view(writer, start), mean)
+        read, seconds = scores.handoff, time.perf_counter() - asked
+        yield events.Scored(self.now(), scores.tokens, seconds, read.reused, read.prefilled, move.author)
+        return self.policy.on_score(self.view(writer, start), scores)
 
     def _value(self, move: Value) -> NextMove:
         asked, writer = time.perf_counter(), self.policy.default_writer
@@ -396,8 +466,11 @@ class Loop:
             return move.then or self._move_to_answer(move.author)
         return move.then or self._decision_at_end()
 
-    def _close_thinking(self, reason: TakeoverReason) -> NextMove:
+    def _close_thinking(self, move: Close) -> NextMove:
         """Insert the closing tag and go on to the answer. If neither model has thinking tags, the run ends instead."""
+        reason, start = move.reason, move.start
+        if start is not None and (start := max(start, self.text.edited_until)) < self.text.position:
+            yield self.stream.discard(start)
         tag = next(iter(self.text.closing_tags), "")
         if not tag or not self.text.thinking:
             if reason is REPETITION:
@@ -454,7 +527,7 @@ class Loop:
 
     def _feasible(self, move: Move) -> Move:
         """Return the move, or another in its place if no tokens remain or its model takes no part."""
-        if self.stream.remaining <= 0 and not isinstance(move, Finished):
+        if self.stream.remaining <= 0 and not isinstance(move, Finished) and not self._frees_tokens(move):
             return self._out_of_tokens()
         author = self._author_of(move)
         if author is None or author in self.sessions:
@@ -463,6 +536,11 @@ class Loop:
             other, reason = (Author.LARGE, LARGE_ONLY) if author is Author.SMALL else (Author.SMALL, SMALL_ONLY)
             return take_over(WITHOUT_END, reason, author=other)
         return keep()
+
+    def _frees_tokens(self, move: Move) -> bool:
+        """Tell whether a move discards text, so that tokens remain for it."""
+        is_again = isinstance(move, Write) and move.is_takeover and self._start_of(move) < self.text.position
+        return is_again and self.stream.may_decode
 
     def _out_of_tokens(self) -> Finished:
         kept, most = self.stream.kept, self.settings.max_tokens
@@ -475,9 +553,12 @@ class Loop:
         """Return the model that the move needs."""
         if isinstance(move, Write):
             return move.author or self.policy.default_writer
-        return move.author if isinstance(move, Judge | Score | Value) else None
+        return move.author if isinstance(move, Judge | Score | Trial | Value) else None
 
     # What all of them use --------------------------------------------------------------------------------------------
+
+    def _view_at(self, start: int) -> View:
+        return self.view(self.policy.default_writer, start)
 
     def _view_of(self, undecided: _Undecided, *, text_ended: bool = False, in_lookahead: bool = False) -> View:
         author, start, tokens = self.policy.default_writer, undecided.start, undecided.tokens
@@ -486,8 +567,9 @@ class Loop:
     def _interruption(self, view: View) -> Move | None:
         for source in self.interruptions:
             if move := source.interrupt(view):
-                self._interrupted_by = source.asked_by
-                return replace(move, asked_by=source.asked_by) if isinstance(move, Write) else move
+                if not isinstance(move, Trial):
+                    self._interrupted_by = source.asked_by
+                return replace(move, asked_by=source.asked_by) if isinstance(move, Write | Trial) else move
         return None
 
     def _admit(self, move: Move) -> Move:
@@ -495,13 +577,16 @@ class Loop:
             move = source.admit(move, self.view(Author.INSERTED, self.text.position))
         return move
 
-    def _settle(self, before: int, *, may_rewrite: bool = True, boundary_waits: bool = False) -> None:
+    def _settle(
+        self, before: int, *, is_final: bool = False, may_rewrite: bool = True, boundary_waits: bool = False
+    ) -> None:
         """Report that the text before this position is final.
 
-        `may_rewrite`: the policy may still have the last step rewritten; `boundary_waits`: and the step before it,
-        because it has not been asked about the boundary between them.
+        `is_final`: the run has ended. `may_rewrite`: the policy may still have the last step rewritten;
+        `boundary_waits`: and the step before it, because it has not been asked about the boundary between them.
         """
-        if self._on_settled is None:
+        may_rewrite = may_rewrite and not is_final
+        if self._on_settled is None or (self.policy.answers_again and not is_final):
             return
         text = self.text
         if may_rewrite and self.policy.rewrites and len(self.sessions) > 1:

@@ -164,8 +164,10 @@ class Totals:
     """Counts the tokens and the time of one author."""
 
     decoded: int = 0
-    """All tokens that it wrote, whether they were kept or not."""
+    """All tokens that it wrote into the text, whether they were kept or not."""
     discarded: int = 0
+    tried: int = 0
+    """Tokens of trials, which never entered the text."""
     decode_seconds: float = 0.0
     """Sum of the times from each handoff to the last token of its write."""
     reused: int = 0

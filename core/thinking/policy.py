@@ -13,9 +13,10 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from core.engines.base import Scores
 from core.engines.body import Author
 from core.thinking.cues import Cue, Lexicon, english
-from core.thinking.events import AskedBy, Finish, TokenWritten
+from core.thinking.events import AskedBy, Finish, TokenWritten, Tried
 from core.thinking.events import Until as Until
 from core.thinking.reasons import ANSWER, TakeoverReason
 from core.thinking.steps import BOUNDARY, ends_in_mark, ends_sentence, same_step_twice
@@ -23,6 +24,8 @@ from core.thinking.trace import Trace
 
 WITHOUT_END = 1 << 30
 """Tokens of a takeover that only the end of the text (or a person) ends."""
+LAST_STEP = -1
+"""The position where the step begins that is being written or, at a boundary, has just ended."""
 SLACK = 32
 """Tokens by which a takeover may be longer, to end with its sentence."""
 
@@ -39,7 +42,7 @@ class Write:
     tokens: int = WITHOUT_END
     until: Until = Until.TOKENS
     watched: bool = False
-    """The policy is asked again after each token (`on_lookahead`)."""
+    """The policy is asked again after each token: `on_lookahead`, or `ends_takeover` in a takeover."""
     within_step: bool = False
     """A lookahead ends at a boundary, where `at_boundary` is asked; else it may run over one, decided after it."""
     settles: bool = False
@@ -50,8 +53,8 @@ class Write:
     """The lookahead is discarded and sampled again."""
     keep_lookahead: bool = False
     """The takeover follows the lookahead instead of replacing it."""
-    rewrite_step: bool = False
-    """The last step is discarded, and this author writes it again."""
+    rewrite_from: int | None = None
+    """The text from this position (or `LAST_STEP`) on is discarded, and this author writes on from there."""
     slack: int = SLACK
     """With `Until.SENTENCE`: tokens by which it may be longer."""
     asked_by: AskedBy = AskedBy.POLICY
@@ -100,13 +103,25 @@ def take_over(
     until: Until = Until.TOKENS,
     *,
     author: Author = Author.LARGE,
+    watched: bool = False,
     keep_lookahead: bool = False,
-    rewrite_step: bool = False,
+    rewrite_from: int | None = None,
     slack: int = SLACK,
 ) -> Write:
-    """Let the other model write `tokens`, in place of the lookahead if there is one."""
+    """Let the other model write `tokens`, in place of the lookahead if there is one.
+
+    `watched`: the policy is asked after each token whether the takeover ends there (`ends_takeover`).
+    """
     return Write(
-        author, reason, cue, tokens, until, keep_lookahead=keep_lookahead, rewrite_step=rewrite_step, slack=slack
+        author,
+        reason,
+        cue,
+        tokens,
+        until,
+        watched=watched,
+        keep_lookahead=keep_lookahead,
+        rewrite_from=rewrite_from,
+        slack=slack,
     )
 
 
@@ -145,6 +160,22 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """Lets a model try how it would go on, and shows that to who asked (`on_trial`); none of it enters the text.
+
+    The tokens are those that the model would write there, drawn by the same random numbers.
+    """
+
+    tokens: int
+    author: Author
+    text: str = ""
+    """Put before the trial, to lead it to an answer, for example."""
+    start: int | None = None
+    """The position of the body after which it begins; None: the end."""
+    asked_by: AskedBy = AskedBy.POLICY
+
+
+@dataclass(frozen=True, slots=True)
 class Value:
     """Estimates the chance that a model alone gets the answer right from here (`on_value`): the share of so many
     continuations that end in the expected answer. None of them enters the text."""
@@ -158,6 +189,8 @@ class Close:
     """Closes the thinking for the default writer, which goes on to the answer."""
 
     reason: TakeoverReason
+    start: int | None = None
+    """The text from this position on is discarded before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +201,7 @@ class Finished:
     reason: str = ""
 
 
-Move = Write | Insert | Restore | Judge | Score | Value | Close | Finished
+Move = Write | Insert | Restore | Judge | Score | Trial | Value | Close | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +274,8 @@ class Needs:
     large: bool = True
     alternatives: int = 0
     """Number of likeliest tokens that it reads at each position of the default writer."""
+    alternatives_in_takeovers: int = 0
+    """The same, of the other model's tokens."""
     judge: bool = False
     """A large model that answers a question with probabilities."""
     judge_small: bool = False
@@ -330,6 +365,8 @@ class Policy:
     """Whether it reads the run's cue list."""
     rewrites: ClassVar[bool] = True
     """Whether it may have a step rewritten after the step has ended. If not, text can be passed on sooner."""
+    answers_again: ClassVar[bool] = False
+    """Whether it may have the whole text written again at its end (`at_end`): until then none of it is final."""
     hands_back_empty: bool = True
     """Whether the default writer goes on if a model ends the text at the very start of a takeover; else the text ends,
     as in most published code."""
@@ -378,9 +415,25 @@ class Policy:
         """Decide after a Judge move; the probabilities are in the order of its choices and sum to 1."""
         return keep()
 
-    def on_score(self, view: View, mean_logprob: float) -> Move:
-        """Decide after a Score move, by the mean log-probability per token, in nats, of the step under decision."""
+    def on_score(self, view: View, scores: Scores) -> Move:
+        """Decide after a Score move, by the log-probability of each token of the step under decision."""
         return keep()
+
+    def on_trial(self, view: View, tried: Tried) -> Move:
+        """Decide after a Trial move."""
+        return keep()
+
+    def ends_takeover(self, view: View) -> bool:
+        """Tell whether a takeover that is watched ends after its newest token."""
+        return False
+
+    def at_end(self, view: View, finish: Finish) -> Move | None:
+        """Decide once the text has ended (`Finish.END_OF_TEXT`), or its tokens are used up (`Finish.MAX_TOKENS`); None:
+        that is the end of the run.
+
+        Only asked if the policy `answers_again`. `view.tokens` are those of the default writer since it was asked last.
+        """
+        return None
 
     def on_value(self, view: View, right: int, total: int) -> Move:
         """Decide after a Value move: `right` of `total` continuations were right. Those that could not be graded are in
@@ -405,6 +458,10 @@ class Interruption(Protocol):
     def interrupt(self, view: View) -> Move | None:
         """Return a move to make now, or None. Asked after every token, and during a long prefill."""
         ...
+
+    def on_trial(self, view: View, tried: Tried) -> Move | None:
+        """Decide after a Trial move of its own. None: the writing goes on as if there had been none."""
+        return None
 
     def admit(self, move: Move, view: View) -> Move:
         """Return the policy's move, or another in its place."""

@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from core.errors import SettingsError
 from core.thinking.events import Finish, TakeoverStarted
-from core.thinking.policy import Advice, Policy, PolicyContext, PolicySettings, Write, take_over
+from core.thinking.policy import LAST_STEP, Advice, Policy, PolicyContext, PolicySettings, Write, take_over
 from core.thinking.reasons import SHARED_REASONS, TakeoverReason
 from core.thinking.trace import Trace
 
@@ -91,7 +91,7 @@ def takeover_of(started: TakeoverStarted) -> Write:
         started.cue,
         started.until,
         author=started.author,
-        rewrite_step=started.rewrites,
+        rewrite_from=LAST_STEP if started.rewrites else None,
         slack=started.slack,
     )
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from msgspec.structs import replace as changed
 
-from core.engines.base import End, Handoff, Judgement, ScoredToken, Scores, Session, Stop, WriteItem
+from core.engines.base import End, Handoff, Judgement, Scores, Session, Stop, Token, WriteItem
 from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
 from core.errors import EngineLost
@@ -223,6 +223,11 @@ class ResumedSession:
             elif isinstance(event, WriteEnded):
                 yield End(event.stop)
                 return
+            elif isinstance(event, events.Tried) and event.author is self._author and not given:
+                for token in event.tokens:
+                    yield Token(token.id, token.text.encode(), token.logprob)
+                yield End(event.stop)
+                return
             elif failure := self._record.failure_of(self._author):
                 raise failure
             else:
@@ -247,8 +252,8 @@ class ResumedSession:
         match self._record.next:
             case None:
                 return self._session.score(body, start, alternatives)
-            case Scored(author=self._author, mean_logprob=mean):
-                return Scores((ScoredToken(None, "", mean),))
+            case Scored(author=self._author, tokens=tokens):
+                return Scores(tokens)
         raise self._record.failure_of(self._author) or Diverged("no score was recorded here")
 
     def cancel(self) -> None:
@@ -275,6 +280,9 @@ def _is_same(event: Event, recorded: Event) -> bool:
             return one is other
         case Valued(author=one), Valued(author=other):
             return one is other
+        case events.Tried(), events.Tried():
+            costs = {"seconds": 0.0, "reused": 0, "prefilled": 0}
+            event, recorded = changed(event, **costs), changed(recorded, **costs)
         case events.Noticed(lost=lost), events.Noticed(lost=recorded_lost):
             return lost is recorded_lost
     return changed(event, at=0.0) == changed(recorded, at=0.0)

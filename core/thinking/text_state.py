@@ -26,7 +26,6 @@ class TextState:
         self.discards = 0
         """Number of times that text was discarded."""
         self._edited_until = 0
-        """The end of the last text that a person wrote, which no model writes again."""
         self._capped: set[int] = set()
         """Starts of steps that follow a cap instead of a boundary."""
         self._splitter = Splitter("", boundary)
@@ -75,6 +74,11 @@ class TextState:
     def step_begun(self) -> bool:
         """Tell whether more than white space follows the last boundary."""
         return bool(self.body.text[self.step_start :].strip())
+
+    @property
+    def edited_until(self) -> int:
+        """Return the end of the last text that a person wrote, which no model writes again."""
+        return self._edited_until
 
     @property
     def rewritable_from(self) -> int:

@@ -178,11 +178,13 @@ class Trace:
 
     def _apply_to_costs(self, event: Event) -> None:
         match event:
-            case events.HandedOver() | events.Judged() | events.Scored():
+            case events.HandedOver() | events.Judged() | events.Scored() | events.Tried():
                 self.totals[event.author].reused += event.reused
                 self.totals[event.author].prefilled += event.prefilled
                 if isinstance(event, events.HandedOver):
                     self._handed_over(event)
+                elif isinstance(event, events.Tried):
+                    self.totals[event.author].tried += len(event.tokens)
             case events.CountersChanged(counters=counters):
                 self.counters = counters
             case events.Prefetched(began=began):

@@ -11,7 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from core.engines.base import Session
 from core.engines.body import Author
 from core.engines.usage import ReportsUsage, Usage
-from core.thinking.events import Event, HandedOver, Judged, Prefetched, RunEnded, Scored, TakeoverEnded, UsageReported
+from core.thinking.events import (
+    Event,
+    HandedOver,
+    Judged,
+    Prefetched,
+    RunEnded,
+    Scored,
+    TakeoverEnded,
+    Tried,
+    UsageReported,
+)
 
 
 class UsageReports:
@@ -33,7 +43,7 @@ class UsageReports:
                     session.close()
                 yield from self._changes(event.at)
             yield event
-            if isinstance(event, HandedOver | TakeoverEnded | Judged | Scored):
+            if isinstance(event, HandedOver | TakeoverEnded | Judged | Scored | Tried):
                 yield from self._changes(time.perf_counter() - self._began)
 
     def _changes(self, at: float) -> Iterator[Event]:

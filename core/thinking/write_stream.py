@@ -8,8 +8,8 @@ from contextlib import closing
 
 from msgspec.structs import replace
 
-from core.engines.base import End, Handoff, Notice, PrefillProgress, Session, Stop, Token
-from core.engines.body import Author
+from core.engines.base import End, Handoff, Notice, PrefillProgress, ScoredToken, Session, Stop, Token
+from core.engines.body import Author, Body, Part
 from core.engines.random_numbers import stream_of
 from core.thinking.events import (
     AskedBy,
@@ -19,11 +19,13 @@ from core.thinking.events import (
     PrefillProgressed,
     TextDiscarded,
     TokenWritten,
+    Tried,
     WriteEnded,
     WriteStarted,
 )
-from core.thinking.policy import View, Write
+from core.thinking.policy import Trial, View, Write
 from core.thinking.run_settings import RunSettings
+from core.thinking.steps import Decoder
 from core.thinking.text_state import TextState
 
 PREFETCH_EVERY = 4
@@ -60,7 +62,16 @@ class WriteStream:
     @property
     def remaining(self) -> int:
         """Return how many tokens may still be written."""
-        return min(self.settings.max_tokens - self.kept, DECODED_AT_MOST * self.settings.max_tokens - self.decoded)
+        return min(self.settings.max_tokens - self.kept, self._left_to_decode)
+
+    @property
+    def may_decode(self) -> bool:
+        """Tell whether tokens remain if text is discarded for them."""
+        return self._left_to_decode > 0
+
+    @property
+    def _left_to_decode(self) -> int:
+        return DECODED_AT_MOST * self.settings.max_tokens - self.decoded
 
     def write(
         self,
@@ -100,6 +111,39 @@ class WriteStream:
                     case End(stop):
                         self.stop = stop
                         yield WriteEnded(self.now(), stop)
+
+    def attempt(self, move: Trial) -> Generator[Event, None, Tried]:
+        """Let a model try how it would go on, outside the text. Its next call cuts the trial from its cache again."""
+        began, session, decoder = time.perf_counter(), self.sessions[move.author], Decoder()
+        body = Body(self.text.body.parts)
+        if move.start is not None:
+            body.cut(move.start)
+        start, cuts = len(body), len(body) < self.text.position
+        kept = sum(part.author.is_model for part in body.parts)
+        if move.text:
+            body.append(Part(move.text, Author.INSERTED))
+        tokens, read, stop = list[ScoredToken](), Handoff(0, 0, 0.0), Stop.CANCELLED
+        # As if the text after `start` had been discarded: so a takeover from there writes what was tried.
+        seed = stream_of(self.settings.seed, move.author.value, self.text.discards + cuts)
+        limit = min(move.tokens, self._left_to_decode)
+        with closing(session.write(tuple(body.parts), limit, seed, alternatives=1, position=kept)) as items:
+            for item in items:
+                match item:
+                    case Token(id, data, logprob):
+                        tokens.append(ScoredToken(id, decoder.feed(data), logprob or 0.0))
+                        self.decoded += 1
+                    case Handoff():
+                        read = item
+                    case Notice():
+                        yield Noticed(self.now(), *item)
+                    case End():
+                        stop = item.stop
+        seconds = time.perf_counter() - began
+        tried = Tried(
+            self.now(), move.author, start, tuple(tokens), stop, seconds, move.text, read.reused, read.prefilled
+        )
+        yield tried
+        return tried
 
     def discard(self, position: int) -> Event:
         """Cut the text at `position`."""

@@ -345,6 +345,14 @@ class Llama(Tokenizer):
         )
         return float(logits[chosen]) - total, others
 
+    @staticmethod
+    def entropy(logits: Logits) -> float:
+        """Return the entropy of the next token over the whole vocabulary, in nats, before any filter."""
+        shifted = logits - logits.max()
+        weights = np.exp(shifted)
+        total = float(weights.sum())
+        return float(np.log(total)) - float(weights @ shifted) / total
+
 
 @contextmanager
 def _drawing(sampler: Sampler, number: int) -> Iterator[None]:

@@ -412,9 +412,10 @@ class Scheduler:
             self._finish(task, End(Stop.END_OF_TEXT))
             return None
         logprob, others = llama.likeliest(logits, request.alternatives, token) if request.alternatives else (None, ())
+        entropy = llama.entropy(logits) if request.alternatives else None
         drafted = token == draft
         rejected = 0 if drafted else drafts
-        self.reply((request.request, Token(token, llama.piece(token), logprob, others, drafted, rejected)))
+        self.reply((request.request, Token(token, llama.piece(token), logprob, others, drafted, rejected, entropy)))
         sequence.logits = None
         task.written += 1
         task.pending = [token]

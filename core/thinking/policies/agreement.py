@@ -10,7 +10,20 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.thinking.policy import Move, Needs, Policy, PolicyArm, PolicySettings, Score, Until, View, keep, take_over
+from core.engines.base import Scores
+from core.thinking.policy import (
+    LAST_STEP,
+    Move,
+    Needs,
+    Policy,
+    PolicyArm,
+    PolicySettings,
+    Score,
+    Until,
+    View,
+    keep,
+    take_over,
+)
 from core.thinking.reasons import TakeoverReason
 
 DISAGREEMENT = TakeoverReason("disagreement", "Unlikely to the large model")
@@ -41,9 +54,9 @@ class Agreement(Policy):
     def at_boundary(self, view: View) -> Move:
         return Score() if view.thinking else keep()
 
-    def on_score(self, view: View, mean_logprob: float) -> Move:
-        if mean_logprob < self.settings.bound:
-            return take_over(self.settings.step_cap, DISAGREEMENT, until=Until.STEP, rewrite_step=True)
+    def on_score(self, view: View, scores: Scores) -> Move:
+        if scores.mean_logprob < self.settings.bound:
+            return take_over(self.settings.step_cap, DISAGREEMENT, until=Until.STEP, rewrite_from=LAST_STEP)
         return keep()
 
     def on_takeover_end(self, view: View) -> Move:

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from core.thinking.events import TokenWritten
 from core.thinking.policy import (
+    LAST_STEP,
     WITHOUT_END,
     Ablation,
     Move,
@@ -81,7 +82,7 @@ class FirstTokenEntropy(Policy):
         begun = [token for token in view.tokens if not token.text.isspace()]
         if view.author is self.default_writer and len(begun) == 1 and self._is_unsure(begun[0]):
             # The whole step was one token.
-            return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP, rewrite_step=True)
+            return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP, rewrite_from=LAST_STEP)
         return look_on(within_step=True)
 
     def on_lookahead(self, view: View) -> Move:

@@ -15,7 +15,19 @@ from typing import Literal
 from pydantic import Field
 
 from core.engines.body import Author
-from core.thinking.policy import Move, Needs, Policy, PolicyArm, PolicySettings, Until, Value, View, keep, take_over
+from core.thinking.policy import (
+    LAST_STEP,
+    Move,
+    Needs,
+    Policy,
+    PolicyArm,
+    PolicySettings,
+    Until,
+    Value,
+    View,
+    keep,
+    take_over,
+)
 from core.thinking.reasons import TakeoverReason
 
 LOST_VALUE = TakeoverReason("lost value", "Lowered the value")
@@ -68,7 +80,7 @@ class Oracle(Policy):
             return keep()
         if before - self._value <= self.settings.delta:
             return keep()
-        return take_over(self.settings.step_cap, LOST_VALUE, until=Until.STEP, rewrite_step=True)
+        return take_over(self.settings.step_cap, LOST_VALUE, until=Until.STEP, rewrite_from=LAST_STEP)
 
     def _estimate(self, *, may_rewrite: bool) -> Move:
         self._may_rewrite = may_rewrite

@@ -12,7 +12,19 @@ from pydantic import Field
 
 from core.engines.body import Author
 from core.thinking.policies.step_score import DIGITS, QUESTION, score_of
-from core.thinking.policy import Judge, Move, Needs, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
+from core.thinking.policy import (
+    LAST_STEP,
+    Judge,
+    Move,
+    Needs,
+    Policy,
+    PolicyArm,
+    PolicySettings,
+    Until,
+    View,
+    keep,
+    take_over,
+)
 from core.thinking.reasons import TakeoverReason
 
 REJECTED = TakeoverReason("rejected", "Rejected by the large model")
@@ -53,7 +65,7 @@ class SelfCheck(Policy):
             is_sure = sum(probabilities[: len(probabilities) // 2]) >= self.settings.sure
             return keep() if is_sure else Judge(self.settings.question, DIGITS)
         if score_of(probabilities, self.settings.weighted) < self.settings.threshold:
-            return take_over(self.settings.step_cap, REJECTED, until=Until.STEP, rewrite_step=True)
+            return take_over(self.settings.step_cap, REJECTED, until=Until.STEP, rewrite_from=LAST_STEP)
         return keep()
 
     def on_takeover_end(self, view: View) -> Move:

@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from core.thinking.policy import (
+    LAST_STEP,
     Close,
     Judge,
     Move,
@@ -82,7 +83,7 @@ class StepScore(Policy):
 
     def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:
         if score_of(probabilities, self.settings.weighted) < self.settings.threshold:
-            return take_over(self.settings.step_cap, SCORE, until=Until.STEP, rewrite_step=True)
+            return take_over(self.settings.step_cap, SCORE, until=Until.STEP, rewrite_from=LAST_STEP)
         return self._after_step(view)
 
     def on_takeover_end(self, view: View) -> Move:

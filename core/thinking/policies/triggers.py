@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import Field
 
 from core.thinking.cues import Category
-from core.thinking.policy import Move, Needs, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
+from core.thinking.policy import LAST_STEP, Move, Needs, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
 from core.thinking.reasons import OPENING, TakeoverReason
 
 OVERCONFIDENCE = TakeoverReason("overconfidence", "Extraordinary confidence")
@@ -66,7 +66,7 @@ class Triggers(Policy):
         logprobs = [token.logprob for token in view.tokens if token.logprob is not None]
         is_own = sum(len(token.text) for token in view.tokens) == len(view.text)  # not begun by the large model
         if is_own and logprobs and sum(logprobs) / len(logprobs) > self.settings.confidence:
-            return take_over(self.settings.step_cap, OVERCONFIDENCE, until=Until.STEP, rewrite_step=True)
+            return take_over(self.settings.step_cap, OVERCONFIDENCE, until=Until.STEP, rewrite_from=LAST_STEP)
         return keep()
 
     def on_takeover_end(self, view: View) -> Move:

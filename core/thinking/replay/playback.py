@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from core.engines.base import End, Handoff, Judgement, ScoredToken, Scores, Stop, Token, WriteItem
+from core.engines.base import End, Handoff, Judgement, Scores, Stop, Token, WriteItem
 from core.engines.body import Author, Part
 from core.engines.model_card import ModelCard
 from core.thinking.events import Finish, Valued
@@ -206,9 +206,9 @@ class RecordedSession:
         return Judgement(judged.probabilities) if judged else Judgement.none(len(choices))
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:  # noqa: ARG002
-        """Return the score that was recorded here, as that of one token."""
+        """Return the scores that were recorded here."""
         scored = self._playback.last.scored if self._playback.last else None
-        return Scores((ScoredToken(None, "", scored.mean_logprob),)) if scored else Scores()
+        return Scores(scored.tokens) if scored else Scores()
 
     def cancel(self) -> None:
         pass
@@ -222,4 +222,4 @@ def _token(entry: RecordedPart, data: bytes) -> Token:
     token = entry.token
     if token is None or token.author is not Author.SMALL:
         return Token(None, data)
-    return Token(None, data, token.logprob, token.alternatives)
+    return Token(None, data, token.logprob, token.alternatives, entropy=token.entropy)

@@ -19,6 +19,7 @@ from core.thinking.events import AskedBy, Event, Finish, RunStarted
 from core.thinking.limits import Limits, LimitsGuard
 from core.thinking.loop import Loop
 from core.thinking.policy import (
+    LAST_STEP,
     Close,
     Finished,
     Interruption,
@@ -27,6 +28,7 @@ from core.thinking.policy import (
     Policy,
     Restore,
     Score,
+    Trial,
     Value,
     View,
     Write,
@@ -132,7 +134,11 @@ class Replay(Interruption):
 
     def remarks(self) -> list[str]:
         """Return what could not be known, in a sentence each. Call it after `takeovers`."""
-        found = [f"{self.unscored:,} steps have no recorded score or value and were kept."] if self.unscored else []
+        found = (
+            [f"{self.unscored:,} places have no recorded score, value or trial, and what stood there was kept."]
+            if self.unscored
+            else []
+        )
         if self.cut_short:
             found.append(
                 "Places where the recorded text was discarded before this policy could decide, so that its takeover "
@@ -162,16 +168,12 @@ class Replay(Interruption):
         if playback.pauses:
             self._forget()
             playback.pauses, move = False, keep()
+        if self._lacks_record_of(move):
+            self.unscored += 1
+            move = keep()
         match move:
-            case Judge(author=judge) if playback.last is None or judge not in playback.last.judged:
-                self.unscored += 1
-                move = keep()
-            case Score() if playback.last is None or playback.last.scored is None:
-                self.unscored += 1
-                move = keep()
-            case Value() if playback.valued is None:
-                self.unscored += 1
-                move = keep()
+            case Write(rewrite_from=int() as start) if start != LAST_STEP:
+                return Finished(Finish.STOPPED)  # a text that is written again as a whole has no places (`remarks`)
             case Restore(then):
                 self._restored, move = True, then
             case Finished() if not self._stopped and not playback.is_over:
@@ -179,11 +181,25 @@ class Replay(Interruption):
                 return keep()
             case Close(reason) if reason is UNCLOSED and playback.next_inserted != UNCLOSED.id:
                 return keep()
-        if isinstance(move, Write) and move.watched:
+        if isinstance(move, Write) and move.watched and not move.is_takeover:
             playback.is_looking, playback.skips_branch = True, False
-        elif playback.is_looking and not isinstance(move, (Judge, Score, Value)):
+        elif playback.is_looking and not isinstance(move, (Judge, Score, Trial, Value)):
             playback.is_looking, playback.skips_branch = False, True
         return move
+
+    def _lacks_record_of(self, move: Move) -> bool:
+        """Tell whether the policy asks what nobody asked at this place in the run."""
+        last = self._playback.last
+        match move:
+            case Judge(author=judge):
+                return last is None or judge not in last.judged
+            case Score():
+                return last is None or last.scored is None
+            case Value():
+                return self._playback.valued is None
+            case Trial():
+                return True
+        return False
 
     def _takeovers_in(self, replayed: Iterator[Event]) -> Iterator[Takeover]:
         playback, took, start = self._playback, None, 0
@@ -265,6 +281,8 @@ def remarks(trace: Trace, policy: type[Policy]) -> list[str]:
             f"This policy lets the {policy.default_writer.value} model write by default, and in this run the "
             f"{writer.value} one did: its text is read as if it were the other's, so the places are rough."
         )
+    if policy.answers_again:
+        found.append("This policy decides on the whole answer at its end, so there are no places to compare.")
     if needs.alternatives:
         small = (e for e in recorded_events if isinstance(e, events.TokenWritten) and e.author is Author.SMALL)
         recorded = max((len(token.alternatives) for token in small), default=0)

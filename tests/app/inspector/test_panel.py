@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 from app.inspector.panel import NO_ANSWER, Tab
 from app.inspector.run_page import totals
 from app.inspector.step_page import facts_of
-from app.inspector.token_strip import TokenFlow, entropy, visible
+from app.inspector.token_strip import TokenFlow, visible
 from app.shared.conversations.conversation import Exchange
 from app.window.main_window import MainWindow
 from core.engines.base import Alternative
@@ -186,9 +186,9 @@ def token(text: str, *chances: float) -> TokenWritten:
 
 
 def test_entropy_is_that_of_the_alternatives() -> None:
-    assert entropy(token("a")) == 0
-    assert str(entropy(token("a", 1.0))) == "0.0"  # and not -0.0, which would be shown with its sign
-    assert round(entropy(token("a", 0.25, 0.25)), 6) == round(math.log(2), 6)
+    assert token("a").entropy_or_estimate == 0
+    assert str(token("a", 1.0).entropy_or_estimate) == "0.0"  # and not -0.0, which would be shown with its sign
+    assert round(token("a", 0.25, 0.25).entropy_or_estimate, 6) == round(math.log(2), 6)
 
 
 def test_blanks_and_line_ends_can_be_seen() -> None:

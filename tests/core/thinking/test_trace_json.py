@@ -57,7 +57,7 @@ ONE_OF_EACH: list[Event] = [
     events.TokenWritten(
         1, Author.SMALL, 5, " ü", -0.5, (Alternative(5, " ü", -0.5), Alternative(None, "", -2.0)), True
     ),
-    events.TokenWritten(1.5, Author.LARGE, None, "", data="ü".encode()[:1]),
+    events.TokenWritten(1.5, Author.LARGE, None, "", data="ü".encode()[:1], entropy=0.5),
     events.StepEnded(1.5, 12),
     events.TextDiscarded(2.0, 4, "Wait,", 2),
     events.TakeoverStarted(2.0, VERIFICATION.id, CUE, 125, 4),
@@ -69,7 +69,8 @@ ONE_OF_EACH: list[Event] = [
     events.ThinkingClosed(4.0, Author.INSERTED, 99, "</think>"),
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5),
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5, 3, 4, Author.SMALL, 0.125),
-    events.Scored(4.0, 12, -0.75, 0.5, 100, 12),
+    events.Scored(4.0, (ScoredToken(7, " so", -0.75), ScoredToken(None, ".", -0.25)), 0.5, 100, 12),
+    events.Tried(4.0, Author.LARGE, 12, (ScoredToken(7, "4", -0.25),), Stop.LIMIT, 0.5, "The answer: ", 100, 12),
     events.Valued(4.0, 12, 3, 16, 0.5),
     events.Valued(4.0, 12, 3, 16, 0.5, Author.SMALL),
     events.CountersChanged(4.0, {"reflections": 3, "reflections allowed": 15}),

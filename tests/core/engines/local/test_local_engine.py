@@ -154,6 +154,19 @@ def test_alternatives_are_likelihoods_of_the_whole_vocabulary(small_engine: Loca
     session.close()
 
 
+def test_the_entropy_of_a_token_is_that_of_the_whole_vocabulary(small_engine: LocalEngine) -> None:
+    session = small_engine.open(QUESTION, GREEDY)
+    for alternatives in (1, 49_152):
+        (token,) = (item for item in session.write([], 1, 1, alternatives=alternatives) if isinstance(item, Token))
+        assert token.entropy is not None
+        if alternatives > 1:
+            entropy = -sum(math.exp(other.logprob) * other.logprob for other in token.alternatives)
+            assert token.entropy == pytest.approx(entropy, abs=1e-4)
+    (token,) = (item for item in session.write([], 1, 1) if isinstance(item, Token))
+    assert token.entropy is None, "nobody asked for it"
+    session.close()
+
+
 def test_a_judgement_sums_to_one_and_leaves_no_trace(small_engine: LocalEngine) -> None:
     session = small_engine.open(QUESTION, GREEDY)
     body = text_body("Two and two is four.")

@@ -41,8 +41,8 @@ def test_a_step_that_the_large_model_finds_unlikely_is_rewritten() -> None:
     done = run(Agreement(Agreement.Settings(bound=-1.0)), ["One.\n\nNo", "Two.\n\nNo", "End.</think>Four."], large)
     assert reasons(done) == [DISAGREEMENT]
     assert done.trace.text.startswith("One.\n\nBetter.\n\n")
-    assert [event.tokens for event in done.all(Scored)] == [3, 3]
-    assert done.all(Scored)[0].mean_logprob == pytest.approx(-0.1)
+    assert [len(event.tokens) for event in done.all(Scored)] == [3, 3]
+    assert [token.logprob for token in done.all(Scored)[0].tokens] == pytest.approx([-0.1] * 3)
 
 
 def test_agreement_needs_a_large_model_that_scores() -> None:

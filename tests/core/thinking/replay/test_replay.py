@@ -84,7 +84,8 @@ def settings_of(policy: str, preset: str = "", **changed: Any) -> PolicySettings
     )
 
 
-POLICY_NAMES = [*["keywords"] * 4, *(name for name in POLICIES if name != "keywords")]
+WITH_PLACES = [name for name, policy in POLICIES.items() if not policy.answers_again]
+POLICY_NAMES = [*["keywords"] * 3, *WITH_PLACES]
 policies = st.builds(
     lambda name, preset, n, c, p, opening: settings_of(
         name,
@@ -98,7 +99,6 @@ policies = st.builds(
         step_cap=9,
         opening=opening,
         tau=0.9,
-        every=c,
     ),
     st.sampled_from(POLICY_NAMES),
     st.sampled_from([*Keywords.presets, "relaygen"]),
