@@ -105,7 +105,7 @@ def run(
     and a model has no switch for it.
     """
     engines = _engines_needed(pair, settings, is_valued=value_of is not None)
-    if not settings.thinking and (error := thinks_always(engine.card for engine in engines.values())):
+    if error := unmet_setting(settings, [engine.card for engine in engines.values()]):
         raise error
     needs = POLICIES.of(settings.policy).needs
     settings = effective_settings(settings, small=pair.cards.get(Author.SMALL))
@@ -118,6 +118,8 @@ def run(
             limits = limits.model_copy(update={"repetition": False})
         if not settings.thinking:
             limits = limits.model_copy(update={"max_thinking_tokens": 0})
+        if not any(session.card.thinking for session in over.values()):
+            limits = limits.model_copy(update={"early_exit": 0})  # there is no thinking that could be closed
         sources = [*([control] if control else []), *interruptions, LimitsGuard(limits, before)]
         return Loop(over, policy, settings, sources, before.parts(), on_settled, value_of)
 
@@ -179,12 +181,14 @@ def unmet_need(
             return SettingsError(f"The policy “{policy.title}” needs a {author.value} model.", "Choose one first.")
     if needs.drafts and (error := _obstacle_to_drafts(policy, cards)):
         return error
-    writer = cards.get(policy.default_writer)
-    if needs.alternatives and writer and not writer.returns_all_alternatives:
-        return SettingsError(
-            f"The policy “{policy.title}” needs the probabilities of each token, and {writer.name} gives none.",
-            f"Choose another policy, or a {policy.default_writer.value} model on this machine.",
-        )
+    other = Author.LARGE if policy.default_writer is Author.SMALL else Author.SMALL
+    for author, count in ((policy.default_writer, needs.alternatives), (other, needs.alternatives_in_takeovers)):
+        writer = cards.get(author)
+        if count and writer and not writer.returns_all_alternatives:
+            return SettingsError(
+                f"The policy “{policy.title}” needs the probabilities of each token, and {writer.name} gives none.",
+                f"Choose another policy, or a {author.value} model on this machine.",
+            )
     judges = {Author.SMALL: needs.judge_small, Author.LARGE: needs.judge}
     for author, is_judge in judges.items():
         if is_judge and (judge := cards.get(author)) and not judge.returns_alternatives:
@@ -199,6 +203,18 @@ def unmet_need(
             "Choose another policy, a large model on this machine, or a server with prompt log-probabilities (vLLM).",
         )
     return None
+
+
+def unmet_setting(settings: RunSettings, cards: Sequence[ModelCard]) -> SettingsError | None:
+    """Return why these models cannot do as the settings say: one has no switch for its thinking, or does not tell how
+    sure it is of an answer."""
+    for card in cards:
+        if settings.limits.early_exit and card.thinking and not card.returns_all_alternatives:
+            return SettingsError(
+                f"The early exit needs the probabilities of each token, and {card.name} gives none.",
+                "Turn the early exit off, or choose a model on this machine or a llama-server that does not draft.",
+            )
+    return None if settings.thinking else thinks_always(cards)
 
 
 def thinks_always(cards: Iterable[ModelCard]) -> SettingsError | None:

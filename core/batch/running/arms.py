@@ -8,7 +8,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.errors import SettingsError
-from core.run import Pair, RunSettings, thinks_always, unmet_need
+from core.run import Pair, RunSettings, unmet_need, unmet_setting
 from core.store.batch_rows import StoredArm
 from core.thinking.policy import Needs
 from core.thinking.registry import POLICIES
@@ -74,8 +74,7 @@ def refuse_impossible(arms: Iterable[Arm], pair: Pair, *, has_expected: bool = F
     for arm in arms:
         policy = POLICIES.of(arm.settings.policy)
         found = unmet_need(policy, pair.cards, has_expected=has_expected)
-        if not arm.settings.thinking and not found:
-            found = thinks_always(pair.cards[author] for author in policy.needs.writers)
+        found = found or unmet_setting(arm.settings, [pair.cards[author] for author in policy.needs.writers])
         if found:
             raise SettingsError(f"“{arm.name}” cannot run: {found.message}", f"{found.advice} Or leave it out.")
 

@@ -13,7 +13,7 @@ from core.models.overrides import ModelOverrides
 from core.run import RunSettings
 from core.settings import ColourScheme, Settings
 from core.thinking.policies.keywords import Keywords
-from core.thinking.policies.periodic import Periodic
+from core.thinking.policies.token_entropy import TokenEntropy
 from core.thinking.registry import POLICIES
 
 
@@ -114,24 +114,24 @@ def test_a_number_that_may_be_left_out_has_a_word_for_that(qtbot: QtBot) -> None
 def test_only_the_fields_of_the_chosen_policy_are_shown(form: SettingsForm, qtbot: QtBot) -> None:
     policy = form.editor("run", "policy", "policy")
     assert isinstance(policy, QComboBox)
-    index = list(POLICIES).index("periodic")
+    index = list(POLICIES).index("token-entropy")
     policy.setCurrentIndex(index)
     with qtbot.waitSignal(form.changed) as changed:
         policy.activated.emit(index)
-    assert changed.args[0].run.policy == Periodic.Settings()
+    assert changed.args[0].run.policy == TokenEntropy.Settings()
     shown = [row.entry.path[2] for row in form._rows if row.entry.path[:2] == ("run", "policy")]
-    assert shown == ["policy", "every", "step_cap"]
-    every = form.editor("run", "policy", "every")
-    assert isinstance(every, QSpinBox)
-    every.setValue(9)
-    row = next(row for row in form._rows if row.entry.path == ("run", "policy", "every"))
+    assert shown == ["policy", "tau", "returns_below"]
+    tau = form.editor("run", "policy", "tau")
+    assert isinstance(tau, QDoubleSpinBox)
+    tau.setValue(0.9)
+    row = next(row for row in form._rows if row.entry.path == ("run", "policy", "tau"))
     assert not row.reset.isHidden()
     row.reset.click()
-    assert every.value() == 5
+    assert tau.value() == 0.45
 
 
 def test_resetting_the_policy_brings_the_default_policy_back(qtbot: QtBot) -> None:
-    form = SettingsForm(Settings(run=RunSettings(policy=Periodic.Settings())), Settings())
+    form = SettingsForm(Settings(run=RunSettings(policy=TokenEntropy.Settings())), Settings())
     qtbot.addWidget(form)
     row = next(row for row in form._rows if row.entry.path == ("run", "policy", "policy"))
     with qtbot.waitSignal(form.changed) as changed:
@@ -140,7 +140,7 @@ def test_resetting_the_policy_brings_the_default_policy_back(qtbot: QtBot) -> No
 
 
 def test_the_form_of_another_policy_is_laid_out_like_a_new_one(qtbot: QtBot) -> None:
-    changed, new = SettingsForm(Settings(), Settings()), Settings(run=RunSettings(policy=Periodic.Settings()))
+    changed, new = SettingsForm(Settings(), Settings()), Settings(run=RunSettings(policy=TokenEntropy.Settings()))
     qtbot.addWidget(changed)
     changed.show()
     policy = changed.editor("run", "policy", "policy")

@@ -37,8 +37,11 @@ def settings_of(lengths: Settings, kind: type[Keywords] | type[EveryStep]) -> Po
     return kind.presets["reference"].model_copy(update={name: getattr(lengths, name) for name in names})
 
 
-def solve(world: World, policy: PolicySettings) -> list[Event]:
-    settings = RunSettings(policy=policy, max_tokens=100_000, temperature=0, limits=Limits(repetition=False))
+NO_LIMITS = Limits(repetition=False)
+
+
+def solve(world: World, policy: PolicySettings, limits: Limits = NO_LIMITS) -> list[Event]:
+    settings = RunSettings(policy=policy, max_tokens=100_000, temperature=0, limits=limits)
     return list(run(Pair(*world.engines), QUESTION, settings))
 
 

@@ -1,0 +1,95 @@
+"""Lets the large model solve afresh what the small one was unsure of: the control that a finer method must beat.
+
+The small model answers alone. If its confidence, the mean margin p1 - p2 of its tokens, is below τ, its whole text is
+discarded and the large model writes it again (as in arXiv 2605.18796; the bound is ours). So is a text that came to no
+end within its tokens. Nothing is decided before the small model's end, so that an answer is not streamed before.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import Field
+
+from core.thinking.events import Finish, TokenWritten
+from core.thinking.policy import (
+    WITHOUT_END,
+    Ablation,
+    Move,
+    Needs,
+    Policy,
+    PolicyArm,
+    PolicyContext,
+    PolicySettings,
+    View,
+    keep,
+    take_over,
+)
+from core.thinking.reasons import TakeoverReason
+
+UNSURE_ANSWER = TakeoverReason("unsure answer", "Solved afresh by the large model", capped=False)
+
+
+class Cascade(Policy):
+    name = "cascade"
+    title = "Cascade"
+    summary = "The small model answers alone; if it was unsure, the large one solves the problem afresh."
+    needs = Needs(alternatives=2)
+    is_control = True
+    rewrites = False
+    answers_again = True
+    reasons = (UNSURE_ANSWER,)
+
+    class Settings(PolicySettings):
+        policy: Literal["cascade"] = "cascade"
+        tau: float = Field(
+            0.9,
+            ge=0,
+            le=1,
+            title="Sure from (τ)",
+            description="Mean of p1 − p2 over the small model's tokens, from which its answer stands.",
+        )
+
+    arms = (PolicyArm("cascade", Settings()),)
+    ablations = (
+        Ablation(
+            "cascade-tau",
+            "Cascade below 0.8, 0.9, 0.95",
+            lambda _: {f"cascade τ = {tau:g}": {"tau": tau} for tau in (0.8, 0.9, 0.95)},
+            is_sweep=True,
+        ),
+    )
+    settings: Settings
+
+    def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
+        super().__init__(settings, context)
+        self._margins: list[float] = []
+        """p1 - p2 of each token of the small model."""
+        self._asked = False
+        """Whether the large model was asked."""
+
+    def at_boundary(self, view: View) -> Move:
+        self._margins += map(margin, view.tokens)
+        return keep()
+
+    def at_end(self, view: View, finish: Finish) -> Move | None:
+        if self._asked:
+            return None
+        self._margins += map(margin, view.tokens)
+        confidence = sum(self._margins) / max(1, len(self._margins))
+        if finish is Finish.END_OF_TEXT and confidence >= self.settings.tau:
+            return None
+        self._asked = True
+        return take_over(WITHOUT_END, UNSURE_ANSWER, rewrite_from=0)
+
+    def on_thinking_closed(self, view: View) -> Move:
+        """Go on in one unbroken write, unless a closing tag was inserted for the large model."""
+        is_inserted = self._asked and not view.author.is_model
+        return take_over(WITHOUT_END, UNSURE_ANSWER) if is_inserted else keep()
+
+
+def margin(token: TokenWritten) -> float:
+    """Return p1 - p2 of the two likeliest tokens at its place, 0 to 1; 0 if they are not known."""
+    first, *others = [math.exp(other.logprob) for other in token.alternatives] or [0.0]
+    return first - (others[0] if others else 0.0)

@@ -1,0 +1,78 @@
+"""Hands over single tokens of which the small model is unsure (R2R without its router, arXiv 2505.21600).
+
+Where the entropy of the small model's next token is τ or more, in nats over the whole vocabulary, the large model
+writes that token. With R-Stitch's return rule (arXiv 2507.17307) it goes on until it is sure of a token itself; they
+divide the entropy by the logarithm of the vocabulary's size, so that a bound of theirs is multiplied by 11.9 for
+Qwen's. A server shows the likeliest tokens only: their entropy is taken, scaled to a sum of 1. An end of the text is
+not questioned.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from core.thinking.policy import Ablation, Move, Needs, Policy, PolicyArm, PolicySettings, View, look_on, take_over
+from core.thinking.reasons import TakeoverReason
+
+TOKEN_ENTROPY = TakeoverReason("token entropy", "Unsure token")
+LONGEST = 512
+"""Tokens of a takeover that the return rule does not end before."""
+
+
+class TokenEntropy(Policy):
+    name = "token-entropy"
+    title = "Token entropy"
+    summary = "The large model writes each token of which the small one is unsure."
+    needs = Needs(alternatives=20, alternatives_in_takeovers=20)
+    reasons = (TOKEN_ENTROPY,)
+    rewrites = False
+    hands_back_empty = False
+
+    class Settings(PolicySettings):
+        policy: Literal["token-entropy"] = "token-entropy"
+        tau: float = Field(
+            0.45, ge=0, title="Unsure from (τ)", description="Entropy of the small model's token, in nats: 0 is sure."
+        )
+        returns_below: float = Field(
+            0,
+            ge=0,
+            title="Return below",
+            description="The large model goes on until its own entropy is below it, in nats; 0: one token at a time.",
+        )
+
+    arms = (
+        PolicyArm("token-entropy", Settings()),
+        PolicyArm("stitch", Settings(returns_below=0.1)),
+    )
+    ablations = (
+        Ablation(
+            "token-tau",
+            "Token entropy above 0.2, 0.45, 0.9",
+            lambda _: {f"token τ = {tau:g}": {"tau": tau} for tau in (0.2, 0.45, 0.9)},
+            is_sweep=True,
+        ),
+    )
+    settings: Settings
+
+    def opening(self, view: View) -> Move:
+        return look_on(settles=True)
+
+    def at_boundary(self, view: View) -> Move:
+        return look_on(settles=True)
+
+    def on_lookahead(self, view: View) -> Move:
+        if any(token.entropy_or_estimate >= self.settings.tau for token in view.tokens):
+            tokens = LONGEST if self.settings.returns_below else 1
+            return take_over(tokens, TOKEN_ENTROPY, watched=bool(self.settings.returns_below))
+        return look_on(settles=True)
+
+    def ends_takeover(self, view: View) -> bool:
+        return view.tokens[-1].entropy_or_estimate < self.settings.returns_below
+
+    def on_takeover_end(self, view: View) -> Move:
+        return look_on(settles=True)
+
+    def on_thinking_closed(self, view: View) -> Move:
+        return look_on(settles=True)

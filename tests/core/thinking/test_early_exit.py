@@ -1,0 +1,103 @@
+"""The early exit tries an answer where the writer begins to reflect, around any policy and across interruptions."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from core.engines.body import Author
+from core.errors import SettingsError
+from core.run import Pair, RunSettings, ask, run
+from core.thinking.events import HandedOver, TakeoverStarted, TextInserted, Tried
+from core.thinking.limits import Limits
+from core.thinking.policy import PolicySettings
+from core.thinking.reasons import EARLY_EXIT
+from core.thinking.trace import Trace
+from tests.core.thinking.drawn import every_policy, outcome, settings_of, written
+from tests.core.thinking.oracles.worlds import World
+from tests.fakes.scripted import ScriptedEngine
+from tests.tiers import size
+
+pytestmark = pytest.mark.scaled
+
+TEXT = "Two and two. Wait, is that four? Wait, yes.</think>\n\nFour."
+ANSWER = "{4}."
+
+
+def settings(bound: float = 0.95, policy: str = "never", **changes: object) -> RunSettings:
+    return RunSettings(policy=policy, limits=Limits(early_exit=bound)).model_copy(update=changes)
+
+
+def solved(
+    given: RunSettings, chances: tuple[float, ...] = (1.0,), author: str = "small", tagged: bool = True
+) -> Trace:
+    """A model that answers when it is asked to, and else writes the text."""
+
+    def continue_with(_: object, body: str) -> str:
+        if body.endswith("boxed"):
+            return ANSWER
+        return "Four." if "</think>" in body and not TEXT.startswith(body) else TEXT.removeprefix(body)
+
+    engine = ScriptedEngine(continue_with=continue_with, name=author, chances=lambda _: chances)
+    if not tagged:
+        engine.with_card(thinking=None)
+    pair = Pair(**{author: engine})
+    return Trace.of(run(pair, ask("2 + 2?", given), given))
+
+
+@pytest.mark.parametrize("author", ["small", "large"])
+def test_a_model_that_is_sure_of_its_answer_stops_thinking(author: str) -> None:
+    trace = solved(settings(policy="never" if author == "small" else "always"), author=author)
+    assert trace.text == "Two and two.\n</think>\n\nFour."
+    assert [event.text for event in trace.events if isinstance(event, Tried)] == [ANSWER]
+    assert [event.reason for event in trace.events if isinstance(event, TextInserted)] == [EARLY_EXIT.id]
+
+
+@pytest.mark.parametrize("author", ["small", "large"])
+def test_a_model_that_is_unsure_goes_on_as_if_nothing_had_been_tried(author: str) -> None:
+    policy = "never" if author == "small" else "always"
+    trace, undisturbed = (solved(settings(bound, policy), (0.6, 0.4), author=author) for bound in (0.95, 0.0))
+    assert trace.text == undisturbed.text == TEXT
+    assert sum(isinstance(event, Tried) for event in trace.events) == 2
+    takeovers = [
+        [event for event in each.events if isinstance(event, TakeoverStarted)] for each in (trace, undisturbed)
+    ]
+    assert len(takeovers[0]) == len(takeovers[1])
+    assert trace.handoffs == 0
+    assert any(isinstance(event, HandedOver) and event.prefilled for event in trace.events)
+
+
+def test_without_thinking_tags_nothing_is_tried() -> None:
+    trace = solved(settings(), tagged=False)
+    assert not any(isinstance(event, Tried) for event in trace.events)
+
+
+def test_a_model_that_does_not_say_how_sure_it_is_is_refused_before_the_run() -> None:
+    mute = ScriptedEngine(TEXT).with_card(returns_alternatives=False)
+    with pytest.raises(SettingsError, match="The early exit needs the probabilities of each token"):
+        list(run(Pair(mute), ask("2 + 2?", settings()), settings()))
+
+
+@every_policy
+@pytest.mark.parametrize("bound", [0.55, 0.8])
+def test_an_interrupted_text_tries_the_same_answers(policy: PolicySettings, bound: float) -> None:
+    world = World(11, tagged=True, drawn=True, cue_rate=0.3)
+    given = settings_of(policy, 1).model_copy(update={"limits": Limits(early_exit=bound)})
+    undisturbed = written(world, given)
+    for count in random.Random(7).sample(range(2, len(undisturbed.events)), size(2, long=12)):
+        resumed = written(world, given, Trace.of(undisturbed.events[:count]))
+        assert outcome(resumed) == outcome(undisturbed), f"killed after {undisturbed.events[count - 1]}"
+
+
+def test_the_policy_decides_on_a_lookahead_that_was_tried() -> None:
+    """A cue that begins a trial is still a cue."""
+    given, trials = settings_of(RunSettings().policy, 1), 0
+    for seed in range(8):
+        world = World(seed, tagged=True, drawn=True, cue_rate=0.3)
+        plain = written(world, given)
+        tried = written(world, given.model_copy(update={"limits": Limits(early_exit=1.0)}))
+        assert tried.text == plain.text
+        assert tried.totals[Author.LARGE].takeovers == plain.totals[Author.LARGE].takeovers
+        trials += sum(isinstance(event, Tried) for event in tried.events)
+    assert trials
