@@ -99,7 +99,7 @@ def chat(window: MainWindow) -> None:
 
 
 def replay(window: MainWindow) -> None:
-    """Where the policy `periodic` would have taken over in an answer."""
+    """Where the policy `random` would have taken over in an answer."""
     exchange = asked(window)
     window.chat.conversation.choose(exchange, exchange.trace.pieces[0], reveal=True)
     page = window.inspector.replay
@@ -108,7 +108,7 @@ def replay(window: MainWindow) -> None:
     window.inspector.turn_to(Tab.REPLAY)
     until(lambda: bool(outcomes) and outcomes[-1].is_whole)
     outcomes.clear()
-    page.choice.policy.activated.emit(list(POLICIES).index("periodic"))
+    page.choice.policy.activated.emit(list(POLICIES).index("random"))
     until(lambda: bool(outcomes) and outcomes[-1].is_whole)
     save(window, "replay-light")
 

@@ -71,7 +71,7 @@ print(form.editor("policy", "every").accessibleName())
 @pytest.fixture
 def installed(tmp_path: Path) -> dict[str, str]:
     """A policy in a package of its own: the environment in which it is installed."""
-    shipped = (ROOT / "core" / "thinking" / "policies" / "periodic.py").read_text(encoding="utf-8")
+    shipped = (ROOT / "docs" / "examples" / "periodic.py").read_text(encoding="utf-8")
     (tmp_path / "my_policy.py").write_text(shipped.replace('"periodic"', '"my-policy"'), encoding="utf-8")
     folder = tmp_path / "my_policy-1.0.dist-info"
     folder.mkdir()

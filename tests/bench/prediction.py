@@ -27,7 +27,7 @@ from core.run import Pair, RunSettings, ask, run
 from core.thinking.events import TokenWritten
 from core.thinking.policies.always import Always
 from core.thinking.policies.drafted import Drafted
-from core.thinking.policies.periodic import Periodic
+from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.trace import Trace
 from tests.bench.generated import bench_model, f32_copy
 from tests.bench.rounds import Row
@@ -38,7 +38,7 @@ PROBLEMS = 2
 TOKENS = 100
 """Of an answer, at most."""
 STORY = "Tell me a long story about a fox who learns to count."
-OFTEN = RunSettings(policy=Periodic.Settings(every=3, step_cap=24), boundary=r"[.,;:\n]")
+OFTEN = RunSettings(policy=RandomTakeover.Settings(p=0.33, n1=24), boundary=r"[.,;:\n]")
 LOWEST, HIGHEST = 0.8, 1.25
 
 

@@ -281,8 +281,8 @@ def opening(paths: Paths) -> tuple[float, list[float]]:
     window.chat.inspector.turn_to(Tab.REPLAY)
     page = window.inspector.replay
     with beats() as gaps:
-        page.choice.policy.setCurrentIndex(list(POLICIES).index("periodic"))
-        page.choice.policy.activated.emit(list(POLICIES).index("periodic"))
+        page.choice.policy.setCurrentIndex(list(POLICIES).index("random"))
+        page.choice.policy.activated.emit(list(POLICIES).index("random"))
         until(lambda: page.places.rowCount() > 0 and not page.replaying.busy)
     window.close()
     return took, gaps

@@ -20,7 +20,6 @@ from core.settings import ModelChoice
 from core.thinking.cues import Match
 from core.thinking.limits import Limits
 from core.thinking.policies.keywords import Keywords
-from core.thinking.policies.periodic import Periodic
 from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
@@ -60,7 +59,6 @@ def read_again(line: str) -> Read:
     [
         RunSettings(),
         *(RunSettings(policy=policy.Settings(), seed=2) for policy in POLICIES.values()),
-        RunSettings(policy=Periodic.Settings(every=3)),
         RunSettings(policy=RandomTakeover.Settings(p=0.5), seed=7, max_tokens=99),
         RunSettings(policy=Keywords.presets["paper"]),
         RunSettings(policy=Keywords.presets["paper"].model_copy(update={"n1": 5, "match": Match.SUBSTRING})),

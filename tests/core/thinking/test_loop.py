@@ -26,14 +26,27 @@ from core.thinking.loop import Loop
 from core.thinking.policies.keywords import Keywords
 from core.thinking.policies.never import Never
 from core.thinking.policies.random_takeover import RANDOM
-from core.thinking.policy import Close, Finished, Insert, Move, Policy, Until, View, Write, keep, look_on, take_over
+from core.thinking.policy import (
+    LAST_STEP,
+    Close,
+    Finished,
+    Insert,
+    Move,
+    Policy,
+    Until,
+    View,
+    Write,
+    keep,
+    look_on,
+    take_over,
+)
 from core.thinking.reasons import ANSWER, BUDGET, PERSON, UNCLOSED, TakeoverReason
 from core.thinking.registry import POLICIES, make_policy
 from core.thinking.run_settings import RunSettings
 from core.thinking.text_state import TextState
 from core.thinking.write_stream import DECODED_AT_MOST
 from tests.core.thinking.running import keywords, run
-from tests.fakes.scripted import Fault, ScriptedEngine, characters, chunks, single_bytes, words
+from tests.fakes.scripted import TORN, Fault, ScriptedEngine, characters, chunks, single_bytes, words
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
 SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
@@ -215,10 +228,10 @@ def test_a_takeover_takes_no_more_than_max_tokens_leave() -> None:
     assert (done.trace.tokens, done.trace.finish) == (8, Finish.MAX_TOKENS)
 
 
-@pytest.mark.parametrize("policy", ["agreement", "step-score", "periodic"])
+@pytest.mark.parametrize("policy", ["agreement", "step-score", "first-token-entropy"])
 def test_white_space_is_no_step_of_a_large_model_that_begins_with_it(policy: str) -> None:
     """A takeover ended after an indented line's blank, and the step was rejected and rewritten for ever."""
-    small = ScriptedEngine(continue_with=lambda _, body: f"Step {body.count('S')}.\n\n" * 9)
+    small = ScriptedEngine(continue_with=lambda _, body: f"Step {body.count('S')}.\n\n" * 9, chances=lambda _: TORN)
     large = ScriptedEngine(
         continue_with=lambda *_: [" ", "    x = 1\n", "    y = 2.\n\n"],
         name="large",
@@ -381,7 +394,7 @@ def test_a_run_may_begin_with_a_move_of_the_caller(first: Move) -> None:
 
 
 def test_a_step_written_again_is_the_last_one_or_the_one_under_way() -> None:
-    again = take_over(9, PERSON, until=Until.STEP, rewrite_step=True)
+    again = take_over(9, PERSON, until=Until.STEP, rewrite_from=LAST_STEP)
     done = run(AtBoundary(keep(), again), ["One.\n\nTwo.\n\nNo", "End.</think>"], ["Better.\n\nNo"])
     assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>"
     assert [gone.text for gone in done.all(TextDiscarded)] == ["Two.\n\n"]

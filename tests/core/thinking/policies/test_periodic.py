@@ -1,12 +1,11 @@
-"""Every n-th step goes to the large model; the file of the policy is enough for every view of the program."""
+"""Every n-th step goes to the large model: the simplest plug-in of docs/examples."""
 
 from __future__ import annotations
 
-from core.batch.running.recipes import RECIPES, arms_of
+from periodic import PERIODIC, Periodic
+
 from core.engines.body import Author
 from core.thinking.events import CountersChanged, TakeoverStarted
-from core.thinking.policies.periodic import PERIODIC, Periodic
-from core.thinking.registry import make_policy, reason_label
 from core.thinking.replay.replay import Replay, recordings_of
 from core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, run
@@ -38,11 +37,7 @@ def test_steps_are_counted_on_when_a_run_is_resumed() -> None:
     assert [event.counters["steps"] for event in resumed.all(CountersChanged)] == [2]
 
 
-def test_it_is_an_arm_of_a_batch_with_a_label_and_a_replay() -> None:
-    (arm,) = arms_of(["periodic"], RunSettings())
-    assert isinstance(make_policy(arm.settings.policy), Periodic)
-    assert RECIPES["periodic"].title
-    assert reason_label(PERIODIC.id) == "Every n-th step"
+def test_a_replay_finds_its_places() -> None:
     done = run(periodic(), STEPS, LARGE)
     replayed = list(Replay(recordings_of(done.trace.events), periodic, RunSettings().limits).takeovers())
     assert [took.start for took in replayed] == [took.position for took in done.all(TakeoverStarted)]

@@ -1,4 +1,4 @@
-"""Gives every n-th step to the large model: the simplest policy, and the example of docs/extending.md."""
+"""Gives every n-th step to the large model: the simplest policy, as a plug-in."""
 
 from __future__ import annotations
 

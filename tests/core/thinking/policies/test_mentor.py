@@ -1,0 +1,55 @@
+"""The plug-in of docs/examples: both models try to go on, and the small one chooses."""
+
+from __future__ import annotations
+
+import pytest
+from mentor import MENTOR, Mentor
+
+from core.engines.body import Author
+from core.thinking.events import Judged, TakeoverStarted, Tried
+from core.thinking.trace import Trace
+from tests.core.thinking.drawn import outcome
+from tests.core.thinking.running import Run, run
+from tests.fakes.scripted import ScriptedEngine
+
+SMALL = "The sum is five, so 5.</think>Five."
+LARGE = {"The": " sum is five", "The sum": " is five", "The sum is": " four, so 4."}
+"""What the large model writes after the small one's text: the first difference is in the fourth word."""
+
+
+def mentored(mark: str, chance: float = 1.0, resume_trace: Trace | None = None) -> Run:
+    small = ScriptedEngine(continue_with=lambda _, body: SMALL.removeprefix(body) if SMALL.startswith(body) else "")
+    small.judged = lambda body, choices: [float(choice == mark) for choice in choices]  # type: ignore[method-assign]
+    large = ScriptedEngine(continue_with=lambda _, body: LARGE.get(body, " and so on"), name="large")
+    return run(Mentor(Mentor.Settings(chance=chance, tokens=4)), small, large, resume_trace=resume_trace)
+
+
+def test_the_text_that_the_small_model_chooses_stands() -> None:
+    done = mentored("B")
+    assert done.trace.text.startswith("The sum is four, so 4")
+    assert done.all(TakeoverStarted)[0].reason == MENTOR.id
+    assert [tried.text for tried in done.all(Tried)][:4] == [" sum is five", " is five", " four, so 4", ", so 5"]
+    assert [judged.author for judged in done.all(Judged)][:1] == [Author.SMALL]
+
+
+def test_its_own_text_goes_on_if_it_chooses_that() -> None:
+    done = mentored("A")
+    assert done.trace.text == SMALL
+    assert done.all(Judged)
+    assert not done.all(TakeoverStarted)
+
+
+def test_without_a_comparison_the_small_model_writes_alone() -> None:
+    done = mentored("B", chance=0)
+    assert done.trace.text == SMALL
+    assert not done.all(Tried)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
+def test_a_trial_costs_decoded_tokens_and_none_of_the_text(share: float) -> None:
+    done = mentored("A")
+    events = done.trace.events
+    trace = Trace.of(events[: int(len(events) * share)])
+    tried = [event for event in trace.events if isinstance(event, Tried)]
+    assert sum(total.tried for total in trace.totals.values()) == sum(len(each.tokens) for each in tried)
+    assert outcome(Trace.of(events)) == outcome(done.trace)
