@@ -1,8 +1,9 @@
 """Lets the large model solve afresh what the small one was unsure of: the control that a finer method must beat.
 
 The small model answers alone. If its confidence, the mean margin p1 - p2 of its tokens, is below τ, its whole text is
-discarded and the large model writes it again (as in arXiv 2605.18796; the bound is ours). So is a text that came to no
-end within its tokens. Nothing is decided before the small model's end, so that an answer is not streamed before.
+discarded and the large model writes it again (as in arXiv 2605.18796; the bound is ours, fitted to the demo pair). So
+is a text that came to no end within its tokens. Nothing is decided before, so that the small model's text cannot be
+streamed while it is written.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Cascade(Policy):
     class Settings(PolicySettings):
         policy: Literal["cascade"] = "cascade"
         tau: float = Field(
-            0.9,
+            0.97,
             ge=0,
             le=1,
             title="Sure from (τ)",
@@ -55,8 +56,8 @@ class Cascade(Policy):
     ablations = (
         Ablation(
             "cascade-tau",
-            "Cascade below 0.8, 0.9, 0.95",
-            lambda _: {f"cascade τ = {tau:g}": {"tau": tau} for tau in (0.8, 0.9, 0.95)},
+            "Cascade below 0.9, 0.95, 0.98",
+            lambda _: {f"cascade τ = {tau:g}": {"tau": tau} for tau in (0.9, 0.95, 0.98)},
             is_sweep=True,
         ),
     )

@@ -18,8 +18,9 @@ LARGE = {"The": " sum is five", "The sum": " is five", "The sum is": " four, so 
 
 
 def mentored(mark: str, chance: float = 1.0, resume_trace: Trace | None = None) -> Run:
-    small = ScriptedEngine(continue_with=lambda _, body: SMALL.removeprefix(body) if SMALL.startswith(body) else "")
-    small.judged = lambda body, choices: [float(choice == mark) for choice in choices]  # type: ignore[method-assign]
+    small = ScriptedEngine(
+        continue_with=lambda _, body: SMALL.removeprefix(body) if SMALL.startswith(body) else "", marks=mark * 99
+    )
     large = ScriptedEngine(continue_with=lambda _, body: LARGE.get(body, " and so on"), name="large")
     return run(Mentor(Mentor.Settings(chance=chance, tokens=4)), small, large, resume_trace=resume_trace)
 
