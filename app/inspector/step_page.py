@@ -17,6 +17,7 @@ from app.shared.widgets.layout import Spacer, vbox
 from core.engines.base import Passing
 from core.engines.body import Author
 from core.thinking.corrections import Effect, change_of
+from core.thinking.limits import confidence
 from core.thinking.registry import reason_label
 from core.thinking.trace import Piece, Trace
 
@@ -31,7 +32,7 @@ class StepPage(QWidget):
         super().__init__(parent)
         self._trace: Trace | None = None
         self._piece: Piece | None = None
-        self._shown = (0, 0)
+        self._shown = (0, 0, 0)
         """Tokens and events that are shown."""
         self._nothing = label("Choose a step in the text or in the ribbon.", Role.MUTED, wrap=True)
         self._head = QLabel()
@@ -84,7 +85,7 @@ class StepPage(QWidget):
         self._show_parts()
 
     def show_piece(self, trace: Trace, piece: Piece) -> None:
-        state = (len(piece.tokens), id(piece.judged))
+        state = (len(piece.tokens), id(piece.judged), id(piece.tried))
         if piece is self._piece and state == self._shown:
             return
         fresh = piece is not self._piece
@@ -154,6 +155,7 @@ MEANINGS = {
     "Drafted": "Tokens that the small model proposed, and that the large one accepted",
     "Counters": "What the policy has counted so far",
     "Score": "What the large model answered about the step",
+    "Tried": "What a model tried to write here, outside the text, and the mean probability of its tokens but the first",
     "Seed": "The same seed repeats an answer on the same local models",
 }
 """Tool tips of the facts."""
@@ -180,6 +182,7 @@ def facts_of(trace: Trace, piece: Piece, pace: float = 0) -> list[Fact]:
         ("Began at", duration(piece.start)),
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
         ("Score", score_text(piece)),
+        ("Tried", tried_text(piece)),
         ("Seed", str(trace.started.seed) if trace.started else ""),
     ]
 
@@ -214,3 +217,13 @@ def score_text(piece: Piece) -> str:
     said = f"{likeliest} ({chances[likeliest]:.0%} sure), asked in {duration(piece.judged.seconds)}"
     mass = piece.judged.mass
     return said if mass is None else f"{said}; all answers together had {mass:.1%} of the probability"
+
+
+def tried_text(piece: Piece) -> str:
+    """“{42}” by the small model (97% sure), in 0.2 s."""
+    if not piece.tried:
+        return ""
+    tried = piece.tried
+    written = " ".join(tried.text.split())
+    sure = f"{confidence(tried.tokens):.0%} sure"
+    return f"“{written}” by {WHO[tried.author]} ({sure}), in {duration(tried.seconds)}"

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from core.engines.body import Author
 from core.thinking.cues import Cue
-from core.thinking.events import HandedOver, Judged, Scored, TakeoverStarted, TokenWritten
+from core.thinking.events import HandedOver, Judged, Scored, TakeoverStarted, TokenWritten, Tried
 from core.thinking.steps import Splitter
 
 LEAST_SECONDS = 0.1
@@ -45,6 +45,8 @@ class Piece:
     """The judgement of the step that ends with this piece, or that it replaced."""
     scored: Scored | None = None
     """How likely the large model found the step that ends with this piece."""
+    tried: Tried | None = None
+    """The last trial while this piece was the end of the text."""
     end: float = 0.0
     tokens: list[TokenWritten] = field(default_factory=list)
     """Empty in an inserted text."""

@@ -168,13 +168,21 @@ class Trace:
                 self._step_over = True
             case events.ThinkingClosed():
                 self._close(event)
+            case events.Judged() | events.Scored() | events.Tried():
+                self._ask(event)
+
+    def _ask(self, event: events.Judged | events.Scored | events.Tried) -> None:
+        """Keep what a model said about the text that stands with its last piece."""
+        piece = self.pieces[-1] if self.pieces else None
+        match event:
             case events.Judged():
                 self._judged = event
-                if self.pieces:
-                    self.pieces[-1].judged = event
-            case events.Scored():
-                if self.pieces:
-                    self.pieces[-1].scored = event
+                if piece:
+                    piece.judged = event
+            case events.Scored() if piece:
+                piece.scored = event
+            case events.Tried() if piece:
+                piece.tried = event
 
     def _apply_to_costs(self, event: Event) -> None:
         match event:

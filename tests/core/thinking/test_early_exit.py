@@ -101,3 +101,10 @@ def test_the_policy_decides_on_a_lookahead_that_was_tried() -> None:
         assert tried.totals[Author.LARGE].takeovers == plain.totals[Author.LARGE].takeovers
         trials += sum(isinstance(event, Tried) for event in tried.events)
     assert trials
+
+
+def test_a_view_finds_the_trial_at_the_piece_where_it_was_made() -> None:
+    trace = solved(settings())
+    (tried,) = (event for event in trace.events if isinstance(event, Tried))
+    assert trace.pieces[0].tried is tried
+    assert trace.totals[Author.SMALL].tried == len(tried.tokens)
