@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -15,7 +16,7 @@ from app.terminal.options import AT_LEAST_ONE, SEED
 from app.terminal.output import remark, write
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
 from app.terminal.servers import ServerOptions, server_options
-from core.batch.reporting.report import ArmReport, Report
+from core.batch.reporting.report import ArmReport, Report, accuracy_of
 from core.batch.reporting.report_text import columns, interval, percent, ratio
 from core.batch.reporting.results import Results
 from core.batch.running.arms import Arm
@@ -25,11 +26,17 @@ from core.errors import SettingsError
 from core.models.loading import Switch
 from core.paths import Paths
 from core.problem import Problem
+from core.thinking.policies.oracle import Oracle
 
 ARMS = ("small", "large", "baton", "paper", "random")
 OTHER_ARMS = (
-    *("reference", "every-step", "entropy", "score", "agreement", "self-check", "triggers", "relay", "periodic"),
+    *("reference", "every-step", "entropy", "glimprouter", "token-entropy", "stitch", "score", "specreason"),
+    *("agreement", "self-check", "triggers", "relay", "relaygen", "oracle", "cascade", "vote"),
 )
+FIRST, LAST = ("oracle",), ("small", "random as baton")
+"""Where the table has them, whatever their accuracy: above and below all others."""
+LARGE_SHARE = 0.26
+"""Of `baton` on the demo pair: with --cost, so many small answers vote as cost the same."""
 DRAFTED = "drafted"
 """Timed only: drafts change no token, and need one text at a time."""
 PROBLEM_SEED = 20_261_124
@@ -40,21 +47,38 @@ MIB_OF_RATIO = 30
 HEADER = ("arm", "correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")
 
 
-@dataclass(frozen=True)
-class EvidenceOptions:
+class EvidenceSize(NamedTuple):
+    """How much is run: 20 minutes on two cores, of all arms or of the few in README."""
+
     problems: int
     seeds: int
+    timed: int
+
+
+@dataclass(frozen=True)
+class EvidenceOptions:
+    problems: int | None
+    seeds: int | None
     problem_seed: int
     every_arm: bool
     cost: int | None
-    timed: int
+    timed: int | None
+
+    @property
+    def size(self) -> EvidenceSize:
+        usual = EvidenceSize(100, 1, 4) if self.every_arm else EvidenceSize(400, 3, 10)
+        return EvidenceSize(
+            self.problems or usual.problems,
+            self.seeds or usual.seeds,
+            min(self.timed or usual.timed, self.problems or usual.problems),
+        )
 
 
 evidence_options = gathered(
     EvidenceOptions,
     "chosen",
-    option("--problems", type=AT_LEAST_ONE, default=400, metavar="N", help="Held-out problems [400]."),
-    option("--seeds", type=AT_LEAST_ONE, default=3, metavar="N", help="Seeds of each problem [3]."),
+    option("--problems", type=AT_LEAST_ONE, metavar="N", help="Held-out problems [400; with --all 100]."),
+    option("--seeds", type=AT_LEAST_ONE, metavar="N", help="Seeds of each problem [3; with --all 1]."),
     option(
         "--problem-seed",
         type=SEED,
@@ -62,14 +86,14 @@ evidence_options = gathered(
         metavar="N",
         help=f"Draw other problems; the default ({PROBLEM_SEED}) was never used to choose a model or a parameter.",
     ),
-    option("--all", "every_arm", is_flag=True, help="Run every policy, not only the arms of the table in README."),
+    option("--all", "every_arm", is_flag=True, help="Run every policy and control, not only the arms in README."),
     option(
         "--cost",
         type=click.IntRange(2, 100),
         metavar="N",
         help="Time the arms, too, on the pair made as costly as a real one: small to large as 1 to N.",
     ),
-    option("--timed", type=AT_LEAST_ONE, default=10, metavar="N", help="Problems that are timed with --cost [10]."),
+    option("--timed", type=AT_LEAST_ONE, metavar="N", help="Problems that are timed with --cost [10; with --all 4]."),
 )
 
 
@@ -99,22 +123,30 @@ def evidence(
     options = replace(options, no_history=True)  # thousands of rows that nobody looks for there
     run = BatchRun(options.out or Path("evidence"), options, models.or_demo(), loading.with_context(CONTEXT), servers)
     arms = arms_of([*ARMS, *OTHER_ARMS] if chosen.every_arm else ARMS, DEMO_SETTINGS)
+    if chosen.cost:
+        arms = tuple(_at_equal_cost(arm, chosen.cost) for arm in arms)
     if options.resume:
         fixed = ("problems", "seeds", "problem_seed", "every_arm")
         refuse_given(fixed, "--resume", "the batch keeps what it was begun with")
         code = go_on(run)
     else:
-        problems = demo_problems(chosen.problems, chosen.problem_seed)
-        code = begin(run, "evidence", problems, arms, range(chosen.seeds))
+        problems = demo_problems(chosen.size.problems, chosen.problem_seed)
+        code = begin(run, "evidence", problems, arms, range(chosen.size.seeds))
     if not chosen.cost or code is not ExitCode.ANSWERED:
         return code
-    return _time(run, chosen.cost, chosen.timed)
+    return _time(run, chosen.cost, chosen.size.timed)
 
 
 def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:
     """Return the same problems each time."""
     made = islice(held_out_problems(seed), count)
     return [Problem(each.id, each.question, each.answer, {}, line) for line, each in enumerate(made, 1)]
+
+
+def _at_equal_cost(arm: Arm, cost: int) -> Arm:
+    """Let as many small answers vote as cost what one of `baton` does; other arms stay as they are."""
+    votes = max(2, round(1 - LARGE_SHARE + LARGE_SHARE * cost))
+    return arm.model_copy(update={"name": f"vote of {votes}", "votes": votes}) if arm.votes > 1 else arm
 
 
 def _time(run: BatchRun, cost: int, count: int) -> int:
@@ -152,9 +184,14 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
 
 
 def _timed_arms(accuracy: Report) -> list[Arm]:
-    """Return the arms that have run, random takeovers with the chance found for them, and speculative decoding."""
+    """Return the arms that have run, random takeovers with the chance found for them, and speculative decoding.
+
+    The oracle's time would be that of its estimates.
+    """
     arms = []
     for each in accuracy.arms:
+        if each.settings["settings"]["policy"]["policy"] == Oracle.name:
+            continue
         arm = Arm.model_validate({"name": each.name, **each.settings})
         if (chance := accuracy.chances.get(each.name)) is not None:
             policy = arm.settings.policy.with_chance(chance)
@@ -165,23 +202,28 @@ def _timed_arms(accuracy: Report) -> list[Arm]:
 
 
 def rows_of(accuracy: Report, times: Report) -> list[tuple[str, ...]]:
-    """Return the cells of the table that joins both batches, header first."""
-    known = {arm.name: arm for arm in accuracy.arms}
+    """Return the cells of the table that joins both batches, header first.
+
+    The oracle stands above the policies and chance below them; between them the most accurate arm comes first.
+    """
+    timed = {arm.name: arm for arm in times.arms}
     large = next((arm for arm in accuracy.arms if arm.name == "large"), None)
-    return [HEADER, *(_cells(arm, known.get(arm.name, large)) for arm in times.arms)]
+    drafted = [(DRAFTED, large)] if large and DRAFTED in timed else []
+    graded = [*((arm.name, arm) for arm in accuracy.arms), *drafted]
+    graded.sort(key=lambda pair: (pair[0] not in FIRST, pair[0] in LAST, -accuracy_of(pair[1])))
+    return [HEADER, *(_cells(name, arm, timed.get(name)) for name, arm in graded)]
 
 
-def _cells(timed: ArmReport, graded: ArmReport | None) -> tuple[str, ...]:
-    """`graded`: the same arm in the other batch; for drafts the large model's, whose tokens they are."""
-    estimate = graded.accuracy if graded else None
+def _cells(name: str, graded: ArmReport, timed: ArmReport | None) -> tuple[str, ...]:
+    """`graded`: for drafts the large model's results, whose tokens they are."""
     return (
-        timed.name,
-        percent(estimate.value) if estimate else "–",
-        interval(estimate),
-        percent(graded.large_share if graded else timed.large_share),
-        ratio(graded.gap_recovered if graded else None),
-        f"{timed.seconds_per_answer:.2f}",
-        ratio(timed.time_ratio),
+        name,
+        percent(graded.accuracy.value) if graded.accuracy else "–",
+        interval(graded.accuracy),
+        percent(graded.large_share),
+        ratio(graded.gap_recovered),
+        f"{timed.seconds_per_answer:.2f}" if timed else "–",
+        ratio(timed.time_ratio) if timed else "–",
     )
 
 

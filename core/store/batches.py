@@ -55,9 +55,9 @@ class Batches:
         self._database.write(lambda connection: _create(connection, batch, name, settings, problems, arms, seeds))
         return batch
 
-    def add_arm(self, batch: str, arm: StoredArm) -> None:
-        """Add jobs for the same problems and seeds under one more arm. Raises StoreError, also if the name is taken."""
-        self._database.write(lambda connection: _add_arm(connection, batch, arm))
+    def add_arm(self, batch: str, arm: StoredArm, seeds: Sequence[int]) -> None:
+        """Add jobs for the same problems under one more arm. Raises StoreError, also if the name is taken."""
+        self._database.write(lambda connection: _add_arm(connection, batch, arm, seeds))
 
     def open(self, batch: str) -> Batch:
         """Read a batch. Raises StoreError if it is not there."""
@@ -247,21 +247,27 @@ def _create(
     )
     connection.executemany(
         f"INSERT INTO jobs (batch, arm, problem, seed, run) VALUES (?, ?, ?, ?, {_NEW_RUN})",
-        ((batch, arm.name, position, seed) for position in range(len(problems)) for seed in seeds for arm in arms),
+        (
+            (batch, arm.name, position, seed)
+            for position in range(len(problems))
+            for first in seeds
+            for arm in arms
+            for seed in arm.seeds_of([first])
+        ),
     )
 
 
-def _add_arm(connection: sqlite3.Connection, batch: str, arm: StoredArm) -> None:
+def _add_arm(connection: sqlite3.Connection, batch: str, arm: StoredArm, seeds: Sequence[int]) -> None:
     if arm.name in {known.name for known in _arms(connection, batch)}:
         raise StoreError(f"This batch has an arm “{arm.name}” already.", "Give the other one another name.")
     connection.execute(
         "INSERT INTO batch_arms SELECT ?, count(*), ?, ? FROM batch_arms WHERE batch = ?",
         (batch, arm.name, json.dumps(arm.settings), batch),
     )
-    connection.execute(
+    connection.executemany(
         f"""INSERT INTO jobs (batch, arm, problem, seed, run)
-            SELECT batch, ?, problem, seed, {_NEW_RUN} FROM jobs WHERE batch = ? GROUP BY problem, seed""",
-        (arm.name, batch),
+            SELECT batch, ?, position, ?, {_NEW_RUN} FROM batch_problems WHERE batch = ? ORDER BY position""",
+        [(arm.name, seed, batch) for seed in arm.seeds_of(seeds)],
     )
 
 

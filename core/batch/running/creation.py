@@ -41,7 +41,7 @@ def add_arms(store: Store, batch_id: str, arms: Iterable[Arm]) -> None:
     added = [arm for arm in arms if arm.name not in known]
     different, aliases = without_duplicates([*before, *added])
     for arm in different[len(before) :]:
-        store.batches.add_arm(batch_id, arm.stored())
+        store.batches.add_arm(batch_id, arm.stored(), settings.seed_numbers)
     if aliases:
         with_aliases = settings.model_copy(update={"aliases": (*settings.aliases, *aliases)})
         store.batches.set_settings(batch_id, with_aliases.stored())

@@ -61,7 +61,7 @@ def test_every_way_to_grade_gives_its_own_verdict(
 def test_what_is_run_later_is_graded_in_the_same_way(store: Store, grader: Grader) -> None:
     batch = answered(store, grader)
     list(regrade(store, batch, grader, Regex(" m/s")))
-    store.batches.add_arm(batch, arms_of(["large"], RunSettings())[0].stored())
+    store.batches.add_arm(batch, arms_of(["large"], RunSettings())[0].stored(), [0])
     list(Runner(store, batch, Pair(large=ScriptedEngine("</think>It is 3 km/s.")), grader).run())
     assert {row.verdict.how for row in store.batches.results(batch) if row.verdict} == {How.REGEX}
     assert outcomes(store, batch)[-1] is Outcome.WRONG
@@ -112,7 +112,7 @@ def test_without_another_way_a_batch_is_graded_as_before(store: Store, grader: G
 
 def test_errors_and_what_waits_stay_as_they_are(store: Store, grader: Grader) -> None:
     batch = answered(store, grader, fault=Fault(1, EngineLost("The model is gone.")))
-    store.batches.add_arm(batch, arms_of(["large"], RunSettings())[0].stored())
+    store.batches.add_arm(batch, arms_of(["large"], RunSettings())[0].stored(), [0])
     assert len(list(regrade(store, batch, grader, How.NUMERIC))) == 1
     rows = list(store.batches.results(batch))
     assert [bool(row.error) for row in rows] == [True, False, False, False]

@@ -234,7 +234,7 @@ def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store, grader
 
 def test_an_arm_that_is_added_later_is_compared_from_the_first_problem_on(store: Store, grader: Grader) -> None:
     batch = batch_of(store, 3)
-    store.batches.add_arm(batch, arms_of(["large"], RunSettings())[0].stored())
+    store.batches.add_arm(batch, arms_of(["large"], RunSettings())[0].stored(), [0])
     events = run_all(store, batch, counting_pair(), grader, parallel=1)
     started = [event.job for event in events if isinstance(event, JobStarted)]
     assert [(job.position, job.arm.name) for job in started][:3] == [(0, "small"), (0, "large"), (1, "small")]

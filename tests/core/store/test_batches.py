@@ -145,7 +145,7 @@ def test_a_deleted_batch_can_be_had_back(store: Store) -> None:
 
 def test_an_arm_is_added_with_the_same_problems_and_seeds(store: Store) -> None:
     batch = create(store)
-    store.batches.add_arm(batch, StoredArm("large", {"policy": "always"}))
+    store.batches.add_arm(batch, StoredArm("large", {"policy": "always"}), [0, 1])
     jobs = store.batches.claim(batch, 100, arms=["large"])
     assert [(job.position, job.seed) for job in jobs] == [(n, seed) for n in range(3) for seed in (0, 1)]
     assert [arm.name for arm in store.batches.open(batch).arms] == ["small", "both", "large"]
@@ -154,4 +154,4 @@ def test_an_arm_is_added_with_the_same_problems_and_seeds(store: Store) -> None:
 def test_an_arm_whose_name_is_taken_is_refused(store: Store) -> None:
     batch = create(store)
     with pytest.raises(StoreError, match="has an arm “both” already"):
-        store.batches.add_arm(batch, ARMS[1])
+        store.batches.add_arm(batch, ARMS[1], [0, 1])

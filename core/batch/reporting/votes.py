@@ -1,0 +1,77 @@
+"""Lets several answers of one problem vote: the control of self-consistency, at the cost of all of them.
+
+Each answer is a row of its own in the store. For a report those of one problem and seed become one row, which has the
+answer that most of them give, and the tokens and seconds of all: as if they had been written one after another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from core.batch.reporting.run_cost import RunCost
+from core.grading.normal_form import normalise
+from core.grading.verdict import Outcome
+from core.store.batch_rows import VOTES_APART, ResultRow
+from core.store.run_metrics import RunMetrics
+
+
+class Voted(NamedTuple):
+    """Rows of which each stands for all votes of a problem and a seed, and their costs by job."""
+
+    rows: list[ResultRow]
+    costs: dict[int, RunCost]
+
+
+def counted(rows: Iterable[ResultRow], costs: Mapping[int, RunCost], seeds: Iterable[int]) -> Voted:
+    """Let the rows of one arm vote. While a vote is missing, or has failed, its row stands for the others.
+
+    `seeds`: of the batch, which are those of the first votes.
+    """
+    first = {seed % VOTES_APART: seed for seed in seeds}
+    groups: defaultdict[tuple[int, int], list[ResultRow]] = defaultdict(list)
+    for row in rows:
+        groups[row.position, first[row.seed % VOTES_APART]].append(row)
+    voted, summed = list[ResultRow](), dict[int, RunCost]()
+    for (_, seed), votes in groups.items():
+        if missing := next((row for row in votes if not row.has_answer), None):
+            voted.append(missing._replace(seed=seed))
+            continue
+        winner = majority(votes)
+        voted.append(winner._replace(seed=seed, metrics=_sum_of_metrics(votes, winner)))
+        summed[winner.job] = _sum_of_costs([costs[row.job] for row in votes], costs[winner.job])
+    return Voted(voted, summed)
+
+
+def majority(votes: Sequence[ResultRow]) -> ResultRow:
+    """Return the first row with the answer that most give; answers that cannot be graded do not vote.
+
+    Right answers are the same, however they are written; wrong ones are if their text is the same.
+    """
+    valid = [row for row in votes if row.outcome is not Outcome.UNSCORED] or list(votes)
+    choices = [row.outcome if row.outcome is Outcome.CORRECT else normalise(row.answer) for row in valid]
+    winning = Counter(choices).most_common(1)[0][0]  # of equals the first that was written
+    return valid[choices.index(winning)]
+
+
+def _sum_of_metrics(votes: Sequence[ResultRow], winner: ResultRow) -> RunMetrics:
+    metrics = [row.metrics for row in votes]
+    return winner.metrics._replace(
+        seconds=sum(each.seconds for each in metrics),
+        small_tokens=sum(each.small_tokens for each in metrics),
+        large_tokens=sum(each.large_tokens for each in metrics),
+        handoffs=sum(each.handoffs for each in metrics),
+        money=sum(each.money for each in metrics),
+        remote_tokens=sum(each.remote_tokens for each in metrics),
+    )
+
+
+def _sum_of_costs(costs: Sequence[RunCost], winner: RunCost) -> RunCost:
+    """Add up all counts. The answer begins when the last vote has been written, so that has no time of its own."""
+    sums = {name: sum(getattr(cost, name) for cost in costs) for name in _counts(winner)}
+    return winner._replace(**sums)
+
+
+def _counts(cost: RunCost) -> Iterator[str]:
+    return (name for name, value in cost._asdict().items() if isinstance(value, int))

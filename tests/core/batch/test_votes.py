@@ -1,0 +1,67 @@
+"""Several answers of the small model vote, and cost what they cost together."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.batch.reporting.results import Results
+from core.batch.running.batch_settings import BatchSettings
+from core.batch.running.creation import add_arms
+from core.batch.running.recipes import VOTES, arms_of
+from core.batch.running.runner import Runner
+from core.grading.grader import Grader
+from core.run import Pair, RunSettings
+from core.store.batch_rows import VOTES_APART
+from core.store.store import Store
+from tests.core.batch.counting import problems, solution
+from tests.fakes.scripted import ScriptedEngine
+
+SEED = 20_261
+"""Of the batch: more than what lies between two votes."""
+
+
+def answering(*answers: int) -> Pair:
+    """A small model that gives one answer after the other, whatever the problem is."""
+    texts = iter(answers)
+    return Pair(ScriptedEngine(continue_with=lambda _, body: solution(next(texts)) if not body else ""))
+
+
+def solved(store: Store, pair: Pair, *recipes: str, count: int = 1) -> str:
+    arms = [arm.stored() for arm in arms_of(recipes, RunSettings())]
+    settings = BatchSettings(seed_numbers=(SEED,)).stored()
+    batch = store.batches.create("votes", settings, problems(9)[-count:], arms, [SEED])
+    with Grader() as grader:
+        list(Runner(store, batch, pair, grader).run())
+    return batch
+
+
+@pytest.mark.parametrize(
+    ("answers", "correct"),
+    [((8, 3, 8, 4, 5), 1), ((3, 8, 3, 8, 3), 0), ((3, 8, 4, 5, 6), 0), ((3, 4, 8, 8, 5), 1)],
+    ids=["a majority", "another majority", "none: the first", "the most of many"],
+)
+def test_the_answer_that_most_give_counts(store: Store, answers: tuple[int, ...], correct: int) -> None:
+    (arm,) = Results.read(store, solved(store, answering(*answers), "vote")).report.arms
+    assert (arm.name, arm.jobs, arm.correct, arm.wrong) == (f"vote of {VOTES}", 1, correct, 1 - correct)
+
+
+def test_each_vote_is_an_answer_with_a_seed_of_its_own_and_all_of_them_are_paid(store: Store) -> None:
+    batch = solved(store, answering(8, 8, 8, 8, 8, 8), "small", "vote")
+    seeds = [row.seed for row in store.batches.results(batch)]
+    assert seeds == [SEED, *(SEED + n * VOTES_APART for n in range(VOTES))]
+    small, vote = Results.read(store, batch).report.arms
+    assert vote.tokens == VOTES * small.tokens
+    assert (small.answers, vote.answers) == (1, 1)
+
+
+def test_it_is_compared_with_other_arms_problem_by_problem(store: Store) -> None:
+    batch = solved(store, answering(3, 8, 8, 8, 8, 8), "small", "vote")
+    (comparison,) = Results.read(store, batch).report.comparisons
+    assert (comparison.problems, comparison.better_second) == (1, 1)
+
+
+def test_a_vote_that_is_missing_leaves_the_problem_without_an_answer(store: Store) -> None:
+    batch = solved(store, answering(8), "small")
+    add_arms(store, batch, arms_of(["vote"], RunSettings()))
+    small, vote = Results.read(store, batch).report.arms
+    assert (small.done, vote.jobs, vote.done) == (1, 1, 0)
