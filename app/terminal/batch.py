@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 import click
 
+from app.terminal.batch_merge import merge_folders
 from app.terminal.batch_run import (
     BatchOptions,
     BatchRun,
@@ -84,6 +85,13 @@ NEW_BATCH_ONLY = (
     help=f"Write the results in the folder for another tool, without running anything: {', '.join(TOOLS)}.",
 )
 @option("--report", is_flag=True, help="Write results and report for the folder as it is, without running anything.")
+@option(
+    "--merge",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Join the batch in this folder with the others that are named so, and report them as one; run nothing.",
+)
 @option("--regrade", is_flag=True, help="Extract and grade the answers in the folder again, without running anything.")
 @batch_options(parallel=8)
 @run_options
@@ -106,6 +114,7 @@ def batch(  # noqa: PLR0913
     again: Path | None,
     write_for: tuple[str, ...],
     report: bool,
+    merge: tuple[Path, ...],
     regrade: bool,
     options: BatchOptions,
     method: RunOptions,
@@ -125,6 +134,10 @@ def batch(  # noqa: PLR0913
         return write_for_tools(run, write_for)
     if report:
         return report_again(run)
+    if merge:
+        if file:
+            raise SettingsError(f"{file} is not merged.", "Name each folder with an option of its own: --merge FOLDER.")
+        return merge_folders(run, merge)
     if regrade:
         return grade_again(run, how if grade or pattern else None)
     if options.resume:

@@ -82,6 +82,7 @@ class Conditions(BaseModel):
     other_load: float = Field(description="Share of the CPU that other programs used meanwhile, 0 to 1.")
     paused: bool = Field(False, description="The batch was paused meanwhile, so that fewer texts were written at once.")
     resumed: bool = Field(False, description="The text was continued after an interruption.")
+    machine: str = Field("", description="In a merged batch, the batch in which it was written, by its folder.")
 
 
 class ResultRow(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -224,14 +224,14 @@ def _without_surrogates(problem: Problem) -> Problem:
 
 
 def _with_unique_ids(found: ProblemSet) -> ProblemSet:
-    """Append `#2`, `#3` … to repeated ids, so that each problem can be named; a note says so."""
+    """Make the ids unique, so that each problem can be named; a note says so."""
     counts = Counter(problem.id for problem in found.problems)
     repeated = [identity for identity, count in counts.items() if count > 1]
     if not repeated:
         return found
     return replace(
         found,
-        problems=tuple(_numbered(found.problems, taken=set(counts))),
+        problems=tuple(unique_ids(found.problems)),
         notes=(
             *found.notes,
             f"Ids that occur more than once: {len(repeated)}. They were made unique with #2, #3 …",
@@ -239,7 +239,9 @@ def _with_unique_ids(found: ProblemSet) -> ProblemSet:
     )
 
 
-def _numbered(problems: Iterable[Problem], taken: set[str]) -> Iterable[Problem]:
+def unique_ids(problems: Sequence[Problem]) -> Iterator[Problem]:
+    """Yield the problems, with `#2`, `#3` … after repeated ids."""
+    taken = {problem.id for problem in problems}
     seen: Counter[str] = Counter()
     for problem in problems:
         seen[problem.id] += 1

@@ -98,7 +98,9 @@ class ExportedResult(BaseModel):
     id: str = Field(description="Id of the problem, unique in the batch.")
     problem: str = Field(description="The problem, options included, without the instruction after it.")
     arm: str
-    seed: int = Field(description="Seed of the batch; the run itself uses seed · 1,000,003 + index of the problem.")
+    seed: int = Field(
+        description="Of the batch; the run's own is seed · 1,000,003 + index of the problem in the batch that ran it."
+    )
     state: Literal["waiting", "claimed", "done"]
     answer: str = Field(description="The answer that was found in the text; empty if there is none.")
     expected: str | None = Field(description="The expected answer; null if the problem cannot be graded.")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from core.batch.reporting.baselines import ArmPlacement
 from core.batch.reporting.report import ArmReport, Report, accuracy_of
 from core.batch.reporting.worth import MeanWorth
+from core.batch.running.provenance import Provenance
 from core.batch.running.recipes import arm_title
 from core.intervals import Estimate
 from core.store.batch_rows import Conditions
@@ -118,7 +119,12 @@ def footnotes(report: Report) -> str:
         for arm in ran
         if arm.money
     ]
+    lines += [f"Merged: {folder}{_machine(found)}" for folder, found in report.provenance.merged.items()]
     return "\n".join(lines)
+
+
+def _machine(found: Provenance) -> str:
+    return f", {found.processor}, {counted(found.cores, 'core')}" if found.processor else ""
 
 
 def _commonest(arm: str, sentences: Mapping[str, int], template: str) -> list[str]:
@@ -183,6 +189,7 @@ def conditions_text(found: Conditions) -> str:
     parts.append(f"{found.other_load:.0%} of the CPU used by other programs")
     parts += ["the batch was paused meanwhile"] if found.paused else []
     parts += ["continued after an interruption"] if found.resumed else []
+    parts += [f"in {found.machine}"] if found.machine else []
     return ", ".join(parts)
 
 

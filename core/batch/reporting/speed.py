@@ -31,6 +31,9 @@ class ArmConditions(BaseModel):
     paused: int = Field(0, description="Answers during which the batch was paused.")
     resumed: int = Field(0, description="Answers that were continued after an interruption.")
     seconds: float = Field(0.0, description="Of the answers with recorded conditions.")
+    machines: tuple[tuple[str, int], ...] = Field(
+        (), description="(folder of the batch, answers) of each batch that was merged; empty without a merge."
+    )
 
     @classmethod
     def of(cls, rows: Iterable[ResultRow]) -> ArmConditions:
@@ -43,6 +46,7 @@ class ArmConditions(BaseModel):
             paused=sum(found.paused for found, _ in recorded),
             resumed=sum(found.resumed for found, _ in recorded),
             seconds=seconds,
+            machines=tuple(Counter(found.machine for found, _ in recorded if found.machine).most_common()),
         )
 
 
@@ -64,7 +68,9 @@ def speed_of(rows: Iterable[ResultRow]) -> Estimate | None:
 
 
 def throughput_of(rows: Sequence[ResultRow]) -> Throughput | None:
-    """Estimate the tokens per second of all rows together; None if none has ended."""
+    """Estimate the tokens per second of all rows together; None if none has ended, or several machines wrote them."""
+    if len({row.conditions.machine for row in rows if row.conditions}) > 1:
+        return None
     ended = [row for row in rows if row.ended]
     slots, active = sum(row.metrics.seconds for row in ended), _covered(ended)
     each = speed_of(ended)
@@ -78,13 +84,12 @@ def throughput_of(rows: Sequence[ResultRow]) -> Throughput | None:
 def why_not_comparable(arms: Sequence[tuple[str, ArmConditions]]) -> str:
     """Say in a sentence why the speeds of these arms cannot be compared; empty if they can."""
     known = [(name, found) for name, found in arms if found.setups]
-    for setup in {setup[:2] for _, found in known for setup in found.setups}:
-        shares = [(_share_of(found, setup), name) for name, found in known]
-        (least, fewer), (most, more) = min(shares), max(shares)
+    shares = {name: _shares_of_ways(found) for name, found in known}
+    for way in {way: None for found in shares.values() for way in found}:
+        by_arm = [(found.get(way, 0.0), name) for name, found in shares.items()]
+        (least, fewer), (most, more) = min(by_arm), max(by_arm)
         if most - least > DIFFERENT:
-            parallel, threads = setup
-            setup_name = f"{parallel} at once" + (f" with {threads} threads" if threads > 1 else "")
-            return f"{most:.0%} of the answers of {more} and {least:.0%} of those of {fewer} were written {setup_name}."
+            return f"{most:.0%} of the answers of {more} and {least:.0%} of those of {fewer} were written {way}."
     loads = [(found.other_load, name) for name, found in known if found.seconds >= LONG_ENOUGH]
     if loads and max(loads)[0] - min(loads)[0] > DIFFERENT:
         (least, fewer), (most, more) = min(loads), max(loads)
@@ -92,9 +97,13 @@ def why_not_comparable(arms: Sequence[tuple[str, ArmConditions]]) -> str:
     return ""
 
 
-def _share_of(found: ArmConditions, setup: tuple[int, ...]) -> float:
-    answers = sum(count for *_, count in found.setups)
-    return sum(count for *each, count in found.setups if tuple(each) == setup) / answers
+def _shares_of_ways(found: ArmConditions) -> dict[str, float]:
+    """Return the share of the answers that were written in each setup, and on each machine of a merged batch."""
+    counts: Counter[str] = Counter({f"in {folder}": answers for folder, answers in found.machines})
+    for parallel, threads, answers in found.setups:
+        counts[f"{parallel} at once" + (f" with {threads} threads" if threads > 1 else "")] += answers
+    total = sum(answers for *_, answers in found.setups)
+    return {way: answers / total for way, answers in counts.items()}
 
 
 def _by_problem(rows: Iterable[ResultRow]) -> dict[int, tuple[float, float]]:
