@@ -60,6 +60,36 @@ def test_texts_and_numbers_are_read_as_a_sheet_shows_them(
     assert (found.rejected, found.notes) == ((), ("sums.xlsx: only the sheet “Sums” was read.",))
 
 
+def test_the_first_sheet_with_a_header_is_read(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    empty, cover, sums = book.active, book.create_sheet("Cover"), book.create_sheet("Sums")
+    assert empty is not None
+    cover.append(("Questions of 2026",))
+    for row in (("Frage", "Antwort"), ("What is 2 + 2?", 4)):
+        sums.append(row)
+    book.save(packed := BytesIO())
+    found = read(tmp_path, "sums.xlsx", packed.getvalue())
+    assert (texts(found), found.notes) == (["What is 2 + 2?"], ("sums.xlsx: only the sheet “Sums” was read.",))
+
+
+def test_a_sheet_without_a_header_is_read_if_no_other_has_one(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    book.create_sheet("Sums").append(("What is the sum of 2 and 2?",))
+    book.save(packed := BytesIO())
+    assert texts(read(tmp_path, "sums.xlsx", packed.getvalue())) == ["What is the sum of 2 and 2?"]
+
+
+def test_a_row_with_an_error_is_rejected(tmp_path: Path) -> None:
+    found = read(tmp_path, "sums.xlsx", workbook(("What is 1 / 0?", None, "#DIV/0!"), ("What is 2 + 2?", None, 4)))
+    assert texts(found) == ["What is 2 + 2?"]
+    assert [bad.reason for bad in found.rejected] == ["The cell C2 has the error #DIV/0!; correct its formula."]
+
+
+def test_a_workbook_with_a_password_is_refused_as_one(tmp_path: Path) -> None:
+    with pytest.raises(ProblemFileError, match=r"sums.xlsx is protected by a password, or an old Excel file. Save"):
+        read(tmp_path, "sums.xlsx", b"\xd0\xcf\x11\xe0 EncryptedPackage")
+
+
 def test_a_row_with_a_date_is_rejected_since_its_number_would_be_a_wrong_answer(tmp_path: Path) -> None:
     rows = (("Which day?", None, date(2024, 1, 31)), ("Which month?", None, 45_000), ("How many days?", None, 4))
     found = read(tmp_path, "sums.xlsx", workbook(*rows, formats={"C3": "yyyy\\-mm", "C4": '0.0" days"'}))
@@ -72,7 +102,6 @@ def test_a_row_with_a_date_is_rejected_since_its_number_would_be_a_wrong_answer(
     "content",
     [
         b"PK\x03\x04rest",
-        b"\xd0\xcf\x11\xe0 an old or locked workbook",
         workbook()[:-40],
         with_part("xl/worksheets/sheet2.xml", "<worksheet><sheetData><row><c"),
         with_part("xl/workbook.xml", "<workbook/>"),

@@ -45,7 +45,7 @@ def rows_below_header(
             continue
         line, cells = record
         if header is None:
-            if _is_header(cells):
+            if is_header(cells):
                 header = _unique(cells)
                 continue
             header = [f"column {number}" for number in range(1, len(cells) + 1)]
@@ -100,7 +100,8 @@ def _guess_delimiter(lines: list[str], preferred: str) -> str:
     return max(_DELIMITERS, key=score)
 
 
-def _is_header(cells: list[str]) -> bool:
+def is_header(cells: list[str]) -> bool:
+    """Tell whether a row names columns: one of its cells is a usual name, or all of several could be names."""
     if any(is_known_name(cell) for cell in cells):
         return True
     return len(cells) > 1 and all(_could_be_a_name(cell) for cell in cells)
