@@ -186,6 +186,9 @@ class Report(BaseModel):
     comparisons: tuple[Comparison, ...]
     throughput: Throughput | None = Field(description="Of all arms together; null before the first answer.")
     not_comparable: str = Field(description="Why the speeds of the arms are not ranked; empty if they are.")
+    warm_up_tokens: int = Field(
+        0, description="Written by each model on this machine before the first answer, in no other figure."
+    )
 
     @computed_field(
         description="Arms that no other beats in accuracy and speed, fastest last; empty if not comparable."
@@ -247,6 +250,7 @@ def build_report(
         comparisons=_comparisons(batch, by_arm),
         throughput=throughput_of([row for each in by_arm.values() for row in answered(each)]),
         not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.speed]),
+        warm_up_tokens=settings.warm_up_tokens,
     )
 
 

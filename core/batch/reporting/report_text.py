@@ -119,6 +119,11 @@ def footnotes(report: Report) -> str:
         for arm in ran
         if arm.money
     ]
+    if report.warm_up_tokens:
+        lines.append(
+            f"Warm-up: each model on this machine wrote {report.warm_up_tokens} tokens before the first answer, "
+            "in no figure"
+        )
     lines += [f"Merged: {folder}{_machine(found)}" for folder, found in report.provenance.merged.items()]
     return "\n".join(lines)
 

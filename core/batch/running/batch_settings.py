@@ -100,6 +100,8 @@ class BatchSettings(BaseModel):
     shares: dict[str, float] = {}
     """The large share, 0 to 1, at which each of these arms aims."""
     provenance: Provenance = Provenance()
+    warm_up_tokens: int = 0
+    """Written by each model on this machine before the first answer, as nobody's; 0 if none is local."""
 
     @classmethod
     def of(cls, batch: Batch) -> Self:

@@ -120,6 +120,7 @@ def merged(parts: Sequence[BatchToMerge], provenance: Provenance) -> MergedBatch
         other_smalls={name: model for part in parts[::-1] for name, model in part.settings.other_smalls.items()},
         other_larges={name: model for part in parts[::-1] for name, model in part.settings.other_larges.items()},
         aliases=aliases,
+        warm_up_tokens=min(part.settings.warm_up_tokens for part in parts),
         chances=_mean_by_jobs([(part, part.settings.chances) for part in parts]),
         shares=_mean_by_jobs([(part, part.settings.shares) for part in parts]),
         provenance=provenance.model_copy(

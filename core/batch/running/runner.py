@@ -16,6 +16,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -41,6 +42,9 @@ from core.store.store import Store
 from core.thinking.control import Control
 from core.thinking.events import Event, Finish
 from core.thinking.loop import ValueOf
+from core.thinking.policies.always import Always
+from core.thinking.policies.never import Never
+from core.thinking.policy import Needs
 from core.thinking.registry import POLICIES
 from core.thinking.trace import Trace
 
@@ -48,6 +52,8 @@ _log = logging.getLogger(__name__)
 
 SEEDS_APART = 1_000_003
 """More than a batch has problems, so that no two of its texts share a seed."""
+WARM_UP_TOKENS = 16
+WRITES_ALONE = {Author.SMALL: Never.Settings(), Author.LARGE: Always.Settings()}
 PROGRESS_SECONDS = 0.5
 """Between two `JobGrew` events of a text."""
 MOST_NOTICES = 5
@@ -103,6 +109,7 @@ class Runner:
         hashing = threading.Thread(target=self._hash_models, args=(hashes,), name="hash models")
         hashing.start()
         try:
+            self._warm_up(needs(arms))
             yield from self._calibrate()
             yield from self._run_jobs()
             hashing.join()
@@ -136,14 +143,30 @@ class Runner:
         """Read the batch's settings, and save which models run it now, and how many problems at once."""
         stored = self.store.batches.open(self.batch)
         settings = BatchSettings.of(stored).with_models(self.pair, self.models)
-        self._settings = settings.model_copy(update={"parallel": self.parallel})
-        self.store.batches.set_settings(self.batch, self._settings.stored())
+        self._save_settings(settings.model_copy(update={"parallel": self.parallel}))
         self._how = self._settings.how
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}
 
     def _unfinished(self) -> list[Arm]:
         totals = self.store.batches.totals(self.batch)
         return [self._arms[each.arm] for each in totals if each.done < each.jobs and each.arm in self._arms]
+
+    def _warm_up(self, needed: Needs) -> None:
+        """Let each local model that is needed read a problem and write a few tokens, which are in no figure.
+
+        The first text after loading is slower, since pages are read from the disk and kernels are compiled.
+        """
+        problem = next(self.store.batches.problems(self.batch), None)
+        is_needed = {Author.SMALL: needed.small or needed.drafts, Author.LARGE: needed.large}
+        for author, engine in self.pair.engines.items():
+            is_local = engine.card.placement is not None  # a server has long been loaded, and may charge
+            if problem and is_local and is_needed[author]:
+                # Begun in another way, since the first answer could otherwise reuse the prefix.
+                other = replace(problem, text=f"Warm-up. {problem.text}")
+                settings = RunSettings(policy=WRITES_ALONE[author], max_tokens=WARM_UP_TOKENS)
+                for _ in self._solved(other, settings):
+                    pass
+                self._save_settings(self._settings.model_copy(update={"warm_up_tokens": WARM_UP_TOKENS}))
 
     def _hash_models(self, hashes: dict[str, str]) -> None:
         """Compute the missing SHA-256 of local models, by their path; ends early if the batch is stopped."""
@@ -154,8 +177,11 @@ class Runner:
 
     def _save_hashes(self, hashes: dict[str, str]) -> None:
         if any(hashes.values()):
-            self._settings = self._settings.with_hashes(hashes)
-            self.store.batches.set_settings(self.batch, self._settings.stored())
+            self._save_settings(self._settings.with_hashes(hashes))
+
+    def _save_settings(self, settings: BatchSettings) -> None:
+        self._settings = settings
+        self.store.batches.set_settings(self.batch, settings.stored())
 
     def _calibrate(self) -> Iterator[BatchEvent]:
         """Find the chance of takeover for each arm that must have the large share of another arm.
@@ -178,13 +204,11 @@ class Runner:
                 continue
             if self._stopped:
                 return
-            self._settings = self._settings.model_copy(
-                update={
-                    "chances": self._settings.chances | {name: chance},
-                    "shares": self._settings.shares | {name: share},
-                }
-            )
-            self.store.batches.set_settings(self.batch, self._settings.stored())
+            changes = {
+                "chances": self._settings.chances | {name: chance},
+                "shares": self._settings.shares | {name: share},
+            }
+            self._save_settings(self._settings.model_copy(update=changes))
             self._arms[name] = _with_chance(arm, chance)
             yield Calibrated(name, chance, share)
 

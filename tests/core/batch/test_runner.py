@@ -17,9 +17,10 @@ from core.batch.running.arms import Arm, OtherModels
 from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted, JobStopped
 from core.batch.running.batch_settings import BatchSettings, ModelSummary
 from core.batch.running.recipes import arms_of
-from core.batch.running.runner import Runner
+from core.batch.running.runner import WARM_UP_TOKENS, Runner
 from core.engines.base import Conversation
 from core.engines.body import Author
+from core.engines.model_card import Placement
 from core.errors import EngineLost, EngineRefused, SettingsError, StoreError
 from core.grading.grader import Grader
 from core.grading.verdict import Outcome
@@ -483,3 +484,27 @@ def lines_until_killed(path: Path, batch: str, after: int) -> set[int]:
                 break
         process.kill()
     return started
+
+
+LOCAL = Placement(shares=(), batch=512, threads=2, kv_type="f16")
+
+
+def test_each_model_on_this_machine_warms_up_before_the_first_answer(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 2, "small", "large")
+    small, large = small_engine().with_card(placement=LOCAL), large_engine().with_card(placement=LOCAL)
+    run_all(store, batch, Pair(small, large), grader, parallel=1)
+    for engine in (small, large):
+        first, *others = (session.conversation[-1].content.splitlines()[0] for session in engine.sessions)
+        assert (first, others) == ("Warm-up. Count to 0.", ["Count to 0.", "Count to 1."])
+    assert small.sessions[0].written == WARM_UP_TOKENS
+    found = Results.read(store, batch).report
+    assert (found.warm_up_tokens, [arm.done for arm in found.arms]) == (WARM_UP_TOKENS, [2, 2])
+    assert f"wrote {WARM_UP_TOKENS} tokens before the first answer, in no figure" in footnotes(found)
+
+
+def test_only_models_that_are_needed_and_local_warm_up(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 1, "small")
+    server, idle = small_engine(), large_engine().with_card(placement=LOCAL)
+    run_all(store, batch, Pair(server, idle), grader)
+    assert (len(server.sessions), len(idle.sessions)) == (1, 0)
+    assert Results.read(store, batch).report.warm_up_tokens == 0
