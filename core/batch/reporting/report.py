@@ -21,7 +21,7 @@ from core.batch.reporting.baselines import (
     placement_of,
 )
 from core.batch.reporting.run_cost import RunCost
-from core.batch.reporting.speed import ArmConditions, Throughput, speed_of, throughput_of, why_not_comparable
+from core.batch.reporting.speed import ArmConditions, Energy, Throughput, speed_of, throughput_of, why_not_comparable
 from core.batch.reporting.statistics import clustered_accuracy, difference, holm, pareto_front
 from core.batch.running.arms import Arm
 from core.batch.running.batch_settings import BatchSettings, ModelSummary
@@ -186,6 +186,7 @@ class Report(BaseModel):
     comparisons: tuple[Comparison, ...]
     throughput: Throughput | None = Field(description="Of all arms together; null before the first answer.")
     not_comparable: str = Field(description="Why the speeds of the arms are not ranked; empty if they are.")
+    energy: Energy = Energy()
     warm_up_tokens: int = Field(
         0, description="Written by each model on this machine before the first answer, in no other figure."
     )
@@ -229,6 +230,7 @@ def build_report(
         )
         for arm in batch.arms
     ]
+    all_answers = [row for each in answers.values() for row in each]
     return Report(
         batch=batch.id,
         name=batch.name,
@@ -248,8 +250,9 @@ def build_report(
         chances=settings.chances,
         arms=(*arms, *_aliases(arms, settings)),
         comparisons=_comparisons(batch, by_arm),
-        throughput=throughput_of([row for each in by_arm.values() for row in answered(each)]),
+        throughput=throughput_of(all_answers),
         not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.speed]),
+        energy=Energy.of(all_answers, settings.energy_measured, settings.energy_missing),
         warm_up_tokens=settings.warm_up_tokens,
     )
 

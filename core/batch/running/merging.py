@@ -121,6 +121,8 @@ def merged(parts: Sequence[BatchToMerge], provenance: Provenance) -> MergedBatch
         other_larges={name: model for part in parts[::-1] for name, model in part.settings.other_larges.items()},
         aliases=aliases,
         warm_up_tokens=min(part.settings.warm_up_tokens for part in parts),
+        energy_measured=_listed(part.settings.energy_measured for part in parts),
+        energy_missing=_listed(part.settings.energy_missing for part in parts),
         chances=_mean_by_jobs([(part, part.settings.chances) for part in parts]),
         shares=_mean_by_jobs([(part, part.settings.shares) for part in parts]),
         provenance=provenance.model_copy(
@@ -270,6 +272,10 @@ def _mean_by_jobs(values: Sequence[tuple[BatchToMerge, Mapping[str, float]]]) ->
             sums[arm] += value * counts[arm]
             jobs[arm] += counts[arm]
     return {arm: sums[arm] / jobs[arm] for arm in sums}
+
+
+def _listed(parts_of_sentences: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(filter(None, parts_of_sentences)))
 
 
 def _joined_origin(origins: Iterable[ProblemOrigin]) -> ProblemOrigin:

@@ -25,6 +25,7 @@ from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, Jo
 from core.batch.running.batch_settings import BatchSettings
 from core.batch.running.calibration import PILOT_SEED, chance_for_share, pilot_of
 from core.batch.running.conditions import LoadMeter, LoadReading, threads_of
+from core.batch.running.energy import OF_SERVERS, EnergyMeter, find_counters
 from core.batch.running.regrading import verdict_on
 from core.engines.base import Conversation
 from core.engines.body import Author
@@ -85,6 +86,7 @@ class Runner:
         self._not_calibrated: dict[str, str] = {}
         """Arms that cannot run, and why."""
         self._load = LoadMeter()
+        self._energy = EnergyMeter(())
         self._pauses = 0
         self._may_begin = threading.Event()
         self._may_begin.set()
@@ -110,6 +112,7 @@ class Runner:
         hashing.start()
         try:
             self._warm_up(needs(arms))
+            self._measure_energy()
             yield from self._calibrate()
             yield from self._run_jobs()
             hashing.join()
@@ -167,6 +170,13 @@ class Runner:
                 for _ in self._solved(other, settings):
                     pass
                 self._save_settings(self._settings.model_copy(update={"warm_up_tokens": WARM_UP_TOKENS}))
+
+    def _measure_energy(self) -> None:
+        are_local = all(engine.card.placement for engine in self.pair.engines.values())
+        found = find_counters() if are_local else OF_SERVERS
+        self._energy = EnergyMeter(found.counters)
+        changes = {"energy_measured": found.measured, "energy_missing": found.missing}
+        self._save_settings(self._settings.model_copy(update=changes))
 
     def _hash_models(self, hashes: dict[str, str]) -> None:
         """Compute the missing SHA-256 of local models, by their path; ends early if the batch is stopped."""
@@ -232,6 +242,7 @@ class Runner:
         running = len(workers)
         while running:
             event = self._events.get()
+            self._energy.update()
             if event is None:
                 running -= 1
             else:
@@ -255,11 +266,13 @@ class Runner:
         """Run and grade one job. Any error but StoreError is the result of this job, and the batch goes on."""
         self._events.put(JobStarted(job))
         load, pauses, trace = self._load.read(), self._pauses, Trace()
+        self._energy.begin(job.id)
         answer, verdict, error = "", None, self._not_calibrated.get(job.arm.name, "")
         try:
             if not error:
                 trace = self._written(job)
                 if trace.finish is Finish.STOPPED:
+                    self._energy.end(job.id)
                     self.store.batches.give_back(job)
                     self._events.put(JobStopped(job.id))
                     return
@@ -283,12 +296,14 @@ class Runner:
         return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how)
 
     def _conditions(self, job: Job, load: LoadReading, pauses: int) -> Conditions:
+        joules = self._energy.end(job.id)
         return Conditions(
             parallel=self.parallel,
             threads=threads_of(self.pair),
             other_load=round(self._load.others_since(load), 3),
             paused=pauses != self._pauses or self.paused,
             resumed=job.attempt > 1,
+            joules=joules if job.attempt == 1 else None,
         )
 
     def _written(self, job: Job) -> Trace:
