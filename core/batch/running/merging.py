@@ -202,7 +202,7 @@ def _joined_arms(parts: Sequence[BatchToMerge]) -> list[Arm]:
 
 def _values_of(arm: Arm) -> dict[str, Any]:
     """Return the settings by name, without groups, and without the models, whose paths differ between machines."""
-    found: dict[str, Any] = {"equal_share_of": arm.equal_share_of}
+    found: dict[str, Any] = {"equal_share_of": arm.equal_share_of, "votes": arm.votes}
     groups = [arm.settings.model_dump(mode="json")]
     while groups:
         for name, value in groups.pop().items():
