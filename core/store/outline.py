@@ -60,6 +60,11 @@ class Outline(NamedTuple):
     small_read: int = 0
     """Tokens prefilled, as `large_read`: at handoffs, for judgements, and for discarded text."""
     large_read: int = 0
+    small_reread: int = 0
+    """Of these, at positions that the model had read or written before (`Totals.reread`)."""
+    large_reread: int = 0
+    answer_began: float | None = None
+    """Seconds to the first token of the answer; None without an answer."""
     usage: Usage = Usage()
     """Token usage and cost of both models on servers."""
 
@@ -82,11 +87,15 @@ class Outline(NamedTuple):
 
 
 def outline_of(trace: Trace) -> Outline:
+    small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
     return Outline(
         tuple(map(_outlined, trace.pieces)),
         trace.closed.position if trace.closed else None,
-        trace.totals[Author.SMALL].prefilled,
-        trace.totals[Author.LARGE].prefilled,
+        small.prefilled,
+        large.prefilled,
+        small.reread,
+        large.reread,
+        trace.answer_began,
         reduce(Usage.plus, trace.usage.values(), Usage()),
     )
 
@@ -120,8 +129,7 @@ def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
 def pack_outline(outline: Outline) -> bytes:
     """Pack an outline as columns, which takes half the time of one object for each piece."""
     columns = [list(column) for column in zip(*map(_plain, outline.pieces), strict=True)]
-    rest = (outline.answer_position, outline.small_read, outline.large_read, astuple(outline.usage))
-    data = {"rest": rest, "columns": columns}
+    data = {"rest": outline[1:-1], "usage": astuple(outline.usage), "columns": columns}
     return zlib.compress(json.dumps(data, separators=(",", ":")).encode("ascii"), 3)
 
 
@@ -129,9 +137,9 @@ def unpack_outline(packed: bytes) -> Outline | None:
     """Unpack an outline; None if it is damaged: then it is rebuilt from the events."""
     try:
         data = json.loads(zlib.decompress(packed))
-        answer_position, small_read, large_read, (cost, money, currency) = data["rest"]
+        cost, money, currency = data["usage"]
         usage = Usage(RequestUsage(*cost), money, currency)
-        return Outline(_pieces(data["columns"]), answer_position, small_read, large_read, usage)
+        return Outline(_pieces(data["columns"]), *data["rest"], usage=usage)
     except (zlib.error, ValueError, KeyError, TypeError):
         return None
 

@@ -174,6 +174,9 @@ class Totals:
     """Sum of the times from each handoff to the last token of its write."""
     reused: int = 0
     prefilled: int = 0
+    reread: int = 0
+    """Of the prefilled tokens, those at positions that it had read or written before: its cache had lost them, or
+    text stood there that was discarded."""
     handoff_seconds: float = 0.0
     takeovers: int = 0
     drafts: int = 0
@@ -188,3 +191,31 @@ class Totals:
     def tokens_per_second(self) -> float:
         """Return the decoding speed by the clock; 0 for a single token, whose time says nothing about it."""
         return self.decoded / self.decode_seconds if self.decode_seconds and self.decoded > 1 else 0.0
+
+
+@dataclass(slots=True)
+class CacheReach:
+    """How far the KV cache of one model has reached into the text, in its own tokens with those of the prompt.
+
+    The question to a judge stands after the text and is no part of it: only what is reused later shows how much of
+    the text a judge has read.
+    """
+
+    cached: int = 0
+    """Tokens of the text that stands, up to the last one that was read or written."""
+    furthest: int = 0
+    """Positions that were ever read, or written and read back."""
+
+    def read(self, event: HandedOver | Judged | Scored) -> int:
+        """Count a prefill; returns how many of its tokens stand at positions that had been reached before."""
+        self.furthest = max(self.furthest, event.reused)
+        self.cached = event.reused + event.prefilled
+        again = max(0, min(self.furthest, self.cached) - event.reused)
+        if not isinstance(event, Judged):
+            self.furthest = max(self.furthest, self.cached)
+        return again
+
+    def write(self) -> None:
+        """Count a token. It is only in the cache once the next one is written: the last of a write is read later."""
+        self.furthest = max(self.furthest, self.cached)
+        self.cached += 1

@@ -14,6 +14,7 @@ from core.engines.usage import Usage
 from core.errors import StoreError
 from core.thinking import events
 from core.thinking.events import Event, Finish, TokenWritten
+from core.thinking.pieces import CacheReach
 from core.thinking.pieces import Piece as Piece
 from core.thinking.pieces import Step as Step
 from core.thinking.pieces import Totals as Totals
@@ -51,6 +52,10 @@ class Trace:
         self.length = 0
         """Characters of the body."""
         self.seconds = 0.0
+        self.answer_began: float | None = None
+        """Seconds to the first token of the answer that is more than white space."""
+        self._answer_begun_at = 0
+        """Where that token ends."""
         self._offset = 0.0
         self._earlier_usage: dict[Author, Usage] = {}
         self._writer: Author | None = None
@@ -60,6 +65,7 @@ class Trace:
         """Positions at which a step ended without a boundary."""
         self._write: events.WriteStarted | None = None
         self._handoff: events.HandedOver | None = None
+        self._reach = {author: CacheReach() for author in Author}
         self._judged: events.Judged | None = None
         self._replaced: list[events.TextDiscarded] = []
         self._came_to_nothing = False
@@ -189,6 +195,7 @@ class Trace:
             case events.HandedOver() | events.Judged() | events.Scored() | events.Tried():
                 self.totals[event.author].reused += event.reused
                 self.totals[event.author].prefilled += event.prefilled
+                self.totals[event.author].reread += self._reach[event.author].read(event)
                 if isinstance(event, events.HandedOver):
                     self._handed_over(event)
                 elif isinstance(event, events.Tried):
@@ -243,6 +250,8 @@ class Trace:
         total.accepted_drafts += event.drafted
         total.drafts += event.drafted + event.rejected_drafts
         total.decode_seconds += self.seconds - self._last_at
+        if not event.restored:
+            self._reach[event.author].write()
         if (
             self._new_piece
             or self.pieces[-1].author is not event.author
@@ -257,6 +266,8 @@ class Trace:
         piece.end = self._last_at = self.seconds
         self.length += len(event.text)
         self._step_over |= event.ends_step
+        if self.answer_began is None and (self.closed or not self.thinks) and event.text.strip():
+            self.answer_began, self._answer_begun_at = self.seconds, self.length
 
     def _begin_piece(self, author: Author, reason: str | None, start: float) -> Piece:
         step = self.pieces[-1].step + self._step_over if self.pieces else 0
@@ -320,6 +331,8 @@ class Trace:
                 self.steps.pop()
         if self.closed and event.position < self.closed.position:
             self.closed = None
+        if event.position < self._answer_begun_at:
+            self.answer_began = None
         self._capped = {position for position in self._capped if position <= event.position}
         if self.opinion and event.position < self.opinion.length:
             self.opinion = None

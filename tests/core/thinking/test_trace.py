@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.engines.base import Passing
 from core.engines.body import Author
@@ -17,6 +19,7 @@ from core.thinking.reasons import OPENING
 from core.thinking.trace import Trace
 from core.thinking.trace_json import event_to_json, trace_from_lines, trace_to_json
 from tests.core.thinking.running import Run, keywords, run
+from tests.fakes.scripted import QUESTION
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
 
@@ -82,6 +85,76 @@ def test_speed_is_by_the_clock_without_the_handoff() -> None:
     assert trace.totals[LARGE].tokens_per_second == 2.0
     assert trace.pieces[0].tokens_per_second == 2.0
     assert (trace.totals[LARGE].prefilled, trace.seconds) == (100, 6.0)
+
+
+def test_what_a_model_reads_again_is_told_from_what_it_reads_first() -> None:
+    """The small model reads a prompt of 10 tokens, writes 5, and finds other text where its last 3 stood."""
+    trace = Trace.of(
+        [
+            events.HandedOver(0.0, SMALL, 0, 10, 0.0, Passing.IDS),
+            *(token(SMALL, letter, 0.1) for letter in "abcde"),
+            events.HandedOver(0.2, LARGE, 0, 12, 0.0, Passing.IDS),
+            events.TextDiscarded(0.2, 2, "cde", 3),
+            *(token(LARGE, letter, 0.3) for letter in "fghij"),
+            events.HandedOver(0.4, SMALL, 12, 5, 0.0, Passing.IDS),
+        ]
+    )
+    assert (trace.totals[SMALL].prefilled, trace.totals[LARGE].prefilled) == (15, 12)
+    assert trace.totals[SMALL].reread == 2, "the last of the tokens that it wrote was never read"
+    assert trace.totals[LARGE].reread == 0
+
+
+def test_a_lost_cache_is_read_again_and_the_question_to_a_judge_is_not() -> None:
+    def judged(reused: int, prefilled: int) -> events.Judged:
+        return events.Judged(0.0, ("0", "9"), (0.5, 0.5), 0.0, reused, prefilled)
+
+    events_read = [
+        (judged(0, 30), 0),  # a text of 20 tokens, and a question of 10
+        (events.HandedOver(0.0, LARGE, 20, 1, 0.0, Passing.IDS), 0),
+        (judged(21, 12), 0),
+        (events.HandedOver(0.0, LARGE, 0, 23, 0.0, Passing.IDS), 21),
+    ]
+    trace = Trace()
+    for event, again in events_read:
+        before = trace.totals[LARGE].reread
+        trace.apply(event)
+        assert trace.totals[LARGE].reread - before == again
+
+
+@given(st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30), st.integers(0, 12)), max_size=12))
+def test_each_position_that_is_read_a_second_time_counts_once(handoffs: list[tuple[int, int, int]]) -> None:
+    """Against the set of all positions that were ever in the cache."""
+    trace, seen, again, held = Trace(), set[int](), 0, 0
+    for kept, read, written in handoffs:
+        reused = min(kept, held)
+        again += len(seen & set(range(reused, reused + read)))
+        trace.apply(events.HandedOver(0.0, SMALL, reused, read, 0.0, Passing.IDS))
+        for letter in "x" * written:
+            trace.apply(token(SMALL, letter, 0.0))
+        held = reused + read + max(0, written - 1)
+        seen |= set(range(held))
+    assert trace.totals[SMALL].reread == again
+
+
+def test_the_answer_begins_with_its_first_token_that_is_more_than_white_space() -> None:
+    thinking = events.RunStarted(0.0, QUESTION, "never", {}, 0, None, None, 0, True)
+    trace = Trace.of([thinking, token(SMALL, "Well.", 1.0), token(SMALL, "</think>", 2.0)])
+    assert trace.answer_began is None
+    for event in (events.ThinkingClosed(2.0, SMALL, 13, "</think>"), token(SMALL, "\n\n", 3.0), token(SMALL, "4", 4.0)):
+        trace.apply(event)
+    assert trace.answer_began == 4.0
+    trace.apply(token(SMALL, ".", 5.0))
+    trace.apply(events.TextDiscarded(6.0, 16, ".", 1))
+    assert trace.answer_began == 4.0
+    trace.apply(events.TextDiscarded(6.0, 15, "4", 1))
+    assert trace.answer_began is None
+    trace.apply(token(LARGE, "5", 7.0))
+    assert trace.answer_began == 7.0
+
+
+def test_without_thinking_the_answer_begins_at_once() -> None:
+    plain = events.RunStarted(0.0, QUESTION, "never", {}, 0, None, None, 0, False)
+    assert Trace.of([plain, token(SMALL, "4", 0.5)]).answer_began == 0.5
 
 
 def test_a_single_token_has_no_speed() -> None:
