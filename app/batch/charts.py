@@ -37,7 +37,8 @@ class ChartCard(QFrame):
     failed = Signal(object)
     """A BatonError."""
 
-    def __init__(self, title: str, parent: QWidget | None = None) -> None:
+    def __init__(self, title: str, choice: QWidget | None = None, parent: QWidget | None = None) -> None:
+        """`choice`: a control beside the title that changes what is drawn."""
         super().__init__(parent)
         set_role(self, Role.CARD)
         self._draw: Draw | None = None
@@ -45,7 +46,8 @@ class ChartCard(QFrame):
         self.picture = ChartPicture(title)
         self.save_button = IconButton("download", f"Save “{title}” as PNG or SVG", self._choose_file)
         self.save_button.setEnabled(False)
-        self.setLayout(vbox(hbox((self.title, 1), self.save_button), self.picture, margins=(12, 6, 12, 10), spacing=4))
+        controls = (choice, self.save_button) if choice else (self.save_button,)
+        self.setLayout(vbox(hbox((self.title, 1), *controls), self.picture, margins=(12, 6, 12, 10), spacing=4))
 
     def show_chart(self, draw: Draw, text: str, title: str = "") -> None:
         """`text`: what the chart shows, as a sentence or a list."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
     QFrame,
     QGridLayout,
@@ -18,12 +18,13 @@ from PySide6.QtWidgets import (
 
 from app.batch.charts import ChartCard
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import ElidedLabel, label, see_through
+from app.shared.widgets.controls import ElidedLabel, combo_box, label, see_through
 from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from core.batch.reporting.budgets import Cost
 from core.batch.reporting.charts import (
     Scatter,
     accuracy_against_share,
-    accuracy_against_speed,
+    accuracy_within,
     places_of_takeovers,
     scatter_chart,
     takeovers_by_reason,
@@ -55,12 +56,15 @@ class EvidencePanel(QScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.comparison = ComparisonCard()
-        self.speed, self.share = ChartCard("Accuracy against speed"), ChartCard("Accuracy against large share")
+        self.cost = combo_box()
+        self.cost.setAccessibleName("Cost of an answer")
+        self.within = ChartCard("Accuracy at equal cost", self.cost)
+        self.share = ChartCard("Accuracy against large share")
         self.reasons, self.places = ChartCard(REASONS), ChartCard("Takeovers by the place of their step")
         cards = self._cards = QWidget()
         cards.setLayout(
             vbox(
-                self.speed,
+                self.within,
                 self.comparison,
                 self.share,
                 self.reasons,
@@ -74,7 +78,9 @@ class EvidencePanel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(cards)
         see_through(self, cards)
-        for chart in (self.speed, self.share, self.reasons, self.places):
+        self._report: Report | None = None
+        self.cost.currentIndexChanged.connect(self._draw_within)
+        for chart in (self.within, self.share, self.reasons, self.places):
             chart.saved.connect(self.chart_saved)
             chart.failed.connect(self.failed)
 
@@ -85,11 +91,10 @@ class EvidencePanel(QScrollArea):
     def show_report(self, report: Report, arm: ArmReport | None) -> None:
         """Show a report; `arm` is the one that is selected in the list."""
         self._cards.show()
-        for card, scatter in (
-            (self.speed, accuracy_against_speed(report)),
-            (self.share, accuracy_against_share(report)),
-        ):
-            card.show_chart(partial(_draw_scatter, scatter), scatter.description or "No answer has been graded yet.")
+        self._report = report
+        self._offer_costs(report)
+        self._draw_within()
+        self._draw(self.share, accuracy_against_share(report))
         self.share.setVisible(len(report.arms) > 1)
         self.comparison.show_report(report, arm.name if arm else "")
         self.reasons.setVisible(arm is not None)
@@ -103,7 +108,26 @@ class EvidencePanel(QScrollArea):
             self.places.show_chart(partial(places_of_takeovers, arm), f"Takeovers by tenths of the steps: {tenths}")
         self.setMinimumWidth(self._cards.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width())
 
+    def _offer_costs(self, report: Report) -> None:
+        """Offer the costs that are known; the one that is chosen stays chosen."""
+        known = list(report.budgets) or [Cost.SECONDS]
+        chosen = self.cost.currentData()
+        with QSignalBlocker(self.cost):
+            self.cost.clear()
+            for cost in known:
+                self.cost.addItem(_COSTS[cost], cost)
+            self.cost.setCurrentIndex(max(0, self.cost.findData(chosen)))
+        self.cost.setVisible(len(known) > 1)
 
+    def _draw_within(self) -> None:
+        if self._report:
+            self._draw(self.within, accuracy_within(self._report, self.cost.currentData()))
+
+    def _draw(self, card: ChartCard, scatter: Scatter) -> None:
+        card.show_chart(partial(_draw_scatter, scatter), scatter.description or "No right answer yet.")
+
+
+_COSTS = {Cost.SECONDS: "Seconds", Cost.COMPUTE: "Compute", Cost.MONEY: "Money"}
 _HEADER = ("", "correct", "", "◆ large", "tok/s")
 _AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
@@ -218,10 +242,29 @@ def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
             grid.addWidget(label(cell, Role.HEADING if bold else Role.MUTED), row, column, _AT_RIGHT)
 
 
-def _spread(arm: ArmReport) -> str:
-    """Return the interval of its speed; nothing for a single problem, which gives none."""
-    low, high = arm.speed.interval if arm.speed else (0, 0)
-    return f" ({low:,.0f}–{high:,.0f})" if high > low else ""
+def _involved(arm: ArmReport) -> str:
+    """Return its other shares; nothing without the large model."""
+    steps, problems = arm.involvement.steps, arm.involvement.problems
+    if not (steps and problems and problems.value):
+        return ""
+    return f", in {steps.value:.0%} of steps and {problems.value:.0%} of answers"
+
+
+def _read(arm: ArmReport) -> str:
+    """Return handoffs and tokens that were read again, of an answer; nothing without a handoff."""
+    handoffs = arm.involvement.handoffs
+    if not (handoffs and handoffs.value):
+        return ""
+    return f", {handoffs.value:,.1f} handoffs, {arm.reread / arm.answers:,.0f} read again"
+
+
+def _times(arm: ArmReport) -> tuple[str, str]:
+    """Return the seconds to the end and what else is known of the time; nothing for the oracle."""
+    end, answer = arm.seconds_to_end, arm.seconds_to_answer
+    if end is None:
+        return "–", "s to the end: no time of its own"
+    begins = f" · answer begins at {answer.p50.value:,.2f}, p95 {answer.p95.value:,.2f}" if answer else ""
+    return f"{end.p50.value:,.2f}", f"s to the end (p50), p95 {end.p95.value:,.2f}{begins}"
 
 
 _SHARE = 1
@@ -253,7 +296,7 @@ class Figures(QWidget):
                 ("–", "correct"),
                 ("–", "written by ◆ large"),
                 ("–", "tokens per answer"),
-                ("–", "tok/s"),
+                ("–", "s to the end (p50)"),
                 ("–", "unscored"),
             ]
         else:
@@ -262,9 +305,9 @@ class Figures(QWidget):
             low, high = (100 * end for end in accuracy.interval) if accuracy else (0, 0)
             parts = [
                 (share, f"correct ({low:.1f}–{high:.1f}) · {arm.title}" if accuracy else arm.title),
-                (f"{100 * arm.large_share:.1f}%", "written by ◆ large"),
-                (f"{arm.tokens_per_answer:,.0f}", "tokens per answer"),
-                (f"{arm.tokens_per_second:,.1f}" if arm.speed else "–", f"tok/s per problem{_spread(arm)}"),
+                (f"{100 * arm.large_share:.1f}%", f"written by ◆ large{_involved(arm)}"),
+                (f"{arm.tokens_per_answer:,.0f}", f"tokens per answer{_read(arm)}"),
+                _times(arm),
                 (f"{arm.unscored:,}", f"unscored · {arm.failed:,} errors"),
             ]
         for (figure, text), (number, meaning) in zip(self._figures, parts, strict=True):

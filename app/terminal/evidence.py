@@ -17,7 +17,7 @@ from app.terminal.output import remark, write
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
 from app.terminal.servers import ServerOptions, server_options
 from core.batch.reporting.report import ArmReport, Report, accuracy_of
-from core.batch.reporting.report_text import columns, interval, percent, ratio
+from core.batch.reporting.report_text import columns, estimated, interval, percent
 from core.batch.reporting.results import Results
 from core.batch.running.arms import Arm
 from core.batch.running.recipes import arms_of
@@ -221,9 +221,9 @@ def _cells(name: str, graded: ArmReport, timed: ArmReport | None) -> tuple[str, 
         percent(graded.accuracy.value) if graded.accuracy else "–",
         interval(graded.accuracy),
         percent(graded.large_share),
-        ratio(graded.gap_recovered),
+        estimated(graded.gap_recovered),
         f"{timed.seconds_per_answer:.2f}" if timed else "–",
-        ratio(timed.time_ratio) if timed else "–",
+        estimated(timed.time_ratio) if timed else "–",
     )
 
 

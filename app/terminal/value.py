@@ -29,7 +29,7 @@ from app.terminal.reviewing import (
 from app.terminal.servers import ServerOptions, server_options
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from app.terminal.streams import write_json, write_json_lines
-from core.batch.reporting.report_text import percent, ratio, signed
+from core.batch.reporting.report_text import estimated, percent, signed
 from core.batch.reporting.worth import BatchValues, MeanWorth, SampleWorth, drawn, without_values, worth_of
 from core.batch.running.batch_settings import BatchSettings
 from core.errors import SettingsError
@@ -218,7 +218,7 @@ def _rows(trace: Trace, values: StepValues) -> Iterator[tuple[str, ...]]:
         yield (
             str(place.step + 1) if place.position else "start",
             SIGNS.get(place.author, "") if place.author else "",
-            ratio(place.value) if place.continuations else VERDICTS[place.value.value > 0],
+            estimated(place.value) if place.continuations else VERDICTS[place.value.value > 0],
             signed(change.difference) if change else "",
             _worth_text(worth) if worth else "",
             shorten(trace.text_between(begin, place.position), QUOTED, placeholder=" …"),
@@ -296,7 +296,7 @@ def write_worth(found: SampleWorth, options: ValueOptions) -> None:
     writer = {"policy": "the policy of the run"}.get(options.writer, f"the {options.writer} model alone")
     write(
         f"{count(found.all.takeovers, 'takeover')} of {count(found.answers, 'answer')}. From the beginning of the text "
-        f"{writer} gets {ratio(found.start)} right. Worth: the value after a takeover less that after what it "
+        f"{writer} gets {estimated(found.start)} right. Worth: the value after a takeover less that after what it "
         "replaced, with a 95% interval over problems."
     )
 

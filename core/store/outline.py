@@ -139,7 +139,17 @@ def unpack_outline(packed: bytes) -> Outline | None:
         data = json.loads(zlib.decompress(packed))
         cost, money, currency = data["usage"]
         usage = Usage(RequestUsage(*cost), money, currency)
-        return Outline(_pieces(data["columns"]), *data["rest"], usage=usage)
+        answer_position, small_read, large_read, small_reread, large_reread, answer_began = data["rest"]
+        return Outline(
+            _pieces(data["columns"]),
+            answer_position,
+            small_read,
+            large_read,
+            small_reread,
+            large_reread,
+            answer_began,
+            usage,
+        )
     except (zlib.error, ValueError, KeyError, TypeError):
         return None
 

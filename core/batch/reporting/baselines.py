@@ -6,13 +6,13 @@ large share are the lower bound of what the placement of takeovers can achieve, 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.batch.reporting.statistics import ratio_of_sums
+from core.batch.reporting.statistics import bootstrap, ratio_of_sums, sums_by_problem
 from core.batch.running.arms import Arm
 from core.grading.verdict import Outcome
 from core.intervals import Estimate
@@ -33,6 +33,8 @@ class AgainstBaselines(NamedTuple):
     """(accuracy − small) / (large − small); None unless both are there and the large model is better."""
     time_ratio: Estimate | None
     """Seconds an answer over those of the large model alone; None without that arm, and for an arm of analysis."""
+    chance_share: Estimate | None
+    """The large share at which random takeovers would be as accurate; None without its arm of random takeovers."""
 
 
 class ArmPlacement(BaseModel):
@@ -56,14 +58,22 @@ def against_baselines(arm: Arm, arms: Sequence[Arm], rows: Mapping[str, Sequence
     """
     small = _baseline(SMALL_ALONE, arm, arms)
     large = _baseline(LARGE_ALONE, arm, arms)
-    gap = time = None
+    chance = _chance_of(arm, arms, rows)
+    gap = time = share = None
     if small and large:
-        right = [_by_job(rows[each.name], _is_right) for each in (arm, small, large)]
-        gap = _ratio(right[0], right[2], right[1])
+        right, of_small, of_large = (_by_job(rows[each.name], _is_right) for each in (arm, small, large))
+        gap = bootstrap(_sums(right, of_small, of_large), _part_of_gap)
+        if chance:
+            found = rows[chance.name]
+            tokens = (
+                _by_job(found, lambda row: row.metrics.large_tokens),
+                _by_job(found, lambda row: row.metrics.tokens),
+            )
+            share = bootstrap(_sums(right, of_small, of_large, _by_job(found, _is_right), *tokens), _chance_share)
     if large and not is_analysis(arm):
-        seconds = [_by_job(rows[each.name], lambda row: row.metrics.seconds) for each in (arm, large)]
-        time = _ratio(*seconds)
-    return AgainstBaselines(gap, time)
+        seconds = (_by_job(rows[each.name], lambda row: row.metrics.seconds) for each in (arm, large))
+        time = ratio_of_sums(_sums(*seconds))
+    return AgainstBaselines(gap, time, share)
 
 
 def is_analysis(arm: Arm) -> bool:
@@ -73,7 +83,7 @@ def is_analysis(arm: Arm) -> bool:
 
 def placement_of(arm: Arm, arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow]]) -> ArmPlacement | None:
     """Place an arm between chance and the oracle; None if one of them is missing. `rows`: as in `against_baselines`."""
-    chance = next((each for each in arms if each.equal_share_of == arm.name and rows[each.name]), None)
+    chance = _chance_of(arm, arms, rows)
     oracles = [each for each in arms if is_analysis(each) and each.models == arm.models and rows[each.name]]
     if chance is None or not oracles or is_analysis(arm):
         return None
@@ -82,8 +92,14 @@ def placement_of(arm: Arm, arms: Sequence[Arm], rows: Mapping[str, Sequence[Resu
     far = any(abs(_large_share(rows[each.name]) - share) > ANOTHER_SHARE * share for each in (chance, oracle))
     value = None
     if not far:
-        value = _ratio(*(_by_job(rows[each.name], _is_right) for each in (arm, oracle, chance)))
+        right = (_by_job(rows[each.name], _is_right) for each in (arm, chance, oracle))
+        value = bootstrap(_sums(*right), _part_of_gap)
     return ArmPlacement(chance=chance.name, oracle=oracle.name, at_other_shares=far, value=value)
+
+
+def _chance_of(arm: Arm, arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow]]) -> Arm | None:
+    """Return the arm of random takeovers with the arm's large share; None without one that has answers."""
+    return next((each for each in arms if each.equal_share_of == arm.name and rows[each.name]), None)
 
 
 def _large_share(rows: Sequence[ResultRow]) -> float:
@@ -114,14 +130,33 @@ def _by_job(rows: Sequence[ResultRow], value: Callable[[ResultRow], float | None
     return {job: known for job, known in values.items() if known is not None}
 
 
-def _ratio(
-    above: Mapping[Job, float], below: Mapping[Job, float], less: Mapping[Job, float] | None = None
-) -> Estimate | None:
-    """Return Σ (above − less) / Σ (below − less) over the jobs that all have, bootstrapped over problems."""
-    jobs = above.keys() & below.keys() & (below if less is None else less).keys()
-    sums: defaultdict[int, list[float]] = defaultdict(lambda: [0.0, 0.0])
-    for job in jobs:
-        base = less[job] if less is not None else 0.0
-        sums[job[0]][0] += above[job] - base
-        sums[job[0]][1] += below[job] - base
-    return ratio_of_sums([(first, second) for _, (first, second) in sorted(sums.items())])
+def _sums(*values: Mapping[Job, float]) -> list[list[float]]:
+    """Add up the values of each problem over the jobs that all mappings have."""
+    jobs = sorted(set.intersection(*map(set, values)))
+    return sums_by_problem((job[0], [each[job] for each in values]) for job in jobs)
+
+
+def _part_of_gap(sums: Sequence[float]) -> float | None:
+    """Return (arm − lower) / (upper − lower), from the right answers of the three; None if the upper is not better."""
+    arm, lower, upper = sums
+    return (arm - lower) / (upper - lower) if upper > lower else None
+
+
+def _chance_share(sums: Sequence[float]) -> float:
+    """Return the smallest large share at which random takeovers have as many right answers as the arm.
+
+    Interpolated linearly between the small model alone (share 0), the arm of random takeovers at its share, and the
+    large model alone (1). 1 where none of them has as many.
+
+    `sums`: right answers of the arm, of small and of large alone and by random takeovers; then the tokens of the large
+    model and of both, by random takeovers.
+    """
+    arm, small, large, chance, large_tokens, tokens = sums
+    if arm <= small:
+        return 0.0
+    line = ((0.0, small), (large_tokens / max(1.0, tokens), chance), (1.0, large))
+    for (left, below), (right, above) in pairwise(line):
+        if below < arm <= above:
+            part = (arm - below) / (above - below)
+            return (1 - part) * left + part * right
+    return 1.0

@@ -10,12 +10,14 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
+from itertools import pairwise
 from typing import NamedTuple
 
+from core.batch.reporting.budgets import Cost
 from core.batch.reporting.failures import TakeoverOutcomes
 from core.batch.reporting.report import PLACES, ArmReport, Report
-from core.batch.running.recipes import arm_title
 from core.engines.body import Author
+from core.intervals import Estimate
 
 
 class ChartColours(NamedTuple):
@@ -36,6 +38,8 @@ INK, FAINT, RULE, SMALL, LARGE, GROUND = PRINT
 FONTS = "Inter, Helvetica, Arial, sans-serif"
 """Of a browser, in the order of preference."""
 _SIGNS = ("circle", "diamond", "square", "triangle")
+DASHES = ("", "7 3", "2 3", "9 3 2 3")
+"""Of the curves, in pixels, as an SVG has them."""
 _INKS = {Author.SMALL: SMALL, Author.LARGE: LARGE, None: INK}
 _SIGN = 5.5
 """Half the width of a marker, in pixels."""
@@ -48,13 +52,11 @@ _LETTER = 6.6
 def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
     """Draw a marker with interval and name for each arm, and the lines of the scatter behind them."""
     if not scatter.points:
-        return _svg(
-            width, height, [_text(width / 2, height / 2, "No answer has been graded yet.", "middle")], "Nothing"
-        )
+        return _svg(width, height, [_text(width / 2, height / 2, "No right answer yet.", "middle")], "Nothing")
     left, right, top, bottom = 56, width - 24, 28, height - 52
 
     def x(value: float) -> float:
-        return left + (right - left) * (value - scatter.left) / (scatter.right - scatter.left)
+        return left + (right - left) * scatter.place(value)
 
     def y(percent: float) -> float:
         return bottom - (bottom - top) * (percent - scatter.bottom) / max(10.0, 100.0 - scatter.bottom)
@@ -63,20 +65,20 @@ def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
     for percent in ticks(scatter.bottom, 100.0):
         parts.append(_line(left, y(percent), right, y(percent), RULE))
         parts.append(_text(left - 8, y(percent) + 4, f"{percent:g}", "end"))
-    parts += [_text(x(value), bottom + 18, f"{value:,g}", "middle") for value in ticks(scatter.left, scatter.right)]
+    parts += [_text(x(value), bottom + 18, quantity(value), "middle") for value in scatter.ticks]
+    signs, drawn = [], []
     for line in scatter.lines:
-        corners = " ".join(f"{x(at):.1f},{y(percent):.1f}" for at, percent in line.points)
-        dashes = ' stroke-dasharray="4 4"' if line.dashed else ""
-        parts.append(f'<polyline points="{corners}" fill="none" stroke="{FAINT}"{dashes}/>')
-    signs, intervals = [], []
+        corners = [(x(at), y(percent)) for at, percent in line.points]
+        parts.append(_polyline(corners, line))
+        drawn += [Box.around(*ends) for ends in pairwise(corners)]
     for index, point in enumerate(scatter.points):
         px, py = x(point.x), y(point.y)
-        intervals.append(Box(px - 1, y(point.high), px + 1, y(point.low)))
+        drawn.append(Box(px - 1, y(point.high), px + 1, y(point.low)))
         signs.append(Box(px - _SIGN, py - _SIGN, px + _SIGN, py + _SIGN))
         parts.append(_line(px, y(point.high), px, y(point.low), FAINT))
         parts.append(_sign(_SIGNS[index % len(_SIGNS)], px, py, _INKS[point.author]))
     sizes = [(_LETTER * len(point.name), 14.0) for point in scatter.points]
-    boxes = place_labels(signs, sizes, intervals, Box(left, top - 8, right, bottom))
+    boxes = place_labels(signs, sizes, drawn, Box(left, top - 8, right, bottom))
     for point, sign, box in zip(scatter.points, signs, boxes, strict=True):
         if apart := leader(sign, box):
             parts.append(_line(*apart, FAINT))
@@ -159,6 +161,12 @@ def _line(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
     return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"/>'
 
 
+def _polyline(corners: Sequence[tuple[float, float]], line: ChartLine) -> str:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)
+    dashes = f' stroke-dasharray="{line.dashes}"' if line.dashes else ""
+    return f'<polyline points="{points}" fill="none" stroke="{line.colour}"{dashes}/>'
+
+
 def _text(x: float, y: float, text: str, anchor: str = "start", colour: str = FAINT) -> str:
     place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
     return f'<text {place} fill="{colour}" font-size="12" font-family="{FONTS}">{escape(text)}</text>'
@@ -190,7 +198,9 @@ class Point(NamedTuple):
 
 class ChartLine(NamedTuple):
     points: tuple[tuple[float, float], ...]
-    dashed: bool = False
+    dashes: str = ""
+    """Lengths of dashes and gaps in pixels; empty for a solid line."""
+    colour: str = FAINT
 
 
 class Scatter(NamedTuple):
@@ -202,26 +212,64 @@ class Scatter(NamedTuple):
     left: float
     right: float
     """Ends of the x axis."""
+    is_logarithmic: bool = False
+    """Whether the x axis is."""
 
     @property
     def bottom(self) -> float:
-        """Lower end of the y axis: the next multiple of ten below all intervals. The upper end is 100."""
-        return 10.0 * math.floor(min((point.low for point in self.points), default=0) / 10)
+        """Lower end of the y axis: the next multiple of ten below all that is drawn. The upper end is 100."""
+        lows = [point.low for point in self.points] + [percent for line in self.lines for _, percent in line.points]
+        return 10.0 * math.floor(min(lows, default=0) / 10)
+
+    @property
+    def ticks(self) -> list[float]:
+        """Return round numbers on the x axis."""
+        return logarithmic_ticks(self.left, self.right) if self.is_logarithmic else ticks(self.left, self.right)
+
+    def place(self, value: float) -> float:
+        """Return where a value stands on the x axis: 0 at its left end, 1 at its right one."""
+        scale: Callable[[float], float] = math.log if self.is_logarithmic else float
+        return (scale(value) - scale(self.left)) / (scale(self.right) - scale(self.left))
 
     @property
     def description(self) -> str:
         """What screen readers say."""
-        return "; ".join(f"{point.name} {point.y:.0f}% at {point.x:,.0f}" for point in self.points)
+        return "; ".join(f"{point.name} {point.y:.0f}% at {quantity(point.x)}" for point in self.points)
 
 
-def accuracy_against_speed(report: Report) -> Scatter:
-    """Plot accuracy against speed; a dashed line joins the arms that no other beats, if speeds can be compared."""
-    points = _points([arm for arm in report.arms if arm.speed], lambda arm: arm.tokens_per_second)
-    best = set(map(arm_title, report.pareto_front))
-    corners = tuple(sorted((point.x, point.y) for point in points if point.name in best))
-    lines = (ChartLine(corners, dashed=True),) if corners else ()
-    fastest = max((point.x for point in points), default=1.0)
-    return Scatter("Accuracy against speed", "tokens per second", points, lines, 0.0, 1.1 * fastest)
+ACROSS = {
+    Cost.SECONDS: "seconds that an answer may take",
+    Cost.COMPUTE: "FLOP that an answer may take",
+    Cost.MONEY: "money that an answer may cost",
+}
+
+
+def accuracy_within(report: Report, cost: Cost) -> Scatter:
+    """Plot the accuracy of each arm as a curve over what an answer may cost, with its name where the curve ends."""
+    budgets = report.budgets.get(cost, ())
+    arms = [arm for arm in report.arms if cost in arm.accuracy_within]
+    curves = {arm.title: _curve(budgets, arm.accuracy_within[cost]) for arm in arms}
+    lines = (
+        ChartLine(curves[arm.title], DASHES[number % len(DASHES)], _INKS[_only_author(arm)])
+        for number, arm in enumerate(arms)
+    )
+    return Scatter(
+        f"Accuracy within a budget of {cost.value}",
+        ACROSS[cost],
+        _points(arms, lambda arm: curves[arm.title][-1][0]),
+        tuple(lines),
+        min(budgets, default=1.0) / 1.1,
+        max(budgets, default=1.0) * 1.1,
+        is_logarithmic=True,
+    )
+
+
+def _curve(budgets: Sequence[float], accuracies: Sequence[Estimate]) -> tuple[tuple[float, float], ...]:
+    """Return the points from the last budget without a right answer to the first that is enough for all of them."""
+    points = [(budget, 100 * accuracy.value) for budget, accuracy in zip(budgets, accuracies, strict=True)]
+    end = next(number for number, (_, percent) in enumerate(points) if percent == points[-1][1])
+    start = max((number for number, (_, percent) in enumerate(points[:end]) if not percent), default=0)
+    return tuple(points[start : end + 1])
 
 
 def accuracy_against_share(report: Report) -> Scatter:
@@ -253,6 +301,27 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
     power = 10.0 ** math.floor(math.log10(least))
     step = next(step * power for step in (1, 2, 5, 10) if step * power >= least)
     return [step * number for number in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def logarithmic_ticks(low: float, high: float, most: int = 9) -> list[float]:
+    """Choose round numbers within a logarithmic axis: 1, 2 and 5 times powers of ten, or these powers alone."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ((1, 2, 5), (1,)):
+        found = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
+        if len(found) <= most:
+            break
+    return found if len(found) > 1 else ticks(low, high, most)
+
+
+PREFIXES = {18: "E", 15: "P", 12: "T", 9: "G", 6: "M", 3: "k"}
+"""Of powers of ten."""
+
+
+def quantity(value: float) -> str:
+    """Format a number with three digits that count and the prefix of its thousands, as in 2.5T."""
+    rounded = float(f"{value:.3g}")
+    power = next((power for power in PREFIXES if rounded >= 10**power), 0)
+    return f"{rounded / 10**power:.3g}{PREFIXES.get(power, '')}"
 
 
 def _points(arms: Sequence[ArmReport], x: Callable[[ArmReport], float]) -> tuple[Point, ...]:
@@ -295,6 +364,11 @@ class Box(NamedTuple):
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.bottom, other.bottom) - max(self.top, other.top)
         return max(0.0, width) * max(0.0, height)
+
+    @classmethod
+    def around(cls, one: tuple[float, float], other: tuple[float, float]) -> Box:
+        """Return the box around a line from left to right, a pixel larger."""
+        return cls(one[0], min(one[1], other[1]) - 1, other[0], max(one[1], other[1]) + 1)
 
     @property
     def area(self) -> float:

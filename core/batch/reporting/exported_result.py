@@ -119,9 +119,18 @@ class ExportedResult(BaseModel):
     discarded_tokens: int = Field(description="Tokens that were written and replaced.")
     small_read: int = Field(description="Tokens that the small model prefilled.")
     large_read: int = Field(description="Tokens that the large model prefilled.")
+    small_reread: int = Field(
+        description="Of small_read: at positions that the model had read or written before, because its cache had lost "
+        "them or text stood there that was discarded."
+    )
+    large_reread: int = Field(description="Of large_read, likewise.")
     handoffs: int
     steps: int
+    large_steps: int = Field(description="Steps in which the large model wrote.")
     seconds: float = Field(description="By the clock, from the first prefill to the last token.")
+    seconds_to_answer: float | None = Field(
+        description="To the first token after the thinking, by the same clock; null without an answer."
+    )
     money: float = Field(description="What servers charge, in `currency`; 0 without prices.")
     currency: str
     remote_tokens: int = Field(description="Tokens read and written by servers.")
@@ -172,9 +181,13 @@ class ExportedResult(BaseModel):
             discarded_tokens=cost.discarded_tokens,
             small_read=cost.small_read,
             large_read=cost.large_read,
+            small_reread=cost.small_reread,
+            large_reread=cost.large_reread,
             handoffs=metrics.handoffs,
             steps=metrics.steps,
+            large_steps=cost.large_steps,
             seconds=round(metrics.seconds, 6),
+            seconds_to_answer=None if cost.answer_began is None else round(cost.answer_began, 6),
             money=metrics.money,
             currency=metrics.currency,
             remote_tokens=metrics.remote_tokens,

@@ -15,7 +15,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from core.batch.reporting.charts import accuracy_against_speed, scatter_chart
+from core.batch.reporting.budgets import Cost
+from core.batch.reporting.charts import accuracy_within, scatter_chart
 from core.batch.reporting.exported_result import ExportedResult
 from core.batch.reporting.failures import analyse
 from core.batch.reporting.report import Report
@@ -27,7 +28,8 @@ from core.store.store import Store
 
 HEADER = (
     *("id", "problem", "arm", "seed", "answer", "expected", "outcome", "graded_by", "reason", "error", "notices"),
-    *("large_share", "small_tokens", "large_tokens", "discarded_tokens", "handoffs", "steps", "seconds", "started"),
+    *("large_share", "small_tokens", "large_tokens", "discarded_tokens", "small_read", "large_read", "small_reread"),
+    *("large_reread", "handoffs", "steps", "large_steps", "seconds", "seconds_to_answer", "started"),
     *("money", "currency", "remote_tokens", "finish", "source", "line", "note"),
 )
 
@@ -55,7 +57,7 @@ def export_json(results: Results, path: Path) -> None:
 
 
 def export_svg(results: Results, path: Path) -> None:
-    _write(path, scatter_chart(accuracy_against_speed(results.report)))
+    _write(path, scatter_chart(accuracy_within(results.report, Cost.SECONDS)))
 
 
 SCHEMAS: dict[str, type[BaseModel]] = {"result-1": ExportedResult, "report-1": Report}

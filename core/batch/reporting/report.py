@@ -20,9 +20,19 @@ from core.batch.reporting.baselines import (
     is_analysis,
     placement_of,
 )
-from core.batch.reporting.run_cost import RunCost
-from core.batch.reporting.speed import ArmConditions, Energy, Throughput, speed_of, throughput_of, why_not_comparable
-from core.batch.reporting.statistics import clustered_accuracy, difference, holm, pareto_front
+from core.batch.reporting.budgets import Cost, ScoredAnswer, accuracies_within, budgets_of
+from core.batch.reporting.involvement import Involvement
+from core.batch.reporting.run_cost import RunCost, compute_of
+from core.batch.reporting.speed import (
+    ArmConditions,
+    Energy,
+    Percentiles,
+    Throughput,
+    speed_of,
+    throughput_of,
+    why_not_comparable,
+)
+from core.batch.reporting.statistics import clustered_accuracy, difference, grouped, holm
 from core.batch.running.arms import Arm
 from core.batch.running.batch_settings import BatchSettings, ModelSummary
 from core.batch.running.provenance import Provenance
@@ -65,13 +75,28 @@ class ArmReport(BaseModel):
     placement: ArmPlacement | None = Field(
         description="Where it stands between random takeovers and the oracle; null without both."
     )
+    chance_share: Estimate | None = Field(
+        description="The large share at which random takeovers would be as accurate: interpolated linearly between the "
+        "small model alone (0), the arm of random takeovers at its share, and the large model alone (1), with a "
+        "bootstrap interval over problems. 1 also where none of them is as accurate; null without these arms."
+    )
     aimed_share: float | None = Field(description="The large share that an arm of equal share aimed at, 0 to 1.")
     small_tokens: int = Field(description="Kept tokens of the small model.")
     large_tokens: int = Field(description="Kept tokens of the large model.")
+    involvement: Involvement
     discarded_tokens: int = Field(description="Tokens that were written and replaced.")
     small_read: int = Field(description="Tokens that the small model prefilled.")
     large_read: int = Field(description="Tokens that the large model prefilled.")
+    small_reread: int = Field(
+        description="Of small_read: at positions that the model had read or written before, because its cache had lost "
+        "them or text stood there that was discarded."
+    )
+    large_reread: int = Field(description="Of large_read, likewise.")
     seconds: float = Field(description="Sum over the answers, each by the clock.")
+    seconds_to_end: Percentiles | None = Field(description="Of an answer; null for the oracle.")
+    seconds_to_answer: Percentiles | None = Field(
+        description="To the first token after the thinking, of the answers that have one; null for the oracle."
+    )
     time_ratio: Estimate | None = Field(
         description="Seconds an answer over those of the large model alone, with a bootstrap interval over problems; "
         "null for the oracle, whose time is that of its estimates."
@@ -81,6 +106,11 @@ class ArmReport(BaseModel):
     )
     compute: float = Field(
         description="FLOP: 2 · parameters · tokens of both models, read, written and discarded; 0 if not known."
+    )
+    accuracy_within: dict[Cost, tuple[Estimate, ...]] = Field(
+        description="Share of answers that are right and cost no more than each of the report's `budgets`, with "
+        "Wilson's interval, as wide as the problems warrant. Costs that are not known are left out, and all of the "
+        "oracle."
     )
     takeovers: dict[str, int] = Field(description="By the id of their reason.")
     places: tuple[int, ...] = Field(description="Takeovers by the tenth of the steps in which they began.")
@@ -108,6 +138,14 @@ class ArmReport(BaseModel):
     @property
     def tokens(self) -> int:
         return self.small_tokens + self.large_tokens
+
+    @property
+    def read(self) -> int:
+        return self.small_read + self.large_read
+
+    @property
+    def reread(self) -> int:
+        return self.small_reread + self.large_reread
 
     @computed_field(description="Kept tokens of the large model over those of both, 0 to 1.")
     @property
@@ -184,21 +222,16 @@ class Report(BaseModel):
     chances: dict[str, float] = Field(description="Chance of takeover of each arm of equal large share.")
     arms: tuple[ArmReport, ...]
     comparisons: tuple[Comparison, ...]
+    budgets: dict[Cost, tuple[float, ...]] = Field(
+        description="What an answer may cost, for `accuracy_within` of each arm: seconds, FLOP, and money in the "
+        "currency of the arms; from the cheapest right answer to the dearest."
+    )
     throughput: Throughput | None = Field(description="Of all arms together; null before the first answer.")
     not_comparable: str = Field(description="Why the speeds of the arms are not ranked; empty if they are.")
     energy: Energy = Energy()
     warm_up_tokens: int = Field(
         0, description="Written by each model on this machine before the first answer, in no other figure."
     )
-
-    @computed_field(
-        description="Arms that no other beats in accuracy and speed, fastest last; empty if not comparable."
-    )
-    @property
-    def pareto_front(self) -> tuple[str, ...]:
-        shown = [arm for arm in self.arms if arm.accuracy and arm.speed and not self.not_comparable]
-        front = pareto_front(shown, lambda arm: -arm.tokens_per_second, accuracy_of)
-        return tuple(arm.name for arm in front[::-1])
 
 
 def accuracy_of(arm: ArmReport) -> float:
@@ -219,6 +252,9 @@ def build_report(
         by_arm[row.arm].append(row)
     answers = {arm.name: answered(by_arm[arm.name]) for arm in batch.arms}
     stored = [Arm.of(arm) for arm in batch.arms]
+    compute = {arm.name: _compute_of(arm, answers[arm.name], costs, settings) for arm in stored}
+    scored = {arm.name: _scored_answers(arm, answers[arm.name], compute[arm.name]) for arm in stored}
+    budgets = budgets_of(list(scored.values()))
     arms = [
         _arm_report(
             arm,
@@ -227,6 +263,8 @@ def build_report(
             settings,
             against_baselines(Arm.of(arm), stored, answers),
             placement_of(Arm.of(arm), stored, answers),
+            compute[arm.name],
+            accuracies_within(scored[arm.name], budgets),
         )
         for arm in batch.arms
     ]
@@ -250,6 +288,7 @@ def build_report(
         chances=settings.chances,
         arms=(*arms, *_aliases(arms, settings)),
         comparisons=_comparisons(batch, by_arm),
+        budgets=budgets,
         throughput=throughput_of(all_answers),
         not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.speed]),
         energy=Energy.of(all_answers, settings.energy_measured, settings.energy_missing),
@@ -271,16 +310,16 @@ def _arm_report(
     settings: BatchSettings,
     against: AgainstBaselines,
     placement: ArmPlacement | None,
+    compute: Sequence[float],
+    accuracy_within: Mapping[Cost, tuple[Estimate, ...]],
 ) -> ArmReport:
+    """`costs` and `compute`: of each answer."""
     answers = answered(rows)
-    models = Arm.of(arm).models
-    small, large = settings.small_of(models.small), settings.large_of(models.large)
+    timed = [] if is_analysis(Arm.of(arm)) else list(zip(answers, costs, strict=True))
     outcomes = Counter(row.outcome for row in answers)
     failed = sum(bool(row.error) for row in rows)
     small_tokens = sum(row.metrics.small_tokens for row in answers)
     large_tokens = sum(row.metrics.large_tokens for row in answers)
-    discarded = sum(each.discarded_tokens for each in costs)
-    small_read, large_read = sum(each.small_read for each in costs), sum(each.large_read for each in costs)
     takeovers = [takeover for each in costs for takeover in each.takeovers]
     places = Counter(min(PLACES - 1, int(takeover.place * PLACES)) for takeover in takeovers)
     return ArmReport(
@@ -293,23 +332,28 @@ def _arm_report(
         wrong=outcomes[Outcome.WRONG],
         unscored=outcomes[Outcome.UNSCORED],
         failed=failed,
-        accuracy=clustered_accuracy(list(_marks(answers).values())),
+        accuracy=clustered_accuracy(
+            grouped((row.position, row.outcome is Outcome.CORRECT) for row in answers if _is_scored(row))
+        ),
         gap_recovered=against.gap_recovered,
         time_ratio=against.time_ratio,
         placement=placement,
+        chance_share=against.chance_share,
         aimed_share=settings.shares.get(arm.name),
         small_tokens=small_tokens,
         large_tokens=large_tokens,
-        discarded_tokens=discarded,
-        small_read=small_read,
-        large_read=large_read,
+        involvement=Involvement.of(answers, costs),
+        discarded_tokens=sum(each.discarded_tokens for each in costs),
+        small_read=sum(each.small_read for each in costs),
+        large_read=sum(each.large_read for each in costs),
+        small_reread=sum(each.small_reread for each in costs),
+        large_reread=sum(each.large_reread for each in costs),
         seconds=sum(row.metrics.seconds for row in answers),
-        speed=None if is_analysis(Arm.of(arm)) else speed_of(answers),
-        compute=2.0
-        * (
-            (small.parameters if small else 0) * (small_tokens + discarded + small_read)
-            + (large.parameters if large else 0) * (large_tokens + large_read)
-        ),
+        seconds_to_end=Percentiles.of((row.position, row.metrics.seconds) for row, _ in timed),
+        seconds_to_answer=Percentiles.of((row.position, cost.answer_began) for row, cost in timed),
+        speed=speed_of(row for row, _ in timed),
+        compute=sum(compute) if all(compute) else 0.0,
+        accuracy_within=dict(accuracy_within),
         takeovers=dict(Counter(takeover.reason for takeover in takeovers).most_common()),
         places=tuple(places[place] for place in range(PLACES)),
         reflections=_reflections(answers, costs),
@@ -339,9 +383,7 @@ def _comparisons(batch: Batch, rows: Mapping[str, Sequence[ResultRow]]) -> tuple
     """Compare every arm with every later one, on the problems and seeds that both have answered."""
     scored = {
         arm.name: {
-            (row.position, row.seed): (row.outcome is Outcome.CORRECT)
-            for row in rows[arm.name]
-            if row.outcome is not Outcome.UNSCORED
+            (row.position, row.seed): (row.outcome is Outcome.CORRECT) for row in rows[arm.name] if _is_scored(row)
         }
         for arm in batch.arms
     }
@@ -371,9 +413,24 @@ def _comparisons(batch: Batch, rows: Mapping[str, Sequence[ResultRow]]) -> tuple
     )
 
 
-def _marks(rows: Iterable[ResultRow]) -> dict[int, list[bool]]:
-    marks: defaultdict[int, list[bool]] = defaultdict(list)
-    for row in rows:
-        if row.outcome is not Outcome.UNSCORED:
-            marks[row.position].append(row.outcome is Outcome.CORRECT)
-    return marks
+def _is_scored(row: ResultRow) -> bool:
+    return row.outcome is not Outcome.UNSCORED
+
+
+def _compute_of(
+    arm: Arm, rows: Sequence[ResultRow], costs: Mapping[int, RunCost], settings: BatchSettings
+) -> list[float]:
+    """Return the FLOP of each answer; 0 where it is not known."""
+    small, large = settings.small_of(arm.models.small), settings.large_of(arm.models.large)
+    return [compute_of(row.metrics, costs[row.job], small, large) for row in rows]
+
+
+def _scored_answers(arm: Arm, rows: Sequence[ResultRow], compute: Sequence[float]) -> list[ScoredAnswer]:
+    """Return what the scored answers of an arm cost; none for an arm of analysis, whose costs are its estimates'."""
+    found = []
+    for row, flop in zip(rows, compute, strict=True):
+        if _is_scored(row) and not is_analysis(arm):
+            spent = {Cost.SECONDS: row.metrics.seconds, Cost.MONEY: row.metrics.money}
+            spent |= {Cost.COMPUTE: flop} if flop else {}
+            found.append(ScoredAnswer(row.position, row.outcome is Outcome.CORRECT, spent))
+    return found

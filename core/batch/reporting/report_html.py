@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.batch.reporting.charts import (
     accuracy_against_share,
-    accuracy_against_speed,
+    accuracy_within,
     places_of_takeovers,
     scatter_chart,
     takeovers_by_reason,
@@ -18,7 +18,7 @@ from core.batch.reporting.report_text import (
     footnotes,
     heading,
     method_of_tests,
-    rows_of,
+    tables,
     worth_cells,
 )
 from core.export.html_template import markup, render
@@ -36,7 +36,7 @@ def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
         "report.html",
         report=report,
         heading=heading(report),
-        rows=rows_of(report),
+        tables=tables(report),
         footnotes=footnotes(report).splitlines(),
         comparisons=comparisons(report).splitlines(),
         tests=method_of_tests(report),
@@ -45,7 +45,7 @@ def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
         worth_titles=WORTH_TITLES,
         worth_cells=worth_cells,
         worth=markup(worth_by_cue(analysis.takeovers)) if analysis and analysis.has_worth else "",
-        speed=markup(scatter_chart(accuracy_against_speed(report))),
+        budgets=[markup(scatter_chart(accuracy_within(report, cost))) for cost in report.budgets],
         share=markup(scatter_chart(accuracy_against_share(report))),
         takeovers=[
             (arm.title, [markup(takeovers_by_reason(arm)), markup(places_of_takeovers(arm))])

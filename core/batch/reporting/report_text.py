@@ -1,11 +1,13 @@
-"""Writes a report as text: all of it for the terminal, its sentences and table also for HTML and the window."""
+"""Writes a report as text: all of it for the terminal, its sentences and tables also for HTML and the window."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 from core.batch.reporting.baselines import ArmPlacement
 from core.batch.reporting.report import ArmReport, Report, accuracy_of
+from core.batch.reporting.speed import Percentiles
 from core.batch.reporting.worth import MeanWorth
 from core.batch.running.provenance import Provenance
 from core.batch.running.recipes import arm_title
@@ -16,28 +18,27 @@ from core.text import counted
 MOST_SENTENCES = 5
 """Different errors, and different notices, that the report names of each arm."""
 
-HEADER = (
-    "policy",
-    "correct",
-    "95% interval",
-    "large share",
-    "tokens/answer",
-    "discarded",
-    "s/answer",
-    "tok/s",
-    "MFLOP/answer",
-)
+
+class Table(NamedTuple):
+    title: str
+    rows: list[tuple[str, ...]]
+    """The cells of each row, header first."""
 
 
 def text_report(report: Report) -> str:
-    """The whole report: heading, table, comparisons and notes."""
+    """The whole report: heading, tables, comparisons and notes."""
+    shown = [f"{table.title}\n{columns(table.rows)}" for table in tables(report)]
     compared = "\n".join(filter(None, (comparisons(report), method_of_tests(report))))
-    return "\n\n".join(filter(None, (heading(report), table(report), compared, footnotes(report))))
+    return "\n\n".join(filter(None, (heading(report), *shown, compared, footnotes(report))))
 
 
-def table(report: Report) -> str:
-    """One line for each arm, in columns of equal width."""
-    return columns(rows_of(report))
+def tables(report: Report) -> tuple[Table, ...]:
+    """Return the tables of a report, with a row for each arm; columns that say nothing of any arm are left out."""
+    return (
+        Table("Accuracy", _rows(report, _ACCURACY)),
+        Table("Seconds to the answer and to the end", _rows(report, _SECONDS)),
+        Table("Cost of an answer", _rows(report, _COSTS)),
+    )
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:
@@ -107,6 +108,12 @@ def footnotes(report: Report) -> str:
         if arm.aimed_share is not None and arm.answers
     ]
     lines += [_placed(arm, arm.placement, report) for arm in report.arms if arm.placement]
+    lines += [
+        f"{arm.title}: random takeovers would need a large share of {share(arm.chance_share)}, interpolated, to be as "
+        f"accurate as it is with {percent(arm.large_share)}"
+        for arm in report.arms
+        if arm.chance_share
+    ]
     lines += [f"{arm.title}: {_reflections(arm)}" for arm in ran if any(arm.reflections.values())]
     lines += _speed_notes(report)
     lines += [
@@ -167,7 +174,7 @@ def _placed(arm: ArmReport, placement: ArmPlacement, report: Report) -> str:
     own = f"{arm.title}, with a large share of {percent(arm.large_share)},"
     if placement.at_other_shares:
         return f"{own} cannot be placed between {chance} and {oracle}: their shares are more than a third apart"
-    return f"{own} stands between {chance} and {oracle}: {ratio(placement.value)}"
+    return f"{own} stands between {chance} and {oracle}: {estimated(placement.value)}"
 
 
 def _reflections(arm: ArmReport) -> str:
@@ -232,44 +239,77 @@ def probability(p: float) -> str:
     return "p < 0.0001" if p < 0.0001 else "p = " + f"{p:.4f}".rstrip("0").rstrip(".")
 
 
-def rows_of(report: Report) -> list[tuple[str, ...]]:
-    """The cells of the table, header first; columns for the baselines and for money are there if they say anything."""
-    rows = [HEADER, *map(_cells, report.arms)]
-    for title, value in (("gap recovered", "gap_recovered"), ("time / large", "time_ratio")):
-        estimates: list[Estimate | None] = [getattr(arm, value) for arm in report.arms]
-        if any(estimates):
-            rows = [(*row, cell) for row, cell in zip(rows, (title, *map(ratio, estimates)), strict=True)]
-    if any(arm.placement for arm in report.arms):
-        placed = ("placement", *(_placement(arm.placement) for arm in report.arms))
-        rows = [(*row, cell) for row, cell in zip(rows, placed, strict=True)]
-    if any(arm.money for arm in report.arms):
-        spent = ("money/answer", *(money(arm.money_per_answer, arm.currency) for arm in report.arms))
-        rows = [(*row, cell) for row, cell in zip(rows, spent, strict=True)]
-    return rows
+Column = tuple[str, Callable[[ArmReport], str]]
+"""A title, and the cell of an arm."""
+NOTHING = "–"
 
 
-def _cells(arm: ArmReport) -> tuple[str, ...]:
-    return (
-        arm.title,
-        percent(arm.accuracy.value) if arm.accuracy else "–",
-        interval(arm.accuracy),
-        percent(arm.large_share),
-        f"{arm.tokens_per_answer:,.0f}",
-        f"{arm.discarded_tokens / max(1, arm.answers):,.0f}",
-        f"{arm.seconds_per_answer:,.2f}" if arm.speed else "–",
-        speed(arm.speed) if arm.speed else "–",
-        f"{arm.compute_per_answer / 1e6:,.0f}" if arm.compute else "–",
-    )
+def _rows(report: Report, columns: Sequence[Column]) -> list[tuple[str, ...]]:
+    """Return the rows of a table, header first. A column after the first is left out if it says nothing of any arm."""
+    name, *others = ((title, *map(cell, report.arms)) for title, cell in columns)
+    told = [column for column in others if set(column[1:]) != {NOTHING}]
+    return list(zip(name, *told, strict=True))
 
 
-def _placement(placement: ArmPlacement | None) -> str:
-    return (
-        "at other shares" if placement and placement.at_other_shares else ratio(placement.value if placement else None)
-    )
+def _placement(arm: ArmReport) -> str:
+    if arm.placement is None:
+        return NOTHING
+    return "at other shares" if arm.placement.at_other_shares else estimated(arm.placement.value)
 
 
-def ratio(estimate: Estimate | None) -> str:
-    return f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})" if estimate else "–"
+def _an_answer(tokens: int, arm: ArmReport) -> str:
+    return f"{tokens / max(1, arm.answers):,.0f}"
+
+
+def _p50(found: Percentiles | None) -> str:
+    return estimated(found.p50 if found else None)
+
+
+def _p95(found: Percentiles | None) -> str:
+    return estimated(found.p95 if found else None)
+
+
+_NAME: Column = ("policy", lambda arm: arm.title)
+_ACCURACY: tuple[Column, ...] = (
+    _NAME,
+    ("correct", lambda arm: percent(arm.accuracy.value) if arm.accuracy else NOTHING),
+    ("95% interval", lambda arm: interval(arm.accuracy)),
+    ("gap recovered", lambda arm: estimated(arm.gap_recovered)),
+    ("placement", _placement),
+    ("large share", lambda arm: percent(arm.large_share)),
+    ("of steps", lambda arm: share(arm.involvement.steps)),
+    ("of answers", lambda arm: share(arm.involvement.problems)),
+)
+_SECONDS: tuple[Column, ...] = (
+    _NAME,
+    ("answer p50", lambda arm: _p50(arm.seconds_to_answer)),
+    ("answer p95", lambda arm: _p95(arm.seconds_to_answer)),
+    ("end p50", lambda arm: _p50(arm.seconds_to_end)),
+    ("end p95", lambda arm: _p95(arm.seconds_to_end)),
+    ("mean", lambda arm: f"{arm.seconds_per_answer:,.2f}" if arm.speed else NOTHING),
+    ("mean / large", lambda arm: estimated(arm.time_ratio)),
+    ("tok/s", lambda arm: speed(arm.speed) if arm.speed else NOTHING),
+)
+_COSTS: tuple[Column, ...] = (
+    _NAME,
+    ("tokens", lambda arm: f"{arm.tokens_per_answer:,.0f}"),
+    ("discarded", lambda arm: _an_answer(arm.discarded_tokens, arm)),
+    ("handoffs", lambda arm: estimated(arm.involvement.handoffs)),
+    ("first read", lambda arm: _an_answer(arm.read - arm.reread, arm)),
+    ("read again", lambda arm: _an_answer(arm.reread, arm)),
+    ("MFLOP", lambda arm: f"{arm.compute_per_answer / 1e6:,.0f}" if arm.compute else NOTHING),
+    ("money", lambda arm: money(arm.money_per_answer, arm.currency) if arm.money else NOTHING),
+)
+
+
+def share(estimate: Estimate | None) -> str:
+    """Format a share with its interval, in percent."""
+    return f"{percent(estimate.value)} ({interval(estimate)})" if estimate else NOTHING
+
+
+def estimated(estimate: Estimate | None) -> str:
+    """Format a value with its interval."""
+    return f"{estimate.value:,.2f} ({estimate.low:,.2f}–{estimate.high:,.2f})" if estimate else NOTHING
 
 
 def signed(difference: Estimate) -> str:

@@ -1,12 +1,17 @@
-"""Counts what a run cost beyond its kept tokens: prefilled, discarded and drafted ones; and where takeovers began."""
+"""Counts what a run cost beyond its kept tokens: prefilled, discarded and drafted ones; and where takeovers began.
+
+`compute_of` adds up the tokens of an answer as FLOP.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
+from core.batch.running.batch_settings import ModelSummary
 from core.engines.body import Author
 from core.store.outline import Outline
+from core.store.run_metrics import RunMetrics
 from core.thinking.cues import NEGATIVE, english
 
 _WORDS = {word for category in NEGATIVE for word in english().cues[category]}
@@ -29,6 +34,13 @@ class RunCost(NamedTuple):
     """Prefilled, as `large_read`."""
     large_read: int
     takeovers: tuple[TakeoverPlace, ...]
+    small_reread: int = 0
+    """Of `small_read`, as `large_reread`: at positions that the model had read or written before."""
+    large_reread: int = 0
+    large_steps: int = 0
+    """Steps in which the large model wrote."""
+    answer_began: float | None = None
+    """Seconds to the first token of the answer; None without an answer."""
     drafted: int = 0
     """Written by a server's draft model (speculative decoding), which accepted `accepted` of them."""
     accepted: int = 0
@@ -48,8 +60,29 @@ class RunCost(NamedTuple):
             outline.small_read,
             outline.large_read,
             tuple(TakeoverPlace(piece.reason or "", piece.step / last_step) for piece in outline.takeovers),
+            outline.small_reread,
+            outline.large_reread,
+            len({piece.step for piece in outline.pieces if piece.author is Author.LARGE}),
+            outline.answer_began,
             outline.usage.cost.drafted,
             outline.usage.cost.accepted,
             reflections[Author.SMALL],
             reflections[Author.LARGE],
         )
+
+
+def compute_of(metrics: RunMetrics, cost: RunCost, small: ModelSummary | None, large: ModelSummary | None) -> float:
+    """Return the FLOP of an answer: 2 · parameters · tokens of both models, read, written and discarded.
+
+    0 if the parameters of a model that took part are not known.
+    """
+    total = 0
+    for model, tokens in (
+        (small, metrics.small_tokens + cost.discarded_tokens + cost.small_read),
+        (large, metrics.large_tokens + cost.large_read),
+    ):
+        parameters = model.parameters if model else 0
+        if tokens and not parameters:
+            return 0.0
+        total += parameters * tokens
+    return 2.0 * total

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.batch.reporting.statistics import ratio_of_sums
+from core.batch.reporting.statistics import grouped, quantile, ratio_of_sums, sums_by_problem
 from core.intervals import Estimate
 from core.store.batch_rows import ResultRow
 
@@ -85,9 +85,25 @@ class Energy(BaseModel):
         return cls(measured=measured, missing=missing, answers=len(found), joules=sum(found))
 
 
+class Percentiles(BaseModel):
+    """Seconds within which half of the answers, and 19 of 20, have come so far, with intervals over problems."""
+
+    model_config = ConfigDict(frozen=True)
+
+    p50: Estimate
+    p95: Estimate
+
+    @classmethod
+    def of(cls, seconds: Iterable[tuple[int, float | None]]) -> Percentiles | None:
+        """`seconds`: the position of a problem, and the seconds of an answer to it, or None. None without any."""
+        problems = grouped((problem, each) for problem, each in seconds if each is not None)
+        p50, p95 = quantile(problems, 0.5), quantile(problems, 0.95)
+        return cls(p50=p50, p95=p95) if p50 and p95 else None
+
+
 def speed_of(rows: Iterable[ResultRow]) -> Estimate | None:
     """Estimate the kept tokens per second of an answer, by the clock, with a bootstrap interval over problems."""
-    return ratio_of_sums(list(_by_problem(rows).values()))
+    return ratio_of_sums(sums_by_problem((row.position, (row.metrics.tokens, row.metrics.seconds)) for row in rows))
 
 
 def throughput_of(rows: Sequence[ResultRow]) -> Throughput | None:
@@ -127,15 +143,6 @@ def _shares_of_ways(found: ArmConditions) -> dict[str, float]:
         counts[f"{parallel} at once" + (f" with {threads} threads" if threads > 1 else "")] += answers
     total = sum(answers for *_, answers in found.setups)
     return {way: answers / total for way, answers in counts.items()}
-
-
-def _by_problem(rows: Iterable[ResultRow]) -> dict[int, tuple[float, float]]:
-    """Tokens and seconds of each problem."""
-    sums: defaultdict[int, tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
-    for row in rows:
-        tokens, seconds = sums[row.position]
-        sums[row.position] = (tokens + row.metrics.tokens, seconds + row.metrics.seconds)
-    return sums
 
 
 def _covered(rows: Iterable[ResultRow]) -> float:

@@ -7,6 +7,7 @@ seeds of one problem are not independent: every interval here is as wide as the 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 from typing import NamedTuple, TypeVar
@@ -46,34 +47,62 @@ def holm(p_values: Sequence[float]) -> list[float]:
 RESAMPLES = 1_000
 
 
-def ratio_of_sums(pairs: Sequence[tuple[float, float]]) -> Estimate | None:
-    """Estimate Σ first / Σ second with a percentile bootstrap interval over the pairs, one for each problem.
+def grouped(values: Iterable[tuple[int, Item]]) -> list[list[Item]]:
+    """Group values by their problem. `values`: the position of a problem, and a value of it."""
+    groups: defaultdict[int, list[Item]] = defaultdict(list)
+    for problem, value in values:
+        groups[problem].append(value)
+    return [groups[problem] for problem in sorted(groups)]
 
-    None if Σ second is 0. The resamples are drawn from a fixed seed, so that the same results give the same interval.
+
+def sums_by_problem(values: Iterable[tuple[int, Sequence[float]]]) -> list[list[float]]:
+    """Add up the values of each problem, place by place. `values`: the position of a problem, and values of it."""
+    return [[sum(column) for column in zip(*each, strict=True)] for each in grouped(values)]
+
+
+def ratio_of_sums(pairs: Sequence[Sequence[float]]) -> Estimate | None:
+    """Estimate Σ first / Σ second with a bootstrap interval over the pairs, one for each problem.
+
+    None if Σ second is 0 or less.
+    """
+    return bootstrap(pairs, lambda sums: sums[0] / sums[1] if sums[1] > 0 else None)
+
+
+def bootstrap(
+    problems: Sequence[Sequence[float]], figure: Callable[[Sequence[float]], float | None]
+) -> Estimate | None:
+    """Estimate a figure that follows from sums over problems, with a percentile bootstrap interval over problems.
+
+    `problems`: the terms of the sums for each problem. `figure`: from the sums to the figure, None where it has none;
+    resamples without a figure are left out. The resamples are drawn from a fixed seed, so that the same results give
+    the same interval. None if the sums themselves give no figure.
     Source: Efron & Tibshirani 1993, An Introduction to the Bootstrap, chapter 13.
     """
-    values = np.asarray(pairs, dtype=float).reshape(-1, 2)
-    total, seconds = values.sum(axis=0)
-    if seconds <= 0:
+    terms = np.asarray(problems, dtype=float)
+    value = figure(terms.sum(axis=0)) if len(terms) else None
+    if value is None:
         return None
-    dice, ratios = np.random.default_rng(0), []
-    for _ in range(RESAMPLES):
-        drawn = values[dice.integers(len(values), size=len(values))].sum(axis=0)
-        if drawn[1] > 0:
-            ratios.append(drawn[0] / drawn[1])
-    low, high = np.quantile(ratios, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
-    return Estimate(float(total / seconds), float(low), float(high))
+    dice = np.random.default_rng(0)
+    drawn = (figure(terms[dice.integers(len(terms), size=len(terms))].sum(axis=0)) for _ in range(RESAMPLES))
+    known = [each for each in drawn if each is not None]
+    low, high = np.quantile(known or [value], ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
+    return Estimate(float(value), float(low), float(high))
 
 
-def pareto_front(items: Iterable[Item], cost: Callable[[Item], float], quality: Callable[[Item], float]) -> list[Item]:
-    """Return the items that no other dominates (as cheap, as good, and better in one of the two), by rising cost."""
-    front: list[Item] = []
-    for item in sorted(items, key=lambda item: (cost(item), -quality(item))):
-        best = quality(front[-1]) if front else -math.inf
-        equal = bool(front) and (cost(item), quality(item)) == (cost(front[-1]), best)
-        if quality(item) > best or equal:
-            front.append(item)
-    return front
+def quantile(problems: Sequence[Sequence[float]], share: float) -> Estimate | None:
+    """Estimate the value below which this share of all values lies, several to a problem, with Woodruff's interval.
+
+    Its ends are the quantiles at the ends of Wilson's interval of the share, which is as wide as the problems warrant.
+    Quantiles are interpolated linearly between neighbours. None without a value.
+    Source: Woodruff 1952, Journal of the American Statistical Association 47, 635–646.
+    """
+    values = [value for each in problems for value in each]
+    if not values:
+        return None
+    middle = float(np.quantile(values, share))
+    answers = len(values) / design_effect([[value <= middle for value in each] for each in problems])
+    low, high = np.quantile(values, wilson(share * answers, answers))
+    return Estimate(middle, float(low), float(high))
 
 
 Marks = Sequence[bool]
@@ -112,23 +141,31 @@ class Difference(NamedTuple):
 def clustered_accuracy(problems: Sequence[Marks]) -> Estimate | None:
     """Estimate the share of right answers with Wilson's interval, as wide as the problems, not the seeds, warrant.
 
-    Answers to one problem resemble each other. The interval is that of n / d independent answers, d being the design
-    effect: the variance of the share over whole problems (ratio estimate, Cochran, Sampling Techniques §9A) over that
-    of as many independent answers, never below 1. None without an answer.
+    The interval is that of so many independent answers as these are worth (`design_effect`). None without an answer.
+    """
+    answers, right = sum(map(len, problems)), sum(map(sum, problems))
+    if not answers:
+        return None
+    effect = design_effect(problems)
+    return Estimate(right / answers, *wilson(right / effect, answers / effect))
+
+
+def design_effect(problems: Sequence[Marks]) -> float:
+    """Return how many answers are worth one independent answer, as answers to one problem resemble each other.
+
+    It is the variance of the share over whole problems (ratio estimate, Cochran, Sampling Techniques §9A) over that of
+    as many independent answers, and never below 1.
     """
     counted = [marks for marks in problems if marks]
     answers, right = sum(map(len, counted)), sum(map(sum, counted))
-    if not answers:
-        return None
+    if answers == len(counted):
+        return 1.0
+    if len(counted) == 1 or right in (0, answers):
+        return answers / len(counted)  # all alike: count each problem once
     share = right / answers
-    effect = 1.0
-    if answers > len(counted) > 1 and 0 < right < answers:
-        spread = sum((sum(marks) - share * len(marks)) ** 2 for marks in counted) / answers**2
-        spread *= len(counted) / (len(counted) - 1)
-        effect = max(1.0, spread / (share * (1 - share) / answers))
-    elif answers > len(counted):
-        effect = answers / len(counted)  # all alike: count each problem once
-    return Estimate(share, *wilson(share * (answers / effect), answers / effect))
+    spread = sum((sum(marks) - share * len(marks)) ** 2 for marks in counted) / answers**2
+    spread *= len(counted) / (len(counted) - 1)
+    return max(1.0, spread / (share * (1 - share) / answers))
 
 
 def difference(pairs: Sequence[tuple[Marks, Marks]]) -> Difference | None:

@@ -183,7 +183,7 @@ def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: Qt
     assert "Small only 50.0%" in view.evidence.comparison.text
     assert "Difference from “Small only” (95% CI)" in view.evidence.comparison.text
     assert "Large only +50.0 +0.0 to +81.2 p = 0.25" in view.evidence.comparison.text
-    assert "Small only 50% at " in view.evidence.speed.picture.accessibleDescription()
+    assert "Small only 50% at " in view.evidence.within.picture.accessibleDescription()
 
 
 def test_every_note_of_the_report_stands_beside_the_charts(page: BatchPage) -> None:
@@ -199,13 +199,13 @@ def test_every_chart_is_saved_as_picture_and_as_drawing(
 ) -> None:
     run(page, qtbot, problem_file, "small", "large")
     evidence = page.view.evidence
-    for chart in (evidence.speed, evidence.share, evidence.reasons, evidence.places):
+    for chart in (evidence.within, evidence.share, evidence.reasons, evidence.places):
         chart.save(tmp_path / "chart.png")
         chart.save(tmp_path / "chart.svg")
         assert QImage(str(tmp_path / "chart.png")).width() == 1280
         assert "</svg>" in (tmp_path / "chart.svg").read_text("utf-8")
     with pytest.raises(StoreError, match="cannot be written"):
-        evidence.speed.save(tmp_path / "missing" / "chart.png")
+        evidence.within.save(tmp_path / "missing" / "chart.png")
 
 
 def test_a_narrow_window_shows_table_or_charts(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -453,12 +453,12 @@ def test_a_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(
 ) -> None:
     run(page, qtbot, problem_file, "small", "large")
     page.show()
-    picture = page.view.evidence.speed.picture
+    picture = page.view.evidence.within.picture
     apply(qapp, ColourScheme.DARK)
     try:
         shown = picture.grab().toImage()
         assert shown.pixelColor(2, 2).name() == DARK.surface
-        page.view.evidence.speed.save(tmp_path / "chart.png")
+        page.view.evidence.within.save(tmp_path / "chart.png")
         assert QImage(str(tmp_path / "chart.png")).pixelColor(2, 2).name() == "#ffffff"
     finally:
         apply(qapp, ColourScheme.LIGHT)

@@ -63,12 +63,12 @@ def test_there_is_no_gap_where_the_large_model_is_not_better_or_not_there() -> N
     worse = RESULTS | {LARGE.name: rows(LARGE, "----------", 8)}
     assert against_baselines(BATON, ARMS, worse).gap_recovered is None
     alone = against_baselines(BATON, [SMALL, BATON], RESULTS)
-    assert alone == (None, None)
+    assert alone == (None, None, None)
 
 
 def test_another_pair_is_compared_with_its_own_models() -> None:
     other = [arm.model_copy(update={"large_model": "B.gguf"}) for arm in (LARGE, BATON)]
-    assert against_baselines(other[1], ARMS, RESULTS) == (None, None)
+    assert against_baselines(other[1], ARMS, RESULTS) == (None, None, None)
     named = [arm.model_copy(update={"name": f"{arm.name}, B"}) for arm in other]
     results = RESULTS | {
         named[0].name: rows(named[0], "++++++++++", 20),
@@ -119,3 +119,33 @@ def test_the_time_of_the_oracle_is_compared_with_none() -> None:
     found = against_baselines(ORACLE, arms, RESULTS | {ORACLE.name: rows(ORACLE, "++++++++++", 90)})
     assert found.gap_recovered
     assert found.time_ratio is None
+
+
+CHANCE = RANDOM.model_copy(update={"equal_share_of": BATON.name})
+MATCHED = (*ARMS, CHANCE)
+
+
+@pytest.mark.parametrize(
+    ("arm", "chance", "share"),
+    [
+        ("+++++-----", "+++-------", 0.2 + 0.8 * 2 / 5),  # between chance at 20% and the large model
+        ("+++-------", "+++++-----", 0.2 * 1 / 3),  # between the small model and chance
+        ("++--------", "+++-------", 0.0),
+        ("++++++++++", "+++-------", 1.0),
+        ("+++-------", "----------", 0.2 + 0.8 * 3 / 8),  # the small model is better than chance
+    ],
+)
+def test_the_share_that_chance_would_need_lies_on_the_line_from_small_over_chance_to_large(
+    arm: str, chance: str, share: float
+) -> None:
+    results = RESULTS | {BATON.name: rows(BATON, arm, large=50), CHANCE.name: rows(CHANCE, chance, large=20)}
+    found = against_baselines(BATON, MATCHED, results).chance_share
+    assert found
+    assert found.value == pytest.approx(share)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_there_is_no_such_share_without_chance_or_both_models_alone() -> None:
+    results = RESULTS | {CHANCE.name: rows(CHANCE, "+++-------", large=20)}
+    for arms in (ARMS, [SMALL, BATON, CHANCE], [LARGE, BATON, CHANCE]):
+        assert against_baselines(BATON, arms, results).chance_share is None

@@ -1,13 +1,14 @@
-"""Names of points touch neither each other nor the points, as long as there is room."""
+"""Names of points touch neither each other nor the points, as long as there is room; axes have round numbers."""
 
 from __future__ import annotations
 
 from itertools import combinations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.batch.reporting.charts import Box, leader, place_labels
+from core.batch.reporting.charts import Box, Scatter, leader, logarithmic_ticks, place_labels, quantity
 
 AREA = Box(0, 0, 640, 400)
 LABEL = (60.0, 14.0)
@@ -46,3 +47,29 @@ def test_names_of_crowded_points_do_not_touch(points: list[tuple[float, float]])
     assert all(one.overlap(other) == 0 for one, other in combinations(boxes, 2))
     assert all(box.overlap(other) == 0 for box in boxes for other in signs)
     assert all(box.overlap(AREA) == box.area for box in boxes)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.4, 30, [0.5, 1, 2, 5, 10, 20]),
+        (1e9, 1e13, [1e9, 1e10, 1e11, 1e12, 1e13]),
+        (3.1, 3.4, [3.1, 3.15, 3.2, 3.25, 3.3, 3.35, 3.4]),
+    ],
+)
+def test_a_logarithmic_axis_has_round_numbers(low: float, high: float, expected: list[float]) -> None:
+    assert logarithmic_ticks(low, high, most=7) == pytest.approx(expected, rel=1e-6)
+
+
+def test_equal_ratios_are_equally_far_apart_on_a_logarithmic_axis() -> None:
+    scatter = Scatter("", "", (), (), 1, 100, is_logarithmic=True)
+    assert [scatter.place(value) for value in (1, 10, 100)] == pytest.approx([0, 0.5, 1])
+    assert scatter._replace(is_logarithmic=False).place(50.5) == 0.5
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.000123, "0.000123"), (0.5, "0.5"), (999.7, "1k"), (2.5e12, "2.5T"), (12_345, "12.3k")],
+)
+def test_a_quantity_has_three_digits_and_a_prefix(value: float, text: str) -> None:
+    assert quantity(value) == text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import re
+import statistics
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,11 +13,12 @@ from xml.etree import ElementTree
 import pytest
 
 from core.batch.reporting.baselines import ArmPlacement
+from core.batch.reporting.budgets import Cost
 from core.batch.reporting.charts import (
     Point,
     Scatter,
     accuracy_against_share,
-    accuracy_against_speed,
+    accuracy_within,
     places_of_takeovers,
     scatter_chart,
     takeovers_by_reason,
@@ -24,7 +26,7 @@ from core.batch.reporting.charts import (
 from core.batch.reporting.exports import export
 from core.batch.reporting.report import Report, accuracy_of
 from core.batch.reporting.report_html import html_report
-from core.batch.reporting.report_text import comparisons, footnotes, heading, rows_of, table, text_report
+from core.batch.reporting.report_text import columns, comparisons, footnotes, heading, tables, text_report
 from core.batch.reporting.results import Results
 from core.batch.reporting.run_cost import RunCost, TakeoverPlace
 from core.batch.reporting.statistics import holm
@@ -77,6 +79,23 @@ def report(store: Store, *recipes: str) -> Report:
     return Results.read(store, solved(store, *recipes)).report
 
 
+def reflective_pair(small_parameters: int = 0) -> Pair:
+    """The small model hesitates once, and the large one steps in there."""
+
+    def small(conversation: Conversation, body: str) -> str:
+        answer = f"\n\n</think>\n\nThe answer is \\boxed{{{number_in(conversation)}}}."
+        return answer if "It is so." in body else "First we count.\n\nWait, is it so, or is it not?"
+
+    engine = ScriptedEngine(continue_with=small).with_card(parameters=small_parameters)
+    return Pair(engine, ScriptedEngine(name="large", continue_with=lambda *_: "It is so."))
+
+
+def cells(made: Report, title: str) -> list[str]:
+    """The column of this title, from whichever table has it."""
+    (column,) = [column for table in tables(made) for column in zip(*table.rows, strict=True) if column[0] == title]
+    return list(column[1:])
+
+
 def test_an_arm_has_its_accuracy_with_an_interval(store: Store) -> None:
     small, large = report(store, "small", "large").arms
     assert small.accuracy is not None
@@ -107,7 +126,7 @@ def test_what_servers_charge_is_told_of_every_arm_and_row(store: Store, tmp_path
     assert (small.money, small.remote_tokens, large.currency) == (0, 0, "EUR")
     assert large.money == pytest.approx(large.remote_tokens / 1_000_000)
     assert large.remote_tokens == large.large_tokens + large.large_read > 0
-    assert table(made).splitlines()[0].split()[-1] == "money/answer"
+    assert cells(made, "money") == ["–", f"{large.money / 6:.2g} EUR"]
     assert f"Large only: {large.remote_tokens} tokens read and written by servers" in footnotes(made)
     export(store, batch, tmp_path / "out.csv")
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()))
@@ -116,7 +135,7 @@ def test_what_servers_charge_is_told_of_every_arm_and_row(store: Store, tmp_path
 
 
 def test_without_prices_the_table_says_nothing_of_money(store: Store) -> None:
-    assert "money" not in table(report(store, "small"))
+    assert "money" not in text_report(report(store, "small"))
 
 
 def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(store: Store) -> None:
@@ -173,11 +192,18 @@ def test_reflections_are_told_by_author_and_by_outcome(store: Store) -> None:
     assert f"Small only: {line}" in footnotes(Results.read(store, solved(store, "small", pair=pair)).report)
 
 
-def test_the_table_has_a_line_for_each_arm(store: Store) -> None:
-    lines = table(report(store, "small", "large")).splitlines()
-    assert [line.split("  ")[0] for line in lines] == ["policy", "Small only", "Large only"]
-    assert "50.0%" in lines[1]
-    assert len({len(line) for line in lines}) == 1
+def test_each_table_has_a_line_for_each_arm(store: Store) -> None:
+    for table in tables(report(store, "small", "large")):
+        lines = columns(table.rows).splitlines()
+        assert [line.split("  ")[0] for line in lines] == ["policy", "Small only", "Large only"]
+        assert len({len(line) for line in lines}) == 1
+
+
+def test_columns_that_say_nothing_of_any_arm_are_left_out(store: Store) -> None:
+    both = {title for table in tables(report(store, "small", "large")) for title in table.rows[0]}
+    alone = {title for table in tables(report(store, "small")) for title in table.rows[0]}
+    assert both - alone == {"gap recovered", "mean / large"}
+    assert {"answer p50", "answer p95", "end p50", "end p95", "first read", "read again"} <= alone
 
 
 def test_words_tell_what_was_compared(store: Store) -> None:
@@ -205,7 +231,7 @@ def test_one_problem_has_no_spread_of_speed_and_no_plural(store: Store) -> None:
     made = Results.read(store, solved(store, "small", "large", found=problems(1))).report
     assert heading(made).startswith("counting: 1 problem, 1 seed")
     assert "of 1 problem, p = 1" in comparisons(made)
-    shown = [cells[7] for cells in rows_of(made)[1:]]
+    shown = cells(made, "tok/s")
     assert all(re.fullmatch(r"[\d,]+", each) for each in shown), shown
     assert re.search(r"All together: [\d,]+ tok/s over", footnotes(made))
 
@@ -222,8 +248,7 @@ def test_many_kinds_of_errors_are_summed_up(store: Store) -> None:
 def test_speeds_taken_under_different_conditions_are_not_ranked(store: Store) -> None:
     sentence = "Other programs used 60% of the CPU during large."
     made = report(store, "small", "large").model_copy(update={"not_comparable": sentence})
-    assert made.pareto_front == ()
-    assert accuracy_against_speed(made).lines == ()
+    assert "Seconds were taken under different conditions and are not ranked." in html_report(made)
     assert "Speeds cannot be compared, and are not ranked: Other programs" in footnotes(made)
 
 
@@ -237,20 +262,14 @@ def test_speeds_have_a_spread_and_the_batch_a_total(store: Store) -> None:
     assert "Conditions: " in footnotes(made)
 
 
-def test_the_front_holds_the_arms_that_no_other_beats(store: Store) -> None:
-    made = report(store, "small", "large")
-    assert set(made.pareto_front) <= {arm.name for arm in made.arms}
-    assert max(made.arms, key=accuracy_of).name in made.pareto_front
-
-
 def test_the_oracle_has_no_speed_that_others_are_compared_with(store: Store) -> None:
     made = report(store, "small", "large", "oracle")
     oracle = made.arms[2]
     assert accuracy_of(oracle) == 0.5
-    assert (oracle.speed, oracle.time_ratio) == (None, None)
-    assert dict(zip(*rows_of(made)[::3], strict=True))["s/answer"] == "–"
-    assert "oracle" not in made.pareto_front
-    assert [point.name for point in accuracy_against_speed(made).points] == ["Small only", "Large only"]
+    assert (oracle.speed, oracle.time_ratio, oracle.seconds_to_end, oracle.seconds_to_answer) == (None,) * 4
+    assert cells(made, "mean")[2] == cells(made, "end p50")[2] == "–"
+    assert oracle.accuracy_within == {}
+    assert [point.name for point in accuracy_within(made, Cost.SECONDS).points] == ["Small only", "Large only"]
     assert len(accuracy_against_share(made).points) == 3
 
 
@@ -268,7 +287,7 @@ def test_an_arm_is_placed_between_chance_and_the_oracle(
     placement = ArmPlacement(chance="small", oracle="large", at_other_shares=value is None, value=value)
     placed = made.arms[0].model_copy(update={"placement": placement})
     made = made.model_copy(update={"arms": (placed, *made.arms[1:])})
-    assert [row[-1] for row in rows_of(made)] == ["placement", cell, "–", "–"]
+    assert cells(made, "placement") == [cell, "–", "–"]
     (line,) = [line for line in footnotes(made).splitlines() if "Small only (50.0% at a large share of 0.0%)" in line]
     assert line.startswith("Keywords, with a large share of ")
     assert line.endswith(note)
@@ -280,10 +299,67 @@ def test_charts_of_an_arm_are_well_formed(store: Store, chart: object) -> None:
     assert ElementTree.fromstring(chart(arm)).tag.endswith("svg")  # type: ignore[operator]
 
 
-def test_the_speed_chart_names_every_arm(store: Store) -> None:
-    svg = scatter_chart(accuracy_against_speed(report(store, "small", "large")))
+def test_the_chart_at_equal_cost_names_every_arm_and_has_a_curve_for_each(store: Store) -> None:
+    svg = scatter_chart(accuracy_within(report(store, "small", "large"), Cost.SECONDS))
     texts = {element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")}
-    assert {"Small only", "Large only", "% correct", "tokens per second"} <= texts
+    assert {"Small only", "Large only", "% correct", "seconds that an answer may take"} <= texts
+    assert svg.count("<polyline") == 2
+    assert svg.count("stroke-dasharray") == 1
+
+
+def test_a_curve_rises_from_no_answer_to_all_that_are_right(store: Store) -> None:
+    made = report(store, "large")
+    accuracies = [Estimate(value, 0, 1) for value in (0, 0, 0.5, 0.5, 0.75, 0.75)]
+    arm = made.arms[0].model_copy(update={"accuracy_within": {Cost.COMPUTE: tuple(accuracies)}})
+    budgets = {Cost.COMPUTE: (1e9, 2e9, 4e9, 8e9, 16e9, 32e9)}
+    scatter = accuracy_within(made.model_copy(update={"arms": (arm,), "budgets": budgets}), Cost.COMPUTE)
+    assert scatter.lines[0].points == ((2e9, 0), (4e9, 50), (8e9, 50), (16e9, 75))
+    assert scatter.description == "Large only 100% at 16G"
+    assert scatter.bottom == 0
+
+
+def test_the_curves_hold_what_the_rows_say(store: Store) -> None:
+    pair = Pair(small_engine().with_card(parameters=10), large_engine().with_card(parameters=100))
+    found = Results.read(store, solved(store, "small", "large", pair=pair))
+    compute = found.report.budgets[Cost.COMPUTE]
+    rows = [row for row in found.exported() if row.arm == "large"]
+    for place, limit in enumerate(compute):
+        right = [row.outcome == "correct" and 200 * (row.large_tokens + row.large_read) <= limit for row in rows]
+        assert found.report.arms[1].accuracy_within[Cost.COMPUTE][place].value == sum(right) / len(rows)
+    assert set(found.report.budgets) == {Cost.SECONDS, Cost.COMPUTE}
+
+
+def test_compute_is_not_known_without_the_parameters_of_a_model_that_took_part(store: Store) -> None:
+    small, baton = Results.read(store, solved(store, "small", "baton", pair=reflective_pair(10))).report.arms
+    assert small.compute > 0
+    assert baton.large_tokens > 0
+    assert (baton.compute, Cost.COMPUTE in baton.accuracy_within) == (0, False)
+
+
+def test_the_report_adds_up_what_the_rows_say_of_steps_handoffs_and_reading(store: Store) -> None:
+    found = Results.read(store, solved(store, "small", "baton", pair=reflective_pair()))
+    arm, rows = found.report.arms[1], [row for row in found.exported() if row.arm == "baton"]
+    assert arm.involvement.steps
+    assert arm.involvement.handoffs
+    assert arm.seconds_to_answer
+    assert arm.seconds_to_end
+    steps = [len({span.step for span in row.spans if span.author == "large"}) for row in rows]
+    assert [row.large_steps for row in rows] == steps
+    assert arm.involvement.steps.value == pytest.approx(sum(steps) / sum(row.steps for row in rows))
+    assert arm.involvement.handoffs.value == pytest.approx(sum(row.handoffs for row in rows) / len(rows))
+    assert (arm.small_reread, arm.large_reread) == tuple(
+        sum(each) for each in zip(*((row.small_reread, row.large_reread) for row in rows), strict=True)
+    )
+    assert 0 < arm.small_reread < arm.small_read
+    assert all(row.seconds_to_answer and 0 < row.seconds_to_answer <= row.seconds for row in rows)
+    assert arm.seconds_to_end.p50.value == pytest.approx(statistics.median(row.seconds for row in rows), abs=1e-6)
+
+
+def test_the_share_that_chance_would_need_is_said_to_be_interpolated(store: Store) -> None:
+    made = report(store, "small", "baton")
+    arm = made.arms[1].model_copy(update={"chance_share": Estimate(0.4, 0.2, 0.6)})
+    line = footnotes(made.model_copy(update={"arms": (made.arms[0], arm)}))
+    assert "random takeovers would need a large share of 40.0% (20.0–60.0), interpolated, to be as accurate" in line
 
 
 def test_names_and_errors_are_no_markup(store: Store) -> None:
@@ -315,8 +391,9 @@ def test_the_share_chart_joins_the_arms_of_a_sweep(store: Store) -> None:
 def test_a_batch_without_an_answer_has_a_chart_that_says_so(store: Store) -> None:
     arms = [arm.stored() for arm in arms_of(["small"], RunSettings())]
     made = Results.read(store, store.batches.create("new", {}, problems(2), arms)).report
-    assert "No answer has been graded yet." in scatter_chart(accuracy_against_speed(made))
-    assert table(made).splitlines()[1].split()[2] == "–"
+    assert "No right answer yet." in scatter_chart(accuracy_within(made, Cost.SECONDS))
+    assert "No right answer yet." in html_report(made)
+    assert tables(made)[0].rows == [("policy", "large share"), ("Small only", "0.0%")]
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) -> None:

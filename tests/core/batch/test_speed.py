@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.batch.reporting.speed import ArmConditions, speed_of, throughput_of, why_not_comparable
+from core.batch.reporting.speed import ArmConditions, Percentiles, speed_of, throughput_of, why_not_comparable
 from core.batch.running.conditions import LoadMeter
 from core.store.batch_rows import Conditions, JobState, ResultRow
 from core.store.run_metrics import RunMetrics
@@ -29,6 +29,14 @@ def test_a_speed_is_all_tokens_over_all_seconds() -> None:
     assert estimate is not None
     assert estimate.value == 50
     assert estimate.interval.low < 50 < estimate.interval.high
+
+
+def test_percentiles_are_over_the_answers_that_have_a_time() -> None:
+    found = Percentiles.of([(problem, float(problem)) for problem in range(101)] + [(7, None)])
+    assert found
+    assert (found.p50.value, found.p95.value) == (50, 95)
+    assert found.p95.low < 95 < found.p95.high <= 100
+    assert Percentiles.of([(0, None)]) is None
 
 
 def test_the_throughput_counts_texts_that_were_written_at_once() -> None:

@@ -1,17 +1,21 @@
 """Intervals and tests against published values; several seeds of one problem do not count as several problems."""
 
+import random
+import statistics
+
 import pytest
 
 from core.batch.reporting.statistics import (
     Difference,
+    bootstrap,
     clustered_accuracy,
     difference,
     holm,
     mcnemar_exact,
-    pareto_front,
+    quantile,
     ratio_of_sums,
 )
-from core.intervals import wilson
+from core.intervals import Estimate, wilson
 
 RIGHT, WRONG = True, False
 
@@ -110,14 +114,48 @@ def test_without_time_there_is_no_ratio() -> None:
     assert ratio_of_sums([(3.0, 0.0)]) is None
 
 
-def test_the_pareto_front_keeps_what_nothing_beats() -> None:
-    runs = {"small": (1, 83.2), "guided": (2, 89.4), "worse": (2, 88.0), "wasteful": (5, 85.0), "large": (8, 92.8)}
-    front = pareto_front(runs, cost=lambda run: runs[run][0], quality=lambda run: runs[run][1])
-    assert front == ["small", "guided", "large"]
+def test_a_figure_of_sums_has_the_interval_of_its_resamples() -> None:
+    """Against a bootstrap by the standard library: (first − third) / (second − third)."""
+    problems = [[1.0, 1.0, 0.0]] * 30 + [[0.0, 1.0, 0.0]] * 20 + [[1.0, 1.0, 1.0]] * 40 + [[0.0, 0.0, 1.0]] * 10
+    found = bootstrap(problems, lambda sums: (sums[0] - sums[2]) / (sums[1] - sums[2]))
+    dice, drawn = random.Random(1), []
+    for _ in range(2_000):
+        first, second, third = map(sum, zip(*dice.choices(problems, k=len(problems)), strict=True))
+        drawn.append((first - third) / (second - third))
+    low, high = (statistics.quantiles(drawn, n=40)[place] for place in (0, -1))
+    assert found
+    assert (found.value, *found.interval) == pytest.approx((20 / 40, low, high), abs=0.03)
 
 
-def test_equals_stand_together_on_the_front() -> None:
-    assert pareto_front([(1, 5), (1, 5), (1, 4), (2, 5)], lambda run: run[0], lambda run: run[1]) == [(1, 5), (1, 5)]
+def test_resamples_without_a_figure_are_left_out() -> None:
+    found = bootstrap([[1.0, 1.0], [1.0, 0.0]], lambda sums: sums[0] / sums[1] if sums[1] else None)
+    assert found == Estimate(2.0, 1.0, 2.0)
+    assert bootstrap([[1.0]], lambda _: None) is None
+
+
+@pytest.mark.parametrize("share", [0.5, 0.95])
+def test_a_quantile_is_that_of_the_standard_library(share: float) -> None:
+    values = [float(number**2) for number in range(17)]
+    found = quantile([values[:5], values[5:]], share)
+    assert found
+    assert found.value == pytest.approx(statistics.quantiles(values, n=20, method="inclusive")[round(20 * share) - 1])
+
+
+def test_the_interval_of_a_median_is_that_of_the_binomial_distribution() -> None:
+    """Of 100 values in order, the 40th and the 61st hold the median with 96.5% (Conover 1999, chapter 3.2)."""
+    found = quantile([[float(number)] for number in range(1, 101)], 0.5)
+    assert found
+    assert (found.value, *found.interval) == pytest.approx((50.5, 40, 61), abs=1)
+
+
+def test_the_interval_of_a_quantile_is_as_wide_as_the_problems_warrant() -> None:
+    once = quantile([[float(number)] for number in range(100)], 0.5)
+    thrice = quantile([[float(number)] * 3 for number in range(100)], 0.5)
+    assert once
+    assert thrice
+    assert thrice.interval == pytest.approx(once.interval, abs=1)
+    assert quantile([[7.0]], 0.95) == Estimate(7.0, 7.0, 7.0)
+    assert quantile([[]], 0.5) is None
 
 
 def width(problems: list[list[bool]]) -> float:

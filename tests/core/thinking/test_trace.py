@@ -108,7 +108,7 @@ def test_a_lost_cache_is_read_again_and_the_question_to_a_judge_is_not() -> None
     def judged(reused: int, prefilled: int) -> events.Judged:
         return events.Judged(0.0, ("0", "9"), (0.5, 0.5), 0.0, reused, prefilled)
 
-    events_read = [
+    events_read: list[tuple[events.Event, int]] = [
         (judged(0, 30), 0),  # a text of 20 tokens, and a question of 10
         (events.HandedOver(0.0, LARGE, 20, 1, 0.0, Passing.IDS), 0),
         (judged(21, 12), 0),

@@ -1,0 +1,44 @@
+"""Measures how far the large model is involved in the answers of an arm, beside its share of the tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from core.batch.reporting.run_cost import RunCost
+from core.batch.reporting.statistics import clustered_accuracy, grouped, ratio_of_sums, sums_by_problem
+from core.intervals import Estimate
+from core.store.batch_rows import ResultRow
+
+
+class Involvement(BaseModel):
+    """Of the large model, over all answers of an arm; null without an answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    steps: Estimate | None = Field(
+        None, description="Share of the steps in which it wrote, with a bootstrap interval over problems."
+    )
+    problems: Estimate | None = Field(
+        None,
+        description="Share of the answers in which it read or wrote anything, with Wilson's interval, as wide as the "
+        "problems warrant.",
+    )
+    handoffs: Estimate | None = Field(
+        None, description="Changes of the writer an answer, with a bootstrap interval over problems."
+    )
+
+    @classmethod
+    def of(cls, rows: Sequence[ResultRow], costs: Sequence[RunCost]) -> Involvement:
+        """`rows`: the answers. `costs`: of each of them."""
+        answers = list(zip(rows, costs, strict=True))
+        return cls(
+            steps=ratio_of_sums(
+                sums_by_problem((row.position, (cost.large_steps, row.metrics.steps)) for row, cost in answers)
+            ),
+            problems=clustered_accuracy(
+                grouped((row.position, row.metrics.large_tokens + cost.large_read > 0) for row, cost in answers)
+            ),
+            handoffs=ratio_of_sums(sums_by_problem((row.position, (row.metrics.handoffs, 1)) for row in rows)),
+        )
