@@ -8,7 +8,8 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 CONFIDENCE = 0.95
-_Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+Z = NormalDist().inv_cdf((1 + CONFIDENCE) / 2)
+"""Standard errors on each side of a normally distributed estimate."""
 
 
 class Interval(NamedTuple):
@@ -38,7 +39,7 @@ def wilson(successes: float, trials: float) -> Interval:
     """
     if not 0 <= successes <= trials or trials <= 0:
         raise ValueError(f"{successes} successes of {trials} trials")
-    z = _Z
+    z = Z
     share = successes / trials
     centre = share + z * z / (2 * trials)
     spread = z * math.sqrt(share * (1 - share) / trials + z * z / (4 * trials * trials))

@@ -127,7 +127,7 @@ class EvidencePanel(QScrollArea):
         card.show_chart(partial(_draw_scatter, scatter), scatter.description or "No right answer yet.")
 
 
-_COSTS = {Cost.SECONDS: "Seconds", Cost.COMPUTE: "Compute", Cost.MONEY: "Money"}
+_COSTS = {Cost.SECONDS: "Seconds", Cost.COMPUTE: "FLOP", Cost.MONEY: "Money"}
 _HEADER = ("", "correct", "", "◆ large", "tok/s")
 _AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
@@ -263,8 +263,8 @@ def _times(arm: ArmReport) -> tuple[str, str]:
     end, answer = arm.seconds_to_end, arm.seconds_to_answer
     if end is None:
         return "–", "s to the end: no time of its own"
-    begins = f" · answer begins at {answer.p50.value:,.2f}, p95 {answer.p95.value:,.2f}" if answer else ""
-    return f"{end.p50.value:,.2f}", f"s to the end (p50), p95 {end.p95.value:,.2f}{begins}"
+    begins = f", to the answer {answer.p50.value:,.2f} (p95 {answer.p95.value:,.2f})" if answer else ""
+    return f"{end.p50.value:,.2f}", f"s to the end, p50 (p95 {end.p95.value:,.2f}){begins}"
 
 
 _SHARE = 1
@@ -296,7 +296,7 @@ class Figures(QWidget):
                 ("–", "correct"),
                 ("–", "written by ◆ large"),
                 ("–", "tokens per answer"),
-                ("–", "s to the end (p50)"),
+                ("–", "s to the end, p50"),
                 ("–", "unscored"),
             ]
         else:

@@ -6,8 +6,9 @@ compared at any of them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ BUDGETS = 25
 """Budgets of each cost at which the accuracies are given."""
 
 
-class Cost(StrEnum):
+class Cost(Enum):
     """What an answer costs."""
 
     SECONDS = "seconds"
@@ -59,11 +60,7 @@ def accuracies_within(
     found = {}
     for cost, limits in budgets.items():
         if answers and all(cost in each.costs for each in answers):
-            within = (
-                clustered_accuracy(
-                    grouped((each.problem, each.is_right and each.costs[cost] <= limit) for each in answers)
-                )
-                for limit in limits
-            )
+            needed = grouped((each.problem, each.costs[cost] if each.is_right else math.inf) for each in answers)
+            within = (clustered_accuracy([[paid <= limit for paid in each] for each in needed]) for limit in limits)
             found[cost] = tuple(each for each in within if each)
     return found

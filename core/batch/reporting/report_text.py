@@ -277,8 +277,8 @@ _ACCURACY: tuple[Column, ...] = (
     ("gap recovered", lambda arm: estimated(arm.gap_recovered)),
     ("placement", _placement),
     ("large share", lambda arm: percent(arm.large_share)),
-    ("of steps", lambda arm: share(arm.involvement.steps)),
-    ("of answers", lambda arm: share(arm.involvement.problems)),
+    ("share of steps", lambda arm: share(arm.involvement.steps)),
+    ("share of answers", lambda arm: share(arm.involvement.problems)),
 )
 _SECONDS: tuple[Column, ...] = (
     _NAME,

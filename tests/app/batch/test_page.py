@@ -27,10 +27,14 @@ from app.shared.background import StreamTask
 from app.shared.loaded_models import LoadState
 from app.shared.theme import DARK, apply
 from app.shared.widgets.controls import IconButton
+from core.batch.reporting.budgets import Cost
+from core.batch.reporting.involvement import Involvement
+from core.batch.reporting.report import Report
 from core.batch.running.arms import Arm
 from core.errors import Busy, EngineLost, StoreError
 from core.grading.grader import Grader
 from core.grading.verdict import How
+from core.intervals import Estimate
 from core.settings import ColourScheme
 from core.store.batch_rows import Batch, StoredArm
 from tests.app.batch.conftest import ScriptedLoader
@@ -57,6 +61,14 @@ def run(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> None:
 def wait_until_done(page: BatchPage, qtbot: QtBot) -> None:
     """No errand is left: nothing is opened, run or reported."""
     qtbot.waitUntil(lambda: not page.session.findChildren(StreamTask) and not page.session.running)
+
+
+def reported(page: BatchPage, qtbot: QtBot, path: Path, *arms: str) -> Report:
+    """Run the arms and return the last report."""
+    reports: list[Report] = []
+    page.session.reported.connect(reports.append)
+    run(page, qtbot, path, *arms)
+    return reports[-1]
 
 
 def marks(page: BatchPage) -> list[str]:
@@ -184,6 +196,39 @@ def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: Qt
     assert "Difference from “Small only” (95% CI)" in view.evidence.comparison.text
     assert "Large only +50.0 +0.0 to +81.2 p = 0.25" in view.evidence.comparison.text
     assert "Small only 50% at " in view.evidence.within.picture.accessibleDescription()
+    assert " s to the end, p50 (p95 " in view.figures.text
+    assert "handoffs" not in view.figures.text
+
+
+def test_figures_tell_how_far_the_large_model_is_involved(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+    report = reported(page, qtbot, problem_file, "large")
+    involvement = Involvement(
+        steps=Estimate(0.25, 0.1, 0.4), problems=Estimate(0.5, 0.4, 0.6), handoffs=Estimate(3, 2, 4)
+    )
+    figures = page.view.figures
+    figures.show_arm(report.arms[0].model_copy(update={"involvement": involvement, "small_reread": 12}))
+    assert "written by ◆ large, in 25% of steps and 50% of answers" in figures.text
+    assert "tokens per answer, 3.0 handoffs, 2 read again" in figures.text
+    figures.show_arm(report.arms[0].model_copy(update={"seconds_to_end": None}))
+    assert "– s to the end: no time of its own" in figures.text
+
+
+def test_the_cost_at_which_arms_are_compared_is_chosen_and_stays(
+    page: BatchPage, qtbot: QtBot, problem_file: Path
+) -> None:
+    report = reported(page, qtbot, problem_file, "large")
+    evidence, arm = page.view.evidence, report.arms[0]
+    assert evidence.cost.isHidden(), "the parameters of a scripted model are not known"
+    assert arm.accuracy
+    priced = arm.model_copy(update={"accuracy_within": {Cost.MONEY: (arm.accuracy,), Cost.COMPUTE: (arm.accuracy,)}})
+    budgets = {Cost.COMPUTE: (5e9,), Cost.MONEY: (0.25,)}
+    evidence.show_report(report.model_copy(update={"arms": (priced,), "budgets": budgets}), None)
+    assert not evidence.cost.isHidden()
+    assert evidence.within.picture.accessibleDescription() == "Large only 100% at 5G"
+    evidence.cost.setCurrentText("Money")
+    assert evidence.within.picture.accessibleDescription() == "Large only 100% at 0.25"
+    evidence.show_report(report.model_copy(update={"arms": (priced,), "budgets": budgets}), None)
+    assert evidence.cost.currentText() == "Money"
 
 
 def test_every_note_of_the_report_stands_beside_the_charts(page: BatchPage) -> None:
