@@ -53,16 +53,24 @@ class Segment(NamedTuple):
     tokens: int
 
 
+class Work(NamedTuple):
+    """What a model did for a run, in tokens."""
+
+    read: int = 0
+    """Prefilled: at handoffs, for judgements and trials, and for text that was discarded."""
+    reread: int = 0
+    """Of these, at positions that it had read or written before (`Totals.reread`)."""
+    decoded: int = 0
+    """Written, whether they stand, were discarded or only tried; and drafts: those of the small model for the large
+    one, and those that the large one rejected."""
+
+
 class Outline(NamedTuple):
     pieces: tuple[PieceOutline, ...]
     answer_position: int | None
     """Where the answer begins in the body; None while the thinking is open, or if the model has no thinking tags."""
-    small_read: int = 0
-    """Tokens prefilled, as `large_read`: at handoffs, for judgements, and for discarded text."""
-    large_read: int = 0
-    small_reread: int = 0
-    """Of these, at positions that the model had read or written before (`Totals.reread`)."""
-    large_reread: int = 0
+    small: Work = Work()
+    large: Work = Work()
     answer_began: float | None = None
     """Seconds to the first token of the answer; None without an answer."""
     usage: Usage = Usage()
@@ -91,10 +99,8 @@ def outline_of(trace: Trace) -> Outline:
     return Outline(
         tuple(map(_outlined, trace.pieces)),
         trace.closed.position if trace.closed else None,
-        small.prefilled,
-        large.prefilled,
-        small.reread,
-        large.reread,
+        Work(small.prefilled, small.reread, small.decoded + small.tried + large.drafts),
+        Work(large.prefilled, large.reread, large.decoded + large.tried + large.drafts - large.accepted_drafts),
         trace.answer_began,
         reduce(Usage.plus, trace.usage.values(), Usage()),
     )
@@ -129,7 +135,8 @@ def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
 def pack_outline(outline: Outline) -> bytes:
     """Pack an outline as columns, which takes half the time of one object for each piece."""
     columns = [list(column) for column in zip(*map(_plain, outline.pieces), strict=True)]
-    data = {"rest": outline[1:-1], "usage": astuple(outline.usage), "columns": columns}
+    rest = (outline.answer_position, outline.small, outline.large, outline.answer_began, astuple(outline.usage))
+    data = {"rest": rest, "columns": columns}
     return zlib.compress(json.dumps(data, separators=(",", ":")).encode("ascii"), 3)
 
 
@@ -137,19 +144,9 @@ def unpack_outline(packed: bytes) -> Outline | None:
     """Unpack an outline; None if it is damaged: then it is rebuilt from the events."""
     try:
         data = json.loads(zlib.decompress(packed))
-        cost, money, currency = data["usage"]
+        answer_position, small, large, answer_began, (cost, money, currency) = data["rest"]
         usage = Usage(RequestUsage(*cost), money, currency)
-        answer_position, small_read, large_read, small_reread, large_reread, answer_began = data["rest"]
-        return Outline(
-            _pieces(data["columns"]),
-            answer_position,
-            small_read,
-            large_read,
-            small_reread,
-            large_reread,
-            answer_began,
-            usage,
-        )
+        return Outline(_pieces(data["columns"]), answer_position, Work(*small), Work(*large), answer_began, usage)
     except (zlib.error, ValueError, KeyError, TypeError):
         return None
 

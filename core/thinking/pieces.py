@@ -197,8 +197,8 @@ class Totals:
 class CacheReach:
     """How far the KV cache of one model has reached into the text, in its own tokens with those of the prompt.
 
-    The question to a judge stands after the text and is no part of it: only what is reused later shows how much of
-    the text a judge has read.
+    What is put after the text for a judgement or a trial is no part of it: only what is reused later shows how much of
+    the text was read before it.
     """
 
     cached: int = 0
@@ -206,12 +206,12 @@ class CacheReach:
     furthest: int = 0
     """Positions that were ever read, or written and read back."""
 
-    def read(self, event: HandedOver | Judged | Scored) -> int:
+    def read(self, event: HandedOver | Judged | Scored | Tried) -> int:
         """Count a prefill; returns how many of its tokens stand at positions that had been reached before."""
         self.furthest = max(self.furthest, event.reused)
         self.cached = event.reused + event.prefilled
         again = max(0, min(self.furthest, self.cached) - event.reused)
-        if not isinstance(event, Judged):
+        if isinstance(event, HandedOver | Scored):
             self.furthest = max(self.furthest, self.cached)
         return again
 

@@ -124,6 +124,11 @@ class ExportedResult(BaseModel):
         "them or text stood there that was discarded."
     )
     large_reread: int = Field(description="Of large_read, likewise.")
+    small_decoded: int = Field(
+        description="Tokens that the small model wrote, whether they were kept, discarded or only tried, and its "
+        "drafts for the large model."
+    )
+    large_decoded: int = Field(description="Likewise, and the drafts that the large model rejected.")
     handoffs: int
     steps: int
     large_steps: int = Field(description="Steps in which the large model wrote.")
@@ -179,10 +184,12 @@ class ExportedResult(BaseModel):
             small_tokens=metrics.small_tokens,
             large_tokens=metrics.large_tokens,
             discarded_tokens=cost.discarded_tokens,
-            small_read=cost.small_read,
-            large_read=cost.large_read,
-            small_reread=cost.small_reread,
-            large_reread=cost.large_reread,
+            small_read=cost.small.read,
+            large_read=cost.large.read,
+            small_reread=cost.small.reread,
+            large_reread=cost.large.reread,
+            small_decoded=cost.small.decoded,
+            large_decoded=cost.large.decoded,
             handoffs=metrics.handoffs,
             steps=metrics.steps,
             large_steps=cost.large_steps,

@@ -29,7 +29,17 @@ from core.store.store import Store
 HEADER = (
     *("id", "problem", "arm", "seed", "answer", "expected", "outcome", "graded_by", "reason", "error", "notices"),
     *("large_share", "small_tokens", "large_tokens", "discarded_tokens", "small_read", "large_read", "small_reread"),
-    *("large_reread", "handoffs", "steps", "large_steps", "seconds", "seconds_to_answer", "started"),
+    *(
+        "large_reread",
+        "small_decoded",
+        "large_decoded",
+        "handoffs",
+        "steps",
+        "large_steps",
+        "seconds",
+        "seconds_to_answer",
+        "started",
+    ),
     *("money", "currency", "remote_tokens", "finish", "source", "line", "note"),
 )
 

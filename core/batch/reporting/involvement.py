@@ -38,7 +38,7 @@ class Involvement(BaseModel):
                 sums_by_problem((row.position, (cost.large_steps, row.metrics.steps)) for row, cost in answers)
             ),
             problems=clustered_accuracy(
-                grouped((row.position, row.metrics.large_tokens + cost.large_read > 0) for row, cost in answers)
+                grouped((row.position, cost.large.read + cost.large.decoded > 0) for row, cost in answers)
             ),
             handoffs=ratio_of_sums(sums_by_problem((row.position, (row.metrics.handoffs, 1)) for row in rows)),
         )

@@ -105,7 +105,7 @@ class ArmReport(BaseModel):
         description="Kept tokens per second of an answer, with a bootstrap interval over problems; null for the oracle."
     )
     compute: float = Field(
-        description="FLOP: 2 · parameters · tokens of both models, read, written and discarded; 0 if not known."
+        description="FLOP: 2 · parameters · tokens of both models, read and decoded; 0 if not known."
     )
     accuracy_within: dict[Cost, tuple[Estimate, ...]] = Field(
         description="Share of answers that are right and cost no more than each of the report's `budgets`, with "
@@ -344,10 +344,10 @@ def _arm_report(
         large_tokens=large_tokens,
         involvement=Involvement.of(answers, costs),
         discarded_tokens=sum(each.discarded_tokens for each in costs),
-        small_read=sum(each.small_read for each in costs),
-        large_read=sum(each.large_read for each in costs),
-        small_reread=sum(each.small_reread for each in costs),
-        large_reread=sum(each.large_reread for each in costs),
+        small_read=sum(each.small.read for each in costs),
+        large_read=sum(each.large.read for each in costs),
+        small_reread=sum(each.small.reread for each in costs),
+        large_reread=sum(each.large.reread for each in costs),
         seconds=sum(row.metrics.seconds for row in answers),
         seconds_to_end=Percentiles.of((row.position, row.metrics.seconds) for row, _ in timed),
         seconds_to_answer=Percentiles.of((row.position, cost.answer_began) for row, cost in timed),
@@ -422,7 +422,7 @@ def _compute_of(
 ) -> list[float]:
     """Return the FLOP of each answer; 0 where it is not known."""
     small, large = settings.small_of(arm.models.small), settings.large_of(arm.models.large)
-    return [compute_of(row.metrics, costs[row.job], small, large) for row in rows]
+    return [compute_of(costs[row.job], small, large) for row in rows]
 
 
 def _scored_answers(arm: Arm, rows: Sequence[ResultRow], compute: Sequence[float]) -> list[ScoredAnswer]:

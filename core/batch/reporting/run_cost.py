@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 from core.batch.running.batch_settings import ModelSummary
 from core.engines.body import Author
-from core.store.outline import Outline
-from core.store.run_metrics import RunMetrics
+from core.store.outline import Outline, Work
 from core.thinking.cues import NEGATIVE, english
 
 _WORDS = {word for category in NEGATIVE for word in english().cues[category]}
@@ -30,13 +29,9 @@ class RunCost(NamedTuple):
 
     discarded_tokens: int
     """Written and replaced: lookaheads, and steps that were written again."""
-    small_read: int
-    """Prefilled, as `large_read`."""
-    large_read: int
     takeovers: tuple[TakeoverPlace, ...]
-    small_reread: int = 0
-    """Of `small_read`, as `large_reread`: at positions that the model had read or written before."""
-    large_reread: int = 0
+    small: Work = Work()
+    large: Work = Work()
     large_steps: int = 0
     """Steps in which the large model wrote."""
     answer_began: float | None = None
@@ -57,11 +52,9 @@ class RunCost(NamedTuple):
         last_step = max(1, outline.steps - 1)
         return cls(
             sum(piece.replaced_tokens for piece in outline.pieces),
-            outline.small_read,
-            outline.large_read,
             tuple(TakeoverPlace(piece.reason or "", piece.step / last_step) for piece in outline.takeovers),
-            outline.small_reread,
-            outline.large_reread,
+            outline.small,
+            outline.large,
             len({piece.step for piece in outline.pieces if piece.author is Author.LARGE}),
             outline.answer_began,
             outline.usage.cost.drafted,
@@ -71,17 +64,14 @@ class RunCost(NamedTuple):
         )
 
 
-def compute_of(metrics: RunMetrics, cost: RunCost, small: ModelSummary | None, large: ModelSummary | None) -> float:
-    """Return the FLOP of an answer: 2 · parameters · tokens of both models, read, written and discarded.
+def compute_of(cost: RunCost, small: ModelSummary | None, large: ModelSummary | None) -> float:
+    """Return the FLOP of an answer: 2 · parameters · tokens of both models, read and decoded.
 
     0 if the parameters of a model that took part are not known.
     """
     total = 0
-    for model, tokens in (
-        (small, metrics.small_tokens + cost.discarded_tokens + cost.small_read),
-        (large, metrics.large_tokens + cost.large_read),
-    ):
-        parameters = model.parameters if model else 0
+    for model, work in ((small, cost.small), (large, cost.large)):
+        parameters, tokens = model.parameters if model else 0, work.read + work.decoded
         if tokens and not parameters:
             return 0.0
         total += parameters * tokens

@@ -28,20 +28,22 @@ from core.batch.reporting.report import Report, accuracy_of
 from core.batch.reporting.report_html import html_report
 from core.batch.reporting.report_text import columns, comparisons, footnotes, heading, tables, text_report
 from core.batch.reporting.results import Results
-from core.batch.reporting.run_cost import RunCost, TakeoverPlace
+from core.batch.reporting.run_cost import RunCost, TakeoverPlace, compute_of
 from core.batch.reporting.statistics import holm
-from core.batch.running.batch_settings import BatchSettings
+from core.batch.running.batch_settings import BatchSettings, ModelSummary
 from core.batch.running.recipes import arms_of
 from core.batch.running.runner import Runner
-from core.engines.base import Conversation
+from core.engines.base import Conversation, Passing, ScoredToken, Stop
+from core.engines.body import Author
 from core.errors import EngineLost, StoreError
 from core.grading.grader import Grader
 from core.intervals import Estimate, wilson
 from core.problem import Problem
 from core.run import Pair, RunSettings, run
 from core.store.event_chunks import pack, unpack
-from core.store.outline import outline_of
+from core.store.outline import Work, outline_of
 from core.store.store import Store
+from core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
 from core.thinking.policies.keywords import REFLECTION
 from core.thinking.trace import Trace
 from tests.core.batch.counting import (
@@ -155,9 +157,31 @@ def test_what_is_discarded_and_where_the_large_model_stepped_in_is_measured() ->
     assert [takeover.reason for takeover in measured.takeovers] == [REFLECTION.id]
     assert isinstance(measured.takeovers[0], TakeoverPlace)
     assert measured.discarded_tokens == sum(total.discarded for total in trace.totals.values()) > 0
-    assert (measured.small_read, measured.large_read) == tuple(
+    assert (measured.small.read, measured.large.read) == tuple(
         total.prefilled for author, total in trace.totals.items() if total.decoded
     )
+
+
+def test_all_that_a_model_decoded_counts_as_its_work() -> None:
+    """Two tokens, one discarded; a trial of two; and a token by the large model, after three rejected drafts."""
+    tried = tuple(ScoredToken(None, text, 0.0) for text in "xy")
+    trace = Trace.of(
+        [
+            HandedOver(0.0, Author.SMALL, 0, 7, 0.0, Passing.IDS),
+            TokenWritten(0.0, Author.SMALL, 1, "a"),
+            TokenWritten(0.0, Author.SMALL, 2, "b"),
+            TextDiscarded(0.0, 1, "b", 1),
+            Tried(0.0, Author.SMALL, 1, tried, Stop.LIMIT, 0.0, reused=7, prefilled=1),
+            HandedOver(0.0, Author.LARGE, 0, 9, 0.0, Passing.IDS),
+            TokenWritten(0.0, Author.LARGE, 3, "c", drafted=True, rejected_drafts=3),
+        ]
+    )
+    cost = RunCost.of(outline_of(trace))
+    assert cost.small == Work(read=8, reread=1, decoded=2 + 2 + 4)
+    assert cost.large == Work(read=9, reread=0, decoded=1 + 3)
+    models = ModelSummary(name="small", parameters=10), ModelSummary(name="large", parameters=100)
+    assert compute_of(cost, *models) == 2 * (10 * 16 + 100 * 13)
+    assert compute_of(cost, models[0], None) == 0
 
 
 def test_a_lookahead_that_stands_again_is_neither_discarded_nor_a_takeover_when_it_is_read_again() -> None:
@@ -324,7 +348,7 @@ def test_the_curves_hold_what_the_rows_say(store: Store) -> None:
     compute = found.report.budgets[Cost.COMPUTE]
     rows = [row for row in found.exported() if row.arm == "large"]
     for place, limit in enumerate(compute):
-        right = [row.outcome == "correct" and 200 * (row.large_tokens + row.large_read) <= limit for row in rows]
+        right = [row.outcome == "correct" and 200 * (row.large_decoded + row.large_read) <= limit for row in rows]
         assert found.report.arms[1].accuracy_within[Cost.COMPUTE][place].value == sum(right) / len(rows)
     assert set(found.report.budgets) == {Cost.SECONDS, Cost.COMPUTE}
 

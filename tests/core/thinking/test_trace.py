@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engines.base import Passing
+from core.engines.base import Passing, Stop
 from core.engines.body import Author
 from core.errors import StoreError
 from core.thinking import events
@@ -104,18 +104,22 @@ def test_what_a_model_reads_again_is_told_from_what_it_reads_first() -> None:
     assert trace.totals[LARGE].reread == 0
 
 
-def test_a_lost_cache_is_read_again_and_the_question_to_a_judge_is_not() -> None:
+def test_a_lost_cache_is_read_again_but_what_stood_outside_the_text_was_not_read() -> None:
     def judged(reused: int, prefilled: int) -> events.Judged:
         return events.Judged(0.0, ("0", "9"), (0.5, 0.5), 0.0, reused, prefilled)
 
-    events_read: list[tuple[events.Event, int]] = [
+    def tried(prompt: str, reused: int, prefilled: int) -> events.Tried:
+        return events.Tried(0.0, LARGE, 0, (), Stop.LIMIT, 0.0, prompt, reused, prefilled)
+
+    read: list[tuple[events.Event, int]] = [
         (judged(0, 30), 0),  # a text of 20 tokens, and a question of 10
         (events.HandedOver(0.0, LARGE, 20, 1, 0.0, Passing.IDS), 0),
+        (tried("Answer:", 21, 5), 0),
         (judged(21, 12), 0),
         (events.HandedOver(0.0, LARGE, 0, 23, 0.0, Passing.IDS), 21),
     ]
     trace = Trace()
-    for event, again in events_read:
+    for event, again in read:
         before = trace.totals[LARGE].reread
         trace.apply(event)
         assert trace.totals[LARGE].reread - before == again
