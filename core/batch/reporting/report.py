@@ -33,6 +33,7 @@ from core.batch.reporting.speed import (
     why_not_comparable,
 )
 from core.batch.reporting.statistics import clustered_accuracy, difference, grouped, holm
+from core.batch.reporting.votes import count_votes
 from core.batch.running.arms import Arm
 from core.batch.running.batch_settings import BatchSettings, ModelSummary
 from core.batch.running.provenance import Provenance
@@ -40,7 +41,7 @@ from core.batch.running.recipes import arm_title
 from core.grading.verdict import How, Outcome
 from core.intervals import Estimate
 from core.problem import Problem
-from core.store.batch_rows import Batch, ResultRow, StoredArm
+from core.store.batch_rows import Batch, ResultRow
 
 PLACES = 10
 """Bars of the step-position histogram."""
@@ -250,8 +251,13 @@ def build_report(
     by_arm: defaultdict[str, list[ResultRow]] = defaultdict(list)
     for row in rows:
         by_arm[row.arm].append(row)
-    answers = {arm.name: answered(by_arm[arm.name]) for arm in batch.arms}
+    all_answers = [row for arm in batch.arms for row in answered(by_arm[arm.name])]
     stored = [Arm.of(arm) for arm in batch.arms]
+    for arm in stored:
+        if arm.votes > 1:
+            by_arm[arm.name], voted = count_votes(by_arm[arm.name], costs, settings.seed_numbers)
+            costs = {**costs, **voted}
+    answers = {arm.name: answered(by_arm[arm.name]) for arm in batch.arms}
     compute = {arm.name: _compute_of(arm, answers[arm.name], costs, settings) for arm in stored}
     scored = {arm.name: _scored_answers(arm, answers[arm.name], compute[arm.name]) for arm in stored}
     budgets = budgets_of(list(scored.values()))
@@ -261,14 +267,13 @@ def build_report(
             by_arm[arm.name],
             [costs[row.job] for row in answers[arm.name]],
             settings,
-            against_baselines(Arm.of(arm), stored, answers),
-            placement_of(Arm.of(arm), stored, answers),
+            against_baselines(arm, stored, answers),
+            placement_of(arm, stored, answers),
             compute[arm.name],
             accuracies_within(scored[arm.name], budgets),
         )
-        for arm in batch.arms
+        for arm in stored
     ]
-    all_answers = [row for each in answers.values() for row in each]
     return Report(
         batch=batch.id,
         name=batch.name,
@@ -304,7 +309,7 @@ def _aliases(arms: Sequence[ArmReport], settings: BatchSettings) -> Iterable[Arm
 
 
 def _arm_report(
-    arm: StoredArm,
+    arm: Arm,
     rows: Sequence[ResultRow],
     costs: Sequence[RunCost],
     settings: BatchSettings,
@@ -315,7 +320,7 @@ def _arm_report(
 ) -> ArmReport:
     """`costs` and `compute`: of each answer."""
     answers = answered(rows)
-    timed = [] if is_analysis(Arm.of(arm)) else list(zip(answers, costs, strict=True))
+    timed = [] if is_analysis(arm) else list(zip(answers, costs, strict=True))
     outcomes = Counter(row.outcome for row in answers)
     failed = sum(bool(row.error) for row in rows)
     small_tokens = sum(row.metrics.small_tokens for row in answers)
@@ -324,8 +329,8 @@ def _arm_report(
     places = Counter(min(PLACES - 1, int(takeover.place * PLACES)) for takeover in takeovers)
     return ArmReport(
         name=arm.name,
-        sweep=arm.settings.get("sweep", ""),
-        settings=arm.settings,
+        sweep=arm.sweep,
+        settings=arm.stored().settings,
         jobs=len(rows),
         done=len(answers) + failed,
         correct=outcomes[Outcome.CORRECT],

@@ -7,13 +7,14 @@ answer that most of them give, and the tokens and seconds of all: as if they had
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from core.batch.reporting.run_cost import RunCost
 from core.grading.normal_form import normalise
 from core.grading.verdict import Outcome
 from core.store.batch_rows import VOTES_APART, ResultRow
+from core.store.outline import Work
 from core.store.run_metrics import RunMetrics
 
 
@@ -24,7 +25,7 @@ class Voted(NamedTuple):
     costs: dict[int, RunCost]
 
 
-def counted(rows: Iterable[ResultRow], costs: Mapping[int, RunCost], seeds: Iterable[int]) -> Voted:
+def count_votes(rows: Iterable[ResultRow], costs: Mapping[int, RunCost], seeds: Iterable[int]) -> Voted:
     """Let the rows of one arm vote. While a vote is missing, or has failed, its row stands for the others.
 
     `seeds`: of the batch, which are those of the first votes.
@@ -62,16 +63,28 @@ def _sum_of_metrics(votes: Sequence[ResultRow], winner: ResultRow) -> RunMetrics
         small_tokens=sum(each.small_tokens for each in metrics),
         large_tokens=sum(each.large_tokens for each in metrics),
         handoffs=sum(each.handoffs for each in metrics),
+        steps=sum(each.steps for each in metrics),
         money=sum(each.money for each in metrics),
         remote_tokens=sum(each.remote_tokens for each in metrics),
     )
 
 
 def _sum_of_costs(costs: Sequence[RunCost], winner: RunCost) -> RunCost:
-    """Add up all counts. The answer begins when the last vote has been written, so that has no time of its own."""
-    sums = {name: sum(getattr(cost, name) for cost in costs) for name in _counts(winner)}
-    return winner._replace(**sums)
+    """Add up all counts, except for the winner's reflections.
+
+    Votes are counted once the last one has ended: no token of the answer comes before.
+    """
+    return winner._replace(
+        discarded_tokens=sum(each.discarded_tokens for each in costs),
+        takeovers=tuple(takeover for each in costs for takeover in each.takeovers),
+        small=_sum_of_work([each.small for each in costs]),
+        large=_sum_of_work([each.large for each in costs]),
+        large_steps=sum(each.large_steps for each in costs),
+        answer_began=None,
+        drafted=sum(each.drafted for each in costs),
+        accepted=sum(each.accepted for each in costs),
+    )
 
 
-def _counts(cost: RunCost) -> Iterator[str]:
-    return (name for name, value in cost._asdict().items() if isinstance(value, int))
+def _sum_of_work(each: Sequence[Work]) -> Work:
+    return Work(*map(sum, zip(*each, strict=True)))

@@ -51,7 +51,10 @@ def test_each_vote_is_an_answer_with_a_seed_of_its_own_and_all_of_them_are_paid(
     assert seeds == [SEED, *(SEED + n * VOTES_APART for n in range(VOTES))]
     small, vote = Results.read(store, batch).report.arms
     assert vote.tokens == VOTES * small.tokens
+    assert (vote.small_read, vote.reread) == (VOTES * small.small_read, 0)
     assert (small.answers, vote.answers) == (1, 1)
+    assert vote.seconds_to_end
+    assert vote.seconds_to_answer is None, "no vote is the answer before all of them are counted"
 
 
 def test_it_is_compared_with_other_arms_problem_by_problem(store: Store) -> None:
