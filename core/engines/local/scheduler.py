@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -87,6 +87,8 @@ class Scheduler:
             self.reply((request.request, Failed(context_full=True, reason=reason)))
             return
         task = Task(sequence, request, target, len(text), self._first_scored(sequence, request, target))
+        if task.score_from == 0:
+            self._reply_scores(task, [(0, None)])
         task.plain_tokens = request.plain_tokens
         self.waiting.append(task)
 
@@ -111,14 +113,16 @@ class Scheduler:
                 task.awaits_drafts = False
 
     def _first_scored(self, sequence: CachedSequence, request: Read, target: list[int]) -> int:
-        """Find the first token that ends after `score_from` bytes of the body; never 0, which nothing precedes."""
+        """Find the first token that ends after `score_from` bytes of the body."""
         if request.score_from is None:
             return len(target)
+        if request.score_from == 0:
+            return len(sequence.prompt)  # even if that token has no text
         end = 0
         for index in range(len(sequence.prompt), len(target)):
             end += len(self.llama.piece(target[index]))
             if end > request.score_from:
-                return max(index, 1)
+                return index
         return len(target)
 
     def halt(self, request: int, at_once: bool) -> None:
@@ -355,8 +359,8 @@ class Scheduler:
         entry = last_entry - held + 1  # logits of token i are those of the entry of token i − 1
         self._reply_scores(task, [(i, self.llama.logits(entry + i - 1)) for i in range(first, held + 1)])
 
-    def _reply_scores(self, task: Task, rows: list[tuple[int, Logits]]) -> None:
-        """Reply with the scores of `rows`: an index in the target, and the logits before it.
+    def _reply_scores(self, task: Task, rows: Sequence[tuple[int, Logits | None]]) -> None:
+        """Reply with the scores of `rows`: an index in the target, and the logits before it (None if nothing precedes).
 
         The index after the last token has nothing to score.
         """
@@ -365,8 +369,8 @@ class Scheduler:
         for index, logits in rows:
             if index < len(task.target):
                 id = task.target[index]
-                logprob, others = llama.likeliest(logits, alternatives, id)
-                tokens.append(ScoredToken(id, llama.piece(id).decode(errors="replace"), logprob, others))
+                logprob, others = (0.0, ()) if logits is None else llama.likeliest(logits, alternatives, id)
+                tokens.append(ScoredToken(id, task.decoder.decode(llama.piece(id)), logprob, others))
                 task.score_from = index + 1
         if tokens:
             self.reply((task.request.request, Scores(tuple(tokens))))

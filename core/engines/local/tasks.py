@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import time
 from dataclasses import dataclass, field
 from itertools import count
@@ -11,6 +12,7 @@ from core.engines.local.ledger import Ledger
 from core.engines.local.llama import Logits
 from core.engines.local.messages import Read
 
+_UTF8 = codecs.getincrementaldecoder("utf-8")
 ages = count()
 """Grows with each use of a session: the smallest is the one that has been idle longest."""
 
@@ -41,6 +43,8 @@ class Task:
     """Tokens of the target without the question, which is removed after the judgement."""
     score_from: int
     """The next token of the target to be scored; its length if none is."""
+    decoder: codecs.IncrementalDecoder = field(default_factory=lambda: _UTF8(errors="replace"))
+    """Turns the scored tokens into text."""
     began: float = field(default_factory=time.perf_counter)
     pending: list[int] = field(default_factory=list)
     """Tokens to decode next: the text to read, or the token just written."""
