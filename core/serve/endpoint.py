@@ -1,4 +1,4 @@
-"""The routes of the endpoint: /v1/models, /v1/chat/completions, /v1/completions and /health.
+"""The routes of the endpoint: /v1/models, /v1/chat/completions, /v1/completions, /health, and tokenizers for harnesses.
 
 The model name of a request selects an arm. As many requests are answered at once as the engines were opened for;
 others wait for their turn.
@@ -10,9 +10,8 @@ import asyncio
 import json
 import secrets
 import time
-from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -23,17 +22,22 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from core.engines.base import Conversation, Message
+from core.engines.base import Conversation, Engine, HasTokenizer, Message
 from core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from core.run import Pair, RunSettings, ask, question
 from core.serve.access import AccessRules, Refusal, access
 from core.serve.answers import RunStream, SettledText
+from core.serve.likelihoods import Likelihoods, stopped, usage_of
+from core.serve.response_shapes import ChatShape, CompletionShape, ResponseShape
 from core.serve.schema import (
     UNSUPPORTED,
     ChatRequest,
     CompletionOptions,
     CompletionRequestBody,
+    EchoFlag,
     ErrorKind,
+    LikelihoodRequest,
+    TokenizeRequest,
     error_body,
     error_response,
 )
@@ -43,7 +47,6 @@ from core.thinking.registry import POLICIES
 MAX_BODY = 4 * 2**20
 """Bytes of a request."""
 MAX_SEED = 2**31
-BLANK_LINE = "\n\n"
 SERVED = "Use POST /v1/chat/completions or /v1/completions, or GET /v1/models."
 GONE = Refusal(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
 CODES = {UNSUPPORTED: UNSUPPORTED, "missing": "missing_required_parameter"}
@@ -60,8 +63,8 @@ class Endpoint:
         self._pair = pair
         self._arms = arms
         self._slots = asyncio.Semaphore(parallel)
-        self._streams: set[RunStream] = set()
-        """The answers that are being written."""
+        self._running: set[RunStream | Likelihoods] = set()
+        """The requests that the models are working on."""
         self._stopping = False
         self._created = int(time.time())
 
@@ -74,9 +77,13 @@ class Endpoint:
                 Route("/v1/models/{name:path}", self.model),
                 Route("/v1/chat/completions", self.chat, methods=["POST"]),
                 Route("/v1/completions", self.complete, methods=["POST"]),
+                # lm-evaluation-harness asks the address before /v1 for the tokenizer: each model has one of its own.
+                Route("/{name}/v1/completions", self.complete, methods=["POST"]),
+                Route("/{name}/tokenizer_info", self.tokenizer_info),
+                Route("/{name}/tokenize", self.tokenize, methods=["POST"]),
             ],
             middleware=access(rules),
-            exception_handlers={HTTPException: _http_error},
+            exception_handlers={HTTPException: _http_error, _Refused: _refused, BatonError: _failed},
         )
 
     def stop(self) -> None:
@@ -85,8 +92,8 @@ class Endpoint:
         Call it in the thread of the event loop.
         """
         self._stopping = True
-        for stream in self._streams:
-            stream.stop()
+        for work in self._running:
+            work.stop()
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
         return JSONResponse({"status": "ok"})
@@ -96,56 +103,62 @@ class Endpoint:
 
     async def model(self, request: Request) -> Response:
         name = request.path_params["name"]
-        return JSONResponse(self._model(name)) if name in self._arms else self._no_such_model(name)
+        self._arm(name)
+        return JSONResponse(self._model(name))
+
+    async def tokenizer_info(self, request: Request) -> Response:
+        tokenizer = self._tokenizer(request)
+        return JSONResponse({"bos_token": tokenizer.bos or None, "eos_token": tokenizer.eos or None})
+
+    async def tokenize(self, request: Request) -> Response:
+        tokenizer = self._tokenizer(request)
+        body = _parsed(await _read(request), TokenizeRequest)
+        ids = await asyncio.to_thread(tokenizer.tokenize, body.prompt, special=True)
+        return JSONResponse({"tokens": ids, "count": len(ids)})
 
     async def chat(self, request: Request) -> Response:
-        body = await _read(request, ChatRequest)
-        if isinstance(body, Response):
-            return body
+        body = _parsed(await _read(request), ChatRequest)
         conversation = tuple(
             Message("system" if message.role == "developer" else message.role, message.text)
             for message in body.messages
         )
-        return await self._respond(request, body, conversation, _Chat(body.model))
+        return await self._respond(request, body, conversation, ChatShape(body.model))
 
     async def complete(self, request: Request) -> Response:
-        body = await _read(request, CompletionRequestBody)
-        if isinstance(body, Response):
-            return body
-        return await self._respond(request, body, (Message("user", body.text),), _Completion(body.model))
+        data = await _read(request)
+        if _parsed(data, EchoFlag).echo:
+            asked = _parsed(data, LikelihoodRequest)
+            _check_address(request, asked.model)
+            return await _unless_gone(request, self._likelihoods(asked), "prompt")
+        body = _parsed(data, CompletionRequestBody)
+        return await self._respond(request, body, (Message("user", body.text),), CompletionShape(body.model))
 
     async def _respond(
-        self, request: Request, body: CompletionOptions, conversation: Conversation, shape: _Shape
+        self, request: Request, body: CompletionOptions, conversation: Conversation, shape: ResponseShape
     ) -> Response:
-        settings = self._arms.get(body.model)
-        if settings is None:
-            return self._no_such_model(body.model)
+        settings = self._arm(body.model)
         needs = POLICIES.of(settings.policy).needs
         small = self._pair.small if needs.small or needs.drafts else None
         pair = Pair(small, self._pair.large if needs.large else None)
         stream = RunStream(pair, _asked(conversation, settings), _settings(settings, body), body.stops)
         answer = self._streamed(stream, shape, body.wants_usage) if body.stream else self._whole(stream, shape)
-        answering = asyncio.ensure_future(answer)
-        leaving = asyncio.ensure_future(_disconnected(request))
-        try:
-            await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
-            if answering.done():
-                return answering.result()
-            return error_response(*GONE)
-        except BatonError as error:
-            return error_response(*_refusal(error, shape.prompt_field))
-        finally:
-            for task in (answering, leaving):
-                task.cancel()
-            await asyncio.gather(answering, leaving, return_exceptions=True)
+        return await _unless_gone(request, answer, shape.prompt_field)
 
-    async def _whole(self, stream: RunStream, shape: _Shape) -> Response:
+    async def _likelihoods(self, body: LikelihoodRequest) -> Response:
+        settings = _settings(self._arm(body.model), body)
+        likelihoods = Likelihoods(self._engine(body.model), body, settings.sampling, settings.seed)
+        async with self._slot(likelihoods):
+            prompts = await likelihoods.scored_prompts()
+        choices = [prompt.choice(index) for index, prompt in enumerate(prompts)]
+        return JSONResponse(CompletionShape(body.model).of_choices(choices, usage_of(prompts)))
+
+    async def _whole(self, stream: RunStream, shape: ResponseShape) -> Response:
         async with aclosing(self._texts(stream)) as incoming:
             texts = [text async for text in incoming]
         reasoning, content = ("".join(parts) for parts in zip(*texts, strict=True)) if texts else ("", "")
         return JSONResponse(shape.whole(stream, reasoning, content))
 
-    async def _streamed(self, stream: RunStream, shape: _Shape, wants_usage: bool) -> Response:
+    async def _streamed(self, stream: RunStream, shape: ResponseShape, wants_usage: bool) -> Response:
         """Begin the response with the run: until then an error is a status. Raises BatonError."""
         texts = self._texts(stream)
         await anext(texts, None)
@@ -153,25 +166,49 @@ class Endpoint:
 
     async def _texts(self, stream: RunStream) -> AsyncGenerator[SettledText, None]:
         """Yield what the run writes, once a slot is free. Raises BatonError if it fails or the endpoint stops."""
-        async with self._slots:
-            self._streams.add(stream)
-            try:
-                if not self._stopping:
-                    async with aclosing(stream.texts()) as incoming:
-                        async for text in incoming:
-                            yield text
-            finally:
-                self._streams.discard(stream)
+        async with self._slot(stream), aclosing(stream.texts()) as incoming:
+            async for text in incoming:
+                yield text
         stream.answer.refuse_failed()
         if self._stopping and stream.answer.trace.finish in (None, Finish.STOPPED):
-            raise EngineLost("The endpoint was stopped before the answer was whole.", "Start it, and ask again.")
+            raise stopped()
+
+    @asynccontextmanager
+    async def _slot(self, work: RunStream | Likelihoods) -> AsyncIterator[None]:
+        """Wait for a free slot; while it is held, `stop` reaches the work. Raises EngineLost if the endpoint stops."""
+        async with self._slots:
+            if self._stopping:
+                raise stopped()
+            self._running.add(work)
+            try:
+                yield
+            finally:
+                self._running.discard(work)
 
     def _model(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._created, "owned_by": "baton"}
 
-    def _no_such_model(self, name: str) -> Response:
-        message = f"There is no arm called {name!r}. Choose one of {', '.join(self._arms)}."
-        return error_response(404, ErrorKind.NOT_FOUND, message, "model_not_found", "model")
+    def _arm(self, name: str) -> RunSettings:
+        if name not in self._arms:
+            sentence = f"There is no arm called {name!r}. Choose one of {', '.join(self._arms)}."
+            raise _Refused(Refusal(404, ErrorKind.NOT_FOUND, sentence, "model_not_found", "model"))
+        return self._arms[name]
+
+    def _engine(self, name: str) -> Engine:
+        """Return the one model that writes alone under this name."""
+        self._arm(name)
+        engine = {author.value: engine for author, engine in self._pair.engines.items()}.get(name)
+        if engine is None:
+            sentence = f"{name!r} is not one model, so it has no log-likelihoods or tokenizer: ask for small or large."
+            raise _Refused(Refusal(400, ErrorKind.INVALID_REQUEST, sentence, UNSUPPORTED, "model"))
+        return engine
+
+    def _tokenizer(self, request: Request) -> HasTokenizer:
+        engine = self._engine(request.path_params["name"])
+        if not isinstance(engine, HasTokenizer):
+            sentence = f"The tokenizer of {engine.card.name} is on {engine.card.location}: ask that server."
+            raise _Refused(Refusal(400, ErrorKind.INVALID_REQUEST, sentence, UNSUPPORTED, "model"))
+        return engine
 
 
 class _EventStream(StreamingResponse):
@@ -187,7 +224,7 @@ class _EventStream(StreamingResponse):
 
 
 async def _chunks(
-    texts: AsyncIterator[SettledText], stream: RunStream, shape: _Shape, wants_usage: bool
+    texts: AsyncIterator[SettledText], stream: RunStream, shape: ResponseShape, wants_usage: bool
 ) -> AsyncIterator[str]:
     try:
         for opening in shape.opening():
@@ -204,120 +241,63 @@ async def _chunks(
     yield "data: [DONE]\n\n"
 
 
-class _Shape(ABC):
-    """Builds the responses of one kind, whole and in chunks."""
+class _Refused(Exception):
+    """Ends the handling of a request with a refusal."""
 
-    kind = ""
-    chunk_kind = ""
-    prefix = ""
-    prompt_field = ""
-    """The field of a request that has the prompt."""
-
-    def __init__(self, model: str) -> None:
-        self._model = model
-        self._id = f"{self.prefix}-{secrets.token_hex(12)}"
-        self._created = int(time.time())
-
-    def opening(self) -> list[dict[str, Any]]:
-        return []
-
-    @abstractmethod
-    def parts(self, text: SettledText) -> list[dict[str, Any]]: ...
-
-    @abstractmethod
-    def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]: ...
-
-    @abstractmethod
-    def last_choice(self) -> dict[str, Any]: ...
-
-    def whole(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:
-        answer = stream.answer
-        choice = {"index": 0, "finish_reason": answer.finish_reason, **self.choice(stream, reasoning, content)}
-        return self._envelope(self.kind, [choice]) | {"usage": answer.usage(), "baton": answer.authorship()}
-
-    def end(self, stream: RunStream) -> dict[str, Any]:
-        """Build the chunk that says why the text ended, with its authorship."""
-        choice = {"index": 0, "finish_reason": stream.answer.finish_reason, **self.last_choice()}
-        return self._envelope(self.chunk_kind, [choice]) | {"baton": stream.answer.authorship()}
-
-    def usage(self, stream: RunStream) -> dict[str, Any]:
-        return self._envelope(self.chunk_kind, []) | {"usage": stream.answer.usage()}
-
-    def _chunk(self, choice: dict[str, Any]) -> dict[str, Any]:
-        return self._envelope(self.chunk_kind, [{"index": 0, "finish_reason": None, **choice}])
-
-    def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
-        return {"id": self._id, "object": kind, "created": self._created, "model": self._model, "choices": choices}
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
 
 
-class _Chat(_Shape):
-    """Chat completions; the thinking stands in `reasoning_content`, as DeepSeek's and vLLM's endpoints have it."""
-
-    kind = "chat.completion"
-    chunk_kind = "chat.completion.chunk"
-    prefix = "chatcmpl"
-    prompt_field = "messages"
-
-    def opening(self) -> list[dict[str, Any]]:
-        return [self._chunk({"delta": {"role": "assistant", "content": ""}})]
-
-    def parts(self, text: SettledText) -> list[dict[str, Any]]:
-        fields = (("reasoning_content", text.reasoning), ("content", text.content))
-        return [self._chunk({"delta": {name: value}}) for name, value in fields if value]
-
-    def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:  # noqa: ARG002
-        message: dict[str, Any] = {"role": "assistant", "content": content}
-        if reasoning:
-            message["reasoning_content"] = reasoning
-        return {"message": message}
-
-    def last_choice(self) -> dict[str, Any]:
-        return {"delta": {}}
+def _check_address(request: Request, model: str) -> None:
+    """Refuse an address of another model than the one that is asked: its tokenizer may have made the prompt's ids."""
+    name = request.path_params.get("name", model)
+    if name != model:
+        sentence = f"The address is that of {name!r}, and the model is {model!r}: name the same one in both."
+        raise _Refused(Refusal(400, ErrorKind.INVALID_REQUEST, sentence, "invalid_value", "model"))
 
 
-class _Completion(_Shape):
-    """Completions: thinking, a blank line and the answer are one text."""
-
-    kind = chunk_kind = "text_completion"
-    prefix = "cmpl"
-    prompt_field = "prompt"
-
-    def __init__(self, model: str) -> None:
-        super().__init__(model)
-        self._separator = ""
-
-    def parts(self, text: SettledText) -> list[dict[str, Any]]:
-        if text.reasoning:
-            self._separator = BLANK_LINE
-        if text.content:
-            text, self._separator = text._replace(content=self._separator + text.content), ""
-        return [self._chunk({"text": part, "logprobs": None}) for part in text if part]
-
-    def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:  # noqa: ARG002
-        return {"text": BLANK_LINE.join(filter(None, (reasoning, content))), "logprobs": None}
-
-    def last_choice(self) -> dict[str, Any]:
-        return {"text": "", "logprobs": None}
+async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response], prompt_field: str) -> Response:
+    """Wait for the answer, and cancel it if the client goes away. `prompt_field`: the one that an error may name."""
+    answering = asyncio.ensure_future(answer)
+    leaving = asyncio.ensure_future(_disconnected(request))
+    try:
+        await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            return answering.result()
+        return error_response(*GONE)
+    except BatonError as error:
+        return error_response(*_refusal(error, prompt_field))
+    finally:
+        for task in (answering, leaving):
+            task.cancel()
+        await asyncio.gather(answering, leaving, return_exceptions=True)
 
 
-async def _read(request: Request, kind: type[Body]) -> Body | Response:
-    """Read the body as JSON of this kind; return the response that refuses it if that fails."""
+async def _read(request: Request) -> bytes:
     data = bytearray()
     try:
         async for chunk in request.stream():
             data += chunk
             if len(data) > MAX_BODY:
                 sentence = f"A request may have {MAX_BODY >> 20} MiB at most."
-                return error_response(413, ErrorKind.INVALID_REQUEST, sentence)
-        return kind.model_validate_json(bytes(data))
+                raise _Refused(Refusal(413, ErrorKind.INVALID_REQUEST, sentence))
     except ClientDisconnect:
-        return error_response(*GONE)
+        raise _Refused(GONE) from None
+    return bytes(data)
+
+
+def _parsed(data: bytes, kind: type[Body]) -> Body:
+    """Parse the body of a request as JSON of this kind. Raises _Refused."""
+    try:
+        return kind.model_validate_json(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "the body"
         code = CODES.get(first["type"], "invalid_value")
         param = str(first["loc"][0]) if first["loc"] else None
-        return error_response(400, ErrorKind.INVALID_REQUEST, f"{place}: {first['msg']}.", code, param)
+        refusal = Refusal(400, ErrorKind.INVALID_REQUEST, f"{place}: {first['msg']}.", code, param)
+        raise _Refused(refusal) from error
 
 
 def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
@@ -349,6 +329,16 @@ async def _http_error(request: Request, error: Exception) -> Response:
     kind = ErrorKind.NOT_FOUND if error.status_code == 404 else ErrorKind.INVALID_REQUEST
     sentence = f"{request.method} {request.url.path}: {error.detail}. {SERVED}"
     return error_response(error.status_code, kind, sentence)
+
+
+async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
+    assert isinstance(error, _Refused)
+    return error_response(*error.refusal)
+
+
+async def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
+    assert isinstance(error, BatonError)
+    return error_response(*_refusal(error, ""))
 
 
 def _refusal(error: BatonError, prompt_field: str) -> Refusal:

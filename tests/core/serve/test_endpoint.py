@@ -6,9 +6,9 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,11 @@ from core.grading.extraction import extract_answer
 from core.models.loading import LoadOptions
 from core.run import Pair, RunSettings
 from core.serve.access import AccessRules
-from core.serve.endpoint import MAX_BODY, Endpoint
+from core.serve.endpoint import MAX_BODY
 from core.serve.schema import ChatRequest, CompletionRequestBody
-from core.serve.server import REQUEST_SECONDS, EndpointServer
 from core.thinking.limits import Limits
 from core.thinking.registry import POLICIES
+from tests.core.serve.serving import client_of, serving, settings
 from tests.core.thinking.drawn import PRESETS, settings_of, written
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
@@ -40,40 +40,6 @@ pytestmark = pytest.mark.slow
 
 SMALL_TEXT = "It is two and two.\n\nSo it is 4.</think>\n\nThe answer is \\boxed{4}."
 LARGE_TEXT = "Two and two are 4.</think>\n\nIt is \\boxed{4}."
-
-
-def settings(base: RunSettings | None = None) -> Mapping[str, RunSettings]:
-    return {arm.name: arm.settings for arm in arms_of(["baton", "small", "large"], base or RunSettings(instruction=""))}
-
-
-@contextmanager
-def serving(
-    pair: Pair,
-    arms: Mapping[str, RunSettings],
-    parallel: int = 1,
-    rules: AccessRules | None = None,
-    request_seconds: float = REQUEST_SECONDS,
-) -> Iterator[EndpointServer]:
-    server = EndpointServer("127.0.0.1", 0, request_seconds)
-    endpoint = Endpoint(pair, arms, parallel)
-    listening = threading.Event()
-    thread = threading.Thread(
-        target=server.serve, args=(endpoint.application(rules or AccessRules()), listening.set, endpoint.stop)
-    )
-    thread.start()
-    listening.wait()
-    try:
-        yield server
-    finally:
-        server.stop()
-        thread.join()
-        server.close()
-
-
-@contextmanager
-def client_of(server: EndpointServer, key: str = "none") -> Iterator[openai.OpenAI]:
-    with openai.OpenAI(base_url=server.url, api_key=key, max_retries=0) as client:
-        yield client
 
 
 @pytest.fixture
@@ -229,7 +195,7 @@ def test_what_cannot_be_done_is_refused_by_name(client: openai.OpenAI, options: 
     assert (caught.value.param, caught.value.code) == (name, code)
 
 
-@pytest.mark.parametrize("options", [{"logprobs": 1, "echo": True}, {"echo": True}, {"best_of": 2}, {"suffix": "."}])
+@pytest.mark.parametrize("options", [{"logprobs": 1}, {"best_of": 2}, {"suffix": "."}])
 def test_completions_refuse_by_name_too(client: openai.OpenAI, options: dict[str, Any]) -> None:
     name = next(iter(options))
     with pytest.raises(openai.BadRequestError, match=f"{name}: ") as caught:
