@@ -53,7 +53,7 @@ class Segment(NamedTuple):
     tokens: int
 
 
-class Work(NamedTuple):
+class ModelWork(NamedTuple):
     """What a model did for a run, in tokens."""
 
     read: int = 0
@@ -69,8 +69,8 @@ class Outline(NamedTuple):
     pieces: tuple[PieceOutline, ...]
     answer_position: int | None
     """Where the answer begins in the body; None while the thinking is open, or if the model has no thinking tags."""
-    small: Work = Work()
-    large: Work = Work()
+    small: ModelWork = ModelWork()
+    large: ModelWork = ModelWork()
     answer_began: float | None = None
     """Seconds to the first token of the answer; None without an answer."""
     usage: Usage = Usage()
@@ -99,8 +99,8 @@ def outline_of(trace: Trace) -> Outline:
     return Outline(
         tuple(map(_outlined, trace.pieces)),
         trace.closed.position if trace.closed else None,
-        Work(small.prefilled, small.reread, small.decoded + small.tried + large.drafts),
-        Work(large.prefilled, large.reread, large.decoded + large.tried + large.drafts - large.accepted_drafts),
+        ModelWork(small.prefilled, small.reread, small.decoded + small.tried + large.drafts),
+        ModelWork(large.prefilled, large.reread, large.decoded + large.tried + large.drafts - large.accepted_drafts),
         trace.answer_began,
         reduce(Usage.plus, trace.usage.values(), Usage()),
     )
@@ -146,7 +146,8 @@ def unpack_outline(packed: bytes) -> Outline | None:
         data = json.loads(zlib.decompress(packed))
         answer_position, small, large, answer_began, (cost, money, currency) = data["rest"]
         usage = Usage(RequestUsage(*cost), money, currency)
-        return Outline(_pieces(data["columns"]), answer_position, Work(*small), Work(*large), answer_began, usage)
+        work = ModelWork(*small), ModelWork(*large)
+        return Outline(_pieces(data["columns"]), answer_position, *work, answer_began, usage)
     except (zlib.error, ValueError, KeyError, TypeError):
         return None
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from core.batch.running.batch_settings import ModelSummary
 from core.engines.body import Author
-from core.store.outline import Outline, Work
+from core.store.outline import ModelWork, Outline
 from core.thinking.cues import NEGATIVE, english
 
 _WORDS = {word for category in NEGATIVE for word in english().cues[category]}
@@ -30,8 +30,8 @@ class RunCost(NamedTuple):
     discarded_tokens: int
     """Written and replaced: lookaheads, and steps that were written again."""
     takeovers: tuple[TakeoverPlace, ...]
-    small: Work = Work()
-    large: Work = Work()
+    small: ModelWork = ModelWork()
+    large: ModelWork = ModelWork()
     large_steps: int = 0
     """Steps in which the large model wrote."""
     answer_began: float | None = None

@@ -14,7 +14,7 @@ from core.batch.reporting.run_cost import RunCost
 from core.grading.normal_form import normalise
 from core.grading.verdict import Outcome
 from core.store.batch_rows import VOTES_APART, ResultRow
-from core.store.outline import Work
+from core.store.outline import ModelWork
 from core.store.run_metrics import RunMetrics
 
 
@@ -86,5 +86,5 @@ def _sum_of_costs(costs: Sequence[RunCost], winner: RunCost) -> RunCost:
     )
 
 
-def _sum_of_work(each: Sequence[Work]) -> Work:
-    return Work(*map(sum, zip(*each, strict=True)))
+def _sum_of_work(each: Sequence[ModelWork]) -> ModelWork:
+    return ModelWork(*map(sum, zip(*each, strict=True)))

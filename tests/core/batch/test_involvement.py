@@ -8,7 +8,7 @@ from core.batch.reporting.involvement import Involvement
 from core.batch.reporting.run_cost import RunCost
 from core.intervals import wilson
 from core.store.batch_rows import JobState, ResultRow
-from core.store.outline import Work
+from core.store.outline import ModelWork
 from core.store.run_metrics import RunMetrics
 
 
@@ -18,7 +18,7 @@ def row(problem: int, steps: int, handoffs: int = 0, large: int = 0) -> ResultRo
 
 
 def cost(large_steps: int = 0, large_read: int = 0) -> RunCost:
-    return RunCost(0, (), large=Work(read=large_read), large_steps=large_steps)
+    return RunCost(0, (), large=ModelWork(read=large_read), large_steps=large_steps)
 
 
 def test_shares_are_over_all_steps_and_all_answers() -> None:

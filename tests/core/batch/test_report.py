@@ -41,7 +41,7 @@ from core.intervals import Estimate, wilson
 from core.problem import Problem
 from core.run import Pair, RunSettings, run
 from core.store.event_chunks import pack, unpack
-from core.store.outline import Work, outline_of
+from core.store.outline import ModelWork, outline_of
 from core.store.store import Store
 from core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
 from core.thinking.policies.keywords import REFLECTION
@@ -177,8 +177,8 @@ def test_all_that_a_model_decoded_counts_as_its_work() -> None:
         ]
     )
     cost = RunCost.of(outline_of(trace))
-    assert cost.small == Work(read=8, reread=1, decoded=2 + 2 + 4)
-    assert cost.large == Work(read=9, reread=0, decoded=1 + 3)
+    assert cost.small == ModelWork(read=8, reread=1, decoded=2 + 2 + 4)
+    assert cost.large == ModelWork(read=9, reread=0, decoded=1 + 3)
     models = ModelSummary(name="small", parameters=10), ModelSummary(name="large", parameters=100)
     assert compute_of(cost, *models) == 2 * (10 * 16 + 100 * 13)
     assert compute_of(cost, models[0], None) == 0
