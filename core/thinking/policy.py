@@ -72,12 +72,12 @@ class Write:
         a model that begins with an indented line is not at the end of anything."""
         if written >= self.limit:
             return True
+        if self.until is Until.FIRST_MARK:
+            return at_boundary or ends_in_mark(body[start:])
         if self.until is Until.TOKENS or not body[start:].strip():
             return False
         if self.until is Until.STEP:
             return at_boundary
-        if self.until is Until.FIRST_MARK:
-            return at_boundary or ends_in_mark(body)
         is_long_enough = self.until is Until.FIRST_SENTENCE or written >= self.tokens
         return is_long_enough and (at_boundary or ends_sentence(body))
 

@@ -5,8 +5,9 @@ the answer. A cue qualifies if the large model's mean margin p1 - p2 after it is
 proposes a list). The published list for R1-Qwen-1.5B and 32B hands *Wait*, *Alternatively* and *verify* to the small
 model, the opposite of the paper's premise; without a list of its own, a run uses the paper's cues.
 
-The preset `relaygen` does as RelayGen's code does: its list, taken literally; the small model begins right at the cue,
-though not before the large one has written five tokens, and stops at any full stop, question or exclamation mark.
+The preset `relaygen` does as RelayGen's code does: its list, taken literally, case and punctuation included; the small
+model begins right at the cue, though not before the large one has written five tokens, and stops at any full stop,
+question or exclamation mark; if it has nothing to write there, the thinking ends.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ from core.thinking.policy import (
 from core.thinking.reasons import ANSWER, TakeoverReason
 
 RELAY = TakeoverReason("easy sentence", "Easy sentence, by the small model")
+LEAST_TOKENS = 5
+"""Tokens that the large model writes before a cue counts, in RelayGen's code."""
 LONGEST_CUE = 100
 """A cue that ends in a token begins at most this many characters before it."""
 
@@ -54,22 +57,15 @@ class Relay(Policy):
             128, ge=1, title="Sentence cap", description="Tokens of a sentence by the small model, at most."
         )
         small_answers: bool = Field(True, title="Answer by the small model", description="After the thinking.")
-        relaygen_cues: bool = Field(
-            False, title="RelayGen's cues", description="Its list for R1, where a run has none; else the paper's cues."
+        as_published: bool = Field(
+            False,
+            title="As RelayGen's code",
+            description="Its list for R1, unless there is an own one; each string is looked for just as it stands.",
         )
-        match: Match = Field(
-            Match.INFLECTED, title="Cue match", description="How a cue, a word such as “So”, is looked for."
-        )
-        least: int = Field(
-            0, ge=0, title="Tokens before a cue", description="That the large model writes before a cue counts."
-        )
-        until: Until = Field(Until.FIRST_SENTENCE, title="Takeover ends", description="Where the small model stops.")
 
     presets: ClassVar[Mapping[str, Settings]] = {
         "baton": Settings(),
-        "relaygen": Settings(
-            sentence_cap=32_768, relaygen_cues=True, match=Match.EXACT, least=5, until=Until.FIRST_MARK
-        ),
+        "relaygen": Settings(sentence_cap=32_768, as_published=True),
     }
     preset_summaries: ClassVar[Mapping[str, str]] = {"relaygen": "As in RelayGen's code, with its words for R1."}
     arms = (
@@ -81,14 +77,16 @@ class Relay(Policy):
 
     def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
         super().__init__(settings, context)
+        self.hands_back_empty = not self.settings.as_published
         self._written_before = 0
         """Tokens of the large model when it last began to write."""
 
     @cached_property
     def lexicon(self) -> Lexicon:
-        """The run's own cues, else RelayGen's or the paper's, looked for as the settings say."""
-        usual = relaygen() if self.settings.relaygen_cues else english()
-        return replace(self.context.lexicon or usual, match=self.settings.match)
+        """The run's own cues, else RelayGen's or the paper's."""
+        if self.settings.as_published:
+            return replace(self.context.lexicon or relaygen(), match=Match.EXACT)
+        return replace(self.context.lexicon or english(), match=Match.INFLECTED)
 
     def opening(self, view: View) -> Move:
         return self._large_begins(view)
@@ -97,15 +95,10 @@ class Relay(Policy):
         return look_on(within_step=True)
 
     def on_lookahead(self, view: View) -> Move:
-        least = self.settings.least
-        may_end = view.thinking and (not least or view.large_tokens - self._written_before > least)
-        if self.settings.match is Match.EXACT:
-            cue = self._cue_that_ends_here(view)
-            if cue and may_end:
-                # Of "So ", the token may contain only the blank (" the"): then the small model writes this word.
-                return self._easy_sentence(cue, keep_lookahead=bool(view.text[: cue.end].strip()))
-            return look_on(within_step=True, settles=True)
-        if may_end and not view.sentence_ended and (cues := self.lexicon.find(view.text, complete=False)):
+        if self.settings.as_published:
+            return self._look_for_published_cue(view)
+        is_searched = view.thinking and not view.sentence_ended
+        if is_searched and (cues := self.lexicon.find(view.text, complete=False)):
             return self._easy_sentence(cues[0])
         return look_on(within_step=True, settles=view.sentence_ended)
 
@@ -121,6 +114,15 @@ class Relay(Policy):
         self._written_before = view.large_tokens
         return look_on(within_step=True)
 
+    def _look_for_published_cue(self, view: View) -> Move:
+        """Hand over at a cue that ends in the newest token, after the large model's first five tokens."""
+        is_searched = view.thinking and view.large_tokens - self._written_before > LEAST_TOKENS
+        if is_searched and (cue := self._cue_that_ends_here(view)):
+            # Of "So ", the token may contain only the blank (" the"): then the small model writes this word.
+            is_kept = cue.end == len(view.text) or bool(view.text[: cue.end].strip())
+            return self._easy_sentence(cue, keep_lookahead=is_kept)
+        return look_on(within_step=True, settles=True)
+
     def _cue_that_ends_here(self, view: View) -> Cue | None:
         """Find a cue that ends in the lookahead, which is the newest token; its place is relative to it."""
         before = view.body[max(0, view.start - LONGEST_CUE) : view.start]
@@ -133,7 +135,7 @@ class Relay(Policy):
             self.settings.sentence_cap,
             RELAY,
             cue,
-            until=self.settings.until,
+            until=Until.FIRST_MARK if self.settings.as_published else Until.FIRST_SENTENCE,
             author=Author.SMALL,
             keep_lookahead=keep_lookahead,
         )

@@ -257,6 +257,24 @@ def test_a_word_after_a_cue_that_ends_in_a_blank_is_the_small_models() -> None:
     assert done.told[:2] == [("large", "one two three four five So"), ("small", " it is so.")]
 
 
+def test_the_small_model_goes_on_after_the_blank_of_a_cue() -> None:
+    large = ScriptedEngine(
+        ["one", " two", " three", " four", " five", " So", " ", "the"], " End.</think>", name="large"
+    )
+    done = run(Relay(Relay.presets["relaygen"]), ScriptedEngine("it is so.", "Four."), large)
+    assert done.told[:2] == [("large", "one two three four five So "), ("small", "it is so.")]
+
+
+def test_a_boundary_right_after_a_cue_ends_the_small_models_sentence() -> None:
+    done = relaygen(["one two three four five Now", "Two. End.</think>"], ["\n\nNo", "Four."])
+    assert done.told[1] == ("small", "\n\n")
+
+
+def test_the_thinking_of_relaygen_ends_if_the_small_model_has_nothing_to_write() -> None:
+    done = relaygen(["one two three four five Now it"], ["", "Four."])
+    assert done.trace.text == "one two three four five Now\n</think>\n\nFour."
+
+
 @pytest.mark.parametrize("end", ["e.", "3.", "so!", "so?", "so\n\n"])
 def test_any_mark_or_boundary_ends_the_small_models_sentence(end: str) -> None:
     done = relaygen(["one two three four five Now", " End.</think>"], [f" is {end}4 No", "Four."])
