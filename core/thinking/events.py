@@ -264,6 +264,8 @@ class Judged(_Event, frozen=True, tag="judged"):
     mass: float | None = None
     """Probability of all choices together before they were scaled to sum to 1; a low one means that the judge would
     have said something else. None: unknown."""
+    answered: bool = True
+    """Whether the judge's likeliest next token was one of the choices."""
 
 
 class Scored(_Event, frozen=True, tag="scored"):

@@ -431,13 +431,13 @@ class Loop:
     def _judge(self, move: Judge) -> NextMove:
         asked, writer = time.perf_counter(), self.policy.default_writer
         judge, body = self.sessions[move.author], tuple(self.text.body.parts)
-        probabilities, read, mass = judge.judge(body, move.question, move.choices)
+        judgement = judge.judge(body, move.question, move.choices)
         if interruption := self._interruption(self.view(writer, self.text.rewritable_from)):
             return interruption  # the judgement was cancelled: it says nothing
-        seconds = time.perf_counter() - asked
-        cost = seconds, read.reused, read.prefilled
-        yield events.Judged(self.now(), move.choices, probabilities, *cost, move.author, mass)
-        return self.policy.on_judgement(self.view(writer, self.text.rewritable_from), probabilities)
+        probabilities, read, mass, answered = judgement
+        cost = time.perf_counter() - asked, read.reused, read.prefilled
+        yield events.Judged(self.now(), move.choices, probabilities, *cost, move.author, mass, answered)
+        return self.policy.on_judgement(self.view(writer, self.text.rewritable_from), judgement)
 
     def _score(self, move: Score) -> NextMove:
         asked, writer, start = time.perf_counter(), self.policy.default_writer, self.text.rewritable_from

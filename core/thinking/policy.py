@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from core.engines.base import Scores
+from core.engines.base import Judgement, Scores
 from core.engines.body import Author
 from core.thinking.cues import Cue, Lexicon, english
 from core.thinking.events import AskedBy, Finish, TokenWritten, Tried
@@ -411,7 +411,7 @@ class Policy:
         """Decide after a takeover. By default, a boundary at its end is a boundary like any other."""
         return self.at_boundary(view) if view.at_boundary else keep()
 
-    def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:
+    def on_judgement(self, view: View, judgement: Judgement) -> Move:
         """Decide after a Judge move; the probabilities are in the order of its choices and sum to 1."""
         return keep()
 

@@ -159,10 +159,11 @@ def _after_separator(text: str, start: int) -> int:
     return start
 
 
-def same_step_twice(text: str, boundary: str = BOUNDARY, longest: int = 2400) -> bool:
-    """Tell whether the last two steps are the same. Only the last `longest` characters are compared."""
+def same_step_twice(text: str, boundary: str = BOUNDARY, longest: int = 2400, least: int = 2) -> bool:
+    """Tell whether the last two of at least `least` steps are the same. Only the last `longest` characters are
+    compared."""
     steps = split(text[-longest:], boundary)
-    return len(steps) > 1 and steps[-1].strip() == steps[-2].strip() != ""
+    return len(steps) >= least and steps[-1].strip() == steps[-2].strip() != ""
 
 
 def ends_sentence(text: str) -> bool:

@@ -206,7 +206,8 @@ class ScriptedSession:
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
         handoff = self._read(body, Kind.JUDGE)
         chances = self.engine.judged("".join(part.text for part in body), choices)
-        return Judgement(tuple(chance / sum(chances) for chance in chances), handoff)
+        mass = sum(chances)
+        return Judgement(tuple(chance / mass for chance in chances), handoff, mass, max(chances) >= 1 - mass)
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
         """Tokens as this engine splits the text after `start`, each with the log-probability of `engine.scored`."""

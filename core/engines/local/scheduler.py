@@ -435,9 +435,13 @@ class Scheduler:
         chances = np.exp(logits - logits.max())
         heads = first_tokens(choices, lambda text: self.llama.tokenize(text, False))
         weights = [sum(float(chances[first]) for first in each) for each in heads]
-        mass = sum(float(chances[first]) for first in set().union(*heads)) / float(chances.sum())
+        named = [float(chances[first]) for first in set().union(*heads)]
         total = sum(weights) or 1.0
-        return Judgement(tuple(weight / total for weight in weights), mass=mass)
+        return Judgement(
+            tuple(weight / total for weight in weights),
+            mass=sum(named) / float(chances.sum()),
+            answered=max(named, default=0.0) >= float(chances.max()),
+        )
 
     def _finish(self, task: Task, item: ReplyItem) -> None:
         if task.sampler is not None:

@@ -3,25 +3,29 @@
 It takes the entropy of the first token of each step, in nats, over its 20 likeliest tokens, renormalised. At τ or more
 the large model writes that step. At the cap of 512 tokens a new step begins, for either writer, and is probed. A
 closing tag that the small model is unsure of hands over like any other token. The large model writes the final answer.
+
+The preset `glimprouter` does as GlimpRouter's code does: it probes the very first token, even white space, and a step
+that repeats the one before it ends the thinking at once.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from core.thinking.events import TokenWritten
 from core.thinking.policy import (
     LAST_STEP,
     WITHOUT_END,
     Ablation,
+    Close,
     Move,
     Needs,
     Policy,
     PolicyArm,
+    PolicyContext,
     PolicySettings,
     Until,
     View,
@@ -29,7 +33,8 @@ from core.thinking.policy import (
     look_on,
     take_over,
 )
-from core.thinking.reasons import ANSWER, TakeoverReason
+from core.thinking.reasons import ANSWER, REPETITION, TakeoverReason
+from core.thinking.steps import same_step_twice
 
 ENTROPY = TakeoverReason("first-token entropy", "First-token entropy")
 
@@ -60,8 +65,17 @@ class FirstTokenEntropy(Policy):
         step_cap: int = Field(
             512, ge=1, title="Step cap", description="Tokens after which a new step begins, by either model."
         )
+        as_published: bool = Field(
+            False,
+            title="As GlimpRouter's code",
+            description="Probe the very first token, even white space; a repeated step ends the thinking at once.",
+        )
 
-    arms = (PolicyArm("entropy", Settings()),)
+    presets: ClassVar[Mapping[str, Settings]] = {"baton": Settings(), "glimprouter": Settings(as_published=True)}
+    preset_summaries: ClassVar[Mapping[str, str]] = {
+        "glimprouter": "As in GlimpRouter's code: the very first token counts, and a repeated step ends the thinking."
+    }
+    arms = (PolicyArm("entropy", presets["baton"]), PolicyArm("glimprouter", presets["glimprouter"]))
     ablations = (
         Ablation(
             "tau",
@@ -73,23 +87,27 @@ class FirstTokenEntropy(Policy):
     main_parameters = ("tau",)
     settings: Settings
 
+    def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
+        super().__init__(settings, context)
+        self.stops_repetition = not self.settings.as_published
+
     def opening(self, view: View) -> Move:
         return look_on(within_step=True)
 
     def at_boundary(self, view: View) -> Move:
+        """Decide after a step, which may have been the one token that is probed."""
         if not view.thinking:
             return keep()
-        begun = [token for token in view.tokens if not token.text.isspace()]
-        if view.author is self.default_writer and len(begun) == 1 and self._is_unsure(begun[0]):
-            # The whole step was one token.
+        if view.author is self.default_writer and self._is_unsure_how_to_begin(view):
             return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP, rewrite_from=LAST_STEP)
+        if self.settings.as_published and same_step_twice(view.body, view.boundary, least=3):
+            return Close(REPETITION)
         return look_on(within_step=True)
 
     def on_lookahead(self, view: View) -> Move:
-        first = next((token for token in view.tokens if not token.text.isspace()), None)
-        if first is None:
-            return keep() if view.text_ended else look_on(within_step=True)
-        if first is view.tokens[-1] and self._is_unsure(first):
+        if view.text_ended:
+            return keep()
+        if self._is_unsure_how_to_begin(view):
             return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP)
         return look_on(within_step=True, ends_step=len(view.tokens) >= self.settings.step_cap)
 
@@ -98,10 +116,13 @@ class FirstTokenEntropy(Policy):
         return self.at_boundary(view)
 
     def on_thinking_closed(self, view: View) -> Move:
-        begun = [token for token in view.tokens if not token.text.isspace()]
-        if view.in_lookahead and len(begun) == 1 and self._is_unsure(begun[0]):
+        if view.in_lookahead and self._is_unsure_how_to_begin(view):
             return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP)
         return take_over(WITHOUT_END, ANSWER, keep_lookahead=True)
 
-    def _is_unsure(self, token: TokenWritten) -> bool:
-        return entropy(choice.logprob for choice in token.alternatives) >= self.settings.tau
+    def _is_unsure_how_to_begin(self, view: View) -> bool:
+        """Tell whether the newest token is the first of the step, and the small model was unsure of it."""
+        begun = [token for token in view.tokens if self.settings.as_published or not token.text.isspace()]
+        if not begun or any(token.text for token in begun[:-1]):  # the tokens of half a character have no text
+            return False
+        return entropy(choice.logprob for choice in begun[0].alternatives) >= self.settings.tau

@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from core.engines.base import Judgement
 from core.engines.body import Author
 from core.thinking.policies.step_score import DIGITS, QUESTION, score_of
 from core.thinking.policy import (
@@ -60,7 +61,8 @@ class SelfCheck(Policy):
     def at_boundary(self, view: View) -> Move:
         return Judge(self.settings.check, YES_OR_NO, Author.SMALL) if view.thinking else keep()
 
-    def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:
+    def on_judgement(self, view: View, judgement: Judgement) -> Move:
+        probabilities = judgement.probabilities
         if len(probabilities) != len(DIGITS):
             is_sure = sum(probabilities[: len(probabilities) // 2]) >= self.settings.sure
             return keep() if is_sure else Judge(self.settings.question, DIGITS)

@@ -203,7 +203,9 @@ class RecordedSession:
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:  # noqa: ARG002
         """Return the judgement that was recorded here."""
         judged = self._playback.last.judged.get(self._author) if self._playback.last else None
-        return Judgement(judged.probabilities) if judged else Judgement.none(len(choices))
+        if judged is None:
+            return Judgement.none(len(choices))
+        return Judgement(judged.probabilities, answered=judged.answered)
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:  # noqa: ARG002
         """Return the scores that were recorded here."""
