@@ -596,7 +596,7 @@ class Loop:
             self._on_settled(before)
 
     def _end_step(self, move: Write) -> Iterator[Event]:
-        if move.ends_step and self.text.step_begun:
+        if move.ends_step and self.text.within_step:
             self.text.end_step()
             yield events.StepEnded(self.now(), self.text.position)
 

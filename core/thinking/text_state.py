@@ -81,9 +81,15 @@ class TextState:
         return self._edited_until
 
     @property
+    def within_step(self) -> bool:
+        """Tell whether the text ends within a step: after its first character and before its boundary. After a cap,
+        white space is a step, too, or a step before the cap would be rewritten in its place."""
+        return self.position > self.step_start and not self.at_boundary
+
+    @property
     def rewritable_from(self) -> int:
         """Return where the step begins that may be rewritten; what a person wrote of it stays."""
-        return max(self._edited_until, self.step_start if self.step_begun else self.last_step_start)
+        return max(self._edited_until, self.step_start if self.within_step else self.last_step_start)
 
     def append(self, token: Token, author: Author, vocabulary: str) -> tuple[str, bool]:
         """Add a token; returns its text and whether it completed a step boundary."""

@@ -261,6 +261,12 @@ def test_a_small_step_that_does_not_end_is_judged_at_the_cap() -> None:
     assert done.trace.text == "Better.\n\nEnd.</think>Four."
 
 
+def test_white_space_between_two_caps_is_rewritten_without_the_step_before_it() -> None:
+    small = ScriptedEngine([" a", " b"], ["\t", "\t"], ["End", "</think>"])
+    large = ScriptedEngine([" c", " d", "No"], name="large", marks="919")
+    assert run(StepScore(StepScore.Settings(step_cap=2)), small, large).trace.text == " a b c dEnd</think>"
+
+
 def test_the_step_that_closes_the_thinking_is_judged_too() -> None:
     large = ScriptedEngine("Better.</think>Five.", name="large", marks="1")
     done = run(StepScore(), ["One.</think>Four."], large)
