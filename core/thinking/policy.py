@@ -371,7 +371,7 @@ class Policy:
     """Whether the default writer goes on if a model ends the text at the very start of a takeover; else the text ends,
     as in most published code."""
     stops_repetition: bool = True
-    """Whether the limit on repetition applies. Baselines and the authors' code have none."""
+    """Whether the limit on repetition applies. Baselines and published programs have none."""
     counts: ClassVar[tuple[str, ...]] = ()
     """The names of its counters."""
 

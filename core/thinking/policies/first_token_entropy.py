@@ -100,16 +100,14 @@ class FirstTokenEntropy(Policy):
             return keep()
         if view.author is self.default_writer and self._is_unsure_how_to_begin(view):
             return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP, rewrite_from=LAST_STEP)
-        if self.settings.as_published and same_step_twice(view.body, view.boundary, least=3):
-            return Close(REPETITION)
-        return look_on(within_step=True)
+        return self._begin_step(view)
 
     def on_lookahead(self, view: View) -> Move:
         if view.text_ended:
             return keep()
         if self._is_unsure_how_to_begin(view):
             return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP)
-        return look_on(within_step=True, ends_step=len(view.tokens) >= self.settings.step_cap)
+        return self._begin_step(view) if len(view.tokens) >= self.settings.step_cap else look_on(within_step=True)
 
     def on_takeover_end(self, view: View) -> Move:
         """Begin a new step, at a boundary or at the cap."""
@@ -119,6 +117,12 @@ class FirstTokenEntropy(Policy):
         if view.in_lookahead and self._is_unsure_how_to_begin(view):
             return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP)
         return take_over(WITHOUT_END, ANSWER, keep_lookahead=True)
+
+    def _begin_step(self, view: View) -> Move:
+        """Begin a new step after one that has ended at a boundary or at its cap."""
+        if self.settings.as_published and same_step_twice(view.body, view.boundary, least=3):
+            return Close(REPETITION)
+        return look_on(within_step=True, ends_step=True)
 
     def _is_unsure_how_to_begin(self, view: View) -> bool:
         """Tell whether the newest token is the first of the step, and the small model was unsure of it."""
