@@ -1,14 +1,14 @@
-"""The authors' schedule, executable: written from docs/method.md alone, with none of the program's loop or policies.
+"""The paper's schedule, executable: written from docs/method.md alone, with none of the program's loop or policies.
 
-One function, straight down, over models that give their next token. What it returns is compared with the preset
-`reference` (test_authors.py).
+One function, straight down, over models that give their next token. What it returns is compared with the presets
+`reference` and `paper` (test_authors.py).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import accumulate, islice
 from typing import NamedTuple
 
 from core.engines.body import Author
@@ -38,6 +38,8 @@ class Settings(NamedTuple):
     choose_large: bool = True
     """Else the lookahead stands again, unless the large model's sentence changes its sign."""
     auxiliary_prompt: str = "Let me check whether there are some wrong steps:"
+    as_in_paper: bool = False
+    """Cues are words, and count once where they overlap; a lookahead without a cue stays."""
 
 
 class Decision(NamedTuple):
@@ -84,24 +86,36 @@ class Schedule:
         elif settings.not_reasoning:
             self.sentence_stands(self.take_over("every step", settings.n1))
         else:
-            lookahead = "".join(islice(self.world.tokens(Author.SMALL, self.text), settings.n1))
-            if (sign := sign_of(lookahead)) != "statement":
+            tokens = list(islice(self.world.tokens(Author.SMALL, self.text), settings.n1))
+            lookahead = "".join(tokens)
+            if (sign := self.sign_of(lookahead)) != "statement":
                 start, before = len(self.text), len(self.spans)
                 sentence = self.take_over(sign, settings.n1)
                 # Their code would go on from the lookahead; here a text that a model has ended is over.
-                if not self.over and not settings.choose_large and not changes_sign(sign, sign_of(sentence)):
+                if not self.over and not settings.choose_large and not changes_sign(sign, self.sign_of(sentence)):
                     self.text, self.over = self.text[:start], False
                     del self.spans[before:]
                     self.append(Author.SMALL, sentence := lookahead)
                 self.sentence_stands(sentence)
+            elif settings.as_in_paper:
+                self.keep(tokens)
+
+    def keep(self, lookahead: list[str]) -> None:
+        """Let the small model go on from its lookahead; the last boundary in it is decided after it."""
+        found = [boundaries(text) for text in accumulate([self.text, *lookahead])]
+        if found[-1] == found[0]:
+            self.append(Author.SMALL, "".join(lookahead))
+        else:
+            self.append(Author.SMALL, "".join(lookahead[: found.index(found[-1])]))
+            self.decide()
 
     def sentence_stands(self, sentence: str) -> None:
         """After a takeover at a cue, or of a step: count the sentence by its own sign, then rule 2."""
         if self.over:
             return
-        if sign_of(sentence) == "reflection":
+        if self.sign_of(sentence) == "reflection":
             self.set_count(self.count + 1)
-        if contains(sentence, VERIFYING):
+        if self.count_of(VERIFYING, sentence):
             self.take_over("verification", self.settings.n2)
 
     def write_step(self) -> None:
@@ -130,24 +144,28 @@ class Schedule:
         self.count = count
         self.negative_sentences.append(count)
 
+    def sign_of(self, text: str) -> str:
+        """By the majority of cues; a tie is a reflection."""
+        negative, positive = self.count_of(NEGATIVE, text), self.count_of(POSITIVE, text)
+        if not negative and not positive:
+            return "statement"
+        return "affirmation" if positive > negative else "reflection"
+
+    def count_of(self, cues: tuple[str, ...], text: str) -> int:
+        return len(words_in(text, cues)) if self.settings.as_in_paper else substrings_in(text, cues)
+
 
 def boundaries(text: str) -> int:
     return len(BOUNDARY.findall(text))
 
 
-def contains(text: str, words: tuple[str, ...]) -> bool:
-    return any(word in text.lower() for word in words)
+def words_in(text: str, words: tuple[str, ...]) -> list[str]:
+    return re.findall(rf"\b(?:{'|'.join(map(re.escape, words))})\b", text, re.IGNORECASE)
+
+
+def substrings_in(text: str, words: tuple[str, ...]) -> int:
+    return sum(text.lower().count(word) for word in set(words))
 
 
 def changes_sign(before: str, after: str) -> bool:
     return (before == "reflection" and after != "reflection") or (before == "affirmation" and after == "reflection")
-
-
-def sign_of(text: str) -> str:
-    """By the majority of cues, as substrings of the lower-cased text; a tie is a reflection."""
-    lower = text.lower()
-    negative = sum(lower.count(word) for word in set(NEGATIVE))
-    positive = sum(lower.count(word) for word in POSITIVE)
-    if not negative and not positive:
-        return "statement"
-    return "affirmation" if positive > negative else "reflection"

@@ -1,4 +1,4 @@
-"""The preset `reference` against an independent, executable form of the authors' schedule, over random worlds."""
+"""The presets `reference` and `paper` against an independent, executable form of the schedule, over random worlds."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ HARD_WORLDS = [
 """Boundaries of several tokens, and of both writers; a model may end the text at any token."""
 
 
-def settings_of(lengths: Settings, kind: type[Keywords] | type[EveryStep]) -> PolicySettings:
+def settings_of(lengths: Settings, kind: type[Keywords] | type[EveryStep], preset: str = "reference") -> PolicySettings:
     names = set(lengths._fields) & set(kind.Settings.model_fields)
-    return kind.presets["reference"].model_copy(update={name: getattr(lengths, name) for name in names})
+    return kind.presets[preset].model_copy(update={name: getattr(lengths, name) for name in names})
 
 
 NO_LIMITS = Limits(repetition=False)
@@ -101,6 +101,13 @@ def test_reference_is_the_authors_schedule_where_boundaries_are_split_and_texts_
 def test_every_step_is_the_authors_schedule_for_models_that_do_not_reason(world: World, opening: int) -> None:
     lengths = LENGTHS._replace(not_reasoning=True, opening=opening)
     assert_same(world, settings_of(lengths, EveryStep), lengths)
+
+
+@pytest.mark.parametrize("world", WORLDS + HARD_WORLDS, ids=lambda world: str(world.seed))
+def test_paper_is_the_schedule_of_the_paper(world: World) -> None:
+    prompt = "Let us check whether there are some wrong steps."
+    lengths = LENGTHS._replace(c_step=0, n3_step=0, auxiliary_prompt=prompt, as_in_paper=True)
+    assert_same(world, settings_of(lengths, Keywords, "paper"), lengths)
 
 
 def test_the_worlds_exercise_every_rule() -> None:
