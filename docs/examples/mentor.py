@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from core.engines.base import Judgement
 from core.engines.body import Author
 from core.thinking.events import Tried
 from core.thinking.policy import (
@@ -81,8 +82,8 @@ class Mentor(Policy):
         by_small = self._word + tried.text
         return Judge(QUESTION.format(small=by_small, large=self._by_large), ("A", "B"), Author.SMALL)
 
-    def on_judgement(self, view: View, probabilities: tuple[float, ...]) -> Move:
-        small, large = probabilities
+    def on_judgement(self, view: View, judgement: Judgement) -> Move:
+        small, large = judgement.probabilities
         if large > small:
             return take_over(self.settings.tokens, MENTOR, rewrite_from=self._start)
         return look_on(settles=True)
