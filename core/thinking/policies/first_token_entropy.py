@@ -10,8 +10,7 @@ that repeats the one before it ends the thinking at once.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -37,13 +36,6 @@ from core.thinking.reasons import ANSWER, REPETITION, TakeoverReason
 from core.thinking.steps import same_step_twice
 
 ENTROPY = TakeoverReason("first-token entropy", "First-token entropy")
-
-
-def entropy(logprobs: Iterable[float]) -> float:
-    """Return the entropy in nats of these log-probabilities, renormalised to sum to 1."""
-    weights = [math.exp(logprob) for logprob in logprobs]
-    total = sum(weights)
-    return -sum(w / total * math.log(w / total) for w in weights if w > 0) if total else 0.0
 
 
 class FirstTokenEntropy(Policy):
@@ -129,4 +121,4 @@ class FirstTokenEntropy(Policy):
         begun = [token for token in view.tokens if self.settings.as_published or not token.text.isspace()]
         if not begun or any(token.text for token in begun[:-1]):  # the tokens of half a character have no text
             return False
-        return entropy(choice.logprob for choice in begun[0].alternatives) >= self.settings.tau
+        return begun[0].entropy_of_alternatives >= self.settings.tau

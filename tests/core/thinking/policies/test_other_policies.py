@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.engines.base import Judgement
+from core.engines.base import Alternative, Judgement
 from core.engines.body import Author
 from core.thinking.control import Control
-from core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded
+from core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded, TokenWritten
 from core.thinking.policies.always import Always
 from core.thinking.policies.every_step import EVERY_STEP, EveryStep
-from core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy, entropy
+from core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
 from core.thinking.policies.never import Never
 from core.thinking.policies.random_takeover import RandomTakeover
 from core.thinking.policies.step_score import SCORE, StepScore
@@ -109,10 +109,14 @@ def test_a_text_gone_on_with_meets_the_dice_of_its_place() -> None:
     assert len(set(map(str, moves))) == 2
 
 
-def test_entropy_is_over_the_renormalised_alternatives_in_nats() -> None:
-    assert entropy([math.log(0.1)] * 4) == pytest.approx(math.log(4))
-    assert entropy([0.0]) == 0
-    assert entropy([]) == 0
+def test_the_entropy_of_alternatives_is_scaled_to_a_sum_of_1() -> None:
+    def of(*logprobs: float) -> float:
+        others = tuple(Alternative(None, "", logprob) for logprob in logprobs)
+        return TokenWritten(0.0, Author.SMALL, None, "", alternatives=others).entropy_of_alternatives
+
+    assert of(*[math.log(0.1)] * 4) == pytest.approx(math.log(4))
+    assert of(0.0) == 0
+    assert of() == 0
 
 
 def test_an_unsure_first_token_gives_its_step_to_the_large_model() -> None:
