@@ -160,8 +160,9 @@ class Likelihoods:
         given = tokenizer.tokenize(prompt) if tokenizer and isinstance(prompt, str) else prompt
         if not given:
             raise SettingsError("A prompt has no tokens.", "Send at least one character, or one token id.")
-        if tokenizer is None or isinstance(given, str):
-            return [], [Part(str(given), Author.PERSON)]
+        if isinstance(given, str):
+            return [], [Part(given, Author.PERSON)]
+        assert tokenizer, "without one, ids were refused"
         bos = tokenizer.tokenize(tokenizer.bos, special=True) if session.prompt_tokens else ()
         shown = [TokenEntry(tokenizer.bos)] if bos and tuple(given[:1]) == bos else []
         vocabulary = session.card.vocabulary

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import socket
@@ -17,12 +18,16 @@ import httpx2
 import openai
 import pytest
 
+from core.demo_pair import SMALL_MODEL
 from core.engines.base import Token
 from core.engines.body import Author, Part
 from core.engines.local.client import LocalEngine
+from core.errors import EngineLost
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.run import Pair
+from core.serve.likelihoods import Likelihoods
+from core.serve.schema import LikelihoodRequest
 from core.serve.server import EndpointServer
 from tests.core.serve.serving import client_of, serving, settings
 from tests.fakes.scripted import ScriptedEngine
@@ -310,3 +315,23 @@ def test_requests_at_once_get_what_they_get_alone(served: Served) -> None:
         together = [parsed(choices[0], 1)[0] for choices in pool.map(harness.ask, texts)]
     assert together == pytest.approx(alone, abs=ROUNDING * 10)
     assert [parsed(choice, 1)[0] for choice in harness.ask(texts)] == pytest.approx(alone, abs=ROUNDING * 10)
+
+
+@pytest.mark.real_models
+def test_a_request_that_is_stopped_before_it_begins_says_so(demo_pair: Pair) -> None:
+    assert demo_pair.small
+    request = LikelihoodRequest(prompt=["4"], logprobs=0, max_tokens=0)
+    likelihoods = Likelihoods(demo_pair.small, request, Sampling(), seed=0)
+    likelihoods.stop()
+    with pytest.raises(EngineLost, match="The endpoint was stopped"):
+        asyncio.run(likelihoods.scored_prompts())
+
+
+@pytest.mark.real_models
+def test_the_tokenizer_of_a_model_that_is_gone_is_status_503() -> None:
+    with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=256, threads=1))) as engine:
+        pass
+    with serving(Pair(engine, None), {"small": settings()["small"]}) as server:
+        question = {"prompt": "4", "add_special_tokens": False}
+        response = httpx2.post(f"{address(server)}/small/tokenize", json=question)
+    assert (response.status_code, response.json()["error"]["type"]) == (503, "server_error")

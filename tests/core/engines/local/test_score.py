@@ -100,7 +100,7 @@ def test_a_text_of_another_vocabulary_is_scored_by_the_readers_own_tokens(
 LLAMA_CPP = """
 import json, sys
 import llama_cpp, numpy
-llama = llama_cpp.Llama(sys.argv[1], n_ctx=512, n_batch=512, logits_all=True, verbose=False)
+llama = llama_cpp.Llama(sys.argv[1], n_ctx=256, n_batch=256, logits_all=True, verbose=False)
 ids = json.loads(sys.argv[2])
 llama.eval(ids)
 logits = llama.scores[: len(ids) - 1].astype(numpy.float64)
@@ -116,7 +116,7 @@ def test_the_log_probabilities_of_a_raw_text_are_llama_cpps(smollm2: Path, tmp_p
     """At 32 bits, and in a text that takes several decodes."""
     model = f32_copy(smollm2, tmp_path / "f32.gguf")
     text = "Naïve 🙂 question: what is <|im_end|>? " + "".join(f"It is number {n}, not {n * n}.\n" for n in range(12))
-    with closing(LocalEngine(model, LoadOptions(context=512, threads=1))) as engine:
+    with closing(LocalEngine(model, LoadOptions(context=256, threads=1))) as engine:
         ids = engine.tokenize(text)
         with closing(engine.open((), GREEDY, thinks=False)) as session:
             body = [Part("", Author.PERSON, id, engine.card.vocabulary) for id in ids]
