@@ -300,7 +300,9 @@ def test_evidence_compares_arms_and_the_random_one_at_equal_share(
     monkeypatch.setattr(evidence, "ARMS", ("small", "baton", "random"))
     done = baton("evidence", "--problems", "1", "--seeds", "1", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
-    assert [line.split("  ")[0] for line in done.stdout.splitlines()[3:6]] == [
+    lines = done.stdout.splitlines()
+    begin = next(n for n, line in enumerate(lines) if line.startswith("policy")) + 1
+    assert [line.split("  ")[0] for line in lines[begin : begin + 3]] == [
         "Small only",
         "Keywords",
         "Random as Keywords",
@@ -320,8 +322,9 @@ def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(
     assert "Accuracy of 2 problems; times of 1 at a cost of 1:2:" in done.stdout
     header, *rows = done.stdout.splitlines()[-5:]
     assert header.split("  ")[-1].strip() == "time / large alone"
-    assert [row.split()[0] for row in rows] == ["small", "large", "drafted", "baton"]
-    assert rows[1].endswith(" 1.00 (1.00–1.00)")
+    assert rows[-1].split()[0] == "small"
+    assert {row.split()[0] for row in rows} == {"small", "large", "drafted", "baton"}
+    assert next(row for row in rows if row.startswith("large")).endswith(" 1.00 (1.00–1.00)")
     written = (tmp_path / "out" / "cost-2" / "results.jsonl").read_text("utf-8").splitlines()
     assert {row["arm"] for row in map(json.loads, written)} == {"small", "large", "drafted", "baton"}
     graded = (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
@@ -354,17 +357,16 @@ def test_evidence_at_another_cost_is_the_demo_pairs(baton: Baton) -> None:
 def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: Path, baton: Baton) -> None:
     done = baton("evidence", "--problems", "1", "--seeds", "1", "--all", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
-    arms = [line.split("  ")[0] for line in done.stdout.splitlines()[3:17]]
-    rivals = ["entropy", "score", "agreement", "self-check", "triggers", "relay", "periodic"]
-    assert arms == ["small", "large", "baton", "paper", "random as baton", "reference", "every-step", *rivals]
+    report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
+    expected = [arm.name for arm in arms_of((*evidence.ARMS, *evidence.OTHER_ARMS), DEMO_SETTINGS)]
+    assert [arm["name"] for arm in report["arms"]] == expected
+    assert all(arm["done"] == 1 for arm in report["arms"])
     assert "random as baton: p = " in done.stderr
-    assert "<td>periodic</td>" in (tmp_path / "out" / "report.html").read_text("utf-8")
 
 
 def test_evidence_has_an_arm_of_every_policy() -> None:
     arms = arms_of((*evidence.ARMS, *evidence.OTHER_ARMS, evidence.DRAFTED), DEMO_SETTINGS)
-    measured = {name for name, policy in POLICIES.items() if not policy.needs.expected_answer}
-    assert {arm.settings.policy.policy for arm in arms} == measured, "without the oracle, which takes hours"
+    assert {arm.settings.policy.policy for arm in arms} == set(POLICIES)
 
 
 def test_the_demo_is_json_for_a_program(baton: Baton) -> None:
