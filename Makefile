@@ -6,8 +6,8 @@ pytest := QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest
 # that what a module sets up is set up once. Slow files come first in their folders' order, not by their number of tests.
 parallel := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test quick test-long coverage soak setup test-gpu gpu-check frozen check check-catalog bench screenshots \
-	reference demo-pair lock clean
+.PHONY: run test quick test-long coverage soak setup check-server test-gpu gpu-check frozen check check-catalog bench \
+	screenshots reference demo-pair lock clean
 
 run: setup
 	@$(venv_python) -m app
@@ -38,6 +38,12 @@ coverage:
 soak:
 	@packaging/setup.sh test
 	@$(venv_python) -m tests.soak --faults $(or $(FAULTS),1000) --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) --write
+
+# The tests of servers against any llama-server: make check-server SERVER=/path/to/llama-server (docs/servers.md).
+check-server:
+	@packaging/setup.sh test
+	@"$(SERVER)" --version
+	@BATON_LLAMA_SERVER="$(SERVER)" $(pytest) -rs -m real_models tests/core/engines/remote tests/app/servers
 
 # The GPU path on a small GPU made of software (docs/install.md). The first time llama.cpp's Vulkan back end is built.
 test-gpu:

@@ -1,4 +1,7 @@
-"""Starts and ends real llama-servers for tests, on a free loopback port, with a key."""
+"""Starts and ends real llama-servers for tests, on a free loopback port, with a key.
+
+`make check-server SERVER=PATH` runs the tests with another llama-server than the prebuilt one of xllamacpp.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,9 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import TextIO
 
@@ -20,7 +25,7 @@ _ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 @dataclass(frozen=True)
 class ServerOptions:
-    model: str
+    model: str = ""
     context: int = 1024
     slots: int = 1
     batch: int = 64
@@ -30,6 +35,8 @@ class ServerOptions:
     key: str = KEY
     draft: str = ""
     """Another model of the same vocabulary that goes ahead of it."""
+    models: str = ""
+    """A folder of models in place of one: the server is a router (only with a binary, see `has_router_mode`)."""
 
 
 class LlamaServer:
@@ -76,8 +83,8 @@ def _command(options: ServerOptions) -> list[str]:
     binary = os.environ.get(BINARY)
     if not binary:
         return [sys.executable, str(Path(__file__).with_name("serve.py")), json.dumps(asdict(options))]
-    flags = {
-        "--model": options.model,
+    flags: dict[str, object] = {
+        "--models-dir" if options.models else "--model": options.models or options.model,
         "--host": "127.0.0.1",
         "--port": options.port,
         "--ctx-size": options.context * options.slots,
@@ -90,8 +97,23 @@ def _command(options: ServerOptions) -> list[str]:
     if options.key:
         flags["--api-key"] = options.key
     if options.draft:
-        flags |= {"--spec-draft-model": options.draft, "--spec-draft-threads": 1, "--spec-type": "draft-simple"}
-    return [binary, "--no-warmup", *(str(word) for flag in flags.items() for word in flag)]
+        flags |= {"--model-draft": options.draft, "--threads-draft": 1, "--spec-type": "draft-simple"}
+    return [binary, "--no-warmup", *(str(word) for flag in _known(flags, binary).items() for word in flag)]
+
+
+def has_router_mode() -> bool:
+    binary = os.environ.get(BINARY)
+    return bool(binary) and "--models-dir" in _help(binary)
+
+
+def _known(flags: Mapping[str, object], binary: str) -> dict[str, object]:
+    """Return the flags that this build has: old ones lack `--cache-ram` and `--spec-type`."""
+    return {flag: value for flag, value in flags.items() if flag in _help(binary)}
+
+
+@cache
+def _help(binary: str) -> str:
+    return subprocess.run([binary, "--help"], capture_output=True, text=True, check=True).stdout
 
 
 def _read_to_the_end(output: TextIO) -> None:
