@@ -19,12 +19,15 @@ from PySide6.QtWidgets import (
 from app.shared.background import LatestTask
 from app.shared.forms.form import SettingsForm
 from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import button, label, line_edit, scrolling
+from app.shared.widgets.controls import button, combo_box, label, line_edit, scrolling
 from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.engines.body import Author
+from core.engines.remote.address import without_model
+from core.engines.remote.failures import UnknownModel
+from core.engines.remote.openai_completions import ServedModel
 from core.engines.remote.server_check import ConnectionReport, Finding, Severity, try_connection
 from core.engines.remote.servers import KnownServer, KnownServers
-from core.errors import BatonError, SettingsError
+from core.errors import BatonError, Cancelled, SettingsError
 from core.models.source import server_urls
 
 Answer = TypeVar("Answer")
@@ -47,6 +50,8 @@ class ServerDialog(QDialog):
     """An Author and the address."""
     failed = Signal(object)
     """A BatonError: something could not be saved, and holds until Baton is closed."""
+    waits = Signal(str)
+    """What a test waits for; sent from its thread."""
 
     def __init__(self, servers: KnownServers, address: str, probe: Probe, purpose: Purpose, parent: QWidget) -> None:
         super().__init__(parent)
@@ -55,6 +60,7 @@ class ServerDialog(QDialog):
         self._probe = probe
         self._request = LatestTask(self, "ask the server", self._show_problem)
         self._is_waiting = False
+        self._is_closed = False
         self._failed_at = ""
         """The address whose last test failed: it cannot be used."""
         self._shown_for = ""
@@ -63,6 +69,7 @@ class ServerDialog(QDialog):
         self.address = line_edit(
             "Address of the server", "http://host:port (separate several servers with commas)", address
         )
+        self.model = combo_box("Model of the server")
         self.key = KeyField(servers)
         self.test = button("Test connection", self._test, tip="Ask what an answer would need; nothing is written there")
         self.testing = label("", Role.MUTED)
@@ -77,6 +84,7 @@ class ServerDialog(QDialog):
 
     def done(self, result: int) -> None:
         """Close the dialog without waiting for a silent server."""
+        self._is_closed = True
         self._request.cancel()
         self.key.cancel()
         super().done(result)
@@ -93,7 +101,10 @@ class ServerDialog(QDialog):
         top.setVerticalSpacing(8)
         top.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         top.addRow("Address", self.address)
+        top.addRow("Model", self.model)
         top.addRow("Key", self.key)
+        top.setRowVisible(self.model, False)
+        self._rows = top
         inside = QWidget()
         inside.setLayout(
             vbox(
@@ -121,12 +132,14 @@ class ServerDialog(QDialog):
     def _connect(self) -> None:
         self.address.editingFinished.connect(self._show_known)
         self.address.textChanged.connect(self._enable)
+        self.model.activated.connect(self._choose_model)
         for edit in (self.address, self.key.edit):
             edit.returnPressed.connect(self._test)
         self.key.edit.textChanged.connect(self._allow_again)
         self.form.changed.connect(self._allow_again)
         self.key.forgotten.connect(self._key_forgotten)
         self.form.changed.connect(self._take)
+        self.waits.connect(self.testing.setText)
 
     def _unfold(self, unfolded: bool) -> None:
         self.form.setVisible(unfolded)
@@ -152,6 +165,8 @@ class ServerDialog(QDialog):
         urls = server_urls(self.address.text())
         if not urls or urls[0] == self._shown_for:
             return
+        if without_model(urls[0]) != without_model(self._shown_for):
+            self._offer_models([])
         self._shown_for = urls[0]
         try:
             known = self._servers.find(urls[0])
@@ -171,20 +186,43 @@ class ServerDialog(QDialog):
 
         def ask() -> list[ConnectionReport]:
             ids = self._probe()
-            return [try_connection(*known.at(url, typed or self._servers.key(url)), ids) for url in urls]
+            servers = [known.at(url, typed or self._servers.key(url)) for url in urls]
+            return [try_connection(*server, ids, self._show_waiting) for server in servers]
 
         self.report.clear()
         self.testing.setText("Asking the server…")
         self._ask(ask, self._show_reports)
 
+    def _show_waiting(self, text: str) -> None:
+        """Called from the thread of a test. Raises Cancelled once the dialog is closed."""
+        if self._is_closed:
+            raise Cancelled
+        self.waits.emit(text)
+
     def _show_reports(self, reports: list[ConnectionReport]) -> None:
         for report in reports:
             self.report.show_report(report)
+        self._offer_models([model for report in reports for model in report.models])
         self._failed_at = self.address.text() if any(_is_useless(report) for report in reports) else ""
         self._answered()
 
+    def _offer_models(self, models: Sequence[ServedModel]) -> None:
+        """Offer what the servers have; a model that is chosen is written into the address."""
+        self._rows.setRowVisible(self.model, bool(models))
+        self.model.clear()
+        for name, status in dict(models).items():
+            self.model.addItem(f"{name} ({status})" if status else name, name)
+        chosen = [url.partition("#")[2] for url in server_urls(self.address.text())]
+        self.model.setCurrentIndex(self.model.findData(chosen[0]) if chosen else -1)
+
+    def _choose_model(self) -> None:
+        name, servers = self.model.currentData(), map(without_model, server_urls(self.address.text()))
+        self.address.setText(", ".join(f"{server}#{name}" for server in servers))
+        self._show_known()
+
     def _show_problem(self, problem: BatonError) -> None:
         self.report.clear()
+        self._offer_models([])
         self.report.show_problem(problem)
         self._failed_at = self.address.text()
         self._answered()
@@ -352,4 +390,4 @@ class ReportView(QWidget):
 
 def _is_useless(report: ConnectionReport) -> bool:
     """Whether the server cannot be used as it was tested; one that still loads its model can."""
-    return not report.reachable or report.key_accepted is False
+    return not report.reachable or report.key_accepted is False or isinstance(report.problem, UnknownModel)

@@ -8,11 +8,11 @@ import click
 
 from app.terminal.command_line import OUTPUT, command, option
 from app.terminal.exit_codes import ExitCode
-from app.terminal.output import write
+from app.terminal.output import remark, write
 from app.terminal.servers import ServerOptions, known_server, server_options
 from app.terminal.streams import report, write_json
 from core.engines.local.tokenizer import tokenize_by
-from core.engines.remote.server_check import Severity, try_connection
+from core.engines.remote.server_check import ConnectionReport, Severity, try_connection
 from core.engines.remote.vocabulary import PROBE
 from core.models.source import server_urls
 
@@ -29,20 +29,25 @@ SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "!", Sever
 def connect(url: str, beside: Path | None, json: bool, servers: ServerOptions) -> int:
     """Test a server as a run would use it, without generating text.
 
-    URL is http(s)://host:port; several are separated by commas.
+    URL is http(s)://host:port[#MODEL]; several are separated by commas. A router loads the model that is
+    named, unless it has already.
     """
     ids = tokenize_by(beside, PROBE) if beside else ()
-    code = ExitCode.ANSWERED
-    for address in server_urls(url):
-        found = try_connection(*known_server(servers, address), ids)
-        if json:
-            findings = [{"severity": each.severity.value, "text": each.text} for each in found.findings]
-            write_json({"host": found.host, "findings": findings, "problem": found.problem or None})
-        else:
-            write(found.host)
-            for finding in found.findings:
-                write(f"  {SIGNS[finding.severity]} {finding.text}")
-        if found.problem:
-            report(found.problem)
-            code = ExitCode.FAILED
-    return code
+    reports = [try_connection(*known_server(servers, address), ids, remark) for address in server_urls(url)]
+    for each in reports:
+        _show(each, json)
+    return ExitCode.FAILED if any(each.problem for each in reports) else ExitCode.ANSWERED
+
+
+def _show(found: ConnectionReport, json: bool) -> None:
+    if json:
+        findings = [{"severity": each.severity.value, "text": each.text} for each in found.findings]
+        models = [{"name": each.name, "status": each.status} for each in found.models]
+        problem = str(found.problem) if found.problem else None
+        write_json({"host": found.host, "models": models, "findings": findings, "problem": problem})
+    else:
+        write(found.host)
+        for finding in found.findings:
+            write(f"  {SIGNS[finding.severity]} {finding.text}")
+    if found.problem:
+        report(found.problem)

@@ -27,7 +27,6 @@ class ServerOptions:
     """Options for servers; None if not given."""
 
     api_key_env: str | None
-    server_model: str | None
     template: Path | None
     ca: Path | None
     any_certificate: bool
@@ -42,7 +41,6 @@ server_options = gathered(
     ServerOptions,
     "servers",
     option("--api-key-env", metavar="NAME", group=SERVERS, help="Environment variable that holds the key."),
-    option("--server-model", metavar="NAME", group=SERVERS, help="Which model, where a server has several."),
     option(
         "--template", type=_FILE, metavar="FILE", group=SERVERS, help="Chat template (Jinja), if a server sends none."
     ),
@@ -81,7 +79,6 @@ def known_server(options: ServerOptions, url: str) -> Server:
     known = servers.find(url)
     access = _given(authority=options.ca, proxy=options.proxy, any_certificate=options.any_certificate or None)
     given = _given(
-        model=options.server_model,
         template=options.template,
         supports_prefetch=_PREFETCH.get(options.prefetch or ""),
         prices=_prices(options.prices) if options.prices else None,

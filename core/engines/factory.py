@@ -90,7 +90,7 @@ def _open_when_ready(url: str, factory: EngineFactory) -> RemoteEngine:
     while True:
         factory.on_status(f"Connecting to {server.address.host}…")
         try:
-            return open_server(*server, factory.watcher)
+            return open_server(*server, factory.watcher, factory.on_status)
         except NotReady as error:
             pause = retrying.pause_after(error)
             factory.on_status(f"{error.message} Trying again in {pause:.1f} s.")

@@ -3,7 +3,8 @@
     demo, demo:small, demo:large    one of the two tiny models that come with Baton
     models/large.gguf               a GGUF file on this machine
     hf:OWNER/NAME[:QUANT]           a GGUF file of a Hugging Face repository
-    http://host:port[,http://…]     a server, or several servers of the same model
+    http://host:port[#MODEL]        a server, and which model where it has several
+    http://…,http://…               several servers of the same model
 
 Settings, model cards and traces keep a source; `core.engines.factory` opens it.
 """

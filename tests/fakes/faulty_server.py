@@ -23,6 +23,7 @@ class Request(NamedTuple):
     path: str
     headers: Mapping[str, str]
     body: Json
+    query: str = ""
 
 
 class Wire:
@@ -194,8 +195,8 @@ class FaultyServer:
         return [request.body for request in self.requests if request.path.endswith(("/completion", "/completions"))]
 
     def _serve(self, handler: BaseHTTPRequestHandler, body: Json) -> None:
-        path = urlsplit(handler.path).path  # a proxy is asked for whole URLs
-        self.requests.append(Request(path, dict(handler.headers), body))
+        path, query = urlsplit(handler.path)[2:4]  # a proxy is asked for whole URLs
+        self.requests.append(Request(path, dict(handler.headers), body, query))
         wire = Wire(handler, self._over)
         handler.close_connection = True
         try:

@@ -12,13 +12,20 @@ from core.errors import SettingsError
 
 
 def canonical(url: str) -> str:
-    """Return the normal form of an address: without blanks, a last slash, and a trailing `/v1`."""
-    return url.strip().rstrip("/").removesuffix("/v1")
+    """Return the normal form of an address: without blanks, a last slash, and a trailing `/v1` before its `#model`."""
+    base, _, model = url.strip().partition("#")
+    base = base.rstrip("/").removesuffix("/v1")
+    return f"{base}#{model}" if model else base
+
+
+def without_model(url: str) -> str:
+    """Return the normal form of the address of a server, without the model there."""
+    return canonical(url.partition("#")[0])
 
 
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
-    """An address as a person enters it: `http(s)://host[:port][/path]`; a trailing `/v1` is dropped.
+    """An address as a person enters it: `http(s)://host[:port][/path][#model]`; a trailing `/v1` is dropped.
 
     Raises SettingsError if it is not an address.
     """
@@ -47,6 +54,16 @@ class ServerAddress:
             raise SettingsError("A key does not belong in an address.", "Enter it in the field for the key.")
         if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
             raise SettingsError("The key contains characters that no key has.", "Copy it again, without line breaks.")
+
+    @property
+    def base_url(self) -> str:
+        """The address without the model."""
+        return without_model(self.url)
+
+    @property
+    def model(self) -> str:
+        """Which model, where the server has several; empty: not named."""
+        return self.url.partition("#")[2]
 
     @property
     def host(self) -> str:

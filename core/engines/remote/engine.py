@@ -67,8 +67,6 @@ class RemoteOptions:
     prices: Prices = field(default_factory=Prices)
     cap: Cap = field(default_factory=Cap)
     """For all sessions of this engine together."""
-    model: str = ""
-    """Where a server has several; empty: the first of its list."""
     template: str | None = None
     """A chat template (Jinja) in place of the server's own; needed if the server reveals none."""
     supports_prefetch: bool | None = None
@@ -95,6 +93,7 @@ class RemoteEngine:
         self._sessions: set[RemoteSession] = set()
         self._asking = threading.Lock()
         self._closing = threading.Event()
+        self._routed_model = ""
         self._connection = self.new_connection()
         self.protocol = self._connect()
 
@@ -185,10 +184,16 @@ class RemoteEngine:
         """Count all usage in another meter too, whose cap then applies here. Call it before sessions are opened."""
         self._meter.join(meter)
 
+    def route_to(self, model: str) -> None:
+        """Name this model of a router in each request; empty: the server is no router."""
+        self._routed_model = self._connection.model = model
+
     # For sessions ---------------------------------------------------------------------------------------------------
 
     def new_connection(self) -> HttpConnection:
-        return HttpConnection(self.address, self.options.retry_policy, self._tls)
+        connection = HttpConnection(self.address, self.options.retry_policy, self._tls)
+        connection.model = self._routed_model
+        return connection
 
     def new_meter(self) -> UsageMeter:
         """Make the meter of one session, a part of the engine's."""

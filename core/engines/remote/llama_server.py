@@ -21,7 +21,7 @@ from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteEngine
 from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields
-from core.engines.remote.openai_completions import name_of
+from core.engines.remote.openai_completions import choose_model, name_of
 from core.engines.remote.protocol import (
     AnswerEvent,
     Ask,
@@ -34,6 +34,7 @@ from core.engines.remote.protocol import (
     checked_ids,
     no_scores,
 )
+from core.engines.remote.router import routed_model
 from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import EngineRefused
 from core.models.gguf import supports_truncation
@@ -49,6 +50,7 @@ class LlamaServerEngine(RemoteEngine):
     """A model on a llama-server. Raises EngineLost or EngineRefused if none answers at the address."""
 
     def detect(self, ask: Ask) -> LlamaServerProtocol:
+        self.route_to(routed_model(self.address, ask))
         protocol = LlamaServerProtocol(self.address, ask, self.options.template)
         slots = self._slots()
         has_free_slot = any(not slot.flag("is_processing") for slot in slots)
@@ -91,14 +93,17 @@ class ServerProperties(NamedTuple):
     """`general.architecture` of the file; empty: not reported (b11549 does not)."""
 
 
-def server_properties(ask: Ask) -> ServerProperties:
-    """Ask the server what it serves. Raises EngineRefused if it is another kind of server."""
-    props, models = ask("/props", None), ask("/v1/models", None)
+def server_properties(ask: Ask, model: str) -> ServerProperties:
+    """Ask the server what it serves: the model of this name, or its only one if that is empty.
+
+    Raises EngineRefused if it is another kind of server.
+    """
+    props, (entry, _) = ask("/props", None), choose_model(ask, model)
     if "default_generation_settings" not in props:
         raise EngineRefused("The server is not a llama-server.", "Check its address with “Test connection”.")
-    meta = models.first("data").inside("meta")
+    meta = entry.inside("meta")
     return ServerProperties(
-        model=models.first("data").text("id") or props.text("model_path"),
+        model=entry.text("id") or props.text("model_path"),
         parameters=meta.count("n_params"),
         quantisation=meta.line("ftype") or props.line("model_ftype"),
         slots=props.count("total_slots", 1),
@@ -119,7 +124,8 @@ class LlamaServerProtocol:
     """Enough to list every choice, and little enough to tell what all of them weigh without it."""
 
     def __init__(self, address: ServerAddress, ask: Ask, template: str | None) -> None:
-        properties = server_properties(ask)
+        properties = server_properties(ask, address.model)
+        self._address_model = address.model
         self._properties = properties
         self._heads: dict[tuple[str, ...], list[set[int]]] = {}
         """The first tokens of the choices that were judged."""
@@ -228,7 +234,7 @@ class LlamaServerProtocol:
         raise no_scores(self.card)
 
     def check_model(self, ask: Ask) -> None:
-        now = server_properties(ask)
+        now = server_properties(ask, self._address_model)
         if (now.model, now.parameters, now.quantisation) != self._properties[:3]:
             raise EngineRefused(
                 f"{self.card.location} now serves another model: {name_of(now.model)}.",

@@ -17,7 +17,7 @@ from core.engines.chat_template import has_switch, render_prompt
 from core.engines.model_card import ModelCard
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
-from core.engines.remote.failures import from_report
+from core.engines.remote.failures import UnknownModel, from_report
 from core.engines.remote.fields import Fields, number
 from core.engines.remote.protocol import (
     AnswerEvent,
@@ -61,13 +61,13 @@ class CompletionsProtocol:
     choice_bias = 0.0
 
     def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions) -> None:
-        entry, self.kind = choose_model(ask, options.model)
+        entry, self.kind = choose_model(ask, address.model)
         self._model = entry.text("id")
         self._host = address.host
         self._template = options.template
         self._reported_context = entry.count("max_model_len")
         if not self._model:
-            raise EngineRefused(f"{address.host} does not serve {options.model or 'any model'}.", "Check the name.")
+            raise unknown_model(address, served_models(ask))
         if self.kind is ServerKind.OLLAMA:
             raise EngineRefused(
                 "Ollama wraps every text in its own chat template, so no model can continue another's text.",
@@ -375,7 +375,38 @@ def name_of(model: str) -> str:
 
 
 def choose_model(ask: Ask, name: str) -> tuple[Fields, ServerKind]:
-    """Find the model's entry in `/v1/models` (the first, if the name is empty), and the kind of server."""
+    """Find the model's entry in `/v1/models` (the first, if the name is empty), and the kind of server.
+
+    llama-server gives a model several names, of which its `id` goes first.
+    """
     entries = list(ask("/v1/models", None).each("data"))
-    entry = next((each for each in entries if not name or each.text("id") == name), Fields(None))
+    by_id = (each for each in entries if not name or each.text("id") == name)
+    by_alias = (each for each in entries if name in each.list("aliases") or name_of(each.text("id")) == name)
+    entry = next(by_id, None) or next(by_alias, Fields(None))
     return entry, _OWNERS.get(entry.text("owned_by"), ServerKind.UNKNOWN)
+
+
+class ServedModel(NamedTuple):
+    """A model that a server lists."""
+
+    name: str
+    status: str
+    """“loaded”, “unloaded”, “loading” … on a router; empty on other servers."""
+
+
+def served_models(ask: Ask) -> tuple[ServedModel, ...]:
+    """List the models of a server. Raises EngineError."""
+    entries = ask("/v1/models", None).each("data")
+    return tuple(
+        ServedModel(entry.text("id"), entry.inside("status").line("value")) for entry in entries if "id" in entry
+    )
+
+
+def unknown_model(address: ServerAddress, models: Sequence[ServedModel]) -> UnknownModel:
+    """Make the error for an address that names none of the server's models, or none where there are several."""
+    names = [model.name for model in models]
+    has = f"{address.host} serves {one_line(', '.join(names)) or 'no model'}"
+    return UnknownModel(
+        f"{has}, but not {one_line(address.model)}." if address.model else f"{has}.",
+        f"Write its name after the address: {address.base_url}#{one_line(names[0]) if names else 'NAME'}.",
+    )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -12,13 +13,15 @@ from typing import NamedTuple
 from core.engines.model_card import ModelCard
 from core.engines.remote.address import ServerAddress
 from core.engines.remote.engine import RemoteEngine, RemoteOptions
-from core.engines.remote.failures import KeyRefused, NotReady, UntrustedServer
+from core.engines.remote.failures import KeyRefused, NotReady, UnknownModel, UntrustedServer
 from core.engines.remote.llama_server import LlamaServerEngine
-from core.engines.remote.openai_completions import OpenAICompletionsEngine
+from core.engines.remote.openai_completions import OpenAICompletionsEngine, ServedModel, served_models
+from core.engines.remote.router import ModelNotLoaded, load_model
 from core.engines.remote.state import StatusCallback
 from core.engines.remote.transport import HttpConnection
 from core.engines.remote.vocabulary import same_vocabulary
 from core.errors import BatonError, EngineLost, EngineRefused
+from core.text import one_line
 
 
 class VocabularyMatch(Enum):
@@ -60,6 +63,8 @@ class ConnectionReport:
     cannot: tuple[str, ...] = ()
     """Missing capabilities, a sentence each."""
     risks: tuple[str, ...] = ()
+    models: tuple[ServedModel, ...] = ()
+    """All that the server has, if there are several."""
     problem: BatonError | None = None
     has_key: bool = False
     """Whether one was sent."""
@@ -74,6 +79,8 @@ class ConnectionReport:
         if self.key_accepted is not None:
             accepted = "key accepted" if self.has_key else "no key needed"
             yield Finding(Severity.GOOD, accepted) if self.key_accepted else Finding(Severity.BAD, "key not accepted")
+        for model in self.models:
+            yield Finding(Severity.PLAIN, f"has {one_line(model.name)}{f' ({model.status})' if model.status else ''}")
         if card := self.card:
             yield Finding(Severity.GOOD, f"serves {card.name}")
             yield Finding(Severity.PLAIN, f"{card.context:,} tokens of context for each text")
@@ -89,29 +96,48 @@ class ConnectionReport:
 
 
 def open_server(
-    address: ServerAddress | str, options: RemoteOptions | None = None, on_status: StatusCallback | None = None
+    address: ServerAddress | str,
+    options: RemoteOptions | None = None,
+    on_status: StatusCallback | None = None,
+    on_wait: Callable[[str], object] = lambda _: None,
 ) -> RemoteEngine:
-    """Open a llama-server through its own protocol, any other through OpenAI's. Raises EngineLost, EngineRefused."""
+    """Open a llama-server through its own protocol, any other through OpenAI's.
+
+    A router loads the model first: `on_wait` is called with what is waited for; raising a BatonError there ends the
+    wait. Raises EngineLost, EngineRefused.
+    """
+    address, options = ServerAddress(address) if isinstance(address, str) else address, options or RemoteOptions()
     try:
         return LlamaServerEngine(address, options, on_status)
-    except (KeyRefused, UntrustedServer):
+    except ModelNotLoaded as error:
+        load_model(address, error.model, options.retry_policy, on_wait)
+        return LlamaServerEngine(address, options, on_status)
+    except (KeyRefused, UntrustedServer, UnknownModel):
         raise
     except EngineRefused:
         return OpenAICompletionsEngine(address, options, on_status)
 
 
 def try_connection(
-    address: ServerAddress, options: RemoteOptions | None = None, probe_ids: Sequence[int] = ()
+    address: ServerAddress,
+    options: RemoteOptions | None = None,
+    probe_ids: Sequence[int] = (),
+    on_wait: Callable[[str], object] = lambda _: None,
 ) -> ConnectionReport:
-    """Test everything that a run needs; the key is tested at a protected endpoint. Takes a second; writes nothing.
+    """Test everything that a run needs; the key is tested at a protected endpoint. Writes nothing.
 
+    Takes a second, unless a router has to load the model: see `open_server` for `on_wait`.
     `probe_ids`: remote.vocabulary.PROBE by the other model's tokenizer, to compare vocabularies.
     """
+    options = options or RemoteOptions()
     report = partial(ConnectionReport, address.host, risks=address.risks, has_key=bool(address.key))
     try:
-        engine = open_server(address, options)
+        engine = open_server(address, options, on_wait=on_wait)
     except KeyRefused as error:
         return report(reachable=True, key_accepted=False, problem=error)
+    except UnknownModel as error:
+        with closing(HttpConnection(address, options.retry_policy, address.tls())) as connection:
+            return report(reachable=True, key_accepted=True, models=served_models(connection.ask), problem=error)
     except EngineLost as error:
         return report(reachable=isinstance(error, NotReady), problem=error)
     except BatonError as error:
@@ -119,6 +145,7 @@ def try_connection(
     connection = engine.new_connection()
     try:
         slots, free = _slots(connection)
+        models = served_models(connection.ask)
         return report(
             reachable=True,
             key_accepted=True,
@@ -128,6 +155,7 @@ def try_connection(
             free_slots=free,
             milliseconds=_latency(connection),
             cannot=_cannot(engine.card),
+            models=models if len(models) > 1 else (),
         )
     except EngineLost as error:
         return report(reachable=True, key_accepted=True, card=engine.card, problem=error)

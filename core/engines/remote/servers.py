@@ -10,7 +10,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from core.engines.factory import Server
-from core.engines.remote.address import ServerAddress, canonical
+from core.engines.remote.address import ServerAddress, canonical, without_model
 from core.engines.remote.engine import RemoteOptions
 from core.engines.usage import Cap, Prices
 from core.errors import SettingsError
@@ -39,11 +39,10 @@ class ServerAccess(BaseModel):
 
 
 class KnownServer(BaseModel):
-    """The settings of one address."""
+    """The settings of one address, or of one model there (`http://host:port#model`)."""
 
     model_config = ConfigDict(frozen=True)
 
-    model: str = Field("", title="Model", description="Where the server has several; empty: the first of its list.")
     supports_prefetch: Switch = Field(
         Switch.AUTOMATIC,
         title="Prefetch",
@@ -70,7 +69,6 @@ class KnownServer(BaseModel):
         options = RemoteOptions(
             prices=self.prices,
             cap=self.cap,
-            model=self.model,
             template=read_text(self.template, NO_TEMPLATE) if self.template else None,
             overrides=self.overrides,
             supports_prefetch=self.supports_prefetch.is_on,
@@ -111,11 +109,11 @@ class KnownServers:
         return self._secrets.keeping
 
     def find(self, url: str) -> KnownServer:
-        """Return the settings of an address, or the defaults.
+        """Return the settings of an address, or the defaults. A model without its own has those of its server.
 
         Raises SettingsError if the file is damaged, so that a cap in it is not lost silently.
         """
-        return self._read().servers.get(canonical(url), KnownServer())
+        return _find(self._read().servers, url)
 
     def server(self, url: str) -> Server:
         """Return the address with its key and settings. Raises SettingsError."""
@@ -123,18 +121,20 @@ class KnownServers:
 
     def key(self, url: str) -> str | None:
         """Return the key of an address; the keyring is only asked if there is one. Raises SettingsError."""
-        return self._secrets.find(canonical(url)) if self.find(url).has_key else None
+        return self._secrets.find(without_model(url)) if self.find(url).has_key else None
 
     def keep(self, url: str, known: KnownServer, key: str = "") -> Keeping | None:
         """Save the settings, and a new key if one is given; return how long it is kept. Raises SettingsError."""
-        keeping = self._secrets.keep(canonical(url), key) if key else None
+        keeping = self._secrets.keep(without_model(url), key) if key else None
         self._write(url, known, bool(key) or None)
         return keeping
 
     def forget_key(self, url: str) -> None:
         """Forget the key of an address. Raises SettingsError if the keyring is locked, or the file is not writable."""
-        self._secrets.forget(canonical(url))
-        self._write(url, self.find(url), has_key=False)
+        server = without_model(url)
+        self._secrets.forget(server)
+        for name in [url, *(each for each in self._read().servers if without_model(each) == server)]:
+            self._write(name, self.find(name), has_key=False)
 
     def _write(self, url: str, known: KnownServer, has_key: bool | None) -> None:
         """Write the settings of an address; `has_key` None keeps what the file says."""
@@ -142,7 +142,7 @@ class KnownServers:
         with self._writing:
             before = self._before()
             if has_key is None:
-                has_key = name in before and before[name].has_key
+                has_key = _find(before, url).has_key
             known = known.model_copy(update={"has_key": has_key})
             self._unsaved = _ServersFile(servers={**before, name: known})
             write_json(self._unsaved, self._path, "The choices about servers")
@@ -169,6 +169,13 @@ class KnownServers:
                 f"{self._path} cannot be read: {_reason(error)}.",
                 "Correct it, or save the server's settings again in the window.",
             ) from error
+
+
+def _find(servers: Mapping[str, KnownServer], url: str) -> KnownServer:
+    server = without_model(url)
+    known = servers.get(canonical(url)) or servers.get(server, KnownServer())
+    has_key = any(each.has_key for name, each in servers.items() if without_model(name) == server)
+    return known.model_copy(update={"has_key": has_key})
 
 
 def _reason(error: OSError | ValidationError) -> str:

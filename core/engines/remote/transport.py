@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from enum import Enum
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 
@@ -36,6 +37,8 @@ class HttpConnection:
 
     def __init__(self, address: ServerAddress, policy: RetryPolicy, tls: ssl.SSLContext) -> None:
         self.host = address.host
+        self.model = ""
+        """Sent with each request: which model of a router."""
         self._address = address
         self._tls = tls
         self.bytes_sent = 0
@@ -43,7 +46,7 @@ class HttpConnection:
         self._policy = policy
         try:
             self._client = httpx2.Client(
-                base_url=address.url,
+                base_url=address.base_url,
                 headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
                 verify=tls,
                 proxy=address.proxy,
@@ -121,6 +124,7 @@ class HttpConnection:
     def beside(self) -> HttpConnection:
         """Open another connection to the same server, for use at the same time; it is halted with this one."""
         other = HttpConnection(self._address, self._policy, self._tls)
+        other.model = self.model
         with self._lock:
             self._beside = [each for each in self._beside if not each.is_closed] + [other]
             if self._is_halted:
@@ -174,6 +178,8 @@ class HttpConnection:
     @contextmanager
     def _request(self, path: str, payload: Payload | None) -> Iterator[httpx2.Response]:
         """Send a request; gives a response with status 200, not yet read."""
+        if self.model:
+            path, payload = _routed(path, payload, self.model)
         content = None if payload is None else json.dumps(payload).encode()
         self.bytes_sent += len(content or b"")
         try:
@@ -230,6 +236,13 @@ class HttpConnection:
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             self._socket = None  # it was closed already
+
+
+def _routed(path: str, payload: Payload | None, model: str) -> tuple[str, Payload | None]:
+    """Name the model as a router wants it: within the payload, or within the path of a GET."""
+    if payload is None:
+        return f"{path}?model={quote(model, safe='')}", None
+    return path, {**payload, "model": model}
 
 
 class BackgroundPing:

@@ -21,6 +21,7 @@ from core.errors import EngineRefused
 from core.models.source import DemoModel, LocalFile
 from core.secrets import Secrets
 from tests.app.servers.conftest import Open
+from tests.fakes.faulty_router import FaultyRouter
 from tests.fakes.faulty_server import Answer, FaultyServer, Json, error, hold, stream
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 from tests.servers.certificates import self_signed
@@ -112,6 +113,35 @@ def test_several_servers_are_tested_one_after_the_other(open_dialog: Open, teste
     with FaultyServer(stream()) as one, FaultyServer(stream()) as other:
         found = tested(open_dialog(f"{one.url}, {other.url}"))
         assert found.count("✓ serves bytes") == 2
+
+
+def test_the_models_of_a_router_are_offered(open_dialog: Open, tested: Tested) -> None:
+    with FaultyRouter(stream(), models={"one": ["unloaded"], "other": ["loaded"]}) as server:
+        dialog = open_dialog(server.url)
+        assert not dialog.model.isVisible()
+        assert "Write its name after the address" in tested(dialog)
+        assert not any(way.isEnabled() for way in dialog.use_buttons)
+        assert [dialog.model.itemText(n) for n in range(dialog.model.count())] == ["one (unloaded)", "other (loaded)"]
+        dialog.model.setCurrentIndex(1)
+        dialog.model.activated.emit(1)
+        assert dialog.address.text() == f"{server.url}#other"
+        assert all(way.isEnabled() for way in dialog.use_buttons)
+        assert "✓ serves other" in tested(dialog)
+        assert dialog.model.currentData() == "other"
+    dialog.address.setText("http://elsewhere:1")
+    dialog.address.editingFinished.emit()
+    assert not dialog.model.isVisible(), "these were the models of another server"
+
+
+def test_closing_it_ends_the_wait_for_a_model(open_dialog: Open, qtbot: QtBot) -> None:
+    with FaultyRouter(stream(), models={"one": ["loading"]}) as server:
+        dialog = open_dialog(server.url)
+        dialog.test.click()
+        qtbot.waitUntil(lambda: "is loading one" in dialog.testing.text())
+        (asking,) = [thread for thread in threading.enumerate() if thread.name == "ask the server"]
+        dialog.reject()
+        asking.join(10)
+        assert not asking.is_alive()
 
 
 def test_what_cannot_be_an_address_is_said(open_dialog: Open, tested: Tested) -> None:

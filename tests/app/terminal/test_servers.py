@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from core.engines.factory import Server
 from core.engines.remote.servers import KnownServer, KnownServers
 from core.engines.usage import Cap, Prices
 from core.errors import SettingsError
+from core.models.loading import Switch
 from core.paths import Paths
+from tests.fakes.faulty_router import FaultyRouter
 from tests.fakes.faulty_server import FaultyServer, stream
 
 URL = "https://office:8080"
@@ -43,22 +46,22 @@ def test_every_option_of_a_server_is_taken(tmp_path: Path, monkeypatch: pytest.M
     template.write_text("a template")
     address, options = server(
         *("--api-key-env", "OFFICE_KEY", "--ca", "ca.pem", "--proxy", "http://proxy:1", "--any-certificate"),
-        *("--server-model", "big", "--template", str(template), "--prefetch", "off"),
+        *("--template", str(template), "--prefetch", "off"),
         *("--prices", "0.5,0.1,2,EUR", "--cap-tokens", "9000", "--cap-money", "0.25"),
     )
     assert (address.url, address.key, address.authority) == (URL, "secret", Path("ca.pem"))
     assert (address.proxy, address.any_certificate) == ("http://proxy:1", True)
-    assert (options.model, options.template, options.supports_prefetch) == ("big", "a template", False)
+    assert (options.template, options.supports_prefetch) == ("a template", False)
     assert (options.prices.written, options.prices.currency) == (2.0, "EUR")
     assert (options.cap.tokens, options.cap.money) == (9000, 0.25)
 
 
 def test_what_the_window_keeps_holds_unless_an_option_stands_in_its_place(paths: Paths) -> None:
-    known = KnownServer(model="big", prices=Prices(written=2), cap=Cap(tokens=100, money=3))
+    known = KnownServer(supports_prefetch=Switch.ON, prices=Prices(written=2), cap=Cap(tokens=100, money=3))
     KnownServers(paths.servers).keep(URL, known)
-    assert server().options.model == "big"
-    _, options = server("--server-model", "other", "--cap-tokens", "0")
-    assert (options.model, options.cap.tokens, options.cap.money) == ("other", 0, 3)
+    assert server().options.supports_prefetch
+    _, options = server("--prefetch", "off", "--cap-tokens", "0")
+    assert (options.supports_prefetch, options.cap.tokens, options.cap.money) == (False, 0, 3)
 
 
 @pytest.mark.parametrize("prices", ["1", "1,2", "1,2,cheap", "1,2,3,EUR,4", "1,2,-3"])
@@ -71,6 +74,19 @@ def test_prices_that_cannot_be_read_are_refused(prices: str) -> None:
 def test_a_cap_below_nothing_is_wrong_usage(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["connect", URL, option, "-1"]) == 2
     assert "is not in the range" in capsys.readouterr().err
+
+
+def test_connect_lists_the_models_of_a_router(capsys: pytest.CaptureFixture[str]) -> None:
+    models = {"one": ["unloaded", "unloaded", "unloaded", "loading", "loaded"], "other": ["loaded"]}
+    with FaultyRouter(stream(), models=models) as server:
+        assert main(["connect", f"{server.url}#one"]) == 0
+        said = capsys.readouterr()
+        assert "is loading one" in said.err
+        assert "has other (loaded)" in said.out
+        assert main(["connect", server.url, "--json"]) == 1
+        found = json.loads(capsys.readouterr().out)
+        assert "Write its name after the address" in found["problem"]
+        assert found["models"] == [{"name": "one", "status": "loaded"}, {"name": "other", "status": "loaded"}]
 
 
 def test_connect_says_what_it_found_of_each_server(capsys: pytest.CaptureFixture[str]) -> None:

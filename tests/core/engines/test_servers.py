@@ -15,6 +15,7 @@ from core.secrets import Keeping, Secrets
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 
 URL = "https://office:8080"
+BIG = KnownServer(cap=Cap(tokens=9))
 
 
 @pytest.fixture
@@ -41,7 +42,6 @@ def test_an_unknown_server_is_used_as_it_is_by_default(servers: KnownServers) ->
 
 def test_what_is_kept_is_there_at_the_next_start(servers: KnownServers, file: Path, ring: MemoryKeyring) -> None:
     known = KnownServer(
-        model="big",
         supports_prefetch=Switch.ON,
         access=ServerAccess(authority=Path("ca.pem"), proxy="http://proxy:3128"),
         prices=Prices(read=0.5, reused=0.1, written=2.0, currency="EUR"),
@@ -50,7 +50,7 @@ def test_what_is_kept_is_there_at_the_next_start(servers: KnownServers, file: Pa
     assert servers.keep(URL, known, "secret") is Keeping.KEYRING
     address, options = KnownServers(file, lambda: Secrets(ring)).server(URL)
     assert (address.key, address.authority, address.proxy) == ("secret", Path("ca.pem"), "http://proxy:3128")
-    assert (options.model, options.supports_prefetch) == ("big", True)
+    assert options.supports_prefetch
     assert (options.prices.reused, options.prices.currency) == (0.1, "EUR")
     assert (options.cap.money, options.cap.tokens) == (1.5, 900)
 
@@ -76,8 +76,8 @@ def test_a_forgotten_key_is_sent_no_more(servers: KnownServers) -> None:
 
 
 def test_an_address_has_one_entry_however_it_is_written(servers: KnownServers) -> None:
-    servers.keep(f" {URL}/v1/ ", KnownServer(model="big"))
-    assert servers.find(URL).model == "big"
+    servers.keep(f" {URL}/v1/ ", BIG)
+    assert servers.find(URL) == BIG
 
 
 def test_the_keyring_is_not_asked_for_a_server_without_a_key(file: Path) -> None:
@@ -85,8 +85,19 @@ def test_the_keyring_is_not_asked_for_a_server_without_a_key(file: Path) -> None
         raise AssertionError("the keyring was asked")
 
     servers = KnownServers(file, asked)
-    servers.keep(URL, KnownServer(model="big"))
-    assert servers.server(URL).options.model == "big"
+    servers.keep(URL, BIG)
+    assert servers.server(URL).options.cap.tokens == 9
+
+
+def test_the_models_of_one_server_share_its_key_and_its_settings(servers: KnownServers) -> None:
+    servers.keep(f"{URL}#one", BIG, "secret")
+    assert servers.find(f"{URL}/v1#one").cap.tokens == 9
+    other, _ = servers.server(f"{URL}#other")
+    assert (other.model, other.key) == ("other", "secret")
+    servers.keep(URL, KnownServer(cap=Cap(tokens=5)))
+    assert servers.find(f"{URL}#other").cap.tokens == 5
+    servers.forget_key(f"{URL}#other")
+    assert not any(servers.find(url).has_key for url in (URL, f"{URL}#one", f"{URL}#other"))
 
 
 def test_a_damaged_file_is_said_since_it_may_hold_a_cap(servers: KnownServers, file: Path) -> None:
@@ -103,16 +114,16 @@ def test_what_cannot_be_written_holds_until_the_end(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("a file where the folder should be")
     servers = KnownServers(tmp_path / "config" / "servers.json", lambda: Secrets(MemoryKeyring()))
     with pytest.raises(SettingsError, match="could not be saved"):
-        servers.keep(URL, KnownServer(model="big"), "secret")
+        servers.keep(URL, BIG, "secret")
     address, options = servers.server(URL)
-    assert (address.key, options.model) == ("secret", "big")
+    assert (address.key, options.cap.tokens) == ("secret", 9)
 
 
 def test_what_one_server_has_is_not_taken_for_anothers(servers: KnownServers) -> None:
     servers.keep(URL, KnownServer(), "secret")
     servers.keep("http://other:1", servers.find(URL))
     assert not servers.find("http://other:1").has_key
-    servers.keep(URL, KnownServer(model="big"))
+    servers.keep(URL, BIG)
     assert servers.server(URL).address.key == "secret"
 
 

@@ -298,8 +298,8 @@ def test_a_file_is_called_by_its_name_and_asked_for_by_its_path(vllm: FaultyServ
 
 
 def test_a_model_that_is_not_served_is_refused(vllm: FaultyServer) -> None:
-    with pytest.raises(EngineRefused, match="does not serve small"):
-        OpenAICompletionsEngine(vllm.url, RemoteOptions(model="small"))
+    with pytest.raises(EngineRefused, match="but not small"):
+        OpenAICompletionsEngine(f"{vllm.url}#small")
 
 
 def test_another_model_after_a_restart_is_refused(vllm: FaultyServer) -> None:

@@ -19,7 +19,7 @@ from core.engines.remote.engine import RemoteOptions
 from core.engines.remote.failures import from_report
 from core.engines.remote.fields import Fields, parsed
 from core.engines.remote.llama_server import LlamaServerAnswer, LlamaServerProtocol, server_properties
-from core.engines.remote.openai_completions import CompletionsAnswer, CompletionsProtocol, choose_model
+from core.engines.remote.openai_completions import CompletionsAnswer, CompletionsProtocol, choose_model, served_models
 from core.engines.remote.protocol import (
     AnswerEvent,
     AnswerParser,
@@ -235,7 +235,8 @@ def test_a_long_report_becomes_a_short_printable_sentence() -> None:
 def test_any_description_of_a_server_is_understood_or_refused(answer: dict[str, Any]) -> None:
     choose_model(always(answer), "")
     try:
-        server_properties(always(answer))
+        server_properties(always(answer), "")
+        served_models(always(answer))
     except EngineError:
         return
 

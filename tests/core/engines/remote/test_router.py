@@ -1,0 +1,177 @@
+"""A llama-server in router mode: several models behind one address, loaded when they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import pytest
+
+from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from core.engines.base import Stop
+from core.engines.body import Author
+from core.engines.factory import EngineFactory, Server, open_engine, share_vocabulary
+from core.engines.remote.address import ServerAddress
+from core.engines.remote.engine import RemoteEngine, RemoteOptions
+from core.engines.remote.failures import NotReady, UnknownModel
+from core.engines.remote.llama_server import LlamaServerEngine
+from core.engines.remote.openai_completions import ServedModel
+from core.engines.remote.server_check import open_server, try_connection
+from core.errors import Cancelled, EngineRefused
+from core.models.source import ServerUrls
+from core.run import Pair, ask, run
+from core.thinking.trace import Trace
+from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, foreign, stop, text
+from tests.fakes.faulty_router import FAILED, FaultyRouter
+from tests.fakes.faulty_server import FaultyServer, Json, about, end, stream, token
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, has_router_mode
+
+OPTIONS = RemoteOptions(replace(HURRIED, answer=30, loading=60))
+
+
+def opened(server: FaultyServer, model: str, waits: list[str] | None = None) -> RemoteEngine:
+    on_wait = (waits if waits is not None else []).append
+    return open_server(ServerAddress(f"{server.url}#{model}"), OPTIONS, on_wait=on_wait)
+
+
+def test_each_request_names_the_model() -> None:
+    answers = (stream(token("a", 1), end(1)),)
+    options = replace(OPTIONS, supports_prefetch=True)
+    with FaultyRouter(*answers, models={"ours/4B:Q4": ["loaded"], "other": ["loaded"]}) as server:
+        address = ServerAddress(f"{server.url}#ours/4B:Q4")
+        with closing(open_server(address, options)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
+            session.prefetch(foreign("So"))
+            assert text(session.write(foreign("So"), 1, seed=1)) == "a"
+            assert engine.card.source == ServerUrls((address.url,))
+        asked = [request.body.get("model") or parse_qs(request.query).get("model") for request in server.requests]
+    first = next(n for n, name in enumerate(asked) if name)
+    assert {str(name) for name in asked[first:]} == {"ours/4B:Q4", "['ours/4B:Q4']"}
+    assert server.completions
+
+
+@pytest.mark.parametrize(
+    ("models", "model", "message"),
+    [
+        ({}, "", "is a router without models"),
+        ({"one": ["loaded"], "other": ["unloaded"]}, "", r"serves one, other\. Write its name .*#one\."),
+        ({"one": ["loaded"], "other": ["unloaded"]}, "third", "serves one, other, but not third"),
+    ],
+)
+def test_a_model_that_is_not_there_is_refused_with_those_that_are(
+    models: dict[str, list[str]], model: str, message: str
+) -> None:
+    with FaultyRouter(stream(), models=models) as server, pytest.raises(UnknownModel, match=message):
+        opened(server, model)
+
+
+def test_the_only_model_of_a_router_needs_no_name() -> None:
+    with FaultyRouter(stream(), models={"one": ["sleeping"]}) as server, closing(opened(server, "")) as engine:
+        assert engine.card.name == "one"
+
+
+def test_a_model_is_loaded_when_it_is_opened() -> None:
+    waits: list[str] = []
+    models = {"one": ["unloaded", "unloaded", "unloaded", "loading", "loading", "loaded"]}
+    with FaultyRouter(stream(), models=models) as server, closing(opened(server, "one", waits)) as engine:
+        assert engine.card.name == "one"
+        assert [request.body for request in server.requests if request.path == "/models/load"] == [{"model": "one"}]
+    assert len(waits) == 2
+    assert "is loading one: 0 s so far" in waits[0]
+
+
+def test_a_model_that_fails_to_load_is_refused() -> None:
+    models: dict[str, list[str | Json]] = {"one": ["unloaded", "unloaded", "unloaded", "loading", FAILED]}
+    failed = r"could not load one \(exit code 1\)\. Look at the server's log"
+    with FaultyRouter(stream(), models=models) as server, pytest.raises(EngineRefused, match=failed):
+        opened(server, "one")
+
+
+def test_a_model_that_never_loads_is_given_up() -> None:
+    impatient = RemoteOptions(replace(HURRIED, answer=30, loading=-1))
+    with FaultyRouter(stream(), models={"one": ["loading"]}) as server:
+        with pytest.raises(NotReady, match="has been loading one for"):
+            open_server(ServerAddress(server.url), impatient)
+        assert not any(request.path == "/models/load" for request in server.requests), "another client began it"
+
+
+def test_the_wait_for_a_model_can_be_cancelled() -> None:
+    def cancel(_: str) -> None:
+        raise Cancelled
+
+    with FaultyRouter(stream(), models={"one": ["loading"]}) as server:
+        factory = EngineFactory(server=lambda url: Server(ServerAddress(url), OPTIONS), on_status=cancel)
+        with pytest.raises(Cancelled):
+            open_engine(ServerUrls((server.url,)), factory)
+
+
+def test_the_models_are_listed() -> None:
+    with FaultyRouter(stream(), models={"one": ["loaded"], "other": ["unloaded"]}) as server:
+        for model in ("", "#one"):
+            report = try_connection(ServerAddress(server.url + model), OPTIONS)
+            assert report.models == (ServedModel("one", "loaded"), ServedModel("other", "unloaded"))
+            assert "has other (unloaded)" in [finding.text for finding in report.findings]
+        assert report.problem is None
+
+
+def test_a_server_with_one_model_knows_it_by_each_of_its_names() -> None:
+    entry = about("models/big.gguf")["/v1/models"]["data"][0] | {"aliases": ["oracle"]}
+    with FaultyServer(stream(), routes={"/v1/models": {"data": [entry]}}) as server:
+        for name in ("models/big.gguf", "big", "oracle"):
+            with closing(opened(server, name)) as engine:
+                assert engine.card.name == "big"
+        with pytest.raises(UnknownModel, match=r"serves models/big\.gguf, but not small"):
+            opened(server, "small")
+
+
+@pytest.fixture(scope="module")
+def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
+    """A real router with both models of the demo pair, and a file that is none."""
+    if not has_router_mode():
+        pytest.skip("this llama-server has no router mode; `make check-server` runs one that has")
+    folder: Path = tmp_path_factory.mktemp("models")
+    (folder / "small.gguf").symlink_to(SMALL_MODEL)
+    (folder / "large.gguf").symlink_to(LARGE_MODEL)
+    (folder / "broken.gguf").write_bytes(b"GGUF" + bytes(64))
+    with LlamaServer(ServerOptions(models=str(folder))) as server:
+        yield server
+
+
+@pytest.mark.real_models
+def test_a_pair_from_one_real_router_hands_token_ids_over(router: LlamaServer) -> None:
+    def engine(name: str) -> RemoteEngine:
+        return open_server(ServerAddress(f"{router.url}#{name}", KEY))
+
+    problem = next(iter(held_out_problems(seed=3)))
+    with closing(engine("small")) as small, closing(engine("large")) as large:
+        assert (small.card.name, large.card.name) == ("small", "large")
+        assert share_vocabulary(small, large)
+        trace = Trace.of(run(Pair(small, large), ask(problem.question, DEMO_SETTINGS), DEMO_SETTINGS))
+    assert trace.answer
+    assert {piece.author for piece in trace.pieces} == {Author.SMALL, Author.LARGE}
+
+
+@pytest.mark.real_models
+def test_a_routed_model_writes_what_it_writes_alone(router: LlamaServer) -> None:
+    written = []
+    with LlamaServer(ServerOptions(str(SMALL_MODEL))) as alone:
+        for url in (alone.url, f"{router.url}#small"):
+            engine = open_server(ServerAddress(url, KEY))
+            with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+                assert isinstance(engine, LlamaServerEngine)
+                assert engine.card.context == 1024
+                written.append(list(session.write([], 40, seed=1)))
+    assert text(written[0]) == text(written[1]) != ""
+    assert stop(written[0]) is stop(written[1]) is not Stop.CONTEXT_FULL
+
+
+@pytest.mark.real_models
+def test_a_real_router_says_that_a_model_cannot_be_loaded(router: LlamaServer) -> None:
+    report = try_connection(ServerAddress(f"{router.url}#broken", KEY))
+    assert "could not load broken" in str(report.problem)
+    listed = try_connection(ServerAddress(router.url, KEY))
+    assert {model.name for model in listed.models} == {"small", "large", "broken"}
+    assert listed.key_accepted
+    assert try_connection(ServerAddress(router.url, "wrong")).key_accepted is False
