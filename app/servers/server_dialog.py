@@ -22,7 +22,7 @@ from app.shared.theme import SIGN, Role, set_role
 from app.shared.widgets.controls import button, combo_box, label, line_edit, scrolling
 from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.engines.body import Author
-from core.engines.remote.address import without_model
+from core.engines.remote.address import LLAMA_SERVER_PORTS, without_model
 from core.engines.remote.failures import UnknownModel
 from core.engines.remote.openai_completions import ServedModel
 from core.engines.remote.server_check import ConnectionReport, Finding, Severity, try_connection
@@ -67,7 +67,7 @@ class ServerDialog(QDialog):
         self.known = KnownServer()
         """How the server is used, as the form shows it."""
         self.address = line_edit(
-            "Address of the server", "http://host:port (separate several servers with commas)", address
+            "Address of the server", f"http://host:{LLAMA_SERVER_PORTS[0]} (separate several with commas)", address
         )
         self.model = combo_box("Model of the server")
         self.key = KeyField(servers)

@@ -12,6 +12,7 @@ from app.terminal.output import remark, write
 from app.terminal.servers import ServerOptions, known_server, server_options
 from app.terminal.streams import report, write_json
 from core.engines.local.tokenizer import tokenize_by
+from core.engines.remote.address import LLAMA_SERVER_PORTS
 from core.engines.remote.server_check import ConnectionReport, Severity, try_connection
 from core.engines.remote.vocabulary import PROBE
 from core.models.source import server_urls
@@ -20,20 +21,23 @@ SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "!", Sever
 
 
 @command("connect")
-@click.argument("url")
+@click.argument("url", required=False)
 @option(
     "--beside", type=click.Path(path_type=Path), metavar="GGUF", help="Compare its vocabulary with that of this model."
 )
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each server.")
 @server_options
-def connect(url: str, beside: Path | None, json: bool, servers: ServerOptions) -> int:
+def connect(url: str | None, beside: Path | None, json: bool, servers: ServerOptions) -> int:
     """Test a server as a run would use it, without generating text.
 
-    URL is http(s)://host:port[#MODEL]; several are separated by commas. A router loads the model that is
-    named, unless it has already.
+    URL is http(s)://host:port[#MODEL]; several are separated by commas. Without one, llama-server's default ports on
+    this machine are tried. A router loads the model that is named, unless it has already.
     """
     ids = tokenize_by(beside, PROBE) if beside else ()
-    reports = [try_connection(*known_server(servers, address), ids, remark) for address in server_urls(url)]
+    addresses = server_urls(url) if url else [f"http://127.0.0.1:{port}" for port in LLAMA_SERVER_PORTS]
+    reports = [try_connection(*known_server(servers, address), ids, remark) for address in addresses]
+    if not url:
+        reports = [each for each in reports if each.reachable] or reports
     for each in reports:
         _show(each, json)
     return ExitCode.FAILED if any(each.problem for each in reports) else ExitCode.ANSWERED

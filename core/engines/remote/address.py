@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 
 from core.errors import SettingsError
 
+LLAMA_SERVER_PORTS = (9931, 8080)
+"""llama-server's default ports: today's, and that of builds before October 2026."""
+
 
 def canonical(url: str) -> str:
     """Return the normal form of an address: without blanks, a last slash, and a trailing `/v1` before its `#model`."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from app.cli import main
+from app.terminal import connect
 from app.terminal.command_line import command
 from app.terminal.servers import ServerOptions, known_server, server_options
 from core.engines.factory import Server
@@ -87,6 +89,21 @@ def test_connect_lists_the_models_of_a_router(capsys: pytest.CaptureFixture[str]
         found = json.loads(capsys.readouterr().out)
         assert "Write its name after the address" in found["problem"]
         assert found["models"] == [{"name": "one", "status": "loaded"}, {"name": "other", "status": "loaded"}]
+
+
+def test_connect_without_an_address_finds_a_server_on_a_default_port(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FaultyServer(stream()) as gone:
+        pass
+    with FaultyServer(stream()) as good:
+        ports = tuple(urlsplit(server.url).port for server in (gone, good))
+        monkeypatch.setattr(connect, "LLAMA_SERVER_PORTS", ports)
+        assert main(["connect"]) == 0
+        assert main(["connect", "--prefetch", "on"]) == 0
+    assert "not reachable" not in capsys.readouterr().out
+    assert main(["connect"]) == 1
+    assert capsys.readouterr().out.count("not reachable") == 2
 
 
 def test_connect_says_what_it_found_of_each_server(capsys: pytest.CaptureFixture[str]) -> None:
