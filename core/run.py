@@ -185,9 +185,10 @@ def unmet_need(
     for author, count in ((policy.default_writer, needs.alternatives), (other, needs.alternatives_in_takeovers)):
         writer = cards.get(author)
         if count and writer and not writer.returns_all_alternatives:
+            undrafted = ", or start its server without speculative decoding" if writer.drafts else ""
             return SettingsError(
                 f"The policy “{policy.title}” needs the probabilities of each token, and {writer.name} gives none.",
-                f"Choose another policy, or a {author.value} model on this machine.",
+                f"Choose another policy, or a {author.value} model on this machine{undrafted}.",
             )
     judges = {Author.SMALL: needs.judge_small, Author.LARGE: needs.judge}
     for author, is_judge in judges.items():

@@ -147,6 +147,7 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
         ("Context", f"{card.context:,} tokens"),
         ("Vocabulary", card.vocabulary[:12]),
         ("Thinking", f"{card.thinking.opening} … {card.thinking.closing}" if card.thinking else "no tags"),
+        *([("Drafting", card.drafting)] if card.drafting else []),
         ("Rollback", "KV-cache truncation" if card.supports_truncation else "snapshots"),
         *own_facts(card.overrides),
         *placement_facts(card),

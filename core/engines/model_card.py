@@ -68,8 +68,9 @@ class ModelCard:
     """False: recurrent or hybrid memory, rolled back through snapshots."""
     supports_prefetch: bool = False
     """True: `prefetch` does something, because the model sits on a device of its own."""
-    drafts: bool = False
-    """True: it writes by speculative decoding; drafted tokens come without alternatives."""
+    drafting: str = ""
+    """The kind of its server's own speculative decoding, in llama.cpp's words (“draft-simple”, “draft-mtp”), or
+    “unknown”; empty: none. Drafted tokens come without alternatives."""
     writes_branches: bool = False
     """True: its sessions write many continuations side by side (`WritesBranches`)."""
     overrides: ModelOverrides = NO_OVERRIDES
@@ -79,6 +80,11 @@ class ModelCard:
     def without_thinking(self) -> ModelCard:
         """Return the card of a session whose thinking is off: its model writes the answer at once."""
         return replace(self, thinking=None)
+
+    @property
+    def drafts(self) -> bool:
+        """Whether its server writes by speculative decoding."""
+        return bool(self.drafting)
 
     @property
     def returns_all_alternatives(self) -> bool:

@@ -27,6 +27,7 @@ class ModelSummary(BaseModel):
     quantisation: str = ""
     architecture: str = ""
     vocabulary: str = Field("", description="Hash of the tokenizer.")
+    drafting: str = Field("", description="Kind of the server's own speculative decoding, as llama.cpp names it.")
     context: int = Field(0, description="Tokens of prompt and answer that one text may have.")
     threads: int = 0
     source: str = Field("", description="As --small and --large take it; an address without its password.")
@@ -48,6 +49,7 @@ class ModelSummary(BaseModel):
             quantisation=card.quantisation,
             architecture=card.architecture,
             vocabulary=card.vocabulary,
+            drafting=card.drafting,
             context=card.context,
             threads=card.placement.threads if card.placement else 0,
             source=without_password(str(card.source)) if card.source else "",

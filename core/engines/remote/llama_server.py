@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -54,11 +54,9 @@ class LlamaServerEngine(RemoteEngine):
         protocol = LlamaServerProtocol(self.address, ask, self.options.template)
         slots = self._slots()
         has_free_slot = any(not slot.flag("is_processing") for slot in slots)
-        protocol.card = replace(
-            protocol.card,
-            drafts=any(slot.flag("speculative") for slot in slots),
-            supports_truncation=protocol.supports_truncation(ask, has_free_slot),
-        )
+        supports_truncation = protocol.supports_truncation(ask, has_free_slot)
+        drafting = _drafting(slots) and _drafting(self._slots())  # a slot tells the kind once it has had a request
+        protocol.card = replace(protocol.card, drafting=drafting, supports_truncation=supports_truncation)
         return protocol
 
     def _slots(self) -> list[Fields]:
@@ -73,6 +71,12 @@ class LlamaServerEngine(RemoteEngine):
         except EngineRefused:
             return []
         return slots
+
+
+def _drafting(slots: Iterable[Fields]) -> str:
+    """Return the kind of speculative decoding in these slots, as `ModelCard.drafting` names it."""
+    kinds = [slot.inside("params").line("speculative.types") for slot in slots if slot.flag("speculative")]
+    return next(filter(None, kinds), "unknown" if kinds else "")
 
 
 class ServerProperties(NamedTuple):

@@ -86,6 +86,8 @@ class ConnectionReport:
             yield Finding(Severity.PLAIN, f"{card.context:,} tokens of context for each text")
             same = self.vocabulary is VocabularyMatch.SAME
             yield Finding(Severity.GOOD if same else Severity.PLAIN, self.vocabulary.value)
+            if card.drafting:
+                yield Finding(Severity.PLAIN, f"writes by speculative decoding ({card.drafting})")
         if self.slots:
             free = f"{self.free_slots} of {self.slots} slots free"
             yield Finding(Severity.PLAIN if self.free_slots else Severity.WARNING, free)

@@ -148,7 +148,7 @@ def test_two_models_of_one_name_are_refused() -> None:
 def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead() -> None:
     (arm,) = arms_of(["drafted"], RunSettings(), drafting=["http://host:8081"])
     assert (arm.settings.policy.policy, arm.large_model) == ("drafted", "http://host:8081")
-    refuse_impossible([arm], Pair(None, ScriptedEngine().with_card(drafts=True)))
+    refuse_impossible([arm], Pair(None, ScriptedEngine().with_card(drafting="draft-mtp")))
     refuse_impossible(arms_of(["large"], RunSettings()), Pair(None, ScriptedEngine()))
     with pytest.raises(SettingsError, match="needs a small model that drafts"):
         refuse_impossible([arm], Pair(None, ScriptedEngine()))
