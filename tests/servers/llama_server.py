@@ -11,7 +11,6 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -35,8 +34,8 @@ class ServerOptions:
     key: str = KEY
     draft: str = ""
     """Another model of the same vocabulary that goes ahead of it."""
-    models: str = ""
-    """A folder of models in place of one: the server is a router (only with a binary, see `has_router_mode`)."""
+    flags: tuple[str, ...] = ()
+    """More flags; only for a binary of your own, see `knows`."""
 
 
 class LlamaServer:
@@ -84,7 +83,6 @@ def _command(options: ServerOptions) -> list[str]:
     if not binary:
         return [sys.executable, str(Path(__file__).with_name("serve.py")), json.dumps(asdict(options))]
     flags: dict[str, object] = {
-        "--models-dir" if options.models else "--model": options.models or options.model,
         "--host": "127.0.0.1",
         "--port": options.port,
         "--ctx-size": options.context * options.slots,
@@ -94,21 +92,21 @@ def _command(options: ServerOptions) -> list[str]:
         "--cache-ram": 0,
         "--threads": 1,
     }
+    if options.model:
+        flags["--model"] = options.model
     if options.key:
         flags["--api-key"] = options.key
     if options.draft:
         flags |= {"--model-draft": options.draft, "--threads-draft": 1, "--spec-type": "draft-simple"}
-    return [binary, "--no-warmup", *(str(word) for flag in _known(flags, binary).items() for word in flag)]
+    # Old builds lack `--cache-ram` and `--spec-type`.
+    known = (str(word) for flag, value in flags.items() if knows(flag) for word in (flag, value))
+    return [binary, "--no-warmup", *known, *options.flags]
 
 
-def has_router_mode() -> bool:
+def knows(flag: str) -> bool:
+    """Return whether the tests run with a binary that has this flag."""
     binary = os.environ.get(BINARY)
-    return bool(binary) and "--models-dir" in _help(binary)
-
-
-def _known(flags: Mapping[str, object], binary: str) -> dict[str, object]:
-    """Return the flags that this build has: old ones lack `--cache-ram` and `--spec-type`."""
-    return {flag: value for flag, value in flags.items() if flag in _help(binary)}
+    return bool(binary) and flag in _help(binary)
 
 
 @cache

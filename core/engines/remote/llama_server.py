@@ -75,7 +75,8 @@ class LlamaServerEngine(RemoteEngine):
 
 def _drafting(slots: Iterable[Fields]) -> str:
     """Return the kind of speculative decoding in these slots, as `ModelCard.drafting` names it."""
-    kinds = [slot.inside("params").line("speculative.types") for slot in slots if slot.flag("speculative")]
+    listed = [slot.inside("params").line("speculative.types") for slot in slots if slot.flag("speculative")]
+    kinds = [",".join(kind for kind in each.split(",") if kind != "none") for each in listed]
     return next(filter(None, kinds), "unknown" if kinds else "")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from core.demo_pair import DEMO_SETTINGS, SMALL_MODEL, held_out_problems
 from core.engines.base import Conversation, Message, Passing, PrefillProgress, Stop
 from core.engines.body import Author, Part
 from core.engines.factory import share_vocabulary
@@ -19,6 +20,7 @@ from core.engines.remote.vocabulary import PROBE, fingerprint
 from core.errors import ContextFull, EngineRefused
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
+from core.run import ask
 from tests.core.engines.remote.writing import (
     GREEDY,
     QUESTION,
@@ -30,7 +32,7 @@ from tests.core.engines.remote.writing import (
     text,
     tokens,
 )
-from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, knows
 
 pytestmark = pytest.mark.real_models
 
@@ -333,3 +335,21 @@ def test_another_arm_of_the_same_problem_reuses_its_prompt(engine: LlamaServerEn
         list(session.write(foreign(" one", " way"), 3, seed=1))
     with closing(engine.open(QUESTION, GREEDY)) as session:
         assert handoff(session.write(foreign(" or", " another"), 1, seed=1)).reused >= session.prompt_tokens
+
+
+def test_what_a_server_was_told_about_reasoning_is_for_chats_only() -> None:
+    if not knows("--reasoning-preserve"):
+        pytest.skip("needs `make check-server` and a llama-server with --reasoning-preserve")
+    conversation = ask(next(iter(held_out_problems(seed=5))).question, DEMO_SETTINGS)
+    told = ("--reasoning-budget", "0", "--no-reasoning-preserve", "--reasoning", "off", "--reasoning-format", "none")
+    written = []
+    for flags in ((), told):
+        with (
+            LlamaServer(ServerOptions(str(SMALL_MODEL), flags=flags)) as server,
+            closing(LlamaServerEngine(ServerAddress(server.url, KEY))) as engine,
+            closing(engine.open(conversation, GREEDY)) as session,
+        ):
+            assert engine.card.thinking
+            written.append(text(session.write([], 400, seed=1)))
+    assert written[0] == written[1]
+    assert "</think>" in written[0]

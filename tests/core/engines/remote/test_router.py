@@ -27,7 +27,7 @@ from core.thinking.trace import Trace
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, foreign, stop, text
 from tests.fakes.faulty_router import FAILED, FaultyRouter
 from tests.fakes.faulty_server import FaultyServer, Json, about, end, stream, token
-from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, has_router_mode
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, knows
 
 OPTIONS = RemoteOptions(replace(HURRIED, answer=30, loading=60))
 
@@ -129,13 +129,13 @@ def test_a_server_with_one_model_knows_it_by_each_of_its_names() -> None:
 @pytest.fixture(scope="module")
 def router(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
     """A real router with both models of the demo pair, and a file that is none."""
-    if not has_router_mode():
-        pytest.skip("this llama-server has no router mode; `make check-server` runs one that has")
+    if not knows("--models-dir"):
+        pytest.skip("needs `make check-server` and a llama-server with router mode")
     folder: Path = tmp_path_factory.mktemp("models")
     (folder / "small.gguf").symlink_to(SMALL_MODEL)
     (folder / "large.gguf").symlink_to(LARGE_MODEL)
     (folder / "broken.gguf").write_bytes(b"GGUF" + bytes(64))
-    with LlamaServer(ServerOptions(models=str(folder))) as server:
+    with LlamaServer(ServerOptions(flags=("--models-dir", str(folder)))) as server:
         yield server
 
 
