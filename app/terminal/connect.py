@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import click
@@ -35,7 +36,7 @@ def connect(url: str | None, beside: Path | None, json: bool, servers: ServerOpt
     """
     ids = tokenize_by(beside, PROBE) if beside else ()
     addresses = server_urls(url) if url else [f"http://127.0.0.1:{port}" for port in LLAMA_SERVER_PORTS]
-    reports = [try_connection(*known_server(servers, address), ids, remark) for address in addresses]
+    reports = [try_connection(*known_server(servers, address), ids, cache(remark)) for address in addresses]
     if not url:
         reports = [each for each in reports if each.reachable] or reports
     for each in reports:

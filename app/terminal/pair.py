@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import click
@@ -195,7 +195,8 @@ def open_model(
     source: ModelSource, loading: LoadingOptions, servers: ServerOptions, parallel: int = 1, context: int | None = None
 ) -> Engine:
     """Load a file with progress, or connect to a server."""
-    factory = EngineFactory(server=lambda url: known_server(servers, url), on_status=remark)
+    say_once = cache(remark)  # what is waited for comes again and again
+    factory = EngineFactory(server=lambda url: known_server(servers, url), on_status=say_once)
     path = local_path(source)
     if path is None:
         return open_engine(source, factory)

@@ -62,13 +62,12 @@ def load_model(address: ServerAddress, model: str, policy: RetryPolicy, on_wait:
         if _status(connection.ask, model).text("value") not in _ON_THE_WAY:
             connection.ask("/models/load", {"model": model})
         while (status := _status(connection.ask, model)).text("value") in _ON_THE_WAY:
-            seconds = time.monotonic() - began
-            if seconds > policy.loading:
+            if time.monotonic() - began > policy.loading:
                 raise NotReady(
                     f"{address.host} has been loading {model} for {policy.loading:.0f} seconds.",
                     "Wait until it is done, and try again; or choose a smaller model.",
                 )
-            on_wait(f"{address.host} is loading {model}: {seconds:.0f} s so far…")
+            on_wait(f"{address.host} is loading {model}…")
             connection.pause(policy.first_pause)
         if status.text("value") not in _LOADED:
             code = f" (exit code {status.integer('exit_code')})" if "exit_code" in status else ""
