@@ -32,6 +32,7 @@ PLACEHOLDER = re.compile(r"[A-Z][A-Z_=]*|…|\.\.\.")
 HERE = {
     "hf:HuggingFaceH4/MATH-500": "problems.jsonl",
     "http://office:8080": "demo:large",
+    "http://office:9931": "demo:large",
     "small.gguf": str(SMALL_MODEL),
     "…": PROBLEM,
     "What is 17 · 23?": PROBLEM,

@@ -97,8 +97,10 @@ def _command(options: ServerOptions) -> list[str]:
     if options.key:
         flags["--api-key"] = options.key
     if options.draft:
-        flags |= {"--model-draft": options.draft, "--threads-draft": 1, "--spec-type": "draft-simple"}
-    # Old builds lack `--cache-ram` and `--spec-type`.
+        flags |= {"--model-draft": options.draft, "--threads-draft": 1}
+        if knows("draft-simple"):  # a kind of `--spec-type` since May 2026; before, the draft model was enough
+            flags["--spec-type"] = "draft-simple"
+    # Old builds lack `--cache-ram`.
     known = (str(word) for flag, value in flags.items() if knows(flag) for word in (flag, value))
     return [binary, "--no-warmup", *known, *options.flags]
 
