@@ -127,6 +127,7 @@ def test_the_time_of_a_pair_is_the_one_measured_here_where_it_was_loaded_before(
         ("hf:owner/name:Q4_K_M", HubFile("owner/name", "Q4_K_M")),
         ("nowhere.gguf", LocalFile(Path("nowhere.gguf"))),
         ("localhost:8080", ServerUrls(("http://localhost:8080",))),
+        ("localhost:9931#small", ServerUrls(("http://localhost:9931#small",))),
     ],
 )
 def test_a_model_is_named_in_the_usual_ways(text: str, source: ModelSource) -> None:

@@ -18,6 +18,7 @@ from core.models.source import DemoModel, HubFile, LocalFile, ServerUrls, file_s
         ("hf:Qwen/Qwen3-8B-GGUF", HubFile("Qwen/Qwen3-8B-GGUF")),
         ("hf:Qwen/Qwen3-8B-GGUF:Q4_K_M", HubFile("Qwen/Qwen3-8B-GGUF", "Q4_K_M")),
         ("http://office:8080", ServerUrls(("http://office:8080",))),
+        ("http://office:9931#ours/4B:Q4", ServerUrls(("http://office:9931#ours/4B:Q4",))),
         ("http://one:8080,https://two", ServerUrls(("http://one:8080", "https://two"))),
     ],
 )

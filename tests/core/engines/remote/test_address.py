@@ -14,6 +14,13 @@ def test_an_address_is_understood_in_its_usual_forms(typed: str) -> None:
     assert ServerAddress(typed).host == "office:8080"
 
 
+@pytest.mark.parametrize("typed", ["http://office:9931#ours/4B:Q4", " http://office:9931/v1/#ours/4B:Q4"])
+def test_an_address_may_name_a_model(typed: str) -> None:
+    address = ServerAddress(typed)
+    assert (address.url, address.base_url) == ("http://office:9931#ours/4B:Q4", "http://office:9931")
+    assert (address.model, address.host) == ("ours/4B:Q4", "office:9931")
+
+
 @pytest.mark.parametrize("typed", ["office:8080", "ftp://office", "http://", "http://office:port", "http://key@office"])
 def test_what_is_no_address_is_refused(typed: str) -> None:
     with pytest.raises(SettingsError):

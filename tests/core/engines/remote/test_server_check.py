@@ -21,7 +21,7 @@ from core.errors import EngineLost, EngineRefused
 from core.models.overrides import ModelOverrides, TagSource, ThinkingTags
 from core.models.source import ServerUrls
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, text
-from tests.fakes.faulty_server import FaultyServer, about, end, error, hold, progress, redirect, stream, token
+from tests.fakes.faulty_server import FaultyServer, Wire, about, end, error, hold, progress, redirect, stream, token
 from tests.servers.certificates import self_signed
 from tests.servers.llama_server import KEY, LlamaServer
 from tests.servers.tls_proxy import TlsProxy
@@ -83,6 +83,18 @@ def test_a_llama_server_started_without_its_slots_page_is_of_use() -> None:
             assert text(session.write([], 1, seed=1)) == "a"
     assert report.problem is None
     assert (report.slots, report.free_slots) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("params", "kind"), [({"speculative.types": "none,draft-mtp"}, "draft-mtp"), ({"speculative.n_max": 16}, "unknown")]
+)
+def test_a_server_that_drafts_says_how_if_it_tells(params: dict[str, Any], kind: str) -> None:
+    def slots(wire: Wire) -> None:
+        wire.json([{"speculative": True, "params": params}])
+
+    with FaultyServer(lambda wire: wire.json({}), routes={"/slots": slots}) as server:
+        report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
+    assert f"writes by speculative decoding ({kind})" in [finding.text for finding in report.findings]
 
 
 def test_a_redirect_is_no_reason_to_try_another_protocol() -> None:

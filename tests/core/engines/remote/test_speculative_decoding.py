@@ -79,6 +79,7 @@ def test_the_trace_keeps_what_was_drafted(drafting: LlamaServerEngine) -> None:
     cost: RequestUsage = trace.usage[Author.LARGE].cost
     assert 0 < cost.accepted <= cost.drafted < 20
     assert trace.started
+    assert trace.started.large
     assert trace.started.large.drafting == drafting.card.drafting
 
 
