@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
 from app.inspector.panel import NO_ANSWER, Tab
-from app.inspector.run_page import totals
+from app.inspector.run_page import card_facts, totals
 from app.inspector.step_page import facts_of
 from app.inspector.token_strip import TokenFlow, visible
 from app.shared.conversations.conversation import Exchange
@@ -25,6 +25,7 @@ from core.thinking.events import TokenWritten
 from core.thinking.trace import Piece, Trace
 from tests.app.chat.test_answers import endless
 from tests.app.conftest import ScriptedLoader
+from tests.fakes.scripted import ScriptedEngine
 
 Ask = Callable[[str], MainWindow]
 Make = Callable[..., MainWindow]
@@ -82,6 +83,11 @@ def test_drafted_tokens_are_counted_for_a_step_and_for_the_run() -> None:
     assert dict(totals(trace, live=False))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
     without = Trace.of([TokenWritten(0.0, Author.LARGE, 1, "So")])
     assert dict(totals(without, live=False))["Drafted"] == ""
+
+
+def test_a_server_that_drafts_is_said_to() -> None:
+    assert ("Drafting", "draft-mtp") in card_facts(ScriptedEngine().with_card(drafting="draft-mtp").card)
+    assert "Drafting" not in dict(card_facts(ScriptedEngine().card))
 
 
 def test_a_step_that_came_in_a_burst_has_no_speed() -> None:

@@ -405,6 +405,9 @@ def test_the_models_of_a_batch_are_known_once_it_runs(store: Store, grader: Grad
     settings = BatchSettings.of(store.batches.open(batch))
     assert settings.small == ModelSummary.of(small_engine())
     assert settings.large == ModelSummary.of(large_engine())
+    drafting = ModelSummary.of(large_engine().with_card(drafting="draft-mtp"))
+    assert drafting
+    assert drafting.drafting == "draft-mtp"
 
 
 def test_a_batch_is_not_gone_on_with_by_other_models(store: Store, grader: Grader) -> None:
