@@ -22,8 +22,8 @@ from tests.fakes.scripted import THINK
 from tests.tiers import size
 
 pytestmark = pytest.mark.scaled
-WORLDS = [World(seed, tagged=seed % 2 == 1) for seed in range(3000, 3000 + size(24, long=200))]
-WORLDS += [World(seed, end_rate=0.02, split=True) for seed in range(4000, 4000 + size(12, long=100))]
+WORLDS = [World(seed, tagged=seed % 2 == 1) for seed in range(3000, 3000 + size(10, long=200))]
+WORLDS += [World(seed, end_rate=0.02, split=True) for seed in range(4000, 4000 + size(5, long=100))]
 in_worlds = pytest.mark.parametrize("world", WORLDS, ids=lambda world: str(world.seed))
 
 
