@@ -24,7 +24,7 @@ from tests.tiers import size
 LENGTHS_BY_OPTION = [
     option
     for name, value in LENGTHS._asdict().items()
-    if name not in ("not_reasoning", "auxiliary_prompt", "opening")
+    if name not in ("not_reasoning", "auxiliary_prompt", "opening", "as_in_paper")
     for option in ("--set", f"{name}={value}")
 ]
 METHOD = ["--policy", "keywords", "--preset", "reference", *LENGTHS_BY_OPTION, "-n", "100000", "--no-history"]
