@@ -7,7 +7,6 @@ it is sure of that, the thinking is closed there.
 from __future__ import annotations
 
 import math
-import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -33,8 +32,8 @@ from core.thinking.policy import (
 from core.thinking.reasons import BUDGET, EARLY_EXIT, REPETITION
 from core.thinking.trace import Trace
 
-REFLECTION_BEGINS = re.compile(r"(?:Wait|Alternatively|Hold on|Hmm)$")
-"""Where the early exit tries an answer: the text ends with one of these words."""
+REFLECTIONS = ("Wait", "Alternatively", "Hold on", "Hmm")
+"""Where the early exit tries an answer: the text ends with one of these."""
 ANSWER_PROMPT = "\n**Final Answer**\n\\boxed"
 """DEER's, put in place of that word."""
 TRIAL_TOKENS = 20
@@ -112,12 +111,21 @@ class LimitsGuard(Interruption):
         is_short = view.takeover is not None and view.takeover.tokens < WITHOUT_END
         if is_short or not view.thinking or not view.tokens or self._trials >= MOST_TRIALS:
             return None
-        found = REFLECTION_BEGINS.search(view.body)
-        if not found or found.start() == self._tried_at:
+        found = next(filter(view.body.endswith, REFLECTIONS), "")
+        start = len(view.body) - len(found)
+        if not found or start == self._tried_at:
             return None
-        self._tried_at = found.start()
+        self._tried_at = start
         self._trials += 1
-        return Trial(TRIAL_TOKENS, view.author, ANSWER_PROMPT, start=len(view.body[: found.start()].rstrip(" ")))
+        return Trial(TRIAL_TOKENS, view.author, ANSWER_PROMPT, start=len(view.body[:start].rstrip(" ")))
+
+    def settled_until(self, body: str) -> int:
+        """Leave out what may be the beginning of a reflection: it is discarded if the early exit ends the thinking."""
+        if not self.limits.early_exit:
+            return len(body)
+        begun = [word[:length] for word in REFLECTIONS for length in range(1, len(word) + 1)]
+        longest = max((len(each) for each in begun if body.endswith(each)), default=0)
+        return len(body[: len(body) - longest].rstrip(" "))
 
     def admit(self, move: Move, view: View) -> Move:
         if not isinstance(move, Finished) and (finished := self._out_of_time(view)):

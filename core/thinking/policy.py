@@ -463,6 +463,10 @@ class Interruption(Protocol):
         """Decide after a Trial move of its own. None: the writing goes on as if there had been none."""
         return None
 
+    def settled_until(self, body: str) -> int:
+        """Return the position before which none of its later moves discards text of the thinking."""
+        return len(body)
+
     def admit(self, move: Move, view: View) -> Move:
         """Return the policy's move, or another in its place."""
         return move

@@ -16,7 +16,7 @@ from core.thinking.reasons import EARLY_EXIT
 from core.thinking.trace import Trace
 from tests.core.thinking.drawn import every_policy, outcome, settings_of, written
 from tests.core.thinking.oracles.worlds import World
-from tests.fakes.scripted import ScriptedEngine
+from tests.fakes.scripted import ScriptedEngine, characters
 from tests.tiers import size
 
 pytestmark = pytest.mark.scaled
@@ -66,6 +66,22 @@ def test_a_model_that_is_unsure_goes_on_as_if_nothing_had_been_tried(author: str
     assert len(takeovers[0]) == len(takeovers[1])
     assert trace.handoffs == 0
     assert any(isinstance(event, HandedOver) and event.prefilled for event in trace.events)
+
+
+@pytest.mark.parametrize("reflection", ["Wait", "Hold on", "Alternatively"])
+def test_the_beginning_of_a_reflection_is_not_sent_before_it_is_tried(reflection: str) -> None:
+    """A client of the endpoint cannot take back what was sent, and “Hold on” is several tokens."""
+    text = TEXT.replace("Wait", reflection)
+
+    def continue_with(_: object, body: str) -> str:
+        return ANSWER if body.endswith("boxed") else text.removeprefix(body) if text.startswith(body) else "Four."
+
+    trace, settled, given = Trace(), [""], settings()
+    engine = ScriptedEngine(continue_with=continue_with, split=characters)
+    for event in run(Pair(engine), ask("2 + 2?", given), given, on_settled=lambda at: settled.append(trace.text[:at])):
+        trace.apply(event)
+        assert trace.text.startswith(settled[-1])
+    assert settled[-1] == trace.text == "Two and two.\n</think>\n\nFour."
 
 
 def test_without_thinking_tags_nothing_is_tried() -> None:
