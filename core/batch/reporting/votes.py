@@ -13,7 +13,7 @@ from typing import NamedTuple
 from core.batch.reporting.run_cost import RunCost
 from core.grading.normal_form import normalise
 from core.grading.verdict import Outcome
-from core.store.batch_rows import VOTES_APART, ResultRow
+from core.store.batch_rows import VOTES_APART, Conditions, ResultRow
 from core.store.outline import ModelWork
 from core.store.run_metrics import RunMetrics
 
@@ -37,28 +37,52 @@ def count_votes(rows: Iterable[ResultRow], costs: Mapping[int, RunCost], seeds: 
     voted, summed = list[ResultRow](), dict[int, RunCost]()
     for (_, seed), votes in groups.items():
         if missing := next((row for row in votes if not row.has_answer), None):
-            voted.append(missing._replace(seed=seed))
+            voted.append(missing._replace(seed=seed, metrics=_sum_of_metrics(votes, missing)))
             continue
         winner = majority(votes)
-        voted.append(winner._replace(seed=seed, metrics=_sum_of_metrics(votes, winner)))
+        voted.append(
+            winner._replace(
+                seed=seed,
+                metrics=_sum_of_metrics(votes, winner),
+                conditions=_joined_conditions(votes, winner),
+                notices=tuple(dict.fromkeys(notice for row in votes for notice in row.notices)),
+            )
+        )
         summed[winner.job] = _sum_of_costs([costs[row.job] for row in votes], costs[winner.job])
     return Voted(voted, summed)
 
 
 def majority(votes: Sequence[ResultRow]) -> ResultRow:
-    """Return the first row with the answer that most give; answers that cannot be graded do not vote.
+    """Return the first row with the answer that most give; neither texts without an answer vote, nor answers that
+    cannot be graded.
 
     Right answers are the same, however they are written; wrong ones are if their text is the same.
     """
-    valid = [row for row in votes if row.outcome is not Outcome.UNSCORED] or list(votes)
+    graded = [row for row in votes if row.outcome is not Outcome.UNSCORED] or list(votes)
+    valid = [row for row in graded if row.answer or row.outcome is Outcome.CORRECT] or graded
     choices = [row.outcome if row.outcome is Outcome.CORRECT else normalise(row.answer) for row in valid]
     winning = Counter(choices).most_common(1)[0][0]  # of equals the first that was written
     return valid[choices.index(winning)]
 
 
-def _sum_of_metrics(votes: Sequence[ResultRow], winner: ResultRow) -> RunMetrics:
+def _joined_conditions(votes: Sequence[ResultRow], winner: ResultRow) -> Conditions | None:
+    """Add up the joules, and say of all votes what was so during any of them; None if it is not known of each."""
+    found = [row.conditions for row in votes if row.conditions]
+    if winner.conditions is None or len(found) < len(votes):
+        return None
+    joules = [each.joules for each in found if each.joules is not None]
+    changes = {
+        "joules": sum(joules) if len(joules) == len(found) else None,
+        "paused": any(each.paused for each in found),
+        "resumed": any(each.resumed for each in found),
+        "other_load": sum(each.other_load for each in found) / len(found),
+    }
+    return winner.conditions.model_copy(update=changes)
+
+
+def _sum_of_metrics(votes: Sequence[ResultRow], of: ResultRow) -> RunMetrics:
     metrics = [row.metrics for row in votes]
-    return winner.metrics._replace(
+    return of.metrics._replace(
         seconds=sum(each.seconds for each in metrics),
         small_tokens=sum(each.small_tokens for each in metrics),
         large_tokens=sum(each.large_tokens for each in metrics),

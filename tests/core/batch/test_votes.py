@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from core.batch.reporting.results import Results
+from core.batch.reporting.run_cost import RunCost
+from core.batch.reporting.votes import count_votes
 from core.batch.running.batch_settings import BatchSettings
 from core.batch.running.creation import add_arms
 from core.batch.running.recipes import VOTES, arms_of
 from core.batch.running.runner import Runner
 from core.grading.grader import Grader
+from core.grading.verdict import How, Outcome, Verdict
 from core.run import Pair, RunSettings
-from core.store.batch_rows import VOTES_APART
+from core.store.batch_rows import VOTES_APART, Conditions, JobState, ResultRow
+from core.store.run_metrics import RunMetrics
 from core.store.store import Store
+from core.thinking.events import Finish
 from tests.core.batch.counting import problems, solution
 from tests.fakes.scripted import ScriptedEngine
 
@@ -61,6 +68,43 @@ def test_it_is_compared_with_other_arms_problem_by_problem(store: Store) -> None
     batch = solved(store, answering(3, 8, 8, 8, 8, 8), "small", "vote")
     (comparison,) = Results.read(store, batch).report.comparisons
     assert (comparison.problems, comparison.better_second) == (1, 1)
+
+
+def vote(job: int, answer: str, **changes: Any) -> ResultRow:
+    """One vote of five; right if the answer is 8."""
+    verdict, metrics = Verdict.of(answer == "8", How.AUTO, ""), RunMetrics(seconds=1, small_tokens=9, money=0.25)
+    row = ResultRow(job, "", "", 0, job * VOTES_APART, JobState.DONE, answer, verdict, "", Finish.END_OF_TEXT, metrics)
+    return row._replace(**changes)
+
+
+def voted(rows: list[ResultRow]) -> ResultRow:
+    (row,) = count_votes(rows, {row.job: RunCost(0, ()) for row in rows}, [0]).rows
+    return row
+
+
+def test_a_text_without_an_answer_does_not_vote() -> None:
+    assert voted([vote(job, answer) for job, answer in enumerate(["", "", "", "8", "8"])]).answer == "8"
+    assert voted([vote(job, "") for job in range(5)]).outcome is Outcome.WRONG
+
+
+def test_the_energy_of_all_votes_counts_if_all_of_it_was_measured() -> None:
+    def joules(*found: float | None) -> float | None:
+        each = [Conditions(parallel=1, threads=2, other_load=0, joules=joule) for joule in found]
+        conditions = voted([vote(job, "8", conditions=where) for job, where in enumerate(each)]).conditions
+        assert conditions
+        return conditions.joules
+
+    assert joules(1, 2, 3, 4, 5) == 15
+    assert joules(1, 2, 3, None, 5) is None
+
+
+def test_a_problem_with_a_vote_that_failed_costs_what_the_others_did() -> None:
+    row = voted([vote(job, "8", error="The server is gone." if job == 2 else "") for job in range(5)])
+    assert (row.has_answer, row.metrics.money) == (False, 1.25)
+
+
+def test_what_an_engine_reported_during_any_vote_is_reported() -> None:
+    assert voted([vote(job, "8", notices=(f"Retry {job}.",)) for job in (1, 2)]).notices == ("Retry 1.", "Retry 2.")
 
 
 def test_a_vote_that_is_missing_leaves_the_problem_without_an_answer(store: Store) -> None:
