@@ -209,8 +209,9 @@ def unmet_need(
 def unmet_setting(settings: RunSettings, cards: Sequence[ModelCard]) -> SettingsError | None:
     """Return why these models cannot do as the settings say: one has no switch for its thinking, or does not tell how
     sure it is of an answer."""
+    may_exit = settings.limits.early_exit and settings.thinking and any(card.thinking for card in cards)
     for card in cards:
-        if settings.limits.early_exit and card.thinking and not card.returns_all_alternatives:
+        if may_exit and not card.returns_all_alternatives:
             return SettingsError(
                 f"The early exit needs the probabilities of each token, and {card.name} gives none.",
                 "Turn the early exit off, or choose a model on this machine or a llama-server that does not draft.",

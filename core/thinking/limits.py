@@ -78,7 +78,8 @@ class LimitsGuard(Interruption):
         """`before`: the earlier text that the run takes up. What was done about its repetitions is not done again."""
         self.limits = limits
         self._repetition = RepetitionDetector(before.text if before else "")
-        self._trials = sum(isinstance(event, Tried) for event in before.events) if before else 0
+        earlier = [event for event in before.events if isinstance(event, Tried)] if before else []
+        self._trials = sum(event.prompt == ANSWER_PROMPT for event in earlier)  # a policy may try something, too
         self._tried_at = -1
         """Where the last trial began."""
         self._handed_over = before is not None and any(piece.reason == REPETITION.id for piece in before.pieces)

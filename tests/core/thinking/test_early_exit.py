@@ -6,17 +6,19 @@ import random
 
 import pytest
 
+from core.engines.base import Stop
 from core.engines.body import Author
 from core.errors import SettingsError
+from core.models.overrides import ThinkingTags
 from core.run import Pair, RunSettings, ask, run
-from core.thinking.events import HandedOver, TakeoverStarted, TextInserted, Tried
-from core.thinking.limits import Limits
-from core.thinking.policy import PolicySettings
+from core.thinking.events import HandedOver, TakeoverStarted, TextInserted, TokenWritten, Tried
+from core.thinking.limits import MOST_TRIALS, Limits, LimitsGuard
+from core.thinking.policy import PolicySettings, Trial, View
 from core.thinking.reasons import EARLY_EXIT
 from core.thinking.trace import Trace
 from tests.core.thinking.drawn import every_policy, outcome, settings_of, written
 from tests.core.thinking.oracles.worlds import World
-from tests.fakes.scripted import ScriptedEngine, characters
+from tests.fakes.scripted import THINK, ScriptedEngine, characters
 from tests.tiers import size
 
 pytestmark = pytest.mark.scaled
@@ -89,10 +91,21 @@ def test_without_thinking_tags_nothing_is_tried() -> None:
     assert not any(isinstance(event, Tried) for event in trace.events)
 
 
-def test_a_model_that_does_not_say_how_sure_it_is_is_refused_before_the_run() -> None:
-    mute = ScriptedEngine(TEXT).with_card(returns_alternatives=False)
+@pytest.mark.parametrize("tags", [THINK, None], ids=["with tags", "beside a model with tags"])
+def test_a_model_that_does_not_say_how_sure_it_is_is_refused_before_the_run(tags: ThinkingTags | None) -> None:
+    mute = ScriptedEngine(TEXT).with_card(returns_alternatives=False, thinking=tags)
+    pair, given = Pair(mute, ScriptedEngine(TEXT, name="large")), settings(policy="keywords")
     with pytest.raises(SettingsError, match="The early exit needs the probabilities of each token"):
-        list(run(Pair(mute), ask("2 + 2?", settings()), settings()))
+        list(run(pair, ask("2 + 2?", given), given))
+
+
+def test_trials_of_the_policy_are_not_counted_where_a_text_is_taken_up() -> None:
+    trials = [Tried(0.0, Author.LARGE, 0, (), Stop.LIMIT, 0.0) for _ in range(MOST_TRIALS)]
+    before = Trace.of([*solved(settings(0.0)).events[:-1], *trials])
+    guard = LimitsGuard(Limits(early_exit=0.95), before)
+    tokens = [event for event in before.events if isinstance(event, TokenWritten)]
+    view = View("Two. Wait", 0, tokens, Author.SMALL, thinking=True, at_boundary=False)
+    assert isinstance(guard.interrupt(view), Trial)
 
 
 @every_policy
