@@ -40,6 +40,7 @@ class Cascade(Policy):
     is_control = True
     rewrites = False
     answers_again = True
+    stops_repetition = False
     reasons = (UNSURE_ANSWER,)
 
     class Settings(PolicySettings):

@@ -77,7 +77,7 @@ class Relay(Policy):
 
     def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
         super().__init__(settings, context)
-        self.hands_back_empty = not self.settings.as_published
+        self.hands_back_empty = self.stops_repetition = not self.settings.as_published
         self._written_before = 0
         """Tokens of the large model when it last began to write."""
 
