@@ -142,7 +142,8 @@ class WriteStream:
         tried = Tried(
             self.now(), move.author, start, tuple(tokens), stop, seconds, move.text, read.reused, read.prefilled
         )
-        yield tried
+        if stop is not Stop.CANCELLED:  # a cancelled one says nothing: a run that is resumed tries again
+            yield tried
         return tried
 
     def discard(self, position: int) -> Event:

@@ -11,7 +11,8 @@ from core.engines.body import Author
 from core.errors import SettingsError
 from core.models.overrides import ThinkingTags
 from core.run import Pair, RunSettings, ask, run
-from core.thinking.events import HandedOver, TakeoverStarted, TextInserted, TokenWritten, Tried
+from core.thinking.control import Control
+from core.thinking.events import Finish, HandedOver, TakeoverStarted, TextInserted, TokenWritten, Tried
 from core.thinking.limits import MOST_TRIALS, Limits, LimitsGuard
 from core.thinking.policy import PolicySettings, Trial, View
 from core.thinking.reasons import EARLY_EXIT
@@ -84,6 +85,25 @@ def test_the_beginning_of_a_reflection_is_not_sent_before_it_is_tried(reflection
         trace.apply(event)
         assert trace.text.startswith(settled[-1])
     assert settled[-1] == trace.text == "Two and two.\n</think>\n\nFour."
+
+
+@pytest.mark.parametrize("tried", ["boxed", "boxed{", "boxed{4"])
+def test_a_text_that_was_stopped_within_a_trial_can_be_continued(tried: str) -> None:
+    control, given = Control(), settings()
+
+    def continue_with(_: object, body: str) -> str:
+        return ANSWER if body.endswith("boxed") else TEXT.removeprefix(body) if TEXT.startswith(body) else "Four."
+
+    def stop_there(body: str) -> None:
+        if body.endswith(tried):
+            control.stop()
+
+    engine = ScriptedEngine(continue_with=continue_with, before_token=stop_there)
+    stopped = Trace.of(run(Pair(engine), ask("2 + 2?", given), given, control=control))
+    assert (stopped.finish, stopped.text) == (Finish.STOPPED, "Two and two. Wait")
+    for event in run(Pair(engine), ask("2 + 2?", given), given, resume_trace=stopped):
+        stopped.apply(event)
+    assert stopped.text == "Two and two.\n</think>\n\nFour."
 
 
 def test_without_thinking_tags_nothing_is_tried() -> None:
