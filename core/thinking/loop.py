@@ -64,7 +64,7 @@ Decision = Generator[Event, None, Move | None]
 ValueOf = Callable[[Sequence[Part], Value], tuple[int, int]]
 """Takes a body and a move; returns how many continuations were right, and how many could be graded."""
 
-AT_END = (Finish.END_OF_TEXT, Finish.MAX_TOKENS)
+AT_END = (Finish.END_OF_TEXT, Finish.MAX_TOKENS, Finish.CONTEXT_FULL)
 """Ends of a run at which a policy may have the text written again."""
 UTF8_REST = 3
 """Tokens beyond its limit that a takeover may need to complete a character."""

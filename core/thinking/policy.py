@@ -428,8 +428,8 @@ class Policy:
         return False
 
     def at_end(self, view: View, finish: Finish) -> Move | None:
-        """Decide once the text has ended (`Finish.END_OF_TEXT`), or its tokens are used up (`Finish.MAX_TOKENS`); None:
-        that is the end of the run.
+        """Decide once the text has ended (`Finish.END_OF_TEXT`), or its tokens or the context of the writer are used up
+        (`Finish.MAX_TOKENS`, `Finish.CONTEXT_FULL`); None: that is the end of the run.
 
         Only asked if the policy `answers_again`. `view.tokens` are those of the default writer since it was asked last.
         """

@@ -7,19 +7,15 @@ import threading
 import pytest
 
 from core.engines.body import Author
-from core.run import Pair, ask
-from core.run import run as run_pair
 from core.thinking.events import Finish, TakeoverStarted, TextInserted, ThinkingClosed
 from core.thinking.limits import Limits, LimitsGuard, RepetitionDetector, cancelled_after
 from core.thinking.policies.always import Always
-from core.thinking.policies.cascade import Cascade
 from core.thinking.policies.every_step import EveryStep
 from core.thinking.policies.never import Never
 from core.thinking.policy import Policy, Until, View
 from core.thinking.reasons import BUDGET, REPETITION, TakeoverReason
 from core.thinking.registry import POLICIES
 from core.thinking.run_settings import RunSettings
-from core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
 
@@ -133,14 +129,6 @@ def test_a_baseline_has_no_detector(policy: str) -> None:
 def test_nor_has_a_published_program(policy: str) -> None:
     published = {name: POLICIES[policy](preset).stops_repetition for name, preset in POLICIES[policy].presets.items()}
     assert list(published.values()) == [True, False], published
-
-
-def test_the_small_model_of_a_cascade_answers_alone_even_if_it_repeats_itself() -> None:
-    small = ScriptedEngine("Two.\n\nTwo.\n\nTwo.</think>4", chances=lambda _: (1.0,))
-    large = ScriptedEngine("Let me think.\n\nNo", name="large")
-    given = RunSettings(policy=Cascade.Settings())
-    trace = Trace.of(run_pair(Pair(small, large), ask("2 + 2?", given), given))
-    assert trace.text == "Two.\n\nTwo.\n\nTwo.</think>4"
 
 
 def view(body: str, at_boundary: bool = False, tokens: int = RepetitionDetector.EVERY) -> View:
