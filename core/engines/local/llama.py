@@ -348,7 +348,7 @@ class Llama(Tokenizer):
     @staticmethod
     def entropy(logits: Logits) -> float:
         """Return the entropy of the next token over the whole vocabulary, in nats, before any filter."""
-        shifted = logits - logits.max()
+        shifted = np.maximum(logits - logits.max(), -1e4)  # a token that the model excludes has −∞, and 0 · −∞ is NaN
         weights = np.exp(shifted)
         total = float(weights.sum())
         return float(np.log(total)) - float(weights @ shifted) / total

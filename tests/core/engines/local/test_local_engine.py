@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from core.demo_pair import SMALL_MODEL, DemoProblem
@@ -26,6 +27,7 @@ from core.engines.base import (
 )
 from core.engines.body import Author, Body, Part
 from core.engines.local.client import LocalEngine
+from core.engines.local.llama import Llama
 from core.errors import ContextFull, EngineLost, ModelFileError
 from core.models.loading import LoadOptions
 from core.models.overrides import ModelOverrides, Sampling, TagSource, ThinkingTags
@@ -165,6 +167,11 @@ def test_the_entropy_of_a_token_is_that_of_the_whole_vocabulary(small_engine: Lo
     (token,) = (item for item in session.write([], 1, 1) if isinstance(item, Token))
     assert token.entropy is None, "nobody asked for it"
     session.close()
+
+
+def test_tokens_that_a_model_excludes_add_nothing_to_the_entropy() -> None:
+    logits = np.array([2.0, 2.0, -np.inf], dtype=np.float32)
+    assert Llama.entropy(logits) == pytest.approx(math.log(2))
 
 
 def test_a_judgement_sums_to_one_and_leaves_no_trace(small_engine: LocalEngine) -> None:
