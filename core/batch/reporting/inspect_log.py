@@ -1,6 +1,7 @@
 """Writes an arm as a log of Inspect (UK AI Security Institute) through Inspect's own Python API.
 
-A sample for each problem and seed (its epoch), with a span for each step and, inside it, for each author.
+A sample for each problem and seed (its epoch), or for each vote, with a span for each step and, inside it, for each
+author.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from core.batch.reporting.exported_result import ExportedResult
 from core.batch.reporting.report import ArmReport, Report
 from core.errors import StoreError
+from core.store.batch_rows import StoredArm
 from core.version import how_to_install
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ def inspect_log(report: Report, arm: ArmReport, results: Sequence[ExportedResult
     """Build the log. Raises ImportError without Inspect."""
     from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalMetric, EvalResults, EvalScore, EvalSpec, EvalStats
 
+    seeds = StoredArm(arm.name, arm.settings).seeds_of(report.seed_numbers)
     models = [model.name for model in (report.small, report.large) if model]
     started = min((each.started for each in results if each.started), default=report.created)
     ended = max((each.ended for each in results if each.ended), default=report.created)
@@ -47,7 +50,7 @@ def inspect_log(report: Report, arm: ArmReport, results: Sequence[ExportedResult
         task_args={"arm": arm.name, "settings": arm.settings},
         dataset=EvalDataset(name=report.name, samples=report.problems),
         model=f"baton/{'+'.join(models) or arm.name}",
-        config=EvalConfig(epochs=report.seeds),
+        config=EvalConfig(epochs=len(seeds)),
         metadata={"arm": arm.name, "provenance": report.provenance.model_dump(mode="json")},
         packages={"baton": report.provenance.baton},
     )
@@ -61,11 +64,11 @@ def inspect_log(report: Report, arm: ArmReport, results: Sequence[ExportedResult
             scores=[EvalScore(name="baton", scorer="baton", metrics=metrics)],
         ),
         stats=EvalStats(started_at=started.isoformat(), completed_at=ended.isoformat()),
-        samples=[_sample(each, report) for each in results],
+        samples=[_sample(each, seeds.index(each.seed) + 1) for each in results],
     )
 
 
-def _sample(result: ExportedResult, report: Report) -> EvalSample:
+def _sample(result: ExportedResult, epoch: int) -> EvalSample:
     from inspect_ai.event import InfoEvent, SpanBeginEvent, SpanEndEvent
     from inspect_ai.log import EvalError, EvalSample
     from inspect_ai.model import (
@@ -98,10 +101,9 @@ def _sample(result: ExportedResult, report: Report) -> EvalSample:
     score = Score(
         value=_MARKS.get(result.outcome, "N"), answer=result.answer, explanation=result.reason, metadata=result.metadata
     )
-    seeds = list(report.seed_numbers)
     return EvalSample(
         id=result.id,
-        epoch=seeds.index(result.seed) + 1 if result.seed in seeds else 1,
+        epoch=epoch,
         input=result.problem,
         target=result.expected or "",
         messages=[ChatMessageUser(content=result.problem), message],

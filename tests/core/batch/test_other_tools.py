@@ -13,7 +13,7 @@ import pytest
 from core.batch.reporting.other_tools import TOOLS, write_for
 from core.batch.reporting.results import Results
 from core.batch.running.creation import create_batch
-from core.batch.running.recipes import arms_of
+from core.batch.running.recipes import VOTES, arms_of
 from core.batch.running.runner import Runner
 from core.errors import EngineLost, StoreError
 from core.grading.grader import Grader
@@ -58,6 +58,16 @@ def test_inspect_opens_its_log(results: Results, tmp_path: Path) -> None:
     assert marks == {(f"p{n}", epoch): "CIC"[n] for n in range(3) for epoch in (1, 2)}
     spans = [event.name for event in opened.samples[0].events if event.event == "span_begin"]
     assert spans[:2] == ["step 1", "small"]
+
+
+def test_inspect_gets_every_vote(store: Store, grader: Grader, tmp_path: Path) -> None:
+    log = pytest.importorskip("inspect_ai.log")
+    batch = create_batch(store, "votes", problems(2), arms_of(["vote"], RunSettings()), seeds=(5, 6))
+    list(Runner(store, batch, Pair(small_engine()), grader).run())
+    (path,) = write_for("inspect", Results.read(store, batch), tmp_path / "out")
+    opened = log.read_eval_log(str(path))
+    assert opened.eval.config.epochs == 2 * VOTES
+    assert len({(sample.id, sample.epoch) for sample in opened.samples}) == 2 * 2 * VOTES
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
