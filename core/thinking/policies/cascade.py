@@ -24,7 +24,7 @@ from core.thinking.policy import (
     PolicyContext,
     PolicySettings,
     View,
-    keep,
+    look_on,
     take_over,
 )
 from core.thinking.reasons import TakeoverReason
@@ -71,9 +71,21 @@ class Cascade(Policy):
         self._asked = False
         """Whether the large model was asked."""
 
+    def opening(self, view: View) -> Move:
+        return look_on(settles=True)
+
     def at_boundary(self, view: View) -> Move:
         self._margins += map(margin, view.tokens)
-        return keep()
+        return look_on(settles=True)
+
+    def on_lookahead(self, view: View) -> Move:
+        """Count each token at once: a limit may end the write before the next boundary."""
+        if not view.text_ended:  # else `at_end` counts what is left
+            self._margins += map(margin, view.tokens)
+        return look_on(settles=True)
+
+    def on_takeover_end(self, view: View) -> Move:
+        return look_on(settles=True)
 
     def at_end(self, view: View, finish: Finish) -> Move | None:
         if self._asked:
@@ -88,7 +100,7 @@ class Cascade(Policy):
     def on_thinking_closed(self, view: View) -> Move:
         """Go on in one unbroken write, unless a closing tag was inserted for the large model."""
         is_inserted = self._asked and not view.author.is_model
-        return take_over(WITHOUT_END, UNSURE_ANSWER) if is_inserted else keep()
+        return take_over(WITHOUT_END, UNSURE_ANSWER) if is_inserted else look_on(settles=True)
 
 
 def margin(token: TokenWritten) -> float:
