@@ -157,7 +157,8 @@ class Recording:
             gone.append(self.entries.pop())
         index = len(self.entries)
         self.discarded_branches = {at: kept for at, kept in self.discarded_branches.items() if at <= index}
-        self.takeovers = [took for took in self.takeovers if took.start < position]
+        kept = [took for took in self.takeovers if took.start < position]
+        self.takeovers = [took._replace(end=min(took.end, position)) for took in kept]
         if all(entry.token and entry.token.author is self.default_writer for entry in gone):
             self.discarded_branches.setdefault(index, []).append(gone[::-1])
         else:
