@@ -398,8 +398,9 @@ class CountedMoves(Replay):
 
 
 @pytest.mark.scaled
-@pytest.mark.parametrize("policy", [name for name in POLICIES if name not in ("never", "always")])
+@pytest.mark.parametrize("policy", [name for name in POLICIES if name not in ("never", "always", "cascade")])
 def test_on_the_demo_pair_the_policy_of_the_run_comes_out_as_recorded(demo_pair: Pair, policy: str) -> None:
+    """Of policies that decide on places: a cascade decides on the whole text."""
     chosen = with_values(settings_for(policy, DEMO_SETTINGS.policy), {"continuations": 3})
     settings = DEMO_SETTINGS.model_copy(update={"policy": chosen, "seed": 5})
     for problem in islice(held_out_problems(seed=11), size(1, long=3)):
