@@ -18,7 +18,7 @@ from app.shared.steps.ribbon_follower import RibbonFollower
 from app.shared.theme import Role, current_theme
 from app.shared.widgets.accessible import set_accessible_role
 from app.shared.widgets.controls import Hairline, button, label, plain_tip
-from app.shared.widgets.layout import vbox
+from app.shared.widgets.layout import Spacer, vbox
 from app.shared.widgets.ribbon import Ribbon
 from core.thinking.replay.replay import Place, PlaceKind
 from core.thinking.trace import Piece
@@ -54,6 +54,7 @@ class ReplayPage(QWidget):
         self.list.setBatchSize(ROWS_AT_ONCE)
         self.list.setMinimumHeight(LIST_HEIGHT)
         self.list.setAccessibleName("Places where the large model steps in")
+        self._would_be_title = label("With these settings", Role.HEADING)
         self._lay_out()
         self.choice.changed.connect(self._want)
         self.replaying.changed.connect(self._show)
@@ -81,12 +82,13 @@ class ReplayPage(QWidget):
                 Hairline(),
                 label("Original", Role.HEADING),
                 self.was,
-                label("With these settings", Role.HEADING),
+                self._would_be_title,
                 self.would_be,
                 self.marks,
                 self.counts,
                 self.note,
                 (self.list, 1),
+                Spacer(0),
                 margins=(0, 8, 8, 8),
                 spacing=6,
             )
@@ -106,6 +108,11 @@ class ReplayPage(QWidget):
         if self._exchange is None:
             return
         self._outcome = outcome
+        for part in (self._would_be_title, self.would_be, self.marks, self.counts, self.list):
+            part.setVisible(outcome.places is not None)
+        if outcome.places is None:
+            self.note.setText(" ".join(outcome.remarks))
+            return
         pieces = self._exchange.trace.pieces
         counts = {kind: len(marks) for kind, marks in outcome.marks.items()}
         self.would_be.set_segments(outcome.segments, outcome.layout)

@@ -38,7 +38,8 @@ class ReplayOutcome:
     """So far, or to the end: then with the ribbon as it would be. All that is shown is worked out here, in the thread,
     since there may be tens of thousands of places."""
 
-    places: Sequence[Place]
+    places: Sequence[Place] | None
+    """None if the policy decides on the whole answer, so that there is nothing to compare."""
     segments: list[RibbonSegment]
     layout: RibbonLayout
     positions: list[int]
@@ -107,6 +108,9 @@ class ReplayTask(QObject):
         recorded = [took for recording in recordings for took in recording.takeovers]
         policy = POLICIES.of(settings.policy)
         notes = remarks(trace, policy)
+        if policy.answers_again:
+            yield ReplayOutcome(None, [], RibbonLayout([]), [], {}, notes, is_whole=True)
+            return
         replayed: list[Takeover] = []
         shown = 1
         for took in replay.takeovers():

@@ -40,6 +40,12 @@ def replay(trace: Path, method: RunOptions, json: bool) -> int:
         raise SettingsError(f"{trace} holds no run.", "Record one: baton solve --json … > trace.json.")
     settings = run_settings(method, recorded=tolerant({"run": recorded.started.settings}).run)
 
+    policy = POLICIES.of(settings.policy)
+    if policy.answers_again:
+        if not json:
+            write(" ".join(remarks(recorded, policy)))
+        return ExitCode.ANSWERED
+
     def make() -> Policy:
         return make_policy(settings.policy, PolicyContext(settings.seed, settings.lexicon))
 
@@ -57,6 +63,6 @@ def replay(trace: Path, method: RunOptions, json: bool) -> int:
         return ExitCode.ANSWERED
     kinds = [place.kind for place in places]
     write(", ".join(f"{SIGNS[kind]} {kinds.count(kind)} {kind.value}" for kind in PlaceKind))
-    for sentence in [*remarks(recorded, POLICIES.of(settings.policy)), *played.remarks()]:
+    for sentence in [*remarks(recorded, policy), *played.remarks()]:
         write(sentence)
     return ExitCode.ANSWERED

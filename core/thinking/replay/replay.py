@@ -267,6 +267,8 @@ def stretches(trace: Trace, takeovers: Sequence[Takeover], default_writer: Autho
 
 def remarks(trace: Trace, policy: type[Policy]) -> list[str]:
     """Return what the policy needs and the recording does not contain, in a sentence each."""
+    if policy.answers_again:
+        return ["This policy decides on the whole answer at its end, so there are no places to compare."]
     found: list[str] = []
     needs, recorded_events = policy.needs, trace.events
     if needs.judge and not any(isinstance(event, events.Judged) for event in recorded_events):
@@ -281,8 +283,6 @@ def remarks(trace: Trace, policy: type[Policy]) -> list[str]:
             f"This policy lets the {policy.default_writer.value} model write by default, and in this run the "
             f"{writer.value} one did: its text is read as if it were the other's, so the places are rough."
         )
-    if policy.answers_again:
-        found.append("This policy decides on the whole answer at its end, so there are no places to compare.")
     if needs.alternatives:
         small = (e for e in recorded_events if isinstance(e, events.TokenWritten) and e.author is Author.SMALL)
         recorded = max((len(token.alternatives) for token in small), default=0)

@@ -75,6 +75,14 @@ def test_another_policy_shows_its_own_parameters_and_says_what_it_cannot_know(re
     assert "No step of this run was scored" in page.note.text()
 
 
+def test_a_policy_that_decides_on_the_whole_answer_has_a_remark_instead_of_places(replayed: Replayed) -> None:
+    page = replayed(lambda page: choose(page, "cascade"))
+    assert page.note.text() == "This policy decides on the whole answer at its end, so there are no places to compare."
+    assert not any(part.isVisible() for part in (page.would_be, page.marks, page.counts, page.list))
+    page = replayed(lambda page: page.reset())
+    assert all(part.isVisible() for part in (page.would_be, page.marks, page.counts, page.list))
+
+
 def test_a_row_leads_to_its_step(replayed: Replayed, qtbot: QtBot) -> None:
     page = replayed(lambda page: choose(page, "always"))
     with qtbot.waitSignal(page.piece_chosen) as chosen:

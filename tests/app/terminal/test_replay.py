@@ -38,6 +38,15 @@ def test_another_policy_is_compared_with_it(trace: Path, capsys: pytest.CaptureF
     assert said.count("random") > len(recorded.steps) // 3
 
 
+def test_a_policy_that_decides_on_the_whole_answer_has_no_places(
+    trace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["replay", str(trace), "--policy", "cascade"]) == 0
+    assert capsys.readouterr().out.startswith("This policy decides on the whole answer at its end")
+    assert main(["replay", str(trace), "--policy", "cascade", "--json"]) == 0
+    assert not capsys.readouterr().out
+
+
 @pytest.mark.parametrize("content", ["", "{}", "not JSON"])
 def test_a_file_without_a_run_is_refused_in_a_sentence(
     content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
