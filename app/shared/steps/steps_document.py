@@ -34,6 +34,8 @@ GAP = 15.0
 """Pixels between two pieces: the padding of both, and a hairline of ground."""
 MOST_BLANK = 16
 """Characters up to which a piece is looked at: it may be nothing but blanks, or a closing tag."""
+BLOCK_MARK = re.compile(r"(\d*)([-+*.)](?=\s|$)|#(?=#*(?:\s|$))|>)")
+"""The beginning of an item of a list, of a heading, or of a quotation."""
 LONGEST_SET = 10_000
 """Characters in one line beyond which a piece stays plain: a model that writes these has lost its way, and Qt takes a
 tenth of a second and more to lay out such a block, each time that it is touched."""
@@ -286,7 +288,8 @@ class StepsDocument(QObject):
             text = text.rstrip().removesuffix(self._tag)
         if shown.piece.author is Author.INSERTED and not text.strip() and shown.piece.reason:
             return f"Reasoning closed: {shown.piece.reason}."
-        return text.strip()
+        text = text.strip()
+        return text if self._gap_in_line(index) is None else _within_line(text)
 
     def _mark_cues(self, shown: ShownPiece) -> None:
         """Underline the cues of the run in what the large model wrote."""
@@ -309,19 +312,24 @@ class StepsDocument(QObject):
 
     def _join(self, index: int) -> None:
         """Note where a piece goes on in the line of the one before, so that a copy has no blank line there."""
-        if index == 0:
-            return
-        earlier, piece = self.shown[index - 1].piece, self.shown[index].piece
-        if piece.position != earlier.position + earlier.length:
-            return  # line breaks stand between them
-        before, text = earlier.text, piece.text
-        gap = before[len(before.rstrip()) :] + text[: len(text) - len(text.lstrip())]
+        gap = self._gap_in_line(index)
         block = self._document.findBlockByNumber(self.shown[index].first)
-        if "\n" in gap or block.blockFormat().property(BLOCK_KIND) or block.textList() or not text.strip():
+        if gap is None or block.blockFormat().property(BLOCK_KIND) or block.textList():
             return
         form = QTextBlockFormat()
         form.setProperty(BLOCK_KIND, SPACED if gap else CONTINUED)
         QTextCursor(block).mergeBlockFormat(form)
+
+    def _gap_in_line(self, index: int) -> str | None:
+        """Return the blanks between a piece and the one before, in whose line it goes on; None if it begins a line."""
+        if index == 0:
+            return None
+        earlier, piece = self.shown[index - 1].piece, self.shown[index].piece
+        if piece.position != earlier.position + earlier.length:
+            return None  # line breaks stand between them
+        before, text = earlier.text, piece.text
+        gap = before[len(before.rstrip()) :] + text[: len(text) - len(text.lstrip())]
+        return gap if text.strip() and "\n" not in gap else None
 
     def end_of(self, index: int) -> QTextBlock:
         """Return the last block of a shown piece."""
@@ -360,6 +368,12 @@ class StepsDocument(QObject):
         form.setFont(self._style.font)
         form.setForeground(QColor(self._style.muted if piece.author is Author.INSERTED else self._style.ink))
         return form
+
+
+def _within_line(text: str) -> str:
+    """Escape the sign that would make a list, a heading or a quotation of a text that begins with it."""
+    found = BLOCK_MARK.match(text)
+    return f"{found[1]}\\{text[found.start(2) :]}" if found else text
 
 
 def utf16_length(text: str) -> int:

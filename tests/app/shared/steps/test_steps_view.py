@@ -202,3 +202,14 @@ def test_a_copy_over_a_takeover_has_no_blank_line_within_a_sentence(steps: Steps
     trace = run(Keywords(settings), small, ["Wait, I see. Unwritten words."]).trace
     settled(steps, trace, qtbot)
     assert as_plain_text(steps.document()) == "One.\n\nWait, I see it now.\n\nEnd."
+
+
+@pytest.mark.parametrize("rest", ["98.", "- 3 is 5.", "# 4", "> 2"])
+def test_the_rest_of_a_line_begins_no_list_heading_or_quotation(steps: StepsView, qtbot: QtBot, rest: str) -> None:
+    settings = Keywords.Settings(n1=2, n2=2, n3=2, n3_step=0, c=9, c_step=0, until=Until.TOKENS)
+    small = ["One.\n\nWait, no", f"{rest}\n\nEnd.</think>\n\n4"]
+    trace = run(Keywords(settings), small, ["Wait, unwritten words."]).trace
+    text = settled(steps, trace, qtbot)
+    block = steps.document().findBlock(text.index(rest))
+    assert block.text() == rest
+    assert block.textList() is None
