@@ -42,6 +42,7 @@ class Cascade(Policy):
     answers_again = True
     stops_repetition = False
     reasons = (UNSURE_ANSWER,)
+    main_parameters = ("tau",)
 
     class Settings(PolicySettings):
         policy: Literal["cascade"] = "cascade"

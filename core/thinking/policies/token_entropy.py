@@ -29,6 +29,7 @@ class TokenEntropy(Policy):
     reasons = (TOKEN_ENTROPY,)
     rewrites = False
     hands_back_empty = False
+    main_parameters = ("tau", "returns_below")
 
     class Settings(PolicySettings):
         policy: Literal["token-entropy"] = "token-entropy"
