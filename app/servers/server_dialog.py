@@ -70,6 +70,7 @@ class ServerDialog(QDialog):
             "Address of the server", f"http://host:{LLAMA_SERVER_PORTS[0]} (separate several with commas)", address
         )
         self.model = combo_box("Model of the server")
+        self.model.setPlaceholderText("choose one")
         self.key = KeyField(servers)
         self.test = button("Test connection", self._test, tip="Ask what an answer would need; nothing is written there")
         self.testing = label("", Role.MUTED)
