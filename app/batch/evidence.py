@@ -7,6 +7,7 @@ from functools import partial
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import (
+    QComboBox,
     QFrame,
     QGridLayout,
     QLabel,
@@ -56,8 +57,8 @@ class EvidencePanel(QScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.comparison = ComparisonCard()
-        self.cost = combo_box()
-        self.cost.setAccessibleName("Cost of an answer")
+        self.cost = combo_box("Cost of an answer")
+        self.cost.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)  # costs come with the reports
         self.within = ChartCard("Accuracy at equal cost", self.cost)
         self.share = ChartCard("Accuracy against large share")
         self.reasons, self.places = ChartCard(REASONS), ChartCard("Takeovers by the place of their step")
