@@ -46,7 +46,7 @@ class Piece:
     scored: Scored | None = None
     """How likely the large model found the step that ends with this piece."""
     tried: Tried | None = None
-    """The last trial while this piece was the end of the text."""
+    """The last trial that began in this piece, or at its end."""
     end: float = 0.0
     tokens: list[TokenWritten] = field(default_factory=list)
     """Empty in an inserted text."""

@@ -178,7 +178,7 @@ class Trace:
                 self._ask(event)
 
     def _ask(self, event: events.Judged | events.Scored | events.Tried) -> None:
-        """Keep what a model said about the text that stands with its last piece."""
+        """Keep what a model said about the text with the piece that it is about."""
         piece = self.pieces[-1] if self.pieces else None
         match event:
             case events.Judged():
@@ -187,8 +187,14 @@ class Trace:
                     piece.judged = event
             case events.Scored() if piece:
                 piece.scored = event
-            case events.Tried() if piece:
-                piece.tried = event
+            case events.Tried():
+                self._tried(event)
+
+    def _tried(self, event: events.Tried) -> None:
+        """Keep a trial with the piece after which it began: what stands beyond may be discarded for it."""
+        before = next((piece for piece in reversed(self.pieces) if piece.position < event.position), None)
+        if before:
+            before.tried = event
 
     def _apply_to_costs(self, event: Event) -> None:
         match event:

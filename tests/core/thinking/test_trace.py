@@ -166,6 +166,20 @@ def test_a_single_token_has_no_speed() -> None:
     assert (trace.totals[LARGE].tokens_per_second, trace.pieces[0].tokens_per_second) == (0.0, 0.0)
 
 
+def test_a_trial_is_kept_with_the_text_before_it_though_what_it_was_made_for_is_discarded() -> None:
+    tried = events.Tried(1.0, SMALL, 6, (), Stop.LIMIT, 0.1, "Answer:")
+    trace = Trace.of(
+        [
+            token(SMALL, "Four.\n", 0.5, ends_step=True),
+            token(SMALL, "Wait", 0.7),
+            tried,
+            events.TextDiscarded(1.0, 6, "Wait", 1),
+            events.TextInserted(1.0, "</think>", "early exit"),
+        ]
+    )
+    assert [piece.tried for piece in trace.pieces] == [tried, None]
+
+
 def test_a_token_cut_by_a_discard_keeps_what_is_left_of_it() -> None:
     trace = Trace.of(
         [
