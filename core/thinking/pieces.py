@@ -182,6 +182,13 @@ class Totals:
     drafts: int = 0
     """Tokens that the small model drafted for this one, including rejected and discarded ones."""
     accepted_drafts: int = 0
+    _timed: int = 0
+    """Tokens that `tokens_per_second` counts: those of writes of more than one."""
+    _timed_seconds: float = 0.0
+    _in_write: int = field(default=0, compare=False)
+    """Tokens of the current write."""
+    _first_seconds: float = field(default=0.0, compare=False)
+    """How long the first of them took."""
 
     @property
     def kept(self) -> int:
@@ -189,8 +196,26 @@ class Totals:
 
     @property
     def tokens_per_second(self) -> float:
-        """Return the decoding speed by the clock; 0 for a single token, whose time says nothing about it."""
-        return self.decoded / self.decode_seconds if self.decode_seconds and self.decoded > 1 else 0.0
+        """Return the decoding speed by the clock; 0 if each write had a single token.
+
+        A single token is sampled as soon as the text has been read, so that its time says nothing of decoding.
+        """
+        return self._timed / self._timed_seconds if self._timed_seconds else 0.0
+
+    def begin_write(self) -> None:
+        self._in_write = 0
+
+    def add_token_time(self, seconds: float) -> None:
+        """Count a token for the speed, the first of a write once a second one follows."""
+        self._in_write += 1
+        if self._in_write == 1:
+            self._first_seconds = seconds
+            return
+        if self._in_write == 2:
+            self._timed += 1
+            self._timed_seconds += self._first_seconds
+        self._timed += 1
+        self._timed_seconds += seconds
 
 
 @dataclass(slots=True)

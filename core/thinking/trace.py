@@ -158,6 +158,7 @@ class Trace:
             case events.WriteStarted():
                 self._write, self._handoff, self._new_piece = event, None, True
                 self._last_at, self.prefill = self.seconds, None
+                self.totals[event.author].begin_write()
             case events.TakeoverStarted(author=author):
                 self.takeover = event
                 self.totals[author].takeovers += 1
@@ -258,6 +259,7 @@ class Trace:
         total.decode_seconds += self.seconds - self._last_at
         if not event.restored:
             self._reach[event.author].write()
+            total.add_token_time(self.seconds - self._last_at)
         if (
             self._new_piece
             or self.pieces[-1].author is not event.author

@@ -166,6 +166,16 @@ def test_a_single_token_has_no_speed() -> None:
     assert (trace.totals[LARGE].tokens_per_second, trace.pieces[0].tokens_per_second) == (0.0, 0.0)
 
 
+def test_writes_of_a_single_token_are_left_out_of_the_speed() -> None:
+    def write(at: float, *texts: str) -> list[events.Event]:
+        tokens = [token(LARGE, text, at + (number + 1) / 10) for number, text in enumerate(texts)]
+        return [events.WriteStarted(at, LARGE, OPENING.id, 0), *tokens]
+
+    trace = Trace.of([*write(0, "a"), *write(1, "b", "c", "d"), *write(2, "e")])
+    assert trace.totals[LARGE].tokens_per_second == pytest.approx(10)
+    assert trace.totals[LARGE].decode_seconds == pytest.approx(0.5)
+
+
 def test_a_trial_is_kept_with_the_text_before_it_though_what_it_was_made_for_is_discarded() -> None:
     tried = events.Tried(1.0, SMALL, 6, (), Stop.LIMIT, 0.1, "Answer:")
     trace = Trace.of(
