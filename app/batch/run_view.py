@@ -30,7 +30,7 @@ from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo
 from app.shared.widgets.layout import STRETCH, hbox, vbox
 from core.batch.reporting.exports import EXPORTS
 from core.batch.reporting.other_tools import TOOLS
-from core.batch.reporting.report import ArmReport, Report
+from core.batch.reporting.report import ArmReport, Report, main_arm
 from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
 from core.batch.running.batch_settings import BatchSettings
 from core.batch.running.progress import time_left
@@ -149,12 +149,11 @@ class RunView(QWidget):
 
     def _chosen_arm(self) -> ArmReport | None:
         """Return the selected arm; for “All policies” the first in which both models wrote."""
-        if not self._report or not self._report.arms:
+        if not self._report:
             return None
         name = self.arm.currentData()
         chosen = [arm for arm in self._report.arms if arm.name == name]
-        both = [arm for arm in self._report.arms if arm.takeovers and arm.small_tokens]
-        return (chosen or both or list(self._report.arms))[0]
+        return chosen[0] if chosen else main_arm(self._report)
 
     def _filter(self) -> None:
         self.model.choose(self.shown.currentData(), self.arm.currentData())

@@ -239,6 +239,12 @@ def accuracy_of(arm: ArmReport) -> float:
     return arm.accuracy.value if arm.accuracy else 0.0
 
 
+def main_arm(report: Report) -> ArmReport | None:
+    """Return the first arm in which both models wrote, else the first one; None without arms."""
+    both = (arm for arm in report.arms if arm.takeovers and arm.small_tokens)
+    return next(both, None) or next(iter(report.arms), None)
+
+
 def answered(rows: Iterable[ResultRow]) -> list[ResultRow]:
     return [row for row in rows if row.has_answer]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from core.batch.reporting.baselines import ArmPlacement
-from core.batch.reporting.report import ArmReport, Report, accuracy_of
+from core.batch.reporting.report import ArmReport, Report, accuracy_of, main_arm
 from core.batch.reporting.speed import Percentiles
 from core.batch.reporting.worth import MeanWorth
 from core.batch.running.provenance import Provenance
@@ -15,6 +15,8 @@ from core.intervals import Estimate
 from core.store.batch_rows import Conditions
 from core.text import counted
 
+MOST_COMPARISONS = 15
+"""Up to so many, those of six arms, the text lists all; of more it lists those with one arm."""
 MOST_SENTENCES = 5
 """Different errors, and different notices, that the report names of each arm."""
 
@@ -26,9 +28,9 @@ class Table(NamedTuple):
 
 
 def text_report(report: Report) -> str:
-    """The whole report: heading, tables, comparisons and notes."""
+    """Return the report for a terminal: heading, tables, comparisons and notes."""
     shown = [f"{table.title}\n{columns(table.rows)}" for table in tables(report)]
-    compared = "\n".join(filter(None, (comparisons(report), method_of_tests(report))))
+    compared = "\n".join([*_main_comparisons(report), method_of_tests(report)]).strip()
     return "\n\n".join(filter(None, (heading(report), *shown, compared, footnotes(report))))
 
 
@@ -47,8 +49,21 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows)
 
 
-def comparisons(report: Report) -> str:
-    """One line for each pair of arms; it says so if the interval and the test disagree."""
+def _main_comparisons(report: Report) -> list[str]:
+    """Return all comparisons, or of many those with the main arm, and how many others there are."""
+    lines = comparisons(report)
+    if len(lines) <= MOST_COMPARISONS or not (against := main_arm(report)):
+        return lines
+    shown = [
+        line
+        for line, found in zip(lines, report.comparisons, strict=True)
+        if against.name in (found.first, found.second)
+    ]
+    return [*shown, f"The other {len(lines) - len(shown)} comparisons are in report.html."]
+
+
+def comparisons(report: Report) -> list[str]:
+    """Return a line for each pair of arms; it says so if the interval and the test disagree."""
     lines = []
     several = len(report.comparisons) > 1
     for each in report.comparisons:
@@ -60,7 +75,7 @@ def comparisons(report: Report) -> str:
             + (f", adjusted {probability(each.adjusted_p)}" if several else "")
             + (f". {each.remark}" if each.remark else "")
         )
-    return "\n".join(lines)
+    return lines
 
 
 def method_of_tests(report: Report) -> str:

@@ -29,4 +29,4 @@ def test_the_results_of_an_arm_stand_under_both_its_names(store: Store, grader: 
     assert store.batches.open(batch).jobs == 3 * 2 * 2
     assert (twin.name, twin.sweep, twin.same_as, twin.tokens) == ("n1 = 20", "n1", "chosen", chosen.tokens)
     assert "n1 = 20: the same settings as Current settings, run once" in footnotes(report)
-    assert "n1 = 20" not in comparisons(report)
+    assert not any("n1 = 20" in line for line in comparisons(report))

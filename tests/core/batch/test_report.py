@@ -24,7 +24,7 @@ from core.batch.reporting.charts import (
     takeovers_by_reason,
 )
 from core.batch.reporting.exports import export
-from core.batch.reporting.report import Report, accuracy_of
+from core.batch.reporting.report import Report, accuracy_of, main_arm
 from core.batch.reporting.report_html import html_report
 from core.batch.reporting.report_text import columns, comparisons, footnotes, heading, tables, text_report
 from core.batch.reporting.results import Results
@@ -233,15 +233,30 @@ def test_columns_that_say_nothing_of_any_arm_are_left_out(store: Store) -> None:
 def test_words_tell_what_was_compared(store: Store) -> None:
     made = report(store, "small", "large")
     assert heading(made).startswith("counting: 6 problems, 1 seed, 2 at once; small small")
-    assert comparisons(made).startswith("Large only minus Small only: +50.0 points")
-    assert "worse on 0 of 6 problems, p = 0.25" in comparisons(made)
+    assert comparisons(made)[0].startswith("Large only minus Small only: +50.0 points")
+    assert "worse on 0 of 6 problems, p = 0.25" in comparisons(made)[0]
 
 
 def test_p_values_of_several_comparisons_are_adjusted(store: Store) -> None:
     made = report(store, "small", "large", "baton")
     raw = [each.p for each in made.comparisons]
     assert [each.adjusted_p for each in made.comparisons] == holm(raw)
-    assert comparisons(made).count(", adjusted p = ") == 3
+    assert sum(", adjusted p = " in line for line in comparisons(made)) == 3
+
+
+def test_of_many_comparisons_a_terminal_shows_those_with_the_main_arm(store: Store) -> None:
+    made = report(store, "small", "large", "baton")
+    few = text_report(made)
+    assert "Large only minus Small only" in few
+    assert "The other" not in few
+    many = made.model_copy(update={"comparisons": made.comparisons * 6})
+    main = main_arm(made)
+    assert main
+    with_main = [each for each in many.comparisons if main.name in (each.first, each.second)]
+    text = text_report(many)
+    assert text.count(" points (") == len(with_main) == 12
+    assert "The other 6 comparisons are in report.html." in text
+    assert html_report(many).count(" points (") == 18
 
 
 @pytest.mark.parametrize("shown", [text_report, html_report])
@@ -254,7 +269,7 @@ def test_every_note_stands_beside_the_table(store: Store, grader: Grader, shown:
 def test_one_problem_has_no_spread_of_speed_and_no_plural(store: Store) -> None:
     made = Results.read(store, solved(store, "small", "large", found=problems(1))).report
     assert heading(made).startswith("counting: 1 problem, 1 seed")
-    assert "of 1 problem, p = 1" in comparisons(made)
+    assert "of 1 problem, p = 1" in comparisons(made)[0]
     shown = cells(made, "tok/s")
     assert all(re.fullmatch(r"[\d,]+", each) for each in shown), shown
     assert re.search(r"All together: [\d,]+ tok/s over", footnotes(made))
