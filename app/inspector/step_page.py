@@ -155,7 +155,7 @@ MEANINGS = {
     "Drafted": "Tokens that the small model proposed, and that the large one accepted",
     "Counters": "What the policy has counted so far",
     "Score": "What the large model answered about the step",
-    "Tried": "What a model tried to write here, outside the text, and the mean probability of its tokens but the first",
+    "Tried": "What a model tried to write after it; sure: the mean probability of the tokens but the first",
     "Seed": "The same seed repeats an answer on the same local models",
 }
 """Tool tips of the facts."""
