@@ -18,7 +18,7 @@ from app.terminal.command_line import OUTPUT, gathered, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.model_files import source_of
 from app.terminal.options import AT_LEAST_ONE
-from app.terminal.output import ProgressLine, progress, remark, write
+from app.terminal.output import ProgressLine, progress, remark, terminal_width, write
 from app.terminal.pair import LoadingOptions, ModelOptions, open_pair
 from app.terminal.servers import ServerOptions
 from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
@@ -268,7 +268,7 @@ def _conclude(run: BatchRun, batch_id: str) -> int:
     if run.options.json:
         write_json({"report": found.model_dump(mode="json", by_alias=True)})
     elif run.prints_report:
-        write(text_report(found))
+        write(text_report(found, terminal_width()))
     if not (failed := sum(arm.failed for arm in found.arms)):
         return ExitCode.ANSWERED
     report(f"{counted(failed, 'error')}. The report has the reasons. To try again: --out {run.folder} --resume")

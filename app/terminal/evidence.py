@@ -13,7 +13,7 @@ from app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin,
 from app.terminal.command_line import command, gathered, option
 from app.terminal.exit_codes import ExitCode
 from app.terminal.options import AT_LEAST_ONE, SEED
-from app.terminal.output import remark, write
+from app.terminal.output import remark, terminal_width, write
 from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
 from app.terminal.servers import ServerOptions, server_options
 from core.batch.reporting.report import ArmReport, Report, accuracy_of
@@ -179,7 +179,7 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
     if code is ExitCode.ANSWERED and not run.options.json:
         times = _results(timing).report
         write(f"\nAccuracy of {accuracy.problems} problems; times of {times.problems} at a cost of 1:{cost}:\n")
-        write(columns(rows_of(accuracy, times)))
+        write(columns(rows_of(accuracy, times), terminal_width()))
     return code
 
 

@@ -10,7 +10,7 @@ import click
 
 from app.terminal.command_line import HELP, as_json, command, option
 from app.terminal.exit_codes import ExitCode
-from app.terminal.output import write, write_table
+from app.terminal.output import terminal_width, write, write_table
 from app.terminal.printer import SIGNS, summary
 from app.terminal.recording import full_id, open_history
 from app.terminal.streams import write_json, write_json_lines
@@ -71,7 +71,7 @@ def show(id: str, json: bool) -> int:
             if json:
                 write_json({"report": report.model_dump(mode="json", by_alias=True)})
             else:
-                write(text_report(report))
+                write(text_report(report, terminal_width()))
         else:
             _show_conversation(gather(store, entry.id), json)
     return ExitCode.ANSWERED

@@ -35,6 +35,11 @@ def is_live(stream: TextIO) -> bool:
     return stream.isatty() and not console(stderr=stream is sys.stderr).is_dumb_terminal
 
 
+def terminal_width() -> int:
+    """Return the width of the terminal in characters; 0 if standard output is none."""
+    return console().width if console().is_terminal else 0
+
+
 def write(text: str = "", style: str | None = None, end: str = "\n") -> None:
     """Write text to standard output without wrapping it."""
     console().out(safe_text(text), style=style, highlight=False, end=end)

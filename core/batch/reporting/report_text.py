@@ -27,9 +27,12 @@ class Table(NamedTuple):
     """The cells of each row, header first."""
 
 
-def text_report(report: Report) -> str:
-    """Return the report for a terminal: heading, tables, comparisons and notes."""
-    shown = [f"{table.title}\n{columns(table.rows)}" for table in tables(report)]
+def text_report(report: Report, width: int = 0) -> str:
+    """Return the report for a terminal: heading, tables, comparisons and notes.
+
+    `width`: of the terminal, in characters; 0 is no limit.
+    """
+    shown = [f"{table.title}\n{columns(table.rows, width)}" for table in tables(report)]
     compared = "\n".join([*_main_comparisons(report), method_of_tests(report)]).strip()
     return "\n\n".join(filter(None, (heading(report), *shown, compared, footnotes(report))))
 
@@ -43,10 +46,28 @@ def tables(report: Report) -> tuple[Table, ...]:
     )
 
 
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """One line for each row, its cells in columns: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows)
+def columns(rows: Sequence[Sequence[str]], width: int = 0) -> str:
+    """Return one line for each row, its cells in columns: the first to the left, the others to the right.
+
+    Columns that do not fit into `width` characters follow in a block of their own, which repeats the first column.
+    """
+    first, *others = ([*column] for column in zip(*rows, strict=True))
+    names = _left(first)
+    blocks = [names]
+    for column in map(_right, others):
+        is_too_wide = len(blocks[-1][0]) + len(column[0]) > width > 0
+        if is_too_wide and blocks[-1] is not names:
+            blocks.append(names)
+        blocks[-1] = [line + cell for line, cell in zip(blocks[-1], column, strict=True)]
+    return "\n\n".join("\n".join(lines) for lines in blocks)
+
+
+def _left(column: list[str]) -> list[str]:
+    return [cell.ljust(max(map(len, column))) for cell in column]
+
+
+def _right(column: list[str]) -> list[str]:
+    return [f"  {cell.rjust(max(map(len, column)))}" for cell in column]
 
 
 def _main_comparisons(report: Report) -> list[str]:

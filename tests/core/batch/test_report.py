@@ -223,6 +223,13 @@ def test_each_table_has_a_line_for_each_arm(store: Store) -> None:
         assert len({len(line) for line in lines}) == 1
 
 
+def test_columns_that_do_not_fit_follow_below() -> None:
+    rows = [("policy", "correct", "share"), ("Small only", "50.0%", "0.0%")]
+    assert columns(rows, 26) == "policy      correct  share\nSmall only    50.0%   0.0%"
+    below = "policy      correct\nSmall only    50.0%\n\npolicy      share\nSmall only   0.0%"
+    assert columns(rows, 25) == columns(rows, 5) == below
+
+
 def test_columns_that_say_nothing_of_any_arm_are_left_out(store: Store) -> None:
     both = {title for table in tables(report(store, "small", "large")) for title in table.rows[0]}
     alone = {title for table in tables(report(store, "small")) for title in table.rows[0]}
