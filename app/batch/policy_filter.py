@@ -16,6 +16,7 @@ ALL = "All policies"
 def offer_policies(box: QComboBox, arms: Sequence[StoredArm]) -> None:
     """List the arms of a batch by title and keep the choice. The data of an item is the arm's name, None for all."""
     chosen = box.currentData()
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)  # each batch has other policies
     with QSignalBlocker(box):
         box.clear()
         box.addItem(ALL, None)

@@ -91,8 +91,15 @@ def decimal_number(lowest: float, highest: float, decimals: int) -> QDoubleSpinB
     return box
 
 
+BESIDE_TEXT = 4
+"""Pixels that the style keeps free beside the text of a combo box, and leaves out of its size hint."""
+
+
 class _ElidedComboBox(QComboBox):
     """A combo box that shortens its text if it does not fit; the list shows all of it."""
+
+    def sizeHint(self) -> QSize:
+        return super().sizeHint() + QSize(BESIDE_TEXT, 0)
 
     def minimumSizeHint(self) -> QSize:
         hint = super().minimumSizeHint()
@@ -106,7 +113,7 @@ class _ElidedComboBox(QComboBox):
             QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
         )
         option.currentText = self.fontMetrics().elidedText(
-            option.currentText or self.placeholderText(), Qt.TextElideMode.ElideRight, area.width() - 4
+            option.currentText or self.placeholderText(), Qt.TextElideMode.ElideRight, area.width() - BESIDE_TEXT
         )
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
