@@ -37,7 +37,6 @@ from core.batch.reporting.report_text import (
     method_of_tests,
     money,
     percent,
-    probability,
 )
 from core.batch.running.recipes import ABLATIONS, ARMS, arm_title
 
@@ -130,6 +129,7 @@ class EvidencePanel(QScrollArea):
 
 _COSTS = {Cost.SECONDS: "Seconds", Cost.COMPUTE: "FLOP", Cost.MONEY: "Money"}
 _HEADER = ("", "correct", "", "◆ large", "tok/s")
+_DIFFERENCE_HEADER = ("", "points", "95% CI", "p", "adjusted p")
 _AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
@@ -181,9 +181,10 @@ class ComparisonCard(QFrame):
             rows = [(*row, cell) for row, cell in zip(rows, spent, strict=True)]
         _fill(self._arms, rows)
         differences = list(_differences(report, against))
-        self._against.setText(f"Difference from “{arm_title(against)}” (95% CI)")
+        self._against.setText(f"Difference from “{arm_title(against)}”")
         self._against.setVisible(bool(differences))
-        _fill(self._differences, differences)
+        header = [_DIFFERENCE_HEADER[: len(differences[0])]] if differences else []
+        _fill(self._differences, [*header, *differences])
         notes = _notes(report, against)
         self._notes.setText("\n".join(f"• {note}" for note in notes))
         self._notes.setVisible(bool(notes))
@@ -213,10 +214,13 @@ def _differences(report: Report, against: str) -> Iterable[tuple[str, ...]]:
                 arm_title(other),
                 _points(sign * found.difference.value),
                 f"{_points(low)} to {_points(high)}",
-                probability(found.p)
-                if len(report.comparisons) == 1
-                else f"{probability(found.p)}, adjusted {found.adjusted_p:.2g}",
+                _probability(found.p),
+                *([_probability(found.adjusted_p)] if len(report.comparisons) > 1 else []),
             )
+
+
+def _probability(p: float) -> str:
+    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"
 
 
 def _points(value: float) -> str:
@@ -232,14 +236,14 @@ def _grid() -> QGridLayout:
 
 
 def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
-    """Replace the rows of a grid, with names at the left and numbers at the right."""
+    """Replace the rows of a grid, header first, with names at the left and numbers at the right."""
     while item := grid.takeAt(0):
         if widget := item.widget():
             widget.deleteLater()
     for row, (name, *cells) in enumerate(rows):
         grid.addWidget(ElidedLabel(name), row, 0)
         for column, cell in enumerate(cells, 1):
-            bold = column == 1 and cell not in _HEADER
+            bold = column == 1 and row > 0
             grid.addWidget(label(cell, Role.HEADING if bold else Role.MUTED), row, column, _AT_RIGHT)
 
 

@@ -193,8 +193,8 @@ def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: Qt
     view.arm.setCurrentText("Small only")
     assert "50.0% correct (18.8–81.2)" in view.figures.text
     assert "Small only 50.0%" in view.evidence.comparison.text
-    assert "Difference from “Small only” (95% CI)" in view.evidence.comparison.text
-    assert "Large only +50.0 +0.0 to +81.2 p = 0.25" in view.evidence.comparison.text
+    assert "Difference from “Small only”" in view.evidence.comparison.text
+    assert "points 95% CI p Large only +50.0 +0.0 to +81.2 0.25" in view.evidence.comparison.text
     assert "Small only 50% at " in view.evidence.within.picture.accessibleDescription()
     assert " s to the end, p50 (p95 " in view.figures.text
     assert "handoffs" not in view.figures.text
