@@ -220,10 +220,11 @@ def score_text(piece: Piece) -> str:
 
 
 def tried_text(piece: Piece) -> str:
-    """“{42}” by the small model (97% sure), in 0.2 s."""
+    """“{42}” by the small model (97% sure), in 0.2 s. A server that gives no probabilities does not say how sure."""
     if not piece.tried:
         return ""
     tried = piece.tried
     written = " ".join(tried.text.split())
-    sure = f"{confidence(tried.tokens):.0%} sure"
-    return f"“{written}” by {WHO[tried.author]} ({sure}), in {duration(tried.seconds)}"
+    is_known = any(token.logprob for token in tried.tokens)
+    sure = f" ({confidence(tried.tokens):.0%} sure)" if is_known else ""
+    return f"“{written}” by {WHO[tried.author]}{sure}, in {duration(tried.seconds)}"

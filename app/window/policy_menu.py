@@ -63,12 +63,17 @@ class PolicyButton(ElidedButton):
         self._choices[policy, preset].setText(f"{preset_title(POLICIES[policy], preset)}\t{line}")
 
     def _allow(self) -> None:
-        """Disable policies that these models cannot run, with the reason in place of the summary."""
+        """Disable policies that these models cannot run, with the reason in place of the summary.
+
+        What would help would make the menu wider than the window; it is in the tip, which screen readers read.
+        """
         pair, ready = self._models.pair, self._models.state is LoadState.READY
         for (policy, preset), action in self._choices.items():
             why_not = unmet_need(POLICIES[policy], pair.cards) if ready else None
             action.setEnabled(why_not is None)
-            self._describe(policy, preset, f"✗ {why_not}" if why_not else policy_summary(POLICIES[policy], preset))
+            line = f"✗ {why_not.message}" if why_not else policy_summary(POLICIES[policy], preset)
+            self._describe(policy, preset, line)
+            action.setToolTip(plain_tip(str(why_not)) if why_not else "")
 
     def _show(self) -> None:
         chosen = self._preferences.value.run.policy

@@ -17,7 +17,6 @@ from app.cli import main
         ("solve 1+1 --max-tokens 0", "0 is not in the range x>=1"),
         ("demo --loud", "--loud"),
         ("batch problems.jsonl --seeds -1", "-1 is not in the range x>=1"),
-        ("connect", "URL"),
         ("profile model.gguf --tokens none", "'none' is not a valid integer"),
         ("replay", "TRACE"),
         ("solve 1+1 --temper 0", "No such option"),
