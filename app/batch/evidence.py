@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 
 from app.batch.charts import ChartCard
 from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import ElidedLabel, combo_box, label, see_through
+from app.shared.widgets.controls import ElidedLabel, combo_box, label, plain_tip, see_through
 from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from core.batch.reporting.budgets import Cost
 from core.batch.reporting.charts import (
@@ -252,7 +252,7 @@ def _involved(arm: ArmReport) -> str:
     steps, problems = arm.involvement.steps, arm.involvement.problems
     if not (steps and problems and problems.value):
         return ""
-    return f", in {steps.value:.0%} of steps and {problems.value:.0%} of answers"
+    return f"In {steps.value:.0%} of steps and {problems.value:.0%} of answers"
 
 
 def _read(arm: ArmReport) -> str:
@@ -260,16 +260,16 @@ def _read(arm: ArmReport) -> str:
     handoffs = arm.involvement.handoffs
     if not (handoffs and handoffs.value):
         return ""
-    return f", {handoffs.value:,.1f} handoffs, {arm.reread / arm.answers:,.0f} read again"
+    return f"{handoffs.value:,.1f} handoffs, {arm.reread / arm.answers:,.0f} read again"
 
 
-def _times(arm: ArmReport) -> tuple[str, str]:
+def _times(arm: ArmReport) -> tuple[str, str, str]:
     """Return the seconds to the end and what else is known of the time; nothing for the oracle."""
     end, answer = arm.seconds_to_end, arm.seconds_to_answer
     if end is None:
-        return "–", "s to the end: no time of its own"
-    begins = f", to the answer {answer.p50.value:,.2f} (p95 {answer.p95.value:,.2f})" if answer else ""
-    return f"{end.p50.value:,.2f}", f"s to the end, p50 (p95 {end.p95.value:,.2f}){begins}"
+        return "–", "s to the end: no time of its own", ""
+    begins = f"To the answer {answer.p50.value:,.2f} (p95 {answer.p95.value:,.2f})" if answer else ""
+    return f"{end.p50.value:,.2f}", f"s to the end (p95 {end.p95.value:,.2f})", begins
 
 
 _SHARE = 1
@@ -298,23 +298,24 @@ class Figures(QWidget):
     def show_arm(self, arm: ArmReport | None) -> None:
         if arm is None or not arm.answers:
             parts = [
-                ("–", "correct"),
-                ("–", "written by ◆ large"),
-                ("–", "tokens per answer"),
-                ("–", "s to the end, p50"),
-                ("–", "unscored"),
+                ("–", "correct", ""),
+                ("–", "written by ◆ large", ""),
+                ("–", "tokens per answer", ""),
+                ("–", "s to the end", ""),
+                ("–", "unscored", ""),
             ]
         else:
             accuracy = arm.accuracy
             share = f"{100 * accuracy.value:.1f}%" if accuracy else "–"
             low, high = (100 * end for end in accuracy.interval) if accuracy else (0, 0)
             parts = [
-                (share, f"correct ({low:.1f}–{high:.1f}) · {arm.title}" if accuracy else arm.title),
-                (f"{100 * arm.large_share:.1f}%", f"written by ◆ large{_involved(arm)}"),
-                (f"{arm.tokens_per_answer:,.0f}", f"tokens per answer{_read(arm)}"),
+                (share, f"correct ({low:.1f}–{high:.1f}) · {arm.title}" if accuracy else arm.title, ""),
+                (f"{100 * arm.large_share:.1f}%", "written by ◆ large", _involved(arm)),
+                (f"{arm.tokens_per_answer:,.0f}", "tokens per answer", _read(arm)),
                 _times(arm),
-                (f"{arm.unscored:,}", f"unscored · {arm.failed:,} errors"),
+                (f"{arm.unscored:,}", f"unscored · {arm.failed:,} errors", ""),
             ]
-        for (figure, text), (number, meaning) in zip(self._figures, parts, strict=True):
+        for (figure, text), (number, meaning, more) in zip(self._figures, parts, strict=True):
             figure.setText(number)
             text.setText(meaning)
+            text.setToolTip(plain_tip(more))
