@@ -66,7 +66,7 @@ class EvidenceOptions:
 
     @property
     def size(self) -> EvidenceSize:
-        usual = EvidenceSize(100, 1, 4) if self.every_arm else EvidenceSize(400, 3, 10)
+        usual = EvidenceSize(60, 1, 4) if self.every_arm else EvidenceSize(400, 3, 10)
         return EvidenceSize(
             self.problems or usual.problems,
             self.seeds or usual.seeds,
@@ -77,7 +77,7 @@ class EvidenceOptions:
 evidence_options = gathered(
     EvidenceOptions,
     "chosen",
-    option("--problems", type=AT_LEAST_ONE, metavar="N", help="Held-out problems [400; with --all 100]."),
+    option("--problems", type=AT_LEAST_ONE, metavar="N", help="Held-out problems [400; with --all 60]."),
     option("--seeds", type=AT_LEAST_ONE, metavar="N", help="Seeds of each problem [3; with --all 1]."),
     option(
         "--problem-seed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -38,7 +38,7 @@ def loader() -> HeldLoader:
 
 
 @pytest.fixture
-def page(make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader) -> BatchPage:
+def page(make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader) -> Iterator[BatchPage]:
     """On which “first” is done, and “second” runs and is held in its first texts."""
     loader.let_go.set()
     window = make_window(loader)
@@ -51,7 +51,8 @@ def page(make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader) ->
     page = batch_page(window, qtbot, problems(tmp_path, "second"))
     page.preview.start.click()
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
-    return page
+    yield page
+    loader.let_go.set()  # a text that is held would keep the window from closing
 
 
 def test_a_finished_batch_is_read_while_another_runs(page: BatchPage, qtbot: QtBot, loader: HeldLoader) -> None:
