@@ -20,6 +20,9 @@ from core.models.overrides import Sampling
 from core.serve.schema import LikelihoodRequest
 from core.thinking.control import Control
 
+EXCLUDED = -9999.0
+"""The log-probability of a token that a model excludes, as in OpenAI's API: JSON has no −∞."""
+
 
 class TokenEntry(NamedTuple):
     """One token of a choice. The first has no log-probability, nor has the end of the text, whose text is empty."""
@@ -149,8 +152,9 @@ class Likelihoods:
         """Make an entry; of several tokens with one text, such as parts of characters, `top` has the likeliest."""
         top: dict[str, float] = {}
         for other in likeliest[: self._count]:
-            top.setdefault(other.text, other.logprob)
+            top.setdefault(other.text, max(other.logprob, EXCLUDED))
         if logprob is not None:
+            logprob = max(logprob, EXCLUDED)
             top.setdefault(text, logprob)
         return TokenEntry(text, logprob, top)
 

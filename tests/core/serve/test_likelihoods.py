@@ -26,7 +26,7 @@ from core.errors import EngineLost
 from core.models.loading import LoadOptions
 from core.models.overrides import Sampling
 from core.run import Pair
-from core.serve.likelihoods import Likelihoods
+from core.serve.likelihoods import EXCLUDED, Likelihoods
 from core.serve.schema import LikelihoodRequest
 from core.serve.server import EndpointServer
 from tests.core.serve.serving import client_of, serving, settings
@@ -65,6 +65,15 @@ def test_each_token_of_the_prompt_has_its_log_probability_and_place(client: open
     ]
     assert response.usage
     assert (response.usage.prompt_tokens, response.usage.completion_tokens) == (3, 0)
+
+
+def test_a_token_that_the_model_excludes_has_a_number() -> None:
+    """JSON has no −∞, and the response was an internal error."""
+    small = ScriptedEngine(scored=lambda *_: -math.inf)
+    with serving(Pair(small), settings()) as server, client_of(server) as client:
+        (choice,) = client.completions.create(model="small", prompt="It is", **ECHO).choices
+    assert choice.logprobs
+    assert choice.logprobs.token_logprobs == [None, EXCLUDED]
 
 
 def test_one_token_may_follow_the_prompt(client: openai.OpenAI) -> None:
