@@ -10,7 +10,7 @@ parallel := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 	screenshots reference demo-pair lock clean
 
 run: setup
-	@$(venv_python) -m app
+	@$(venv_python) -m baton_reasoning.app
 
 setup:
 	@packaging/setup.sh run
@@ -74,16 +74,16 @@ bench:
 # The catalog of models against the Hub, where it can be reached.
 check-catalog:
 	@packaging/setup.sh test
-	@PYTHONPATH=. $(venv_python) packaging/check_catalog.py
+	@$(venv_python) packaging/check_catalog.py
 
 # Every command, option, setting and key, from the program itself: build/reference.md, and the manual page build/baton.1.
 reference:
 	@packaging/setup.sh test
-	@PYTHONPATH=. $(venv_python) packaging/reference.py
+	@$(venv_python) packaging/reference.py
 
 screenshots:
 	@packaging/setup.sh test
-	@PYTHONPATH=. QT_QPA_PLATFORM=offscreen $(venv_python) packaging/screenshots.py
+	@QT_QPA_PLATFORM=offscreen $(venv_python) packaging/screenshots.py
 
 # Writes packaging/lock/ again from pyproject.toml; `make lock UPGRADE=1` takes newer versions as well.
 lock:

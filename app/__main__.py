@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app import cli
-from app.display import display_problem
+from baton_reasoning.app import cli
+from baton_reasoning.app.display import display_problem
 
 if TYPE_CHECKING:
     from PySide6.QtWidgets import QApplication
 
-    from app.window.main_window import MainWindow
+    from baton_reasoning.app.window.main_window import MainWindow
 
 SWITCH_INTERVAL = 0.0001
 """Seconds after which a working thread lets the window go on. Each time that Qt calls a Python method the window may
@@ -32,7 +32,7 @@ def start(qt_options: tuple[str, ...], version: bool) -> int:
     QT_OPTIONS are passed to Qt, -style Fusion for example. `baton --help` lists the commands for the terminal.
     """
     if version:
-        from app.terminal.versions import versions
+        from baton_reasoning.app.terminal.versions import versions
 
         click.echo(versions())
         return 0
@@ -65,7 +65,7 @@ def open_window(qt_options: Sequence[str] = ()) -> int:
     application, window = shown_window(qt_options)
 
     def begin() -> None:
-        from app.window.models_page import add_models_page
+        from baton_reasoning.app.window.models_page import add_models_page
 
         window.begin_work()
         add_models_page(window)
@@ -80,10 +80,10 @@ def shown_window(qt_options: Sequence[str] = ()) -> tuple[QApplication, MainWind
     # Imported here: without a display Qt's libraries need not even be there.
     from PySide6.QtWidgets import QApplication
 
-    from app.shared.garbage_collection import MainThreadCollector
-    from app.shared.pair_loader import PairLoader
-    from app.window.main_window import MainWindow
-    from core.paths import APPLICATION, Paths
+    from baton_reasoning.app.shared.garbage_collection import MainThreadCollector
+    from baton_reasoning.app.shared.pair_loader import PairLoader
+    from baton_reasoning.app.window.main_window import MainWindow
+    from baton_reasoning.core.paths import APPLICATION, Paths
 
     sys.setswitchinterval(SWITCH_INTERVAL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)

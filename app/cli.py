@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             import multiprocessing
 
             multiprocessing.freeze_support()
-        from app.terminal.program import run
+        from baton_reasoning.app.terminal.program import run
 
         if argv is not None:
             return run(argv)

@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from core.errors import BatonError
+from baton_reasoning.core.errors import BatonError
 
 Answer = TypeVar("Answer")
 

@@ -12,19 +12,19 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from core.engines.base import Branch, Notice, Session, Stop, WritesBranches
-from core.engines.body import Author, Body, Part
-from core.engines.random_numbers import number_at, stream_of
-from core.errors import EngineLost
-from core.grading.given import ContinuedText, given_in
-from core.grading.verdict import How, Regex
-from core.run import Pair, run
-from core.thinking.control import Control
-from core.thinking.events import Finish, TextInserted
-from core.thinking.registry import POLICIES
-from core.thinking.run_settings import RunSettings
-from core.thinking.trace import Trace
-from core.thinking.values import TextPlace, takeover_spans
+from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, WritesBranches
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.random_numbers import number_at, stream_of
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.grading.given import ContinuedText, given_in
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.run import Pair, run
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Finish, TextInserted
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import TextPlace, takeover_spans
 
 _POLICY_OF = {"small": "never", "large": "always"}
 ALIKE = 4

@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import NamedTuple
 
-from core.engines.base import Conversation, Engine
-from core.engines.body import Body
-from core.models.overrides import Sampling
-from core.thinking.cues import Category, Lexicon, english
-from core.thinking.events import TokenWritten
-from core.thinking.steps import ends_sentence
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.base import Conversation, Engine
+from baton_reasoning.core.engines.body import Body
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.thinking.cues import Category, Lexicon, english
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.steps import ends_sentence
+from baton_reasoning.core.thinking.trace import Trace
 
 LEAST_COUNT = 3
 """Times that a word is seen before anything is said about it."""

@@ -14,13 +14,13 @@ from enum import Enum
 from itertools import pairwise
 from typing import NamedTuple
 
-from core.engines.base import Engine
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.cues import Category, Lexicon, english
-from core.thinking.events import TokenWritten
-from core.thinking.policies.never import Never
-from core.thinking.steps import split
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.base import Engine
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.cues import Category, Lexicon, english
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.steps import split
+from baton_reasoning.core.thinking.trace import Trace
 
 PROBLEMS = (
     "How many positive whole numbers below 100 are divisible by 3 or by 7?",

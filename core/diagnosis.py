@@ -16,14 +16,14 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
 
-from core.child_process import NoAnswer, answered_apart
-from core.errors import BatonError, ModelFileError
-from core.models.devices import DeviceKind, Devices, disk_free, find_devices
-from core.models.fit import in_gib
-from core.models.ggml_backends import backend_names, has_gpu_backend, library_folder, log_quietly
-from core.models.preferences import load_preferences
-from core.paths import Paths
-from core.version import version as baton_version
+from baton_reasoning.core.child_process import NoAnswer, answered_apart
+from baton_reasoning.core.errors import BatonError, ModelFileError
+from baton_reasoning.core.models.devices import DeviceKind, Devices, disk_free, find_devices
+from baton_reasoning.core.models.fit import in_gib
+from baton_reasoning.core.models.ggml_backends import backend_names, has_gpu_backend, library_folder, log_quietly
+from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.version import version as baton_version
 
 DRM = Path("/sys/class/drm")
 VIRTUAL_DRIVERS = {"virtio-pci", "virtio_gpu", "vgem", "vkms", "bochs-drm", "hyperv_drm"}
@@ -145,7 +145,7 @@ def _store(paths: Paths) -> Check:
 
 
 def _keyring() -> Check:
-    from core.secrets import Keeping, Secrets  # keyring looks for its back ends when it is imported
+    from baton_reasoning.core.secrets import Keeping, Secrets  # keyring looks for its back ends when it is imported
 
     if Secrets().keeping is Keeping.KEYRING:
         return Check("Keyring", State.GOOD, "keys of servers are kept in it")

@@ -21,11 +21,11 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.engines.body import Author
-from core.engines.local.draft_gain import LENGTHS, USUAL_ACCEPTANCE, tokens_per_decode
-from core.models.source import DemoModel
-from core.thinking.events import HandedOver
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.draft_gain import LENGTHS, USUAL_ACCEPTANCE, tokens_per_decode
+from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.thinking.events import HandedOver
+from baton_reasoning.core.thinking.trace import Trace
 
 USUAL_SHARE = 0.2
 """Large share that is assumed before a run: 0.1 to 0.3 in the paper's tables."""

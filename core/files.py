@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from core.errors import BatonError, SettingsError
+from baton_reasoning.core.errors import BatonError, SettingsError
 
 LARGEST_TEXT = 256 * 2**20
 """Bytes that are read of a text file: devices such as /dev/zero never end."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Self
 
-from core.engines.base import (
+from baton_reasoning.core.engines.base import (
     Attach,
     Branch,
     Continuation,
@@ -24,14 +24,14 @@ from core.engines.base import (
     WritesBranches,
     ignore,
 )
-from core.engines.body import Author, Part
-from core.engines.random_numbers import stream_of
-from core.errors import Cancelled
-from core.grading.given import ContinuedText
-from core.grading.grader import Grader
-from core.grading.verdict import How, Outcome, Regex
-from core.thinking.policy import Value
-from core.thinking.run_settings import RunSettings
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.random_numbers import stream_of
+from baton_reasoning.core.errors import Cancelled
+from baton_reasoning.core.grading.given import ContinuedText
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Outcome, Regex
+from baton_reasoning.core.thinking.policy import Value
+from baton_reasoning.core.thinking.run_settings import RunSettings
 
 USUAL_TEMPERATURE = 0.6
 """Of the continuations, if the run took the likeliest token: they would all be the same."""

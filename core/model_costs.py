@@ -11,15 +11,15 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from core.engines.base import Attach, Conversation, Engine, Handoff, Message, Session, Token
-from core.engines.body import Author, Part
-from core.engines.model_card import ModelCard, Placement
-from core.errors import Cancelled, SettingsError
-from core.expected_time import ModelCost
-from core.files import read_json, write_json
-from core.models.overrides import Sampling
-from core.models.source import DemoModel
-from core.run import Pair
+from baton_reasoning.core.engines.base import Attach, Conversation, Engine, Handoff, Message, Session, Token
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.model_card import ModelCard, Placement
+from baton_reasoning.core.errors import Cancelled, SettingsError
+from baton_reasoning.core.expected_time import ModelCost
+from baton_reasoning.core.files import read_json, write_json
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.run import Pair
 
 QUESTION: Conversation = (Message("user", "Count."),)
 SHORTEST_WRITE, WRITTEN = 3, 16

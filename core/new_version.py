@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.version import version
+from baton_reasoning.core.version import version
 
 RELEASES = "https://github.com/baton-reasoning/baton/releases"
 """The page for a person."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from core.thinking.events import Event, TokenWritten
+from baton_reasoning.core.thinking.events import Event, TokenWritten
 
 Wait = Callable[[float], object]
 

@@ -8,20 +8,29 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from core.engines.base import Attach, Conversation, Engine, Message, RepeatsExactly, Session, UsesDrafts, ignore
-from core.engines.body import Author
-from core.engines.model_card import ModelCard
-from core.errors import BatonError, Cancelled, ContextFull, SettingsError
-from core.thinking.control import Control
-from core.thinking.events import Event, Finish, RunEnded, RunStarted
-from core.thinking.limits import LimitsGuard, cancelled_after
-from core.thinking.loop import Loop, ValueOf
-from core.thinking.policy import Interruption, Move, Policy, PolicyContext
-from core.thinking.registry import POLICIES, make_policy, with_advice
-from core.thinking.resume import Resumption, asked_by_person
-from core.thinking.run_settings import RunSettings as RunSettings
-from core.thinking.trace import Trace
-from core.thinking.usage_reports import UsageReports
+from baton_reasoning.core.engines.base import (
+    Attach,
+    Conversation,
+    Engine,
+    Message,
+    RepeatsExactly,
+    Session,
+    UsesDrafts,
+    ignore,
+)
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.errors import BatonError, Cancelled, ContextFull, SettingsError
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted
+from baton_reasoning.core.thinking.limits import LimitsGuard, cancelled_after
+from baton_reasoning.core.thinking.loop import Loop, ValueOf
+from baton_reasoning.core.thinking.policy import Interruption, Move, Policy, PolicyContext
+from baton_reasoning.core.thinking.registry import POLICIES, make_policy, with_advice
+from baton_reasoning.core.thinking.resume import Resumption, asked_by_person
+from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.usage_reports import UsageReports
 
 
 def effective_settings(

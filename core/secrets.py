@@ -12,8 +12,8 @@ import keyring
 from keyring.backend import KeyringBackend
 from keyring.errors import KeyringError, PasswordDeleteError
 
-from core.child_process import environment_lock
-from core.errors import SettingsError
+from baton_reasoning.core.child_process import environment_lock
+from baton_reasoning.core.errors import SettingsError
 
 SERVICE = "Baton"
 _PLAIN_TEXT_PACKAGE = "keyrings.alt"  # its backends write files that anybody can read

@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_serializer, field_validator
 
-from core.engines.body import Author
-from core.errors import SettingsError
-from core.files import read_object, tolerant_value, write_json
-from core.models.loading import Context, GpuLayers, LoadOptions, Parallel, Threads
-from core.models.source import DemoModel, ModelSource, ServerUrls, parse_source
-from core.run import RunSettings
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import read_object, tolerant_value, write_json
+from baton_reasoning.core.models.loading import Context, GpuLayers, LoadOptions, Parallel, Threads
+from baton_reasoning.core.models.source import DemoModel, ModelSource, ServerUrls, parse_source
+from baton_reasoning.core.run import RunSettings
 
 
 class ColourScheme(Enum):

@@ -21,21 +21,21 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from core.continuations import ContinuationNumber, Continuations
-from core.engines.body import Author
-from core.engines.model_card import ModelCard
-from core.errors import BatonError, Cancelled, SettingsError
-from core.grading.extraction import answer_of
-from core.grading.given import given_in
-from core.grading.grader import Grader
-from core.grading.verdict import How, Outcome, Regex
-from core.live_values import USUAL_TEMPERATURE
-from core.run import Pair, unmet_need
-from core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
-from core.thinking.registry import POLICIES
-from core.thinking.run_settings import RunSettings
-from core.thinking.trace import Trace
-from core.thinking.values import (
+from baton_reasoning.core.continuations import ContinuationNumber, Continuations
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
+from baton_reasoning.core.grading.extraction import answer_of
+from baton_reasoning.core.grading.given import given_in
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Outcome, Regex
+from baton_reasoning.core.live_values import USUAL_TEMPERATURE
+from baton_reasoning.core.run import Pair, unmet_need
+from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import (
     RIGHT,
     UNFINISHED,
     UNGRADED,

@@ -20,7 +20,7 @@ def how_to_install(extra: str) -> str:
 @cache
 def version() -> str:
     """Return the version, such as "0.2.0", of the checkout of this file, else of the installed distribution."""
-    checkout = Path(__file__).parent.parent / "pyproject.toml"
+    checkout = Path(__file__).resolve().parents[1] / "pyproject.toml"
     if checkout.is_file():
         return str(tomllib.loads(checkout.read_text(encoding="utf-8"))["project"]["version"])
     try:

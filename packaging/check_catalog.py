@@ -13,10 +13,10 @@ from collections.abc import Iterator
 
 import httpx2
 
-from core.errors import DownloadError
-from core.models.catalog import CatalogModel, catalog
-from core.models.hub import Hub
-from core.models.hub_listing import ENDPOINT, HubAccess
+from baton_reasoning.core.errors import DownloadError
+from baton_reasoning.core.models.catalog import CatalogModel, catalog
+from baton_reasoning.core.models.hub import Hub
+from baton_reasoning.core.models.hub_listing import ENDPOINT, HubAccess
 
 TOLERANCE = 0.01
 SECONDS_TO_CONNECT = 10.0

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple, cast
 
 import click
 
-from app.terminal.command_line import CommandWithGroups
-from app.terminal.program import PROGRAM, baton
-from app.terminal.settings_list import RUN, Setting, all_settings
-from app.window.commands import ELSEWHERE, CommandTarget, commands_of
+from baton_reasoning.app.terminal.command_line import CommandWithGroups
+from baton_reasoning.app.terminal.program import PROGRAM, baton
+from baton_reasoning.app.terminal.settings_list import RUN, Setting, all_settings
+from baton_reasoning.app.window.commands import ELSEWHERE, CommandTarget, commands_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "build"
 

@@ -17,27 +17,27 @@ from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 
-from app.batch.page import BatchPage
-from app.compare.chooser import Chooser
-from app.compare.view import CompareView
-from app.inspector.panel import Tab
-from app.inspector.replay_task import ReplayOutcome
-from app.shared.conversations.conversation import Exchange
-from app.shared.garbage_collection import MainThreadCollector
-from app.shared.loaded_models import LoadState
-from app.shared.pair_loader import PairLoader
-from app.window.main_window import MainWindow
-from app.window.models_page import LazyModelsPage, add_models_page
-from core.batch.reading.problems import read_problems
-from core.batch.reporting.failures import FailureKind
-from core.batch.reporting.report import Report
-from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
-from core.paths import Paths
-from core.settings import Appearance, ColourScheme
-from core.thinking.corrections import Effect, change_of
-from core.thinking.policies.never import Never
-from core.thinking.registry import POLICIES
-from core.thinking.trace import Piece
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.compare.chooser import Chooser
+from baton_reasoning.app.compare.view import CompareView
+from baton_reasoning.app.inspector.panel import Tab
+from baton_reasoning.app.inspector.replay_task import ReplayOutcome
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.garbage_collection import MainThreadCollector
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.app.window.models_page import LazyModelsPage, add_models_page
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.batch.reporting.failures import FailureKind
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.settings import Appearance, ColourScheme
+from baton_reasoning.core.thinking.corrections import Effect, change_of
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Piece
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
 SIZE = (1280, 800)

@@ -12,9 +12,9 @@ import psutil
 import pytest
 from hypothesis import is_hypothesis_test, settings
 
-from core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from core.models.loading import LoadOptions
-from core.run import Pair
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair
 from tests.packaged_models import gemma_path, smollm2_path
 from tests.tiers import size
 
@@ -90,7 +90,7 @@ def gemma() -> Path:
 @pytest.fixture(scope="session")
 def demo_pair() -> Iterator[Pair]:
     """The two models that come with the program, in processes that all tests of one worker share."""
-    from core.engines.local.client import LocalEngine
+    from baton_reasoning.core.engines.local.client import LocalEngine
 
     options = LoadOptions(context=1024, threads=1)
     with closing(LocalEngine(SMALL_MODEL, options)) as small, closing(LocalEngine(LARGE_MODEL, options)) as large:

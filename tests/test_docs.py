@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.thinking.events import Event
-from core.thinking.trace_json import KINDS
+from baton_reasoning.core.thinking.events import Event
+from baton_reasoning.core.thinking.trace_json import KINDS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(

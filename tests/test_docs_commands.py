@@ -18,9 +18,9 @@ from typing import NamedTuple
 import click
 import pytest
 
-from app.terminal.program import PROGRAM, baton
-from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
-from core.models.catalog import catalog
+from baton_reasoning.app.terminal.program import PROGRAM, baton
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.models.catalog import catalog
 from tests.core.models.hub_server import HubServer, running_hub
 
 ROOT = Path(__file__).parents[1]
@@ -125,14 +125,13 @@ def folder(tmp_path: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> P
     """Where commands run: `baton` is on the path, and nobody is there to be asked."""
     program = tmp_path / "bin" / PROGRAM
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m app.cli "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m baton_reasoning "$@"\n')
     program.chmod(0o755)
     lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:2]
     (tmp_path / "problems.jsonl").write_text("\n".join(lines), encoding="utf-8")
     for name in ("DATA", "CONFIG", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     monkeypatch.setenv("OFFICE_KEY", "none")
     monkeypatch.setenv("BATON_YES", "1")

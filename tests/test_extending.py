@@ -15,14 +15,14 @@ from types import ModuleType
 
 import pytest
 
-from core.batch.reading.record import Record, Rejected
-from core.batch.reading.source import ProblemSource
-from core.engines.body import Author
-from core.export.exported import Answered, Exported
-from core.run import Pair, RunSettings, ask, run
-from core.store.conversations import StoredExchange
-from core.thinking.events import Finish
-from core.thinking.trace import Trace
+from baton_reasoning.core.batch.reading.record import Record, Rejected
+from baton_reasoning.core.batch.reading.source import ProblemSource
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.export.exported import Answered, Exported
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import keywords
 from tests.core.thinking.running import run as run_scripted
 
@@ -57,9 +57,9 @@ def module_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Import:
 
 FORM = """
 from PySide6.QtWidgets import QApplication
-from app.shared.forms.form import SettingsForm
-from core.run import RunSettings
-from core.thinking.registry import POLICIES
+from baton_reasoning.app.shared.forms.form import SettingsForm
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.registry import POLICIES
 application = QApplication([])
 value = RunSettings(policy="my-policy")
 form = SettingsForm(value, RunSettings())
@@ -76,9 +76,9 @@ def installed(tmp_path: Path) -> dict[str, str]:
     folder = tmp_path / "my_policy-1.0.dist-info"
     folder.mkdir()
     (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: my_policy\nVersion: 1.0\n", encoding="utf-8")
-    points = "[baton.policies]\nmy-policy = my_policy:Periodic\n"
+    points = "[baton_reasoning.policies]\nmy-policy = my_policy:Periodic\n"
     (folder / "entry_points.txt").write_text(points, encoding="utf-8")
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
     home = {name: str(tmp_path / "home") for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")}
     return {**os.environ, **home, "PYTHONPATH": path, "QT_QPA_PLATFORM": "offscreen"}
 
@@ -90,7 +90,7 @@ def output_of(environment: dict[str, str], *arguments: str) -> str:
 
 
 def test_an_installed_policy_runs_in_the_terminal(installed: dict[str, str]) -> None:
-    words = ("-m", "app.cli", "solve", "2 + 2?", "--policy", "my-policy", "--set", "every=2", "--json")
+    words = ("-m", "baton_reasoning", "solve", "2 + 2?", "--policy", "my-policy", "--set", "every=2", "--json")
     lines = [json.loads(line) for line in output_of(installed, *words).splitlines()]
     assert lines[0]["settings"]["policy"] == {"policy": "my-policy", "every": 2, "step_cap": 512}
     assert {line["reason"] for line in lines if line["event"] == "takeover_started"} >= {"my-policy"}

@@ -14,6 +14,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "first_change.md").read_text(encoding="utf-8")
+LAUNCHER = "packaging/launcher"
+"""The folder that holds the package `baton_reasoning`."""
 FOLDERS = ("app", "core", "docs", "resources", "tests")
 CHANGE = re.compile(r"`([\w./]+)`[^`]*:\n\n```(json|python|diff)\n(.*?)```", re.DOTALL)
 TEST = re.compile(r"^\.venv/bin/python -m pytest (.+)$", re.MULTILINE)
@@ -25,6 +27,7 @@ def tree(tmp_path: Path) -> Path:
     """A copy of the source, with its byte code."""
     for name in FOLDERS:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("images"))
+    shutil.copytree(ROOT / LAUNCHER, tmp_path / LAUNCHER, symlinks=True)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
@@ -45,7 +48,7 @@ def changed(before: str, diff: str) -> str:
 def run(tree: Path, *command: str) -> str:
     """Run a module of Python in the copy, and with its code. What it covers is not the source's coverage."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COV", "PYTEST"))}
-    environment |= {"PYTHONPATH": str(tree), "QT_QPA_PLATFORM": "offscreen"}
+    environment |= {"PYTHONPATH": os.pathsep.join([str(tree / LAUNCHER), str(tree)]), "QT_QPA_PLATFORM": "offscreen"}
     environment |= {f"XDG_{name}_HOME": str(tree / "home") for name in ("DATA", "CONFIG", "CACHE")}
     words = [sys.executable, "-m", *command]
     done = subprocess.run(words, cwd=tree, env=environment, capture_output=True, text=True, check=False)
@@ -70,6 +73,8 @@ def test_the_changes_of_the_page_pass_its_tests_and_take_no_other_file(tree: Pat
     sources = [path for path in named if path.endswith(".py")]
     run(tree, "ruff", "check", "--no-cache", *sources)
     run(tree, "ruff", "format", "--no-cache", "--check", *sources)
-    with_the_list, with_the_policy = [run(tree, "app.cli", *shlex.split(words)) for words in COMMAND.findall(PAGE)]
+    with_the_list, with_the_policy = [
+        run(tree, "baton_reasoning", *shlex.split(words)) for words in COMMAND.findall(PAGE)
+    ]
     assert "large share" in with_the_list
     assert "large share 0%" not in with_the_policy

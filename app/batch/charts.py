@@ -10,14 +10,14 @@ from PySide6.QtGui import QAccessible, QImage, QImageWriter, QPainter, QPaintEve
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QFileDialog, QFrame, QWidget
 
-from app.shared.preferences import documents_folder
-from app.shared.theme import Role, current_theme, set_role
-from app.shared.theme.fonts import bundled_family
-from app.shared.widgets.accessible import set_accessible_role
-from app.shared.widgets.controls import ElidedLabel, IconButton, plain_tip
-from app.shared.widgets.layout import hbox, vbox
-from core.batch.reporting.charts import FONTS, ChartColours, recoloured
-from core.errors import StoreError
+from baton_reasoning.app.shared.preferences import documents_folder
+from baton_reasoning.app.shared.theme import Role, current_theme, set_role
+from baton_reasoning.app.shared.theme.fonts import bundled_family
+from baton_reasoning.app.shared.widgets.accessible import set_accessible_role
+from baton_reasoning.app.shared.widgets.controls import ElidedLabel, IconButton, plain_tip
+from baton_reasoning.app.shared.widgets.layout import hbox, vbox
+from baton_reasoning.core.batch.reporting.charts import FONTS, ChartColours, recoloured
+from baton_reasoning.core.errors import StoreError
 
 Draw = Callable[[int], str]
 """Draws the SVG of a chart of this width in pixels."""

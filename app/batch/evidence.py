@@ -17,12 +17,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.batch.charts import ChartCard
-from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import ElidedLabel, combo_box, label, plain_tip, see_through
-from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
-from core.batch.reporting.budgets import Cost
-from core.batch.reporting.charts import (
+from baton_reasoning.app.batch.charts import ChartCard
+from baton_reasoning.app.shared.theme import Role, set_role
+from baton_reasoning.app.shared.widgets.controls import ElidedLabel, combo_box, label, plain_tip, see_through
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.core.batch.reporting.budgets import Cost
+from baton_reasoning.core.batch.reporting.charts import (
     Scatter,
     accuracy_against_share,
     accuracy_within,
@@ -30,15 +30,15 @@ from core.batch.reporting.charts import (
     scatter_chart,
     takeovers_by_reason,
 )
-from core.batch.reporting.report import ArmReport, Report
-from core.batch.reporting.report_text import (
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report
+from baton_reasoning.core.batch.reporting.report_text import (
     footnotes,
     interval,
     method_of_tests,
     money,
     percent,
 )
-from core.batch.running.recipes import ABLATIONS, ARMS, arm_title
+from baton_reasoning.core.batch.running.recipes import ABLATIONS, ARMS, arm_title
 
 REASONS = "Where the large model stepped in"
 

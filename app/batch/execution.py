@@ -8,17 +8,17 @@ from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import StreamTask
-from app.shared.loaded_models import LoadedModels, LoadState
-from core.batch.running.arms import OtherModels
-from core.batch.running.batch_events import BatchEvent
-from core.batch.running.runner import Runner
-from core.errors import BatonError, SettingsError
-from core.grading.grader import Grader
-from core.models.source import parse_source
-from core.run import Pair
-from core.settings import ModelChoice
-from core.store.store import Store
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
+from baton_reasoning.core.batch.running.arms import OtherModels
+from baton_reasoning.core.batch.running.batch_events import BatchEvent
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.errors import BatonError, SettingsError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.models.source import parse_source
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.store.store import Store
 
 
 class BatchActivity(Enum):

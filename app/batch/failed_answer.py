@@ -6,19 +6,19 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
-from app.shared.rendering import RichText
-from app.shared.steps.ribbon_follower import RibbonFollower
-from app.shared.steps.steps_view import StepsView
-from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import Role
-from app.shared.timer import single_shot_timer
-from app.shared.widgets.controls import button, label, scrolling
-from app.shared.widgets.layout import STRETCH, holder, in_row, vbox
-from app.shared.widgets.ribbon import Ribbon
-from core.batch.reporting.failures import Failure
-from core.batch.running.recipes import arm_title
-from core.store.batch_rows import ResultRow
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.shared.rendering import RichText
+from baton_reasoning.app.shared.steps.ribbon_follower import RibbonFollower
+from baton_reasoning.app.shared.steps.steps_view import StepsView
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.timer import single_shot_timer
+from baton_reasoning.app.shared.widgets.controls import button, label, scrolling
+from baton_reasoning.app.shared.widgets.layout import STRETCH, holder, in_row, vbox
+from baton_reasoning.app.shared.widgets.ribbon import Ribbon
+from baton_reasoning.core.batch.reporting.failures import Failure
+from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 NOTE_LINES = 3
 KEEP_MS = 800

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 from PySide6.QtCore import QObject, Signal
 
-from app.batch.session import BatchSession
-from app.shared.background import LatestTask, StreamTask
-from app.shared.loaded_models import LoadState
-from core.batch.reporting.divergences import BatchOpinions
-from core.batch.reporting.failures import analyse
-from core.batch.reporting.reviews import ReviewsProgress
-from core.batch.running.arms import Arm
-from core.store.batch_rows import ResultRow
+from baton_reasoning.app.batch.session import BatchSession
+from baton_reasoning.app.shared.background import LatestTask, StreamTask
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.core.batch.reporting.divergences import BatchOpinions
+from baton_reasoning.core.batch.reporting.failures import analyse
+from baton_reasoning.core.batch.reporting.reviews import ReviewsProgress
+from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.store.batch_rows import ResultRow
 
 
 class FailureSession(QObject):

@@ -24,21 +24,21 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.batch.charts import ChartCard
-from app.batch.failed_answer import FailedAnswer
-from app.batch.failure_session import FailureSession
-from app.batch.policy_filter import offer_policies
-from app.batch.session import BatchSession
-from app.shared.format import count
-from app.shared.theme import Role
-from app.shared.widgets.controls import ElidedLabel, button, combo_box, label, plain_tip, progress_bar
-from app.shared.widgets.layout import hbox, holder, in_row, vbox
-from core.batch.reporting.charts import worth_by_cue
-from core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
-from core.batch.reporting.report_text import WORTH_TITLES, signed, worth_cells
-from core.batch.running.recipes import arm_title
-from core.problem import Problem
-from core.store.batch_rows import ResultRow
+from baton_reasoning.app.batch.charts import ChartCard
+from baton_reasoning.app.batch.failed_answer import FailedAnswer
+from baton_reasoning.app.batch.failure_session import FailureSession
+from baton_reasoning.app.batch.policy_filter import offer_policies
+from baton_reasoning.app.batch.session import BatchSession
+from baton_reasoning.app.shared.format import count
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.controls import ElidedLabel, button, combo_box, label, plain_tip, progress_bar
+from baton_reasoning.app.shared.widgets.layout import hbox, holder, in_row, vbox
+from baton_reasoning.core.batch.reporting.charts import worth_by_cue
+from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, FailureKind, TakeoverOutcomes
+from baton_reasoning.core.batch.reporting.report_text import WORTH_TITLES, signed, worth_cells
+from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import ResultRow
 
 NARROW = 900
 """Width in pixels below which the answer is shown below the list."""

@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QFileDialog, QStackedWidget, QWidget
 
-from app.batch.preview import Preview
-from app.batch.session import BatchSession
-from app.batch.welcome import BatchWelcome
-from app.shared.loaded_models import LoadedModels
-from app.shared.preferences import Preferences
-from core.batch.reading.columns import ColumnNames
-from core.batch.reading.hub_data import HubDataSet
-from core.batch.reading.problem_set import ProblemSet
-from core.batch.running.arms import Arm
-from core.batch.running.recipes import arms_of
-from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
-from core.errors import BatonError, StoreError
-from core.models.hub_listing import HubAccess
-from core.models.source import local_path
-from core.problem import Problem
-from core.run import RunSettings, effective_settings
-from core.store.batch_rows import Batch, ResultRow
-from core.store.store import Store
+from baton_reasoning.app.batch.preview import Preview
+from baton_reasoning.app.batch.session import BatchSession
+from baton_reasoning.app.batch.welcome import BatchWelcome
+from baton_reasoning.app.shared.loaded_models import LoadedModels
+from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.core.batch.reading.columns import ColumnNames
+from baton_reasoning.core.batch.reading.hub_data import HubDataSet
+from baton_reasoning.core.batch.reading.problem_set import ProblemSet
+from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
+from baton_reasoning.core.errors import BatonError, StoreError
+from baton_reasoning.core.models.hub_listing import HubAccess
+from baton_reasoning.core.models.source import local_path
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.store.batch_rows import Batch, ResultRow
+from baton_reasoning.core.store.store import Store
 
 if TYPE_CHECKING:
-    from app.batch.failure_view import FailureView
-    from app.batch.run_view import RunView
-    from app.batch.run_window import RunsInOrder
+    from baton_reasoning.app.batch.failure_view import FailureView
+    from baton_reasoning.app.batch.run_view import RunView
+    from baton_reasoning.app.batch.run_window import RunsInOrder
 
 
 class BatchPage(QStackedWidget):
@@ -67,7 +67,7 @@ class BatchPage(QStackedWidget):
     @cached_property
     def view(self) -> RunView:
         """The results of a batch, created on first use to keep start-up fast."""
-        from app.batch.run_view import RunView
+        from baton_reasoning.app.batch.run_view import RunView
 
         view = RunView(self.session)
         view.left.connect(self._show_welcome)
@@ -81,7 +81,7 @@ class BatchPage(QStackedWidget):
     @cached_property
     def failures(self) -> FailureView:
         """The failures of a batch, created on first use."""
-        from app.batch.failure_view import FailureView
+        from baton_reasoning.app.batch.failure_view import FailureView
 
         failures = FailureView(self.session)
         failures.left.connect(lambda: self.setCurrentWidget(self.view))
@@ -168,7 +168,7 @@ class BatchPage(QStackedWidget):
 
         Keys show the other `runs`; `turned` is called with the one that is shown instead.
         """
-        from app.batch.run_window import RunWindow
+        from baton_reasoning.app.batch.run_window import RunWindow
 
         assert self.session.store
         stored = self.session.store.runs

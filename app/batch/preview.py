@@ -18,9 +18,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.shared.format import count
-from app.shared.theme import Role
-from app.shared.widgets.controls import (
+from baton_reasoning.app.shared.format import count
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.controls import (
     ElidedCheckBox,
     ElidedLabel,
     button,
@@ -30,11 +30,11 @@ from app.shared.widgets.controls import (
     scrolling,
     whole_number,
 )
-from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
-from core.batch.reading.columns import ColumnNames
-from core.batch.reading.problem_set import ProblemSet
-from core.batch.running.recipes import ABLATIONS, ARMS, RECIPES
-from core.run import RunSettings
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.core.batch.reading.columns import ColumnNames
+from baton_reasoning.core.batch.reading.problem_set import ProblemSet
+from baton_reasoning.core.batch.running.recipes import ABLATIONS, ARMS, RECIPES
+from baton_reasoning.core.run import RunSettings
 
 ROWS = 8
 NONE = "(none)"

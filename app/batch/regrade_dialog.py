@@ -5,11 +5,11 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QFormLayout, QWidget
 
-from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import combo_box, label, line_edit
-from app.shared.widgets.layout import vbox
-from core.errors import SettingsError
-from core.grading.verdict import How, Regex
+from baton_reasoning.app.shared.theme import Role, set_role
+from baton_reasoning.app.shared.widgets.controls import combo_box, label, line_edit
+from baton_reasoning.app.shared.widgets.layout import vbox
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.verdict import How, Regex
 
 HOW_TITLES = {
     How.AUTO: "Automatic: text, letters, numbers, lists, then algebra",

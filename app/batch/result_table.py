@@ -14,18 +14,28 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
-from app.batch.row_order import NOWHERE, PORTION, Mark, ResultColumn, RowFilter, RowOrder, RowQuery, arranged, mark_of
-from app.shared.background import LatestTask
-from app.shared.format import duration, shared_opening
-from app.shared.theme import current_theme
-from app.shared.widgets.controls import plain_tip
-from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
-from core.batch.reporting.report_text import conditions_text
-from core.batch.running.batch_events import JobGrew
-from core.batch.running.recipes import arm_title
-from core.grading.normal_form import tidy
-from core.problem import Problem
-from core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.app.batch.row_order import (
+    NOWHERE,
+    PORTION,
+    Mark,
+    ResultColumn,
+    RowFilter,
+    RowOrder,
+    RowQuery,
+    arranged,
+    mark_of,
+)
+from baton_reasoning.app.shared.background import LatestTask
+from baton_reasoning.app.shared.format import duration, shared_opening
+from baton_reasoning.app.shared.theme import current_theme
+from baton_reasoning.app.shared.widgets.controls import plain_tip
+from baton_reasoning.app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
+from baton_reasoning.core.batch.reporting.report_text import conditions_text
+from baton_reasoning.core.batch.running.batch_events import JobGrew
+from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.grading.normal_form import tidy
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import JobState, ResultRow
 
 Index = QModelIndex | QPersistentModelIndex
 ROOT = QModelIndex()

@@ -7,10 +7,10 @@ from enum import Enum, IntEnum
 from heapq import merge
 from typing import Any, NamedTuple
 
-from core.batch.running.recipes import arm_title
-from core.grading.verdict import Outcome
-from core.problem import Problem
-from core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import JobState, ResultRow
 
 PORTION = 1000
 """Rows that are sorted in one go: a millisecond."""

@@ -17,27 +17,41 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.batch.evidence import EvidencePanel, Figures
-from app.batch.execution import BatchActivity
-from app.batch.policy_filter import offer_policies
-from app.batch.regrade_dialog import RegradeDialog
-from app.batch.result_table import ResultTable, RibbonCell
-from app.batch.row_order import NOWHERE, ResultColumn, RowFilter
-from app.batch.session import BatchSession
-from app.shared.preferences import documents_folder
-from app.shared.theme import Role, current_theme
-from app.shared.widgets.controls import ElidedLabel, SwitchButton, button, combo_box, label, progress_bar
-from app.shared.widgets.layout import STRETCH, hbox, vbox
-from core.batch.reporting.exports import EXPORTS
-from core.batch.reporting.other_tools import TOOLS
-from core.batch.reporting.report import ArmReport, Report, main_arm
-from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
-from core.batch.running.batch_settings import BatchSettings
-from core.batch.running.progress import time_left
-from core.batch.running.recipes import arm_title
-from core.grading.verdict import How, Regex
-from core.store.batch_rows import JobState, ResultRow
-from core.text import counted
+from baton_reasoning.app.batch.evidence import EvidencePanel, Figures
+from baton_reasoning.app.batch.execution import BatchActivity
+from baton_reasoning.app.batch.policy_filter import offer_policies
+from baton_reasoning.app.batch.regrade_dialog import RegradeDialog
+from baton_reasoning.app.batch.result_table import ResultTable, RibbonCell
+from baton_reasoning.app.batch.row_order import NOWHERE, ResultColumn, RowFilter
+from baton_reasoning.app.batch.session import BatchSession
+from baton_reasoning.app.shared.preferences import documents_folder
+from baton_reasoning.app.shared.theme import Role, current_theme
+from baton_reasoning.app.shared.widgets.controls import (
+    ElidedLabel,
+    SwitchButton,
+    button,
+    combo_box,
+    label,
+    progress_bar,
+)
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.core.batch.reporting.exports import EXPORTS
+from baton_reasoning.core.batch.reporting.other_tools import TOOLS
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report, main_arm
+from baton_reasoning.core.batch.running.batch_events import (
+    BatchEvent,
+    Calibrated,
+    JobEnded,
+    JobGrew,
+    JobStarted,
+    JobStopped,
+)
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.progress import time_left
+from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.core.text import counted
 
 REPORT_EVERY_MS = 3000
 NARROW = 1060

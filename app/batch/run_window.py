@@ -9,25 +9,25 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QDialog, QSplitter, QWidget
 
-from app.batch.row_order import mark_of
-from app.inspector.panel import Inspector, Tab
-from app.shared.background import cancel_tasks
-from app.shared.conversations.conversation import Exchange
-from app.shared.rendering import RichText
-from app.shared.steps.ribbon_follower import RibbonFollower
-from app.shared.steps.steps_view import StepsView
-from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import Role
-from app.shared.widgets.controls import button, label, scrolling
-from app.shared.widgets.layout import STRETCH, hbox, vbox
-from app.shared.widgets.ribbon import Ribbon
-from core.batch.reporting.report_text import conditions_text
-from core.batch.running.recipes import arm_title
-from core.errors import BatonError
-from core.problem import Problem
-from core.run import RunSettings
-from core.store.batch_rows import ResultRow
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.batch.row_order import mark_of
+from baton_reasoning.app.inspector.panel import Inspector, Tab
+from baton_reasoning.app.shared.background import cancel_tasks
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.rendering import RichText
+from baton_reasoning.app.shared.steps.ribbon_follower import RibbonFollower
+from baton_reasoning.app.shared.steps.steps_view import StepsView
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.controls import button, label, scrolling
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.shared.widgets.ribbon import Ribbon
+from baton_reasoning.core.batch.reporting.report_text import conditions_text
+from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 NEXT, PREVIOUS = "F8", "Shift+F8"
 SIZE = QSize(1100, 760)

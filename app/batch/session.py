@@ -12,31 +12,31 @@ from typing import NamedTuple, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
-from app.batch.execution import BatchActivity, BatchExecution
-from app.shared.background import BackgroundTask, LatestTask, StreamTask
-from app.shared.loaded_models import LoadedModels
-from core.batch.reading.columns import GUESS, ColumnNames
-from core.batch.reading.problem_set import ProblemSet
-from core.batch.reading.problems import read_data_set, read_problems
-from core.batch.reporting.exports import export
-from core.batch.reporting.other_tools import file_name, write_for
-from core.batch.reporting.report import Report
-from core.batch.reporting.results import Results
-from core.batch.running.arms import Arm, by_models
-from core.batch.running.batch_events import BatchEvent, JobEnded
-from core.batch.running.batch_settings import BatchSettings
-from core.batch.running.creation import add_arms, create_batch
-from core.batch.running.progress import BatchProgress
-from core.batch.running.provenance import Provenance
-from core.batch.running.regrading import RegradeCounts, Regraded, regrade
-from core.errors import BatonError, Busy, SettingsError, StoreError
-from core.grading.grader import Grader
-from core.grading.verdict import How, Regex
-from core.models.hub_listing import HubAccess
-from core.problem import Problem
-from core.settings import ModelChoice
-from core.store.batch_rows import Batch, ResultRow
-from core.store.store import Store
+from baton_reasoning.app.batch.execution import BatchActivity, BatchExecution
+from baton_reasoning.app.shared.background import BackgroundTask, LatestTask, StreamTask
+from baton_reasoning.app.shared.loaded_models import LoadedModels
+from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
+from baton_reasoning.core.batch.reading.problem_set import ProblemSet
+from baton_reasoning.core.batch.reading.problems import read_data_set, read_problems
+from baton_reasoning.core.batch.reporting.exports import export
+from baton_reasoning.core.batch.reporting.other_tools import file_name, write_for
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.running.arms import Arm, by_models
+from baton_reasoning.core.batch.running.batch_events import BatchEvent, JobEnded
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.creation import add_arms, create_batch
+from baton_reasoning.core.batch.running.progress import BatchProgress
+from baton_reasoning.core.batch.running.provenance import Provenance
+from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
+from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.models.hub_listing import HubAccess
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.store.batch_rows import Batch, ResultRow
+from baton_reasoning.core.store.store import Store
 
 Result = TypeVar("Result")
 
@@ -146,7 +146,9 @@ class BatchSession(QObject):
         """Read a data set of the Hub, named as in core/batch/reading/hub_data.py. `access` is called in the thread."""
 
         def read() -> ProblemSet:
-            from core.models.hub import Hub  # half a second the first time, so not in the window's own thread
+            from baton_reasoning.core.models.hub import (
+                Hub,  # half a second the first time, so not in the window's own thread
+            )
 
             return read_data_set(name, Hub(access()), named=columns)
 

@@ -14,9 +14,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.shared.format import count, day_and_time
-from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import (
+from baton_reasoning.app.shared.format import count, day_and_time
+from baton_reasoning.app.shared.theme import Role, set_role
+from baton_reasoning.app.shared.widgets.controls import (
     ElidedButton,
     ElidedLabel,
     IconButton,
@@ -27,11 +27,11 @@ from app.shared.widgets.controls import (
     progress_bar,
     see_through,
 )
-from app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
-from core.batch.running.progress import BatchProgress
-from core.batch.running.recipes import arm_title
-from core.store.batch_rows import Batch
-from core.text import counted
+from baton_reasoning.app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
+from baton_reasoning.core.batch.running.progress import BatchProgress
+from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.store.batch_rows import Batch
+from baton_reasoning.core.text import counted
 
 WIDEST, SHORTEST, TALLEST, BAR = 640, 80, 260, 60
 """Pixels of the card, of the list of earlier batches (which scrolls), and of a progress bar."""

@@ -8,27 +8,27 @@ from PySide6.QtCore import QPoint, QRectF, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QPushButton, QWidget
 
-from app.chat.demo_verdict import DemoVerdictView, beyond_the_demo
-from app.chat.remedies import AnswerAction, OtherPolicy, Remedy, remedies
-from app.chat.step_editor import StepEditor
-from app.shared.conversations.conversation import Exchange
-from app.shared.expected_speed import time_saved
-from app.shared.format import count
-from app.shared.labels import last_text, run_in_brief, used_in_brief, used_in_full
-from app.shared.steps.answer_card import AnswerCard
-from app.shared.steps.ribbon_follower import RibbonFollower
-from app.shared.steps.steps_document import thinking_pieces
-from app.shared.steps.steps_view import MARGIN, StepsView
-from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import ElidedLabel, IconButton, button, label, plain_tip
-from app.shared.widgets.layout import Spacer, hbox, vbox
-from app.shared.widgets.ribbon import Ribbon
-from core.engines.body import Author
-from core.model_costs import ModelCosts
-from core.thinking.corrections import corrections
-from core.thinking.events import Finish
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.chat.demo_verdict import DemoVerdictView, beyond_the_demo
+from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, Remedy, remedies
+from baton_reasoning.app.chat.step_editor import StepEditor
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.expected_speed import time_saved
+from baton_reasoning.app.shared.format import count
+from baton_reasoning.app.shared.labels import last_text, run_in_brief, used_in_brief, used_in_full
+from baton_reasoning.app.shared.steps.answer_card import AnswerCard
+from baton_reasoning.app.shared.steps.ribbon_follower import RibbonFollower
+from baton_reasoning.app.shared.steps.steps_document import thinking_pieces
+from baton_reasoning.app.shared.steps.steps_view import MARGIN, StepsView
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.shared.theme import SIGN, Role, set_role
+from baton_reasoning.app.shared.widgets.controls import ElidedLabel, IconButton, button, label, plain_tip
+from baton_reasoning.app.shared.widgets.layout import Spacer, hbox, vbox
+from baton_reasoning.app.shared.widgets.ribbon import Ribbon
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.thinking.corrections import corrections
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 HEAD_GAP = 8
 """Pixels between two parts of the heading."""
@@ -303,8 +303,8 @@ def _share_text(trace: Trace) -> str:
     wrote = f"large wrote {trace.large_share:.0%}"
     if not trace.values:
         return wrote
-    from app.shared.value_words import gain_text  # most answers have no values, and need none of this
-    from core.thinking.values import StepValues
+    from baton_reasoning.app.shared.value_words import gain_text  # most answers have no values, and need none of this
+    from baton_reasoning.core.thinking.values import StepValues
 
     values = StepValues.of(trace)
     return (values and gain_text(trace, values)) or wrote

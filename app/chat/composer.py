@@ -8,11 +8,11 @@ from PySide6.QtCore import QMimeData, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent, QTextCursor
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton, QWidget
 
-from app.shared.conversations.run_list import Activity
-from app.shared.theme import SIGN, Role, current_theme, icon, set_role
-from app.shared.widgets.controls import ElidedLabel, IconButton, button
-from app.shared.widgets.layout import hbox, vbox
-from core.engines.body import Author
+from baton_reasoning.app.shared.conversations.run_list import Activity
+from baton_reasoning.app.shared.theme import SIGN, Role, current_theme, icon, set_role
+from baton_reasoning.app.shared.widgets.controls import ElidedLabel, IconButton, button
+from baton_reasoning.app.shared.widgets.layout import hbox, vbox
+from baton_reasoning.core.engines.body import Author
 
 MOST_LINES = 8
 ASK, ASK_SAME_COLUMNS = "Ask something", "Ask the same columns"

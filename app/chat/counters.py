@@ -6,13 +6,13 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QIntValidator, QResizeEvent
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
-from app.shared.format import count, duration, money
-from app.shared.labels import bill_text, is_paced, tokens_text
-from app.shared.theme import SIGN, Role, current_theme, set_role
-from app.shared.widgets.controls import label
-from app.shared.widgets.layout import Spacer, hbox, vbox
-from core.engines.body import Author
-from core.thinking.trace import Trace
+from baton_reasoning.app.shared.format import count, duration, money
+from baton_reasoning.app.shared.labels import bill_text, is_paced, tokens_text
+from baton_reasoning.app.shared.theme import SIGN, Role, current_theme, set_role
+from baton_reasoning.app.shared.widgets.controls import label
+from baton_reasoning.app.shared.widgets.layout import Spacer, hbox, vbox
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.trace import Trace
 
 SMALLER = 0.9
 NEARLY_FULL = 0.9

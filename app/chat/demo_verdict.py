@@ -7,21 +7,21 @@ from functools import partial
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QWidget
 
-from app.shared.background import BackgroundTask
-from app.shared.conversations.conversation import Exchange
-from app.shared.theme import Role
-from app.shared.widgets.controls import button, label
-from app.shared.widgets.layout import STRETCH, hbox, vbox
-from core.demo_pair import DemoProblem
-from core.demo_pair.verdict import DemoAnswer, verdict_on
-from core.engines.base import Conversation
-from core.errors import BatonError
-from core.grading.verdict import Outcome
-from core.models.source import DemoModel
-from core.run import Pair, RunSettings, run
-from core.thinking.control import Control
-from core.thinking.events import Finish
-from core.thinking.trace import Trace
+from baton_reasoning.app.shared.background import BackgroundTask
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.controls import button, label
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.core.demo_pair import DemoProblem
+from baton_reasoning.core.demo_pair.verdict import DemoAnswer, verdict_on
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.trace import Trace
 
 CONTEXT = 1024
 """Tokens: enough for every problem of the demo pair."""
@@ -46,7 +46,9 @@ class DemoVerdicts(QObject):
             if known := self._found[exchange.id]:
                 self.found.emit(exchange, known)
             return
-        from core.grading.extraction import answer_of  # not at the start of a window, which it would delay
+        from baton_reasoning.core.grading.extraction import (
+            answer_of,  # not at the start of a window, which it would delay
+        )
 
         def show(answers: list[DemoAnswer]) -> None:
             self._found[exchange.id] = verdict_on(answers, problem.answer)
@@ -78,11 +80,11 @@ def demo_answer(problem: DemoProblem, answer: str | None, large_share: float) ->
 
 def small_alone(messages: Conversation, settings: RunSettings, control: Control) -> str | None:
     """Solve a problem with the demo's small model alone, with the seed of `settings`. Blocks about a second."""
-    from core.batch.running.recipes import arms_of
-    from core.engines.factory import EngineFactory, open_engine
-    from core.grading.extraction import answer_of
-    from core.models.loading import LoadOptions
-    from core.models.preferences import LocalChoices
+    from baton_reasoning.core.batch.running.recipes import arms_of
+    from baton_reasoning.core.engines.factory import EngineFactory, open_engine
+    from baton_reasoning.core.grading.extraction import answer_of
+    from baton_reasoning.core.models.loading import LoadOptions
+    from baton_reasoning.core.models.preferences import LocalChoices
 
     # An engine of its own: the loaded pair stays free for the next problem.
     factory = EngineFactory(local=lambda _: LocalChoices(LoadOptions(context=CONTEXT)))

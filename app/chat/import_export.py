@@ -7,13 +7,13 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import BackgroundTask
-from core.errors import StoreError
-from core.export.exported import gather, put_into
-from core.export.formats import write_file
-from core.export.json_file import read_json
-from core.files import read_text
-from core.store.store import Store
+from baton_reasoning.app.shared.background import BackgroundTask
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.export.exported import gather, put_into
+from baton_reasoning.core.export.formats import write_file
+from baton_reasoning.core.export.json_file import read_json
+from baton_reasoning.core.files import read_text
+from baton_reasoning.core.store.store import Store
 
 
 class ImportExport(QObject):

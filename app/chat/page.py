@@ -8,39 +8,39 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QPoint, Qt, Signal
 from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 
-from app.chat.composer import ASK, ASK_SAME_COLUMNS, Composer
-from app.chat.conversation_view import ConversationView
-from app.chat.counters import Counters
-from app.chat.demo_verdict import DemoVerdicts
-from app.chat.find import ConversationFinder, FindBar
-from app.chat.remedies import AnswerAction, OtherPolicy, larger_context
-from app.chat.server_line import ServerLine
-from app.chat.sidebar import Sidebar
-from app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
-from app.chat.thinking_button import ThinkingButton
-from app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
-from app.inspector.panel import Inspector
-from app.shared.conversations.conversation import Conversation, Exchange
-from app.shared.conversations.run_list import Activity, ListedRun
-from app.shared.conversations.session import ChatSession
-from app.shared.labels import WHO
-from app.shared.preferences import Preferences
-from app.shared.rendering import CopyFormat
-from app.shared.steps.clipboard import add_copies, copy_answer, copy_piece, copy_selection, copy_steps
-from app.shared.steps.steps_view import StepsView
-from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import Role
-from app.shared.widgets.accessible import announce
-from app.shared.widgets.controls import Hairline, scrolling
-from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
-from core.engines.body import Author
-from core.errors import BatonError
-from core.thinking.events import Finish
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.chat.composer import ASK, ASK_SAME_COLUMNS, Composer
+from baton_reasoning.app.chat.conversation_view import ConversationView
+from baton_reasoning.app.chat.counters import Counters
+from baton_reasoning.app.chat.demo_verdict import DemoVerdicts
+from baton_reasoning.app.chat.find import ConversationFinder, FindBar
+from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, larger_context
+from baton_reasoning.app.chat.server_line import ServerLine
+from baton_reasoning.app.chat.sidebar import Sidebar
+from baton_reasoning.app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
+from baton_reasoning.app.chat.thinking_button import ThinkingButton
+from baton_reasoning.app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
+from baton_reasoning.app.inspector.panel import Inspector
+from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange
+from baton_reasoning.app.shared.conversations.run_list import Activity, ListedRun
+from baton_reasoning.app.shared.conversations.session import ChatSession
+from baton_reasoning.app.shared.labels import WHO
+from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.app.shared.rendering import CopyFormat
+from baton_reasoning.app.shared.steps.clipboard import add_copies, copy_answer, copy_piece, copy_selection, copy_steps
+from baton_reasoning.app.shared.steps.steps_view import StepsView
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.accessible import announce
+from baton_reasoning.app.shared.widgets.controls import Hairline, scrolling
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 if TYPE_CHECKING:
-    from app.compare.controller import ComparisonController
-    from app.compare.view import CompareView
+    from baton_reasoning.app.compare.controller import ComparisonController
+    from baton_reasoning.app.compare.view import CompareView
 
 WIDEST_COMPOSER = 900
 """Pixels; wider than the text above, for the counts below it."""
@@ -93,7 +93,7 @@ class ChatPage(QSplitter):
     @cached_property
     def comparison(self) -> ComparisonController:
         """The comparisons of this page, created on first use to keep start-up fast."""
-        from app.compare.controller import ComparisonController
+        from baton_reasoning.app.compare.controller import ComparisonController
 
         comparison = ComparisonController(self._session, self._preferences, self._typesetter, self._show_beside, self)
         comparison.piece_chosen.connect(self.inspector.show_piece)
@@ -445,7 +445,9 @@ class ChatPage(QSplitter):
 
 def end_in_words(conversation: Conversation, trace: Trace) -> str:
     """Say how an answer ended, and its boxed result, for a person who hears it."""
-    from core.grading.extraction import last_boxed  # not at the start of a window, which this would delay
+    from baton_reasoning.core.grading.extraction import (
+        last_boxed,  # not at the start of a window, which this would delay
+    )
 
     ending = "has been stopped" if trace.finish in (None, Finish.STOPPED) else "is finished"
     answer = last_boxed(trace.answer)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple
 
-from core.engines.body import Author
-from core.engines.model_card import ModelCard
-from core.models.source import DemoModel
-from core.run import unmet_need
-from core.thinking.events import Finish
-from core.thinking.registry import POLICIES, advice_on
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.run import unmet_need
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.registry import POLICIES, advice_on
+from baton_reasoning.core.thinking.trace import Trace
 
 
 class AnswerAction(Enum):

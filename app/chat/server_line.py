@@ -5,13 +5,13 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QWidget
 
-from app.shared.labels import STATES
-from app.shared.loaded_models import LoadedModels
-from app.shared.theme import SIGN, Role
-from app.shared.widgets.controls import ElidedLabel, button
-from app.shared.widgets.layout import hbox
-from core.engines.body import Author
-from core.engines.remote.state import ServerState, ServerStatus
+from baton_reasoning.app.shared.labels import STATES
+from baton_reasoning.app.shared.loaded_models import LoadedModels
+from baton_reasoning.app.shared.theme import SIGN, Role
+from baton_reasoning.app.shared.widgets.controls import ElidedLabel, button
+from baton_reasoning.app.shared.widgets.layout import hbox
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
 
 
 class ServerLine(QWidget):

@@ -6,9 +6,9 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QFont, QKeyEvent
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QWidget
 
-from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import ElidedLabel, button
-from app.shared.widgets.layout import hbox, vbox
+from baton_reasoning.app.shared.theme import Role, set_role
+from baton_reasoning.app.shared.widgets.controls import ElidedLabel, button
+from baton_reasoning.app.shared.widgets.layout import hbox, vbox
 
 MOST_LINES = 12
 EDGES = 28

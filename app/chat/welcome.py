@@ -9,12 +9,12 @@ from functools import partial
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
 
-from app.shared.format import in_brief
-from app.shared.theme import SIGN, Role
-from app.shared.widgets.controls import ElidedButton, button, label, plain_tip
-from app.shared.widgets.flow import FlowLayout
-from app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
-from core.engines.body import Author
+from baton_reasoning.app.shared.format import in_brief
+from baton_reasoning.app.shared.theme import SIGN, Role
+from baton_reasoning.app.shared.widgets.controls import ElidedButton, button, label, plain_tip
+from baton_reasoning.app.shared.widgets.flow import FlowLayout
+from baton_reasoning.app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
+from baton_reasoning.core.engines.body import Author
 
 EXAMPLES = (
     "Ed has 2 dogs, 3 cats and twice as many fish as cats and dogs combined. How many pets does Ed have in total?",
@@ -94,7 +94,7 @@ class Welcome(QWidget):
 
 def title_of_example(example: str) -> str:
     """Return what the button of an example says: of the demo pair's problems only the number, which alone differs."""
-    from core.demo_pair import DemoProblem
+    from baton_reasoning.core.demo_pair import DemoProblem
 
     problem = DemoProblem.of(example)
     return f"The same, starting from {problem.start}" if problem else in_brief(example).replace("$", "")
@@ -102,7 +102,7 @@ def title_of_example(example: str) -> str:
 
 def demo_examples() -> tuple[str, ...]:
     """Return example problems for the demo pair, which can solve nothing else."""
-    from core.demo_pair import READY_PROBLEMS
+    from baton_reasoning.core.demo_pair import READY_PROBLEMS
 
     lines = READY_PROBLEMS.read_text("utf-8").splitlines()[:3]
     return tuple(str(json.loads(line)["problem"]) for line in lines)
@@ -110,7 +110,7 @@ def demo_examples() -> tuple[str, ...]:
 
 def another_problem() -> str:
     """Return a new held-out problem of the demo pair's kind."""
-    from core.demo_pair import held_out_problems
+    from baton_reasoning.core.demo_pair import held_out_problems
 
     return next(held_out_problems(random.randrange(1 << 30))).question
 

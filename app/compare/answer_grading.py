@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import LatestTask
-from core.grading.grader import Grader, Standing, standings
+from baton_reasoning.app.shared.background import LatestTask
+from baton_reasoning.core.grading.grader import Grader, Standing, standings
 
 Answers = Mapping[int, str | None]
 """Answers by the number of their column."""

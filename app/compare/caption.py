@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.engines.body import Author
-from core.thinking.alignment import Numbers, Row, differing_numbers, parting
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.alignment import Numbers, Row, differing_numbers, parting
+from baton_reasoning.core.thinking.trace import Trace
 
 LONGEST_NUMBER = 12
 """Digits of a number that are shown."""

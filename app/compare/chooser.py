@@ -8,20 +8,20 @@ from typing import NamedTuple
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QWidget
 
-from app.compare.column import MOST_COLUMNS
-from app.shared.conversations.conversation import Exchange
-from app.shared.format import count, in_brief
-from app.shared.labels import is_paced, title_of
-from app.shared.theme import Role
-from app.shared.widgets.controls import button, combo_box, label, line_edit, plain_tip
-from app.shared.widgets.layout import STRETCH, hbox, vbox
-from core.batch.running.recipes import ABLATIONS, ARMS
-from core.engines.body import Author
-from core.engines.model_card import ModelCard
-from core.run import RunSettings, unmet_need
-from core.thinking.events import Finish
-from core.thinking.registry import POLICIES
-from core.thinking.trace import Trace
+from baton_reasoning.app.compare.column import MOST_COLUMNS
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.format import count, in_brief
+from baton_reasoning.app.shared.labels import is_paced, title_of
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.controls import button, combo_box, label, line_edit, plain_tip
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.core.batch.running.recipes import ABLATIONS, ARMS
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.run import RunSettings, unmet_need
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Trace
 
 NO_THIRD = "(none)"
 

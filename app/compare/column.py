@@ -7,26 +7,26 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
-from app.compare.figures import Figure
-from app.shared.conversations.conversation import Exchange
-from app.shared.labels import finish_text, last_text, title_of
-from app.shared.rendering import RichText
-from app.shared.steps.answer_card import AnswerCard
-from app.shared.steps.ribbon_follower import RibbonFollower
-from app.shared.steps.steps_document import AT_ONCE, thinking_pieces
-from app.shared.steps.steps_view import StepsView
-from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import button, label
-from app.shared.widgets.layout import hbox, vbox
-from app.shared.widgets.ribbon import Ribbon
-from core.engines.body import Author
-from core.grading.extraction import answer_of, last_boxed
-from core.run import RunSettings
-from core.thinking.alignment import thinking_steps
-from core.thinking.events import Finish
-from core.thinking.registry import POLICIES
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.compare.figures import Figure
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.labels import finish_text, last_text, title_of
+from baton_reasoning.app.shared.rendering import RichText
+from baton_reasoning.app.shared.steps.answer_card import AnswerCard
+from baton_reasoning.app.shared.steps.ribbon_follower import RibbonFollower
+from baton_reasoning.app.shared.steps.steps_document import AT_ONCE, thinking_pieces
+from baton_reasoning.app.shared.steps.steps_view import StepsView
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.shared.theme import SIGN, Role, set_role
+from baton_reasoning.app.shared.widgets.controls import button, label
+from baton_reasoning.app.shared.widgets.layout import hbox, vbox
+from baton_reasoning.app.shared.widgets.ribbon import Ribbon
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.grading.extraction import answer_of, last_boxed
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.alignment import thinking_steps
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 MOST_COLUMNS = 3
 AT_ONCE_BESIDE = AT_ONCE // MOST_COLUMNS // 2

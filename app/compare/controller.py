@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QObject, QPoint, Signal
 from PySide6.QtWidgets import QWidget
 
-from app.compare.chooser import USUAL, Chooser, CompareChoice, arms, proposed, recorded
-from app.compare.column import MOST_COLUMNS
-from app.compare.view import CompareView
-from app.shared.conversations.conversation import Exchange, ShownComparison, expected_answer
-from app.shared.conversations.run_list import texts_at_once
-from app.shared.conversations.session import ChatSession
-from app.shared.preferences import Preferences
-from app.shared.steps.typesetting import Typesetter
-from core.errors import BatonError
+from baton_reasoning.app.compare.chooser import USUAL, Chooser, CompareChoice, arms, proposed, recorded
+from baton_reasoning.app.compare.column import MOST_COLUMNS
+from baton_reasoning.app.compare.view import CompareView
+from baton_reasoning.app.shared.conversations.conversation import Exchange, ShownComparison, expected_answer
+from baton_reasoning.app.shared.conversations.run_list import texts_at_once
+from baton_reasoning.app.shared.conversations.session import ChatSession
+from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.core.errors import BatonError
 
 
 class ComparisonController(QObject):

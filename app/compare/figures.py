@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from app.shared.format import duration, percent_more, times_as_many
-from core.engines.body import Author
-from core.grading.grader import Standing
-from core.grading.verdict import Outcome
-from core.thinking.trace import Trace
+from baton_reasoning.app.shared.format import duration, percent_more, times_as_many
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.grading.grader import Standing
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.thinking.trace import Trace
 
 VERDICTS = {Outcome.CORRECT: "✓ right", Outcome.WRONG: "✗ wrong"}
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from PySide6.QtGui import QImage
 
-from app.compare.column import AnswerColumn
-from app.shared.format import count, in_brief
-from app.shared.steps.ribbon_follower import segments_of
-from app.shared.theme import LIGHT, SIGN
-from app.shared.widgets.ribbon import RibbonLayout
-from app.shared.widgets.slide import CAPTION, TITLE, WORDS, Slide
-from core.engines.body import Author
-from core.thinking.alignment import Row
+from baton_reasoning.app.compare.column import AnswerColumn
+from baton_reasoning.app.shared.format import count, in_brief
+from baton_reasoning.app.shared.steps.ribbon_follower import segments_of
+from baton_reasoning.app.shared.theme import LIGHT, SIGN
+from baton_reasoning.app.shared.widgets.ribbon import RibbonLayout
+from baton_reasoning.app.shared.widgets.slide import CAPTION, TITLE, WORDS, Slide
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.alignment import Row
 
 SIGNS_IN_WORDS = f"{SIGN[Author.SMALL]} small model   {SIGN[Author.LARGE]} large model"
 

@@ -10,14 +10,14 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QAccessible, QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app.shared.theme import Role, current_theme
-from app.shared.value_words import noun_of, value_text
-from app.shared.widgets.accessible import set_accessible_role
-from app.shared.widgets.controls import label
-from app.shared.widgets.layout import vbox
-from app.shared.widgets.value_plot import PlottedValues, ValuePlot
-from core.thinking.trace import Trace
-from core.thinking.values import StepValues
+from baton_reasoning.app.shared.theme import Role, current_theme
+from baton_reasoning.app.shared.value_words import noun_of, value_text
+from baton_reasoning.app.shared.widgets.accessible import set_accessible_role
+from baton_reasoning.app.shared.widgets.controls import label
+from baton_reasoning.app.shared.widgets.layout import vbox
+from baton_reasoning.app.shared.widgets.value_plot import PlottedValues, ValuePlot
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import StepValues
 
 LINES = 7
 """Height in lines of text."""

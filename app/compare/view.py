@@ -8,28 +8,28 @@ from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer, Signal
 from PySide6.QtGui import QGuiApplication, QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 
-from app.compare.answer_grading import AnswerGrading
-from app.compare.caption import caption, parting_of
-from app.compare.column import AnswerColumn
-from app.compare.figures import figures, standing_text
-from app.compare.picture import comparison_picture
-from app.compare.rows import LIKENESS_NAMES, WIDTH, AlignedRows, PartingLine, RowMarkers
-from app.compare.value_chart import ValueChart
-from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.session import ChatSession
-from app.shared.format import in_brief
-from app.shared.labels import is_paced
-from app.shared.rendering import RichText
-from app.shared.steps.searched_texts import SearchedTexts
-from app.shared.steps.steps_view import StepsView
-from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import Role
-from app.shared.widgets.controls import Hairline, IconButton, button, label, plain_tip, scrolling
-from app.shared.widgets.layout import hbox, holder, vbox
-from core.grading.grader import Standing
-from core.thinking.alignment import Row
-from core.thinking.events import ValuesEstimated
-from core.thinking.trace import Piece
+from baton_reasoning.app.compare.answer_grading import AnswerGrading
+from baton_reasoning.app.compare.caption import caption, parting_of
+from baton_reasoning.app.compare.column import AnswerColumn
+from baton_reasoning.app.compare.figures import figures, standing_text
+from baton_reasoning.app.compare.picture import comparison_picture
+from baton_reasoning.app.compare.rows import LIKENESS_NAMES, WIDTH, AlignedRows, PartingLine, RowMarkers
+from baton_reasoning.app.compare.value_chart import ValueChart
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.conversations.session import ChatSession
+from baton_reasoning.app.shared.format import in_brief
+from baton_reasoning.app.shared.labels import is_paced
+from baton_reasoning.app.shared.rendering import RichText
+from baton_reasoning.app.shared.steps.searched_texts import SearchedTexts
+from baton_reasoning.app.shared.steps.steps_view import StepsView
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.controls import Hairline, IconButton, button, label, plain_tip, scrolling
+from baton_reasoning.app.shared.widgets.layout import hbox, holder, vbox
+from baton_reasoning.core.grading.grader import Standing
+from baton_reasoning.core.thinking.alignment import Row
+from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.trace import Piece
 
 
 class CompareView(QWidget):

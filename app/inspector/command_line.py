@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from core.demo_pair.settings import DEMO_SETTINGS
-from core.engines.body import Author
-from core.run import RunSettings, effective_settings
-from core.settings import ModelChoice
-from core.thinking.events import RunStarted
-from core.thinking.registry import POLICIES
+from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import RunStarted
+from baton_reasoning.core.thinking.registry import POLICIES
 
 NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives", "system"}
 """Fields that have an option of their own, or make no difference to the text."""

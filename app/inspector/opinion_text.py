@@ -20,12 +20,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QPlainTextEdit, QTextEdit, QToolTip, QWidget
 
-from app.inspector.token_strip import visible
-from app.shared.theme import Role, blend, current_theme
-from app.shared.widgets.controls import label, plain_tip
-from core.engines.body import Author
-from core.thinking.opinion import STRONG, Disagreement, Opinion, Sequel
-from core.thinking.trace import Trace
+from baton_reasoning.app.inspector.token_strip import visible
+from baton_reasoning.app.shared.theme import Role, blend, current_theme
+from baton_reasoning.app.shared.widgets.controls import label, plain_tip
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.opinion import STRONG, Disagreement, Opinion, Sequel
+from baton_reasoning.core.thinking.trace import Trace
 
 HOTTEST = 3 * STRONG
 """Nats at which the colour is deepest."""

@@ -10,22 +10,22 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QWidget
 
-from app.inspector.opinion_page import OpinionPage
-from app.inspector.replay_page import ReplayPage
-from app.inspector.run_page import RunPage
-from app.inspector.step_page import StepPage
-from app.inspector.timeline import TimelinePage
-from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.reviews import AnswerReviews
-from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import EmptyPane, LazyWidget, scrolling
-from app.shared.widgets.layout import vbox
-from core.engines.body import Author
-from core.settings import ModelChoice
-from core.thinking.trace import Piece
+from baton_reasoning.app.inspector.opinion_page import OpinionPage
+from baton_reasoning.app.inspector.replay_page import ReplayPage
+from baton_reasoning.app.inspector.run_page import RunPage
+from baton_reasoning.app.inspector.step_page import StepPage
+from baton_reasoning.app.inspector.timeline import TimelinePage
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.conversations.reviews import AnswerReviews
+from baton_reasoning.app.shared.theme import Role, set_role
+from baton_reasoning.app.shared.widgets.controls import EmptyPane, LazyWidget, scrolling
+from baton_reasoning.app.shared.widgets.layout import vbox
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.trace import Piece
 
 if TYPE_CHECKING:
-    from app.inspector.value_page import ValuePage
+    from baton_reasoning.app.inspector.value_page import ValuePage
 
 LONGEST_STEP = "Step 999"
 
@@ -185,7 +185,9 @@ class Inspector(QWidget):
                     self._show_step(self.exchange, self.shown)
 
     def _make_value(self) -> ValuePage:
-        from app.inspector.value_page import ValuePage  # imports what grades answers, which would delay the start
+        from baton_reasoning.app.inspector.value_page import (
+            ValuePage,  # imports what grades answers, which would delay the start
+        )
 
         page = ValuePage(self._reviews)
         page.piece_chosen.connect(self._chosen)

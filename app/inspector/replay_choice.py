@@ -5,14 +5,14 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QGridLayout, QLineEdit, QWidget
 
-from app.shared.forms.fields import Editor, editor_of
-from app.shared.theme import Role
-from app.shared.widgets.controls import combo_box, label, plain_tip
-from core.demo_pair.settings import DEMO_SETTINGS
-from core.run import RunSettings
-from core.thinking.cues import Category, Lexicon, english
-from core.thinking.policy import Policy, PolicySettings
-from core.thinking.registry import POLICIES, matching_preset, settings_for
+from baton_reasoning.app.shared.forms.fields import Editor, editor_of
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.controls import combo_box, label, plain_tip
+from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.cues import Category, Lexicon, english
+from baton_reasoning.core.thinking.policy import Policy, PolicySettings
+from baton_reasoning.core.thinking.registry import POLICIES, matching_preset, settings_for
 
 OWN_VALUES = "own values"
 CUES = (Category.REFLECTION, Category.AFFIRMATION, Category.VERIFICATION)

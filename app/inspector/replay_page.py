@@ -10,18 +10,18 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistent
 from PySide6.QtGui import QAccessible, QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QListView, QSizePolicy, QWidget
 
-from app.inspector.replay_choice import ReplayChoice
-from app.inspector.replay_task import ReplayOutcome, ReplayRequest, ReplayTask
-from app.shared.conversations.conversation import Exchange, run_settings
-from app.shared.labels import reason_and_cue
-from app.shared.steps.ribbon_follower import RibbonFollower
-from app.shared.theme import Role, current_theme
-from app.shared.widgets.accessible import set_accessible_role
-from app.shared.widgets.controls import Hairline, button, label, plain_tip
-from app.shared.widgets.layout import Spacer, vbox
-from app.shared.widgets.ribbon import Ribbon
-from core.thinking.replay.replay import Place, PlaceKind
-from core.thinking.trace import Piece
+from baton_reasoning.app.inspector.replay_choice import ReplayChoice
+from baton_reasoning.app.inspector.replay_task import ReplayOutcome, ReplayRequest, ReplayTask
+from baton_reasoning.app.shared.conversations.conversation import Exchange, run_settings
+from baton_reasoning.app.shared.labels import reason_and_cue
+from baton_reasoning.app.shared.steps.ribbon_follower import RibbonFollower
+from baton_reasoning.app.shared.theme import Role, current_theme
+from baton_reasoning.app.shared.widgets.accessible import set_accessible_role
+from baton_reasoning.app.shared.widgets.controls import Hairline, button, label, plain_tip
+from baton_reasoning.app.shared.widgets.layout import Spacer, vbox
+from baton_reasoning.app.shared.widgets.ribbon import Ribbon
+from baton_reasoning.core.thinking.replay.replay import Place, PlaceKind
+from baton_reasoning.core.thinking.trace import Piece
 
 GIVEN = "The recorded text is taken as given and nothing is generated."
 NO_MORE_SEEN = "After the first difference, in step {step}, this policy would have read another text."

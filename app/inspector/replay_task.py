@@ -8,20 +8,28 @@ from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import StreamTask
-from app.shared.steps.ribbon_follower import segment_of
-from app.shared.timer import single_shot_timer
-from app.shared.widgets.ribbon import RibbonLayout, RibbonSegment
-from core.engines.body import Author
-from core.errors import BatonError
-from core.run import RunSettings
-from core.thinking.cues import Lexicon
-from core.thinking.events import Event
-from core.thinking.policy import Policy, PolicyContext
-from core.thinking.registry import POLICIES, make_policy
-from core.thinking.replay.recording import Recording, Takeover
-from core.thinking.replay.replay import Place, PlaceKind, Replay, compare, recordings_of, remarks, stretches
-from core.thinking.trace import Trace
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.shared.steps.ribbon_follower import segment_of
+from baton_reasoning.app.shared.timer import single_shot_timer
+from baton_reasoning.app.shared.widgets.ribbon import RibbonLayout, RibbonSegment
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.cues import Lexicon
+from baton_reasoning.core.thinking.events import Event
+from baton_reasoning.core.thinking.policy import Policy, PolicyContext
+from baton_reasoning.core.thinking.registry import POLICIES, make_policy
+from baton_reasoning.core.thinking.replay.recording import Recording, Takeover
+from baton_reasoning.core.thinking.replay.replay import (
+    Place,
+    PlaceKind,
+    Replay,
+    compare,
+    recordings_of,
+    remarks,
+    stretches,
+)
+from baton_reasoning.core.thinking.trace import Trace
 
 SOON_MS = 60
 """A value that is being turned changes many times; the replay waits for so long a rest."""

@@ -8,21 +8,30 @@ from pydantic.fields import FieldInfo
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
-from app.inspector.command_line import command_line, models_of
-from app.shared.conversations.conversation import Exchange
-from app.shared.format import duration, parameter_count
-from app.shared.labels import Fact, bill_facts, cue_text, draft_text, ending, is_paced, own_facts, placement_facts
-from app.shared.theme import SIGN, Role
-from app.shared.widgets.controls import Hairline, button, label
-from app.shared.widgets.facts import Facts
-from app.shared.widgets.layout import Spacer, vbox
-from core.engines.body import Author
-from core.engines.model_card import ModelCard
-from core.run import RunSettings
-from core.settings import ModelChoice
-from core.thinking.limits import Limits
-from core.thinking.registry import POLICIES
-from core.thinking.trace import Trace
+from baton_reasoning.app.inspector.command_line import command_line, models_of
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.format import duration, parameter_count
+from baton_reasoning.app.shared.labels import (
+    Fact,
+    bill_facts,
+    cue_text,
+    draft_text,
+    ending,
+    is_paced,
+    own_facts,
+    placement_facts,
+)
+from baton_reasoning.app.shared.theme import SIGN, Role
+from baton_reasoning.app.shared.widgets.controls import Hairline, button, label
+from baton_reasoning.app.shared.widgets.facts import Facts
+from baton_reasoning.app.shared.widgets.layout import Spacer, vbox
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Trace
 
 
 class RunPage(QWidget):

@@ -6,20 +6,20 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFrame, QLabel, QWidget
 
-from app.inspector.token_strip import TokenStrip
-from app.shared.format import count, duration
-from app.shared.labels import WHO, Fact, draft_text, is_paced
-from app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
-from app.shared.widgets.controls import Hairline, button, label
-from app.shared.widgets.facts import Facts
-from app.shared.widgets.flow import FlowLayout
-from app.shared.widgets.layout import Spacer, vbox
-from core.engines.base import Passing
-from core.engines.body import Author
-from core.thinking.corrections import Effect, change_of
-from core.thinking.limits import confidence
-from core.thinking.registry import reason_label
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.inspector.token_strip import TokenStrip
+from baton_reasoning.app.shared.format import count, duration
+from baton_reasoning.app.shared.labels import WHO, Fact, draft_text, is_paced
+from baton_reasoning.app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
+from baton_reasoning.app.shared.widgets.controls import Hairline, button, label
+from baton_reasoning.app.shared.widgets.facts import Facts
+from baton_reasoning.app.shared.widgets.flow import FlowLayout
+from baton_reasoning.app.shared.widgets.layout import Spacer, vbox
+from baton_reasoning.core.engines.base import Passing
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.corrections import Effect, change_of
+from baton_reasoning.core.thinking.limits import confidence
+from baton_reasoning.core.thinking.registry import reason_label
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 PASSING = {Passing.IDS: "token IDs", Passing.TEXT: "text"}
 

@@ -19,7 +19,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QPushButton, QSizePolicy, QToolTip, QWidget
 
-from app.inspector.timeline_lanes import (
+from baton_reasoning.app.inspector.timeline_lanes import (
     WORDS,
     LaneActivity,
     Lanes,
@@ -29,14 +29,14 @@ from app.inspector.timeline_lanes import (
     paint_lane,
     paint_span,
 )
-from app.shared.format import duration
-from app.shared.theme import SIGN, current_theme, ink_of
-from app.shared.widgets.accessible import set_accessible_role
-from app.shared.widgets.controls import Hairline, button
-from app.shared.widgets.facts import Facts
-from app.shared.widgets.layout import Spacer, hbox, vbox
-from core.engines.body import Author
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.shared.format import duration
+from baton_reasoning.app.shared.theme import SIGN, current_theme, ink_of
+from baton_reasoning.app.shared.widgets.accessible import set_accessible_role
+from baton_reasoning.app.shared.widgets.controls import Hairline, button
+from baton_reasoning.app.shared.widgets.facts import Facts
+from baton_reasoning.app.shared.widgets.layout import Spacer, hbox, vbox
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 LANE = 20
 AUTHORS = (Author.SMALL, Author.LARGE)

@@ -11,9 +11,9 @@ from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app.shared.theme import Colours, blend, current_theme
-from core.engines.body import Author
-from core.thinking.events import (
+from baton_reasoning.app.shared.theme import Colours, blend, current_theme
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import (
     Event,
     HandedOver,
     Judged,

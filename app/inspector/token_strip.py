@@ -20,12 +20,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app.shared.theme import Role, blend, current_theme, ink_of
-from app.shared.widgets.accessible import set_accessible_role
-from app.shared.widgets.controls import label
-from app.shared.widgets.layout import vbox
-from core.thinking.events import TokenWritten
-from core.thinking.trace import Piece
+from baton_reasoning.app.shared.theme import Role, blend, current_theme, ink_of
+from baton_reasoning.app.shared.widgets.accessible import set_accessible_role
+from baton_reasoning.app.shared.widgets.controls import label
+from baton_reasoning.app.shared.widgets.layout import vbox
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.trace import Piece
 
 
 class TokenStrip(QWidget):

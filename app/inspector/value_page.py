@@ -8,23 +8,23 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QShowEvent
 from PySide6.QtWidgets import QMenu, QWidget
 
-from app.inspector.value_curve import ValueCurveView
-from app.inspector.value_picture import value_picture
-from app.shared.background import LatestTask
-from app.shared.conversations.conversation import Exchange, expected_answer
-from app.shared.conversations.reviews import AnswerReviews
-from app.shared.format import count, duration, rough_duration
-from app.shared.theme import Role, set_role
-from app.shared.value_words import WRITER_WORDS, source_text, value_sentences
-from app.shared.widgets.controls import Hairline, button, combo_box, label, line_edit, progress_bar
-from app.shared.widgets.layout import Spacer, in_row, vbox
-from core.errors import BatonError
-from core.grading.grader import Grader
-from core.run import Pair
-from core.step_values import ValueEstimator, ValueOptions, ValuesPlan, ValuesProgress, writers_of
-from core.thinking.events import ValuesEstimated
-from core.thinking.trace import Piece, Trace
-from core.thinking.values import StepValues
+from baton_reasoning.app.inspector.value_curve import ValueCurveView
+from baton_reasoning.app.inspector.value_picture import value_picture
+from baton_reasoning.app.shared.background import LatestTask
+from baton_reasoning.app.shared.conversations.conversation import Exchange, expected_answer
+from baton_reasoning.app.shared.conversations.reviews import AnswerReviews
+from baton_reasoning.app.shared.format import count, duration, rough_duration
+from baton_reasoning.app.shared.theme import Role, set_role
+from baton_reasoning.app.shared.value_words import WRITER_WORDS, source_text, value_sentences
+from baton_reasoning.app.shared.widgets.controls import Hairline, button, combo_box, label, line_edit, progress_bar
+from baton_reasoning.app.shared.widgets.layout import Spacer, in_row, vbox
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.step_values import ValueEstimator, ValueOptions, ValuesPlan, ValuesProgress, writers_of
+from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.values import StepValues
 
 ABOUT = "Continuations are written from the end of each step. The share of them that ends right is the value there."
 LEGEND = "● small, ◆ large, ○ what it replaced; band: 95% interval."

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from PySide6.QtGui import QImage
 
-from app.shared.conversations.conversation import Exchange
-from app.shared.format import in_brief
-from app.shared.labels import used_in_brief
-from app.shared.steps.ribbon_follower import segments_of
-from app.shared.theme import LIGHT
-from app.shared.value_words import source_text, value_sentences
-from app.shared.widgets.ribbon import RibbonLayout
-from app.shared.widgets.slide import CAPTION, TITLE, WORDS, Slide, slide_font
-from app.shared.widgets.value_plot import PlottedValues, ValuePlot
-from core.thinking.values import StepValues
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.format import in_brief
+from baton_reasoning.app.shared.labels import used_in_brief
+from baton_reasoning.app.shared.steps.ribbon_follower import segments_of
+from baton_reasoning.app.shared.theme import LIGHT
+from baton_reasoning.app.shared.value_words import source_text, value_sentences
+from baton_reasoning.app.shared.widgets.ribbon import RibbonLayout
+from baton_reasoning.app.shared.widgets.slide import CAPTION, TITLE, WORDS, Slide, slide_font
+from baton_reasoning.app.shared.widgets.value_plot import PlottedValues, ValuePlot
+from baton_reasoning.core.thinking.values import StepValues
 
 CURVE_HEIGHT = 560
 """Pixels."""

@@ -8,20 +8,20 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QPushButton, QScrollArea, QWidget
 
-from app.models.controller import LibraryEntry, ModelsController, emptied
-from app.models.cue_finder import CueFinder
-from app.models.model_forms import LoadingForm, WritingForm
-from app.models.prompt_view import PromptView
-from app.shared.format import short_path
-from app.shared.labels import Fact, placement_facts
-from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import button, label
-from app.shared.widgets.facts import Facts
-from app.shared.widgets.layout import STRETCH, hbox, holder, in_row, vbox
-from core.engines.body import Author
-from core.models.fit import in_gib
-from core.models.library import BrokenFile, LocalModel
-from core.models.trash import Deletion
+from baton_reasoning.app.models.controller import LibraryEntry, ModelsController, emptied
+from baton_reasoning.app.models.cue_finder import CueFinder
+from baton_reasoning.app.models.model_forms import LoadingForm, WritingForm
+from baton_reasoning.app.models.prompt_view import PromptView
+from baton_reasoning.app.shared.format import short_path
+from baton_reasoning.app.shared.labels import Fact, placement_facts
+from baton_reasoning.app.shared.theme import SIGN, Role, set_role
+from baton_reasoning.app.shared.widgets.controls import button, label
+from baton_reasoning.app.shared.widgets.facts import Facts
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, in_row, vbox
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.models.fit import in_gib
+from baton_reasoning.core.models.library import BrokenFile, LocalModel
+from baton_reasoning.core.models.trash import Deletion
 
 SIDE_BY_SIDE = 720
 """Pixels that the two forms need beside each other."""

@@ -8,28 +8,28 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import StreamTask
-from core.engines.model_card import ModelCard
-from core.errors import BatonError
-from core.model_costs import ModelCosts
-from core.models.checksums import Checksums
-from core.models.devices import Devices, find_devices
-from core.models.fit import Fit, fit, fit_with_layers
-from core.models.gguf import read_header
-from core.models.hub_listing import HubAccess
-from core.models.library import BrokenFile, Inventory, Library, LocalModel, known_folders
-from core.models.loading import LoadOptions
-from core.models.memory import estimate
-from core.models.overrides import ModelOverrides
-from core.models.preferences import (
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.models.checksums import Checksums
+from baton_reasoning.core.models.devices import Devices, find_devices
+from baton_reasoning.core.models.fit import Fit, fit, fit_with_layers
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.hub_listing import HubAccess
+from baton_reasoning.core.models.library import BrokenFile, Inventory, Library, LocalModel, known_folders
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.memory import estimate
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.models.preferences import (
     TOKEN,
     ModelPreferences,
     load_preferences,
     save_preferences,
 )
-from core.models.trash import Deletion, SystemTrash, Trash
-from core.paths import Paths
-from core.secrets import Secrets
+from baton_reasoning.core.models.trash import Deletion, SystemTrash, Trash
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.secrets import Secrets
 
 LibraryEntry = LocalModel | BrokenFile | Deletion
 """A row of the list of local models."""

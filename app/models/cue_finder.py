@@ -19,20 +19,29 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.models.controller import ModelsController
-from app.shared.background import StreamTask
-from app.shared.pair_loader import opened
-from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import button, label, whole_number
-from app.shared.widgets.layout import STRETCH, hbox, in_row, vbox
-from core.cue_profiler import PROBLEMS, CueProfile, StepOpening, Suits, Writing, lexicon_json, profile, write_texts
-from core.engines.factory import EngineFactory
-from core.errors import BatonError
-from core.models.library import LocalModel
-from core.models.loading import LoadOptions
-from core.models.source import file_source
-from core.run import RunSettings
-from core.thinking.cues import Lexicon
+from baton_reasoning.app.models.controller import ModelsController
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.shared.pair_loader import opened
+from baton_reasoning.app.shared.theme import Role, set_role
+from baton_reasoning.app.shared.widgets.controls import button, label, whole_number
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, in_row, vbox
+from baton_reasoning.core.cue_profiler import (
+    PROBLEMS,
+    CueProfile,
+    StepOpening,
+    Suits,
+    Writing,
+    lexicon_json,
+    profile,
+    write_texts,
+)
+from baton_reasoning.core.engines.factory import EngineFactory
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.models.library import LocalModel
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.source import file_source
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.cues import Lexicon
 
 TOKENS = 1024
 

@@ -10,15 +10,15 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QProgressBar, QScrollArea, QVBoxLayout, QWidget
 
-from app.models.controller import ModelsController
-from app.shared.background import LatestTask, StreamTask
-from app.shared.format import duration
-from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import button, label
-from app.shared.widgets.layout import hbox, vbox
-from core.errors import BatonError
-from core.models.download import DownloadManifest, DownloadProgress, Stage, discard, find_unfinished
-from core.models.fit import in_gib
+from baton_reasoning.app.models.controller import ModelsController
+from baton_reasoning.app.shared.background import LatestTask, StreamTask
+from baton_reasoning.app.shared.format import duration
+from baton_reasoning.app.shared.theme import Role, set_role
+from baton_reasoning.app.shared.widgets.controls import button, label
+from baton_reasoning.app.shared.widgets.layout import hbox, vbox
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.models.download import DownloadManifest, DownloadProgress, Stage, discard, find_unfinished
+from baton_reasoning.core.models.fit import in_gib
 
 THOUSANDTHS = 1000
 
@@ -85,7 +85,7 @@ class DownloadRow(QWidget):
         token = access.token if own else None
 
         def download() -> Iterator[DownloadProgress]:
-            from core.models.download import Downloader  # with it comes the network
+            from baton_reasoning.core.models.download import Downloader  # with it comes the network
 
             downloader = Downloader(token, checksums=self._controller.checksums)
             try:

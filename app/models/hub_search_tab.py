@@ -16,20 +16,20 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.models.controller import ModelsController
-from app.shared.background import LatestTask
-from app.shared.labels import fit_text
-from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import button, label, line_edit
-from app.shared.widgets.layout import STRETCH, hbox, vbox
-from core.errors import BatonError
-from core.models.devices import Devices, disk_free
-from core.models.download import SPARE_BYTES
-from core.models.fit import Fit, FitKind, fit, in_gib
-from core.models.hub_listing import Listing, Quantisation, Repository, manifest_for, recommended
-from core.models.loading import LoadOptions
-from core.models.memory import estimate, rough_shape
-from core.models.source import HubFile
+from baton_reasoning.app.models.controller import ModelsController
+from baton_reasoning.app.shared.background import LatestTask
+from baton_reasoning.app.shared.labels import fit_text
+from baton_reasoning.app.shared.theme import Role, set_role
+from baton_reasoning.app.shared.widgets.controls import button, label, line_edit
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.models.devices import Devices, disk_free
+from baton_reasoning.core.models.download import SPARE_BYTES
+from baton_reasoning.core.models.fit import Fit, FitKind, fit, in_gib
+from baton_reasoning.core.models.hub_listing import Listing, Quantisation, Repository, manifest_for, recommended
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.memory import estimate, rough_shape
+from baton_reasoning.core.models.source import HubFile
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
 _HEADS = ("Quantisation", "Size", "On this machine, about", "")
@@ -84,7 +84,9 @@ class HubSearchTab(QWidget):
         access = self._controller.access()
 
         def find() -> tuple[Repository, ...]:
-            from core.models.hub import Hub  # half a second the first time, so not in the window's own thread
+            from baton_reasoning.core.models.hub import (
+                Hub,  # half a second the first time, so not in the window's own thread
+            )
 
             return Hub(access).search(text)
 
@@ -137,7 +139,7 @@ class HubSearchTab(QWidget):
         devices, folder = self._controller.devices, self._controller.folder
 
         def list_files() -> RepositoryFits:
-            from core.models.hub import Hub
+            from baton_reasoning.core.models.hub import Hub
 
             listing = Hub(access).list_files(name)
             places = tuple(place_of(listing, choice, devices) for choice in listing.choices)

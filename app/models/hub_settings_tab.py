@@ -7,12 +7,12 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QCheckBox, QFileDialog, QFormLayout, QLineEdit, QVBoxLayout, QWidget
 
-from app.models.controller import ModelsController
-from app.shared.format import short_path
-from app.shared.theme import Role
-from app.shared.widgets.controls import ElidedLabel, IconButton, button, label, line_edit
-from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
-from core.models.hub_listing import ENDPOINT
+from baton_reasoning.app.models.controller import ModelsController
+from baton_reasoning.app.shared.format import short_path
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.controls import ElidedLabel, IconButton, button, label, line_edit
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.core.models.hub_listing import ENDPOINT
 
 
 class HubSettingsTab(QWidget):

@@ -11,14 +11,14 @@ from PySide6.QtCore import QAbstractListModel, QModelIndex, QPersistentModelInde
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QListView, QSplitter, QWidget
 
-from app.models.card import ModelCardView
-from app.models.controller import LibraryEntry, ModelsController, place
-from app.shared.background import LatestTask
-from app.shared.labels import fit_text
-from app.shared.widgets.controls import LazyWidget
-from core.models.fit import Fit, in_gib
-from core.models.library import BrokenFile, FolderOrigin, LocalModel
-from core.models.trash import Deletion
+from baton_reasoning.app.models.card import ModelCardView
+from baton_reasoning.app.models.controller import LibraryEntry, ModelsController, place
+from baton_reasoning.app.shared.background import LatestTask
+from baton_reasoning.app.shared.labels import fit_text
+from baton_reasoning.app.shared.widgets.controls import LazyWidget
+from baton_reasoning.core.models.fit import Fit, in_gib
+from baton_reasoning.core.models.library import BrokenFile, FolderOrigin, LocalModel
+from baton_reasoning.core.models.trash import Deletion
 
 LIST_WIDTH = 260
 """Pixels, at least: a name, and below it size, quantisation and fit."""

@@ -5,18 +5,18 @@ from __future__ import annotations
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
-from app.models.controller import ModelsController
-from app.shared.forms.fields import bounds, editor_of
-from app.shared.labels import cue_text, sampling_text
-from app.shared.theme import Role, set_role
-from app.shared.widgets.controls import button, combo_box, label, whole_number
-from app.shared.widgets.layout import in_row
-from core.models.catalog import Family, family_of
-from core.models.fit import FitKind, in_gib
-from core.models.library import LocalModel
-from core.models.loading import KvType, LoadOptions, Switch
-from core.models.memory import estimate
-from core.models.overrides import ModelOverrides, TagSource
+from baton_reasoning.app.models.controller import ModelsController
+from baton_reasoning.app.shared.forms.fields import bounds, editor_of
+from baton_reasoning.app.shared.labels import cue_text, sampling_text
+from baton_reasoning.app.shared.theme import Role, set_role
+from baton_reasoning.app.shared.widgets.controls import button, combo_box, label, whole_number
+from baton_reasoning.app.shared.widgets.layout import in_row
+from baton_reasoning.core.models.catalog import Family, family_of
+from baton_reasoning.core.models.fit import FitKind, in_gib
+from baton_reasoning.core.models.library import LocalModel
+from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.memory import estimate
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
 
 WIDTH = 180
 """Pixels: the longest number, with room for larger text."""

@@ -10,21 +10,21 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QTabWidget, QWidget
 
-from app.models.controller import ModelsController, emptied
-from app.models.downloads_tab import DownloadsTab
-from app.models.hub_search_tab import HubSearchTab
-from app.models.hub_settings_tab import HubSettingsTab
-from app.models.local_models_tab import LocalModelsTab
-from app.models.start_tab import StartTab
-from app.shared.widgets.controls import LazyWidget
-from app.shared.widgets.file_drops import FileDrops
-from app.shared.widgets.layout import vbox
-from app.shared.widgets.notice import Toasts
-from core.errors import BatonError
-from core.models.download import DownloadManifest
-from core.models.fit import in_gib
-from core.models.source import DemoModel, HubFile
-from core.models.trash import Deletion
+from baton_reasoning.app.models.controller import ModelsController, emptied
+from baton_reasoning.app.models.downloads_tab import DownloadsTab
+from baton_reasoning.app.models.hub_search_tab import HubSearchTab
+from baton_reasoning.app.models.hub_settings_tab import HubSettingsTab
+from baton_reasoning.app.models.local_models_tab import LocalModelsTab
+from baton_reasoning.app.models.start_tab import StartTab
+from baton_reasoning.app.shared.widgets.controls import LazyWidget
+from baton_reasoning.app.shared.widgets.file_drops import FileDrops
+from baton_reasoning.app.shared.widgets.layout import vbox
+from baton_reasoning.app.shared.widgets.notice import Toasts
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.models.download import DownloadManifest
+from baton_reasoning.core.models.fit import in_gib
+from baton_reasoning.core.models.source import DemoModel, HubFile
+from baton_reasoning.core.models.trash import Deletion
 
 
 class ModelsPage(QWidget):

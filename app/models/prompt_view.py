@@ -5,14 +5,14 @@ from __future__ import annotations
 from PySide6.QtGui import QColor, QFontDatabase, QTextBlockFormat, QTextCursor
 from PySide6.QtWidgets import QPlainTextEdit, QPushButton, QTextEdit, QWidget
 
-from app.shared.background import LatestTask
-from app.shared.theme import Role, current_theme, set_role
-from app.shared.widgets.controls import button, label
-from app.shared.widgets.layout import in_row, vbox
-from core.engines.chat_template import PromptLine, PromptOrigin, compared, prompt_of
-from core.errors import BatonError
-from core.models.catalog import Family, family_of
-from core.models.gguf import GgufHeader
+from baton_reasoning.app.shared.background import LatestTask
+from baton_reasoning.app.shared.theme import Role, current_theme, set_role
+from baton_reasoning.app.shared.widgets.controls import button, label
+from baton_reasoning.app.shared.widgets.layout import in_row, vbox
+from baton_reasoning.core.engines.chat_template import PromptLine, PromptOrigin, compared, prompt_of
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.models.catalog import Family, family_of
+from baton_reasoning.core.models.gguf import GgufHeader
 
 HEIGHT = 150
 GROUND = 0.14

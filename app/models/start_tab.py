@@ -8,22 +8,27 @@ from typing import NamedTuple
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QPushButton, QScrollArea, QVBoxLayout, QWidget
 
-from app.models.controller import ModelsController
-from app.shared.background import LatestTask
-from app.shared.expected_speed import bytes_per_second, estimate_from_sizes, speed_from_sizes, speed_of_files
-from app.shared.labels import fit_text
-from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import button, label
-from app.shared.widgets.layout import hbox, holder, vbox
-from core.diagnosis import Check, State, gpu_checks
-from core.engines.body import Author
-from core.errors import BatonError
-from core.models.catalog import CatalogModel, CatalogPair, FittingPair, PublishedResult, pairs_that_fit
-from core.models.devices import Devices, disk_free
-from core.models.download import SPARE_BYTES, DownloadManifest
-from core.models.fit import in_gib
-from core.models.gguf import GgufHeader
-from core.models.source import HubFile
+from baton_reasoning.app.models.controller import ModelsController
+from baton_reasoning.app.shared.background import LatestTask
+from baton_reasoning.app.shared.expected_speed import (
+    bytes_per_second,
+    estimate_from_sizes,
+    speed_from_sizes,
+    speed_of_files,
+)
+from baton_reasoning.app.shared.labels import fit_text
+from baton_reasoning.app.shared.theme import SIGN, Role, set_role
+from baton_reasoning.app.shared.widgets.controls import button, label
+from baton_reasoning.app.shared.widgets.layout import hbox, holder, vbox
+from baton_reasoning.core.diagnosis import Check, State, gpu_checks
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.models.catalog import CatalogModel, CatalogPair, FittingPair, PublishedResult, pairs_that_fit
+from baton_reasoning.core.models.devices import Devices, disk_free
+from baton_reasoning.core.models.download import SPARE_BYTES, DownloadManifest
+from baton_reasoning.core.models.fit import in_gib
+from baton_reasoning.core.models.gguf import GgufHeader
+from baton_reasoning.core.models.source import HubFile
 
 EVIDENCE = {
     PublishedResult.PAPER: "Measured in the paper.",
@@ -217,7 +222,7 @@ class StartTab(QScrollArea):
         self._show_status("Asking the Hub for sizes and hashes…", Role.MUTED)
 
         def ask() -> list[DownloadManifest]:
-            from core.models.hub import Hub
+            from baton_reasoning.core.models.hub import Hub
 
             hub = Hub(access)
             return [hub.manifest(model.hub_file, folder) for model in models]

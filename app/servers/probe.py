@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from core.engines.base import Engine
-from core.models.source import ModelSource, local_path
+from baton_reasoning.core.engines.base import Engine
+from baton_reasoning.core.models.source import ModelSource, local_path
 
 
 def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:
@@ -14,9 +14,9 @@ def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:
     Empty if it is on a server too, or cannot be read. Takes a moment.
     """
     # Imported in the thread that asks.
-    from core.engines.local.tokenizer import tokenize_by
-    from core.engines.remote.vocabulary import PROBE
-    from core.errors import BatonError
+    from baton_reasoning.core.engines.local.tokenizer import tokenize_by
+    from baton_reasoning.core.engines.remote.vocabulary import PROBE
+    from baton_reasoning.core.errors import BatonError
 
     path = loaded.card.path if loaded and loaded.card.path else local_path(source)
     try:

@@ -16,19 +16,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.shared.background import LatestTask
-from app.shared.forms.form import SettingsForm
-from app.shared.theme import SIGN, Role, set_role
-from app.shared.widgets.controls import button, combo_box, label, line_edit, scrolling
-from app.shared.widgets.layout import STRETCH, hbox, vbox
-from core.engines.body import Author
-from core.engines.remote.address import LLAMA_SERVER_PORTS, without_model
-from core.engines.remote.failures import UnknownModel
-from core.engines.remote.openai_completions import ServedModel
-from core.engines.remote.server_check import ConnectionReport, Finding, Severity, try_connection
-from core.engines.remote.servers import KnownServer, KnownServers
-from core.errors import BatonError, Cancelled, SettingsError
-from core.models.source import server_urls
+from baton_reasoning.app.shared.background import LatestTask
+from baton_reasoning.app.shared.forms.form import SettingsForm
+from baton_reasoning.app.shared.theme import SIGN, Role, set_role
+from baton_reasoning.app.shared.widgets.controls import button, combo_box, label, line_edit, scrolling
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.address import LLAMA_SERVER_PORTS, without_model
+from baton_reasoning.core.engines.remote.failures import UnknownModel
+from baton_reasoning.core.engines.remote.openai_completions import ServedModel
+from baton_reasoning.core.engines.remote.server_check import ConnectionReport, Finding, Severity, try_connection
+from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
+from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
+from baton_reasoning.core.models.source import server_urls
 
 Answer = TypeVar("Answer")
 Probe = Callable[[], Sequence[int]]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QCheckBox, QDialog, QListWidget, QWidget
 
-from app.shared.forms.form import Path, SettingsForm
-from app.shared.preferences import Preferences
-from app.shared.theme import Role
-from app.shared.widgets.controls import button, label, line_edit, scrolling
-from app.shared.widgets.layout import Spacer, hbox, vbox
-from core.demo_pair.settings import DEMO_SETTINGS
-from core.run import effective_settings
-from core.settings import Settings
-from core.thinking.registry import POLICIES, difference, parameter_text
+from baton_reasoning.app.shared.forms.form import Path, SettingsForm
+from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.controls import button, label, line_edit, scrolling
+from baton_reasoning.app.shared.widgets.layout import Spacer, hbox, vbox
+from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.run import effective_settings
+from baton_reasoning.core.settings import Settings
+from baton_reasoning.core.thinking.registry import POLICIES, difference, parameter_text
 
 SECTIONS: dict[str, Path] = {
     "Appearance": ("appearance",),

@@ -28,7 +28,7 @@ from typing import ClassVar, Generic, Self, TypeVar
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
-from core.errors import BatonError
+from baton_reasoning.core.errors import BatonError
 
 FLUSH_MS = 30
 """Thirty deliveries a second look like a stream; at 300 tokens a second the window is busy a tenth of the time."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from app.shared.format import duration, rough_duration
-from core.expected_time import (
+from baton_reasoning.app.shared.format import duration, rough_duration
+from baton_reasoning.core.expected_time import (
     USUAL_SHARE,
     ExpectedSpeed,
     ModelCost,
@@ -13,10 +13,10 @@ from core.expected_time import (
     pair_seconds,
     seconds_of_large_alone,
 )
-from core.model_costs import ModelCosts
-from core.models.gguf import GgufHeader
-from core.run import Pair
-from core.thinking.trace import Trace
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.models.gguf import GgufHeader
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.thinking.trace import Trace
 
 
 def speed_of_pair(pair: Pair, costs: ModelCosts) -> str:

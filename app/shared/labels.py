@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from app.shared.format import count, duration, money, size
-from core.demo_pair.settings import DEMO_SETTINGS
-from core.engines.body import Author
-from core.engines.model_card import DeviceShare, ModelCard
-from core.engines.remote.state import RETRYING, ServerState, ServerStatus
-from core.engines.usage import Usage
-from core.errors import SettingsError
-from core.models.fit import Fit, FitKind, in_gib
-from core.models.overrides import ModelOverrides, TagSource
-from core.run import Pair, RunSettings
-from core.settings import tolerant
-from core.thinking.cues import Cue, parse_lexicon
-from core.thinking.events import Finish, PrefillProgressed
-from core.thinking.opinion import Opinion
-from core.thinking.registry import advice_on, policy_title, reason_label
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.shared.format import count, duration, money, size
+from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import DeviceShare, ModelCard
+from baton_reasoning.core.engines.remote.state import RETRYING, ServerState, ServerStatus
+from baton_reasoning.core.engines.usage import Usage
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.settings import tolerant
+from baton_reasoning.core.thinking.cues import Cue, parse_lexicon
+from baton_reasoning.core.thinking.events import Finish, PrefillProgressed
+from baton_reasoning.core.thinking.opinion import Opinion
+from baton_reasoning.core.thinking.registry import advice_on, policy_title, reason_label
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 SIGNS = {Author.SMALL: "●", Author.LARGE: "◆"}
 Fact = tuple[str, str]

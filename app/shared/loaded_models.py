@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from app.shared.background import BackgroundTasks, StreamTask
-from app.shared.timer import single_shot_timer
-from core.engines.body import Author
-from core.engines.remote.state import ServerStatus, StatusCallback
-from core.errors import BatonError
-from core.run import Pair
-from core.settings import ModelChoice
+from baton_reasoning.app.shared.background import BackgroundTasks, StreamTask
+from baton_reasoning.app.shared.timer import single_shot_timer
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.state import ServerStatus, StatusCallback
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.settings import ModelChoice
 
 if TYPE_CHECKING:
-    from core.engines.remote.servers import KnownServers
-    from core.model_costs import ModelCosts
+    from baton_reasoning.core.engines.remote.servers import KnownServers
+    from baton_reasoning.core.model_costs import ModelCosts
 
 Loading = Generator[str | Pair, None, None]
 """Yields the status while it loads, and at the end the pair."""

@@ -12,19 +12,19 @@ from functools import cached_property
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from app.shared.loaded_models import Loading
-from core.engines.base import Engine
-from core.engines.body import Author
-from core.engines.remote.state import StatusCallback
-from core.errors import EngineLost
-from core.models.source import ModelSource, ServerUrls, local_path
-from core.run import Pair
-from core.settings import ModelChoice
+from baton_reasoning.app.shared.loaded_models import Loading
+from baton_reasoning.core.engines.base import Engine
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.models.source import ModelSource, ServerUrls, local_path
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.settings import ModelChoice
 
 if TYPE_CHECKING:
-    from core.engines.factory import EngineFactory
-    from core.engines.remote.servers import KnownServers
-    from core.paths import Paths
+    from baton_reasoning.core.engines.factory import EngineFactory
+    from baton_reasoning.core.engines.remote.servers import KnownServers
+    from baton_reasoning.core.paths import Paths
 
 LOOK_EVERY = 0.1
 """Seconds between two looks at the opening thread."""
@@ -41,14 +41,14 @@ class PairLoader:
 
     @cached_property
     def servers(self) -> KnownServers:
-        from core.engines.remote.servers import KnownServers
+        from baton_reasoning.core.engines.remote.servers import KnownServers
 
         return KnownServers(self._paths.servers)
 
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         # Imported in the loading thread: the window is shown before any of it is needed.
-        from core.engines.factory import EngineFactory, share_vocabulary
-        from core.models.preferences import load_preferences
+        from baton_reasoning.core.engines.factory import EngineFactory, share_vocabulary
+        from baton_reasoning.core.models.preferences import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
         factory = EngineFactory(
@@ -78,7 +78,7 @@ def opened(source: ModelSource, factory: EngineFactory, words: str) -> Generator
 
     Closing the generator cancels the opening and returns at once; the thread closes what it may still get.
     """
-    from core.engines.factory import open_engine
+    from baton_reasoning.core.engines.factory import open_engine
 
     status: SimpleQueue[str] = SimpleQueue()
     cancelled = threading.Event()

@@ -7,9 +7,9 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QStandardPaths, Signal
 
-from app.shared.timer import single_shot_timer
-from core.errors import SettingsError
-from core.settings import Settings, SettingsFile
+from baton_reasoning.app.shared.timer import single_shot_timer
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.settings import Settings, SettingsFile
 
 SAVE_AFTER_MS = 800
 """A splitter that is dragged is saved once."""

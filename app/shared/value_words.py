@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from textwrap import shorten
 from typing import NamedTuple
 
-from app.shared.format import count
-from app.shared.labels import SIGNS
-from core.engines.body import Author
-from core.intervals import Estimate
-from core.thinking.events import ValuesEstimated
-from core.thinking.trace import Piece, Trace
-from core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace, corrected
+from baton_reasoning.app.shared.format import count
+from baton_reasoning.app.shared.labels import SIGNS
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace, corrected
 
 MOST_NAMED = 5
 """Changes that are named besides the turn or the loss."""

@@ -8,8 +8,8 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from app.terminal.batch_merge import merge_folders
-from app.terminal.batch_run import (
+from baton_reasoning.app.terminal.batch_merge import merge_folders
+from baton_reasoning.app.terminal.batch_run import (
     BatchOptions,
     BatchRun,
     batch_options,
@@ -20,24 +20,24 @@ from app.terminal.batch_run import (
     report_again,
     write_for_tools,
 )
-from app.terminal.command_line import command, option
-from app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
-from app.terminal.output import remark
-from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
-from app.terminal.servers import ServerOptions, server_options
-from app.terminal.standard_input import read_input_as_file
-from core.batch.reading.columns import ColumnNames
-from core.batch.reading.hub_data import PREFIX, HubDataSet
-from core.batch.reading.problem_set import ProblemSet
-from core.batch.reading.problems import read_data_set, read_problems
-from core.batch.reporting.other_tools import TOOLS
-from core.batch.reporting.repetition import Repetition, read_repetition
-from core.batch.running.recipes import RECIPES, arms_of
-from core.errors import SettingsError
-from core.files import expanded
-from core.grading.verdict import How, Regex
-from core.models.preferences import load_preferences
-from core.paths import Paths
+from baton_reasoning.app.terminal.command_line import command, option
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
+from baton_reasoning.app.terminal.output import remark
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
+from baton_reasoning.app.terminal.servers import ServerOptions, server_options
+from baton_reasoning.app.terminal.standard_input import read_input_as_file
+from baton_reasoning.core.batch.reading.columns import ColumnNames
+from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
+from baton_reasoning.core.batch.reading.problem_set import ProblemSet
+from baton_reasoning.core.batch.reading.problems import read_data_set, read_problems
+from baton_reasoning.core.batch.reporting.other_tools import TOOLS
+from baton_reasoning.core.batch.reporting.repetition import Repetition, read_repetition
+from baton_reasoning.core.batch.running.recipes import RECIPES, arms_of
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import expanded
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.paths import Paths
 
 ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
 
@@ -183,7 +183,7 @@ def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
             return read_problems(read_input_as_file(Path(folder)), limit=limit, named=named)
     if not name.startswith(PREFIX):
         return read_problems(expanded(file), limit=limit, named=named)
-    from core.models.hub import Hub  # it takes a third of a second to import
+    from baton_reasoning.core.models.hub import Hub  # it takes a third of a second to import
 
     access = load_preferences(Paths.of_user().model_preferences).access(None)
     return read_data_set(name, Hub(access), limit, named)

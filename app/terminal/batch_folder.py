@@ -8,11 +8,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.terminal.recording import open_history
-from core.errors import SettingsError, StoreError
-from core.files import private_folder
-from core.store.batch_rows import Batch
-from core.store.store import Store
+from baton_reasoning.app.terminal.recording import open_history
+from baton_reasoning.core.errors import SettingsError, StoreError
+from baton_reasoning.core.files import private_folder
+from baton_reasoning.core.store.batch_rows import Batch
+from baton_reasoning.core.store.store import Store
 
 STORE_FILE = "batch.sqlite"
 """A store inside the folder, for `baton evidence` and --no-history."""

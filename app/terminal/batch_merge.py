@@ -7,12 +7,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
-from app.terminal.batch_folder import BatchFolder
-from app.terminal.batch_run import BatchRun, report_again
-from core.batch.reading.problem_set import ProblemOrigin
-from core.batch.running.merging import BatchToMerge, merged
-from core.errors import SettingsError, StoreError
-from core.files import expanded
+from baton_reasoning.app.terminal.batch_folder import BatchFolder
+from baton_reasoning.app.terminal.batch_run import BatchRun, report_again
+from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
+from baton_reasoning.core.batch.running.merging import BatchToMerge, merged
+from baton_reasoning.core.errors import SettingsError, StoreError
+from baton_reasoning.core.files import expanded
 
 
 def merge_folders(run: BatchRun, folders: Sequence[Path]) -> int:

@@ -12,41 +12,41 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from app.shared.labels import bills_of
-from app.terminal.batch_folder import BatchFolder
-from app.terminal.command_line import OUTPUT, gathered, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.model_files import source_of
-from app.terminal.options import AT_LEAST_ONE
-from app.terminal.output import ProgressLine, progress, remark, terminal_width, write
-from app.terminal.pair import LoadingOptions, ModelOptions, open_pair
-from app.terminal.servers import ServerOptions
-from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
-from app.terminal.streams import report, write_json
-from core.batch.reading.problem_set import ProblemOrigin
-from core.batch.reporting.exported_result import ExportedResult
-from core.batch.reporting.exports import EXPORTS, write_export
-from core.batch.reporting.other_tools import write_for
-from core.batch.reporting.report_text import text_report
-from core.batch.reporting.results import Results
-from core.batch.running.arms import Arm, OtherModels, by_models, needs
-from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
-from core.batch.running.batch_settings import BatchSettings
-from core.batch.running.creation import create_batch, without_duplicates
-from core.batch.running.progress import BatchProgress, time_left
-from core.batch.running.provenance import Provenance
-from core.batch.running.regrading import RegradeCounts, regrade
-from core.batch.running.runner import Runner
-from core.errors import SettingsError
-from core.grading.grader import Grader
-from core.grading.verdict import How, Regex
-from core.models.gguf import read_header
-from core.models.source import DemoModel, local_path
-from core.problem import Problem
-from core.run import Pair
-from core.store.batch_rows import ArmTotals, ResultRow
-from core.store.store import Store
-from core.text import counted
+from baton_reasoning.app.shared.labels import bills_of
+from baton_reasoning.app.terminal.batch_folder import BatchFolder
+from baton_reasoning.app.terminal.command_line import OUTPUT, gathered, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.model_files import source_of
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE
+from baton_reasoning.app.terminal.output import ProgressLine, progress, remark, terminal_width, write
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, open_pair
+from baton_reasoning.app.terminal.servers import ServerOptions
+from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
+from baton_reasoning.app.terminal.streams import report, write_json
+from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
+from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
+from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export
+from baton_reasoning.core.batch.reporting.other_tools import write_for
+from baton_reasoning.core.batch.reporting.report_text import text_report
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
+from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.creation import create_batch, without_duplicates
+from baton_reasoning.core.batch.running.progress import BatchProgress, time_left
+from baton_reasoning.core.batch.running.provenance import Provenance
+from baton_reasoning.core.batch.running.regrading import RegradeCounts, regrade
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.source import DemoModel, local_path
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.store.batch_rows import ArmTotals, ResultRow
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.text import counted
 
 REPORTED_AT_ONCE = 2_000
 """Most jobs for which Ctrl+C still writes the results: it reads every answer, in a second for this many."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 
-from core.errors import SettingsError
+from baton_reasoning.core.errors import SettingsError
 
 GENERAL = "Options"
 METHOD = "Method"
@@ -80,7 +80,7 @@ class LazyCommand(NamedTuple):
     """Where a command is defined, and its line in the list of commands."""
 
     place: str
-    """“module:attribute”."""
+    """“module:attribute”, the module beside this one."""
     summary: str
 
 
@@ -98,7 +98,7 @@ class LazyGroup(click.Group):
         if cmd_name not in self.lazy:
             return None
         module, _, attribute = self.lazy[cmd_name].place.partition(":")
-        found = getattr(import_module(module), attribute)
+        found = getattr(import_module(f"{__package__}.{module}"), attribute)
         assert isinstance(found, click.Command)
         return found
 

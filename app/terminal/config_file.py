@@ -17,7 +17,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from core.errors import SettingsError
+from baton_reasoning.core.errors import SettingsError
 
 
 def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[s
     """
     if not is_named and not file.exists():
         return {}
-    from core.files import read_text  # imports pydantic, which `baton --help` does without
+    from baton_reasoning.core.files import read_text  # imports pydantic, which `baton --help` does without
 
     try:
         content = tomllib.loads(read_text(file, "Write it as TOML, or leave --config out."))

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import click
 
-from app.terminal.command_line import OUTPUT, command, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.output import remark, write
-from app.terminal.servers import ServerOptions, known_server, server_options
-from app.terminal.streams import report, write_json
-from core.engines.local.tokenizer import tokenize_by
-from core.engines.remote.address import LLAMA_SERVER_PORTS
-from core.engines.remote.server_check import ConnectionReport, Severity, try_connection
-from core.engines.remote.vocabulary import PROBE
-from core.models.source import server_urls
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.output import remark, write
+from baton_reasoning.app.terminal.servers import ServerOptions, known_server, server_options
+from baton_reasoning.app.terminal.streams import report, write_json
+from baton_reasoning.core.engines.local.tokenizer import tokenize_by
+from baton_reasoning.core.engines.remote.address import LLAMA_SERVER_PORTS
+from baton_reasoning.core.engines.remote.server_check import ConnectionReport, Severity, try_connection
+from baton_reasoning.core.engines.remote.vocabulary import PROBE
+from baton_reasoning.core.models.source import server_urls
 
 SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "!", Severity.PLAIN: " "}
 

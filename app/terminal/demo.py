@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import click
 
-from app.terminal.command_line import OUTPUT, command, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.output import write
-from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from app.terminal.servers import ServerOptions, server_options
-from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
-from app.terminal.solve import print_steps
-from app.terminal.streams import write_json
-from core.batch.reading.problems import read_problems
-from core.batch.running.recipes import arm_title, arms_of
-from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
-from core.demo_pair.verdict import DemoAnswer, verdict_on
-from core.errors import SettingsError
-from core.grading.extraction import answer_of
-from core.grading.grader import Grader
-from core.problem import Problem
-from core.run import ask, run
-from core.thinking.control import Control
-from core.thinking.trace import Trace
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.output import write
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from baton_reasoning.app.terminal.servers import ServerOptions, server_options
+from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
+from baton_reasoning.app.terminal.solve import print_steps
+from baton_reasoning.app.terminal.streams import write_json
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.batch.running.recipes import arm_title, arms_of
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
+from baton_reasoning.core.demo_pair.verdict import DemoAnswer, verdict_on
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.extraction import answer_of
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import ask, run
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.trace import Trace
 
 ABOUT = (
     "Two tiny models come with Baton. They were trained for puzzles like this one and can do nothing else;\n"

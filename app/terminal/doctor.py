@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from app.display import display_problem
-from app.terminal.command_line import as_json, command
-from app.terminal.exit_codes import ExitCode
-from app.terminal.output import write
-from app.terminal.streams import write_json
-from core.diagnosis import Check, State, diagnose
+from baton_reasoning.app.display import display_problem
+from baton_reasoning.app.terminal.command_line import as_json, command
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.output import write
+from baton_reasoning.app.terminal.streams import write_json
+from baton_reasoning.core.diagnosis import Check, State, diagnose
 
 SIGNS = {State.GOOD: "✓", State.WARNING: "!", State.PROBLEM: "✗"}
 _STYLES = {State.GOOD: "green", State.WARNING: "yellow", State.PROBLEM: "bold red"}

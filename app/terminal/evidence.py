@@ -9,24 +9,24 @@ from typing import NamedTuple
 
 import click
 
-from app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin, go_on, refuse_given
-from app.terminal.command_line import command, gathered, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.options import AT_LEAST_ONE, SEED
-from app.terminal.output import remark, terminal_width, write
-from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
-from app.terminal.servers import ServerOptions, server_options
-from core.batch.reporting.report import ArmReport, Report, accuracy_of
-from core.batch.reporting.report_text import columns, estimated, interval, percent
-from core.batch.reporting.results import Results
-from core.batch.running.arms import Arm
-from core.batch.running.recipes import arms_of
-from core.demo_pair import DEMO_SETTINGS, held_out_problems
-from core.errors import SettingsError
-from core.models.loading import Switch
-from core.paths import Paths
-from core.problem import Problem
-from core.thinking.policies.oracle import Oracle
+from baton_reasoning.app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin, go_on, refuse_given
+from baton_reasoning.app.terminal.command_line import command, gathered, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, SEED
+from baton_reasoning.app.terminal.output import remark, terminal_width, write
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
+from baton_reasoning.app.terminal.servers import ServerOptions, server_options
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of
+from baton_reasoning.core.batch.reporting.report_text import columns, estimated, interval, percent
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.loading import Switch
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.thinking.policies.oracle import Oracle
 
 ARMS = ("small", "large", "baton", "paper", "random")
 OTHER_ARMS = (
@@ -151,7 +151,7 @@ def _at_equal_cost(arm: Arm, cost: int) -> Arm:
 
 def _time(run: BatchRun, cost: int, count: int) -> int:
     """Time the arms of a batch that is done with the costly pair, on its first problems, and join both in a table."""
-    from core.demo_pair.costly import costly_pair  # imports gguf and numpy
+    from baton_reasoning.core.demo_pair.costly import costly_pair  # imports gguf and numpy
 
     done = _results(run)
     accuracy = done.report

@@ -7,20 +7,20 @@ from dataclasses import asdict
 
 import click
 
-from app.terminal.command_line import OUTPUT, command, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.output import progress, remark, write, write_table
-from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
-from app.terminal.reviewing import ReviewOptions, opened_batch, review_batch
-from app.terminal.servers import ServerOptions, server_options
-from app.terminal.streams import write_json_lines
-from core.batch.reporting.divergences import BatchOpinions
-from core.batch.reporting.failures import Failure, FailureAnalysis, analyse
-from core.batch.reporting.report_text import WORTH_TITLES, worth_cells
-from core.errors import SettingsError
-from core.store.batch_rows import Batch
-from core.store.store import Store
-from core.thinking.policy import Needs
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.output import progress, remark, write, write_table
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
+from baton_reasoning.app.terminal.reviewing import ReviewOptions, opened_batch, review_batch
+from baton_reasoning.app.terminal.servers import ServerOptions, server_options
+from baton_reasoning.app.terminal.streams import write_json_lines
+from baton_reasoning.core.batch.reporting.divergences import BatchOpinions
+from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, analyse
+from baton_reasoning.core.batch.reporting.report_text import WORTH_TITLES, worth_cells
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.store.batch_rows import Batch
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.policy import Needs
 
 
 @command("failures")

@@ -8,22 +8,22 @@ from typing import NamedTuple
 
 import click
 
-from app.terminal.command_line import HELP, as_json, command, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.output import terminal_width, write, write_table
-from app.terminal.printer import SIGNS, summary
-from app.terminal.recording import full_id, open_history
-from app.terminal.streams import write_json, write_json_lines
-from core.batch.reporting.exports import EXPORTS, export
-from core.batch.reporting.report_text import text_report
-from core.batch.reporting.results import Results
-from core.errors import SettingsError
-from core.export.exported import Exported, gather
-from core.export.formats import FORMATS, write_file
-from core.files import expanded
-from core.store.conversations import MARK_END, MARK_START
-from core.store.store import Store
-from core.thinking.trace_json import trace_to_json
+from baton_reasoning.app.terminal.command_line import HELP, as_json, command, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.output import terminal_width, write, write_table
+from baton_reasoning.app.terminal.printer import SIGNS, summary
+from baton_reasoning.app.terminal.recording import full_id, open_history
+from baton_reasoning.app.terminal.streams import write_json, write_json_lines
+from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
+from baton_reasoning.core.batch.reporting.report_text import text_report
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.export.exported import Exported, gather
+from baton_reasoning.core.export.formats import FORMATS, write_file
+from baton_reasoning.core.files import expanded
+from baton_reasoning.core.store.conversations import MARK_END, MARK_START
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.trace_json import trace_to_json
 
 SHORT = 8
 """Characters of an id that are shown; any unique prefix names it."""

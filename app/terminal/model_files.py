@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 
 import click
 
-from app.shared.format import duration, short_path, size
-from app.terminal.output import progress, remark
-from core.errors import DownloadError, SettingsError
-from core.models.catalog import catalog_models
-from core.models.checksums import Checksums
-from core.models.download import Downloader, DownloadManifest, Stage
-from core.models.hub_listing import HubAccess, downloaded
-from core.models.preferences import load_preferences
-from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, parse_source
-from core.paths import Paths
+from baton_reasoning.app.shared.format import duration, short_path, size
+from baton_reasoning.app.terminal.output import progress, remark
+from baton_reasoning.core.errors import DownloadError, SettingsError
+from baton_reasoning.core.models.catalog import catalog_models
+from baton_reasoning.core.models.checksums import Checksums
+from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
+from baton_reasoning.core.models.hub_listing import HubAccess, downloaded
+from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, parse_source
+from baton_reasoning.core.paths import Paths
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
 _HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/.*\.gguf(?:\?.*)?")
@@ -61,7 +61,7 @@ def file_of(source: HubFile, yes: bool = False) -> Path:
 
 def look_up(source: HubFile) -> DownloadManifest:
     """Ask the Hub which files to download. Raises DownloadError."""
-    from core.models.hub import Hub  # it takes a third of a second to import
+    from baton_reasoning.core.models.hub import Hub  # it takes a third of a second to import
 
     access = hub_access()
     with progress(f"Asking {urlsplit(access.endpoint).hostname or access.endpoint}"):

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import click
 
-from app.shared.expected_speed import relative_time
-from app.shared.format import parameter_count, short_path, size
-from app.terminal.command_line import HELP, as_json, command, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.model_files import fetch, hub_access, look_up, models_folder, source_of
-from app.terminal.output import remark, write, write_table
-from app.terminal.streams import report, write_json, write_json_lines
-from core.errors import SettingsError
-from core.expected_time import ModelCost
-from core.model_costs import ModelCosts
-from core.models.catalog import USUAL_CONTEXT, CatalogPair, pairs_that_fit
-from core.models.devices import find_devices
-from core.models.hub import Hub
-from core.models.hub_listing import downloaded
-from core.models.library import HIDDEN_TRASH, Inventory, Library, LocalModel, known_folders
-from core.models.preferences import load_preferences
-from core.models.source import DEMO_FOLDER, HubFile, LocalFile
-from core.models.trash import Trash
-from core.paths import Paths
+from baton_reasoning.app.shared.expected_speed import relative_time
+from baton_reasoning.app.shared.format import parameter_count, short_path, size
+from baton_reasoning.app.terminal.command_line import HELP, as_json, command, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.model_files import fetch, hub_access, look_up, models_folder, source_of
+from baton_reasoning.app.terminal.output import remark, write, write_table
+from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.expected_time import ModelCost
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, pairs_that_fit
+from baton_reasoning.core.models.devices import find_devices
+from baton_reasoning.core.models.hub import Hub
+from baton_reasoning.core.models.hub_listing import downloaded
+from baton_reasoning.core.models.library import HIDDEN_TRASH, Inventory, Library, LocalModel, known_folders
+from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.models.source import DEMO_FOLDER, HubFile, LocalFile
+from baton_reasoning.core.models.trash import Trash
+from baton_reasoning.core.paths import Paths
 
 
 @click.group("models", context_settings=HELP, no_args_is_help=False)

@@ -6,19 +6,19 @@ import math
 
 import click
 
-from app.shared.labels import opinion_counts
-from app.terminal.command_line import OUTPUT, command, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.options import AT_LEAST_ONE
-from app.terminal.output import progress, remark, write
-from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from app.terminal.reviewing import models_of, recorded_run
-from app.terminal.servers import ServerOptions, server_options
-from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
-from app.terminal.streams import write_json
-from core.thinking.opinion import Disagreement, Opinion, OpinionProgress, SecondOpinion
-from core.thinking.policy import Needs
-from core.thinking.trace_json import event_to_json
+from baton_reasoning.app.shared.labels import opinion_counts
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE
+from baton_reasoning.app.terminal.output import progress, remark, write
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from baton_reasoning.app.terminal.reviewing import models_of, recorded_run
+from baton_reasoning.app.terminal.servers import ServerOptions, server_options
+from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
+from baton_reasoning.app.terminal.streams import write_json
+from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, OpinionProgress, SecondOpinion
+from baton_reasoning.core.thinking.policy import Needs
+from baton_reasoning.core.thinking.trace_json import event_to_json
 
 BEFORE = 40
 """Characters of context that are printed before a disagreement."""

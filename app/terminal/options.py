@@ -9,14 +9,14 @@ from typing import Any
 import click
 from pydantic import BaseModel, ValidationError
 
-from app.terminal.command_line import METHOD, gathered, option
-from core.demo_pair import DEMO_SETTINGS
-from core.errors import SettingsError
-from core.files import read_text
-from core.run import RunSettings, effective_settings
-from core.thinking.limits import Limits
-from core.thinking.policy import PolicySettings
-from core.thinking.registry import DEFAULT_POLICY, POLICIES, settings_for
+from baton_reasoning.app.terminal.command_line import METHOD, gathered, option
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import read_text
+from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES, settings_for
 
 LARGEST_SEED = 2**31 - 1
 AT_LEAST_ONE = click.IntRange(min=1)

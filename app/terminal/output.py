@@ -17,9 +17,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from app.terminal.command_line import is_set
-from app.terminal.streams import report
-from core.safe_text import safe_line, safe_text
+from baton_reasoning.app.terminal.command_line import is_set
+from baton_reasoning.app.terminal.streams import report
+from baton_reasoning.core.safe_text import safe_line, safe_text
 
 WORTH_SAYING = 2.0
 """Seconds after which a task reports progress if standard error is not a terminal."""

@@ -11,29 +11,29 @@ from pathlib import Path
 
 import click
 
-from app.shared.labels import placement_facts, retreat_text
-from app.terminal.command_line import LOCAL_MODELS, MODELS, gathered, is_set, option
-from app.terminal.model_files import file_of, source_of
-from app.terminal.output import progress, remark
-from app.terminal.servers import ServerOptions, known_server
-from app.terminal.streams import report
-from core.batch.running.arms import OtherModels
-from core.engines.base import Engine
-from core.engines.factory import EngineFactory, open_engine, share_vocabulary
-from core.engines.model_card import ModelCard
-from core.errors import ModelFileError, SettingsError
-from core.models.checksums import Checksums
-from core.models.devices import find_devices
-from core.models.fit import FitKind, fit, fit_pair
-from core.models.gguf import read_header
-from core.models.loading import LoadOptions, Switch
-from core.models.memory import estimate
-from core.models.preferences import LocalChoices, load_preferences
-from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, local_path
-from core.paths import Paths
-from core.run import Pair
-from core.settings import ModelChoice, SettingsFile
-from core.thinking.policy import Needs
+from baton_reasoning.app.shared.labels import placement_facts, retreat_text
+from baton_reasoning.app.terminal.command_line import LOCAL_MODELS, MODELS, gathered, is_set, option
+from baton_reasoning.app.terminal.model_files import file_of, source_of
+from baton_reasoning.app.terminal.output import progress, remark
+from baton_reasoning.app.terminal.servers import ServerOptions, known_server
+from baton_reasoning.app.terminal.streams import report
+from baton_reasoning.core.batch.running.arms import OtherModels
+from baton_reasoning.core.engines.base import Engine
+from baton_reasoning.core.engines.factory import EngineFactory, open_engine, share_vocabulary
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.errors import ModelFileError, SettingsError
+from baton_reasoning.core.models.checksums import Checksums
+from baton_reasoning.core.models.devices import find_devices
+from baton_reasoning.core.models.fit import FitKind, fit, fit_pair
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.loading import LoadOptions, Switch
+from baton_reasoning.core.models.memory import estimate
+from baton_reasoning.core.models.preferences import LocalChoices, load_preferences
+from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, local_path
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.settings import ModelChoice, SettingsFile
+from baton_reasoning.core.thinking.policy import Needs
 
 _WHERE = "GGUF file, hf:OWNER/NAME[:QUANT], a name of `baton models pairs`, or http(s)://host:port of a server"
 DEMO_NOTE = (

@@ -7,13 +7,21 @@ from rich.console import Console
 from rich.control import Control
 from rich.segment import ControlType
 
-from app.shared.labels import prefill_text
-from core.engines.body import Author
-from core.safe_text import safe_text
-from core.text import counted
-from core.thinking.events import Event, Finish, Noticed, PrefillProgressed, TextDiscarded, TextInserted, TokenWritten
-from core.thinking.registry import advice_on
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.shared.labels import prefill_text
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.safe_text import safe_text
+from baton_reasoning.core.text import counted
+from baton_reasoning.core.thinking.events import (
+    Event,
+    Finish,
+    Noticed,
+    PrefillProgressed,
+    TextDiscarded,
+    TextInserted,
+    TokenWritten,
+)
+from baton_reasoning.core.thinking.registry import advice_on
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 SIGNS = {Author.SMALL: "●", Author.LARGE: "◆", Author.INSERTED: "▣", Author.PERSON: "✎"}
 _STYLES = {

@@ -10,22 +10,22 @@ from pathlib import Path
 
 import click
 
-from app.terminal.command_line import OUTPUT, command, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.model_files import source_of
-from app.terminal.options import AT_LEAST_ONE
-from app.terminal.output import progress, write
-from app.terminal.pair import LoadingOptions, loading_options, on_disk, open_model
-from app.terminal.servers import ServerOptions, server_options
-from app.terminal.streams import write_json
-from core.batch.reading.problems import read_problems
-from core.cue_certainty import QUANTILE, Certainty, CueMargin, agreements, certainty, quantile
-from core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
-from core.engines.base import Engine
-from core.errors import SettingsError
-from core.files import expanded
-from core.run import RunSettings, ask
-from core.thinking.trace import Trace
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.model_files import source_of
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE
+from baton_reasoning.app.terminal.output import progress, write
+from baton_reasoning.app.terminal.pair import LoadingOptions, loading_options, on_disk, open_model
+from baton_reasoning.app.terminal.servers import ServerOptions, server_options
+from baton_reasoning.app.terminal.streams import write_json
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.cue_certainty import QUANTILE, Certainty, CueMargin, agreements, certainty, quantile
+from baton_reasoning.core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
+from baton_reasoning.core.engines.base import Engine
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import expanded
+from baton_reasoning.core.run import RunSettings, ask
+from baton_reasoning.core.thinking.trace import Trace
 
 SHOWN = 12
 """Most rows of a table."""

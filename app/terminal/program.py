@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class, shell_complete
 
-from app.terminal.command_line import HELP, LazyCommand, LazyGroup, command
-from app.terminal.config_file import read_config
-from app.terminal.exit_codes import ExitCode
-from app.terminal.signals import exit_code_of_signal, interruptible
-from app.terminal.streams import close_output, discard_output, prepare, report
-from core.errors import BatonError, SettingsError
-from core.paths import Paths
+from baton_reasoning.app.terminal.command_line import HELP, LazyCommand, LazyGroup, command
+from baton_reasoning.app.terminal.config_file import read_config
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible
+from baton_reasoning.app.terminal.streams import close_output, discard_output, prepare, report
+from baton_reasoning.core.errors import BatonError, SettingsError
+from baton_reasoning.core.paths import Paths
 
 PROGRAM = "baton"
 CONFIG_FILE = "config.toml"
@@ -25,33 +25,29 @@ COMPLETION = "_BATON_COMPLETE"
 """The variable in which a shell asks for completions."""
 
 COMMANDS = {
-    "solve": LazyCommand("app.terminal.solve:solve", "Solve one problem."),
-    "batch": LazyCommand("app.terminal.batch:batch", "Solve and grade a file of problems; compare methods."),
-    "demo": LazyCommand(
-        "app.terminal.demo:demo", "Solve one problem with the small model, with both, and with the large one."
-    ),
-    "evidence": LazyCommand("app.terminal.evidence:evidence", "Test the method's claim on the demo pair."),
-    "connect": LazyCommand("app.terminal.connect:connect", "Test a server."),
-    "profile": LazyCommand(
-        "app.terminal.profile:profile_model", "Find the cues that a model gives, and propose a cue list."
-    ),
-    "serve": LazyCommand("app.terminal.serve:serve", "Serve the pair to other programs through OpenAI's API."),
-    "models": LazyCommand("app.terminal.models:models", "List, search, download and delete models."),
-    "history": LazyCommand("app.terminal.history:history", "List, show, search and export answers and batches."),
-    "doctor": LazyCommand("app.terminal.doctor:doctor", "Check what this installation can use."),
-    "policies": LazyCommand("app.terminal.settings_list:policies", "List the policies."),
-    "settings": LazyCommand("app.terminal.settings_list:settings", "List what --set takes."),
-    "completion": LazyCommand("app.terminal.program:completion", "Print a completion script for bash, zsh or fish."),
-    "replay": LazyCommand("app.terminal.replay:replay", "Try another policy on a recorded run."),
-    "failures": LazyCommand("app.terminal.failures:failures", "Show what went wrong in a batch."),
-    "opinion": LazyCommand("app.terminal.opinion:opinion", "Let the large model review a recorded answer."),
-    "value": LazyCommand("app.terminal.value:value", "Estimate what each step of an answer, or takeovers, were worth."),
+    "solve": LazyCommand("solve:solve", "Solve one problem."),
+    "batch": LazyCommand("batch:batch", "Solve and grade a file of problems; compare methods."),
+    "demo": LazyCommand("demo:demo", "Solve one problem with the small model, with both, and with the large one."),
+    "evidence": LazyCommand("evidence:evidence", "Test the method's claim on the demo pair."),
+    "connect": LazyCommand("connect:connect", "Test a server."),
+    "profile": LazyCommand("profile:profile_model", "Find the cues that a model gives, and propose a cue list."),
+    "serve": LazyCommand("serve:serve", "Serve the pair to other programs through OpenAI's API."),
+    "models": LazyCommand("models:models", "List, search, download and delete models."),
+    "history": LazyCommand("history:history", "List, show, search and export answers and batches."),
+    "doctor": LazyCommand("doctor:doctor", "Check what this installation can use."),
+    "policies": LazyCommand("settings_list:policies", "List the policies."),
+    "settings": LazyCommand("settings_list:settings", "List what --set takes."),
+    "completion": LazyCommand("program:completion", "Print a completion script for bash, zsh or fish."),
+    "replay": LazyCommand("replay:replay", "Try another policy on a recorded run."),
+    "failures": LazyCommand("failures:failures", "Show what went wrong in a batch."),
+    "opinion": LazyCommand("opinion:opinion", "Let the large model review a recorded answer."),
+    "value": LazyCommand("value:value", "Estimate what each step of an answer, or takeovers, were worth."),
 }
 
 
 def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if is_asked:
-        from app.terminal.versions import versions
+        from baton_reasoning.app.terminal.versions import versions
 
         click.echo(versions())
         context.exit()

@@ -6,14 +6,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from app.terminal.streams import report
-from core.errors import SettingsError, StoreError
-from core.paths import Paths
-from core.run import RunSettings
-from core.store.conversations import StoredExchange
-from core.store.runs import Recorder
-from core.store.store import Store
-from core.thinking.events import Event
+from baton_reasoning.app.terminal.streams import report
+from baton_reasoning.core.errors import SettingsError, StoreError
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.runs import Recorder
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import Event
 
 Record = Callable[[Event], object]
 NOT_KEPT = "The answer is not in the history."

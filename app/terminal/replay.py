@@ -7,19 +7,19 @@ from pathlib import Path
 
 import click
 
-from app.terminal.command_line import OUTPUT, command, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.options import RunOptions, run_options, run_settings
-from app.terminal.output import write
-from app.terminal.standard_input import read_input
-from app.terminal.streams import write_json
-from core.errors import SettingsError
-from core.files import read_text
-from core.settings import tolerant
-from core.thinking.policy import Policy, PolicyContext
-from core.thinking.registry import POLICIES, make_policy
-from core.thinking.replay.replay import PlaceKind, Replay, compare, recordings_of, remarks
-from core.thinking.trace_json import trace_from_lines
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.options import RunOptions, run_options, run_settings
+from baton_reasoning.app.terminal.output import write
+from baton_reasoning.app.terminal.standard_input import read_input
+from baton_reasoning.app.terminal.streams import write_json
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import read_text
+from baton_reasoning.core.settings import tolerant
+from baton_reasoning.core.thinking.policy import Policy, PolicyContext
+from baton_reasoning.core.thinking.registry import POLICIES, make_policy
+from baton_reasoning.core.thinking.replay.replay import PlaceKind, Replay, compare, recordings_of, remarks
+from baton_reasoning.core.thinking.trace_json import trace_from_lines
 
 SIGNS = {PlaceKind.BOTH: "=", PlaceKind.RECORDED: "-", PlaceKind.REPLAYED: "+"}
 

@@ -8,27 +8,27 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from app.terminal.batch_folder import BatchFolder
-from app.terminal.output import progress
-from app.terminal.pair import BOTH_MODELS, LoadingOptions, ModelOptions, open_pair
-from app.terminal.recording import full_id, open_history
-from app.terminal.servers import ServerOptions
-from app.terminal.signals import stops_on_interrupt
-from app.terminal.standard_input import read_input
-from core.batch.reporting.reviews import BatchReviews
-from core.batch.running.arms import Arm, by_models
-from core.batch.running.batch_settings import BatchSettings
-from core.demo_pair import DemoProblem
-from core.engines.model_card import ModelCard
-from core.files import read_text
-from core.grading.verdict import How, Regex
-from core.run import Pair
-from core.store.batch_rows import Batch
-from core.store.store import Store
-from core.thinking.events import OpinionGiven, ValuesEstimated
-from core.thinking.policy import Needs
-from core.thinking.trace import Trace
-from core.thinking.trace_json import trace_from_lines
+from baton_reasoning.app.terminal.batch_folder import BatchFolder
+from baton_reasoning.app.terminal.output import progress
+from baton_reasoning.app.terminal.pair import BOTH_MODELS, LoadingOptions, ModelOptions, open_pair
+from baton_reasoning.app.terminal.recording import full_id, open_history
+from baton_reasoning.app.terminal.servers import ServerOptions
+from baton_reasoning.app.terminal.signals import stops_on_interrupt
+from baton_reasoning.app.terminal.standard_input import read_input
+from baton_reasoning.core.batch.reporting.reviews import BatchReviews
+from baton_reasoning.core.batch.running.arms import Arm, by_models
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.demo_pair import DemoProblem
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.files import read_text
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.store.batch_rows import Batch
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
+from baton_reasoning.core.thinking.policy import Needs
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace_json import trace_from_lines
 
 
 class ReviewOptions(NamedTuple):

@@ -6,17 +6,17 @@ import os
 
 import click
 
-from app.terminal.command_line import command, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
-from app.terminal.output import remark
-from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from app.terminal.servers import ServerOptions, server_options
-from core.batch.running.arms import Arm, refuse_impossible
-from core.batch.running.recipes import RECIPES
-from core.errors import SettingsError
-from core.run import RunSettings
-from core.version import how_to_install
+from baton_reasoning.app.terminal.command_line import command, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
+from baton_reasoning.app.terminal.output import remark
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from baton_reasoning.app.terminal.servers import ServerOptions, server_options
+from baton_reasoning.core.batch.running.arms import Arm, refuse_impossible
+from baton_reasoning.core.batch.running.recipes import RECIPES
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.version import how_to_install
 
 ARMS = ("baton", "small", "large", "paper", "reference", "chosen")
 NOT_INSTALLED = "The packages that the endpoint needs are not installed."
@@ -59,9 +59,9 @@ def serve(  # noqa: PLR0913
     the options of the method say. It runs until Ctrl+C. Nothing else in Baton opens a port.
     """
     try:
-        from core.serve.access import AccessRules, origins
-        from core.serve.endpoint import Endpoint
-        from core.serve.server import EndpointServer
+        from baton_reasoning.core.serve.access import AccessRules, origins
+        from baton_reasoning.core.serve.endpoint import Endpoint
+        from baton_reasoning.core.serve.server import EndpointServer
     except ModuleNotFoundError as error:
         raise SettingsError(NOT_INSTALLED, how_to_install("serve")) from error
     rules = AccessRules(host, _key(serve_key_env), frozenset(allow_host), origins(allow_origin))

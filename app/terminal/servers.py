@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from app.terminal.command_line import SERVERS, gathered, option
-from core.engines.factory import Server
-from core.engines.remote.servers import KnownServers
-from core.engines.usage import Prices
-from core.errors import SettingsError
-from core.models.loading import Switch
-from core.paths import Paths
-from core.secrets import take_key
+from baton_reasoning.app.terminal.command_line import SERVERS, gathered, option
+from baton_reasoning.core.engines.factory import Server
+from baton_reasoning.core.engines.remote.servers import KnownServers
+from baton_reasoning.core.engines.usage import Prices
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.loading import Switch
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.secrets import take_key
 
 _PREFETCH = {"auto": Switch.AUTOMATIC, "on": Switch.ON, "off": Switch.OFF}
 _FILE = click.Path(path_type=Path)

@@ -11,16 +11,16 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app.terminal.command_line import as_json, command, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.options import settable
-from app.terminal.output import write, write_table
-from app.terminal.streams import write_json_lines
-from core.errors import SettingsError
-from core.run import RunSettings
-from core.thinking.limits import Limits
-from core.thinking.policy import PolicySettings
-from core.thinking.registry import POLICIES, policy_summary, preset_title
+from baton_reasoning.app.terminal.command_line import as_json, command, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.options import settable
+from baton_reasoning.app.terminal.output import write, write_table
+from baton_reasoning.app.terminal.streams import write_json_lines
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.registry import POLICIES, policy_summary, preset_title
 
 RUN = "every run"
 

@@ -8,30 +8,30 @@ from contextlib import suppress
 
 import click
 
-from app.shared.expected_speed import speed_of_pair, time_saved
-from app.shared.labels import bills_of
-from app.terminal.command_line import OUTPUT, command, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.options import RunOptions, run_options, run_settings
-from app.terminal.output import console, is_live, is_quiet, remark, write
-from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from app.terminal.printer import Printer
-from app.terminal.recording import Record, recorded
-from app.terminal.servers import ServerOptions, server_options
-from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
-from app.terminal.standard_input import read_input
-from app.terminal.streams import report, write_json
-from core.demo_pair import DemoProblem
-from core.errors import EngineError, SettingsError
-from core.model_costs import ModelCosts
-from core.paths import Paths
-from core.run import Pair, ask, run
-from core.text import replace_lone_surrogates
-from core.thinking.control import Control
-from core.thinking.events import Event, Finish
-from core.thinking.registry import POLICIES
-from core.thinking.trace import Trace
-from core.thinking.trace_json import event_to_json, trace_to_json
+from baton_reasoning.app.shared.expected_speed import speed_of_pair, time_saved
+from baton_reasoning.app.shared.labels import bills_of
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.options import RunOptions, run_options, run_settings
+from baton_reasoning.app.terminal.output import console, is_live, is_quiet, remark, write
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from baton_reasoning.app.terminal.printer import Printer
+from baton_reasoning.app.terminal.recording import Record, recorded
+from baton_reasoning.app.terminal.servers import ServerOptions, server_options
+from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
+from baton_reasoning.app.terminal.standard_input import read_input
+from baton_reasoning.app.terminal.streams import report, write_json
+from baton_reasoning.core.demo_pair import DemoProblem
+from baton_reasoning.core.errors import EngineError, SettingsError
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.text import replace_lone_surrogates
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Event, Finish
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace_json import event_to_json, trace_to_json
 
 BEYOND_THE_DEMO = (
     "The demo pair solves only number puzzles such as `baton demo` shows: what it writes here means nothing."

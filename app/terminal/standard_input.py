@@ -6,8 +6,8 @@ import re
 import sys
 from pathlib import Path
 
-from app.terminal.output import remark
-from core.errors import SettingsError
+from baton_reasoning.app.terminal.output import remark
+from baton_reasoning.core.errors import SettingsError
 
 TYPE_IT = "Type it here; Ctrl+D on a line of its own ends it."
 _HEADER = re.compile(r"\b(problem|question|prompt)\b", re.IGNORECASE)

@@ -13,8 +13,8 @@ import sys
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from core.errors import SettingsError
-from core.safe_text import safe_json, safe_line
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.safe_text import safe_json, safe_line
 
 _ERRORS = "baton.terminal"
 _IN_ASCII = {

@@ -9,15 +9,15 @@ from textwrap import shorten
 import click
 from click.core import ParameterSource
 
-from app.shared.format import count, rough_duration
-from app.shared.labels import SIGNS
-from app.shared.value_words import value_sentences
-from app.terminal.command_line import OUTPUT, command, gathered, option
-from app.terminal.exit_codes import ExitCode
-from app.terminal.options import AT_LEAST_ONE, SEED
-from app.terminal.output import progress, remark, write, write_table
-from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from app.terminal.reviewing import (
+from baton_reasoning.app.shared.format import count, rough_duration
+from baton_reasoning.app.shared.labels import SIGNS
+from baton_reasoning.app.shared.value_words import value_sentences
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, gathered, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, SEED
+from baton_reasoning.app.terminal.output import progress, remark, write, write_table
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from baton_reasoning.app.terminal.reviewing import (
     Recorded,
     ReviewOptions,
     is_batch,
@@ -26,18 +26,25 @@ from app.terminal.reviewing import (
     recorded_run,
     review_batch,
 )
-from app.terminal.servers import ServerOptions, server_options
-from app.terminal.signals import exit_code_of_signal, stops_on_interrupt
-from app.terminal.streams import write_json, write_json_lines
-from core.batch.reporting.report_text import estimated, percent, signed
-from core.batch.reporting.worth import BatchValues, MeanWorth, SampleWorth, drawn, without_values, worth_of
-from core.batch.running.batch_settings import BatchSettings
-from core.errors import SettingsError
-from core.grading.grader import Grader
-from core.grading.verdict import How, Regex
-from core.model_costs import ModelCosts
-from core.paths import Paths
-from core.step_values import (
+from baton_reasoning.app.terminal.servers import ServerOptions, server_options
+from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
+from baton_reasoning.app.terminal.streams import write_json, write_json_lines
+from baton_reasoning.core.batch.reporting.report_text import estimated, percent, signed
+from baton_reasoning.core.batch.reporting.worth import (
+    BatchValues,
+    MeanWorth,
+    SampleWorth,
+    drawn,
+    without_values,
+    worth_of,
+)
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.step_values import (
     USUAL_CONTINUATIONS,
     WRITERS,
     ValueEstimator,
@@ -48,12 +55,12 @@ from core.step_values import (
     text_error,
     writers_of,
 )
-from core.store.batch_rows import Batch, ResultRow
-from core.store.store import Store
-from core.thinking.policy import Needs
-from core.thinking.trace import Trace
-from core.thinking.trace_json import event_to_json
-from core.thinking.values import StepValues, TakeoverWorth
+from baton_reasoning.core.store.batch_rows import Batch, ResultRow
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.policy import Needs
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace_json import event_to_json
+from baton_reasoning.core.thinking.values import StepValues, TakeoverWorth
 
 NEEDS = {"small": Needs(large=False), "large": Needs(small=False), "policy": Needs()}
 """The models that a writer needs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from core.version import version as baton_version
+from baton_reasoning.core.version import version as baton_version
 
 
 def versions() -> str:

@@ -18,19 +18,19 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.chat.page import ChatPage
-from app.inspector.panel import Tab
-from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.session import ChatSession
-from app.shared.rendering import CopyFormat
-from app.shared.steps.clipboard import copy_answer
-from app.shared.theme import Role
-from app.shared.widgets.controls import label, line_edit
-from app.shared.widgets.layout import vbox
-from app.shared.widgets.notice import Toasts
-from app.window.dialogs import WindowDialogs
-from app.window.topbar import TopBar
-from core.errors import BatonError
+from baton_reasoning.app.chat.page import ChatPage
+from baton_reasoning.app.inspector.panel import Tab
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.conversations.session import ChatSession
+from baton_reasoning.app.shared.rendering import CopyFormat
+from baton_reasoning.app.shared.steps.clipboard import copy_answer
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.controls import label, line_edit
+from baton_reasoning.app.shared.widgets.layout import vbox
+from baton_reasoning.app.shared.widgets.notice import Toasts
+from baton_reasoning.app.window.dialogs import WindowDialogs
+from baton_reasoning.app.window.topbar import TopBar
+from baton_reasoning.core.errors import BatonError
 
 
 class CommandTarget(Protocol):

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from app.shared.conversations.session import ChatSession
-from app.shared.loaded_models import LoadedModels, LoadState
-from app.shared.preferences import Preferences, documents_folder
-from core.engines.body import Author
-from core.errors import BatonError, ModelFileError
-from core.models.source import DemoModel, LocalFile, ModelSource, file_source, parse_source
-from core.paths import Paths
-from core.settings import ModelChoice
+from baton_reasoning.app.shared.conversations.session import ChatSession
+from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.shared.preferences import Preferences, documents_folder
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError, ModelFileError
+from baton_reasoning.core.models.source import DemoModel, LocalFile, ModelSource, file_source, parse_source
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.settings import ModelChoice
 
 if TYPE_CHECKING:
-    from app.chat.import_export import ImportExport
-    from core.models.catalog import CatalogPair
+    from baton_reasoning.app.chat.import_export import ImportExport
+    from baton_reasoning.core.models.catalog import CatalogPair
 
 EXPORT_FILTERS = "Web page (*.html);;Markdown (*.md);;JSON with the whole trace (*.json)"
 MOST_RECENT = 8
@@ -68,7 +68,7 @@ class WindowDialogs(QObject):
 
     def choose_models(self, choice: ModelChoice | None = None) -> None:
         """Choose two models, beginning with `choice`, else with the pair in use."""
-        from app.window.pair_dialog import PairDialog
+        from baton_reasoning.app.window.pair_dialog import PairDialog
 
         chosen = self._preferences.value
         dialog = PairDialog(choice or chosen.models, self._models.servers, self._models.costs, self._window)
@@ -81,7 +81,7 @@ class WindowDialogs(QObject):
 
     def use_model(self, author: Author, source: ModelSource) -> None:
         """Load this model beside the other one in use; if they make no sense as a pair, ask first."""
-        from app.window.pair_dialog import pair_warning
+        from baton_reasoning.app.window.pair_dialog import pair_warning
 
         choice = self._preferences.value.models.replaced(author, source)
         try:
@@ -130,8 +130,8 @@ class WindowDialogs(QObject):
 
     def _models_here(self) -> list[str]:
         """Return the paths of the models on this machine. Reads folders, so call it in a thread."""
-        from core.models.library import Library, known_folders
-        from core.models.preferences import load_preferences
+        from baton_reasoning.core.models.library import Library, known_folders
+        from baton_reasoning.core.models.preferences import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
         folders = known_folders(preferences.folder or self._paths.models, preferences.added)
@@ -139,14 +139,14 @@ class WindowDialogs(QObject):
 
     @staticmethod
     def _known_pairs() -> Sequence[CatalogPair]:
-        from core.models.catalog import catalog
+        from baton_reasoning.core.models.catalog import catalog
 
         return catalog()
 
     def connect_server(self) -> None:
         """Test a server, choose how it is used, and use it as one of the two models."""
-        from app.servers.probe import probe_beside
-        from app.servers.server_dialog import Purpose, ServerDialog
+        from baton_reasoning.app.servers.probe import probe_beside
+        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog
 
         chosen, pair = self._preferences.value.models, self._models.pair
         on_server = chosen.on_server
@@ -165,7 +165,7 @@ class WindowDialogs(QObject):
 
     def show_settings(self, section: str = "") -> None:
         """`section`: name of the section to show, "policy" say; by default the first."""
-        from app.settings.dialog import SettingsDialog
+        from baton_reasoning.app.settings.dialog import SettingsDialog
 
         dialog = SettingsDialog(self._preferences, self._window, section)
         dialog.finished.connect(dialog.deleteLater)

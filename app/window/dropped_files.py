@@ -8,15 +8,15 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject
 
-from app.shared.background import BackgroundTask
-from app.shared.theme import SIGN
-from app.shared.widgets.file_drops import FileDrops
-from app.window.dialogs import WindowDialogs
-from app.window.messages import WindowMessages
-from core.engines.body import Author
-from core.errors import BatonError
-from core.models.gguf import GgufHeader, read_header
-from core.models.source import file_source
+from baton_reasoning.app.shared.background import BackgroundTask
+from baton_reasoning.app.shared.theme import SIGN
+from baton_reasoning.app.shared.widgets.file_drops import FileDrops
+from baton_reasoning.app.window.dialogs import WindowDialogs
+from baton_reasoning.app.window.messages import WindowMessages
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.models.gguf import GgufHeader, read_header
+from baton_reasoning.core.models.source import file_source
 
 
 class DroppedFiles(QObject):
@@ -37,7 +37,7 @@ class DroppedFiles(QObject):
 
     def take(self, files: list[Path]) -> None:
         """Offer one model as small or large and two as a pair, open problems as a batch, and explain anything else."""
-        from core.batch.reading.problems import can_hold_problems
+        from baton_reasoning.core.batch.reading.problems import can_hold_problems
 
         models = [file for file in files if file.suffix.lower() == ".gguf"]
         if len(models) > 2:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import StreamTask
-from app.shared.loaded_models import LoadedModels, LoadState
-from core.errors import ModelFileError
-from core.run import Pair
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
+from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.run import Pair
 
 
 class FileCheck(QObject):
@@ -37,7 +37,7 @@ class FileCheck(QObject):
         stopped = threading.Event()
 
         def check() -> Iterator[ModelFileError]:
-            from core.models.checksums import Checksums
+            from baton_reasoning.core.models.checksums import Checksums
 
             files = [engine.card.path for engine in (pair.small, pair.large) if engine and engine.card.path]
             return Checksums(self._checksums).changed(files, stopped)

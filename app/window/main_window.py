@@ -12,34 +12,34 @@ from PySide6.QtGui import QCloseEvent, QResizeEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QStackedWidget, QWidget
 from shiboken6 import isValid
 
-from app.chat.page import ChatPage
-from app.servers.monitor import ServerMonitor
-from app.shared.background import BackgroundTask, BackgroundTasks
-from app.shared.conversations.repository import ConversationRepository
-from app.shared.conversations.session import ChatSession
-from app.shared.loaded_models import LoadedModels, Loader
-from app.shared.preferences import Preferences
-from app.shared.theme import apply, current_theme
-from app.shared.widgets.controls import Hairline
-from app.shared.widgets.file_drops import FileDrops
-from app.shared.widgets.layout import vbox
-from app.shared.widgets.notice import RecentMessages, Toasts
-from app.window.commands import CommandPalette, ShortcutList, commands_of, install
-from app.window.dialogs import WindowDialogs
-from app.window.dropped_files import DroppedFiles
-from app.window.file_check import FileCheck
-from app.window.messages import WindowMessages
-from app.window.new_version_notice import NewVersionNotice
-from app.window.speed_measurement import SpeedMeasurement
-from app.window.topbar import TopBar
-from core.errors import BatonError, StoreError
-from core.model_costs import ModelCosts
-from core.paths import Paths
-from core.settings import ColourScheme, SettingsFile
+from baton_reasoning.app.chat.page import ChatPage
+from baton_reasoning.app.servers.monitor import ServerMonitor
+from baton_reasoning.app.shared.background import BackgroundTask, BackgroundTasks
+from baton_reasoning.app.shared.conversations.repository import ConversationRepository
+from baton_reasoning.app.shared.conversations.session import ChatSession
+from baton_reasoning.app.shared.loaded_models import LoadedModels, Loader
+from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.app.shared.theme import apply, current_theme
+from baton_reasoning.app.shared.widgets.controls import Hairline
+from baton_reasoning.app.shared.widgets.file_drops import FileDrops
+from baton_reasoning.app.shared.widgets.layout import vbox
+from baton_reasoning.app.shared.widgets.notice import RecentMessages, Toasts
+from baton_reasoning.app.window.commands import CommandPalette, ShortcutList, commands_of, install
+from baton_reasoning.app.window.dialogs import WindowDialogs
+from baton_reasoning.app.window.dropped_files import DroppedFiles
+from baton_reasoning.app.window.file_check import FileCheck
+from baton_reasoning.app.window.messages import WindowMessages
+from baton_reasoning.app.window.new_version_notice import NewVersionNotice
+from baton_reasoning.app.window.speed_measurement import SpeedMeasurement
+from baton_reasoning.app.window.topbar import TopBar
+from baton_reasoning.core.errors import BatonError, StoreError
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.settings import ColourScheme, SettingsFile
 
 if TYPE_CHECKING:
-    from app.batch.page import BatchPage
-    from core.store.store import Store
+    from baton_reasoning.app.batch.page import BatchPage
+    from baton_reasoning.core.store.store import Store
 
 NARROW = 1120
 """Pixels below which the inspector makes room for the text unless it is asked for."""
@@ -113,7 +113,7 @@ class MainWindow(QMainWindow):
 
     def begin_work(self) -> None:
         """Start what may come after the first paint: store, models, typesetter."""
-        from app.shared.rendering import warm_up
+        from baton_reasoning.app.shared.rendering import warm_up
 
         BackgroundTask(self, "load what renders texts", warm_up, waits=False).start()
         self.open_store()
@@ -121,8 +121,8 @@ class MainWindow(QMainWindow):
         self._new_version.ask()
 
     def open_store(self) -> None:
-        from app.chat.import_export import ImportExport
-        from core.store.store import Store
+        from baton_reasoning.app.chat.import_export import ImportExport
+        from baton_reasoning.core.store.store import Store
 
         try:
             store = Store.open(self.paths.store, self.saving_changed.emit)
@@ -149,8 +149,8 @@ class MainWindow(QMainWindow):
                 self.show_error(error)
 
     def _add_batch_page(self, store: Store) -> None:
-        from app.batch.page import BatchPage
-        from core.models.preferences import hub_access
+        from baton_reasoning.app.batch.page import BatchPage
+        from baton_reasoning.core.models.preferences import hub_access
 
         access = partial(hub_access, self.paths.model_preferences)
         self._batch = batch = BatchPage(self.models, self.preferences, access)

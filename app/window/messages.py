@@ -8,14 +8,14 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices
 
-from app.shared.format import short_path
-from app.shared.labels import STATES, retreat_text
-from app.shared.loaded_models import LoadedModels, LoadState
-from app.shared.preferences import Preferences
-from app.shared.widgets.notice import Cause, ToastAction, Toasts
-from app.window.dialogs import WindowDialogs
-from core.engines.body import Author
-from core.errors import BatonError, Busy, EngineError, ModelFileError, SettingsError, StoreError
+from baton_reasoning.app.shared.format import short_path
+from baton_reasoning.app.shared.labels import STATES, retreat_text
+from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.app.shared.widgets.notice import Cause, ToastAction, Toasts
+from baton_reasoning.app.window.dialogs import WindowDialogs
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError, Busy, EngineError, ModelFileError, SettingsError, StoreError
 
 
 class WindowMessages(QObject):

@@ -6,14 +6,14 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 
-from app.shared.expected_speed import speed_of_pair
-from app.shared.labels import STATES, retreat_text, status_text
-from app.shared.loaded_models import LoadedModels, LoadState
-from app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
-from app.shared.widgets.controls import ElidedLabel, label, plain_tip
-from app.shared.widgets.layout import hbox
-from core.engines.model_card import ModelCard
-from core.engines.remote.state import ServerStatus
+from baton_reasoning.app.shared.expected_speed import speed_of_pair
+from baton_reasoning.app.shared.labels import STATES, retreat_text, status_text
+from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
+from baton_reasoning.app.shared.widgets.controls import ElidedLabel, label, plain_tip
+from baton_reasoning.app.shared.widgets.layout import hbox
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.remote.state import ServerStatus
 
 LONGEST_NAME = 170
 """Pixels; the whole name is in the tool tip."""

@@ -11,18 +11,18 @@ from PySide6.QtCore import QFile
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
-from app.shared.background import BackgroundTask
-from app.shared.loaded_models import LoadState
-from app.shared.widgets.layout import vbox
-from app.window.main_window import MainWindow
-from core.models.source import DEMO_FOLDER, HubFile, file_source
-from core.thinking.policies.keywords import Keywords
-from core.thinking.registry import POLICIES, settings_for
+from baton_reasoning.app.shared.background import BackgroundTask
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.shared.widgets.layout import vbox
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.models.source import DEMO_FOLDER, HubFile, file_source
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 
 if TYPE_CHECKING:
-    from app.models.controller import ModelsController
-    from app.models.page import ModelsPage
-    from core.secrets import Secrets
+    from baton_reasoning.app.models.controller import ModelsController
+    from baton_reasoning.app.models.page import ModelsPage
+    from baton_reasoning.core.secrets import Secrets
 
 
 def add_models_page(
@@ -60,7 +60,9 @@ class LazyModelsPage(QWidget):
         if self._page is None and not self._is_importing:
             self._is_importing = True
             # In a thread: it takes a tenth of a second.
-            task = BackgroundTask(self, "import the Models page", lambda: import_module("app.models.page"))
+            task = BackgroundTask(
+                self, "import the Models page", lambda: import_module("baton_reasoning.app.models.page")
+            )
             task.done(lambda _: self.page.show()).start()
 
     def offer(self, files: list[HubFile]) -> None:
@@ -74,9 +76,9 @@ class LazyModelsPage(QWidget):
             self._controller.trash.empty()
 
     def _make(self) -> ModelsPage:
-        from app.models.controller import ModelsController
-        from app.models.page import ModelsPage
-        from core.secrets import Secrets
+        from baton_reasoning.app.models.controller import ModelsController
+        from baton_reasoning.app.models.page import ModelsPage
+        from baton_reasoning.core.secrets import Secrets
 
         secrets = (self._secrets or Secrets)()
         self._controller = controller = ModelsController(
@@ -123,8 +125,8 @@ class LazyModelsPage(QWidget):
             return
         if run.policy.opening:
             return
-        from core.cue_profiler import FEW_CUES
-        from core.models.preferences import load_preferences
+        from baton_reasoning.core.cue_profiler import FEW_CUES
+        from baton_reasoning.core.models.preferences import load_preferences
 
         small = self._window.models.pair.small
         if small is None or small.card.path is None:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices
 
-from app.shared.background import BackgroundTask
-from app.shared.preferences import Preferences
-from app.window.messages import WindowMessages
-from core.new_version import RELEASES, newer_version
-from core.version import version
+from baton_reasoning.app.shared.background import BackgroundTask
+from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.app.window.messages import WindowMessages
+from baton_reasoning.core.new_version import RELEASES, newer_version
+from baton_reasoning.core.version import version
 
 SECONDS_APART = 24 * 60 * 60
 

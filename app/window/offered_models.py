@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.shared.format import short_path, size
-from app.shared.theme import SIGN
-from core.engines.body import Author
-from core.models.source import DemoModel, LocalFile, ModelSource, parse_source
-from core.settings import ModelChoice
+from baton_reasoning.app.shared.format import short_path, size
+from baton_reasoning.app.shared.theme import SIGN
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.models.source import DemoModel, LocalFile, ModelSource, parse_source
+from baton_reasoning.core.settings import ModelChoice
 
 if TYPE_CHECKING:
-    from core.models.catalog import CatalogModel, CatalogPair
+    from baton_reasoning.core.models.catalog import CatalogModel, CatalogPair
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,26 +19,32 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.servers.probe import probe_beside
-from app.shared.background import LatestTask
-from app.shared.expected_speed import speed_of_files
-from app.shared.format import parameter_count
-from app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
-from app.shared.timer import single_shot_timer
-from app.shared.widgets.controls import IconButton, button, label, plain_tip, whole_number
-from app.shared.widgets.file_drops import FileDrops
-from app.shared.widgets.layout import Spacer, hbox, vbox
-from app.window.offered_models import OfferedModel, OfferedPair, known_models, offered_models, offered_pairs
-from core.engines.body import Author
-from core.engines.remote.servers import KnownServers
-from core.errors import ModelFileError, SettingsError
-from core.model_costs import ModelCosts
-from core.models.gguf import read_header
-from core.models.source import DemoModel, HubFile, ModelSource, ServerUrls, local_path, parse_source
-from core.settings import DEMO_OF, ModelChoice
+from baton_reasoning.app.servers.probe import probe_beside
+from baton_reasoning.app.shared.background import LatestTask
+from baton_reasoning.app.shared.expected_speed import speed_of_files
+from baton_reasoning.app.shared.format import parameter_count
+from baton_reasoning.app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
+from baton_reasoning.app.shared.timer import single_shot_timer
+from baton_reasoning.app.shared.widgets.controls import IconButton, button, label, plain_tip, whole_number
+from baton_reasoning.app.shared.widgets.file_drops import FileDrops
+from baton_reasoning.app.shared.widgets.layout import Spacer, hbox, vbox
+from baton_reasoning.app.window.offered_models import (
+    OfferedModel,
+    OfferedPair,
+    known_models,
+    offered_models,
+    offered_pairs,
+)
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.servers import KnownServers
+from baton_reasoning.core.errors import ModelFileError, SettingsError
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.source import DemoModel, HubFile, ModelSource, ServerUrls, local_path, parse_source
+from baton_reasoning.core.settings import DEMO_OF, ModelChoice
 
 if TYPE_CHECKING:
-    from core.models.catalog import CatalogPair
+    from baton_reasoning.core.models.catalog import CatalogPair
 
 SOURCE_ROLE = Qt.ItemDataRole.UserRole
 """The role of a model's path or address, which the field takes."""
@@ -279,7 +285,7 @@ class PairDialog(QDialog):
 
     def _set_up_server(self, author: Author) -> None:
         """Open the dialog of the server at this address."""
-        from app.servers.server_dialog import Purpose, ServerDialog
+        from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog
 
         edit, beside = self.edits[author], OTHER[author]
         address = edit.text().strip() if edit.text().strip().startswith("http") else ""

@@ -6,10 +6,10 @@ from functools import partial
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import BackgroundTask
-from app.shared.loaded_models import LoadedModels, LoadState
-from core.run import Pair
-from core.thinking.control import Control
+from baton_reasoning.app.shared.background import BackgroundTask
+from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.thinking.control import Control
 
 
 class SpeedMeasurement(QObject):

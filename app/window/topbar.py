@@ -5,13 +5,13 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QButtonGroup, QFrame, QHBoxLayout, QWidget
 
-from app.shared.loaded_models import LoadedModels
-from app.shared.preferences import Preferences
-from app.shared.theme import Role, current_theme, set_role
-from app.shared.widgets.controls import IconButton, SwitchButton, label
-from app.shared.widgets.layout import STRETCH, hbox
-from app.window.model_button import ModelButton
-from app.window.policy_menu import PolicyButton
+from baton_reasoning.app.shared.loaded_models import LoadedModels
+from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.app.shared.theme import Role, current_theme, set_role
+from baton_reasoning.app.shared.widgets.controls import IconButton, SwitchButton, label
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox
+from baton_reasoning.app.window.model_button import ModelButton
+from baton_reasoning.app.window.policy_menu import PolicyButton
 
 
 class TopBar(QWidget):

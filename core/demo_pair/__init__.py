@@ -1,6 +1,6 @@
 """The demo pair: two tiny models that come with the program, and the problems that they were made for."""
 
-from core.demo_pair.settings import (
+from baton_reasoning.core.demo_pair.settings import (
     BATCH_PROBLEMS,
     DEMO_SETTINGS,
     FEW_REFLECTIONS,
@@ -9,7 +9,7 @@ from core.demo_pair.settings import (
     READY_PROBLEMS,
     SMALL_MODEL,
 )
-from core.demo_pair.task import DemoProblem, held_out_problems
+from baton_reasoning.core.demo_pair.task import DemoProblem, held_out_problems
 
 __all__ = [
     "BATCH_PROBLEMS",

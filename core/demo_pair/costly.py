@@ -15,7 +15,7 @@ from zlib import crc32
 import gguf
 import numpy as np
 
-from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 
 SMALL_BLOCKS = 3
 """Of the costly small model: so many that Baton's own time is a small part of its decode."""

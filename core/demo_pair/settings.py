@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.models.source import DEMO_FOLDER, DemoModel
-from core.run import RunSettings
-from core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.models.source import DEMO_FOLDER, DemoModel
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.policies.keywords import Keywords
 
 DEMO_SETTINGS = RunSettings(
     # n1 is the 16 tokens of a second look or of the last sentence, n2 a line, n3 one after the auxiliary prompt.

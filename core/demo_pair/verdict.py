@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from core.grading.verdict import Outcome
+from baton_reasoning.core.grading.verdict import Outcome
 
 MARKS = {Outcome.CORRECT: "✓", Outcome.WRONG: "✗", Outcome.UNSCORED: "–"}
 

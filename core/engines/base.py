@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from core.engines.body import Part
-from core.engines.model_card import ModelCard
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.body import Part
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.models.overrides import Sampling
 
 
 @dataclass(frozen=True, slots=True)

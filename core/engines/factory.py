@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from core.engines.base import Engine
-from core.engines.local.client import LocalEngine
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteEngine, RemoteOptions
-from core.engines.remote.failures import NotReady
-from core.engines.remote.pool import ServerPool
-from core.engines.remote.retry import RetryState
-from core.engines.remote.server_check import open_server
-from core.engines.remote.state import StatusCallback
-from core.engines.remote.vocabulary import PROBE
-from core.errors import ModelFileError
-from core.models.preferences import LocalChoices
-from core.models.source import HubFile, ModelSource, ServerUrls
+from baton_reasoning.core.engines.base import Engine
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
+from baton_reasoning.core.engines.remote.failures import NotReady
+from baton_reasoning.core.engines.remote.pool import ServerPool
+from baton_reasoning.core.engines.remote.retry import RetryState
+from baton_reasoning.core.engines.remote.server_check import open_server
+from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.engines.remote.vocabulary import PROBE
+from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.preferences import LocalChoices
+from baton_reasoning.core.models.source import HubFile, ModelSource, ServerUrls
 
 
 class Server(NamedTuple):

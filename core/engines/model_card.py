@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.models.overrides import NO_OVERRIDES, ModelOverrides, ThinkingTags
-from core.models.source import ModelSource
+from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides, ThinkingTags
+from baton_reasoning.core.models.source import ModelSource
 
 
 @dataclass(frozen=True, slots=True)

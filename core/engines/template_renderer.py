@@ -21,8 +21,8 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
 
-from core.child_process import start_shielded
-from core.errors import EngineRefused
+from baton_reasoning.core.child_process import start_shielded
+from baton_reasoning.core.errors import EngineRefused
 
 if TYPE_CHECKING:
     import jinja2

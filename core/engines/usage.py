@@ -10,7 +10,7 @@ from msgspec import Meta
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from core.errors import EngineRefused
+from baton_reasoning.core.errors import EngineRefused
 
 MOST_COUNTED = 2**53
 """A JSON reader and SQLite hold so many exactly."""

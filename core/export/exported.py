@@ -6,9 +6,9 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from core.store.conversations import StoredExchange, path_to
-from core.store.store import Store
-from core.thinking.trace import Trace
+from baton_reasoning.core.store.conversations import StoredExchange, path_to
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.trace import Trace
 
 
 @dataclass(frozen=True, slots=True)

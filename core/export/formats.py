@@ -6,12 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from core.errors import StoreError
-from core.export.exported import Exported
-from core.export.html_page import to_html
-from core.export.json_file import to_json
-from core.export.markdown import to_markdown
-from core.files import make_private
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.export.exported import Exported
+from baton_reasoning.core.export.html_page import to_html
+from baton_reasoning.core.export.json_file import to_json
+from baton_reasoning.core.export.markdown import to_markdown
+from baton_reasoning.core.files import make_private
 
 FORMATS: Final[dict[str, Callable[[Exported], str]]] = {"json": to_json, "md": to_markdown, "html": to_html}
 

@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
-from core.engines.body import Author
-from core.export.exported import Exported
-from core.export.html_template import render
-from core.export.markdown import SIGNS, described, system_of, thinking_pieces
-from core.export.value_curve import curve_of
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.export.exported import Exported
+from baton_reasoning.core.export.html_template import render
+from baton_reasoning.core.export.markdown import SIGNS, described, system_of, thinking_pieces
+from baton_reasoning.core.export.value_curve import curve_of
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 LIGHT = {
     "background": "#f7f7f5",

@@ -30,4 +30,4 @@ def _environment() -> Environment:
 
 
 def _source(template: str) -> str:
-    return files("resources").joinpath("templates", template).read_text(encoding="utf-8")
+    return files("baton_reasoning.resources").joinpath("templates", template).read_text(encoding="utf-8")

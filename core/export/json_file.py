@@ -6,11 +6,11 @@ import json
 from datetime import datetime
 from typing import Any
 
-from core.errors import StoreError
-from core.export.exported import Answered, Exported
-from core.store.conversations import StoredExchange
-from core.thinking.trace import Trace
-from core.thinking.trace_json import event_to_json, events_from_json
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.export.exported import Answered, Exported
+from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace_json import event_to_json, events_from_json
 
 _FORMAT = "baton conversation"
 _VERSION = 1

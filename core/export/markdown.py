@@ -11,9 +11,9 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from core.engines.body import Author
-from core.export.exported import Answered, Exported
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.export.exported import Answered, Exported
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from core.engines.body import Author
-from core.export.html_template import markup
-from core.export.markdown import SIGNS
-from core.intervals import Estimate
-from core.thinking.trace import Trace
-from core.thinking.values import StepValues, TextPlace, ValuedPlace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.export.html_template import markup
+from baton_reasoning.core.export.markdown import SIGNS
+from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import StepValues, TextPlace, ValuedPlace
 
 _WIDTH, _HEIGHT = 640, 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 24.0, _WIDTH - 8.0, 10.0, _HEIGHT - 10.0

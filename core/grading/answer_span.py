@@ -5,8 +5,8 @@ r"""Finds where an answer ends in running text: formulas between dollar signs, c
 
 import re
 
-from core.grading.quantities import read_quantity
-from core.grading.units import read_unit
+from baton_reasoning.core.grading.quantities import read_quantity
+from baton_reasoning.core.grading.units import read_unit
 
 WRAPPING = ' \t\n*_`:,;"“”'
 """What may stand around an answer without being part of it."""

@@ -3,7 +3,7 @@ r"""Reads answers to multiple-choice problems: `(C)`, `\textbf{(C) } 27`, `C. 1-
 import re
 from typing import NamedTuple
 
-from core.grading.normal_form import tidy
+from baton_reasoning.core.grading.normal_form import tidy
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """The labels of the options of a multiple-choice problem, in order."""

@@ -7,14 +7,14 @@ asked about the smallest parts, so that `(\sqrt{8}, 1)` is compared as a pair of
 import re
 from collections.abc import Callable
 
-from core.grading.choices import LETTERS, choice_letter, letters_of, read_option
-from core.grading.normal_form import is_words, normalise, shortened, tidy, without_name
-from core.grading.other_numbers import same_other_number
-from core.grading.quantities import Quantity, read_quantity, same_quantity
-from core.grading.structures import read_structure, same_structure
-from core.grading.units import read_unit
-from core.grading.verdict import How, Outcome, Verdict
-from core.grading.words import compare_words, is_prose, says_no_value
+from baton_reasoning.core.grading.choices import LETTERS, choice_letter, letters_of, read_option
+from baton_reasoning.core.grading.normal_form import is_words, normalise, shortened, tidy, without_name
+from baton_reasoning.core.grading.other_numbers import same_other_number
+from baton_reasoning.core.grading.quantities import Quantity, read_quantity, same_quantity
+from baton_reasoning.core.grading.structures import read_structure, same_structure
+from baton_reasoning.core.grading.units import read_unit
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.words import compare_words, is_prose, says_no_value
 
 Algebra = Callable[[str, str], Verdict]
 """Compares two expressions, expected and given, both tidy."""

@@ -2,7 +2,7 @@
 
 import re
 
-from core.grading.answer_span import (
+from baton_reasoning.core.grading.answer_span import (
     WRAPPING,
     answer_at_start,
     formula_at,
@@ -13,9 +13,9 @@ from core.grading.answer_span import (
     trimmed,
     without_formulas,
 )
-from core.grading.number_words import read_number_words
-from core.grading.quantities import read_quantity
-from core.grading.units import read_unit
+from baton_reasoning.core.grading.number_words import read_number_words
+from baton_reasoning.core.grading.quantities import read_quantity
+from baton_reasoning.core.grading.units import read_unit
 
 _LAST_LINES = 4
 """Lines at the end in which a bold answer counts as the conclusion."""

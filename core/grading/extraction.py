@@ -6,12 +6,12 @@ last line, or end with a sentence that holds it. `extract_answer` finds what a r
 
 import re
 
-from core.grading.answer_span import answer_at_start
-from core.grading.choices import LETTERS, choice_letter
-from core.grading.conclusion import answer_in_conclusion
-from core.grading.normal_form import tidy
-from core.thinking.events import Finish
-from core.thinking.trace import Trace
+from baton_reasoning.core.grading.answer_span import answer_at_start
+from baton_reasoning.core.grading.choices import LETTERS, choice_letter
+from baton_reasoning.core.grading.conclusion import answer_in_conclusion
+from baton_reasoning.core.grading.normal_form import tidy
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.trace import Trace
 
 THINKING_START = "<think>"
 THINKING_END = "</think>"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from core.grading.extraction import answer_of, extract_answer
-from core.grading.verdict import How, Regex
-from core.thinking.trace import Trace
+from baton_reasoning.core.grading.extraction import answer_of, extract_answer
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.thinking.trace import Trace
 
 
 def given_in(trace: Trace, expected: str | None, how: How | Regex) -> str | None:

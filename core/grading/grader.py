@@ -14,11 +14,11 @@ from time import monotonic
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from core.child_process import start_shielded
-from core.grading.comparison import compare, compare_choice, compare_exact, compare_numeric
-from core.grading.normal_form import tidy
-from core.grading.verdict import How, Outcome, Regex, Verdict
-from core.grading.worker import MathQuestion, RegexQuestion, Reply, serve
+from baton_reasoning.core.child_process import start_shielded
+from baton_reasoning.core.grading.comparison import compare, compare_choice, compare_exact, compare_numeric
+from baton_reasoning.core.grading.normal_form import tidy
+from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
+from baton_reasoning.core.grading.worker import MathQuestion, RegexQuestion, Reply, serve
 
 TIME_LIMIT = 5.0
 """Seconds for one question to the worker; almost all take milliseconds."""

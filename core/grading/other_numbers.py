@@ -3,7 +3,7 @@ r"""Compares numbers that are no quantity: ratios (`2:3`), times of day (`4:45 p
 import re
 from fractions import Fraction
 
-from core.grading.quantities import read_quantity
+from baton_reasoning.core.grading.quantities import read_quantity
 
 _RATIO = re.compile(r"(\d{1,18})\s*(?::|\bto\b)\s*(\d{1,18})")
 _TIME = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?: (?P<half>am|pm))?")

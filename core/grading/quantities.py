@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from fractions import Fraction
 
-from core.grading.normal_form import tidy
-from core.grading.number_words import SCALES, read_number_words
-from core.grading.units import CENT, NO_UNIT, PERCENT, Unit, read_unit
+from baton_reasoning.core.grading.normal_form import tidy
+from baton_reasoning.core.grading.number_words import SCALES, read_number_words
+from baton_reasoning.core.grading.units import CENT, NO_UNIT, PERCENT, Unit, read_unit
 
 _FEWEST_DIGITS = 6
 """Significant digits with which a rounded decimal is accepted for an exact value."""

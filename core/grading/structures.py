@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from core.grading.normal_form import without_name
+from baton_reasoning.core.grading.normal_form import without_name
 
 SameItem = Callable[[str, str], bool | None]
 """Whether two parts, expected and given, are equal; None if that cannot be decided."""

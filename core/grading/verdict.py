@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from core.errors import SettingsError
+from baton_reasoning.core.errors import SettingsError
 
 
 class Outcome(Enum):

@@ -2,8 +2,8 @@
 
 import re
 
-from core.grading.normal_form import is_words, shortened
-from core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.normal_form import is_words, shortened
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 
 _LONGEST_NAME = 4
 """Words; what is longer is prose."""

@@ -16,13 +16,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from core.models.devices import Devices
-from core.models.fit import PairFit, fit_pair
-from core.models.ggml_types import label_of
-from core.models.loading import LoadOptions
-from core.models.memory import Block, ModelShape, estimate
-from core.models.overrides import ModelOverrides
-from core.models.source import HubFile
+from baton_reasoning.core.models.devices import Devices
+from baton_reasoning.core.models.fit import PairFit, fit_pair
+from baton_reasoning.core.models.ggml_types import label_of
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.memory import Block, ModelShape, estimate
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.models.source import HubFile
 
 USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
 
@@ -80,7 +80,7 @@ class FittingPair:
 @cache
 def catalog() -> tuple[CatalogPair, ...]:
     """Load every pair, in the order of the file."""
-    return read_catalog(files("resources").joinpath("catalog.json").read_text(encoding="utf-8"))
+    return read_catalog(files("baton_reasoning.resources").joinpath("catalog.json").read_text(encoding="utf-8"))
 
 
 def read_catalog(text: str) -> tuple[CatalogPair, ...]:
@@ -165,7 +165,7 @@ class Family:
 
 @cache
 def families() -> tuple[Family, ...]:
-    content = json.loads(files("resources").joinpath("families.json").read_text(encoding="utf-8"))
+    content = json.loads(files("baton_reasoning.resources").joinpath("families.json").read_text(encoding="utf-8"))
     return tuple(
         Family(entry["name"], tuple(entry["models"]), ModelOverrides(**entry["sampling"]), "".join(entry["prompt"]))
         for entry in content

@@ -17,9 +17,9 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from core.errors import ModelFileError, SettingsError
-from core.files import read_json, write_json
-from core.models.gguf_format import shards_of
+from baton_reasoning.core.errors import ModelFileError, SettingsError
+from baton_reasoning.core.files import read_json, write_json
+from baton_reasoning.core.models.gguf_format import shards_of
 
 SUMS = "SHA256SUMS"
 PAUSE = 0.01

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from core.child_process import NoAnswer, answered_apart
-from core.models.ggml_backends import has_gpu_backend, log_quietly, registry
+from baton_reasoning.core.child_process import NoAnswer, answered_apart
+from baton_reasoning.core.models.ggml_backends import has_gpu_backend, log_quietly, registry
 
 log = logging.getLogger(__name__)
 

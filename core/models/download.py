@@ -29,12 +29,12 @@ from typing import NamedTuple
 import httpx2
 from msgspec import convert
 
-from core.errors import DownloadError
-from core.models.checksums import Checksums
-from core.models.devices import disk_free
-from core.models.fit import in_gib
-from core.models.hub_failures import LONGEST_POLITE_WAIT, refused, seconds_to_wait, unreachable
-from core.text import one_line
+from baton_reasoning.core.errors import DownloadError
+from baton_reasoning.core.models.checksums import Checksums
+from baton_reasoning.core.models.devices import disk_free
+from baton_reasoning.core.models.fit import in_gib
+from baton_reasoning.core.models.hub_failures import LONGEST_POLITE_WAIT, refused, seconds_to_wait, unreachable
+from baton_reasoning.core.text import one_line
 
 # What is downloaded ------------------------------------------------------------------------------------------------
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Any
 
-from core.models.devices import Device, Devices
-from core.models.loading import KvType
-from core.models.memory import MemoryEstimate, estimate
+from baton_reasoning.core.models.devices import Device, Devices
+from baton_reasoning.core.models.loading import KvType
+from baton_reasoning.core.models.memory import MemoryEstimate, estimate
 
 GIB = 2**30
 MARGIN_BYTES = GIB

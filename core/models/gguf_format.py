@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, NoReturn
 
-from core.errors import ModelFileError
-from core.models.ggml_types import TENSOR_TYPES, TensorType
+from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.ggml_types import TENSOR_TYPES, TensorType
 
 MAX_HEADER_BYTES = 96 * 2**20  # a vocabulary of 262,144 tokens takes 8 MiB
 MAX_KEYS = 2000  # real files have fewer than 100

@@ -20,12 +20,19 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import ModelInfo
 
-from core.errors import DownloadError
-from core.models.download import DownloadManifest, RemoteFile, checked_part
-from core.models.hub_failures import offline, refused, unreachable
-from core.models.hub_listing import HubAccess, Listing, Repository, manifest_for, quantisations, recommended
-from core.models.source import HubFile
-from core.text import one_line
+from baton_reasoning.core.errors import DownloadError
+from baton_reasoning.core.models.download import DownloadManifest, RemoteFile, checked_part
+from baton_reasoning.core.models.hub_failures import offline, refused, unreachable
+from baton_reasoning.core.models.hub_listing import (
+    HubAccess,
+    Listing,
+    Repository,
+    manifest_for,
+    quantisations,
+    recommended,
+)
+from baton_reasoning.core.models.source import HubFile
+from baton_reasoning.core.text import one_line
 
 SECONDS_TO_ANSWER = 15.0
 """Without a byte."""

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
-from core.errors import DownloadError
+from baton_reasoning.core.errors import DownloadError
 
 LONGEST_POLITE_WAIT = 120.0  # seconds; for longer waits a person should retry
 

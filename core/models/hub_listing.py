@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from core.models.download import DownloadManifest, RemoteFile, checked_part
-from core.models.ggml_types import label_of
-from core.models.gguf_format import shard_group
-from core.models.source import HubFile
+from baton_reasoning.core.models.download import DownloadManifest, RemoteFile, checked_part
+from baton_reasoning.core.models.ggml_types import label_of
+from baton_reasoning.core.models.gguf_format import shard_group
+from baton_reasoning.core.models.source import HubFile
 
 ENDPOINT = "https://huggingface.co"
 

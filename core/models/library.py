@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from core.errors import ModelFileError
-from core.models.gguf import GgufHeader, read_header
-from core.models.gguf_format import shard_group
+from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.gguf import GgufHeader, read_header
+from baton_reasoning.core.models.gguf_format import shard_group
 
 DEEPEST_LEVEL = 6  # the Hub cache puts files up to five folders deep
 HIDDEN_TRASH = ".baton-trash"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.models.ggml_types import TENSOR_TYPES
+from baton_reasoning.core.models.ggml_types import TENSOR_TYPES
 
 
 class KvType(Enum):

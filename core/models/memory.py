@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.models.gguf import HYBRID, RECURRENT, GgufHeader
-from core.models.loading import LoadOptions, Switch
+from baton_reasoning.core.models.gguf import HYBRID, RECURRENT, GgufHeader
+from baton_reasoning.core.models.loading import LoadOptions, Switch
 
 CELL_PADDING = 256  # llama.cpp rounds a context up to this many cells
 

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.child_process import environment_secret
-from core.files import expanded, read_json, write_json
-from core.models.hub_listing import ENDPOINT, HubAccess
-from core.models.loading import LoadOptions
-from core.models.overrides import ModelOverrides
+from baton_reasoning.core.child_process import environment_secret
+from baton_reasoning.core.files import expanded, read_json, write_json
+from baton_reasoning.core.models.hub_listing import ENDPOINT, HubAccess
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import ModelOverrides
 
 TOKEN = "huggingface.co"
 """The name of the Hub's token in the keyring."""
@@ -89,7 +89,7 @@ def _key(model: Path) -> str:
 
 def hub_access(path: Path) -> HubAccess:
     """Return how to reach the Hub by this file, with the token of the keyring, which may ask for a password."""
-    from core.secrets import Secrets  # it imports the keyring, which few programs need
+    from baton_reasoning.core.secrets import Secrets  # it imports the keyring, which few programs need
 
     return load_preferences(path).access(Secrets().find(TOKEN))
 

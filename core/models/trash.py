@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from core.errors import ModelFileError
-from core.models.library import HIDDEN_TRASH, FolderOrigin, LocalModel
+from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.library import HIDDEN_TRASH, FolderOrigin, LocalModel
 
 
 @dataclass(frozen=True)

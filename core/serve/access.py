@@ -18,8 +18,8 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from core.errors import SettingsError
-from core.serve.schema import ErrorKind, error_response
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.serve.schema import ErrorKind, error_response
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 

@@ -13,13 +13,13 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from core.engines.base import Conversation
-from core.engines.body import Author
-from core.errors import BatonError, ContextFull, EngineError
-from core.run import Pair, RunSettings, run
-from core.thinking.control import Control
-from core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError, ContextFull, EngineError
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten
+from baton_reasoning.core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)
 

@@ -22,14 +22,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from core.engines.base import Conversation, Engine, HasTokenizer, Message
-from core.errors import BatonError, ContextFull, EngineLost, SettingsError
-from core.run import Pair, RunSettings, ask, question
-from core.serve.access import AccessRules, Refusal, access
-from core.serve.answers import RunStream, SettledText
-from core.serve.likelihoods import Likelihoods, stopped, usage_of
-from core.serve.response_shapes import ChatShape, CompletionShape, ResponseShape
-from core.serve.schema import (
+from baton_reasoning.core.engines.base import Conversation, Engine, HasTokenizer, Message
+from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, SettingsError
+from baton_reasoning.core.run import Pair, RunSettings, ask, question
+from baton_reasoning.core.serve.access import AccessRules, Refusal, access
+from baton_reasoning.core.serve.answers import RunStream, SettledText
+from baton_reasoning.core.serve.likelihoods import Likelihoods, stopped, usage_of
+from baton_reasoning.core.serve.response_shapes import ChatShape, CompletionShape, ResponseShape
+from baton_reasoning.core.serve.schema import (
     UNSUPPORTED,
     ChatRequest,
     CompletionOptions,
@@ -41,8 +41,8 @@ from core.serve.schema import (
     error_body,
     error_response,
 )
-from core.thinking.events import Finish
-from core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.registry import POLICIES
 
 MAX_BODY = 4 * 2**20
 """Bytes of a request."""

@@ -13,12 +13,12 @@ from contextlib import closing
 from itertools import accumulate, chain
 from typing import Any, NamedTuple
 
-from core.engines.base import Alternative, Engine, HasTokenizer, Session, Token
-from core.engines.body import Author, Part
-from core.errors import Cancelled, EngineLost, SettingsError
-from core.models.overrides import Sampling
-from core.serve.schema import LikelihoodRequest
-from core.thinking.control import Control
+from baton_reasoning.core.engines.base import Alternative, Engine, HasTokenizer, Session, Token
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.errors import Cancelled, EngineLost, SettingsError
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.serve.schema import LikelihoodRequest
+from baton_reasoning.core.thinking.control import Control
 
 EXCLUDED = -9999.0
 """The log-probability of a token that a model excludes, as in OpenAI's API: JSON has no −∞."""

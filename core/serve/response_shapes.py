@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Any
 
-from core.serve.answers import RunStream, SettledText
+from baton_reasoning.core.serve.answers import RunStream, SettledText
 
 BLANK_LINE = "\n\n"
 

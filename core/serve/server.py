@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from core.errors import BatonError
+from baton_reasoning.core.errors import BatonError
 
 SHUTDOWN_SECONDS = 2
 """Requests that are still being answered have this long after Ctrl+C."""

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.grading.verdict import How, Outcome, Verdict
-from core.problem import Problem
-from core.store.run_metrics import RunMetrics
-from core.store.timestamps import parse_timestamp
-from core.thinking.events import Finish
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.timestamps import parse_timestamp
+from baton_reasoning.core.thinking.events import Finish
 
 
 class JobState(Enum):

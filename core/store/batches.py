@@ -13,10 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from core.errors import StoreError
-from core.grading.verdict import Verdict
-from core.problem import Problem
-from core.store.batch_rows import (
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.grading.verdict import Verdict
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import (
     ArmTotals,
     Batch,
     Conditions,
@@ -29,12 +29,12 @@ from core.store.batch_rows import (
     problem_of,
     result_of,
 )
-from core.store.database import Database
-from core.store.job_copies import JobCopy, add_copy
-from core.store.process_identity import is_alive, this_process
-from core.store.run_metrics import RunMetrics
-from core.store.timestamps import now
-from core.text import replace_lone_surrogates
+from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.job_copies import JobCopy, add_copy
+from baton_reasoning.core.store.process_identity import is_alive, this_process
+from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.timestamps import now
+from baton_reasoning.core.text import replace_lone_surrogates
 
 _NEW_RUN = "lower(hex(randomblob(16)))"
 

@@ -16,10 +16,10 @@ from datetime import UTC, date, datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from core.errors import StoreError
-from core.store.database import Database
-from core.store.timestamps import format_timestamp, now, parse_timestamp
-from core.text import replace_lone_surrogates
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.timestamps import format_timestamp, now, parse_timestamp
+from baton_reasoning.core.text import replace_lone_surrogates
 
 UNTITLED = "New conversation"
 LONGEST_TITLE = 60

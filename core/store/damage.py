@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from core.errors import StoreError
+from baton_reasoning.core.errors import StoreError
 
 _STEPS_BETWEEN_CALLS = 20_000
 _MOST_CALLS = 100

@@ -15,11 +15,11 @@ from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import TypeVar
 
-from core.errors import StoreError
-from core.files import make_private, private_folder
-from core.store.damage import is_damaged, primary_code, reported_as_store_error, set_aside
-from core.store.migrations import MIGRATIONS
-from core.store.writer import Trouble, Writer
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.files import make_private, private_folder
+from baton_reasoning.core.store.damage import is_damaged, primary_code, reported_as_store_error, set_aside
+from baton_reasoning.core.store.migrations import MIGRATIONS
+from baton_reasoning.core.store.writer import Trouble, Writer
 
 T = TypeVar("T")
 _PATIENCE = 5.0

@@ -13,10 +13,10 @@ from types import GenericAlias
 
 import msgspec
 
-from core.engines.body import Author
-from core.errors import StoreError
-from core.thinking.events import Event, TokenWritten
-from core.thinking.trace_json import Json, event_from_json, event_to_json
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.thinking.events import Event, TokenWritten
+from baton_reasoning.core.thinking.trace_json import Json, event_from_json, event_to_json
 
 _TOKENS = "tokens"
 _FIELDS = msgspec.structs.fields(TokenWritten)

@@ -6,7 +6,7 @@ import sqlite3
 import uuid
 from typing import Any, NamedTuple
 
-from core.store.batch_rows import Conditions, JobState
+from baton_reasoning.core.store.batch_rows import Conditions, JobState
 
 
 class JobCopy(NamedTuple):

@@ -13,10 +13,10 @@ from dataclasses import astuple
 from functools import reduce
 from typing import Any, NamedTuple
 
-from core.engines.body import Author
-from core.engines.usage import RequestUsage, Usage
-from core.thinking.cues import Category, Cue
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.usage import RequestUsage, Usage
+from baton_reasoning.core.thinking.cues import Category, Cue
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 RIBBON_SEGMENTS = 96
 

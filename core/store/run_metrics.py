@@ -7,10 +7,10 @@ import sqlite3
 from functools import reduce
 from typing import NamedTuple
 
-from core.engines.body import Author
-from core.engines.usage import Usage
-from core.store.outline import Segment, ribbon_of
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.usage import Usage
+from baton_reasoning.core.store.outline import Segment, ribbon_of
+from baton_reasoning.core.thinking.trace import Trace
 
 
 class RunMetrics(NamedTuple):

@@ -8,17 +8,17 @@ from concurrent.futures import Future
 from enum import Enum
 from typing import NamedTuple
 
-from core.errors import StoreError
-from core.store.database import Database
-from core.store.event_chunks import pack, unpack
-from core.store.outline import Outline, outline_of, pack_outline, unpack_outline
-from core.store.process_identity import is_alive, this_process
-from core.store.run_metrics import RunMetrics
-from core.store.timestamps import now
-from core.store.writer import Writer
-from core.text import replace_lone_surrogates
-from core.thinking.events import Event, Finish, OpinionGiven, PrefillProgressed, ValuesEstimated
-from core.thinking.trace import Trace
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.event_chunks import pack, unpack
+from baton_reasoning.core.store.outline import Outline, outline_of, pack_outline, unpack_outline
+from baton_reasoning.core.store.process_identity import is_alive, this_process
+from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.timestamps import now
+from baton_reasoning.core.store.writer import Writer
+from baton_reasoning.core.text import replace_lone_surrogates
+from baton_reasoning.core.thinking.events import Event, Finish, OpinionGiven, PrefillProgressed, ValuesEstimated
+from baton_reasoning.core.thinking.trace import Trace
 
 
 class RunState(Enum):

@@ -9,13 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
-from core.errors import StoreError
-from core.store.batches import Batches
-from core.store.conversations import Conversations
-from core.store.database import Database
-from core.store.runs import Runs
-from core.store.timestamps import format_timestamp
-from core.store.writer import Trouble
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.store.batches import Batches
+from baton_reasoning.core.store.conversations import Conversations
+from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.runs import Runs
+from baton_reasoning.core.store.timestamps import format_timestamp
+from baton_reasoning.core.store.writer import Trouble
 
 KEEP_DELETED = timedelta(days=30)
 """How long deleted conversations and batches can be restored."""

@@ -18,8 +18,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from core.errors import StoreError
-from core.store.damage import is_of_the_file, reported_as_store_error, store_error
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.store.damage import is_of_the_file, reported_as_store_error, store_error
 
 T = TypeVar("T")
 Change = Callable[[sqlite3.Connection], Any]

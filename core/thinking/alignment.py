@@ -22,7 +22,7 @@ from functools import lru_cache
 from itertools import pairwise, takewhile
 from typing import NamedTuple
 
-from core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace import Trace
 
 ALIKE = 0.6
 """Share of common words from which two steps are alike."""

@@ -5,10 +5,20 @@ from __future__ import annotations
 import threading
 from enum import Enum, auto
 
-from core.engines.base import Session
-from core.thinking.events import AskedBy, Finish
-from core.thinking.policy import LAST_STEP, WITHOUT_END, Finished, Interruption, Move, Until, View, keep, take_over
-from core.thinking.reasons import PERSON
+from baton_reasoning.core.engines.base import Session
+from baton_reasoning.core.thinking.events import AskedBy, Finish
+from baton_reasoning.core.thinking.policy import (
+    LAST_STEP,
+    WITHOUT_END,
+    Finished,
+    Interruption,
+    Move,
+    Until,
+    View,
+    keep,
+    take_over,
+)
+from baton_reasoning.core.thinking.reasons import PERSON
 
 REWRITTEN_STEP = 512
 """Maximum number of tokens of a rewritten step."""

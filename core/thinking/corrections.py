@@ -13,8 +13,8 @@ from difflib import SequenceMatcher
 from enum import Enum
 from typing import NamedTuple
 
-from core.engines.body import Author
-from core.thinking.trace import Piece
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.trace import Piece
 
 BEFORE = 6
 """A takeover is compared with this many pieces before it."""

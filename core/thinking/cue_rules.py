@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from core.errors import SettingsError
-from core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
-from core.thinking.policy import (
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
+from baton_reasoning.core.thinking.policy import (
     SLACK,
     Ablation,
     Insert,
@@ -31,7 +31,7 @@ from core.thinking.policy import (
     look_on,
     take_over,
 )
-from core.thinking.reasons import OPENING, TakeoverReason
+from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
 
 VERIFICATION = TakeoverReason("verification", "Verification takeover")
 EXCESSIVE_REFLECTION = TakeoverReason("excessive reflection", "Excessive reflection takeover", follows_text=False)

@@ -15,7 +15,7 @@ from enum import Enum
 from functools import cache, cached_property
 from pathlib import Path
 
-from core.errors import SettingsError
+from baton_reasoning.core.errors import SettingsError
 
 
 class Category(Enum):

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from itertools import takewhile
 
-from core.engines.body import Author
-from core.thinking.events import AskedBy, RunStarted, TakeoverEnded, TextInserted, ThinkingClosed, TokenWritten
-from core.thinking.reasons import EDITED
-from core.thinking.text_state import TextState
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import (
+    AskedBy,
+    RunStarted,
+    TakeoverEnded,
+    TextInserted,
+    ThinkingClosed,
+    TokenWritten,
+)
+from baton_reasoning.core.thinking.reasons import EDITED
+from baton_reasoning.core.thinking.text_state import TextState
+from baton_reasoning.core.thinking.trace import Trace
 
 
 def edited(trace: Trace, position: int, text: str) -> Trace:

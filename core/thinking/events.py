@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from core.engines.base import Alternative, Conversation, Passing, ScoredToken, Stop, Token
-from core.engines.body import Author as Author
-from core.engines.model_card import ModelCard
-from core.engines.usage import Count, Seconds, Usage
-from core.thinking.cues import Cue
+from baton_reasoning.core.engines.base import Alternative, Conversation, Passing, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.body import Author as Author
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.usage import Count, Seconds, Usage
+from baton_reasoning.core.thinking.cues import Cue
 
 if TYPE_CHECKING:
     Card = ModelCard

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.engines.base import ScoredToken, Session
-from core.engines.body import Author
-from core.thinking.events import AskedBy, Finish, Tried
-from core.thinking.policy import (
+from baton_reasoning.core.engines.base import ScoredToken, Session
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import AskedBy, Finish, Tried
+from baton_reasoning.core.thinking.policy import (
     WITHOUT_END,
     Close,
     Finished,
@@ -29,8 +29,8 @@ from core.thinking.policy import (
     keep,
     take_over,
 )
-from core.thinking.reasons import BUDGET, EARLY_EXIT, REPETITION
-from core.thinking.trace import Trace
+from baton_reasoning.core.thinking.reasons import BUDGET, EARLY_EXIT, REPETITION
+from baton_reasoning.core.thinking.trace import Trace
 
 REFLECTIONS = ("Wait", "Alternatively", "Hold on", "Hmm")
 """Where the early exit tries an answer: the text ends with one of these."""

@@ -26,12 +26,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeGuard
 
-from core.engines.base import Session, Stop
-from core.engines.body import Author, Part
-from core.errors import BatonError, ContextFull
-from core.thinking import events
-from core.thinking.events import AskedBy, Event, Finish, PrefillProgressed, TokenWritten, Until
-from core.thinking.policy import (
+from baton_reasoning.core.engines.base import Session, Stop
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.errors import BatonError, ContextFull
+from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.events import AskedBy, Event, Finish, PrefillProgressed, TokenWritten, Until
+from baton_reasoning.core.thinking.policy import (
     LAST_STEP,
     WITHOUT_END,
     Close,
@@ -51,10 +51,10 @@ from core.thinking.policy import (
     look_on,
     take_over,
 )
-from core.thinking.reasons import ANSWER, LARGE_ONLY, REPETITION, SMALL_ONLY, UNCLOSED
-from core.thinking.run_settings import RunSettings
-from core.thinking.text_state import TextState
-from core.thinking.write_stream import WriteStream
+from baton_reasoning.core.thinking.reasons import ANSWER, LARGE_ONLY, REPETITION, SMALL_ONLY, UNCLOSED
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.text_state import TextState
+from baton_reasoning.core.thinking.write_stream import WriteStream
 
 NextMove = Generator[Event, None, Move]
 """Yields what happens; returns the next move."""

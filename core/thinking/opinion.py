@@ -16,12 +16,12 @@ from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import NamedTuple
 
-from core.engines.base import Alternative, Engine, ScoredToken, Session
-from core.engines.body import Author, Part
-from core.errors import BatonError, Cancelled, EngineRefused, SettingsError
-from core.models.overrides import Sampling
-from core.thinking.events import OpinionGiven
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.core.engines.base import Alternative, Engine, ScoredToken, Session
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.errors import BatonError, Cancelled, EngineRefused, SettingsError
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.thinking.events import OpinionGiven
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 STRONG = math.log(10)
 """Disagreement in nats: the large model finds its first choice ten times as likely as the token in the text."""

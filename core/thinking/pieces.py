@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from core.engines.body import Author
-from core.thinking.cues import Cue
-from core.thinking.events import HandedOver, Judged, Scored, TakeoverStarted, TokenWritten, Tried
-from core.thinking.steps import Splitter
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.cues import Cue
+from baton_reasoning.core.thinking.events import HandedOver, Judged, Scored, TakeoverStarted, TokenWritten, Tried
+from baton_reasoning.core.thinking.steps import Splitter
 
 LEAST_SECONDS = 0.1
 """A piece that was decoded in less time has no speed: tokens arrive in bursts."""

@@ -13,14 +13,14 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
-from core.engines.base import Judgement, Scores
-from core.engines.body import Author
-from core.thinking.cues import Cue, Lexicon, english
-from core.thinking.events import AskedBy, Finish, TokenWritten, Tried
-from core.thinking.events import Until as Until
-from core.thinking.reasons import ANSWER, TakeoverReason
-from core.thinking.steps import BOUNDARY, ends_in_mark, ends_sentence, same_step_twice
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.base import Judgement, Scores
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.cues import Cue, Lexicon, english
+from baton_reasoning.core.thinking.events import AskedBy, Finish, TokenWritten, Tried
+from baton_reasoning.core.thinking.events import Until as Until
+from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
+from baton_reasoning.core.thinking.steps import BOUNDARY, ends_in_mark, ends_sentence, same_step_twice
+from baton_reasoning.core.thinking.trace import Trace
 
 WITHOUT_END = 1 << 30
 """Tokens of a takeover that only the end of the text (or a person) ends."""

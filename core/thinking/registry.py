@@ -1,8 +1,8 @@
 """Registers the policies by name, and makes one type of their settings.
 
 A policy is registered by being a class in a module of `core.thinking.policies`, or by an entry point of the group
-`baton.policies` in an installed package. Nothing else in the program lists policies: menus, forms, `--set`, batch
-arms, replay and labels read this registry.
+`baton_reasoning.policies` in an installed package. Nothing else in the program lists policies: menus, forms, `--set`,
+batch arms, replay and labels read this registry.
 """
 
 from __future__ import annotations
@@ -18,14 +18,22 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 from pydantic_core import PydanticCustomError
 
-from core.errors import SettingsError
-from core.thinking.events import Finish, TakeoverStarted
-from core.thinking.policy import LAST_STEP, Advice, Policy, PolicyContext, PolicySettings, Write, take_over
-from core.thinking.reasons import SHARED_REASONS, TakeoverReason
-from core.thinking.trace import Trace
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.thinking.events import Finish, TakeoverStarted
+from baton_reasoning.core.thinking.policy import (
+    LAST_STEP,
+    Advice,
+    Policy,
+    PolicyContext,
+    PolicySettings,
+    Write,
+    take_over,
+)
+from baton_reasoning.core.thinking.reasons import SHARED_REASONS, TakeoverReason
+from baton_reasoning.core.thinking.trace import Trace
 
-PACKAGE = "core.thinking.policies"
-ENTRY_POINTS = "baton.policies"
+PACKAGE = "baton_reasoning.core.thinking.policies"
+ENTRY_POINTS = "baton_reasoning.policies"
 DEFAULT_POLICY = "keywords"
 MOST_DIFFERENCES = 2
 """Parameters that a title names; more would not be read."""

@@ -14,17 +14,27 @@ from dataclasses import replace
 
 from msgspec.structs import replace as changed
 
-from core.engines.base import End, Handoff, Judgement, Scores, Session, Stop, Token, WriteItem
-from core.engines.body import Author, Part
-from core.engines.model_card import ModelCard
-from core.errors import EngineLost
-from core.thinking import events
-from core.thinking.events import AskedBy, Event, Judged, RunEnded, RunStarted, Scored, TokenWritten, Valued, WriteEnded
-from core.thinking.loop import Loop
-from core.thinking.policy import Insert, Interruption, Move, Value, View, Write, keep
-from core.thinking.reasons import EDITED
-from core.thinking.registry import takeover_of
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.base import End, Handoff, Judgement, Scores, Session, Stop, Token, WriteItem
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.events import (
+    AskedBy,
+    Event,
+    Judged,
+    RunEnded,
+    RunStarted,
+    Scored,
+    TokenWritten,
+    Valued,
+    WriteEnded,
+)
+from baton_reasoning.core.thinking.loop import Loop
+from baton_reasoning.core.thinking.policy import Insert, Interruption, Move, Value, View, Write, keep
+from baton_reasoning.core.thinking.reasons import EDITED
+from baton_reasoning.core.thinking.registry import takeover_of
+from baton_reasoning.core.thinking.trace import Trace
 
 MakeLoop = Callable[[Mapping[Author, Session], Sequence[Interruption], Trace], Loop]
 """Makes a loop over these sessions, with these interruptions before its own; the trace holds a text to take up."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from core.errors import SettingsError
-from core.models.overrides import Sampling
-from core.thinking.cues import Lexicon, parse_lexicon
-from core.thinking.limits import Limits
-from core.thinking.registry import AnyPolicySettings, default_settings
-from core.thinking.steps import BOUNDARY, boundary_pattern
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.thinking.cues import Lexicon, parse_lexicon
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.registry import AnyPolicySettings, default_settings
+from baton_reasoning.core.thinking.steps import BOUNDARY, boundary_pattern
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 """The paper's prompt, put after the problem (§4)."""

@@ -10,8 +10,8 @@ import re
 from bisect import bisect_left
 from functools import lru_cache
 
-from core.errors import SettingsError
-from core.text import one_line
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.text import one_line
 
 BOUNDARY = r"\n[ \t\r]*\n"
 """Two newlines, with blanks allowed between them."""

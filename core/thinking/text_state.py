@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from core.engines.base import Token
-from core.engines.body import Author, Body, Part
-from core.thinking.steps import BOUNDARY, Decoder, Splitter
+from baton_reasoning.core.engines.base import Token
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.thinking.steps import BOUNDARY, Decoder, Splitter
 
 
 class TextState:

@@ -9,16 +9,16 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from core.engines.body import Author, Body, Part
-from core.engines.usage import Usage
-from core.errors import StoreError
-from core.thinking import events
-from core.thinking.events import Event, Finish, TokenWritten
-from core.thinking.pieces import CacheReach
-from core.thinking.pieces import Piece as Piece
-from core.thinking.pieces import Step as Step
-from core.thinking.pieces import Totals as Totals
-from core.thinking.steps import Splitter
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.usage import Usage
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
+from baton_reasoning.core.thinking.pieces import CacheReach
+from baton_reasoning.core.thinking.pieces import Piece as Piece
+from baton_reasoning.core.thinking.pieces import Step as Step
+from baton_reasoning.core.thinking.pieces import Totals as Totals
+from baton_reasoning.core.thinking.steps import Splitter
 
 
 class Trace:

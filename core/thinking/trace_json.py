@@ -15,11 +15,11 @@ from msgspec import ValidationError, convert, to_builtins
 from msgspec.structs import replace
 from pydantic import TypeAdapter
 
-from core.engines.model_card import ModelCard
-from core.errors import SettingsError, StoreError
-from core.models.source import parse_source
-from core.thinking.events import SCHEMA, Event, RunStarted
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.errors import SettingsError, StoreError
+from baton_reasoning.core.models.source import parse_source
+from baton_reasoning.core.thinking.events import SCHEMA, Event, RunStarted
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 Json = dict[str, Any]
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping
 
-from core.engines.base import Session
-from core.engines.body import Author
-from core.engines.usage import ReportsUsage, Usage
-from core.thinking.events import (
+from baton_reasoning.core.engines.base import Session
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.usage import ReportsUsage, Usage
+from baton_reasoning.core.thinking.events import (
     Event,
     HandedOver,
     Judged,

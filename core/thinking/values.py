@@ -18,10 +18,10 @@ from functools import cached_property
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
-from core.engines.body import Author
-from core.intervals import Estimate, newcombe, wilson
-from core.thinking.events import PlaceOutcomes, ValuesEstimated
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.intervals import Estimate, newcombe, wilson
+from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 RIGHT, WRONG, UNGRADED, UNFINISHED = "10?-"
 """Outcomes of a continuation, as events record them."""

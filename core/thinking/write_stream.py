@@ -8,10 +8,10 @@ from contextlib import closing
 
 from msgspec.structs import replace
 
-from core.engines.base import End, Handoff, Notice, PrefillProgress, ScoredToken, Session, Stop, Token
-from core.engines.body import Author, Body, Part
-from core.engines.random_numbers import stream_of
-from core.thinking.events import (
+from baton_reasoning.core.engines.base import End, Handoff, Notice, PrefillProgress, ScoredToken, Session, Stop, Token
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.random_numbers import stream_of
+from baton_reasoning.core.thinking.events import (
     AskedBy,
     Event,
     HandedOver,
@@ -23,10 +23,10 @@ from core.thinking.events import (
     WriteEnded,
     WriteStarted,
 )
-from core.thinking.policy import Trial, View, Write
-from core.thinking.run_settings import RunSettings
-from core.thinking.steps import Decoder
-from core.thinking.text_state import TextState
+from baton_reasoning.core.thinking.policy import Trial, View, Write
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.steps import Decoder
+from baton_reasoning.core.thinking.text_state import TextState
 
 PREFETCH_EVERY = 4
 """The other model is asked to prefetch after this many tokens of the default writer."""

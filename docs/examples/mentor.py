@@ -12,10 +12,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.engines.base import Judgement
-from core.engines.body import Author
-from core.thinking.events import Tried
-from core.thinking.policy import (
+from baton_reasoning.core.engines.base import Judgement
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import Tried
+from baton_reasoning.core.thinking.policy import (
     Judge,
     Move,
     Needs,
@@ -28,7 +28,7 @@ from core.thinking.policy import (
     look_on,
     take_over,
 )
-from core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.reasons import TakeoverReason
 
 MENTOR = TakeoverReason("mentor", "Chosen by the small model")
 QUESTION = (

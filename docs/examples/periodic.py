@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.thinking.policy import Move, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
-from core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.policy import Move, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
+from baton_reasoning.core.thinking.reasons import TakeoverReason
 
 PERIODIC = TakeoverReason("periodic", "Every n-th step", follows_text=False)
 

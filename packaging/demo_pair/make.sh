@@ -15,13 +15,13 @@ made=$built/$small_seed-$large_seed
 [ -x "$trainer" ] || "$python" -m venv "$built/venv"
 "$trainer" -m pip install --quiet torch numpy gguf pydantic msgspec
 
-export PYTHONPATH=.:packaging
+export PYTHONPATH=packaging/launcher:packaging
 "$trainer" -m demo_pair "$small_seed" "$large_seed" "$made"
 for model in small large; do
     "$python" -m demo_pair.parity "$made/$model.gguf" "$made/$model.npz"
 done
 rm -rf "$made/evidence"
-"$python" -m app.cli evidence --small "$made/small.gguf" --large "$made/large.gguf" --out "$made/evidence" \
+"$python" -m baton_reasoning evidence --small "$made/small.gguf" --large "$made/large.gguf" --out "$made/evidence" \
     --problem-seed 7 --problems 200 --seeds 1
 cp "$made/small.gguf" "$made/large.gguf" resources/demo_pair/
 "$python" -m demo_pair.problems

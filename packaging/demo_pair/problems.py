@@ -14,13 +14,19 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from core.batch.running.recipes import arms_of
-from core.demo_pair.settings import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
-from core.demo_pair.task import DemoProblem, held_out_problems
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.trace import Trace
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.demo_pair.settings import (
+    BATCH_PROBLEMS,
+    DEMO_SETTINGS,
+    LARGE_MODEL,
+    READY_PROBLEMS,
+    SMALL_MODEL,
+)
+from baton_reasoning.core.demo_pair.task import DemoProblem, held_out_problems
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.trace import Trace
 
 SEED = 10
 READY, BATCH = 20, 300

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 
-from core.demo_pair.task import STEPS
+from baton_reasoning.core.demo_pair.task import STEPS
 
 CONTROL = ("<|begin|>", "<|end|>", "<|system|>", "<|user|>", "<|assistant|>")
 BEGIN, END, SYSTEM, USER, ASSISTANT = CONTROL

@@ -13,8 +13,8 @@ import random
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from core.demo_pair.task import STEPS, DemoProblem, DemoStep, random_problem
-from core.thinking.run_settings import INSTRUCTION
+from baton_reasoning.core.demo_pair.task import STEPS, DemoProblem, DemoStep, random_problem
+from baton_reasoning.core.thinking.run_settings import INSTRUCTION
 from demo_pair.tokenizer import ASSISTANT, BEGIN, END, USER
 
 COPY_DISTANCE = 15

@@ -33,7 +33,7 @@ fi
 
 rm -rf dist/baton dist/Baton.AppDir
 $environment/bin/python $here/notices.py packaging/lock/run.txt $here/THIRD-PARTY-NOTICES.txt
-BATON_GGML=$PWD/.gpu-build/portable PYTHONPATH=$PWD $environment/bin/pyinstaller --noconfirm --log-level WARN \
+BATON_GGML=$PWD/.gpu-build/portable PYTHONPATH=$PWD/packaging/launcher $environment/bin/pyinstaller --noconfirm --log-level WARN \
   --distpath dist --workpath build/frozen $here/baton.spec
 $environment/bin/python $here/notices.py packaging/lock/run.txt dist/baton/THIRD-PARTY-NOTICES.txt dist/baton
 cp LICENSE $here/$id.desktop $here/$id.metainfo.xml dist/baton/
@@ -43,7 +43,7 @@ if find dist/baton -name 'libreadline*' -o -name 'libgtk-*' -o -name 'libgdk-*' 
   exit 1
 fi
 
-version=$($environment/bin/python -c 'from core.version import version; print(version())')
+version=$($environment/bin/python -c 'from baton_reasoning.core.version import version; print(version())')
 name=baton-$version-linux-$(uname -m)
 tar -C dist -czf "dist/$name.tar.gz" baton
 echo "baton: dist/$name.tar.gz, $(du -h "dist/$name.tar.gz" | cut -f1)"

@@ -26,14 +26,14 @@ iconutil --convert icns --output build-baton.icns "$icons"
 
 $python $here/notices.py packaging/lock/run.txt $here/THIRD-PARTY-NOTICES.txt
 libraries=$(echo $environment/lib/python3*/site-packages/llama_cpp/lib)
-BATON_ICON=$PWD/build-baton.icns BATON_GGML=$PWD/$libraries PYTHONPATH=$PWD $environment/bin/pyinstaller --noconfirm \
+BATON_ICON=$PWD/build-baton.icns BATON_GGML=$PWD/$libraries PYTHONPATH=$PWD/packaging/launcher $environment/bin/pyinstaller --noconfirm \
   --distpath dist --workpath build/frozen $here/baton.spec
 python3 $here/smoke.py dist/Baton.app
 
 if [ -n "${SIGN:-}" ]; then
   codesign --deep --force --options runtime --timestamp --sign "$SIGN" dist/Baton.app
 fi
-version=$($python -c 'from core.version import version; print(version())')
+version=$($python -c 'from baton_reasoning.core.version import version; print(version())')
 image=dist/baton-$version-macos-$(uname -m).dmg
 mkdir -p dist/image
 mv dist/Baton.app dist/image/

@@ -5,6 +5,6 @@ import sys
 
 if __name__ == "__main__":
     multiprocessing.freeze_support()
-    from app.__main__ import main
+    from baton_reasoning.app.__main__ import main
 
     sys.exit(main())

@@ -24,11 +24,11 @@ Invoke-Checked $Python "$Here\icon.py" resources\icons\baton.svg baton.ico
 Invoke-Checked $Python "$Here\notices.py" packaging\lock\run.txt "$Here\THIRD-PARTY-NOTICES.txt"
 $env:BATON_ICON = "$PWD\baton.ico"
 $env:BATON_GGML = "$PWD\.venv-frozen\Lib\site-packages\llama_cpp\lib"
-$env:PYTHONPATH = "$PWD"
+$env:PYTHONPATH = "$PWD\packaging\launcher"
 Invoke-Checked .venv-frozen\Scripts\pyinstaller.exe --noconfirm --distpath dist --workpath build\frozen "$Here\baton.spec"
 foreach ($text in @("LICENSE", "$Here\THIRD-PARTY-NOTICES.txt")) { Copy-Item $text "dist\baton" }
 Invoke-Checked $Python "$Here\smoke.py" dist\baton
 
-$version = & $Python -c "from core.version import version; print(version())"
+$version = & $Python -c "from baton_reasoning.core.version import version; print(version())"
 Invoke-Checked wix build "$Here\baton.wxs" -arch x64 -d "Version=$version" -d "Icon=$PWD\baton.ico" -bindpath "Program=dist\baton" -o "dist\baton-$version-windows-x64.msi"
 Write-Host "baton: dist\baton-$version-windows-x64.msi"

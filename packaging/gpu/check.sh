@@ -8,6 +8,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . packaging/setup/device.sh
 backend=${1:-$(if nvidia_driver && command -v nvcc >/dev/null; then echo cuda; else echo vulkan; fi)}
+export PYTHONPATH=$PWD/packaging/launcher:$PWD
 
 if [ -d wheels ]; then
   [ -x .venv/bin/python ] || python3 -m venv .venv
@@ -19,7 +20,6 @@ packaging/gpu/build.sh "$backend"
 export GGML_BACKEND_PATH="$PWD/.gpu-build/$backend/libggml-$backend.so" GGML_NO_BACKTRACE=1
 failed=0
 .venv/bin/python -m pytest -q -W "ignore:Unknown config option" tests/core/engines/local tests/core/demo_pair tests/core/models/test_devices.py || failed=1
-export PYTHONPATH=$PWD
 .venv/bin/python packaging/gpu/table.py ${2:+"$2"}
 # The bench without the window and without servers, with layers on the device. SmolLM2 is not packed: without MODEL, the
 # demo pair's large model takes its place.

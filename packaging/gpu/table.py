@@ -12,14 +12,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 
-from core.demo_pair import LARGE_MODEL
-from core.engines.base import Conversation, Handoff, Message, Token
-from core.engines.body import Author, Body, Part
-from core.engines.local.client import LocalEngine
-from core.models.devices import find_devices
-from core.models.gguf import read_header
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
+from baton_reasoning.core.demo_pair import LARGE_MODEL
+from baton_reasoning.core.engines.base import Conversation, Handoff, Message, Token
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.devices import find_devices
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
 
 QUESTION: Conversation = (Message("user", "Count."),)
 SENTENCE = "One plus two is three, and three plus four is seven. "

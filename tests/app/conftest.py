@@ -19,19 +19,19 @@ from PySide6.QtCore import QEvent, QTimer
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.chat.answer_view import AnswerView
-from app.shared.conversations.conversation import Exchange
-from app.shared.garbage_collection import MainThreadCollector
-from app.shared.loaded_models import Loading
-from app.window.main_window import MainWindow
-from core.engines.remote.servers import KnownServers
-from core.engines.remote.state import StatusCallback
-from core.engines.template_renderer import PROCESS_NAME as RENDERER_PROCESS
-from core.errors import BatonError
-from core.paths import Paths
-from core.run import Pair
-from core.secrets import Secrets
-from core.settings import ModelChoice
+from baton_reasoning.app.chat.answer_view import AnswerView
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.garbage_collection import MainThreadCollector
+from baton_reasoning.app.shared.loaded_models import Loading
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.remote.servers import KnownServers
+from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.engines.template_renderer import PROCESS_NAME as RENDERER_PROCESS
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.secrets import Secrets
+from baton_reasoning.core.settings import ModelChoice
 from tests.fakes.keyrings import NO_KEYRING
 from tests.fakes.scripted import ScriptedEngine
 

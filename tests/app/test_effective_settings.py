@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from app.compare.chooser import arms
-from app.terminal.options import RunOptions, run_settings
-from app.window.main_window import MainWindow
-from core.models.source import LocalFile
-from core.run import RunSettings
-from core.settings import ModelChoice
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policies.random_takeover import RandomTakeover
-from core.thinking.policy import PolicySettings
-from core.thinking.registry import matching_preset
+from baton_reasoning.app.compare.chooser import arms
+from baton_reasoning.app.terminal.options import RunOptions, run_settings
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.models.source import LocalFile
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.registry import matching_preset
 
 pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
 OTHER_PAIR = ModelChoice(small=LocalFile(Path("small.gguf")), large=LocalFile(Path("large.gguf")))

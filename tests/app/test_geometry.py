@@ -41,21 +41,21 @@ from PySide6.QtWidgets import (
 )
 from pytestqt.qtbot import QtBot
 
-from app.batch.page import BatchPage
-from app.settings.dialog import SettingsDialog
-from app.shared.background import StreamTask
-from app.shared.widgets.controls import ElidedButton, ElidedCheckBox, ElidedLabel
-from app.window.main_window import NARROW, MainWindow
-from app.window.model_button import ModelButton, StateLabel
-from app.window.models_page import add_models_page
-from core.engines.remote.state import ServerState, ServerStatus
-from core.errors import EngineLost
-from core.grading.grader import Grader
-from core.secrets import Secrets
-from core.settings import ColourScheme
-from core.step_values import ValueEstimator, ValueOptions
-from core.thinking.events import OpinionGiven, ValuesEstimated
-from core.thinking.opinion import SecondOpinion
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.settings.dialog import SettingsDialog
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.shared.widgets.controls import ElidedButton, ElidedCheckBox, ElidedLabel
+from baton_reasoning.app.window.main_window import NARROW, MainWindow
+from baton_reasoning.app.window.model_button import ModelButton, StateLabel
+from baton_reasoning.app.window.models_page import add_models_page
+from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.secrets import Secrets
+from baton_reasoning.core.settings import ColourScheme
+from baton_reasoning.core.step_values import ValueEstimator, ValueOptions
+from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
+from baton_reasoning.core.thinking.opinion import SecondOpinion
 from tests.app.conftest import LARGE, SMALL, ScriptedLoader
 from tests.fakes.held import HeldPair, Hold
 from tests.fakes.keyrings import NO_KEYRING

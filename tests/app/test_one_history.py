@@ -19,14 +19,14 @@ import pytest
 from PySide6.QtWidgets import QAbstractButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.batch.row_order import ResultColumn
-from app.chat.sidebar import HistoryRole
-from app.cli import main
-from app.shared.background import StreamTask
-from app.window.main_window import MainWindow
-from core.demo_pair import BATCH_PROBLEMS, DemoProblem
-from core.engines.body import Author
-from core.paths import Paths
+from baton_reasoning.app.batch.row_order import ResultColumn
+from baton_reasoning.app.chat.sidebar import HistoryRole
+from baton_reasoning.app.cli import main
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.paths import Paths
 
 PROBLEM = DemoProblem(60_836)
 Make = Callable[..., MainWindow]
@@ -52,7 +52,11 @@ def open_window(make_window: Make, paths: Paths) -> Callable[[], MainWindow]:
 
 def baton(*arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "app.cli", *arguments], capture_output=True, text=True, timeout=100, env=os.environ
+        [sys.executable, "-m", "baton_reasoning", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        env=os.environ,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -19,18 +19,18 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.batch.page import BatchPage
-from app.batch.welcome import BatchRow
-from app.chat.sidebar import HistoryRole
-from app.compare.chooser import Chooser
-from app.shared.conversations.run_list import RunMark
-from app.shared.pair_loader import PairLoader
-from app.window.main_window import MainWindow
-from core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from core.engines.body import Author
-from core.paths import Paths
-from core.store.store import Store
-from core.thinking.events import Finish
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.batch.welcome import BatchRow
+from baton_reasoning.app.chat.sidebar import HistoryRole
+from baton_reasoning.app.compare.chooser import Chooser
+from baton_reasoning.app.shared.conversations.run_list import RunMark
+from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import last_answer, last_exchange
 from tests.app.test_geometry import nameless, visible_in
 

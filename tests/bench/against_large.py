@@ -14,13 +14,13 @@ from itertools import islice
 from pathlib import Path
 from statistics import median
 
-from core.batch.running.recipes import arms_of
-from core.demo_pair import DEMO_SETTINGS, held_out_problems
-from core.demo_pair.costly import costly_pair
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions, Switch
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.trace import Trace
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
+from baton_reasoning.core.demo_pair.costly import costly_pair
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions, Switch
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.generated import decode_seconds
 from tests.bench.rounds import Row, at_most, in_turn, ratios, spread
 

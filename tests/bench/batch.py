@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from core.engines.base import Conversation, Message
-from core.engines.local.client import LocalEngine
-from core.engines.local.llama import BatchEntry, Llama
-from core.engines.local.messages import WorkerOptions
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
-from core.run import Pair, RunSettings, run
-from core.thinking.events import TokenWritten
+from baton_reasoning.core.engines.base import Conversation, Message
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.llama import BatchEntry, Llama
+from baton_reasoning.core.engines.local.messages import WorkerOptions
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.events import TokenWritten
 from tests.bench.generated import bench_model
 from tests.bench.rounds import Row, at_least, in_turn, ratios
 

@@ -14,19 +14,19 @@ from pathlib import Path
 
 import llama_cpp as ll
 
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
-from core.engines.local.branches import MOST_ON_CPU
-from core.engines.local.client import LocalEngine
-from core.engines.local.llama import BatchEntry, Llama
-from core.engines.local.messages import WorkerOptions
-from core.grading.grader import Grader
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
-from core.run import Pair, RunSettings, ask, run
-from core.step_values import ValueEstimator, ValuesPlan
-from core.thinking.events import ValuesEstimated
-from core.thinking.policies.never import Never
-from core.thinking.trace import Trace
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.local.branches import MOST_ON_CPU
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.llama import BatchEntry, Llama
+from baton_reasoning.core.engines.local.messages import WorkerOptions
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.step_values import ValueEstimator, ValuesPlan
+from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.generated import bench_model
 from tests.bench.rounds import Row, at_least, at_most, in_turn, ratios
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from core.batch.reporting.statistics import clustered_accuracy, difference
+from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, difference
 
 BATCHES = 2_000
 SEED = 5

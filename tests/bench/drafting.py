@@ -15,14 +15,14 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from core.demo_pair import LARGE_MODEL, SMALL_MODEL, held_out_problems
-from core.demo_pair.costly import of_blocks
-from core.engines.base import Conversation, Message, Token
-from core.engines.local.client import LocalEngine, LocalSession
-from core.engines.local.drafting import DraftLength
-from core.models.loading import LoadOptions, Switch
-from core.models.overrides import Sampling
-from core.run import RunSettings, ask
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.demo_pair.costly import of_blocks
+from baton_reasoning.core.engines.base import Conversation, Message, Token
+from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
+from baton_reasoning.core.engines.local.drafting import DraftLength
+from baton_reasoning.core.models.loading import LoadOptions, Switch
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.run import RunSettings, ask
 from tests.bench.generated import bench_model, decode_seconds, f32_copy
 from tests.bench.rounds import Row, at_most, in_turn, ratios
 

@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import islice
 
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
-from core.engines.body import Author
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.policies.keywords import Keywords
-from core.thinking.registry import with_advice
-from core.thinking.trace import Trace
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.registry import with_advice
+from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.rounds import Row
 
 PROBLEMS = 40

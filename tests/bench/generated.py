@@ -11,10 +11,10 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from core.engines.local.llama import BatchEntry, Llama
-from core.engines.local.messages import WorkerOptions
-from core.models.loading import LoadOptions
-from core.models.source import DemoModel
+from baton_reasoning.core.engines.local.llama import BatchEntry, Llama
+from baton_reasoning.core.engines.local.messages import WorkerOptions
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.source import DemoModel
 from tests.packaged_models import smollm2_path
 
 MODEL = "BATON_BENCH_MODEL"

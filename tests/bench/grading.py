@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from core.grading.verdict import Outcome
+from baton_reasoning.core.grading.verdict import Outcome
 from tests.core.grading.labelled_set import PARTS, Case, Figures, Graded, figures_of, graded_by_baton, read_cases
 
 

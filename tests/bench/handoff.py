@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from core.engines.base import Message
-from core.engines.body import Author, Part
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
 from tests.bench.generated import MODEL, bench_model
 from tests.bench.rounds import Row, in_turn
 from tests.packaged_models import gemma_path, smollm2_path

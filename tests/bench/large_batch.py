@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from core.demo_pair import held_out_problems
+from baton_reasoning.core.demo_pair import held_out_problems
 
 PROBLEMS = 50_000
 ARMS = ("small", "large", "baton")
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def _baton(*words: object) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "app.cli", *map(str, words)]
+    command = [sys.executable, "-m", "baton_reasoning", *map(str, words)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
 
 

@@ -16,19 +16,19 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from core.demo_pair.costly import BLOCK, costly
-from core.engines.base import Message
-from core.engines.local.client import LocalEngine
-from core.engines.local.llama import BatchEntry, Llama
-from core.engines.local.messages import WorkerOptions
-from core.models.gguf import read_header
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
-from core.models.source import DemoModel
-from core.run import Pair, RunSettings, run
-from core.thinking.events import Author, RunEnded, TokenWritten, WriteEnded
-from core.thinking.limits import Limits
-from core.thinking.trace import Trace
+from baton_reasoning.core.demo_pair.costly import BLOCK, costly
+from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.llama import BatchEntry, Llama
+from baton_reasoning.core.engines.local.messages import WorkerOptions
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.events import Author, RunEnded, TokenWritten, WriteEnded
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.generated import bench_model
 from tests.bench.rounds import Row, at_least, in_turn, left_out, ratios
 

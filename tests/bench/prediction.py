@@ -15,20 +15,20 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from core.demo_pair import DEMO_SETTINGS, held_out_problems
-from core.demo_pair.costly import costly_pair
-from core.engines.base import ignore
-from core.engines.body import Author
-from core.engines.local.client import LocalEngine
-from core.expected_time import ModelCost, Work, drafted_seconds, work_in
-from core.model_costs import measure
-from core.models.loading import LoadOptions
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.events import TokenWritten
-from core.thinking.policies.always import Always
-from core.thinking.policies.drafted import Drafted
-from core.thinking.policies.random_takeover import RandomTakeover
-from core.thinking.trace import Trace
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
+from baton_reasoning.core.demo_pair.costly import costly_pair
+from baton_reasoning.core.engines.base import ignore
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.expected_time import ModelCost, Work, drafted_seconds, work_in
+from baton_reasoning.core.model_costs import measure
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.drafted import Drafted
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.generated import bench_model, f32_copy
 from tests.bench.rounds import Row
 from tests.packaged_models import gemma_path

@@ -20,19 +20,19 @@ from typing import NamedTuple
 
 import httpx2
 
-from core.engines.base import Handoff, Message, Session, Token
-from core.engines.body import Author, Body, Part
-from core.engines.factory import share_vocabulary
-from core.engines.local.client import LocalEngine
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteEngine, RemoteOptions
-from core.engines.remote.protocol import CompletionRequest
-from core.engines.remote.server_check import open_server
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
-from core.run import Pair, RunSettings, run
-from core.thinking.events import TokenWritten
-from core.thinking.write_stream import PREFETCH_EVERY
+from baton_reasoning.core.engines.base import Handoff, Message, Session, Token
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.factory import share_vocabulary
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
+from baton_reasoning.core.engines.remote.protocol import CompletionRequest
+from baton_reasoning.core.engines.remote.server_check import open_server
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.write_stream import PREFETCH_EVERY
 from tests.bench.generated import bench_model
 from tests.bench.rounds import Row, at_least, at_most, in_turn, left_out, ratios, spread
 from tests.core.engines.local.test_uncuttable_memory import grow

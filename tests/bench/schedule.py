@@ -17,14 +17,14 @@ from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
-from core.batch.running.recipes import arms_of
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
-from core.demo_pair.costly import of_blocks
-from core.engines.body import Author
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions, Switch
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.trace import Trace
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.demo_pair.costly import of_blocks
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions, Switch
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.rounds import Row, at_most, in_turn, ratios, spread
 
 SMALL_BLOCKS = 3

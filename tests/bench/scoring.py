@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from itertools import count
 
-from core.engines.base import Message
-from core.engines.body import Author, Part
-from core.engines.local.client import LocalEngine, LocalSession
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
 from tests.bench.generated import bench_model
 from tests.bench.rounds import Row, at_most, in_turn, ratios
 

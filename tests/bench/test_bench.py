@@ -4,13 +4,13 @@ from contextlib import closing
 from itertools import islice
 from pathlib import Path
 
-from core.demo_pair import LARGE_MODEL, held_out_problems
-from core.demo_pair.costly import Shape, costly
-from core.engines.local.client import LocalEngine
-from core.models.gguf import read_header
-from core.models.loading import LoadOptions
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.trace import Trace
+from baton_reasoning.core.demo_pair import LARGE_MODEL, held_out_problems
+from baton_reasoning.core.demo_pair.costly import Shape, costly
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.rounds import Row, at_least
 from tests.bench.table import HEAD, write
 

@@ -20,32 +20,32 @@ import psutil
 from PySide6.QtCore import QEventLoop, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QTableView
 
-from app.__main__ import SWITCH_INTERVAL
-from app.batch.result_table import ResultTable
-from app.batch.row_order import ResultColumn, RowFilter
-from app.compare.controller import ComparisonController
-from app.inspector.panel import Tab
-from app.shared.conversations.conversation import ShownComparison
-from app.shared.garbage_collection import MainThreadCollector
-from app.shared.loaded_models import Loading
-from app.window.main_window import MainWindow
-from core.engines.body import Author
-from core.engines.remote.servers import KnownServers
-from core.engines.remote.state import StatusCallback
-from core.grading.verdict import How, Outcome, Verdict
-from core.paths import Paths
-from core.problem import Problem
-from core.run import Pair, RunSettings, ask, run
-from core.settings import ModelChoice
-from core.store.batch_rows import JobState, ResultRow
-from core.store.conversations import StoredExchange
-from core.store.outline import Segment
-from core.store.run_metrics import RunMetrics
-from core.store.store import Store
-from core.thinking.events import Finish
-from core.thinking.limits import Limits
-from core.thinking.policies.never import Never
-from core.thinking.registry import POLICIES
+from baton_reasoning.app.__main__ import SWITCH_INTERVAL
+from baton_reasoning.app.batch.result_table import ResultTable
+from baton_reasoning.app.batch.row_order import ResultColumn, RowFilter
+from baton_reasoning.app.compare.controller import ComparisonController
+from baton_reasoning.app.inspector.panel import Tab
+from baton_reasoning.app.shared.conversations.conversation import ShownComparison
+from baton_reasoning.app.shared.garbage_collection import MainThreadCollector
+from baton_reasoning.app.shared.loaded_models import Loading
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.servers import KnownServers
+from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.outline import Segment
+from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.registry import POLICIES
 from tests.bench.rounds import Row, at_most
 from tests.fakes.scripted import ScriptedEngine, Text
 
@@ -61,7 +61,7 @@ WARM = 5
 """Answers after which everything has been loaded once."""
 START = """
 import time
-from app.__main__ import shown_window
+from baton_reasoning.app.__main__ import shown_window
 application, window = shown_window()
 application.processEvents()
 print(time.monotonic())

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from core.child_process import NoAnswer, answered_apart, signals_held, start_shielded
-from core.errors import SettingsError
+from baton_reasoning.core.child_process import NoAnswer, answered_apart, signals_held, start_shielded
+from baton_reasoning.core.errors import SettingsError
 
 
 def larger(number: int) -> int:

@@ -6,14 +6,14 @@ import math
 
 import pytest
 
-from core.cue_certainty import LEAST_COUNT, agreements, certainty, quantile
-from core.engines.base import Alternative
-from core.engines.body import Author
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.cues import Category
-from core.thinking.events import TokenWritten
-from core.thinking.policies.never import Never
-from core.thinking.trace import Trace
+from baton_reasoning.core.cue_certainty import LEAST_COUNT, agreements, certainty, quantile
+from baton_reasoning.core.engines.base import Alternative
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.cues import Category
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
 from tests.fakes.scripted import ScriptedEngine, words
 
 

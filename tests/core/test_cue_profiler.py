@@ -4,12 +4,19 @@ from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
 
-from core.batch.reading.problems import read_problems
-from core.cue_profiler import FEWEST_BOUNDARIES, Writing, lexicon_json, openings_of, profile, write_texts
-from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, SMALL_MODEL
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions
-from core.thinking.cues import Category, parse_lexicon
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.cue_profiler import (
+    FEWEST_BOUNDARIES,
+    Writing,
+    lexicon_json,
+    openings_of,
+    profile,
+    write_texts,
+)
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, SMALL_MODEL
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.thinking.cues import Category, parse_lexicon
 from tests.fakes.scripted import ScriptedEngine
 
 STEP = "So x is 4.\n\n"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from core.diagnosis import State, diagnose, system_gpu
-from core.paths import Paths
-from core.version import version
+from baton_reasoning.core.diagnosis import State, diagnose, system_gpu
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.version import version
 
 
 def test_every_check_has_a_finding_and_every_fault_a_remedy(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from core.engines.base import Passing
-from core.engines.body import Author
-from core.engines.local.draft_gain import LENGTHS
-from core.engines.local.drafting import DraftLength
-from core.engines.model_card import ModelCard
-from core.expected_time import (
+from baton_reasoning.core.engines.base import Passing
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.draft_gain import LENGTHS
+from baton_reasoning.core.engines.local.drafting import DraftLength
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.expected_time import (
     ModelCost,
     drafted_seconds,
     expected_speed,
@@ -17,9 +17,9 @@ from core.expected_time import (
     seconds_of_large_alone,
     work_in,
 )
-from core.models.source import DemoModel, ModelSource, ServerUrls
-from core.thinking.events import Event, HandedOver, RunStarted, TokenWritten
-from core.thinking.trace import Trace
+from baton_reasoning.core.models.source import DemoModel, ModelSource, ServerUrls
+from baton_reasoning.core.thinking.events import Event, HandedOver, RunStarted, TokenWritten
+from baton_reasoning.core.thinking.trace import Trace
 
 SMALL = ModelCost(decode=0.02, further=0.01, prefill=0.002)
 LARGE = ModelCost(decode=0.2, further=0.02, prefill=0.03)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.files import make_private
+from baton_reasoning.core.files import make_private
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
 

@@ -7,13 +7,13 @@ from contextlib import closing
 
 import pytest
 
-from core.demo_pair import DEMO_SETTINGS, SMALL_MODEL, held_out_problems
-from core.engines.base import Conversation, Message
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.policies.never import Never
-from core.thinking.trace import Trace
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.base import Conversation, Message
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
 
 SETTINGS = DEMO_SETTINGS.model_copy(update={"policy": Never.Settings(), "max_tokens": 60})
 FIRST = ask(next(held_out_problems(seed=3)).question, SETTINGS)

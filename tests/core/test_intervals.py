@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from core.intervals import Estimate, newcombe, wilson
+from baton_reasoning.core.intervals import Estimate, newcombe, wilson
 from tests.tiers import size
 
 pytestmark = pytest.mark.scaled

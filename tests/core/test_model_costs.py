@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from core.demo_pair import LARGE_MODEL
-from core.engines.base import Conversation, Message, Session, Token, ignore
-from core.engines.local.client import LocalEngine
-from core.engines.model_card import ModelCard
-from core.expected_time import ModelCost
-from core.model_costs import ModelCosts, measure
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
-from core.run import Pair
+from baton_reasoning.core.demo_pair import LARGE_MODEL
+from baton_reasoning.core.engines.base import Conversation, Message, Session, Token, ignore
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.expected_time import ModelCost
+from baton_reasoning.core.model_costs import ModelCosts, measure
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.run import Pair
 from tests.fakes.scripted import ScriptedEngine
 
 QUESTION: Conversation = (Message("user", "Which number comes next: 1, 2, 3?"),)

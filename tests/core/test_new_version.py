@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from core.new_version import newer_version
-from core.version import version
+from baton_reasoning.core.new_version import newer_version
+from baton_reasoning.core.version import version
 from tests.fakes.release_server import running_releases
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from core.errors import SettingsError
-from core.models.overrides import ModelOverrides, Sampling
-from core.run import Pair, RunSettings, run
-from core.thinking.events import RunStarted, TakeoverStarted
-from core.thinking.policies.keywords import REFLECTION
-from core.thinking.trace import Trace
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.overrides import ModelOverrides, Sampling
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.events import RunStarted, TakeoverStarted
+from baton_reasoning.core.thinking.policies.keywords import REFLECTION
+from baton_reasoning.core.thinking.trace import Trace
 from tests.fakes.scripted import QUESTION, ScriptedEngine
 
 CUES = '{"reflection": {"moment": []}}'

@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.engines.body import Author
-from core.pace import paced
-from core.thinking.events import Event, Noticed, TokenWritten
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.pace import paced
+from baton_reasoning.core.thinking.events import Event, Noticed, TokenWritten
 
 EVENTS: list[Event] = [Noticed(0.0, "so"), *(TokenWritten(0.0, Author.SMALL, 1, "x") for _ in range(10))]
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from core.demo_pair import DEMO_SETTINGS
-from core.engines.base import Message
-from core.models.overrides import ModelOverrides
-from core.run import RunSettings, ask, effective_settings
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.run import RunSettings, ask, effective_settings
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from tests.fakes.scripted import ScriptedEngine
 
 CUES = '{"reflection": {"hmm": []}}'

@@ -6,8 +6,8 @@ import sys
 import pytest
 from keyring.backend import KeyringBackend
 
-from core.errors import SettingsError
-from core.secrets import SERVICE, Keeping, Secrets, take_key
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.secrets import SERVICE, Keeping, Secrets, take_key
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 
 

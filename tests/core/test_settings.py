@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.errors import SettingsError
-from core.settings import Appearance, ColourScheme, ModelChoice, Settings, SettingsFile, tolerant
-from core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.settings import Appearance, ColourScheme, ModelChoice, Settings, SettingsFile, tolerant
+from baton_reasoning.core.thinking.policies.keywords import Keywords
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:

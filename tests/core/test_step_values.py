@@ -12,24 +12,31 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from core.batch.reading.problems import read_problems
-from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
-from core.engines.body import Author
-from core.errors import EngineLost, SettingsError
-from core.grading.extraction import answer_of
-from core.grading.grader import Grader
-from core.grading.verdict import Regex
-from core.intervals import wilson
-from core.problem import Problem
-from core.run import Pair, ask, run
-from core.step_values import WINDOW, ValueEstimator, ValueOptions, ValuesProgress, is_valued, value_error
-from core.thinking import events
-from core.thinking.events import Event, Finish, ValuesEstimated
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policies.never import Never
-from core.thinking.run_settings import RunSettings
-from core.thinking.trace import Trace
-from core.thinking.values import StepValues, TextPlace, corrected, places_of
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import EngineLost, SettingsError
+from baton_reasoning.core.grading.extraction import answer_of
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import Regex
+from baton_reasoning.core.intervals import wilson
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.step_values import (
+    WINDOW,
+    ValueEstimator,
+    ValueOptions,
+    ValuesProgress,
+    is_valued,
+    value_error,
+)
+from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.events import Event, Finish, ValuesEstimated
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import StepValues, TextPlace, corrected, places_of
 from tests.fakes.scripted import QUESTION, Fault, ScriptedEngine
 
 RIGHT, ERROR = b"a\n\n", b"b\n\n"

@@ -8,23 +8,23 @@ from typing import Any
 
 import pytest
 
-from core.engines.base import Message
-from core.engines.body import Author, Part
-from core.engines.local.load_fallback import card_of, worker_options
-from core.engines.model_card import Placement
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.fields import Fields
-from core.engines.remote.llama_server import LlamaServerProtocol
-from core.engines.remote.openai_completions import CompletionsProtocol
-from core.errors import SettingsError
-from core.models.gguf import read_header
-from core.models.loading import LoadOptions
-from core.models.overrides import NO_OVERRIDES
-from core.models.source import DemoModel
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.limits import Limits
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.local.load_fallback import card_of, worker_options
+from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.fields import Fields
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerProtocol
+from baton_reasoning.core.engines.remote.openai_completions import CompletionsProtocol
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import NO_OVERRIDES
+from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.test_chat_template import QWEN3, R1
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf
 from tests.fakes.faulty_server import about

@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from core.version import DISTRIBUTION, version
+from baton_reasoning.core.version import DISTRIBUTION, version
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

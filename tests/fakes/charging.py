@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from core.engines.base import Attach, Conversation, ignore
-from core.engines.body import Part
-from core.engines.usage import PrefetchedText, RequestUsage, Usage
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.base import Attach, Conversation, ignore
+from baton_reasoning.core.engines.body import Part
+from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, Usage
+from baton_reasoning.core.models.overrides import Sampling
 from tests.fakes.scripted import DEFAULTS, QUESTION, Kind, ScriptedEngine, ScriptedSession
 
 

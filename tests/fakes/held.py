@@ -6,9 +6,9 @@ import threading
 from collections.abc import Iterator
 from enum import Enum, auto
 
-from core.engines.base import PrefillProgress
-from core.engines.remote.state import ServerState, ServerStatus
-from core.errors import EngineLost
+from baton_reasoning.core.engines.base import PrefillProgress
+from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
+from baton_reasoning.core.errors import EngineLost
 from tests.fakes.scripted import ScriptedEngine
 
 PATIENCE = 30

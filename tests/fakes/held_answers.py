@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from core.engines.base import Conversation
-from core.engines.model_card import Placement
-from core.run import Pair
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.run import Pair
 from tests.fakes.scripted import ScriptedEngine
 
 LOOK_EVERY = 0.02

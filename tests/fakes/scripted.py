@@ -21,7 +21,7 @@ from enum import Enum
 from itertools import count
 from typing import NamedTuple
 
-from core.engines.base import (
+from baton_reasoning.core.engines.base import (
     Alternative,
     Attach,
     Branch,
@@ -41,12 +41,12 @@ from core.engines.base import (
     WriteItem,
     ignore,
 )
-from core.engines.body import Part, rendered_runs
-from core.engines.model_card import ModelCard, Placement
-from core.engines.random_numbers import number_at
-from core.errors import BatonError, ContextFull, EngineLost
-from core.models.overrides import ModelOverrides, Sampling, ThinkingTags
-from core.thinking.steps import Decoder
+from baton_reasoning.core.engines.body import Part, rendered_runs
+from baton_reasoning.core.engines.model_card import ModelCard, Placement
+from baton_reasoning.core.engines.random_numbers import number_at
+from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost
+from baton_reasoning.core.models.overrides import ModelOverrides, Sampling, ThinkingTags
+from baton_reasoning.core.thinking.steps import Decoder
 
 Text = str | Sequence[str | bytes]
 """A text to be split into tokens, or its tokens."""

@@ -4,9 +4,9 @@ from contextlib import closing
 
 import pytest
 
-from core.engines.base import Engine, Handoff, Session, Stop
-from core.engines.body import Author, Part
-from core.errors import EngineLost
+from baton_reasoning.core.engines.base import Engine, Handoff, Session, Stop
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.errors import EngineLost
 from tests.fakes.scripted import DEFAULTS, QUESTION, Fault, Kind, ScriptedEngine, single_bytes, token_id
 
 

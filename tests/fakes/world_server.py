@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from core.engines.body import Author
+from baton_reasoning.core.engines.body import Author
 from tests.core.thinking.oracles.worlds import BOUNDARIES, CUES, STATEMENTS, World
 from tests.fakes.faulty_server import FaultyServer, Wire, about, end, event
 from tests.fakes.scripted import THINK

@@ -7,16 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from core.engines.base import Conversation, End, Message, Notice, Stop, Token, WriteItem
-from core.engines.body import Body
-from core.engines.local.client import LocalEngine
-from core.models.devices import DeviceKind, find_devices
-from core.models.fit import fit
-from core.models.gguf import read_header
-from core.models.loading import LoadOptions
-from core.models.memory import estimate
-from core.models.overrides import Sampling
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.base import Conversation, End, Message, Notice, Stop, Token, WriteItem
+from baton_reasoning.core.engines.body import Body
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.devices import DeviceKind, find_devices
+from baton_reasoning.core.models.fit import fit
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.memory import estimate
+from baton_reasoning.core.models.overrides import Sampling
 from tests.core.engines.local.writing import ids, text_body, write
 from tests.gpu.conftest import SmallGpu
 

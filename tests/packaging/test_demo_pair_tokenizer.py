@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from demo_pair.parity import tokens_and_logits
 from demo_pair.tokenizer import BOUNDARY, PHRASES, TOKENS, decode, encode
 from demo_pair.traces import AUXILIARY, trace

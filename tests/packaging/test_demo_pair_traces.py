@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from core.demo_pair.task import STEPS, DemoProblem, DemoStep
-from core.thinking.cues import Category, english
+from baton_reasoning.core.demo_pair.task import STEPS, DemoProblem, DemoStep
+from baton_reasoning.core.thinking.cues import Category, english
 from demo_pair.tokenizer import BEGIN, HOW, decode, encode
 from demo_pair.traces import (
     ANSWER,

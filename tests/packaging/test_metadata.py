@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from core.version import version
+from baton_reasoning.core.version import version
 from frozen.notices import of_package
 
 ROOT = Path(__file__).parents[2]

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from core.version import version
+from baton_reasoning.core.version import version
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = ("app", "core", "resources", "packaging/launcher", "pyproject.toml", "setup.py", "README.md", "LICENSE")
+PACKAGE = "baton_reasoning"
 OTHERS_CORE = "WHOSE = 'of another project'\n"
 
 
@@ -21,8 +22,10 @@ def test_every_package_is_inside_the_one_that_is_installed() -> None:
     listing = "import setuptools; setuptools.setup = lambda **given: print(*given['packages']); import setup"
     done = subprocess.run([sys.executable, "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True)
     packages = done.stdout.split()
-    assert {"baton", "baton.app.window", "baton.core.thinking.policies", "baton.resources"} <= set(packages)
-    assert {name.partition(".")[0] for name in packages} == {"baton"}
+    assert {f"{PACKAGE}{name}" for name in ("", ".app.window", ".core.thinking.policies", ".resources")} <= set(
+        packages
+    )
+    assert {name.partition(".")[0] for name in packages} == {PACKAGE}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +50,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.long
 def test_only_one_package_is_installed(installed: Path) -> None:
     names = {path.name for path in site_packages(installed).iterdir()} - {"core", "dependencies.pth", "__pycache__"}
-    assert names == {"baton", f"baton_reasoning-{version()}.dist-info"}
+    assert names == {PACKAGE, f"{PACKAGE}-{version()}.dist-info"}
 
 
 @pytest.mark.long
@@ -56,8 +59,8 @@ def test_the_command_works_from_another_folder(installed: Path, tmp_path: Path) 
 
 
 @pytest.mark.long
-def test_python_m_baton_is_the_command(installed: Path, tmp_path: Path) -> None:
-    assert "solve" in output(tmp_path, command(installed, "python"), "-m", "baton", "--help")
+def test_python_m_is_the_command(installed: Path, tmp_path: Path) -> None:
+    assert "solve" in output(tmp_path, command(installed, "python"), "-m", PACKAGE, "--help")
 
 
 @pytest.mark.long
@@ -68,7 +71,7 @@ def test_child_processes_find_the_program(installed: Path, tmp_path: Path) -> No
 
 @pytest.mark.long
 def test_data_and_version_come_with_it(installed: Path, tmp_path: Path) -> None:
-    script = "import baton; baton.add_program_to_path(); import core.version; print(core.version.version())"
+    script = "from baton_reasoning.core.version import version; print(version())"
     assert output(tmp_path, command(installed, "python"), "-c", script).strip() == version()
 
 
@@ -79,7 +82,7 @@ def test_another_project_s_core_survives(installed: Path, tmp_path: Path) -> Non
     assert output(tmp_path, command(mine, "python"), "-c", "import core; print(core.WHOSE)") == "of another project\n"
     pip("--python", mine, "uninstall", "--yes", "baton-reasoning")
     assert (site_packages(mine) / "core" / "__init__.py").read_text() == OTHERS_CORE
-    assert not (site_packages(mine) / "baton").exists()
+    assert not (site_packages(mine) / PACKAGE).exists()
 
 
 def pip(*arguments: str | Path) -> None:

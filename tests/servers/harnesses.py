@@ -17,14 +17,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from core.demo_pair import BATCH_PROBLEMS
-from core.version import version
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
+from baton_reasoning.core.version import version
 
 ARMS = ("small", "large", "baton")
 PROBLEMS = 20
 PACKAGES = ("lm_eval[api]", "inspect-ai", "openai")
 GREEDY = ("--temperature", "0")
-BATON = (sys.executable, "-m", "app.cli")
+BATON = (sys.executable, "-m", "baton_reasoning")
 ROOT = Path(__file__).parents[2]
 
 LM_EVAL_TASK = r"""

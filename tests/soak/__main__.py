@@ -13,9 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL
-from core.store.event_chunks import unpack
-from core.thinking.trace import Trace
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.store.event_chunks import unpack
+from baton_reasoning.core.thinking.trace import Trace
 from tests.soak.checks import Reference, reading
 from tests.soak.faults import Workplace
 from tests.soak.lanes import BatchLane, ChatLane, Lane, Soak

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from core.store.event_chunks import unpack
-from core.thinking.events import Finish, RunEnded, RunStarted, TokenWritten
-from core.thinking.trace import Trace
+from baton_reasoning.core.store.event_chunks import unpack
+from baton_reasoning.core.thinking.events import Finish, RunEnded, RunStarted, TokenWritten
+from baton_reasoning.core.thinking.trace import Trace
 
 _NEXT_STEP = re.compile(r"[.!?…”)] +[A-Z“]")
 _TRACEBACK = "Traceback (most recent call last)"

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import psutil
 
-from core.paths import Paths
-from core.settings import ModelChoice, Settings, SettingsFile
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
 from tests.soak import faults
 from tests.soak.checks import Findings, Kept, Reference, findings_of_batch, findings_of_chat, mark_of, reading
 from tests.soak.faults import ENDS_PROGRAM, Fault, Workplace

@@ -44,6 +44,6 @@ if __name__ == "__main__":
         from tests.soak import window
 
         sys.exit(window.main(sys.argv[2:]))
-    from app import cli
+    from baton_reasoning.app import cli
 
     sys.exit(cli.main(sys.argv[1:]))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.run import RunSettings
-from core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.policies.keywords import Keywords
 
 _LENGTHS = {"n1": 18, "n2": 22, "n3": 16, "n3_step": 0}
 RUN = RunSettings(

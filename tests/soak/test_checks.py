@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.store.store import Store
+from baton_reasoning.core.store.store import Store
 from tests.core.store.made import a_run
 from tests.soak.checks import Kept, Reference, has_next_step
 

@@ -18,13 +18,13 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
-from app.__main__ import SWITCH_INTERVAL
-from app.shared.conversations.session import ChatSession
-from app.shared.loaded_models import LoadState
-from app.shared.pair_loader import PairLoader
-from app.window.main_window import MainWindow
-from core.paths import Paths
-from core.thinking.events import Finish, RunEnded
+from baton_reasoning.app.__main__ import SWITCH_INTERVAL
+from baton_reasoning.app.shared.conversations.session import ChatSession
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.thinking.events import Finish, RunEnded
 
 STALL = 0.1
 LOOK_MS = 50

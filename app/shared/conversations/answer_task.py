@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import StreamTask
-from app.shared.conversations.conversation import Exchange
-from core.engines.body import Author
-from core.errors import BatonError
-from core.pace import paced
-from core.run import Pair, run
-from core.thinking.control import Control
-from core.thinking.events import Event, Finish, HandedOver, RunEnded, WriteStarted
-from core.thinking.policy import Move
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.pace import paced
+from baton_reasoning.core.run import Pair, run
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, RunEnded, WriteStarted
+from baton_reasoning.core.thinking.policy import Move
 
 
 class AnswerTask(QObject):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from core.engines.body import Author
-from core.thinking.policy import Move, Until, keep, take_over
-from core.thinking.reasons import PERSON
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.policy import Move, Until, keep, take_over
+from baton_reasoning.core.thinking.reasons import PERSON
 
 STEP_CAP = 512
 """Tokens that a step may have when the large model is asked to write it again."""

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from core.demo_pair.task import DemoProblem
-from core.engines.base import Conversation as Messages
-from core.engines.base import Message
-from core.run import RunSettings, ask, question
-from core.store.conversations import title_of
-from core.thinking.trace import Trace
+from baton_reasoning.core.demo_pair.task import DemoProblem
+from baton_reasoning.core.engines.base import Conversation as Messages
+from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.run import RunSettings, ask, question
+from baton_reasoning.core.store.conversations import title_of
+from baton_reasoning.core.thinking.trace import Trace
 
 
 @dataclass(eq=False)
@@ -121,6 +121,6 @@ def expected_answer(problem: str) -> str:
 
 def run_settings(data: dict[str, Any]) -> RunSettings:
     """Parse the settings of a stored exchange or trace. Fields that this version does not know keep their defaults."""
-    from core.settings import tolerant
+    from baton_reasoning.core.settings import tolerant
 
     return tolerant({"run": dict(data)}).run

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 from PySide6.QtCore import QObject, Signal
 from shiboken6 import isValid
 
-from app.shared.background import BackgroundTask, StreamTask
-from app.shared.conversations.conversation import Conversation, Exchange, run_settings
-from core.store.conversations import Found, Headline, StoredExchange
-from core.thinking.events import Event
-from core.thinking.trace import Trace
+from baton_reasoning.app.shared.background import BackgroundTask, StreamTask
+from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange, run_settings
+from baton_reasoning.core.store.conversations import Found, Headline, StoredExchange
+from baton_reasoning.core.thinking.events import Event
+from baton_reasoning.core.thinking.trace import Trace
 
 if TYPE_CHECKING:
-    from core.store.runs import Recorder
-    from core.store.store import Store
+    from baton_reasoning.core.store.runs import Recorder
+    from baton_reasoning.core.store.store import Store
 
 
 class ConversationRepository(QObject):

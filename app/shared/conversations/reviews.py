@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.background import StreamTask
-from app.shared.conversations.conversation import Exchange
-from app.shared.loaded_models import LoadedModels, LoadState
-from core.run import Pair
-from core.thinking.events import OpinionGiven, ValuesEstimated
-from core.thinking.opinion import OpinionProgress, SecondOpinion
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
+from baton_reasoning.core.thinking.opinion import OpinionProgress, SecondOpinion
 
 if TYPE_CHECKING:
-    from core.model_costs import ModelCosts
-    from core.step_values import ValueEstimator, ValueOptions, ValuesProgress
+    from baton_reasoning.core.model_costs import ModelCosts
+    from baton_reasoning.core.step_values import ValueEstimator, ValueOptions, ValuesProgress
 
     Progress = OpinionProgress | ValuesProgress
 
@@ -80,8 +80,8 @@ class AnswerReviews(QObject):
         """Estimate what the steps of this answer are worth, or go on with that. Raises the error of `value_error`."""
         if self.unavailable_reason(exchange):
             return
-        from core.grading.grader import Grader  # not at the start of a window, which these would delay
-        from core.step_values import ValueEstimator, is_news
+        from baton_reasoning.core.grading.grader import Grader  # not at the start of a window, which these would delay
+        from baton_reasoning.core.step_values import ValueEstimator, is_news
 
         grader, known = Grader(), exchange.trace.values.get(options.writer)
         estimator = ValueEstimator(self.pair, exchange.trace, grader, expected, options)

@@ -13,12 +13,12 @@ from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
-from app.shared.conversations.answer_task import AnswerTask
-from app.shared.conversations.conversation import Conversation, Exchange
-from app.shared.loaded_models import LoadedModels, LoadState
-from core.errors import BatonError
-from core.run import Pair
-from core.thinking.policy import Move
+from baton_reasoning.app.shared.conversations.answer_task import AnswerTask
+from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange
+from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
+from baton_reasoning.core.errors import BatonError
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.thinking.policy import Move
 
 NO_LIMIT = 1000
 """Parallel requests of models on servers: no limit that matters here."""

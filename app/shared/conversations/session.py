@@ -6,25 +6,25 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, Signal
 
-from app.shared.conversations.answer_task import AnswerTask
-from app.shared.conversations.branching import move_of
-from app.shared.conversations.conversation import Conversation, Exchange
-from app.shared.conversations.repository import ConversationRepository
-from app.shared.conversations.reviews import AnswerReviews, Finding
-from app.shared.conversations.run_list import Activity, ListedRun, RunList
-from app.shared.format import count
-from app.shared.loaded_models import LoadedModels, LoadState
-from app.shared.preferences import Preferences
-from core.engines.body import Author
-from core.errors import BatonError, Busy, SettingsError, StoreError
-from core.run import RunSettings, effective_settings, thinks_always
-from core.thinking.edit import edited
-from core.thinking.events import Event
-from core.thinking.policies.always import Always
-from core.thinking.policies.never import Never
-from core.thinking.policy import Move
-from core.thinking.registry import POLICIES, settings_for
-from core.thinking.trace import Piece
+from baton_reasoning.app.shared.conversations.answer_task import AnswerTask
+from baton_reasoning.app.shared.conversations.branching import move_of
+from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange
+from baton_reasoning.app.shared.conversations.repository import ConversationRepository
+from baton_reasoning.app.shared.conversations.reviews import AnswerReviews, Finding
+from baton_reasoning.app.shared.conversations.run_list import Activity, ListedRun, RunList
+from baton_reasoning.app.shared.format import count
+from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
+from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreError
+from baton_reasoning.core.run import RunSettings, effective_settings, thinks_always
+from baton_reasoning.core.thinking.edit import edited
+from baton_reasoning.core.thinking.events import Event
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policy import Move
+from baton_reasoning.core.thinking.registry import POLICIES, settings_for
+from baton_reasoning.core.thinking.trace import Piece
 
 
 class ChatSession(QObject):
@@ -259,7 +259,7 @@ class ChatSession(QObject):
 
     def _settings_with(self, policy: str = "") -> RunSettings:
         """Return the settings of the next answer, with another policy than the chosen one if one is named."""
-        from core.demo_pair import DEMO_SETTINGS
+        from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 
         settings = self.preferences.value
         run = settings.run.model_copy(update={"system": self.system})

@@ -11,8 +11,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QWidget
 
-from app.shared.widgets.controls import FileEdit, combo_box, decimal_number, whole_number
-from core.thinking.registry import POLICIES
+from baton_reasoning.app.shared.widgets.controls import FileEdit, combo_box, decimal_number, whole_number
+from baton_reasoning.core.thinking.registry import POLICIES
 
 LARGEST = 2**31 - 1
 DECIMALS = 2

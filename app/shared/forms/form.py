@@ -11,11 +11,11 @@ from pydantic.fields import FieldInfo
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from app.shared.forms.fields import Editor, editor_of
-from app.shared.theme import Role
-from app.shared.widgets.controls import IconButton, label
-from core.thinking.policy import PolicySettings
-from core.thinking.registry import POLICIES, settings_for
+from baton_reasoning.app.shared.forms.fields import Editor, editor_of
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.controls import IconButton, label
+from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 
 HIDDEN = {"window", "has_key", "small", "large"}
 """Persisted, but not edited in a form: the two models are chosen in a dialog of their own, which checks them."""

@@ -4,7 +4,7 @@
 `warm_up` once the window is on the screen.
 """
 
-from app.shared.rendering.copying import (
+from baton_reasoning.app.shared.rendering.copying import (
     CopyFormat,
     as_markdown,
     as_plain_text,
@@ -12,11 +12,11 @@ from app.shared.rendering.copying import (
     converted,
     written_as,
 )
-from app.shared.rendering.document import append_plain, prepare, render_at, render_into, warm_up
-from app.shared.rendering.finding import DocumentMatches, TextRange, pattern_of
-from app.shared.rendering.formulas import closed_in, left_open
-from app.shared.rendering.style import TextStyle
-from app.shared.rendering.view import RichText
+from baton_reasoning.app.shared.rendering.document import append_plain, prepare, render_at, render_into, warm_up
+from baton_reasoning.app.shared.rendering.finding import DocumentMatches, TextRange, pattern_of
+from baton_reasoning.app.shared.rendering.formulas import closed_in, left_open
+from baton_reasoning.app.shared.rendering.style import TextStyle
+from baton_reasoning.app.shared.rendering.view import RichText
 
 __all__ = [
     "CopyFormat",

@@ -19,9 +19,9 @@ from PySide6.QtGui import (
     QTextTableFormat,
 )
 
-from app.shared.rendering.formula_object import insert_formula
-from app.shared.rendering.formulas import Formula
-from app.shared.rendering.style import TextStyle
+from baton_reasoning.app.shared.rendering.formula_object import insert_formula
+from baton_reasoning.app.shared.rendering.formulas import Formula
+from baton_reasoning.app.shared.rendering.style import TextStyle
 
 LINE_BREAK = "\u2028"  # Qt's line inside a block
 COPY_SCHEME = "copy"  # "copy:3" is where the word "Copy" over a code block leads

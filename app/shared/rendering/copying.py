@@ -19,7 +19,7 @@ from PySide6.QtGui import (
     QTextListFormat,
 )
 
-from app.shared.rendering.blocks import (
+from baton_reasoning.app.shared.rendering.blocks import (
     BLOCK_KIND,
     CODE,
     CODE_HEAD,
@@ -31,11 +31,11 @@ from app.shared.rendering.blocks import (
     STRONG,
     UNSET,
 )
-from app.shared.rendering.document import render_into
-from app.shared.rendering.formula_object import OBJECT_CHARACTER, formula_of
-from app.shared.rendering.formulas import Formula
-from app.shared.rendering.style import TextStyle
-from app.shared.theme import current_theme
+from baton_reasoning.app.shared.rendering.document import render_into
+from baton_reasoning.app.shared.rendering.formula_object import OBJECT_CHARACTER, formula_of
+from baton_reasoning.app.shared.rendering.formulas import Formula
+from baton_reasoning.app.shared.rendering.style import TextStyle
+from baton_reasoning.app.shared.theme import current_theme
 
 
 class CopyFormat(Enum):

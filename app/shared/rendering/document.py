@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QUrl
 from PySide6.QtGui import QTextCharFormat, QTextCursor, QTextDocument
 
-from app.shared.rendering.blocks import BLOCK_KIND, CONTINUED, Blocks
-from app.shared.rendering.formulas import Formula, lift_formulas, put_back, split_at_formulas
-from app.shared.rendering.style import TextStyle
-from app.shared.rendering.typeset import load_ziamath, typeset
+from baton_reasoning.app.shared.rendering.blocks import BLOCK_KIND, CONTINUED, Blocks
+from baton_reasoning.app.shared.rendering.formulas import Formula, lift_formulas, put_back, split_at_formulas
+from baton_reasoning.app.shared.rendering.style import TextStyle
+from baton_reasoning.app.shared.rendering.typeset import load_ziamath, typeset
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt

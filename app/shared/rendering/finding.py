@@ -10,9 +10,9 @@ from typing import NamedTuple
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QTextBlock, QTextDocument
 
-from app.shared.rendering.blocks import BLOCK_KIND, CODE_HEAD
-from app.shared.rendering.copying import fragments
-from app.shared.rendering.formula_object import OBJECT_CHARACTER, formula_of
+from baton_reasoning.app.shared.rendering.blocks import BLOCK_KIND, CODE_HEAD
+from baton_reasoning.app.shared.rendering.copying import fragments
+from baton_reasoning.app.shared.rendering.formula_object import OBJECT_CHARACTER, formula_of
 
 LARGEST_IN_ONE_UNIT = "\uffff"
 """Above it a character takes two of Qt's positions (UTF-16)."""

@@ -14,9 +14,9 @@ from PySide6.QtGui import (
     QTextFormat,
 )
 
-from app.shared.rendering.formulas import Formula
-from app.shared.rendering.style import TextStyle
-from app.shared.rendering.typeset import Typeset, picture, typeset
+from baton_reasoning.app.shared.rendering.formulas import Formula
+from baton_reasoning.app.shared.rendering.style import TextStyle
+from baton_reasoning.app.shared.rendering.typeset import Typeset, picture, typeset
 
 OBJECT_CHARACTER = "\ufffc"
 _FORMULA_OBJECT = QTextFormat.ObjectTypes.UserObject.value + 1

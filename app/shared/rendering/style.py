@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from PySide6.QtGui import QFont, QFontDatabase, QFontInfo, QFontMetricsF
 
-from app.shared.theme import Colours
+from baton_reasoning.app.shared.theme import Colours
 
 _CAP_HEIGHT_OF_MATHS = 0.656  # of the size, in STIX Two Math, the face that ziamath draws with
 

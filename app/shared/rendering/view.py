@@ -18,11 +18,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
-from app.shared.rendering.blocks import COPY_SCHEME
-from app.shared.rendering.copying import as_markdown, as_plain_text, code_of
-from app.shared.rendering.document import append_plain, render_into
-from app.shared.rendering.style import TextStyle
-from app.shared.theme import current_theme
+from baton_reasoning.app.shared.rendering.blocks import COPY_SCHEME
+from baton_reasoning.app.shared.rendering.copying import as_markdown, as_plain_text, code_of
+from baton_reasoning.app.shared.rendering.document import append_plain, render_into
+from baton_reasoning.app.shared.rendering.style import TextStyle
+from baton_reasoning.app.shared.theme import current_theme
 
 
 class RichText(QTextBrowser):

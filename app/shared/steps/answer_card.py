@@ -6,14 +6,14 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QContextMenuEvent
 from PySide6.QtWidgets import QFrame, QWidget
 
-from app.shared.labels import WHO
-from app.shared.rendering import RichText
-from app.shared.steps.clipboard import add_copies, copy_selection, copy_text
-from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
-from app.shared.widgets.controls import label
-from app.shared.widgets.layout import hbox
-from core.thinking.trace import Trace
+from baton_reasoning.app.shared.labels import WHO
+from baton_reasoning.app.shared.rendering import RichText
+from baton_reasoning.app.shared.steps.clipboard import add_copies, copy_selection, copy_text
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
+from baton_reasoning.app.shared.widgets.controls import label
+from baton_reasoning.app.shared.widgets.layout import hbox
+from baton_reasoning.core.thinking.trace import Trace
 
 
 class AnswerCard(QFrame):

@@ -8,9 +8,9 @@ from functools import partial
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMenu
 
-from app.shared.conversations.conversation import Exchange
-from app.shared.rendering import CopyFormat, RichText, converted, written_as
-from core.thinking.trace import Piece
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.rendering import CopyFormat, RichText, converted, written_as
+from baton_reasoning.core.thinking.trace import Piece
 
 
 def copy_answer(exchange: Exchange, form: CopyFormat) -> None:

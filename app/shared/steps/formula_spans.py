@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from app.shared.rendering import closed_in, left_open
+from baton_reasoning.app.shared.rendering import closed_in, left_open
 
 GOES_ON = "⋯"
 FARTHEST = 12

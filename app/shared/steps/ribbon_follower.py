@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.shared.labels import reason_and_cue, why
-from app.shared.widgets.ribbon import Ribbon, RibbonSegment
-from core.thinking.replay.replay import Stretch
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.shared.labels import reason_and_cue, why
+from baton_reasoning.app.shared.widgets.ribbon import Ribbon, RibbonSegment
+from baton_reasoning.core.thinking.replay.replay import Stretch
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 CHARACTERS_A_TOKEN = 4
 """An inserted text has no tokens; it is drawn as wide as if it had."""

@@ -10,7 +10,7 @@ from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QScrollArea
 from shiboken6 import isValid
 
-from app.shared.rendering import RichText, TextRange
+from baton_reasoning.app.shared.rendering import RichText, TextRange
 
 
 @dataclass(frozen=True)

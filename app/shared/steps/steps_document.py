@@ -14,21 +14,21 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QColor, QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextDocument
 
-from app.shared.conversations.conversation import run_settings
-from app.shared.rendering import TextStyle, append_plain, render_at
-from app.shared.rendering.blocks import BLOCK_KIND, CONTINUED, SPACED
-from app.shared.rendering.document import LONGEST_BLOCK
-from app.shared.steps.formula_spans import FormulaSpans
-from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import Colours
-from core.engines.body import Author
-from core.errors import SettingsError
-from core.thinking.corrections import Change, Effect, change_of
-from core.thinking.cues import Lexicon, english
-from core.thinking.events import RunStarted
-from core.thinking.policy import PolicyContext
-from core.thinking.registry import make_policy
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.shared.conversations.conversation import run_settings
+from baton_reasoning.app.shared.rendering import TextStyle, append_plain, render_at
+from baton_reasoning.app.shared.rendering.blocks import BLOCK_KIND, CONTINUED, SPACED
+from baton_reasoning.app.shared.rendering.document import LONGEST_BLOCK
+from baton_reasoning.app.shared.steps.formula_spans import FormulaSpans
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.shared.theme import Colours
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.thinking.corrections import Change, Effect, change_of
+from baton_reasoning.core.thinking.cues import Lexicon, english
+from baton_reasoning.core.thinking.events import RunStarted
+from baton_reasoning.core.thinking.policy import PolicyContext
+from baton_reasoning.core.thinking.registry import make_policy
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 GAP = 15.0
 """Pixels between two pieces: the padding of both, and a hairline of ground."""

@@ -10,17 +10,17 @@ from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
 from PySide6.QtGui import QColor, QContextMenuEvent, QFont, QFontMetricsF, QMouseEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QWidget
 
-from app.shared.rendering import RichText
-from app.shared.steps.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocument
-from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import SIGN, Colours, current_theme, ink_of, tint_of
-from core.engines.body import Author
-from core.thinking.corrections import Effect
-from core.thinking.events import ValuesEstimated
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.shared.rendering import RichText
+from baton_reasoning.app.shared.steps.steps_document import AT_ONCE, GAP, ShownPiece, StepsDocument
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.shared.theme import SIGN, Colours, current_theme, ink_of, tint_of
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.corrections import Effect
+from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 if TYPE_CHECKING:
-    from app.shared.value_words import NotableChange
+    from baton_reasoning.app.shared.value_words import NotableChange
 
 MARGIN = 56
 """Pixels on the left for the bar, the step's number, and the sign."""
@@ -154,7 +154,9 @@ class StepsView(RichText):
         latest = next(reversed(trace.values.values()), None)
         if latest is self._valued:
             return
-        from app.shared.value_words import value_marks  # most answers have no values, and need none of this
+        from baton_reasoning.app.shared.value_words import (
+            value_marks,  # most answers have no values, and need none of this
+        )
 
         self._valued, self._marks = latest, value_marks(trace, pieces)
         self._set_margins()

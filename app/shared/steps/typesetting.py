@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from PySide6.QtCore import QObject
 from shiboken6 import isValid
 
-from app.shared.background import StreamTask
-from app.shared.rendering import prepare
-from app.shared.rendering.formulas import lift_formulas
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.shared.rendering import prepare
+from baton_reasoning.app.shared.rendering.formulas import lift_formulas
 
 Ready = Callable[[], None]
 

@@ -1,10 +1,10 @@
 """The look of the window. Start with `apply`; widgets ask `current_theme()` and listen to its `changed`."""
 
-from app.shared.theme.appearance import Theme, apply, current_theme
-from app.shared.theme.colours import DARK, LIGHT, SIGN, Colours, blend, ink_of, tint_of
-from app.shared.theme.fonts import line_width, reading_font
-from app.shared.theme.icons import icon
-from app.shared.theme.stylesheet import AUTHOR_ROLES, Role, set_role
+from baton_reasoning.app.shared.theme.appearance import Theme, apply, current_theme
+from baton_reasoning.app.shared.theme.colours import DARK, LIGHT, SIGN, Colours, blend, ink_of, tint_of
+from baton_reasoning.app.shared.theme.fonts import line_width, reading_font
+from baton_reasoning.app.shared.theme.icons import icon
+from baton_reasoning.app.shared.theme.stylesheet import AUTHOR_ROLES, Role, set_role
 
 __all__ = [
     "AUTHOR_ROLES",

@@ -3,11 +3,11 @@
 from PySide6.QtCore import QDir, QEvent, QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
-from app.shared.theme.colours import DARK, LIGHT, Colours
-from app.shared.theme.fonts import reading_font
-from app.shared.theme.icons import ICON_FOLDER
-from app.shared.theme.stylesheet import palette, stylesheet
-from core.settings import ColourScheme
+from baton_reasoning.app.shared.theme.colours import DARK, LIGHT, Colours
+from baton_reasoning.app.shared.theme.fonts import reading_font
+from baton_reasoning.app.shared.theme.icons import ICON_FOLDER
+from baton_reasoning.app.shared.theme.stylesheet import palette, stylesheet
+from baton_reasoning.core.settings import ColourScheme
 
 _ASKED_OF_QT = {
     ColourScheme.SYSTEM: Qt.ColorScheme.Unknown,

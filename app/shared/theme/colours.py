@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from PySide6.QtGui import QColor
 
-from core.thinking.events import Author
+from baton_reasoning.core.thinking.events import Author
 
 
 @dataclass(frozen=True)

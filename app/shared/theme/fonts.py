@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PySide6.QtGui import QFont, QFontDatabase, QFontMetricsF
 
-import resources
+from baton_reasoning import resources
 
 FONT_FOLDER = Path(resources.__file__).parent / "fonts"
 LINE_LENGTH = 76

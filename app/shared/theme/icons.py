@@ -7,7 +7,7 @@ from PySide6.QtCore import QByteArray, QRectF, Qt
 from PySide6.QtGui import QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 
-import resources
+from baton_reasoning import resources
 
 ICON_FOLDER = Path(resources.__file__).parent / "icons"
 _SIZES = 16, 24, 32, 48, 64  # enough for 16 and 24 points at one, two and nearly three times

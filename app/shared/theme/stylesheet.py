@@ -12,9 +12,9 @@ from string import Template
 from PySide6.QtGui import QColor, QPalette
 from PySide6.QtWidgets import QWidget
 
-import resources
-from app.shared.theme.colours import Colours, blend
-from core.engines.body import Author
+from baton_reasoning import resources
+from baton_reasoning.app.shared.theme.colours import Colours, blend
+from baton_reasoning.core.engines.body import Author
 
 SHEET = Path(resources.__file__).parent / "window.qss"
 

@@ -33,8 +33,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.shared.theme import Role, current_theme, icon, set_role
-from app.shared.widgets.layout import STRETCH, hbox, vbox
+from baton_reasoning.app.shared.theme import Role, current_theme, icon, set_role
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 
 TEXT_MARGIN = 8
 """Pixels between the edge of a number box and its text."""

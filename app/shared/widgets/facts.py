@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QGridLayout, QLabel, QWidget
 
-from app.shared.labels import Fact
-from app.shared.theme import Role
-from app.shared.widgets.controls import label
+from baton_reasoning.app.shared.labels import Fact
+from baton_reasoning.app.shared.theme import Role
+from baton_reasoning.app.shared.widgets.controls import label
 
 NAME_WIDTH = 104
 

@@ -8,7 +8,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, Signal
 from PySide6.QtGui import QDragEnterEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtWidgets import QFrame, QWidget
 
-from app.shared.theme import Role, set_role
+from baton_reasoning.app.shared.theme import Role, set_role
 
 
 class FileDrops(QObject):

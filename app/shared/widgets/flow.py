@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from PySide6.QtCore import QPoint, QRect, QSize, Qt
 from PySide6.QtWidgets import QLayout, QLayoutItem, QWidget
 
-from app.shared.widgets.layout import holder
+from baton_reasoning.app.shared.widgets.layout import holder
 
 LINE_GAP = 6
 """Pixels between two lines."""

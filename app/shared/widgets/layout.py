@@ -7,7 +7,7 @@ from typing import NamedTuple, TypeVar
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLayout, QVBoxLayout, QWidget
 
-from app.shared.theme import Role, set_role
+from baton_reasoning.app.shared.theme import Role, set_role
 
 
 class Spacer(NamedTuple):

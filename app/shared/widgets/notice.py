@@ -28,12 +28,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.shared.theme import Role, current_theme, icon, set_role
-from app.shared.timer import single_shot_timer
-from app.shared.widgets.accessible import announce
-from app.shared.widgets.controls import IconButton, button, label, scrolling
-from app.shared.widgets.flow import flowing
-from app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.shared.theme import Role, current_theme, icon, set_role
+from baton_reasoning.app.shared.timer import single_shot_timer
+from baton_reasoning.app.shared.widgets.accessible import announce
+from baton_reasoning.app.shared.widgets.controls import IconButton, button, label, scrolling
+from baton_reasoning.app.shared.widgets.flow import flowing
+from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 
 ToastAction = tuple[str, Callable[[], object]]
 """The text of its button, and what it does."""

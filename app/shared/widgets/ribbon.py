@@ -24,9 +24,9 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
-from app.shared.theme import SIGN, Colours, current_theme, ink_of
-from app.shared.widgets.accessible import set_accessible_role
-from core.thinking.events import Author
+from baton_reasoning.app.shared.theme import SIGN, Colours, current_theme, ink_of
+from baton_reasoning.app.shared.widgets.accessible import set_accessible_role
+from baton_reasoning.core.thinking.events import Author
 
 __all__ = ["Ribbon", "RibbonSegment"]
 

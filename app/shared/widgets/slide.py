@@ -6,8 +6,8 @@ from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QImage, QPainter
 from PySide6.QtWidgets import QApplication
 
-from app.shared.theme import LIGHT
-from app.shared.widgets.ribbon import RibbonLayout, paint_ribbon
+from baton_reasoning.app.shared.theme import LIGHT
+from baton_reasoning.app.shared.widgets.ribbon import RibbonLayout, paint_ribbon
 
 WIDTH, EDGE, GAP = 1600, 48, 20
 TITLE, WORDS, CAPTION = 34, 30, 23

@@ -9,11 +9,11 @@ from typing import NamedTuple
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
-from app.shared.theme import Colours, blend, ink_of
-from app.shared.value_words import piece_before
-from core.engines.body import Author
-from core.thinking.trace import Piece, Trace
-from core.thinking.values import StepValues, ValuedPlace, end_of_step
+from baton_reasoning.app.shared.theme import Colours, blend, ink_of
+from baton_reasoning.app.shared.value_words import piece_before
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.values import StepValues, ValuedPlace, end_of_step
 
 ROOM_FOR_A_NUMBER = 1.6
 """Widths of the last step's number between two numbers below the plot."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from core.batch.reading.record import Record, Value, is_missing
+from baton_reasoning.core.batch.reading.record import Record, Value, is_missing
 
 # In order of trust: a file with both `answer` and `label` means the first.
 _PROBLEM = (

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
-from core.batch.reading.formats import READERS
-from core.errors import DownloadError, ProblemFileError
+from baton_reasoning.core.batch.reading.formats import READERS
+from baton_reasoning.core.errors import DownloadError, ProblemFileError
 
 if TYPE_CHECKING:
-    from core.models.hub import Hub  # it takes a third of a second to import
+    from baton_reasoning.core.models.hub import Hub  # it takes a third of a second to import
 
 PREFIX = "hf:"
 LARGEST = 2**30

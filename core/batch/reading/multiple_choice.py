@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from core.batch.reading.record import Value
-from core.grading.choices import LETTERS
+from baton_reasoning.core.batch.reading.record import Value
+from baton_reasoning.core.grading.choices import LETTERS
 
 # A label before an option: "A) red", "(b) green", "C. blue", "d : 4".
 _LABEL = re.compile(r"(?:^|(?<=[\s,;|]))\(?([A-Za-z])\s?[).:]\s*")

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.batch.reading.columns import Columns
-from core.batch.reading.record import Rejected
-from core.problem import Problem
-from core.text import counted
+from baton_reasoning.core.batch.reading.columns import Columns
+from baton_reasoning.core.batch.reading.record import Rejected
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.text import counted
 
 MOST_DROPPED = 5
 """Dropped records that the summary names one by one."""

@@ -10,21 +10,21 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.batch.reading.columns import GUESS, ColumnNames, Columns, available_columns, guess_columns
-from core.batch.reading.formats import READERS
-from core.batch.reading.hub_data import HubDataSet, fetch
-from core.batch.reading.multiple_choice import Options
-from core.batch.reading.problem_set import ProblemFile, ProblemOrigin, ProblemSet
-from core.batch.reading.record import Record, Rejected, Value, is_missing
-from core.batch.reading.shapes import HasImage, flattened
-from core.batch.reading.source import ProblemSource
-from core.errors import ProblemFileError
-from core.grading.extraction import expected_answer
-from core.problem import Problem
-from core.text import counted, replace_lone_surrogates
+from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames, Columns, available_columns, guess_columns
+from baton_reasoning.core.batch.reading.formats import READERS
+from baton_reasoning.core.batch.reading.hub_data import HubDataSet, fetch
+from baton_reasoning.core.batch.reading.multiple_choice import Options
+from baton_reasoning.core.batch.reading.problem_set import ProblemFile, ProblemOrigin, ProblemSet
+from baton_reasoning.core.batch.reading.record import Record, Rejected, Value, is_missing
+from baton_reasoning.core.batch.reading.shapes import HasImage, flattened
+from baton_reasoning.core.batch.reading.source import ProblemSource
+from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.grading.extraction import expected_answer
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.text import counted, replace_lone_surrogates
 
 if TYPE_CHECKING:
-    from core.models.hub import Hub  # it takes a third of a second to import
+    from baton_reasoning.core.models.hub import Hub  # it takes a third of a second to import
 
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.batch.reading.source import FIELD_LIMIT
+from baton_reasoning.core.batch.reading.source import FIELD_LIMIT
 
 Value = str | int | float | bool | None | list["Value"] | dict[str, "Value"]
 """A JSON value; delimited files give strings only."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from core.batch.reading.record import Value
+from baton_reasoning.core.batch.reading.record import Value
 
 ASSISTANT = ".assistant"
 """Ending of the column that holds the last assistant turn of a conversation."""

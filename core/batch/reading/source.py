@@ -15,7 +15,7 @@ from pathlib import Path
 
 import charset_normalizer
 
-from core.errors import ProblemFileError
+from baton_reasoning.core.errors import ProblemFileError
 
 FILE_LIMIT = 256 * 1024 * 1024
 """Most bytes of one file, after decompression."""

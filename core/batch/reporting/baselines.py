@@ -12,13 +12,13 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.batch.reporting.statistics import bootstrap, ratio_of_sums, sums_by_problem
-from core.batch.running.arms import Arm
-from core.grading.verdict import Outcome
-from core.intervals import Estimate
-from core.store.batch_rows import ResultRow
-from core.thinking.policy import Needs
-from core.thinking.registry import POLICIES
+from baton_reasoning.core.batch.reporting.statistics import bootstrap, ratio_of_sums, sums_by_problem
+from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.thinking.policy import Needs
+from baton_reasoning.core.thinking.registry import POLICIES
 
 SMALL_ALONE = Needs(large=False)
 LARGE_ALONE = Needs(small=False)

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from core.batch.reporting.statistics import clustered_accuracy, grouped
-from core.intervals import Estimate
+from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, grouped
+from baton_reasoning.core.intervals import Estimate
 
 BUDGETS = 25
 """Budgets of each cost at which the accuracies are given."""

@@ -13,11 +13,11 @@ from html import escape
 from itertools import pairwise
 from typing import NamedTuple
 
-from core.batch.reporting.budgets import Cost
-from core.batch.reporting.failures import TakeoverOutcomes
-from core.batch.reporting.report import PLACES, ArmReport, Report
-from core.engines.body import Author
-from core.intervals import Estimate
+from baton_reasoning.core.batch.reporting.budgets import Cost
+from baton_reasoning.core.batch.reporting.failures import TakeoverOutcomes
+from baton_reasoning.core.batch.reporting.report import PLACES, ArmReport, Report
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.intervals import Estimate
 
 
 class ChartColours(NamedTuple):

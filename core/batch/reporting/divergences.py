@@ -9,14 +9,14 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from core.batch.reporting.reviews import BatchReviews, Review
-from core.grading.verdict import Outcome
-from core.run import Pair
-from core.store.batch_rows import ResultRow
-from core.store.store import Store
-from core.thinking.events import Event
-from core.thinking.opinion import Opinion, SecondOpinion, Sequel, opinion_error
-from core.thinking.trace import Trace
+from baton_reasoning.core.batch.reporting.reviews import BatchReviews, Review
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import Event
+from baton_reasoning.core.thinking.opinion import Opinion, SecondOpinion, Sequel, opinion_error
+from baton_reasoning.core.thinking.trace import Trace
 
 AROUND = 60
 """Characters of context that are shown before a divergence."""

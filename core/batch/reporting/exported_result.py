@@ -12,12 +12,12 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field
 
-from core.batch.reporting.report import EXPORTED
-from core.batch.reporting.run_cost import RunCost
-from core.problem import Problem
-from core.store.batch_rows import Conditions, ResultRow
-from core.store.outline import Outline, PieceOutline
-from core.thinking.values import StepValues, TextPlace
+from baton_reasoning.core.batch.reporting.report import EXPORTED
+from baton_reasoning.core.batch.reporting.run_cost import RunCost
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import Conditions, ResultRow
+from baton_reasoning.core.store.outline import Outline, PieceOutline
+from baton_reasoning.core.thinking.values import StepValues, TextPlace
 
 
 class WrittenSpan(BaseModel):

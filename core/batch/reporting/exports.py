@@ -15,16 +15,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from core.batch.reporting.budgets import Cost
-from core.batch.reporting.charts import accuracy_within, scatter_chart
-from core.batch.reporting.exported_result import ExportedResult
-from core.batch.reporting.failures import analyse
-from core.batch.reporting.report import Report
-from core.batch.reporting.report_html import html_report
-from core.batch.reporting.results import Results
-from core.errors import StoreError
-from core.files import make_private
-from core.store.store import Store
+from baton_reasoning.core.batch.reporting.budgets import Cost
+from baton_reasoning.core.batch.reporting.charts import accuracy_within, scatter_chart
+from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
+from baton_reasoning.core.batch.reporting.failures import analyse
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.reporting.report_html import html_report
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.files import make_private
+from baton_reasoning.core.store.store import Store
 
 HEADER = (
     *("id", "problem", "arm", "seed", "answer", "expected", "outcome", "graded_by", "reason", "error", "notices"),

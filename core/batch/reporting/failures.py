@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from typing import NamedTuple
 
-from core.batch.reporting.divergences import Divergence, divergence_of
-from core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind
-from core.grading.verdict import Outcome
-from core.problem import Problem
-from core.store.batch_rows import JobState, ResultRow
-from core.store.outline import Outline, PieceOutline
-from core.store.store import Store
-from core.thinking.events import Finish
-from core.thinking.trace import Trace
-from core.thinking.values import StepValues, TakeoverWorth
+from baton_reasoning.core.batch.reporting.divergences import Divergence, divergence_of
+from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.core.store.outline import Outline, PieceOutline
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import StepValues, TakeoverWorth
 
 PROGRESS_EVERY = 200
 VALUED_BY = "small"

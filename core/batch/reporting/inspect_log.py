@@ -11,11 +11,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.batch.reporting.exported_result import ExportedResult
-from core.batch.reporting.report import ArmReport, Report
-from core.errors import StoreError
-from core.store.batch_rows import StoredArm
-from core.version import how_to_install
+from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.store.batch_rows import StoredArm
+from baton_reasoning.core.version import how_to_install
 
 if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.batch.reporting.run_cost import RunCost
-from core.batch.reporting.statistics import clustered_accuracy, grouped, ratio_of_sums, sums_by_problem
-from core.intervals import Estimate
-from core.store.batch_rows import ResultRow
+from baton_reasoning.core.batch.reporting.run_cost import RunCost
+from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, grouped, ratio_of_sums, sums_by_problem
+from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.store.batch_rows import ResultRow
 
 
 class Involvement(BaseModel):

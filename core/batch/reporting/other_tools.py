@@ -18,12 +18,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.batch.reporting.exported_result import ExportedResult
-from core.batch.reporting.inspect_log import write_inspect_log
-from core.batch.reporting.report import ArmReport
-from core.batch.reporting.results import Results
-from core.errors import StoreError
-from core.files import make_private, private_folder
+from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
+from baton_reasoning.core.batch.reporting.inspect_log import write_inspect_log
+from baton_reasoning.core.batch.reporting.report import ArmReport
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.files import make_private, private_folder
 
 
 def write_for(tool: str, results: Results, folder: Path) -> list[Path]:

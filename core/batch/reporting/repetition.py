@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from core.batch.reporting.exported_result import ExportedResult
-from core.batch.reporting.report import Report
-from core.batch.running.arms import Arm
-from core.errors import ProblemFileError
-from core.files import read_text
-from core.grading.verdict import How, Regex
-from core.models.checksums import sha256_of
-from core.problem import Problem
-from core.store.batch_rows import StoredArm
+from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.files import read_text
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.models.checksums import sha256_of
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import StoredArm
 
 RESULTS = "results.jsonl"
 

@@ -13,17 +13,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from core.batch.reporting.baselines import (
+from baton_reasoning.core.batch.reporting.baselines import (
     AgainstBaselines,
     ArmPlacement,
     against_baselines,
     is_analysis,
     placement_of,
 )
-from core.batch.reporting.budgets import Cost, ScoredAnswer, accuracies_within, budgets_of
-from core.batch.reporting.involvement import Involvement
-from core.batch.reporting.run_cost import RunCost, compute_of
-from core.batch.reporting.speed import (
+from baton_reasoning.core.batch.reporting.budgets import Cost, ScoredAnswer, accuracies_within, budgets_of
+from baton_reasoning.core.batch.reporting.involvement import Involvement
+from baton_reasoning.core.batch.reporting.run_cost import RunCost, compute_of
+from baton_reasoning.core.batch.reporting.speed import (
     ArmConditions,
     Energy,
     Percentiles,
@@ -32,16 +32,16 @@ from core.batch.reporting.speed import (
     throughput_of,
     why_not_comparable,
 )
-from core.batch.reporting.statistics import clustered_accuracy, difference, grouped, holm
-from core.batch.reporting.votes import count_votes
-from core.batch.running.arms import Arm
-from core.batch.running.batch_settings import BatchSettings, ModelSummary
-from core.batch.running.provenance import Provenance
-from core.batch.running.recipes import arm_title
-from core.grading.verdict import How, Outcome
-from core.intervals import Estimate
-from core.problem import Problem
-from core.store.batch_rows import Batch, ResultRow
+from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, difference, grouped, holm
+from baton_reasoning.core.batch.reporting.votes import count_votes
+from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
+from baton_reasoning.core.batch.running.provenance import Provenance
+from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.grading.verdict import How, Outcome
+from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import Batch, ResultRow
 
 PLACES = 10
 """Bars of the step-position histogram."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.batch.reporting.charts import (
+from baton_reasoning.core.batch.reporting.charts import (
     accuracy_against_share,
     accuracy_within,
     places_of_takeovers,
@@ -10,9 +10,9 @@ from core.batch.reporting.charts import (
     takeovers_by_reason,
     worth_by_cue,
 )
-from core.batch.reporting.failures import FailureAnalysis
-from core.batch.reporting.report import Report
-from core.batch.reporting.report_text import (
+from baton_reasoning.core.batch.reporting.failures import FailureAnalysis
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.reporting.report_text import (
     WORTH_TITLES,
     comparisons,
     footnotes,
@@ -21,7 +21,7 @@ from core.batch.reporting.report_text import (
     tables,
     worth_cells,
 )
-from core.export.html_template import markup, render
+from baton_reasoning.core.export.html_template import markup, render
 
 MOST_FAILURES = 500
 """Answers listed; results.jsonl has all."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from core.batch.reporting.baselines import ArmPlacement
-from core.batch.reporting.report import ArmReport, Report, accuracy_of, main_arm
-from core.batch.reporting.speed import Percentiles
-from core.batch.reporting.worth import MeanWorth
-from core.batch.running.provenance import Provenance
-from core.batch.running.recipes import arm_title
-from core.intervals import Estimate
-from core.store.batch_rows import Conditions
-from core.text import counted
+from baton_reasoning.core.batch.reporting.baselines import ArmPlacement
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of, main_arm
+from baton_reasoning.core.batch.reporting.speed import Percentiles
+from baton_reasoning.core.batch.reporting.worth import MeanWorth
+from baton_reasoning.core.batch.running.provenance import Provenance
+from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.store.batch_rows import Conditions
+from baton_reasoning.core.text import counted
 
 MOST_COMPARISONS = 15
 """Up to so many, those of six arms, the text lists all; of more it lists those with one arm."""

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from core.batch.reporting.exported_result import ExportedResult
-from core.batch.reporting.report import Report, answered, build_report
-from core.batch.reporting.run_cost import RunCost
-from core.batch.reporting.worth import values_of
-from core.problem import Problem
-from core.store.batch_rows import Batch, ResultRow
-from core.store.outline import Outline
-from core.store.store import Store
+from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
+from baton_reasoning.core.batch.reporting.report import Report, answered, build_report
+from baton_reasoning.core.batch.reporting.run_cost import RunCost
+from baton_reasoning.core.batch.reporting.worth import values_of
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import Batch, ResultRow
+from baton_reasoning.core.store.outline import Outline
+from baton_reasoning.core.store.store import Store
 
 NOT_WRITTEN = Outline((), None)
 PROGRESS_EVERY = 500

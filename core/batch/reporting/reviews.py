@@ -10,13 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import NamedTuple
 
-from core.errors import ContextFull
-from core.step_values import ValuesProgress
-from core.store.batch_rows import ResultRow
-from core.store.store import Store
-from core.thinking.events import Event, OpinionGiven, ValuesEstimated
-from core.thinking.opinion import OpinionProgress
-from core.thinking.trace import Trace
+from baton_reasoning.core.errors import ContextFull
+from baton_reasoning.core.step_values import ValuesProgress
+from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import Event, OpinionGiven, ValuesEstimated
+from baton_reasoning.core.thinking.opinion import OpinionProgress
+from baton_reasoning.core.thinking.trace import Trace
 
 
 class ReviewsProgress(NamedTuple):

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from core.batch.running.batch_settings import ModelSummary
-from core.engines.body import Author
-from core.store.outline import ModelWork, Outline
-from core.thinking.cues import NEGATIVE, english
+from baton_reasoning.core.batch.running.batch_settings import ModelSummary
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.store.outline import ModelWork, Outline
+from baton_reasoning.core.thinking.cues import NEGATIVE, english
 
 _WORDS = {word for category in NEGATIVE for word in english().cues[category]}
 _REFLECTION = re.compile(rf"\b(?:{'|'.join(sorted(_WORDS))})\b", re.IGNORECASE)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.batch.reporting.statistics import grouped, quantile, ratio_of_sums, sums_by_problem
-from core.intervals import Estimate
-from core.store.batch_rows import ResultRow
+from baton_reasoning.core.batch.reporting.statistics import grouped, quantile, ratio_of_sums, sums_by_problem
+from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.store.batch_rows import ResultRow
 
 DIFFERENT = 0.1
 """Speeds are not compared if the shares of a setup, or the loads by other programs, differ by more than this."""

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from core.intervals import CONFIDENCE, Estimate, Z, wilson
+from baton_reasoning.core.intervals import CONFIDENCE, Estimate, Z, wilson
 
 Item = TypeVar("Item")
 

@@ -10,12 +10,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from core.batch.reporting.run_cost import RunCost
-from core.grading.normal_form import normalise
-from core.grading.verdict import Outcome
-from core.store.batch_rows import VOTES_APART, Conditions, ResultRow
-from core.store.outline import ModelWork
-from core.store.run_metrics import RunMetrics
+from baton_reasoning.core.batch.reporting.run_cost import RunCost
+from baton_reasoning.core.grading.normal_form import normalise
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.store.batch_rows import VOTES_APART, Conditions, ResultRow
+from baton_reasoning.core.store.outline import ModelWork
+from baton_reasoning.core.store.run_metrics import RunMetrics
 
 
 class Voted(NamedTuple):

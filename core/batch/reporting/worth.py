@@ -12,23 +12,23 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import NamedTuple
 
-from core.batch.reporting.reviews import BatchReviews, Review
-from core.batch.reporting.statistics import ratio_of_sums
-from core.engines.random_numbers import number_at, stream_of
-from core.errors import SettingsError
-from core.grading.grader import Grader
-from core.grading.verdict import How, Outcome, Regex
-from core.intervals import Estimate
-from core.problem import Problem
-from core.run import Pair
-from core.step_values import ValueEstimator, ValueOptions, is_news, is_valued
-from core.store.batch_rows import ResultRow
-from core.store.outline import PieceOutline
-from core.store.store import Store
-from core.thinking.events import Event, ValuesEstimated
-from core.thinking.registry import reason_label
-from core.thinking.trace import Piece, Trace
-from core.thinking.values import WON, StepValues, TakeoverWorth, TextPlace
+from baton_reasoning.core.batch.reporting.reviews import BatchReviews, Review
+from baton_reasoning.core.batch.reporting.statistics import ratio_of_sums
+from baton_reasoning.core.engines.random_numbers import number_at, stream_of
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Outcome, Regex
+from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.step_values import ValueEstimator, ValueOptions, is_news, is_valued
+from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.outline import PieceOutline
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import Event, ValuesEstimated
+from baton_reasoning.core.thinking.registry import reason_label
+from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, TextPlace
 
 
 class TakeoverKind(NamedTuple):

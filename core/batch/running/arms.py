@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.errors import SettingsError
-from core.run import Pair, RunSettings, unmet_need, unmet_setting
-from core.store.batch_rows import StoredArm
-from core.thinking.policy import Needs
-from core.thinking.registry import POLICIES
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.run import Pair, RunSettings, unmet_need, unmet_setting
+from baton_reasoning.core.store.batch_rows import StoredArm
+from baton_reasoning.core.thinking.policy import Needs
+from baton_reasoning.core.thinking.registry import POLICIES
 
 
 class OtherModels(NamedTuple):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from core.store.batch_rows import Job, ResultRow
-from core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.batch_rows import Job, ResultRow
+from baton_reasoning.core.store.run_metrics import RunMetrics
 
 
 class JobStarted(NamedTuple):

@@ -7,13 +7,13 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.batch.running.arms import OtherModels
-from core.batch.running.provenance import Provenance, without_password
-from core.engines.base import Engine
-from core.errors import SettingsError
-from core.grading.verdict import How, Regex
-from core.run import Pair
-from core.store.batch_rows import Batch
+from baton_reasoning.core.batch.running.arms import OtherModels
+from baton_reasoning.core.batch.running.provenance import Provenance, without_password
+from baton_reasoning.core.engines.base import Engine
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.store.batch_rows import Batch
 
 
 class ModelSummary(BaseModel):

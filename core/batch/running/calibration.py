@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from core.problem import Problem
+from baton_reasoning.core.problem import Problem
 
 ROUNDS = 4
 CLOSE_ENOUGH = 0.005

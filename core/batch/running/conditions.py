@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import psutil
 
-from core.engines.base import Engine
-from core.run import Pair
+from baton_reasoning.core.engines.base import Engine
+from baton_reasoning.core.run import Pair
 
 _SHORTEST_INTERVAL = 0.25
 """Seconds between two readings: walking through all child processes takes milliseconds."""

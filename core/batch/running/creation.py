@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from core.batch.running.arms import Arm
-from core.batch.running.batch_settings import ArmAlias, BatchSettings
-from core.batch.running.provenance import Provenance
-from core.grading.verdict import How, Regex
-from core.problem import Problem
-from core.store.store import Store
+from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.batch_settings import ArmAlias, BatchSettings
+from baton_reasoning.core.batch.running.provenance import Provenance
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.store import Store
 
 
 def create_batch(

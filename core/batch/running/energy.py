@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.text import counted
-from core.version import how_to_install
+from baton_reasoning.core.text import counted
+from baton_reasoning.core.version import how_to_install
 
 POWERCAP = Path("/sys/class/powercap")
 _ONLY_ROOT = "only root may read the counters; to allow it: sudo chmod a+r /sys/class/powercap/*/energy_uj"

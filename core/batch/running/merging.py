@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from core.batch.reading.problem_set import ProblemOrigin
-from core.batch.reading.problems import unique_ids
-from core.batch.running.arms import Arm, OtherModels
-from core.batch.running.batch_settings import BatchSettings, ModelSummary
-from core.batch.running.creation import without_duplicates
-from core.batch.running.provenance import Provenance
-from core.batch.running.recipes import arm_title
-from core.errors import SettingsError
-from core.problem import Problem
-from core.store.batch_rows import Batch, Conditions, ResultRow
-from core.store.batches import Batches
-from core.store.job_copies import JobCopy
-from core.store.store import Store
-from core.text import one_line
+from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
+from baton_reasoning.core.batch.reading.problems import unique_ids
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
+from baton_reasoning.core.batch.running.creation import without_duplicates
+from baton_reasoning.core.batch.running.provenance import Provenance
+from baton_reasoning.core.batch.running.recipes import arm_title
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import Batch, Conditions, ResultRow
+from baton_reasoning.core.store.batches import Batches
+from baton_reasoning.core.store.job_copies import JobCopy
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.text import one_line
 
 LONGEST_VALUE = 60
 """Characters of a setting's value within a message."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 
-from core.grading.verdict import Outcome
-from core.store.batch_rows import ArmTotals, ResultRow
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.store.batch_rows import ArmTotals, ResultRow
 
 ENOUGH = 3
 """Jobs that must have ended before there is an estimate."""

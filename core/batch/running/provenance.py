@@ -14,8 +14,8 @@ from pathlib import Path
 import psutil
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.batch.reading.problem_set import ProblemOrigin
-from core.version import version
+from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
+from baton_reasoning.core.version import version
 
 
 class Provenance(BaseModel):

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
-from core.batch.running.arms import Arm, needs
-from core.errors import SettingsError
-from core.run import RunSettings
-from core.thinking.cues import Category, english, parse_lexicon
-from core.thinking.policy import PolicyArm
-from core.thinking.registry import (
+from baton_reasoning.core.batch.running.arms import Arm, needs
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.cues import Category, english, parse_lexicon
+from baton_reasoning.core.thinking.policy import PolicyArm
+from baton_reasoning.core.thinking.registry import (
     DEFAULT_POLICY,
     POLICIES,
     difference,
@@ -26,7 +26,7 @@ from core.thinking.registry import (
     settings_for,
     with_values,
 )
-from core.thinking.steps import BOUNDARY
+from baton_reasoning.core.thinking.steps import BOUNDARY
 
 Make = Callable[[RunSettings], tuple[Arm, ...]]
 """Makes arms from the chosen settings; each differs from them in one thing."""

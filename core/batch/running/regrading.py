@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from core.batch.running.batch_settings import BatchSettings
-from core.grading.extraction import extract_answer
-from core.grading.grader import Grader
-from core.grading.verdict import How, Regex, Verdict
-from core.problem import Problem
-from core.store.batch_rows import ResultRow
-from core.store.store import Store
-from core.text import counted
-from core.thinking.events import Finish
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.grading.extraction import extract_answer
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Regex, Verdict
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.text import counted
+from baton_reasoning.core.thinking.events import Finish
 
 PORTION = 200
 """Answers saved in one transaction."""

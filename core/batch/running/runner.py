@@ -20,34 +20,41 @@ from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
-from core.batch.running.arms import Arm, OtherModels, needs, refuse_impossible
-from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobGrew, JobStarted, JobStopped
-from core.batch.running.batch_settings import BatchSettings
-from core.batch.running.calibration import PILOT_SEED, chance_for_share, pilot_of
-from core.batch.running.conditions import LoadMeter, LoadReading, threads_of
-from core.batch.running.energy import OF_SERVERS, EnergyMeter, find_counters
-from core.batch.running.regrading import verdict_on
-from core.engines.base import Conversation
-from core.engines.body import Author
-from core.errors import BatonError, EngineError, StoreError
-from core.grading.extraction import answer_of
-from core.grading.grader import Grader
-from core.grading.verdict import How, Regex, Verdict
-from core.live_values import LiveValues
-from core.models.checksums import sha256_of
-from core.problem import Problem
-from core.run import Pair, RunSettings, ask, run
-from core.store.batch_rows import Conditions, Job
-from core.store.run_metrics import RunMetrics
-from core.store.store import Store
-from core.thinking.control import Control
-from core.thinking.events import Event, Finish
-from core.thinking.loop import ValueOf
-from core.thinking.policies.always import Always
-from core.thinking.policies.never import Never
-from core.thinking.policy import Needs
-from core.thinking.registry import POLICIES
-from core.thinking.trace import Trace
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, needs, refuse_impossible
+from baton_reasoning.core.batch.running.batch_events import (
+    BatchEvent,
+    Calibrated,
+    JobEnded,
+    JobGrew,
+    JobStarted,
+    JobStopped,
+)
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.calibration import PILOT_SEED, chance_for_share, pilot_of
+from baton_reasoning.core.batch.running.conditions import LoadMeter, LoadReading, threads_of
+from baton_reasoning.core.batch.running.energy import OF_SERVERS, EnergyMeter, find_counters
+from baton_reasoning.core.batch.running.regrading import verdict_on
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import BatonError, EngineError, StoreError
+from baton_reasoning.core.grading.extraction import answer_of
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Regex, Verdict
+from baton_reasoning.core.live_values import LiveValues
+from baton_reasoning.core.models.checksums import sha256_of
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.store.batch_rows import Conditions, Job
+from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Event, Finish
+from baton_reasoning.core.thinking.loop import ValueOf
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policy import Needs
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)
 

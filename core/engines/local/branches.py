@@ -11,11 +11,18 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from core.engines.base import End, Stop
-from core.engines.local.ledger import Ledger, common_prefix
-from core.engines.local.llama import BatchEntry, Decoded, Llama, LoadError, Sampler
-from core.engines.local.messages import BranchEnded, Failed, Reply, ReplyItem, WorkerOptions, WriteBranches
-from core.engines.random_numbers import number_at
+from baton_reasoning.core.engines.base import End, Stop
+from baton_reasoning.core.engines.local.ledger import Ledger, common_prefix
+from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, LoadError, Sampler
+from baton_reasoning.core.engines.local.messages import (
+    BranchEnded,
+    Failed,
+    Reply,
+    ReplyItem,
+    WorkerOptions,
+    WriteBranches,
+)
+from baton_reasoning.core.engines.random_numbers import number_at
 
 READER = 0
 """The sequence that reads the texts."""

@@ -5,6 +5,6 @@ from typing import Any
 
 def run_worker(*arguments: Any) -> None:
     """Run `worker.main`, imported in the child only: llama.cpp's binding and numpy take a third of a second."""
-    from core.engines.local.worker import main
+    from baton_reasoning.core.engines.local.worker import main
 
     main(*arguments)

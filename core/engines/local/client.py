@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from core.engines.base import (
+from baton_reasoning.core.engines.base import (
     Attach,
     Branch,
     Continuation,
@@ -30,10 +30,10 @@ from core.engines.base import (
     WriteItem,
     ignore,
 )
-from core.engines.body import Part, bytes_before, rendered_runs
-from core.engines.chat_template import PromptPiece, render_prompt
-from core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
-from core.engines.local.load_fallback import (
+from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs
+from baton_reasoning.core.engines.chat_template import PromptPiece, render_prompt
+from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
+from baton_reasoning.core.engines.local.load_fallback import (
     attempts,
     attempts_after_death,
     card_of,
@@ -41,8 +41,8 @@ from core.engines.local.load_fallback import (
     load_first_that_fits,
     worker_options,
 )
-from core.engines.local.loading_log import RAM
-from core.engines.local.messages import (
+from baton_reasoning.core.engines.local.loading_log import RAM
+from baton_reasoning.core.engines.local.messages import (
     BranchEnded,
     BranchWanted,
     CacheDump,
@@ -58,7 +58,7 @@ from core.engines.local.messages import (
     Tokenized,
     WriteBranches,
 )
-from core.engines.local.process import (
+from baton_reasoning.core.engines.local.process import (
     CancelRequested,
     ModelProcess,
     ProcessLost,
@@ -66,14 +66,14 @@ from core.engines.local.process import (
     next_reply,
     only_reply,
 )
-from core.engines.local.restarts import RestartPolicy
-from core.engines.model_card import ModelCard, Placement
-from core.engines.template_renderer import RENDERER
-from core.errors import Cancelled, ContextFull, EngineError, EngineLost
-from core.models.gguf import GgufHeader, read_header
-from core.models.loading import DEFAULT_OPTIONS, LoadOptions, Switch
-from core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
-from core.models.source import ModelSource, file_source
+from baton_reasoning.core.engines.local.restarts import RestartPolicy
+from baton_reasoning.core.engines.model_card import ModelCard, Placement
+from baton_reasoning.core.engines.template_renderer import RENDERER
+from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
+from baton_reasoning.core.models.gguf import GgufHeader, read_header
+from baton_reasoning.core.models.loading import DEFAULT_OPTIONS, LoadOptions, Switch
+from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
+from baton_reasoning.core.models.source import ModelSource, file_source
 
 RESTARTS_A_REQUEST = 1
 """Deaths that one request may survive: a second one may be its own fault."""

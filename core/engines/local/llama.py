@@ -19,14 +19,14 @@ import llama_cpp as ll
 import numpy as np
 import numpy.typing as npt
 
-from core.engines.base import Alternative
-from core.engines.local.loading_log import LoadingLog
-from core.engines.local.messages import WorkerOptions
-from core.engines.local.tokenizer import Tokenizer
-from core.models.devices import gpu_names
-from core.models.ggml_backends import registry
-from core.models.loading import KvType, LoadOptions, Switch
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.base import Alternative
+from baton_reasoning.core.engines.local.loading_log import LoadingLog
+from baton_reasoning.core.engines.local.messages import WorkerOptions
+from baton_reasoning.core.engines.local.tokenizer import Tokenizer
+from baton_reasoning.core.models.devices import gpu_names
+from baton_reasoning.core.models.ggml_backends import registry
+from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.overrides import Sampling
 
 Logits = npt.NDArray[np.float32]
 

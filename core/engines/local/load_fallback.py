@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from core.engines.chat_template import has_switch
-from core.engines.local.messages import WorkerOptions
-from core.engines.local.process import DiedLoading, ModelProcess
-from core.engines.model_card import ModelCard, Placement
-from core.errors import EngineError, OutOfMemory
-from core.models.devices import find_devices
-from core.models.fit import fit
-from core.models.ggml_backends import has_gpu_backend
-from core.models.gguf import GgufHeader
-from core.models.loading import LoadOptions
-from core.models.memory import estimate
-from core.models.overrides import ModelOverrides
-from core.models.source import ModelSource
+from baton_reasoning.core.engines.chat_template import has_switch
+from baton_reasoning.core.engines.local.messages import WorkerOptions
+from baton_reasoning.core.engines.local.process import DiedLoading, ModelProcess
+from baton_reasoning.core.engines.model_card import ModelCard, Placement
+from baton_reasoning.core.errors import EngineError, OutOfMemory
+from baton_reasoning.core.models.devices import find_devices
+from baton_reasoning.core.models.fit import fit
+from baton_reasoning.core.models.ggml_backends import has_gpu_backend
+from baton_reasoning.core.models.gguf import GgufHeader
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.memory import estimate
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.models.source import ModelSource
 
 SMALLER_BATCHES = (128, 32)
 

@@ -12,7 +12,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection
 
-from core.engines.model_card import DeviceShare
+from baton_reasoning.core.engines.model_card import DeviceShare
 
 RAM = "RAM"
 

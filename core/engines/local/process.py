@@ -17,9 +17,9 @@ from typing import IO, Any, NamedTuple
 
 import psutil
 
-from core.child_process import signals_held, start_shielded
-from core.engines.local.child import run_worker
-from core.engines.local.messages import (
+from baton_reasoning.core.child_process import signals_held, start_shielded
+from baton_reasoning.core.engines.local.child import run_worker
+from baton_reasoning.core.engines.local.messages import (
     CacheDump,
     Failed,
     LoadFailed,
@@ -34,9 +34,9 @@ from core.engines.local.messages import (
     receive,
     send,
 )
-from core.engines.local.watching import Heartbeat, ModelFiles
-from core.errors import Cancelled, EngineError, EngineLost, OutOfMemory
-from core.models.gguf_format import shards_of
+from baton_reasoning.core.engines.local.watching import Heartbeat, ModelFiles
+from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, OutOfMemory
+from baton_reasoning.core.models.gguf_format import shards_of
 
 SILENCE_IF_STOPPED = 2.5
 """Seconds without a heartbeat after which a process that the system says is stopped is killed."""

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from core.engines.local.ledger import Ledger
-from core.engines.local.llama import Llama
-from core.engines.local.tasks import CachedSequence
+from baton_reasoning.core.engines.local.ledger import Ledger
+from baton_reasoning.core.engines.local.llama import Llama
+from baton_reasoning.core.engines.local.tasks import CachedSequence
 
 
 class PromptCache:

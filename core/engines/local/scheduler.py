@@ -13,11 +13,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from core.engines.base import End, Handoff, Judgement, PrefillProgress, ScoredToken, Scores, Stop, Token
-from core.engines.choices import first_tokens
-from core.engines.local.branches import BranchWriter
-from core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
-from core.engines.local.messages import (
+from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillProgress, ScoredToken, Scores, Stop, Token
+from baton_reasoning.core.engines.choices import first_tokens
+from baton_reasoning.core.engines.local.branches import BranchWriter
+from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
+from baton_reasoning.core.engines.local.messages import (
     Drafts,
     DraftsWanted,
     Failed,
@@ -28,9 +28,9 @@ from core.engines.local.messages import (
     WorkerOptions,
     WriteBranches,
 )
-from core.engines.local.prompt_cache import PromptCache
-from core.engines.local.tasks import CachedSequence, Task, ages
-from core.engines.random_numbers import number_at
+from baton_reasoning.core.engines.local.prompt_cache import PromptCache
+from baton_reasoning.core.engines.local.tasks import CachedSequence, Task, ages
+from baton_reasoning.core.engines.random_numbers import number_at
 
 SCORED_AT_ONCE = 128
 """Positions a decode that score: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from core.engines.local.ledger import Ledger
-from core.engines.local.llama import Logits
-from core.engines.local.messages import Read
+from baton_reasoning.core.engines.local.ledger import Ledger
+from baton_reasoning.core.engines.local.llama import Logits
+from baton_reasoning.core.engines.local.messages import Read
 
 _UTF8 = codecs.getincrementaldecoder("utf-8")
 ages = count()

@@ -9,9 +9,9 @@ from typing import Any
 
 import llama_cpp as ll
 
-from core.child_process import NoAnswer, answered_apart
-from core.errors import EngineLost, ModelFileError
-from core.models.gguf import read_header
+from baton_reasoning.core.child_process import NoAnswer, answered_apart
+from baton_reasoning.core.errors import EngineLost, ModelFileError
+from baton_reasoning.core.models.gguf import read_header
 
 SECONDS_TO_TOKENIZE = 60
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
-from core.engines.chat_template import PromptPiece
-from core.engines.local.llama import Llama, LoadError
-from core.engines.local.messages import (
+from baton_reasoning.core.engines.chat_template import PromptPiece
+from baton_reasoning.core.engines.local.llama import Llama, LoadError
+from baton_reasoning.core.engines.local.messages import (
     AtLoading,
     CacheDump,
     Cancel,
@@ -36,7 +36,7 @@ from core.engines.local.messages import (
     receive,
     send,
 )
-from core.engines.local.scheduler import Scheduler
+from baton_reasoning.core.engines.local.scheduler import Scheduler
 
 HEARTBEAT_SECONDS = 1.0
 LONGEST_STEP = 300.0

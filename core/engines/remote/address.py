@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from core.errors import SettingsError
+from baton_reasoning.core.errors import SettingsError
 
 LLAMA_SERVER_PORTS = (9931, 8080)
 """llama-server's default ports: today's, and that of builds before October 2026."""

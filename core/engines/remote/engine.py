@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from core.engines.base import (
+from baton_reasoning.core.engines.base import (
     Attach,
     Conversation,
     End,
@@ -24,11 +24,11 @@ from core.engines.base import (
     WriteItem,
     ignore,
 )
-from core.engines.body import Part
-from core.engines.model_card import ModelCard
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.prefetch import Prefetch
-from core.engines.remote.protocol import (
+from baton_reasoning.core.engines.body import Part
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.prefetch import Prefetch
+from baton_reasoning.core.engines.remote.protocol import (
     Ask,
     CompletionRequest,
     Prompt,
@@ -41,15 +41,15 @@ from core.engines.remote.protocol import (
     no_scores,
     passing_of,
 )
-from core.engines.remote.response_reader import ResponseReader, RestartDetector
-from core.engines.remote.retry import RetryPolicy, RetryState
-from core.engines.remote.state import RETRYING, ServerState, ServerStatus, StatusCallback, StatusTracker
-from core.engines.remote.transport import AnswerStream, HttpConnection
-from core.engines.remote.vocabulary import same_vocabulary
-from core.engines.usage import Cap, PrefetchedText, Prices, RequestUsage, Usage, UsageMeter
-from core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
-from core.models.overrides import ModelOverrides, Sampling
-from core.models.source import ServerUrls
+from baton_reasoning.core.engines.remote.response_reader import ResponseReader, RestartDetector
+from baton_reasoning.core.engines.remote.retry import RetryPolicy, RetryState
+from baton_reasoning.core.engines.remote.state import RETRYING, ServerState, ServerStatus, StatusCallback, StatusTracker
+from baton_reasoning.core.engines.remote.transport import AnswerStream, HttpConnection
+from baton_reasoning.core.engines.remote.vocabulary import same_vocabulary
+from baton_reasoning.core.engines.usage import Cap, PrefetchedText, Prices, RequestUsage, Usage, UsageMeter
+from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
+from baton_reasoning.core.models.overrides import ModelOverrides, Sampling
+from baton_reasoning.core.models.source import ServerUrls
 
 Result = TypeVar("Result")
 

@@ -7,9 +7,9 @@ from http import HTTPStatus
 
 import httpx2
 
-from core.engines.remote.fields import Fields, parsed
-from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
-from core.text import one_line
+from baton_reasoning.core.engines.remote.fields import Fields, parsed
+from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
+from baton_reasoning.core.text import one_line
 
 
 class NotReady(EngineLost):

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn
 
-from core.text import one_line, replace_lone_surrogates
+from baton_reasoning.core.text import one_line, replace_lone_surrogates
 
 LARGEST_NUMBER = 2.0**53
 

@@ -13,16 +13,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from core.engines.base import Alternative, Conversation, ScoredToken, Stop, Token
-from core.engines.chat_template import has_switch, render_prompt
-from core.engines.choices import first_tokens
-from core.engines.model_card import ModelCard
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteEngine
-from core.engines.remote.failures import from_report
-from core.engines.remote.fields import Fields
-from core.engines.remote.openai_completions import choose_model, name_of
-from core.engines.remote.protocol import (
+from baton_reasoning.core.engines.base import Alternative, Conversation, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
+from baton_reasoning.core.engines.choices import first_tokens
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteEngine
+from baton_reasoning.core.engines.remote.failures import from_report
+from baton_reasoning.core.engines.remote.fields import Fields
+from baton_reasoning.core.engines.remote.openai_completions import choose_model, name_of
+from baton_reasoning.core.engines.remote.protocol import (
     AnswerEvent,
     Ask,
     CompletionRequest,
@@ -34,11 +34,11 @@ from core.engines.remote.protocol import (
     checked_ids,
     no_scores,
 )
-from core.engines.remote.router import routed_model
-from core.engines.remote.vocabulary import PROBE, fingerprint
-from core.errors import EngineRefused
-from core.models.gguf import supports_truncation
-from core.models.overrides import tags_in
+from baton_reasoning.core.engines.remote.router import routed_model
+from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
+from baton_reasoning.core.errors import EngineRefused
+from baton_reasoning.core.models.gguf import supports_truncation
+from baton_reasoning.core.models.overrides import tags_in
 
 LOOKS_FOR_FREE_SLOT = 10
 TRIAL_LENGTH = 32

@@ -12,14 +12,14 @@ from enum import Enum
 from pathlib import PureWindowsPath
 from typing import Any, NamedTuple
 
-from core.engines.base import Alternative, Conversation, Message, ScoredToken, Stop, Token
-from core.engines.chat_template import has_switch, render_prompt
-from core.engines.model_card import ModelCard
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteEngine, RemoteOptions
-from core.engines.remote.failures import UnknownModel, from_report
-from core.engines.remote.fields import Fields, number
-from core.engines.remote.protocol import (
+from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
+from baton_reasoning.core.engines.remote.failures import UnknownModel, from_report
+from baton_reasoning.core.engines.remote.fields import Fields, number
+from baton_reasoning.core.engines.remote.protocol import (
     AnswerEvent,
     Ask,
     CompletionRequest,
@@ -34,10 +34,10 @@ from core.engines.remote.protocol import (
     no_scores,
     size_of,
 )
-from core.engines.remote.vocabulary import PROBE, fingerprint
-from core.errors import EngineLost, EngineRefused
-from core.models.overrides import tags_in
-from core.text import one_line
+from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
+from baton_reasoning.core.errors import EngineLost, EngineRefused
+from baton_reasoning.core.models.overrides import tags_in
+from baton_reasoning.core.text import one_line
 
 UNKNOWN_CONTEXT = 32_768
 """Tokens, if a server does not report it; it refuses longer texts."""

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 
-from core.engines.base import Attach, Conversation, ignore
-from core.engines.model_card import ModelCard
-from core.engines.remote.engine import RemoteEngine, RemoteSession
-from core.engines.remote.state import ServerStatus, most_important
-from core.engines.usage import Cap, Usage, UsageMeter
-from core.errors import EngineLost, EngineRefused
-from core.models.overrides import Sampling
-from core.models.source import ServerUrls
+from baton_reasoning.core.engines.base import Attach, Conversation, ignore
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteSession
+from baton_reasoning.core.engines.remote.state import ServerStatus, most_important
+from baton_reasoning.core.engines.usage import Cap, Usage, UsageMeter
+from baton_reasoning.core.errors import EngineLost, EngineRefused
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.source import ServerUrls
 
 
 class ServerPool:

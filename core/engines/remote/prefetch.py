@@ -9,14 +9,20 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 
-from core.engines.body import Part
-from core.engines.remote.protocol import CompletionRequest, Prompt, PromptBuilder, ServerProtocol, StreamEnd
-from core.engines.remote.response_reader import ResponseReader
-from core.engines.remote.state import ServerState, SessionStatus
-from core.engines.remote.transport import AnswerStream, HttpConnection
-from core.engines.usage import PrefetchedText, UsageMeter
-from core.errors import EngineError, EngineRefused
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.body import Part
+from baton_reasoning.core.engines.remote.protocol import (
+    CompletionRequest,
+    Prompt,
+    PromptBuilder,
+    ServerProtocol,
+    StreamEnd,
+)
+from baton_reasoning.core.engines.remote.response_reader import ResponseReader
+from baton_reasoning.core.engines.remote.state import ServerState, SessionStatus
+from baton_reasoning.core.engines.remote.transport import AnswerStream, HttpConnection
+from baton_reasoning.core.engines.usage import PrefetchedText, UsageMeter
+from baton_reasoning.core.errors import EngineError, EngineRefused
+from baton_reasoning.core.models.overrides import Sampling
 
 _BOUNDARY = re.compile(r"\n[ \t]*\n\s*")
 HELD_BACK = 1

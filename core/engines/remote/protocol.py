@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from core.engines.base import Alternative, Conversation, Judgement, Passing, ScoredToken, Stop, Token
-from core.engines.body import Author, Part, rendered_runs
-from core.engines.choices import distinctive
-from core.engines.model_card import ModelCard
-from core.engines.random_numbers import number_at
-from core.engines.remote.failures import foreign_token
-from core.engines.remote.fields import Fields
-from core.errors import EngineRefused
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.base import Alternative, Conversation, Judgement, Passing, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.body import Author, Part, rendered_runs
+from baton_reasoning.core.engines.choices import distinctive
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.random_numbers import number_at
+from baton_reasoning.core.engines.remote.failures import foreign_token
+from baton_reasoning.core.engines.remote.fields import Fields
+from baton_reasoning.core.errors import EngineRefused
+from baton_reasoning.core.models.overrides import Sampling
 
 Prompt = tuple[int, ...] | str
 """A text as a server takes it: token ids where it can, else text."""

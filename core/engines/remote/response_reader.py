@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 
-from core.engines.base import Handoff, Notice, Passing, Stop
-from core.engines.remote.fields import Fields
-from core.engines.remote.protocol import (
+from baton_reasoning.core.engines.base import Handoff, Notice, Passing, Stop
+from baton_reasoning.core.engines.remote.fields import Fields
+from baton_reasoning.core.engines.remote.protocol import (
     AnswerEvent,
     AnswerParser,
     Ask,
@@ -18,11 +18,11 @@ from core.engines.remote.protocol import (
     StreamEnd,
     size_of,
 )
-from core.engines.remote.retry import RetryPolicy
-from core.engines.remote.state import ServerState, SessionStatus
-from core.engines.remote.transport import AnswerStream, BackgroundPing, HttpConnection, Signal
-from core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
-from core.errors import EngineLost, EngineRefused
+from baton_reasoning.core.engines.remote.retry import RetryPolicy
+from baton_reasoning.core.engines.remote.state import ServerState, SessionStatus
+from baton_reasoning.core.engines.remote.transport import AnswerStream, BackgroundPing, HttpConnection, Signal
+from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
+from baton_reasoning.core.errors import EngineLost, EngineRefused
 
 TICK = 1.0
 """Seconds between checks of the time-outs while nothing arrives."""

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.engines.remote.failures import NotReady
-from core.errors import EngineLost
+from baton_reasoning.core.engines.remote.failures import NotReady
+from baton_reasoning.core.errors import EngineLost
 
 
 @dataclass(frozen=True, slots=True)

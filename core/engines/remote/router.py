@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.failures import NotReady, UnknownModel
-from core.engines.remote.fields import Fields
-from core.engines.remote.openai_completions import choose_model, served_models, unknown_model
-from core.engines.remote.protocol import Ask
-from core.engines.remote.retry import RetryPolicy
-from core.engines.remote.transport import HttpConnection
-from core.errors import EngineRefused
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.failures import NotReady, UnknownModel
+from baton_reasoning.core.engines.remote.fields import Fields
+from baton_reasoning.core.engines.remote.openai_completions import choose_model, served_models, unknown_model
+from baton_reasoning.core.engines.remote.protocol import Ask
+from baton_reasoning.core.engines.remote.retry import RetryPolicy
+from baton_reasoning.core.engines.remote.transport import HttpConnection
+from baton_reasoning.core.errors import EngineRefused
 
 _LOADED = ("loaded", "sleeping")
 """A sleeping model wakes up at the next request."""

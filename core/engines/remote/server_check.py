@@ -10,18 +10,18 @@ from enum import Enum
 from functools import partial
 from typing import NamedTuple
 
-from core.engines.model_card import ModelCard
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteEngine, RemoteOptions
-from core.engines.remote.failures import KeyRefused, NotReady, UnknownModel, UntrustedServer
-from core.engines.remote.llama_server import LlamaServerEngine
-from core.engines.remote.openai_completions import OpenAICompletionsEngine, ServedModel, served_models
-from core.engines.remote.router import ModelNotLoaded, load_model
-from core.engines.remote.state import StatusCallback
-from core.engines.remote.transport import HttpConnection
-from core.engines.remote.vocabulary import same_vocabulary
-from core.errors import BatonError, EngineLost, EngineRefused
-from core.text import one_line
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
+from baton_reasoning.core.engines.remote.failures import KeyRefused, NotReady, UnknownModel, UntrustedServer
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.remote.openai_completions import OpenAICompletionsEngine, ServedModel, served_models
+from baton_reasoning.core.engines.remote.router import ModelNotLoaded, load_model
+from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.engines.remote.transport import HttpConnection
+from baton_reasoning.core.engines.remote.vocabulary import same_vocabulary
+from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
+from baton_reasoning.core.text import one_line
 
 
 class VocabularyMatch(Enum):

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from core.engines.factory import Server
-from core.engines.remote.address import ServerAddress, canonical, without_model
-from core.engines.remote.engine import RemoteOptions
-from core.engines.usage import Cap, Prices
-from core.errors import SettingsError
-from core.files import read_text, write_json
-from core.models.loading import Switch
-from core.models.overrides import ModelOverrides
-from core.secrets import Keeping, Secrets
+from baton_reasoning.core.engines.factory import Server
+from baton_reasoning.core.engines.remote.address import ServerAddress, canonical, without_model
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.usage import Cap, Prices
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import read_text, write_json
+from baton_reasoning.core.models.loading import Switch
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.secrets import Keeping, Secrets
 
 NO_TEMPLATE = "Choose the file of a chat template: text in Jinja, in UTF-8."
 

@@ -16,11 +16,11 @@ from urllib.parse import quote
 
 import httpx2
 
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.failures import from_status, from_transport, garbage
-from core.engines.remote.fields import Fields, parsed
-from core.engines.remote.retry import RetryPolicy
-from core.errors import Cancelled, EngineError, EngineLost, EngineRefused
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.failures import from_status, from_transport, garbage
+from baton_reasoning.core.engines.remote.fields import Fields, parsed
+from baton_reasoning.core.engines.remote.retry import RetryPolicy
+from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, EngineRefused
 
 Payload = Mapping[str, Any]
 LARGEST_ANSWER = 64 * 2**20

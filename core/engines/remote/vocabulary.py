@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.model_card import ModelCard
 
 PROBE = "\n".join(
     (

@@ -10,8 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.engines.base import Scores
-from core.thinking.policy import (
+from baton_reasoning.core.engines.base import Scores
+from baton_reasoning.core.thinking.policy import (
     LAST_STEP,
     Move,
     Needs,
@@ -24,7 +24,7 @@ from core.thinking.policy import (
     keep,
     take_over,
 )
-from core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.reasons import TakeoverReason
 
 DISAGREEMENT = TakeoverReason("disagreement", "Unlikely to the large model")
 

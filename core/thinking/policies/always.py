@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Literal
 
-from core.engines.body import Author
-from core.thinking.policy import WITHOUT_END, Move, Needs, Policy, PolicyArm, PolicySettings, View, keep, take_over
-from core.thinking.reasons import LARGE_ONLY
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.policy import (
+    WITHOUT_END,
+    Move,
+    Needs,
+    Policy,
+    PolicyArm,
+    PolicySettings,
+    View,
+    keep,
+    take_over,
+)
+from baton_reasoning.core.thinking.reasons import LARGE_ONLY
 
 
 class Always(Policy):

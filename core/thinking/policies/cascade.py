@@ -13,8 +13,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.thinking.events import Finish, TokenWritten
-from core.thinking.policy import (
+from baton_reasoning.core.thinking.events import Finish, TokenWritten
+from baton_reasoning.core.thinking.policy import (
     WITHOUT_END,
     Ablation,
     Move,
@@ -27,7 +27,7 @@ from core.thinking.policy import (
     look_on,
     take_over,
 )
-from core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.reasons import TakeoverReason
 
 UNSURE_ANSWER = TakeoverReason("unsure answer", "Solved afresh by the large model", capped=False)
 

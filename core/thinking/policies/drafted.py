@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from core.thinking.policies.always import Always
-from core.thinking.policy import Needs, PolicyArm, PolicySettings
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policy import Needs, PolicyArm, PolicySettings
 
 
 class Drafted(Always):

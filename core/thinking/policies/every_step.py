@@ -12,9 +12,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from core.thinking.cue_rules import REFERENCE, RULES, CuePolicy, CueSettings
-from core.thinking.policy import Move, PolicyArm, View
-from core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.cue_rules import REFERENCE, RULES, CuePolicy, CueSettings
+from baton_reasoning.core.thinking.policy import Move, PolicyArm, View
+from baton_reasoning.core.thinking.reasons import TakeoverReason
 
 EVERY_STEP = TakeoverReason("every step", "Every step", follows_text=False)
 

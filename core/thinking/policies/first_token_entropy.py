@@ -15,7 +15,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from core.thinking.policy import (
+from baton_reasoning.core.thinking.policy import (
     LAST_STEP,
     WITHOUT_END,
     Ablation,
@@ -32,8 +32,8 @@ from core.thinking.policy import (
     look_on,
     take_over,
 )
-from core.thinking.reasons import ANSWER, REPETITION, TakeoverReason
-from core.thinking.steps import same_step_twice
+from baton_reasoning.core.thinking.reasons import ANSWER, REPETITION, TakeoverReason
+from baton_reasoning.core.thinking.steps import same_step_twice
 
 ENTROPY = TakeoverReason("first-token entropy", "First-token entropy")
 

@@ -14,14 +14,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from core.engines.body import Author
-from core.thinking.cue_rules import PAPER, REFERENCE, RULES, CuePolicy, CueSettings, Scope
-from core.thinking.cues import Category, Cue
-from core.thinking.policies.every_step import EveryStep
-from core.thinking.policies.first_token_entropy import FirstTokenEntropy
-from core.thinking.policy import Ablation, Advice, Move, PolicyArm, Restore, View, keep, look_on
-from core.thinking.reasons import TakeoverReason
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.cue_rules import PAPER, REFERENCE, RULES, CuePolicy, CueSettings, Scope
+from baton_reasoning.core.thinking.cues import Category, Cue
+from baton_reasoning.core.thinking.policies.every_step import EveryStep
+from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
+from baton_reasoning.core.thinking.policy import Ablation, Advice, Move, PolicyArm, Restore, View, keep, look_on
+from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.trace import Trace
 
 REFLECTION = TakeoverReason("reflection", "Reflection takeover")
 AFFIRMATION = TakeoverReason("affirmation", "Affirmation takeover")

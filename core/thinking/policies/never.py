@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
+from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 
 
 class Never(Policy):

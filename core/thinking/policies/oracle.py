@@ -14,8 +14,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.engines.body import Author
-from core.thinking.policy import (
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.policy import (
     LAST_STEP,
     Move,
     Needs,
@@ -28,7 +28,7 @@ from core.thinking.policy import (
     keep,
     take_over,
 )
-from core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.reasons import TakeoverReason
 
 LOST_VALUE = TakeoverReason("lost value", "Lowered the value")
 

@@ -10,8 +10,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.thinking.policy import Move, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
-from core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.policy import Move, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
+from baton_reasoning.core.thinking.reasons import TakeoverReason
 
 RANDOM = TakeoverReason("random", "Random takeover", follows_text=False)
 

@@ -19,9 +19,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from core.engines.body import Author
-from core.thinking.cues import Cue, Lexicon, Match, english, relaygen
-from core.thinking.policy import (
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.cues import Cue, Lexicon, Match, english, relaygen
+from baton_reasoning.core.thinking.policy import (
     WITHOUT_END,
     Move,
     Policy,
@@ -33,7 +33,7 @@ from core.thinking.policy import (
     look_on,
     take_over,
 )
-from core.thinking.reasons import ANSWER, TakeoverReason
+from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
 
 RELAY = TakeoverReason("easy sentence", "Easy sentence, by the small model")
 LEAST_TOKENS = 5

@@ -10,10 +10,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.engines.base import Judgement
-from core.engines.body import Author
-from core.thinking.policies.step_score import DIGITS, QUESTION, score_of
-from core.thinking.policy import (
+from baton_reasoning.core.engines.base import Judgement
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.policies.step_score import DIGITS, QUESTION, score_of
+from baton_reasoning.core.thinking.policy import (
     LAST_STEP,
     Judge,
     Move,
@@ -26,7 +26,7 @@ from core.thinking.policy import (
     keep,
     take_over,
 )
-from core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.reasons import TakeoverReason
 
 REJECTED = TakeoverReason("rejected", "Rejected by the large model")
 CHECK = "\n\nIs the last step above correct? Answer yes or no: "

@@ -16,9 +16,9 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from core.engines.base import Judgement
-from core.thinking.events import Finish
-from core.thinking.policy import (
+from baton_reasoning.core.engines.base import Judgement
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.policy import (
     LAST_STEP,
     Close,
     Finished,
@@ -35,8 +35,8 @@ from core.thinking.policy import (
     look_on,
     take_over,
 )
-from core.thinking.reasons import OPENING, REPETITION, TakeoverReason
-from core.thinking.steps import same_step_twice
+from baton_reasoning.core.thinking.reasons import OPENING, REPETITION, TakeoverReason
+from baton_reasoning.core.thinking.steps import same_step_twice
 
 SCORE = TakeoverReason("low step score", "Low step score")
 QUESTION = (

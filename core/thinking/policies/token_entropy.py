@@ -13,8 +13,18 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.thinking.policy import Ablation, Move, Needs, Policy, PolicyArm, PolicySettings, View, look_on, take_over
-from core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.policy import (
+    Ablation,
+    Move,
+    Needs,
+    Policy,
+    PolicyArm,
+    PolicySettings,
+    View,
+    look_on,
+    take_over,
+)
+from baton_reasoning.core.thinking.reasons import TakeoverReason
 
 TOKEN_ENTROPY = TakeoverReason("token entropy", "Unsure token")
 LONGEST = 512

@@ -12,9 +12,20 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.thinking.cues import Category
-from core.thinking.policy import LAST_STEP, Move, Needs, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
-from core.thinking.reasons import OPENING, TakeoverReason
+from baton_reasoning.core.thinking.cues import Category
+from baton_reasoning.core.thinking.policy import (
+    LAST_STEP,
+    Move,
+    Needs,
+    Policy,
+    PolicyArm,
+    PolicySettings,
+    Until,
+    View,
+    keep,
+    take_over,
+)
+from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
 
 OVERCONFIDENCE = TakeoverReason("overconfidence", "Extraordinary confidence")
 UNPRODUCTIVE = TakeoverReason("unproductive loop", "Unproductive loop", follows_text=False)

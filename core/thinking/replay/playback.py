@@ -10,13 +10,13 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from dataclasses import replace
 
-from core.engines.base import End, Handoff, Judgement, Scores, Stop, Token, WriteItem
-from core.engines.body import Author, Part
-from core.engines.model_card import ModelCard
-from core.thinking.events import Finish, Valued
-from core.thinking.policy import Value
-from core.thinking.reasons import UNCLOSED
-from core.thinking.replay.recording import RecordedPart, Recording
+from baton_reasoning.core.engines.base import End, Handoff, Judgement, Scores, Stop, Token, WriteItem
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.thinking.events import Finish, Valued
+from baton_reasoning.core.thinking.policy import Value
+from baton_reasoning.core.thinking.reasons import UNCLOSED
+from baton_reasoning.core.thinking.replay.recording import RecordedPart, Recording
 
 PAUSE_AFTER = 500
 """A write ends after this many tokens, so that the replay can forget the text so far."""

@@ -7,12 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from core.engines.body import Author, Body, Part
-from core.thinking import events
-from core.thinking.cues import Cue
-from core.thinking.events import AskedBy, Event, Finish, Judged, RunStarted, Scored, TokenWritten, Valued
-from core.thinking.policy import WITHOUT_END, Close, Insert, Move, keep
-from core.thinking.registry import POLICIES, takeover_of
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.cues import Cue
+from baton_reasoning.core.thinking.events import (
+    AskedBy,
+    Event,
+    Finish,
+    Judged,
+    RunStarted,
+    Scored,
+    TokenWritten,
+    Valued,
+)
+from baton_reasoning.core.thinking.policy import WITHOUT_END, Close, Insert, Move, keep
+from baton_reasoning.core.thinking.registry import POLICIES, takeover_of
 
 
 class Takeover(NamedTuple):

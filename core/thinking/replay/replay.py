@@ -13,12 +13,12 @@ from enum import Enum
 from itertools import pairwise
 from typing import NamedTuple
 
-from core.engines.body import Author
-from core.thinking import events
-from core.thinking.events import AskedBy, Event, Finish, RunStarted
-from core.thinking.limits import Limits, LimitsGuard
-from core.thinking.loop import Loop
-from core.thinking.policy import (
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.events import AskedBy, Event, Finish, RunStarted
+from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
+from baton_reasoning.core.thinking.loop import Loop
+from baton_reasoning.core.thinking.policy import (
     LAST_STEP,
     Close,
     Finished,
@@ -34,14 +34,14 @@ from core.thinking.policy import (
     Write,
     keep,
 )
-from core.thinking.reasons import UNCLOSED
-from core.thinking.registry import POLICIES
-from core.thinking.replay.playback import Playback
-from core.thinking.replay.recording import Recording, Takeover
-from core.thinking.resume import undisturbed
-from core.thinking.run_settings import RunSettings
-from core.thinking.steps import BOUNDARY
-from core.thinking.trace import Trace
+from baton_reasoning.core.thinking.reasons import UNCLOSED
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.replay.playback import Playback
+from baton_reasoning.core.thinking.replay.recording import Recording, Takeover
+from baton_reasoning.core.thinking.resume import undisturbed
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.steps import BOUNDARY
+from baton_reasoning.core.thinking.trace import Trace
 
 ENDLESS = 1 << 40
 MOVES_PER_PART = 20

@@ -8,19 +8,19 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.batch.page import BatchPage
-from app.shared.background import BackgroundTasks
-from app.shared.loaded_models import LoadedModels, Loading
-from app.shared.preferences import Preferences
-from core.engines.remote.servers import KnownServers
-from core.engines.remote.state import StatusCallback
-from core.errors import ModelFileError
-from core.model_costs import ModelCosts
-from core.models.hub_listing import HubAccess
-from core.models.source import DemoModel
-from core.run import Pair
-from core.settings import ModelChoice, SettingsFile
-from core.store.store import Store
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.shared.background import BackgroundTasks
+from baton_reasoning.app.shared.loaded_models import LoadedModels, Loading
+from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.core.engines.remote.servers import KnownServers
+from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.models.hub_listing import HubAccess
+from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.settings import ModelChoice, SettingsFile
+from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import large_engine, small_engine
 from tests.core.batch.data_hub import DataHub, running_data_hub
 from tests.fakes.scripted import Fault, ScriptedEngine

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.batch.execution import BatchActivity
-from app.batch.page import BatchPage
-from app.shared.background import StreamTask
-from app.shared.loaded_models import LoadState
-from app.shared.widgets.controls import SwitchButton
-from app.window.main_window import MainWindow
-from core.engines.base import Conversation
-from core.settings import ModelChoice
+from baton_reasoning.app.batch.execution import BatchActivity
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.shared.widgets.controls import SwitchButton
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.settings import ModelChoice
 from tests.app.conftest import ScriptedLoader
 from tests.core.batch.counting import number_in, rest, solution
 from tests.fakes.scripted import ScriptedEngine

@@ -9,14 +9,14 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.batch.failure_view import FailureView
-from app.batch.page import BatchPage
-from app.batch.run_window import RunWindow
-from app.inspector.panel import Tab
-from core.batch.reporting.exports import export
-from core.batch.reporting.failures import FailureAnalysis, FailureKind, TakeoverOutcomes
-from core.batch.reporting.worth import MeanWorth
-from core.intervals import Estimate
+from baton_reasoning.app.batch.failure_view import FailureView
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.batch.run_window import RunWindow
+from baton_reasoning.app.inspector.panel import Tab
+from baton_reasoning.core.batch.reporting.exports import export
+from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, FailureKind, TakeoverOutcomes
+from baton_reasoning.core.batch.reporting.worth import MeanWorth
+from baton_reasoning.core.intervals import Estimate
 from tests.app.batch.conftest import ScriptedLoader
 from tests.app.batch.test_page import run, wait_until_done
 from tests.core.batch.counting import large_engine

@@ -17,26 +17,26 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QLabel
 from pytestqt.qtbot import QtBot
 
-from app.batch.page import BatchPage
-from app.batch.regrade_dialog import RegradeDialog
-from app.batch.row_order import Mark, ResultColumn, RowFilter, mark_of
-from app.batch.run_window import RunWindow
-from app.batch.welcome import BatchWelcome
-from app.inspector.panel import Inspector
-from app.shared.background import StreamTask
-from app.shared.loaded_models import LoadState
-from app.shared.theme import DARK, apply
-from app.shared.widgets.controls import IconButton
-from core.batch.reporting.budgets import Cost
-from core.batch.reporting.involvement import Involvement
-from core.batch.reporting.report import Report
-from core.batch.running.arms import Arm
-from core.errors import Busy, EngineLost, StoreError
-from core.grading.grader import Grader
-from core.grading.verdict import How
-from core.intervals import Estimate
-from core.settings import ColourScheme
-from core.store.batch_rows import Batch, StoredArm
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.batch.regrade_dialog import RegradeDialog
+from baton_reasoning.app.batch.row_order import Mark, ResultColumn, RowFilter, mark_of
+from baton_reasoning.app.batch.run_window import RunWindow
+from baton_reasoning.app.batch.welcome import BatchWelcome
+from baton_reasoning.app.inspector.panel import Inspector
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.shared.theme import DARK, apply
+from baton_reasoning.app.shared.widgets.controls import IconButton
+from baton_reasoning.core.batch.reporting.budgets import Cost
+from baton_reasoning.core.batch.reporting.involvement import Involvement
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.errors import Busy, EngineLost, StoreError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.settings import ColourScheme
+from baton_reasoning.core.store.batch_rows import Batch, StoredArm
 from tests.app.batch.conftest import ScriptedLoader
 from tests.core.batch.data_hub import DataHub
 from tests.core.batch.noted import NOTES, noted_report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.batch.result_table import plain_answer
+from baton_reasoning.app.batch.result_table import plain_answer
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QAbstractItemModelTester
 from pytestqt.qtbot import QtBot
 
-from app.batch.result_table import RIBBON_ROLE, ResultTable
-from app.batch.row_order import ResultColumn, RowFilter
-from core.batch.running.batch_events import JobGrew
-from core.engines.body import Author
-from core.grading.verdict import How, Outcome, Verdict
-from core.problem import Problem
-from core.store.batch_rows import Conditions, JobState, ResultRow
-from core.store.outline import Segment
-from core.store.run_metrics import RunMetrics
-from core.thinking.events import Finish
+from baton_reasoning.app.batch.result_table import RIBBON_ROLE, ResultTable
+from baton_reasoning.app.batch.row_order import ResultColumn, RowFilter
+from baton_reasoning.core.batch.running.batch_events import JobGrew
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import Conditions, JobState, ResultRow
+from baton_reasoning.core.store.outline import Segment
+from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.thinking.events import Finish
 from tests.core.batch.counting import problems
 
 

@@ -9,13 +9,13 @@ import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
 from pytestqt.qtbot import QtBot
 
-from app.batch.execution import BatchActivity
-from app.batch.page import BatchPage
-from app.batch.welcome import BatchRow
-from app.shared.background import StreamTask
-from app.shared.widgets.controls import ElidedButton
-from app.window.main_window import MainWindow
-from core.batch.reporting.report import Report
+from baton_reasoning.app.batch.execution import BatchActivity
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.batch.welcome import BatchRow
+from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.shared.widgets.controls import ElidedButton
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.batch.reporting.report import Report
 from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done
 
 pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]

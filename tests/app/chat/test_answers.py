@@ -12,16 +12,16 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.chat.remedies import AnswerAction
-from app.shared.conversations.run_list import Activity
-from app.shared.theme import SIGN
-from app.shared.widgets.controls import ElidedLabel
-from app.window.main_window import MainWindow
-from core.engines.base import PrefillProgress
-from core.engines.body import Author
-from core.errors import EngineLost
-from core.thinking.events import Finish, TextDiscarded
-from core.thinking.steps import split
+from baton_reasoning.app.chat.remedies import AnswerAction
+from baton_reasoning.app.shared.conversations.run_list import Activity
+from baton_reasoning.app.shared.theme import SIGN
+from baton_reasoning.app.shared.widgets.controls import ElidedLabel
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.base import PrefillProgress
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.thinking.events import Finish, TextDiscarded
+from baton_reasoning.core.thinking.steps import split
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import Fault, ScriptedEngine, characters
 

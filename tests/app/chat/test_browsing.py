@@ -10,13 +10,13 @@ from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.chat.sidebar import HistoryRole
-from app.shared.conversations.conversation import Conversation
-from app.shared.conversations.run_list import Activity, RunMark
-from app.shared.widgets import accessible
-from app.window.main_window import MainWindow
-from core.engines.body import Author
-from core.thinking.events import Finish
+from baton_reasoning.app.chat.sidebar import HistoryRole
+from baton_reasoning.app.shared.conversations.conversation import Conversation
+from baton_reasoning.app.shared.conversations.run_list import Activity, RunMark
+from baton_reasoning.app.shared.widgets import accessible
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.held_answers import HeldAnswers
 

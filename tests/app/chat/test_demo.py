@@ -11,17 +11,17 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.chat.welcome import PACES, demo_examples
-from app.shared.pair_loader import PairLoader
-from app.window.main_window import MainWindow
-from app.window.pair_dialog import PairDialog
-from core.demo_pair import DemoProblem
-from core.models.source import DemoModel
-from core.paths import Paths
-from core.settings import ModelChoice
-from core.thinking.policies.always import Always
-from core.thinking.policies.never import Never
-from core.thinking.policy import PolicySettings
+from baton_reasoning.app.chat.welcome import PACES, demo_examples
+from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.core.demo_pair import DemoProblem
+from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policy import PolicySettings
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 

@@ -12,13 +12,13 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QMenu, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.chat.step_editor import StepEditor
-from app.shared.loaded_models import LoadState
-from app.shared.theme import SIGN
-from app.window.main_window import MainWindow
-from core.engines.body import Author
-from core.errors import EngineLost
-from core.thinking.events import Finish
+from baton_reasoning.app.chat.step_editor import StepEditor
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.shared.theme import SIGN
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 
 Ask = Callable[[str], MainWindow]

@@ -9,9 +9,9 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor, QTextCursor
 from pytestqt.qtbot import QtBot
 
-from app.shared.rendering import RichText
-from app.shared.theme import current_theme
-from app.window.main_window import MainWindow
+from baton_reasoning.app.shared.rendering import RichText
+from baton_reasoning.app.shared.theme import current_theme
+from baton_reasoning.app.window.main_window import MainWindow
 from tests.app.conftest import ScriptedLoader, last_answer
 from tests.fakes.scripted import ScriptedEngine
 

@@ -15,12 +15,12 @@ from PySide6.QtCore import QModelIndex, QRect, QSize, Qt
 from PySide6.QtWidgets import QPushButton, QStyledItemDelegate, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
-from app.chat.sidebar import HistoryDelegate, HistoryRole, day_name
-from app.window.main_window import MainWindow
-from core.engines.body import Author
-from core.settings import SettingsFile
-from core.store.store import Store
-from core.thinking.events import Finish, TokenWritten
+from baton_reasoning.app.chat.sidebar import HistoryDelegate, HistoryRole, day_name
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.settings import SettingsFile
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import Finish, TokenWritten
 from tests.app.conftest import ScriptedLoader
 
 Ask = Callable[[str], MainWindow]

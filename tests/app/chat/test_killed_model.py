@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.shared.loaded_models import Loading
-from app.window.main_window import MainWindow
-from core.demo_pair import LARGE_MODEL
-from core.engines.local.client import LocalEngine
-from core.engines.remote.state import StatusCallback
-from core.models.loading import LoadOptions
-from core.run import Pair
-from core.settings import ModelChoice
-from core.thinking.events import Finish
-from core.thinking.limits import Limits
-from core.thinking.policies.never import Never
+from baton_reasoning.app.shared.loaded_models import Loading
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.demo_pair import LARGE_MODEL
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader
 
 pytestmark = [pytest.mark.real_models, pytest.mark.qt_log_ignore("This plugin does not support")]

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.chat.conversation_view import Bubble
-from app.window.main_window import MainWindow
+from baton_reasoning.app.chat.conversation_view import Bubble
+from baton_reasoning.app.window.main_window import MainWindow
 
 PROBLEM = "How many positive whole-number divisors does the product of 196, 225 and 1001 have? " * 3
 

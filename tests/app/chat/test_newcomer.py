@@ -11,16 +11,16 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDialog
 from pytestqt.qtbot import QtBot
 
-from app.chat.demo_verdict import BEYOND
-from app.inspector.run_page import parameters
-from app.shared.conversations.run_list import Activity
-from app.shared.labels import title_of
-from app.window.main_window import MainWindow
-from core.demo_pair import DEMO_SETTINGS
-from core.models.source import DemoModel, LocalFile, ServerUrls, parse_source
-from core.run import RunSettings, effective_settings
-from core.thinking.policies.keywords import Keywords
-from core.thinking.registry import matching_preset
+from baton_reasoning.app.chat.demo_verdict import BEYOND
+from baton_reasoning.app.inspector.run_page import parameters
+from baton_reasoning.app.shared.conversations.run_list import Activity
+from baton_reasoning.app.shared.labels import title_of
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS
+from baton_reasoning.core.models.source import DemoModel, LocalFile, ServerUrls, parse_source
+from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.registry import matching_preset
 from tests.app.conftest import ScriptedLoader, last_answer
 from tests.fakes.scripted import ScriptedEngine
 

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.window.main_window import MainWindow
+from baton_reasoning.app.window.main_window import MainWindow
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 UP, DOWN = Qt.Key.Key_Up, Qt.Key.Key_Down

@@ -10,13 +10,13 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.window.main_window import MainWindow
-from core.engines.body import Author
-from core.engines.remote.state import ServerState, ServerStatus
-from core.models.source import LocalFile
-from core.settings import ModelChoice
-from core.thinking.events import Finish
-from core.thinking.policies.keywords import Keywords
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
+from baton_reasoning.core.models.source import LocalFile
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.policies.keywords import Keywords
 from tests.app.conftest import ScriptedLoader, last_answer
 from tests.fakes.held import ServedEngine
 from tests.fakes.scripted import ScriptedEngine

@@ -4,7 +4,7 @@ from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.chat.step_editor import StepEditor
+from baton_reasoning.app.chat.step_editor import StepEditor
 
 
 def test_a_step_that_is_left_as_it_is_comes_back_to_the_letter(qtbot: QtBot) -> None:

@@ -8,9 +8,9 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.chat.system_prompt import SystemPromptDialog
-from app.window.main_window import MainWindow
-from core.engines.base import Message
+from baton_reasoning.app.chat.system_prompt import SystemPromptDialog
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.base import Message
 
 Ask = Callable[[str], MainWindow]
 Make = Callable[..., MainWindow]

@@ -9,9 +9,9 @@ from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QAction
 from pytestqt.qtbot import QtBot
 
-from app.shared.loaded_models import LoadState
-from app.window.main_window import MainWindow
-from core.thinking.policies.never import Never
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 

@@ -8,11 +8,11 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.compare.chooser import Chooser
-from app.compare.view import CompareView
-from app.window.main_window import MainWindow
-from core.engines.base import Conversation
-from core.errors import EngineLost
+from baton_reasoning.app.compare.chooser import Chooser
+from baton_reasoning.app.compare.view import CompareView
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.errors import EngineLost
 from tests.app.conftest import ScriptedLoader
 from tests.fakes.scripted import Fault, ScriptedEngine
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.compare.caption import caption
-from core.thinking.alignment import align, thinking_steps
-from core.thinking.trace import Trace
+from baton_reasoning.app.compare.caption import caption
+from baton_reasoning.core.thinking.alignment import align, thinking_steps
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import keywords, run
 
 START = "First we add 400 and 449."

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from app.compare.chooser import USUAL, CompareChoice, arms, proposed, recorded
-from app.shared.conversations.conversation import Exchange
-from app.shared.labels import is_paced
-from core.batch.running.recipes import RECIPES
-from core.run import RunSettings
-from core.thinking.events import Finish, RunEnded
-from core.thinking.registry import POLICIES
-from core.thinking.trace import Trace
+from baton_reasoning.app.compare.chooser import USUAL, CompareChoice, arms, proposed, recorded
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.labels import is_paced
+from baton_reasoning.core.batch.running.recipes import RECIPES
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.events import Finish, RunEnded
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import keywords, run
 
 BASE = RunSettings(seed=3)

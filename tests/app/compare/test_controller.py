@@ -10,17 +10,17 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QMenu
 from pytestqt.qtbot import QtBot
 
-from app.chat.remedies import AnswerAction
-from app.compare.rows import WIDTH
-from app.shared.conversations.conversation import Exchange
-from app.shared.conversations.run_list import Activity, RunMark
-from app.shared.labels import run_in_brief
-from app.shared.steps.steps_document import ShownPiece
-from app.window.main_window import MainWindow
-from core.engines.body import Author
-from core.errors import EngineLost
-from core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
-from core.thinking.values import end_of_step
+from baton_reasoning.app.chat.remedies import AnswerAction
+from baton_reasoning.app.compare.rows import WIDTH
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.conversations.run_list import Activity, RunMark
+from baton_reasoning.app.shared.labels import run_in_brief
+from baton_reasoning.app.shared.steps.steps_document import ShownPiece
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.values import end_of_step
 from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, rest_of, settle, view_of
 from tests.app.conftest import ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine

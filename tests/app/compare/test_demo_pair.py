@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.chat.welcome import demo_examples
-from app.shared.loaded_models import LoadState
-from app.shared.pair_loader import PairLoader
-from app.window.main_window import MainWindow
-from core.paths import Paths
-from core.thinking.events import Finish
+from baton_reasoning.app.chat.welcome import demo_examples
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.thinking.events import Finish
 from tests.app.compare.conftest import dialog, settle, view_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]

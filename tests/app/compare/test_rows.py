@@ -9,14 +9,14 @@ import pytest
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.compare.rows import AT_ONCE, AlignedRows, RowMarkers
-from app.shared.background import BackgroundTasks
-from app.shared.steps.steps_document import thinking_pieces
-from app.shared.steps.steps_view import StepsView
-from app.shared.steps.typesetting import Typesetter
-from core.thinking.alignment import thinking_steps
-from core.thinking.policies.never import Never
-from core.thinking.trace import Trace
+from baton_reasoning.app.compare.rows import AT_ONCE, AlignedRows, RowMarkers
+from baton_reasoning.app.shared.background import BackgroundTasks
+from baton_reasoning.app.shared.steps.steps_document import thinking_pieces
+from baton_reasoning.app.shared.steps.steps_view import StepsView
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.core.thinking.alignment import thinking_steps
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run
 
 MANY = 2 * AT_ONCE

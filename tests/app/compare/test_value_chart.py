@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pytestqt.qtbot import QtBot
 
-from app.compare.value_chart import ValueChart
-from app.shared.theme import current_theme
-from core.thinking.events import PlaceOutcomes, ValuesEstimated
-from core.thinking.policies.never import Never
-from core.thinking.trace import Trace
-from core.thinking.values import places_of
+from baton_reasoning.app.compare.value_chart import ValueChart
+from baton_reasoning.app.shared.theme import current_theme
+from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import places_of
 from tests.core.thinking.running import run
 
 

@@ -9,21 +9,21 @@ from typing import NamedTuple
 import click
 import pytest
 
-from app.inspector.command_line import command_line, models_of
-from app.terminal.command_line import command
-from app.terminal.options import RunOptions, run_options, run_settings
-from app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
-from core.demo_pair.settings import DEMO_SETTINGS
-from core.models.source import LocalFile
-from core.run import Pair, RunSettings, ask, effective_settings, run
-from core.settings import ModelChoice
-from core.thinking.cues import Match
-from core.thinking.limits import Limits
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policies.random_takeover import RandomTakeover
-from core.thinking.registry import POLICIES
-from core.thinking.trace import Trace
-from core.thinking.trace_json import event_to_json, events_from_json
+from baton_reasoning.app.inspector.command_line import command_line, models_of
+from baton_reasoning.app.terminal.command_line import command
+from baton_reasoning.app.terminal.options import RunOptions, run_options, run_settings
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
+from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.models.source import LocalFile
+from baton_reasoning.core.run import Pair, RunSettings, ask, effective_settings, run
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.cues import Match
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace_json import event_to_json, events_from_json
 from tests.fakes.scripted import ScriptedEngine
 
 FILES = ModelChoice(small="small.gguf", large="http://host:8080")

@@ -12,17 +12,17 @@ from PySide6.QtGui import QTextCharFormat
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from app.inspector import opinion_page
-from app.inspector.opinion_page import OpinionPage, PlaceFilter
-from app.inspector.panel import Tab
-from app.shared.background import BackgroundTasks
-from app.shared.conversations.conversation import Exchange
-from app.window.main_window import MainWindow
-from core.engines.body import Author
-from core.thinking.events import OpinionGiven
-from core.thinking.limits import Limits
-from core.thinking.opinion import SecondOpinion, Sequel
-from core.thinking.policies.never import Never
+from baton_reasoning.app.inspector import opinion_page
+from baton_reasoning.app.inspector.opinion_page import OpinionPage, PlaceFilter
+from baton_reasoning.app.inspector.panel import Tab
+from baton_reasoning.app.shared.background import BackgroundTasks
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import OpinionGiven
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.opinion import SecondOpinion, Sequel
+from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
 

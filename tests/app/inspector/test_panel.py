@@ -11,18 +11,18 @@ from PySide6.QtCore import QPointF, Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
-from app.inspector.panel import NO_ANSWER, Tab
-from app.inspector.run_page import card_facts, totals
-from app.inspector.step_page import facts_of
-from app.inspector.token_strip import TokenFlow, visible
-from app.shared.conversations.conversation import Exchange
-from app.window.main_window import MainWindow
-from core.engines.base import Alternative
-from core.engines.body import Author
-from core.models.source import LocalFile
-from core.settings import ModelChoice
-from core.thinking.events import TokenWritten
-from core.thinking.trace import Piece, Trace
+from baton_reasoning.app.inspector.panel import NO_ANSWER, Tab
+from baton_reasoning.app.inspector.run_page import card_facts, totals
+from baton_reasoning.app.inspector.step_page import facts_of
+from baton_reasoning.app.inspector.token_strip import TokenFlow, visible
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.base import Alternative
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.models.source import LocalFile
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.trace import Piece, Trace
 from tests.app.chat.test_answers import endless
 from tests.app.conftest import ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine

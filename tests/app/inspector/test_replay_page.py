@@ -8,12 +8,12 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.inspector.panel import Tab
-from app.inspector.replay_page import ReplayPage
-from app.window.main_window import MainWindow
-from core.engines.body import Author
-from core.thinking.cues import Category
-from core.thinking.registry import POLICIES
+from baton_reasoning.app.inspector.panel import Tab
+from baton_reasoning.app.inspector.replay_page import ReplayPage
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.cues import Category
+from baton_reasoning.core.thinking.registry import POLICIES
 
 Ask = Callable[[str], MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")

@@ -7,13 +7,13 @@ from PySide6.QtCore import QPoint, QRectF, Qt
 from PySide6.QtGui import QImage, QPainter
 from pytestqt.qtbot import QtBot
 
-from app.inspector.timeline import LANE, Timeline
-from app.inspector.timeline_lanes import WORDS, LaneActivity, paint_lane, paint_span
-from app.shared.theme import current_theme
-from core.engines.base import Passing
-from core.engines.body import Author
-from core.thinking.events import HandedOver, TokenWritten, WriteStarted
-from core.thinking.trace import Trace
+from baton_reasoning.app.inspector.timeline import LANE, Timeline
+from baton_reasoning.app.inspector.timeline_lanes import WORDS, LaneActivity, paint_lane, paint_span
+from baton_reasoning.app.shared.theme import current_theme
+from baton_reasoning.core.engines.base import Passing
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import HandedOver, TokenWritten, WriteStarted
+from baton_reasoning.core.thinking.trace import Trace
 
 
 @pytest.fixture

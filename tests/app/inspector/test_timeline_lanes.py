@@ -1,9 +1,9 @@
 """Who was busy when, from events alone."""
 
-from app.inspector.timeline_lanes import LaneActivity, Lanes
-from core.engines.base import Passing
-from core.engines.body import Author
-from core.thinking.events import HandedOver, Judged, Prefetched, TokenWritten, WriteStarted
+from baton_reasoning.app.inspector.timeline_lanes import LaneActivity, Lanes
+from baton_reasoning.core.engines.base import Passing
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import HandedOver, Judged, Prefetched, TokenWritten, WriteStarted
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
 

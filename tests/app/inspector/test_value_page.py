@@ -14,18 +14,18 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QMenu, QToolTip
 from pytestqt.qtbot import QtBot
 
-from app.inspector.panel import Tab
-from app.inspector.value_page import ValuePage
-from app.shared.conversations.conversation import Exchange
-from app.shared.theme import LIGHT
-from app.window.main_window import MainWindow
-from core.engines.base import Conversation
-from core.engines.body import Author
-from core.errors import EngineLost
-from core.expected_time import ModelCost
-from core.run import RunSettings
-from core.thinking.policies.never import Never
-from core.thinking.trace import Trace
+from baton_reasoning.app.inspector.panel import Tab
+from baton_reasoning.app.inspector.value_page import ValuePage
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.theme import LIGHT
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.expected_time import ModelCost
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.core.store.made import a_run
 from tests.fakes.scripted import Fault, ScriptedEngine

@@ -8,13 +8,13 @@ from keyring.backends.null import Keyring
 from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
-from app.models.controller import ModelsController
-from app.models.page import ModelsPage
-from app.shared.background import BackgroundTasks
-from app.shared.widgets.notice import Toasts
-from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
-from core.paths import Paths
-from core.secrets import Secrets
+from baton_reasoning.app.models.controller import ModelsController
+from baton_reasoning.app.models.page import ModelsPage
+from baton_reasoning.app.shared.background import BackgroundTasks
+from baton_reasoning.app.shared.widgets.notice import Toasts
+from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.secrets import Secrets
 from tests.core.models.hub_server import HubServer, running_hub
 
 REPOSITORY = "owner/demo-GGUF"

@@ -10,20 +10,20 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QComboBox, QLineEdit
 from pytestqt.qtbot import QtBot
 
-from app.models.cue_finder import CueFinder
-from app.models.model_forms import WritingForm
-from app.models.page import ModelsPage
-from app.models.prompt_view import PromptView
-from app.shared.background import BackgroundTasks
-from app.shared.labels import own_facts, placement_facts
-from core.cue_profiler import Suits, profile
-from core.demo_pair.settings import SMALL_MODEL
-from core.engines import template_renderer
-from core.engines.model_card import DeviceShare, ModelCard, Placement
-from core.models.loading import KvType, LoadOptions, Switch
-from core.models.overrides import ModelOverrides, TagSource
-from core.models.preferences import load_preferences
-from core.paths import Paths
+from baton_reasoning.app.models.cue_finder import CueFinder
+from baton_reasoning.app.models.model_forms import WritingForm
+from baton_reasoning.app.models.page import ModelsPage
+from baton_reasoning.app.models.prompt_view import PromptView
+from baton_reasoning.app.shared.background import BackgroundTasks
+from baton_reasoning.app.shared.labels import own_facts, placement_facts
+from baton_reasoning.core.cue_profiler import Suits, profile
+from baton_reasoning.core.demo_pair.settings import SMALL_MODEL
+from baton_reasoning.core.engines import template_renderer
+from baton_reasoning.core.engines.model_card import DeviceShare, ModelCard, Placement
+from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
+from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.paths import Paths
 from tests.app.models.test_page import choose
 
 pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]

@@ -9,26 +9,26 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.models.page import ModelsPage
-from app.shared.labels import placement_facts
-from app.shared.loaded_models import LoadState
-from app.shared.pair_loader import PairLoader
-from app.window.main_window import MainWindow
-from app.window.models_page import add_models_page
-from app.window.pair_dialog import PairDialog
-from core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
-from core.demo_pair.settings import DEMO_SETTINGS
-from core.engines.body import Author
-from core.engines.local.client import LocalEngine
-from core.models.catalog import read_catalog
-from core.models.fit import in_gib
-from core.models.gguf import read_header
-from core.models.loading import LoadOptions
-from core.models.overrides import ModelOverrides
-from core.paths import Paths
-from core.secrets import Secrets
-from core.thinking.events import Finish
-from core.thinking.trace import Trace
+from baton_reasoning.app.models.page import ModelsPage
+from baton_reasoning.app.shared.labels import placement_facts
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.app.window.models_page import add_models_page
+from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
+from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.catalog import read_catalog
+from baton_reasoning.core.models.fit import in_gib
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.secrets import Secrets
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.trace import Trace
 from tests.app.models.conftest import REPOSITORY
 from tests.core.models.hub_server import HubServer
 
@@ -102,7 +102,7 @@ def test_from_an_empty_home_to_a_pair_from_the_hub_and_its_first_answer(
 ) -> None:
     hub.files["owner/small-GGUF"] = {SMALL: SMALL_MODEL.read_bytes()}
     hub.files["owner/large-GGUF"] = {LARGE: LARGE_MODEL.read_bytes()}
-    monkeypatch.setattr("core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
+    monkeypatch.setattr("baton_reasoning.core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
     window, page = opened(qtbot, tmp_path, secrets)
     page.controller.change(endpoint=hub.endpoint)
     qtbot.waitUntil(lambda: "Tiny small with Tiny large" in words_on(page))
@@ -177,7 +177,7 @@ def ask_for(window: MainWindow, qtbot: QtBot, **sources: str) -> None:
 def test_the_button_of_the_chooser_leads_to_the_card_of_the_pair(
     qtbot: QtBot, tmp_path: Path, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
+    monkeypatch.setattr("baton_reasoning.core.models.catalog.catalog", lambda: read_catalog(tiny_catalog()))
     window, page = opened(qtbot, tmp_path, secrets)
     window.resize(760, 480)
     window.show_page("chat")

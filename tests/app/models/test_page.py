@@ -9,27 +9,27 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.models.card import facts_of
-from app.models.controller import ModelsController
-from app.models.downloads_tab import DownloadRow, DownloadState
-from app.models.hub_search_tab import size_in
-from app.models.local_models_tab import LocalModelsTab, names_of
-from app.models.page import ModelsPage
-from app.shared.background import BackgroundTasks
-from app.shared.widgets.controls import IconButton
-from app.window.main_window import MainWindow
-from app.window.models_page import add_models_page
-from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
-from core.engines.body import Author
-from core.engines.model_card import ModelCard
-from core.expected_time import ModelCost
-from core.models.devices import Devices
-from core.models.ggml_backends import has_gpu_backend
-from core.models.library import LocalModel
-from core.models.loading import LoadOptions
-from core.models.preferences import load_preferences
-from core.paths import Paths
-from core.secrets import Secrets
+from baton_reasoning.app.models.card import facts_of
+from baton_reasoning.app.models.controller import ModelsController
+from baton_reasoning.app.models.downloads_tab import DownloadRow, DownloadState
+from baton_reasoning.app.models.hub_search_tab import size_in
+from baton_reasoning.app.models.local_models_tab import LocalModelsTab, names_of
+from baton_reasoning.app.models.page import ModelsPage
+from baton_reasoning.app.shared.background import BackgroundTasks
+from baton_reasoning.app.shared.widgets.controls import IconButton
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.app.window.models_page import add_models_page
+from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.expected_time import ModelCost
+from baton_reasoning.core.models.devices import Devices
+from baton_reasoning.core.models.ggml_backends import has_gpu_backend
+from baton_reasoning.core.models.library import LocalModel
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.secrets import Secrets
 from tests.app.dropping import drop
 from tests.app.models.conftest import REPOSITORY
 from tests.core.models.hub_server import HubServer
@@ -342,7 +342,7 @@ def test_a_cancelled_download_leaves_nothing(page: ModelsPage, hub: HubServer, q
 def test_a_download_that_the_disk_cannot_hold_says_so_before(
     page: ModelsPage, hub: HubServer, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.models.hub_search_tab.disk_free", lambda _: 2**20)
+    monkeypatch.setattr("baton_reasoning.app.models.hub_search_tab.disk_free", lambda _: 2**20)
     search(page, hub, qtbot)
     assert page.search.lack.text() == "✗ The disk has only 1 MiB free"
 

@@ -10,16 +10,16 @@ import pytest
 from PySide6.QtWidgets import QCheckBox, QLineEdit, QPushButton, QSpinBox
 from pytestqt.qtbot import QtBot
 
-from app.servers.probe import probe_beside
-from app.servers.server_dialog import Purpose, ServerDialog
-from app.shared.widgets.controls import FileEdit
-from core.engines.body import Author
-from core.engines.remote.llama_server import LlamaServerEngine
-from core.engines.remote.servers import KnownServer, KnownServers
-from core.engines.usage import Cap
-from core.errors import EngineRefused
-from core.models.source import DemoModel, LocalFile
-from core.secrets import Secrets
+from baton_reasoning.app.servers.probe import probe_beside
+from baton_reasoning.app.servers.server_dialog import Purpose, ServerDialog
+from baton_reasoning.app.shared.widgets.controls import FileEdit
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
+from baton_reasoning.core.engines.usage import Cap
+from baton_reasoning.core.errors import EngineRefused
+from baton_reasoning.core.models.source import DemoModel, LocalFile
+from baton_reasoning.core.secrets import Secrets
 from tests.app.servers.conftest import Open
 from tests.fakes.faulty_router import FaultyRouter
 from tests.fakes.faulty_server import Answer, FaultyServer, Json, error, hold, stream

@@ -11,24 +11,24 @@ import pytest
 from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.servers.monitor import ServerMonitor
-from app.servers.server_dialog import ServerDialog
-from app.shared.loaded_models import LoadState
-from app.shared.pair_loader import PairLoader
-from app.window.main_window import MainWindow
-from app.window.models_page import add_models_page
-from app.window.pair_dialog import PairDialog
-from core.engines.body import Author
-from core.engines.remote.servers import KnownServer, KnownServers
-from core.engines.usage import Cap, Prices
-from core.models.loading import Switch
-from core.models.source import DemoModel, parse_source
-from core.paths import Paths
-from core.run import RunSettings
-from core.secrets import Secrets
-from core.thinking.events import Finish
-from core.thinking.policies.every_step import EveryStep
-from core.thinking.policy import Until
+from baton_reasoning.app.servers.monitor import ServerMonitor
+from baton_reasoning.app.servers.server_dialog import ServerDialog
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.app.window.models_page import add_models_page
+from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
+from baton_reasoning.core.engines.usage import Cap, Prices
+from baton_reasoning.core.models.loading import Switch
+from baton_reasoning.core.models.source import DemoModel, parse_source
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.secrets import Secrets
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.policies.every_step import EveryStep
+from baton_reasoning.core.thinking.policy import Until
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, end, error, hold, progress, stream, token
 from tests.fakes.keyrings import MemoryKeyring
 from tests.servers.llama_server import KEY, LlamaServer

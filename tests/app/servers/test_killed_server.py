@@ -10,24 +10,24 @@ import pytest
 from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from app.shared.conversations.conversation import Exchange
-from app.shared.loaded_models import Loading
-from app.window.main_window import MainWindow
-from core.demo_pair import SMALL_MODEL
-from core.engines.body import Author
-from core.engines.local.client import LocalEngine
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.llama_server import LlamaServerEngine
-from core.engines.remote.retry import RetryPolicy
-from core.engines.remote.state import StatusCallback
-from core.models.loading import LoadOptions
-from core.run import Pair, RunSettings
-from core.settings import ModelChoice
-from core.thinking.events import Finish
-from core.thinking.limits import Limits
-from core.thinking.policies.every_step import EveryStep
-from core.thinking.policy import Until
+from baton_reasoning.app.shared.conversations.conversation import Exchange
+from baton_reasoning.app.shared.loaded_models import Loading
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.demo_pair import SMALL_MODEL
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.remote.retry import RetryPolicy
+from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.policies.every_step import EveryStep
+from baton_reasoning.core.thinking.policy import Until
 from tests.app.conftest import ScriptedLoader
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 

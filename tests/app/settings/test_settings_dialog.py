@@ -9,9 +9,9 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel, QSpinBox, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.settings.dialog import SECTIONS, SettingsDialog, section_of
-from app.shared.preferences import Preferences
-from core.settings import ModelChoice, SettingsFile
+from baton_reasoning.app.settings.dialog import SECTIONS, SettingsDialog, section_of
+from baton_reasoning.app.shared.preferences import Preferences
+from baton_reasoning.core.settings import ModelChoice, SettingsFile
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 

@@ -12,7 +12,7 @@ from PySide6.QtCore import QObject, QTimer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.shared.background import (
+from baton_reasoning.app.shared.background import (
     BROKEN,
     BackgroundTask,
     BackgroundTasks,
@@ -20,7 +20,7 @@ from app.shared.background import (
     StreamTask,
     cancel_tasks,
 )
-from core.errors import BatonError
+from baton_reasoning.core.errors import BatonError
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from app.shared.expected_speed import bytes_per_second, speed_from_sizes
-from core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from core.engines.model_card import ModelCard
-from core.expected_time import ModelCost
-from core.model_costs import ModelCosts
-from core.models.gguf import read_header
+from baton_reasoning.app.shared.expected_speed import bytes_per_second, speed_from_sizes
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.expected_time import ModelCost
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.models.gguf import read_header
 
 
 def test_the_rate_of_a_machine_is_that_of_the_largest_model_that_was_measured(tmp_path: Path) -> None:

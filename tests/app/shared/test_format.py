@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.shared.format import LONGEST_PROBLEM, distinguished, in_brief, rough_duration, shared_opening
+from baton_reasoning.app.shared.format import LONGEST_PROBLEM, distinguished, in_brief, rough_duration, shared_opening
 
 
 @pytest.mark.parametrize(

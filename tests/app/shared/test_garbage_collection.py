@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.shared.garbage_collection import PAUSE_AT_WORK, MainThreadCollector
+from baton_reasoning.app.shared.garbage_collection import PAUSE_AT_WORK, MainThreadCollector
 
 
 class Cycle:

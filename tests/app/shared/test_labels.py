@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from app.shared.format import money, size
-from app.shared.labels import bill_facts, bill_text, bills_of
-from core.engines.usage import RequestUsage, Usage
-from core.run import Pair
+from baton_reasoning.app.shared.format import money, size
+from baton_reasoning.app.shared.labels import bill_facts, bill_text, bills_of
+from baton_reasoning.core.engines.usage import RequestUsage, Usage
+from baton_reasoning.core.run import Pair
 from tests.fakes.scripted import ScriptedEngine
 
 COST = RequestUsage(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from app.shared.value_words import (
+from baton_reasoning.app.shared.value_words import (
     gain_text,
     notable_changes,
     place_in_words,
@@ -15,11 +15,11 @@ from app.shared.value_words import (
     value_sentences,
     value_text,
 )
-from core.engines.body import Author
-from core.thinking.events import PlaceOutcomes, ValuesEstimated
-from core.thinking.policies.never import Never
-from core.thinking.trace import Trace
-from core.thinking.values import StepValues, TextPlace, places_of
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import StepValues, TextPlace, places_of
 from tests.core.thinking.running import keywords, run
 from tests.fakes.valued import RESCUED, STEP, a_valued_run
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar, Self, cast
 
 import pytest
 
-from app.cli import main
-from core.engines import factory
-from core.engines.local.client import LocalEngine
+from baton_reasoning.app.cli import main
+from baton_reasoning.core.engines import factory
+from baton_reasoning.core.engines.local.client import LocalEngine
 
 Baton = Callable[..., CompletedProcess[str]]
 

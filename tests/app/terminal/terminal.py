@@ -28,7 +28,7 @@ class Terminal:
     def __init__(self, *arguments: str, code: str = "", environment: Mapping[str, str] | None = None) -> None:
         """`arguments` of `baton`; or Python code instead."""
         self._ours, theirs = pty.openpty()
-        command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "app.cli", *arguments]
+        command = [sys.executable, "-c", code] if code else [sys.executable, "-m", "baton_reasoning", *arguments]
         self.process = subprocess.Popen(
             command,
             stdin=theirs,

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
-from app.terminal import batch_folder, evidence
-from app.terminal.batch_folder import BatchFolder
-from core.batch.running.recipes import arms_of
-from core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
-from core.errors import SettingsError, StoreError
-from core.files import private_folder
-from core.thinking.registry import POLICIES
+from baton_reasoning.app.cli import main
+from baton_reasoning.app.terminal import batch_folder, evidence
+from baton_reasoning.app.terminal.batch_folder import BatchFolder
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.errors import SettingsError, StoreError
+from baton_reasoning.core.files import private_folder
+from baton_reasoning.core.thinking.registry import POLICIES
 from tests.app.terminal.conftest import Baton
 
 pytestmark = pytest.mark.slow
@@ -170,7 +170,7 @@ def test_a_resume_refuses_options_that_it_would_ignore(
 
 @pytest.mark.long
 def test_of_two_batches_for_one_folder_only_one_begins(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "app.cli", "batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO]
+    command = [sys.executable, "-m", "baton_reasoning", "batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO]
     both = [
         subprocess.Popen([*command, "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(2)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.terminal.batch_folder import LINK_FILE, STORE_FILE
-from core.demo_pair import BATCH_PROBLEMS
+from baton_reasoning.app.terminal.batch_folder import LINK_FILE, STORE_FILE
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from tests.app.terminal.conftest import Baton
 
 pytestmark = pytest.mark.slow

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
-from app.terminal.exit_codes import ExitCode
-from app.terminal.recording import recorded
-from core.demo_pair import BATCH_PROBLEMS, DemoProblem
-from core.paths import Paths
-from core.run import RunSettings
-from core.store.conversations import StoredExchange
-from core.store.runs import RunState
-from core.store.store import Store
+from baton_reasoning.app.cli import main
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.recording import recorded
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.runs import RunState
+from baton_reasoning.core.store.store import Store
 from tests.core.store.made import a_run
 from tests.fakes.full_disk import a_full_disk
 

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.terminal.signals import exit_code_of_signal, interruptible, stops_on_interrupt
-from app.terminal.standard_input import TYPE_IT
-from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
-from core.thinking.control import Control
+from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible, stops_on_interrupt
+from baton_reasoning.app.terminal.standard_input import TYPE_IT
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.thinking.control import Control
 from tests.app.terminal.terminal import CTRL_C, CTRL_D, LIMIT, Terminal
 from tests.core.models.hub_server import HubServer, running_hub
 
@@ -33,12 +33,12 @@ class Interrupt:
             sys.meta_path.remove(self)
             os.kill(os.getpid(), signal.SIGINT)
 sys.meta_path.insert(0, Interrupt())
-from app.cli import main
+from baton_reasoning.app.cli import main
 sys.exit(main({arguments!r}))
 """
 AT_EXIT = """
 import atexit, os, signal, sys
-from app.cli import main
+from baton_reasoning.app.cli import main
 atexit.register(lambda: os.kill(os.getpid(), signal.SIGINT))
 sys.argv = ["baton", "--version"]
 sys.exit(main())
@@ -118,19 +118,21 @@ def ranges(hub: HubServer) -> list[str | None]:
     ("module", "command"),
     [
         ("click", "solve 1+1"),
-        pytest.param("app.terminal.solve", "solve 1+1", marks=pytest.mark.long),
-        ("core.run", "solve 1+1"),
-        pytest.param("core.engines.local.client", "solve 1+1", marks=pytest.mark.long),
-        pytest.param("core.batch.running.runner", "batch problems.jsonl", marks=pytest.mark.long),
-        pytest.param("core.cue_profiler", "profile model.gguf", marks=pytest.mark.long),
-        pytest.param("core.engines.remote.server_check", "connect http://127.0.0.1:9", marks=pytest.mark.long),
+        pytest.param("baton_reasoning.app.terminal.solve", "solve 1+1", marks=pytest.mark.long),
+        ("baton_reasoning.core.run", "solve 1+1"),
+        pytest.param("baton_reasoning.core.engines.local.client", "solve 1+1", marks=pytest.mark.long),
+        pytest.param("baton_reasoning.core.batch.running.runner", "batch problems.jsonl", marks=pytest.mark.long),
+        pytest.param("baton_reasoning.core.cue_profiler", "profile model.gguf", marks=pytest.mark.long),
+        pytest.param(
+            "baton_reasoning.core.engines.remote.server_check", "connect http://127.0.0.1:9", marks=pytest.mark.long
+        ),
         pytest.param("starlette", "serve", marks=pytest.mark.long),
         pytest.param("huggingface_hub", "models get hf:a/b", marks=pytest.mark.long),
         pytest.param("sqlite3", "history list", marks=pytest.mark.long),
-        pytest.param("core.thinking.replay", "replay trace.jsonl", marks=pytest.mark.long),
-        pytest.param("core.diagnosis", "doctor", marks=pytest.mark.long),
-        pytest.param("core.grading", "demo", marks=pytest.mark.long),
-        pytest.param("core.grading", "evidence", marks=pytest.mark.long),
+        pytest.param("baton_reasoning.core.thinking.replay", "replay trace.jsonl", marks=pytest.mark.long),
+        pytest.param("baton_reasoning.core.diagnosis", "doctor", marks=pytest.mark.long),
+        pytest.param("baton_reasoning.core.grading", "demo", marks=pytest.mark.long),
+        pytest.param("baton_reasoning.core.grading", "evidence", marks=pytest.mark.long),
     ],
 )
 def test_while_the_program_is_imported(module: str, command: str) -> None:
@@ -336,7 +338,7 @@ def test_a_killed_program_leaves_no_log_behind() -> None:
 
 
 def test_a_reader_that_has_gone_ends_the_program_silently() -> None:
-    command = f"'{sys.executable}' -m app.cli solve '{PROBLEM}' --policy never -q --json | head -n 1"
+    command = f"'{sys.executable}' -m baton_reasoning solve '{PROBLEM}' --policy never -q --json | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""

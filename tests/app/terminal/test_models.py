@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
-from app.terminal.model_files import source_of
-from app.terminal.pair import describe
-from core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
-from core.engines.model_card import ModelCard, Placement
-from core.errors import SettingsError
-from core.expected_time import ModelCost
-from core.model_costs import ModelCosts
-from core.models.catalog import catalog_models
-from core.models.devices import Devices
-from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
-from core.paths import Paths
-from core.settings import ModelChoice, Settings, SettingsFile
-from core.thinking.trace_json import trace_from_lines
+from baton_reasoning.app.cli import main
+from baton_reasoning.app.terminal.model_files import source_of
+from baton_reasoning.app.terminal.pair import describe
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.engines.model_card import ModelCard, Placement
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.expected_time import ModelCost
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.models.catalog import catalog_models
+from baton_reasoning.core.models.devices import Devices
+from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
+from baton_reasoning.core.thinking.trace_json import trace_from_lines
 from tests.core.models.hub_server import HubServer, running_hub
 
 pytestmark = pytest.mark.slow
@@ -103,7 +103,9 @@ def test_pairs_of_the_catalogue_are_named_as_solve_takes_them(capsys: pytest.Cap
 def test_the_time_of_a_pair_is_the_one_measured_here_where_it_was_loaded_before(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, paths: Paths
 ) -> None:
-    monkeypatch.setattr("app.terminal.models.find_devices", lambda: Devices(ram_total=2**36, ram_free=2**36))
+    monkeypatch.setattr(
+        "baton_reasoning.app.terminal.models.find_devices", lambda: Devices(ram_total=2**36, ram_free=2**36)
+    )
     for key, seconds in (("r1-qwen-1.5b", 0.1), ("r1-qwen-7b", 0.2)):
         model = catalog_models()[key]
         file = paths.models / model.repository / model.file

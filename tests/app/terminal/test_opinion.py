@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
-from app.terminal.recording import open_history
-from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
-from core.thinking.trace_json import event_from_json, trace_from_lines
+from baton_reasoning.app.cli import main
+from baton_reasoning.app.terminal.recording import open_history
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
+from baton_reasoning.core.thinking.trace_json import event_from_json, trace_from_lines
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def test_an_answer_of_the_history_keeps_its_opinion(say: Say, monkeypatch: pytes
         conversation = store.conversations.recent()[0].id
     first = say("opinion", conversation[:8], "--threads", "1")
     assert "strong disagreement" in first[0]
-    monkeypatch.setattr("app.terminal.opinion.open_pair", None)  # a second reading would fail
+    monkeypatch.setattr("baton_reasoning.app.terminal.opinion.open_pair", None)  # a second reading would fail
     assert say("opinion", conversation[:8]) == first
 
 

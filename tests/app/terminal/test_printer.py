@@ -7,10 +7,10 @@ import io
 import pytest
 from rich.console import Console
 
-from app.terminal.printer import Printer
-from core.engines.body import Author
-from core.thinking.cue_rules import EXCESSIVE_REFLECTION
-from core.thinking.events import (
+from baton_reasoning.app.terminal.printer import Printer
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
+from baton_reasoning.core.thinking.events import (
     Event,
     Finish,
     Noticed,
@@ -20,7 +20,7 @@ from core.thinking.events import (
     TextInserted,
     TokenWritten,
 )
-from core.thinking.reasons import EDITED
+from baton_reasoning.core.thinking.reasons import EDITED
 
 
 def token(text: str, author: Author = Author.SMALL) -> TokenWritten:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
-from core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
-from core.thinking.cues import Category, parse_lexicon
+from baton_reasoning.app.cli import main
+from baton_reasoning.core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
+from baton_reasoning.core.thinking.cues import Category, parse_lexicon
 
 pytestmark = pytest.mark.slow
 

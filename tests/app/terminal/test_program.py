@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
-from app.display import display_problem
-from app.terminal.program import COMMANDS
-from core.version import version
+from baton_reasoning.app.cli import main
+from baton_reasoning.app.display import display_problem
+from baton_reasoning.app.terminal.program import COMMANDS
+from baton_reasoning.core.version import version
 from tests.app.terminal.conftest import Baton
 
 pytestmark = pytest.mark.slow
@@ -74,7 +74,9 @@ def test_a_wrong_configuration_is_a_sentence(
 def test_every_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert f"Baton {version()} (llama-cpp-python " in capsys.readouterr().out
-    done = subprocess.run([sys.executable, "-m", "app", "--version"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "baton_reasoning.app", "--version"], capture_output=True, text=True, timeout=60
+    )
     assert (done.returncode, f"Baton {version()}" in done.stdout) == (0, True)
 
 
@@ -115,7 +117,7 @@ def test_a_dead_display_is_found_out_before_qt_ends_the_process(environment: dic
 def test_the_window_without_a_display_is_the_demo_in_the_terminal() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "QT_QPA_PLATFORM"}
     done = subprocess.run(
-        [sys.executable, "-m", "app"],
+        [sys.executable, "-m", "baton_reasoning.app"],
         capture_output=True,
         text=True,
         timeout=100,
@@ -127,7 +129,9 @@ def test_the_window_without_a_display_is_the_demo_in_the_terminal() -> None:
 
 
 def test_wrong_usage_of_the_window_is_a_sentence() -> None:
-    done = subprocess.run([sys.executable, "-m", "app", "--version=x"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "baton_reasoning.app", "--version=x"], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("baton-window: ")
 

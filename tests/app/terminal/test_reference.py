@@ -7,9 +7,9 @@ import re
 import pytest
 
 import reference
-from app.cli import main
-from app.terminal.program import COMMANDS
-from app.terminal.settings_list import all_settings
+from baton_reasoning.app.cli import main
+from baton_reasoning.app.terminal.program import COMMANDS
+from baton_reasoning.app.terminal.settings_list import all_settings
 
 
 def test_every_command_is_there_with_the_options_that_its_help_lists(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
-from core.demo_pair import held_out_problems
-from core.thinking.trace_json import trace_from_lines
+from baton_reasoning.app.cli import main
+from baton_reasoning.core.demo_pair import held_out_problems
+from baton_reasoning.core.thinking.trace_json import trace_from_lines
 
 pytestmark = pytest.mark.slow
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import openai
 import pytest
 
-from app.cli import main
-from core.demo_pair import held_out_problems
-from core.grading.extraction import extract_answer
+from baton_reasoning.app.cli import main
+from baton_reasoning.core.demo_pair import held_out_problems
+from baton_reasoning.core.grading.extraction import extract_answer
 from tests.app.terminal.conftest import Baton
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[3]
 @contextmanager
 def serving(*options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """The endpoint of the demo pair on a free port: its base URL and its process."""
-    words = [sys.executable, "-m", "app.cli", "serve", "--port", "0", *options]
+    words = [sys.executable, "-m", "baton_reasoning", "serve", "--port", "0", *options]
     with subprocess.Popen(words, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
         assert process.stderr
         said = ""
@@ -86,7 +86,7 @@ def test_without_its_packages_the_endpoint_names_the_extra_of_this_distribution(
 ) -> None:
     """`baton` alone is another project, which would overwrite this one."""
     monkeypatch.setitem(sys.modules, "starlette", None)
-    for name in [name for name in sys.modules if name.startswith(("starlette.", "core.serve."))]:
+    for name in [name for name in sys.modules if name.startswith(("starlette.", "baton_reasoning.core.serve."))]:
         monkeypatch.delitem(sys.modules, name)
     assert main(["serve"]) == 2
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from app.cli import main
-from app.terminal import connect
-from app.terminal.command_line import command
-from app.terminal.servers import ServerOptions, known_server, server_options
-from core.engines.factory import Server
-from core.engines.remote.servers import KnownServer, KnownServers
-from core.engines.usage import Cap, Prices
-from core.errors import SettingsError
-from core.models.loading import Switch
-from core.paths import Paths
+from baton_reasoning.app.cli import main
+from baton_reasoning.app.terminal import connect
+from baton_reasoning.app.terminal.command_line import command
+from baton_reasoning.app.terminal.servers import ServerOptions, known_server, server_options
+from baton_reasoning.core.engines.factory import Server
+from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
+from baton_reasoning.core.engines.usage import Cap, Prices
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.loading import Switch
+from baton_reasoning.core.paths import Paths
 from tests.fakes.faulty_router import FaultyRouter
 from tests.fakes.faulty_server import FaultyServer, stream
 

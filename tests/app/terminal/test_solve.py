@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import main
-from core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
-from core.engines.body import Author
-from core.engines.model_card import ModelCard
-from core.models.checksums import SUMS, Checksums
-from core.models.loading import LoadOptions
-from core.models.overrides import ModelOverrides
-from core.models.preferences import ModelPreferences, save_preferences
-from core.paths import Paths
-from core.thinking.trace_json import trace_from_lines
+from baton_reasoning.app.cli import main
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.models.checksums import SUMS, Checksums
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.models.preferences import ModelPreferences, save_preferences
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.thinking.trace_json import trace_from_lines
 from tests.app.terminal.conftest import Baton
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.world_server import world_server
@@ -158,7 +158,7 @@ def test_what_is_wrong_is_said_in_a_sentence_on_standard_error(
 @pytest.mark.real_models
 @pytest.mark.long
 def test_control_c_keeps_what_is_there_and_has_an_exit_code_of_its_own(smollm2: Path) -> None:
-    command = [sys.executable, "-m", "app.cli", "solve", "Tell a story without end.", "--small", str(smollm2)]
+    command = [sys.executable, "-m", "baton_reasoning", "solve", "Tell a story without end.", "--small", str(smollm2)]
     process = subprocess.Popen([*command, "--policy", "never", "--json"], stdout=subprocess.PIPE, text=True)
     assert process.stdout
     lines = []

@@ -14,18 +14,18 @@ import pytest
 from rich.console import Console
 from rich.progress import Progress
 
-from app.cli import main
-from app.terminal.command_line import LazyCommand, command
-from app.terminal.output import ProgressLine, write, write_table
-from app.terminal.program import COMMANDS
-from app.terminal.streams import report, write_json
+from baton_reasoning.app.cli import main
+from baton_reasoning.app.terminal.command_line import LazyCommand, command
+from baton_reasoning.app.terminal.output import ProgressLine, write, write_table
+from baton_reasoning.app.terminal.program import COMMANDS
+from baton_reasoning.app.terminal.streams import report, write_json
 from tests.app.terminal.conftest import Baton
 from tests.app.terminal.terminal import Terminal
 from tests.fakes.faulty_server import FaultyServer, error
 
 pytestmark = pytest.mark.slow
 
-BATON = f"'{sys.executable}' -m app.cli"
+BATON = f"'{sys.executable}' -m baton_reasoning"
 SOLVE = f"{BATON} solve 'What is 1+1?' --policy never -n 5"
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from app.terminal import reviewing
-from app.terminal.recording import open_history
-from core.demo_pair import READY_PROBLEMS
-from core.grading.grader import Grader
-from core.run import Pair
-from core.thinking.events import ValuesEstimated
-from core.thinking.trace import Trace
-from core.thinking.trace_json import event_from_json, event_to_json
-from core.thinking.values import places_of
+from baton_reasoning.app.terminal import reviewing
+from baton_reasoning.app.terminal.recording import open_history
+from baton_reasoning.core.demo_pair import READY_PROBLEMS
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json
+from baton_reasoning.core.thinking.values import places_of
 from tests.app.terminal.conftest import Baton
 from tests.core.batch.known_worth import known_batch, known_pair, small_draws
 from tests.core.store.made import a_run
@@ -66,7 +66,7 @@ def test_the_turn_of_an_answer_is_found_and_its_values_are_kept(baton: Baton, mo
     assert any("1 (right)" in line for line in steps), "the answer to a problem of the demo pair is known"
     assert re.search(r"^The turn: step \d+, \d+ → \d+$", first.stdout, re.MULTILINE)
     assert re.fullmatch(r"large wrote \d+%, brought \d+% of the gain", steps[-1])
-    monkeypatch.setattr("app.terminal.value.open_pair", None)  # to write anything would fail
+    monkeypatch.setattr("baton_reasoning.app.terminal.value.open_pair", None)  # to write anything would fail
     again = baton("value", id[:8], "--k", "6")
     assert again.stdout == first.stdout
     event = event_from_json(json.loads(baton("value", id[:8], "--k", "6", "--json").stdout))
@@ -132,7 +132,7 @@ def test_an_answer_of_a_batch_is_named_by_its_run_and_its_expected_answer_is_kno
     def opened(*_: object, **__: object) -> Iterator[Pair]:
         yield known_pair()
 
-    monkeypatch.setattr("app.terminal.value.open_pair", opened)
+    monkeypatch.setattr("baton_reasoning.app.terminal.value.open_pair", opened)
     with open_history() as store:
         run = next(store.batches.results(batch, "both")).run
     event = json.loads(baton("value", run, "--k", "2", "--json").stdout)

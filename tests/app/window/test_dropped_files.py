@@ -12,12 +12,12 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractButton, QApplication, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.batch.page import BatchPage
-from app.shared.widgets.file_drops import FileDrops
-from app.window.main_window import MainWindow
-from app.window.pair_dialog import PairDialog
-from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
-from core.engines.body import Author
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.shared.widgets.file_drops import FileDrops
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.body import Author
 from tests.app.dropping import drag_over, dragged, drop
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")

@@ -9,17 +9,17 @@ import pytest
 from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 
-from app.shared.background import BackgroundTasks
-from app.shared.loaded_models import LoadedModels
-from app.window.file_check import FileCheck
-from core.engines.local.client import LocalEngine
-from core.engines.remote.servers import KnownServers
-from core.engines.remote.state import StatusCallback
-from core.model_costs import ModelCosts
-from core.models.checksums import SUMS
-from core.models.source import DemoModel
-from core.run import Pair
-from core.settings import ModelChoice
+from baton_reasoning.app.shared.background import BackgroundTasks
+from baton_reasoning.app.shared.loaded_models import LoadedModels
+from baton_reasoning.app.window.file_check import FileCheck
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.remote.servers import KnownServers
+from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.models.checksums import SUMS
+from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.settings import ModelChoice
 
 pytestmark = pytest.mark.slow
 

@@ -14,23 +14,23 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.batch.page import BatchPage
-from app.shared.loaded_models import LoadState
-from app.shared.theme.colours import DARK
-from app.window.commands import CommandPalette, ShortcutList
-from app.window.main_window import MainWindow, first_size
-from app.window.offered_models import known_models
-from app.window.pair_dialog import PairDialog
-from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
-from core.engines.body import Author
-from core.engines.model_card import Placement
-from core.models.catalog import catalog
-from core.models.gguf import read_header
-from core.models.source import HubFile, parse_source
-from core.paths import Paths
-from core.settings import ColourScheme, SettingsFile
-from core.store.store import Store
-from core.thinking.registry import matching_preset
+from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.shared.theme.colours import DARK
+from baton_reasoning.app.window.commands import CommandPalette, ShortcutList
+from baton_reasoning.app.window.main_window import MainWindow, first_size
+from baton_reasoning.app.window.offered_models import known_models
+from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.models.catalog import catalog
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.source import HubFile, parse_source
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.settings import ColourScheme, SettingsFile
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.registry import matching_preset
 from tests.app.conftest import LARGE, ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
 
@@ -40,15 +40,17 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 def test_the_window_opens_without_the_libraries_that_take_long_to_import() -> None:
     slow = {"numpy", "httpx2", "huggingface_hub", "jinja2", "math_verify", "ziamath", "llama_cpp", "starlette"}
-    slow |= {"core.store.store", "core.store.runs", "core.grading.extraction", "markdown_it", "psutil"}
-    code = "import sys, app.window.main_window, app.shared.pair_loader; print(*sys.modules)"
+    slow |= {"markdown_it", "psutil"}
+    slow |= {f"baton_reasoning.core.{name}" for name in ("store.store", "store.runs", "grading.extraction")}
+    modules = "baton_reasoning.app.window.main_window, baton_reasoning.app.shared.pair_loader"
+    code = f"import sys, {modules}; print(*sys.modules)"
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "PySide6" in imported
     assert slow & set(imported) == set()
 
 
 FIRST_WINDOW = """
-from app.__main__ import shown_window
+from baton_reasoning.app.__main__ import shown_window
 from PySide6.QtWidgets import QLabel
 application, window = shown_window()
 application.processEvents()

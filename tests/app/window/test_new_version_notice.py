@@ -13,11 +13,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QCheckBox
 from pytestqt.qtbot import QtBot
 
-from app.settings.dialog import SettingsDialog
-from app.window.main_window import MainWindow
-from app.window.new_version_notice import SECONDS_APART, NewVersionNotice
-from core.new_version import newer_version
-from core.version import version
+from baton_reasoning.app.settings.dialog import SettingsDialog
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.app.window.new_version_notice import SECONDS_APART, NewVersionNotice
+from baton_reasoning.core.new_version import newer_version
+from baton_reasoning.core.version import version
 from tests.fakes.release_server import ReleaseServer, running_releases
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")

@@ -11,15 +11,15 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QLabel, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.chat.welcome import demo_examples
-from app.inspector.panel import Tab
-from app.shared.loaded_models import LoadState
-from app.shared.pair_loader import PairLoader
-from app.window.main_window import MainWindow
-from core.engines.body import Author
-from core.paths import Paths
-from core.thinking.events import Finish
-from core.thinking.policies.keywords import Keywords
+from baton_reasoning.app.chat.welcome import demo_examples
+from baton_reasoning.app.inspector.panel import Tab
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.policies.keywords import Keywords
 from tests.app.conftest import last_answer, last_exchange
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")

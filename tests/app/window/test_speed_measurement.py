@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.shared.loaded_models import LoadState
-from app.window.main_window import MainWindow
-from app.window.pair_dialog import PairDialog
-from core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
-from core.engines.body import Author
-from core.engines.model_card import Placement
-from core.expected_time import ModelCost
-from core.models.source import ServerUrls, file_source
-from core.settings import ModelChoice
-from core.thinking.policies.never import Never
+from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.expected_time import ModelCost
+from baton_reasoning.core.models.source import ServerUrls, file_source
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader, last_answer
 from tests.fakes.scripted import ScriptedEngine
 

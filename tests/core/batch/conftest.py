@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.grading.grader import Grader
-from core.store.store import Store
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.store.store import Store
 
 
 @pytest.fixture

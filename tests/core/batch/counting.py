@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from core.engines.base import Conversation
-from core.problem import Problem
-from core.run import Pair
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair
 from tests.fakes.scripted import ScriptedEngine
 
 

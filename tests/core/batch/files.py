@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from core.batch.reading.problem_set import ProblemSet
-from core.batch.reading.problems import read_problems
+from baton_reasoning.core.batch.reading.problem_set import ProblemSet
+from baton_reasoning.core.batch.reading.problems import read_problems
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:

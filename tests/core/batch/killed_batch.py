@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from core.batch.running.batch_events import JobEnded, JobStarted
-from core.batch.running.runner import Runner
-from core.engines.base import Conversation
-from core.grading.grader import Grader
-from core.run import Pair
-from core.store.store import Store
+from baton_reasoning.core.batch.running.batch_events import JobEnded, JobStarted
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import number_in, rest, solution
 from tests.fakes.scripted import ScriptedEngine
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from core.batch.running.arms import Arm
-from core.batch.running.batch_settings import BatchSettings
-from core.batch.running.runner import Runner
-from core.grading.grader import Grader
-from core.problem import Problem
-from core.run import Pair, RunSettings
-from core.store.store import Store
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policies.never import Never
+from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.never import Never
 from tests.fakes.scripted import ScriptedEngine
 
 START, AFTER_WAIT, AFTER_YES = 0.4, 0.9, 0.1

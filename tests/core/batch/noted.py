@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from core.batch.reporting.report import Report
-from core.batch.reporting.results import Results
-from core.batch.reporting.statistics import difference
-from core.batch.running.creation import create_batch
-from core.batch.running.recipes import arms_of
-from core.batch.running.runner import Runner
-from core.errors import EngineRefused
-from core.grading.grader import Grader
-from core.run import Pair, RunSettings
-from core.store.store import Store
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.statistics import difference
+from baton_reasoning.core.batch.running.creation import create_batch
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.errors import EngineRefused
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import large_engine, problems, small_engine
 from tests.fakes.scripted import Fault, ScriptedEngine
 

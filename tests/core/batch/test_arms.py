@@ -4,17 +4,17 @@ from dataclasses import replace
 
 import pytest
 
-from core.batch.running.arms import Arm, OtherModels, by_models, needs, refuse_impossible
-from core.batch.running.recipes import RECIPES, arm_title, arms_of
-from core.engines.model_card import Placement
-from core.errors import SettingsError
-from core.run import Pair, RunSettings
-from core.store.batch_rows import StoredArm
-from core.thinking.cues import Category, Cue
-from core.thinking.policies.every_step import EveryStep
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policy import Needs
-from core.thinking.steps import split
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs, refuse_impossible
+from baton_reasoning.core.batch.running.recipes import RECIPES, arm_title, arms_of
+from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.batch_rows import StoredArm
+from baton_reasoning.core.thinking.cues import Category, Cue
+from baton_reasoning.core.thinking.policies.every_step import EveryStep
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policy import Needs
+from baton_reasoning.core.thinking.steps import split
 from tests.fakes.scripted import THINK, ScriptedEngine
 
 HERE = Placement((), batch=512, threads=1, kv_type="f16")

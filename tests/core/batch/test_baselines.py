@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from core.batch.reporting.baselines import against_baselines, placement_of
-from core.batch.running.arms import Arm
-from core.batch.running.recipes import arms_of
-from core.grading.verdict import How, Verdict
-from core.run import RunSettings
-from core.store.batch_rows import JobState, ResultRow
-from core.store.run_metrics import RunMetrics
-from core.thinking.events import Finish
+from baton_reasoning.core.batch.reporting.baselines import against_baselines, placement_of
+from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.thinking.events import Finish
 
 ARMS = arms_of(["small", "large", "drafted", "baton"], RunSettings())
 SMALL, LARGE, DRAFTED, BATON = ARMS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.batch.reporting.budgets import BUDGETS, Cost, ScoredAnswer, accuracies_within, budgets_of
-from core.intervals import wilson
+from baton_reasoning.core.batch.reporting.budgets import BUDGETS, Cost, ScoredAnswer, accuracies_within, budgets_of
+from baton_reasoning.core.intervals import wilson
 
 
 def answers(*costs: tuple[bool, float], cost: Cost = Cost.SECONDS) -> list[ScoredAnswer]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.batch.running.calibration import PILOT_PROBLEMS, chance_for_share, pilot_of
+from baton_reasoning.core.batch.running.calibration import PILOT_PROBLEMS, chance_for_share, pilot_of
 from tests.core.batch.counting import problems
 
 

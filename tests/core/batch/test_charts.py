@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.batch.reporting.charts import Box, Scatter, leader, logarithmic_ticks, place_labels, quantity
+from baton_reasoning.core.batch.reporting.charts import Box, Scatter, leader, logarithmic_ticks, place_labels, quantity
 
 AREA = Box(0, 0, 640, 400)
 LABEL = (60.0, 14.0)

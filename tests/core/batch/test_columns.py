@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.batch.reading.columns import ColumnNames, Columns, guess_columns
-from core.batch.reading.record import Record
+from baton_reasoning.core.batch.reading.columns import ColumnNames, Columns, guess_columns
+from baton_reasoning.core.batch.reading.record import Record
 
 
 def guessed(*names: str, **values: str) -> Columns | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from core.batch.reporting.report_text import comparisons, footnotes
-from core.batch.reporting.results import Results
-from core.batch.running.creation import create_batch, without_duplicates
-from core.batch.running.recipes import arms_of
-from core.batch.running.runner import Runner
-from core.grading.grader import Grader
-from core.run import RunSettings
-from core.store.store import Store
+from baton_reasoning.core.batch.reporting.report_text import comparisons, footnotes
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.running.creation import create_batch, without_duplicates
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import counting_pair, problems
 
 

@@ -12,19 +12,19 @@ from types import ModuleType
 
 import pytest
 
-from core.batch.reporting.report import Report
-from core.batch.reporting.report_text import footnotes
-from core.batch.reporting.results import Results
-from core.batch.running import energy, runner
-from core.batch.running.creation import create_batch
-from core.batch.running.energy import EnergyMeter, find_counters
-from core.batch.running.recipes import arms_of
-from core.batch.running.runner import Runner
-from core.engines.base import Conversation
-from core.engines.model_card import Placement
-from core.grading.grader import Grader
-from core.run import Pair, RunSettings
-from core.store.store import Store
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.reporting.report_text import footnotes
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.running import energy, runner
+from baton_reasoning.core.batch.running.creation import create_batch
+from baton_reasoning.core.batch.running.energy import EnergyMeter, find_counters
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import large_engine, problems, small_engine
 from tests.fakes.powercap import RANGE, Powercap
 from tests.fakes.scripted import ScriptedEngine, Text

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reporting.exports import Cell, safe_cell, write_csv
+from baton_reasoning.core.batch.reporting.exports import Cell, safe_cell, write_csv
 
 
 @pytest.mark.parametrize(

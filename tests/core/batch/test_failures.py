@@ -8,20 +8,26 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reporting.divergences import BatchOpinions, divergence_of
-from core.batch.reporting.exports import export
-from core.batch.reporting.failures import FailureAnalysis, FailureKind, TakeoverOutcomes, analyse, had_stated
-from core.batch.running.arms import Arm
-from core.batch.running.batch_settings import BatchSettings
-from core.batch.running.runner import Runner
-from core.engines.base import Conversation
-from core.errors import EngineLost, EngineRefused
-from core.grading.grader import Grader
-from core.problem import Problem
-from core.run import Pair, RunSettings
-from core.store.store import Store
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policies.never import Never
+from baton_reasoning.core.batch.reporting.divergences import BatchOpinions, divergence_of
+from baton_reasoning.core.batch.reporting.exports import export
+from baton_reasoning.core.batch.reporting.failures import (
+    FailureAnalysis,
+    FailureKind,
+    TakeoverOutcomes,
+    analyse,
+    had_stated,
+)
+from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.errors import EngineLost, EngineRefused
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.never import Never
 from tests.fakes.scripted import ScriptedEngine
 
 SMALL = {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from core.batch.reporting.involvement import Involvement
-from core.batch.reporting.run_cost import RunCost
-from core.intervals import wilson
-from core.store.batch_rows import JobState, ResultRow
-from core.store.outline import ModelWork
-from core.store.run_metrics import RunMetrics
+from baton_reasoning.core.batch.reporting.involvement import Involvement
+from baton_reasoning.core.batch.reporting.run_cost import RunCost
+from baton_reasoning.core.intervals import wilson
+from baton_reasoning.core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.core.store.outline import ModelWork
+from baton_reasoning.core.store.run_metrics import RunMetrics
 
 
 def row(problem: int, steps: int, handoffs: int = 0, large: int = 0) -> ResultRow:

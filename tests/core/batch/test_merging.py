@@ -10,24 +10,24 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reading.problem_set import ProblemFile, ProblemOrigin
-from core.batch.reporting.report import Report
-from core.batch.reporting.report_text import footnotes
-from core.batch.reporting.results import Results
-from core.batch.running.batch_events import JobEnded
-from core.batch.running.batch_settings import ModelSummary
-from core.batch.running.creation import create_batch
-from core.batch.running.merging import BatchToMerge, merged
-from core.batch.running.provenance import Provenance
-from core.batch.running.recipes import arms_of
-from core.batch.running.runner import Runner
-from core.errors import SettingsError
-from core.grading.grader import Grader
-from core.grading.verdict import How
-from core.problem import Problem
-from core.run import RunSettings
-from core.store.batch_rows import JobState
-from core.store.store import Store
+from baton_reasoning.core.batch.reading.problem_set import ProblemFile, ProblemOrigin
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.reporting.report_text import footnotes
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.running.batch_events import JobEnded
+from baton_reasoning.core.batch.running.batch_settings import ModelSummary
+from baton_reasoning.core.batch.running.creation import create_batch
+from baton_reasoning.core.batch.running.merging import BatchToMerge, merged
+from baton_reasoning.core.batch.running.provenance import Provenance
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.store.batch_rows import JobState
+from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import counting_pair, problems
 
 RANDOM = "random as baton"

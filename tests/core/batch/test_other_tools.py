@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from core.batch.reporting.other_tools import TOOLS, write_for
-from core.batch.reporting.results import Results
-from core.batch.running.creation import create_batch
-from core.batch.running.recipes import VOTES, arms_of
-from core.batch.running.runner import Runner
-from core.errors import EngineLost, StoreError
-from core.grading.grader import Grader
-from core.run import Pair, RunSettings
-from core.store.store import Store
+from baton_reasoning.core.batch.reporting.other_tools import TOOLS, write_for
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.running.creation import create_batch
+from baton_reasoning.core.batch.running.recipes import VOTES, arms_of
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.errors import EngineLost, StoreError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import large_engine, problems, small_engine
 from tests.fakes.scripted import Fault, ScriptedEngine
 

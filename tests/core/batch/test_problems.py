@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reading.columns import ColumnNames, Columns
-from core.batch.reading.problems import read_problems
-from core.errors import ProblemFileError
-from core.problem import Problem
+from baton_reasoning.core.batch.reading.columns import ColumnNames, Columns
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.problem import Problem
 from tests.core.batch.files import read, texts, written
 
 MATH = (

@@ -2,16 +2,16 @@
 
 import pytest
 
-from core.batch.running.batch_events import JobEnded
-from core.batch.running.creation import create_batch
-from core.batch.running.progress import BatchProgress, time_left
-from core.batch.running.recipes import arms_of
-from core.batch.running.runner import Runner
-from core.grading.grader import Grader
-from core.problem import Problem
-from core.run import Pair, RunSettings
-from core.store.batch_rows import ArmTotals
-from core.store.store import Store
+from baton_reasoning.core.batch.running.batch_events import JobEnded
+from baton_reasoning.core.batch.running.creation import create_batch
+from baton_reasoning.core.batch.running.progress import BatchProgress, time_left
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.batch_rows import ArmTotals
+from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import large_engine, problems, small_engine
 from tests.fakes.scripted import Fault, ScriptedEngine
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reading.problem_set import ProblemSet
-from core.batch.reading.problems import read_problems
-from core.batch.reading.source import FIELD_LIMIT
-from core.errors import ProblemFileError
+from baton_reasoning.core.batch.reading.problem_set import ProblemSet
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.batch.reading.source import FIELD_LIMIT
+from baton_reasoning.core.errors import ProblemFileError
 from tests.conftest import peak_memory
 from tests.core.batch.files import read, texts
 
@@ -221,7 +221,7 @@ def test_a_missing_file_is_refused_with_a_sentence(tmp_path: Path) -> None:
 
 
 def test_a_gzip_bomb_stops_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.batch.reading.source.FILE_LIMIT", 1 << 20)
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.source.FILE_LIMIT", 1 << 20)
     packed = gzip.compress(b"One?\n" * (8 << 20))
     tracemalloc.start()
     with pytest.raises(ProblemFileError, match="larger than 1 MiB"):

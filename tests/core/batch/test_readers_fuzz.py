@@ -10,10 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.batch.reading.formats import READERS
-from core.batch.reading.multiple_choice import Options
-from core.batch.reading.problems import read_problems
-from core.errors import ProblemFileError
+from baton_reasoning.core.batch.reading.formats import READERS
+from baton_reasoning.core.batch.reading.multiple_choice import Options
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.errors import ProblemFileError
 from tests.tiers import size
 
 NAMES = st.sampled_from(

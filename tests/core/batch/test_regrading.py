@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from core.batch.running.batch_settings import BatchSettings
-from core.batch.running.creation import create_batch
-from core.batch.running.recipes import arms_of
-from core.batch.running.regrading import RegradeCounts, regrade
-from core.batch.running.runner import Runner
-from core.errors import EngineLost, SettingsError
-from core.grading.grader import Grader
-from core.grading.verdict import How, Outcome, Regex, Verdict
-from core.models.overrides import ThinkingTags
-from core.problem import Problem
-from core.run import Pair, RunSettings
-from core.store.batch_rows import JobState
-from core.store.store import Store
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.creation import create_batch
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.regrading import RegradeCounts, regrade
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.errors import EngineLost, SettingsError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
+from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.batch_rows import JobState
+from baton_reasoning.core.store.store import Store
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from core.batch.reporting.baselines import ArmPlacement
-from core.batch.reporting.budgets import Cost
-from core.batch.reporting.charts import (
+from baton_reasoning.core.batch.reporting.baselines import ArmPlacement
+from baton_reasoning.core.batch.reporting.budgets import Cost
+from baton_reasoning.core.batch.reporting.charts import (
     Point,
     Scatter,
     accuracy_against_share,
@@ -23,29 +23,36 @@ from core.batch.reporting.charts import (
     scatter_chart,
     takeovers_by_reason,
 )
-from core.batch.reporting.exports import export
-from core.batch.reporting.report import Report, accuracy_of, main_arm
-from core.batch.reporting.report_html import html_report
-from core.batch.reporting.report_text import columns, comparisons, footnotes, heading, tables, text_report
-from core.batch.reporting.results import Results
-from core.batch.reporting.run_cost import RunCost, TakeoverPlace, compute_of
-from core.batch.reporting.statistics import holm
-from core.batch.running.batch_settings import BatchSettings, ModelSummary
-from core.batch.running.recipes import arms_of
-from core.batch.running.runner import Runner
-from core.engines.base import Conversation, Passing, ScoredToken, Stop
-from core.engines.body import Author
-from core.errors import EngineLost, StoreError
-from core.grading.grader import Grader
-from core.intervals import Estimate, wilson
-from core.problem import Problem
-from core.run import Pair, RunSettings, run
-from core.store.event_chunks import pack, unpack
-from core.store.outline import ModelWork, outline_of
-from core.store.store import Store
-from core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
-from core.thinking.policies.keywords import REFLECTION
-from core.thinking.trace import Trace
+from baton_reasoning.core.batch.reporting.exports import export
+from baton_reasoning.core.batch.reporting.report import Report, accuracy_of, main_arm
+from baton_reasoning.core.batch.reporting.report_html import html_report
+from baton_reasoning.core.batch.reporting.report_text import (
+    columns,
+    comparisons,
+    footnotes,
+    heading,
+    tables,
+    text_report,
+)
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.run_cost import RunCost, TakeoverPlace, compute_of
+from baton_reasoning.core.batch.reporting.statistics import holm
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.engines.base import Conversation, Passing, ScoredToken, Stop
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import EngineLost, StoreError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.intervals import Estimate, wilson
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.store.event_chunks import pack, unpack
+from baton_reasoning.core.store.outline import ModelWork, outline_of
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
+from baton_reasoning.core.thinking.policies.keywords import REFLECTION
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import (
     counting_pair,
     large_engine,

@@ -10,28 +10,30 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from core.batch.reporting.exports import EXPORTS, SCHEMAS, export, json_schema, write_export
-from core.batch.reporting.results import Results
-from core.batch.running.creation import create_batch
-from core.batch.running.provenance import Provenance
-from core.batch.running.recipes import arms_of
-from core.batch.running.runner import Runner
-from core.demo_pair import LARGE_MODEL
-from core.engines.local.client import LocalEngine
-from core.errors import EngineLost
-from core.grading.grader import Grader
-from core.grading.verdict import How
-from core.models.checksums import sha256_of
-from core.problem import Problem
-from core.run import Pair, RunSettings
-from core.store.store import Store
+from baton_reasoning.core.batch.reporting.exports import EXPORTS, SCHEMAS, export, json_schema, write_export
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.running.creation import create_batch
+from baton_reasoning.core.batch.running.provenance import Provenance
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.demo_pair import LARGE_MODEL
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.models.checksums import sha256_of
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import counting_pair, large_engine, problems, small_engine
 from tests.core.batch.files import read
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 
 def shipped(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads(files("resources").joinpath("schemas", f"{name}.json").read_text("utf-8"))
+    loaded: dict[str, Any] = json.loads(
+        files("baton_reasoning.resources").joinpath("schemas", f"{name}.json").read_text("utf-8")
+    )
     return loaded
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.batch.running.recipes import arms_of
-from core.batch.running.runner import Runner
-from core.engines.body import Author
-from core.grading.grader import Grader
-from core.run import Pair, RunSettings
-from core.store.store import Store
-from core.thinking.events import RunStarted, TakeoverStarted, TokenWritten
-from core.thinking.trace import Trace
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import RunStarted, TakeoverStarted, TokenWritten
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import problems
 from tests.core.thinking.drawn import outcome, settings_of
 from tests.core.thinking.oracles.worlds import World

@@ -11,24 +11,24 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reporting.report_text import footnotes
-from core.batch.reporting.results import Results
-from core.batch.running.arms import Arm, OtherModels
-from core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted, JobStopped
-from core.batch.running.batch_settings import BatchSettings, ModelSummary
-from core.batch.running.recipes import arms_of
-from core.batch.running.runner import WARM_UP_TOKENS, Runner
-from core.engines.base import Conversation
-from core.engines.body import Author
-from core.engines.model_card import Placement
-from core.errors import EngineLost, EngineRefused, SettingsError, StoreError
-from core.grading.grader import Grader
-from core.grading.verdict import Outcome
-from core.problem import Problem
-from core.run import Pair, RunSettings
-from core.store.batch_rows import JobState, ResultRow
-from core.store.store import Store
-from core.thinking.events import Valued
+from baton_reasoning.core.batch.reporting.report_text import footnotes
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.running.arms import Arm, OtherModels
+from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted, JobStopped
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.runner import WARM_UP_TOKENS, Runner
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError, StoreError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import Valued
 from tests.core.batch.counting import (
     counting_pair,
     large_engine,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reading.columns import ColumnNames
-from core.batch.reading.problem_set import ProblemSet
-from core.batch.reading.problems import read_problems
-from core.errors import ProblemFileError
+from baton_reasoning.core.batch.reading.columns import ColumnNames
+from baton_reasoning.core.batch.reading.problem_set import ProblemSet
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.errors import ProblemFileError
 from tests.core.batch.files import read, texts, written
 
 USER = {"role": "user", "content": "How many?"}

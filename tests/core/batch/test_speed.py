@@ -6,10 +6,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.batch.reporting.speed import ArmConditions, Percentiles, speed_of, throughput_of, why_not_comparable
-from core.batch.running.conditions import LoadMeter
-from core.store.batch_rows import Conditions, JobState, ResultRow
-from core.store.run_metrics import RunMetrics
+from baton_reasoning.core.batch.reporting.speed import (
+    ArmConditions,
+    Percentiles,
+    speed_of,
+    throughput_of,
+    why_not_comparable,
+)
+from baton_reasoning.core.batch.running.conditions import LoadMeter
+from baton_reasoning.core.store.batch_rows import Conditions, JobState, ResultRow
+from baton_reasoning.core.store.run_metrics import RunMetrics
 
 MORNING = datetime(2026, 1, 1, 8, tzinfo=UTC)
 

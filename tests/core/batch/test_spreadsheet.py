@@ -12,7 +12,7 @@ import openpyxl
 import pytest
 from openpyxl.styles import PatternFill
 
-from core.errors import ProblemFileError
+from baton_reasoning.core.errors import ProblemFileError
 from tests.core.batch.files import read, texts
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -115,13 +115,13 @@ def test_what_is_no_whole_workbook_is_refused_with_a_way_on(tmp_path: Path, cont
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.batch.reading.formats.spreadsheet.UNPACKED_LIMIT", 1 << 20)
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.formats.spreadsheet.UNPACKED_LIMIT", 1 << 20)
     with pytest.raises(ProblemFileError, match=r"unpacks to more than 1 MiB"):
         read(tmp_path, "sums.xlsx", with_part("docProps/app.xml", " " * (2 << 20)))
 
 
 def test_a_text_that_many_cells_share_fills_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.batch.reading.formats.spreadsheet.FILE_LIMIT", 1 << 10)
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.formats.spreadsheet.FILE_LIMIT", 1 << 10)
     with pytest.raises(ProblemFileError, match=r"unpacks to more than"):
         read(tmp_path, "sums.xlsx", workbook(*[("What is 2 + 2?",)] * 200))
 

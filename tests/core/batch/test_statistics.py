@@ -5,7 +5,7 @@ import statistics
 
 import pytest
 
-from core.batch.reporting.statistics import (
+from baton_reasoning.core.batch.reporting.statistics import (
     Difference,
     bootstrap,
     clustered_accuracy,
@@ -15,7 +15,7 @@ from core.batch.reporting.statistics import (
     quantile,
     ratio_of_sums,
 )
-from core.intervals import Estimate, wilson
+from baton_reasoning.core.intervals import Estimate, wilson
 
 RIGHT, WRONG = True, False
 

@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from core.batch.reporting.results import Results
-from core.batch.reporting.run_cost import RunCost
-from core.batch.reporting.votes import count_votes
-from core.batch.running.batch_settings import BatchSettings
-from core.batch.running.creation import add_arms
-from core.batch.running.recipes import VOTES, arms_of
-from core.batch.running.runner import Runner
-from core.grading.grader import Grader
-from core.grading.verdict import How, Outcome, Verdict
-from core.run import Pair, RunSettings
-from core.store.batch_rows import VOTES_APART, Conditions, JobState, ResultRow
-from core.store.run_metrics import RunMetrics
-from core.store.store import Store
-from core.thinking.events import Finish
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.run_cost import RunCost
+from baton_reasoning.core.batch.reporting.votes import count_votes
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.creation import add_arms
+from baton_reasoning.core.batch.running.recipes import VOTES, arms_of
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.store.batch_rows import VOTES_APART, Conditions, JobState, ResultRow
+from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import Finish
 from tests.core.batch.counting import problems, solution
 from tests.fakes.scripted import ScriptedEngine
 

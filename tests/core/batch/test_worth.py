@@ -8,20 +8,20 @@ from xml.etree import ElementTree
 
 import pytest
 
-from core.batch.reporting.charts import worth_by_cue
-from core.batch.reporting.failures import analyse
-from core.batch.reporting.other_tools import write_for
-from core.batch.reporting.report_html import html_report
-from core.batch.reporting.results import Results
-from core.batch.reporting.worth import BatchValues, TakeoverKind, drawn, without_values, worth_of
-from core.errors import SettingsError
-from core.grading.grader import Grader
-from core.grading.verdict import How
-from core.run import Pair
-from core.step_values import ValueEstimator, ValueOptions
-from core.store.batch_rows import ResultRow
-from core.store.store import Store
-from core.thinking.events import ValuesEstimated
+from baton_reasoning.core.batch.reporting.charts import worth_by_cue
+from baton_reasoning.core.batch.reporting.failures import analyse
+from baton_reasoning.core.batch.reporting.other_tools import write_for
+from baton_reasoning.core.batch.reporting.report_html import html_report
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.worth import BatchValues, TakeoverKind, drawn, without_values, worth_of
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.step_values import ValueEstimator, ValueOptions
+from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import ValuesEstimated
 from tests.core.batch.known_worth import AFTER_WAIT, AFTER_YES, START, known_batch, known_pair, small_draws
 from tests.fakes.scripted import ScriptedEngine
 

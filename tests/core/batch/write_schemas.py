@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from core.batch.reporting.exports import SCHEMAS, json_schema
+from baton_reasoning.core.batch.reporting.exports import SCHEMAS, json_schema
 
 FOLDER = Path(__file__).resolve().parents[3] / "resources" / "schemas"
 

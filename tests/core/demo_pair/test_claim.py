@@ -11,15 +11,22 @@ from typing import NamedTuple
 
 import pytest
 
-from core.batch.reading.problems import read_problems
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL, DemoProblem, held_out_problems
-from core.engines.body import Author
-from core.engines.local.client import LocalEngine
-from core.intervals import Interval, wilson
-from core.models.loading import LoadOptions
-from core.run import Pair, ask, run
-from core.thinking.registry import settings_for
-from core.thinking.trace import Trace
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.demo_pair import (
+    DEMO_SETTINGS,
+    LARGE_MODEL,
+    READY_PROBLEMS,
+    SMALL_MODEL,
+    DemoProblem,
+    held_out_problems,
+)
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.intervals import Interval, wilson
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.thinking.registry import settings_for
+from baton_reasoning.core.thinking.trace import Trace
 from tests.tiers import size
 
 pytestmark = [pytest.mark.slow, pytest.mark.scaled]

@@ -5,13 +5,20 @@ from typing import Any
 
 import pytest
 
-from core.demo_pair import DEMO_SETTINGS, FEW_REFLECTIONS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
-from core.thinking.events import Event, RunEnded, TakeoverStarted
-from core.thinking.policies.keywords import AFFIRMATION, REFLECTION
-from core.thinking.reasons import TakeoverReason
-from core.thinking.registry import POLICIES, settings_for
+from baton_reasoning.core.demo_pair import (
+    DEMO_SETTINGS,
+    FEW_REFLECTIONS,
+    LARGE_MODEL,
+    SMALL_MODEL,
+    DemoProblem,
+    held_out_problems,
+)
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
+from baton_reasoning.core.thinking.events import Event, RunEnded, TakeoverStarted
+from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION
+from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 
 pytestmark = pytest.mark.slow
 

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pytest
 
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
-from core.engines.base import Engine, Stop
-from core.engines.local.client import LocalEngine
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.llama_server import LlamaServerEngine
-from core.grading.grader import Grader
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
-from core.run import Pair, ask, run
-from core.step_values import ValueEstimator, ValueOptions
-from core.thinking.events import ValuesEstimated
-from core.thinking.policies.never import Never
-from core.thinking.trace import Trace
-from core.thinking.values import StepValues
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, DemoProblem, held_out_problems
+from baton_reasoning.core.engines.base import Engine, Stop
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.step_values import ValueEstimator, ValueOptions
+from baton_reasoning.core.thinking.events import ValuesEstimated
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import StepValues
 from tests.core.engines.remote.writing import stop, text
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 

@@ -4,9 +4,9 @@ from itertools import islice
 
 import pytest
 
-from core.batch.reading.problems import read_problems
-from core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, DemoProblem, held_out_problems
-from core.demo_pair.task import STEPS, DemoStep
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, DemoProblem, held_out_problems
+from baton_reasoning.core.demo_pair.task import STEPS, DemoStep
 
 
 def test_an_even_number_is_halved() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.demo_pair.verdict import DemoAnswer, verdict_on
-from core.grading.verdict import Outcome
+from baton_reasoning.core.demo_pair.verdict import DemoAnswer, verdict_on
+from baton_reasoning.core.grading.verdict import Outcome
 
 WRONG_ALONE = DemoAnswer("301", Outcome.WRONG, large_share=0)
 

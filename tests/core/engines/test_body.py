@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engines.body import Author, Body, Part, rendered_runs
+from baton_reasoning.core.engines.body import Author, Body, Part, rendered_runs
 
 TAG = "</think>"
 

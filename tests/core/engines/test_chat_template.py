@@ -2,12 +2,20 @@
 
 import pytest
 
-from core.engines import chat_template, template_renderer
-from core.engines.base import Message
-from core.engines.chat_template import PromptLine, PromptOrigin, compared, has_switch, pieces, prompt_of, render_prompt
-from core.errors import EngineRefused
-from core.models.catalog import families, family_of
-from core.models.overrides import ThinkingTags
+from baton_reasoning.core.engines import chat_template, template_renderer
+from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.engines.chat_template import (
+    PromptLine,
+    PromptOrigin,
+    compared,
+    has_switch,
+    pieces,
+    prompt_of,
+    render_prompt,
+)
+from baton_reasoning.core.errors import EngineRefused
+from baton_reasoning.core.models.catalog import families, family_of
+from baton_reasoning.core.models.overrides import ThinkingTags
 
 THINK = ThinkingTags("<think>", "</think>")
 CHATML = (

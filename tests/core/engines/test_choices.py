@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from core.engines.base import Alternative
-from core.engines.choices import first_tokens
-from core.engines.remote.protocol import judgement_of
+from baton_reasoning.core.engines.base import Alternative
+from baton_reasoning.core.engines.choices import first_tokens
+from baton_reasoning.core.engines.remote.protocol import judgement_of
 
 BLANK, ONE, FOUR, FIVE, SPACED = 0, 1, 4, 5, 6
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.remote.servers import KnownServer, KnownServers, ServerAccess
-from core.engines.usage import Cap, Prices
-from core.errors import SettingsError
-from core.models.loading import Switch
-from core.models.overrides import ModelOverrides, TagSource
-from core.secrets import Keeping, Secrets
+from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers, ServerAccess
+from baton_reasoning.core.engines.usage import Cap, Prices
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.loading import Switch
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
+from baton_reasoning.core.secrets import Keeping, Secrets
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 
 URL = "https://office:8080"

@@ -12,11 +12,11 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from core.engines import template_renderer
-from core.engines.base import Message
-from core.engines.chat_template import render_prompt
-from core.engines.template_renderer import LONGEST_TEMPLATE, TemplateRenderer
-from core.errors import EngineRefused
+from baton_reasoning.core.engines import template_renderer
+from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.engines.chat_template import render_prompt
+from baton_reasoning.core.engines.template_renderer import LONGEST_TEMPLATE, TemplateRenderer
+from baton_reasoning.core.errors import EngineRefused
 
 LOOP = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
 

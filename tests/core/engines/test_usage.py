@@ -7,7 +7,7 @@ from functools import reduce
 import pytest
 from pydantic import ValidationError
 
-from core.engines.usage import MOST_COUNTED, MOST_MEASURED, Prices, RequestUsage, Usage
+from baton_reasoning.core.engines.usage import MOST_COUNTED, MOST_MEASURED, Prices, RequestUsage, Usage
 
 
 def test_sums_are_of_each_count() -> None:

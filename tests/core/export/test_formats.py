@@ -13,20 +13,20 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from app.shared.theme import colours
-from core.engines.model_card import ModelCard
-from core.errors import StoreError
-from core.export import html_page
-from core.export.exported import Answered, Exported, gather, put_into
-from core.export.formats import FORMATS, write_file
-from core.export.html_page import to_html
-from core.export.json_file import read_json, to_json
-from core.export.markdown import inert, to_markdown
-from core.store.conversations import StoredExchange
-from core.store.store import Store
-from core.thinking.edit import edited
-from core.thinking.events import RunStarted
-from core.thinking.trace import Trace
+from baton_reasoning.app.shared.theme import colours
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.export import html_page
+from baton_reasoning.core.export.exported import Answered, Exported, gather, put_into
+from baton_reasoning.core.export.formats import FORMATS, write_file
+from baton_reasoning.core.export.html_page import to_html
+from baton_reasoning.core.export.json_file import read_json, to_json
+from baton_reasoning.core.export.markdown import inert, to_markdown
+from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.edit import edited
+from baton_reasoning.core.thinking.events import RunStarted
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.store.made import a_run
 from tests.fakes.valued import RESCUED, a_valued_run, values_of
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from core.grading.extraction import extract_answer
-from core.grading.grader import Grader
-from core.grading.verdict import Outcome
+from baton_reasoning.core.grading.extraction import extract_answer
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import Outcome
 
 FOLDER = Path(__file__).parents[2] / "data" / "grading"
 PARTS = ("development", "holdout", "second_holdout", "third_holdout", "fourth_holdout")

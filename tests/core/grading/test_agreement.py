@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.grading.grader import Grader, standings
-from core.grading.verdict import Outcome
+from baton_reasoning.core.grading.grader import Grader, standings
+from baton_reasoning.core.grading.verdict import Outcome
 
 
 def test_the_same_number_is_the_same_however_it_is_written() -> None:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.grading.answer_span import answer_at_start
-from core.grading.conclusion import answer_in_conclusion
+from baton_reasoning.core.grading.answer_span import answer_at_start
+from baton_reasoning.core.grading.conclusion import answer_in_conclusion
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.grading.choices import choice_letter
-from core.grading.extraction import expected_answer, extract_answer, extract_choice, last_boxed
+from baton_reasoning.core.grading.choices import choice_letter
+from baton_reasoning.core.grading.extraction import expected_answer, extract_answer, extract_choice, last_boxed
 
 
 @pytest.mark.parametrize(

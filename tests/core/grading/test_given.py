@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.grading.given import ContinuedText
-from core.grading.verdict import How, Regex
+from baton_reasoning.core.grading.given import ContinuedText
+from baton_reasoning.core.grading.verdict import How, Regex
 
 PATTERN = Regex("{expected}")
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from core.errors import SettingsError
-from core.grading.comparison import compare
-from core.grading.grader import Grader
-from core.grading.verdict import How, Outcome, Regex, Verdict
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.comparison import compare
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
 
 pytestmark = pytest.mark.slow
 
@@ -272,7 +272,7 @@ def test_a_machine_without_room_for_another_process_leaves_the_answer_unscored(m
 
     with Grader() as grader:
         with monkeypatch.context() as patched:
-            patched.setattr("core.grading.grader.start_shielded", no_room)
+            patched.setattr("baton_reasoning.core.grading.grader.start_shielded", no_room)
             verdict = grader.grade("x^2 - 1", "(x-1)(x+1)", How.MATH)
             assert verdict.outcome is Outcome.UNSCORED
             assert "it may have run out of memory" in verdict.reason

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.grading.normal_form import tidy
-from core.grading.other_numbers import same_other_number
+from baton_reasoning.core.grading.normal_form import tidy
+from baton_reasoning.core.grading.other_numbers import same_other_number
 
 
 @pytest.mark.parametrize(

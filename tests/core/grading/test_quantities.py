@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pytest
 
-from core.grading.quantities import read_quantity, same_quantity
+from baton_reasoning.core.grading.quantities import read_quantity, same_quantity
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from core.grading.normal_form import normalise, tidy
-from core.grading.structures import Form, read_structure, same_structure
+from baton_reasoning.core.grading.normal_form import normalise, tidy
+from baton_reasoning.core.grading.structures import Form, read_structure, same_structure
 
 
 def equal_text(expected: str, given: str) -> bool:

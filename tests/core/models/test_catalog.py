@@ -2,10 +2,10 @@
 
 import pytest
 
-from core.models.catalog import CatalogModel, PublishedResult, catalog, catalog_models, pairs_that_fit
-from core.models.devices import Device, DeviceKind, Devices
-from core.models.loading import LoadOptions
-from core.models.memory import estimate
+from baton_reasoning.core.models.catalog import CatalogModel, PublishedResult, catalog, catalog_models, pairs_that_fit
+from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.memory import estimate
 
 GIB = 2**30
 

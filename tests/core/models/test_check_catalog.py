@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 import check_catalog
-from core.models.catalog import catalog
-from core.models.hub import Hub
-from core.models.hub_listing import HubAccess
+from baton_reasoning.core.models.catalog import catalog
+from baton_reasoning.core.models.hub import Hub
+from baton_reasoning.core.models.hub_listing import HubAccess
 from tests.core.models.hub_server import HubServer, running_hub
 
 MODEL = replace(catalog()[0].small, bytes=100)

@@ -7,8 +7,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.models import ggml_backends
-from core.models.devices import (
+from baton_reasoning.core.models import ggml_backends
+from baton_reasoning.core.models.devices import (
     Device,
     DeviceKind,
     ask_in_a_process,

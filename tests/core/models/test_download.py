@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import DownloadError
-from core.models.checksums import Checksums
-from core.models.download import (
+from baton_reasoning.core.errors import DownloadError
+from baton_reasoning.core.models.checksums import Checksums
+from baton_reasoning.core.models.download import (
     Downloader,
     DownloadManifest,
     DownloadProgress,
@@ -23,8 +23,8 @@ from core.models.download import (
     discard,
     find_unfinished,
 )
-from core.models.hub import Hub
-from core.models.hub_listing import HubAccess, manifest_for
+from baton_reasoning.core.models.hub import Hub
+from baton_reasoning.core.models.hub_listing import HubAccess, manifest_for
 from tests.core.models.hub_server import HubServer, running_hub
 
 REPOSITORY = "owner/model-GGUF"
@@ -80,8 +80,9 @@ def test_each_request_asks_only_for_what_is_missing(hub: HubServer, tmp_path: Pa
 
 def test_a_new_program_goes_on_where_the_last_one_crashed(hub: HubServer, tmp_path: Path) -> None:
     program = (
-        "import os, sys\nfrom pathlib import Path\nfrom core.models.download import Downloader\n"
-        "from core.models.hub import Hub\nfrom core.models.hub_listing import HubAccess, manifest_for\n"
+        "import os, sys\nfrom pathlib import Path\nfrom baton_reasoning.core.models.download import Downloader\n"
+        "from baton_reasoning.core.models.hub import Hub\n"
+        "from baton_reasoning.core.models.hub_listing import HubAccess, manifest_for\n"
         "hub = Hub(HubAccess(sys.argv[1])); listing = hub.list_files(sys.argv[2])\n"
         "for progress in Downloader().download(manifest_for(listing, listing.choices[0], Path(sys.argv[3]))):\n"
         "    if progress.done > 1_000_000: os._exit(9)\n"

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.child_process import answered_apart
-from core.models.ggml_backends import has_gpu_backend, registry
+from baton_reasoning.core.child_process import answered_apart
+from baton_reasoning.core.models.ggml_backends import has_gpu_backend, registry
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from core.errors import ModelFileError
-from core.models.gguf import GgufHeader, read_header
-from core.models.overrides import ThinkingTags
+from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.gguf import GgufHeader, read_header
+from baton_reasoning.core.models.overrides import ThinkingTags
 from tests.core.models.gguf_builder import (
     WORDS,
     TensorSpec,

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.errors import ModelFileError
-from core.models.gguf import read_header
-from core.models.loading import LoadOptions
-from core.models.memory import estimate
+from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.memory import estimate
 from tests.core.models.gguf_builder import gguf_bytes, values_of_a_llama
 from tests.tiers import size
 

@@ -13,12 +13,12 @@ from huggingface_hub.utils import _detect_agent
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from core.errors import DownloadError
-from core.models.download import DownloadManifest, RemoteFile
-from core.models.ggml_types import label_of
-from core.models.hub import MOST_REQUESTS, Hub
-from core.models.hub_failures import refused, seconds_to_wait
-from core.models.hub_listing import (
+from baton_reasoning.core.errors import DownloadError
+from baton_reasoning.core.models.download import DownloadManifest, RemoteFile
+from baton_reasoning.core.models.ggml_types import label_of
+from baton_reasoning.core.models.hub import MOST_REQUESTS, Hub
+from baton_reasoning.core.models.hub_failures import refused, seconds_to_wait
+from baton_reasoning.core.models.hub_listing import (
     HubAccess,
     Listing,
     Quantisation,
@@ -27,7 +27,7 @@ from core.models.hub_listing import (
     quantisations,
     recommended,
 )
-from core.models.source import HubFile
+from baton_reasoning.core.models.source import HubFile
 from tests.core.models.hub_server import REVISION, HubServer, running_hub
 from tests.tiers import size
 
@@ -265,14 +265,14 @@ def test_a_mirror_that_always_names_a_next_page_is_given_up(hub: HubServer) -> N
 
 
 def test_a_page_that_is_too_large_is_not_read_to_its_end(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.models.hub.LARGEST_ANSWER", 1000)
+    monkeypatch.setattr("baton_reasoning.core.models.hub.LARGEST_ANSWER", 1000)
     hub.listing = ["x" * 2000]
     with pytest.raises(DownloadError, match="its answer has no end"):
         Hub(HubAccess(hub.endpoint)).search("model")
 
 
 def test_a_mirror_that_takes_too_long_in_all_is_given_up(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.models.hub.SECONDS_IN_ALL", -1.0)
+    monkeypatch.setattr("baton_reasoning.core.models.hub.SECONDS_IN_ALL", -1.0)
     with pytest.raises(DownloadError, match="its answer has no end"):
         Hub(HubAccess(hub.endpoint)).search("model")
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ModelFileError
-from core.models.gguf import read_header
-from core.models.library import Folder, FolderOrigin, Inventory, Library, known_folders
+from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.library import Folder, FolderOrigin, Inventory, Library, known_folders
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf, write_split_gguf
 
 
@@ -157,7 +157,7 @@ class TestKnownFolders:
     def test_follow_the_system(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, expected: str
     ) -> None:
-        monkeypatch.setattr("core.models.library.sys.platform", platform)
+        monkeypatch.setattr("baton_reasoning.core.models.library.sys.platform", platform)
         folders = known_folders(tmp_path / "own", home=tmp_path, environment={})
         assert tmp_path / expected in [folder.path for folder in folders]
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
-from core.models.gguf import read_header
-from core.models.loading import KvType, LoadOptions, Switch
-from core.models.memory import Block, MemoryEstimate, ModelShape, estimate
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.memory import Block, MemoryEstimate, ModelShape, estimate
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 

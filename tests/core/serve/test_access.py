@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from starlette.datastructures import Headers
 
-from core.errors import SettingsError
-from core.serve.access import AccessRules, is_loopback, origins
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.serve.access import AccessRules, is_loopback, origins
 
 LOCAL = {"host": "localhost:8000"}
 

@@ -17,19 +17,19 @@ import openai
 import pytest
 from pydantic import BaseModel
 
-from core.batch.running.recipes import arms_of
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
-from core.engines.local.client import LocalEngine
-from core.engines.local.drafting import DraftLength
-from core.errors import BatonError, EngineLost, EngineRefused
-from core.grading.extraction import extract_answer
-from core.models.loading import LoadOptions
-from core.run import Pair, RunSettings
-from core.serve.access import AccessRules
-from core.serve.endpoint import MAX_BODY
-from core.serve.schema import ChatRequest, CompletionRequestBody
-from core.thinking.limits import Limits
-from core.thinking.registry import POLICIES
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.drafting import DraftLength
+from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
+from baton_reasoning.core.grading.extraction import extract_answer
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.serve.access import AccessRules
+from baton_reasoning.core.serve.endpoint import MAX_BODY
+from baton_reasoning.core.serve.schema import ChatRequest, CompletionRequestBody
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.registry import POLICIES
 from tests.core.serve.serving import client_of, serving, settings
 from tests.core.thinking.drawn import PRESETS, settings_of, written
 from tests.core.thinking.oracles.worlds import World

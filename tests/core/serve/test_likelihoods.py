@@ -18,17 +18,17 @@ import httpx2
 import openai
 import pytest
 
-from core.demo_pair import SMALL_MODEL
-from core.engines.base import Token
-from core.engines.body import Author, Part
-from core.engines.local.client import LocalEngine
-from core.errors import EngineLost
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
-from core.run import Pair
-from core.serve.likelihoods import EXCLUDED, Likelihoods
-from core.serve.schema import LikelihoodRequest
-from core.serve.server import EndpointServer
+from baton_reasoning.core.demo_pair import SMALL_MODEL
+from baton_reasoning.core.engines.base import Token
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.serve.likelihoods import EXCLUDED, Likelihoods
+from baton_reasoning.core.serve.schema import LikelihoodRequest
+from baton_reasoning.core.serve.server import EndpointServer
 from tests.core.serve.serving import client_of, serving, settings
 from tests.fakes.scripted import ScriptedEngine
 

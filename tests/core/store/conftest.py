@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from core.store.store import Store
+from baton_reasoning.core.store.store import Store
 
 
 @pytest.fixture

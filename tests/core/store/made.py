@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from core.engines.base import Alternative, Message, Passing
-from core.engines.body import Author
-from core.thinking.cues import Category, Cue
-from core.thinking.events import (
+from baton_reasoning.core.engines.base import Alternative, Message, Passing
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.cues import Category, Cue
+from baton_reasoning.core.thinking.events import (
     Event,
     Finish,
     HandedOver,
@@ -18,7 +18,7 @@ from core.thinking.events import (
     TokenWritten,
     WriteStarted,
 )
-from core.thinking.policies.keywords import REFLECTION
+from baton_reasoning.core.thinking.policies.keywords import REFLECTION
 
 
 def tokens(author: Author, words: list[str], at: float = 0.0) -> Iterator[TokenWritten]:

@@ -3,12 +3,12 @@ from threading import Thread
 
 import pytest
 
-from core.errors import StoreError
-from core.grading.verdict import How, Outcome, Verdict
-from core.problem import Problem
-from core.store.batch_rows import JobState, StoredArm
-from core.store.job_copies import JobCopy
-from core.store.store import Store
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import JobState, StoredArm
+from baton_reasoning.core.store.job_copies import JobCopy
+from baton_reasoning.core.store.store import Store
 from tests.core.store.made import a_run
 
 RIGHT = Verdict(Outcome.CORRECT, How.EXACT, "The same.")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import StoreError
-from core.store.conversations import MARK_END, MARK_START, Headline, StoredExchange, by_day, title_of
-from core.store.store import Store
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Headline, StoredExchange, by_day, title_of
+from baton_reasoning.core.store.store import Store
 from tests.core.store.made import a_run
 
 

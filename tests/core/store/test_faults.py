@@ -11,16 +11,16 @@ from threading import Event
 
 import pytest
 
-from core.errors import StoreError
-from core.problem import Problem
-from core.store.batch_rows import JobState, StoredArm
-from core.store.conversations import StoredExchange
-from core.store.database import Database
-from core.store.migrations import MIGRATIONS
-from core.store.runs import RunState
-from core.store.store import Store
-from core.thinking.events import TokenWritten
-from core.thinking.trace import Trace
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batch_rows import JobState, StoredArm
+from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.migrations import MIGRATIONS
+from baton_reasoning.core.store.runs import RunState
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.store.made import a_run, started
 from tests.fakes.full_disk import a_full_disk
 from tests.tiers import size
@@ -31,9 +31,9 @@ KILLS = size(3, long=20)
 WRITES_UNTIL_KILLED = """
 import sys
 from pathlib import Path
-from core.engines.body import Author
-from core.store.store import Store
-from core.thinking.events import TokenWritten
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import TokenWritten
 from tests.core.store.made import started
 
 path = Path(sys.argv[1])
@@ -311,8 +311,8 @@ def test_two_programs_begin_one_file_at_once_and_both_write(path: Path) -> None:
     code = """
 import sys
 from pathlib import Path
-from core.store.conversations import StoredExchange
-from core.store.store import Store
+from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.store import Store
 with Store.open(Path(sys.argv[1])) as store:
     for number in range(50):
         store.conversations.put(sys.argv[2], StoredExchange(f"{sys.argv[2]}{number}", None, "?"))

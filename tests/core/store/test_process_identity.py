@@ -8,11 +8,11 @@ import sys
 import psutil
 import pytest
 
-from core.store.process_identity import is_alive, this_process
+from baton_reasoning.core.store.process_identity import is_alive, this_process
 
 
 def test_this_program_is_alive_and_one_that_ended_is_not() -> None:
-    code = "from core.store.process_identity import this_process; print(this_process())"
+    code = "from baton_reasoning.core.store.process_identity import this_process; print(this_process())"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert is_alive(this_process())
     assert not is_alive(ended)

@@ -5,15 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engines.body import Author
-from core.engines.usage import RequestUsage, Usage
-from core.errors import StoreError
-from core.store.event_chunks import pack, unpack
-from core.store.outline import RIBBON_SEGMENTS, outline_of, ribbon_of
-from core.store.runs import RunState
-from core.store.store import Store
-from core.thinking.events import Finish, PrefillProgressed, TokenWritten, UsageReported, WriteStarted
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.usage import RequestUsage, Usage
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.store.event_chunks import pack, unpack
+from baton_reasoning.core.store.outline import RIBBON_SEGMENTS, outline_of, ribbon_of
+from baton_reasoning.core.store.runs import RunState
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.events import Finish, PrefillProgressed, TokenWritten, UsageReported, WriteStarted
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.store.made import a_run, started
 
 

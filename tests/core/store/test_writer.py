@@ -10,11 +10,11 @@ from queue import SimpleQueue
 import pytest
 from msgspec.structs import replace
 
-from core.errors import StoreError
-from core.store.conversations import StoredExchange
-from core.store.database import Database
-from core.store.runs import Runs
-from core.store.store import Store
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.runs import Runs
+from baton_reasoning.core.store.store import Store
 from tests.core.store.made import a_run, started
 
 

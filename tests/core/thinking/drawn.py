@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.engines.body import Author
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.control import Control
-from core.thinking.events import Event, TakeoverStarted
-from core.thinking.policy import Move, PolicySettings
-from core.thinking.registry import POLICIES
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Event, TakeoverStarted
+from baton_reasoning.core.thinking.policy import Move, PolicySettings
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.oracles.worlds import World
 
 MOST = 160

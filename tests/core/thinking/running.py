@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
-from core.engines.body import Author
-from core.thinking.events import Event, RunStarted
-from core.thinking.loop import Loop, ValueOf
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policy import Interruption, Move, Policy
-from core.thinking.run_settings import RunSettings
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import Event, RunStarted
+from baton_reasoning.core.thinking.loop import Loop, ValueOf
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policy import Interruption, Move, Policy
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
 from tests.fakes.scripted import QUESTION, ScriptedEngine
 
 E = TypeVar("E")

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.thinking import alignment
-from core.thinking.alignment import Likeness, Row, align, differing_numbers, parting, thinking_steps
-from core.thinking.events import ThinkingClosed
-from core.thinking.policies.keywords import Keywords
-from core.thinking.trace import Trace
+from baton_reasoning.core.thinking import alignment
+from baton_reasoning.core.thinking.alignment import Likeness, Row, align, differing_numbers, parting, thinking_steps
+from baton_reasoning.core.thinking.events import ThinkingClosed
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import keywords, run
 
 ONE = "First we add the two numbers."

@@ -10,14 +10,14 @@ from typing import NamedTuple
 
 import pytest
 
-from core.engines.base import Message, PrefillProgress, Stop
-from core.engines.body import Author
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions
-from core.run import Pair
-from core.run import run as run_pair
-from core.thinking.control import Control
-from core.thinking.events import (
+from baton_reasoning.core.engines.base import Message, PrefillProgress, Stop
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.run import run as run_pair
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import (
     Event,
     Finish,
     HandedOver,
@@ -27,12 +27,12 @@ from core.thinking.events import (
     TextDiscarded,
     TokenWritten,
 )
-from core.thinking.loop import Loop
-from core.thinking.policies.always import Always
-from core.thinking.policies.never import Never
-from core.thinking.reasons import PERSON
-from core.thinking.run_settings import RunSettings
-from core.thinking.trace import Trace
+from baton_reasoning.core.thinking.loop import Loop
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.reasons import PERSON
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
 

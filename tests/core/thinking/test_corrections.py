@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.engines.body import Author
-from core.thinking.corrections import Change, Effect, change, change_of
-from core.thinking.trace import Piece
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.corrections import Change, Effect, change, change_of
+from baton_reasoning.core.thinking.trace import Piece
 
 REPEATED = Change(Effect.REPEATED)
 

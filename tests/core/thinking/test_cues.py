@@ -6,8 +6,17 @@ import json
 
 import pytest
 
-from core.errors import SettingsError
-from core.thinking.cues import RESOURCES, Category, Match, english, inside_code, parse_lexicon, prose, relaygen
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.thinking.cues import (
+    RESOURCES,
+    Category,
+    Match,
+    english,
+    inside_code,
+    parse_lexicon,
+    prose,
+    relaygen,
+)
 
 REFLECTION = "wait, alternatively, hold on, another, verify, think again, recap, check".split(", ")
 AFFIRMATION = "yeah, yes, final answer, confident".split(", ")

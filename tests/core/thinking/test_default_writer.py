@@ -5,20 +5,31 @@ The policy is RelayGen's (arXiv 2602.06454) reduced to one cue; the small model 
 
 from __future__ import annotations
 
-from core.engines.base import Session
-from core.engines.body import Author
-from core.errors import EngineLost
-from core.run import Pair, unmet_need
-from core.thinking.control import Control
-from core.thinking.events import HandedOver, Noticed, TakeoverStarted, TextDiscarded
-from core.thinking.limits import Limits, LimitsGuard
-from core.thinking.loop import Loop
-from core.thinking.policies.always import Always
-from core.thinking.policy import WITHOUT_END, Move, Needs, Policy, Until, View, Write, keep, look_on, take_over
-from core.thinking.reasons import ANSWER, PERSON, REPETITION, SMALL_ONLY, TakeoverReason
-from core.thinking.replay.replay import Replay, recordings_of, stretches
-from core.thinking.run_settings import RunSettings
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.base import Session
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.run import Pair, unmet_need
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import HandedOver, Noticed, TakeoverStarted, TextDiscarded
+from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
+from baton_reasoning.core.thinking.loop import Loop
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policy import (
+    WITHOUT_END,
+    Move,
+    Needs,
+    Policy,
+    Until,
+    View,
+    Write,
+    keep,
+    look_on,
+    take_over,
+)
+from baton_reasoning.core.thinking.reasons import ANSWER, PERSON, REPETITION, SMALL_ONLY, TakeoverReason
+from baton_reasoning.core.thinking.replay.replay import Replay, recordings_of, stretches
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run
 from tests.fakes.scripted import Fault, ScriptedEngine
 

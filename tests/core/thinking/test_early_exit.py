@@ -6,19 +6,19 @@ import random
 
 import pytest
 
-from core.engines.base import Stop
-from core.engines.body import Author
-from core.errors import SettingsError
-from core.models.overrides import ThinkingTags
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.control import Control
-from core.thinking.events import Finish, HandedOver, TakeoverStarted, TextInserted, TokenWritten, Tried
-from core.thinking.limits import MOST_TRIALS, Limits, LimitsGuard
-from core.thinking.policy import PolicyContext, PolicySettings, Trial, View
-from core.thinking.reasons import EARLY_EXIT
-from core.thinking.registry import POLICIES, make_policy
-from core.thinking.replay.replay import Replay, recordings_of
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.base import Stop
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Finish, HandedOver, TakeoverStarted, TextInserted, TokenWritten, Tried
+from baton_reasoning.core.thinking.limits import MOST_TRIALS, Limits, LimitsGuard
+from baton_reasoning.core.thinking.policy import PolicyContext, PolicySettings, Trial, View
+from baton_reasoning.core.thinking.reasons import EARLY_EXIT
+from baton_reasoning.core.thinking.registry import POLICIES, make_policy
+from baton_reasoning.core.thinking.replay.replay import Replay, recordings_of
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.drawn import every_policy, outcome, settings_of, written
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import THINK, ScriptedEngine, characters

@@ -6,19 +6,19 @@ import random
 
 import pytest
 
-from core.engines.body import Author
-from core.store.event_chunks import pack, unpack
-from core.thinking.edit import edited
-from core.thinking.events import Finish, RunStarted, TakeoverStarted, TextInserted, ThinkingClosed
-from core.thinking.limits import Limits
-from core.thinking.policies.agreement import Agreement
-from core.thinking.policies.every_step import EveryStep
-from core.thinking.policy import PolicyContext, PolicySettings
-from core.thinking.reasons import EDITED
-from core.thinking.registry import POLICIES, make_policy
-from core.thinking.replay.replay import Replay, recordings_of
-from core.thinking.trace import Trace
-from core.thinking.trace_json import event_from_json, event_to_json, trace_to_json
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.store.event_chunks import pack, unpack
+from baton_reasoning.core.thinking.edit import edited
+from baton_reasoning.core.thinking.events import Finish, RunStarted, TakeoverStarted, TextInserted, ThinkingClosed
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.policies.agreement import Agreement
+from baton_reasoning.core.thinking.policies.every_step import EveryStep
+from baton_reasoning.core.thinking.policy import PolicyContext, PolicySettings
+from baton_reasoning.core.thinking.reasons import EDITED
+from baton_reasoning.core.thinking.registry import POLICIES, make_policy
+from baton_reasoning.core.thinking.replay.replay import Replay, recordings_of
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json, trace_to_json
 from tests.core.thinking.drawn import every_policy, outcome, settings_of, written
 from tests.core.thinking.oracles.worlds import World
 from tests.tiers import size

@@ -6,16 +6,16 @@ import threading
 
 import pytest
 
-from core.engines.body import Author
-from core.thinking.events import Finish, TakeoverStarted, TextInserted, ThinkingClosed
-from core.thinking.limits import Limits, LimitsGuard, RepetitionDetector, cancelled_after
-from core.thinking.policies.always import Always
-from core.thinking.policies.every_step import EveryStep
-from core.thinking.policies.never import Never
-from core.thinking.policy import Policy, Until, View
-from core.thinking.reasons import BUDGET, REPETITION, TakeoverReason
-from core.thinking.registry import POLICIES
-from core.thinking.run_settings import RunSettings
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import Finish, TakeoverStarted, TextInserted, ThinkingClosed
+from baton_reasoning.core.thinking.limits import Limits, LimitsGuard, RepetitionDetector, cancelled_after
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.every_step import EveryStep
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policy import Policy, Until, View
+from baton_reasoning.core.thinking.reasons import BUDGET, REPETITION, TakeoverReason
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.engines.base import Passing
-from core.engines.body import Author, Part
-from core.models.overrides import ThinkingTags
-from core.thinking.cue_rules import EXCESSIVE_REFLECTION
-from core.thinking.events import (
+from baton_reasoning.core.engines.base import Passing
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
+from baton_reasoning.core.thinking.events import (
     Finish,
     HandedOver,
     Noticed,
@@ -22,11 +22,11 @@ from core.thinking.events import (
     TokenWritten,
     WriteStarted,
 )
-from core.thinking.loop import Loop
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policies.never import Never
-from core.thinking.policies.random_takeover import RANDOM
-from core.thinking.policy import (
+from baton_reasoning.core.thinking.loop import Loop
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
+from baton_reasoning.core.thinking.policy import (
     LAST_STEP,
     Close,
     Finished,
@@ -40,11 +40,11 @@ from core.thinking.policy import (
     look_on,
     take_over,
 )
-from core.thinking.reasons import ANSWER, BUDGET, PERSON, UNCLOSED, TakeoverReason
-from core.thinking.registry import POLICIES, make_policy
-from core.thinking.run_settings import RunSettings
-from core.thinking.text_state import TextState
-from core.thinking.write_stream import DECODED_AT_MOST
+from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, PERSON, UNCLOSED, TakeoverReason
+from baton_reasoning.core.thinking.registry import POLICIES, make_policy
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.text_state import TextState
+from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
 from tests.core.thinking.running import keywords, run
 from tests.fakes.scripted import TORN, Fault, ScriptedEngine, characters, chunks, single_bytes, words
 

@@ -7,18 +7,18 @@ import re
 
 import pytest
 
-from core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
-from core.demo_pair.task import DemoStep
-from core.engines.base import Alternative, ScoredToken
-from core.errors import EngineLost, EngineRefused, SettingsError
-from core.run import Pair, RunSettings, ask
-from core.run import run as solve
-from core.thinking import opinion
-from core.thinking.events import Event, OpinionGiven, TextDiscarded
-from core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, Sequel, spans
-from core.thinking.policies.never import Never
-from core.thinking.trace import Trace
-from core.thinking.trace_json import event_from_json, event_to_json
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
+from baton_reasoning.core.demo_pair.task import DemoStep
+from baton_reasoning.core.engines.base import Alternative, ScoredToken
+from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError
+from baton_reasoning.core.run import Pair, RunSettings, ask
+from baton_reasoning.core.run import run as solve
+from baton_reasoning.core.thinking import opinion
+from baton_reasoning.core.thinking.events import Event, OpinionGiven, TextDiscarded
+from baton_reasoning.core.thinking.opinion import Opinion, OpinionProgress, SecondOpinion, Sequel, spans
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json
 from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import Fault, ScriptedEngine
 

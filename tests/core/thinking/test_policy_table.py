@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.registry import POLICIES
 
 PAGE = Path(__file__).parents[3] / "docs" / "method.md"
 

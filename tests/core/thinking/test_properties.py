@@ -6,16 +6,16 @@ import random
 
 import pytest
 
-from core.engines.body import Author
-from core.run import Pair, ask, run
-from core.store.event_chunks import pack, unpack
-from core.thinking.events import PrefillProgressed, RunStarted, TokenWritten
-from core.thinking.limits import Limits
-from core.thinking.policy import PolicyContext, PolicySettings
-from core.thinking.registry import POLICIES, make_policy
-from core.thinking.replay.replay import Replay, recordings_of
-from core.thinking.trace import Trace
-from core.thinking.write_stream import DECODED_AT_MOST
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.store.event_chunks import pack, unpack
+from baton_reasoning.core.thinking.events import PrefillProgressed, RunStarted, TokenWritten
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.policy import PolicyContext, PolicySettings
+from baton_reasoning.core.thinking.registry import POLICIES, make_policy
+from baton_reasoning.core.thinking.replay.replay import Replay, recordings_of
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
 from tests.core.thinking.drawn import MOST, every_policy, outcome, settings_of, written
 from tests.core.thinking.oracles.worlds import World
 from tests.tiers import size

@@ -6,15 +6,15 @@ measured instead of estimated is tested with the trace.
 
 from __future__ import annotations
 
-from core.engines.base import Message
-from core.thinking.cue_rules import EXCESSIVE_REFLECTION
-from core.thinking.events import Finish, TakeoverStarted, TextInserted
-from core.thinking.limits import Limits, LimitsGuard
-from core.thinking.policies.keywords import REFLECTION, Keywords
-from core.thinking.policies.never import Never
-from core.thinking.reasons import TakeoverReason
-from core.thinking.registry import POLICIES
-from core.thinking.run_settings import RunSettings
+from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
+from baton_reasoning.core.thinking.events import Finish, TakeoverStarted, TextInserted
+from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
+from baton_reasoning.core.thinking.policies.keywords import REFLECTION, Keywords
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine, single_bytes
 

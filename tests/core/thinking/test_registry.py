@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from core.errors import SettingsError
-from core.run import RunSettings
-from core.thinking.policies.every_step import EveryStep
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policies.never import Never
-from core.thinking.policies.random_takeover import RandomTakeover
-from core.thinking.policy import Policy, PolicySettings
-from core.thinking.reasons import SHARED_REASONS
-from core.thinking.registry import (
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.policies.every_step import EveryStep
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.policy import Policy, PolicySettings
+from baton_reasoning.core.thinking.reasons import SHARED_REASONS
+from baton_reasoning.core.thinking.registry import (
     POLICIES,
     PolicyRegistry,
     make_policy,
@@ -145,7 +145,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
         folder = tmp_path / f"{name}-1.0.dist-info"
         folder.mkdir()
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n", encoding="utf-8")
-        (folder / "entry_points.txt").write_text(f"[baton.policies]\n{name} = {target}\n", encoding="utf-8")
+        (folder / "entry_points.txt").write_text(f"[baton_reasoning.policies]\n{name} = {target}\n", encoding="utf-8")
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.delitem(sys.modules, name, raising=False)
 
@@ -154,9 +154,9 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
 
 COIN = """
 from typing import Literal
-from core.thinking.policy import Policy, PolicySettings
-from core.thinking.reasons import SHARED_REASONS
-from core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.policy import Policy, PolicySettings
+from baton_reasoning.core.thinking.reasons import SHARED_REASONS
+from baton_reasoning.core.thinking.reasons import TakeoverReason
 
 class Coin(Policy):
     name = {name!r}

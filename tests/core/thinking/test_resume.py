@@ -7,16 +7,16 @@ from collections.abc import Callable
 
 import pytest
 
-from core.batch.running.recipes import arms_of
-from core.engines.body import Author
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.control import Control
-from core.thinking.events import AskedBy, Finish, Noticed, RunStarted, TakeoverStarted, TokenWritten
-from core.thinking.policies.every_step import EVERY_STEP
-from core.thinking.policy import Move, View, take_over
-from core.thinking.reasons import PERSON
-from core.thinking.registry import POLICIES
-from core.thinking.trace import Trace
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import AskedBy, Finish, Noticed, RunStarted, TakeoverStarted, TokenWritten
+from baton_reasoning.core.thinking.policies.every_step import EVERY_STEP
+from baton_reasoning.core.thinking.policy import Move, View, take_over
+from baton_reasoning.core.thinking.reasons import PERSON
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.drawn import outcome, settings_of, written
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import Fault, ScriptedEngine

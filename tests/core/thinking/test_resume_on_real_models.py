@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from core.demo_pair import DEMO_SETTINGS, held_out_problems
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.edit import edited
-from core.thinking.events import TokenWritten
-from core.thinking.policy import PolicySettings
-from core.thinking.trace import Trace
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.edit import edited
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.drawn import every_policy, outcome
 from tests.core.thinking.oracles.worlds import World
 from tests.tiers import size

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import SettingsError
-from core.thinking.steps import (
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.thinking.steps import (
     BOUNDARY,
     MOST_REPEATS,
     Decoder,

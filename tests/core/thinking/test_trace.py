@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engines.base import Passing, Stop
-from core.engines.body import Author
-from core.errors import StoreError
-from core.thinking import events
-from core.thinking.events import Finish, TokenWritten
-from core.thinking.policies.keywords import REFLECTION, Keywords
-from core.thinking.policies.step_score import SCORE
-from core.thinking.reasons import OPENING
-from core.thinking.trace import Trace
-from core.thinking.trace_json import event_to_json, trace_from_lines, trace_to_json
+from baton_reasoning.core.engines.base import Passing, Stop
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.events import Finish, TokenWritten
+from baton_reasoning.core.thinking.policies.keywords import REFLECTION, Keywords
+from baton_reasoning.core.thinking.policies.step_score import SCORE
+from baton_reasoning.core.thinking.reasons import OPENING
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace_json import event_to_json, trace_from_lines, trace_to_json
 from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import QUESTION
 

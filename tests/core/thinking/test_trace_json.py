@@ -11,21 +11,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engines.base import Alternative, Message, Passing, ScoredToken, Stop
-from core.engines.body import Author
-from core.engines.model_card import ModelCard
-from core.engines.usage import RequestUsage, Usage
-from core.errors import StoreError
-from core.models.overrides import ModelOverrides, ThinkingTags
-from core.models.source import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
-from core.thinking import events
-from core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
-from core.thinking.cues import Category, Cue
-from core.thinking.events import SCHEMA, Event, Finish
-from core.thinking.policies.keywords import REFLECTION
-from core.thinking.reasons import PERSON
-from core.thinking.replay.replay import recordings_of
-from core.thinking.trace_json import (
+from baton_reasoning.core.engines.base import Alternative, Message, Passing, ScoredToken, Stop
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.usage import RequestUsage, Usage
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.models.overrides import ModelOverrides, ThinkingTags
+from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
+from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
+from baton_reasoning.core.thinking.cues import Category, Cue
+from baton_reasoning.core.thinking.events import SCHEMA, Event, Finish
+from baton_reasoning.core.thinking.policies.keywords import REFLECTION
+from baton_reasoning.core.thinking.reasons import PERSON
+from baton_reasoning.core.thinking.replay.replay import recordings_of
+from baton_reasoning.core.thinking.trace_json import (
     KINDS,
     event_from_json,
     event_to_json,

@@ -6,15 +6,15 @@ import time
 
 import pytest
 
-from core.engines.body import Author
-from core.engines.usage import RequestUsage, Usage
-from core.run import Pair, RunSettings, run
-from core.thinking.control import Control
-from core.thinking.events import Prefetched, RunEnded, RunStarted, TakeoverEnded, UsageReported
-from core.thinking.policies.random_takeover import RandomTakeover
-from core.thinking.policy import Until
-from core.thinking.trace import Trace
-from core.thinking.trace_json import trace_to_json
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.usage import RequestUsage, Usage
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Prefetched, RunEnded, RunStarted, TakeoverEnded, UsageReported
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.policy import Until
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace_json import trace_to_json
 from tests.fakes.charging import ChargingEngine, ChargingSession
 from tests.fakes.scripted import QUESTION, ScriptedEngine
 

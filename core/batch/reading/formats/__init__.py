@@ -5,9 +5,9 @@ A new format is a new module with a `read(source)` and one line in `READERS`.
 
 from collections.abc import Callable, Iterator, Mapping
 
-from core.batch.reading.formats import delimited, json_records, parquet, plain_text, spreadsheet
-from core.batch.reading.record import Record, Rejected
-from core.batch.reading.source import ProblemSource
+from baton_reasoning.core.batch.reading.formats import delimited, json_records, parquet, plain_text, spreadsheet
+from baton_reasoning.core.batch.reading.record import Record, Rejected
+from baton_reasoning.core.batch.reading.source import ProblemSource
 
 Reader = Callable[[ProblemSource], Iterator[Record | Rejected]]
 

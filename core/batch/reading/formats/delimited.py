@@ -5,10 +5,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from core.batch.reading.columns import is_known_name
-from core.batch.reading.record import Record, Rejected, within_limits
-from core.batch.reading.source import FILE_LIMIT, ProblemSource
-from core.errors import ProblemFileError
+from baton_reasoning.core.batch.reading.columns import is_known_name
+from baton_reasoning.core.batch.reading.record import Record, Rejected, within_limits
+from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource
+from baton_reasoning.core.errors import ProblemFileError
 
 _DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE_ROWS = 50

@@ -7,10 +7,10 @@ import json
 import re
 from collections.abc import Iterator
 
-from core.batch.reading.columns import is_known_name
-from core.batch.reading.record import Record, Rejected, Value, within_limits
-from core.batch.reading.source import ProblemSource
-from core.errors import ProblemFileError
+from baton_reasoning.core.batch.reading.columns import is_known_name
+from baton_reasoning.core.batch.reading.record import Record, Rejected, Value, within_limits
+from baton_reasoning.core.batch.reading.source import ProblemSource
+from baton_reasoning.core.errors import ProblemFileError
 
 DEPTH_LIMIT = 64
 """Deepest nesting of lists and objects; Python's parser would end in a RecursionError near 1,000."""

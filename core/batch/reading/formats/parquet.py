@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from core.batch.reading.record import Record, Rejected, Value, within_limits
-from core.batch.reading.source import FILE_LIMIT, ProblemSource
-from core.errors import ProblemFileError
-from core.version import how_to_install
+from baton_reasoning.core.batch.reading.record import Record, Rejected, Value, within_limits
+from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource
+from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.version import how_to_install
 
 ROWS_AT_ONCE = 32
 """So few because a row may have texts of hundreds of MiB."""

@@ -6,8 +6,8 @@ A line “Answer: …” ends a problem and holds its expected answer.
 import re
 from collections.abc import Callable, Iterator
 
-from core.batch.reading.record import Record, Rejected, Value, within_limits
-from core.batch.reading.source import ProblemSource
+from baton_reasoning.core.batch.reading.record import Record, Rejected, Value, within_limits
+from baton_reasoning.core.batch.reading.source import ProblemSource
 
 _RULE = re.compile(r"\s*([-=*_])\1{2,}\s*$")
 _ANSWER = re.compile(r"\s*\**(?:answer|expected)\**\s*[:=]\**\s*(?P<answer>.+)$", re.IGNORECASE)

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from core.batch.reading.formats.delimited import is_header, rows_below_header
-from core.batch.reading.record import Record, Rejected
-from core.batch.reading.source import FILE_LIMIT, ProblemSource
-from core.errors import ProblemFileError
-from core.version import how_to_install
+from baton_reasoning.core.batch.reading.formats.delimited import is_header, rows_below_header
+from baton_reasoning.core.batch.reading.record import Record, Rejected
+from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource
+from baton_reasoning.core.errors import ProblemFileError
+from baton_reasoning.core.version import how_to_install
 
 if TYPE_CHECKING:
     from openpyxl.worksheet._read_only import ReadOnlyWorksheet

@@ -2,13 +2,13 @@
 
 import pytest
 
-from app.shared.conversations.branching import move_of
-from core.engines.body import Author
-from core.thinking.events import TextDiscarded
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policy import Until, Write, keep
-from core.thinking.reasons import PERSON
-from core.thinking.trace import Trace
+from baton_reasoning.app.shared.conversations.branching import move_of
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import TextDiscarded
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policy import Until, Write, keep
+from baton_reasoning.core.thinking.reasons import PERSON
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run
 
 SETTINGS = Keywords.Settings(n1=6, n2=4, c=1, c_step=0)

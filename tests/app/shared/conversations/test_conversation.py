@@ -1,8 +1,8 @@
 """A conversation is a tree; models are told the turns of its path, without the thinking."""
 
-from app.shared.conversations.conversation import Conversation, Exchange
-from core.run import RunSettings
-from core.thinking.policies.never import Never
+from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.policies.never import Never
 from tests.core.thinking.running import run
 
 PLAIN = RunSettings(instruction="")

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from app.shared.background import BackgroundTasks
-from app.shared.conversations.conversation import Conversation, Exchange
-from app.shared.conversations.run_list import Activity, RunList, RunMark
-from app.shared.loaded_models import LoadedModels, LoadState
-from core.errors import EngineLost
-from core.model_costs import ModelCosts
-from core.run import RunSettings
-from core.settings import ModelChoice
-from core.thinking.events import Finish, RunStarted
+from baton_reasoning.app.shared.background import BackgroundTasks
+from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange
+from baton_reasoning.app.shared.conversations.run_list import Activity, RunList, RunMark
+from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import Finish, RunStarted
 from tests.app.conftest import ScriptedLoader
 from tests.fakes.held_answers import HeldAnswers
 

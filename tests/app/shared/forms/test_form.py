@@ -7,14 +7,14 @@ from pydantic import BaseModel
 from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
-from app.shared.forms.form import SettingsForm, entries, value_at
-from app.shared.widgets.controls import IconButton
-from core.models.overrides import ModelOverrides
-from core.run import RunSettings
-from core.settings import ColourScheme, Settings
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policies.token_entropy import TokenEntropy
-from core.thinking.registry import POLICIES
+from baton_reasoning.app.shared.forms.form import SettingsForm, entries, value_at
+from baton_reasoning.app.shared.widgets.controls import IconButton
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.settings import ColourScheme, Settings
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
+from baton_reasoning.core.thinking.registry import POLICIES
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ import pytest
 from PySide6.QtGui import QTextDocument
 from PySide6.QtWidgets import QApplication
 
-from app.shared.rendering import TextStyle
-from app.shared.theme import LIGHT, reading_font
+from baton_reasoning.app.shared.rendering import TextStyle
+from baton_reasoning.app.shared.theme import LIGHT, reading_font
 
 
 @pytest.fixture

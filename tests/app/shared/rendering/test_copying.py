@@ -2,7 +2,7 @@
 
 from PySide6.QtGui import QTextCursor, QTextDocument
 
-from app.shared.rendering import TextStyle, as_markdown, as_plain_text, code_of, render_into
+from baton_reasoning.app.shared.rendering import TextStyle, as_markdown, as_plain_text, code_of, render_into
 
 ANSWER = r"""## Sum of $n$
 

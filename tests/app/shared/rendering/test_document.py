@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QColor, QImage, QPainter, QTextCharFormat, QTextCursor, QTextDocument
 
-from app.shared.rendering import (
+from baton_reasoning.app.shared.rendering import (
     TextStyle,
     as_markdown,
     as_plain_text,
@@ -18,10 +18,10 @@ from app.shared.rendering import (
     render_at,
     render_into,
 )
-from app.shared.rendering.blocks import LINE_BREAK
-from app.shared.rendering.formula_object import OBJECT_CHARACTER, formula_of
-from app.shared.rendering.formulas import Formula
-from app.shared.rendering.typeset import typeset
+from baton_reasoning.app.shared.rendering.blocks import LINE_BREAK
+from baton_reasoning.app.shared.rendering.formula_object import OBJECT_CHARACTER, formula_of
+from baton_reasoning.app.shared.rendering.formulas import Formula
+from baton_reasoning.app.shared.rendering.typeset import typeset
 from tests.tiers import size
 
 
@@ -217,5 +217,10 @@ def test_any_text_at_all_is_set_and_copied(document: QTextDocument, style: TextS
 
 
 def test_warming_up_loads_what_the_first_text_needs() -> None:
-    code = "import sys, app.shared.rendering as r; r.warm_up(); print({'markdown_it', 'ziamath'} - set(sys.modules))"
+    code = """if True:
+        import sys
+        from baton_reasoning.app.shared import rendering
+        rendering.warm_up()
+        print({'markdown_it', 'ziamath'} - set(sys.modules))
+    """
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from PySide6.QtGui import QFont, QTextCursor, QTextDocument
 
-from app.shared.rendering import DocumentMatches, TextStyle, pattern_of, render_into
-from app.shared.theme import LIGHT
+from baton_reasoning.app.shared.rendering import DocumentMatches, TextStyle, pattern_of, render_into
+from baton_reasoning.app.shared.theme import LIGHT
 
 pytestmark = pytest.mark.usefixtures("qapp")
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.shared.rendering import formulas
-from app.shared.rendering.formulas import Formula, left_open, lift_formulas, put_back, split_at_formulas
+from baton_reasoning.app.shared.rendering import formulas
+from baton_reasoning.app.shared.rendering.formulas import Formula, left_open, lift_formulas, put_back, split_at_formulas
 
 START, MONEY = formulas._START.pattern, formulas._MONEY.pattern
 TraceFunction = Callable[[FrameType, str, Any], Any]

@@ -4,8 +4,8 @@ import pytest
 from PySide6.QtGui import QTextDocument
 from pytestqt.qtbot import QtBot
 
-from app.shared.rendering import RichText, as_plain_text
-from app.shared.rendering.document import LONGEST_BLOCK
+from baton_reasoning.app.shared.rendering import RichText, as_plain_text
+from baton_reasoning.app.shared.rendering.document import LONGEST_BLOCK
 
 
 def lines_of(document: QTextDocument) -> int:

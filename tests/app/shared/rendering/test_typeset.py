@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PySide6.QtWidgets import QApplication
 
-from app.shared.rendering.typeset import LONGEST_LATEX, PictureCache, Typeset, picture, typeset
+from baton_reasoning.app.shared.rendering.typeset import LONGEST_LATEX, PictureCache, Typeset, picture, typeset
 from tests.tiers import size
 
 
@@ -137,5 +137,6 @@ def test_the_same_formula_is_set_only_once() -> None:
 
 
 def test_the_window_does_not_pay_for_loading_ziamath() -> None:
-    code = "import sys, app.shared.rendering, app.shared.theme; sys.exit('ziamath' in sys.modules)"
+    modules = "baton_reasoning.app.shared.rendering, baton_reasoning.app.shared.theme"
+    code = f"import sys, {modules}; sys.exit('ziamath' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

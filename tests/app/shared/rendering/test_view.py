@@ -8,8 +8,8 @@ from PySide6.QtGui import QColor, QGuiApplication, QImage, QTextDocument
 from PySide6.QtWidgets import QApplication, QScrollArea, QTextBrowser, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.shared.rendering import RichText
-from app.shared.theme import DARK, current_theme
+from baton_reasoning.app.shared.rendering import RichText
+from baton_reasoning.app.shared.theme import DARK, current_theme
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from PySide6.QtGui import QGuiApplication, QTextCursor
 from PySide6.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
 
-from app.shared.rendering import CopyFormat
-from app.shared.steps.clipboard import add_copies, copy_selection, copy_text
-from app.window.main_window import MainWindow
+from baton_reasoning.app.shared.rendering import CopyFormat
+from baton_reasoning.app.shared.steps.clipboard import add_copies, copy_selection, copy_text
+from baton_reasoning.app.window.main_window import MainWindow
 from tests.app.conftest import ScriptedLoader
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")

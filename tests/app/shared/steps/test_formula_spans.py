@@ -8,15 +8,15 @@ import pytest
 from PySide6.QtGui import QTextDocument
 from pytestqt.qtbot import QtBot
 
-from app.shared.background import BackgroundTasks
-from app.shared.rendering import TextStyle, as_plain_text
-from app.shared.steps.formula_spans import GOES_ON, FormulaSpans
-from app.shared.steps.steps_document import StepsDocument
-from app.shared.steps.typesetting import Typesetter
-from app.shared.theme import current_theme
-from core.engines.body import Author
-from core.thinking.events import TokenWritten, WriteStarted
-from core.thinking.trace import Trace
+from baton_reasoning.app.shared.background import BackgroundTasks
+from baton_reasoning.app.shared.rendering import TextStyle, as_plain_text
+from baton_reasoning.app.shared.steps.formula_spans import GOES_ON, FormulaSpans
+from baton_reasoning.app.shared.steps.steps_document import StepsDocument
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.app.shared.theme import current_theme
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import TokenWritten, WriteStarted
+from baton_reasoning.core.thinking.trace import Trace
 
 Write = Callable[[Sequence[str]], tuple[StepsDocument, QTextDocument, Trace]]
 

@@ -11,20 +11,20 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QTextCharFormat
 from pytestqt.qtbot import QtBot
 
-from app.shared.background import BackgroundTasks
-from app.shared.rendering import as_plain_text
-from app.shared.steps.steps_document import LONGEST_SET
-from app.shared.steps.steps_view import StepsView
-from app.shared.steps.typesetting import Typesetter
-from core.cue_profiler import lexicon_json
-from core.engines.body import Author
-from core.run import RunSettings
-from core.thinking.corrections import Change, Effect
-from core.thinking.cues import Category, Lexicon
-from core.thinking.events import Event, RunStarted
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policy import PolicyContext, Until
-from core.thinking.trace import Trace
+from baton_reasoning.app.shared.background import BackgroundTasks
+from baton_reasoning.app.shared.rendering import as_plain_text
+from baton_reasoning.app.shared.steps.steps_document import LONGEST_SET
+from baton_reasoning.app.shared.steps.steps_view import StepsView
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
+from baton_reasoning.core.cue_profiler import lexicon_json
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.corrections import Change, Effect
+from baton_reasoning.core.thinking.cues import Category, Lexicon
+from baton_reasoning.core.thinking.events import Event, RunStarted
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policy import PolicyContext, Until
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run
 
 SETTINGS = Keywords.Settings(n1=6, n2=4, n3=4, n3_step=0, c=1, c_step=0)

@@ -8,9 +8,9 @@ from PySide6.QtGui import QPalette
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.shared.theme import DARK, LIGHT, Role, apply, current_theme, icon, reading_font, set_role
-from app.shared.theme.icons import ICON_FOLDER
-from core.settings import ColourScheme
+from baton_reasoning.app.shared.theme import DARK, LIGHT, Role, apply, current_theme, icon, reading_font, set_role
+from baton_reasoning.app.shared.theme.icons import ICON_FOLDER
+from baton_reasoning.core.settings import ColourScheme
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,7 @@ from itertools import combinations
 import pytest
 from PySide6.QtGui import QColor
 
-from app.shared.theme.colours import DARK, LIGHT, Colours, blend
+from baton_reasoning.app.shared.theme.colours import DARK, LIGHT, Colours, blend
 
 both = pytest.mark.parametrize("colours", [LIGHT, DARK], ids=["light", "dark"])
 

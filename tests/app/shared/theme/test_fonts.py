@@ -6,9 +6,9 @@ import pytest
 from PySide6.QtGui import QFont, QFontInfo, QFontMetricsF
 from PySide6.QtWidgets import QApplication
 
-from app.shared.theme import line_width, reading_font
-from app.shared.theme.fonts import FONT_FOLDER
-from app.window.main_window import MainWindow
+from baton_reasoning.app.shared.theme import line_width, reading_font
+from baton_reasoning.app.shared.theme.fonts import FONT_FOLDER
+from baton_reasoning.app.window.main_window import MainWindow
 from tests.app.conftest import last_answer
 
 PROSE = "It was a bright cold day in April, and the clocks were striking thirteen as he slipped in from the wind. "

@@ -1,7 +1,7 @@
 """Every author has a mark, an ink and a tint."""
 
-from app.shared.theme import DARK, LIGHT, SIGN, ink_of, tint_of
-from core.thinking.events import Author
+from baton_reasoning.app.shared.theme import DARK, LIGHT, SIGN, ink_of, tint_of
+from baton_reasoning.core.thinking.events import Author
 
 
 def test_no_two_authors_share_a_sign_or_an_ink() -> None:

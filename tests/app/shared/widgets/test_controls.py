@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QTextDocumentFragment
 from PySide6.QtWidgets import QApplication
 
-from app.shared.widgets.controls import ElidedLabel, label, plain_tip
+from baton_reasoning.app.shared.widgets.controls import ElidedLabel, label, plain_tip
 
 HOSTILE = "<img src='http://example.org/x.png'>\n  <b>a</b> & b"
 

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtWidgets import QFileDialog, QPushButton
 from pytestqt.qtbot import QtBot
 
-from app.shared.widgets.controls import FileEdit
+from baton_reasoning.app.shared.widgets.controls import FileEdit
 
 
 def test_a_path_is_written_or_nothing(qtbot: QtBot) -> None:

@@ -7,9 +7,9 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 
-from app.shared.theme import LIGHT
-from app.shared.widgets.ribbon import Ribbon, RibbonLayout, RibbonSegment, Run, paint_ribbon
-from core.thinking.events import Author
+from baton_reasoning.app.shared.theme import LIGHT
+from baton_reasoning.app.shared.widgets.ribbon import Ribbon, RibbonLayout, RibbonSegment, Run, paint_ribbon
+from baton_reasoning.core.thinking.events import Author
 
 SMALL, LARGE, INSERTED = Author.SMALL, Author.LARGE, Author.INSERTED
 THREE = [RibbonSegment(SMALL, 50), RibbonSegment(LARGE, 30, "Reflection takeover: Wait"), RibbonSegment(INSERTED, 20)]

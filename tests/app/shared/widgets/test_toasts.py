@@ -12,14 +12,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.settings.dialog import SettingsDialog
-from app.shared.widgets.controls import IconButton
-from app.shared.widgets.notice import MOST_SHOWN, Cause, RecentMessages, Toasts
-from app.window.main_window import MainWindow
-from core.engines.body import Author
-from core.engines.remote.state import ServerState, ServerStatus
-from core.errors import BatonError, Busy, EngineLost, SettingsError
-from core.models.source import LocalFile
+from baton_reasoning.app.settings.dialog import SettingsDialog
+from baton_reasoning.app.shared.widgets.controls import IconButton
+from baton_reasoning.app.shared.widgets.notice import MOST_SHOWN, Cause, RecentMessages, Toasts
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
+from baton_reasoning.core.errors import BatonError, Busy, EngineLost, SettingsError
+from baton_reasoning.core.models.source import LocalFile
 from tests.app.conftest import LARGE, ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
 

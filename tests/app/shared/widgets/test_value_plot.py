@@ -7,10 +7,10 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QFont
 from PySide6.QtWidgets import QApplication
 
-from app.shared.widgets.value_plot import PlottedValues, ValuePlot
-from core.thinking.events import PlaceOutcomes, ValuesEstimated
-from core.thinking.trace import Trace
-from core.thinking.values import StepValues, TextPlace, end_of_step, places_of, takeover_spans
+from baton_reasoning.app.shared.widgets.value_plot import PlottedValues, ValuePlot
+from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import StepValues, TextPlace, end_of_step, places_of, takeover_spans
 from tests.core.thinking.running import keywords, run
 
 

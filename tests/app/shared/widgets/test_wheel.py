@@ -10,11 +10,11 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QScrollArea, QVBoxLayout, QWidget
 from pytestqt.qtbot import QtBot
 
-from app.batch.preview import Preview
-from app.inspector.replay_choice import ReplayChoice
-from app.shared.forms.form import SettingsForm
-from app.shared.widgets.controls import combo_box, decimal_number, scrolling, whole_number
-from core.settings import Settings
+from baton_reasoning.app.batch.preview import Preview
+from baton_reasoning.app.inspector.replay_choice import ReplayChoice
+from baton_reasoning.app.shared.forms.form import SettingsForm
+from baton_reasoning.app.shared.widgets.controls import combo_box, decimal_number, scrolling, whole_number
+from baton_reasoning.core.settings import Settings
 
 Field = QAbstractSpinBox | QComboBox
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.base import Conversation, Message
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions
+from baton_reasoning.core.engines.base import Conversation, Message
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions
 
 QUESTION: Conversation = (Message("user", "How many pets has Ed, who has 2 dogs, 3 cats and 4 fish? Check it."),)
 

@@ -9,9 +9,9 @@ import resource
 import sys
 from pathlib import Path
 
-from core.engines.local.client import LocalEngine
-from core.errors import OutOfMemory
-from core.models.loading import LoadOptions
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.errors import OutOfMemory
+from baton_reasoning.core.models.loading import LoadOptions
 
 
 def main(limit: int, file: str, context: int, parallel: int, batch: int) -> None:

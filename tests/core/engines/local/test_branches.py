@@ -9,17 +9,24 @@ from pathlib import Path
 
 import pytest
 
-from core.demo_pair import SMALL_MODEL, held_out_problems
-from core.engines.base import Branch, Continuation, Conversation, End, Message, Notice, Stop, Token
-from core.engines.body import Author, Part
-from core.engines.local.branches import BranchWriter
-from core.engines.local.client import LocalEngine, LocalSession
-from core.engines.local.llama import Llama, LoadError
-from core.engines.local.messages import BranchEnded, BranchWanted, Failed, Reply, WorkerOptions, WriteBranches
-from core.errors import ContextFull
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
-from core.thinking.steps import split
+from baton_reasoning.core.demo_pair import SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.base import Branch, Continuation, Conversation, End, Message, Notice, Stop, Token
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.local.branches import BranchWriter
+from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
+from baton_reasoning.core.engines.local.llama import Llama, LoadError
+from baton_reasoning.core.engines.local.messages import (
+    BranchEnded,
+    BranchWanted,
+    Failed,
+    Reply,
+    WorkerOptions,
+    WriteBranches,
+)
+from baton_reasoning.core.errors import ContextFull
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.thinking.steps import split
 from tests.core.engines.local.test_uncuttable_memory import body, grow
 
 pytestmark = pytest.mark.slow

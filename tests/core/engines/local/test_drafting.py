@@ -8,16 +8,23 @@ from typing import NamedTuple
 
 import pytest
 
-from core.engines.base import Conversation, End, Message, Stop, Token
-from core.engines.body import Author, Body, Part
-from core.engines.local.client import LocalEngine, LocalSession
-from core.engines.local.drafting import FIRST, DraftedTokens, DraftedWrite, Drafter, DraftLength, DraftPlan
-from core.engines.local.messages import DraftsWanted
-from core.models.loading import LoadOptions, Switch
-from core.models.overrides import Sampling
-from core.run import Pair, RunSettings, run
-from core.thinking.events import TokenWritten
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.base import Conversation, End, Message, Stop, Token
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
+from baton_reasoning.core.engines.local.drafting import (
+    FIRST,
+    DraftedTokens,
+    DraftedWrite,
+    Drafter,
+    DraftLength,
+    DraftPlan,
+)
+from baton_reasoning.core.engines.local.messages import DraftsWanted
+from baton_reasoning.core.models.loading import LoadOptions, Switch
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.drafting import ConstantLength
 from tests.bench.generated import f32_copy
 from tests.core.engines.local.writing import ids, write

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engines.local.ledger import CachePlan, Ledger, common_prefix
+from baton_reasoning.core.engines.local.ledger import CachePlan, Ledger, common_prefix
 
 
 def test_an_empty_cache_reads_everything() -> None:

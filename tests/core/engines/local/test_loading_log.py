@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.local.client import LocalEngine
-from core.engines.local.loading_log import LoadingLog
-from core.engines.model_card import DeviceShare
-from core.models.gguf import read_header
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.loading_log import LoadingLog
+from baton_reasoning.core.engines.model_card import DeviceShare
+from baton_reasoning.core.models.gguf import read_header
 
 MIB = 2**20
 SPLIT = """

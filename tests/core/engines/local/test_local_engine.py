@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.demo_pair import SMALL_MODEL, DemoProblem
-from core.engines.base import (
+from baton_reasoning.core.demo_pair import SMALL_MODEL, DemoProblem
+from baton_reasoning.core.engines.base import (
     Conversation,
     End,
     Handoff,
@@ -25,16 +25,16 @@ from core.engines.base import (
     Token,
     WriteItem,
 )
-from core.engines.body import Author, Body, Part
-from core.engines.local.client import LocalEngine
-from core.engines.local.llama import Llama
-from core.errors import ContextFull, EngineLost, ModelFileError
-from core.models.loading import LoadOptions
-from core.models.overrides import ModelOverrides, Sampling, TagSource, ThinkingTags
-from core.run import Pair, RunSettings, run
-from core.thinking.events import Finish
-from core.thinking.limits import Limits
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.llama import Llama
+from baton_reasoning.core.errors import ContextFull, EngineLost, ModelFileError
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import ModelOverrides, Sampling, TagSource, ThinkingTags
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import handoff, ids, text_body, write
 

@@ -10,18 +10,18 @@ from itertools import islice
 
 import pytest
 
-from core.batch.running.recipes import arms_of
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
-from core.engines.body import Author, Part
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
-from core.run import Pair, ask, run
-from core.thinking.control import Control
-from core.thinking.events import Finish
-from core.thinking.limits import Limits
-from core.thinking.policy import keep
-from core.thinking.trace import Trace
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.policy import keep
+from baton_reasoning.core.thinking.trace import Trace
 
 pytestmark = pytest.mark.slow
 

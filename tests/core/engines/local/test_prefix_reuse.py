@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.base import Conversation, Handoff, Message, Notice, PrefillProgress
-from core.engines.body import Body
-from core.engines.local.client import LocalEngine
-from core.engines.local.ledger import Ledger
-from core.engines.local.llama import CHUNK
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.base import Conversation, Handoff, Message, Notice, PrefillProgress
+from baton_reasoning.core.engines.body import Body
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.ledger import Ledger
+from baton_reasoning.core.engines.local.llama import CHUNK
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
 from tests.core.engines.local.writing import handoff, ids, write
 
 STORY = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 7

@@ -1,6 +1,6 @@
 """When a process that died may be started again."""
 
-from core.engines.local.restarts import RestartPolicy
+from baton_reasoning.core.engines.local.restarts import RestartPolicy
 
 
 class Clock:

@@ -8,18 +8,18 @@ from typing import ClassVar
 
 import pytest
 
-from core.engines.local import client
-from core.engines.local import load_fallback as retreat
-from core.engines.local.client import LocalEngine
-from core.engines.local.llama import chunk_for
-from core.engines.local.load_fallback import attempts, attempts_after_death
-from core.engines.local.messages import ModelLoaded, WorkerOptions
-from core.engines.local.process import DiedLoading
-from core.models.devices import Device, DeviceKind, Devices
-from core.models.fit import fit
-from core.models.gguf import read_header
-from core.models.loading import LoadOptions
-from core.models.memory import estimate
+from baton_reasoning.core.engines.local import client
+from baton_reasoning.core.engines.local import load_fallback as retreat
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.llama import chunk_for
+from baton_reasoning.core.engines.local.load_fallback import attempts, attempts_after_death
+from baton_reasoning.core.engines.local.messages import ModelLoaded, WorkerOptions
+from baton_reasoning.core.engines.local.process import DiedLoading
+from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
+from baton_reasoning.core.models.fit import fit
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.memory import estimate
 
 pytestmark = pytest.mark.slow
 

@@ -17,18 +17,18 @@ from typing import Any, NoReturn
 import psutil
 import pytest
 
-from core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from core.engines.base import End, Judgement, Message, Notice, Session, Stop, Token, WriteItem
-from core.engines.body import Author, Body, Part
-from core.engines.local import client, worker
-from core.engines.local import process as model_process
-from core.engines.local.client import LocalEngine
-from core.engines.local.messages import Tokenize
-from core.engines.local.process import only_reply
-from core.engines.local.watching import Heartbeat
-from core.errors import Cancelled, EngineError, EngineLost
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.base import End, Judgement, Message, Notice, Session, Stop, Token, WriteItem
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.local import client, worker
+from baton_reasoning.core.engines.local import process as model_process
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.messages import Tokenize
+from baton_reasoning.core.engines.local.process import only_reply
+from baton_reasoning.core.engines.local.watching import Heartbeat
+from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import ids, write
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.engines.base import Token
-from core.engines.body import Author, Body, Part
-from core.engines.local.client import LocalEngine
-from core.engines.local.llama import CHUNK, largest
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.base import Token
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.llama import CHUNK, largest
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
 from tests.bench.generated import f32_copy
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import text_body, write

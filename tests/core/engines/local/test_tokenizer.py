@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from core.demo_pair import SMALL_MODEL
-from core.engines.local.client import LocalEngine
-from core.engines.local.tokenizer import tokenize_by
-from core.engines.remote.vocabulary import PROBE
-from core.errors import ModelFileError
-from core.models.loading import LoadOptions
+from baton_reasoning.core.demo_pair import SMALL_MODEL
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.tokenizer import tokenize_by
+from baton_reasoning.core.engines.remote.vocabulary import PROBE
+from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.loading import LoadOptions
 
 
 @pytest.mark.real_models

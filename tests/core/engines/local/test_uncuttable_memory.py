@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.engines.base import Message, Token
-from core.engines.body import Author, Part
-from core.engines.local.client import LocalEngine, LocalSession
-from core.models.gguf import read_header
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.base import Message, Token
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
+from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
 from tests.core.models.test_shape_agreement import RECIPES, REPOSITORY, USUAL
 
 pytestmark = pytest.mark.slow

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from contextlib import closing
 
-from core.engines.base import Handoff, Session, Token, WriteItem
-from core.engines.body import Author, Body, Part
-from core.thinking.steps import Decoder
+from baton_reasoning.core.engines.base import Handoff, Session, Token, WriteItem
+from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.thinking.steps import Decoder
 
 
 def write(session: Session, body: Body, limit: int, seed: int = 1, stop_after: int | None = None) -> list[WriteItem]:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.remote.address import ServerAddress
-from core.errors import SettingsError
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.errors import SettingsError
 
 
 @pytest.mark.parametrize("typed", ["http://office:8080", "http://office:8080/", " http://office:8080/v1 "])

@@ -9,16 +9,16 @@ from dataclasses import replace
 
 import pytest
 
-from core.engines.base import Message, PrefillProgress, Stop, WriteItem
-from core.engines.body import Author, Part
-from core.engines.remote import transport
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.llama_server import LlamaServerEngine
-from core.engines.remote.retry import RetryPolicy
-from core.engines.remote.state import ServerState, ServerStatus
-from core.engines.usage import Cap, Prices
-from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
+from baton_reasoning.core.engines.base import Message, PrefillProgress, Stop, WriteItem
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.remote import transport
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.remote.retry import RetryPolicy
+from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
+from baton_reasoning.core.engines.usage import Cap, Prices
+from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from tests.core.engines.remote.writing import GREEDY, HURRIED, foreign, handoff, notices, stop, text, tokens
 from tests.fakes.faulty_server import (
     Answer,

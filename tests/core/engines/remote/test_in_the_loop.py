@@ -8,17 +8,25 @@ from contextlib import closing
 
 import pytest
 
-from core.engines.body import Author
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.llama_server import LlamaServerEngine
-from core.engines.remote.state import ServerState
-from core.engines.usage import Cap, Prices
-from core.run import Pair, RunSettings, run
-from core.thinking.events import Event, Finish, HandedOver, Noticed, RunEnded, TakeoverStarted, TokenWritten
-from core.thinking.policies.random_takeover import RandomTakeover
-from core.thinking.policy import Until
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.remote.state import ServerState
+from baton_reasoning.core.engines.usage import Cap, Prices
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.events import (
+    Event,
+    Finish,
+    HandedOver,
+    Noticed,
+    RunEnded,
+    TakeoverStarted,
+    TokenWritten,
+)
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.policy import Until
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.remote.writing import HURRIED
 from tests.fakes.faulty_server import FaultyServer, end, error, progress, stream, token
 from tests.fakes.scripted import QUESTION, ScriptedEngine

@@ -7,20 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from core.demo_pair import DEMO_SETTINGS, SMALL_MODEL, held_out_problems
-from core.engines.base import Conversation, Message, Passing, PrefillProgress, Stop
-from core.engines.body import Author, Part
-from core.engines.factory import share_vocabulary
-from core.engines.local.client import LocalEngine
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.llama_server import LlamaServerEngine, tokenize
-from core.engines.remote.retry import RetryPolicy
-from core.engines.remote.vocabulary import PROBE, fingerprint
-from core.errors import ContextFull, EngineRefused
-from core.models.loading import LoadOptions
-from core.models.overrides import Sampling
-from core.run import ask
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.base import Conversation, Message, Passing, PrefillProgress, Stop
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.factory import share_vocabulary
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
+from baton_reasoning.core.engines.remote.retry import RetryPolicy
+from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
+from baton_reasoning.core.errors import ContextFull, EngineRefused
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.run import ask
 from tests.core.engines.remote.writing import (
     GREEDY,
     QUESTION,

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.engines.base import Message, Passing, Stop
-from core.engines.body import Author, Part
-from core.engines.model_card import ModelCard
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.fields import Fields
-from core.engines.remote.openai_completions import CompletionsAnswer, OpenAICompletionsEngine
-from core.engines.remote.protocol import StreamedText
-from core.errors import ContextFull, EngineError, EngineLost, EngineRefused
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.base import Message, Passing, Stop
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.fields import Fields
+from baton_reasoning.core.engines.remote.openai_completions import CompletionsAnswer, OpenAICompletionsEngine
+from baton_reasoning.core.engines.remote.protocol import StreamedText
+from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
+from baton_reasoning.core.models.overrides import Sampling
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, as_parts, foreign, handoff, stop, text, tokens
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, error, event, raw, stream
 from tests.servers.llama_server import KEY, LlamaServer

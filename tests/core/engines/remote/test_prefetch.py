@@ -4,8 +4,8 @@ from contextlib import closing
 
 import pytest
 
-from core.engines.remote.llama_server import LlamaServerEngine
-from core.engines.remote.state import ServerState
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.remote.state import ServerState
 from tests.core.engines.remote.writing import GREEDY, QUESTION, foreign, handoff, tokens
 
 pytestmark = pytest.mark.real_models

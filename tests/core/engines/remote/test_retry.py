@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.engines.remote.retry import RetryPolicy, RetryState
-from core.errors import EngineLost
+from baton_reasoning.core.engines.remote.retry import RetryPolicy, RetryState
+from baton_reasoning.core.errors import EngineLost
 
 
 def test_a_server_that_comes_back_is_asked_soon_and_one_that_stays_away_is_given_up() -> None:

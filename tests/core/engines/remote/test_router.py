@@ -10,20 +10,20 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
-from core.engines.base import Stop
-from core.engines.body import Author
-from core.engines.factory import EngineFactory, Server, open_engine, share_vocabulary
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteEngine, RemoteOptions
-from core.engines.remote.failures import NotReady, UnknownModel
-from core.engines.remote.llama_server import LlamaServerEngine
-from core.engines.remote.openai_completions import ServedModel
-from core.engines.remote.server_check import open_server, try_connection
-from core.errors import Cancelled, EngineRefused
-from core.models.source import ServerUrls
-from core.run import Pair, ask, run
-from core.thinking.trace import Trace
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.base import Stop
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.factory import EngineFactory, Server, open_engine, share_vocabulary
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
+from baton_reasoning.core.engines.remote.failures import NotReady, UnknownModel
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.remote.openai_completions import ServedModel
+from baton_reasoning.core.engines.remote.server_check import open_server, try_connection
+from baton_reasoning.core.errors import Cancelled, EngineRefused
+from baton_reasoning.core.models.source import ServerUrls
+from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, foreign, stop, text
 from tests.fakes.faulty_router import FAILED, FaultyRouter
 from tests.fakes.faulty_server import FaultyServer, Json, about, end, stream, token

@@ -11,16 +11,21 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.engines.base import Alternative, Message
-from core.engines.body import Author, Part
-from core.engines.model_card import ModelCard
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.failures import from_report
-from core.engines.remote.fields import Fields, parsed
-from core.engines.remote.llama_server import LlamaServerAnswer, LlamaServerProtocol, server_properties
-from core.engines.remote.openai_completions import CompletionsAnswer, CompletionsProtocol, choose_model, served_models
-from core.engines.remote.protocol import (
+from baton_reasoning.core.engines.base import Alternative, Message
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.failures import from_report
+from baton_reasoning.core.engines.remote.fields import Fields, parsed
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerAnswer, LlamaServerProtocol, server_properties
+from baton_reasoning.core.engines.remote.openai_completions import (
+    CompletionsAnswer,
+    CompletionsProtocol,
+    choose_model,
+    served_models,
+)
+from baton_reasoning.core.engines.remote.protocol import (
     AnswerEvent,
     AnswerParser,
     CompletionRequest,
@@ -30,8 +35,8 @@ from core.engines.remote.protocol import (
     StreamEnd,
     judgement_of,
 )
-from core.errors import EngineError, EngineRefused
-from core.models.overrides import Sampling
+from baton_reasoning.core.errors import EngineError, EngineRefused
+from baton_reasoning.core.models.overrides import Sampling
 from tests.fakes.faulty_server import about
 
 CARD = ModelCard("any", "", 100)

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.llama_server import LlamaServerEngine, tokenize
-from core.engines.remote.openai_completions import OpenAICompletionsEngine
-from core.engines.remote.pool import ServerPool
-from core.engines.remote.server_check import VocabularyMatch, open_server, try_connection
-from core.engines.remote.vocabulary import PROBE
-from core.engines.usage import Cap, Prices, Usage
-from core.errors import EngineLost, EngineRefused
-from core.models.overrides import ModelOverrides, TagSource, ThinkingTags
-from core.models.source import ServerUrls
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
+from baton_reasoning.core.engines.remote.openai_completions import OpenAICompletionsEngine
+from baton_reasoning.core.engines.remote.pool import ServerPool
+from baton_reasoning.core.engines.remote.server_check import VocabularyMatch, open_server, try_connection
+from baton_reasoning.core.engines.remote.vocabulary import PROBE
+from baton_reasoning.core.engines.usage import Cap, Prices, Usage
+from baton_reasoning.core.errors import EngineLost, EngineRefused
+from baton_reasoning.core.models.overrides import ModelOverrides, TagSource, ThinkingTags
+from baton_reasoning.core.models.source import ServerUrls
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, text
 from tests.fakes.faulty_server import FaultyServer, Wire, about, end, error, hold, progress, redirect, stream, token
 from tests.servers.certificates import self_signed

@@ -8,20 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from core.batch.reporting.report_text import footnotes
-from core.batch.reporting.results import Results
-from core.batch.running.batch_settings import BatchSettings
-from core.batch.running.recipes import arms_of
-from core.batch.running.runner import Runner
-from core.engines.body import Author
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.llama_server import LlamaServerEngine
-from core.engines.usage import RequestUsage
-from core.errors import SettingsError
-from core.grading.grader import Grader
-from core.run import Pair, RunSettings, ask, run
-from core.store.store import Store
-from core.thinking.trace import Trace
+from baton_reasoning.core.batch.reporting.report_text import footnotes
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.usage import RequestUsage
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import problems
 from tests.core.engines.remote.writing import GREEDY, QUESTION, foreign, text, tokens
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions

@@ -1,6 +1,6 @@
 """The status of a server that several sessions use."""
 
-from core.engines.remote.state import IDLE, ServerState, ServerStatus, StatusTracker
+from baton_reasoning.core.engines.remote.state import IDLE, ServerState, ServerStatus, StatusTracker
 
 
 def test_the_most_important_session_is_shown() -> None:

@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from core.engines.base import End, Handoff, Judgement, Scores, Session, Stop
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.llama_server import LlamaServerEngine
-from core.engines.remote.openai_completions import OpenAICompletionsEngine
-from core.engines.remote.pool import ServerPool
-from core.engines.remote.retry import RetryPolicy
-from core.engines.remote.transport import HttpConnection
-from core.errors import Cancelled, EngineLost
-from core.run import Pair, RunSettings, run
-from core.thinking.control import Control
-from core.thinking.events import Event, Finish, Noticed, RunEnded, WriteStarted
-from core.thinking.policies.never import Never
+from baton_reasoning.core.engines.base import End, Handoff, Judgement, Scores, Session, Stop
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.remote.openai_completions import OpenAICompletionsEngine
+from baton_reasoning.core.engines.remote.pool import ServerPool
+from baton_reasoning.core.engines.remote.retry import RetryPolicy
+from baton_reasoning.core.engines.remote.transport import HttpConnection
+from baton_reasoning.core.errors import Cancelled, EngineLost
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Event, Finish, Noticed, RunEnded, WriteStarted
+from baton_reasoning.core.thinking.policies.never import Never
 from tests.core.engines.remote.test_openai_completions import ROUTES
 from tests.core.engines.remote.writing import GREEDY, QUESTION, foreign
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, end, error, hold, progress, stream, token

@@ -7,14 +7,14 @@ from contextlib import closing
 
 import pytest
 
-from core.engines.base import Message, Session
-from core.engines.body import Part
-from core.engines.remote.address import ServerAddress
-from core.engines.remote.engine import RemoteOptions
-from core.engines.remote.llama_server import LlamaServerEngine
-from core.engines.remote.prefetch import settled
-from core.engines.remote.server_check import try_connection
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.base import Message, Session
+from baton_reasoning.core.engines.body import Part
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
+from baton_reasoning.core.engines.remote.prefetch import settled
+from baton_reasoning.core.engines.remote.server_check import try_connection
+from baton_reasoning.core.models.overrides import Sampling
 from tests.core.engines.local.test_uncuttable_memory import grow
 from tests.core.engines.remote.writing import GREEDY, foreign, handoff, text, tokens
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from core.engines.base import End, Handoff, Message, Notice, Session, Stop, Token, WriteItem
-from core.engines.body import Author, Part
-from core.engines.remote.retry import RetryPolicy
-from core.models.overrides import Sampling
+from baton_reasoning.core.engines.base import End, Handoff, Message, Notice, Session, Stop, Token, WriteItem
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.remote.retry import RetryPolicy
+from baton_reasoning.core.models.overrides import Sampling
 
 QUESTION = (Message("user", "Name the days of the week."),)
 GREEDY = Sampling(temperature=0.0)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import accumulate, islice
 from typing import NamedTuple
 
-from core.engines.body import Author
-from core.thinking.cues import Category
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.cues import Category
 from tests.core.thinking.oracles.worlds import ENGLISH, World
 
 NEGATIVE = ENGLISH[Category.REFLECTION] + ENGLISH[Category.VERIFICATION]

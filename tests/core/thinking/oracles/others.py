@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import NamedTuple
 
-from core.engines.body import Author
+from baton_reasoning.core.engines.body import Author
 from tests.core.thinking.oracles.authors import BOUNDARY, NEGATIVE, POSITIVE, Decision, boundaries, words_in
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import THINK, words

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from itertools import islice
 
-from core.engines.body import Author
+from baton_reasoning.core.engines.body import Author
 from tests.core.thinking.oracles.authors import NEGATIVE, POSITIVE, Decision, boundaries, words_in
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import THINK

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.engines.body import Author
-from core.run import Pair, RunSettings, run
-from core.thinking.events import CountersChanged, Event, Finish, RunEnded, TakeoverStarted
-from core.thinking.limits import Limits
-from core.thinking.policies.every_step import EveryStep
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policy import PolicySettings
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.events import CountersChanged, Event, Finish, RunEnded, TakeoverStarted
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.policies.every_step import EveryStep
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.oracles.authors import Decision, Schedule, Settings
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import QUESTION

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from core.thinking.events import Judged
-from core.thinking.policies.agreement import Agreement
-from core.thinking.policies.first_token_entropy import FirstTokenEntropy
-from core.thinking.policies.self_check import SelfCheck
-from core.thinking.policies.step_score import StepScore
-from core.thinking.policies.triggers import Triggers
-from core.thinking.policy import PolicySettings
-from core.thinking.trace import Trace
+from baton_reasoning.core.thinking.events import Judged
+from baton_reasoning.core.thinking.policies.agreement import Agreement
+from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
+from baton_reasoning.core.thinking.policies.self_check import SelfCheck
+from baton_reasoning.core.thinking.policies.step_score import StepScore
+from baton_reasoning.core.thinking.policies.triggers import Triggers
+from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.oracles.others import (
     Agreed,
     Bounds,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core.thinking.policies.relay import Relay
-from core.thinking.trace import Trace
+from baton_reasoning.core.thinking.policies.relay import Relay
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.oracles.relays import PublishedRelay, Relayed
 from tests.core.thinking.oracles.test_authors import decisions, solve
 from tests.core.thinking.oracles.worlds import World

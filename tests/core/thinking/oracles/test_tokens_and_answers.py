@@ -8,13 +8,13 @@ from itertools import islice
 
 import pytest
 
-from core.engines.body import Author
-from core.thinking.events import Tried
-from core.thinking.limits import ANSWER_PROMPT, MOST_TRIALS, TRIAL_TOKENS, Limits
-from core.thinking.policies.cascade import Cascade
-from core.thinking.policies.never import Never
-from core.thinking.policies.token_entropy import TokenEntropy
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import Tried
+from baton_reasoning.core.thinking.limits import ANSWER_PROMPT, MOST_TRIALS, TRIAL_TOKENS, Limits
+from baton_reasoning.core.thinking.policies.cascade import Cascade
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.oracles.authors import Decision
 from tests.core.thinking.oracles.test_authors import decisions, solve
 from tests.core.thinking.oracles.worlds import World

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from core.engines.base import Conversation
-from core.engines.body import Author, Part
-from core.engines.model_card import Placement
-from core.thinking.cues import english
-from core.thinking.policy import Value
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.thinking.cues import english
+from baton_reasoning.core.thinking.policy import Value
 from tests.fakes.scripted import THINK, ScriptedEngine
 
 HERE = Placement((), batch=512, threads=1, kv_type="f16")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from core.errors import EngineLost
-from core.thinking.policies.keywords import Keywords
-from core.thinking.policies.never import Never
-from core.thinking.policy import Advice
-from core.thinking.registry import POLICIES, advice_on
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policy import Advice
+from baton_reasoning.core.thinking.registry import POLICIES, advice_on
 from tests.core.thinking.running import keywords, run
 from tests.fakes.scripted import Fault, ScriptedEngine
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from core.engines.body import Author
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.limits import Limits
-from core.thinking.policies.cascade import Cascade
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.policies.cascade import Cascade
+from baton_reasoning.core.thinking.trace import Trace
 from tests.fakes.scripted import ScriptedEngine
 
 LARGE = "Two and two.</think>Four."

@@ -6,19 +6,25 @@ from typing import TypeVar
 
 import pytest
 
-from core.engines.body import Author
-from core.errors import SettingsError
-from core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, CueSettings
-from core.thinking.cues import Category, Lexicon
-from core.thinking.events import CountersChanged, TakeoverEnded, TakeoverStarted, TextDiscarded, TextInserted
-from core.thinking.limits import Limits, LimitsGuard
-from core.thinking.policies.every_step import EveryStep
-from core.thinking.policies.keywords import AFFIRMATION, REFLECTION, CountedSentence, Keywords
-from core.thinking.policies.never import Never
-from core.thinking.policy import PolicyContext, keep
-from core.thinking.reasons import ANSWER, OPENING, REPETITION, TakeoverReason
-from core.thinking.registry import POLICIES
-from core.thinking.run_settings import RunSettings
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, CueSettings
+from baton_reasoning.core.thinking.cues import Category, Lexicon
+from baton_reasoning.core.thinking.events import (
+    CountersChanged,
+    TakeoverEnded,
+    TakeoverStarted,
+    TextDiscarded,
+    TextInserted,
+)
+from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
+from baton_reasoning.core.thinking.policies.every_step import EveryStep
+from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, CountedSentence, Keywords
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policy import PolicyContext, keep
+from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, REPETITION, TakeoverReason
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine
 

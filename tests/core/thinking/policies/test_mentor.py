@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from mentor import MENTOR, Mentor
 
-from core.engines.body import Author
-from core.thinking.events import Judged, TakeoverStarted, Tried
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import Judged, TakeoverStarted, Tried
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.drawn import outcome
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from core.engines.body import Author
-from core.engines.local.client import LocalEngine
-from core.models.loading import LoadOptions
-from core.run import Pair, RunSettings, ask, run
-from core.thinking.events import Finish, Judged, Scored, TokenWritten, Valued
-from core.thinking.policy import PolicySettings
-from core.thinking.registry import POLICIES
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.events import Finish, Judged, Scored, TokenWritten, Valued
+from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.oracles.worlds import World
 from tests.tiers import size
 

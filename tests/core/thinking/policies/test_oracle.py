@@ -6,22 +6,22 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.engines.base import Attach, Conversation, ignore
-from core.engines.body import Author, Part
-from core.errors import Cancelled, SettingsError
-from core.grading.grader import Grader
-from core.live_values import LiveValues
-from core.models.overrides import Sampling
-from core.run import Pair, RunSettings, ask
-from core.run import run as solve
-from core.thinking.control import Control
-from core.thinking.events import Finish, TakeoverStarted, Valued
-from core.thinking.limits import Limits
-from core.thinking.loop import ValueOf
-from core.thinking.policies.oracle import LOST_VALUE, Oracle
-from core.thinking.policy import Value
-from core.thinking.reasons import ANSWER
-from core.thinking.trace import Trace
+from baton_reasoning.core.engines.base import Attach, Conversation, ignore
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.errors import Cancelled, SettingsError
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.live_values import LiveValues
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.run import Pair, RunSettings, ask
+from baton_reasoning.core.run import run as solve
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Finish, TakeoverStarted, Valued
+from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.loop import ValueOf
+from baton_reasoning.core.thinking.policies.oracle import LOST_VALUE, Oracle
+from baton_reasoning.core.thinking.policy import Value
+from baton_reasoning.core.thinking.reasons import ANSWER
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import DEFAULTS, QUESTION, THINK, Fault, ScriptedEngine, ScriptedSession
 

@@ -7,20 +7,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from core.engines.base import Alternative, Judgement
-from core.engines.body import Author
-from core.thinking.control import Control
-from core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded, TokenWritten
-from core.thinking.policies.always import Always
-from core.thinking.policies.every_step import EVERY_STEP, EveryStep
-from core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
-from core.thinking.policies.never import Never
-from core.thinking.policies.random_takeover import RandomTakeover
-from core.thinking.policies.step_score import SCORE, StepScore
-from core.thinking.policy import PolicyContext, Until, View
-from core.thinking.reasons import ANSWER, OPENING, TakeoverReason
-from core.thinking.registry import POLICIES
-from core.thinking.run_settings import RunSettings
+from baton_reasoning.core.engines.base import Alternative, Judgement
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded, TokenWritten
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.every_step import EVERY_STEP, EveryStep
+from baton_reasoning.core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore
+from baton_reasoning.core.thinking.policy import PolicyContext, Until, View
+from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, TakeoverReason
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import CERTAIN, TORN, Kind, ScriptedEngine
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from periodic import PERIODIC, Periodic
 
-from core.engines.body import Author
-from core.thinking.events import CountersChanged, TakeoverStarted
-from core.thinking.replay.replay import Replay, recordings_of
-from core.thinking.run_settings import RunSettings
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.events import CountersChanged, TakeoverStarted
+from baton_reasoning.core.thinking.replay.replay import Replay, recordings_of
+from baton_reasoning.core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, run
 
 STEPS = ["One.\n\nTwo.\n\n", "Four.\n\nFive.\n\n", "Seven.</think>\n\nEnd."]

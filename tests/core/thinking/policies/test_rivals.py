@@ -6,18 +6,18 @@ from collections.abc import Mapping
 
 import pytest
 
-from core.engines.body import Author
-from core.errors import SettingsError
-from core.run import Pair, unmet_need
-from core.thinking.cues import Category, Lexicon
-from core.thinking.events import Judged, Scored, TakeoverStarted
-from core.thinking.policies.agreement import DISAGREEMENT, Agreement
-from core.thinking.policies.relay import RELAY, Relay
-from core.thinking.policies.self_check import REJECTED, SelfCheck
-from core.thinking.policies.triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
-from core.thinking.policy import Policy, PolicyContext
-from core.thinking.reasons import ANSWER, OPENING, TakeoverReason
-from core.thinking.registry import POLICIES
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.run import Pair, unmet_need
+from baton_reasoning.core.thinking.cues import Category, Lexicon
+from baton_reasoning.core.thinking.events import Judged, Scored, TakeoverStarted
+from baton_reasoning.core.thinking.policies.agreement import DISAGREEMENT, Agreement
+from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
+from baton_reasoning.core.thinking.policies.self_check import REJECTED, SelfCheck
+from baton_reasoning.core.thinking.policies.triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
+from baton_reasoning.core.thinking.policy import Policy, PolicyContext
+from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, TakeoverReason
+from baton_reasoning.core.thinking.registry import POLICIES
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
 

@@ -10,29 +10,29 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from core.demo_pair import DEMO_SETTINGS, held_out_problems
-from core.engines.base import Message
-from core.engines.body import Author
-from core.engines.model_card import ModelCard
-from core.grading.grader import Grader
-from core.live_values import LiveValues
-from core.models.overrides import ThinkingTags
-from core.run import Pair, ask
-from core.run import run as solve
-from core.thinking import events
-from core.thinking.control import Control, PersonRequest
-from core.thinking.cues import Category, Lexicon
-from core.thinking.events import Event, Finish
-from core.thinking.limits import Limits, LimitsGuard
-from core.thinking.policies.always import Always
-from core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
-from core.thinking.policies.never import Never
-from core.thinking.policies.random_takeover import RANDOM, RandomTakeover
-from core.thinking.policies.step_score import StepScore
-from core.thinking.policy import Move, Policy, PolicyContext, PolicySettings, View, keep
-from core.thinking.registry import POLICIES, make_policy, settings_for, with_values
-from core.thinking.replay.recording import Takeover
-from core.thinking.replay.replay import (
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
+from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.live_values import LiveValues
+from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.run import Pair, ask
+from baton_reasoning.core.run import run as solve
+from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.control import Control, PersonRequest
+from baton_reasoning.core.thinking.cues import Category, Lexicon
+from baton_reasoning.core.thinking.events import Event, Finish
+from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.random_takeover import RANDOM, RandomTakeover
+from baton_reasoning.core.thinking.policies.step_score import StepScore
+from baton_reasoning.core.thinking.policy import Move, Policy, PolicyContext, PolicySettings, View, keep
+from baton_reasoning.core.thinking.registry import POLICIES, make_policy, settings_for, with_values
+from baton_reasoning.core.thinking.replay.recording import Takeover
+from baton_reasoning.core.thinking.replay.replay import (
     LEAST_MOVES,
     MOVES_PER_PART,
     PlaceKind,
@@ -42,9 +42,9 @@ from core.thinking.replay.replay import (
     remarks,
     stretches,
 )
-from core.thinking.run_settings import RunSettings
-from core.thinking.trace import Trace
-from core.thinking.values import places_of
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.values import places_of
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import CERTAIN, TORN, ScriptedEngine, characters, single_bytes, words
 from tests.fakes.valued import values_of
