@@ -117,6 +117,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_time_goes_on(
     stopped = baton("value", batch, "--k", "8")
     assert stopped.returncode == 130
     written = scripted.written
+    scripted.before_token = lambda _: None  # if it stopped at once, the next token would interrupt again
     assert baton("value", batch, "--k", "8").returncode == 0
     with open_history() as store:
         values = [store.runs.trace(row.run).values["small"] for row in store.batches.results(batch, "both")]
