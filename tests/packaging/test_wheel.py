@@ -1,88 +1,147 @@
-"""The wheel: installed, Baton takes one name in site-packages, and works from any folder beside another `core`."""
+"""The distributions: the source builds, and what is installed works beside others, and can be extended."""
 
 import shutil
 import site
 import subprocess
 import sys
+import tarfile
 import venv
+from email.message import Message
+from email.parser import Parser
 from pathlib import Path
 
 import pytest
 
 from baton_reasoning.core.version import version
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
-PROGRAM = ("app", "core", "resources", "packaging/launcher", "pyproject.toml", "setup.py", "README.md", "LICENSE")
 PACKAGE = "baton_reasoning"
-OTHERS_CORE = "WHOSE = 'of another project'\n"
-
-
-def test_every_package_is_inside_the_one_that_is_installed() -> None:
-    """The names that setuptools would install, without building anything."""
-    listing = "import setuptools; setuptools.setup = lambda **given: print(*given['packages']); import setup"
-    done = subprocess.run([sys.executable, "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True)
-    packages = done.stdout.split()
-    assert {f"{PACKAGE}{name}" for name in ("", ".app.window", ".core.thinking.policies", ".resources")} <= set(
-        packages
-    )
-    assert {name.partition(".")[0] for name in packages} == {PACKAGE}
+NOT_PACKED = shutil.ignore_patterns(
+    *(".git", ".venv*", ".*_cache", ".hypothesis", ".gpu-build", "__pycache__", "build", "dist", "*.egg-info")
+)
+OTHER_BATON = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+[project]
+name = "baton"
+version = "1.0.2"
+[tool.setuptools]
+packages = ["baton", "core"]
+"""
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with Baton's wheel, its dependencies, and another project's package `core`."""
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution, unpacked."""
+    folder = tmp_path_factory.mktemp("source")
+    shutil.copytree(ROOT, folder / "tree", ignore=NOT_PACKED, symlinks=True)
+    build = f"import setuptools.build_meta as backend; backend.build_sdist({str(folder)!r})"
+    subprocess.run([sys.executable, "-c", build], cwd=folder / "tree", capture_output=True, check=True)
+    with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
+        archive.extractall(folder, filter="data")
+    return folder / f"{PACKAGE}-{version()}"
+
+
+@pytest.fixture(scope="module")
+def installed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A virtual environment with Baton's wheel, made from its source distribution, and its dependencies.
+
+    Another project's `baton`, with a package `core`, is installed before it, and the example policies after it.
+    """
     folder = tmp_path_factory.mktemp("installed")
-    for name in PROGRAM:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        (folder / "tree" / name).parent.mkdir(parents=True, exist_ok=True)
-        copy(ROOT / name, folder / "tree" / name)
-    pip("wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder, folder / "tree")
+    for name in ("baton", "core"):
+        (folder / "other" / name).mkdir(parents=True)
+        (folder / "other" / name / "__init__.py").write_text("WHOSE = 'of another project'\n")
+    (folder / "other" / "pyproject.toml").write_text(OTHER_BATON)
     environment = folder / "environment"
     venv.create(environment)
-    packages = site_packages(environment)
-    (packages / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
-    (packages / "core").mkdir()
-    (packages / "core" / "__init__.py").write_text(OTHERS_CORE)
-    pip("--python", environment, "install", "--no-deps", *folder.glob("*.whl"))
+    (site_packages(environment) / "dependencies.pth").write_text("\n".join(site.getsitepackages()))
+    examples = shutil.copytree(ROOT / "docs" / "examples", folder / "examples", ignore=NOT_PACKED)
+    for each in (folder / "other", source, examples):
+        pip("--python", environment, "install", "--no-deps", "--no-build-isolation", each)
     return environment
 
 
-@pytest.mark.long
-def test_only_one_package_is_installed(installed: Path) -> None:
-    names = {path.name for path in site_packages(installed).iterdir()} - {"core", "dependencies.pth", "__pycache__"}
-    assert names == {PACKAGE, f"{PACKAGE}-{version()}.dist-info"}
+def test_the_source_distribution_is_the_repository(source: Path) -> None:
+    """What it is built and tested with is there, and nothing twice."""
+    packed = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
+    assert packed >= {"Makefile", "tests/conftest.py", "packaging/setup.sh", "docs/first_change.md", ".ci/run"}
+    launcher = source / "packaging" / "launcher" / PACKAGE
+    assert {path.name for path in launcher.iterdir()} == {"__init__.py", "__main__.py", "py.typed"}
 
 
-@pytest.mark.long
-def test_the_command_works_from_another_folder(installed: Path, tmp_path: Path) -> None:
-    assert "solve" in output(tmp_path, command(installed, "baton"), "--help")
+def test_an_installation_takes_one_name(installed: Path) -> None:
+    others = {"baton", "core", "dependencies.pth", "__pycache__", "mentor.py", "periodic.py"}
+    names = {path.name for path in site_packages(installed).iterdir()} - others
+    assert names == {
+        PACKAGE,
+        f"{PACKAGE}-{version()}.dist-info",
+        "baton-1.0.2.dist-info",
+        "baton_example_policies-0.1.0.dist-info",
+    }
 
 
-@pytest.mark.long
-def test_python_m_is_the_command(installed: Path, tmp_path: Path) -> None:
-    assert "solve" in output(tmp_path, command(installed, "python"), "-m", PACKAGE, "--help")
-
-
-@pytest.mark.long
-def test_child_processes_find_the_program(installed: Path, tmp_path: Path) -> None:
-    """Each model of the demo runs in a process of its own."""
+def test_the_commands_run_beside_another_baton(installed: Path, tmp_path: Path) -> None:
+    """Each model of the demo is a child process, which must find the program as well."""
     assert "\\boxed" in output(tmp_path, command(installed, "baton"), "demo")
+    assert version() in output(tmp_path, command(installed, "baton-window"), "--version")
+    assert "solve" in output(tmp_path, command(installed, "python"), "-m", PACKAGE, "--help")
+    others = "import baton, core; print(baton.WHOSE, core.WHOSE)"
+    assert output(tmp_path, command(installed, "python"), "-c", others).count("of another project") == 2
 
 
 @pytest.mark.long
-def test_data_and_version_come_with_it(installed: Path, tmp_path: Path) -> None:
-    script = "from baton_reasoning.core.version import version; print(version())"
-    assert output(tmp_path, command(installed, "python"), "-c", script).strip() == version()
-
-
-@pytest.mark.long
-def test_another_project_s_core_survives(installed: Path, tmp_path: Path) -> None:
-    mine = tmp_path / "mine"
-    shutil.copytree(installed, mine, symlinks=True)
-    assert output(tmp_path, command(mine, "python"), "-c", "import core; print(core.WHOSE)") == "of another project\n"
+def test_uninstalling_leaves_another_baton(installed: Path, tmp_path: Path) -> None:
+    mine = shutil.copytree(installed, tmp_path / "mine", symlinks=True)
     pip("--python", mine, "uninstall", "--yes", "baton-reasoning")
-    assert (site_packages(mine) / "core" / "__init__.py").read_text() == OTHERS_CORE
     assert not (site_packages(mine) / PACKAGE).exists()
+    assert "of another project" in output(tmp_path, command(mine, "python"), "-c", "import baton; print(baton.WHOSE)")
+
+
+def test_a_policy_in_a_package_is_run_and_tested(installed: Path, tmp_path: Path) -> None:
+    """By the command, and by the package's own tests, which import Baton like any library."""
+    solved = output(tmp_path, command(installed, "baton"), "policies")
+    assert {"periodic", "mentor"} <= {line.split(" ")[0] for line in solved.splitlines() if line}
+    tests = installed.parent / "examples" / "test_examples.py"
+    shutil.copy(tests, tmp_path)
+    told = output(tmp_path, command(installed, "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", tests.name)
+    assert "2 passed" in told
+
+
+@pytest.mark.long
+def test_a_policy_in_a_package_is_type_checked(installed: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(installed.parent / "examples", tmp_path / "examples")
+    wrong = (folder / "periodic.py").read_text(encoding="utf-8") + "\nPeriodic().at_boundary(1)\n"
+    (folder / "wrong.py").write_text(wrong, encoding="utf-8")
+    python = command(installed, "python")
+    assert "no issues" in output(folder, python, "-m", "mypy", "periodic.py", "mentor.py")
+    refused = subprocess.run(
+        [python, "-m", "mypy", "wrong.py"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert 'incompatible type "int"; expected "View"' in refused.stdout
+
+
+def test_links_of_the_description_are_absolute(installed: Path) -> None:
+    described = metadata(installed).get_payload()
+    assert isinstance(described, str)
+    assert f"/blob/v{version()}/docs/install.md)" in described
+    assert f"/raw/v{version()}/docs/images/" in described
+    assert "](docs/" not in described
+
+
+def test_metadata_names_authors_addresses_and_kinds(installed: Path) -> None:
+    found = metadata(installed)
+    assert found["Author"]
+    assert any(url.startswith("Source, ") for url in found.get_all("Project-URL", ()))
+    assert "Typing :: Typed" in found.get_all("Classifier", ())
+
+
+def metadata(environment: Path) -> Message:
+    text = (site_packages(environment) / f"{PACKAGE}-{version()}.dist-info" / "METADATA").read_text(encoding="utf-8")
+    return Parser().parsestr(text)
 
 
 def pip(*arguments: str | Path) -> None:
@@ -100,9 +159,15 @@ def command(environment: Path, name: str) -> Path:
 def output(folder: Path, *line: str | Path) -> str:
     """What a command writes to standard output when it is run in `folder`, in an environment of its own."""
     done = subprocess.run([str(word) for word in line], cwd=folder, env=bare_environment(folder), capture_output=True)
-    assert done.returncode == 0, done.stderr.decode()
+    assert done.returncode == 0, (done.stdout + done.stderr).decode()
     return done.stdout.decode()
 
 
 def bare_environment(folder: Path) -> dict[str, str]:
-    return {"PATH": "/usr/bin:/bin", "HOME": str(folder), "NO_COLOR": "1", "PYTHONUTF8": "1"}
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(folder),
+        "NO_COLOR": "1",
+        "PYTHONUTF8": "1",
+        "QT_QPA_PLATFORM": "offscreen",
+    }

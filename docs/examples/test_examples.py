@@ -1,0 +1,47 @@
+"""Runs both policies on the demo pair, which comes with Baton: `python -m pytest docs/examples`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+from mentor import Mentor
+from periodic import PERIODIC, Periodic
+
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.thinking.events import Finish, TakeoverStarted, Tried
+from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.trace import Trace
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Pair]:
+    options = LoadOptions(context=1024, threads=1)
+    with closing(LocalEngine(SMALL_MODEL, options)) as small, closing(LocalEngine(LARGE_MODEL, options)) as large:
+        yield Pair(small, large)
+
+
+def solved(pair: Pair, policy: PolicySettings) -> Trace:
+    settings = DEMO_SETTINGS.model_copy(update={"policy": policy, "temperature": 0})
+    return Trace.of(run(pair, ask(next(held_out_problems(1)).question, settings), settings))
+
+
+def reasons(trace: Trace) -> set[str]:
+    return {event.reason for event in trace.events if isinstance(event, TakeoverStarted)}
+
+
+def test_periodic_gives_steps_to_the_large_model(pair: Pair) -> None:
+    trace = solved(pair, Periodic.Settings(every=2))
+    assert trace.finish is Finish.END_OF_TEXT
+    assert reasons(trace) == {PERIODIC.id}
+
+
+def test_mentor_asks_the_large_model(pair: Pair) -> None:
+    trace = solved(pair, Mentor.Settings(chance=1, tokens=4))
+    assert trace.finish is Finish.END_OF_TEXT
+    assert any(isinstance(event, Tried) and event.author is Author.LARGE for event in trace.events)
