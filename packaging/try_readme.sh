@@ -14,7 +14,7 @@ inside() { chroot "$1" /usr/bin/env -i HOME=/root PATH=/usr/bin:/bin:/usr/sbin:/
 commands='
 try() { local began=$SECONDS code=0; echo "\$ $*"; "$@" 2>&1 | tail -n 6 || code=$?; echo "[exit $code, $((SECONDS - began)) s]"
   [ $code -eq 0 ]; }
-set -o pipefail
+set -eo pipefail
 . /etc/os-release; echo "== $PRETTY_NAME, $(python3 --version)"
 try make run
 [ "$TESTS" = no ] || try make test
