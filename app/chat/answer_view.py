@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QPoint, QRectF, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QPushButton, QWidget
+from PySide6.QtWidgets import QLayout, QPushButton, QWidget
 
 from baton_reasoning.app.chat.demo_verdict import DemoVerdictView, beyond_the_demo
 from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, Remedy, remedies
@@ -255,22 +255,23 @@ class AnswerView(QWidget):
         self._export = IconButton("download", "Export", self._asker(AnswerAction.EXPORT))
         head = hbox(self._title, self.brief, self._share, self._takeovers, Spacer(0), self._fold, spacing=HEAD_GAP)
         self._foot = hbox(Spacer(0), self._continue, self._copy, self._again, self._compare, self._export, spacing=2)
-        self.setLayout(
-            vbox(
-                head,
-                self.ribbon,
-                self.steps,
-                4,
-                self._card,
-                self.verdict,
-                self.time,
-                self.used,
-                self._ending,
-                self._foot,
-                margins=0,
-                spacing=4,
-            )
+        column = vbox(
+            head,
+            self.ribbon,
+            self.steps,
+            4,
+            self._card,
+            self.verdict,
+            self.time,
+            self.used,
+            self._ending,
+            self._foot,
+            margins=0,
+            spacing=4,
         )
+        # Growing steps get their room at once. Else they lie over what is below until the conversation is laid out.
+        column.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
+        self.setLayout(column)
 
     def _offer(self, offered: list[Remedy]) -> None:
         """Add buttons that remedy how the run ended, before those that every answer has."""

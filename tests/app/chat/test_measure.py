@@ -1,12 +1,23 @@
-"""The problem keeps to the column of the conversation, however narrow that is."""
+"""The problem keeps to the column of the conversation, however narrow that is, and parts of an answer to their own."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.chat.conversation_view import Bubble
+from baton_reasoning.app.chat.answer_view import AnswerView
+from baton_reasoning.app.chat.conversation_view import Bubble, ConversationView
+from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange
+from baton_reasoning.app.shared.steps.typesetting import Typesetter
 from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.thinking.events import RunStarted, StepEnded, TokenWritten, WriteStarted
+from baton_reasoning.core.thinking.policies.never import Never
+from tests.core.thinking.running import run
 
 PROBLEM = "How many positive whole-number divisors does the product of 196, 225 and 1001 have? " * 3
 
@@ -26,3 +37,43 @@ def test_a_long_problem_is_not_clipped_at_the_right(ask: Callable[[str], MainWin
         return content.width() <= view.viewport().width() and right < content.width()
 
     qtbot.waitUntil(is_in_view)
+
+
+class PaintedRoom(QObject):
+    """Measures at each paint of the steps how much more height the answer has than its parts need."""
+
+    def __init__(self, answer: AnswerView) -> None:
+        super().__init__(answer)
+        self._answer = answer
+        self.spare: list[int] = []
+        answer.steps.viewport().installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() is QEvent.Type.Paint:
+            self.spare.append(self._answer.height() - self._answer.minimumSizeHint().height())
+        return super().eventFilter(watched, event)
+
+
+def test_growing_steps_never_lie_over_what_is_below_them(qtbot: QtBot, tmp_path: Path) -> None:
+    written = "\n\n".join(f"Step {number} is long enough to be wrapped. " * 4 for number in range(20))
+    view = ConversationView(Typesetter(), ModelCosts(tmp_path / "costs.json"))
+    qtbot.addWidget(view)
+    conversation = Conversation()
+    exchange = Exchange("Count.", RunSettings())
+    conversation.add(exchange)
+    view.resize(700, 600)
+    view.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)  # else the text is wrapped anew half-way
+    view.show_path(conversation)
+    view.show()
+    answer = view.answer_of(exchange)
+    assert answer
+    painted = PaintedRoom(answer)
+    events = run(Never(), [written]).trace.events
+    of_growth = RunStarted, WriteStarted, TokenWritten, StepEnded
+    for number, event in enumerate(event for event in events if isinstance(event, of_growth)):
+        exchange.trace.apply(event)
+        if number % 5 == 0:
+            view.refresh(exchange, live=True)
+            QApplication.processEvents()
+    assert len(painted.spare) > 20
+    assert min(painted.spare) >= 0
