@@ -149,5 +149,5 @@ def _keyring() -> Check:
 
     if Secrets().keeping is Keeping.KEYRING:
         return Check("Keyring", State.GOOD, "keys of servers are kept in it")
-    remedy = "Install a keyring service, or give keys by --api-key-env."
+    remedy = "Install a keyring service, or name variables for keys: baton servers add … --api-key-env NAME."
     return Check("Keyring", State.WARNING, "none; keys of servers last until Baton is closed", remedy)

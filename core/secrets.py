@@ -26,17 +26,23 @@ class Keeping(Enum):
     SESSION = "kept until Baton is closed: this system has no keyring that can be used"
 
 
-def take_key(variable: str) -> str:
+def find_key(variable: str) -> str:
     """Take the key out of an environment variable, which is removed so that child processes do not inherit it.
 
-    Raises SettingsError if it is not set.
+    Returns "" if it is not set.
     """
     with environment_lock:
         key = os.environ.pop(variable, "") or _taken.get(variable, "")
-        if not key:
-            raise SettingsError(f"The environment variable {variable} is not set.", "Put the server's key into it.")
-        _taken[variable] = key
+        if key:
+            _taken[variable] = key
         return key
+
+
+def take_key(variable: str) -> str:
+    """Like `find_key`, but raises SettingsError if the variable is not set."""
+    if key := find_key(variable):
+        return key
+    raise SettingsError(f"The environment variable {variable} is not set.", "Put the server's key into it.")
 
 
 _taken: dict[str, str] = {}

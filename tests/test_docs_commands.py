@@ -31,8 +31,7 @@ PLACEHOLDER = re.compile(r"[A-Z][A-Z_=]*|…|\.\.\.")
 """Stands for a value in the text of a page, such as N or MODEL."""
 HERE = {
     "hf:HuggingFaceH4/MATH-500": "problems.jsonl",
-    "http://office:8080": "demo:large",
-    "http://office:9931": "demo:large",
+    "--large office": "--large demo:large",
     "small.gguf": str(SMALL_MODEL),
     "…": PROBLEM,
     "What is 17 · 23?": PROBLEM,

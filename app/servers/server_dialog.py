@@ -246,11 +246,11 @@ class ServerDialog(QDialog):
         address, known, key = self.address.text().strip(), self.known, self.key.typed
 
         def keep() -> BatonError | None:
+            self._servers.check_name(known.name, address)
             for url in server_urls(address):
                 known.at(url, key or None)  # raises SettingsError if that cannot be used
             try:
-                for url in server_urls(address):
-                    self._servers.keep(url, known, key)
+                self._servers.keep(address, known, key)
             except SettingsError as error:
                 return error
             return None

@@ -24,7 +24,6 @@ from baton_reasoning.app.terminal.command_line import command, option
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
 from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
-from baton_reasoning.app.terminal.servers import ServerOptions, server_options
 from baton_reasoning.app.terminal.standard_input import read_input_as_file
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
@@ -97,7 +96,6 @@ NEW_BATCH_ONLY = (
 @run_options
 @model_options
 @loading_options
-@server_options
 def batch(  # noqa: PLR0913
     file: Path | None,
     arm: tuple[str, ...],
@@ -120,7 +118,6 @@ def batch(  # noqa: PLR0913
     method: RunOptions,
     models: ModelOptions,
     loading: LoadingOptions,
-    servers: ServerOptions,
 ) -> int:
     """Solve and grade the problems in FILE under one or several arms, and report how they compare.
 
@@ -128,7 +125,7 @@ def batch(  # noqa: PLR0913
     hf:openai/gsm8k@REVISION:main/test; - reads JSON, CSV or text from standard input.
     """
     folder = options.out or Path(_results_folder(file))
-    run = BatchRun(folder, options, models, loading, servers)
+    run = BatchRun(folder, options, models, loading)
     how = _how(grade, pattern)
     if write_for:
         return write_for_tools(run, write_for)

@@ -20,7 +20,6 @@ from baton_reasoning.app.terminal.model_files import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE
 from baton_reasoning.app.terminal.output import ProgressLine, progress, remark, terminal_width, write
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, open_pair
-from baton_reasoning.app.terminal.servers import ServerOptions
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.streams import report, write_json
 from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
@@ -89,7 +88,6 @@ class BatchRun:
     options: BatchOptions
     models: ModelOptions
     loading: LoadingOptions
-    servers: ServerOptions
     prints_report: bool = True
 
     @property
@@ -189,7 +187,7 @@ def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str])
                 read_header(path)
     for names, group in groups.items():
         models = run.models.with_others(names)
-        opened = open_pair(models, run.loading, run.servers, needs(group), parallel=run.options.parallel)
+        opened = open_pair(models, run.loading, needs(group), parallel=run.options.parallel)
         with opened as pair, run.place.store() as store:
             batch_id = batch_id or batch(store)
             _run_with(pair, names, run, store, batch_id)

@@ -19,9 +19,8 @@ GENERAL = "Options"
 METHOD = "Method"
 MODELS = "Models"
 LOCAL_MODELS = "Local models"
-SERVERS = "Servers"
 OUTPUT = "Output"
-GROUPS = (METHOD, GENERAL, MODELS, LOCAL_MODELS, OUTPUT, SERVERS)
+GROUPS = (METHOD, GENERAL, MODELS, LOCAL_MODELS, OUTPUT)
 """The order in which `--help` lists them."""
 
 ENVIRONMENT = "BATON"

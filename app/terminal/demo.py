@@ -8,7 +8,6 @@ from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import write
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from baton_reasoning.app.terminal.servers import ServerOptions, server_options
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.solve import print_steps
 from baton_reasoning.app.terminal.streams import write_json
@@ -39,8 +38,7 @@ CONTEXT = 1024
 @model_options
 @loading_options
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each of the three.")
-@server_options
-def demo(number: int, models: ModelOptions, loading: LoadingOptions, json: bool, servers: ServerOptions) -> int:
+def demo(number: int, models: ModelOptions, loading: LoadingOptions, json: bool) -> int:
     """Solve one problem with the small model, with both, and with the large one, and say who was right.
 
     The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
@@ -52,7 +50,7 @@ def demo(number: int, models: ModelOptions, loading: LoadingOptions, json: bool,
         write(f"{ABOUT}\n\n{problem.text}\n" if models.is_demo else f"{problem.text}\n")
     answers: list[DemoAnswer] = []
     control = Control()
-    with open_pair(models, loading.with_context(CONTEXT), servers) as pair, Grader() as grader:
+    with open_pair(models, loading.with_context(CONTEXT)) as pair, Grader() as grader:
         for arm in arms_of(SHOWN, DEMO_SETTINGS):
             if not json:
                 write(f"── {arm_title(arm.name)} ".ljust(64, "─"))

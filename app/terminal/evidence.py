@@ -15,7 +15,6 @@ from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, SEED
 from baton_reasoning.app.terminal.output import remark, terminal_width, write
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
-from baton_reasoning.app.terminal.servers import ServerOptions, server_options
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of
 from baton_reasoning.core.batch.reporting.report_text import columns, estimated, interval, percent
 from baton_reasoning.core.batch.reporting.results import Results
@@ -102,13 +101,11 @@ evidence_options = gathered(
 @batch_options(parallel=16)
 @model_options
 @loading_options
-@server_options
 def evidence(
     chosen: EvidenceOptions,
     options: BatchOptions,
     models: ModelOptions,
     loading: LoadingOptions,
-    servers: ServerOptions,
 ) -> int:
     """Test on the demo pair whether it matters where the large model writes, and with --cost what time that saves.
 
@@ -121,7 +118,7 @@ def evidence(
     if chosen.cost and models.are_given:
         raise SettingsError("--cost makes the demo pair costly, and other models are given.", "Leave one of them out.")
     options = replace(options, no_history=True)  # thousands of rows that nobody looks for there
-    run = BatchRun(options.out or Path("evidence"), options, models.or_demo(), loading.with_context(CONTEXT), servers)
+    run = BatchRun(options.out or Path("evidence"), options, models.or_demo(), loading.with_context(CONTEXT))
     arms = arms_of([*ARMS, *OTHER_ARMS] if chosen.every_arm else ARMS, DEMO_SETTINGS)
     if chosen.cost:
         arms = tuple(_at_equal_cost(arm, chosen.cost) for arm in arms)

@@ -12,7 +12,6 @@ from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
 from baton_reasoning.app.terminal.reviewing import ReviewOptions, opened_batch, review_batch
-from baton_reasoning.app.terminal.servers import ServerOptions, server_options
 from baton_reasoning.app.terminal.streams import write_json_lines
 from baton_reasoning.core.batch.reporting.divergences import BatchOpinions
 from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, analyse
@@ -32,7 +31,6 @@ from baton_reasoning.core.thinking.policy import Needs
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each failure and each kind of takeover.")
 @model_options
 @loading_options
-@server_options
 def failures(
     results: str,
     arm: str | None,
@@ -42,7 +40,6 @@ def failures(
     json: bool,
     models: ModelOptions,
     loading: LoadingOptions,
-    servers: ServerOptions,
 ) -> int:
     """Show the failed answers of a batch in groups, and its takeovers by reason, cue and outcome.
 
@@ -60,7 +57,7 @@ def failures(
             review_batch(
                 batch,
                 arms,
-                ReviewOptions(models, loading, servers, json),
+                ReviewOptions(models, loading, json),
                 "Second opinions",
                 lambda pair, names: BatchOpinions(store, batch.id, pair, names),
                 Needs(small=False),

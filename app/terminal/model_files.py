@@ -11,6 +11,7 @@ import click
 
 from baton_reasoning.app.shared.format import duration, short_path, size
 from baton_reasoning.app.terminal.output import progress, remark
+from baton_reasoning.core.engines.remote.servers import NAME, KnownServers
 from baton_reasoning.core.errors import DownloadError, SettingsError
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.checksums import Checksums
@@ -25,7 +26,9 @@ _HUB_URL = re.compile(r"https?://[^/]+/([\w.-]+/[\w.-]+)/(?:resolve|blob)/[^/]+/
 
 
 def source_of(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
-    """Return the model that a text names, also by its name in the catalogue. Raises SettingsError."""
+    """Return the model that a text names, also by the name of a server or in the catalogue. Raises SettingsError."""
+    if address := KnownServers(Paths.of_user().servers).address_of(text.strip()):
+        return parse_source(address)
     if page := _HUB_URL.fullmatch(text.strip()):
         raise SettingsError(f"{text} is a file on the Hub, not a server.", f"Write hf:{page[1]}:QUANT.")
     source = parse_source(text, demo)
@@ -35,6 +38,10 @@ def source_of(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
         return model.hub_file
     if _REPOSITORY.fullmatch(text) and not text.lower().endswith(".gguf"):
         raise SettingsError(f"There is no file {text}.", f"For a repository on the Hub, write hf:{text}.")
+    if NAME.fullmatch(text):
+        raise SettingsError(
+            f"There is no file, model or server called {text}.", "See baton models pairs and baton servers list."
+        )
     return source
 
 

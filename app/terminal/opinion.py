@@ -13,7 +13,6 @@ from baton_reasoning.app.terminal.options import AT_LEAST_ONE
 from baton_reasoning.app.terminal.output import progress, remark, write
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
 from baton_reasoning.app.terminal.reviewing import models_of, recorded_run
-from baton_reasoning.app.terminal.servers import ServerOptions, server_options
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.streams import write_json
 from baton_reasoning.core.thinking.opinion import Disagreement, Opinion, OpinionProgress, SecondOpinion
@@ -31,7 +30,6 @@ BEFORE = 40
 @option("--json", is_flag=True, group=OUTPUT, help="The opinion as one JSON event (docs/trace.md).")
 @model_options
 @loading_options
-@server_options
 def opinion(
     trace: str,
     limit: int,
@@ -39,7 +37,6 @@ def opinion(
     json: bool,
     models: ModelOptions,
     loading: LoadingOptions,
-    servers: ServerOptions,
 ) -> int:
     """Show where the large model would have written something else, the strongest disagreement first.
 
@@ -49,7 +46,7 @@ def opinion(
     with recorded_run(trace) as recorded:
         if again or recorded.trace.opinion is None:
             needs = Needs(small=False)
-            with open_pair(models_of(recorded.trace, models, needs), loading, servers, needs) as pair:
+            with open_pair(models_of(recorded.trace, models, needs), loading, needs) as pair:
                 reading = SecondOpinion(pair.large, recorded.trace)
                 with stops_on_interrupt(reading), progress("Second opinion", json) as line:
                     for item in reading.read():

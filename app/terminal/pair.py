@@ -15,7 +15,7 @@ from baton_reasoning.app.shared.labels import placement_facts, retreat_text
 from baton_reasoning.app.terminal.command_line import LOCAL_MODELS, MODELS, gathered, is_set, option
 from baton_reasoning.app.terminal.model_files import file_of, source_of
 from baton_reasoning.app.terminal.output import progress, remark
-from baton_reasoning.app.terminal.servers import ServerOptions, known_server
+from baton_reasoning.app.terminal.servers import known_server
 from baton_reasoning.app.terminal.streams import report
 from baton_reasoning.core.batch.running.arms import OtherModels
 from baton_reasoning.core.engines.base import Engine
@@ -191,12 +191,10 @@ def fitting_context(files: Sequence[Path], parallel: int = 1) -> int:
     return next((tokens for tokens in CONTEXTS if not headers or fits(tokens)), CONTEXTS[-1])
 
 
-def open_model(
-    source: ModelSource, loading: LoadingOptions, servers: ServerOptions, parallel: int = 1, context: int | None = None
-) -> Engine:
+def open_model(source: ModelSource, loading: LoadingOptions, parallel: int = 1, context: int | None = None) -> Engine:
     """Load a file with progress, or connect to a server."""
     say_once = cache(remark)  # what is waited for comes again and again
-    factory = EngineFactory(server=lambda url: known_server(servers, url), on_status=say_once)
+    factory = EngineFactory(server=known_server, on_status=say_once)
     path = local_path(source)
     if path is None:
         return open_engine(source, factory)
@@ -224,7 +222,6 @@ def describe(card: ModelCard) -> None:
 def open_pair(
     models: ModelOptions,
     loading: LoadingOptions,
-    servers: ServerOptions,
     needs: Needs = BOTH_MODELS,
     *,
     parallel: int = 1,
@@ -242,7 +239,7 @@ def open_pair(
         def opened(source: ModelSource | None) -> Engine | None:
             if source is None:
                 return None
-            engine = open_model(source, loading, servers, parallel, context)
+            engine = open_model(source, loading, parallel, context)
             stack.callback(engine.close)
             return engine
 

@@ -16,7 +16,6 @@ from baton_reasoning.app.terminal.model_files import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE
 from baton_reasoning.app.terminal.output import progress, write
 from baton_reasoning.app.terminal.pair import LoadingOptions, loading_options, on_disk, open_model
-from baton_reasoning.app.terminal.servers import ServerOptions, server_options
 from baton_reasoning.app.terminal.streams import write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.cue_certainty import QUANTILE, Certainty, CueMargin, agreements, certainty, quantile
@@ -43,7 +42,6 @@ _FILE = click.Path(path_type=Path)
 @option("-o", "--out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the proposed cue list here, as JSON.")
 @option("--relay-out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the list proposed for relay here.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object: the counts, and the proposed cue list.")
-@server_options
 def profile_model(  # noqa: PLR0913
     model: str,
     problems: Path | None,
@@ -55,7 +53,6 @@ def profile_model(  # noqa: PLR0913
     out: Path | None,
     relay_out: Path | None,
     json: bool,
-    servers: ServerOptions,
 ) -> int:
     """Let a model write on a few problems, and show which cues it gives and how certain it is after them.
 
@@ -64,13 +61,13 @@ def profile_model(  # noqa: PLR0913
     """
     texts = _problems(problems, limit)
     settings = RunSettings(max_tokens=tokens)
-    with closing(open_model(on_disk(source_of(model), yes), loading, servers)) as engine:
+    with closing(open_model(on_disk(source_of(model), yes), loading)) as engine:
         traces = _written(engine, texts, settings)
     found = profile(trace.text for trace in traces)
     sure = certainty([[token for piece in trace.pieces for token in piece.tokens] for trace in traces])
     bound = None
     if reader:
-        with closing(open_model(on_disk(source_of(reader), yes), loading, servers)) as large:
+        with closing(open_model(on_disk(source_of(reader), yes), loading)) as large:
             bound = _agreement_bound(large, texts, settings, traces)
     for path, lexicon in ((out, found.proposed), (relay_out, sure.relay)):
         if path:

@@ -29,7 +29,7 @@ COMMANDS = {
     "batch": LazyCommand("batch:batch", "Solve and grade a file of problems; compare methods."),
     "demo": LazyCommand("demo:demo", "Solve one problem with the small model, with both, and with the large one."),
     "evidence": LazyCommand("evidence:evidence", "Test the method's claim on the demo pair."),
-    "connect": LazyCommand("connect:connect", "Test a server."),
+    "servers": LazyCommand("servers:servers", "Name servers; list, test and remove them."),
     "profile": LazyCommand("profile:profile_model", "Find the cues that a model gives, and propose a cue list."),
     "serve": LazyCommand("serve:serve", "Serve the pair to other programs through OpenAI's API."),
     "models": LazyCommand("models:models", "List, search, download and delete models."),

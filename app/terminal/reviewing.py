@@ -12,7 +12,6 @@ from baton_reasoning.app.terminal.batch_folder import BatchFolder
 from baton_reasoning.app.terminal.output import progress
 from baton_reasoning.app.terminal.pair import BOTH_MODELS, LoadingOptions, ModelOptions, open_pair
 from baton_reasoning.app.terminal.recording import full_id, open_history
-from baton_reasoning.app.terminal.servers import ServerOptions
 from baton_reasoning.app.terminal.signals import stops_on_interrupt
 from baton_reasoning.app.terminal.standard_input import read_input
 from baton_reasoning.core.batch.reporting.reviews import BatchReviews
@@ -32,11 +31,10 @@ from baton_reasoning.core.thinking.trace_json import trace_from_lines
 
 
 class ReviewOptions(NamedTuple):
-    """What `--small`, `--large` and the options of loading and of servers say, and whether JSON is wanted."""
+    """What `--small`, `--large` and the options of loading say, and whether JSON is wanted."""
 
     models: ModelOptions
     loading: LoadingOptions
-    servers: ServerOptions
     json: bool
 
 
@@ -153,7 +151,7 @@ def review_batch(
         given = replace(given, small=settings.small.source, large=settings.large.source)
     for names, group in by_models([Arm.of(stored) for stored in batch.arms if stored.name in arms]).items():
         with (
-            open_pair(given.with_others(names), options.loading, options.servers, needs, parallel=parallel) as pair,
+            open_pair(given.with_others(names), options.loading, needs, parallel=parallel) as pair,
             progress(title, options.json) as line,
         ):
             reviews = reviews_by(pair, [arm.name for arm in group])

@@ -11,7 +11,6 @@ from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
 from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from baton_reasoning.app.terminal.servers import ServerOptions, server_options
 from baton_reasoning.core.batch.running.arms import Arm, refuse_impossible
 from baton_reasoning.core.batch.running.recipes import RECIPES
 from baton_reasoning.core.errors import SettingsError
@@ -39,7 +38,6 @@ NOT_INSTALLED = "The packages that the endpoint needs are not installed."
 @run_options
 @model_options
 @loading_options
-@server_options
 def serve(  # noqa: PLR0913
     host: str,
     port: int,
@@ -51,7 +49,6 @@ def serve(  # noqa: PLR0913
     method: RunOptions,
     models: ModelOptions,
     loading: LoadingOptions,
-    servers: ServerOptions,
 ) -> int:
     """Serve the pair to other programs through OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
 
@@ -68,7 +65,7 @@ def serve(  # noqa: PLR0913
     arms = offered_arms([*ARMS, *more_arms], run_settings(method, is_demo=models.is_demo))
     server = EndpointServer(host, port)
     try:
-        with open_pair(models, loading, servers, parallel=parallel) as pair:
+        with open_pair(models, loading, parallel=parallel) as pair:
             refuse_impossible([Arm(name=name, settings=settings) for name, settings in arms.items()], pair)
             endpoint = Endpoint(pair, arms, parallel)
             ready = f"Serving {', '.join(arms)} at {server.url}. Ctrl+C stops it."

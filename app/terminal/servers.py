@@ -1,30 +1,60 @@
-"""Options for servers. What is not given is taken from the window's settings for that address."""
+"""`baton servers`: name servers once, for all commands and the window."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import click
 
-from baton_reasoning.app.terminal.command_line import SERVERS, gathered, option
+from baton_reasoning.app.terminal.command_line import HELP, OUTPUT, as_json, command, gathered, option
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.output import remark, write, write_table
+from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
 from baton_reasoning.core.engines.factory import Server
-from baton_reasoning.core.engines.remote.servers import KnownServers
+from baton_reasoning.core.engines.local.tokenizer import tokenize_by
+from baton_reasoning.core.engines.remote.address import LLAMA_SERVER_PORTS, canonical
+from baton_reasoning.core.engines.remote.server_check import ConnectionReport, Severity, try_connection
+from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
+from baton_reasoning.core.engines.remote.vocabulary import PROBE
 from baton_reasoning.core.engines.usage import Prices
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import expanded
 from baton_reasoning.core.models.loading import Switch
+from baton_reasoning.core.models.source import server_urls
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.secrets import take_key
+from baton_reasoning.core.secrets import find_key
 
-_PREFETCH = {"auto": Switch.AUTOMATIC, "on": Switch.ON, "off": Switch.OFF}
+KEY_VARIABLE = "BATON_SERVER_KEY"
+"""Holds the key of a server for which no other is known."""
+SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "!", Severity.PLAIN: " "}
 _FILE = click.Path(path_type=Path)
-_AMOUNT = click.FloatRange(min=0)
+
+
+def known_servers() -> KnownServers:
+    """Return the servers that terminal and window share."""
+    return KnownServers(Paths.of_user().servers)
+
+
+def known_server(url: str) -> Server:
+    """Return a server as it was set up here or in the window. Raises SettingsError."""
+    servers = known_servers()
+    return servers.find(url).at(url, servers.key(url) or find_key(KEY_VARIABLE) or None)
+
+
+@click.group("servers", context_settings=HELP, no_args_is_help=False)
+def servers() -> None:
+    """Name servers; list, test and remove them.
+
+    A name stands for the address in all commands: --large office. The window has the same servers.
+    """
 
 
 @dataclass(frozen=True)
-class ServerOptions:
-    """Options for servers; None if not given."""
+class ServerSettings:
+    """What is to be changed of a server; None if not given."""
 
     api_key_env: str | None
     template: Path | None
@@ -36,57 +66,125 @@ class ServerOptions:
     cap_tokens: int | None
     cap_money: float | None
 
+    def applied_to(self, known: KnownServer) -> KnownServer:
+        """Raises SettingsError for prices that cannot be read."""
+        access = _given(authority=_absolute(self.ca), proxy=self.proxy, any_certificate=self.any_certificate or None)
+        changes = _given(
+            key_variable=self.api_key_env,
+            template=_absolute(self.template),
+            supports_prefetch=Switch(self.prefetch) if self.prefetch else None,
+            prices=_prices(self.prices) if self.prices else None,
+            cap=known.cap.model_copy(update=_given(tokens=self.cap_tokens, money=self.cap_money)),
+            access=known.access.model_copy(update=access),
+        )
+        return known.model_copy(update=changes)
 
-server_options = gathered(
-    ServerOptions,
-    "servers",
-    option("--api-key-env", metavar="NAME", group=SERVERS, help="Environment variable that holds the key."),
-    option(
-        "--template", type=_FILE, metavar="FILE", group=SERVERS, help="Chat template (Jinja), if a server sends none."
-    ),
-    option("--ca", type=_FILE, metavar="FILE", group=SERVERS, help="A private CA or the server's certificate, as PEM."),
-    option("--any-certificate", is_flag=True, group=SERVERS, help="Accept any certificate: a risk."),
-    option("--proxy", metavar="URL", group=SERVERS, help="Use this proxy instead of the one in HTTPS_PROXY."),
+
+@command("add", servers)
+@click.argument("name")
+@click.argument("url")
+@gathered(
+    ServerSettings,
+    "settings",
+    option("--api-key-env", metavar="VARIABLE", help="Environment variable that holds the key."),
+    option("--template", type=_FILE, metavar="FILE", help="Chat template (Jinja), if the server sends none."),
+    option("--ca", type=_FILE, metavar="FILE", help="A private CA or the server's certificate, as PEM."),
+    option("--any-certificate", is_flag=True, help="Accept any certificate: a risk."),
+    option("--proxy", metavar="URL", help="Use this proxy instead of the one in HTTPS_PROXY."),
     option(
         "--prefetch",
-        type=click.Choice(list(_PREFETCH)),
-        group=SERVERS,
-        help="Let a server read a text while the other model writes it.",
+        type=click.Choice([choice.value for choice in Switch]),
+        help="Let it read a text while the other model writes it [automatic: if it is another machine].",
     ),
-    option(
-        "--prices",
-        metavar="READ,REUSED,WRITTEN[,CURRENCY]",
-        group=SERVERS,
-        help="Money for a million tokens of each kind.",
-    ),
-    option(
-        "--cap-tokens",
-        type=click.IntRange(min=0),
-        metavar="N",
-        group=SERVERS,
-        help="Most tokens to read and write, for each server; 0 is no cap.",
-    ),
-    option("--cap-money", type=_AMOUNT, metavar="SUM", group=SERVERS, help="Most money to spend, for each server."),
+    option("--prices", metavar="READ,REUSED,WRITTEN[,CURRENCY]", help="Money for a million tokens of each kind."),
+    option("--cap-tokens", type=click.IntRange(min=0), metavar="N", help="Most tokens to read and write; 0 is no cap."),
+    option("--cap-money", type=click.FloatRange(min=0), metavar="SUM", help="Most money to spend; 0 is no cap."),
 )
+def add_server(name: str, url: str, settings: ServerSettings) -> int:
+    """Name a server, and say how it is reached and what it costs.
 
-
-def known_server(options: ServerOptions, url: str) -> Server:
-    """Return the window's settings for the address, changed by the options.
-
-    Raises SettingsError, also if the variable for the key is not set.
+    URL is http(s)://host:port[#MODEL]; several with the same model are separated by commas. Repeated for the same
+    address, it changes only what is given.
     """
-    servers = KnownServers(Paths.of_user().servers)
-    known = servers.find(url)
-    access = _given(authority=options.ca, proxy=options.proxy, any_certificate=options.any_certificate or None)
-    given = _given(
-        template=options.template,
-        supports_prefetch=_PREFETCH.get(options.prefetch or ""),
-        prices=_prices(options.prices) if options.prices else None,
-        cap=known.cap.model_copy(update=_given(tokens=options.cap_tokens, money=options.cap_money)),
-        access=known.access.model_copy(update=access),
-    )
-    known = known.model_copy(update=given)
-    return known.at(url, _key(options, url, servers))
+    kept, urls = known_servers(), server_urls(url)
+    known = settings.applied_to(kept.find(urls[0]).model_copy(update={"name": name}))
+    for each in urls:
+        known.at(each, None)  # raises SettingsError if that cannot be used
+    kept.keep(url, known)
+    remark(f"{name} stands for {', '.join(urls)}. To test it: baton servers check {name}")
+    return ExitCode.ANSWERED
+
+
+@command("list", servers)
+@as_json
+def list_servers(json: bool) -> int:
+    """List the servers that were added here or in the window. With --json, everything that is kept of each."""
+    kept = known_servers().all()
+    if json:
+        write_json_lines({"url": url, **known.model_dump(mode="json")} for url, known in kept.items())
+    else:
+        write_table(("name", "address", "key"), [(known.name, url, _key_place(known)) for url, known in kept.items()])
+    if not kept:
+        remark("There is no server yet. To add one: baton servers add NAME URL")
+    return ExitCode.ANSWERED
+
+
+@command("rm", servers)
+@click.argument("server", metavar="NAME|URL")
+def remove_server(server: str) -> int:
+    """Forget a server, its settings and its key."""
+    kept = known_servers()
+    address = kept.address_of(server) or server
+    if not {canonical(url) for url in server_urls(address)} <= kept.all().keys():
+        raise SettingsError(f"There is no server {server}.", "See baton servers list.")
+    kept.forget(address)
+    return ExitCode.ANSWERED
+
+
+@command("check", servers)
+@click.argument("server", metavar="[NAME|URL]", required=False)
+@option("--beside", type=_FILE, metavar="GGUF", help="Compare its vocabulary with that of this model.")
+@option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each server.")
+def check_servers(server: str | None, beside: Path | None, json: bool) -> int:
+    """Test a server as a run would use it, without generating text.
+
+    URL is http(s)://host:port[#MODEL]; several are separated by commas. Without an argument, the servers of the list
+    are tested, or, if there are none, llama-server's default ports on this machine. A router loads the model that is
+    named, unless it has already.
+    """
+    kept = known_servers()
+    ids = tokenize_by(beside, PROBE) if beside else ()
+    ports = [f"http://127.0.0.1:{port}" for port in LLAMA_SERVER_PORTS]
+    named = server_urls(kept.address_of(server) or server) if server else tuple(kept.all())
+    reports = [try_connection(*known_server(url), ids, cache(remark)) for url in named or ports]
+    if not named:
+        reports = [each for each in reports if each.reachable] or reports
+    for each in reports:
+        _show(each, json)
+    return ExitCode.FAILED if any(each.problem for each in reports) else ExitCode.ANSWERED
+
+
+def _show(found: ConnectionReport, json: bool) -> None:
+    if json:
+        findings = [{"severity": each.severity.value, "text": each.text} for each in found.findings]
+        models = [{"name": each.name, "status": each.status} for each in found.models]
+        problem = str(found.problem) if found.problem else None
+        write_json({"host": found.host, "models": models, "findings": findings, "problem": problem})
+    else:
+        write(found.host)
+        for finding in found.findings:
+            write(f"  {SIGNS[finding.severity]} {finding.text}")
+    if found.problem:
+        report(found.problem)
+
+
+def _key_place(known: KnownServer) -> str:
+    return f"${known.key_variable}" if known.key_variable else "keyring" if known.has_key else "–"
+
+
+def _absolute(file: Path | None) -> Path | None:
+    """Return the path of a file in whatever folder a later command runs."""
+    return expanded(file).absolute() if file else None
 
 
 def _given(**values: Any) -> dict[str, Any]:
@@ -100,7 +198,3 @@ def _prices(text: str) -> Prices:
         return Prices(read=float(read), reused=float(reused), written=float(written), currency=currency.strip())
     except ValueError as error:
         raise SettingsError(f"--prices {text} cannot be read.", "Write them as 0.5,0.1,2 or 0.5,0.1,2,EUR.") from error
-
-
-def _key(options: ServerOptions, url: str, servers: KnownServers) -> str | None:
-    return take_key(options.api_key_env) if options.api_key_env else servers.key(url)

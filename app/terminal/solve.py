@@ -17,7 +17,6 @@ from baton_reasoning.app.terminal.output import console, is_live, is_quiet, rema
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
 from baton_reasoning.app.terminal.printer import Printer
 from baton_reasoning.app.terminal.recording import Record, recorded
-from baton_reasoning.app.terminal.servers import ServerOptions, server_options
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.standard_input import read_input
 from baton_reasoning.app.terminal.streams import report, write_json
@@ -45,7 +44,6 @@ BEYOND_THE_DEMO = (
 @loading_options
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON event a line; the last line is the whole trace.")
 @option("--no-history", is_flag=True, group=OUTPUT, help="Keep the answer out of the history (baton history).")
-@server_options
 def solve(
     problem: str,
     method: RunOptions,
@@ -53,7 +51,6 @@ def solve(
     loading: LoadingOptions,
     json: bool,
     no_history: bool,
-    servers: ServerOptions,
 ) -> int:
     """Solve one problem, and stream the answer of both models.
 
@@ -67,7 +64,7 @@ def solve(
         remark(BEYOND_THE_DEMO)
     needs = POLICIES.of(settings.policy).needs
     control, costs = Control(), ModelCosts(Paths.of_user().model_costs)
-    with open_pair(models, loading, servers, needs) as pair:
+    with open_pair(models, loading, needs) as pair:
         if not json and (expected := speed_of_pair(pair, costs)):
             remark(expected)
         with stops_on_interrupt(control):

@@ -26,7 +26,6 @@ from baton_reasoning.app.terminal.reviewing import (
     recorded_run,
     review_batch,
 )
-from baton_reasoning.app.terminal.servers import ServerOptions, server_options
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.streams import write_json, write_json_lines
 from baton_reasoning.core.batch.reporting.report_text import estimated, percent, signed
@@ -121,14 +120,12 @@ value_options = gathered(
 @option("--json", is_flag=True, group=OUTPUT, help="The event (docs/trace.md); of a batch, an object for each cue.")
 @model_options
 @loading_options
-@server_options
 def value(
     recorded: str,
     chosen: ValueCommandOptions,
     json: bool,
     models: ModelOptions,
     loading: LoadingOptions,
-    servers: ServerOptions,
 ) -> int:
     """Estimate what each step of an answer was worth: how often continuations from there end right.
 
@@ -137,7 +134,7 @@ def value(
 
     Values are kept with the answers of the history. What is stopped goes on when the command is repeated.
     """
-    given = ReviewOptions(models, loading, servers, json)
+    given = ReviewOptions(models, loading, json)
     if is_batch(recorded):
         _refuse(OF_ONE, "an answer", "a batch")
         return _value_batch(recorded, chosen, given)
@@ -185,7 +182,7 @@ def _estimate(recorded: Recorded, options: ValueOptions, given: ReviewOptions) -
     """Write and grade continuations, and keep what they show."""
     trace, needs = recorded.trace, NEEDS[options.writer]
     models, parallel = models_of(trace, given.models, needs), _parallel(options)
-    with open_pair(models, given.loading, given.servers, needs, parallel=parallel) as pair, Grader() as grader:
+    with open_pair(models, given.loading, needs, parallel=parallel) as pair, Grader() as grader:
         estimator = ValueEstimator(pair, trace, grader, recorded.expected, options, recorded.how)
         plan, costs = estimator.plan, ModelCosts(Paths.of_user().model_costs)
         seconds = costs.slowest_decode(writers_of(pair, options))

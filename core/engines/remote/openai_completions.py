@@ -171,7 +171,7 @@ class CompletionsProtocol:
         if not (self._abilities.ids and self._abilities.renders):
             raise EngineRefused(
                 f"{self.kind.value} does not reveal the chat template of {self._model}.",
-                "Choose the file of its chat template in the settings of the server (in the terminal: --template).",
+                "Choose the file of its chat template in the settings of the server (baton servers add … --template).",
             )
         ids = self._rendered_by_server((Message("user", "1"),), ask)
         return self._detokenize(ask, ids)

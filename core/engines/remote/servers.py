@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -15,10 +16,14 @@ from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text, write_json
+from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.loading import Switch
 from baton_reasoning.core.models.overrides import ModelOverrides
-from baton_reasoning.core.secrets import Keeping, Secrets
+from baton_reasoning.core.models.source import server_urls
+from baton_reasoning.core.secrets import Keeping, Secrets, take_key
 
+NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+"""Of a server: it cannot be taken for a file with an ending, an address or a repository."""
 NO_TEMPLATE = "Choose the file of a chat template: text in Jinja, in UTF-8."
 
 
@@ -43,6 +48,7 @@ class KnownServer(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    name: str = Field("", title="Name", description="Stands for the address in the terminal: --large office.")
     supports_prefetch: Switch = Field(
         Switch.AUTOMATIC,
         title="Prefetch",
@@ -55,6 +61,9 @@ class KnownServer(BaseModel):
     prices: Prices = Field(default_factory=Prices, title="Price per million tokens")
     cap: Cap = Field(default_factory=Cap, title="Cap, until the models are loaded again")
     overrides: ModelOverrides = Field(default_factory=ModelOverrides, title="Sampling and thinking")
+    key_variable: str = Field(
+        "", title="Variable with the key", description="In the environment; in place of a key in the keyring."
+    )
     has_key: bool = False
     """Whether its key is in the keyring."""
 
@@ -108,6 +117,16 @@ class KnownServers:
         """How long a key would be kept. The first call looks for the keyring, which takes a moment."""
         return self._secrets.keeping
 
+    def all(self) -> Mapping[str, KnownServer]:
+        """Return the settings of every address. Raises SettingsError if the file is damaged."""
+        return self._read().servers
+
+    def address_of(self, name: str) -> str:
+        """Return the address with this name, several with commas between; "" if there is none. Raises SettingsError."""
+        if not NAME.fullmatch(name):
+            return ""
+        return ",".join(url for url, known in self.all().items() if known.name == name)
+
     def find(self, url: str) -> KnownServer:
         """Return the settings of an address, or the defaults. A model without its own has those of its server.
 
@@ -121,13 +140,51 @@ class KnownServers:
 
     def key(self, url: str) -> str | None:
         """Return the key of an address; the keyring is only asked if there is one. Raises SettingsError."""
-        return self._secrets.find(without_model(url)) if self.find(url).has_key else None
+        known = self.find(url)
+        if known.key_variable:
+            return take_key(known.key_variable)
+        return self._secrets.find(without_model(url)) if known.has_key else None
 
-    def keep(self, url: str, known: KnownServer, key: str = "") -> Keeping | None:
-        """Save the settings, and a new key if one is given; return how long it is kept. Raises SettingsError."""
-        keeping = self._secrets.keep(without_model(url), key) if key else None
-        self._write(url, known, bool(key) or None)
+    def keep(self, address: str, known: KnownServer, key: str = "") -> Keeping | None:
+        """Save the settings of an address, or of several with commas between, and a new key if one is given.
+
+        Returns how long the key is kept. Raises SettingsError, also for a name that cannot be given.
+        """
+        self.check_name(known.name, address)
+        keeping = None
+        for url in server_urls(address):
+            keeping = self._secrets.keep(without_model(url), key) if key else None
+            self._write(url, known, bool(key) or None)
         return keeping
+
+    def check_name(self, name: str, address: str) -> None:
+        """Raise SettingsError if the servers at this address cannot have the name."""
+        if not name:
+            return
+        if not NAME.fullmatch(name):
+            raise SettingsError(f"“{name}” cannot name a server.", "Use letters, digits, - and _, as in “office”.")
+        if name == "demo" or name.lower() in catalog_models():
+            raise SettingsError(f"“{name}” already names a model.", "Choose another name for the server.")
+        taken = server_urls(self.address_of(name))
+        if taken and not {*taken} & {canonical(url) for url in server_urls(address)}:
+            raise SettingsError(
+                f"“{name}” already names {', '.join(taken)}.", "Choose another name, or remove that server first."
+            )
+
+    def forget(self, address: str) -> None:
+        """Remove the settings of an address, or of several, and the keys that no other address needs.
+
+        Raises SettingsError.
+        """
+        gone = [canonical(url) for url in server_urls(address)]
+        with self._writing:
+            before = self._before()
+            left = {url: known for url, known in before.items() if url not in gone}
+            self._save(left)
+        still_used = {without_model(url) for url in left}
+        for url in gone:
+            if without_model(url) not in still_used and _find(before, url).has_key:
+                self._secrets.forget(without_model(url))
 
     def forget_key(self, url: str) -> None:
         """Forget the key of an address. Raises SettingsError if the keyring is locked, or the file is not writable."""
@@ -143,10 +200,12 @@ class KnownServers:
             before = self._before()
             if has_key is None:
                 has_key = _find(before, url).has_key
-            known = known.model_copy(update={"has_key": has_key})
-            self._unsaved = _ServersFile(servers={**before, name: known})
-            write_json(self._unsaved, self._path, "The choices about servers")
-            self._unsaved = None
+            self._save({**before, name: known.model_copy(update={"has_key": has_key})})
+
+    def _save(self, servers: Mapping[str, KnownServer]) -> None:
+        self._unsaved = _ServersFile(servers=servers)
+        write_json(self._unsaved, self._path, "The choices about servers")
+        self._unsaved = None
 
     def _before(self) -> Mapping[str, KnownServer]:
         """Read the file; a damaged one, which `find` has reported, is renamed to be replaced."""
@@ -173,7 +232,7 @@ class KnownServers:
 
 def _find(servers: Mapping[str, KnownServer], url: str) -> KnownServer:
     server = without_model(url)
-    known = servers.get(canonical(url)) or servers.get(server, KnownServer())
+    known = servers.get(canonical(url)) or servers.get(server, KnownServer()).model_copy(update={"name": ""})
     has_key = any(each.has_key for name, each in servers.items() if without_model(name) == server)
     return known.model_copy(update={"has_key": has_key})
 

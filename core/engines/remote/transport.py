@@ -58,7 +58,7 @@ class HttpConnection:
         except (ValueError, httpx2.InvalidURL, ImportError) as error:  # of the given proxy, or the environment's
             raise EngineRefused(
                 f"The proxy for {address.host} cannot be used: {str(error).rstrip('.')}.",
-                "Write it as http://host:port, in --proxy or HTTPS_PROXY.",
+                "Write it as http://host:port, in the settings of the server or in HTTPS_PROXY.",
             ) from error
         self._lock = threading.RLock()
         self._socket: socket.socket | None = None

@@ -176,7 +176,7 @@ def test_while_a_server_is_waited_for(silent_server: SilentServer) -> None:
 
 @pytest.mark.long
 def test_while_a_server_is_tested(silent_server: SilentServer) -> None:
-    with Terminal("connect", silent_server.url) as terminal:
+    with Terminal("servers", "check", silent_server.url) as terminal:
         silent_server.wait_for_a_request()
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)

@@ -1,4 +1,4 @@
-"""Servers in the terminal: what the window keeps of them, and the options that stand in its place."""
+"""Servers in the terminal: named, listed, tested and removed, in the list that the window has, too."""
 
 from __future__ import annotations
 
@@ -8,20 +8,24 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from baton_reasoning.app.cli import main
-from baton_reasoning.app.terminal import connect
-from baton_reasoning.app.terminal.command_line import command
-from baton_reasoning.app.terminal.servers import ServerOptions, known_server, server_options
-from baton_reasoning.core.engines.factory import Server
+from baton_reasoning.app.terminal import servers
+from baton_reasoning.app.terminal.model_files import source_of
+from baton_reasoning.app.terminal.servers import known_server
+from baton_reasoning.core import secrets
+from baton_reasoning.core.demo_pair import READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.loading import Switch
+from baton_reasoning.core.models.source import ServerUrls
 from baton_reasoning.core.paths import Paths
+from tests.app.terminal.conftest import Baton
 from tests.fakes.faulty_router import FaultyRouter
 from tests.fakes.faulty_server import FaultyServer, stream
+from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 URL = "https://office:8080"
+PROBLEM = json.loads(READY_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])["problem"]
 
 
 @pytest.fixture(autouse=True)
@@ -31,89 +35,148 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     return paths
 
 
-def server(*options: str) -> Server:
-    @command("probe")
-    @server_options
-    def probe(servers: ServerOptions) -> Server:
-        return known_server(servers, URL)
-
-    found = probe.main(list(options), standalone_mode=False)
-    assert isinstance(found, Server)
-    return found
-
-
-def test_every_option_of_a_server_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("OFFICE_KEY", "secret")
-    template = tmp_path / "chat.jinja"
-    template.write_text("a template")
-    address, options = server(
+def test_every_option_of_a_server_is_kept(baton: Baton, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "chat.jinja").write_text("a template")
+    added = baton(
+        *("servers", "add", "office", URL),
         *("--api-key-env", "OFFICE_KEY", "--ca", "ca.pem", "--proxy", "http://proxy:1", "--any-certificate"),
-        *("--template", str(template), "--prefetch", "off"),
+        *("--template", "chat.jinja", "--prefetch", "off"),
         *("--prices", "0.5,0.1,2,EUR", "--cap-tokens", "9000", "--cap-money", "0.25"),
     )
-    assert (address.url, address.key, address.authority) == (URL, "secret", Path("ca.pem"))
+    assert added.returncode == 0, added.stderr
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("OFFICE_KEY", "secret")
+    address, options = known_server(URL)
+    assert (address.url, address.key, address.authority) == (URL, "secret", tmp_path / "ca.pem")
     assert (address.proxy, address.any_certificate) == ("http://proxy:1", True)
     assert (options.template, options.supports_prefetch) == ("a template", False)
     assert (options.prices.written, options.prices.currency) == (2.0, "EUR")
     assert (options.cap.tokens, options.cap.money) == (9000, 0.25)
 
 
-def test_what_the_window_keeps_holds_unless_an_option_stands_in_its_place(paths: Paths) -> None:
+def test_what_the_window_keeps_stays_unless_an_option_changes_it(baton: Baton, paths: Paths) -> None:
     known = KnownServer(supports_prefetch=Switch.ON, prices=Prices(written=2), cap=Cap(tokens=100, money=3))
     KnownServers(paths.servers).keep(URL, known)
-    assert server().options.supports_prefetch
-    _, options = server("--prefetch", "off", "--cap-tokens", "0")
+    assert known_server(URL).options.supports_prefetch
+    assert baton("servers", "add", "office", URL, "--prefetch", "off", "--cap-tokens", "0").returncode == 0
+    _, options = known_server(URL)
     assert (options.supports_prefetch, options.cap.tokens, options.cap.money) == (False, 0, 3)
 
 
-@pytest.mark.parametrize("prices", ["1", "1,2", "1,2,cheap", "1,2,3,EUR,4", "1,2,-3"])
-def test_prices_that_cannot_be_read_are_refused(prices: str) -> None:
-    with pytest.raises(SettingsError, match="cannot be read"):
-        server("--prices", prices)
+def test_a_name_stands_for_the_address_until_the_server_is_removed(baton: Baton) -> None:
+    baton("servers", "add", "office", f"{URL}#one, http://home:1")
+    assert source_of("office") == ServerUrls((f"{URL}#one", "http://home:1"))
+    listed = [json.loads(line) for line in baton("servers", "list", "--json").stdout.splitlines()]
+    assert [(each["name"], each["url"]) for each in listed] == [("office", f"{URL}#one"), ("office", "http://home:1")]
+    assert baton("servers", "rm", "http://home:1").returncode == 0
+    assert source_of("office") == ServerUrls((f"{URL}#one",))
+    assert baton("servers", "rm", "office").returncode == 0
+    with pytest.raises(SettingsError, match="no file, model or server called office"):
+        source_of("office")
+    assert "To add one: baton servers add NAME URL" in baton("servers", "list").stderr
 
 
-@pytest.mark.parametrize("option", ["--cap-tokens", "--cap-money"])
-def test_a_cap_below_nothing_is_wrong_usage(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["connect", URL, option, "-1"]) == 2
-    assert "is not in the range" in capsys.readouterr().err
+def test_the_list_says_where_each_key_is(baton: Baton, paths: Paths) -> None:
+    KnownServers(paths.servers).keep("http://home:1", KnownServer(has_key=True), "secret")
+    baton("servers", "add", "office", URL, "--api-key-env", "OFFICE_KEY")
+    header, home, office = (line.split() for line in baton("servers", "list").stdout.splitlines())
+    assert header == ["name", "address", "key"]
+    assert home == ["http://home:1", "keyring"]
+    assert office == ["office", URL, "$OFFICE_KEY"]
 
 
-def test_connect_lists_the_models_of_a_router(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_server_without_a_key_of_its_own_gets_that_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_taken", {})
+    assert known_server("http://home:1").address.key is None
+    monkeypatch.setenv(servers.KEY_VARIABLE, "secret")
+    assert known_server("http://home:1").address.key == "secret"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("add office", "Missing argument 'URL'"),
+        ("add office nowhere", "“nowhere” is not a server address. Write it as http://host:port"),
+        ("add of.fice http://home:1", "“of.fice” cannot name a server. Use letters, digits"),
+        ("add demo http://home:1", "“demo” already names a model"),
+        ("add r1-qwen-7b http://home:1", "“r1-qwen-7b” already names a model"),
+        ("add taken http://home:2", "“taken” already names http://home:1. Choose another name, or remove that"),
+        ("add office http://home:1 --prices 1,2,-3", "--prices 1,2,-3 cannot be read"),
+        ("add office http://home:1 --cap-tokens -1", "-1 is not in the range x>=0"),
+        ("add office http://home:1 --cap-money 3", "A cap on money needs prices"),
+        ("add office http://home:1 --template none.jinja", "none.jinja cannot be read"),
+        ("rm office", "There is no server office. See baton servers list"),
+        ("check office", "“office” is not a server address"),
+        ("list office", "unexpected extra argument"),
+    ],
+)
+def test_wrong_use_is_one_sentence(line: str, said: str, baton: Baton) -> None:
+    baton("servers", "add", "taken", "http://home:1")
+    refused = baton("servers", *line.split())
+    assert refused.returncode == 2
+    (sentence,) = refused.stderr.splitlines()
+    assert said in sentence
+
+
+@pytest.mark.parametrize("prices", ["1", "1,2", "1,2,cheap", "1,2,3,EUR,4"])
+def test_prices_that_cannot_be_read_are_refused(prices: str, baton: Baton) -> None:
+    assert "cannot be read" in baton("servers", "add", "office", URL, "--prices", prices).stderr
+
+
+def test_the_check_lists_the_models_of_a_router(baton: Baton) -> None:
     models = {"one": ["unloaded", "unloaded", "unloaded", "loading", "loaded"], "other": ["loaded"]}
     with FaultyRouter(stream(), models=models) as server:
-        assert main(["connect", f"{server.url}#one"]) == 0
-        said = capsys.readouterr()
-        assert "is loading one" in said.err
-        assert "has other (loaded)" in said.out
-        assert main(["connect", server.url, "--json"]) == 1
-        found = json.loads(capsys.readouterr().out)
+        said = baton("servers", "check", f"{server.url}#one")
+        assert said.returncode == 0
+        assert "is loading one" in said.stderr
+        assert "has other (loaded)" in said.stdout
+        said = baton("servers", "check", server.url, "--json")
+        assert said.returncode == 1
+        found = json.loads(said.stdout)
         assert "Write its name after the address" in found["problem"]
         assert found["models"] == [{"name": "one", "status": "loaded"}, {"name": "other", "status": "loaded"}]
 
 
-def test_connect_without_an_address_finds_a_server_on_a_default_port(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_the_check_without_an_argument_tests_the_list_else_the_default_ports(
+    baton: Baton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with FaultyServer(stream()) as gone:
         pass
     with FaultyServer(stream()) as good:
         ports = tuple(urlsplit(server.url).port for server in (gone, good))
-        monkeypatch.setattr(connect, "LLAMA_SERVER_PORTS", ports)
-        assert main(["connect"]) == 0
-        assert main(["connect", "--prefetch", "on"]) == 0
-    assert "not reachable" not in capsys.readouterr().out
-    assert main(["connect"]) == 1
-    assert capsys.readouterr().out.count("not reachable") == 2
+        monkeypatch.setattr(servers, "LLAMA_SERVER_PORTS", ports)
+        said = baton("servers", "check")
+        assert (said.returncode, "not reachable" in said.stdout) == (0, False)
+        baton("servers", "add", "gone", gone.url)
+        said = baton("servers", "check")
+        assert (said.returncode, said.stdout.count("not reachable")) == (1, 1)
+        baton("servers", "rm", "gone")
+    said = baton("servers", "check")
+    assert (said.returncode, said.stdout.count("not reachable")) == (1, 2)
 
 
-def test_connect_says_what_it_found_of_each_server(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_check_says_what_it_found_of_each_server(baton: Baton) -> None:
     with FaultyServer(stream()) as gone:
         pass
     with FaultyServer(stream()) as good:
-        assert main(["connect", f"{good.url}, {gone.url}"]) == 1
-    said = capsys.readouterr()
-    assert "✓ reachable" in said.out
-    assert "✓ no key needed" in said.out
-    assert "✓ serves bytes" in said.out
-    assert "✗ not reachable" in said.out
-    assert "Nothing answers" in said.err
+        said = baton("servers", "check", f"{good.url}, {gone.url}")
+        assert said.returncode == 1
+    assert "✓ reachable" in said.stdout
+    assert "✓ no key needed" in said.stdout
+    assert "✓ serves bytes" in said.stdout
+    assert "✗ not reachable" in said.stdout
+    assert "Nothing answers" in said.stderr
+
+
+@pytest.mark.slow
+def test_a_llama_server_with_a_key_is_used_by_its_name(baton: Baton, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OFFICE_KEY", KEY)
+    with LlamaServer(ServerOptions(str(SMALL_MODEL))) as server:
+        baton("servers", "add", "office", server.url, "--api-key-env", "OFFICE_KEY")
+        checked = baton("servers", "check", "office", "--beside", str(SMALL_MODEL))
+        assert checked.returncode == 0, checked.stdout
+        assert "✓ key accepted" in checked.stdout
+        solved = baton("solve", PROBLEM, "--policy", "always", "--large", "office", "-n", "5")
+        assert solved.returncode == 3, solved.stderr
+        assert urlsplit(server.url).netloc in solved.stdout

@@ -138,11 +138,7 @@ def test_a_limit_has_an_exit_code_of_its_own(baton: Baton) -> None:
         (["solve", "x", "--set", "boundary=x*"], 2, "could match nothing"),
         (["solve", "x", "--set", "c=50"], 2, "above its ceiling c_most (30). Raise c_most to 50"),
         (["solve", "  "], 2, "There is no problem"),
-        (
-            ["solve", "x", "--small", "demo", "--large", "http://127.0.0.1:9", "--api-key-env", "NO_SUCH_KEY"],
-            2,
-            "NO_SUCH_KEY is not set",
-        ),
+        (["solve", "x", "--small", "demo", "--large", "offise"], 2, "no file, model or server called offise"),
         (["solve", "word " * 3000], 3, "prompt"),
     ],
 )

@@ -155,3 +155,34 @@ def test_a_file_of_any_content_is_read_or_said_to_be_damaged(servers: KnownServe
     with pytest.raises(SettingsError, match="cannot be read") as raised:
         servers.find(URL)
     assert len(str(raised.value)) < 1000
+
+
+def test_a_name_is_that_of_one_address_and_its_other_models_have_none(servers: KnownServers) -> None:
+    servers.keep(URL, KnownServer(name="office"))
+    assert servers.address_of("office") == URL
+    assert servers.find(f"{URL}#other").name == ""
+    with pytest.raises(SettingsError, match="“office” already names https://office:8080"):
+        servers.keep("http://other:1", KnownServer(name="office"))
+    servers.keep(f"{URL}, http://other:1", KnownServer(name="office"))
+    assert servers.address_of("office") == f"{URL},http://other:1"
+
+
+def test_the_variable_of_a_key_is_asked_before_the_keyring(
+    servers: KnownServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    servers.keep(URL, KnownServer(key_variable="A_KEY_OF_THE_OFFICE"), "in the keyring")
+    with pytest.raises(SettingsError, match="A_KEY_OF_THE_OFFICE is not set"):
+        servers.key(URL)
+    monkeypatch.setenv("A_KEY_OF_THE_OFFICE", "secret")
+    assert servers.key(URL) == "secret"
+
+
+def test_a_server_is_forgotten_with_its_key_once_no_address_needs_it(
+    servers: KnownServers, ring: MemoryKeyring
+) -> None:
+    servers.keep(f"{URL}#one, {URL}#other", KnownServer(), "secret")
+    servers.forget(f"{URL}#one")
+    assert servers.key(f"{URL}#other") == "secret"
+    servers.forget(f"{URL}#other")
+    assert not servers.all()
+    assert Secrets(ring).find(URL) is None
