@@ -29,7 +29,8 @@ from baton_reasoning.core.thinking.policies.oracle import Oracle
 
 ARMS = ("small", "large", "baton", "paper", "random")
 OTHER_ARMS = (
-    *("reference", "every-step", "entropy", "glimprouter", "token-entropy", "stitch", "score", "specreason"),
+    *("reference", "every-step", "first-token-entropy", "glimprouter", "token-entropy", "stitch"),
+    *("step-score", "specreason"),
     *("agreement", "self-check", "triggers", "relay", "relaygen", "oracle", "cascade", "vote"),
 )
 FIRST, LAST = ("oracle",), ("small", "random as baton")

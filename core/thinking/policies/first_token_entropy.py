@@ -67,10 +67,10 @@ class FirstTokenEntropy(Policy):
     preset_summaries: ClassVar[Mapping[str, str]] = {
         "glimprouter": "As in GlimpRouter's code: the very first token counts, and a repeated step ends the thinking."
     }
-    arms = (PolicyArm("entropy", presets["baton"]), PolicyArm("glimprouter", presets["glimprouter"]))
+    arms = (PolicyArm("first-token-entropy", presets["baton"]), PolicyArm("glimprouter", presets["glimprouter"]))
     ablations = (
         Ablation(
-            "tau",
+            "first-token-entropy-tau",
             "First-token entropy above 0.5, 0.95, 1.5",  # 0.95 is GlimpRouter's
             lambda _: {f"τ = {tau:g}": {"tau": tau} for tau in (0.5, 0.95, 1.5)},
             is_sweep=True,

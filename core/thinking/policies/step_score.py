@@ -84,7 +84,7 @@ class StepScore(Policy):
     preset_summaries: ClassVar[Mapping[str, str]] = {
         "specreason": "As in SpecReason's code: the answer is judged, too, and a repeated step ends the run."
     }
-    arms = (PolicyArm("score", presets["baton"]), PolicyArm("specreason", presets["specreason"]))
+    arms = (PolicyArm("step-score", presets["baton"]), PolicyArm("specreason", presets["specreason"]))
     main_parameters = ("threshold", "step_cap")
     counts = ("first steps",)  # that the large model has written
     settings: Settings

@@ -59,7 +59,7 @@ class TokenEntropy(Policy):
     )
     ablations = (
         Ablation(
-            "token-tau",
+            "token-entropy-tau",
             "Token entropy above 0.2, 0.45, 0.9",
             lambda _: {f"token τ = {tau:g}": {"tau": tau} for tau in (0.2, 0.45, 0.9)},
             is_sweep=True,

@@ -26,7 +26,7 @@ TITLES = ["Small only", "Keywords", "Large only"]
         ("small", ["Small only"]),
         ("large", ["Large only"]),
         ("baton", ["Keywords"]),
-        ("entropy", ["First-token entropy"]),
+        ("first-token-entropy", ["First-token entropy"]),
         ("one-cue", ["Keywords, one cue per class on"]),
         ("one-class", ["Keywords, own cues"] * 3),
         ("opening", ["Keywords, opening 100", "Keywords"]),

@@ -33,7 +33,12 @@ def test_every_recipe_keeps_what_it_does_not_compare(recipe: str) -> None:
 
 @pytest.mark.parametrize(
     ("recipe", "policy"),
-    [("small", "never"), ("large", "always"), ("entropy", "first-token-entropy"), ("score", "step-score")],
+    [
+        ("small", "never"),
+        ("large", "always"),
+        ("first-token-entropy", "first-token-entropy"),
+        ("step-score", "step-score"),
+    ],
 )
 def test_a_recipe_names_a_policy(recipe: str, policy: str) -> None:
     assert only(recipe).policy.policy == policy

@@ -300,7 +300,11 @@ def test_a_model_that_is_missing_is_said_before_anything_runs(store: Store, grad
 @pytest.mark.parametrize(
     ("arm", "fields", "reason"),
     [
-        ("entropy", {"returns_alternatives": False}, "needs the probabilities of each token, and small gives none"),
+        (
+            "first-token-entropy",
+            {"returns_alternatives": False},
+            "needs the probabilities of each token, and small gives none",
+        ),
         ("triggers", {"returns_alternatives": False}, "needs the probabilities of each token"),
         ("self-check", {"returns_alternatives": False}, "needs probabilities, and small gives none"),
     ],
@@ -315,7 +319,7 @@ def test_an_arm_that_the_small_model_cannot_serve_is_refused_with_advice(
     assert "leave it out" in refused.value.advice
 
 
-@pytest.mark.parametrize(("arm", "field"), [("score", "returns_alternatives"), ("agreement", "returns_scores")])
+@pytest.mark.parametrize(("arm", "field"), [("step-score", "returns_alternatives"), ("agreement", "returns_scores")])
 def test_an_arm_that_the_large_model_cannot_serve_is_refused_with_advice(
     store: Store, grader: Grader, arm: str, field: str
 ) -> None:

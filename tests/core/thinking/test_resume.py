@@ -49,7 +49,7 @@ class Person(Control):
         return super().interrupt(view)
 
 
-@pytest.mark.parametrize("arm", ["baton", "paper", "score", "entropy"])
+@pytest.mark.parametrize("arm", ["baton", "paper", "step-score", "first-token-entropy"])
 @pytest.mark.parametrize(
     "wishes",
     [

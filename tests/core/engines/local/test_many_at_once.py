@@ -26,7 +26,9 @@ from baton_reasoning.core.thinking.trace import Trace
 pytestmark = pytest.mark.slow
 
 PLACES, AT_ONCE, RUNS = 6, 8, 48
-ARMS = arms_of(("small", "large", "baton", "reference", "entropy", "score", "every-step"), DEMO_SETTINGS)
+ARMS = arms_of(
+    ("small", "large", "baton", "reference", "first-token-entropy", "step-score", "every-step"), DEMO_SETTINGS
+)
 PROBLEMS = list(islice(held_out_problems(seed=5), RUNS))
 
 
