@@ -76,7 +76,7 @@ class FailureSession(QObject):
         store, batch, models = self._batch.store, self._batch.batch, self._batch.models
         if self.reading or self.unavailable_reason or store is None or batch is None:
             return
-        # The loaded pair reads the arms that ran with the batch's own models; others have theirs (baton failures).
+        # The loaded pair reads the arms that ran with the batch's own models; others have theirs.
         own = [arm.name for arm in map(Arm.of, batch.arms) if not any(arm.models) and self._arm in (None, arm.name)]
         pair = models.pair
 

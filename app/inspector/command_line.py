@@ -16,7 +16,7 @@ from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.registry import POLICIES
 
-NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives", "system"}
+NAMED = {"policy", "seed", "max_tokens", "limits", "alternatives"}
 """Fields that have an option of their own, or make no difference to the text."""
 
 
@@ -27,7 +27,6 @@ def command_line(problem: str, settings: RunSettings, models: ModelChoice) -> st
     arguments += ["--context", str(models.context)]
     arguments += ["--policy", settings.policy.policy, *(["--preset", preset] if preset else [])]
     arguments += ["--seed", str(settings.seed), "--max-tokens", str(settings.max_tokens)]
-    arguments += ["--system", settings.system] if settings.system else []
     for name, value in _assignments(settings, usual).items():
         arguments += ["--set", f"{name}={_plain(value)}"]
     return shlex.join(arguments)

@@ -39,7 +39,8 @@ class BatchFolder:
         """
         file = self.path / (STORE_FILE if self.has_own_store else LINK_FILE)
         already = SettingsError(
-            f"{self.path} holds a batch already.", "Add --resume to continue it, or name another --out."
+            f"{self.path} holds a batch already.",
+            f"Continue it with baton batch resume {self.path}, or name another --out.",
         )
         if self.holds_batch:
             raise already
@@ -70,7 +71,7 @@ class BatchFolder:
             with open_history() as store:
                 yield store
         else:
-            raise SettingsError(f"{self.path} holds no batch.", "Name the --out of one, or a file to begin one with.")
+            raise SettingsError(f"{self.path} holds no batch.", "Name the folder that baton batch run wrote into.")
 
     def name(self, batch: str) -> None:
         """Write the id of the new batch into the folder. Raises SettingsError."""
@@ -89,9 +90,9 @@ class BatchFolder:
         except FileNotFoundError:
             known = store.batches.all()
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SettingsError(f"{self.path / LINK_FILE} cannot be read.", "Name another --out.") from error
+            raise SettingsError(f"{self.path / LINK_FILE} cannot be read.", "Name another folder.") from error
         if not known:
-            raise StoreError(f"{self.path} holds no batch.", "Name a file to begin one with, and another --out.")
+            raise StoreError(f"{self.path} holds no batch.", "Name the folder that baton batch run wrote into.")
         return known[0]
 
     def refuse_lost(self) -> None:

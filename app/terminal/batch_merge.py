@@ -1,10 +1,9 @@
-"""Merge the batches of several folders into another folder, for `baton batch --merge`."""
+"""Merge the batches of several folders into another folder, for `baton batch merge`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
@@ -17,7 +16,6 @@ from baton_reasoning.core.files import expanded
 
 def merge_folders(run: BatchRun, folders: Sequence[Path]) -> int:
     """Join the batches in these folders into one with a store of its own in the folder of `run`, and report it."""
-    run = replace(run, options=replace(run.options, no_history=True))
     with ExitStack() as stack:
         parts = [_opened(BatchFolder(expanded(folder)), folder, stack) for folder in folders]
         batch = merged(parts, run.provenance(ProblemOrigin()))
@@ -33,6 +31,6 @@ def _opened(folder: BatchFolder, name: Path, stack: ExitStack) -> BatchToMerge:
     except StoreError as error:
         raise SettingsError(
             f"{name} names a batch that is not in the history of this computer.",
-            f"Where it ran, put it into a folder that can be copied: baton batch --merge {name} --out OTHER.",
+            f"Where it ran, put it into a folder that can be copied: baton batch merge {name} --out OTHER.",
         ) from error
     return BatchToMerge.of(name.as_posix(), store, batch)

@@ -1,20 +1,20 @@
-"""Begin, resume, regrade and report a batch in a folder, for `baton batch` and `baton evidence`."""
+"""Run, resume, grade, report and export a batch in a folder, for `baton batch` and `baton evidence`."""
 
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from click.core import ParameterSource
 
 from baton_reasoning.app.shared.labels import bills_of
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
-from baton_reasoning.app.terminal.command_line import OUTPUT, gathered, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.model_files import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE
@@ -36,7 +36,6 @@ from baton_reasoning.core.batch.running.progress import BatchProgress, time_left
 from baton_reasoning.core.batch.running.provenance import Provenance
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, regrade
 from baton_reasoning.core.batch.running.runner import Runner
-from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.gguf import read_header
@@ -53,31 +52,17 @@ REPORTED_AT_ONCE = 2_000
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True)
-class BatchOptions:
-    parallel: int
-    out: Path | None
-    resume: bool
-    json: bool
-    no_history: bool
+json_results = option("--json", is_flag=True, group=OUTPUT, help="One JSON result a line; the last line is the report.")
+no_history_option = option("--no-history", is_flag=True, group=OUTPUT, help="Keep the batch in its folder only.")
 
 
-def batch_options(parallel: int) -> Callable[[Function], Function]:
-    return gathered(
-        BatchOptions,
-        "options",
-        option("--parallel", type=AT_LEAST_ONE, default=parallel, metavar="N", help=f"Problems at once [{parallel}]."),
-        option("--resume", is_flag=True, help="Continue the batch in the folder and retry its errors."),
-        option(
-            *("-o", "--out", "out"),
-            type=click.Path(path_type=Path, file_okay=False),
-            metavar="DIR",
-            group=OUTPUT,
-            help="Folder for results and report.",
-        ),
-        option("--json", is_flag=True, group=OUTPUT, help="One JSON result a line; the last line is the report."),
-        option("--no-history", is_flag=True, group=OUTPUT, help="Keep the batch in its folder only."),
-    )
+def parallel_option(help: str, default: int | None = None) -> Callable[[Function], Function]:
+    return option("--parallel", type=AT_LEAST_ONE, default=default, metavar="N", help=help)
+
+
+def out_option(help: str, *, required: bool = False) -> Callable[[Function], Function]:
+    kind = click.Path(path_type=Path, file_okay=False)
+    return option("-o", "--out", "out", type=kind, required=required, metavar="DIR", group=OUTPUT, help=help)
 
 
 @dataclass(frozen=True)
@@ -85,23 +70,32 @@ class BatchRun:
     """Where a batch is kept, and with which models it runs."""
 
     folder: Path
-    options: BatchOptions
-    models: ModelOptions
-    loading: LoadingOptions
+    models: ModelOptions = field(default_factory=ModelOptions)
+    loading: LoadingOptions = field(default_factory=LoadingOptions)
+    parallel: int = 0
+    """Problems at once; 0 for as many as the batch had before."""
+    json: bool = False
+    no_history: bool = False
     prints_report: bool = True
+    continued_by: str = ""
+    """The command that continues it; by default `baton batch resume`."""
 
     @property
     def place(self) -> BatchFolder:
-        return BatchFolder(self.folder, self.options.no_history)
+        return BatchFolder(self.folder, self.no_history)
+
+    @property
+    def to_continue(self) -> str:
+        return self.continued_by or shlex.join(["baton", "batch", "resume", str(self.folder)])
 
     def provenance(self, problems: ProblemOrigin) -> Provenance:
         return Provenance.of_this_machine([Path(sys.argv[0]).name, *sys.argv[1:]], *self.models.texts, problems)
 
-    def with_parallel_of(self, batch: int) -> BatchRun:
-        """Return a run with as many problems at once as the batch had, unless --parallel was given."""
-        if click.get_current_context().get_parameter_source("parallel") is ParameterSource.COMMANDLINE:
-            return self
-        return replace(self, options=replace(self.options, parallel=batch))
+    def resumed(self, settings: BatchSettings) -> BatchRun:
+        """Return a run with the models of the batch, and as many problems at once, unless others are given."""
+        small, large = (model.source if model else "" for model in (settings.small, settings.large))
+        models = self.models.or_those(small, large)
+        return replace(self, models=models, parallel=self.parallel or settings.parallel)
 
 
 def begin(
@@ -118,7 +112,7 @@ def begin(
     def create(store: Store) -> str:
         if (jobs := len(problems) * sum(arm.votes for arm in arms) * len(seeds)) > REPORTED_AT_ONCE:
             remark(f"Saving {jobs:,} jobs, so that the batch can be stopped and resumed at any time.")
-        batch = create_batch(store, name, problems, arms, seeds, run.options.parallel, how, run.provenance(origin))
+        batch = create_batch(store, name, problems, arms, seeds, run.parallel, how, run.provenance(origin))
         run.place.name(batch)
         return batch
 
@@ -126,22 +120,11 @@ def begin(
         return _run_arms(run, without_duplicates(arms)[0], create)
 
 
-def refuse_given(names: Sequence[str], by: str, why: str) -> None:
-    """Raise SettingsError if one of these options was given together with the option `by`."""
-    context = click.get_current_context()
-    for parameter in context.command.params:
-        if parameter.name in names and context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
-            raise SettingsError(
-                f"{parameter.opts[0]} cannot be changed by {by}: {why}.",
-                f"Leave {parameter.opts[0]} out, or begin another batch in another folder.",
-            )
-
-
 def go_on(run: BatchRun) -> int:
     """Resume the batch in the folder with its own settings, and retry its errors."""
     with run.place.store() as store:
         batch = run.place.batch(store)
-        run = run.with_parallel_of(BatchSettings.of(batch).parallel)
+        run = run.resumed(BatchSettings.of(batch))
         store.batches.retry_failed(batch.id)
         unfinished = {total.arm for total in store.batches.totals(batch.id) if total.done < total.jobs}
         arms = [Arm.of(stored) for stored in batch.arms if stored.name in unfinished]
@@ -151,7 +134,7 @@ def go_on(run: BatchRun) -> int:
 def grade_again(run: BatchRun, how: How | Regex | None) -> int:
     """Extract and grade the answers again. If `how` is None, they are graded as before."""
     counts = RegradeCounts()
-    with run.place.store() as store, Grader() as grader, progress("Grading", run.options.json) as line:
+    with run.place.store() as store, Grader() as grader, progress("Grading", run.json) as line:
         batch = run.place.batch(store)
         for graded in regrade(store, batch.id, grader, how):
             counts.take(graded)
@@ -160,13 +143,12 @@ def grade_again(run: BatchRun, how: How | Regex | None) -> int:
     return _conclude(run, batch.id)
 
 
-def write_for_tools(run: BatchRun, tools: Sequence[str]) -> int:
-    """Write the results for other tools, each in a folder of its own."""
+def export_for(run: BatchRun, tool: str) -> int:
+    """Write the results for another tool into a folder of its own, and print the paths."""
     with run.place.store() as store:
         results = Results.read(store, run.place.batch(store).id)
-        for tool in tools:
-            for path in write_for(tool, results, run.folder / tool):
-                write(str(path))
+        for path in write_for(tool, results, run.folder / tool):
+            write(str(path))
     return ExitCode.ANSWERED
 
 
@@ -187,7 +169,7 @@ def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str])
                 read_header(path)
     for names, group in groups.items():
         models = run.models.with_others(names)
-        opened = open_pair(models, run.loading, needs(group), parallel=run.options.parallel)
+        opened = open_pair(models, run.loading, needs(group), parallel=run.parallel)
         with opened as pair, run.place.store() as store:
             batch_id = batch_id or batch(store)
             _run_with(pair, names, run, store, batch_id)
@@ -202,24 +184,23 @@ def _stopped(run: BatchRun, batch_id: str, totals: Sequence[ArmTotals]) -> int:
     """Say how far a stopped batch came and how to resume it; report a small batch as well."""
     run.place.refuse_lost()
     jobs, done = sum(arm.jobs for arm in totals), sum(arm.done for arm in totals)
-    to_continue = f"To continue: --out {run.folder} --resume"
     if jobs <= REPORTED_AT_ONCE:
         _conclude(run, batch_id)
-        report(f"Stopped. {to_continue}")
+        report(f"Stopped. To continue: {run.to_continue}")
     else:
         report(
-            f"Stopped at {done:,} of {jobs:,}; every answer is saved. {to_continue}. "
-            f"To write results and report so far: baton batch --report --out {run.folder}"
+            f"Stopped at {done:,} of {jobs:,}; every answer is saved. To continue: {run.to_continue}. "
+            f"To write results and report so far: {shlex.join(['baton', 'batch', 'report', str(run.folder)])}"
         )
     return exit_code_of_signal()
 
 
 def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch_id: str) -> None:
     """Run all arms of these models, until they are done or the batch is stopped."""
-    json = run.options.json
+    json = run.json
     with Grader() as grader:
-        runner = Runner(store, batch_id, pair, grader, run.options.parallel, names)
-        done = BatchProgress(store.batches.totals(batch_id), run.options.parallel)
+        runner = Runner(store, batch_id, pair, grader, run.parallel, names)
+        done = BatchProgress(store.batches.totals(batch_id), run.parallel)
         problems = list(store.batches.problems(batch_id)) if json else []
         with stops_on_interrupt(runner), progress("Batch", json) as line, contextlib.closing(runner.run()) as events:
             for row in _ended(events, done, line):
@@ -256,18 +237,18 @@ def _counts(done: BatchProgress) -> str:
 def _conclude(run: BatchRun, batch_id: str) -> int:
     """Write results and report, print the report, and return the exit code."""
     run.place.refuse_lost()
-    with run.place.store() as store, progress("Writing results", run.options.json) as line:
+    with run.place.store() as store, progress("Writing results", run.json) as line:
         results = Results.read(store, batch_id, lambda share: line.show(share, "reading the texts"))
         for written, ending in enumerate(EXPORTS, 1):
             name = f"{'results' if ending in ('.csv', '.jsonl') else 'report'}{ending}"
             write_export(results, run.folder / name)
             line.show(written / len(EXPORTS), name)
     found = results.report
-    if run.options.json:
+    if run.json:
         write_json({"report": found.model_dump(mode="json", by_alias=True)})
     elif run.prints_report:
         write(text_report(found, terminal_width()))
     if not (failed := sum(arm.failed for arm in found.arms)):
         return ExitCode.ANSWERED
-    report(f"{counted(failed, 'error')}. The report has the reasons. To try again: --out {run.folder} --resume")
+    report(f"{counted(failed, 'error')}. The report has the reasons. To try again: {run.to_continue}")
     return ExitCode.FAILED

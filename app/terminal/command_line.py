@@ -48,6 +48,9 @@ class CommandWithGroups(click.Command):
         shared = (parent.find_root().default_map if parent else None) or {}
         table = _as_parameters(above.get(info_name or ""))
         defaults = {**_as_parameters(shared), **_as_parameters(above), **table}
+        for parameter in self.params:  # one value for an option that may be repeated
+            if parameter.multiple and isinstance(value := defaults.get(parameter.name), str):
+                defaults[parameter.name] = [value]
         context = super().make_context(info_name, args, parent, default_map=defaults, **extra)
         for name in table.keys() - {parameter.name for parameter in self.params}:
             raise SettingsError(
@@ -89,6 +92,19 @@ class LazyGroup(click.Group):
     def __init__(self, *names: Any, lazy: Mapping[str, LazyCommand], **options: Any) -> None:
         super().__init__(*names, **options)
         self.lazy = lazy
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Raises SettingsError if the group's table in the configuration file has one for a command that is none."""
+        table = ((parent.default_map if parent else None) or {}).get(info_name or "")
+        for name, value in (table if isinstance(table, dict) else {}).items():
+            if isinstance(value, dict) and name not in self.lazy:
+                raise SettingsError(
+                    f"The configuration file has a table for '{info_name}.{name}'.",
+                    f"Tables of {info_name} are {', '.join(f'{info_name}.{each}' for each in self.lazy)}.",
+                )
+        return super().make_context(info_name, args, parent, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return list(self.lazy)

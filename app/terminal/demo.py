@@ -7,7 +7,7 @@ import click
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import write
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or, open_pair
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.solve import print_steps
 from baton_reasoning.app.terminal.streams import write_json
@@ -28,14 +28,14 @@ ABOUT = (
     "--small and --large name real ones."
 )
 SHOWN = ("small", "baton", "large")
-"""Arms of `baton batch`."""
+"""Arms of `baton batch run`."""
 CONTEXT = 1024
 """Tokens; enough for every ready problem."""
 
 
 @command("demo")
 @click.argument("number", type=int, default=1)
-@model_options
+@models_or("the demo pair")
 @loading_options
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each of the three.")
 def demo(number: int, models: ModelOptions, loading: LoadingOptions, json: bool) -> int:

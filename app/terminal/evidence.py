@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -9,16 +10,25 @@ from typing import NamedTuple
 
 import click
 
-from baton_reasoning.app.terminal.batch_run import BatchOptions, BatchRun, batch_options, begin, go_on, refuse_given
+from baton_reasoning.app.terminal.batch_run import (
+    BatchRun,
+    begin,
+    go_on,
+    json_results,
+    out_option,
+    parallel_option,
+)
 from baton_reasoning.app.terminal.command_line import command, gathered, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, SEED
 from baton_reasoning.app.terminal.output import remark, terminal_width, write
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of
 from baton_reasoning.core.batch.reporting.report_text import columns, estimated, interval, percent
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.creation import without_duplicates
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
 from baton_reasoning.core.errors import SettingsError
@@ -57,28 +67,28 @@ class EvidenceSize(NamedTuple):
 
 @dataclass(frozen=True)
 class EvidenceOptions:
-    problems: int | None
+    limit: int | None
     seeds: int | None
     problem_seed: int
-    every_arm: bool
+    all: bool
     cost: int | None
     timed: int | None
 
     @property
     def size(self) -> EvidenceSize:
-        usual = EvidenceSize(60, 1, 4) if self.every_arm else EvidenceSize(400, 3, 10)
+        usual = EvidenceSize(60, 1, 4) if self.all else EvidenceSize(400, 3, 10)
         return EvidenceSize(
-            self.problems or usual.problems,
+            self.limit or usual.problems,
             self.seeds or usual.seeds,
-            min(self.timed or usual.timed, self.problems or usual.problems),
+            min(self.timed or usual.timed, self.limit or usual.problems),
         )
 
 
 evidence_options = gathered(
     EvidenceOptions,
     "chosen",
-    option("--problems", type=AT_LEAST_ONE, metavar="N", help="Held-out problems [400; with --all 60]."),
-    option("--seeds", type=AT_LEAST_ONE, metavar="N", help="Seeds of each problem [3; with --all 1]."),
+    option("--limit", type=AT_LEAST_ONE, metavar="N", help="Only the first N held-out problems [400; with --all 60]."),
+    option("--seeds", type=AT_LEAST_ONE, metavar="N", help="Solve each problem with N seeds [3; with --all 1]."),
     option(
         "--problem-seed",
         type=SEED,
@@ -86,7 +96,7 @@ evidence_options = gathered(
         metavar="N",
         help=f"Draw other problems; the default ({PROBLEM_SEED}) was never used to choose a model or a parameter.",
     ),
-    option("--all", "every_arm", is_flag=True, help="Run every policy and control, not only the arms in README."),
+    option("--all", is_flag=True, help="Run every policy and control, not only the arms in README."),
     option(
         "--cost",
         type=click.IntRange(2, 100),
@@ -99,37 +109,47 @@ evidence_options = gathered(
 
 @command("evidence")
 @evidence_options
-@batch_options(parallel=16)
-@model_options
+@parallel_option("Problems at once [16].", default=16)
+@out_option("Folder for results and report [evidence].")
+@json_results
+@models_or("the demo pair")
 @loading_options
 def evidence(
     chosen: EvidenceOptions,
-    options: BatchOptions,
+    parallel: int,
+    out: Path | None,
+    json: bool,
     models: ModelOptions,
     loading: LoadingOptions,
 ) -> int:
     """Test on the demo pair whether it matters where the large model writes, and with --cost what time that saves.
 
     Runs each model alone, both together, and random takeovers with an equal large share, on problems that neither model
-    was trained on. It takes minutes and needs no network. The report is written into the folder (--out).
+    was trained on. It takes minutes and needs no network. If it is stopped, the same command continues it.
 
     The demo pair's models cost nearly the same. --cost N adds weights that change no token, so that they cost as 1 to
     N, and times the same arms and speculative decoding on some of the problems, one after another.
     """
     if chosen.cost and models.are_given:
         raise SettingsError("--cost makes the demo pair costly, and other models are given.", "Leave one of them out.")
-    options = replace(options, no_history=True)  # thousands of rows that nobody looks for there
-    run = BatchRun(options.out or Path("evidence"), options, models.or_demo(), loading.with_context(CONTEXT))
-    arms = arms_of([*ARMS, *OTHER_ARMS] if chosen.every_arm else ARMS, DEMO_SETTINGS)
+    run = BatchRun(
+        out or Path("evidence"),
+        models.or_demo(),
+        loading.with_context(CONTEXT),
+        parallel,
+        json,
+        no_history=True,  # thousands of rows that nobody looks for there
+        continued_by="the same command",
+    )
+    arms = arms_of([*ARMS, *OTHER_ARMS] if chosen.all else ARMS, DEMO_SETTINGS)
     if chosen.cost:
         arms = tuple(_at_equal_cost(arm, chosen.cost) for arm in arms)
-    if options.resume:
-        fixed = ("problems", "seeds", "problem_seed", "every_arm")
-        refuse_given(fixed, "--resume", "the batch keeps what it was begun with")
+    problems, seeds = demo_problems(chosen.size.problems, chosen.problem_seed), range(chosen.size.seeds)
+    if run.place.holds_batch:
+        _refuse_other(run, problems, arms, seeds)
         code = go_on(run)
     else:
-        problems = demo_problems(chosen.size.problems, chosen.problem_seed)
-        code = begin(run, "evidence", problems, arms, range(chosen.size.seeds))
+        code = begin(run, "evidence", problems, arms, seeds)
     if not chosen.cost or code is not ExitCode.ANSWERED:
         return code
     return _time(run, chosen.cost, chosen.size.timed)
@@ -139,6 +159,22 @@ def demo_problems(count: int, seed: int = PROBLEM_SEED) -> list[Problem]:
     """Return the same problems each time."""
     made = islice(held_out_problems(seed), count)
     return [Problem(each.id, each.question, each.answer, {}, line) for line, each in enumerate(made, 1)]
+
+
+def _refuse_other(run: BatchRun, problems: Sequence[Problem], arms: Sequence[Arm], seeds: Sequence[int]) -> None:
+    """Raise SettingsError if the batch in the folder has other problems, arms or seeds."""
+    with run.place.store() as store:
+        batch = run.place.batch(store)
+        is_same = (
+            [each.text for each in store.batches.problems(batch.id)] == [each.text for each in problems]
+            and {each.name for each in batch.arms} == {each.name for each in without_duplicates(arms)[0]}
+            and BatchSettings.of(batch).seed_numbers == tuple(seeds)
+        )
+    if not is_same:
+        raise SettingsError(
+            f"{run.folder} holds a batch with other problems, arms or seeds.",
+            "Repeat the command that began it, or name another --out.",
+        )
 
 
 def _at_equal_cost(arm: Arm, cost: int) -> Arm:
@@ -165,7 +201,7 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
     timing = replace(
         run,
         folder=run.folder / f"cost-{cost}",
-        options=replace(run.options, parallel=1),
+        parallel=1,
         models=ModelOptions(small, large),
         loading=replace(run.loading, drafts=run.loading.drafts or Switch.ON),
         prints_report=False,
@@ -174,7 +210,7 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
         code = go_on(timing)
     else:
         code = begin(timing, f"evidence at a cost of 1:{cost}", done.problems[:count], _timed_arms(accuracy), [0])
-    if code is ExitCode.ANSWERED and not run.options.json:
+    if code is ExitCode.ANSWERED and not run.json:
         times = _results(timing).report
         write(f"\nAccuracy of {accuracy.problems} problems; times of {times.problems} at a cost of 1:{cost}:\n")
         write(columns(rows_of(accuracy, times), terminal_width()))

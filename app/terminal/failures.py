@@ -1,4 +1,4 @@
-"""`baton failures`: show what went wrong in a batch, and where answers diverge from the large model."""
+"""`baton batch failures`: show what went wrong in a batch, and where answers diverge from the large model."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import click
 
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.options import SEED
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options
-from baton_reasoning.app.terminal.reviewing import ReviewOptions, opened_batch, review_batch
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or
+from baton_reasoning.app.terminal.reviewing import ReviewOptions, batch_argument, opened_batch, review_batch
 from baton_reasoning.app.terminal.streams import write_json_lines
 from baton_reasoning.core.batch.reporting.divergences import BatchOpinions
 from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, analyse
@@ -23,52 +24,54 @@ from baton_reasoning.core.thinking.policy import Needs
 
 
 @command("failures")
-@click.argument("results")
+@batch_argument
 @option("--arm", metavar="NAME", help="Only the answers of this arm.")
 @option("--opinion", is_flag=True, help="Let the large model read the wrong answers first.")
-@option("--note", nargs=2, metavar="ID TEXT", help="Keep a note on this answer (with --arm, --seed); “” removes it.")
-@option("--seed", type=click.IntRange(min=0), metavar="S", help="For --note: the answer with this seed.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each failure and each kind of takeover.")
-@model_options
+@models_or("those of the batch")
 @loading_options
 def failures(
-    results: str,
-    arm: str | None,
-    opinion: bool,
-    note: tuple[str, str] | None,
-    seed: int | None,
-    json: bool,
-    models: ModelOptions,
-    loading: LoadingOptions,
+    batch: str, arm: str | None, opinion: bool, json: bool, models: ModelOptions, loading: LoadingOptions
 ) -> int:
     """Show the failed answers of a batch in groups, and its takeovers by reason, cue and outcome.
 
-    RESULTS is the folder of `baton batch --out`, or the id of a batch in `baton history list`.
+    DIR is the folder of the batch; ID is that of a batch in `baton history list`.
     """
-    with opened_batch(results) as (store, batch):
-        if arm and arm not in {stored.name for stored in batch.arms}:
-            raise SettingsError(
-                f"The batch has no arm {arm}.", f"Name one of {', '.join(each.name for each in batch.arms)}."
-            )
-        if note:
-            set_note(store, batch, arm, seed, *note)
+    with opened_batch(batch, arm) as (store, found_batch):
         if opinion:
-            arms = [each.name for each in batch.arms if arm in (None, each.name)]
+            arms = [each.name for each in found_batch.arms if arm in (None, each.name)]
             review_batch(
-                batch,
+                found_batch,
                 arms,
                 ReviewOptions(models, loading, json),
                 "Second opinions",
-                lambda pair, names: BatchOpinions(store, batch.id, pair, names),
+                lambda pair, names: BatchOpinions(store, found_batch.id, pair, names),
                 Needs(small=False),
             )
             remark("The opinions are kept with the answers.")
         with progress("Failures", json) as line:
-            found = analyse(store, batch.id, arm, lambda share: line.show(share, "reading the texts"))
+            found = analyse(store, found_batch.id, arm, lambda share: line.show(share, "reading the texts"))
     if json:
         write_json_lines(in_json(found))
     else:
         write_analysis(found)
+    return ExitCode.ANSWERED
+
+
+@command("note")
+@batch_argument
+@click.argument("problem", metavar="PROBLEM")
+@click.argument("text")
+@option("--arm", metavar="NAME", help="The answer of this arm.")
+@option("--seed", type=SEED, metavar="N", help="The answer with this seed.")
+def note(batch: str, problem: str, text: str, arm: str | None, seed: int | None) -> int:
+    """Keep a note on the answer to a problem, for `baton batch failures` and the window.
+
+    DIR is the folder of the batch; ID is that of a batch in `baton history list`. PROBLEM is the id of the problem; an
+    empty TEXT removes the note.
+    """
+    with opened_batch(batch, arm) as (store, found_batch):
+        set_note(store, found_batch, arm, seed, problem, text)
     return ExitCode.ANSWERED
 
 
@@ -103,7 +106,7 @@ def write_analysis(found: FailureAnalysis) -> None:
 
 
 def in_json(found: FailureAnalysis) -> Iterator[dict[str, object]]:
-    """Yield the lines of `baton failures --json`."""
+    """Yield the lines of `baton batch failures --json`."""
     for each in found.failures:
         yield failure_to_json(each)
     for group in found.takeovers:

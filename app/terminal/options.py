@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 from pydantic import BaseModel, ValidationError
@@ -34,16 +33,6 @@ class RunOptions:
     cues: Path | None
     seed: int | None
     max_tokens: int | None
-    temperature: float | None
-    top_p: float | None
-    top_k: int | None
-    system: str | None
-
-
-def _bounds(name: str) -> dict[str, Any]:
-    """Return the type and help of an option, from the field of the same name."""
-    field = RunSettings.model_fields[name]
-    return {"type": field.annotation, "help": f"{field.description} [{field.default}]", "metavar": "N", "group": METHOD}
 
 
 run_options = gathered(
@@ -61,7 +50,7 @@ run_options = gathered(
         multiple=True,
         metavar="NAME=VALUE",
         group=METHOD,
-        help="Change a parameter of the policy or of the run; may be repeated.",
+        help="Change a parameter of the policy or of the run, such as temperature=0; may be repeated.",
     ),
     option(
         "--cues", type=click.Path(path_type=Path), metavar="FILE", group=METHOD, help="A cue list (see baton profile)."
@@ -82,10 +71,6 @@ run_options = gathered(
         group=METHOD,
         help=f"Longest answer in tokens [{RunSettings().max_tokens}].",
     ),
-    option("--temperature", "--temp", "temperature", **_bounds("temperature")),
-    option("--top-p", **_bounds("top_p")),
-    option("--top-k", **_bounds("top_k")),
-    option("--system", metavar="TEXT", group=METHOD, help="A system prompt, for both models."),
 )
 
 
@@ -103,7 +88,7 @@ def run_settings(options: RunOptions, *, recorded: RunSettings | None = None, is
         base = effective_settings(base, DEMO_SETTINGS)
     run = base.model_dump()
     policy, limits = run.pop("policy"), run.pop("limits")
-    for name in ("seed", "max_tokens", "temperature", "top_p", "top_k", "system"):
+    for name in ("seed", "max_tokens"):
         if (value := getattr(options, name)) is not None:
             run[name] = value
     if options.cues:

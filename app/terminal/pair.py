@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
 import click
 
 from baton_reasoning.app.shared.labels import placement_facts, retreat_text
-from baton_reasoning.app.terminal.command_line import LOCAL_MODELS, MODELS, gathered, is_set, option
+from baton_reasoning.app.terminal.command_line import LOCAL_MODELS, MODELS, Function, gathered, is_set, option
 from baton_reasoning.app.terminal.model_files import file_of, source_of
 from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.app.terminal.servers import known_server
@@ -35,7 +36,9 @@ from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.thinking.policy import Needs
 
-_WHERE = "GGUF file, hf:OWNER/NAME[:QUANT], a name of `baton models pairs`, or http(s)://host:port of a server"
+_WHERE = (
+    "GGUF file, hf:OWNER/NAME[:QUANT], a name of `baton models pairs` or `baton servers list`, or http(s)://host:port"
+)
 DEMO_NOTE = (
     "No models are named, so the demo pair runs. It solves only number puzzles such as `baton demo` shows; "
     "--small and --large name real models (baton models pairs)."
@@ -49,8 +52,8 @@ CONTEXTS = (40_960, 32_768, 24_576, 16_384, 12_288, 8_192, 4_096, 2_048)
 class ModelOptions:
     """The models that were named; empty if not given. Without both, the pair chosen in the window is used."""
 
-    small: str
-    large: str
+    small: str = ""
+    large: str = ""
     yes: bool = False
 
     @property
@@ -77,6 +80,10 @@ class ModelOptions:
         """Return the demo pair if no models are given, whatever is chosen in the window."""
         return self if self.are_given else replace(self, small=str(DemoModel.SMALL), large=str(DemoModel.LARGE))
 
+    def or_those(self, small: str, large: str) -> ModelOptions:
+        """Return these options with the models of a batch in place of those that are not given."""
+        return replace(self, small=self.small or small, large=self.large or large)
+
     def with_others(self, names: OtherModels) -> ModelOptions:
         """Return these options with the other models that an arm names."""
         small, large = self.texts
@@ -100,32 +107,62 @@ class ModelOptions:
         )
 
 
+class _ModelText(click.types.StringParamType):
+    """The text of a model in an environment variable, where a path may contain spaces."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [rv]
+
+
+@dataclass(frozen=True)
+class SeveralModels:
+    """The models of a batch: the first are its own, with the others the arms run, too."""
+
+    small: tuple[str, ...]
+    large: tuple[str, ...]
+    yes: bool
+
+    @property
+    def first(self) -> ModelOptions:
+        return ModelOptions(next(iter(self.small), ""), next(iter(self.large), ""), self.yes)
+
+
 @dataclass(frozen=True)
 class LoadingOptions:
     """How to load local models; None as chosen on the Models page."""
 
-    context: int | None
-    threads: int | None
-    gpu_layers: int | None
-    drafts: Switch | None
+    context: int | None = None
+    threads: int | None = None
+    gpu_layers: int | None = None
+    drafts: Switch | None = None
 
     def with_context(self, tokens: int) -> LoadingOptions:
         """Return these options with this context if none was given."""
         return self if self.context else replace(self, context=tokens)
 
 
-model_options = gathered(
-    ModelOptions,
-    "models",
-    option("--small", "-md", "small", metavar="MODEL", default="", group=MODELS, help=f"{_WHERE}."),
-    option(
-        *("--large", "-m", "large"),
-        metavar="MODEL",
-        default="",
-        group=MODELS,
-        help="As --small; several servers with commas between. Without both: the pair chosen in the window.",
-    ),
-    option("--yes", "-y", is_flag=True, group=MODELS, help="Download a model that is not here without asking."),
+def _named_models(otherwise: str, **settings: Any) -> tuple[Callable[..., Any], ...]:
+    return (
+        option("--small", "-md", "small", metavar="MODEL", group=MODELS, help=f"{_WHERE}.", **settings),
+        option(
+            *("--large", "-m", "large"),
+            metavar="MODEL",
+            group=MODELS,
+            help=f"As --small; several servers with commas between. Without both: {otherwise}.",
+            **settings,
+        ),
+        option("--yes", "-y", is_flag=True, group=MODELS, help="Download a model that is not here without asking."),
+    )
+
+
+def models_or(otherwise: str) -> Callable[[Function], Function]:
+    """Add options for the two models. `otherwise`: which models are used if none is given."""
+    return gathered(ModelOptions, "models", *_named_models(otherwise, default=""))
+
+
+model_options = models_or("the pair chosen in the window")
+several_models = gathered(
+    SeveralModels, "models", *_named_models("the pair chosen in the window", multiple=True, type=_ModelText())
 )
 
 loading_options = gathered(

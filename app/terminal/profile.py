@@ -34,8 +34,16 @@ _FILE = click.Path(path_type=Path)
 @command("profile")
 @click.argument("model")
 @option("--problems", type=_FILE, metavar="FILE", help="Problems to solve [four short ones].")
-@option("--limit", type=AT_LEAST_ONE, default=8, metavar="N", help="Use the first N problems [8].")
-@option("--tokens", type=AT_LEAST_ONE, default=1024, metavar="N", help="Tokens for each problem [1024].")
+@option("--limit", type=AT_LEAST_ONE, default=8, metavar="N", help="Only the first N problems [8].")
+@option(
+    "-n",
+    "--max-tokens",
+    "max_tokens",
+    type=AT_LEAST_ONE,
+    default=1024,
+    metavar="N",
+    help="Longest answer in tokens [1024].",
+)
 @option("--reader", metavar="MODEL", help="A large model that scores the texts, to propose the bound of agreement.")
 @loading_options
 @option("--yes", "-y", is_flag=True, help="Download a model that is not here without asking.")
@@ -46,7 +54,7 @@ def profile_model(  # noqa: PLR0913
     model: str,
     problems: Path | None,
     limit: int,
-    tokens: int,
+    max_tokens: int,
     reader: str | None,
     loading: LoadingOptions,
     yes: bool,
@@ -59,8 +67,11 @@ def profile_model(  # noqa: PLR0913
     Proposes a cue list for --cues, one for the policy relay, and bounds for triggers and agreement. MODEL is a GGUF
     file, or http(s)://host:port of a server.
     """
+    for file in filter(None, (out, relay_out)):
+        if file.exists():
+            raise SettingsError(f"{file} exists already.", "Name another file, or remove it.")
     texts = _problems(problems, limit)
-    settings = RunSettings(max_tokens=tokens)
+    settings = RunSettings(max_tokens=max_tokens)
     with closing(open_model(on_disk(source_of(model), yes), loading)) as engine:
         traces = _written(engine, texts, settings)
     found = profile(trace.text for trace in traces)

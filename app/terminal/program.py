@@ -26,7 +26,7 @@ COMPLETION = "_BATON_COMPLETE"
 
 COMMANDS = {
     "solve": LazyCommand("solve:solve", "Solve one problem."),
-    "batch": LazyCommand("batch:batch", "Solve and grade a file of problems; compare methods."),
+    "batch": LazyCommand("batch:batch", "Solve and grade files of problems; compare methods."),
     "demo": LazyCommand("demo:demo", "Solve one problem with the small model, with both, and with the large one."),
     "evidence": LazyCommand("evidence:evidence", "Test the method's claim on the demo pair."),
     "servers": LazyCommand("servers:servers", "Name servers; list, test and remove them."),
@@ -39,9 +39,8 @@ COMMANDS = {
     "settings": LazyCommand("settings_list:settings", "List what --set takes."),
     "completion": LazyCommand("program:completion", "Print a completion script for bash, zsh or fish."),
     "replay": LazyCommand("replay:replay", "Try another policy on a recorded run."),
-    "failures": LazyCommand("failures:failures", "Show what went wrong in a batch."),
     "opinion": LazyCommand("opinion:opinion", "Let the large model review a recorded answer."),
-    "value": LazyCommand("value:value", "Estimate what each step of an answer, or takeovers, were worth."),
+    "value": LazyCommand("value:value", "Estimate what each step of an answer was worth."),
 }
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import click
 
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
 from baton_reasoning.app.terminal.output import progress
@@ -19,6 +21,7 @@ from baton_reasoning.core.batch.running.arms import Arm, by_models
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.run import Pair
@@ -28,6 +31,8 @@ from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class ReviewOptions(NamedTuple):
@@ -65,18 +70,6 @@ def recorded_run(name: str) -> Iterator[Recorded]:
     else:
         with open_history() as store:
             yield _answer_of_batch(store, name) or _answer_of_history(store, name)
-
-
-def is_batch(name: str) -> bool:
-    """Tell whether a batch is named, not an answer. Raises SettingsError if an id is of neither, or of several."""
-    if name == "-" or Path(name).exists() or Path(name).suffix:
-        return Path(name).is_dir()
-    with open_history() as store:
-        if store.batches.of_run(name):
-            return False
-        batches = {batch.id for batch in store.batches.all()}
-        answers = (each.id for each in store.conversations.recent())
-        return full_id((*answers, *batches), name, "answers or batches") in batches
 
 
 def _of_file(trace: Trace) -> Recorded:
@@ -120,17 +113,30 @@ def _named(card: ModelCard | None) -> str:
     return str(card.source) if card and card.source else ""
 
 
+def batch_argument(function: Function) -> Function:
+    """Add the argument of `opened_batch` to a command: the folder of a batch, or its id in the history."""
+    return click.argument("batch", metavar="DIR|ID")(function)
+
+
 @contextmanager
-def opened_batch(name: str) -> Iterator[tuple[Store, Batch]]:
-    """Open a batch by its results folder or its id in the history. Raises SettingsError, StoreError."""
-    if Path(name).is_dir():
-        folder = BatchFolder(Path(name))
-        with folder.store() as store:
-            yield store, folder.batch(store)
-        return
-    with open_history() as store:
-        batches = {batch.id: batch for batch in store.batches.all()}
-        yield store, batches[full_id(batches, name, "batches", "Name a folder of results, or see baton history list.")]
+def opened_batch(name: str, arm: str | None = None) -> Iterator[tuple[Store, Batch]]:
+    """Open a batch by its folder or its id in the history.
+
+    Raises SettingsError, also if it has not this arm, and StoreError.
+    """
+    with ExitStack() as stack:
+        if Path(name).is_dir():
+            folder = BatchFolder(Path(name))
+            store = stack.enter_context(folder.store())
+            batch = folder.batch(store)
+        else:
+            store = stack.enter_context(open_history())
+            batches = {each.id: each for each in store.batches.all()}
+            batch = batches[full_id(batches, name, "batches", "Name the folder of one, or see baton history list.")]
+        arms = [each.name for each in batch.arms]
+        if arm and arm not in arms:
+            raise SettingsError(f"The batch has no arm {arm}.", f"Name one of {', '.join(arms)}.")
+        yield store, batch
 
 
 def review_batch(

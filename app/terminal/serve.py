@@ -27,10 +27,9 @@ NOT_INSTALLED = "The packages that the endpoint needs are not installed."
 @option("--parallel", type=AT_LEAST_ONE, default=1, metavar="N", help="Requests answered at once; others wait [1].")
 @option(
     "--arm",
-    "more_arms",
     multiple=True,
     metavar="NAME",
-    help="Offer this arm of `baton batch` as a model, too; may be repeated.",
+    help="Offer this arm of `baton batch run` as a model, too; may be repeated.",
 )
 @option("--serve-key-env", metavar="NAME", help="Environment variable with the key that clients must send.")
 @option("--allow-host", multiple=True, metavar="NAME", help="A host name under which clients may call the endpoint.")
@@ -42,7 +41,7 @@ def serve(  # noqa: PLR0913
     host: str,
     port: int,
     parallel: int,
-    more_arms: tuple[str, ...],
+    arm: tuple[str, ...],
     serve_key_env: str | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
@@ -62,7 +61,7 @@ def serve(  # noqa: PLR0913
     except ModuleNotFoundError as error:
         raise SettingsError(NOT_INSTALLED, how_to_install("serve")) from error
     rules = AccessRules(host, _key(serve_key_env), frozenset(allow_host), origins(allow_origin))
-    arms = offered_arms([*ARMS, *more_arms], run_settings(method, is_demo=models.is_demo))
+    arms = offered_arms([*ARMS, *arm], run_settings(method, is_demo=models.is_demo))
     server = EndpointServer(host, port)
     try:
         with open_pair(models, loading, parallel=parallel) as pair:

@@ -22,7 +22,7 @@ for model in small large; do
 done
 rm -rf "$made/evidence"
 "$python" -m baton_reasoning evidence --small "$made/small.gguf" --large "$made/large.gguf" --out "$made/evidence" \
-    --problem-seed 7 --problems 200 --seeds 1
+    --problem-seed 7 --limit 200 --seeds 1
 cp "$made/small.gguf" "$made/large.gguf" resources/demo_pair/
 "$python" -m demo_pair.problems
 (cd resources/demo_pair && sha256sum small.gguf large.gguf > SHA256SUMS)

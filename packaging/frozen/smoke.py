@@ -47,7 +47,7 @@ def demo(folder: Path, home: Path) -> str:
 
 def batch(folder: Path, home: Path) -> str:
     (home / "one.jsonl").write_text(json.dumps(demo_problem(folder)) + "\n")
-    done = run(home, program(folder, "baton"), "batch", "one.jsonl", "--arm", "large", "--out", "results")
+    done = run(home, program(folder, "baton"), "batch", "run", "one.jsonl", "--arm", "large", "--out", "results")
     reports = list(home.glob("results/**/report.json"))
     if done.returncode != 0 or not reports:
         return done.stdout + done.stderr

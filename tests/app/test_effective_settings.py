@@ -33,10 +33,6 @@ def in_the_terminal(policy: PolicySettings, models: ModelChoice) -> RunSettings:
         cues=None,
         seed=None,
         max_tokens=None,
-        temperature=None,
-        top_p=None,
-        top_k=None,
-        system=None,
     )
     return run_settings(options, is_demo=models.is_demo)
 

@@ -124,7 +124,7 @@ def test_a_window_that_is_open_shows_what_the_terminal_wrote_meanwhile(
     qtbot.waitUntil(lambda: not window.isActiveWindow())
     baton("solve", PROBLEM.question, "-q")
     results = str(window.paths.data / "batch")
-    baton("batch", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "2", "-c", "1024", "-o", results)
+    baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "2", "-c", "1024", "-o", results)
     assert in_sidebar(window) == []
     window.show_page("batch")
     look_elsewhere_and_come_back(window, qtbot)
@@ -137,7 +137,7 @@ def test_a_batch_of_the_terminal_opens_in_the_window(
     open_window: Callable[[], MainWindow], qtbot: QtBot, tmp_path: Path
 ) -> None:
     arms = ("--arm", "large", "--limit", "2", "--parallel", "2", "-c", "1024")
-    baton("batch", str(BATCH_PROBLEMS), *arms, "-o", str(tmp_path / "out"))
+    baton("batch", "run", str(BATCH_PROBLEMS), *arms, "-o", str(tmp_path / "out"))
     window = open_window()
     qtbot.waitUntil(lambda: window.session.ready)
     window.show_page("batch")

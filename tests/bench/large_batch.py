@@ -27,7 +27,7 @@ def main() -> None:
                 lines.write(json.dumps({"problem": problem.question, "answer": problem.answer}) + "\n")
         arms = [word for arm in ARMS for word in ("--arm", arm)]
         began = time.monotonic()
-        with _baton("batch", file, *arms, "--out", out, "--no-history", "--json") as process:
+        with _baton("batch", "run", file, *arms, "--out", out, "--no-history", "--json") as process:
             assert process.stdout
             process.stdout.readline()
             print(f"from the command to the first answer    {time.monotonic() - began:6.1f} s")
@@ -36,9 +36,9 @@ def main() -> None:
             process.communicate()
             print(f"from Ctrl+C to the end of the program   {time.monotonic() - began:6.1f} s")
         began = time.monotonic()
-        with _baton("batch", "--report", "--out", out) as process:
+        with _baton("batch", "report", out) as process:
             process.communicate()
-        print(f"--report                                {time.monotonic() - began:6.1f} s")
+        print(f"baton batch report                      {time.monotonic() - began:6.1f} s")
 
 
 def _baton(*words: object) -> subprocess.Popen[str]:

@@ -23,7 +23,7 @@ from baton_reasoning.core.version import version
 ARMS = ("small", "large", "baton")
 PROBLEMS = 20
 PACKAGES = ("lm_eval[api]", "inspect-ai", "openai")
-GREEDY = ("--temperature", "0")
+GREEDY = ("--set", "temperature=0")
 BATON = (sys.executable, "-m", "baton_reasoning")
 ROOT = Path(__file__).parents[2]
 
@@ -123,14 +123,14 @@ def batch(folder: Path) -> dict[str, int]:
     if not (out / "report.json").exists():
         arms = [word for arm in ARMS for word in ("--arm", arm)]
         words = [BATCH_PROBLEMS, *arms, "--limit", PROBLEMS, *GREEDY, "--parallel", "2", "--no-history", "--out", out]
-        run(*BATON, "batch", *words)
+        run(*BATON, "batch", "run", *words)
     return {arm["name"]: arm["correct"] for arm in json.loads((out / "report.json").read_text())["arms"]}
 
 
 def exported(commands: Path, folder: Path) -> dict[str, dict[str, Any]]:
     """The logs that Baton exports for Inspect, as Inspect reads them: of each arm."""
     out = folder / "batch"
-    run(commands / "python", *BATON[1:], "batch", "--write-for", "inspect", "--no-history", "--out", out)
+    run(commands / "python", *BATON[1:], "batch", "export", out, "--to", "inspect")
     run(
         commands / "inspect",
         "view",

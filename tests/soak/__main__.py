@@ -92,7 +92,7 @@ def undisturbed(folder: Path) -> dict[str, Reference]:
     """The answers to all problems, by problem."""
     out = folder / "undisturbed"
     models = ["--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL), "--threads", "1", *CONTEXT]
-    words = ["batch", str(folder / "problems.jsonl"), "--out", str(out), "--no-history", "--parallel", "3"]
+    words = ["batch", "run", str(folder / "problems.jsonl"), "--out", str(out), "--no-history", "--parallel", "3"]
     environment = {**os.environ, "XDG_CONFIG_HOME": str(folder / "home"), "XDG_DATA_HOME": str(folder / "home")}
     subprocess.run(
         [sys.executable, "-m", "tests.soak.program", *words, *BATCH_OPTIONS, *models],

@@ -362,12 +362,12 @@ class BatchLane(Lane):
         models = ["--small", str(self.place.model("small")), "--large", large, "--threads", "1"]
         self._is_begun = self._is_begun or self._jobs_left() is not None
         if self._is_begun:
-            begun = ["--resume"]
+            begun = ["resume", str(self._folder)]
         else:
             shutil.rmtree(self._folder, ignore_errors=True)
             self.kept = Kept(self.store)
-            begun = [str(self._problems), *BATCH_OPTIONS]
-        return ["batch", *begun, "--out", str(self._folder), "--parallel", "3", "--no-history", *models, *CONTEXT]
+            begun = ["run", str(self._problems), *BATCH_OPTIONS, "--out", str(self._folder), "--no-history"]
+        return ["batch", *begun, "--parallel", "3", *models, *CONTEXT]
 
     def ask_to_end_program(self) -> None:
         assert self.program

@@ -13,6 +13,6 @@ CONTEXT = ["--context", "1024"]
 PACE = 150
 """Tokens a second in the window, so that a fault meets an answer while it is written."""
 BATCH_OPTIONS = [
-    *("--policy", "keywords", "--max-tokens", "500", "--temperature", "0", "--set", "small_alone=false"),
+    *("--policy", "keywords", "--max-tokens", "500", "--set", "temperature=0", "--set", "small_alone=false"),
     *(word for name, value in _LENGTHS.items() for word in ("--set", f"{name}={value}")),
 ]

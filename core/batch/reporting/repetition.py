@@ -1,4 +1,4 @@
-"""Reads a batch to be run again from its report.json and the results.jsonl beside it (`baton batch --again`)."""
+"""Reads a batch to be run again from its report.json and the results.jsonl beside it (`baton batch again`)."""
 
 from __future__ import annotations
 

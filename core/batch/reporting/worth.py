@@ -1,6 +1,6 @@
 """Finds out what takeovers were worth in a batch, by their reason and cue: values of a sample of its answers.
 
-`drawn` chooses the answers, `BatchValues` values them, and `worth_of` concludes; `baton value RESULTS` does all three.
+`drawn` chooses the answers, `BatchValues` values them, and `worth_of` concludes; `baton batch value` does all three.
 """
 
 from __future__ import annotations

@@ -155,7 +155,7 @@ def _refuse_other_grading(parts: Sequence[BatchToMerge]) -> None:
             one, other = (f"{each.settings.grade.value} {each.settings.pattern}".strip() for each in (first, part))
             raise SettingsError(
                 f"{first.place} is graded by “{one}”, and {part.place} by “{other}”.",
-                f"Grade one of them as the other: baton batch --regrade --out {part.place} --grade ….",
+                f"Grade one of them as the other: baton batch grade {part.place} --grade ….",
             )
 
 
@@ -177,7 +177,8 @@ def _refuse_different(
             if model.name == other.name:
                 names += ", which is another file"
             raise SettingsError(
-                f"The {which} model is {names}.", "Merge batches of the same models; --other-large compares models."
+                f"The {which} model is {names}.",
+                "Merge batches of the same models; baton batch run compares models with one --large for each.",
             )
 
 

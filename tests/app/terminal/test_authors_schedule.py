@@ -69,8 +69,8 @@ def test_a_batch_takes_the_authors_decisions_in_each_of_its_texts(tagged: bool, 
     problems.write_text("".join(json.dumps({"problem": problem_of(world)}) + "\n" for world in worlds), "utf-8")
     out = tmp_path / "out"
     with servers(tagged=tagged) as models:
-        options = ["--ungraded", "--parallel", "1", "--out", str(out), *METHOD, *models]
-        assert main(["batch", str(problems), *options]) == 0
+        options = ["--grade", "none", "--parallel", "1", "--out", str(out), *METHOD, *models]
+        assert main(["batch", "run", str(problems), *options]) == 0
     lines = [json.loads(line) for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
     assert len(lines) == len(worlds) == len(IN_BATCHES) // 2
     for world, line in zip(worlds, lines, strict=True):

@@ -31,7 +31,7 @@ TWO = ("--limit", "2", "--parallel", "2", "--context", "1024")
 
 def test_a_file_is_solved_graded_and_reported(tmp_path: Path, baton: Baton) -> None:
     out = tmp_path / "out"
-    done = baton("batch", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "large", *TWO, "--out", str(out))
+    done = baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "large", *TWO, "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("batch: 2 problems, 1 seed, 2 at once")
     assert "Large only minus Small only" in done.stdout
@@ -39,7 +39,7 @@ def test_a_file_is_solved_graded_and_reported(tmp_path: Path, baton: Baton) -> N
 
 
 def test_for_a_program_every_line_is_json_and_the_last_is_the_report(tmp_path: Path, baton: Baton) -> None:
-    done = baton("batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", str(tmp_path / "out"), "--json")
+    done = baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", str(tmp_path / "out"), "--json")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["arm"] for line in lines[:-1]] == ["large", "large"]
     assert lines[-1]["report"]["arms"][0]["done"] == 2
@@ -47,8 +47,8 @@ def test_for_a_program_every_line_is_json_and_the_last_is_the_report(tmp_path: P
 
 def test_a_batch_that_is_done_is_only_reported_again(tmp_path: Path, baton: Baton) -> None:
     out = str(tmp_path / "out")
-    first = baton("batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", out, "--json")
-    again = baton("batch", "--resume", "--out", out, "--json")
+    first = baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", out, "--json")
+    again = baton("batch", "resume", out, "--json")
     assert again.returncode == 0, again.stderr
     assert len(again.stdout.splitlines()) == 1
     assert again.stdout.splitlines()[-1] == first.stdout.splitlines()[-1]
@@ -59,33 +59,33 @@ def test_errors_end_a_batch_with_the_way_to_try_again(tmp_path: Path, baton: Bat
     short = json.loads(BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[0])
     problems.write_text("\n".join(map(json.dumps, (short, short | {"id": "long", "problem": "7 + 8 " * 1000}))))
     out = str(tmp_path / "out")
-    done = baton("batch", str(problems), "--arm", "large", *TWO, "--out", out)
+    done = baton("batch", "run", str(problems), "--arm", "large", *TWO, "--out", out)
     assert done.returncode == 1, done.stderr
-    assert f"1 error. The report has the reasons. To try again: --out {out} --resume" in done.stderr
+    assert f"1 error. The report has the reasons. To try again: baton batch resume {out}" in done.stderr
 
 
 def test_a_resumed_batch_keeps_how_many_problems_it_runs_at_once(tmp_path: Path, baton: Baton) -> None:
     long = {"problem": "7 + 8 " * 1000, "answer": "1"}
     file, out = written(tmp_path / "p.jsonl", json.dumps(long)), str(tmp_path / "out")
     model = ("--context", "1024", "--json")
-    for option, parallel in ((("--parallel", "2"), 2), (("--resume",), 2), (("--resume", "--parallel", "3"), 3)):
-        named = () if "--resume" in option else (file, "--arm", "large")
-        done = baton("batch", *named, *option, *model, "--out", out)
+    begun = ("run", file, "--arm", "large", "--parallel", "2", "--out", out)
+    for words, parallel in ((begun, 2), (("resume", out), 2), (("resume", out, "--parallel", "3"), 3)):
+        done = baton("batch", *words, *model)
         assert json.loads(done.stdout.splitlines()[-1])["report"]["parallel"] == parallel
 
 
 def test_answers_are_graded_again_without_running_anything(tmp_path: Path, baton: Baton) -> None:
     out = str(tmp_path / "out")
-    assert baton("batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", out).returncode == 0
-    again = baton("batch", "--regrade", "--pattern", "no such words", "--out", out, "--json")
+    assert baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", out).returncode == 0
+    again = baton("batch", "grade", out, "--grade", "regex:no such words", "--json")
     assert again.returncode == 0, again.stderr
     assert "2 answers were graded again" in again.stderr
     assert json.loads(again.stdout)["report"]["arms"][0]["wrong"] == 2
 
 
 def test_another_large_model_is_an_arm_that_runs_when_the_first_is_done(tmp_path: Path, baton: Baton) -> None:
-    arms = ("--arm", "large", "--other-large", str(SMALL_MODEL))
-    done = baton("batch", str(BATCH_PROBLEMS), *arms, *TWO, "--out", str(tmp_path / "out"), "--json")
+    arms = ("--arm", "large", "--small", "demo", "--large", "demo", "--large", str(SMALL_MODEL))
+    done = baton("batch", "run", str(BATCH_PROBLEMS), *arms, *TWO, "--out", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])["report"]
     assert [arm["name"] for arm in report["arms"]] == ["large", f"large, {SMALL_MODEL.stem}"]
@@ -97,8 +97,8 @@ def test_another_large_model_is_an_arm_that_runs_when_the_first_is_done(tmp_path
 def test_two_small_and_two_large_models_are_compared_in_one_batch(tmp_path: Path, baton: Baton) -> None:
     """The files of the demo pair in exchanged roles: another small and another large model."""
     arms = ("--arm", "small", "--arm", "large", "--arm", "paper")
-    others = ("--other-small", str(LARGE_MODEL), "--other-large", str(SMALL_MODEL))
-    done = baton("batch", str(BATCH_PROBLEMS), *arms, *others, *TWO, "--out", str(tmp_path / "out"), "--json")
+    others = ("--small", "demo", "--small", str(LARGE_MODEL), "--large", "demo", "--large", str(SMALL_MODEL))
+    done = baton("batch", "run", str(BATCH_PROBLEMS), *arms, *others, *TWO, "--out", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout.splitlines()[-1])["report"]
     small, large = SMALL_MODEL.stem, LARGE_MODEL.stem
@@ -119,8 +119,8 @@ def test_a_large_model_that_is_missing_is_named_before_the_first_one_runs(
 ) -> None:
     problems, out = tmp_path / "p.jsonl", tmp_path / "out"
     problems.write_text('{"problem": "2 + 2?", "answer": "4"}', encoding="utf-8")
-    arguments = ["batch", str(problems), "--out", str(out), "--small", "demo", "--large", "demo"]
-    assert main([*arguments, "--other-large", str(tmp_path / "missing.gguf")]) == 1
+    arguments = ["batch", "run", str(problems), "--out", str(out), "--small", "demo", "--large", "demo"]
+    assert main([*arguments, "--large", str(tmp_path / "missing.gguf")]) == 1
     assert "missing.gguf" in capsys.readouterr().err.splitlines()[-1]
     assert not list(out.iterdir()), "nothing was begun"
 
@@ -136,7 +136,7 @@ def test_a_folder_that_is_deleted_meanwhile_is_named(tmp_path: Path) -> None:
 
 def test_the_columns_and_what_can_be_graded_are_named_before_the_run(tmp_path: Path, baton: Baton) -> None:
     file = written(tmp_path / "p.csv", "question,answer,level\nHow many?,3,1\nHow few?,,2\n")
-    done = baton("batch", file, "--arm", "large", "-n", "4", *TWO, "--out", str(tmp_path / "out"))
+    done = baton("batch", "run", file, "--arm", "large", "-n", "4", *TWO, "--out", str(tmp_path / "out"))
     assert "Read 2 problems, 1 with an answer, 1 cannot be graded." in done.stderr
     assert "The answer is the column “answer” (known by its name)." in done.stderr
     assert "kept as metadata: level" in done.stderr
@@ -146,31 +146,49 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], baton: Baton
 ) -> None:
     file = written(tmp_path / "p.jsonl", '{"problem": "How many?"}')
-    assert main(["batch", file, "--out", str(tmp_path / "out")]) == 2
-    assert "nothing can be graded. Name the column with --answer-column, or add --ungraded" in capsys.readouterr().err
+    assert main(["batch", "run", file, "--out", str(tmp_path / "out")]) == 2
+    assert (
+        "nothing can be graded. Name the column with --column answer=NAME, or add --grade none"
+        in capsys.readouterr().err
+    )
     assert not (tmp_path / "out").exists()
-    done = baton("batch", file, "--ungraded", "--arm", "large", "-n", "4", *TWO, "--out", str(tmp_path / "out"))
+    done = baton(
+        "batch", "run", file, "--grade", "none", "--arm", "large", "-n", "4", *TWO, "--out", str(tmp_path / "out")
+    )
     assert done.returncode == 0, done.stderr
     assert "1 unscored" in done.stdout
 
 
+def test_the_columns_of_problem_answer_and_id_can_be_named(tmp_path: Path, baton: Baton) -> None:
+    file = written(tmp_path / "p.csv", "a,b,c\nfirst,2 + 2?,4\n")
+    columns = ("--column", "problem=b", "--column", "answer=c", "--column", "id=a")
+    model = ("--arm", "large", "-n", "4", *TWO)
+    done = baton("batch", "run", file, *columns, *model, "--out", str(tmp_path / "out"), "--json")
+    result = json.loads(done.stdout.splitlines()[0])
+    assert (result["id"], result["problem"], result["expected"]) == ("first", "2 + 2?", "4")
+    done = baton("batch", "run", file, *columns, *model, "--grade", "none", "--out", str(tmp_path / "none"), "--json")
+    assert json.loads(done.stdout.splitlines()[0])["expected"] is None
+
+
 def test_an_answer_column_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path / "p.csv", "question,answer\nHow many?,3\n")
-    assert main(["batch", file, "--answer-column", "nope", "--out", str(tmp_path / "out")]) == 1
+    assert main(["batch", "run", file, "--column", "answer=nope", "--out", str(tmp_path / "out")]) == 1
     assert "no column “nope”. Choose one of: question, answer." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", [["--arm", "small"], ["--seeds", "2"], ["--set", "n1=3"], ["--temperature", "1"]])
-def test_a_resume_refuses_options_that_it_would_ignore(
-    tmp_path: Path, option: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["batch", "--resume", "--out", str(tmp_path), *option]) == 2
-    assert f"{option[0]} cannot be changed by --resume" in capsys.readouterr().err
+def test_a_resumed_batch_runs_with_its_own_models(tmp_path: Path, baton: Baton) -> None:
+    """Not with the demo pair, which would be the pair chosen in the window."""
+    file, out = written(tmp_path / "p.jsonl", json.dumps({"problem": "7 + 8 " * 1000, "answer": "1"})), tmp_path / "out"
+    begun = ("run", file, "--arm", "large", "--small", "demo", "--large", str(SMALL_MODEL), "--out", str(out))
+    assert baton("batch", *begun, "--context", "1024").returncode == 1
+    resumed = baton("batch", "resume", str(out), "--context", "1024")
+    assert "Baton demo small: 1,024 tokens of context" in resumed.stderr
+    assert "To try again" in resumed.stderr
 
 
 @pytest.mark.long
 def test_of_two_batches_for_one_folder_only_one_begins(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "baton_reasoning", "batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO]
+    command = [sys.executable, "-m", "baton_reasoning", "batch", "run", str(BATCH_PROBLEMS), "--arm", "large", *TWO]
     both = [
         subprocess.Popen([*command, "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(2)
@@ -225,7 +243,10 @@ def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path: Path, has_own_s
 
 def test_a_folder_is_free_again_if_the_batch_could_not_begin(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert main(["batch", str(BATCH_PROBLEMS), "--small", "missing.gguf", "--large", "demo", "--out", str(out)]) == 1
+    assert (
+        main(["batch", "run", str(BATCH_PROBLEMS), "--small", "missing.gguf", "--large", "demo", "--out", str(out)])
+        == 1
+    )
     assert list(out.iterdir()) == []
 
 
@@ -233,11 +254,13 @@ def test_a_batch_is_run_again_from_its_report(tmp_path: Path, baton: Baton) -> N
     first, second = tmp_path / "first", tmp_path / "second"
     arms = ("--arm", "baton", "--seeds", "2", "--seed", "7", "--set", "n1=9")
     assert (
-        baton("batch", str(BATCH_PROBLEMS), *arms, "--limit", "1", "--parallel", "1", "--out", str(first)).returncode
+        baton(
+            "batch", "run", str(BATCH_PROBLEMS), *arms, "--limit", "1", "--parallel", "1", "--out", str(first)
+        ).returncode
         == 0
     )
     again = baton(
-        "batch", "--again", str(first / "report.json"), "--parallel", "1", "--context", "1024", "--out", str(second)
+        "batch", "again", str(first / "report.json"), "--parallel", "1", "--context", "1024", "--out", str(second)
     )
     assert again.returncode == 0, again.stderr
     texts = []
@@ -250,8 +273,8 @@ def test_a_batch_is_run_again_from_its_report(tmp_path: Path, baton: Baton) -> N
 
 def test_results_are_written_for_another_tool_without_running_anything(tmp_path: Path, baton: Baton) -> None:
     out = tmp_path / "out"
-    assert baton("batch", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", str(out)).returncode == 0
-    done = baton("batch", "--write-for", "lm-eval", "--out", str(out))
+    assert baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", str(out)).returncode == 0
+    done = baton("batch", "export", str(out), "--to", "lm-eval")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(out / "lm-eval" / "samples_large.jsonl")]
     assert len((out / "lm-eval" / "samples_large.jsonl").read_text("utf-8").splitlines()) == 2
@@ -259,46 +282,71 @@ def test_results_are_written_for_another_tool_without_running_anything(tmp_path:
 
 def test_a_report_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = written(tmp_path / "report.json", "{}")
-    assert main(["batch", "--again", report, "--out", str(tmp_path / "out")]) == 1
+    assert main(["batch", "again", report, "--out", str(tmp_path / "out")]) == 1
     assert "cannot be read as a report. Name the report.json of a batch" in capsys.readouterr().err
-    assert main(["batch", "--again", report, "--arm", "small"]) == 2
-    assert "--arm cannot be changed by --again" in capsys.readouterr().err
 
 
 def test_a_folder_with_a_batch_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "batch.sqlite").touch()
-    assert main(["batch", str(BATCH_PROBLEMS), "--out", str(tmp_path)]) == 2
-    assert "--resume" in capsys.readouterr().err
+    assert main(["batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path)]) == 2
+    assert f"Continue it with baton batch resume {tmp_path}, or name another --out." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("line", "words"),
     [
-        (["batch"], "No file of problems is named"),
-        (["batch", "missing.csv"], "cannot be read"),
-        (["batch", "--resume", "--out", "nowhere"], "nowhere holds no batch"),
-        (["batch", "x.csv", "--grade", "regex"], "belong together"),
-        (["batch", "--regrade", "--out", "nowhere", "--pattern", "("], "is not valid"),
-        (["demo", "99"], "no ready problem 99"),
+        ("batch problems.csv", "No such command 'problems.csv'"),
+        ("batch run", "Missing argument 'FILE'"),
+        ("batch run missing.csv", "cannot be read"),
+        ("batch run x.csv --arm luck", "'luck' is not one of"),
+        ("batch run x.csv --arm large=other.gguf", "names a model, which only 'drafted' takes"),
+        ("batch run x.csv --grade regex", "--grade cannot be 'regex'. Choose one of auto, exact,"),
+        ("batch run x.csv --grade regex:(", "is not valid"),
+        ("batch run x.csv --column gold", "Write problem=NAME, answer=NAME or id=NAME."),
+        ("batch resume", "Missing argument 'DIR'"),
+        ("batch resume nowhere", "nowhere holds no batch. Name the folder that baton batch run wrote into."),
+        ("batch resume nowhere --arm small", "No such option"),
+        ("batch report nowhere", "nowhere holds no batch"),
+        ("batch report nowhere -o elsewhere", "No such option"),
+        ("batch grade nowhere", "nowhere holds no batch"),
+        ("batch grade nowhere --grade luck", "--grade cannot be 'luck'"),
+        ("batch grade nowhere --grade none", "--grade cannot be 'none'"),
+        ("batch again", "Missing argument 'REPORT'"),
+        ("batch again report.json", "Missing option '-o' / '--out'"),
+        ("batch again report.json -o out", "report.json cannot be read"),
+        ("batch again report.json -o out --arm small", "No such option"),
+        ("batch merge -o out", "Missing argument 'DIR...'"),
+        ("batch merge nowhere", "Missing option '-o' / '--out'"),
+        ("batch merge nowhere -o out", "nowhere holds no batch"),
+        ("batch export nowhere", "Missing option '--to'"),
+        ("batch export nowhere --to paper", "'paper' is not one of"),
+        ("batch export nowhere --to inspect", "nowhere holds no batch"),
+        ("batch failures", "Missing argument 'DIR|ID'"),
+        ("batch failures nowhere", "no batches whose id begins with nowhere"),
+        ("batch note nowhere 1", "Missing argument 'TEXT'"),
+        ("batch note nowhere 1 text", "no batches whose id begins with nowhere"),
+        ("batch value nowhere --sample 0", "0 is not in the range x>=1"),
+        ("demo 99", "no ready problem 99"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_sentence(
-    arguments: list[str],
+    line: str,
     words: str,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(arguments) in (1, 2)
-    assert words in capsys.readouterr().err
+    assert main(line.split()) in (1, 2)
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert words in sentence
 
 
 def test_evidence_compares_arms_and_the_random_one_at_equal_share(
     tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(evidence, "ARMS", ("small", "baton", "random"))
-    done = baton("evidence", "--problems", "1", "--seeds", "1", "--out", str(tmp_path / "out"))
+    done = baton("evidence", "--limit", "1", "--seeds", "1", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     begin = next(n for n, line in enumerate(lines) if line.startswith("policy")) + 1
@@ -315,9 +363,13 @@ def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(
 ) -> None:
     monkeypatch.setattr(evidence, "ARMS", ("small", "large", "baton"))
     out = str(tmp_path / "out")
-    begun = baton("evidence", "--problems", "2", "--seeds", "1", "--problem-seed", "7", "--out", out)
+    line = ("evidence", "--limit", "2", "--seeds", "1", "--problem-seed", "7", "--out", out)
+    begun = baton(*line)
     assert begun.returncode == 0, begun.stderr
-    done = baton("evidence", "--resume", "--cost", "2", "--timed", "1", "--out", out)
+    other = baton("evidence", "--limit", "1", "--out", out)
+    assert other.returncode == 2
+    assert "holds a batch with other problems, arms or seeds. Repeat the command that began it" in other.stderr
+    done = baton(*line, "--cost", "2", "--timed", "1")
     assert done.returncode == 0, done.stderr
     assert "Accuracy of 2 problems; times of 1 at a cost of 1:2:" in done.stdout
     header, *rows = done.stdout.splitlines()[-5:]
@@ -329,7 +381,7 @@ def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(
     assert {row["arm"] for row in map(json.loads, written)} == {"small", "large", "drafted", "baton"}
     graded = (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
     assert json.loads(written[0])["problem"] == json.loads(graded[0])["problem"], "one of the problems that were graded"
-    again = baton("evidence", "--cost", "2", "--resume", "--out", out)
+    again = baton(*line, "--cost", "2")
     assert again.returncode == 0, again.stderr
     assert "time / large alone" in again.stdout
 
@@ -341,7 +393,7 @@ def test_a_costly_pair_that_cannot_be_written_is_one_sentence(
     taken = tmp_path / "cache"
     taken.write_text("a file, where a folder should be", encoding="utf-8")
     monkeypatch.setenv("XDG_CACHE_HOME", str(taken))
-    done = baton("evidence", "--problems", "1", "--seeds", "1", "--cost", "2", "--out", str(tmp_path / "out"))
+    done = baton("evidence", "--limit", "1", "--seeds", "1", "--cost", "2", "--out", str(tmp_path / "out"))
     assert done.returncode == 2
     assert "The costly pair cannot be written into" in done.stderr
     assert "XDG_CACHE_HOME names another folder" in done.stderr
@@ -355,7 +407,7 @@ def test_evidence_at_another_cost_is_the_demo_pairs(baton: Baton) -> None:
 
 @pytest.mark.long
 def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: Path, baton: Baton) -> None:
-    done = baton("evidence", "--problems", "1", "--seeds", "1", "--all", "--out", str(tmp_path / "out"))
+    done = baton("evidence", "--limit", "1", "--seeds", "1", "--all", "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     report = json.loads((tmp_path / "out" / "report.json").read_text("utf-8"))
     expected = [arm.name for arm in arms_of((*evidence.ARMS, *evidence.OTHER_ARMS), DEMO_SETTINGS)]
@@ -397,6 +449,6 @@ def test_problems_come_from_standard_input_in_the_usual_formats(
     text: str, tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO(text % "1 + 0?"))
-    done = baton("batch", "-", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"), "--json")
+    done = baton("batch", "run", "-", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[0])["expected"] == "1"

@@ -105,14 +105,14 @@ def test_the_history_can_be_read_on_a_full_disk(paths: Paths, capsys: pytest.Cap
 
 def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "out")
-    line = ["batch", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "2", "--parallel", "2", "--out", out]
+    line = ["batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "2", "--parallel", "2", "--out", out]
     assert main(line) == 0
     assert not (tmp_path / "out" / "batch.sqlite").exists()
     (entry,) = listed(capsys)
     assert (entry["kind"], entry["size"]) == ("batch", "2 of 2")
     assert main(["history", "show", entry["id"]]) == 0
     assert "2 problems" in capsys.readouterr().out
-    assert main(["batch", "--resume", "--out", out]) == 0
+    assert main(["batch", "resume", out]) == 0
     assert main(line) == 2, "the folder holds a batch"
     assert main([*line[:-1], str(tmp_path / "other"), "--no-history"]) == 0
     assert (tmp_path / "other" / "batch.sqlite").exists()

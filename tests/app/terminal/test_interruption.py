@@ -144,9 +144,9 @@ def test_while_the_program_is_imported(module: str, command: str) -> None:
     ("command", "model"),
     [
         (["solve", PROBLEM], "small.gguf"),
-        pytest.param(["batch", str(BATCH_PROBLEMS)], "large.gguf", marks=pytest.mark.long),
+        pytest.param(["batch", "run", str(BATCH_PROBLEMS)], "large.gguf", marks=pytest.mark.long),
         pytest.param(["solve", PROBLEM], "large.gguf", marks=pytest.mark.long),
-        pytest.param(["batch", str(BATCH_PROBLEMS)], "small.gguf", marks=pytest.mark.long),
+        pytest.param(["batch", "run", str(BATCH_PROBLEMS)], "small.gguf", marks=pytest.mark.long),
         pytest.param(["serve", "--port", "0"], "small.gguf", marks=pytest.mark.long),
         pytest.param(["serve", "--port", "0"], "large.gguf", marks=pytest.mark.long),
     ],
@@ -184,7 +184,7 @@ def test_while_a_server_is_tested(silent_server: SilentServer) -> None:
 
 @pytest.mark.long
 def test_while_a_model_is_profiled() -> None:
-    with Terminal("profile", str(SMALL_MODEL), "--tokens", "100000", "-c", "100000") as terminal:
+    with Terminal("profile", str(SMALL_MODEL), "--max-tokens", "100000", "-c", "100000") as terminal:
         terminal.wait_for("problem 1 of 4")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
@@ -261,7 +261,7 @@ def test_while_the_endpoint_writes_an_answer() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ["batch", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "4"],
+        ["batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "4"],
         pytest.param(["evidence"], marks=pytest.mark.long),
     ],
     ids=["batch", "evidence"],
@@ -272,9 +272,10 @@ def test_a_batch_says_how_to_continue_it_and_continues(command: list[str], folde
         terminal.wait_for(" of 4" if command[0] == "batch" else " errors")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
-        assert "--resume" in terminal.screen
+        how = f"baton batch resume {out}" if command[0] == "batch" else "the same command"
+        assert f"To continue: {how}" in terminal.screen
     if command[0] == "batch":
-        with Terminal("batch", "--resume", "--out", out, "-c", "1024") as terminal:
+        with Terminal("batch", "resume", out, "-c", "1024") as terminal:
             assert terminal.exit_code() == 0, terminal.screen
 
 
@@ -282,14 +283,14 @@ def test_a_batch_says_how_to_continue_it_and_continues(command: list[str], folde
 def test_a_large_batch_is_stopped_at_once_and_reported_on_demand(folder: Path) -> None:
     out = folder / "out"
     arms = ("--arm", "small", "--seeds", "7", "--parallel", "2", "-c", "1024", "--out", str(out))
-    with Terminal("batch", str(BATCH_PROBLEMS), *arms) as terminal:
+    with Terminal("batch", "run", str(BATCH_PROBLEMS), *arms) as terminal:
         terminal.wait_for("of 2,100")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
         assert "every answer is saved" in terminal.screen
-        assert "--report" in terminal.screen
+        assert "baton batch report" in terminal.screen
     assert not (out / "results.jsonl").exists()
-    with Terminal("batch", "--report", "--out", str(out)) as terminal:
+    with Terminal("batch", "report", str(out)) as terminal:
         assert terminal.exit_code() == 0, terminal.screen
     assert len((out / "results.jsonl").read_text("utf-8").splitlines()) == 2_100
 

@@ -1,4 +1,4 @@
-"""`baton opinion` and `baton failures`, with the demo pair: the slip is found at its digit."""
+"""`baton opinion` and `baton batch failures`, with the demo pair: the slip is found at its digit."""
 
 from __future__ import annotations
 
@@ -64,24 +64,24 @@ def test_what_is_no_run_is_refused_in_a_sentence(name: str, capsys: pytest.Captu
 
 def test_failures_of_a_batch_are_grouped_with_their_first_error_and_noted(say: Say, tmp_path: Path) -> None:
     results = str(tmp_path / "results")
-    say("batch", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--arm", "baton", "--out", results)
-    before = say("failures", results)
+    say("batch", "run", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--arm", "baton", "--out", results)
+    before = say("batch", "failures", results)
     assert "not right; 0 notes" in before[0]
     assert any(line.startswith("Wrong answer: ") for line in before)
     assert any("Reflection takeover" in line for line in before)
-    after = [json.loads(line) for line in say("failures", results, "--opinion", "--json", "--threads", "1")]
+    after = [json.loads(line) for line in say("batch", "failures", results, "--opinion", "--json", "--threads", "1")]
     wrong = [line for line in after if "failure" in line]
     assert wrong
     diverged = [line for line in wrong if line["failure"] == "diverged"]
     assert diverged
     assert all(line["divergence"]["expected"] for line in diverged)
-    say("failures", results, "--note", wrong[0]["id"], "a digit too few", "--arm", wrong[0]["arm"])
-    assert "a digit too few" in "\n".join(say("failures", results))
+    say("batch", "note", results, wrong[0]["id"], "a digit too few", "--arm", wrong[0]["arm"])
+    assert "a digit too few" in "\n".join(say("batch", "failures", results))
 
 
 def test_an_arm_or_an_answer_that_is_not_there_is_refused(say: Say, tmp_path: Path) -> None:
     results = str(tmp_path / "results")
-    say("batch", str(BATCH_PROBLEMS), "--limit", "1", "--arm", "small", "--out", results)
-    say("failures", results, "--arm", "other", code=2)
-    say("failures", results, "--note", "nothing", "text", code=2)
-    say("failures", str(tmp_path / "elsewhere"), code=2)
+    say("batch", "run", str(BATCH_PROBLEMS), "--limit", "1", "--arm", "small", "--out", results)
+    say("batch", "failures", results, "--arm", "other", code=2)
+    say("batch", "note", results, "nothing", "text", code=2)
+    say("batch", "failures", str(tmp_path / "elsewhere"), code=2)

@@ -19,28 +19,30 @@ def test_a_model_is_profiled_and_its_cue_list_written(tmp_path: Path, capsys: py
         str(READY_PROBLEMS),
         "--limit",
         "4",
-        "--tokens",
+        "--max-tokens",
         "300",
         "--threads",
         "1",
-        "--out",
-        str(out),
     ]
     assert main(["profile", str(SMALL_MODEL), *options, "--out", str(out)]) == 0
     said = capsys.readouterr().out
     assert "boundaries; after" in said
     assert "known cue" in said
-    assert "hold on" in parse_lexicon(out.read_text()).cues[Category.REFLECTION]
+    kept = out.read_text()
+    assert "hold on" in parse_lexicon(kept).cues[Category.REFLECTION]
+    assert main(["profile", str(SMALL_MODEL), "--out", str(out)]) == 2
+    assert "cues.json exists already. Name another file, or remove it." in capsys.readouterr().err
+    assert out.read_text() == kept
 
 
 def test_a_list_that_cannot_be_written_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--problems", str(READY_PROBLEMS), "--limit", "1", "--tokens", "30", "--threads", "1"]
+    options = ["--problems", str(READY_PROBLEMS), "--limit", "1", "--max-tokens", "30", "--threads", "1"]
     assert main(["profile", str(SMALL_MODEL), *options, "--out", str(tmp_path / "no" / "cues.json")]) == 2
     assert "cannot be written" in capsys.readouterr().err
 
 
 def test_bounds_and_a_list_for_relay_are_proposed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--problems", str(READY_PROBLEMS), "--limit", "4", "--tokens", "300", "--threads", "1"]
+    options = ["--problems", str(READY_PROBLEMS), "--limit", "4", "--max-tokens", "300", "--threads", "1"]
     relay = tmp_path / "relay.json"
     more = ["--reader", str(LARGE_MODEL), "--relay-out", str(relay)]
     assert main(["profile", str(SMALL_MODEL), *options, *more, "--json"]) == 0

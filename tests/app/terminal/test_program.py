@@ -87,8 +87,8 @@ def test_a_shell_has_its_script_of_completion(shell: str, capsys: pytest.Capture
 
 
 def test_a_shell_completes_options(baton: Baton) -> None:
-    question = {"_BATON_COMPLETE": "bash_complete", "COMP_WORDS": "baton solve --temp", "COMP_CWORD": "2"}
-    assert "--temperature" in baton(**question).stdout
+    question = {"_BATON_COMPLETE": "bash_complete", "COMP_WORDS": "baton solve --max", "COMP_CWORD": "2"}
+    assert "--max-tokens" in baton(**question).stdout
 
 
 def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,7 @@ def serving(*options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 @pytest.mark.real_models
 def test_the_endpoint_answers_until_it_is_interrupted() -> None:
     problem = next(held_out_problems(seed=11))
-    with serving("--temperature", "0") as (url, process):
+    with serving("--set", "temperature=0") as (url, process):
         with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as client:
             assert "chosen" in [model.id for model in client.models.list()]
             response = client.chat.completions.create(

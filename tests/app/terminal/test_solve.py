@@ -184,7 +184,7 @@ def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path: P
     assert (refused.returncode, "cue list cannot be read" in refused.stderr) == (2, True)
 
 
-@pytest.mark.parametrize("command", [["solve", "World 1"], ["batch", str(BATCH_PROBLEMS), "--limit", "1"]])
+@pytest.mark.parametrize("command", [["solve", "World 1"], ["batch", "run", str(BATCH_PROBLEMS), "--limit", "1"]])
 def test_a_policy_that_a_server_cannot_serve_is_refused_with_what_would_help(
     command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""`baton value`: an answer of the demo pair step by step, and the takeovers of a batch with known chances."""
+"""`baton value` of an answer of the demo pair, and `baton batch value` of a batch with known chances."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_values_that_say_agreement_say_that_it_is_no_proof(baton: Baton, tmp_pat
 
 
 def test_takeovers_of_a_batch_are_valued_by_cue(baton: Baton, batch: str, scripted: ScriptedEngine) -> None:
-    said = baton("value", batch[:8], "--arm", "both", "--k", "8")
+    said = baton("batch", "value", batch[:8], "--arm", "both", "--k", "8")
     assert said.returncode == 0
     header, *rows, sentence = said.stdout.splitlines()
     assert header.split("  ")[0] == "reason"
@@ -93,15 +93,17 @@ def test_takeovers_of_a_batch_are_valued_by_cue(baton: Baton, batch: str, script
     assert rows[-1].split()[:2] == ["all", "6"]
     assert "6 takeovers of 6 answers. From the beginning of the text the small model alone gets 0." in sentence
     written = scripted.written
-    *kinds, whole = map(json.loads, baton("value", batch[:8], "--k", "8", "--json").stdout.splitlines())
+    *kinds, whole = map(json.loads, baton("batch", "value", batch[:8], "--k", "8", "--json").stdout.splitlines())
     assert scripted.written == written, "nothing is valued twice"
     assert {kind["cue"] for kind in kinds} == {"wait", "yes"}
     assert (whole["answers"], whole["all"]["takeovers"]) == (6, 6)
     assert whole["all"]["mean"].keys() == {"value", "low", "high"}
-    failures = baton("failures", batch)
+    failures = baton("batch", "failures", batch)
     assert re.search(r"% right +worth +rescued +spoiled\n", failures.stdout)
     groups = [
-        json.loads(line) for line in baton("failures", batch, "--json").stdout.splitlines() if "takeovers" in line
+        json.loads(line)
+        for line in baton("batch", "failures", batch, "--json").stdout.splitlines()
+        if "takeovers" in line
     ]
     assert [group["takeovers"]["worth"]["mean"] for group in groups] == [kind["mean"] for kind in kinds]
 
@@ -114,11 +116,11 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_time_goes_on(
             os.kill(os.getpid(), signal.SIGINT)
 
     scripted.before_token = interrupt
-    stopped = baton("value", batch, "--k", "8")
+    stopped = baton("batch", "value", batch, "--k", "8")
     assert stopped.returncode == 130
     written = scripted.written
     scripted.before_token = lambda _: None  # if it stopped at once, the next token would interrupt again
-    assert baton("value", batch, "--k", "8").returncode == 0
+    assert baton("batch", "value", batch, "--k", "8").returncode == 0
     with open_history() as store:
         values = [store.runs.trace(row.run).values["small"] for row in store.batches.results(batch, "both")]
     assert all(each.is_whole for each in values)
@@ -159,28 +161,27 @@ def written_empty(tmp_path: Path) -> str:
 
 
 def refused(baton: Baton, *words: str) -> str:
-    said = baton("value", *words)
+    said = baton(*words)
     assert said.returncode == 2
     (sentence,) = said.stderr.splitlines()
     return sentence
 
 
 def test_what_cannot_be_valued_is_said_in_a_sentence(baton: Baton, tmp_path: Path) -> None:
-    assert "no text whose steps" in refused(baton, written_empty(tmp_path))
-    assert "Give the expected answer" in refused(baton, written(tmp_path))
+    assert "no text whose steps" in refused(baton, "value", written_empty(tmp_path))
+    assert "Give the expected answer" in refused(baton, "value", written(tmp_path))
     other = written(tmp_path, ("settings", {"policy": {"policy": "of the future"}}))
-    assert "another version of Baton" in refused(baton, other)
-    assert "--sample is for a batch" in refused(baton, other, "--sample", "3")
-    assert "no answers or batches" in refused(baton, "nothing")
-    assert "x>=1" in refused(baton, other, "--k", "0")
+    assert "another version of Baton" in refused(baton, "value", other)
+    assert "no answers whose id begins with nothing" in refused(baton, "value", "nothing")
+    assert "x>=1" in refused(baton, "value", other, "--k", "0")
 
 
 def test_a_batch_that_cannot_be_valued_is_refused_in_a_sentence(baton: Baton, batch: str) -> None:
-    assert "--expected is for an answer" in refused(baton, batch, "--expected", "4")
-    assert "contains a takeover" in refused(baton, batch, "--arm", "small")
-    assert "no arm large" in refused(baton, batch, "--arm", "large")
+    assert "contains a takeover" in refused(baton, "batch", "value", batch, "--arm", "small")
+    assert "no arm large" in refused(baton, "batch", "value", batch, "--arm", "large")
+    assert "no batches whose id begins with nothing" in refused(baton, "batch", "value", "nothing")
     with open_history() as store, Grader() as grader:
         ungraded = known_batch(store, grader, answers=1, expected=None)
         old = store.batches.create("old", {"parallel": "many"}, [], [])
-    assert "no graded answers" in refused(baton, ungraded)
-    assert "cannot be read" in refused(baton, old)
+    assert "no graded answers" in refused(baton, "batch", "value", ungraded)
+    assert "cannot be read" in refused(baton, "batch", "value", old)

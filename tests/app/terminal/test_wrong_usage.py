@@ -16,13 +16,13 @@ from baton_reasoning.app.cli import main
         ("solve 1+1 --policy luck", "'luck'"),
         ("solve 1+1 --max-tokens 0", "0 is not in the range x>=1"),
         ("demo --loud", "--loud"),
-        ("batch problems.jsonl --seeds -1", "-1 is not in the range x>=1"),
-        ("profile model.gguf --tokens none", "'none' is not a valid integer"),
+        ("batch run problems.jsonl --seeds -1", "-1 is not in the range x>=1"),
+        ("profile model.gguf --max-tokens none", "'none' is not a valid integer"),
         ("replay", "TRACE"),
         ("solve 1+1 --temper 0", "No such option"),
         ("solve 1+1 --server http://x", "No such option"),
         ("solve 1+1 --seed 1234567890123456789012", "is not in the range"),
-        ("evidence --problems 0", "0 is not in the range x>=1"),
+        ("evidence --limit 0", "0 is not in the range x>=1"),
     ],
 )
 def test_a_command_line_that_cannot_be_meant(line: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:

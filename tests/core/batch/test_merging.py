@@ -211,7 +211,7 @@ def test_models_are_compared_by_hash_or_else_by_name(ran: Run, other: ModelSumma
 
 def test_other_grading_is_refused_with_the_command_that_changes_it(ran: Run) -> None:
     first, second = ran("desk", problems(1)), ran("laptop", problems(1), seeds=(1,))
-    with pytest.raises(SettingsError, match=r"desk is graded by “auto”, and laptop by “exact”.*--regrade"):
+    with pytest.raises(SettingsError, match=r"desk is graded by “auto”, and laptop by “exact”.*baton batch grade"):
         merged([first, with_settings(second, grade=How.EXACT)], Provenance())
 
 

@@ -1,0 +1,294 @@
+"""The commands of `baton batch` that run a batch, or write what it gave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import click
+
+from baton_reasoning.app.terminal.batch_merge import merge_folders
+from baton_reasoning.app.terminal.batch_run import (
+    BatchRun,
+    begin,
+    export_for,
+    go_on,
+    grade_again,
+    json_results,
+    no_history_option,
+    out_option,
+    parallel_option,
+    report_again,
+)
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, gathered, option
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
+from baton_reasoning.app.terminal.output import remark
+from baton_reasoning.app.terminal.pair import (
+    LoadingOptions,
+    ModelOptions,
+    SeveralModels,
+    loading_options,
+    models_or,
+    several_models,
+)
+from baton_reasoning.app.terminal.standard_input import read_input_as_file
+from baton_reasoning.core.batch.reading.columns import ColumnNames
+from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
+from baton_reasoning.core.batch.reading.problem_set import ProblemSet
+from baton_reasoning.core.batch.reading.problems import read_data_set, read_problems
+from baton_reasoning.core.batch.reporting.other_tools import TOOLS
+from baton_reasoning.core.batch.reporting.repetition import read_repetition
+from baton_reasoning.core.batch.running.recipes import RECIPES, arms_of
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import expanded
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.thinking.policies.drafted import Drafted
+
+ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
+NOT_GRADED = "none"
+HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}:PATTERN")
+GRADE_HELP = (
+    f"How answers are compared: {', '.join(HOWS)}. An answer is right if the pattern matches it; {{expected}} stands "
+    "for the expected answer"
+)
+
+
+class ArmName(click.Choice[str]):
+    """The name of an arm; “drafted=SERVER” names the server that drafts for it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        name, equals, server = str(value).partition("=")
+        found = super().convert(name, param, ctx)
+        if equals and found != Drafted.name:
+            self.fail(f"{value!r} names a model, which only {Drafted.name!r} takes.", param, ctx)
+        return f"{found}{equals}{server}"
+
+
+def folder_argument(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the argument DIR, the folder of a batch."""
+    return click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))(function)
+
+
+@dataclass(frozen=True)
+class RunChoices:
+    """What is run on which problems, and how answers are compared."""
+
+    arm: tuple[str, ...]
+    seeds: int
+    limit: int | None
+    column: tuple[str, ...]
+    grade: str
+
+    @property
+    def is_graded(self) -> bool:
+        return self.grade != NOT_GRADED
+
+    @property
+    def columns(self) -> ColumnNames:
+        return _columns(self.column) if self.is_graded else _columns(self.column)._replace(answer="")
+
+    @property
+    def recipes(self) -> list[str]:
+        return [name.partition("=")[0] for name in self.arm] or ["chosen"]
+
+    @property
+    def drafting(self) -> list[str]:
+        """The servers that draft."""
+        return [server for name in self.arm if (server := name.partition("=")[2])]
+
+
+run_choices = gathered(
+    RunChoices,
+    "choices",
+    option(
+        "--arm",
+        multiple=True,
+        type=ArmName(list(RECIPES)),
+        metavar="NAME",
+        help="Run this arm; may be repeated. drafted=SERVER drafts on a server of its own.",
+    ),
+    option(
+        "--seeds",
+        type=AT_LEAST_ONE,
+        default=1,
+        metavar="N",
+        help="Solve each problem with N seeds, from --seed on [1].",
+    ),
+    option("--limit", type=AT_LEAST_ONE, metavar="N", help="Only the first N problems."),
+    option(
+        "--column",
+        multiple=True,
+        metavar="ROLE=NAME",
+        help="Take this column as problem, answer or id; may be repeated.",
+    ),
+    option("--grade", metavar="HOW", default=How.AUTO.value, help=f"{GRADE_HELP}; none grades nothing [auto]."),
+)
+
+
+@command("run", epilog=f"Arms. {ARMS}.")
+@click.argument("file", type=click.Path(path_type=Path))
+@run_choices
+@parallel_option("Problems at once [8].", default=8)
+@out_option("Folder for results and report [the name of FILE, with -results].")
+@json_results
+@no_history_option
+@run_options
+@several_models
+@loading_options
+def run(
+    file: Path,
+    choices: RunChoices,
+    parallel: int,
+    out: Path | None,
+    json: bool,
+    no_history: bool,
+    method: RunOptions,
+    models: SeveralModels,
+    loading: LoadingOptions,
+) -> int:
+    """Solve and grade the problems in FILE under one or several arms, and report how they compare.
+
+    FILE is JSON, CSV, text, Excel, Parquet, a folder of them, or a data set on the Hub, such as
+    hf:openai/gsm8k@REVISION:main/test; - reads JSON, CSV or text from standard input.
+
+    If --small or --large is repeated, the arms run with each of the models.
+    """
+    how = _how(choices.grade) if choices.is_graded else How.AUTO
+    found = _read(file, choices.limit, choices.columns)
+    for line in found.summary():
+        remark(line)
+    if choices.is_graded and not found.with_answer:
+        raise SettingsError(
+            "No problem has an answer to compare with, so nothing can be graded.",
+            "Name the column with --column answer=NAME, or add --grade none to run them all the same.",
+        )
+    settings = run_settings(method, is_demo=models.first.is_demo)
+    arms = arms_of(choices.recipes, settings, models.large[1:], choices.drafting, models.small[1:])
+    seeds = range(settings.seed, settings.seed + choices.seeds)
+    batch = BatchRun(out or Path(_results_folder(file)), models.first, loading, parallel, json, no_history)
+    return begin(batch, found.name, found.problems, arms, seeds, how, found.origin)
+
+
+@command("resume")
+@folder_argument
+@parallel_option("Problems at once [as many as before].")
+@json_results
+@models_or("those of the batch")
+@loading_options
+def resume(folder: Path, parallel: int | None, json: bool, models: ModelOptions, loading: LoadingOptions) -> int:
+    """Continue the batch in DIR with its own settings and models, and try its errors again."""
+    return go_on(BatchRun(folder, models, loading, parallel or 0, json))
+
+
+@command("report")
+@folder_argument
+@as_json
+def report(folder: Path, json: bool) -> int:
+    """Write results and report of the batch in DIR, also of one that is still running. Runs nothing."""
+    return report_again(BatchRun(folder, json=json))
+
+
+@command("grade")
+@folder_argument
+@option("--grade", metavar="HOW", help=f"{GRADE_HELP} [as before].")
+@as_json
+def grade(folder: Path, grade: str | None, json: bool) -> int:
+    """Find and grade the answers of the batch in DIR again, and report it. Runs nothing."""
+    return grade_again(BatchRun(folder, json=json), _how(grade) if grade else None)
+
+
+@command("again")
+@click.argument("report", type=click.Path(path_type=Path))
+@out_option("Folder for results and report.", required=True)
+@parallel_option("Problems at once [as in the report].")
+@json_results
+@no_history_option
+@models_or("those of the report")
+@loading_options
+def again(
+    report: Path,
+    out: Path,
+    parallel: int | None,
+    json: bool,
+    no_history: bool,
+    models: ModelOptions,
+    loading: LoadingOptions,
+) -> int:
+    """Run the batch of a report.json again: its problems, arms, seeds, models and context.
+
+    REPORT is the report.json of a batch; results.jsonl beside it has the problems.
+    """
+    found = read_repetition(expanded(report))
+    for sentence in found.changed_models():
+        remark(sentence)
+    told = found.report
+    small, large = (model.source if model else "" for model in (told.small, told.large))
+    loading = loading.with_context(found.context) if found.context else loading
+    batch = BatchRun(out, models.or_those(small, large), loading, parallel or told.parallel, json, no_history)
+    origin = told.provenance.problems
+    return begin(batch, told.name, found.problems, found.arms, told.seed_numbers, found.how, origin)
+
+
+@command("merge")
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@out_option("Folder for the joined batch.", required=True)
+@as_json
+def merge(folders: Sequence[Path], out: Path, json: bool) -> int:
+    """Join the batches in these folders into one, and report it. Runs nothing."""
+    return merge_folders(BatchRun(out, json=json, no_history=True), folders)
+
+
+@command("export")
+@folder_argument
+@option("--to", required=True, type=click.Choice(list(TOOLS)), group=OUTPUT, help="The other tool.")
+def export(folder: Path, to: str) -> int:
+    """Write the results of the batch in DIR for another tool, into a folder of its own there, and print the files."""
+    return export_for(BatchRun(folder), to)
+
+
+def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
+    """Read problems from a file, a folder, standard input, or a data set on the Hub."""
+    name = file.as_posix()
+    if name == "-":
+        with TemporaryDirectory(prefix="baton-") as folder:
+            return read_problems(read_input_as_file(Path(folder)), limit=limit, named=named)
+    if not name.startswith(PREFIX):
+        return read_problems(expanded(file), limit=limit, named=named)
+    from baton_reasoning.core.models.hub import Hub  # it takes a third of a second to import
+
+    access = load_preferences(Paths.of_user().model_preferences).access(None)
+    return read_data_set(name, Hub(access), limit, named)
+
+
+def _results_folder(file: Path) -> str:
+    """Return the folder for the results if --out is not given."""
+    name = file.as_posix()
+    if name == "-":
+        return "results"
+    return f"{HubDataSet.parse(name).name.rpartition('/')[2] if name.startswith(PREFIX) else file.stem}-results"
+
+
+def _columns(texts: Sequence[str]) -> ColumnNames:
+    """Return the columns that ROLE=NAME names. Raises SettingsError."""
+    named = {}
+    for text in texts:
+        role, equals, name = text.partition("=")
+        if role not in ColumnNames._fields or not (equals and name):
+            raise SettingsError(f"--column {text} names no column.", "Write problem=NAME, answer=NAME or id=NAME.")
+        named[role] = name
+    return ColumnNames(**named)
+
+
+def _how(text: str) -> How | Regex:
+    """Return how answers are compared. Raises SettingsError."""
+    kind, colon, pattern = text.partition(":")
+    if kind == How.REGEX.value and pattern:
+        return Regex(pattern)
+    if colon or kind not in HOWS:
+        raise SettingsError(f"--grade cannot be {text!r}.", f"Choose one of {', '.join(HOWS)}.")
+    return How(kind)

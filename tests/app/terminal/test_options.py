@@ -1,0 +1,100 @@
+"""The options of all commands: few, named as the configuration file names them, from several places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+
+from baton_reasoning.app.terminal.batch import COMMANDS as BATCH_COMMANDS
+from baton_reasoning.app.terminal.program import PROGRAM, baton
+from tests.app.terminal.conftest import Baton
+
+MOST_OPTIONS = 25
+
+
+class Described(NamedTuple):
+    path: str
+    command: click.Command
+
+    @property
+    def options(self) -> list[click.Option]:
+        """Those of its own, without --help."""
+        return [each for each in self.command.params if isinstance(each, click.Option)]
+
+
+def commands(group: click.Group = baton, path: str = PROGRAM) -> Iterator[Described]:
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        assert found, name
+        if isinstance(found, click.Group):
+            yield from commands(found, f"{path} {name}")
+        else:
+            yield Described(f"{path} {name}", found)
+
+
+@pytest.mark.parametrize("command", [*commands()], ids=lambda command: command.path)
+def test_a_command_has_few_options_by_the_names_that_file_and_environment_use(command: Described) -> None:
+    assert len(command.options) <= MOST_OPTIONS
+    for option in command.options:
+        longest = max(option.opts, key=len)
+        assert option.name == longest.lstrip("-").replace("-", "_")
+        if option.expose_value:
+            assert option.envvar == f"BATON_{str(option.name).upper()}"
+
+
+def test_a_word_means_one_thing_in_all_commands() -> None:
+    texts: dict[str, set[str]] = {}
+    for command in commands():
+        for option in command.options:
+            texts.setdefault(max(option.opts, key=len), set()).add(f"{option.help} ".partition(" [")[0])
+    assert all(text.startswith("Only the ") for text in texts["--limit"])
+    assert all(text.startswith("Solve each problem with N seeds") for text in texts["--seeds"])
+    assert texts["--max-tokens"] == {"Longest answer in tokens"}
+    assert texts["--context"] >= {"Tokens of context"}
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    file = tmp_path / "baton" / "config.toml"
+    file.parent.mkdir()
+    return file
+
+
+def test_a_nested_command_takes_options_from_its_table_its_groups_and_the_top(config: Path, baton: Baton) -> None:
+    """A value that cannot be right shows which place was read."""
+    line = ("batch", "run", "missing.csv")
+    for content, said in (
+        ("parallel = -1", "-1 is not in the range"),
+        ("parallel = -1\n[batch]\nparallel = -2", "-2 is not in the range"),
+        ("parallel = -1\n[batch]\nparallel = -2\n[batch.run]\nparallel = -3", "-3 is not in the range"),
+        ("[batch.resume]\nparallel = -1", "missing.csv cannot be read"),
+        ('[batch.run]\narm = "luck"', "'luck' is not one of"),
+        ('[batch.run]\narm = ["small", "luck"]', "'luck' is not one of"),
+        ('[batch.run]\nloud = "yes"', "'loud', which is not an option of run"),
+        ("[batch.walk]\nparallel = 1", "has a table for 'batch.walk'"),
+    ):
+        config.write_text(content, encoding="utf-8")
+        refused = baton(*line)
+        assert said in refused.stderr, content
+    config.write_text("parallel = -1", encoding="utf-8")
+    assert "missing.csv cannot be read" in baton(*line, BATON_PARALLEL="2").stderr
+    config.write_text("", encoding="utf-8")
+    assert "-4 is not in the range" in baton(*line, BATON_PARALLEL="-4").stderr
+    assert "'luck' is not one of" in baton(*line, BATON_ARM="small luck").stderr
+
+
+def test_a_model_in_the_environment_may_have_spaces_in_its_path(tmp_path: Path, baton: Baton) -> None:
+    (tmp_path / "p.csv").write_text("problem,answer\n1 + 1?,2\n", encoding="utf-8")
+    line = ("batch", "run", str(tmp_path / "p.csv"), "--small", "demo", "-o", str(tmp_path / "out"))
+    assert "my model.gguf cannot be read" in baton(*line, BATON_LARGE="my model.gguf").stderr
+
+
+def test_every_verb_of_a_batch_is_listed_with_what_it_does(baton: Baton) -> None:
+    listed = baton("batch", "--help").stdout
+    assert all(command.summary in listed for command in BATCH_COMMANDS.values())
