@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from baton_reasoning.app.shared.format import short_path, size
@@ -34,18 +35,27 @@ class OfferedPair:
 
 
 def offered_models(
-    in_use: ModelChoice, recent: Iterable[str], here: Sequence[str], known: Iterable[CatalogModel] = ()
+    in_use: ModelChoice,
+    recent: Iterable[str],
+    here: Sequence[str],
+    known: Iterable[CatalogModel] = (),
+    servers: Mapping[str, str] = MappingProxyType({}),
 ) -> list[OfferedModel]:
-    """List each model once: in use, recent, on this machine (`here`: paths), and of the catalogue what is not here."""
+    """List each model once: in use, recent, on a server, on this machine, and of the catalogue what is not here.
+
+    `here`: paths; `servers`: names by address.
+    """
     signs: dict[str, str] = {}
     for author in (Author.SMALL, Author.LARGE):
         if not isinstance(source := in_use.get(author), DemoModel):
             signs[str(source)] = signs.get(str(source), "") + SIGN[author]
-    places = dict.fromkeys(signs, "") | dict.fromkeys(recent, "recent") | dict.fromkeys(here, "on this machine")
+    places = dict.fromkeys(signs, "") | dict.fromkeys(servers, "server")
+    places |= dict.fromkeys(recent, "recent") | dict.fromkeys(here, "on this machine")
     offered = []
-    for text in dict.fromkeys((*signs, *recent, *here)):
+    for text in dict.fromkeys((*signs, *recent, *servers, *here)):
         mark = f"in use {signs[text]}" if text in signs else ""
-        offered.append(OfferedModel(text, " · ".join(filter(None, (*_name(parse_source(text)), mark or places[text])))))
+        title = (servers.get(text, ""), *_name(parse_source(text)), mark or places[text])
+        offered.append(OfferedModel(text, " · ".join(filter(None, title))))
     names, listed = {Path(path).name for path in here}, {each.source for each in offered}
     for model in known:
         if model.file not in names and str(model.hub_file) not in listed:

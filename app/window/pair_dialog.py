@@ -103,15 +103,15 @@ class PairDialog(QDialog):
         self, in_use: ModelChoice, recent: Sequence[str], look: Callable[[], tuple[list[str], Sequence[CatalogPair]]]
     ) -> None:
         """Offer models below the fields: recent ones at once; when `look` has them, the paths of those on this
-        machine and the catalogue's pairs."""
+        machine and the catalogue's pairs, with the servers that have a name."""
 
-        def looked(found: tuple[list[str], Sequence[CatalogPair]]) -> None:
-            here, pairs = found
-            self._offer_models(offered_models(in_use, recent, here, known_models(pairs)))
+        def looked(found: tuple[list[str], Sequence[CatalogPair], dict[str, str]]) -> None:
+            here, pairs, servers = found
+            self._offer_models(offered_models(in_use, recent, here, known_models(pairs), servers))
             self._offer_pairs(offered_pairs(here, pairs))
 
         self._offer_models(offered_models(in_use, recent, []))
-        self._search.run(look, looked)
+        self._search.run(lambda: (*look(), self._servers.names()), looked)
 
     def _offer_models(self, models: Sequence[OfferedModel]) -> None:
         self._offered.clear()
@@ -309,7 +309,7 @@ class PairDialog(QDialog):
     def _source(self, author: Author) -> ModelSource:
         text = self.edits[author].text().strip()
         path = QUrl(text).toLocalFile() if text.startswith("file:") else text
-        return parse_source(path, DEMO_OF[author])
+        return parse_source(self._servers.address_of(path) or path, DEMO_OF[author])
 
 
 def pair_warning(small: ModelSource, large: ModelSource) -> str:

@@ -127,6 +127,11 @@ class KnownServers:
             return ""
         return ",".join(url for url, known in self.all().items() if known.name == name)
 
+    def names(self) -> dict[str, str]:
+        """Return the names of servers by address, several with commas between. Raises SettingsError."""
+        named = dict.fromkeys(known.name for known in self.all().values() if known.name)
+        return {self.address_of(name): name for name in named}
+
     def find(self, url: str) -> KnownServer:
         """Return the settings of an address, or the defaults. A model without its own has those of its server.
 

@@ -172,6 +172,20 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog: Open, qtbot: QtBot, se
         assert (address.key, options.cap.tokens) == ("secret", 500)
 
 
+def test_a_name_that_cannot_be_given_is_said_before_anything_is_kept(
+    open_dialog: Open, servers: KnownServers, qtbot: QtBot
+) -> None:
+    servers.keep("http://a:1", KnownServer(name="office"))
+    dialog = open_dialog("http://b:2", purpose=Purpose.KEEP)
+    name = dialog.form.editor("name")
+    assert isinstance(name, QLineEdit)
+    qtbot.keyClicks(name, "office")
+    name.editingFinished.emit()
+    dialog.use_buttons[0].click()
+    qtbot.waitUntil(lambda: "“office” already names http://a:1." in dialog.report.text)
+    assert servers.address_of("office") == "http://a:1"
+
+
 def test_what_is_known_is_shown_again_but_never_the_key(open_dialog: Open, servers: KnownServers, qtbot: QtBot) -> None:
     servers.keep("http://a:1", KnownServer(cap=Cap(tokens=7)), "secret")
     dialog = open_dialog("http://a:1/v1/", purpose=Purpose.KEEP)

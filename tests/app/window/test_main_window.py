@@ -24,9 +24,10 @@ from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.engines.remote.servers import KnownServer
 from baton_reasoning.core.models.catalog import catalog
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.source import HubFile, parse_source
+from baton_reasoning.core.models.source import HubFile, ServerUrls, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ColourScheme, SettingsFile
 from baton_reasoning.core.store.store import Store
@@ -256,6 +257,21 @@ def test_recent_and_local_models_are_offered_by_any_part_of_their_name(
     assert words[0] == f"Phi-4.gguf · {tmp_path} · in use ◆"
     assert words[1] == "http://office:8080 · recent"
     assert sum("on the Hub" in each for each in words) == len(known_models(catalog()))
+
+
+def test_a_server_is_offered_and_understood_by_its_name(window: MainWindow, qtbot: QtBot) -> None:
+    window.models.servers.keep("http://office:8080", KnownServer(name="office"))
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window.models.costs, window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    dialog.offer(window.preferences.value.models, [], lambda: ([], []))
+    qtbot.waitUntil(lambda: dialog._offered.rowCount() == 1)
+    assert dialog._offered.item(0).text() == "office · http://office:8080 · server"
+    qtbot.keyClicks(dialog.edits[Author.SMALL], "office")
+    qtbot.keyClicks(dialog.edits[Author.LARGE], "office")
+    with qtbot.waitSignal(dialog.chosen) as chosen:
+        qtbot.mouseClick(dialog.load, Qt.MouseButton.LeftButton)
+    assert chosen.args[0].large == ServerUrls(("http://office:8080",))
 
 
 def test_a_known_pair_fills_both_fields_and_leads_to_its_download(
