@@ -20,7 +20,7 @@ from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.loading import Switch
 from baton_reasoning.core.models.overrides import ModelOverrides
 from baton_reasoning.core.models.source import server_urls
-from baton_reasoning.core.secrets import Keeping, Secrets, take_key
+from baton_reasoning.core.secrets import Keeping, Secrets, find_key, take_key
 
 NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 """Of a server: it cannot be taken for a file with an ending, an address or a repository."""
@@ -62,7 +62,7 @@ class KnownServer(BaseModel):
     cap: Cap = Field(default_factory=Cap, title="Cap, until the models are loaded again")
     overrides: ModelOverrides = Field(default_factory=ModelOverrides, title="Sampling and thinking")
     key_variable: str = Field(
-        "", title="Variable with the key", description="In the environment; in place of a key in the keyring."
+        "", title="Variable with the key", description="In the environment; if it is not set, the key above."
     )
     has_key: bool = False
     """Whether its key is in the keyring."""
@@ -146,9 +146,11 @@ class KnownServers:
     def key(self, url: str) -> str | None:
         """Return the key of an address; the keyring is only asked if there is one. Raises SettingsError."""
         known = self.find(url)
-        if known.key_variable:
-            return take_key(known.key_variable)
-        return self._secrets.find(without_model(url)) if known.has_key else None
+        if known.key_variable and (key := find_key(known.key_variable)):
+            return key
+        if known.has_key:
+            return self._secrets.find(without_model(url))
+        return take_key(known.key_variable) if known.key_variable else None
 
     def keep(self, address: str, known: KnownServer, key: str = "") -> Keeping | None:
         """Save the settings of an address, or of several with commas between, and a new key if one is given.

@@ -170,9 +170,11 @@ def test_a_name_is_that_of_one_address_and_its_other_models_have_none(servers: K
 def test_the_variable_of_a_key_is_asked_before_the_keyring(
     servers: KnownServers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    servers.keep(URL, KnownServer(key_variable="A_KEY_OF_THE_OFFICE"), "in the keyring")
+    servers.keep(URL, KnownServer(key_variable="A_KEY_OF_THE_OFFICE"))
     with pytest.raises(SettingsError, match="A_KEY_OF_THE_OFFICE is not set"):
         servers.key(URL)
+    servers.keep(URL, servers.find(URL), "in the keyring")
+    assert servers.key(URL) == "in the keyring"
     monkeypatch.setenv("A_KEY_OF_THE_OFFICE", "secret")
     assert servers.key(URL) == "secret"
 
