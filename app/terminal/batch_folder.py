@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from baton_reasoning.app.terminal.recording import open_history
+from baton_reasoning.core.batch.reporting.exports import EXPORTS
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.files import private_folder
 from baton_reasoning.core.store.batch_rows import Batch
@@ -31,11 +32,16 @@ class BatchFolder:
     def holds_batch(self) -> bool:
         return (self.path / STORE_FILE).exists() or (self.path / LINK_FILE).exists()
 
+    def file(self, ending: str) -> Path:
+        """Return where the export with this ending, such as “.csv”, is written."""
+        return self.path / f"{'results' if ending in ('.csv', '.jsonl') else 'report'}{ending}"
+
     @contextmanager
     def reserved(self) -> Iterator[None]:
         """Reserve the folder before the models are loaded, so that a second batch cannot take it.
 
-        Releases it if no batch was created. Raises SettingsError if the folder already holds a batch.
+        Releases it if no batch was created. Raises SettingsError if the folder holds a batch or a file of the same name
+        as its results.
         """
         file = self.path / (STORE_FILE if self.has_own_store else LINK_FILE)
         already = SettingsError(
@@ -44,6 +50,8 @@ class BatchFolder:
         )
         if self.holds_batch:
             raise already
+        if others := [file for file in map(self.file, EXPORTS) if file.exists()]:
+            raise SettingsError(f"{others[0]} exists already.", "Name another folder with --out.")
         try:
             private_folder(self.path)
             file.touch(mode=0o600, exist_ok=False)

@@ -30,7 +30,7 @@ from baton_reasoning.core.batch.reporting.report_text import text_report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
 from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings, local_context
 from baton_reasoning.core.batch.running.creation import create_batch, without_duplicates
 from baton_reasoning.core.batch.running.progress import BatchProgress, time_left
 from baton_reasoning.core.batch.running.provenance import Provenance
@@ -92,10 +92,15 @@ class BatchRun:
         return Provenance.of_this_machine([Path(sys.argv[0]).name, *sys.argv[1:]], *self.models.texts, problems)
 
     def resumed(self, settings: BatchSettings) -> BatchRun:
-        """Return a run with the models of the batch, and as many problems at once, unless others are given."""
+        """Return a run with models, context and problems at once as the batch had them, unless others are given."""
         small, large = (model.source if model else "" for model in (settings.small, settings.large))
-        models = self.models.or_those(small, large)
-        return replace(self, models=models, parallel=self.parallel or settings.parallel)
+        context = local_context(settings.small, settings.large)
+        return replace(
+            self,
+            models=self.models.or_those(small, large),
+            loading=self.loading.with_context(context) if context else self.loading,
+            parallel=self.parallel or settings.parallel,
+        )
 
 
 def begin(
@@ -240,9 +245,9 @@ def _conclude(run: BatchRun, batch_id: str) -> int:
     with run.place.store() as store, progress("Writing results", run.json) as line:
         results = Results.read(store, batch_id, lambda share: line.show(share, "reading the texts"))
         for written, ending in enumerate(EXPORTS, 1):
-            name = f"{'results' if ending in ('.csv', '.jsonl') else 'report'}{ending}"
-            write_export(results, run.folder / name)
-            line.show(written / len(EXPORTS), name)
+            file = run.place.file(ending)
+            write_export(results, file)
+            line.show(written / len(EXPORTS), file.name)
     found = results.report
     if run.json:
         write_json({"report": found.model_dump(mode="json", by_alias=True)})

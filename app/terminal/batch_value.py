@@ -49,7 +49,7 @@ WORTH_HEADER = ("reason", "cue", "takeovers", "worth", "above 0", "tokens", "per
 @models_or("those of the batch")
 @loading_options
 def value(
-    batch: str,
+    name: str,
     sample: int,
     arm: str | None,
     chosen: ContinuationOptions,
@@ -65,10 +65,10 @@ def value(
     """
     given = ReviewOptions(models, loading, json)
     options = ValueOptions(chosen.writer, chosen.k, only_takeovers=True)
-    with opened_batch(batch, arm) as (store, found_batch):
-        how = BatchSettings.of(found_batch).how
-        rows = drawn(store, found_batch.id, sample, arm=arm)
-        is_stopped = _value_rows(store, found_batch, rows, options, how, given)
+    with opened_batch(name, arm) as (store, batch):
+        how = BatchSettings.of(batch).how
+        rows = drawn(store, batch.id, sample, arm=arm)
+        is_stopped = _value_rows(store, batch, rows, options, how, given)
         found = worth_of(store, rows, options.writer)
     if given.json:
         write_json_lines(_in_json(found))

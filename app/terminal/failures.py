@@ -31,26 +31,26 @@ from baton_reasoning.core.thinking.policy import Needs
 @models_or("those of the batch")
 @loading_options
 def failures(
-    batch: str, arm: str | None, opinion: bool, json: bool, models: ModelOptions, loading: LoadingOptions
+    name: str, arm: str | None, opinion: bool, json: bool, models: ModelOptions, loading: LoadingOptions
 ) -> int:
     """Show the failed answers of a batch in groups, and its takeovers by reason, cue and outcome.
 
     DIR is the folder of the batch; ID is that of a batch in `baton history list`.
     """
-    with opened_batch(batch, arm) as (store, found_batch):
+    with opened_batch(name, arm) as (store, batch):
         if opinion:
-            arms = [each.name for each in found_batch.arms if arm in (None, each.name)]
+            arms = [each.name for each in batch.arms if arm in (None, each.name)]
             review_batch(
-                found_batch,
+                batch,
                 arms,
                 ReviewOptions(models, loading, json),
                 "Second opinions",
-                lambda pair, names: BatchOpinions(store, found_batch.id, pair, names),
+                lambda pair, names: BatchOpinions(store, batch.id, pair, names),
                 Needs(small=False),
             )
             remark("The opinions are kept with the answers.")
         with progress("Failures", json) as line:
-            found = analyse(store, found_batch.id, arm, lambda share: line.show(share, "reading the texts"))
+            found = analyse(store, batch.id, arm, lambda share: line.show(share, "reading the texts"))
     if json:
         write_json_lines(in_json(found))
     else:
@@ -64,14 +64,14 @@ def failures(
 @click.argument("text")
 @option("--arm", metavar="NAME", help="The answer of this arm.")
 @option("--seed", type=SEED, metavar="N", help="The answer with this seed.")
-def note(batch: str, problem: str, text: str, arm: str | None, seed: int | None) -> int:
+def note(name: str, problem: str, text: str, arm: str | None, seed: int | None) -> int:
     """Keep a note on the answer to a problem, for `baton batch failures` and the window.
 
     DIR is the folder of the batch; ID is that of a batch in `baton history list`. PROBLEM is the id of the problem; an
     empty TEXT removes the note.
     """
-    with opened_batch(batch, arm) as (store, found_batch):
-        set_note(store, found_batch, arm, seed, problem, text)
+    with opened_batch(name, arm) as (store, batch):
+        set_note(store, batch, arm, seed, problem, text)
     return ExitCode.ANSWERED
 
 

@@ -115,7 +115,7 @@ def _named(card: ModelCard | None) -> str:
 
 def batch_argument(function: Function) -> Function:
     """Add the argument of `opened_batch` to a command: the folder of a batch, or its id in the history."""
-    return click.argument("batch", metavar="DIR|ID")(function)
+    return click.argument("name", metavar="DIR|ID")(function)
 
 
 @contextmanager

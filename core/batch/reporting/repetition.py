@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.batch_settings import local_context
 from baton_reasoning.core.errors import ProblemFileError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.grading.verdict import How, Regex
@@ -33,8 +34,8 @@ class Repetition(NamedTuple):
 
     @property
     def context(self) -> int:
-        """Tokens that one text may have; 0 if no model was loaded."""
-        return max((model.context for model in (self.report.small, self.report.large) if model), default=0)
+        """Tokens of context of the models on this machine; 0 if there was none."""
+        return local_context(self.report.small, self.report.large)
 
     def changed_models(self) -> list[str]:
         """Name each model file that is not the one of the report, in a sentence. Reads the files."""

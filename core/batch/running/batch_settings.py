@@ -70,6 +70,11 @@ class ModelSummary(BaseModel):
         return self.model_copy(update={"sha256": known.sha256}) if known and same else self
 
 
+def local_context(*models: ModelSummary | None) -> int:
+    """Return the tokens of context with which models on this machine were loaded; 0 if none was."""
+    return max((model.context for model in models if model and model.file), default=0)
+
+
 class ArmAlias(BaseModel):
     """An arm with the same settings as the arm `same_as`, and so the same results."""
 

@@ -177,11 +177,11 @@ def test_an_answer_column_that_is_not_there_is_refused(tmp_path: Path, capsys: p
 
 
 def test_a_resumed_batch_runs_with_its_own_models(tmp_path: Path, baton: Baton) -> None:
-    """Not with the demo pair, which would be the pair chosen in the window."""
+    """And with its context: not with the demo pair, which would be the pair chosen in the window."""
     file, out = written(tmp_path / "p.jsonl", json.dumps({"problem": "7 + 8 " * 1000, "answer": "1"})), tmp_path / "out"
     begun = ("run", file, "--arm", "large", "--small", "demo", "--large", str(SMALL_MODEL), "--out", str(out))
     assert baton("batch", *begun, "--context", "1024").returncode == 1
-    resumed = baton("batch", "resume", str(out), "--context", "1024")
+    resumed = baton("batch", "resume", str(out))
     assert "Baton demo small: 1,024 tokens of context" in resumed.stderr
     assert "To try again" in resumed.stderr
 
@@ -278,6 +278,13 @@ def test_results_are_written_for_another_tool_without_running_anything(tmp_path:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [str(out / "lm-eval" / "samples_large.jsonl")]
     assert len((out / "lm-eval" / "samples_large.jsonl").read_text("utf-8").splitlines()) == 2
+
+
+def test_a_file_that_is_not_of_a_batch_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mine = written(tmp_path / "results.csv", "mine")
+    assert main(["batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path)]) == 2
+    assert f"{mine} exists already. Name another folder with --out." in capsys.readouterr().err
+    assert Path(mine).read_text() == "mine"
 
 
 def test_a_report_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
