@@ -1,4 +1,3 @@
-# The two commands of the README: `make run` and `make test`. Everything else is for those who work on Baton.
 # Without make: packaging/setup.sh run && .venv/bin/baton-window
 venv_python := .venv/bin/python
 pytest := QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest
@@ -6,95 +5,85 @@ pytest := QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest
 # that what a module sets up is set up once. Slow files come first in their folders' order, not by their number of tests.
 parallel := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-.PHONY: run test quick test-long coverage soak setup check-server test-gpu gpu-check frozen check check-catalog bench \
-	screenshots reference demo-pair lock clean
+.DEFAULT_GOAL := help
+.PHONY: help run setup clean quick test test-long coverage check setup-tests screenshots reference lock check-server \
+	check-catalog test-gpu gpu-check bench soak frozen demo-pair
 
-run: setup
+##@ Use
+help: ## List what make can do
+	@awk -F ':.*## ' '/^##@/ { print "\n" substr($$0, 5) ":" } /^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+run: setup ## Set everything up, then open the window
 	@$(venv_python) -m baton_reasoning.app
 
-setup:
+setup: ## Set up .venv for the program
 	@packaging/setup.sh run
 
-test:
-	@packaging/setup.sh test
-	@$(pytest) $(parallel) --durations 20
+clean: ## Remove .venv and everything that was built
+	rm -rf .venv .venv-frozen build dist *.egg-info .mypy_cache .ruff_cache
 
-# What to run while working: no real models, no other programs.
-quick:
-	@packaging/setup.sh test
+##@ Develop
+quick: setup-tests ## Run the tests without real models and other programs: a minute
 	@$(pytest) $(parallel) -m "not slow and not long and not real_models"
 
-# What needs size rather than logic: hundreds of problems, the commands of the docs, every size of window with every
-# theme, all policies on real models, wheels, and 1,000 draws of each randomised test instead of 20.
-test-long:
-	@packaging/setup.sh test
+test: setup-tests ## Run all tests but the long ones; set-up is included
+	@$(pytest) $(parallel) --durations 20
+
+# Hundreds of problems, the commands of the docs, every size of window with every theme, all policies on real models,
+# wheels, and 1,000 draws of each randomised test instead of 20.
+test-long: setup-tests ## Run the tests that need size rather than logic
 	@BATON_TESTS=long $(pytest) $(parallel) --durations 20 -m "long or scaled or hypothesis"
 
-coverage:
-	@packaging/setup.sh test
+coverage: setup-tests ## Run `make test`, and list the lines and branches that it misses
 	@$(pytest) $(parallel) --cov --cov-report term:skip-covered
 
-# 1,000 faults in a running batch and a running chat; the report goes into docs/measurements.md. Ctrl+C ends it early.
-soak:
-	@packaging/setup.sh test
-	@$(venv_python) -m tests.soak --faults $(or $(FAULTS),1000) --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) --write
-
-# The tests of servers against any llama-server: make check-server SERVER=/path/to/llama-server (docs/servers.md).
-check-server:
-	@packaging/setup.sh test
-	@"$(SERVER)" --version
-	@BATON_LLAMA_SERVER="$(SERVER)" $(pytest) -rs -m real_models tests/core/engines/remote tests/app/servers
-
-# The GPU path on a small GPU made of software (docs/install.md). The first time llama.cpp's Vulkan back end is built.
-test-gpu:
-	@packaging/setup.sh test
-	@packaging/gpu/build.sh test
-	@BATON_GPU_BUILD=$(CURDIR)/.gpu-build/test QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest tests/gpu
-
-# The engines' tests, a table of speeds and the bench's, with layers on this machine's GPU. FIGURES and ROUNDS as in `bench`.
-gpu-check:
-	@packaging/setup.sh test
-	@FIGURES="$(FIGURES)" ROUNDS="$(ROUNDS)" packaging/gpu/check.sh
-
-# What the code must satisfy besides its tests: style, types, and who may import whom.
-check:
-	@packaging/setup.sh test
+check: setup-tests ## Check style, types, and who may import whom
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	@if command -v shellcheck >/dev/null; then shellcheck -x packaging/*.sh packaging/lock/make.sh packaging/gpu/*.sh packaging/frozen/*.sh; fi
 
-# Ratios taken side by side in one run, and the table of docs/measurements.md. Let the machine rest meanwhile. FIGURES="P1 P5"
-# takes only these, ROUNDS=3 fewer repetitions.
-bench:
+setup-tests: ## Set up .venv for the tests and checks
 	@packaging/setup.sh test
-	@$(venv_python) -m tests.bench $(FIGURES) $(if $(ROUNDS),--rounds $(ROUNDS)) --write
 
-# The catalog of models against the Hub, where it can be reached.
-check-catalog:
-	@packaging/setup.sh test
-	@$(venv_python) packaging/check_catalog.py
-
-# Every command, option, setting and key, from the program itself: build/reference.md, and the manual page build/baton.1.
-reference:
-	@packaging/setup.sh test
-	@$(venv_python) packaging/reference.py
-
-screenshots:
-	@packaging/setup.sh test
+screenshots: setup-tests ## Take the pictures of docs/images again
 	@QT_QPA_PLATFORM=offscreen $(venv_python) packaging/screenshots.py
 
-# Writes packaging/lock/ again from pyproject.toml; `make lock UPGRADE=1` takes newer versions as well.
-lock:
+reference: setup-tests ## Write every command, setting and key to build/, as Markdown and manual page
+	@$(venv_python) packaging/reference.py
+
+lock: ## Write packaging/lock/ from pyproject.toml; UPGRADE=1 takes newer versions
 	@packaging/lock/make.sh $(if $(UPGRADE),--upgrade)
 
-# The program as one folder without Python (packaging/frozen/README.md); SMOKE=1 also runs it.
-frozen:
+##@ Try on real systems
+check-server: setup-tests ## Run the tests of servers: SERVER=/path/to/llama-server
+	@"$(SERVER)" --version
+	@BATON_LLAMA_SERVER="$(SERVER)" $(pytest) -rs -m real_models tests/core/engines/remote tests/app/servers
+
+check-catalog: setup-tests ## Compare the catalogue of models with the Hub
+	@$(venv_python) packaging/check_catalog.py
+
+# The first time, llama.cpp's Vulkan back end is built (docs/install.md).
+test-gpu: setup-tests ## Test the GPU path on a small GPU made of software
+	@packaging/gpu/build.sh test
+	@BATON_GPU_BUILD=$(CURDIR)/.gpu-build/test $(pytest) tests/gpu
+
+# FIGURES and ROUNDS as in `bench`.
+gpu-check: setup-tests ## Test and measure the engines on this machine's GPU
+	@FIGURES="$(FIGURES)" ROUNDS="$(ROUNDS)" packaging/gpu/check.sh
+
+# Let the machine rest meanwhile. FIGURES="P1 P5" takes only these, ROUNDS=3 fewer repetitions.
+bench: setup-tests ## Measure speed, and write the table of docs/measurements.md
+	@$(venv_python) -m tests.bench $(FIGURES) $(if $(ROUNDS),--rounds $(ROUNDS)) --write
+
+# 1,000 faults in a running batch and a running chat; the report goes into docs/measurements.md. Ctrl+C ends it early.
+soak: setup-tests ## Break a running batch and chat for an hour: FAULTS, SEED, MINUTES
+	@$(venv_python) -m tests.soak --faults $(or $(FAULTS),1000) --seed $(or $(SEED),1) --minutes $(or $(MINUTES),60) --write
+
+##@ Release
+frozen: ## Build the program that needs no Python, in dist/; SMOKE=1 runs it
 	@SMOKE=$(SMOKE) packaging/frozen/build.sh
 
-demo-pair:
+demo-pair: ## Train the demo pair again (packaging/demo_pair/README.md)
 	@packaging/demo_pair/make.sh
-
-clean:
-	rm -rf .venv .venv-frozen build dist *.egg-info .mypy_cache .ruff_cache
