@@ -26,7 +26,7 @@ iconutil --convert icns --output build-baton.icns "$icons"
 
 $python $here/notices.py packaging/lock/run.txt $here/THIRD-PARTY-NOTICES.txt
 libraries=$(echo $environment/lib/python3*/site-packages/llama_cpp/lib)
-BATON_ICON=$PWD/build-baton.icns BATON_GGML=$PWD/$libraries PYTHONPATH=$PWD/packaging/launcher $environment/bin/pyinstaller --noconfirm \
+BATON_ICON=$PWD/build-baton.icns BATON_GGML=$PWD/$libraries $environment/bin/pyinstaller --noconfirm \
   --distpath dist --workpath build/frozen $here/baton.spec
 python3 $here/smoke.py dist/Baton.app
 

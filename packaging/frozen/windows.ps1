@@ -1,6 +1,6 @@
 <#
 The recipe for Windows: the program with Vulkan inside, in dist\baton-VERSION-windows-x64.msi. It has not been run yet.
-Needs the C++ build tools of Visual Studio, the Vulkan SDK (VULKAN_SDK) and WiX 4 (`dotnet tool install --global wix`).
+Needs the C++ build tools of Visual Studio, the Vulkan SDK (VULKAN_SDK) and WiX 5 (`dotnet tool install --global wix --version 5.0.2`).
 #>
 $ErrorActionPreference = "Stop"
 Set-Location (Join-Path $PSScriptRoot "..\..")
@@ -24,7 +24,6 @@ Invoke-Checked $Python "$Here\icon.py" resources\icons\baton.svg baton.ico
 Invoke-Checked $Python "$Here\notices.py" packaging\lock\run.txt "$Here\THIRD-PARTY-NOTICES.txt"
 $env:BATON_ICON = "$PWD\baton.ico"
 $env:BATON_GGML = "$PWD\.venv-frozen\Lib\site-packages\llama_cpp\lib"
-$env:PYTHONPATH = "$PWD\packaging\launcher"
 Invoke-Checked .venv-frozen\Scripts\pyinstaller.exe --noconfirm --distpath dist --workpath build\frozen "$Here\baton.spec"
 foreach ($text in @("LICENSE", "$Here\THIRD-PARTY-NOTICES.txt")) { Copy-Item $text "dist\baton" }
 Invoke-Checked $Python "$Here\smoke.py" dist\baton
