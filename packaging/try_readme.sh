@@ -11,6 +11,7 @@ cd "$(dirname "$0")/.."
 inside() { chroot "$1" /usr/bin/env -i HOME=/root PATH=/usr/bin:/bin:/usr/sbin:/sbin LANG=C.UTF-8 TESTS="${TESTS:-}" \
   bash -c "cd /root/baton && $2" </dev/null; }
 
+# shellcheck disable=SC2016  # the shell inside ROOT expands it
 commands='
 try() { local began=$SECONDS code=0; echo "\$ $*"; "$@" 2>&1 | tail -n 6 || code=$?; echo "[exit $code, $((SECONDS - began)) s]"
   [ $code -eq 0 ]; }
