@@ -9,6 +9,7 @@ import pytest
 
 from baton_reasoning.core.version import version
 from frozen.notices import of_package
+from release_notes import DAY, ENTRY
 
 ROOT = Path(__file__).parents[2]
 FROZEN = ROOT / "packaging" / "frozen"
@@ -25,6 +26,15 @@ def test_appstream_names_this_version_first() -> None:
     release = metainfo().find("releases/release")
     assert release is not None
     assert release.get("version") == version()
+
+
+def test_a_release_has_the_same_day_in_appstream_and_changelog() -> None:
+    entry = ENTRY.search((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
+    release = metainfo().find("releases/release")
+    assert entry
+    assert release is not None
+    released = DAY.fullmatch(entry["day"])  # before, AppStream wants a day all the same
+    assert not released or release.get("date") == entry["day"]
 
 
 def test_desktop_file_icon_and_appstream_share_one_identifier() -> None:
