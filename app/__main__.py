@@ -25,7 +25,7 @@ have to wait so long, a hundred times for one paint: a replay stops it for 25 ms
 
 @click.command("baton-window", context_settings={"help_option_names": ["-h", "--help"], "ignore_unknown_options": True})
 @click.argument("qt_options", nargs=-1, type=click.UNPROCESSED)
-@click.option("--version", is_flag=True, help="Print versions.")
+@click.option("-V", "--version", is_flag=True, help="Print versions.")
 def start(qt_options: tuple[str, ...], version: bool) -> int:
     """Open Baton's window; without a display, run the demo in the terminal.
 

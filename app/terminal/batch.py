@@ -20,7 +20,7 @@ COMMANDS = {
 }
 
 
-@click.group("batch", cls=LazyGroup, lazy=COMMANDS, context_settings=HELP, no_args_is_help=False)
+@click.group("batch", cls=LazyGroup, lazy=COMMANDS, context_settings=HELP)
 def batch() -> None:
     """Solve and grade a file of problems under several arms, and work on the results.
 

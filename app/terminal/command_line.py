@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,11 +21,13 @@ METHOD = "Method"
 MODELS = "Models"
 LOCAL_MODELS = "Local models"
 OUTPUT = "Output"
-GROUPS = (METHOD, GENERAL, MODELS, LOCAL_MODELS, OUTPUT)
+GROUPS = (GENERAL, METHOD, MODELS, LOCAL_MODELS, OUTPUT)
 """The order in which `--help` lists them."""
 
 ENVIRONMENT = "BATON"
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+LONGEST_SUMMARY = 200
+"""Characters; click cuts summaries at 45."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -86,7 +89,23 @@ class LazyCommand(NamedTuple):
     summary: str
 
 
-class LazyGroup(click.Group):
+class CommandGroup(click.Group):
+    """A group that lists its commands in their order, each with its whole summary."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
+        return list(self.commands)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.summary(ctx, name)) for name in self.list_commands(ctx)])
+
+    def summary(self, ctx: click.Context, name: str) -> str:
+        """Return the line of a command in the list."""
+        found = self.get_command(ctx, name)
+        return found.get_short_help_str(LONGEST_SUMMARY) if found else ""
+
+
+class LazyGroup(CommandGroup):
     """A group that imports a command when it is used, so that `--help` and a typing mistake are answered at once."""
 
     def __init__(self, *names: Any, lazy: Mapping[str, LazyCommand], **options: Any) -> None:
@@ -117,9 +136,36 @@ class LazyGroup(click.Group):
         assert isinstance(found, click.Command)
         return found
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, command.summary) for name, command in self.lazy.items()])
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Raises NoSuchCommand."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            raise click.NoSuchCommand(error.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
+
+    def summary(self, ctx: click.Context, name: str) -> str:  # noqa: ARG002 - as above
+        return self.lazy[name].summary
+
+
+class ChoiceOf(click.Choice[str]):
+    """One of several values; a wrong one is answered with the value that was probably meant."""
+
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
+        meant = did_you_mean(str(value), self.choices)
+        return f"There is no {value!r}. {meant}" if meant else super().get_invalid_choice_message(value, ctx)
+
+
+def did_you_mean(word: str, possible: Iterable[str]) -> str:
+    """Return a question that names what a word is close to; empty if it is close to nothing."""
+    close = get_close_matches(word, list(possible), n=1)
+    return f"Did you mean {close[0]!r}?" if close else ""
+
+
+def command_group(name: str) -> Callable[[Callable[..., Any]], CommandGroup]:
+    """Turn a function into a group of commands; its docstring is the help text."""
+    return click.group(name, cls=CommandGroup, context_settings=HELP)
 
 
 def command(

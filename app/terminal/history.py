@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import click
 
-from baton_reasoning.app.terminal.command_line import HELP, as_json, command, option
+from baton_reasoning.app.terminal.command_line import as_json, command, command_group, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import terminal_width, write, write_table
 from baton_reasoning.app.terminal.printer import SIGNS, summary
@@ -39,7 +39,7 @@ class Entry(NamedTuple):
     size: str
 
 
-@click.group("history", context_settings=HELP, no_args_is_help=False)
+@command_group("history")
 def history() -> None:
     """List, show, search and export answers and batches, also those of the window."""
 

@@ -6,7 +6,7 @@ import click
 
 from baton_reasoning.app.shared.expected_speed import relative_time
 from baton_reasoning.app.shared.format import parameter_count, short_path, size
-from baton_reasoning.app.terminal.command_line import HELP, as_json, command, option
+from baton_reasoning.app.terminal.command_line import as_json, command, command_group, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.model_files import fetch, hub_access, look_up, models_folder, source_of
 from baton_reasoning.app.terminal.output import remark, write, write_table
@@ -25,7 +25,7 @@ from baton_reasoning.core.models.trash import Trash
 from baton_reasoning.core.paths import Paths
 
 
-@click.group("models", context_settings=HELP, no_args_is_help=False)
+@command_group("models")
 def models() -> None:
     """List, search, download and delete models.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from pydantic import BaseModel, ValidationError
 
-from baton_reasoning.app.terminal.command_line import METHOD, gathered, option
+from baton_reasoning.app.terminal.command_line import METHOD, ChoiceOf, gathered, option
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
@@ -40,7 +40,7 @@ run_options = gathered(
     "method",
     option(
         "--policy",
-        type=click.Choice(list(POLICIES)),
+        type=ChoiceOf(list(POLICIES)),
         group=METHOD,
         help=f"When the large model writes [{DEFAULT_POLICY}].",
     ),

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class, shell_complete
 
-from baton_reasoning.app.terminal.command_line import HELP, LazyCommand, LazyGroup, command
+from baton_reasoning.app.terminal.command_line import HELP, ChoiceOf, LazyCommand, LazyGroup, command
 from baton_reasoning.app.terminal.config_file import read_config
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible
@@ -37,6 +37,7 @@ COMMANDS = {
     "doctor": LazyCommand("doctor:doctor", "Check what this installation can use."),
     "policies": LazyCommand("settings_list:policies", "List the policies."),
     "settings": LazyCommand("settings_list:settings", "List what --set takes."),
+    "help": LazyCommand("program:help_on", "Show the help of a command."),
     "completion": LazyCommand("program:completion", "Print a completion script for bash, zsh or fish."),
     "replay": LazyCommand("replay:replay", "Try another policy on a recorded run."),
     "opinion": LazyCommand("opinion:opinion", "Let the large model review a recorded answer."),
@@ -57,7 +58,6 @@ def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) 
     cls=LazyGroup,
     lazy=COMMANDS,
     context_settings=HELP,
-    no_args_is_help=False,
     epilog="Exit codes: 0 answered, 1 failed, 2 wrong usage, 3 ended by a limit, 130 stopped.",
 )
 @click.option(
@@ -68,7 +68,12 @@ def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) 
     help="Read options from this TOML file.",
 )
 @click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_versions, help="Print versions."
+    *("-V", "--version"),
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_versions,
+    help="Print versions.",
 )
 @click.pass_context
 def baton(context: click.Context, config: Path | None) -> None:
@@ -77,8 +82,24 @@ def baton(context: click.Context, config: Path | None) -> None:
     context.default_map = read_config(file, config is not None, COMMANDS)
 
 
+@command("help")
+@click.argument("names", metavar="[COMMAND]...", nargs=-1)
+def help_on(names: tuple[str, ...]) -> int:
+    """Show the help of a command, or the list of commands."""
+    found: click.Command = baton
+    context = click.get_current_context().find_root()
+    for name in names:
+        if not isinstance(found, click.Group):
+            raise click.UsageError(f"{context.command_path} has no commands, so there is no help on {name!r}.", context)
+        _, inside, _ = found.resolve_command(context, [name])
+        assert inside is not None
+        found, context = inside, click.Context(inside, info_name=name, parent=context)
+    click.echo(context.get_help())
+    return ExitCode.ANSWERED
+
+
 @command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=ChoiceOf(["bash", "zsh", "fish"]))
 def completion(shell: str) -> int:
     """Print a script that lets SHELL complete commands and options.
 
@@ -136,12 +157,16 @@ def _invoke(arguments: Sequence[str]) -> int:
             return code
     except click.exceptions.Exit as ended:  # --help, --version
         return ended.exit_code
+    except click.exceptions.NoArgsIsHelpError as bare:
+        click.echo(bare.format_message())
+        return ExitCode.ANSWERED
 
 
 def _wrong_usage(error: click.UsageError) -> int:
     """Report wrong usage in one line: for some commands the whole usage takes dozens."""
     path = error.ctx.command_path if error.ctx else PROGRAM
-    report(f"{error.format_message().strip().rstrip('.')}. {path} --help shows what it takes.", path)
+    sentence = error.format_message().strip()
+    report(f"{sentence}{'' if sentence.endswith(('.', '?', '?)')) else '.'} {path} --help shows what it takes.", path)
     return ExitCode.USAGE
 
 

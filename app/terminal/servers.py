@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from baton_reasoning.app.terminal.command_line import HELP, OUTPUT, as_json, command, gathered, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, command_group, gathered, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
@@ -44,7 +44,7 @@ def known_server(url: str) -> Server:
     return servers.find(url).at(url, servers.key(url) or find_key(KEY_VARIABLE) or None)
 
 
-@click.group("servers", context_settings=HELP, no_args_is_help=False)
+@command_group("servers")
 def servers() -> None:
     """Name servers; list, test and remove them.
 

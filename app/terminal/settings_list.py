@@ -11,7 +11,7 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from baton_reasoning.app.terminal.command_line import as_json, command, option
+from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import settable
 from baton_reasoning.app.terminal.output import write, write_table
@@ -66,7 +66,7 @@ def policies(json: bool) -> int:
 
 @command("settings")
 @click.argument("name", required=False)
-@option("--policy", type=click.Choice(list(POLICIES)), help="Only those of this policy.")
+@option("--policy", type=ChoiceOf(list(POLICIES)), help="Only those of this policy.")
 @as_json
 def settings(name: str | None, policy: str | None, json: bool) -> int:
     """List what --set takes: meaning, bounds and default. With NAME, show one setting and its value in each preset."""

@@ -11,7 +11,7 @@ import click
 from baton_reasoning.app.shared.format import count, rough_duration
 from baton_reasoning.app.shared.labels import SIGNS
 from baton_reasoning.app.shared.value_words import value_sentences
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, gathered, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, command, gathered, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
@@ -64,7 +64,7 @@ continuation_options = gathered(
     "chosen",
     option(
         "--writer",
-        type=click.Choice(WRITERS),
+        type=ChoiceOf(WRITERS),
         default="small",
         help="Who writes the continuations: one model alone, or the policy of the run [small].",
     ),
