@@ -25,9 +25,16 @@ WORTH_SAYING = 2.0
 """Seconds after which a task reports progress if standard error is not a terminal."""
 
 
+class RaisingConsole(Console):
+    """A console that raises BrokenPipeError if its reader has gone; rich's own ends the program with exit code 1."""
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
 def console(stderr: bool = False) -> Console:
     """Return a console for the current stream. Colours follow NO_COLOR, FORCE_COLOR and TERM (https://no-color.org)."""
-    return Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    return RaisingConsole(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def is_live(stream: TextIO) -> bool:

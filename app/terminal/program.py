@@ -16,13 +16,14 @@ from baton_reasoning.app.terminal.config_file import read_config
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible
 from baton_reasoning.app.terminal.streams import close_output, discard_output, prepare, report
-from baton_reasoning.core.errors import BatonError, SettingsError
+from baton_reasoning.core.errors import BatonError, ModelFileError, ProblemFileError, SettingsError
 from baton_reasoning.core.paths import Paths
 
 PROGRAM = "baton"
 CONFIG_FILE = "config.toml"
 COMPLETION = "_BATON_COMPLETE"
 """The variable in which a shell asks for completions."""
+_OF_WHAT_WAS_NAMED = (SettingsError, ModelFileError, ProblemFileError)
 
 COMMANDS = {
     "solve": LazyCommand("solve:solve", "Solve one problem."),
@@ -58,7 +59,7 @@ def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) 
     cls=LazyGroup,
     lazy=COMMANDS,
     context_settings=HELP,
-    epilog="Exit codes: 0 answered, 1 failed, 2 wrong usage, 3 ended by a limit, 130 stopped.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 ended by a limit, 130 stopped.",
 )
 @click.option(
     "--config",
@@ -131,14 +132,14 @@ def run(arguments: Sequence[str]) -> int:
             return exit_code_of_signal()
         except BrokenPipeError:  # the reader of our output has closed it
             discard_output()
-            return ExitCode.STOPPED
+            return ExitCode.CLOSED_PIPE
         except click.UsageError as error:
             return _wrong_usage(error)
-        except (SettingsError, BatonError, OSError, click.ClickException) as error:
+        except (BatonError, OSError, click.ClickException) as error:
             if debug:
                 traceback.print_exc()
             report(_sentence(error))
-            return ExitCode.USAGE if isinstance(error, SettingsError) else ExitCode.FAILED
+            return ExitCode.USAGE if isinstance(error, _OF_WHAT_WAS_NAMED) else ExitCode.FAILED
         except Exception as error:  # noqa: BLE001 - a bug: say so, and how to report it
             if debug:
                 traceback.print_exc()

@@ -120,7 +120,7 @@ def test_a_large_model_that_is_missing_is_named_before_the_first_one_runs(
     problems, out = tmp_path / "p.jsonl", tmp_path / "out"
     problems.write_text('{"problem": "2 + 2?", "answer": "4"}', encoding="utf-8")
     arguments = ["batch", "run", str(problems), "--out", str(out), "--small", "demo", "--large", "demo"]
-    assert main([*arguments, "--large", str(tmp_path / "missing.gguf")]) == 1
+    assert main([*arguments, "--large", str(tmp_path / "missing.gguf")]) == 2
     assert "missing.gguf" in capsys.readouterr().err.splitlines()[-1]
     assert not list(out.iterdir()), "nothing was begun"
 
@@ -172,7 +172,7 @@ def test_the_columns_of_problem_answer_and_id_can_be_named(tmp_path: Path, baton
 
 def test_an_answer_column_that_is_not_there_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = written(tmp_path / "p.csv", "question,answer\nHow many?,3\n")
-    assert main(["batch", "run", file, "--column", "answer=nope", "--out", str(tmp_path / "out")]) == 1
+    assert main(["batch", "run", file, "--column", "answer=nope", "--out", str(tmp_path / "out")]) == 2
     assert "no column “nope”. Choose one of: question, answer." in capsys.readouterr().err
 
 
@@ -245,7 +245,7 @@ def test_a_folder_is_free_again_if_the_batch_could_not_begin(tmp_path: Path) -> 
     out = tmp_path / "out"
     assert (
         main(["batch", "run", str(BATCH_PROBLEMS), "--small", "missing.gguf", "--large", "demo", "--out", str(out)])
-        == 1
+        == 2
     )
     assert list(out.iterdir()) == []
 
@@ -289,7 +289,7 @@ def test_a_file_that_is_not_of_a_batch_is_not_written_over(tmp_path: Path, capsy
 
 def test_a_report_that_is_none_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = written(tmp_path / "report.json", "{}")
-    assert main(["batch", "again", report, "--out", str(tmp_path / "out")]) == 1
+    assert main(["batch", "again", report, "--out", str(tmp_path / "out")]) == 2
     assert "cannot be read as a report. Name the report.json of a batch" in capsys.readouterr().err
 
 

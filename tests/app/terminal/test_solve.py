@@ -130,8 +130,8 @@ def test_a_limit_has_an_exit_code_of_its_own(baton: Baton) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["solve", "x", "--small", "nowhere.gguf", "--large", "demo"], 1, "nowhere.gguf cannot be read"),
-        (["solve", "x", "--small", __file__, "--large", "demo"], 1, "is not a GGUF file"),
+        (["solve", "x", "--small", "nowhere.gguf", "--large", "demo"], 2, "nowhere.gguf cannot be read"),
+        (["solve", "x", "--small", __file__, "--large", "demo"], 2, "is not a GGUF file"),
         (["solve", "x", "--set", "n1=many"], 2, "n1 cannot be 'many'"),
         (["solve", "x", "--set", "nonsense=1"], 2, "names no setting"),
         (["solve", "x", "--set", "boundary=("], 2, "no regular expression"),
