@@ -7,7 +7,6 @@ standard output; progress and remarks go to standard error, and -q leaves them o
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
@@ -20,9 +19,6 @@ from rich.text import Text
 from baton_reasoning.app.terminal.command_line import is_set
 from baton_reasoning.app.terminal.streams import report
 from baton_reasoning.core.safe_text import safe_line, safe_text
-
-WORTH_SAYING = 2.0
-"""Seconds after which a task reports progress if standard error is not a terminal."""
 
 
 class RaisingConsole(Console):
@@ -75,28 +71,27 @@ def remark(sentence: str) -> None:
         report(sentence)
 
 
+def write_figures(text: str) -> None:
+    """Write figures about a result to standard error, unless -q was given."""
+    if not is_quiet():
+        console(stderr=True).out(safe_text(text), style="dim", highlight=False)
+
+
 def is_quiet() -> bool:
     return is_set("quiet")
 
 
 class ProgressLine:
-    """Shows the progress of a task on standard error: a line that updates in a terminal, elsewhere a line per tenth."""
+    """Shows the progress of a task as a line on standard error that updates itself; only a terminal can show that."""
 
     def __init__(self, title: str, live: Progress | None) -> None:
-        self._title = title
         self._live = live
         self._task: TaskID | None = live.add_task(safe_line(title, 60), total=1.0, words="") if live else None
-        self._tenth = 0
-        self._began = time.monotonic()
 
     def show(self, fraction: float, words: str = "") -> None:
         """Update the progress. `fraction`: how much is done, from 0 to 1."""
         if self._live and self._task is not None:
             self._live.update(self._task, completed=fraction, words=safe_line(words, 200))
-        elif int(fraction * 10) > self._tenth:
-            self._tenth = int(fraction * 10)
-            if time.monotonic() - self._began > WORTH_SAYING:
-                remark(f"{self._title}: {words or f'{fraction:.0%}'}")
 
     def remark(self, sentence: str) -> None:
         """Write a line above the progress."""
@@ -108,7 +103,7 @@ class ProgressLine:
 
 @contextmanager
 def progress(title: str, json: bool = False) -> Iterator[ProgressLine]:
-    """Show progress while the block runs. `json`: JSON lines go to standard output, perhaps in the same terminal."""
+    """Show progress in a terminal while the block runs. `json`: JSON lines go to standard output, perhaps there too."""
     live = not is_quiet() and is_live(sys.stderr) and not (json and sys.stdout.isatty())
     if not live:
         yield ProgressLine(title, None)

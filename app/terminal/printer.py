@@ -71,9 +71,8 @@ class Printer:
                 self._print(f"  {text}\n", "dim")
 
     def finish(self) -> None:
-        """Complete the last piece and print the summary."""
+        """Complete the last piece."""
         self._end_piece()
-        self._print(f"\n{summary(self.trace)}\n", "dim")
 
     def _show_progress(self, event: PrefillProgressed) -> None:
         if self._progress:

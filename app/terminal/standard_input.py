@@ -1,8 +1,11 @@
-"""Read standard input, where - stands for a file or a problem."""
+"""Read standard input: where - stands for a file or a problem, and what is piped into a command."""
 
 from __future__ import annotations
 
+import io
+import os
 import re
+import stat
 import sys
 from pathlib import Path
 
@@ -26,6 +29,18 @@ def read_input() -> str:
         raise SettingsError(
             "Standard input is not text in UTF-8.", "Convert it first, with iconv for example."
         ) from error
+
+
+def read_piped_input() -> str:
+    """Read what a pipe or a redirected file gives on standard input; return "" if it is anything else.
+
+    A terminal, a socket and /dev/null are not read: they may never end. Raises SettingsError if it is not UTF-8.
+    """
+    try:
+        mode = os.fstat(sys.stdin.fileno()).st_mode if sys.stdin else 0
+    except (OSError, io.UnsupportedOperation):
+        return ""
+    return read_input() if stat.S_ISFIFO(mode) or stat.S_ISREG(mode) else ""
 
 
 def read_input_as_file(folder: Path) -> Path:

@@ -77,7 +77,19 @@ def test_a_quantisation_that_is_not_there_is_answered_with_those_that_are(
 
 
 def test_a_run_downloads_its_model_only_after_a_yes(hub: HubServer, capsys: pytest.CaptureFixture[str]) -> None:
-    line = ["solve", PROBLEM, "--small", f"hf:{REPOSITORY}", "--large", "demo", "--policy", "never", "-n", "5"]
+    line = [
+        "solve",
+        PROBLEM,
+        "--small",
+        f"hf:{REPOSITORY}",
+        "--large",
+        "demo",
+        "--policy",
+        "never",
+        "-n",
+        "5",
+        "--steps",
+    ]
     assert main(line) == 1
     assert "Add --yes." in capsys.readouterr().err
     assert hub.file_requests() == []

@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from baton_reasoning.app.terminal.printer import Printer
+from baton_reasoning.app.terminal.printer import Printer, summary
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.events import (
@@ -21,6 +21,7 @@ from baton_reasoning.core.thinking.events import (
     TokenWritten,
 )
 from baton_reasoning.core.thinking.reasons import EDITED
+from baton_reasoning.core.thinking.trace import Trace
 
 
 def token(text: str, author: Author = Author.SMALL) -> TokenWritten:
@@ -38,6 +39,10 @@ def printed(*events: Event, live: bool, progress: Console | None = None) -> str:
         printer.feed(event)
     printer.finish()
     return out.getvalue()
+
+
+def summed_up(*events: Event) -> str:
+    return summary(Trace.of(events))
 
 
 LOOKAHEAD = (token("One.\n\n"), token("Wait"), token(","), TextDiscarded(0.0, 6, "Wait,", 2))
@@ -70,14 +75,14 @@ def test_inserted_and_edited_text_and_notices_stand_on_lines_of_their_own() -> N
 
 
 def test_a_run_that_did_not_end_by_itself_says_how_it_ended() -> None:
-    assert "ended by: time limit" in printed(token("One."), RunEnded(0.0, Finish.TIME), live=False)
+    assert "ended by: time limit" in summed_up(token("One."), RunEnded(0.0, Finish.TIME))
 
 
 def test_drafts_are_counted_in_the_summary() -> None:
     accepted = TokenWritten(0.0, Author.LARGE, 1, "So", drafted=True)
     after = TokenWritten(0.0, Author.LARGE, 2, " it", rejected_drafts=2)
-    assert "1 of 3 drafts accepted" in printed(accepted, after, live=False)
-    assert "drafts" not in printed(token("So"), live=False)
+    assert "1 of 3 drafts accepted" in summed_up(accepted, after)
+    assert "drafts" not in summed_up(token("So"))
 
 
 def test_chinese_characters_are_two_columns_wide(monkeypatch: pytest.MonkeyPatch) -> None:

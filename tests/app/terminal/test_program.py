@@ -18,13 +18,13 @@ from tests.app.terminal.conftest import Baton
 
 pytestmark = pytest.mark.slow
 
-LINE = ["solve", "1+1?", "-q", "--no-history", "--policy", "never"]
+LINE = ["solve", "1+1?", "-q", "--no-history", "--policy", "never", "--json"]
 
 
 def tokens(capsys: pytest.CaptureFixture[str]) -> int:
-    """How many tokens the run was allowed, by its summary."""
-    (line,) = [line for line in capsys.readouterr().out.splitlines() if "tokens kept" in line]
-    return int(line.split()[2])
+    """How many tokens the run was allowed."""
+    written: int = json.loads(capsys.readouterr().out.splitlines()[-1])["tokens"]
+    return written
 
 
 @pytest.fixture

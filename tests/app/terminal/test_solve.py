@@ -32,15 +32,47 @@ EVERY = ("--policy", "every-step", "-n", "40")
 
 
 def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary(baton: Baton) -> None:
-    done = baton("solve", PROBLEM.question)
+    done = baton("solve", PROBLEM.question, "--steps")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("● Step 1: 60836 is even, half of it is 30418.")
     assert any(line.startswith("◆ ") for line in lines)
     assert f"\\boxed{{{PROBLEM.answer}}}" in done.stdout
-    assert "large share" in done.stdout
+    assert "large share" in done.stderr
     assert "\033" not in done.stdout, "no colours in a pipe"
     assert "</think>" not in done.stdout
+
+
+def test_a_pipe_gets_the_answer_alone(baton: Baton) -> None:
+    done = baton("solve", PROBLEM.question)
+    assert done.stdout == f"The number after all steps is \\boxed{{{PROBLEM.answer}}}.\n"
+    assert "large share" in done.stderr
+    assert baton("solve", PROBLEM.question, "-q").stderr == ""
+
+
+def test_a_text_that_ends_before_its_answer_is_said_to(baton: Baton) -> None:
+    done = baton("solve", PROBLEM.question, "-q", "-n", "5")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "baton: The text ended before an answer; --steps prints what there is.\n"
+
+
+def test_what_is_piped_in_is_the_problem_or_comes_before_it(
+    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "piped.txt"
+
+    def problem(*arguments: str) -> str:
+        with file.open(encoding="utf-8") as stream, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdin", stream)
+            first = baton("solve", *arguments, "--json", "-n", "1").stdout.splitlines()[0]
+        asked: str = json.loads(first)["conversation"][0]["content"]
+        return asked.partition("\nPlease reason")[0]
+
+    file.write_text("Two and two\nare five.\n", encoding="utf-8")
+    assert problem() == problem("-") == "Two and two\nare five."
+    assert problem("Is this right?") == "Two and two\nare five.\n\nIs this right?"
+    file.write_text("", encoding="utf-8")
+    assert problem("What is 2 + 2?") == "What is 2 + 2?"
 
 
 def test_a_damaged_model_is_named_though_it_answers(tmp_path: Path, baton: Baton) -> None:
@@ -62,7 +94,7 @@ def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path:
     solve = ("solve", PROBLEM.question, "--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL), "--max-tokens", "20")
     first = baton(*solve, **folder)
     assert "tok/s; drafted" not in first.stderr
-    assert "; the large model alone would have taken about " in first.stdout
+    assert "; the large model alone would have taken about " in first.stderr
     costs = tmp_path / "baton" / "model_costs.json"
     measured = json.loads(costs.read_text())
     for file, cost in ((SMALL_MODEL, 0.1), (LARGE_MODEL, 0.25)):
@@ -77,7 +109,7 @@ def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path:
 def test_nothing_is_predicted_of_the_demo_pair(baton: Baton) -> None:
     done = baton("solve", PROBLEM.question, "--max-tokens", "20")
     assert "Large alone" not in done.stderr
-    assert "would have taken" not in done.stdout
+    assert "would have taken" not in done.stderr
 
 
 def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last(baton: Baton) -> None:
@@ -118,7 +150,8 @@ def test_the_same_seed_gives_the_same_text(baton: Baton) -> None:
 
 
 def test_small_only_needs_no_large_model(baton: Baton) -> None:
-    done = baton("solve", PROBLEM.question, "--policy", "never", "--small", str(SMALL_MODEL), "--large", "nothing.gguf")
+    models = ("--small", str(SMALL_MODEL), "--large", "nothing.gguf")
+    done = baton("solve", PROBLEM.question, "--policy", "never", "--steps", *models)
     assert done.returncode == 0, done.stderr
     assert "◆" not in done.stdout
 
@@ -177,7 +210,7 @@ def test_both_files_may_be_the_same_model(tmp_path: Path, baton: Baton) -> None:
 def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path: Path, baton: Baton) -> None:
     cues = tmp_path / "cues.json"
     cues.write_text('{"reflection": {"step 5": []}, "affirmation": {}, "verification": {}}', encoding="utf-8")
-    done = baton("solve", PROBLEM.question, "--cues", str(cues))
+    done = baton("solve", PROBLEM.question, "--steps", "--cues", str(cues))
     assert "◆ With this number we can go on to step 5: " in done.stdout, done.stderr
     cues.write_text("wait, hold on", encoding="utf-8")
     refused = baton("solve", PROBLEM.question, "--cues", str(cues))

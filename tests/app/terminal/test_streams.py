@@ -26,7 +26,7 @@ from tests.fakes.faulty_server import FaultyServer, error
 pytestmark = pytest.mark.slow
 
 BATON = f"'{sys.executable}' -m baton_reasoning"
-SOLVE = f"{BATON} solve 'What is 1+1?' --policy never -n 5"
+SOLVE = f"{BATON} solve 'What is 1+1?' --policy never -n 5 --steps"
 
 
 def shell(line: str) -> subprocess.CompletedProcess[bytes]:
@@ -121,7 +121,7 @@ def test_force_color_colours_a_pipe_unless_no_color_is_set_and_not_empty(
     no_color: str, is_coloured: bool, baton: Baton
 ) -> None:
     colours = {"FORCE_COLOR": "1", "NO_COLOR": no_color, "TERM": "xterm-256color"}
-    done = baton("solve", "1+1?", "--policy", "never", "-n", "5", **colours)
+    done = baton("solve", "1+1?", "--policy", "never", "-n", "5", "--steps", **colours)
     assert ("\x1b[38;5;33m" in done.stdout) is is_coloured
 
 
