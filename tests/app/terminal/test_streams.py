@@ -165,7 +165,8 @@ def test_everything_that_commands_print_cannot_steer_the_terminal(
 def test_an_unexpected_error_is_a_sentence_that_says_how_to_report_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(COMMANDS, "broken", LazyCommand(f"{__name__}:broken", "Fails."))
+    monkeypatch.setitem(sys.modules, "baton_reasoning.app.terminal.broken", sys.modules[__name__])
+    monkeypatch.setitem(COMMANDS, "broken", LazyCommand("broken:broken", "Fails."))
     assert main(["broken"]) == 1
     (sentence,) = capsys.readouterr().err.splitlines()
     assert "ZeroDivisionError" in sentence
