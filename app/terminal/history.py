@@ -10,9 +10,10 @@ import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command, command_group, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.output import terminal_width, write, write_table
+from baton_reasoning.app.terminal.output import remark, terminal_width, write, write_table
 from baton_reasoning.app.terminal.printer import SIGNS, summary
 from baton_reasoning.app.terminal.recording import full_id, open_history
+from baton_reasoning.app.terminal.standard_input import confirmed
 from baton_reasoning.app.terminal.streams import write_json, write_json_lines
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.report_text import text_report
@@ -21,8 +22,10 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.export.exported import Exported, gather
 from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.files import expanded
+from baton_reasoning.core.safe_text import safe_line
 from baton_reasoning.core.store.conversations import MARK_END, MARK_START
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.trace_json import trace_to_json
 
 SHORT = 8
@@ -41,7 +44,7 @@ class Entry(NamedTuple):
 
 @command_group("history")
 def history() -> None:
-    """List, show, search and export answers and batches, also those of the window."""
+    """List, show, search, export and delete answers and batches, also those of the window."""
 
 
 @command("list", history)
@@ -96,12 +99,15 @@ def search(words: tuple[str, ...], json: bool) -> int:
 @command("export", history)
 @click.argument("id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-def export_one(id: str, file: Path) -> int:
+@option("--force", "-f", is_flag=True, help="Replace FILE if it is there.")
+def export_one(id: str, file: Path, force: bool) -> int:
     """Write an answer or a batch to FILE, in the format that its ending names.
 
     Answers: .json (can be imported again), .md, .html. Batches: .csv, .jsonl, .html, .json, .svg.
     """
     target = expanded(file)
+    if target.exists() and not force:
+        raise SettingsError(f"{file} is there already.", "Add --force to replace it, or name another file.")
     with open_history(to_read=True) as store:
         entry = _named(store, id)
         endings = [*EXPORTS] if entry.kind == "batch" else [f".{name}" for name in FORMATS]
@@ -112,6 +118,32 @@ def export_one(id: str, file: Path) -> int:
         else:
             write_file(target, gather(store, entry.id))
     return ExitCode.ANSWERED
+
+
+@command("rm", history)
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
+@option("--yes", "-y", is_flag=True, help="Do not ask.")
+def remove(ids: tuple[str, ...], yes: bool) -> int:
+    """Delete answers and batches from the history.
+
+    An answer goes with all its follow-ups, a batch with all its answers; files that were exported stay. What was
+    deleted is erased from the disk after 30 days.
+    """
+    with open_history() as store:
+        entries = list(dict.fromkeys(_named(store, id) for id in ids))
+        names = "; ".join(_called(entry) for entry in entries)
+        if not yes and not confirmed(f"Delete {safe_line(names)}?"):
+            remark("Nothing was deleted.")
+            return ExitCode.FAILED
+        for entry in entries:
+            (store.batches if entry.kind == "batch" else store.conversations).delete(entry.id)
+    remark(f"Deleted: {names}.")
+    return ExitCode.ANSWERED
+
+
+def _called(entry: Entry) -> str:
+    size = f"{entry.size} answers" if entry.kind == "batch" else counted(int(entry.size), "problem")
+    return f"the {entry.kind} {entry.id[:SHORT]} “{entry.name}” ({size})"
 
 
 def _minute(moment: datetime) -> str:

@@ -10,6 +10,7 @@ from baton_reasoning.app.terminal.command_line import as_json, command, command_
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.model_files import fetch, hub_access, look_up, models_folder, source_of
 from baton_reasoning.app.terminal.output import remark, write, write_table
+from baton_reasoning.app.terminal.standard_input import confirmed
 from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.expected_time import ModelCost
@@ -180,7 +181,7 @@ def remove_model(name: str, yes: bool) -> int:
     """
     model = _model(name)
     where = short_path(model.header.shards[0])
-    if not yes and not click.confirm(f"Delete {where} ({size(model.header.file_bytes)}) for good?", err=True):
+    if not yes and not confirmed(f"Delete {where} ({size(model.header.file_bytes)}) for good?"):
         remark("Nothing was deleted.")
         return ExitCode.FAILED
     trash = Trash(models_folder() / HIDDEN_TRASH)

@@ -34,7 +34,7 @@ COMMANDS = {
     "profile": LazyCommand("profile:profile_model", "Find the cues that a model gives, and propose a cue list."),
     "serve": LazyCommand("serve:serve", "Serve the pair to other programs through OpenAI's API."),
     "models": LazyCommand("models:models", "List, search, download and delete models."),
-    "history": LazyCommand("history:history", "List, show, search and export answers and batches."),
+    "history": LazyCommand("history:history", "List, show, search, export and delete answers and batches."),
     "doctor": LazyCommand("doctor:doctor", "Check what this installation can use."),
     "policies": LazyCommand("settings_list:policies", "List the policies."),
     "settings": LazyCommand("settings_list:settings", "List what --set takes."),

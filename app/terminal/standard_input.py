@@ -9,6 +9,8 @@ import stat
 import sys
 from pathlib import Path
 
+import click
+
 from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.core.errors import SettingsError
 
@@ -41,6 +43,13 @@ def read_piped_input() -> str:
     except (OSError, io.UnsupportedOperation):
         return ""
     return read_input() if stat.S_ISFIFO(mode) or stat.S_ISREG(mode) else ""
+
+
+def confirmed(question: str) -> bool:
+    """Ask a person to confirm a deletion. Raises SettingsError if standard input is not a terminal."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise SettingsError(f"{question} Nobody can be asked here.", "Add --yes.")
+    return click.confirm(question, err=True)
 
 
 def read_input_as_file(folder: Path) -> Path:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -32,6 +34,13 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     return paths
 
 
+class Keyboard(io.StringIO):
+    """Standard input at which a person sits."""
+
+    def isatty(self) -> bool:
+        return True
+
+
 def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
     capsys.readouterr()
     assert main(["history", "list", "--json"]) == 0
@@ -58,6 +67,11 @@ def test_an_answer_is_listed_shown_found_and_exported(
         file = tmp_path / f"answer.{ending}"
         assert main(["history", "export", entry["id"][:8], str(file)]) == 0
         assert "60836" in file.read_text(encoding="utf-8")
+    file.write_text("mine", encoding="utf-8")
+    assert main(["history", "export", entry["id"], str(file)]) == 2
+    assert file.read_text(encoding="utf-8") == "mine"
+    assert main(["history", "export", entry["id"], str(file), "--force"]) == 0
+    assert "60836" in file.read_text(encoding="utf-8")
     assert main(["history", "export", entry["id"][:8], str(tmp_path / "answer.pdf")]) == 2
 
 
@@ -101,6 +115,35 @@ def test_the_history_can_be_read_on_a_full_disk(paths: Paths, capsys: pytest.Cap
         store.conversations.put("c", StoredExchange("e", None, "How many?"))
     with a_full_disk():
         assert [entry["name"] for entry in listed(capsys)] == ["How many?"]
+
+
+def test_entries_are_deleted_after_a_yes(
+    paths: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Store.open(paths.store) as store:
+        for id in ("aa11", "aa22", "bb33"):
+            store.conversations.put(id, StoredExchange(f"e{id}", None, f"How many {id}?"))
+
+    def answers(line: str) -> None:
+        monkeypatch.setattr(sys, "stdin", Keyboard(f"{line}\n"))
+
+    assert main(["history", "rm", "aa"]) == 2, "two begin so"
+    answers("n")
+    assert main(["history", "rm", "aa1"]) == 1
+    assert len(listed(capsys)) == 3
+    answers("y")
+    assert main(["history", "rm", "aa1", "bb33"]) == 0
+    said = capsys.readouterr()
+    assert (
+        "Delete the answer aa11 “How many aa11?” (1 problem); the answer bb33 “How many bb33?” (1 problem)?" in said.err
+    )
+    assert said.out == ""
+    assert [entry["id"] for entry in listed(capsys)] == ["aa22"]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
+    assert main(["history", "rm", "aa22"]) == 2
+    assert "Nobody can be asked here. Add --yes." in capsys.readouterr().err
+    assert main(["history", "rm", "aa22", "--yes"]) == 0
+    assert listed(capsys) == []
 
 
 def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
