@@ -14,7 +14,8 @@ FILES = sorted(path for top in ("app", "core") for path in (ROOT / top).rglob("*
 
 
 def module_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(("baton_reasoning", *parts)).removesuffix(".__init__")
 
 
 MODULES = {module_of(path): path for path in FILES}

@@ -23,7 +23,8 @@ from baton_reasoning.app.terminal.batch_run import (
     parallel_option,
     report_again,
 )
-from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, gathered, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, as_json, command, gathered, option
+from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
 from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.pair import (
@@ -58,7 +59,7 @@ GRADE_HELP = (
 )
 
 
-class ArmName(click.Choice[str]):
+class ArmName(ChoiceOf):
     """The name of an arm; “drafted=SERVER” names the server that drafts for it."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
@@ -71,7 +72,7 @@ class ArmName(click.Choice[str]):
 
 def folder_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument DIR, the folder of a batch."""
-    return click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))(function)
+    return click.argument("folder", metavar="DIR", type=Completed(Offered.BATCH_FOLDER, Path))(function)
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,7 @@ def again(
 
 
 @command("merge")
-@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=Completed(Offered.BATCH_FOLDER, Path))
 @out_option("Folder for the joined batch.", required=True)
 @as_json
 def merge(folders: Sequence[Path], out: Path, json: bool) -> int:

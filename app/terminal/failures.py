@@ -8,6 +8,7 @@ from dataclasses import asdict
 import click
 
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import SEED
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
@@ -25,7 +26,7 @@ from baton_reasoning.core.thinking.policy import Needs
 
 @command("failures")
 @batch_argument
-@option("--arm", metavar="NAME", help="Only the answers of this arm.")
+@option("--arm", type=Completed(Offered.ARM), metavar="NAME", help="Only the answers of this arm.")
 @option("--opinion", is_flag=True, help="Let the large model read the wrong answers first.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each failure and each kind of takeover.")
 @models_or("those of the batch")
@@ -62,7 +63,7 @@ def failures(
 @batch_argument
 @click.argument("problem", metavar="PROBLEM")
 @click.argument("text")
-@option("--arm", metavar="NAME", help="The answer of this arm.")
+@option("--arm", type=Completed(Offered.ARM), metavar="NAME", help="The answer of this arm.")
 @option("--seed", type=SEED, metavar="N", help="The answer with this seed.")
 def note(name: str, problem: str, text: str, arm: str | None, seed: int | None) -> int:
     """Keep a note on the answer to a problem, for `baton batch failures` and the window.

@@ -9,6 +9,7 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from baton_reasoning.app.terminal.command_line import METHOD, ChoiceOf, gathered, option
+from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
@@ -44,9 +45,16 @@ run_options = gathered(
         group=METHOD,
         help=f"When the large model writes [{DEFAULT_POLICY}].",
     ),
-    option("--preset", metavar="NAME", group=METHOD, help=f"Parameters to begin with: {_PRESETS}."),
+    option(
+        "--preset",
+        type=Completed(Offered.PRESET),
+        metavar="NAME",
+        group=METHOD,
+        help=f"Parameters to begin with: {_PRESETS}.",
+    ),
     option(
         "--set",
+        type=Completed(Offered.ASSIGNMENT),
         multiple=True,
         metavar="NAME=VALUE",
         group=METHOD,

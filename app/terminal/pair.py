@@ -13,7 +13,8 @@ from typing import Any
 import click
 
 from baton_reasoning.app.shared.labels import placement_facts, retreat_text
-from baton_reasoning.app.terminal.command_line import LOCAL_MODELS, MODELS, Function, gathered, is_set, option
+from baton_reasoning.app.terminal.command_line import LOCAL_MODELS, MODELS, ChoiceOf, Function, gathered, is_set, option
+from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.model_files import file_of, source_of
 from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.app.terminal.servers import known_server
@@ -107,8 +108,11 @@ class ModelOptions:
         )
 
 
-class _ModelText(click.types.StringParamType):
-    """The text of a model in an environment variable, where a path may contain spaces."""
+class _ModelText(Completed):
+    """The text of a model, in an environment variable as well, where a path may contain spaces."""
+
+    def __init__(self) -> None:
+        super().__init__(Offered.MODEL)
 
     def split_envvar_value(self, rv: str) -> list[str]:
         return [rv]
@@ -143,9 +147,17 @@ class LoadingOptions:
 
 def _named_models(otherwise: str, **settings: Any) -> tuple[Callable[..., Any], ...]:
     return (
-        option("--small", "-md", "small", metavar="MODEL", group=MODELS, help=f"{_WHERE}.", **settings),
+        option(
+            *("--small", "-md", "small"),
+            type=_ModelText(),
+            metavar="MODEL",
+            group=MODELS,
+            help=f"{_WHERE}.",
+            **settings,
+        ),
         option(
             *("--large", "-m", "large"),
+            type=_ModelText(),
             metavar="MODEL",
             group=MODELS,
             help=f"As --small; several servers with commas between. Without both: {otherwise}.",
@@ -161,9 +173,7 @@ def models_or(otherwise: str) -> Callable[[Function], Function]:
 
 
 model_options = models_or("the pair chosen in the window")
-several_models = gathered(
-    SeveralModels, "models", *_named_models("the pair chosen in the window", multiple=True, type=_ModelText())
-)
+several_models = gathered(SeveralModels, "models", *_named_models("the pair chosen in the window", multiple=True))
 
 loading_options = gathered(
     LoadingOptions,
@@ -193,7 +203,7 @@ loading_options = gathered(
     ),
     option(
         "--drafts",
-        type=click.Choice([choice.value for choice in Switch]),
+        type=ChoiceOf([choice.value for choice in Switch]),
         callback=lambda _context, _parameter, value: Switch(value) if value else None,
         group=LOCAL_MODELS,
         help="Let the small model draft for the large one [automatic: where the large one is on a GPU].",

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.model_files import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE
@@ -32,7 +33,7 @@ _FILE = click.Path(path_type=Path)
 
 
 @command("profile")
-@click.argument("model")
+@click.argument("model", type=Completed(Offered.MODEL))
 @option("--problems", type=_FILE, metavar="FILE", help="Problems to solve [four short ones].")
 @option("--limit", type=AT_LEAST_ONE, default=8, metavar="N", help="Only the first N problems [8].")
 @option(
@@ -44,7 +45,12 @@ _FILE = click.Path(path_type=Path)
     metavar="N",
     help="Longest answer in tokens [1024].",
 )
-@option("--reader", metavar="MODEL", help="A large model that scores the texts, to propose the bound of agreement.")
+@option(
+    "--reader",
+    type=Completed(Offered.MODEL),
+    metavar="MODEL",
+    help="A large model that scores the texts, to propose the bound of agreement.",
+)
 @loading_options
 @option("--yes", "-y", is_flag=True, help="Download a model that is not here without asking.")
 @option("-o", "--out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the proposed cue list here, as JSON.")

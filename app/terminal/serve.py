@@ -7,6 +7,7 @@ import os
 import click
 
 from baton_reasoning.app.terminal.command_line import command, option
+from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
 from baton_reasoning.app.terminal.output import remark
@@ -27,6 +28,7 @@ NOT_INSTALLED = "The packages that the endpoint needs are not installed."
 @option("--parallel", type=AT_LEAST_ONE, default=1, metavar="N", help="Requests answered at once; others wait [1].")
 @option(
     "--arm",
+    type=Completed(Offered.ARM),
     multiple=True,
     metavar="NAME",
     help="Offer this arm of `baton batch run` as a model, too; may be repeated.",

@@ -9,7 +9,16 @@ from typing import Any
 
 import click
 
-from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, command_group, gathered, option
+from baton_reasoning.app.terminal.command_line import (
+    OUTPUT,
+    ChoiceOf,
+    as_json,
+    command,
+    command_group,
+    gathered,
+    option,
+)
+from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
@@ -81,7 +90,7 @@ class ServerSettings:
 
 
 @command("add", servers)
-@click.argument("name")
+@click.argument("name", type=Completed(Offered.SERVER))
 @click.argument("url")
 @gathered(
     ServerSettings,
@@ -93,7 +102,7 @@ class ServerSettings:
     option("--proxy", metavar="URL", help="Use this proxy instead of the one in HTTPS_PROXY."),
     option(
         "--prefetch",
-        type=click.Choice([choice.value for choice in Switch]),
+        type=ChoiceOf([choice.value for choice in Switch]),
         help="Let it read a text while the other model writes it [automatic: if it is another machine].",
     ),
     option("--prices", metavar="READ,REUSED,WRITTEN[,CURRENCY]", help="Money for a million tokens of each kind."),
@@ -130,7 +139,7 @@ def list_servers(json: bool) -> int:
 
 
 @command("rm", servers)
-@click.argument("server", metavar="NAME|URL")
+@click.argument("server", type=Completed(Offered.SERVER), metavar="NAME|URL")
 def remove_server(server: str) -> int:
     """Forget a server, its settings and its key."""
     kept = known_servers()
@@ -142,7 +151,7 @@ def remove_server(server: str) -> int:
 
 
 @command("check", servers)
-@click.argument("server", metavar="[NAME|URL]", required=False)
+@click.argument("server", type=Completed(Offered.SERVER), metavar="[NAME|URL]", required=False)
 @option("--beside", type=_FILE, metavar="GGUF", help="Compare its vocabulary with that of this model.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each server.")
 def check_servers(server: str | None, beside: Path | None, json: bool) -> int:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, option
+from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import settable
 from baton_reasoning.app.terminal.output import write, write_table
@@ -65,7 +66,7 @@ def policies(json: bool) -> int:
 
 
 @command("settings")
-@click.argument("name", required=False)
+@click.argument("name", type=Completed(Offered.SETTING), required=False)
 @option("--policy", type=ChoiceOf(list(POLICIES)), help="Only those of this policy.")
 @as_json
 def settings(name: str | None, policy: str | None, json: bool) -> int:

@@ -1,4 +1,4 @@
-"""Versions, completion, where options come from; and the window's own command line."""
+"""Versions, help, where options come from; and the window's own command line."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ import pytest
 
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.display import display_problem
-from baton_reasoning.app.terminal.program import COMMANDS
 from baton_reasoning.core.version import version
-from tests.app.terminal.conftest import Baton
 
 pytestmark = pytest.mark.slow
 
@@ -78,23 +76,6 @@ def test_every_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> N
         [sys.executable, "-m", "baton_reasoning.app", "--version"], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, f"Baton {version()}" in done.stdout) == (0, True)
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_has_its_script_of_completion(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["completion", shell]) == 0
-    assert "_BATON_COMPLETE" in capsys.readouterr().out
-
-
-def test_a_shell_completes_options(baton: Baton) -> None:
-    question = {"_BATON_COMPLETE": "bash_complete", "COMP_WORDS": "baton solve --max", "COMP_CWORD": "2"}
-    assert "--max-tokens" in baton(**question).stdout
-
-
-def test_every_command_explains_itself(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in COMMANDS:
-        assert main([name, "--help"]) == 0
-        assert "Usage: baton" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
