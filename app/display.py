@@ -1,4 +1,4 @@
-"""Whether a window can be opened. Qt ends the whole process if it cannot, so this is found out before."""
+"""Finds out whether a window can be opened before it is: Qt ends the whole process if it cannot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,28 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
+
+from baton_reasoning.core.child_process import NoAnswer, answered_apart
+
+SECONDS = 60.0
+
+
+def qt_problem() -> str:
+    """Return why Qt cannot be loaded; "" if it can. A process of its own tries it, in about a second."""
+    try:
+        return answered_apart(_import_qt, seconds=SECONDS)
+    except NoAnswer as error:
+        return str(error)
+
+
+def _import_qt() -> str:
+    try:
+        import_module("PySide6.QtWidgets")
+    except Exception as error:  # noqa: BLE001 - whatever an import raises is the finding
+        return f"{type(error).__name__}: {error}"
+    return ""
 
 
 def display_problem(environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> str:

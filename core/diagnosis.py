@@ -1,28 +1,34 @@
-"""Checks what this installation of Baton can use: versions, backends, devices, memory, folders, keyring.
+"""Checks what this installation of Baton can use: versions, backends, devices, memory, folders, files, keyring.
 
-`diagnose()` is for `baton doctor` and for the Models page: it returns data, with advice.
+`diagnose()` is for `baton doctor` and for the Models page: it returns data, with advice. Whatever is broken, each check
+ends with a finding and never with an error: the checks after it may be what a person needs.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from baton_reasoning.core.child_process import NoAnswer, answered_apart
-from baton_reasoning.core.errors import BatonError, ModelFileError
+from baton_reasoning.core.errors import BatonError, ModelFileError, StoreError
 from baton_reasoning.core.models.devices import DeviceKind, Devices, disk_free, find_devices
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.ggml_backends import backend_names, has_gpu_backend, library_folder, log_quietly
 from baton_reasoning.core.models.preferences import load_preferences
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.store.damage import is_damaged
 from baton_reasoning.core.version import version as baton_version
 
 DRM = Path("/sys/class/drm")
@@ -30,6 +36,9 @@ VIRTUAL_DRIVERS = {"virtio-pci", "virtio_gpu", "vgem", "vkms", "bochs-drm", "hyp
 """Kernel drivers of virtual cards, which have no GPU behind them."""
 SCARCE_DISK = 10 * 2**30
 SECONDS = 20.0
+PROBE = 64 * 2**10
+"""Bytes that are written into a folder to see whether it takes any."""
+REINSTALL = "Install llama-cpp-python again (docs/install.md); until then only models on servers work."
 REBUILD = "Run packaging/setup.sh GPU=auto again, or install a build of llama-cpp-python for it (docs/install.md)."
 
 
@@ -51,14 +60,17 @@ class Check(NamedTuple):
 def diagnose(paths: Paths | None = None) -> Iterator[Check]:
     """Yield each check as it is done: milliseconds each; with a GPU backend, the devices take a second or two."""
     paths = paths or Paths.of_user()
-    yield _versions()
-    yield _library()
-    devices = find_devices()
-    yield from gpu_checks(devices)
-    yield Check("Memory", State.GOOD, f"{in_gib(devices.ram_free)} of {in_gib(devices.ram_total)} free")
-    yield from _models_folder(paths)
-    yield _store(paths)
-    yield _keyring()
+    for subject, check in CHECKS.items():
+        yield from survived(subject, partial(check, paths))
+
+
+def survived(subject: str, check: Callable[[], Iterator[Check]]) -> Iterator[Check]:
+    """Yield what a check finds; if it fails, that it did."""
+    try:
+        yield from check()
+    except Exception as error:  # noqa: BLE001 - anything may be broken in an installation that needs the doctor
+        finding = f"could not be checked: {type(error).__name__}: {error}"
+        yield Check(subject, State.PROBLEM, finding, "Please report it as an issue, with this line.")
 
 
 def system_gpu(folder: Path = DRM) -> str:
@@ -79,22 +91,23 @@ def system_gpu(folder: Path = DRM) -> str:
     return ""
 
 
-def _versions() -> Check:
+def _versions(_: Paths) -> Iterator[Check]:
     try:
         binding = f"llama-cpp-python {version('llama-cpp-python')}"
     except PackageNotFoundError:
         binding = "llama-cpp-python missing"
     system = f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}"
-    return Check("Versions", State.GOOD, f"Baton {baton_version()}, {binding}, {system}")
+    yield Check("Versions", State.GOOD, f"Baton {baton_version()}, {binding}, {system}")
 
 
-def _library() -> Check:
+def _library(_: Paths) -> Iterator[Check]:
     """Check that llama.cpp can be loaded, in a process of its own, since it may crash."""
     try:
         backends = answered_apart(_backends, seconds=SECONDS)
     except (NoAnswer, BatonError) as error:
-        return Check("llama.cpp", State.PROBLEM, f"cannot be loaded: {error}", "Run packaging/setup.sh again.")
-    return Check("llama.cpp", State.GOOD, f"backends: {backends}, in {library_folder()}")
+        yield Check("llama.cpp", State.PROBLEM, f"cannot be loaded: {error}", REINSTALL)
+    else:
+        yield Check("llama.cpp", State.GOOD, f"backends: {backends}, in {library_folder()}")
 
 
 def _backends() -> str:
@@ -102,8 +115,14 @@ def _backends() -> str:
     try:
         log_quietly()
         return ", ".join(backend_names())
-    except (ImportError, OSError, RuntimeError) as error:
-        raise ModelFileError(str(error)) from error
+    except Exception as error:
+        raise ModelFileError(f"{type(error).__name__}: {error}") from error
+
+
+def _devices(_: Paths) -> Iterator[Check]:
+    devices = find_devices()
+    yield Check("Memory", State.GOOD, f"{in_gib(devices.ram_free)} of {in_gib(devices.ram_total)} free")
+    yield from gpu_checks(devices)
 
 
 def gpu_checks(devices: Devices) -> Iterator[Check]:
@@ -126,28 +145,121 @@ def gpu_checks(devices: Devices) -> Iterator[Check]:
 
 def _models_folder(paths: Paths) -> Iterator[Check]:
     folder = load_preferences(paths.model_preferences).folder or paths.models
-    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     free = disk_free(folder)
     finding = f"{folder}, {in_gib(free)} free"
-    if not os.access(existing, os.W_OK):
-        yield Check("Models folder", State.PROBLEM, f"{finding}, not writable", "Choose another on the Models page.")
+    if reason := _write_fault(folder):
+        remedy = "Choose another on the Models page, or set XDG_DATA_HOME."
+        yield Check("Models folder", State.PROBLEM, f"{finding}, cannot be written to: {reason}", remedy)
     elif free < SCARCE_DISK:
         yield Check("Models folder", State.WARNING, finding, "Free some space, or choose a folder on another disk.")
     else:
         yield Check("Models folder", State.GOOD, finding)
 
 
-def _store(paths: Paths) -> Check:
-    existing = next(path for path in (paths.store, *paths.store.parents) if path.exists())
-    if not os.access(existing, os.W_OK):
-        return Check("History", State.PROBLEM, f"{paths.store} cannot be written.", "Check the rights of this folder.")
-    return Check("History", State.GOOD, f"{paths.store}{'' if paths.store.exists() else ' (empty yet)'}")
+def _store(paths: Paths) -> Iterator[Check]:
+    path = paths.store
+    try:
+        damaged = is_damaged(path)
+    except StoreError as error:
+        yield Check("History", State.PROBLEM, error.message.rstrip("."), error.advice)
+        return
+    if damaged:
+        remedy = "The next start sets it aside, deletes nothing, and begins a new one."
+        yield Check("History", State.PROBLEM, f"{path} is damaged", remedy)
+    elif reason := _write_fault(path.parent):
+        yield Check("History", State.PROBLEM, f"{path.parent} cannot be written to: {reason}", _other_folder("DATA"))
+    else:
+        yield Check("History", State.GOOD, f"{path}{'' if path.exists() else ' (empty yet)'}")
 
 
-def _keyring() -> Check:
-    from baton_reasoning.core.secrets import Keeping, Secrets  # keyring looks for its back ends when it is imported
+def _settings(paths: Paths) -> Iterator[Check]:
+    files = (paths.settings, paths.model_preferences, paths.servers)
+    broken = [(path, fault) for path in files if (fault := _json_fault(path))]
+    for path, fault in broken:
+        remedy = "Correct or delete it: without it, its values are the defaults."
+        yield Check("Settings", State.PROBLEM, f"{path} cannot be read: {fault}", remedy)
+    if reason := _write_fault(paths.config):
+        yield Check(
+            "Settings", State.PROBLEM, f"{paths.config} cannot be written to: {reason}", _other_folder("CONFIG")
+        )
+    elif not broken:
+        yield Check("Settings", State.GOOD, str(paths.config))
 
-    if Secrets().keeping is Keeping.KEYRING:
-        return Check("Keyring", State.GOOD, "keys of servers are kept in it")
+
+def _cache(paths: Paths) -> Iterator[Check]:
+    if reason := _write_fault(paths.cache):
+        yield Check("Cache", State.WARNING, f"{paths.cache} cannot be written to: {reason}", _other_folder("CACHE"))
+    else:
+        yield Check("Cache", State.GOOD, str(paths.cache))
+
+
+def _hub(paths: Paths) -> Iterator[Check]:
+    """Check the address, not the network."""
+    endpoint = load_preferences(paths.model_preferences).access(None).endpoint
+    try:
+        address = urlsplit(endpoint)
+        is_usable = address.scheme in ("http", "https") and bool(address.hostname)
+    except ValueError:
+        is_usable = False
+    if is_usable:
+        yield Check("Hub", State.GOOD, endpoint)
+    else:
+        remedy = "Set HF_ENDPOINT to https://… of a mirror, or unset it."
+        yield Check("Hub", State.PROBLEM, f"{endpoint!r} is not the address of a server", remedy)
+
+
+def _keyring(_: Paths) -> Iterator[Check]:
     remedy = "Install a keyring service, or name variables for keys: baton servers add … --api-key-env NAME."
-    return Check("Keyring", State.WARNING, "none; keys of servers last until Baton is closed", remedy)
+    try:
+        from baton_reasoning.core.secrets import Keeping, Secrets  # keyring looks for back ends when it is imported
+
+        keeping = Secrets().keeping
+    except Exception as error:  # noqa: BLE001 - of the back end that PYTHON_KEYRING_BACKEND or its own file names
+        yield Check("Keyring", State.WARNING, f"cannot be used: {type(error).__name__}: {error}", remedy)
+        return
+    if keeping is Keeping.KEYRING:
+        yield Check("Keyring", State.GOOD, "keys of servers are kept in it")
+    else:
+        yield Check("Keyring", State.WARNING, "none; keys of servers last until Baton is closed", remedy)
+
+
+CHECKS: Mapping[str, Callable[[Paths], Iterator[Check]]] = {
+    "Versions": _versions,
+    "llama.cpp": _library,
+    "Memory": _devices,
+    "Models folder": _models_folder,
+    "History": _store,
+    "Settings": _settings,
+    "Cache": _cache,
+    "Hub": _hub,
+    "Keyring": _keyring,
+}
+"""Each check by what it is about, in the order of the report."""
+
+
+def _write_fault(folder: Path) -> str:
+    """Return why no file can be written into this folder, which need not exist; empty if one can."""
+    # Unlike Path.exists, this raises no error for a folder that may not be searched.
+    existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path))  # noqa: PTH110
+    try:
+        with tempfile.TemporaryFile(dir=existing) as file:
+            file.write(bytes(PROBE))
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def _json_fault(path: Path) -> str:
+    """Return why a file of settings cannot be read; empty if it can, or is not there."""
+    try:
+        return "" if isinstance(json.loads(path.read_bytes()), dict) else "it holds no JSON object"
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except OSError as error:
+        return error.strerror or str(error)
+    except (ValueError, RecursionError) as error:
+        return f"it is not JSON ({error})"
+
+
+def _other_folder(kind: str) -> str:
+    return f"Free some space, correct its permissions, or set XDG_{kind}_HOME to another folder."

@@ -19,6 +19,9 @@ from typing import Any
 
 from baton_reasoning.core.errors import SettingsError
 
+CONFIG_FAULT = "baton.config_fault"
+"""Under this name the context of `baton doctor` holds the error that reading the file raised."""
+
 
 def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:
     """Read the file; return nothing if it is missing and nobody named it.

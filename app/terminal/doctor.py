@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from baton_reasoning.app.display import display_problem
+import click
+
+from baton_reasoning.app.display import display_problem, qt_problem
 from baton_reasoning.app.terminal.command_line import as_json, command
+from baton_reasoning.app.terminal.config_file import CONFIG_FAULT
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import write
 from baton_reasoning.app.terminal.streams import write_json
-from baton_reasoning.core.diagnosis import Check, State, diagnose
+from baton_reasoning.core.diagnosis import Check, State, diagnose, survived
 
 SIGNS = {State.GOOD: "✓", State.WARNING: "!", State.PROBLEM: "✗"}
 _STYLES = {State.GOOD: "green", State.WARNING: "yellow", State.PROBLEM: "bold red"}
@@ -18,9 +21,10 @@ _STYLES = {State.GOOD: "green", State.WARNING: "yellow", State.PROBLEM: "bold re
 @command("doctor")
 @as_json
 def doctor(json: bool) -> int:
-    """Check versions, back ends, GPUs, memory, folders, keyring and display.
+    """Check versions, back ends, GPUs, memory, folders, settings, keyring and display.
 
-    Each problem comes with what to do about it. The exit code is 1 if something cannot work at all.
+    Each problem comes with what to do about it. The exit code is 1 if something cannot work at all. The configuration
+    file is checked, and sets no options of this command.
     """
     worst = ExitCode.ANSWERED
     for check in _checks():
@@ -37,8 +41,17 @@ def doctor(json: bool) -> int:
 
 
 def _checks() -> Iterator[Check]:
+    if fault := click.get_current_context().meta.get(CONFIG_FAULT):
+        yield Check("Configuration", State.PROBLEM, fault.message.rstrip("."), fault.advice)
     yield from diagnose()
-    if reason := display_problem():
-        yield Check("Display", State.WARNING, reason.rstrip("."), "The window needs one; the terminal does not.")
+    yield from survived("Window", _window)
+
+
+def _window() -> Iterator[Check]:
+    if reason := qt_problem():
+        remedy = "Install what it names (docs/install.md); the terminal works without it."
+        yield Check("Window", State.WARNING, f"Qt cannot be loaded: {reason}", remedy)
+    elif reason := display_problem():
+        yield Check("Window", State.WARNING, reason.rstrip("."), "The window needs one; the terminal does not.")
     else:
-        yield Check("Display", State.GOOD, "the window can be opened")
+        yield Check("Window", State.GOOD, "it can be opened")

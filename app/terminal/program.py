@@ -13,7 +13,7 @@ import click
 
 from baton_reasoning.app.terminal.command_line import HELP, ChoiceOf, LazyCommand, LazyGroup, command
 from baton_reasoning.app.terminal.completion import COMPLETION, SHELLS, Completed, Offered, complete, script
-from baton_reasoning.app.terminal.config_file import read_config
+from baton_reasoning.app.terminal.config_file import CONFIG_FAULT, read_config
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible
 from baton_reasoning.app.terminal.streams import close_output, discard_output, prepare, report
@@ -79,7 +79,14 @@ def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) 
 def baton(context: click.Context, config: Path | None) -> None:
     """Let a small model reason, and a large one write the hard steps."""
     file = config or Paths.of_user().config / CONFIG_FILE
-    context.default_map = read_config(file, config is not None, COMMANDS)
+    try:
+        context.default_map = read_config(file, config is not None, COMMANDS)
+    except SettingsError as error:
+        if context.invoked_subcommand not in ("doctor", "help"):
+            raise
+        context.meta[CONFIG_FAULT] = error
+    if context.invoked_subcommand == "doctor":  # a wrong value must not keep it from starting
+        context.default_map = {}
 
 
 @command("help")

@@ -88,5 +88,8 @@ def has_gpu_backend() -> bool:
     """Return whether a backend other than the CPU's is installed: CUDA, Metal, Vulkan … Loads nothing."""
     if os.environ.get(EXTRA_PLUGIN):
         return True
-    names = {path.name.split(".")[0].removeprefix("lib") for path in library_folder().glob("*ggml-*")}
+    try:
+        names = {path.name.split(".")[0].removeprefix("lib") for path in library_folder().glob("*ggml-*")}
+    except ImportError:
+        return False
     return any(not name.startswith(("ggml-base", "ggml-cpu", "ggml-blas")) for name in names)

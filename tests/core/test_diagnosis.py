@@ -2,23 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from baton_reasoning.core.diagnosis import State, diagnose, system_gpu
+from baton_reasoning.core.diagnosis import CHECKS, Check, State, diagnose, survived, system_gpu
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.version import version
+from tests.fakes.full_disk import a_full_disk
 
 
 def test_every_check_has_a_finding_and_every_fault_a_remedy(tmp_path: Path) -> None:
     checks = {check.subject: check for check in diagnose(Paths.under(tmp_path))}
-    assert {"Versions", "llama.cpp", "Memory", "Models folder", "History", "Keyring"} <= set(checks)
+    every = {"Versions", "llama.cpp", "Memory", "Models folder", "History", "Settings", "Cache", "Hub", "Keyring"}
+    assert every <= set(checks)
     assert f"Baton {version()}" in checks["Versions"].finding
     assert "CPU" in checks["llama.cpp"].finding
     assert str(tmp_path) in checks["Models folder"].finding
     assert all(check.finding for check in checks.values())
     assert all(check.remedy for check in checks.values() if check.state is not State.GOOD)
+
+
+def fault(subject: str, paths: Paths) -> str:
+    """What is wrong with this subject."""
+    (check,) = CHECKS[subject](paths)
+    assert check.state is not State.GOOD
+    assert check.remedy
+    return check.finding
+
+
+def test_a_llama_cpp_that_fails_at_import_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "llama_cpp.py").write_text("raise ValueError('wrong build')", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert fault("llama.cpp", Paths.under(tmp_path)) == "cannot be loaded: ValueError: wrong build"
+
+
+def test_a_damaged_store_is_named_and_left_as_it_is(tmp_path: Path) -> None:
+    paths = Paths.under(tmp_path)
+    paths.store.parent.mkdir()
+    paths.store.write_text("not a database" * 1_000, encoding="utf-8")
+    assert "is damaged" in fault("History", paths)
+    assert paths.store.read_text(encoding="utf-8").startswith("not a database")
+
+
+def test_a_store_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    paths = Paths.under(tmp_path)
+    paths.store.mkdir(parents=True)
+    assert "cannot be opened" in fault("History", paths)
+
+
+@pytest.mark.parametrize("subject", ["Models folder", "History", "Settings", "Cache"])
+def test_folders_that_cannot_be_written_to_are_named(subject: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "cannot be written to: Not a directory" in fault(subject, Paths.under(tmp_path / "file"))
+
+
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
+    with a_full_disk():
+        assert "cannot be written to: File too large" in fault("History", Paths.under(tmp_path))
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "\udcff", "[" * 100_000])
+def test_a_broken_file_of_settings_is_named(content: str, tmp_path: Path) -> None:
+    paths = Paths.under(tmp_path)
+    paths.config.mkdir()
+    paths.servers.write_text(content, encoding="utf-8", errors="surrogateescape")
+    assert fault("Settings", paths).startswith(f"{paths.servers} cannot be read: it ")
+
+
+@pytest.mark.parametrize("address", ["nonsense", "ftp://mirror.example", "https:", "http://[::1"])
+def test_an_address_that_is_no_hub_is_named(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    assert repr(address) in fault("Hub", Paths.under(tmp_path))
+
+
+def test_a_keyring_that_cannot_be_loaded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_back_end() -> NoReturn:
+        raise ModuleNotFoundError("No module named 'kwallet'")
+
+    monkeypatch.setattr("keyring.get_keyring", no_back_end)
+    assert "No module named 'kwallet'" in fault("Keyring", Paths.under(tmp_path))
+
+
+def test_a_check_that_fails_says_so_and_ends_no_other() -> None:
+    def check() -> Iterator[Check]:
+        yield Check("Memory", State.GOOD, "some")
+        raise ZeroDivisionError("none")
+
+    good, failed = survived("Memory", check)
+    assert (good.state, failed.state) == (State.GOOD, State.PROBLEM)
+    assert "ZeroDivisionError: none" in failed.finding
 
 
 @pytest.mark.parametrize(("driver", "is_one"), [("amdgpu", True), ("virtio_gpu", False)])

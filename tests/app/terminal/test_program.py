@@ -115,13 +115,3 @@ def test_wrong_usage_of_the_window_is_a_sentence() -> None:
     )
     assert done.returncode == 2
     assert done.stderr.startswith("baton-window: ")
-
-
-def test_the_doctor_looks_at_everything(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor", "--json"]) == 0
-    checks = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert {"Versions", "llama.cpp", "Memory", "Models folder", "History", "Keyring", "Display"} <= {
-        check["subject"] for check in checks
-    }
-    assert main(["doctor"]) == 0
-    assert "✓ Versions: Baton" in capsys.readouterr().out
