@@ -40,7 +40,9 @@ def default_choices(_: Path) -> LocalChoices:
 
 
 def not_downloaded(source: HubFile) -> Path:
-    raise ModelFileError(f"{source} is not on this machine.", "Download it first, on the Models page.")
+    raise ModelFileError(
+        f"{source} is not on this machine.", f"Download it first, with baton models get {source} or on the Models page."
+    )
 
 
 @dataclass(frozen=True, slots=True)

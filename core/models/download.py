@@ -33,7 +33,13 @@ from baton_reasoning.core.errors import DownloadError
 from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.devices import disk_free
 from baton_reasoning.core.models.fit import in_gib
-from baton_reasoning.core.models.hub_failures import LONGEST_POLITE_WAIT, refused, seconds_to_wait, unreachable
+from baton_reasoning.core.models.hub_failures import (
+    IN_WINDOW,
+    LONGEST_POLITE_WAIT,
+    refused,
+    seconds_to_wait,
+    unreachable,
+)
 from baton_reasoning.core.text import one_line
 
 # What is downloaded ------------------------------------------------------------------------------------------------
@@ -42,7 +48,7 @@ PART = ".part"
 MANIFEST_SUFFIX = ".order.json"
 LONGEST_NAME = 200
 """Bytes; file systems take 255, and parts and manifests add an ending."""
-CHECK_MIRROR = "Check the address under “Hub” (Models, Folders and access)."
+CHECK_MIRROR = f"Check the address in HF_ENDPOINT ({IN_WINDOW})."
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
 
 

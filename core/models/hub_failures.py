@@ -7,6 +7,9 @@ from http import HTTPStatus
 from baton_reasoning.core.errors import DownloadError
 
 LONGEST_POLITE_WAIT = 120.0  # seconds; for longer waits a person should retry
+IN_WINDOW = "in the window: Models, Folders and access"
+GIVE_TOKEN = f"set HF_TOKEN to an access token ({IN_WINDOW})"
+"""Advice begins with what works everywhere, and ends with where the window has it."""
 
 
 def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> DownloadError:
@@ -15,18 +18,17 @@ def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> 
         case HTTPStatus.UNAUTHORIZED if has_token:
             return DownloadError(
                 f"The Hub does not accept the token that was sent for {what}.",
-                "Make a new one on the Hub (Settings, Access Tokens) and enter it (Models, Folders and access).",
+                f"Make a new one on the Hub (Settings, Access Tokens) and set HF_TOKEN to it ({IN_WINDOW}).",
             )
         case HTTPStatus.UNAUTHORIZED:
             return DownloadError(
                 f"{what} is private, gated or does not exist: the Hub requires a token.",
-                "Check the name; if it is right, enter an access token (Models, Folders and access).",
+                f"Check the name; if it is right, {GIVE_TOKEN}.",
             )
         case HTTPStatus.FORBIDDEN:
             return DownloadError(
                 f"{what} is gated: its publisher requires agreement to terms first.",
-                f"Agree on {page} with your account, "
-                + ("then try again." if has_token else "then enter an access token (Models, Folders and access)."),
+                f"Agree on {page} with your account, " + ("then try again." if has_token else f"then {GIVE_TOKEN}."),
             )
         case HTTPStatus.NOT_FOUND:
             return DownloadError(f"{what} does not exist, or no longer.", "Check the name, or search for it again.")
@@ -46,15 +48,13 @@ def unreachable(host: str, reason: str) -> DownloadError:
         reason = "its name is not found, so this machine may be offline"
     return DownloadError(
         f"{host} cannot be reached: {reason}.",
-        "Check the connection; if the Hub is blocked here, enter a mirror under “Hub” (Models, Folders and access).",
+        f"Check the connection; if the Hub is blocked here, set HF_ENDPOINT to the address of a mirror ({IN_WINDOW}).",
     )
 
 
 def offline(what: str) -> DownloadError:
     """Make the error for a request while Baton is set to offline."""
-    return DownloadError(
-        f"{what} needs the Hub, and Baton is set to offline.", "Untick “Offline” (Models, Folders and access)."
-    )
+    return DownloadError(f"{what} needs the Hub, and Baton is set to offline.", f"Untick “Offline” ({IN_WINDOW}).")
 
 
 def seconds_to_wait(retry_after: str | None, otherwise: float) -> float:
