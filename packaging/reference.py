@@ -14,7 +14,7 @@ import click
 
 from baton_reasoning.app.terminal.command_line import CommandWithGroups
 from baton_reasoning.app.terminal.program import PROGRAM, baton
-from baton_reasoning.app.terminal.settings_list import RUN, Setting, all_settings
+from baton_reasoning.app.terminal.settings_list import all_settings, in_one_line, section_title
 from baton_reasoning.app.window.commands import ELSEWHERE, CommandTarget, commands_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "build"
@@ -57,13 +57,7 @@ def _command(command: CommandWithGroups, path: tuple[str, ...]) -> Section:
 def settings() -> Iterator[Section]:
     """Yield what `--set` takes, by policy."""
     for of, members in _grouped((each.of, each) for each in all_settings()):
-        title = "Every run" if of == RUN else f"Policy {of}"
-        yield Section(title, "", [(each.name, _meaning(each)) for each in members])
-
-
-def _meaning(setting: Setting) -> str:
-    bounds = f"; {setting.bounds}" if setting.bounds else ""
-    return f"{setting.title}. {setting.meaning} [{setting.default or 'empty'}{bounds}]"
+        yield Section(section_title(of), "", [(each.name, in_one_line(each)) for each in members])
 
 
 def keys() -> Iterator[Section]:

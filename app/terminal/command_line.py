@@ -39,6 +39,12 @@ class GroupedOption(click.Option):
         self.group = group
         self.envvar = f"{ENVIRONMENT}_{(self.name or '').upper()}"
 
+    def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
+        """Leave out the range, such as [x>=1]: the error about a value outside it names the range."""
+        extra = super().get_help_extra(ctx)
+        extra.pop("range", None)
+        return extra
+
 
 class CommandWithGroups(click.Command):
     """A command that lists its options in groups, and takes their defaults from the configuration file."""

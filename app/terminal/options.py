@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 from pydantic import BaseModel, ValidationError
 
-from baton_reasoning.app.terminal.command_line import METHOD, ChoiceOf, gathered, option
+from baton_reasoning.app.terminal.command_line import METHOD, ChoiceOf, did_you_mean, gathered, option
 from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError
@@ -18,6 +18,7 @@ from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES, settings_for
 
+LISTED = "baton settings lists all names."
 LARGEST_SEED = 2**31 - 1
 AT_LEAST_ONE = click.IntRange(min=1)
 SEED = click.IntRange(0, LARGEST_SEED)
@@ -42,8 +43,9 @@ run_options = gathered(
     option(
         "--policy",
         type=ChoiceOf(list(POLICIES)),
+        metavar="NAME",
         group=METHOD,
-        help=f"When the large model writes [{DEFAULT_POLICY}].",
+        help=f"When the large model writes, as baton policies lists [{DEFAULT_POLICY}].",
     ),
     option(
         "--preset",
@@ -106,10 +108,10 @@ def run_settings(options: RunOptions, *, recorded: RunSettings | None = None, is
         places = ((type(chosen), policy), (Limits, limits), (RunSettings, run))
         place = next((place for model, place in places if name in settable(model)), None)
         if place is None or not equals:
-            names = ", ".join(name for model, _ in places for name in settable(model))
+            meant = did_you_mean(name, (known for model, _ in places for known in settable(model)))
             raise SettingsError(
                 f"--set {assignment} names no setting of the policy {chosen.policy} or of the run.",
-                f"It takes NAME=VALUE, NAME one of {names}; baton settings explains them.",
+                f"{meant} It takes NAME=VALUE; {LISTED}".strip(),
             )
         place[name] = value
     try:

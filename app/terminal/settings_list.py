@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import annotated_types
@@ -11,11 +12,11 @@ import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, option
+from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, did_you_mean, option
 from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import settable
-from baton_reasoning.app.terminal.output import write, write_table
+from baton_reasoning.app.terminal.options import LISTED, settable
+from baton_reasoning.app.terminal.output import terminal_width, write, write_table
 from baton_reasoning.app.terminal.streams import write_json_lines
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import RunSettings
@@ -24,6 +25,9 @@ from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES, policy_summary, preset_title
 
 RUN = "every run"
+LONGEST_NAME = 26
+LONGEST_LINE = 10_000
+"""Characters where standard output is no terminal: one line for each setting."""
 
 
 class Setting(NamedTuple):
@@ -67,20 +71,24 @@ def policies(json: bool) -> int:
 
 @command("settings")
 @click.argument("name", type=Completed(Offered.SETTING), required=False)
-@option("--policy", type=ChoiceOf(list(POLICIES)), help="Only those of this policy.")
+@option("--policy", type=ChoiceOf(list(POLICIES)), metavar="NAME", help="Only those of this policy.")
 @as_json
 def settings(name: str | None, policy: str | None, json: bool) -> int:
     """List what --set takes: meaning, bounds and default. With NAME, show one setting and its value in each preset."""
     found = [each for each in all_settings() if name in (None, each.name) and policy in (None, each.of)]
     if not found:
-        raise SettingsError(f"There is no setting called {name or policy}.", "baton settings lists them all.")
+        meant = did_you_mean(name or "", (each.name for each in all_settings()))
+        raise SettingsError(f"There is no setting called {name or policy}.", f"{meant} {LISTED}".strip())
     if json:
         write_json_lines(each._asdict() for each in found)
     elif name:
         write("\n".join(map(in_full, found)))
     else:
-        rows = [(each.name, each.of, each.default, each.bounds, f"{each.title}. {each.meaning}") for each in found]
-        write_table(("--set", "of", "default", "bounds", "meaning"), rows)
+        formatter = click.HelpFormatter(width=terminal_width() or LONGEST_LINE)
+        for of, members in groupby(found, lambda each: each.of):
+            with formatter.section(section_title(of)):
+                formatter.write_dl([(each.name, in_one_line(each)) for each in members], col_max=LONGEST_NAME)
+        write(formatter.getvalue().strip())
     return ExitCode.ANSWERED
 
 
@@ -90,6 +98,17 @@ def all_settings() -> Iterator[Setting]:
         yield from _settings_of(policy.Settings, name, dict(policy.presets))
     for model in (Limits, RunSettings):
         yield from _settings_of(model, RUN, {})
+
+
+def section_title(of: str) -> str:
+    """Return the heading of the settings of a policy, or of every run."""
+    return "Every run" if of == RUN else f"Policy {of}"
+
+
+def in_one_line(setting: Setting) -> str:
+    """Return what a setting means, with its default and bounds."""
+    bounds = f"; {setting.bounds}" if setting.bounds else ""
+    return f"{setting.title}. {setting.meaning} [{setting.default or 'empty'}{bounds}]"
 
 
 def in_full(setting: Setting) -> str:

@@ -169,7 +169,7 @@ def test_the_token_does_not_follow_a_redirect_to_another_host(hub: HubServer, tm
 def test_a_gated_model_says_what_to_do(hub: HubServer, tmp_path: Path, downloader: Downloader) -> None:
     hub.gated.add(REPOSITORY)
     order = order_of(hub, tmp_path)
-    with pytest.raises(DownloadError, match="enter an access token"):
+    with pytest.raises(DownloadError, match="set HF_TOKEN to an access token"):
         list(downloader.download(order))
     stranger = Downloader(token="hf_of_somebody_else")
     with pytest.raises(DownloadError, match=rf"Agree on {hub.endpoint}/{REPOSITORY}"):
