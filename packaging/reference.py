@@ -13,10 +13,25 @@ from typing import Any, NamedTuple, cast
 import click
 
 from baton_reasoning.app.terminal.command_line import CommandWithGroups
+from baton_reasoning.app.terminal.exit_codes import MEANINGS
 from baton_reasoning.app.terminal.program import PROGRAM, baton
 from baton_reasoning.app.terminal.settings_list import all_settings, in_one_line, section_title
 from baton_reasoning.app.window.commands import ELSEWHERE, CommandTarget, commands_of
+from baton_reasoning.core.version import version
 
+SYNOPSIS = (r"\fBbaton\fR [\fB\-\-config\fR \fIFILE\fR] \fICOMMAND\fR ...", r"\fBbaton help\fR [\fICOMMAND\fR ...]")
+ENVIRONMENT = (
+    ("BATON_OPTION", "The value of an option in every command that has it: BATON_SEED, for example."),
+    ("BATON_CONFIG", "The configuration file."),
+    ("HF_ENDPOINT, HF_TOKEN", "A mirror of the Hub, and the token that opens gated repositories."),
+    ("NO_COLOR, FORCE_COLOR", "No colours, or colours in a pipe, too."),
+    ("XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_CACHE_HOME", "Where Baton's folders lie on Linux."),
+)
+FILES = (
+    ("~/.config/baton/config.toml", "Options by command, as TOML. This folder also holds what the window keeps."),
+    ("~/.local/share/baton/baton.sqlite", "The history."),
+    ("~/.local/share/baton/models", "Downloaded models."),
+)
 FOLDER = Path(__file__).resolve().parents[1] / "build"
 
 
@@ -103,19 +118,29 @@ def _cell(text: str) -> str:
 
 def manual() -> str:
     """Return the manual page, in the macros of man(7)."""
-    lines = [f'.TH "{PROGRAM.upper()}" "1"', ".SH NAME", f"{PROGRAM} \\- {_roff(baton.help or '')}"]
+    lines = [f'.TH "{PROGRAM.upper()}" "1" "" "Baton {version()}" "User commands"', ".SH NAME"]
+    about = (baton.help or "").rstrip(".")
+    lines += [f"{PROGRAM} \\- {_roff(about[:1].lower() + about[1:])}", ".SH SYNOPSIS", ".nf", *SYNOPSIS, ".fi"]
     for title, sections in (("COMMANDS", commands()), ("SETTINGS", settings())):
         lines.append(f".SH {title}")
         for section in sections:
             lines += [f'.SS "{_roff(section.title)}"', _roff(section.text).replace("\n\n", "\n.PP\n")]
-            for name, meaning in section.rows:
-                lines += [".TP", f"\\fB{_roff(name)}\\fR", _roff(meaning)]
+            lines += _rows(section.rows)
+    lines += [".SH EXIT STATUS", *_rows((str(code.value), meaning) for code, meaning in MEANINGS.items())]
+    lines += [".SH ENVIRONMENT", *_rows(ENVIRONMENT), ".SH FILES", *_rows(FILES)]
     return "\n".join(filter(None, lines)) + "\n"
 
 
+def _rows(rows: Iterable[tuple[str, str]]) -> Iterator[str]:
+    for name, meaning in rows:
+        yield from (".TP", f"\\fB{_roff(name)}\\fR", _roff(meaning))
+
+
 def _roff(text: str) -> str:
-    """Escape what troff would read as a request."""
-    return re.sub(r"^([.'])", r"\\&\1", text.replace("\\", "\\e").replace("-", "\\-"), flags=re.MULTILINE)
+    """Escape what troff would read as a request, and what is not ASCII."""
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    text = re.sub(r"[^\x00-\x7f]", lambda found: f"\\[u{ord(found[0]):04X}]", text)
+    return re.sub(r"^([.'])", r"\\&\1", text, flags=re.MULTILINE)
 
 
 if __name__ == "__main__":

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 
 import pytest
 
 import reference
 from baton_reasoning.app.cli import main
+from baton_reasoning.app.terminal.exit_codes import MEANINGS, ExitCode
 from baton_reasoning.app.terminal.program import COMMANDS
 from baton_reasoning.app.terminal.settings_list import all_settings
 
@@ -35,4 +38,15 @@ def test_the_manual_page_has_every_command_and_no_line_that_troff_would_take_for
     page = reference.manual()
     for section in reference.commands():
         assert f'.SS "{section.title}"' in page
-    assert set(re.findall(r"^[.'].*?(?= |$)", page, re.MULTILINE)) == {".TH", ".SH", ".SS", ".TP", ".PP"}
+    requests = {".TH", ".SH", ".SS", ".TP", ".PP", ".nf", ".fi"}
+    assert set(re.findall(r"^[.'].*?(?= |$)", page, re.MULTILINE)) == requests
+    for code in ExitCode:
+        assert f"\\fB{code.value}\\fR\n{MEANINGS[code][:4]}" in page
+
+
+@pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
+def test_groff_has_nothing_to_complain_about() -> None:
+    page = reference.manual()
+    done = subprocess.run(["groff", "-man", "-ww", "-z"], input=page, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert page.isascii()
