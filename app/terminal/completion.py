@@ -58,7 +58,7 @@ class Offered(Enum):
 OR_A_PATH = (Offered.MODEL, Offered.ENTRY, Offered.BATCH_FOLDER, Offered.BATCH)
 
 
-class Completed(click.ParamType):
+class Completed(click.ParamType[Any]):
     """A value for which a shell offers this; `convert_to` is its type."""
 
     name = "text"
@@ -176,7 +176,7 @@ def _command(node: dict[str, Any], table: dict[str, Any]) -> click.Command:
 def _parameter(node: dict[str, Any]) -> click.Parameter:
     match node["type"]:
         case list() as choices:
-            kind: click.ParamType = click.Choice(choices)
+            kind: click.ParamType[Any] = click.Choice(choices)
         case "file":
             kind = click.Path()
         case "folder":

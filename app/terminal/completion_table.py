@@ -48,19 +48,20 @@ def _described(command: click.Command, context: click.Context) -> dict[str, Any]
 
 
 def _parameter(parameter: click.Parameter) -> dict[str, Any]:
-    is_option = isinstance(parameter, click.Option)
+    node = {"names": parameter.opts, "nargs": parameter.nargs, "type": _type(parameter.type)}
+    if not isinstance(parameter, click.Option):
+        return {**node, "is_argument": True}
     return {
-        "names": [*parameter.opts, *([parameter.name] if is_option else [])],
-        "is_argument": not is_option,
-        "is_flag": is_option and parameter.is_flag,
-        "multiple": is_option and parameter.multiple,
-        "nargs": parameter.nargs,
-        "help": getattr(parameter, "help", None),
-        "type": _type(parameter.type),
+        **node,
+        "names": [*parameter.opts, parameter.name],
+        "is_argument": False,
+        "is_flag": parameter.is_flag,
+        "multiple": parameter.multiple,
+        "help": parameter.help,
     }
 
 
-def _type(kind: click.ParamType) -> str | list[str]:
+def _type(kind: click.ParamType[Any]) -> str | list[str]:
     match kind:
         case Completed():
             return str(kind.offered.value)

@@ -70,8 +70,9 @@ def test_a_wrong_configuration_is_a_sentence(
 
 
 def test_every_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--version"]) == 0
-    assert f"Baton {version()} (llama-cpp-python " in capsys.readouterr().out
+    for option in ("--version", "-V"):
+        assert main([option]) == 0
+        assert f"Baton {version()} (llama-cpp-python " in capsys.readouterr().out
     done = subprocess.run(
         [sys.executable, "-m", "baton_reasoning.app", "--version"], capture_output=True, text=True, timeout=60
     )

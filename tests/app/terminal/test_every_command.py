@@ -1,0 +1,292 @@
+"""Every command keeps the conventions of a terminal. The table has a row for each; a command without one fails."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+import pytest
+
+from baton_reasoning.app.cli import main
+from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.program import PROGRAM
+from baton_reasoning.app.terminal.program import baton as program
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.engines.body import Author
+from tests.app.terminal.conftest import Baton
+from tests.app.terminal.tree import commands_of
+from tests.core.models.hub_server import running_hub
+from tests.core.thinking.oracles.worlds import World
+from tests.fakes.world_server import world_server
+
+PROBLEM = DemoProblem(60_836)
+REPOSITORY = "tiny/demo-GGUF"
+FOLDERS = ("CONFIG", "DATA", "CACHE")
+
+
+class Row(NamedTuple):
+    """How a command is used. In the lines {answer}, {batch}, {server} and {model} stand for what there is."""
+
+    typical: str
+    wrong: tuple[str, str]
+    """A third is the same for all: an option that does not exist."""
+    code: int = ExitCode.ANSWERED
+    prints: bool = True
+    """Whether it writes to standard output."""
+    runs_models: bool = False
+    """Takes seconds, so that closed pipes and Ctrl+C are tried by `make test-long` alone."""
+
+
+ROWS = {
+    "solve": Row(f"'{PROBLEM.question}' -n 500", ("x --policy luck", "x --seed 12345678901234"), runs_models=True),
+    "batch run": Row(
+        "problems.jsonl --arm small --limit 1 -o out", ("nowhere.jsonl", "problems.jsonl --seeds -1"), runs_models=True
+    ),
+    "batch resume": Row("results", ("", "nowhere")),
+    "batch report": Row("results", ("", "nowhere")),
+    "batch grade": Row("results", ("nowhere", "results --grade luck")),
+    "batch failures": Row("results", ("nowhere", "results --arm luck")),
+    "batch note": Row("results {problem} wrong --arm small", ("results", "nowhere {problem} wrong"), prints=False),
+    "batch value": Row("results --k 2 --sample 1", ("nowhere", "results --k 0"), runs_models=True),
+    "batch again": Row("results/report.json -o out", ("nowhere -o out", "results/report.json"), runs_models=True),
+    "batch merge": Row("results other -o out", ("results nowhere -o out", "results")),
+    "batch export": Row("results --to lm-eval", ("nowhere --to lm-eval", "results --to luck")),
+    "demo": Row("", ("1 2", "99"), runs_models=True),
+    "evidence": Row("--limit 2 --seeds 1 -o out", ("--limit 0", "--cost 1"), runs_models=True),
+    "servers add": Row("home {server}", ("home", "home {server} --prices much"), prints=False),
+    "servers list": Row("", ("more", "--json=1")),
+    "servers rm": Row("office", ("", "nobody"), prints=False),
+    "servers check": Row("office", ("nobody", "office --beside nowhere.gguf")),
+    "profile": Row("demo --limit 1 -n 32", ("nowhere.gguf", "demo -n none"), runs_models=True),
+    "serve": Row("--port 0", ("--port x", "--parallel 0"), ExitCode.STOPPED, prints=False, runs_models=True),
+    "models list": Row("", ("more", "--json=1")),
+    "models pairs": Row("", ("more", "--context 1")),
+    "models search": Row("tiny", ("", "tiny --limit")),
+    "models get": Row("hf:{repository}", ("", "nowhere.gguf")),
+    "models rm": Row("{model} -y", ("", "nowhere.gguf -y"), prints=False),
+    "history list": Row("", ("more", "--limit 0")),
+    "history show": Row("{answer}", ("", "nothing")),
+    "history search": Row("even", ("", "even --json=1")),
+    "history export": Row("{answer} answer.md", ("{answer} answer.pdf", "{answer} problems.jsonl"), prints=False),
+    "history rm": Row("{batch} -y", ("", "{answer}"), prints=False),
+    "doctor": Row("", ("more", "--json=1")),
+    "policies": Row("", ("more", "--json=1")),
+    "settings": Row("n1", ("nonsense", "--policy luck")),
+    "help": Row("solve", ("nonsense", "solve more")),
+    "completion": Row("bash", ("", "tcsh")),
+    "replay": Row("trace.jsonl --policy triggers", ("", "nowhere.jsonl")),
+    "opinion": Row("trace.jsonl", ("", "nowhere.jsonl"), runs_models=True),
+    "value": Row("trace.jsonl --k 2", ("nowhere.jsonl", "trace.jsonl --k 0"), runs_models=True),
+}
+PATHS = [" ".join(path) for path, _ in commands_of(program)]
+GROUPS = {path.partition(" ")[0] for path in PATHS if " " in path}
+
+
+PRINTING = {name: row for name, row in ROWS.items() if row.prints}
+ENDING = {name: row for name, row in ROWS.items() if name != "serve"}
+"""Those that end without being stopped."""
+
+
+def per_row(rows: Mapping[str, Row], quick_only: bool = False) -> pytest.MarkDecorator:
+    """Runs a test for each row; `quick_only`: outside `make test-long` only for rows that run no models."""
+    long = pytest.mark.long
+    return pytest.mark.parametrize(
+        "name", [pytest.param(name, marks=long if quick_only and row.runs_models else ()) for name, row in rows.items()]
+    )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with an answer and a batch in its history, their files, and a model."""
+    folder = tmp_path_factory.mktemp("home")
+    lines = BATCH_PROBLEMS.read_text(encoding="utf-8").splitlines()[:2]
+    (folder / "problems.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "baton" / "models").mkdir(parents=True)
+    shutil.copy(SMALL_MODEL, folder / "baton" / "models")
+    with pytest.MonkeyPatch.context() as patch:
+        live_in(folder, patch)
+        (folder / "trace.jsonl").write_text(output_of("solve", PROBLEM.question, "--json"), encoding="utf-8")
+        output_of("batch", "run", "problems.jsonl", "--arm", "small", "--arm", "baton", "-o", "results")
+        output_of("batch", "run", "problems.jsonl", "--arm", "small", "--seed", "5", "-o", "other")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def services() -> Iterator[dict[str, str]]:
+    """A Hub and a server."""
+    with running_hub() as hub, world_server(Author.LARGE, World, tagged=False) as server:
+        hub.files[REPOSITORY] = {"demo-Q4_K_M.gguf": SMALL_MODEL.read_bytes()}
+        yield {"hub": hub.endpoint, "server": server.url, "repository": REPOSITORY}
+
+
+@pytest.fixture
+def line(home: Path, services: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LineOf:
+    """Makes command lines in a copy of that folder."""
+    folder = Path(shutil.copytree(home, tmp_path / "home"))
+    live_in(folder, monkeypatch)
+    monkeypatch.setenv("HF_ENDPOINT", services["hub"])
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    output_of("servers", "add", "office", services["server"])
+    problem = json.loads((folder / "problems.jsonl").read_text(encoding="utf-8").splitlines()[0])["id"]
+    entries = [json.loads(each) for each in output_of("history", "list", "--json").splitlines()]
+    ids = {entry["kind"]: entry["id"][:8] for entry in entries}
+    return LineOf({**services, **ids, "problem": problem, "model": str(folder / "baton" / "models" / SMALL_MODEL.name)})
+
+
+class LineOf:
+    """Makes the arguments of a line of the table."""
+
+    def __init__(self, values: dict[str, str]) -> None:
+        self._values = values
+
+    def __call__(self, name: str, arguments: str) -> list[str]:
+        return [*name.split(), *shlex.split(arguments.format_map(self._values))]
+
+
+def live_in(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    for kind in FOLDERS:
+        patch.setenv(f"XDG_{kind}_HOME", str(folder))
+    patch.chdir(folder)
+
+
+def output_of(*arguments: str) -> str:
+    written = io.StringIO()
+    with contextlib.redirect_stdout(written), contextlib.redirect_stderr(io.StringIO()):
+        assert main(arguments) == 0
+    return written.getvalue()
+
+
+def test_every_command_has_a_row() -> None:
+    assert set(ROWS) == set(PATHS) - GROUPS
+
+
+@pytest.mark.parametrize("path", ["", *PATHS])
+def test_help_fits_into_80_columns(path: str, baton: Baton) -> None:
+    asked = baton(*path.split(), "--help", COLUMNS="80")
+    assert (asked.returncode, asked.stderr) == (0, "")
+    assert asked.stdout.startswith(f"Usage: {PROGRAM} {path}".rstrip())
+    assert max(map(len, asked.stdout.splitlines())) <= 80
+    assert baton("help", *path.split(), COLUMNS="80").stdout == asked.stdout
+
+
+@pytest.mark.parametrize("path", ["", *sorted(GROUPS)])
+def test_a_group_alone_prints_its_help(path: str, baton: Baton) -> None:
+    bare = baton(*path.split())
+    assert (bare.returncode, bare.stdout) == (0, baton(*path.split(), "--help").stdout)
+
+
+@pytest.mark.slow
+@per_row(ROWS)
+def test_wrong_use_is_one_sentence_and_code_2(name: str, line: LineOf, baton: Baton) -> None:
+    for arguments in ("--no-such-option", *ROWS[name].wrong):
+        done = baton(*line(name, arguments))
+        assert (done.returncode, done.stdout) == (ExitCode.USAGE, ""), arguments
+        (sentence,) = done.stderr.splitlines()
+        assert sentence.startswith(PROGRAM)
+        assert "Traceback" not in sentence
+        assert sentence.endswith((".", "?")), sentence
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("solv", "'solve'"),
+        ("history shwo", "'show'"),
+        ("help solv", "'solve'"),
+        ("solve x --max-token 5", "--max-tokens"),
+        ("solve x --policy keyword", "'keywords'"),
+        ("solve x --set auxiliary_promt=x", "'auxiliary_prompt'"),
+        ("settings auxiliary_promt", "'auxiliary_prompt'"),
+    ],
+)
+def test_what_was_meant_is_suggested(wrong: str, meant: str, baton: Baton) -> None:
+    done = baton(*wrong.split())
+    assert done.returncode == ExitCode.USAGE
+    assert re.search(rf"Did you mean .*{meant}.*\?", done.stderr)
+
+
+@pytest.mark.slow
+@per_row(ENDING)
+def test_typical_use_in_a_pipe_has_neither_escapes_nor_progress(name: str, line: LineOf, baton: Baton) -> None:
+    row = ROWS[name]
+    done = baton(*line(name, row.typical))
+    assert done.returncode == row.code, done.stderr
+    assert bool(done.stdout) is row.prints
+    assert not {"\033", "\r"} & set(done.stdout + done.stderr)
+    assert not re.search(r"(Loading|Downloading|Writing|Batch|Solving).*%", done.stderr)
+
+
+@pytest.mark.slow
+@per_row(PRINTING, quick_only=True)
+def test_a_closed_pipe_ends_it_without_a_word(
+    name: str, line: LineOf, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = ROWS[name]
+    arguments = line(name, row.typical)
+    capsys.readouterr()
+    with closed_pipe() as pipe, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", pipe)
+        assert main(arguments) == ExitCode.CLOSED_PIPE
+        sys.stdout.close()  # what has taken the place of the pipe
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@contextlib.contextmanager
+def closed_pipe() -> Iterator[TextIO]:
+    """Standard output whose reader has gone."""
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w", encoding="utf-8", closefd=False) as stream:
+        yield stream
+        with contextlib.closing(os.fdopen(os.open(os.devnull, os.O_WRONLY), "w")) as nowhere:
+            os.dup2(nowhere.fileno(), write)  # what is left in the stream goes there
+    os.close(write)
+
+
+@pytest.mark.slow
+@per_row(ROWS, quick_only=True)
+def test_control_c_at_its_first_word_ends_it_with_code_130(
+    name: str, line: LineOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = line(name, ROWS[name].typical)
+    output = InterruptedOutput()
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", output)
+        patch.setattr(sys, "stderr", output)
+        code = main(arguments)
+    assert code == (ExitCode.STOPPED if output.getvalue() else ROWS[name].code), output.getvalue()
+    assert "Traceback" not in output.getvalue()
+
+
+class InterruptedOutput(io.StringIO):
+    """Somebody presses Ctrl+C when the first word appears here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_pressed = False
+
+    def write(self, text: str) -> int:
+        written = super().write(text)
+        if text.strip() and not self._is_pressed:
+            self._is_pressed = True
+            signal.raise_signal(signal.SIGINT)
+        return written
+
+
+@pytest.mark.slow
+def test_a_real_process_ends_silently_on_a_closed_pipe() -> None:
+    with closed_pipe() as pipe:
+        command = [sys.executable, "-m", "baton_reasoning.app.cli", "settings"]
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (ExitCode.CLOSED_PIPE, "")
