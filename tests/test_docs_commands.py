@@ -109,7 +109,7 @@ def test_a_command_of_the_pages_is_understood(command: Command) -> None:
                 assert found, f"there is no command {words[0]}"
                 group, words = found, words[1:]
             group.make_context(group.name, [*words], parent=context)
-    except click.exceptions.Exit:  # --help, --version
+    except (click.exceptions.Exit, click.exceptions.NoArgsIsHelpError):  # --help, --version, a group alone
         pass
     except (click.MissingParameter, click.BadOptionUsage):
         if command.is_whole:
