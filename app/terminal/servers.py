@@ -30,7 +30,7 @@ from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServer
 from baton_reasoning.core.engines.remote.vocabulary import PROBE
 from baton_reasoning.core.engines.usage import Prices
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.files import expanded
+from baton_reasoning.core.files import expanded, read_text
 from baton_reasoning.core.models.loading import Switch
 from baton_reasoning.core.models.source import server_urls
 from baton_reasoning.core.paths import Paths
@@ -76,7 +76,9 @@ class ServerSettings:
     cap_money: float | None
 
     def applied_to(self, known: KnownServer) -> KnownServer:
-        """Raises SettingsError for prices that cannot be read."""
+        """Raises SettingsError for prices or a certificate that cannot be read."""
+        if self.ca:
+            read_text(self.ca, "Choose a PEM file (it begins with “-----BEGIN CERTIFICATE-----”).")
         access = _given(authority=_absolute(self.ca), proxy=self.proxy, any_certificate=self.any_certificate or None)
         changes = _given(
             key_variable=self.api_key_env,

@@ -64,7 +64,9 @@ ROWS = {
     "batch export": Row("results --to lm-eval", ("nowhere --to lm-eval", "results --to luck")),
     "demo": Row("", ("1 2", "99"), runs_models=True),
     "evidence": Row("--limit 2 --seeds 1 -o out", ("--limit 0", "--cost 1"), runs_models=True),
-    "servers add": Row("home {server}", ("home", "home {server} --prices much"), prints=False),
+    "servers add": Row(
+        "home {server}", ("home {server} --ca nowhere.pem", "home {server} --prices much"), prints=False
+    ),
     "servers list": Row("", ("more", "--json=1")),
     "servers rm": Row("office", ("", "nobody"), prints=False),
     "servers check": Row("office", ("nobody", "office --beside nowhere.gguf")),
