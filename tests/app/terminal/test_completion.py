@@ -69,7 +69,7 @@ def question(line: str) -> dict[str, str]:
         ("baton so", "plain,solve"),
         ("baton history ex", "plain,export"),
         ("baton help hist", "plain,history"),
-        ("baton solve --temperat", "plain,--temperature"),
+        ("baton solve --max-t", "plain,--max-tokens"),
         ("baton solve --policy every", "plain,every-step"),
         ("baton solve --policy relay --preset rel", "plain,relaygen"),
         ("baton solve --set auxil", "plain,auxiliary_prompt="),
@@ -106,7 +106,15 @@ def test_ids_of_the_history_and_folders_of_batches_are_completed(
     assert set(complete("baton history show ")) == {"plain,aa11aa11", f"plain,{batch[:8]}"}
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "batch.json").touch()
-    assert complete("baton failures ") == ["plain,results", f"plain,{batch[:8]}"]
+    assert complete("baton batch failures ") == ["plain,results", f"plain,{batch[:8]}"]
+    assert complete("baton batch resume ") == ["plain,results"]
+
+
+def test_names_of_servers_are_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, baton: Baton) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert baton("servers", "add", "office", "http://127.0.0.1:9").returncode == 0
+    for line in ("baton servers rm off", "baton solve --large off"):
+        assert baton(**question(line)).stdout == "plain,office\n"
 
 
 def test_what_commands_need_is_not_imported(complete: Complete) -> None:

@@ -38,6 +38,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
 def test_every_option_of_a_server_is_kept(baton: Baton, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "chat.jinja").write_text("a template")
+    (tmp_path / "ca.pem").write_text("a certificate")
     added = baton(
         *("servers", "add", "office", URL),
         *("--api-key-env", "OFFICE_KEY", "--ca", "ca.pem", "--proxy", "http://proxy:1", "--any-certificate"),
@@ -179,4 +180,4 @@ def test_a_llama_server_with_a_key_is_used_by_its_name(baton: Baton, monkeypatch
         assert "✓ key accepted" in checked.stdout
         solved = baton("solve", PROBLEM, "--policy", "always", "--large", "office", "-n", "5")
         assert solved.returncode == 3, solved.stderr
-        assert urlsplit(server.url).netloc in solved.stdout
+        assert urlsplit(server.url).netloc in solved.stderr

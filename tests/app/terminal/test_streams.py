@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -81,11 +82,9 @@ def test_odd_streams_are_a_sentence(line: str, code: int, said: str) -> None:
         ("solve x --cues /dev/zero", 2, "larger than 256 MiB"),
         ("solve x --cues ~no_such_user/x", 2, "there is no such user"),
         ("solve x --small ~no_such_user/x --large demo", 2, "there is no such user"),
-        ("batch ~no_such_user/x", 2, "there is no such user"),
+        ("batch run ~no_such_user/x", 2, "there is no such user"),
         ("solve x --set policy=zzz", 2, "names no setting"),
-        ("connect http://127.0.0.1:9 --proxy socks9://x", 1, "The proxy for 127.0.0.1:9 cannot be used"),
-        ("connect http://127.0.0.1:9 --proxy http://[::1", 1, "The proxy for 127.0.0.1:9 cannot be used"),
-        ("connect https://192.0.2.1", 1, "The proxy for 192.0.2.1 cannot be used"),
+        ("servers check https://192.0.2.1", 1, "The proxy for 192.0.2.1 cannot be used"),
     ],
 )
 def test_odd_files_and_values_are_a_sentence(arguments: str, code: int, said: str, baton: Baton) -> None:
@@ -93,6 +92,16 @@ def test_odd_files_and_values_are_a_sentence(arguments: str, code: int, said: st
     assert done.returncode == code, done.stderr
     assert said in done.stderr
     assert "unexpected" not in done.stderr
+
+
+@pytest.mark.parametrize("proxy", ["socks9://x", "http://[::1"])
+def test_a_proxy_that_cannot_be_used_is_a_sentence(
+    proxy: str, tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert baton("servers", "add", "office", "http://127.0.0.1:9", "--proxy", proxy).returncode == 0
+    done = baton("servers", "check", "office")
+    assert (done.returncode, "The proxy for 127.0.0.1:9 cannot be used" in done.stderr) == (1, True)
 
 
 def test_input_that_is_not_text_is_refused(monkeypatch: pytest.MonkeyPatch, baton: Baton) -> None:
