@@ -50,7 +50,7 @@ setup-tests: ## Set up .venv for the tests and checks
 screenshots: setup-tests ## Take the pictures of docs/images again
 	@QT_QPA_PLATFORM=offscreen $(venv_python) packaging/screenshots.py
 
-reference: setup-tests ## Write every command, setting and key to build/, as Markdown and manual page
+reference: setup-tests ## Write the reference, build/reference.md, and the manual page, packaging/baton.1
 	@$(venv_python) packaging/reference.py
 
 lock: ## Write packaging/lock/ from pyproject.toml; UPGRADE=1 takes newer versions

@@ -1,6 +1,6 @@
 """Write the reference of commands, settings and keys, from the program itself: `make reference`.
 
-It writes two files: build/reference.md with all three, and the manual page build/baton.1 with commands and settings.
+build/reference.md has all three, and the manual page packaging/baton.1 commands and settings.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ FILES = (
     ("~/.local/share/baton/baton.sqlite", "The history."),
     ("~/.local/share/baton/models", "Downloaded models."),
 )
-FOLDER = Path(__file__).resolve().parents[1] / "build"
+HERE = Path(__file__).resolve().parent
+REFERENCE, MANUAL = HERE.parent / "build" / "reference.md", HERE / f"{PROGRAM}.1"
 
 
 class Section(NamedTuple):
@@ -144,7 +145,7 @@ def _roff(text: str) -> str:
 
 
 if __name__ == "__main__":
-    FOLDER.mkdir(exist_ok=True)
-    for name, text in (("reference.md", markdown()), (f"{PROGRAM}.1", manual())):
-        (FOLDER / name).write_text(text, encoding="utf-8")
-        print(FOLDER / name)
+    REFERENCE.parent.mkdir(exist_ok=True)
+    for file, text in ((REFERENCE, markdown()), (MANUAL, manual())):
+        file.write_text(text, encoding="utf-8")
+        print(file)
