@@ -15,7 +15,11 @@ Set-Location (Join-Path $PSScriptRoot "..")
 $Python = ".venv\Scripts\python.exe"
 $Log = ".venv\setup.log"
 $Remembered = ".venv\.backend"
-$Index = if ($env:BATON_WHEEL_INDEX) { $env:BATON_WHEEL_INDEX } else { "https://abetlen.github.io/llama-cpp-python/whl" }
+function Get-Shared([string]$Key) {
+    $line = Get-Content resources\set_up.txt | Where-Object { $_.StartsWith("$Key ") } | Select-Object -First 1
+    return $line.Substring($Key.Length + 1)
+}
+$Index = if ($env:BATON_WHEEL_INDEX) { $env:BATON_WHEEL_INDEX } else { Get-Shared "index" }
 $Package = [regex]::Match((Get-Content packaging\lock\llama.txt -Raw), "llama-cpp-python==[0-9.]+").Value
 $Names = @{ cuda = "CUDA"; vulkan = "Vulkan"; cpu = "the CPU" }
 $script:Missed = @()
@@ -59,7 +63,7 @@ function Get-WheelFolders([string]$Backend) {
     if ($Backend -ne "cuda") { return @($Backend) }
     $found = [regex]::Match((nvidia-smi 2>$null | Out-String), "CUDA Version:\s*(\d+)\.(\d)")
     $driver = if ($found.Success) { [int]($found.Groups[1].Value + $found.Groups[2].Value) } else { 124 }
-    $fitting = @(132, 131, 130, 129, 128, 126, 125, 124, 123, 122, 121, 118 | Where-Object { $_ -le $driver })
+    $fitting = @((Get-Shared "cuda").Split() | ForEach-Object { [int]$_ } | Where-Object { $_ -le $driver })
     return @($fitting | Select-Object -First 2 | ForEach-Object { "cu$_" })
 }
 

@@ -56,7 +56,7 @@ pip() { .venv/bin/python -m pip --disable-pip-version-check --no-input "$@"; }
 
 # What .venv must be like: set-up has nothing to do if this was written when it was made.
 wanted() {
-  echo "$1 $backend $(cat pyproject.toml setup.py packaging/setup.sh packaging/setup/* packaging/lock/*.txt packaging/test-models.txt | cksum)"
+  echo "$1 $backend $(cat pyproject.toml setup.py packaging/setup.sh packaging/setup/* resources/set_up.txt packaging/lock/*.txt packaging/test-models.txt | cksum)"
 }
 
 case $purpose in run | test) ;; *) fail "setup.sh takes run or test, not $purpose." ;; esac

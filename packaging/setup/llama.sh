@@ -1,8 +1,7 @@
 # shellcheck shell=bash disable=SC2154,SC2010  # the other parts' variables; plain file names are listed
 # Installs llama-cpp-python with a back end: a prebuilt wheel if there is one, else compiled. Sourced by setup.sh.
 
-# Upstream's own index of wheels, as its README documents it.
-wheel_index=${BATON_WHEEL_INDEX-https://abetlen.github.io/llama-cpp-python/whl}
+wheel_index=${BATON_WHEEL_INDEX-$(shared index)}
 wheel_cache=${XDG_CACHE_HOME:-${HOME:-.venv}/.cache}/baton/wheels
 package=$(grep -o 'llama-cpp-python==[0-9.]*' packaging/lock/llama.txt)
 
@@ -44,8 +43,10 @@ name_of() {
   case $1 in cuda) echo CUDA ;; metal) echo Metal ;; vulkan) echo Vulkan ;; cpu) echo "the CPU" ;; esac
 }
 
+# A build of `baton gpu install` gives way to the one that set-up has just installed.
 remember() {
   result=$1
+  rm -f .venv/share/baton/llama.cpp/chosen
   printf '%s\n%s\n' "$backend" "$result" >"$remembered"
 }
 
@@ -97,7 +98,7 @@ wheel_folders() {
   local version driver_has count=0
   if [ "$backend" != cuda ]; then echo "$backend"; return; fi
   driver_has=$(cuda_version)
-  for version in 132 131 130 129 128 126 125 124 123 122 121 118; do
+  for version in $(shared cuda); do
     if [ "${driver_has:-124}" -ge $version ] && [ $count -lt 2 ]; then
       echo "cu$version"
       count=$((count + 1))

@@ -8,32 +8,18 @@ package_manager() {
   done
 }
 
+# A value of the file that `baton gpu install` reads as well.
+shared() { sed -n "s/^$1 //p" resources/set_up.txt; }
+
 # The packages of a purpose: python, venv, window (Qt's libraries), compiler, vulkan (to run), vulkan-build.
 packages_of() {
-  case $(package_manager)-$1 in
-    apt-get-python) echo python3 python3-venv ;;
-    apt-get-venv) echo python3-venv ;;
-    apt-get-window) echo libegl1 libgl1 libxkbcommon0 libdbus-1-3 libfontconfig1 "$(glib)" libxcb-cursor0 \
-      libxcb-icccm4 libxcb-keysyms1 libxcb-shape0 libxkbcommon-x11-0 ;;
-    apt-get-compiler) echo g++ ;;
-    apt-get-vulkan) echo libvulkan1 mesa-vulkan-drivers ;;
-    apt-get-vulkan-build) echo libvulkan-dev glslc spirv-headers ;;
-    dnf-python | dnf-venv) echo python3 ;;
-    dnf-window) echo libglvnd-egl libglvnd-glx libxkbcommon libxkbcommon-x11 dbus-libs fontconfig glib2 \
-      xcb-util-cursor xcb-util-wm xcb-util-keysyms ;;
-    dnf-compiler) echo gcc-c++ ;;
-    dnf-vulkan) echo vulkan-loader mesa-vulkan-drivers ;;
-    dnf-vulkan-build) echo vulkan-loader-devel vulkan-headers glslc spirv-headers-devel ;;
-    pacman-python | pacman-venv) echo python ;;
-    pacman-window) echo libglvnd libxkbcommon libxkbcommon-x11 dbus fontconfig glib2 xcb-util-cursor xcb-util-wm \
-      xcb-util-keysyms ;;
-    pacman-compiler) echo gcc ;;
-    pacman-vulkan) echo vulkan-icd-loader vulkan-driver ;;
-    pacman-vulkan-build) echo vulkan-headers vulkan-icd-loader shaderc spirv-headers ;;
+  local names
+  names=$(shared "$(package_manager) $1")
+  case $names in # as Debian 12 and Ubuntu 22.04 call it
+    *libglib2.0-0t64*) apt-cache show libglib2.0-0t64 >/dev/null 2>&1 || names=${names/libglib2.0-0t64/libglib2.0-0} ;;
   esac
+  echo "$names"
 }
-
-glib() { if apt-cache show libglib2.0-0t64 >/dev/null 2>&1; then echo libglib2.0-0t64; else echo libglib2.0-0; fi; }
 
 # "Please run: …" for purposes, in the words of this system's package manager.
 install_line() {

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SCRIPTS = ("packaging/setup.sh", "packaging/setup", "packaging/lock", "packaging/test-models.txt")
+SCRIPTS = (
+    "packaging/setup.sh",
+    "packaging/setup",
+    "packaging/lock",
+    "packaging/test-models.txt",
+    "resources/set_up.txt",
+)
 TOOLS = (
     "basename bash cat chmod cksum cut dirname env getconf grep head ln ls mkdir printf readlink rm sed sleep tail "
     "touch tr"
