@@ -25,7 +25,13 @@ from baton_reasoning.core.child_process import NoAnswer, answered_apart
 from baton_reasoning.core.errors import BatonError, ModelFileError, StoreError
 from baton_reasoning.core.models.devices import DeviceKind, Devices, disk_free, find_devices
 from baton_reasoning.core.models.fit import in_gib
-from baton_reasoning.core.models.ggml_backends import backend_names, has_gpu_backend, library_folder, log_quietly
+from baton_reasoning.core.models.ggml_backends import (
+    backend_names,
+    chosen_libraries,
+    has_gpu_backend,
+    library_folder,
+    log_quietly,
+)
 from baton_reasoning.core.models.preferences import load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.damage import is_damaged
@@ -39,7 +45,6 @@ SECONDS = 20.0
 PROBE = 64 * 2**10
 """Bytes that are written into a folder to see whether it takes any."""
 REINSTALL = "Install llama-cpp-python again (docs/install.md); until then only models on servers work."
-REBUILD = "Run packaging/setup.sh GPU=auto again, or install a build of llama-cpp-python for it (docs/install.md)."
 
 
 class State(Enum):
@@ -105,7 +110,8 @@ def _library(_: Paths) -> Iterator[Check]:
     try:
         backends = answered_apart(_backends, seconds=SECONDS)
     except (NoAnswer, BatonError) as error:
-        yield Check("llama.cpp", State.PROBLEM, f"cannot be loaded: {error}", REINSTALL)
+        remedy = "Run baton gpu install cpu." if chosen_libraries() else REINSTALL
+        yield Check("llama.cpp", State.PROBLEM, f"cannot be loaded: {error}", remedy)
     else:
         yield Check("llama.cpp", State.GOOD, f"backends: {backends}, in {library_folder()}")
 
@@ -135,12 +141,20 @@ def gpu_checks(devices: Devices) -> Iterator[Check]:
         return
     here = system_gpu()
     if here and not has_gpu_backend():
-        yield Check("GPU", State.WARNING, f"{here} is here, and this build of llama.cpp cannot use it.", REBUILD)
+        remedy = f"Run baton gpu install {_backend_for(here)}."
+        yield Check("GPU", State.WARNING, f"{here} is here, and this build of llama.cpp cannot use it.", remedy)
     elif here or has_gpu_backend():
         finding = f"this build has a GPU backend, and it finds no GPU{f' ({here} is here)' if here else ''}."
         yield Check("GPU", State.WARNING, finding, "Check the GPU's driver; until then models run on the CPU.")
     else:
         yield Check("GPU", State.GOOD, "none; models run on the CPU")
+
+
+def _backend_for(gpu: str) -> str:
+    """Return the backend for a GPU that `system_gpu` describes."""
+    if sys.platform == "darwin":
+        return "metal"
+    return "cuda" if "NVIDIA" in gpu else "vulkan"
 
 
 def _models_folder(paths: Paths) -> Iterator[Check]:
