@@ -69,9 +69,9 @@ test-gpu: setup-tests ## Test the GPU path on a small GPU made of software
 	@packaging/gpu/build.sh test
 	@BATON_GPU_BUILD=$(CURDIR)/.gpu-build/test $(pytest) tests/gpu
 
-# FIGURES and ROUNDS as in `bench`.
+# DEVICE=software emulates a GPU; FIGURES and ROUNDS as in `bench`.
 gpu-check: setup-tests ## Test and measure the engines on this machine's GPU
-	@FIGURES="$(FIGURES)" ROUNDS="$(ROUNDS)" packaging/gpu/check.sh
+	@FIGURES="$(FIGURES)" ROUNDS="$(ROUNDS)" packaging/gpu/check.sh $(DEVICE)
 
 # Let the machine rest meanwhile. FIGURES="P1 P5" takes only these, ROUNDS=3 fewer repetitions.
 bench: setup-tests ## Measure speed, and write the table of docs/measurements.md

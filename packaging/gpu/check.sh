@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# On a machine with a CUDA or Vulkan GPU, without the internet, in the folder that pack.sh packed or in a checkout that is
-# set up: builds the back end, runs the engines' tests with layers on the device, and prints the table of table.py and that
-# of the bench (docs/measurements.md).
-#   check.sh [cuda|vulkan] [MODEL.gguf]     MODEL: what both measure, instead of the demo pair's large model
-# FIGURES="handoff" and ROUNDS=1 make the bench shorter, PYTEST_ADDOPTS="-k greedy" the tests.
+# Runs the engines' tests with layers on a GPU and prints one table of memory and speed (docs/measurements.md), without
+# the internet, in the folder that pack.sh packed or in a checkout that is set up. The back end is built first.
+#   check.sh [cuda|vulkan|software] [MODEL.gguf]     software: a small GPU made of software; MODEL: what is measured
+# FIGURES="P9 fit" and ROUNDS=1 make the table shorter, PYTEST_ADDOPTS="-k greedy" the tests.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . packaging/setup/device.sh
-backend=${1:-$(if nvidia_driver && command -v nvcc >/dev/null; then echo cuda; else echo vulkan; fi)}
-export PYTHONPATH=$PWD/packaging/launcher:$PWD
+device=${1:-$(if nvidia_driver && command -v nvcc >/dev/null; then echo cuda; else echo vulkan; fi)}
+build=$PWD/.gpu-build/$device backend=$device
+if [ "$device" = software ]; then build=$PWD/.gpu-build/test backend=vulkan; fi
 
 if [ -d wheels ]; then
   [ -x .venv/bin/python ] || python3 -m venv .venv
@@ -16,14 +16,21 @@ if [ -d wheels ]; then
   mkdir -p .gpu-build
   tar -xzf ggml-source.tar.gz -C .gpu-build
 fi
-packaging/gpu/build.sh "$backend"
-export GGML_BACKEND_PATH="$PWD/.gpu-build/$backend/libggml-$backend.so" GGML_NO_BACKTRACE=1
+packaging/gpu/build.sh "$(basename "$build")"
+export GGML_BACKEND_PATH="$build/libggml-$backend.so" GGML_NO_BACKTRACE=1 PYTHONPATH="$PWD/packaging/launcher:$PWD"
+if [ "$device" = software ]; then # as in tests/gpu/conftest.py
+  export VK_LAYER_PATH="$build" VK_INSTANCE_LAYERS=VK_LAYER_BATON_small_gpu MESA_SHADER_CACHE_DIR="$build/shaders"
+  export BATON_GPU_MIB=6144 LP_NUM_THREADS=1
+  BATON_GPU_STATE=$(mktemp -d)
+  export BATON_GPU_STATE
+  trap 'rm -rf "$BATON_GPU_STATE"' EXIT
+fi
 failed=0
-.venv/bin/python -m pytest -q -W "ignore:Unknown config option" tests/core/engines/local tests/core/demo_pair tests/core/models/test_devices.py || failed=1
-.venv/bin/python packaging/gpu/table.py ${2:+"$2"}
-# The bench without the window and without servers, with layers on the device. SmolLM2 is not packed: without MODEL, the
-# demo pair's large model takes its place.
+.venv/bin/python -m pytest -q -W "ignore:Unknown config option" tests/core/engines/local tests/core/demo_pair \
+  tests/core/models/test_devices.py || failed=1
+# SmolLM2 and a server are not packed: without MODEL the demo pair's large model takes the first one's place, and P3 is
+# left out.
 if [ -n "${2:-}" ]; then BATON_BENCH_MODEL=$(realpath "$2"); export BATON_BENCH_MODEL; fi
 # shellcheck disable=SC2086  # a list of figures
-.venv/bin/python -m tests.bench ${FIGURES:-P1 P2 P4 P5 P7 P9 handoff} --rounds "${ROUNDS:-3}" || failed=1
+.venv/bin/python -m tests.bench ${FIGURES:-P1 P3 P5 P7 P9 P10 fit} --rounds "${ROUNDS:-3}" || failed=1
 exit $failed

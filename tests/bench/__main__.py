@@ -33,6 +33,7 @@ MODULES = {
     "P11": "branches",
     "P12": "prediction",
     "handoff": "handoff",
+    "fit": "fit",
 }
 """What measures each figure: `rows(rounds)` of the module yields the lines of the table."""
 
