@@ -15,7 +15,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_object, tolerant_value, write_json
 from baton_reasoning.core.models.loading import Context, GpuLayers, LoadOptions, Parallel, Threads
-from baton_reasoning.core.models.source import DemoModel, ModelSource, ServerUrls, parse_source
+from baton_reasoning.core.models.source import DemoModel, ModelSource, ServerUrls, is_demo_pair, parse_source
 from baton_reasoning.core.run import RunSettings
 
 
@@ -117,7 +117,7 @@ class ModelChoice(BaseModel):
 
     @property
     def is_demo(self) -> bool:
-        return self.small is DemoModel.SMALL and self.large is DemoModel.LARGE
+        return is_demo_pair(self.small, self.large)
 
 
 class WindowState(BaseModel):

@@ -31,7 +31,7 @@ from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.loading import LoadOptions, Switch
 from baton_reasoning.core.models.memory import estimate
 from baton_reasoning.core.models.preferences import LocalChoices, load_preferences
-from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, local_path
+from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, is_demo_pair, local_path
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
@@ -68,8 +68,9 @@ class ModelOptions:
 
     @property
     def is_demo(self) -> bool:
-        """Whether the demo pair runs."""
-        return all(text in ("", "demo") or text.startswith("demo:") for text in self.texts)
+        """Whether the demo pair runs; a model that is not named counts as the demo model in its place."""
+        small, large = self.texts
+        return is_demo_pair(source_of(small, DemoModel.SMALL), source_of(large, DemoModel.LARGE))
 
     @property
     def texts(self) -> tuple[str, str]:

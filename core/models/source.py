@@ -11,6 +11,7 @@ Settings, model cards and traces keep a source; `core.engines.factory` opens it.
 
 from __future__ import annotations
 
+import filecmp
 import re
 from dataclasses import dataclass
 from enum import Enum
@@ -104,6 +105,21 @@ def parse_source(text: str, demo: DemoModel = DemoModel.SMALL) -> ModelSource:
 def file_source(path: Path) -> DemoModel | LocalFile:
     """Return the source of a file; the demo pair's own files are the demo pair, wherever the program is installed."""
     return next((demo for demo in DemoModel if demo.path == path), LocalFile(path))
+
+
+def is_demo_pair(small: ModelSource, large: ModelSource) -> bool:
+    """Return whether these are the demo pair, each model in its own place, also as copies under other names."""
+    return _is_demo(small, DemoModel.SMALL) and _is_demo(large, DemoModel.LARGE)
+
+
+def _is_demo(source: ModelSource, demo: DemoModel) -> bool:
+    if not isinstance(source, LocalFile):
+        return source is demo
+    try:
+        # A file is read only if it has the size of the demo model, and once.
+        return source.path.is_file() and filecmp.cmp(source.path, demo.path, shallow=False)
+    except OSError:
+        return False
 
 
 def local_path(source: ModelSource) -> Path | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -104,6 +105,19 @@ def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path:
     assert "Large alone about 4 tok/s; drafted about 4; pair about 8 at a large share of 20%." in second.stderr
     assert json.loads(costs.read_text()) == measured
     assert "Large alone" not in baton(*solve, "--json", **folder).stderr
+
+
+def test_the_demo_pair_named_by_its_files_is_run_with_the_same_settings(tmp_path: Path, baton: Baton) -> None:
+    small, large = (shutil.copy(model, tmp_path / f"copy-{model.name}") for model in (SMALL_MODEL, LARGE_MODEL))
+    runs = [
+        trace_from_lines(baton("solve", PROBLEM.question, "--json", *models).stdout.splitlines())
+        for models in (("--small", "demo", "--large", "demo"), ("--small", str(small), "--large", str(large)))
+    ]
+    by_name, by_path = (run.started for run in runs)
+    assert by_name
+    assert by_path
+    assert by_path.settings == by_name.settings
+    assert runs[0].large_share == runs[1].large_share
 
 
 def test_nothing_is_predicted_of_the_demo_pair(baton: Baton) -> None:

@@ -13,6 +13,7 @@ from baton_reasoning.core.models.source import (
     LocalFile,
     ServerUrls,
     file_source,
+    is_demo_pair,
     local_path,
     parse_source,
 )
@@ -59,6 +60,19 @@ def test_the_demo_pairs_files_are_the_demo_pair_wherever_they_lie() -> None:
     assert file_source(DemoModel.LARGE.path) is DemoModel.LARGE
     assert file_source(Path("/other.gguf")) == LocalFile(Path("/other.gguf"))
     assert DemoModel.SMALL.path.is_file()
+
+
+def test_the_demo_pair_is_recognised_by_the_bytes_of_its_files(tmp_path: Path) -> None:
+    small, large = LocalFile(tmp_path / "one.gguf"), LocalFile(tmp_path / "two.gguf")
+    small.path.write_bytes(DemoModel.SMALL.path.read_bytes())
+    large.path.write_bytes(DemoModel.LARGE.path.read_bytes())
+    assert is_demo_pair(DemoModel.SMALL, DemoModel.LARGE)
+    assert is_demo_pair(small, large)
+    assert not is_demo_pair(large, small)
+    large.path.write_bytes(DemoModel.LARGE.path.read_bytes()[:-1] + b"?")
+    assert not is_demo_pair(small, large)
+    assert not is_demo_pair(small, LocalFile(tmp_path / "missing.gguf"))
+    assert not is_demo_pair(DemoModel.SMALL, ServerUrls(("http://one",)))
 
 
 def test_only_files_have_a_path() -> None:
