@@ -61,9 +61,9 @@ def fit_with_layers(needs: MemoryEstimate, devices: Devices, layers: int) -> Fit
     if in_ram + shared > _ram_capacity(devices):
         lack = f"The rest takes {in_gib(in_ram)} of RAM, and {in_gib(_ram_capacity(devices))} can be used"
         return Fit(FitKind.DOES_NOT_FIT, len(sizes), on_gpu, in_ram, f"{lack}; {_more_layers(needs, devices)}.")
-    kind = FitKind.SPLIT if on_gpu else FitKind.RAM_ONLY
-    advice = f"{len(sizes)} layers take {in_gib(on_gpu)} of the GPU, the rest {in_gib(in_ram)} of RAM."
-    return Fit(kind, len(sizes), on_gpu, in_ram, advice)
+    kind, with_buffer = (FitKind.SPLIT, on_gpu + needs.compute_bytes) if on_gpu else (FitKind.RAM_ONLY, 0)
+    advice = f"{len(sizes)} layers take {in_gib(with_buffer)} of the GPU, the rest {in_gib(in_ram)} of RAM."
+    return Fit(kind, len(sizes), with_buffer, in_ram, advice)
 
 
 def _more_layers(needs: MemoryEstimate, devices: Devices) -> str:

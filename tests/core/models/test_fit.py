@@ -142,7 +142,7 @@ def test_layers_by_hand_that_the_gpu_holds_are_counted_as_llama_cpp_does() -> No
     place = fit_with_layers(needs(4), machine(8, 6), 10)
     blocks = needs(4).block_bytes
     assert (place.kind, place.layers) == (FitKind.SPLIT, 10)
-    assert place.gpu_bytes == needs(4).output_bytes + sum(blocks[-9:])
+    assert place.gpu_bytes == needs(4).output_bytes + sum(blocks[-9:]) + needs(4).compute_bytes
     assert place.ram_bytes == needs(4).total_bytes - sum(blocks[-9:])
 
 
