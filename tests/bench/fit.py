@@ -34,7 +34,7 @@ CLOSE = 0.1
 """How far an estimate may be from what a device gives."""
 
 
-class Loaded(NamedTuple):
+class Speeds(NamedTuple):
     """What was measured of one way to load the model. Speeds in tokens a second, `handoff` in seconds."""
 
     layers: int
@@ -99,12 +99,13 @@ def memory_rows(model: Path, devices: Devices) -> Iterator[Row]:
         )
 
 
-def measure(model: Path, layers: int) -> Loaded:
+def measure(model: Path, layers: int) -> Speeds:
     with closing(LocalEngine(model, LoadOptions(context=CONTEXT, gpu_layers=layers))) as engine:
+        sentences = max(1, (CONTEXT // 2) // engine.count_tokens(SENTENCE.text))
         with closing(engine.open(QUESTION, GREEDY)) as session:
-            list(session.write([SENTENCE], 4, 1))  # the first decode sets the device up
+            list(session.write([OTHER_SENTENCE] * sentences, 4, 1))  # the first decode of each size sets the device up
         with closing(engine.open(QUESTION, GREEDY)) as session:
-            text = Body([SENTENCE] * max(1, (CONTEXT // 2) // engine.count_tokens(SENTENCE.text)))
+            text = Body([SENTENCE] * sentences)
             reading = session.read(text.parts)
             began = time.perf_counter()
             written = [item for item in session.write(text.parts, DECODED, 1) if isinstance(item, Token)]
@@ -112,7 +113,7 @@ def measure(model: Path, layers: int) -> Loaded:
             handoff = session.read([*text.parts[:-1], OTHER_SENTENCE])
             scores = session.score(text.parts, len(text.text) // 2)
     prefill = reading.prefilled / reading.seconds
-    return Loaded(layers, prefill, decode, handoff.seconds, tuple(token.logprob for token in scores.tokens))
+    return Speeds(layers, prefill, decode, handoff.seconds, tuple(token.logprob for token in scores.tokens))
 
 
 def free_bytes() -> int:

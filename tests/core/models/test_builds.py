@@ -58,7 +58,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-class Machine:
+class Installation:
     """An index of wheels, commands such as compilers, and an environment in which `baton gpu` runs."""
 
     def __init__(self, folder: Path, environment: Path, address: str) -> None:
@@ -129,18 +129,18 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, environment: Path) -> Iterator[Machine]:
+def machine(tmp_path: Path, environment: Path) -> Iterator[Installation]:
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(tmp_path / "index"))) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield Machine(tmp_path, environment, f"http://127.0.0.1:{server.server_port}")
+            yield Installation(tmp_path, environment, f"http://127.0.0.1:{server.server_port}")
         finally:
             server.shutdown()
             thread.join()
 
 
-def test_a_prebuilt_build_is_used_and_the_installed_package_stays_as_it_is(machine: Machine) -> None:
+def test_a_prebuilt_build_is_used_and_the_installed_package_stays_as_it_is(machine: Installation) -> None:
     machine.has_wheel("vulkan", "vulkan")
     before = files_of_the_package(machine)
     done = machine.baton("install", "vulkan")
@@ -150,12 +150,12 @@ def test_a_prebuilt_build_is_used_and_the_installed_package_stays_as_it_is(machi
     assert files_of_the_package(machine) == before
 
 
-def files_of_the_package(machine: Machine) -> dict[Path, bytes]:
+def files_of_the_package(machine: Installation) -> dict[Path, bytes]:
     (package,) = machine.python.parents[1].glob("lib/python3*/site-packages/llama_cpp")
     return {path: path.read_bytes() for path in package.rglob("*") if path.is_file() and path.suffix != ".pyc"}
 
 
-def test_going_back_and_forth_downloads_nothing_again(machine: Machine) -> None:
+def test_going_back_and_forth_downloads_nothing_again(machine: Installation) -> None:
     machine.has_wheel("vulkan", "vulkan")
     assert machine.baton("install", "vulkan").returncode == 0
     shutil.rmtree(machine.index)
@@ -165,13 +165,13 @@ def test_going_back_and_forth_downloads_nothing_again(machine: Machine) -> None:
     assert machine.chosen == f"{VERSION}-vulkan"
 
 
-def test_it_is_compiled_where_there_is_no_wheel(machine: Machine) -> None:
+def test_it_is_compiled_where_there_is_no_wheel(machine: Installation) -> None:
     machine.can_compile("nvcc")
     assert machine.baton("install", "cuda").returncode == 0
     assert machine.chosen == f"{VERSION}-cuda"
 
 
-def test_a_cuda_wheel_gets_the_libraries_that_it_leaves_out(machine: Machine) -> None:
+def test_a_cuda_wheel_gets_the_libraries_that_it_leaves_out(machine: Installation) -> None:
     machine.has_wheel("cu124", "cuda", WITHOUT_CUDA)
     write_nvidia_wheels(machine.index / "pypi")
     done = machine.baton("install", "cuda")
@@ -179,7 +179,7 @@ def test_a_cuda_wheel_gets_the_libraries_that_it_leaves_out(machine: Machine) ->
     assert (machine.builds / f"{VERSION}-cuda" / CUDA_LIBRARY).exists()
 
 
-def test_a_wheel_that_cannot_be_loaded_is_not_used_and_the_reasons_are_named(machine: Machine) -> None:
+def test_a_wheel_that_cannot_be_loaded_is_not_used_and_the_reasons_are_named(machine: Installation) -> None:
     machine.has_wheel("vulkan", "vulkan", WITHOUT_CUDA)
     done = machine.baton("install", "vulkan")
     assert done.returncode == 1
@@ -187,7 +187,7 @@ def test_a_wheel_that_cannot_be_loaded_is_not_used_and_the_reasons_are_named(mac
     assert_nothing_changed(machine)
 
 
-def test_a_build_that_finds_no_gpu_is_not_used(machine: Machine) -> None:
+def test_a_build_that_finds_no_gpu_is_not_used(machine: Installation) -> None:
     machine.has_wheel("vulkan", "vulkan", WITHOUT_GPU)
     done = machine.baton("install", "vulkan")
     assert done.returncode == 1
@@ -195,7 +195,7 @@ def test_a_build_that_finds_no_gpu_is_not_used(machine: Machine) -> None:
     assert_nothing_changed(machine)
 
 
-def test_what_the_compiler_said_is_kept_when_it_fails(machine: Machine) -> None:
+def test_what_the_compiler_said_is_kept_when_it_fails(machine: Installation) -> None:
     machine.can_compile("nvcc")
     done = machine.baton("install", "cuda", CMAKE_ARGS="FAILS")
     assert done.returncode == 1
@@ -205,7 +205,7 @@ def test_what_the_compiler_said_is_kept_when_it_fails(machine: Machine) -> None:
     assert_nothing_changed(machine)
 
 
-def test_missing_tools_are_named_with_the_command_that_installs_them(machine: Machine) -> None:
+def test_missing_tools_are_named_with_the_command_that_installs_them(machine: Installation) -> None:
     machine.has_commands("dnf")
     done = machine.baton("install", "vulkan", INCLUDE="/nowhere")
     assert done.returncode == 1
@@ -213,7 +213,7 @@ def test_missing_tools_are_named_with_the_command_that_installs_them(machine: Ma
     assert "glslc spirv-headers-devel" in done.stderr
 
 
-def test_ctrl_c_ends_the_compiler_and_changes_nothing(machine: Machine) -> None:
+def test_ctrl_c_ends_the_compiler_and_changes_nothing(machine: Installation) -> None:
     machine.can_compile("nvcc")
     installation, compiler = machine.starts_compiling("cuda")
     installation.send_signal(signal.SIGINT)
@@ -223,7 +223,7 @@ def test_ctrl_c_ends_the_compiler_and_changes_nothing(machine: Machine) -> None:
     assert_nothing_changed(machine)
 
 
-def test_an_installation_that_was_killed_changes_nothing_and_the_next_one_tidies_up(machine: Machine) -> None:
+def test_an_installation_that_was_killed_changes_nothing_and_the_next_one_tidies_up(machine: Installation) -> None:
     machine.can_compile("nvcc")
     installation, compiler = machine.starts_compiling("cuda")
     installation.kill()
@@ -273,5 +273,5 @@ def test_a_build_for_another_version_of_the_package_is_not_used(tmp_path: Path) 
         assert bool(chosen_libraries(tmp_path)) is expected
 
 
-def assert_nothing_changed(machine: Machine) -> None:
+def assert_nothing_changed(machine: Installation) -> None:
     assert not list(machine.builds.glob("*"))
