@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from baton_reasoning.app.shared.format import short_path
-from baton_reasoning.app.terminal.command_line import HELP, as_json, command
+from baton_reasoning.app.terminal.command_line import as_json, command, command_group
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.streams import write_json_lines
@@ -18,7 +18,7 @@ from baton_reasoning.core.paths import Paths
 LOG = "gpu_install.log"
 
 
-@click.group("gpu", context_settings=HELP, no_args_is_help=False)
+@command_group("gpu")
 def gpu() -> None:
     """Show what llama.cpp runs on, and give it another backend."""
 
