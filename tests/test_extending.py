@@ -1,19 +1,18 @@
-"""The examples of docs/extending.md are complete: each is taken from the page and run. So is a policy in a package."""
+"""The engine, reader and export of docs/examples run, and so does a policy in a package."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from arrows import read
+from echo import EchoEngine
+from plain import to_text
 
 from baton_reasoning.core.batch.reading.record import Record, Rejected
 from baton_reasoning.core.batch.reading.source import ProblemSource
@@ -29,31 +28,6 @@ from tests.core.thinking.running import run as run_scripted
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
-
-
-def example(kind: str) -> str:
-    found = re.findall(rf"```python {kind}\n(.*?)```", PAGE, re.DOTALL)
-    assert len(found) == 1
-    return str(found[0])
-
-
-Import = Callable[[str], ModuleType]
-
-
-@pytest.fixture
-def module_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Import:
-    """Imports an example from a file of its own."""
-
-    def imported(kind: str) -> ModuleType:
-        name = f"{kind}_of_the_page"
-        (tmp_path / f"{name}.py").write_text(example(kind), encoding="utf-8")
-        monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.delitem(sys.modules, name, raising=False)
-        return import_module(name)
-
-    return imported
-
 
 FORM = """
 from PySide6.QtWidgets import QApplication
@@ -101,25 +75,24 @@ def test_an_installed_policy_has_its_fields_in_the_form(installed: dict[str, str
     assert shown == ["['every', 'policy', 'step_cap']", "Every n-th step"]
 
 
-def test_the_engine_runs_in_the_loop(module_of: Import) -> None:
-    engine = module_of("engine").EchoEngine()
+def test_the_engine_runs_in_the_loop() -> None:
+    engine = EchoEngine()
     settings = RunSettings(policy="every-step", instruction="")
     trace = Trace.of(run(Pair(engine, engine), ask("Say this again.", settings), settings))
     assert (trace.text, trace.finish) == ("Say this again. ", Finish.END_OF_TEXT)
     assert trace.totals[Author.LARGE].kept == 3
 
 
-def test_the_reader_reads_and_rejects(module_of: Import) -> None:
-    read = module_of("reader").read
+def test_the_reader_reads_and_rejects() -> None:
     assert list(read(ProblemSource("a.qa", b"2 + 2? => 4\n\n3 + 3?\n"))) == [
         Record(1, {"problem": "2 + 2?", "answer": "4"}),
         Rejected(3, "There is no => between question and answer."),
     ]
 
 
-def test_the_export_writes_what_was_shown(module_of: Import) -> None:
+def test_the_export_writes_what_was_shown() -> None:
     now = datetime.now(UTC)
     trace = run_scripted(keywords(), ["One.</think>\n\nFour."]).trace
     exchange = StoredExchange("1", None, "2 + 2?", {}, now)
     exported = Exported("Sums", (Answered(exchange, trace),), "1", now)
-    assert module_of("export").to_text(exported) == "2 + 2?\n\nFour.\n"
+    assert to_text(exported) == "2 + 2?\n\nFour.\n"
