@@ -33,7 +33,7 @@ install_line() {
     *) case $(uname)-$1 in
         Darwin-python) echo "Please install it from python.org or with Homebrew: brew install python" ;;
         Darwin-compiler) echo "Please run: xcode-select --install" ;;
-        *) echo "Please install the packages for: $*. docs/install.md names them for Debian, Fedora and Arch." ;;
+        *) echo "Please install the packages for: $*. resources/set_up.txt names them for Debian, Fedora and Arch." ;;
       esac ;;
   esac
 }
