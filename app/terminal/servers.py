@@ -28,7 +28,7 @@ from baton_reasoning.core.engines.remote.address import LLAMA_SERVER_PORTS, cano
 from baton_reasoning.core.engines.remote.server_check import ConnectionReport, Severity, try_connection
 from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.vocabulary import PROBE
-from baton_reasoning.core.engines.usage import Prices
+from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded, read_text
 from baton_reasoning.core.models.loading import Switch
@@ -76,7 +76,7 @@ class ServerSettings:
     cap_money: float | None
 
     def applied_to(self, known: KnownServer) -> KnownServer:
-        """Raises SettingsError for prices or a certificate that cannot be read."""
+        """Raises SettingsError for prices, a cap or a certificate that cannot be used."""
         if self.ca:
             read_text(self.ca, "Choose a PEM file (it begins with “-----BEGIN CERTIFICATE-----”).")
         access = _given(authority=_absolute(self.ca), proxy=self.proxy, any_certificate=self.any_certificate or None)
@@ -85,7 +85,7 @@ class ServerSettings:
             template=_absolute(self.template),
             supports_prefetch=Switch(self.prefetch) if self.prefetch else None,
             prices=_prices(self.prices) if self.prices else None,
-            cap=known.cap.model_copy(update=_given(tokens=self.cap_tokens, money=self.cap_money)),
+            cap=_cap(known.cap.model_dump() | _given(tokens=self.cap_tokens, money=self.cap_money)),
             access=known.access.model_copy(update=access),
         )
         return known.model_copy(update=changes)
@@ -118,11 +118,13 @@ def add_server(name: str, url: str, settings: ServerSettings) -> int:
     address, it changes only what is given.
     """
     kept, urls = known_servers(), server_urls(url)
+    if not urls:
+        raise SettingsError("The address is empty.", "Write it as http://host:port.")
     known = settings.applied_to(kept.find(urls[0]).model_copy(update={"name": name}))
     for each in urls:
         known.at(each, None)  # raises SettingsError if that cannot be used
     kept.keep(url, known)
-    remark(f"{name} stands for {', '.join(urls)}. To test it: baton servers check {name}")
+    remark(f"{name} stands for {kept.address_of(name).replace(',', ', ')}. To test it: baton servers check {name}")
     return ExitCode.ANSWERED
 
 
@@ -146,8 +148,9 @@ def remove_server(server: str) -> int:
     """Forget a server, its settings and its key."""
     kept = known_servers()
     address = kept.address_of(server) or server
-    if not {canonical(url) for url in server_urls(address)} <= kept.all().keys():
-        raise SettingsError(f"There is no server {server}.", "See baton servers list.")
+    urls = {canonical(url) for url in server_urls(address)}
+    if not urls or not urls <= kept.all().keys():
+        raise SettingsError(f"There is no server {server or repr(server)}.", "See baton servers list.")
     kept.forget(address)
     return ExitCode.ANSWERED
 
@@ -209,3 +212,10 @@ def _prices(text: str) -> Prices:
         return Prices(read=float(read), reused=float(reused), written=float(written), currency=currency.strip())
     except ValueError as error:
         raise SettingsError(f"--prices {text} cannot be read.", "Write them as 0.5,0.1,2 or 0.5,0.1,2,EUR.") from error
+
+
+def _cap(values: dict[str, Any]) -> Cap:
+    try:
+        return Cap(**values)
+    except ValueError as error:
+        raise SettingsError(f"--cap-money cannot be {values['money']}.", "Write a sum, or 0 for no cap.") from error

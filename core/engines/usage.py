@@ -121,7 +121,7 @@ class Prices(BaseModel):
 class Cap(BaseModel):
     """The usage after which Baton sends the server no more requests; the small model then continues alone."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     tokens: int = Field(0, ge=0, title="Tokens", description="Read and written together; 0 is no cap.")
     money: float = Field(

@@ -233,7 +233,7 @@ class KnownServers:
         except (OSError, ValidationError) as error:
             raise SettingsError(
                 f"{self._path} cannot be read: {_reason(error)}.",
-                "Correct it, or save the server's settings again in the window.",
+                "Correct it, or delete it and name the servers again.",
             ) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -78,6 +79,12 @@ def test_a_name_stands_for_the_address_until_the_server_is_removed(baton: Baton)
     assert "To add one: baton servers add NAME URL" in baton("servers", "list").stderr
 
 
+def test_a_name_that_has_addresses_already_stands_for_more(baton: Baton) -> None:
+    baton("servers", "add", "office", "http://one:1,http://two:2")
+    added = baton("servers", "add", "office", "http://one:1,http://three:3")
+    assert "office stands for http://one:1, http://two:2, http://three:3." in added.stderr
+
+
 def test_the_list_says_where_each_key_is(baton: Baton, paths: Paths) -> None:
     KnownServers(paths.servers).keep("http://home:1", KnownServer(has_key=True), "secret")
     baton("servers", "add", "office", URL, "--api-key-env", "OFFICE_KEY")
@@ -106,6 +113,9 @@ def test_a_server_without_a_key_of_its_own_gets_that_of_the_environment(monkeypa
         ("add office http://home:1 --prices 1,2,-3", "--prices 1,2,-3 cannot be read"),
         ("add office http://home:1 --cap-tokens -1", "-1 is not in the range x>=0"),
         ("add office http://home:1 --cap-money 3", "A cap on money needs prices"),
+        ("add office http://home:1 --prices 1,1,1 --cap-money nan", "--cap-money cannot be nan. Write a sum"),
+        ("add office ''", "The address is empty. Write it as http://host:port"),
+        ("rm ''", "There is no server ''. See baton servers list"),
         ("add office http://home:1 --template none.jinja", "none.jinja cannot be read"),
         ("rm office", "There is no server office. See baton servers list"),
         ("check office", "“office” is not a server address"),
@@ -114,7 +124,7 @@ def test_a_server_without_a_key_of_its_own_gets_that_of_the_environment(monkeypa
 )
 def test_wrong_use_is_one_sentence(line: str, said: str, baton: Baton) -> None:
     baton("servers", "add", "taken", "http://home:1")
-    refused = baton("servers", *line.split())
+    refused = baton("servers", *shlex.split(line))
     assert refused.returncode == 2
     (sentence,) = refused.stderr.splitlines()
     assert said in sentence
