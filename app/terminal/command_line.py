@@ -57,9 +57,9 @@ class CommandWithGroups(click.Command):
         shared = (parent.find_root().default_map if parent else None) or {}
         table = _as_parameters(above.get(info_name or ""))
         defaults = {**_as_parameters(shared), **_as_parameters(above), **table}
-        for parameter in self.params:  # one value for an option that may be repeated
-            if parameter.multiple and isinstance(value := defaults.get(parameter.name), str):
-                defaults[parameter.name] = [value]
+        for parameter in self.params:
+            if parameter.name in defaults:
+                defaults[parameter.name] = _as_typed(defaults[parameter.name], parameter.multiple)
         context = super().make_context(info_name, args, parent, default_map=defaults, **extra)
         for name in table.keys() - {parameter.name for parameter in self.params}:
             raise SettingsError(
@@ -87,6 +87,13 @@ def _as_parameters(table: Any) -> dict[str, Any]:
     return {name.replace("-", "_"): value for name, value in values if not isinstance(value, dict)}
 
 
+def _as_typed(value: Any, is_repeated: bool) -> str | list[str]:
+    """Return a value of the configuration file as one would type it, so that click judges both alike."""
+    if is_repeated:
+        return [str(each) for each in (value if isinstance(value, list) else [value])]
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 class LazyCommand(NamedTuple):
     """Where a command is defined, and its line in the list of commands."""
 
@@ -97,6 +104,20 @@ class LazyCommand(NamedTuple):
 
 class CommandGroup(click.Group):
     """A group that lists its commands in their order, each with its whole summary."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Raises SettingsError if the group's table in the configuration file has one for a command that is none."""
+        context = super().make_context(info_name, args, parent, **extra)
+        commands = self.list_commands(context)
+        for name, value in (context.default_map or {}).items():
+            if isinstance(value, dict) and name not in commands:
+                raise SettingsError(
+                    f"The configuration file has a table for '{info_name}.{name}'.",
+                    f"Tables of {info_name} are {', '.join(f'{info_name}.{each}' for each in commands)}.",
+                )
+        return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return list(self.commands)
@@ -117,19 +138,6 @@ class LazyGroup(CommandGroup):
     def __init__(self, *names: Any, lazy: Mapping[str, LazyCommand], **options: Any) -> None:
         super().__init__(*names, **options)
         self.lazy = lazy
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
-    ) -> click.Context:
-        """Raises SettingsError if the group's table in the configuration file has one for a command that is none."""
-        table = ((parent.default_map if parent else None) or {}).get(info_name or "")
-        for name, value in (table if isinstance(table, dict) else {}).items():
-            if isinstance(value, dict) and name not in self.lazy:
-                raise SettingsError(
-                    f"The configuration file has a table for '{info_name}.{name}'.",
-                    f"Tables of {info_name} are {', '.join(f'{info_name}.{each}' for each in self.lazy)}.",
-                )
-        return super().make_context(info_name, args, parent, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
         return list(self.lazy)

@@ -26,7 +26,8 @@ CONFIG_FAULT = "baton.config_fault"
 def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:
     """Read the file; return nothing if it is missing and nobody named it.
 
-    Raises SettingsError if it cannot be read or has a table for a command that does not exist.
+    Raises SettingsError if it cannot be read, has a table for a command that does not exist, or has a single value for
+    a command.
     """
     if not is_named and not file.exists():
         return {}
@@ -39,6 +40,8 @@ def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[s
     except RecursionError as error:
         raise SettingsError(f"{file} is nested too deeply.", "Write it as TOML (docs/terminal.md).") from error
     for name, value in content.items():
+        if not isinstance(value, dict) and name in commands:
+            raise SettingsError(f"In {file}, {name} is not a table.", f"Write [{name}] and its options below it.")
         if isinstance(value, dict) and name not in commands:
             raise SettingsError(f"{file} has a table for {name!r}.", f"Tables are {', '.join(commands)}.")
     return content

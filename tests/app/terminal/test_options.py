@@ -78,6 +78,11 @@ def test_a_nested_command_takes_options_from_its_table_its_groups_and_the_top(co
         ('[batch.run]\narm = ["small", "luck"]', "'luck' is not one of"),
         ('[batch.run]\nloud = "yes"', "'loud', which is not an option of run"),
         ("[batch.walk]\nparallel = 1", "has a table for 'batch.walk'"),
+        ("batch = 1", "batch is not a table. Write [batch] and its options below it"),
+        ("parallel = [1]", "'[1]' is not a valid integer"),
+        ("parallel = true", "'true' is not a valid integer"),
+        ("yes = 5", "'5' is not a valid boolean"),
+        ("arm = 5", "'5' is not one of"),
     ):
         config.write_text(content, encoding="utf-8")
         refused = baton(*line)
@@ -87,6 +92,13 @@ def test_a_nested_command_takes_options_from_its_table_its_groups_and_the_top(co
     config.write_text("", encoding="utf-8")
     assert "-4 is not in the range" in baton(*line, BATON_PARALLEL="-4").stderr
     assert "'luck' is not one of" in baton(*line, BATON_ARM="small luck").stderr
+
+
+def test_a_group_whose_commands_are_in_one_module_has_its_tables_checked_too(config: Path, baton: Baton) -> None:
+    config.write_text("[history.walk]\nlimit = 1", encoding="utf-8")
+    assert "has a table for 'history.walk'" in baton("history", "list").stderr
+    config.write_text("[history.list]\njson = true\nlimit = 0", encoding="utf-8")
+    assert "0 is not in the range" in baton("history", "list").stderr
 
 
 def test_a_model_in_the_environment_may_have_spaces_in_its_path(tmp_path: Path, baton: Baton) -> None:
