@@ -61,7 +61,7 @@ def prepare() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=_ERRORS)
     if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(encoding="utf-8", errors="strict")
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict")
     if sys.stdout is None:
         sys.stdout = _null()
         raise SettingsError("Standard output is closed.", "Redirect it to a file instead.")

@@ -72,6 +72,8 @@ def test_what_is_piped_in_is_the_problem_or_comes_before_it(
     file.write_text("Two and two\nare five.\n", encoding="utf-8")
     assert problem() == problem("-") == "Two and two\nare five."
     assert problem("Is this right?") == "Two and two\nare five.\n\nIs this right?"
+    file.write_text("Two and two", encoding="utf-8-sig")
+    assert problem() == "Two and two", "a byte order mark is no part of it"
     file.write_text("", encoding="utf-8")
     assert problem("What is 2 + 2?") == "What is 2 + 2?"
 
