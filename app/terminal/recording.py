@@ -54,6 +54,8 @@ def full_id(ids: Iterable[str], prefix: str, kind: str, advice: str = "See baton
 
     `kind`: what has these ids, in the plural.
     """
+    if not prefix:  # an unset variable in a script; it would name an only entry
+        raise SettingsError("The id is empty.", advice)
     found = [id for id in ids if id.startswith(prefix.lower())]
     if len(found) != 1:
         number = "several" if found else "no"

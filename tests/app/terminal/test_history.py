@@ -146,6 +146,14 @@ def test_entries_are_deleted_after_a_yes(
     assert listed(capsys) == []
 
 
+def test_an_empty_id_names_no_entry_not_even_the_only_one(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    with Store.open(paths.store) as store:
+        store.conversations.put("aa11", StoredExchange("e", None, "How many?"))
+    assert main(["history", "rm", "", "--yes"]) == 2
+    assert "The id is empty. See baton history list." in capsys.readouterr().err
+    assert [entry["id"] for entry in listed(capsys)] == ["aa11"]
+
+
 def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "out")
     line = ["batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "2", "--parallel", "2", "--out", out]
