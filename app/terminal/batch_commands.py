@@ -269,7 +269,7 @@ def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
 def _results_folder(file: Path) -> str:
     """Return the folder for the results if --out is not given."""
     name = file.as_posix()
-    if name == "-":
+    if not file.name.strip("-."):  # standard input, or a folder without a name, such as “.”
         return "results"
     return f"{HubDataSet.parse(name).name.rpartition('/')[2] if name.startswith(PREFIX) else file.stem}-results"
 

@@ -280,6 +280,15 @@ def test_results_are_written_for_another_tool_without_running_anything(tmp_path:
     assert len((out / "lm-eval" / "samples_large.jsonl").read_text("utf-8").splitlines()) == 2
 
 
+def test_results_of_this_folder_are_in_one_with_a_name(
+    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path / "p.csv", "problem,answer\n1 + 1?,2\n")
+    assert baton("batch", "run", ".", "--arm", "small", "-n", "4").returncode == 0
+    assert (tmp_path / "results" / "report.json").exists()
+
+
 def test_a_file_that_is_not_of_a_batch_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mine = written(tmp_path / "results.csv", "mine")
     assert main(["batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path)]) == 2
