@@ -92,15 +92,22 @@ class BatchFolder:
 
     def batch(self, store: Store) -> Batch:
         """Return the batch of this folder. Raises SettingsError, StoreError."""
+        link = self.path / LINK_FILE
         try:
-            named = json.loads((self.path / LINK_FILE).read_text(encoding="utf-8"))["batch"]
+            text = link.read_text(encoding="utf-8")
+            if not text:  # `reserved` made it
+                raise SettingsError(
+                    f"The batch in {self.path} has not begun.",
+                    f"Wait for the command that is starting it; if there is none, delete {link}.",
+                )
+            named = json.loads(text)["batch"]
             return store.batches.open(str(named))
         except FileNotFoundError:
             known = store.batches.all()
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise SettingsError(f"{self.path / LINK_FILE} cannot be read.", "Name another folder.") from error
+            raise SettingsError(f"{link} cannot be read.", "Name another folder.") from error
         if not known:
-            raise StoreError(f"{self.path} holds no batch.", "Name the folder that baton batch run wrote into.")
+            raise SettingsError(f"{self.path} holds no batch.", "Name the folder that baton batch run wrote into.")
         return known[0]
 
     def refuse_lost(self) -> None:
