@@ -46,6 +46,17 @@ class GroupedOption(click.Option):
         return extra
 
 
+class DeliberateOption(GroupedOption):
+    """A switch for deleting or replacing without a question, set on the command line or in the command's own table.
+
+    Otherwise `yes = true`, which is meant for downloads, would let `history rm` delete without a question.
+    """
+
+    def __init__(self, *names: Any, **options: Any) -> None:
+        super().__init__(*names, **options)
+        self.envvar = None
+
+
 class CommandWithGroups(click.Command):
     """A command that lists its options in groups, and takes their defaults from the configuration file."""
 
@@ -58,6 +69,8 @@ class CommandWithGroups(click.Command):
         table = _as_parameters(above.get(info_name or ""))
         defaults = {**_as_parameters(shared), **_as_parameters(above), **table}
         for parameter in self.params:
+            if isinstance(parameter, DeliberateOption) and parameter.name not in table:
+                defaults.pop(parameter.name or "", None)
             if parameter.name in defaults:
                 defaults[parameter.name] = _as_typed(defaults[parameter.name], parameter.multiple)
         context = super().make_context(info_name, args, parent, default_map=defaults, **extra)
@@ -200,6 +213,11 @@ def command(
 def option(*names: str, group: str = GENERAL, **settings: Any) -> Callable[[Function], Function]:
     """Like `click.option`, under the heading `group`."""
     return click.option(*names, cls=GroupedOption, group=group, **settings)
+
+
+def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
+    """Add a switch that no variable sets, and no value in the configuration file that is for several commands."""
+    return click.option(*names, cls=DeliberateOption, is_flag=True, help=help)
 
 
 as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import click
 
-from baton_reasoning.app.terminal.command_line import as_json, command, command_group, option
+from baton_reasoning.app.terminal.command_line import as_json, command, command_group, deliberate_option, option
 from baton_reasoning.app.terminal.completion import SHORT, Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import remark, terminal_width, write, write_table
@@ -99,7 +99,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
 @command("export", history)
 @click.argument("id", type=ENTRY)
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
-@option("--force", "-f", is_flag=True, help="Replace FILE if it is there.")
+@deliberate_option("--force", "-f", help="Replace FILE if it is there.")
 def export_one(id: str, file: Path, force: bool) -> int:
     """Write an answer or a batch to FILE, in the format that its ending names.
 
@@ -122,7 +122,7 @@ def export_one(id: str, file: Path, force: bool) -> int:
 
 @command("rm", history)
 @click.argument("ids", metavar="ID...", type=ENTRY, nargs=-1, required=True)
-@option("--yes", "-y", is_flag=True, help="Do not ask.")
+@deliberate_option("--yes", "-y", help="Do not ask.")
 def remove(ids: tuple[str, ...], yes: bool) -> int:
     """Delete answers and batches from the history.
 

@@ -146,6 +146,21 @@ def test_entries_are_deleted_after_a_yes(
     assert listed(capsys) == []
 
 
+def test_a_yes_that_is_set_for_downloads_deletes_nothing(
+    paths: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with Store.open(paths.store) as store:
+        store.conversations.put("aa11", StoredExchange("e", None, "How many?"))
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    monkeypatch.setenv("BATON_YES", "1")
+    config = tmp_path / "config.toml"
+    config.write_text("yes = true\n[history]\nyes = true\n", encoding="utf-8")
+    assert main(["--config", str(config), "history", "rm", "aa11"]) == 2
+    assert [entry["id"] for entry in listed(capsys)] == ["aa11"]
+    config.write_text("[history.rm]\nyes = true\n", encoding="utf-8")
+    assert main(["--config", str(config), "history", "rm", "aa11"]) == 0
+
+
 def test_an_empty_id_names_no_entry_not_even_the_only_one(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     with Store.open(paths.store) as store:
         store.conversations.put("aa11", StoredExchange("e", None, "How many?"))

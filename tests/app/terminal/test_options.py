@@ -10,6 +10,7 @@ import click
 import pytest
 
 from baton_reasoning.app.terminal.batch import COMMANDS as BATCH_COMMANDS
+from baton_reasoning.app.terminal.command_line import DeliberateOption
 from baton_reasoning.app.terminal.program import PROGRAM, baton
 from tests.app.terminal.conftest import Baton
 
@@ -43,7 +44,7 @@ def test_a_command_has_few_options_by_the_names_that_file_and_environment_use(co
     for option in command.options:
         longest = max(option.opts, key=len)
         assert option.name == longest.lstrip("-").replace("-", "_")
-        if option.expose_value:
+        if option.expose_value and not isinstance(option, DeliberateOption):
             assert option.envvar == f"BATON_{str(option.name).upper()}"
 
 
