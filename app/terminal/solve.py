@@ -61,7 +61,7 @@ def solve(
     """
     settings = run_settings(method, is_demo=models.is_demo)
     problem = whole_problem(problem)
-    if models.is_demo and DemoProblem.of(problem) is None:
+    if models.is_demo and models.are_given and DemoProblem.of(problem) is None:  # else `open_pair` says so
         remark(BEYOND_THE_DEMO)
     needs = POLICIES.of(settings.policy).needs
     control, costs = Control(), ModelCosts(Paths.of_user().model_costs)

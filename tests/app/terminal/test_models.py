@@ -201,7 +201,11 @@ def test_the_demo_pair_says_that_it_runs_and_what_it_cannot_do(capsys: pytest.Ca
     assert main(["solve", "What is 2+2?", "-n", "5"]) == 3
     said = capsys.readouterr().err
     assert "No models are named, so the demo pair runs" in said
+    assert said.count("only number puzzles") == 1
+    assert main(["solve", "What is 2+2?", "-n", "5", "--small", "demo", "--large", "demo"]) == 3
+    said = capsys.readouterr().err
     assert "means nothing" in said
+    assert said.count("only number puzzles") == 1
     assert main(["solve", PROBLEM, "-q"]) == 0
     assert capsys.readouterr().err == ""
 
