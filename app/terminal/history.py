@@ -112,7 +112,7 @@ def export_one(id: str, file: Path, force: bool) -> int:
         entry = _named(store, id)
         endings = [*EXPORTS] if entry.kind == "batch" else [f".{name}" for name in FORMATS]
         if target.suffix.lower() not in endings:
-            raise SettingsError(f"{file} names no format of a {entry.kind}.", f"End it in {', '.join(endings)}.")
+            raise SettingsError(f"{file} names no format for the {entry.kind}.", f"End it in {', '.join(endings)}.")
         if entry.kind == "batch":
             export(store, entry.id, target)
         else:

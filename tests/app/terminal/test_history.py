@@ -72,7 +72,9 @@ def test_an_answer_is_listed_shown_found_and_exported(
     assert file.read_text(encoding="utf-8") == "mine"
     assert main(["history", "export", entry["id"], str(file), "--force"]) == 0
     assert "60836" in file.read_text(encoding="utf-8")
+    capsys.readouterr()
     assert main(["history", "export", entry["id"][:8], str(tmp_path / "answer.pdf")]) == 2
+    assert "answer.pdf names no format for the answer. End it in .json" in capsys.readouterr().err
 
 
 def test_an_answer_can_be_kept_out(capsys: pytest.CaptureFixture[str]) -> None:
