@@ -16,6 +16,7 @@ from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
 from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import tolerant
+from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.cues import Cue, parse_lexicon
 from baton_reasoning.core.thinking.events import Finish, PrefillProgressed
 from baton_reasoning.core.thinking.opinion import Opinion
@@ -181,7 +182,7 @@ def bill_text(bill: Usage) -> str:
     """Return requests, tokens, bytes, waiting time and money in a line."""
     cost = bill.cost
     waited = f"{size(cost.bytes_sent + cost.bytes_received)}, {cost.seconds_waited:.1f} s waited"
-    text = f"{cost.requests:,} requests, {tokens_text(bill)}, {waited}"
+    text = f"{counted(cost.requests, 'request')}, {tokens_text(bill)}, {waited}"
     spent = money(bill.money, bill.currency)
     return f"{text}, {spent}" if spent else text
 

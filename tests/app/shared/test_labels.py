@@ -21,6 +21,10 @@ def test_all_of_it_in_a_line() -> None:
     )
 
 
+def test_a_single_request_is_not_in_the_plural() -> None:
+    assert bill_text(Usage(RequestUsage(1))).startswith("1 request, ")
+
+
 def test_without_prices_no_money_is_named() -> None:
     assert money(0, "") == ""
     assert bill_text(Usage(COST)).endswith("waited")
