@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -26,7 +28,7 @@ from baton_reasoning.core.engines.factory import Server
 from baton_reasoning.core.engines.local.tokenizer import tokenize_by
 from baton_reasoning.core.engines.remote.address import LLAMA_SERVER_PORTS, canonical
 from baton_reasoning.core.engines.remote.server_check import ConnectionReport, Severity, try_connection
-from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
+from baton_reasoning.core.engines.remote.servers import NAME, KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.vocabulary import PROBE
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
@@ -150,7 +152,7 @@ def remove_server(server: str) -> int:
     address = kept.address_of(server) or server
     urls = {canonical(url) for url in server_urls(address)}
     if not urls or not urls <= kept.all().keys():
-        raise SettingsError(f"There is no server {server or repr(server)}.", "See baton servers list.")
+        raise _no_server(server)
     kept.forget(address)
     return ExitCode.ANSWERED
 
@@ -167,15 +169,34 @@ def check_servers(server: str | None, beside: Path | None, json: bool) -> int:
     named, unless it has already.
     """
     kept = known_servers()
+    if server and NAME.fullmatch(server) and not kept.address_of(server):
+        raise _no_server(server)
     ids = tokenize_by(beside, PROBE) if beside else ()
     ports = [f"http://127.0.0.1:{port}" for port in LLAMA_SERVER_PORTS]
-    named = server_urls(kept.address_of(server) or server) if server else tuple(kept.all())
-    reports = [try_connection(*known_server(url), ids, cache(remark)) for url in named or ports]
+    if server:
+        named = server_urls(kept.address_of(server) or server)
+        reports = [try_connection(*known_server(url), ids, cache(remark)) for url in named]
+    else:
+        named = tuple(kept.all())
+        reports = [_tested(url, ids) for url in named or ports]
     if not named:
         reports = [each for each in reports if each.reachable] or reports
     for each in reports:
         _show(each, json)
     return ExitCode.FAILED if any(each.problem for each in reports) else ExitCode.ANSWERED
+
+
+def _tested(url: str, ids: Sequence[int]) -> ConnectionReport:
+    """Test one server of several: wrong settings of one do not keep the others from being tested."""
+    try:
+        server = known_server(url)
+    except SettingsError as error:
+        return ConnectionReport(urlsplit(canonical(url)).netloc, reachable=None, problem=error)
+    return try_connection(*server, ids, cache(remark))
+
+
+def _no_server(name: str) -> SettingsError:
+    return SettingsError(f"There is no server {name or repr(name)}.", "See baton servers list.")
 
 
 def _show(found: ConnectionReport, json: bool) -> None:

@@ -51,7 +51,8 @@ class ConnectionReport:
     """The result of a connection test; fields after the point of failure are None."""
 
     host: str
-    reachable: bool
+    reachable: bool | None
+    """None: nothing was tried, because the server's settings are wrong."""
     key_accepted: bool | None = None
     """None: not known, because the server was not reached."""
     card: ModelCard | None = None
@@ -75,7 +76,8 @@ class ConnectionReport:
         return tuple(self._findings())
 
     def _findings(self) -> Iterator[Finding]:
-        yield Finding(Severity.GOOD, "reachable") if self.reachable else Finding(Severity.BAD, "not reachable")
+        if self.reachable is not None:
+            yield Finding(Severity.GOOD, "reachable") if self.reachable else Finding(Severity.BAD, "not reachable")
         if self.key_accepted is not None:
             accepted = "key accepted" if self.has_key else "no key needed"
             yield Finding(Severity.GOOD, accepted) if self.key_accepted else Finding(Severity.BAD, "key not accepted")

@@ -118,7 +118,8 @@ def test_a_server_without_a_key_of_its_own_gets_that_of_the_environment(monkeypa
         ("rm ''", "There is no server ''. See baton servers list"),
         ("add office http://home:1 --template none.jinja", "none.jinja cannot be read"),
         ("rm office", "There is no server office. See baton servers list"),
-        ("check office", "“office” is not a server address"),
+        ("check office", "There is no server office. See baton servers list"),
+        ("check http://", "“http:” is not a server address"),
         ("list office", "unexpected extra argument"),
     ],
 )
@@ -165,6 +166,18 @@ def test_the_check_without_an_argument_tests_the_list_else_the_default_ports(
         baton("servers", "rm", "gone")
     said = baton("servers", "check")
     assert (said.returncode, said.stdout.count("not reachable")) == (1, 2)
+
+
+def test_wrong_settings_of_one_server_do_not_keep_the_others_from_being_tested(baton: Baton) -> None:
+    with FaultyServer(stream()) as good:
+        baton("servers", "add", "locked", "http://home:1", "--api-key-env", "UNSET_KEY")
+        baton("servers", "add", "good", good.url)
+        said = baton("servers", "check")
+    assert said.returncode == 1
+    assert said.stderr.count("The environment variable UNSET_KEY is not set.") == 1
+    assert said.stdout.splitlines()[0] == "home:1"
+    assert said.stdout.count("reachable") == 1
+    assert "✓ serves bytes" in said.stdout
 
 
 def test_the_check_says_what_it_found_of_each_server(baton: Baton) -> None:
