@@ -42,7 +42,7 @@ def test_a_missing_native_library_means_no_gpu(
 ) -> None:
     ggml_backends.registry.cache_clear()
     ggml_backends.log_quietly.cache_clear()
-    monkeypatch.setitem(sys.modules, "llama_cpp.llama_cpp", None)
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
     with caplog.at_level(logging.WARNING):
         assert ggml_devices() == ()
     assert "as if there were no GPU" in caplog.text
