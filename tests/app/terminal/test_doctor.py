@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import baton_reasoning
 from baton_reasoning.app.display import qt_problem
 from tests.app.terminal.conftest import Baton
 
@@ -68,7 +69,8 @@ def test_missing_packages_are_named(tmp_path: Path) -> None:
     for path in Path(site.getsitepackages()[0]).iterdir():
         if not path.name.startswith(MISSING):
             (tmp_path / path.name).symlink_to(path)
-    search_path = [folder for folder in (*sys.path, str(tmp_path)) if "site-packages" not in folder]
+    package = Path(str(baton_reasoning.__file__)).parents[1]  # an editable installation is found by site-packages alone
+    search_path = [folder for folder in (*sys.path, str(tmp_path), str(package)) if "site-packages" not in folder]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(search_path)}
     done = subprocess.run(
         [sys.executable, "-S", "-m", "baton_reasoning.app.cli", "doctor"],
