@@ -26,8 +26,9 @@ for root; do
   rm -rf "$root/root/baton" && mkdir -p "$root/root/baton"
   git archive HEAD | tar -x -C "$root/root/baton"
   mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
-  trap 'umount "$root/proc"' EXIT
+  mountpoint -q "$root/dev/pts" || mount -t devpts devpts "$root/dev/pts" # tests press Ctrl+C in a terminal
+  trap 'umount "$root/dev/pts" "$root/proc"' EXIT
   inside "$root" "$commands"
-  umount "$root/proc"
+  umount "$root/dev/pts" "$root/proc"
   trap - EXIT
 done

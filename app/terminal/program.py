@@ -6,6 +6,7 @@ import logging
 import os
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,8 @@ def run(arguments: Sequence[str]) -> int:
             if debug:
                 traceback.print_exc()
             report(_sentence(error))
+            with suppress(OSError):
+                close_output()  # what could not be written would be tried, and fail, once more when Python ends
             return ExitCode.USAGE if isinstance(error, _OF_WHAT_WAS_NAMED) else ExitCode.FAILED
         except Exception as error:  # noqa: BLE001 - a bug: say so, and how to report it
             if debug:
