@@ -98,7 +98,7 @@ function Install-Prebuilt([string]$Backend) {
             $script:Missed += "the prebuilt wheel for $folder does not run here"
         }
     }
-    $script:Missed += "no prebuilt $($Names[$Backend]) wheel could be fetched"
+    $script:Missed += "no prebuilt wheel for $($Names[$Backend]) could be fetched"
     return $false
 }
 

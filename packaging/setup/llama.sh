@@ -89,7 +89,7 @@ prebuilt() {
       return 1
     fi
   done
-  [ $tried = no ] || miss "no prebuilt $(name_of "$backend") wheel fits"
+  [ $tried = no ] || miss "no prebuilt wheel for $(name_of "$backend") fits"
   return 1
 }
 
