@@ -6,6 +6,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtGui import QFocusEvent
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
+from baton_reasoning.app.batch.row_order import run_title
 from baton_reasoning.app.shared.rendering import RichText
 from baton_reasoning.app.shared.steps.ribbon_follower import RibbonFollower
 from baton_reasoning.app.shared.steps.steps_view import StepsView
@@ -16,7 +17,6 @@ from baton_reasoning.app.shared.widgets.controls import button, label, scrolling
 from baton_reasoning.app.shared.widgets.layout import STRETCH, holder, in_row, vbox
 from baton_reasoning.app.shared.widgets.ribbon import Ribbon
 from baton_reasoning.core.batch.reporting.failures import Failure
-from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.store.batch_rows import ResultRow
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
@@ -80,8 +80,7 @@ class FailedAnswer(QWidget):
         self._kept = failure.row.note
         self.note.setPlainText(self._kept)
         self._keeping.stop()
-        seed = f" · seed {failure.row.seed}" if failure.row.seed else ""
-        self.heading.setText(f"✗ {failure.problem.id} · {arm_title(failure.row.arm)}{seed} · {failure.kind.value}")
+        self.heading.setText(f"✗ {failure.problem.id} · {run_title(failure.row)} · {failure.kind.value}")
         self.detail.setText(failure.detail)
         self.problem.set_markdown(failure.problem.text)
         self.place.setVisible(failure.divergence is not None)

@@ -24,6 +24,7 @@ from baton_reasoning.app.batch.row_order import (
     RowQuery,
     arranged,
     mark_of,
+    run_title,
 )
 from baton_reasoning.app.shared.background import LatestTask
 from baton_reasoning.app.shared.format import duration, shared_opening
@@ -32,7 +33,6 @@ from baton_reasoning.app.shared.widgets.controls import plain_tip
 from baton_reasoning.app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
 from baton_reasoning.core.batch.reporting.report_text import conditions_text
 from baton_reasoning.core.batch.running.batch_events import JobGrew
-from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.grading.normal_form import tidy
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batch_rows import JobState, ResultRow
@@ -195,7 +195,7 @@ class ResultTable(QAbstractTableModel):
                 text = " ".join(problem.text[self._opening : self._opening + 300].split())
                 return f"… {text}" if self._opening else text
             case ResultColumn.ARM:
-                return arm_title(row.arm)
+                return run_title(row)
             case ResultColumn.SHARE:
                 return f"{row.metrics.large_share:.0%}" if row.metrics.tokens else ""
             case ResultColumn.ANSWER:

@@ -52,6 +52,11 @@ class Mark(Enum):
 _ORDER = list(Mark)
 
 
+def run_title(row: ResultRow) -> str:
+    """Return the policy of a row, and the seed if it is not the first: “Keywords · seed 2”."""
+    return f"{arm_title(row.arm)} · seed {row.seed}" if row.seed else arm_title(row.arm)
+
+
 def mark_of(row: ResultRow) -> Mark:
     if row.state is JobState.CLAIMED:
         return Mark.RUNNING
@@ -131,7 +136,7 @@ def _sort_key(column: ResultColumn, problems: Sequence[Problem]) -> Callable[[Re
     keys: dict[ResultColumn, Callable[[ResultRow], Any]] = {
         ResultColumn.NUMBER: lambda row: (row.position, row.seed),
         ResultColumn.PROBLEM: lambda row: problems[row.position].text.lower(),
-        ResultColumn.ARM: lambda row: arm_title(row.arm),
+        ResultColumn.ARM: run_title,
         ResultColumn.RIBBON: lambda row: row.metrics.large_share,
         ResultColumn.SHARE: lambda row: row.metrics.large_share,
         ResultColumn.ANSWER: lambda row: row.answer.lower(),

@@ -9,7 +9,7 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QKeySequence, QShortcut, QShowEvent
 from PySide6.QtWidgets import QDialog, QSplitter, QWidget
 
-from baton_reasoning.app.batch.row_order import mark_of
+from baton_reasoning.app.batch.row_order import mark_of, run_title
 from baton_reasoning.app.inspector.panel import Inspector, Tab
 from baton_reasoning.app.shared.background import cancel_tasks
 from baton_reasoning.app.shared.conversations.conversation import Exchange
@@ -22,7 +22,6 @@ from baton_reasoning.app.shared.widgets.controls import button, label, scrolling
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.shared.widgets.ribbon import Ribbon
 from baton_reasoning.core.batch.reporting.report_text import conditions_text
-from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import RunSettings
@@ -77,7 +76,7 @@ class RunWindow(QDialog):
 
     def _take(self, row: ResultRow, problem: Problem, trace: Trace) -> None:
         self._row = row
-        self.setWindowTitle(f"{problem.id} · {arm_title(row.arm)}")
+        self.setWindowTitle(f"{problem.id} · {run_title(row)}")
         settings = RunSettings.model_validate(trace.started.settings) if trace.started else RunSettings()
         self.exchange = Exchange(problem.text, settings, trace=trace)
         self._asked.set_markdown(problem.text)

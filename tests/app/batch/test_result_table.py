@@ -122,6 +122,11 @@ def test_a_filter_keeps_one_arm(model: ResultTable) -> None:
     assert column(model, ResultColumn.ARM) == ["Large only", "Large only"]
 
 
+def test_rows_of_several_seeds_are_told_apart(model: ResultTable) -> None:
+    model.show(problems(1), [row(n, position=0)._replace(seed=n) for n in range(3)])
+    assert column(model, ResultColumn.ARM) == ["Small only", "Small only · seed 1", "Small only · seed 2"]
+
+
 def test_fifty_thousand_rows_are_read_only_where_they_are_seen(qtbot: QtBot) -> None:
     model = ResultTable()
     rows = [row(n, outcome=Outcome.CORRECT, tokens=n % 997 + 1) for n in range(50_000)]
