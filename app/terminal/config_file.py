@@ -19,6 +19,8 @@ from typing import Any
 
 from baton_reasoning.core.errors import SettingsError
 
+CONFIG = "baton.config"
+"""Under this name the context of `baton doctor` holds the content of the file."""
 CONFIG_FAULT = "baton.config_fault"
 """Under this name the context of `baton doctor` holds the error that reading the file raised."""
 

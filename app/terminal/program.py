@@ -14,7 +14,7 @@ import click
 
 from baton_reasoning.app.terminal.command_line import HELP, ChoiceOf, LazyCommand, LazyGroup, command
 from baton_reasoning.app.terminal.completion import COMPLETION, SHELLS, Completed, Offered, complete, script
-from baton_reasoning.app.terminal.config_file import CONFIG_FAULT, read_config
+from baton_reasoning.app.terminal.config_file import CONFIG, CONFIG_FAULT, read_config
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible
 from baton_reasoning.app.terminal.streams import close_output, discard_output, prepare, report
@@ -88,6 +88,7 @@ def baton(context: click.Context, config: Path | None) -> None:
             raise
         context.meta[CONFIG_FAULT] = error
     if context.invoked_subcommand == "doctor":  # a wrong value must not keep it from starting
+        context.meta[CONFIG] = context.default_map
         context.default_map = {}
 
 

@@ -84,7 +84,7 @@ def read_raw(path: Path) -> RawHeader:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):  # opening a FIFO would wait for a writer
-            raise ModelFileError(f"{path.name} is not a file.", "Choose a GGUF file.")
+            raise ModelFileError(f"{path} is not a file.", "Choose a GGUF file.")
         with path.open("rb") as file:
             return _Reader(path, file, status.st_size).read()
     except OSError as error:

@@ -51,8 +51,12 @@ def test_a_broken_configuration_is_named(
 
 def test_a_wrong_value_in_the_configuration_does_not_keep_it_from_starting(tmp_path: Path, baton: Baton) -> None:
     file = tmp_path / "config.toml"
-    file.write_text("quiet = 'x'\n[doctor]\nnonsense = 1\n", encoding="utf-8")
-    assert baton("--config", str(file), "doctor").returncode == 0
+    file.write_text("quiet = 'x'\nsead = 7\n[batch]\nlimit = 3\n[batch.run]\nlimits = 3\n", encoding="utf-8")
+    done = baton("--config", str(file), "doctor")
+    assert done.returncode == 0
+    assert "the file sets sead, which is an option of no command\n    Did you mean 'seed'? Correct or" in done.stdout
+    assert "the file sets batch.run.limits, which" in done.stdout
+    assert done.stdout.count("the file sets") == 2
 
 
 def test_a_library_that_qt_needs_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
