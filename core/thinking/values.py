@@ -146,16 +146,6 @@ class StepValues:
     def at(self, place: TextPlace) -> ValuedPlace | None:
         return self._by_place.get(place)
 
-    def after_step(self, step: int) -> ValuedPlace | None:
-        """Return the value where this step ends, if it is known."""
-        if not 0 <= step < len(self._trace.steps):
-            return None
-        return self._by_place.get(TextPlace(end_of_step(self._trace, step)))
-
-    def replaced_at(self, position: int) -> ValuedPlace | None:
-        """Return the value of the text that was replaced at this position, if it is known."""
-        return self._by_place.get(TextPlace(position, replaced=True))
-
     @property
     def certain(self) -> list[ValueChange]:
         """Return the changes beyond chance, in order."""
