@@ -12,7 +12,7 @@ S and L of the two models, and without the decode of each handoff:
     drafted        (L.decode + k × (L.further + S.decode)) / E, with the k that is fastest
     pair           (1 − s) × S.decode + s × L.decode + (1 − s) × L.prefill + s × S.prefill
 
-docs/speed.md says what is measured, what is assumed, and where it is wrong.
+docs/models.md says what is measured, what is assumed, and where it is wrong.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def installed(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_source_distribution_is_the_repository(source: Path) -> None:
     """What it is built and tested with is there, and nothing twice."""
     packed = {path.relative_to(source).as_posix() for path in source.rglob("*") if path.is_file()}
-    assert packed >= {"Makefile", "tests/conftest.py", "packaging/setup.sh", "docs/first_change.md", ".ci/run"}
+    assert packed >= {"Makefile", "tests/conftest.py", "packaging/setup.sh", "docs/extending.md", ".ci/run"}
     launcher = source / "packaging" / "launcher" / PACKAGE
     assert {path.name for path in launcher.iterdir()} == {"__init__.py", "__main__.py", "py.typed"}
 

@@ -1,4 +1,4 @@
-"""The documented shape of a line of results.jsonl and of `baton batch run --json` (docs/results.md).
+"""The documented shape of a line of results.jsonl and of `baton batch run --json` (docs/batch.md).
 
 A field that changes its meaning, or is removed, means a new version of the schema; a new field does not.
 """

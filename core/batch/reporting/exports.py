@@ -50,7 +50,7 @@ def export_csv(results: Results, path: Path) -> None:
 
 
 def export_jsonl(results: Results, path: Path) -> None:
-    """Write an `ExportedResult` a line (docs/results.md)."""
+    """Write an `ExportedResult` a line (docs/batch.md)."""
     with path.open("w", encoding="utf-8", errors="replace") as file:
         for result in results.exported():
             file.write(result.model_dump_json(by_alias=True) + "\n")
@@ -61,7 +61,7 @@ def export_html(results: Results, path: Path) -> None:
 
 
 def export_json(results: Results, path: Path) -> None:
-    """Write the `Report` (docs/results.md)."""
+    """Write the `Report` (docs/batch.md)."""
     data = results.report.model_dump(mode="json", by_alias=True)
     _write(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
 

@@ -1,6 +1,6 @@
 """The report of a batch: the results of each arm, and the differences between arms.
 
-`Report` is also the documented shape of report.json (docs/results.md). A field that changes its meaning, or is removed,
+`Report` is also the documented shape of report.json (docs/batch.md). A field that changes its meaning, or is removed,
 means a new version of the schema; a new field does not.
 """
 
