@@ -139,7 +139,7 @@ def run(
             _repeat_exactly(sessions.values())
         started = _started(pair, conversation, settings, list(sessions.values()))
         if failure:
-            yield started
+            yield replace(started, resumed=is_begun)  # nothing has been decided, so what follows goes on from before
             yield _not_begun(failure)
             return
         writers = {author: session for author, session in sessions.items() if author in needs.writers}

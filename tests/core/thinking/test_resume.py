@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import AskedBy, Finish, Noticed, RunStarted, TakeoverStarted, TokenWritten
@@ -19,7 +21,7 @@ from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.drawn import outcome, settings_of, written
 from tests.core.thinking.oracles.worlds import World
-from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.fakes.scripted import Fault, ScriptedEngine, ScriptedSession
 from tests.tiers import size
 
 pytestmark = pytest.mark.scaled
@@ -47,6 +49,13 @@ class Person(Control):
         if self._wishes and len(view.body) >= self._wishes[0][0]:
             self._wishes.pop(0)[1](self)
         return super().interrupt(view)
+
+
+class Unreachable(ScriptedEngine):
+    """A server that does not accept its key."""
+
+    def open(self, *_args: Any, **_options: Any) -> ScriptedSession:
+        raise EngineLost("It does not accept the key.", "Enter the key.")
 
 
 @pytest.mark.parametrize("arm", ["baton", "paper", "step-score", "first-token-entropy"])
@@ -77,6 +86,19 @@ def test_a_takeover_that_is_stopped_goes_on_and_counts_once() -> None:
             control.stop()
     assert stopped.finish is Finish.STOPPED
     assert outcome(written(WORLD, settings, stopped)) == outcome(written(WORLD, settings))
+
+
+@pytest.mark.parametrize("arm", ["baton", "step-score"])
+def test_a_continuation_whose_models_cannot_be_opened_leaves_the_text_where_it_was(arm: str) -> None:
+    settings = settings_for(arm)
+    undisturbed = written(WORLD, settings)
+    pair = Pair(WORLD.engines[0], Unreachable("x", name="large"))
+    for count in some(range(1, len(undisturbed.events))):
+        stopped = Trace.of(undisturbed.events[:count])
+        for event in run(pair, ask("Add.", settings), settings, resume_trace=stopped):
+            stopped.apply(event)
+        assert stopped.finish is Finish.FAILED
+        assert outcome(written(WORLD, settings, stopped)) == outcome(undisturbed)
 
 
 def test_a_small_model_that_went_on_alone_stays_alone() -> None:
