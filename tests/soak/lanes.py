@@ -81,6 +81,8 @@ class Lane(ABC):
         self.code = 0
         """The last program's exit code."""
         self.is_remote = False
+        self.fault = "no fault"
+        """The fault that was brought about last."""
         self.kept: Kept | None = None
         self._output: list[str] = []
         self._readers: list[threading.Thread] = []
@@ -128,6 +130,7 @@ class Lane(ABC):
             if not self._writes() or not self.soak.take():
                 break
             self.soak.wait(pause)
+            self.fault = fault.value
             self._bring_about(fault)
             if not self._runs:
                 break
@@ -460,7 +463,7 @@ class ChatLane(Lane):
             return
         match said["event"]:
             case "stall":
-                self.report.count(STALLS, 1, f"{said['seconds'] * 1000:.0f} ms {said.get('what', '')}")
+                self.report.count(STALLS, 1, f"{said['seconds'] * 1000:.0f} ms {said['what']}; {self.fault}")
             case "stopped" | "closed" if said["seconds"] > HANG:
                 self.report.count(HANGS, 1, f"chat: {said['event']} after {said['seconds']} s")
             case "notice":

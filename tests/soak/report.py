@@ -17,7 +17,7 @@ MUST_BE_NONE = (
     "Kept tokens lost",
     "Problems lost or duplicated",
     "Resumed answers that changed policy",
-    "Answers that differ from the undisturbed ones",
+    "Answers that differ from the undisturbed ones, without a notice",
     "Window stalls over 100 ms",
     "Hangs over 5 s",
     "Messages without a next step",

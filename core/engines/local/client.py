@@ -78,6 +78,10 @@ from baton_reasoning.core.models.source import ModelSource, file_source
 RESTARTS_A_REQUEST = 1
 """Deaths that one request may survive: a second one may be its own fault."""
 LOAD_AGAIN = "Load the model again, or choose another one."
+REPLACED = (
+    "The file of {} was replaced or deleted after it was loaded. What it writes comes from the file as it was, which "
+    "cannot be checked any more. Load the model again."
+)
 STOP_SECONDS = 1.5
 """A cancelled request ends after this time, also if the worker is still busy with it."""
 
@@ -228,6 +232,8 @@ class LocalSession:
         self._sampling = sampling
         self._drafter: Drafter | None = None
         self._is_exact = False
+        self._has_told = False
+        """That the model's file is another one by now."""
         self._replies: Replies | None = None
         """Of the request under way."""
         self._cancelled = False
@@ -268,6 +274,9 @@ class LocalSession:
         for item in self._carry_out(asking, written):
             assert not isinstance(item, Judgement | Scores)
             yield item
+            if isinstance(item, Handoff) and not self._has_told and self._engine.process.has_other_files:
+                self._has_told = True
+                yield Notice(REPLACED.format(self.card.name))
 
     def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
         judgement = Judgement.none(len(choices))

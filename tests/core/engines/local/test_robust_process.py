@@ -22,7 +22,7 @@ from baton_reasoning.core.engines.base import End, Judgement, Message, Notice, S
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import client, worker
 from baton_reasoning.core.engines.local import process as model_process
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.client import REPLACED, LocalEngine
 from baton_reasoning.core.engines.local.messages import Tokenize
 from baton_reasoning.core.engines.local.process import only_reply
 from baton_reasoning.core.engines.local.watching import Heartbeat
@@ -379,6 +379,23 @@ def test_a_file_that_was_replaced_is_not_loaded_in_the_middle_of_a_text(tmp_path
 
         with pytest.raises(EngineLost, match="was changed"):
             interrupted(engine, [], replace_and_kill)
+
+
+def test_a_file_that_was_replaced_since_it_was_loaded_is_told_once_a_text(tmp_path: Path) -> None:
+    """It may have been damaged when it was loaded; a checksum would be of the other file."""
+    file, other = tmp_path / "model.gguf", tmp_path / "other.gguf"
+    file.write_bytes(SMALL_MODEL.read_bytes())
+    other.write_bytes(SMALL_MODEL.read_bytes())
+    with closing(LocalEngine(file, OPTIONS)) as engine:
+        session = engine.open(QUESTION, GREEDY)
+
+        def told() -> list[str]:
+            return [item.text for item in session.write((), 2, 0) if isinstance(item, Notice)]
+
+        assert told() == []
+        other.replace(file)
+        assert told() == [REPLACED.format(engine.card.name)]
+        assert told() == []
 
 
 def test_a_process_is_not_silent_while_the_program_itself_was_stopped() -> None:
