@@ -129,7 +129,7 @@ def test_a_window_that_is_open_shows_what_the_terminal_wrote_meanwhile(
     window.show_page("batch")
     look_elsewhere_and_come_back(window, qtbot)
     assert len(in_sidebar(window)) == 1
-    assert earlier_batch(window, "2 problems · small")
+    assert earlier_batch(window, "2 problems · Small only")
 
 
 @pytest.mark.long
@@ -142,7 +142,7 @@ def test_a_batch_of_the_terminal_opens_in_the_window(
     qtbot.waitUntil(lambda: window.session.ready)
     window.show_page("batch")
     assert window._batch
-    earlier = earlier_batch(window, "2 problems · large")
+    earlier = earlier_batch(window, "2 problems · Large only")
     assert earlier
     assert earlier.accessibleName().endswith("done")
     with qtbot.waitSignal(window._batch.session.opened):

@@ -117,5 +117,6 @@ def undisturbed(folder: Path) -> dict[str, Reference]:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also Ctrl+C: in the background of a script, the programs that are
+        signal.signal(number, signal.default_int_handler)  # to be stopped by it would inherit that it is ignored
     sys.exit(main())

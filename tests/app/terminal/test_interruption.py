@@ -121,10 +121,10 @@ def ranges(hub: HubServer) -> list[str | None]:
         pytest.param("baton_reasoning.app.terminal.solve", "solve 1+1", marks=pytest.mark.long),
         ("baton_reasoning.core.run", "solve 1+1"),
         pytest.param("baton_reasoning.core.engines.local.client", "solve 1+1", marks=pytest.mark.long),
-        pytest.param("baton_reasoning.core.batch.running.runner", "batch problems.jsonl", marks=pytest.mark.long),
+        pytest.param("baton_reasoning.core.batch.running.runner", "batch run problems.jsonl", marks=pytest.mark.long),
         pytest.param("baton_reasoning.core.cue_profiler", "profile model.gguf", marks=pytest.mark.long),
         pytest.param(
-            "baton_reasoning.core.engines.remote.server_check", "connect http://127.0.0.1:9", marks=pytest.mark.long
+            "baton_reasoning.core.engines.remote.server_check", "servers check http://127.0.0.1:9", marks=pytest.mark.long
         ),
         pytest.param("starlette", "serve", marks=pytest.mark.long),
         pytest.param("huggingface_hub", "models get hf:a/b", marks=pytest.mark.long),
@@ -185,7 +185,7 @@ def test_while_a_server_is_tested(silent_server: SilentServer) -> None:
 @pytest.mark.long
 def test_while_a_model_is_profiled() -> None:
     with Terminal("profile", str(SMALL_MODEL), "--max-tokens", "100000", "-c", "100000") as terminal:
-        terminal.wait_for("problem 1 of 4")
+        terminal.wait_for("Profiling")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
 
@@ -237,7 +237,7 @@ def test_while_an_answer_is_written() -> None:
 @pytest.mark.long
 def test_while_the_demo_is_written() -> None:
     with Terminal("demo") as terminal:
-        terminal.wait_for("── Large model alone")
+        terminal.wait_for("── Large only")
         terminal.press(CTRL_C)
         ended_cleanly(terminal)
 
