@@ -513,8 +513,8 @@ class Loop:
         """Go on with the other model when one is lost or refuses, or end the run."""
         lost = self._author_of(move)
         alone = Author.SMALL if lost is Author.LARGE else Author.LARGE
-        is_wanted = self.settings.small_alone if lost is Author.LARGE else lost is not self.policy.default_writer
-        if lost and is_wanted and alone in self.sessions:
+        is_possible = lost is Author.LARGE or lost is not self.policy.default_writer
+        if lost and self.settings.small_alone and is_possible and alone in self.sessions:
             if self._in_takeover is not None:
                 yield events.TakeoverEnded(self.now(), len(self._in_takeover))
                 self._in_takeover = None

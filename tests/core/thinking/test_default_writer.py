@@ -10,7 +10,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.run import Pair, unmet_need
 from baton_reasoning.core.thinking.control import Control
-from baton_reasoning.core.thinking.events import HandedOver, Noticed, TakeoverStarted, TextDiscarded
+from baton_reasoning.core.thinking.events import Finish, HandedOver, Noticed, TakeoverStarted, TextDiscarded
 from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
 from baton_reasoning.core.thinking.loop import Loop
 from baton_reasoning.core.thinking.policies.always import Always
@@ -106,6 +106,12 @@ def test_when_the_small_helper_is_lost_the_large_model_goes_on_alone() -> None:
     done = run(Relay(), small, ["One.\n\nWait, no", " it is two.</think> Two."])
     assert done.trace.text == "One.\n\nWait, it is two.</think> Two."
     assert done.all(Noticed)[0].text == "Gone. The large model goes on alone."
+
+
+def test_or_the_run_fails_if_no_model_may_go_on_alone() -> None:
+    small = ScriptedEngine(" two.", faults=[Fault(0, EngineLost("Gone."))])
+    done = run(Relay(), small, ["One.\n\nWait, no", " it is two."], RunSettings(small_alone=False))
+    assert (done.trace.finish, done.trace.text) == (Finish.FAILED, "One.\n\nWait,")
 
 
 def test_when_the_large_model_is_lost_the_small_one_goes_on_alone() -> None:
