@@ -82,7 +82,7 @@ class LiveValues:
         closed = next((part.closing_tag for part in body if part.closing_tag), "")
         tags = session.card.thinking
         answer_start = before.rindex(closed) + len(closed) if closed else (None if tags else 0)
-        limit = max(1, self._settings.max_tokens - sum(part.author.is_model for part in body))
+        limit = max(1, self._settings.max_tokens - sum(part.tokens for part in body if part.author.is_model))
         streams = [stream_of(self._settings.seed, f"oracle {len(before)} {k}", 0) for k in range(move.continuations)]
         outcomes = [
             self._outcome(

@@ -39,6 +39,8 @@ class Part(NamedTuple):
     vocabulary: str = ""
     closing_tag: str = ""
     """Set if this part ends the thinking: the tag as its author writes it; other models read their own."""
+    tokens: int = 1
+    """Tokens that it counts for: perhaps several in a closing tag, none if that is the rest of a token."""
 
 
 class Body:
@@ -95,8 +97,11 @@ class Body:
         if last.text == after:
             self.parts[-1] = last._replace(closing_tag=tag)
         else:
-            self.cut(len(before))
-            self.append(Part(after, last.author, closing_tag=tag))
+            count = len(self.parts)
+            gone = self.cut(len(before))
+            whole = gone[len(gone) - (count - len(self.parts)) :]  # a token that lies across the cut counts before it
+            tokens = sum(part.tokens for part in whole)
+            self.append(Part(after, last.author, closing_tag=tag, tokens=tokens))
 
 
 def rendered_runs(

@@ -22,7 +22,7 @@ class TextState:
         self.body = Body(written)
         self.answer_start: int | None = None
         """The position just after the closing tag; None inside the thinking."""
-        self.tokens = {author: sum(p.author is author for p in written) for author in Author}
+        self.tokens = {author: sum(p.tokens for p in written if p.author is author) for author in Author}
         self.discards = 0
         """Number of times that text was discarded."""
         self._edited_until = 0
@@ -123,7 +123,7 @@ class TextState:
         # A token that lies across the cut keeps what is left of it.
         whole = gone[len(gone) - (before - len(self.body.parts)) :]
         for part in whole:
-            self.tokens[part.author] -= 1
+            self.tokens[part.author] -= part.tokens
         while len(self._step_starts) > 1 and self.step_start > position:
             self._step_starts.pop()
         if self.answer_start is not None and position < self.answer_start:
@@ -132,7 +132,7 @@ class TextState:
         begins = self.step_start if self.step_start in self._capped else self.last_step_start
         self._splitter = Splitter(self.body.text[begins:], self.boundary)
         self._decoder = Decoder()
-        return "".join(part.text for part in gone), sum(part.author.is_model for part in whole)
+        return "".join(part.text for part in gone), sum(part.tokens for part in whole if part.author.is_model)
 
     def forget(self) -> None:
         """Keep only the last two steps, at positions from 0: a replay would copy a long text at each write."""

@@ -119,7 +119,7 @@ class WriteStream:
         if move.start is not None:
             body.cut(move.start)
         start, cuts = len(body), len(body) < self.text.position
-        kept = sum(part.author.is_model for part in body.parts)
+        kept = sum(part.tokens for part in body.parts if part.author.is_model)
         if move.text:
             body.append(Part(move.text, Author.INSERTED))
         tokens, read, stop = list[ScoredToken](), Handoff(0, 0, 0.0), Stop.CANCELLED

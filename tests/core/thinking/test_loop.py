@@ -206,6 +206,15 @@ def test_a_closing_tag_of_several_tokens_is_found() -> None:
     assert (done.trace.thinking_text, done.trace.answer) == ("One.", "Four.")
 
 
+@pytest.mark.parametrize("tag", [["</", "think", ">"], [" </", "think>"], [" </think>"]])
+def test_each_token_of_a_discarded_closing_tag_counts(tag: list[str]) -> None:
+    policy = make_policy(POLICIES["step-score"].Settings())
+    large = ScriptedEngine("Two.</think>", [" Four"] * 9, name="large", marks=["0"])
+    done = run(policy, ScriptedEngine(["One.", *tag]), large, RunSettings(max_tokens=9))
+    assert done.all(TextDiscarded)[0].tokens == 1 + len(tag)
+    assert (done.trace.finish, done.trace.tokens) == (Finish.MAX_TOKENS, 9)
+
+
 def test_an_empty_answer_is_an_answer() -> None:
     done = run(Never(), ["One.</think>"])
     assert (done.trace.finish, done.trace.answer) == (Finish.END_OF_TEXT, "")
