@@ -282,7 +282,7 @@ class Loop:
         if _goes_on(move):
             undecided.move = move if is_lookahead else keep()
             return None
-        return (yield from self._leave_lookahead(move, undecided.start)) if is_lookahead else move
+        return (yield from self._leave_lookahead(move, undecided.start, undecided.tokens)) if is_lookahead else move
 
     def _ask_in_lookahead(self, undecided: _Undecided) -> Decision:
         """Ask the policy about the lookahead so far; once it only goes on, also about the boundary that waits."""
@@ -312,7 +312,7 @@ class Loop:
             yield self.stream.discard(text.step_start)
         return move
 
-    def _leave_lookahead(self, move: Move, start: int, tokens: Sequence[TokenWritten] = ()) -> NextMove:
+    def _leave_lookahead(self, move: Move, start: int, tokens: Sequence[TokenWritten]) -> NextMove:
         """Discard the lookahead, unless a takeover follows it; returns the move to make then."""
         if not isinstance(move, Write):
             return move

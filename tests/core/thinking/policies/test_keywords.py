@@ -138,6 +138,13 @@ def test_a_large_model_with_nothing_to_write_hands_back() -> None:
     assert done.trace.large_share == 0
 
 
+def test_what_is_handed_back_keeps_its_tokens_though_it_closes_the_thinking() -> None:
+    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nLet us check</think>", "Four."], [""])
+    assert done.trace.text == "One.\n\nLet us check</think>Four."
+    small = done.trace.totals[Author.SMALL]
+    assert (small.decoded, small.kept, small.discarded) == (9, 9, 0)
+
+
 def test_a_closing_tag_that_is_only_mentioned_closes_nothing() -> None:
     done = run(keywords(Keywords.presets["baton"]), ["The tag `</think>` ends it.\n\nSo.</think>Four."])
     assert done.trace.answer == "Four."
