@@ -33,13 +33,13 @@ class TextState:
         self._step_starts = [0]
         length = 0
         for part in written:
+            if part.closing_tag:
+                self.answer_start = length + len(part.closing_tag)
             length += len(part.text)
             if self._splitter.feed(part.text):
                 self._step_starts.append(length - self._splitter.after)
             if part.author is Author.PERSON:
                 self._edited_until = length
-        if closing := next((part.closing_tag for part in written if part.closing_tag), ""):
-            self.answer_start = self.body.text.rindex(closing) + len(closing)
 
     @property
     def position(self) -> int:

@@ -215,6 +215,13 @@ def test_each_token_of_a_discarded_closing_tag_counts(tag: list[str]) -> None:
     assert (done.trace.finish, done.trace.tokens) == (Finish.MAX_TOKENS, 9)
 
 
+def test_a_closing_tag_that_is_repeated_in_a_continued_text_does_not_begin_the_answer() -> None:
+    parts = [Part("One.", SMALL), Part("</think>", SMALL, closing_tag="</think>"), Part("Four.\n\nSo </think>", SMALL)]
+    text = TextState(["</think>"], parts)
+    text.discard(len("One.</think>Four.\n\n"))
+    assert text.answer_start == len("One.</think>")
+
+
 def test_an_empty_answer_is_an_answer() -> None:
     done = run(Never(), ["One.</think>"])
     assert (done.trace.finish, done.trace.answer) == (Finish.END_OF_TEXT, "")
