@@ -164,14 +164,6 @@ class UsageMeter:
         """Return how many of the wanted tokens may be written. Raises EngineRefused if a cap is reached."""
         return self._allowed(wanted, self._prices.written)
 
-    def reached(self) -> str:
-        """Name the cap that allows not one more token, in a sentence; empty if none does."""
-        try:
-            self.allowed(1)
-        except EngineRefused as refusal:
-            return refusal.message
-        return ""
-
     def _add(self, usage: Usage) -> None:
         with self._lock:
             self._usage = self._usage.plus(usage)

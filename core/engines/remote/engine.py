@@ -432,8 +432,8 @@ class RemoteSession:
                             retries.progressed()
                             is_noticed = False
                         yield item
-                if end.stop is Stop.LIMIT and len(kept) < request.limit and (reached := self._meter.reached()):
-                    yield Notice(reached)
+                if end.stop is Stop.LIMIT and len(kept) < request.limit:
+                    self._meter.allowed(1)  # a cap that cut the write short refuses the rest of it
                 yield end
                 return
             except Cancelled:

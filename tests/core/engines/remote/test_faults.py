@@ -352,7 +352,10 @@ def test_a_cap_shortens_the_last_write_and_refuses_the_next(options: RemoteOptio
     with FaultyServer(script()) as server:
         engine = LlamaServerEngine(server.url, options)
         with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            list(session.write([], 30, seed=1))
+            items: list[WriteItem] = []
+            with pytest.raises(EngineRefused, match=words):
+                items.extend(session.write([], 30, seed=1))
+            assert text(items) == "ab"
             assert server.completions[0]["n_predict"] in (2, 11)
             with pytest.raises(EngineRefused, match=words):
                 list(session.write([], 30, seed=1))

@@ -25,7 +25,8 @@ from baton_reasoning.core.thinking.events import (
     TokenWritten,
 )
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
-from baton_reasoning.core.thinking.policy import Until
+from baton_reasoning.core.thinking.policies.relay import Relay
+from baton_reasoning.core.thinking.policy import PolicySettings, Until
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.remote.writing import HURRIED
 from tests.fakes.faulty_server import FaultyServer, end, error, progress, stream, token
@@ -38,11 +39,15 @@ STEPS = ("First we count the days.\n\n", " There are seven of them.\n\n", " That
 SETTINGS = RunSettings(policy=RandomTakeover.Settings(p=1.0, n1=4, until=Until.TOKENS), max_tokens=60, top_p=1)
 
 
-def run_with(engine: LlamaServerEngine, before_token: Callable[[str], None] = lambda _: None) -> list[Event]:
+def run_with(
+    engine: LlamaServerEngine,
+    before_token: Callable[[str], None] = lambda _: None,
+    settings: RunSettings = SETTINGS,
+) -> list[Event]:
     """The small model writes three steps; after the first two, the large one writes four tokens."""
     small = ScriptedEngine(*STEPS, before_token=before_token)
     with closing(engine):
-        return list(run(Pair(small, engine), QUESTION, SETTINGS))
+        return list(run(Pair(small, engine), QUESTION, settings))
 
 
 def written(events: list[Event], author: Author) -> str:
@@ -87,12 +92,23 @@ def test_at_a_cap_the_small_model_goes_on_alone_and_the_trace_says_so() -> None:
         events = run_with(LlamaServerEngine(server.url, RemoteOptions(HURRIED, cap=Cap(tokens=7))))
     assert written(events, Author.LARGE) == "xy"
     assert written(events, Author.SMALL) == "".join(STEPS)
-    told = [event.text for event in events if isinstance(event, Noticed)]
-    assert told[0].startswith("The cap of 7 tokens for 127.0.0.1:")
-    assert "cap of 7 tokens for 127.0.0.1:" in told[-1]
-    assert "The small model goes on alone." in told[-1]
+    (told,) = [event.text for event in events if isinstance(event, Noticed)]
+    assert told.startswith("The cap of 7 tokens for 127.0.0.1:")
+    assert told.endswith("The small model goes on alone.")
     assert isinstance(events[-1], RunEnded)
     assert events[-1].finish is not Finish.FAILED
+
+
+@pytest.mark.parametrize("policy", [SETTINGS.policy, Relay.Settings()])
+@pytest.mark.parametrize("small_alone", [True, False])
+def test_a_text_that_a_cap_cuts_short_goes_on_alone_or_fails(policy: PolicySettings, small_alone: bool) -> None:
+    settings = SETTINGS.model_copy(update={"policy": policy, "small_alone": small_alone})
+    answer = stream(progress(5, 5), token("x", 1), token("y", 2), end(2))
+    with FaultyServer(answer) as server:
+        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED, cap=Cap(tokens=7)))
+        trace = Trace.of(run_with(engine, settings=settings))
+    assert trace.finish is (Finish.END_OF_TEXT if small_alone else Finish.FAILED)
+    assert (STEPS[1] in trace.text) is small_alone
 
 
 def test_a_server_that_is_lost_for_good_leaves_the_small_model_alone() -> None:

@@ -180,8 +180,9 @@ def test_a_cap_holds_over_all_servers_of_a_pool_together() -> None:
         engines = [LlamaServerEngine(first.url, cheap), LlamaServerEngine(second.url, dear)]
         with closing(ServerPool(engines)) as pool:
             sessions = [pool.open(QUESTION, GREEDY) for _ in engines]
-            for session in sessions:
-                assert text(session.write([], 30, seed=1)) == "a"
+            assert text(sessions[0].write([], 30, seed=1)) == "a"
+            with pytest.raises(EngineRefused, match="cap of 10 tokens for all servers together is reached"):
+                list(sessions[1].write([], 30, seed=1))
             assert second.completions[0]["n_predict"] == 5, "the first server took half of the cap"
             assert pool.usage == Usage(engines[0].usage.cost.plus(engines[1].usage.cost), 4.0, "EUR")
             with pytest.raises(EngineRefused, match="cap of 10 tokens for all servers together is reached"):
