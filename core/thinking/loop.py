@@ -506,6 +506,9 @@ class Loop:
                 raise ContextFull(f"The context of {card.name} is full ({card.context} tokens).")
             case Stop.CANCELLED:
                 return self._interruption(self.view(author, self.text.position)) or Finished(Finish.STOPPED)
+            case Stop.LIMIT if self.stream.remaining > 0:
+                reason = f"Stopped: {card.name} on {card.location} writes no longer texts: it has a limit of its own."
+                return Finished(Finish.MAX_TOKENS, reason)
             case _:
                 return self._out_of_tokens()
 

@@ -111,6 +111,15 @@ def test_a_text_that_a_cap_cuts_short_goes_on_alone_or_fails(policy: PolicySetti
     assert (STEPS[1] in trace.text) is small_alone
 
 
+def test_a_server_with_a_limit_of_its_own_is_named() -> None:
+    settings = SETTINGS.model_copy(update={"policy": Relay.Settings()})
+    with FaultyServer(stream(progress(5, 5), token("x", 1), end(1))) as server:
+        trace = Trace.of(run_with(LlamaServerEngine(server.url, RemoteOptions(HURRIED)), settings=settings))
+    assert trace.ended
+    assert trace.ended.finish is Finish.MAX_TOKENS
+    assert trace.ended.reason.endswith(" writes no longer texts: it has a limit of its own.")
+
+
 def test_a_server_that_is_lost_for_good_leaves_the_small_model_alone() -> None:
     with FaultyServer(error(500, "CUDA error")) as server:
         events = run_with(LlamaServerEngine(server.url, RemoteOptions(HURRIED)))
