@@ -148,7 +148,7 @@ class Continuations:
                 continue
             which = wanted[item.branch]
             before = "".join(part.text for part in bodies[which.place])
-            is_closed = closed is not None and closed.position <= len(before)
+            is_closed = closed is not None and closed.position <= which.place.position
             text = ContinuedText.of(
                 before,
                 item.text,

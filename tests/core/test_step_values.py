@@ -166,6 +166,18 @@ def test_the_worth_of_a_takeover_is_the_difference_to_what_it_replaced(grader: G
     assert corrected(trace, worth.span) == ("b", "a")
 
 
+@pytest.mark.parametrize("writes_branches", [True, False])
+def test_after_a_replaced_text_the_thinking_is_open(grader: Grader, writes_branches: bool) -> None:
+    """Though that text may be longer than what was written in its place, with the closing tag."""
+    trace = text_with("aa", large_at=1, replaced="b so long that the tag is written before it ends")
+    endless = ScriptedEngine(continue_with=lambda *_: " 1" * 999, writes_branches=writes_branches)
+    estimator = ValueEstimator(Pair(endless), trace, grader, "1", ValueOptions(continuations=2), Regex("1"))
+    *_, found = estimator.run()
+    assert isinstance(found, ValuesEstimated)
+    (replaced,) = (place for place in found.places if place.replaced)
+    assert replaced.outcomes == "00", "without an answer"
+
+
 def test_without_a_replaced_text_the_worth_is_the_difference_to_the_place_before(grader: Grader) -> None:
     errors = (0.0, 0.8, 0.0)
     values = estimated(text_with("aaa", large_at=1), world(errors), grader, options=ValueOptions(continuations=64))
