@@ -239,9 +239,7 @@ class Recorder:
 
         After StoreError nothing is lost: the writer tries again, or call this again to wait for it.
         """
-        future = self._writer.submit(self._finish)
-        future.add_done_callback(self._settle)
-        return future
+        return self._writer.submit(self._finish, self._settle)
 
     def save(self, connection: sqlite3.Connection) -> None:
         self._saving = len(self._unsaved)

@@ -80,9 +80,16 @@ class Writer:
         self._thread = Thread(target=self._work, name="store writer", daemon=True)
         self._thread.start()
 
-    def submit(self, change: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        """Make the change; the future has its result once it is saved, or StoreError."""
+    def submit(
+        self, change: Callable[[sqlite3.Connection], T], then: Callable[[Future[T]], object] | None = None
+    ) -> Future[T]:
+        """Make the change; the future has its result once it is saved, or StoreError.
+
+        `then` is called with the future before anything else is written.
+        """
         future: Future[T] = Future()
+        if then:
+            future.add_done_callback(then)
         self._accept(_Task(change, future))
         return future
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -15,6 +17,7 @@ from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.runs import Runs
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.store.writer import Writer
 from tests.core.store.made import a_run, started
 
 
@@ -82,6 +85,28 @@ def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(
     assert told.empty()
     with pytest.raises(StoreError, match="could not be saved"):
         database.close()
+
+
+def test_events_that_are_saved_before_finish_returns_are_saved_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The writer may be faster than the thread that has handed the task over."""
+    told: SimpleQueue[StoreError | None] = SimpleQueue()
+    database = Database(path, told.put)
+    recorder, submit = Runs(database).record("r"), Writer.submit
+
+    def submit_and_be_late(writer: Writer, *task: Any) -> Future[Any]:
+        future = submit(writer, *task)
+        future.result(10)
+        database.write_later(lambda _: None).result(10)  # saves all buffers at once
+        return future
+
+    recorder.record(a_run())
+    monkeypatch.setattr(Writer, "submit", submit_and_be_late)
+    assert recorder.finish().result(10).answer == "The answer is 4."
+    monkeypatch.undo()
+    database.close()
+    assert told.empty()
 
 
 def test_an_answer_that_cannot_be_saved_can_be_exported_until_the_store_is_closed(path: Path) -> None:
