@@ -23,7 +23,7 @@ class ServerPool:
     def __init__(self, engines: Sequence[RemoteEngine]) -> None:
         """The lowest of their caps applies to all together.
 
-        Raises EngineRefused if they do not all have one vocabulary and one name.
+        Raises EngineRefused if they do not all have one vocabulary and one name, and can do the same.
         """
         first, *others = engines
         for engine in others:
@@ -31,6 +31,12 @@ class ServerPool:
                 raise EngineRefused(
                     f"{engine.address.host} serves {engine.card.name}, and {first.address.host} {first.card.name}.",
                     "Servers that share the work have to serve the same model.",
+                )
+            if _abilities(engine.card) != _abilities(first.card):
+                raise EngineRefused(
+                    f"{engine.address.host} and {first.address.host} differ in speculative decoding, in the "
+                    f"probabilities that they give, or in how {first.card.name} thinks.",
+                    "Start servers that share the work with the same options and chat template.",
                 )
         self.engines = tuple(engines)
         cap = reduce(Cap.tightest, (engine.options.cap for engine in engines))
@@ -86,3 +92,8 @@ class ServerPool:
     def _by_load(self) -> list[RemoteEngine]:
         with self._lock:
             return sorted(self.engines, key=lambda engine: engine.open_sessions)
+
+
+def _abilities(card: ModelCard) -> tuple[object, ...]:
+    """Return what a policy relies on, whichever server a session is opened on."""
+    return card.drafts, card.returns_alternatives, card.returns_scores, card.thinking, card.switches_thinking

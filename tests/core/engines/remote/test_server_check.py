@@ -198,6 +198,21 @@ def test_a_pool_takes_only_one_model() -> None:
             engine.close()
 
 
+def test_the_servers_of_a_pool_can_do_the_same() -> None:
+    """Or a policy would find no alternatives in those texts that a drafting server writes."""
+
+    def slots(wire: Wire) -> None:
+        wire.json([{"speculative": True}])
+
+    with FaultyServer() as first, FaultyServer(lambda wire: wire.json({}), routes={"/slots": slots}) as second:
+        engines = [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in (first, second)]
+        assert [engine.card.drafts for engine in engines] == [False, True]
+        with pytest.raises(EngineRefused, match="differ in speculative decoding"):
+            ServerPool(engines)
+        for engine in engines:
+            engine.close()
+
+
 def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card() -> None:
     overrides = ModelOverrides(temperature=0.2, tags=TagSource.OTHER, opening="[T]", closing="[/T]")
     with FaultyServer(stream(token("a", 1), end(1))) as server:
