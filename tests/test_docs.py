@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.core.thinking.events import Event
+from baton_reasoning.core.thinking.reasons import SHARED_REASONS
 from baton_reasoning.core.thinking.trace_json import KINDS
 
 ROOT = Path(__file__).parents[1]
@@ -61,3 +62,8 @@ def test_every_event_is_documented_with_its_fields(kind: str) -> None:
     event: type[Event] = KINDS[kind]
     fields = [field for field in event.__struct_fields__ if field != "at"]
     assert [field for field in fields if f"`{field}`" not in row[1]] == []
+
+
+def test_every_shared_reason_is_documented() -> None:
+    page = (ROOT / "docs" / "trace.md").read_text(encoding="utf-8")
+    assert [reason.id for reason in SHARED_REASONS if f"`{reason.id}`" not in page] == []
