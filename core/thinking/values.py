@@ -199,7 +199,7 @@ class StepValues:
     def _worths(self) -> Iterator[TakeoverWorth]:
         for span in takeover_spans(self._trace):
             after = self._by_place.get(TextPlace(span.end))
-            before = self._by_place.get(span.baseline) or self._by_place.get(TextPlace(span.start))
+            before = self._by_place.get(span.baseline)
             if before and after:
                 yield TakeoverWorth(span, before, after, newcombe(before.value, after.value))
 

@@ -31,7 +31,7 @@ from baton_reasoning.core.step_values import (
     value_error,
 )
 from baton_reasoning.core.thinking import events
-from baton_reasoning.core.thinking.events import Event, Finish, ValuesEstimated
+from baton_reasoning.core.thinking.events import Event, Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.run_settings import RunSettings
@@ -176,6 +176,13 @@ def test_after_a_replaced_text_the_thinking_is_open(grader: Grader, writes_branc
     assert isinstance(found, ValuesEstimated)
     (replaced,) = (place for place in found.places if place.replaced)
     assert replaced.outcomes == "00", "without an answer"
+
+
+def test_the_worth_is_unknown_while_the_value_after_the_replaced_text_is() -> None:
+    trace = text_with("aa", large_at=1, replaced="b\n\n")
+    places = (PlaceOutcomes(3, "00-", replaced=True), PlaceOutcomes(3, "111"), PlaceOutcomes(6, "111"))
+    found = ValuesEstimated(2.0, "small", "small", trace.length, "1", True, 64, places)
+    assert StepValues(trace, found).takeovers == []
 
 
 def test_without_a_replaced_text_the_worth_is_the_difference_to_the_place_before(grader: Grader) -> None:
