@@ -595,8 +595,9 @@ class Loop:
         if may_rewrite and self.policy.rewrites and len(self.sessions) > 1:
             before = min(before, text.last_step_start if boundary_waits else text.step_start)
         if text.thinking and not is_final:
-            before = min([before, *(source.settled_until(text.body.text) for source in self.interruptions)])
-        if (before := min(before, text.before_tag)) > self._settled:
+            untried = (source.settled_until(text.body.text) for source in self.interruptions)
+            before = min([before, text.before_tag, *untried])
+        if before > self._settled:
             self._settled = before
             self._on_settled(before)
 

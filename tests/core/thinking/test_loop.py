@@ -215,6 +215,13 @@ def test_each_token_of_a_discarded_closing_tag_counts(tag: list[str]) -> None:
     assert (done.trace.finish, done.trace.tokens) == (Finish.MAX_TOKENS, 9)
 
 
+def test_half_a_closing_tag_at_the_end_of_a_run_is_final() -> None:
+    settled: list[int] = []
+    small = ScriptedEngine(["One.", "</", "think>"]).open()
+    list(Loop({SMALL: small}, Never(), RunSettings(max_tokens=2), on_settled=settled.append).run())
+    assert settled == [len("One."), len("One.</")]
+
+
 def test_a_closing_tag_that_is_repeated_in_a_continued_text_does_not_begin_the_answer() -> None:
     parts = [Part("One.", SMALL), Part("</think>", SMALL, closing_tag="</think>"), Part("Four.\n\nSo </think>", SMALL)]
     text = TextState(["</think>"], parts)
