@@ -46,7 +46,7 @@ class Regex:
     def __post_init__(self) -> None:
         try:
             re.compile(self.filled("expected"))
-        except re.error as error:
+        except (re.error, OverflowError, RecursionError) as error:
             raise SettingsError(f"The pattern “{self.pattern}” is not valid: {error}.", "Correct it.") from error
 
     def filled(self, expected: str) -> str:

@@ -66,8 +66,9 @@ def boundary_pattern(boundary: str) -> re.Pattern[str]:
     Raises SettingsError for any other pattern.
     """
     try:
-        re.compile(boundary)
-    except re.error as error:
+        if len(boundary) <= LONGEST_PATTERN:  # a longer one may be nested too deeply for `re`
+            re.compile(boundary)
+    except (re.error, OverflowError) as error:
         raise SettingsError(
             f"The step boundary {boundary!r} is no regular expression: {error}.",
             rf"Try {BOUNDARY} (a blank line) or \n (a line).",

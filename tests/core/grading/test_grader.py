@@ -162,9 +162,10 @@ def test_the_expected_answer_goes_into_a_pattern_literally(grader: Grader) -> No
     assert grader.grade("a.c", "abc", Regex("^{expected}$")).outcome is WRONG
 
 
-def test_a_pattern_that_is_not_valid_is_refused_at_once() -> None:
+@pytest.mark.parametrize("pattern", ["(", "x{99999999999}", "(" * 20_000])
+def test_a_pattern_that_is_not_valid_is_refused_at_once(pattern: str) -> None:
     with pytest.raises(SettingsError, match="not valid"):
-        Regex("(")
+        Regex(pattern)
 
 
 def test_the_verdict_says_which_way_decided(grader: Grader) -> None:

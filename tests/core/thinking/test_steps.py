@@ -151,6 +151,8 @@ def test_another_boundary_pattern_ends_steps_elsewhere(boundary: str, text: str,
     ("boundary", "reason"),
     [
         ("(", "no regular expression"),
+        ("x{99999999999}", "no regular expression"),
+        ("(" * 20_000, "too long"),
         ("", "is empty"),
         (" ", "is empty"),
         *(
