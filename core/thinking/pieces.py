@@ -142,12 +142,11 @@ class Step:
     def in_answer(self) -> bool:
         return self.pieces[-1].in_answer
 
-    @property
-    def is_over(self) -> bool:
-        """Tell whether it ends at a boundary that nothing but white space follows."""
+    def is_over(self, boundary: str) -> bool:
+        """Tell whether it ends at a boundary that nothing but white space follows. `boundary`: the run's pattern."""
         for piece in reversed(self.pieces):
             if not piece.tokens:
-                return Splitter(piece.text).at_boundary
+                return Splitter(piece.text, boundary).at_boundary
             for token in reversed(piece.tokens):
                 if token.ends_step or token.text.strip():
                     return token.ends_step

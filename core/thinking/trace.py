@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.usage import Usage
-from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
 from baton_reasoning.core.thinking.pieces import CacheReach
 from baton_reasoning.core.thinking.pieces import Piece as Piece
 from baton_reasoning.core.thinking.pieces import Step as Step
 from baton_reasoning.core.thinking.pieces import Totals as Totals
-from baton_reasoning.core.thinking.steps import Splitter
+from baton_reasoning.core.thinking.steps import BOUNDARY, Splitter, boundary_pattern
 
 
 class Trace:
@@ -167,7 +167,7 @@ class Trace:
             case events.TextInserted(text=text, reason=reason, author=author):
                 self._begin_piece(author, reason, self.seconds).insert(text)
                 self.length += len(text)
-                self._new_piece, self._step_over = True, Splitter(text).at_boundary
+                self._new_piece, self._step_over = True, Splitter(text, self._boundary).at_boundary
             case events.TextDiscarded():
                 self._discard(event)
             case events.StepEnded(position=position):
@@ -352,4 +352,14 @@ class Trace:
         if not self.pieces:
             return False
         closed_here = self.closed is not None and not self.pieces[-1].in_answer
-        return closed_here or self.length in self._capped or self.steps[-1].is_over
+        return closed_here or self.length in self._capped or self.steps[-1].is_over(self._boundary)
+
+    @property
+    def _boundary(self) -> str:
+        """Return the run's step boundary; the usual one if a stranger's trace has none that may be used."""
+        boundary = str(self.started.settings.get("boundary", BOUNDARY)) if self.started else BOUNDARY
+        try:
+            boundary_pattern(boundary)
+        except SettingsError:
+            return BOUNDARY
+        return boundary

@@ -9,7 +9,14 @@ import pytest
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.thinking.edit import edited
-from baton_reasoning.core.thinking.events import Finish, RunStarted, TakeoverStarted, TextInserted, ThinkingClosed
+from baton_reasoning.core.thinking.events import (
+    Finish,
+    RunStarted,
+    TakeoverStarted,
+    TextInserted,
+    ThinkingClosed,
+    TokenWritten,
+)
 from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.policies.agreement import Agreement
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
@@ -126,6 +133,14 @@ def test_a_closing_tag_in_the_edit_begins_the_answer() -> None:
     assert resumed_exactly(done)
     assert done.answer.startswith("\n\nThe answer")
     assert sum(isinstance(event, ThinkingClosed) for event in done.events) == 1
+
+
+@pytest.mark.parametrize(("boundary", "steps"), [(r"\n", ["Mine.\n", "Yours."]), ("(", ["Mine.\nYours."])])
+def test_a_step_of_a_person_ends_at_the_boundary_of_the_run(boundary: str, steps: list[str]) -> None:
+    """A trace may be a stranger's, with a pattern that no run accepts."""
+    started = RunStarted(0.0, (), "never", {"boundary": boundary}, 1, None, None, 0, False)
+    edit, token = TextInserted(0.0, "Mine.\n", EDITED.id, Author.PERSON), TokenWritten(0.0, Author.SMALL, 1, "Yours.")
+    assert [step.text for step in Trace.of([started, edit, token]).steps] == steps
 
 
 def test_an_edit_just_after_the_closing_tag_stays_in_the_answer() -> None:
