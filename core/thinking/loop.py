@@ -507,7 +507,7 @@ class Loop:
             case Stop.CANCELLED:
                 return self._interruption(self.view(author, self.text.position)) or Finished(Finish.STOPPED)
             case Stop.LIMIT if self.stream.remaining > 0:
-                reason = f"Stopped: {card.name} on {card.location} writes no longer texts: it has a limit of its own."
+                reason = f"Stopped: {card.name} on {card.location} ended the text at a limit of its own."
                 return Finished(Finish.MAX_TOKENS, reason)
             case _:
                 return self._out_of_tokens()

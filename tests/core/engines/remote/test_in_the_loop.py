@@ -117,7 +117,7 @@ def test_a_server_with_a_limit_of_its_own_is_named() -> None:
         trace = Trace.of(run_with(LlamaServerEngine(server.url, RemoteOptions(HURRIED)), settings=settings))
     assert trace.ended
     assert trace.ended.finish is Finish.MAX_TOKENS
-    assert trace.ended.reason.endswith(" writes no longer texts: it has a limit of its own.")
+    assert trace.ended.reason.endswith(" ended the text at a limit of its own.")
 
 
 def test_a_server_that_is_lost_for_good_leaves_the_small_model_alone() -> None:
