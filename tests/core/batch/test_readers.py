@@ -98,6 +98,15 @@ def test_a_quoted_field_keeps_its_line_breaks_and_quotes(tmp_path: Path) -> None
     assert [problem.source_line for problem in found.problems] == [2, 4]
 
 
+def test_only_a_line_break_ends_a_row(tmp_path: Path) -> None:
+    """A form feed is what becomes of the LaTeX \\frac in many files; it needs no quotes."""
+    cells = ("What is \x0crac{1}{2} of 4?", "One\u2028two?", "One\x85two?", "One\x0btwo?")
+    found = read(tmp_path, "p.csv", "question,answer\n" + "".join(f"{cell},2\n" for cell in cells))
+    assert texts(found) == list(cells)
+    assert [problem.expected for problem in found.problems] == ["2"] * 4
+    assert [problem.source_line for problem in found.problems] == [2, 3, 4, 5]
+
+
 def test_an_unclosed_quote_costs_one_row(tmp_path: Path) -> None:
     found = read(tmp_path, "p.csv", 'question,answer\nOne?,1\n"Two?,2\nThree?,3\nFour?,4\n')
     assert texts(found) == ["One?", "Three?", "Four?"]

@@ -3,6 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from io import StringIO
 from itertools import islice
 
 from baton_reasoning.core.batch.reading.columns import is_known_name
@@ -26,7 +27,7 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
 
     Raises ProblemFileError when there is no record at all.
     """
-    lines = source.text.splitlines(keepends=True)
+    lines = list(StringIO(source.text))  # not splitlines(): a form feed and its like are parts of a field
     delimiter = _guess_delimiter(lines, preferred="\t" if source.suffix == ".tsv" else ",")
     yield from rows_below_header(_records(lines, delimiter), source)
 
