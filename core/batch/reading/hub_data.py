@@ -67,6 +67,16 @@ def fetch(data: HubDataSet, hub: Hub) -> FetchedData:
     """Get the files of the split from the Hub or the cache. Raises ProblemFileError, DownloadError."""
     try:
         listing = hub.data_set(data.name, data.revision or None)
+    except DownloadError as error:
+        folder = hub.cached_data_set(data.name, data.revision or None)
+        if folder is None:
+            raise _not_cached(error, f"{data.name} is not in the cache of this computer, either.") from error
+        paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
+        chosen = _files_of(data, paths)
+        if not _are_all_shards(chosen):
+            raise _not_cached(error, f"Of {data.name} only parts of its files are in the cache.") from error
+        files, revision = [folder / path for path in chosen], folder.name
+    else:
         chosen = _files_of(data, list(listing.files))
         size = sum(listing.files[path] for path in chosen)
         if size > LARGEST:
@@ -75,14 +85,6 @@ def fetch(data: HubDataSet, hub: Hub) -> FetchedData:
             )
         files = [hub.data_file(data.name, listing.revision, path) for path in chosen]
         revision = listing.revision
-    except DownloadError as error:
-        folder = hub.cached_data_set(data.name, data.revision or None)
-        if folder is None:
-            raise DownloadError(
-                error.message, f"{error.advice} {data.name} is not in the cache of this computer, either.".strip()
-            ) from error
-        paths = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*")) if path.is_file()]
-        files, revision = [folder / path for path in _files_of(data, paths)], folder.name
     pinned = f"hf:{data.name}@{revision}" + (f":{data.split}" if data.split else "")
     note = f"Read {', '.join(file.name for file in files)} of {pinned}."
     return FetchedData(tuple(files), data.name.rpartition("/")[2], note, pinned)
@@ -114,6 +116,16 @@ def _files_of(data: HubDataSet, paths: Sequence[str]) -> list[str]:
 def _are_shards(paths: Sequence[str]) -> bool:
     """Tell whether they are parts of one table: test-00000-of-00002.parquet …"""
     return len({re.sub(r"\d+-of-\d+", "", path) for path in paths}) == 1
+
+
+def _are_all_shards(paths: Sequence[str]) -> bool:
+    """Tell whether none of the parts is missing: of one that a download left out, half of the problems would be."""
+    counts = [int(found[1]) for path in paths if (found := re.search(r"\d+-of-(\d+)", path))]
+    return not counts or len(counts) == counts[0]
+
+
+def _not_cached(error: DownloadError, sentence: str) -> DownloadError:
+    return DownloadError(error.message, f"{error.advice} {sentence}".strip())
 
 
 def _suffix(path: str) -> str:

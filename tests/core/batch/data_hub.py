@@ -23,6 +23,8 @@ class DataHub:
     endpoint: str = ""
     files: dict[str, str] = field(default_factory=dict)
     """Of the data set `maths/sums`."""
+    missing: set[str] = field(default_factory=set)
+    """Files that are listed, and cannot be had."""
 
 
 @contextmanager
@@ -39,7 +41,8 @@ def running_data_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[D
 
         def _answer(self, body: bool) -> None:
             path = self.path.partition("?")[0]
-            content = data.files.get(path.partition(f"/resolve/{COMMIT}/")[2])
+            name = path.partition(f"/resolve/{COMMIT}/")[2]
+            content = None if name in data.missing else data.files.get(name)
             if path.startswith("/api/datasets/maths/sums"):
                 siblings = [{"rfilename": name, "size": len(text)} for name, text in data.files.items()]
                 content = json.dumps({"id": "maths/sums", "sha": COMMIT, "siblings": siblings})

@@ -83,6 +83,18 @@ def test_what_was_read_once_is_read_offline(hub: DataHub) -> None:
     assert [problem.text for problem in found.problems] == ["New?"]
 
 
+def test_a_part_that_does_not_arrive_is_an_error_and_not_left_out(hub: DataHub) -> None:
+    hub.files = {f"test-0000{n}-of-00002.jsonl": lines(question) for n, question in enumerate(("First?", "Second?"))}
+    hub.missing = {"test-00001-of-00002.jsonl"}
+    with pytest.raises(DownloadError, match="test-00001-of-00002"):
+        texts("hf:maths/sums", hub.endpoint)
+    with pytest.raises(DownloadError, match=r"cannot be reached.*only parts of its files are in the cache"):
+        texts(f"hf:maths/sums@{COMMIT}", NOWHERE)
+    hub.missing = set()
+    assert texts("hf:maths/sums", hub.endpoint) == ["First?", "Second?"]
+    assert texts(f"hf:maths/sums@{COMMIT}", NOWHERE) == ["First?", "Second?"]
+
+
 def test_offline_and_without_the_cache_a_sentence_says_what_to_do(hub: DataHub) -> None:
     with pytest.raises(DownloadError, match=r"cannot be reached.*maths/sums is not in the cache"):
         texts("hf:maths/sums", NOWHERE)
