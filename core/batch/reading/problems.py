@@ -107,7 +107,12 @@ def _read_file(source: ProblemSource, limit: int | None, named: ColumnNames) -> 
 def _read_folder(folder: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
     skipped = 0
     files: list[tuple[Path, str]] = []
-    for path in sorted(islice(folder.rglob("*"), _MOST_FILES)):
+    found_paths = list(islice(folder.rglob("*"), _MOST_FILES + 1))
+    if len(found_paths) > _MOST_FILES:
+        raise ProblemFileError(
+            f"{folder} has more than {_MOST_FILES:,} files.", "Put its problems into fewer, or name a folder inside it."
+        )
+    for path in sorted(found_paths):
         inside = path.relative_to(folder)
         if not path.is_file() or any(part.startswith(".") for part in inside.parts):
             continue

@@ -206,6 +206,16 @@ def test_a_folder_stops_at_the_limit(tmp_path: Path) -> None:
     assert len(read_problems(tmp_path / "set", limit=3).problems) == 3
 
 
+def test_a_folder_with_too_many_files_is_refused_and_not_read_in_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("baton_reasoning.core.batch.reading.problems._MOST_FILES", 2)
+    for name in "abc":
+        written(tmp_path, f"set/{name}.txt", "One?\n")
+    with pytest.raises(ProblemFileError, match=r"set has more than 2 files\. Put its problems into fewer"):
+        read_problems(tmp_path / "set")
+
+
 def test_a_folder_with_nothing_readable_is_refused(tmp_path: Path) -> None:
     written(tmp_path, "set/picture.png", b"\x89PNG")
     with pytest.raises(ProblemFileError, match=r"no file of problems.*\.jsonl"):
