@@ -258,7 +258,10 @@ def build_report(
     for row in rows:
         by_arm[row.arm].append(row)
     all_answers = [row for arm in batch.arms for row in answered(by_arm[arm.name])]
-    stored = [Arm.of(arm) for arm in batch.arms]
+    stored = [
+        arm.model_copy(update={"equal_share_of": settings.ran_as(arm.equal_share_of)})
+        for arm in map(Arm.of, batch.arms)
+    ]
     for arm in stored:
         if arm.votes > 1:
             by_arm[arm.name], voted = count_votes(by_arm[arm.name], costs, settings.seed_numbers)

@@ -129,6 +129,10 @@ class BatchSettings(BaseModel):
         """Raises SettingsError for an invalid pattern."""
         return Regex(self.pattern) if self.grade is How.REGEX else self.grade
 
+    def ran_as(self, arm: str) -> str:
+        """Return the name of the arm whose results this arm has: its own, unless it equals another."""
+        return next((alias.same_as for alias in self.aliases if alias.name == arm), arm)
+
     def with_hashes(self, hashes: Mapping[str, str]) -> Self:
         """Fill in the SHA-256 of model files, by their path."""
 

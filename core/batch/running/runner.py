@@ -214,7 +214,7 @@ class Runner:
             try:
                 if chance is None or share is None:
                     problems = pilot_of(list(self.store.batches.problems(self.batch)))
-                    share = self._pilot_share(self._arms[arm.equal_share_of].settings, problems)
+                    share = self._pilot_share(self._arms[self._settings.ran_as(arm.equal_share_of)].settings, problems)
                     chance = self._chance_for(arm, share, problems)
             except BatonError as error:
                 self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"

@@ -16,6 +16,7 @@ from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels
 from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted, JobStopped
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
+from baton_reasoning.core.batch.running.creation import create_batch
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.batch.running.runner import WARM_UP_TOKENS, Runner
 from baton_reasoning.core.engines.base import Conversation
@@ -266,6 +267,15 @@ def test_the_chance_of_the_random_arm_is_kept_for_a_resume(store: Store, grader:
     (again,) = [event for event in events if isinstance(event, Calibrated)]
     assert again.chance == chance
     assert BatchSettings.of(store.batches.open(batch)).chances == {"random as baton": chance}
+
+
+def test_the_random_arm_takes_the_share_of_an_arm_that_runs_under_another_name(store: Store, grader: Grader) -> None:
+    batch = create_batch(store, "counting", problems(4), arms_of(["chosen", "random"], RunSettings()))
+    run_all(store, batch, counting_pair(), grader)
+    _, chance, twin = Results.read(store, batch).report.arms
+    assert (twin.name, twin.same_as) == ("baton", "chosen")
+    assert (chance.done, chance.failed) == (4, 0)
+    assert chance.aimed_share is not None
 
 
 def test_an_arm_that_cannot_be_calibrated_is_all_errors_and_the_others_run(store: Store, grader: Grader) -> None:
