@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager, closing, contextmanager, nullcont
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, needs, refuse_impossible
 from baton_reasoning.core.batch.running.batch_events import (
@@ -89,7 +90,6 @@ class Runner:
         self.models = models
         self._settings = BatchSettings()
         self._arms: dict[str, Arm] = {}
-        self._how: How | Regex = How.AUTO
         self._not_calibrated: dict[str, str] = {}
         """Arms that cannot run, and why."""
         self._load = LoadMeter()
@@ -153,8 +153,8 @@ class Runner:
         """Read the batch's settings, and save which models run it now, and how many problems at once."""
         stored = self.store.batches.open(self.batch)
         settings = BatchSettings.of(stored).with_models(self.pair, self.models)
-        self._save_settings(settings.model_copy(update={"parallel": self.parallel}))
-        self._how = self._settings.how
+        self._settings = settings.model_copy(update={"parallel": self.parallel})
+        self.store.batches.set_settings(self.batch, self._settings.stored())
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}
 
     def _unfinished(self) -> list[Arm]:
@@ -176,14 +176,13 @@ class Runner:
                 settings = RunSettings(policy=WRITES_ALONE[author], max_tokens=WARM_UP_TOKENS)
                 for _ in self._solved(other, settings):
                     pass
-                self._save_settings(self._settings.model_copy(update={"warm_up_tokens": WARM_UP_TOKENS}))
+                self._change_settings(warm_up_tokens=WARM_UP_TOKENS)
 
     def _measure_energy(self) -> None:
         are_local = all(engine.card.placement for engine in self.pair.engines.values())
         found = find_counters() if are_local else OF_SERVERS
         self._energy = EnergyMeter(found.counters)
-        changes = {"energy_measured": found.measured, "energy_missing": found.missing}
-        self._save_settings(self._settings.model_copy(update=changes))
+        self._change_settings(energy_measured=found.measured, energy_missing=found.missing)
 
     def _hash_models(self, hashes: dict[str, str]) -> None:
         """Compute the missing SHA-256 of local models, by their path; ends early if the batch is stopped."""
@@ -194,11 +193,19 @@ class Runner:
 
     def _save_hashes(self, hashes: dict[str, str]) -> None:
         if any(hashes.values()):
-            self._save_settings(self._settings.with_hashes(hashes))
+            hashed = self._settings.with_hashes(hashes)
+            models = ("small", "large", "other_smalls", "other_larges")
+            self._change_settings(**{name: getattr(hashed, name) for name in models})
 
-    def _save_settings(self, settings: BatchSettings) -> None:
-        self._settings = settings
-        self.store.batches.set_settings(self.batch, settings.stored())
+    def _change_settings(self, **changes: Any) -> None:
+        """Save these settings, and leave the others as they are by now: another program may have changed them."""
+        self._settings = self._settings.model_copy(update=changes)
+        stored = BatchSettings.of(self.store.batches.open(self.batch)).model_copy(update=changes)
+        self.store.batches.set_settings(self.batch, stored.stored())
+
+    def _how(self) -> How | Regex:
+        """Return how answers are compared by now: another program may have changed it."""
+        return BatchSettings.of(self.store.batches.open(self.batch)).how
 
     def _calibrate(self) -> Iterator[BatchEvent]:
         """Find the chance of takeover for each arm that must have the large share of another arm.
@@ -221,11 +228,9 @@ class Runner:
                 continue
             if self._stopped:
                 return
-            changes = {
-                "chances": self._settings.chances | {name: chance},
-                "shares": self._settings.shares | {name: share},
-            }
-            self._save_settings(self._settings.model_copy(update=changes))
+            self._change_settings(
+                chances=self._settings.chances | {name: chance}, shares=self._settings.shares | {name: share}
+            )
             self._arms[name] = _with_chance(arm, chance)
             yield Calibrated(name, chance, share)
 
@@ -300,7 +305,7 @@ class Runner:
 
     def _graded(self, job: Job, trace: Trace) -> tuple[str, Verdict]:
         answer = answer_of(trace, job.problem.expected) or ""
-        return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how)
+        return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how())
 
     def _conditions(self, job: Job, load: LoadReading, pauses: int) -> Conditions:
         joules = self._energy.end(job.id)
@@ -366,7 +371,7 @@ class Runner:
         if not (POLICIES.of(settings.policy).needs.expected_answer and expected):
             return nullcontext()
 
-        return LiveValues(self.pair.engines, conversation, settings, expected, self.grader, self._how, control.attach)
+        return LiveValues(self.pair.engines, conversation, settings, expected, self.grader, self._how(), control.attach)
 
     @contextmanager
     def _controlled(self) -> Iterator[Control]:

@@ -24,7 +24,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import Placement
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError, StoreError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batch_rows import JobState, ResultRow
@@ -430,6 +430,27 @@ def test_a_batch_is_not_gone_on_with_by_other_models(store: Store, grader: Grade
     other = Pair(small_engine().with_card(name="another"))
     with pytest.raises(SettingsError, match="begun with the small model small, not another"):
         run_all(store, batch, other, grader)
+
+
+def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(
+    store: Store, grader: Grader, tmp_path: Path
+) -> None:
+    batch = batch_of(store, 2)
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"weights")
+
+    def grade_otherwise(_: object) -> None:
+        settings = BatchSettings.of(store.batches.open(batch))
+        if settings.grade is How.AUTO:
+            store.batches.set_settings(batch, settings.graded_by(Regex("no such words")).stored())
+
+    engine = ScriptedEngine(continue_with=small_engine().continue_with, before_token=grade_otherwise)
+    run_all(store, batch, Pair(engine.with_card(path=file)), grader, parallel=1)
+    settings = BatchSettings.of(store.batches.open(batch))
+    assert settings.how == Regex("no such words")
+    assert settings.small
+    assert settings.small.sha256
+    assert outcomes(store, batch, "small") == [Outcome.WRONG] * 2
 
 
 def test_arms_of_another_large_model_are_run_with_that_one_alone(store: Store, grader: Grader) -> None:
