@@ -58,6 +58,15 @@ class ModelSummary(BaseModel):
             bytes=card.path.stat().st_size if card.path and card.path.exists() else 0,
         )
 
+    @property
+    def title(self) -> str:
+        return f"{self.name} in {self.quantisation}" if self.quantisation else self.name
+
+    def is_another_than(self, other: ModelSummary) -> bool:
+        """Tell whether the names differ, or the quantisations, which some servers do not say."""
+        quantisations = {self.quantisation, other.quantisation} - {""}
+        return self.name != other.name or len(quantisations) > 1
+
     def is_same_as(self, other: ModelSummary) -> bool:
         """Compare the files where both hashes are known, else the names and quantisations."""
         if self.sha256 and other.sha256:
@@ -171,10 +180,10 @@ class BatchSettings(BaseModel):
         small, large = ModelSummary.of(pair.small), ModelSummary.of(pair.large)
         known_small, known_large = self.small_of(names.small), self.large_of(names.large)
         for which, known, now in (("small", known_small, small), ("large", known_large, large)):
-            if known and now and known.name != now.name:
+            if known and now and known.is_another_than(now):
                 raise SettingsError(
-                    f"This batch was begun with the {which} model {known.name}, not {now.name}.",
-                    f"Choose {known.name} as the {which} model.",
+                    f"This batch was begun with the {which} model {known.title}, not {now.title}.",
+                    f"Choose {known.title} as the {which} model.",
                 )
         small = small.with_hash_of(known_small) if small else known_small
         large = large.with_hash_of(known_large) if large else known_large

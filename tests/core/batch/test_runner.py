@@ -432,6 +432,14 @@ def test_a_batch_is_not_gone_on_with_by_other_models(store: Store, grader: Grade
         run_all(store, batch, other, grader)
 
 
+def test_a_batch_is_not_gone_on_with_by_another_quantisation_of_a_model(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, 1)
+    run_all(store, batch, Pair(small_engine().with_card(quantisation="Q4_K_M")), grader)
+    with pytest.raises(SettingsError, match=r"begun with the small model small in Q4_K_M, not small in Q8_0"):
+        run_all(store, batch, Pair(small_engine().with_card(quantisation="Q8_0")), grader)
+    run_all(store, batch, Pair(small_engine().with_card(quantisation="")), grader)  # an older server does not say it
+
+
 def test_what_another_program_sets_meanwhile_is_kept_and_holds_from_then_on(
     store: Store, grader: Grader, tmp_path: Path
 ) -> None:
