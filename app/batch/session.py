@@ -251,7 +251,7 @@ class BatchSession(QObject):
         self._execution.resume()
 
     def stop(self) -> None:
-        """Stop every text at its next token, or the grading. What is there is kept, and the batch can be resumed."""
+        """Stop every text at its next token, and keep what is there; or the grading, which has changed nothing then."""
         if self.activity is BatchActivity.REGRADING and self._regrading:
             self._regrading.stop()
         elif self._is_in_view:
@@ -262,10 +262,13 @@ class BatchSession(QObject):
         if self.batch is None or self.running or self._regrading:
             return
         store, batch_id, grader, counts = self._stored(), self.batch.id, Grader(), RegradeCounts()
+        is_saved = False
 
         def grade() -> Iterator[Regraded]:
+            nonlocal is_saved
             with grader:
                 yield from regrade(store, batch_id, grader, how)
+            is_saved = True
 
         def take(graded: list[Regraded]) -> None:
             for each in graded:
@@ -279,7 +282,7 @@ class BatchSession(QObject):
             if error:
                 self.failed.emit(error)
             else:
-                self.noticed.emit(counts.summary)
+                self.noticed.emit(counts.summary if is_saved else "The grading was stopped, and has changed nothing.")
             if self.batch and self.batch.id == batch_id:
                 self.open(batch_id)
 

@@ -167,11 +167,22 @@ class Batches:
         """Keep the note without blocking; tried again until it succeeds."""
         self._database.write_later(lambda connection: connection.execute(_SET_NOTE, _note_of(job, note)))
 
-    def regrade(self, graded: Iterable[tuple[int, str, Verdict]]) -> None:
-        """Replace the answers and verdicts of these jobs, all or none."""
+    def is_running(self, batch: str) -> bool:
+        """Tell whether a program is writing answers of the batch."""
+        with self._database.reading() as connection:
+            return any(map(is_alive, _owners(connection, batch)))
+
+    def regrade(self, batch: str, settings: dict[str, Any], graded: Iterable[tuple[int, str, Verdict]]) -> None:
+        """Replace the settings of the batch, and the answers and verdicts of these jobs of it, all or none."""
         values = [(replace_lone_surrogates(answer), *_verdict(verdict), job) for job, answer, verdict in graded]
-        statement = "UPDATE jobs SET answer = ?, outcome = ?, how = ?, verdict_reason = ? WHERE id = ?"
-        self._database.write(lambda connection: connection.executemany(statement, values))
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute(_SET_SETTINGS, (json.dumps(settings), batch))
+            connection.executemany(
+                "UPDATE jobs SET answer = ?, outcome = ?, how = ?, verdict_reason = ? WHERE id = ?", values
+            )
+
+        self._database.write(change)
 
     def results(self, batch: str, arm: str | None = None) -> Iterator[ResultRow]:
         """Yield a row for every job, those that wait included, in the order of problems, seeds and arms."""
@@ -185,7 +196,7 @@ class Batches:
 
     def set_settings(self, batch: str, settings: dict[str, Any]) -> None:
         """Replace the settings (JSON values)."""
-        self._change("UPDATE batches SET settings = ? WHERE id = ?", json.dumps(settings), batch)
+        self._change(_SET_SETTINGS, json.dumps(settings), batch)
 
     def delete(self, batch: str) -> None:
         """Take a batch out of the list; `restore` brings it back."""
@@ -201,6 +212,7 @@ class Batches:
 _GIVE_BACK = "UPDATE jobs SET state = 'waiting', owner = '' WHERE run = ? AND attempt = ? AND state = 'claimed'"
 """Run and attempt name one claim: a later claim of the same job stays."""
 
+_SET_SETTINGS = "UPDATE batches SET settings = ? WHERE id = ?"
 _SET_NOTE = "UPDATE jobs SET note = ? WHERE id = ?"
 
 
@@ -282,9 +294,14 @@ def _add_arm(connection: sqlite3.Connection, batch: str, arm: StoredArm, seeds: 
     )
 
 
+def _owners(connection: sqlite3.Connection, batch: str) -> list[str]:
+    """List the programs that have claimed jobs of the batch."""
+    rows = connection.execute("SELECT DISTINCT owner FROM jobs WHERE batch = ? AND state = 'claimed'", (batch,))
+    return [row["owner"] for row in rows]
+
+
 def _claim(connection: sqlite3.Connection, batch: str, limit: int, arms: Sequence[str] | None) -> list[Job]:
-    owners = connection.execute("SELECT DISTINCT owner FROM jobs WHERE batch = ? AND state = 'claimed'", (batch,))
-    for dead in [row["owner"] for row in owners if not is_alive(row["owner"])]:
+    for dead in [owner for owner in _owners(connection, batch) if not is_alive(owner)]:
         connection.execute(
             "UPDATE jobs SET state = 'waiting', owner = '' WHERE batch = ? AND state = 'claimed' AND owner = ?",
             (batch, dead),

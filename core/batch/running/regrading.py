@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.extraction import extract_answer
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex, Verdict
@@ -14,9 +15,6 @@ from baton_reasoning.core.store.batch_rows import ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.events import Finish
-
-PORTION = 200
-"""Answers saved in one transaction."""
 
 
 class Regraded(NamedTuple):
@@ -53,26 +51,30 @@ def verdict_on(grader: Grader, problem: Problem, answer: str, written: str, how:
     return grader.grade(problem.expected, given or None, how)
 
 
-def regrade(store: Store, batch: str, grader: Grader, how: How | Regex | None = None) -> Iterator[Regraded]:
+def regrade(
+    store: Store, batch: str, grader: Grader, how: How | Regex | None = None
+) -> Generator[Regraded, None, None]:
     """Find and grade every answer of the batch again; `how` also holds for later answers, and None keeps the old way.
 
-    Jobs that wait or ended in an error are left alone. Raises StoreError.
+    Jobs that wait or ended in an error are left alone. Everything is saved at the end: if it is stopped before, nothing
+    changes, since a report cannot tell answers apart that were graded in different ways. Raises StoreError, and
+    SettingsError if the batch is running.
     """
-    settings = BatchSettings.of(store.batches.open(batch))
-    if how is not None:
-        settings = settings.graded_by(how)
-        store.batches.set_settings(batch, settings.stored())
+    opened = store.batches.open(batch)
+    if store.batches.is_running(batch):
+        raise SettingsError(f"“{opened.name}” is running.", "Wait until it is done, or stop it first.")
+    settings = BatchSettings.of(opened)
+    settings = settings.graded_by(how) if how is not None else settings
     problems = list(store.batches.problems(batch))
-    answered = [row for row in store.batches.results(batch) if row.has_answer]
-    for begin in range(0, len(answered), PORTION):
-        graded = []
-        for row in answered[begin : begin + PORTION]:
-            problem, written = problems[row.position], store.runs.summary(row.run).answer
-            answer = _answer_in(store, row, written, problem.expected)
-            verdict = verdict_on(grader, problem, answer, written, settings.how)
-            graded.append(Regraded(row._replace(answer=answer, verdict=verdict), row))
-        store.batches.regrade([(row.job, row.answer, row.verdict) for row, _ in graded if row.verdict])
-        yield from graded
+    graded: list[tuple[int, str, Verdict]] = []
+    for row in [row for row in store.batches.results(batch) if row.has_answer]:
+        problem, written = problems[row.position], store.runs.summary(row.run).answer
+        answer = _answer_in(store, row, written, problem.expected)
+        verdict = verdict_on(grader, problem, answer, written, settings.how)
+        graded.append((row.job, answer, verdict))
+        yield Regraded(row._replace(answer=answer, verdict=verdict), row)
+    latest = BatchSettings.of(store.batches.open(batch)).graded_by(settings.how)
+    store.batches.regrade(batch, latest.stored(), graded)
 
 
 def _answer_in(store: Store, row: ResultRow, written: str, expected: str | None) -> str:

@@ -205,5 +205,5 @@ def test_a_graded_again_answer_keeps_its_note(store: Store, batch: str) -> None:
     row = next(iter(store.batches.results(batch)))
     store.batches.set_note(row.job, "odd")
     assert row.verdict
-    store.batches.regrade([(row.job, row.answer, row.verdict)])
+    store.batches.regrade(batch, {}, [(row.job, row.answer, row.verdict)])
     assert next(iter(store.batches.results(batch))).note == "odd"

@@ -71,7 +71,7 @@ def test_answers_are_found_in_the_texts_by_the_grader_of_today(store: Store, gra
     batch = answered(store, grader, expected="0.5")
     wrong = Verdict(Outcome.WRONG, How.EXACT, "As an older version graded it.")
     jobs = [row.job for row in store.batches.results(batch)]
-    store.batches.regrade([(jobs[0], "", wrong), (jobs[1], "0.50", wrong)])
+    store.batches.regrade(batch, {}, [(jobs[0], "", wrong), (jobs[1], "0.50", wrong)])
     counts = RegradeCounts()
     for graded in regrade(store, batch, grader):
         counts.take(graded)
@@ -108,6 +108,22 @@ def test_without_another_way_a_batch_is_graded_as_before(store: Store, grader: G
     list(regrade(store, batch, grader, How.EXACT))
     list(regrade(store, batch, grader))
     assert outcomes(store, batch) == [Outcome.WRONG] * 2
+
+
+def test_what_is_stopped_has_changed_nothing(store: Store, grader: Grader) -> None:
+    batch = answered(store, grader)
+    graded = regrade(store, batch, grader, How.EXACT)
+    next(graded)
+    graded.close()
+    assert outcomes(store, batch) == [Outcome.CORRECT] * 2
+    assert BatchSettings.of(store.batches.open(batch)).grade is How.AUTO
+
+
+def test_a_batch_that_is_running_is_not_graded_again(store: Store, grader: Grader) -> None:
+    batch = create_batch(store, "speeds", [Problem("p", "How fast?", "1/2", {}, 1)], arms_of(["small"], RunSettings()))
+    store.batches.claim(batch)
+    with pytest.raises(SettingsError, match=r"“speeds” is running\. Wait until it is done, or stop it"):
+        list(regrade(store, batch, grader, How.EXACT))
 
 
 def test_errors_and_what_waits_stay_as_they_are(store: Store, grader: Grader) -> None:

@@ -128,7 +128,8 @@ def test_a_new_answer_and_verdict_stand_in_place_of_the_old(store: Store) -> Non
     batch = create(store)
     (job,) = store.batches.claim(batch)
     store.batches.finish(job, "4", WRONG)
-    store.batches.regrade([(job.id, "5", RIGHT)])
+    store.batches.regrade(batch, {"grade": "exact"}, [(job.id, "5", RIGHT)])
+    assert store.batches.open(batch).settings == {"grade": "exact"}
     row = next(store.batches.results(batch))
     assert (row.answer, row.verdict) == ("5", RIGHT)
 
