@@ -152,12 +152,17 @@ class Batches:
 
     def retry_failed(self, batch: str) -> int:
         """Let the jobs that ended in an error wait again, each with a new run; returns their number."""
-        return self._change(
-            f"""UPDATE jobs SET state = 'waiting', error = '', answer = '', notices = '[]', conditions = NULL,
-                started = NULL, ended = NULL, attempt = 0, run = {_NEW_RUN}
-                WHERE batch = ? AND state = 'done' AND error <> ''""",
-            batch,
-        )
+        failed = "batch = ? AND state = 'done' AND error <> ''"
+
+        def change(connection: sqlite3.Connection) -> int:
+            connection.execute(f"DELETE FROM runs WHERE id IN (SELECT run FROM jobs WHERE {failed})", (batch,))
+            return connection.execute(
+                f"""UPDATE jobs SET state = 'waiting', error = '', answer = '', notices = '[]', conditions = NULL,
+                    started = NULL, ended = NULL, attempt = 0, run = {_NEW_RUN} WHERE {failed}""",
+                (batch,),
+            ).rowcount
+
+        return self._database.write(change)
 
     def set_note(self, job: int, note: str) -> None:
         """Keep a person's note on an answer; "" removes it."""

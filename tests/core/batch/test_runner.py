@@ -344,9 +344,12 @@ def test_only_errors_are_tried_again(store: Store, grader: Grader) -> None:
     batch = batch_of(store, 4)
     engine = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(2)])
     run_all(store, batch, Pair(engine), grader, parallel=1)
+    failed = rows(store, batch)[0]
+    assert store.runs.trace(failed.run).text
     assert store.batches.retry_failed(batch) == 1
     started = [each for each in run_all(store, batch, counting_pair(), grader) if isinstance(each, JobStarted)]
     assert [each.job.position for each in started] == [0]
+    assert store.runs.trace(failed.run).text == "", "nothing else names it, so it would never be deleted"
     assert outcomes(store, batch, "small")[0] is Outcome.CORRECT
     assert not any(row.conditions.resumed for row in rows(store, batch) if row.conditions), "nothing was interrupted"
 
