@@ -161,7 +161,9 @@ def _refuse_other_grading(parts: Sequence[BatchToMerge]) -> None:
 
 def _refuse_other_models(parts: Sequence[BatchToMerge]) -> None:
     for first, part in combinations(parts, 2):
-        _refuse_different(first, first.models(), part, part.models())
+        others = first.settings.other_smalls.keys() | first.settings.other_larges.keys()
+        for names in (OtherModels(), *(OtherModels(name, name) for name in sorted(others))):
+            _refuse_different(first, first.models(names), part, part.models(names))
 
 
 def _refuse_different(

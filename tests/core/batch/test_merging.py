@@ -209,6 +209,15 @@ def test_models_are_compared_by_hash_or_else_by_name(ran: Run, other: ModelSumma
         merged([first, second], Provenance())
 
 
+def test_other_models_of_arms_are_compared_too(ran: Run) -> None:
+    """Under one name they would be described as the first of them."""
+    first = with_settings(ran("desk", problems(1)), other_larges={"big.gguf": MODEL})
+    other = MODEL.model_copy(update={"sha256": "bb"})
+    second = with_settings(ran("laptop", problems(1), seeds=(1,)), other_larges={"big.gguf": other})
+    with pytest.raises(SettingsError, match=r"The large model is R1 in desk, and R1 in laptop, which is another file"):
+        merged([first, second], Provenance())
+
+
 def test_other_grading_is_refused_with_the_command_that_changes_it(ran: Run) -> None:
     first, second = ran("desk", problems(1)), ran("laptop", problems(1), seeds=(1,))
     with pytest.raises(SettingsError, match=r"desk is graded by “auto”, and laptop by “exact”.*baton batch grade"):
