@@ -13,8 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -45,9 +45,11 @@ def _lm_eval(results: Results, arm: ArmReport, stem: Path) -> Path:
     """Write a line for each problem, its seeds as repeats of one request."""
     path = stem.with_name(f"samples_{stem.name}.jsonl")
     settings = arm.settings.get("settings", {})
+    by_problem: defaultdict[str, list[ExportedResult]] = defaultdict(list)
+    for result in results_of(results, arm):
+        by_problem[result.id].append(result)
     lines = []
-    for number, (_, group) in enumerate(groupby(results_of(results, arm), key=lambda result: result.id)):
-        repeats = list(group)
+    for number, repeats in enumerate(by_problem.values()):
         first = repeats[0]
         prompt = _prompt(first, settings)
         doc = {"id": first.id, "question": first.problem, "answer": first.expected} | first.metadata

@@ -12,7 +12,7 @@ import pytest
 
 from baton_reasoning.core.batch.reporting.other_tools import TOOLS, write_for
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.running.creation import create_batch
+from baton_reasoning.core.batch.running.creation import add_arms, create_batch
 from baton_reasoning.core.batch.running.recipes import VOTES, arms_of
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import EngineLost, StoreError
@@ -47,6 +47,17 @@ def test_the_harness_gets_a_sample_for_each_problem_with_its_seeds_as_repeats(re
     assert samples[2]["correct"] == 1
     assert len(samples[2]["resps"][0]) == 2
     assert samples[2]["arguments"]["gen_args_0"]["arg_0"].startswith("Count to 2.\nPlease reason")
+
+
+def test_seeds_of_an_arm_that_was_added_are_repeats_as_well(store: Store, grader: Grader, tmp_path: Path) -> None:
+    batch = create_batch(store, "counting", problems(2), arms_of(["small"], RunSettings()), seeds=(5, 6))
+    add_arms(store, batch, arms_of(["large"], RunSettings()))
+    list(Runner(store, batch, Pair(small_engine(), large_engine()), grader).run())
+    _, large = write_for("lm-eval", Results.read(store, batch), tmp_path / "out")
+    assert [(sample["doc_id"], sample["filtered_resps"]) for sample in lines_of(large)] == [
+        (0, ["0", "0"]),
+        (1, ["1", "1"]),
+    ]
 
 
 def test_inspect_opens_its_log(results: Results, tmp_path: Path) -> None:
