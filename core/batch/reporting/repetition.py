@@ -55,13 +55,15 @@ def read_repetition(path: Path) -> Repetition:
     advice = f"Name the report.json of a batch, with its {RESULTS} beside it."
     try:
         report = Report.model_validate_json(read_text(path, advice, ProblemFileError))
-        lines = read_text(path.with_name(RESULTS), advice, ProblemFileError).split("\n")
-        results = [ExportedResult.model_validate_json(line) for line in lines if line.strip()]
-    except ValidationError as error:
+        with path.with_name(RESULTS).open(encoding="utf-8") as lines:  # which may be of gigabytes
+            results = (ExportedResult.model_validate_json(line) for line in lines if line.strip())
+            problems = {
+                found.id: Problem(found.id, found.problem, found.expected, found.metadata, found.line, found.source)
+                for found in results
+            }
+    except (ValidationError, UnicodeDecodeError) as error:
         raise ProblemFileError(f"{path} and the {RESULTS} beside it cannot be read as a report.", advice) from error
-    problems = {
-        found.id: Problem(found.id, found.problem, found.expected, found.metadata, found.line, found.source)
-        for found in results
-    }
+    except OSError as error:
+        raise ProblemFileError(f"{error.filename} cannot be read: {error.strerror or error}.", advice) from error
     arms = tuple(Arm.of(StoredArm(arm.name, arm.settings | {"sweep": arm.sweep})) for arm in report.arms)
     return Repetition(report, tuple(problems.values()), arms)

@@ -259,7 +259,9 @@ def test_a_folder_is_free_again_if_the_batch_could_not_begin(tmp_path: Path) -> 
     assert list(out.iterdir()) == []
 
 
-def test_a_batch_is_run_again_from_its_report(tmp_path: Path, baton: Baton) -> None:
+def test_a_batch_is_run_again_from_its_report_however_long_its_results_are(
+    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     arms = ("--arm", "baton", "--seeds", "2", "--seed", "7", "--set", "n1=9")
     assert (
@@ -268,13 +270,17 @@ def test_a_batch_is_run_again_from_its_report(tmp_path: Path, baton: Baton) -> N
         ).returncode
         == 0
     )
+    most = (first / "report.json").stat().st_size
+    monkeypatch.setattr("baton_reasoning.core.files.LARGEST_TEXT", most)
+    with (first / "results.jsonl").open("a", encoding="utf-8") as results:
+        results.write("\n" * most)
     again = baton(
         "batch", "again", str(first / "report.json"), "--parallel", "1", "--context", "1024", "--out", str(second)
     )
     assert again.returncode == 0, again.stderr
     texts = []
     for folder in (first, second):
-        lines = [json.loads(line) for line in (folder / "results.jsonl").read_text("utf-8").splitlines()]
+        lines = [json.loads(line) for line in (folder / "results.jsonl").read_text("utf-8").split("\n") if line]
         texts.append([(line["id"], line["arm"], line["seed"], line["text"], line["outcome"]) for line in lines])
     assert len(texts[0]) == 2
     assert texts[0] == texts[1]
