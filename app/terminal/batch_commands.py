@@ -225,12 +225,12 @@ def again(
     REPORT is the report.json of a batch; results.jsonl beside it has the problems.
     """
     found = read_repetition(expanded(report))
-    for sentence in found.changed_models():
-        remark(sentence)
     told = found.report
-    small, large = (model.source if model else "" for model in (told.small, told.large))
+    models = models.or_those(*(model.source if model else "" for model in (told.small, told.large)))
+    for sentence in found.changed_models(models.small, models.large):
+        remark(sentence)
     loading = loading.with_context(found.context) if found.context else loading
-    batch = BatchRun(out, models.or_those(small, large), loading, parallel or told.parallel, json, no_history)
+    batch = BatchRun(out, models, loading, parallel or told.parallel, json, no_history)
     origin = told.provenance.problems
     return begin(batch, told.name, found.problems, found.arms, told.seed_numbers, found.how, origin)
 

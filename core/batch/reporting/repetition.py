@@ -15,6 +15,7 @@ from baton_reasoning.core.errors import ProblemFileError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.checksums import sha256_of
+from baton_reasoning.core.models.source import DemoModel, local_path, parse_source
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batch_rows import StoredArm
 
@@ -37,12 +38,20 @@ class Repetition(NamedTuple):
         """Tokens of context of the models on this machine; 0 if there was none."""
         return local_context(self.report.small, self.report.large)
 
-    def changed_models(self) -> list[str]:
-        """Name each model file that is not the one of the report, in a sentence. Reads the files."""
+    def changed_models(self, small: str, large: str) -> list[str]:
+        """Name each model file that is not the one of the report, in a sentence. Reads the files.
+
+        `small`, `large`: the models that will run in the place of the report's own.
+        """
+        told = self.report
+        models = [(small, DemoModel.SMALL, told.small), (large, DemoModel.LARGE, told.large)]
+        models += [(name, DemoModel.SMALL, model) for name, model in told.other_smalls.items()]
+        models += [(name, DemoModel.LARGE, model) for name, model in told.other_larges.items()]
         return [
-            f"{model.source} is not the file of the report: its SHA-256 differs."
-            for model in (self.report.small, self.report.large)
-            if model and model.sha256 and (now := sha256_of(Path(model.source))) and now != model.sha256
+            f"{name} is not the file of the report: its SHA-256 differs."
+            for name, demo, model in models
+            if model and model.sha256 and (path := local_path(parse_source(name, demo)))
+            if (now := sha256_of(path)) and now != model.sha256
         ]
 
 
