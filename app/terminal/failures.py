@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
 from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
@@ -14,6 +15,7 @@ from baton_reasoning.app.terminal.options import SEED
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or
 from baton_reasoning.app.terminal.reviewing import ReviewOptions, batch_argument, opened_batch, review_batch
+from baton_reasoning.app.terminal.signals import exit_code_of_signal
 from baton_reasoning.app.terminal.streams import write_json_lines
 from baton_reasoning.core.batch.reporting.divergences import BatchOpinions
 from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, analyse
@@ -38,10 +40,11 @@ def failures(
 
     DIR is the folder of the batch; ID is that of a batch in `baton history list`.
     """
+    is_stopped = False
     with opened_batch(name, arm) as (store, batch):
         if opinion:
             arms = [each.name for each in batch.arms if arm in (None, each.name)]
-            review_batch(
+            done = review_batch(
                 batch,
                 arms,
                 ReviewOptions(models, loading, json),
@@ -50,13 +53,17 @@ def failures(
                 Needs(small=False),
             )
             remark("The opinions are kept with the answers.")
+            if is_stopped := any(reviews.stopped for reviews in done):
+                remark("Not all answers were read. Repeat the command to go on.")
+            if too_long := sum(len(reviews.too_long) for reviews in done):
+                remark(f"{count(too_long, 'answer')} did not fit into the context; --context may enlarge it.")
         with progress("Failures", json) as line:
             found = analyse(store, batch.id, arm, lambda share: line.show(share, "reading the texts"))
     if json:
         write_json_lines(in_json(found))
     else:
         write_analysis(found)
-    return ExitCode.ANSWERED
+    return exit_code_of_signal() if is_stopped else ExitCode.ANSWERED
 
 
 @command("note")

@@ -44,6 +44,7 @@ def opinion(
     TRACE is a file that `baton solve --json` wrote, - for standard input, or the id of an answer in `baton history
     list`, with which the opinion is kept. Without --large, the large model of the run reads it.
     """
+    is_stopped = False
     with recorded_run(trace) as recorded:
         if again or recorded.trace.opinion is None:
             needs = Needs(small=False)
@@ -55,20 +56,22 @@ def opinion(
                             line.show(item.tokens / item.total, f"{item.tokens:,} of {item.total:,} tokens")
                         else:
                             recorded.keep(item)
+                is_stopped = reading.stopped
         found = Opinion.of(recorded.trace)
     if found is None:
         return exit_code_of_signal()
+    code = exit_code_of_signal() if is_stopped and not found.is_whole else ExitCode.ANSWERED
     if json:
         write_json(event_to_json(found.given))
-        return ExitCode.ANSWERED
+        return code
     write(opinion_counts(found))
     for place in found.ranked[:limit]:
         write(place_line(place, recorded.trace.text))
     if len(found.ranked) > limit:
         remark(f"{len(found.ranked) - limit:,} weaker disagreements are not shown (--limit).")
     if not found.is_whole:
-        remark("Only the beginning of the text was read.")
-    return ExitCode.ANSWERED
+        remark("Only the beginning of the text was read. To read all of it: --again")
+    return code
 
 
 def place_line(place: Disagreement, text: str) -> str:

@@ -68,6 +68,10 @@ class SecondOpinion:
         self._session: Session | None = None
         self._stopped = threading.Event()
 
+    @property
+    def stopped(self) -> bool:
+        return self._stopped.is_set()
+
     def stop(self) -> None:
         """End the reading, from any thread; the opinion covers what has been read by then."""
         self._stopped.set()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ import pytest
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal.recording import open_history
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
+from baton_reasoning.core.thinking.events import OpinionGiven
+from baton_reasoning.core.thinking.opinion import OpinionProgress, SecondOpinion
 from baton_reasoning.core.thinking.trace_json import event_from_json, trace_from_lines
 
 pytestmark = pytest.mark.slow
@@ -54,6 +57,24 @@ def test_an_answer_of_the_history_keeps_its_opinion(say: Say, monkeypatch: pytes
     assert "strong disagreement" in first[0]
     monkeypatch.setattr("baton_reasoning.app.terminal.opinion.open_pair", None)  # a second reading would fail
     assert say("opinion", conversation[:8]) == first
+
+
+def test_what_ctrl_c_stopped_ends_with_its_code(say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, file, results = SecondOpinion.read, tmp_path / "trace.json", str(tmp_path / "results")
+
+    def stopped_early(reading: SecondOpinion) -> Iterator[OpinionProgress | OpinionGiven]:
+        for number, item in enumerate(read(reading)):
+            yield item
+            if number == 0:
+                signal.raise_signal(signal.SIGINT)
+
+    lines = say("solve", PROBLEM, "--policy", "never", "--small", "demo", "--large", "demo", "--json", "--threads", "1")
+    file.write_text("\n".join(lines), encoding="utf-8")
+    say("batch", "run", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--out", results)
+    monkeypatch.setattr("baton_reasoning.core.thinking.opinion.TOKENS_A_READ", 8)
+    monkeypatch.setattr(SecondOpinion, "read", stopped_early)
+    assert "strong disagreement" in say("opinion", str(file), "--threads", "1", code=130)[0]
+    assert "not right; 0 notes" in say("batch", "failures", results, "--opinion", "--threads", "1", code=130)[0]
 
 
 @pytest.mark.parametrize("name", ["no-such-file.json", "abcdef", "-x"])
