@@ -187,7 +187,7 @@ def remove_model(name: str, yes: bool) -> int:
         return ExitCode.FAILED
     trash = Trash(models_folder() / HIDDEN_TRASH)
     deletion = trash.delete(model)
-    trash.empty()
+    trash.erase(deletion)  # not `empty`: the window may still bring back what it deleted
     remark(f"{model.header.name} was deleted; {size(deletion.freed_bytes)} are free again.")
     return ExitCode.ANSWERED
 

@@ -5,6 +5,7 @@ to the system's trash if there is one.
 import errno
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -88,6 +89,13 @@ class Trash:
                 f"{deletion.name} could not be put back: {error.strerror or error}.",
                 f"Its files are in {deletion.moves[0].trashed.parent}; move them back by hand.",
             ) from error
+
+    def erase(self, deletion: Deletion) -> None:
+        """Free the space of one deletion, which cannot be undone any more; others stay."""
+        for move in deletion.moves:
+            move.trashed.unlink(missing_ok=True)
+            with suppress(OSError):  # others are still in it
+                move.trashed.parent.rmdir()
 
     def empty(self) -> None:
         """Free the space: when the program ends, and when it starts, after a crash."""

@@ -18,6 +18,7 @@ from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
+from baton_reasoning.core.models.library import HIDDEN_TRASH
 from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
@@ -67,6 +68,15 @@ def test_a_model_is_downloaded_continues_after_a_cut_and_is_deleted(
     assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 0
     assert not file.exists()
     assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 2
+
+
+def test_a_deletion_leaves_alone_what_the_window_can_still_bring_back(hub: HubServer, paths: Paths) -> None:
+    assert main(["models", "get", f"hf:{REPOSITORY}"]) == 0
+    (paths.models / HIDDEN_TRASH).mkdir()
+    waiting = paths.models / HIDDEN_TRASH / "0-other.gguf"
+    waiting.touch()
+    assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 0
+    assert [*waiting.parent.iterdir()] == [waiting]
 
 
 def test_a_quantisation_that_is_not_there_is_answered_with_those_that_are(

@@ -54,6 +54,17 @@ def test_emptying_is_for_good(tmp_path: Path, trash: Trash) -> None:
         trash.undo(deletion)
 
 
+def test_one_deletion_is_made_final_and_others_can_be_undone(tmp_path: Path, trash: Trash) -> None:
+    kept, gone = model_at(tmp_path / "kept.gguf"), model_at(tmp_path / "gone.gguf")
+    other, deletion = trash.delete(kept), trash.delete(gone)
+    trash.erase(deletion)
+    assert [file.name.partition("-")[2] for file in trash.folder.iterdir()] == ["kept.gguf"]
+    trash.undo(other)
+    assert kept.header.path.exists()
+    with pytest.raises(ModelFileError, match="gone for good"):
+        trash.undo(deletion)
+
+
 def test_a_place_taken_meanwhile_is_not_overwritten(tmp_path: Path, trash: Trash) -> None:
     path = tmp_path / "m.gguf"
     deletion = trash.delete(model_at(path))
