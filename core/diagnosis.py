@@ -22,7 +22,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from baton_reasoning.core.child_process import NoAnswer, answered_apart
-from baton_reasoning.core.errors import BatonError, ModelFileError, StoreError
+from baton_reasoning.core.errors import BatonError, ModelFileError, SettingsError, StoreError
 from baton_reasoning.core.models.devices import DeviceKind, Devices, disk_free, find_devices
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.ggml_backends import (
@@ -188,10 +188,12 @@ def _store(paths: Paths) -> Iterator[Check]:
 
 def _settings(paths: Paths) -> Iterator[Check]:
     files = (paths.settings, paths.model_preferences, paths.servers)
-    broken = [(path, fault) for path in files if (fault := _json_fault(path))]
-    for path, fault in broken:
+    broken = [f"{path} cannot be read: {fault}" for path in files if (fault := _json_fault(path))]
+    if not broken and (fault := _servers_fault(paths.servers)):
+        broken = [fault]
+    for finding in broken:
         remedy = "Correct or delete it: without it, its values are the defaults."
-        yield Check("Settings", State.PROBLEM, f"{path} cannot be read: {fault}", remedy)
+        yield Check("Settings", State.PROBLEM, finding, remedy)
     if reason := _write_fault(paths.config):
         yield Check(
             "Settings", State.PROBLEM, f"{paths.config} cannot be written to: {reason}", _other_folder("CONFIG")
@@ -273,6 +275,23 @@ def _json_fault(path: Path) -> str:
         return error.strerror or str(error)
     except (ValueError, RecursionError) as error:
         return f"it is not JSON ({error})"
+
+
+def _servers_fault(path: Path) -> str:
+    """Return why no command can use the servers; empty if they can.
+
+    In the other files a value that is wrong has its default. Here that might lose a cap or a certificate.
+    """
+    try:
+        from baton_reasoning.core.engines.remote.servers import KnownServers  # it imports the keyring
+
+        if path.is_file():
+            KnownServers(path).all()
+    except SettingsError as error:
+        return error.message.rstrip(".")
+    except ImportError:  # `_keyring` names it
+        pass
+    return ""
 
 
 def _other_folder(kind: str) -> str:

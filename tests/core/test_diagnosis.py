@@ -72,6 +72,13 @@ def test_a_broken_file_of_settings_is_named(content: str, tmp_path: Path) -> Non
     assert fault("Settings", paths).startswith(f"{paths.servers} cannot be read: it ")
 
 
+def test_servers_that_no_command_can_read_are_named(tmp_path: Path) -> None:
+    paths = Paths.under(tmp_path)
+    paths.config.mkdir()
+    paths.servers.write_text('{"servers": {"http://office:9931": {"cap": {"tokens": -1}}}}', encoding="utf-8")
+    assert "cap.tokens" in fault("Settings", paths)
+
+
 @pytest.mark.parametrize("address", ["nonsense", "ftp://mirror.example", "https:", "http://[::1"])
 def test_an_address_that_is_no_hub_is_named(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_ENDPOINT", address)
