@@ -66,7 +66,7 @@ def install(backend: Backend, log: Path, say: Callable[[str], object]) -> tuple[
             (BUILDS / CHOSEN).unlink(missing_ok=True)
             return devices
         if installed.is_dir():
-            devices = _devices_of(installed, backend)
+            devices = _devices_again(installed, backend)
         else:
             with _workplace() as workplace:
                 made = BuildMaker(backend, workplace, log, say).make()
@@ -90,6 +90,14 @@ def _devices_of(libraries: Path, backend: Backend) -> tuple[Device, ...]:
             f"The build for {backend.title} finds no GPU, so nothing was changed.", "Check the driver of the GPU."
         )
     return devices
+
+
+def _devices_again(installed: Path, backend: Backend) -> tuple[Device, ...]:
+    """Return the devices of a build that worked once. Raises BuildError, which says how to have it made again."""
+    try:
+        return _devices_of(installed, backend)
+    except BuildError as error:
+        raise BuildError(error.message, error.advice or f"Delete {installed} and run this again.") from error
 
 
 def _check_environment(backend: Backend) -> None:

@@ -165,6 +165,16 @@ def test_going_back_and_forth_downloads_nothing_again(machine: Installation) -> 
     assert machine.chosen == f"{VERSION}-vulkan"
 
 
+def test_a_build_that_can_no_longer_be_loaded_says_how_to_have_another(machine: Installation) -> None:
+    machine.has_wheel("vulkan", "vulkan")
+    assert machine.baton("install", "vulkan").returncode == 0
+    build = machine.builds / f"{VERSION}-vulkan"
+    (build / WITHOUT_CUDA).touch()  # one of the libraries that it needs has gone
+    done = machine.baton("install", "vulkan")
+    assert done.returncode == 1
+    assert f"cannot be loaded: {CUDA_LIBRARY}: cannot open shared object file. Delete {build} and run" in done.stderr
+
+
 def test_it_is_compiled_where_there_is_no_wheel(machine: Installation) -> None:
     machine.can_compile("nvcc")
     assert machine.baton("install", "cuda").returncode == 0
