@@ -96,10 +96,7 @@ class BatchFolder:
         try:
             text = link.read_text(encoding="utf-8")
             if not text:  # `reserved` made it
-                raise SettingsError(
-                    f"The batch in {self.path} has not begun.",
-                    f"Wait for the command that is starting it; if there is none, delete {link}.",
-                )
+                raise self._not_begun(link)
             named = json.loads(text)["batch"]
             return store.batches.open(str(named))
         except FileNotFoundError:
@@ -107,8 +104,14 @@ class BatchFolder:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SettingsError(f"{link} cannot be read.", "Name another folder.") from error
         if not known:
-            raise SettingsError(f"{self.path} holds no batch.", "Name the folder that baton batch run wrote into.")
+            raise self._not_begun(self.path / STORE_FILE)
         return known[0]
+
+    def _not_begun(self, file: Path) -> SettingsError:
+        return SettingsError(
+            f"The batch in {self.path} has not begun.",
+            f"Wait for the command that is starting it; if there is none, delete {file}.",
+        )
 
     def refuse_lost(self) -> None:
         """Raise StoreError if the folder was removed while its batch ran."""

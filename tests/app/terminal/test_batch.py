@@ -241,13 +241,15 @@ def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path: Path, has_own_s
         assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_folder_whose_batch_never_began_is_told_from_a_damaged_one(tmp_path: Path, baton: Baton) -> None:
-    (tmp_path / batch_folder.LINK_FILE).touch()
+@pytest.mark.parametrize("name", [batch_folder.LINK_FILE, batch_folder.STORE_FILE])
+def test_a_folder_whose_batch_never_began_is_told_from_a_damaged_one(name: str, tmp_path: Path, baton: Baton) -> None:
+    (tmp_path / name).touch()
     refused = baton("batch", "resume", str(tmp_path))
     assert refused.returncode == 2
     assert f"has not begun. Wait for the command that is starting it; if there is none, delete {tmp_path}" in (
         refused.stderr
     )
+    assert refused.stderr.rstrip().endswith(f"{name}.")
 
 
 def test_a_folder_is_free_again_if_the_batch_could_not_begin(tmp_path: Path) -> None:
