@@ -42,7 +42,7 @@ from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.source import DemoModel, local_path
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.store.batch_rows import ArmTotals, ResultRow
+from baton_reasoning.core.store.batch_rows import ArmTotals, JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 
@@ -179,10 +179,16 @@ def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str])
             batch_id = batch_id or batch(store)
             _run_with(pair, names, run, store, batch_id)
             totals = store.batches.totals(batch_id)
-        left = {total.arm for total in totals if total.done < total.jobs}
-        if left & {arm.name for arm in group}:
+            ran = {arm.name for arm in group}
+            waits = any(row.state is JobState.WAITING and row.arm in ran for row in store.batches.results(batch_id))
+        if waits:
             return _stopped(run, batch_id, totals)
-    return _conclude(run, batch_id)
+    code = _conclude(run, batch_id)
+    if claimed := sum(total.jobs - total.done for total in totals):
+        again = shlex.join(["baton", "batch", "report", str(run.folder)])
+        report(f"Another program is writing {counted(claimed, 'answer')}. When it is done: {again}")
+        return ExitCode.FAILED
+    return code
 
 
 def _stopped(run: BatchRun, batch_id: str, totals: Sequence[ArmTotals]) -> int:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,20 @@ def test_a_resumed_batch_keeps_how_many_problems_it_runs_at_once(tmp_path: Path,
     for words, parallel in ((begun, 2), (("resume", out), 2), (("resume", out, "--parallel", "3"), 3)):
         done = baton("batch", *words, *model)
         assert json.loads(done.stdout.splitlines()[-1])["report"]["parallel"] == parallel
+
+
+def test_what_another_program_is_writing_is_neither_waited_for_nor_called_stopped(tmp_path: Path, baton: Baton) -> None:
+    out = tmp_path / "out"
+    run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", str(out), "--no-history")
+    assert baton(*run).returncode == 0
+    with BatchFolder(out).store() as store:
+        batch = BatchFolder(out).batch(store)
+        store.batches.add_arm(batch.id, replace(batch.arms[0], name="again"), [0])
+        store.batches.claim(batch.id)  # as the program that runs this test, which is alive
+    done = baton("batch", "resume", str(out))
+    assert done.returncode == 1
+    assert "Stopped" not in done.stderr
+    assert f"Another program is writing 1 answer. When it is done: baton batch report {out}" in done.stderr
 
 
 def test_answers_are_graded_again_without_running_anything(tmp_path: Path, baton: Baton) -> None:
