@@ -59,7 +59,7 @@ def read_input_as_file(folder: Path) -> Path:
     """
     text = read_input()
     first = text.lstrip().partition("\n")[0]
-    if first.startswith("["):
+    if first.startswith("[") or (first.startswith("{") and not first.rstrip().endswith("}")):
         ending = ".json"
     elif first.startswith("{"):
         ending = ".jsonl"

@@ -490,6 +490,7 @@ def test_the_demo_shows_three_ways_and_who_was_right(baton: Baton) -> None:
     [
         '{"problem": "%s", "answer": "1"}\n',
         '[{"problem": "%s", "answer": "1"}]',
+        '{\n "test": [\n  {\n   "problem": "%s",\n   "answer": "1"\n  }\n ]\n}\n',
         'problem,answer\n"%s",1\n',
     ],
 )
