@@ -68,13 +68,16 @@ class CommandWithGroups(click.Command):
         shared = (parent.find_root().default_map if parent else None) or {}
         table = _as_parameters(above.get(info_name or ""))
         defaults = {**_as_parameters(shared), **_as_parameters(above), **table}
-        for parameter in self.params:
+        options = [each for each in self.params if isinstance(each, click.Option)]
+        names = {each.name or "" for each in options}
+        defaults = {name: value for name, value in defaults.items() if name in names}  # and none for an argument
+        for parameter in options:
             if isinstance(parameter, DeliberateOption) and parameter.name not in table:
                 defaults.pop(parameter.name or "", None)
             if parameter.name in defaults:
                 defaults[parameter.name] = _as_typed(defaults[parameter.name], parameter.multiple)
         context = super().make_context(info_name, args, parent, default_map=defaults, **extra)
-        for name in table.keys() - {parameter.name for parameter in self.params}:
+        for name in table.keys() - names:
             raise SettingsError(
                 f"The configuration file names {name.replace('_', '-')!r}, which is not an option of {info_name}.",
                 f"See {context.command_path} --help.",

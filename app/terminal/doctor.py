@@ -67,9 +67,9 @@ def _unused(table: Mapping[str, Any], context: click.Context, place: str = "") -
 
 
 def _options(command: click.Command, context: click.Context) -> set[str]:
-    """Return the parameters of a command, or of all commands of a group."""
+    """Return the options of a command, or of all commands of a group."""
     if not isinstance(command, click.Group):
-        return {parameter.name or "" for parameter in command.params}
+        return {each.name or "" for each in command.params if isinstance(each, click.Option)}
     inner = (command.get_command(context, name) for name in command.list_commands(context))
     return {name for each in inner if each for name in _options(each, context)}
 

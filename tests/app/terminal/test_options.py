@@ -95,6 +95,17 @@ def test_a_nested_command_takes_options_from_its_table_its_groups_and_the_top(co
     assert "'luck' is not one of" in baton(*line, BATON_ARM="small luck").stderr
 
 
+def test_the_file_sets_options_and_no_arguments(config: Path, baton: Baton) -> None:
+    """Or a word at its top level would name the server to remove."""
+    assert baton("servers", "add", "office", "http://office:1").returncode == 0
+    config.write_text('server = "office"\n', encoding="utf-8")
+    assert "Missing argument 'NAME|URL'" in baton("servers", "rm").stderr
+    config.write_text('[servers.rm]\nserver = "office"\n', encoding="utf-8")
+    assert "names 'server', which is not an option of rm" in baton("servers", "rm", "office").stderr
+    config.write_text("", encoding="utf-8")
+    assert baton("servers", "rm", "office").returncode == 0
+
+
 def test_a_group_whose_commands_are_in_one_module_has_its_tables_checked_too(config: Path, baton: Baton) -> None:
     config.write_text("[history.walk]\nlimit = 1", encoding="utf-8")
     assert "has a table for 'history.walk'" in baton("history", "list").stderr
