@@ -36,6 +36,7 @@ from baton_reasoning.core.batch.running.progress import BatchProgress, time_left
 from baton_reasoning.core.batch.running.provenance import Provenance
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, regrade
 from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.gguf import read_header
@@ -61,8 +62,15 @@ def parallel_option(help: str, default: int | None = None) -> Callable[[Function
 
 
 def out_option(help: str, *, required: bool = False) -> Callable[[Function], Function]:
-    kind = click.Path(path_type=Path, file_okay=False)
-    return option("-o", "--out", "out", type=kind, required=required, metavar="DIR", group=OUTPUT, help=help)
+    return option(
+        *("-o", "--out", "out"),
+        type=click.Path(path_type=Path, file_okay=False),
+        callback=lambda _context, _parameter, value: expanded(value) if value else None,
+        required=required,
+        metavar="DIR",
+        group=OUTPUT,
+        help=help,
+    )
 
 
 @dataclass(frozen=True)

@@ -312,6 +312,18 @@ def test_results_are_written_for_another_tool_without_running_anything(tmp_path:
     assert len((out / "lm-eval" / "samples_large.jsonl").read_text("utf-8").splitlines()) == 2
 
 
+def test_a_folder_for_results_may_be_in_the_home_folder(
+    tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shell leaves the tilde of --out=~/results as it is, and the configuration file knows no shell."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    file = written(tmp_path / "p.csv", "problem,answer\n1 + 1?,2\n")
+    assert baton("batch", "run", file, "--arm", "small", "-n", "4", "--no-history", "--out=~/results").returncode == 0
+    assert (tmp_path / "home" / "results" / "report.json").exists()
+    assert not (tmp_path / "~").exists()
+
+
 def test_results_of_this_folder_are_in_one_with_a_name(
     tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
