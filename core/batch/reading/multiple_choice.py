@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from baton_reasoning.core.batch.reading.record import Value
+from baton_reasoning.core.batch.reading.record import Value, is_missing
 from baton_reasoning.core.grading.choices import LETTERS
 
 # A label before an option: "A) red", "(b) green", "C. blue", "d : 4".
@@ -47,11 +47,16 @@ class Options:
             texts, labels = value, []
         if not isinstance(texts, list):
             return None
-        return cls._of([str(text) for text in texts], [str(label) for label in labels])
+        cells = ["" if is_missing(text) else str(text) for text in texts]
+        names = ["" if is_missing(label) else str(label) for label in labels]
+        if all(names) and len(names) == len(cells):  # Parquet gives each row all the labels of the table
+            filled = [(cell, name) for cell, name in zip(cells, names, strict=True) if cell.strip()]
+            cells, names = [cell for cell, _ in filled], [name for _, name in filled]
+        return cls.from_columns(cells, names)
 
     @classmethod
     def from_columns(cls, cells: Sequence[str], labels: Sequence[str]) -> Options | None:
-        """Read one option from each column; empty ones at the end do not count."""
+        """Read one option from each cell; empty ones at the end do not count."""
         filled = list(cells)
         while filled and not filled[-1].strip():
             filled.pop()

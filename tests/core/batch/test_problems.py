@@ -142,6 +142,9 @@ def test_chat_messages_give_what_the_user_says(tmp_path: Path) -> None:
             "answerKey": "2",
         },
         {"question": "Which?", "options": {"A": "red", "B": "green", "C": "blue"}, "answer": "B"},
+        {"question": "Which?", "options": {"A": "red", "B": "green", "C": "blue", "D": None, "E": " "}, "answer": "B"},
+        {"question": "Which?", "options": {"A": "red", "B": None, "C": "green", "D": "blue"}, "answer": "C"},
+        {"question": "Which?", "choices": ["red", "green", "blue", None], "answer": 1},
     ],
 )
 def test_options_are_written_below_the_problem(tmp_path: Path, record: dict[str, object]) -> None:
