@@ -120,7 +120,9 @@ class ArmReport(BaseModel):
     )
     drafted: int = Field(description="Tokens of a server's draft model (speculative decoding), in no other figure.")
     accepted: int = Field(description="Drafted tokens that stand.")
-    money: float = Field(description="What servers charge for all runs, errors included, in `currency`.")
+    money: float = Field(
+        description="What servers charge for all runs, in `currency`; errors are included unless they were tried again."
+    )
     currency: str
     remote_tokens: int = Field(description="Tokens read and written by servers.")
     notices: dict[str, int] = Field(description="What engines reported, with the number of answers it concerns.")
