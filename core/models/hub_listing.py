@@ -79,7 +79,7 @@ def quantisations(files: Iterable[tuple[str, RemoteFile]]) -> tuple[Quantisation
     """Group (path in the repository, file) into choices, smallest first. Files of other kinds are left out."""
     groups: dict[str, list[tuple[str, RemoteFile]]] = {}
     for path, file in files:
-        if not path.lower().endswith(".gguf") or "mmproj" in path.lower() or "imatrix" in path.lower():
+        if not _is_model(path):
             continue
         group = shard_group(Path(file.name)) or file.name
         groups.setdefault(f"{PurePosixPath(path).parent}/{group}", []).append((path, file))
@@ -90,6 +90,10 @@ def quantisations(files: Iterable[tuple[str, RemoteFile]]) -> tuple[Quantisation
         folder = "" if str(first.parent) == "." else str(first.parent)
         found.append(Quantisation(label_of(str(first)), tuple(file for _, file in members), folder))
     return tuple(sorted(found, key=lambda choice: choice.bytes))
+
+
+def _is_model(path: str) -> bool:
+    return path.lower().endswith(".gguf") and not any(other in path.lower() for other in ("mmproj", "imatrix"))
 
 
 def recommended(fitting: Iterable[Quantisation]) -> Quantisation | None:
@@ -103,9 +107,13 @@ def recommended(fitting: Iterable[Quantisation]) -> Quantisation | None:
 
 
 def downloaded(source: HubFile, folder: Path) -> Path | None:
-    """Find the complete file below the models folder, if there is one; of a model in several files, the first."""
+    """Find the complete file below the models folder, if there is one; of a model in several files, the first.
+
+    Without a quantisation it is the one to recommend among those that are there.
+    """
     found = sorted(folder.joinpath(*source.repository.split("/")).glob("*.gguf"))
     wanted = source.quantisation.upper()
-    fitting = [path for path in found if not wanted or label_of(path.name) == wanted]
+    fitting = [path for path in found if _is_model(path.name) and wanted in ("", label_of(path.name))]
     firsts = [path for path in fitting if shard_group(path) is None or "-00001-of-" in path.name]
-    return firsts[0] if firsts else None
+    order = {label: rank for rank, label in enumerate(PREFERRED)}
+    return min(firsts, key=lambda path: order.get(label_of(path.name), len(order)), default=None)

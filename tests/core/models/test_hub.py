@@ -23,6 +23,7 @@ from baton_reasoning.core.models.hub_listing import (
     Listing,
     Quantisation,
     Repository,
+    downloaded,
     manifest_for,
     quantisations,
     recommended,
@@ -141,6 +142,16 @@ def test_retry_after_may_be_seconds_a_date_or_nonsense() -> None:
 )
 def test_quantisations_are_named_as_people_say_them(path: str, label: str) -> None:
     assert label_of(path) == label
+
+
+def test_of_the_files_that_are_here_the_usual_one_is_taken_and_never_a_projector(tmp_path: Path) -> None:
+    folder = tmp_path / "owner" / "model-GGUF"
+    folder.mkdir(parents=True)
+    for name in ("mmproj-f16.gguf", "model-IQ2_M.gguf", "model-Q8_0.gguf"):
+        (folder / name).touch()
+    assert downloaded(HubFile(REPOSITORY), tmp_path) == folder / "model-Q8_0.gguf"
+    assert downloaded(HubFile(REPOSITORY, "IQ2_M"), tmp_path) == folder / "model-IQ2_M.gguf"
+    assert downloaded(HubFile(REPOSITORY, "F16"), tmp_path) is None
 
 
 def test_the_recommended_choice_has_four_bits_or_else_is_the_largest() -> None:
