@@ -18,6 +18,7 @@ from baton_reasoning.core.models.checksums import sha256_of
 from baton_reasoning.core.models.source import DemoModel, local_path, parse_source
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batch_rows import StoredArm
+from baton_reasoning.core.text import counted
 
 RESULTS = "results.jsonl"
 
@@ -74,5 +75,10 @@ def read_repetition(path: Path) -> Repetition:
         raise ProblemFileError(f"{path} and the {RESULTS} beside it cannot be read as a report.", advice) from error
     except OSError as error:
         raise ProblemFileError(f"{error.filename} cannot be read: {error.strerror or error}.", advice) from error
+    if missing := len(set(report.problem_ids) - problems.keys()):
+        raise ProblemFileError(
+            f"{counted(missing, 'problem')} of {path} cannot be found in the {RESULTS} beside it.",
+            "Write both again: baton batch report DIR.",
+        )
     arms = tuple(Arm.of(StoredArm(arm.name, arm.settings | {"sweep": arm.sweep})) for arm in report.arms)
-    return Repetition(report, tuple(problems.values()), arms)
+    return Repetition(report, tuple(problems[identity] for identity in report.problem_ids), arms)

@@ -1,15 +1,35 @@
-"""A batch that is run again says which of its models are other files by now."""
+"""A batch that is run again has the same problems, and says which of its models are other files by now."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from baton_reasoning.core.batch.reporting.repetition import Repetition
+import pytest
+
+from baton_reasoning.core.batch.reporting.exports import export
+from baton_reasoning.core.batch.reporting.repetition import Repetition, read_repetition
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
 from baton_reasoning.core.batch.running.creation import create_batch
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.errors import ProblemFileError
 from baton_reasoning.core.models.checksums import sha256_of
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.store import Store
+from tests.core.batch.counting import problems
+
+
+def test_results_that_were_cut_short_are_refused(store: Store, tmp_path: Path) -> None:
+    batch = create_batch(store, "counting", problems(3), arms_of(["small"], RunSettings()))
+    for name in ("report.json", "results.jsonl"):
+        export(store, batch, tmp_path / name)
+    assert read_repetition(tmp_path / "report.json").problems == tuple(problems(3))
+    lines = (tmp_path / "results.jsonl").read_text("utf-8").splitlines(keepends=True)
+    (tmp_path / "results.jsonl").write_text("".join(reversed(lines)), "utf-8")
+    assert read_repetition(tmp_path / "report.json").problems == tuple(problems(3)), "seeds follow from the order"
+    (tmp_path / "results.jsonl").write_text("".join(lines[:2]), "utf-8")
+    with pytest.raises(ProblemFileError, match=r"1 problem of .*report\.json cannot be found in the results\.jsonl"):
+        read_repetition(tmp_path / "report.json")
 
 
 def changed(store: Store, small: str, large: str, told: BatchSettings) -> list[str]:
