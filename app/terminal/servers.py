@@ -122,10 +122,10 @@ def add_server(name: str, url: str, settings: ServerSettings) -> int:
     kept, urls = known_servers(), server_urls(url)
     if not urls:
         raise SettingsError("The address is empty.", "Write it as http://host:port.")
-    known = settings.applied_to(kept.find(urls[0]).model_copy(update={"name": name}))
-    for each in urls:
+    changed = {each: settings.applied_to(kept.find(each).model_copy(update={"name": name})) for each in urls}
+    for each, known in changed.items():
         known.at(each, None)  # raises SettingsError if that cannot be used
-    kept.keep(url, known)
+    kept.keep_each(changed)
     remark(f"{name} stands for {kept.address_of(name).replace(',', ', ')}. To test it: baton servers check {name}")
     return ExitCode.ANSWERED
 

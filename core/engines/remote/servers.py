@@ -164,6 +164,13 @@ class KnownServers:
             self._write(url, known, bool(key) or None)
         return keeping
 
+    def keep_each(self, servers: Mapping[str, KnownServer]) -> None:
+        """Save the settings of several addresses, each its own. Raises SettingsError as `keep` does."""
+        for known in servers.values():
+            self.check_name(known.name, ",".join(servers))
+        for url, known in servers.items():
+            self._write(url, known, None)
+
     def check_name(self, name: str, address: str) -> None:
         """Raise SettingsError if the servers at this address cannot have the name."""
         if not name:

@@ -85,6 +85,14 @@ def test_a_name_that_has_addresses_already_stands_for_more(baton: Baton) -> None
     assert "office stands for http://one:1, http://two:2, http://three:3." in added.stderr
 
 
+def test_of_several_addresses_each_keeps_what_is_not_given(baton: Baton) -> None:
+    baton("servers", "add", "home", "http://two:2", "--prices", "1,1,1", "--cap-money", "2")
+    assert baton("servers", "add", "office", "http://one:1,http://two:2", "--prefetch", "off").returncode == 0
+    one, two = known_server("http://one:1").options, known_server("http://two:2").options
+    assert (one.cap.money, two.cap.money, two.prices.written) == (0, 2, 1)
+    assert (one.supports_prefetch, two.supports_prefetch) == (False, False)
+
+
 def test_the_list_says_where_each_key_is(baton: Baton, paths: Paths) -> None:
     KnownServers(paths.servers).keep("http://home:1", KnownServer(has_key=True), "secret")
     baton("servers", "add", "office", URL, "--api-key-env", "OFFICE_KEY")
