@@ -83,11 +83,17 @@ def fetch(data: HubDataSet, hub: Hub) -> FetchedData:
             raise ProblemFileError(
                 f"{data.name} has {size / 2**30:.1f} GiB in this split.", "Name a smaller one: hf:OWNER/NAME:SPLIT."
             )
-        files = [hub.data_file(data.name, listing.revision, path) for path in chosen]
+        files = [_file(data, hub, listing.revision, path) for path in chosen]
         revision = listing.revision
     pinned = f"hf:{data.name}@{revision}" + (f":{data.split}" if data.split else "")
     note = f"Read {', '.join(file.name for file in files)} of {pinned}."
     return FetchedData(tuple(files), data.name.rpartition("/")[2], note, pinned)
+
+
+def _file(data: HubDataSet, hub: Hub, commit: str, path: str) -> Path:
+    """Get a file by the revision that was named, so that the cache knows its commit without a network."""
+    file = hub.data_file(data.name, data.revision or "main", path)
+    return file if commit in file.parts else hub.data_file(data.name, commit, path)  # it has just been changed
 
 
 def _files_of(data: HubDataSet, paths: Sequence[str]) -> list[str]:

@@ -25,6 +25,8 @@ class DataHub:
     """Of the data set `maths/sums`."""
     missing: set[str] = field(default_factory=set)
     """Files that are listed, and cannot be had."""
+    newer: str = ""
+    """The commit of a branch or tag, if it has changed since the files were listed."""
 
 
 @contextmanager
@@ -41,7 +43,7 @@ def running_data_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[D
 
         def _answer(self, body: bool) -> None:
             path = self.path.partition("?")[0]
-            name = path.partition(f"/resolve/{COMMIT}/")[2]
+            revision, _, name = path.partition("/resolve/")[2].partition("/")
             content = None if name in data.missing else data.files.get(name)
             if path.startswith("/api/datasets/maths/sums"):
                 siblings = [{"rfilename": name, "size": len(text)} for name, text in data.files.items()]
@@ -49,7 +51,7 @@ def running_data_hub(cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[D
             self.send_response(404 if content is None else 200)
             self.send_header("Content-Length", str(len(content or "")))
             self.send_header("ETag", f'"{hash(content)}"')
-            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("X-Repo-Commit", COMMIT if revision == COMMIT else data.newer or COMMIT)
             if content is None:
                 self.send_header("X-Error-Code", "RepoNotFound")
             self.end_headers()

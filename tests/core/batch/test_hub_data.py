@@ -74,13 +74,22 @@ def test_a_split_and_the_parts_of_a_split_are_chosen_by_name(hub: DataHub) -> No
         texts("hf:maths/sums:other", hub.endpoint)
 
 
-def test_what_was_read_once_is_read_offline(hub: DataHub) -> None:
+@pytest.mark.parametrize("revision", ["", f"@{COMMIT}", f"@{COMMIT[:7]}", "@v1.0"])
+def test_what_was_read_once_is_read_offline(hub: DataHub, revision: str) -> None:
     hub.files = {"test.jsonl": lines("New?")}
-    pinned = f"hf:maths/sums@{COMMIT}"
-    assert texts(pinned, hub.endpoint) == ["New?"]
-    assert texts(pinned, NOWHERE) == ["New?"]
-    found = read_data_set(pinned, Hub(HubAccess(hub.endpoint, offline=True)))
+    name = f"hf:maths/sums{revision}"
+    assert texts(name, hub.endpoint) == ["New?"]
+    assert texts(name, NOWHERE) == ["New?"]
+    found = read_data_set(name, Hub(HubAccess(hub.endpoint, offline=True)))
     assert [problem.text for problem in found.problems] == ["New?"]
+    assert found.origin.data_set == f"hf:maths/sums@{COMMIT}"
+
+
+def test_what_changes_after_the_listing_is_read_as_it_was_listed(hub: DataHub) -> None:
+    hub.files, hub.newer = {"test.jsonl": lines("New?")}, COMMIT[::-1]
+    found = read_data_set("hf:maths/sums", Hub(HubAccess(hub.endpoint)))
+    assert found.notes[0] == f"Read test.jsonl of hf:maths/sums@{COMMIT}."
+    assert found.problems
 
 
 def test_a_part_that_does_not_arrive_is_an_error_and_not_left_out(hub: DataHub) -> None:
