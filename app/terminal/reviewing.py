@@ -154,8 +154,9 @@ def review_batch(
     `reviews_by`: the reviews by a pair, of the answers of the arms with these names. Returns them; fewer if stopped.
     """
     settings, given, done = BatchSettings.of(batch), options.models, list[BatchReviews]()
-    if not given.are_given and settings.small and settings.large and settings.small.source and settings.large.source:
-        given = replace(given, small=settings.small.source, large=settings.large.source)
+    small, large = (model.source if model else "" for model in (settings.small, settings.large))
+    if not given.are_given and (small or not needs.small) and (large or not needs.large):
+        given = replace(given, small=small, large=large)
     for names, group in by_models([Arm.of(stored) for stored in batch.arms if stored.name in arms]).items():
         with (
             open_pair(given.with_others(names), options.loading, needs, parallel=parallel) as pair,

@@ -12,7 +12,7 @@ import pytest
 
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal.recording import open_history
-from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
+from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.thinking.events import OpinionGiven
 from baton_reasoning.core.thinking.opinion import OpinionProgress, SecondOpinion
 from baton_reasoning.core.thinking.trace_json import event_from_json, trace_from_lines
@@ -98,6 +98,20 @@ def test_failures_of_a_batch_are_grouped_with_their_first_error_and_noted(say: S
     assert all(line["divergence"]["expected"] for line in diverged)
     say("batch", "note", results, wrong[0]["id"], "a digit too few", "--arm", wrong[0]["arm"])
     assert "a digit too few" in "\n".join(say("batch", "failures", results))
+
+
+def test_a_batch_of_the_large_model_alone_is_read_by_that_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results, file = str(tmp_path / "results"), tmp_path / "wrong.jsonl"
+    file.write_text(json.dumps({"problem": PROBLEM, "answer": "never"}), encoding="utf-8")
+    large = ("--small", "demo", "--large", str(SMALL_MODEL))
+    assert main(["batch", "run", str(file), "--arm", "large", *large, "--context", "1024", "--out", results]) == 0
+    capsys.readouterr()
+    assert main(["batch", "failures", results, "--opinion", "--context", "1024"]) == 0
+    said = capsys.readouterr().err
+    assert "Baton demo small: 1,024 tokens of context" in said
+    assert "No models are named" not in said
 
 
 def test_an_arm_or_an_answer_that_is_not_there_is_refused(say: Say, tmp_path: Path) -> None:
