@@ -43,8 +43,8 @@ class Build(NamedTuple):
 
 
 def list_builds() -> tuple[Build, ...]:
-    """List llama-cpp-python's own build, and the installed ones of its version. Raises ImportError without it."""
-    own, chosen = own_libraries(), chosen_libraries()
+    """List llama-cpp-python's own build, and the installed ones of its version. Raises BuildError without it."""
+    own, chosen = _own_libraries(), chosen_libraries()
     installed = [folder for backend in Backend if (folder := _folder_of(backend)).is_dir()]
     return (
         Build(backend_in(own), own, chosen is None),
@@ -59,7 +59,7 @@ def install(backend: Backend, log: Path, say: Callable[[str], object]) -> tuple[
     changed then.
     """
     _check_environment(backend)
-    own, installed = own_libraries(), _folder_of(backend)
+    own, installed = _own_libraries(), _folder_of(backend)
     try:
         if backend_in(own) is backend:
             devices = _devices_of(own, backend)
@@ -76,6 +76,13 @@ def install(backend: Backend, log: Path, say: Callable[[str], object]) -> tuple[
     except OSError as error:
         raise BuildError(f"{error.filename or BUILDS} cannot be written: {error.strerror}.") from error
     return devices
+
+
+def _own_libraries() -> Path:
+    try:
+        return own_libraries()
+    except ImportError as error:
+        raise BuildError("llama-cpp-python is not installed.", "Install it again (docs/install.md).") from error
 
 
 def _folder_of(backend: Backend) -> Path:

@@ -22,7 +22,7 @@ import psutil
 import pytest
 
 from baton_reasoning.core.errors import BuildError
-from baton_reasoning.core.models import builds
+from baton_reasoning.core.models import builds, ggml_backends
 from baton_reasoning.core.models.build_maker import Backend
 from baton_reasoning.core.models.ggml_backends import PACKAGE, chosen_libraries
 from tests.fakes.llama_wheels import (
@@ -269,6 +269,15 @@ def test_a_python_of_the_system_is_left_alone(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.skipif(sys.platform == "darwin", reason="a Mac has Metal")
 def test_metal_is_for_macs(tmp_path: Path) -> None:
     assert "Macs only" in refusal(Backend.METAL, tmp_path)
+
+
+def test_without_llama_cpp_python_there_is_nothing_to_build_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ggml_backends, "find_spec", lambda _: None)
+    assert refusal(Backend.CPU, tmp_path) == "llama-cpp-python is not installed."
+    with pytest.raises(BuildError, match="Install it again"):
+        builds.list_builds()
 
 
 def test_libraries_that_a_person_names_are_used_instead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
