@@ -15,7 +15,7 @@ from baton_reasoning.core.batch.reading.formats import READERS
 from baton_reasoning.core.batch.reading.hub_data import HubDataSet, fetch
 from baton_reasoning.core.batch.reading.multiple_choice import Options
 from baton_reasoning.core.batch.reading.problem_set import ProblemFile, ProblemOrigin, ProblemSet
-from baton_reasoning.core.batch.reading.record import Record, Rejected, Value, is_missing
+from baton_reasoning.core.batch.reading.record import Record, Rejected, Value, is_missing, within_limits
 from baton_reasoning.core.batch.reading.shapes import HasImage, flattened
 from baton_reasoning.core.batch.reading.source import ProblemSource
 from baton_reasoning.core.errors import ProblemFileError
@@ -64,10 +64,11 @@ def _read_file(source: ProblemSource, limit: int | None, named: ColumnNames) -> 
     rows: list[Record] = []
     for record in records:
         if isinstance(record, Record):
-            try:
-                rows.append(Record(record.line, flattened(record.fields)))
-            except HasImage:
-                rejected.append(Rejected(record.line, "It has a picture, which the models cannot see."))
+            flat = _flat(record)
+            if isinstance(flat, Record):
+                rows.append(flat)
+            else:
+                rejected.append(flat)
     if not rows:
         reason = f" Line {rejected[0].line}: {rejected[0].reason}" if rejected else ""
         raise ProblemFileError(f"{source.name} holds no problem that can be read.{reason}", "Correct the file.")
@@ -102,6 +103,14 @@ def _read_file(source: ProblemSource, limit: int | None, named: ColumnNames) -> 
     name = Path(source.name).stem
     origin = ProblemOrigin(files=(ProblemFile(name=source.label, sha256=source.sha256),))
     return ProblemSet(name, tuple(cleaned), tuple(bad), columns, names, notes, multiple_choice, origin)
+
+
+def _flat(record: Record) -> Record | Rejected:
+    """Return the record with its nested fields flattened, which have the same limit, or why it is rejected."""
+    try:
+        return within_limits(Record(record.line, flattened(record.fields)))
+    except HasImage:
+        return Rejected(record.line, "It has a picture, which the models cannot see.")
 
 
 def _read_folder(folder: Path, limit: int | None, named: ColumnNames) -> ProblemSet:

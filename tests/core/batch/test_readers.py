@@ -66,6 +66,13 @@ def test_a_field_of_ten_megabytes_is_rejected(tmp_path: Path) -> None:
     assert "10,000,000 characters" in rejected(found)[0][1]
 
 
+def test_a_nested_field_has_the_same_limit(tmp_path: Path) -> None:
+    long = {"messages": [{"role": "user", "content": "x" * (FIELD_LIMIT + 1)}]}
+    found = read(tmp_path, "p.jsonl", f'{json.dumps(long)}\n{{"messages": [{{"role": "user", "content": "Fine?"}}]}}')
+    assert texts(found) == ["Fine?"]
+    assert rejected(found) == [(1, "The field “messages” has 1,000,001 characters; 1,000,000 are the limit.")]
+
+
 def test_a_line_separator_inside_a_json_string_ends_no_line(tmp_path: Path) -> None:
     assert texts(read(tmp_path, "p.jsonl", '{"problem": "one\u2028two"}')) == ["one\u2028two"]
 
