@@ -275,8 +275,8 @@ class Downloader:
             raise _disk_failure(manifest, error) from error
 
     def _finish(self, manifest: DownloadManifest) -> None:
-        """Rename all files, which are complete: from here on the library sees the model."""
-        for file in manifest.files:
+        """Rename all files, which are complete: the first, by which a model is found, at the end."""
+        for file in reversed(manifest.files):
             part = manifest.part(file)
             if part.exists():
                 with part.open("rb") as content:

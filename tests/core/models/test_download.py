@@ -24,7 +24,8 @@ from baton_reasoning.core.models.download import (
     find_unfinished,
 )
 from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.hub_listing import HubAccess, manifest_for
+from baton_reasoning.core.models.hub_listing import HubAccess, downloaded, manifest_for
+from baton_reasoning.core.models.source import HubFile
 from tests.core.models.hub_server import HubServer, running_hub
 
 REPOSITORY = "owner/model-GGUF"
@@ -145,6 +146,21 @@ def test_several_shards_appear_together(hub: HubServer, tmp_path: Path, download
     assert seen == {frozenset()}
     assert everything_in(tmp_path) == {path.rpartition("/")[2] for path in shards}
     assert order.model.name == "big-Q8_0-00001-of-00003.gguf"
+
+
+def test_a_program_that_ends_between_two_shards_leaves_no_model_in_parts(hub: HubServer, tmp_path: Path) -> None:
+    class Ending(Checksums):
+        def learn(self, file: Path, sha256: str) -> None:
+            raise KeyboardInterrupt
+
+    hub.files["owner/big"] = {f"big-Q8_0-0000{number}-of-00002.gguf": CONTENT for number in (1, 2)}
+    order = order_of(hub, tmp_path, repository="owner/big")
+    with pytest.raises(KeyboardInterrupt):
+        list(Downloader(checksums=Ending(tmp_path / "checksums.json")).download(order))
+    assert downloaded(HubFile("owner/big", "Q8_0"), tmp_path) is None
+    list(Downloader().download(order))
+    assert downloaded(HubFile("owner/big", "Q8_0"), tmp_path) == order.model
+    assert everything_in(tmp_path) == set(hub.files["owner/big"])
 
 
 def test_a_cancelled_set_of_shards_leaves_no_lone_shard(hub: HubServer, tmp_path: Path) -> None:
