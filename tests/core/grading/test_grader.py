@@ -162,6 +162,12 @@ def test_the_expected_answer_goes_into_a_pattern_literally(grader: Grader) -> No
     assert grader.grade("a.c", "abc", Regex("^{expected}$")).outcome is WRONG
 
 
+def test_an_expected_answer_with_which_a_pattern_is_not_valid_is_unscored_for_that_reason(grader: Grader) -> None:
+    verdict = grader.grade("a-b", "yes", Regex(r"(?P<n{expected}>yes)"))
+    assert verdict.outcome is UNSCORED
+    assert "cannot be compared" in verdict.reason
+
+
 @pytest.mark.parametrize("pattern", ["(", "x{99999999999}", "(" * 20_000])
 def test_a_pattern_that_is_not_valid_is_refused_at_once(pattern: str) -> None:
     with pytest.raises(SettingsError, match="not valid"):
