@@ -180,8 +180,8 @@ class ModelsPage(QWidget):
     def _offer_undo(self, deletion: Deletion) -> None:
         self.notice.show_message(
             f"{deletion.name} was deleted; {in_gib(deletion.freed_bytes)} will be freed when {emptied(deletion)}.",
-            ("Undo", lambda: self.controller.undo(deletion)),
             warns=False,
+            undo=lambda: self.controller.undo(deletion),
         )
 
     def _show_error(self, error: BatonError) -> None:

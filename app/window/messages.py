@@ -61,7 +61,7 @@ class WindowMessages(QObject):
 
     def show_deleted(self, name: str, undo: Callable[[], object]) -> None:
         """Say that something was deleted, and offer to bring it back."""
-        self._toasts.show_message(f"“{name}” was deleted.", ("Undo", undo), warns=False)
+        self._toasts.show_message(f"“{name}” was deleted.", warns=False, undo=undo)
 
     def show_saving(self, trouble: StoreError | None) -> None:
         """Say that saving fails, or that it works again."""

@@ -64,10 +64,13 @@ class Cause(Enum):
 class ToastMessage:
     """One message; an action can be carried out once, from its toast or from the list."""
 
-    def __init__(self, text: str, actions: tuple[ToastAction, ...], warns: bool, cause: Cause | None) -> None:
+    def __init__(
+        self, text: str, actions: tuple[ToastAction, ...], warns: bool, cause: Cause | None, can_undo: bool = False
+    ) -> None:
         self.text = text
         self.actions = actions
         self.warns = warns
+        self.can_undo = can_undo
         self.cause = cause
         self.is_unread = warns
         """Whether it is an error that still matters and that nobody has closed or seen in the list."""
@@ -181,12 +184,24 @@ class Toasts(QWidget):
         shown = [toast.message for toast in self._toasts]
         return sum(message.is_unread and message not in shown for message in self.recent)
 
-    def show_message(self, text: str, *actions: ToastAction, warns: bool = True, cause: Cause | None = None) -> None:
-        """Show a message with its actions, in place of an earlier one with this text. `warns`: something went wrong."""
-        for earlier in [earlier for earlier in self.recent if earlier.text == text]:
+    def show_message(
+        self,
+        text: str,
+        *actions: ToastAction,
+        warns: bool = True,
+        cause: Cause | None = None,
+        undo: Callable[[], object] | None = None,
+    ) -> None:
+        """Show a message with its actions, in place of an earlier one with this text. `warns`: something went wrong.
+
+        `undo`: takes back what happened. Such a message stays beside others with its text, since each is of its own.
+        """
+        for earlier in [earlier for earlier in self.recent if earlier.text == text and not earlier.can_undo]:
             self._remove_toast_of(earlier)
             self.recent.remove(earlier)
-        message = ToastMessage(text, actions, warns, cause)
+        if undo:
+            actions += (("Undo", undo),)
+        message = ToastMessage(text, actions, warns, cause, can_undo=undo is not None)
         self.recent.append(message)
         toast = Toast(message, self)
         toast.closed.connect(lambda: self._close(toast))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,29 @@ def test_delete_takes_it_from_the_list_and_undo_brings_it_back(ask: Ask, qtbot: 
     qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
     assert window.session.conversation.leaf is not None
     qtbot.waitUntil(lambda: window.session.ready)
+
+
+def has_rows(window: MainWindow, number: int) -> bool:
+    return len(names(window)) == number
+
+
+def test_two_deletions_of_one_name_are_undone_each_by_itself(ask: Ask, qtbot: QtBot) -> None:
+    for _ in range(2):
+        window = ask("How many fish?")
+        window.chat.new()
+    qtbot.waitUntil(lambda: len(names(window)) == 2)
+    for left in (1, 0):
+        choose_first(window)
+        qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_Delete)
+        qtbot.waitUntil(partial(has_rows, window, left))
+    for back in (1, 2):
+        undo = next(each for each in window.notice.findChildren(QPushButton) if each.isVisible())
+        assert undo.text() == "Undo"
+        qtbot.mouseClick(undo, Qt.MouseButton.LeftButton)
+        qtbot.waitUntil(partial(has_rows, window, back))
+    qtbot.waitUntil(lambda: window.session.ready)
+
+
 
 
 def test_an_answer_is_kept_though_another_program_holds_the_history(window: MainWindow, qtbot: QtBot) -> None:
