@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from enum import IntEnum
+from functools import partial
 from typing import Any, NamedTuple
 
 from PySide6.QtCore import (
@@ -119,8 +120,13 @@ class Sidebar(QWidget):
         self.list.clicked.connect(self._open)
         self.list.activated.connect(self._open)
         self.list.customContextMenuRequested.connect(self._menu)
-        for key, act in (("F2", self.rename), ("P", self.pin), ("Delete", self.delete)):
-            QShortcut(QKeySequence(key), self.list, act, context=Qt.ShortcutContext.WidgetShortcut)
+        for key, act in (("F2", self._rename), ("P", self._pin), ("Delete", self._delete)):
+            QShortcut(
+                QKeySequence(key),
+                self.list,
+                partial(self._act_on_chosen, act),
+                context=Qt.ShortcutContext.WidgetShortcut,
+            )
         self._timer = single_shot_timer(self, SEARCH_AFTER_MS, self.refresh)
         self.search.textChanged.connect(lambda: self._timer.start())
         head = hbox(self.search, IconButton("plus", "New conversation (Ctrl+N)", self.new_wanted.emit), spacing=4)
@@ -139,8 +145,7 @@ class Sidebar(QWidget):
     def show_current(self, conversation: str) -> None:
         """Select the open conversation."""
         self._shown = conversation
-        row = self._model.row_of(conversation)
-        self.list.setCurrentIndex(self._model.index(row) if row >= 0 else QModelIndex())
+        self._choose(conversation)
 
     def show_marks(self, marks: Mapping[str, RunMark]) -> None:
         """Mark the conversations in which something is written, waits or is unread."""
@@ -150,6 +155,7 @@ class Sidebar(QWidget):
         if not self._repository:
             return
         text = self.search.text().strip()
+        chosen = self._model.conversation_at(self.list.currentIndex())
         try:
             if text:
                 self._model.show_found(self._repository.search(text))
@@ -157,30 +163,8 @@ class Sidebar(QWidget):
                 self._model.show_headlines(self._repository.headlines(), datetime.now().astimezone().date())
         except StoreError as error:
             self.failed.emit(error)
-        self.show_current(self._shown)
-
-    def rename(self) -> None:
-        index = self.list.currentIndex()
-        if not self._repository or not index.data(HistoryRole.CONVERSATION):
-            return
-        title, agreed = QInputDialog.getText(
-            self, "Rename", "Title (empty: the first problem)", text=index.data(HistoryRole.NAME)
-        )
-        if agreed:
-            self._repository.rename(index.data(HistoryRole.CONVERSATION), title)
-
-    def pin(self) -> None:
-        """Keep the conversation at the top, or no longer."""
-        index = self.list.currentIndex()
-        if self._repository and (conversation := index.data(HistoryRole.CONVERSATION)):
-            self._repository.pin(conversation, not index.data(HistoryRole.IS_PINNED))
-
-    def delete(self) -> None:
-        """Delete without confirmation, since it can be undone."""
-        index = self.list.currentIndex()
-        conversation, name = index.data(HistoryRole.CONVERSATION), index.data(HistoryRole.NAME)
-        if self._repository and conversation:
-            self._repository.delete(conversation, lambda: self.deleted.emit(conversation, name))
+        is_kept = chosen is not None and self._model.row_of(chosen.conversation) >= 0
+        self._choose(chosen.conversation if chosen and is_kept else self._shown)
 
     def restore(self, conversation: str) -> None:
         if self._repository:
@@ -190,18 +174,45 @@ class Sidebar(QWidget):
         if conversation := index.data(HistoryRole.CONVERSATION):
             self.open_wanted.emit(conversation)
 
+    def _choose(self, conversation: str) -> None:
+        """Make it the current row of the list; none if it is not in it."""
+        chosen = self._model.conversation_at(self.list.currentIndex())
+        if chosen is None or chosen.conversation != conversation:
+            row = self._model.row_of(conversation)
+            self.list.setCurrentIndex(self._model.index(row) if row >= 0 else QModelIndex())
+
+    def _act_on_chosen(self, act: Callable[[HistoryRow], None]) -> None:
+        if row := self._model.conversation_at(self.list.currentIndex()):
+            act(row)
+
+    def _rename(self, row: HistoryRow) -> None:
+        title, agreed = QInputDialog.getText(self, "Rename", "Title (empty: the first problem)", text=row.name)
+        if agreed and self._repository:
+            self._repository.rename(row.conversation, title)
+
+    def _pin(self, row: HistoryRow) -> None:
+        """Keep the conversation at the top, or no longer."""
+        if self._repository:
+            self._repository.pin(row.conversation, not row.is_pinned)
+
+    def _delete(self, row: HistoryRow) -> None:
+        """Delete without confirmation, since it can be undone."""
+        if self._repository:
+            self._repository.delete(row.conversation, lambda: self.deleted.emit(row.conversation, row.name))
+
     def _menu(self, where: QPoint) -> None:
+        """Offer what can be done with a conversation. The list may change meanwhile, so the menu keeps its row."""
         index = self.list.indexAt(where)
-        if not index.data(HistoryRole.CONVERSATION):
+        if not (row := self._model.conversation_at(index)):
             return
         self.list.setCurrentIndex(index)
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Open", lambda: self._open(index))
-        menu.addAction("Unpin\tP" if index.data(HistoryRole.IS_PINNED) else "Pin\tP", self.pin)
-        menu.addAction("Rename…\tF2", self.rename)
-        menu.addAction("Export…", lambda: self.export_wanted.emit(index.data(HistoryRole.CONVERSATION)))
-        menu.addAction("Delete\tDel", self.delete)
+        menu.addAction("Open", partial(self.open_wanted.emit, row.conversation))
+        menu.addAction("Unpin\tP" if row.is_pinned else "Pin\tP", partial(self._pin, row))
+        menu.addAction("Rename…\tF2", partial(self._rename, row))
+        menu.addAction("Export…", partial(self.export_wanted.emit, row.conversation))
+        menu.addAction("Delete\tDel", partial(self._delete, row))
         menu.popup(self.list.viewport().mapToGlobal(where))
 
 
@@ -224,9 +235,7 @@ class HistoryRow(NamedTuple):
 class HistoryRole(IntEnum):
     CONVERSATION = Qt.ItemDataRole.UserRole + 1
     IS_HEADING = Qt.ItemDataRole.UserRole + 2
-    NAME = Qt.ItemDataRole.UserRole + 3
-    IS_PINNED = Qt.ItemDataRole.UserRole + 4
-    FULL = Qt.ItemDataRole.UserRole + 5
+    FULL = Qt.ItemDataRole.UserRole + 3
 
 
 class History(QAbstractListModel):
@@ -270,7 +279,12 @@ class History(QAbstractListModel):
 
     def row_of(self, conversation: str) -> int:
         """Return the row of a conversation, -1 if it is not in the list."""
-        return next((i for i, row in enumerate(self._rows) if row.conversation == conversation), -1)
+        return next((i for i, row in enumerate(self._rows) if conversation and row.conversation == conversation), -1)
+
+    def conversation_at(self, index: Index) -> HistoryRow | None:
+        """Return the row of a conversation; None for a heading, and for no row."""
+        row = self._rows[index.row()] if index.isValid() else None
+        return row if row and row.conversation else None
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own signature
         return 0 if parent.isValid() else len(self._rows)
@@ -285,14 +299,10 @@ class History(QAbstractListModel):
                 return f"{row.text}, {MARK_WORDS[mark]}" if mark else row.text
             case Qt.ItemDataRole.ToolTipRole:
                 return plain_tip(row.tip) or None
-            case HistoryRole.NAME:
-                return row.name
             case HistoryRole.FULL:
                 return f"{mark.value} {row.full}" if mark else row.full
             case HistoryRole.CONVERSATION:
                 return row.conversation
-            case HistoryRole.IS_PINNED:
-                return row.is_pinned
             case HistoryRole.IS_HEADING:
                 return not row.conversation
         return None

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QModelIndex, QRect, QSize, Qt
-from PySide6.QtWidgets import QPushButton, QStyledItemDelegate, QStyleOptionViewItem
+from PySide6.QtWidgets import QInputDialog, QMenu, QPushButton, QStyledItemDelegate, QStyleOptionViewItem
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.sidebar import HistoryDelegate, HistoryRole, day_name
@@ -111,6 +111,56 @@ def test_two_deletions_of_one_name_are_undone_each_by_itself(ask: Ask, qtbot: Qt
         qtbot.mouseClick(undo, Qt.MouseButton.LeftButton)
         qtbot.waitUntil(partial(has_rows, window, back))
     qtbot.waitUntil(lambda: window.session.ready)
+
+
+def fish_and_cats(ask: Ask, qtbot: QtBot) -> MainWindow:
+    """Two conversations, of which the one on cats is chosen in the list, and neither shown."""
+    for problem in ("How many cats?", "How many fish?"):
+        window = ask(problem)
+        window.chat.new()
+    qtbot.waitUntil(lambda: names(window) == ["How many fish?", "How many cats?"])
+    view = window.chat.sidebar.list
+    view.setCurrentIndex(view.model().index(2, 0))
+    return window
+
+
+def test_a_key_acts_on_the_chosen_conversation_though_the_list_was_read_again(ask: Ask, qtbot: QtBot) -> None:
+    window = fish_and_cats(ask, qtbot)
+    window.session.ask("And dogs?")
+    view = window.chat.sidebar.list
+    view.setCurrentIndex(view.model().index(2, 0))
+    qtbot.waitUntil(lambda: window.session.ready and len(names(window)) == 3)
+    qtbot.keyClick(view, Qt.Key.Key_P)
+    qtbot.waitUntil(lambda: view.model().index(0, 0).data() == "PINNED")
+    assert names(window) == ["How many cats?", "And dogs?", "How many fish?"]
+
+
+def test_a_menu_acts_on_its_conversation_though_the_list_changes_meanwhile(ask: Ask, qtbot: QtBot) -> None:
+    window = fish_and_cats(ask, qtbot)
+    view = window.chat.sidebar.list
+    view.customContextMenuRequested.emit(view.visualRect(view.currentIndex()).center())
+    (menu,) = window.chat.sidebar.findChildren(QMenu, options=Qt.FindChildOption.FindDirectChildrenOnly)
+    ask("And dogs?")
+    qtbot.waitUntil(lambda: len(names(window)) == 3)
+    (delete,) = [action for action in menu.actions() if action.text().startswith("Delete")]
+    delete.trigger()
+    menu.close()
+    qtbot.waitUntil(lambda: names(window) == ["And dogs?", "How many fish?"])
+
+
+def test_a_title_goes_to_the_conversation_that_it_was_typed_for(
+    ask: Ask, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = fish_and_cats(ask, qtbot)
+
+    def type_slowly(*_: object, **__: object) -> tuple[str, bool]:
+        ask("And dogs?")
+        qtbot.waitUntil(lambda: len(names(window)) == 3)
+        return "Pets", True
+
+    monkeypatch.setattr(QInputDialog, "getText", type_slowly)
+    qtbot.keyClick(window.chat.sidebar.list, Qt.Key.Key_F2)
+    qtbot.waitUntil(lambda: names(window) == ["And dogs?", "How many fish?", "Pets"])
 
 
 
