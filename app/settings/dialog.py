@@ -50,7 +50,7 @@ class SettingsDialog(QDialog):
         self._kept: set[Path] = set()
         """Fields that were at another value than their default while this dialog was open: they do not vanish."""
         self.form = SettingsForm(preferences.value, Settings())
-        self.form.changed.connect(preferences.replace)
+        self.form.changed.connect(self._take)
         self.search = line_edit("Search settings", "Search all settings")
         self.search.setClearButtonEnabled(True)
         self.sections = QListWidget()
@@ -92,6 +92,10 @@ class SettingsDialog(QDialog):
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self.sections.doItemsLayout()  # rows that were laid out before the style know no padding
+
+    def _take(self, value: Settings) -> None:
+        """Apply the settings in the form; the state of the window is not in it, and may have changed meanwhile."""
+        self._preferences.replace(value.model_copy(update={"window": self._preferences.value.window}))
 
     def _show(self) -> None:
         self.form.show_value(self._preferences.value)

@@ -96,3 +96,13 @@ def test_the_values_of_the_demo_pair_are_told_beside_the_parameters(preferences:
     assert "tokens per takeover 16" in told
     preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
     assert not any(each.isVisible() and "demo pair" in each.text() for each in dialog.findChildren(QLabel))
+
+
+def test_a_changed_setting_leaves_what_the_window_has_kept_meanwhile(preferences: Preferences, around: QWidget) -> None:
+    dialog = opened(preferences, around, "run")
+    dialog.expert.click()
+    top_k = dialog.form.editor("run", "top_k")
+    assert isinstance(top_k, QSpinBox)
+    top_k.setValue(20)
+    assert preferences.value.run.top_k == 20
+    assert preferences.value.window.expert
