@@ -11,6 +11,7 @@ from shiboken6 import isValid
 
 from baton_reasoning.app.shared.background import BackgroundTask, StreamTask
 from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange, run_settings
+from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.conversations import Found, Headline, StoredExchange
 from baton_reasoning.core.thinking.events import Event
 from baton_reasoning.core.thinking.trace import Trace
@@ -102,16 +103,28 @@ class ConversationRepository(QObject):
         return conversation
 
     def _read(self, exchanges: list[Exchange]) -> None:
-        def read() -> Iterator[tuple[Exchange, Trace]]:
+        def read() -> Iterator[tuple[Exchange, Trace, StoreError | None]]:
             for exchange in exchanges:
-                yield exchange, self._store.runs.trace(exchange.id)
+                yield exchange, *self._read_trace(exchange.id)
 
         StreamTask(self, "read traces", read).items(self._show_traces).failure(self.failed.emit).start()
 
-    def _show_traces(self, pairs: list[tuple[Exchange, Trace]]) -> None:
-        for exchange, trace in pairs:
+    def _read_trace(self, run: str) -> tuple[Trace, StoreError | None]:
+        """Read a run as far as it is not damaged, and what is wrong with the rest. Runs in a thread."""
+        trace = Trace()
+        try:
+            for event in self._store.runs.events(run):
+                trace.apply(event)
+        except StoreError as error:
+            return trace, error
+        return trace, None
+
+    def _show_traces(self, read: list[tuple[Exchange, Trace, StoreError | None]]) -> None:
+        for exchange, trace, error in read:
             exchange.trace, exchange.is_read = trace, True
             self.loaded.emit(exchange)
+            if error:
+                self.failed.emit(error)
 
     def _emit_saved(self, _: Future[Any]) -> None:
         """Called in the store's own thread, which may outlive the window."""

@@ -163,6 +163,21 @@ def test_a_title_goes_to_the_conversation_that_it_was_typed_for(
     qtbot.waitUntil(lambda: names(window) == ["And dogs?", "How many fish?", "Pets"])
 
 
+def test_an_answer_with_a_damaged_part_does_not_close_its_conversation(
+    ask: Ask, make_window: Make, qtbot: QtBot
+) -> None:
+    ask("How many fish?")
+    window = ask("And how many cats?")
+    damaged, last = window.session.conversation.path
+    window.close()
+    with closing(sqlite3.connect(window.paths.store)) as store:
+        store.execute("UPDATE event_chunks SET events = x'00' WHERE run = ?", (damaged.id,))
+        store.commit()
+    again = make_window()
+    qtbot.waitUntil(lambda: "A part of this run cannot be read." in again.notice.text)
+    qtbot.waitUntil(lambda: again.session.ready, timeout=5_000)
+    assert again.session.conversation.leaf
+    assert again.session.conversation.leaf.trace.text == last.trace.text
 
 
 def test_an_answer_is_kept_though_another_program_holds_the_history(window: MainWindow, qtbot: QtBot) -> None:
