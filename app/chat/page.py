@@ -401,8 +401,9 @@ class ChatPage(QSplitter):
             case AnswerAction.MORE_TOKENS:
                 self._session.go_on(exchange, more_tokens=True)
             case AnswerAction.MORE_CONTEXT:
-                self.context_wanted.emit(larger_context(exchange.trace))
-                self._session.go_on(exchange)
+                if self._session.is_ready_or_says_why():
+                    self.context_wanted.emit(larger_context(exchange.trace))
+                    self._session.go_on(exchange)
             case AnswerAction.LARGE_CONTINUES:
                 self._session.go_on(exchange, Author.LARGE)
 

@@ -90,8 +90,10 @@ class ChatSession(QObject):
 
     def is_ready_or_says_why(self) -> bool:
         """Return `ready`, and report what keeps something from being asked."""
-        if not self.ready:
+        if self.activity is not Activity.IDLE:
             self.failed.emit(Busy("An answer is being written.", "Stop it, or wait for its end."))
+        elif not self.ready:
+            self.failed.emit(Busy("The conversation is still being read.", "Try again in a moment."))
         return self.ready
 
     @property
@@ -167,7 +169,7 @@ class ChatSession(QObject):
 
         `shows`: the first of them becomes the end of the path. Where they stand side by side is up to the caller.
         """
-        if not self.ready or not arms:
+        if not arms or not self.is_ready_or_says_why():
             return []
         exchanges = [Exchange(problem, settings, parent) for settings in arms]
         for place, exchange in enumerate(exchanges):
@@ -190,7 +192,7 @@ class ChatSession(QObject):
 
         `author` writes the next step; `more_tokens`: the answer may have twice as many as before.
         """
-        if not self.ready:
+        if not self.is_ready_or_says_why():
             return
         settings = exchange.settings
         if more_tokens:
@@ -293,7 +295,7 @@ class ChatSession(QObject):
         self.activity_changed.emit()
 
     def _begin(self, exchange: Exchange, first: Move | None = None) -> None:
-        if self.ready:
+        if self.is_ready_or_says_why():
             self.conversation.comparison = None
             self._keep(exchange)
             self.path_changed.emit()

@@ -10,6 +10,7 @@ from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.chat.sidebar import HistoryRole
 from baton_reasoning.app.shared.conversations.conversation import Conversation
 from baton_reasoning.app.shared.conversations.run_list import Activity, RunMark
@@ -258,3 +259,22 @@ def test_the_end_of_an_answer_is_read_out_in_view_or_not(
     click(window, qtbot, "Earlier")
     held.let_go("Long")
     qtbot.waitUntil(lambda: heard.texts == ["The answer in “Long” is finished."])
+
+
+def test_what_would_write_a_second_text_is_refused_in_words(make_window: Make, held: HeldAnswers, qtbot: QtBot) -> None:
+    loader = ScriptedLoader()
+    loader.small, loader.large = held.small, held.large
+    window = make_window(loader)
+    held.let_go("Earlier")
+    for problem in ("Earlier", "Long"):
+        qtbot.waitUntil(lambda: window.session.ready)
+        ask(window, qtbot, problem)
+        qtbot.waitUntil(lambda: last_exchange(window).trace.tokens > 2)
+    earlier = window.session.conversation.path[0]
+    for action in (AnswerAction.AGAIN, AnswerAction.CONTINUE, AnswerAction.MORE_CONTEXT):
+        window.notice.clear()
+        window.chat.conversation.wanted.emit(earlier, action)
+        assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
+    assert len(loader.choices) == 1, "models were loaded for an answer that is not written"
+
+
