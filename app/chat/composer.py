@@ -193,6 +193,11 @@ class Composer(QFrame):
         self.edit.setFocus()
         self.edit.selectAll()
 
+    def forget(self, problem: str) -> None:
+        """Empty the field if it holds this problem; anything else is a draft."""
+        if self.edit.toPlainText().strip() == problem:
+            self.edit.clear()
+
     def _pass_baton(self) -> None:
         if self._baton_goes_to is Author.LARGE:
             self.take_over_wanted.emit()

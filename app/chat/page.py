@@ -98,7 +98,7 @@ class ChatPage(QSplitter):
         comparison = ComparisonController(self._session, self._preferences, self._typesetter, self._show_beside, self)
         comparison.piece_chosen.connect(self.inspector.show_piece)
         comparison.menu_wanted.connect(self._menu)
-        comparison.begun.connect(self.composer.edit.clear)
+        comparison.begun.connect(self.composer.forget)
         return comparison
 
     @property

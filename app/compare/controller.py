@@ -23,8 +23,8 @@ class ComparisonController(QObject):
 
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
     menu_wanted = Signal(object, object, QPoint)  # an Exchange, a Piece, and where on the screen
-    begun = Signal()
-    """A comparison was started, so the composer can be cleared."""
+    begun = Signal(str)
+    """A comparison was started on this problem, so the composer need not keep it."""
 
     def __init__(
         self,
@@ -154,4 +154,4 @@ class ComparisonController(QObject):
             still = iter(new)
             columns = tuple(each.exchange or next(still) for each in picked)
             self.open(ShownComparison(columns, expected, at_once, answer))
-            self.begun.emit()
+            self.begun.emit(problem)

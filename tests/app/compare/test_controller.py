@@ -566,3 +566,19 @@ def test_a_comparison_is_copied_as_a_picture(compare: Compare, qtbot: QtBot) -> 
     qtbot.waitUntil(window.isActiveWindow)
     qtbot.keyClick(window, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
     assert clipboard.image() == by_mouse
+
+
+def test_a_draft_stays_when_an_answer_is_compared(compare: Compare, qtbot: QtBot) -> None:
+    window = compare()
+    window.chat.comparison.leave()
+    window.chat.composer.set_text("And 3 + 3?")
+    window.chat.comparison.choose(PROBLEM, attempts(window)[0])
+    first, _, third = dialog().boxes
+    first.setCurrentIndex(first.count() - 1)  # to be written
+    third.setCurrentIndex(0)
+    dialog().go.click()
+    settle(window, qtbot)
+    assert len(attempts(window)) == 4
+    assert window.chat.composer.edit.toPlainText() == "And 3 + 3?"
+
+
