@@ -61,6 +61,7 @@ class ComparisonController(QObject):
         expected = self.view.expected if self.view and answer else expected_answer(problem)
         dialog = Chooser(problem, [*written, *to_write], columns, expected, self._page)
         dialog.offer_at_once(texts_at_once(pair), self._preferences.value.window.at_once)
+        dialog.chosen.connect(self._remember)
         dialog.chosen.connect(lambda picked, expected, at_once: self._begin(problem, answer, picked, expected, at_once))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -68,11 +69,9 @@ class ComparisonController(QObject):
     def ask(self, problem: str) -> None:
         """Ask the same columns another problem."""
         if self.view and self._session.is_ready_or_says_why():
-            at_once = self._preferences.value.window.at_once
-            names = self._preferences.value.window.compared or USUAL
-            by_name = {choice.name: choice for choice in arms(self._session.settings)}
-            picked = [by_name[name] for name in names if name in by_name]
-            self._begin(problem, None, picked, expected_answer(problem), at_once)
+            now = {"system": self._session.system}
+            picked = [CompareChoice("", "", each.settings.model_copy(update=now)) for each in self.view.exchanges]
+            self._begin(problem, None, picked, expected_answer(problem), self._preferences.value.window.at_once)
 
     def show_attempts(self, answer: Exchange) -> None:
         """Show an answer beside other attempts at its problem, without writing anything."""
@@ -140,12 +139,15 @@ class ComparisonController(QObject):
         siblings = self._session.conversation.siblings(answer)
         return [each for each in siblings if each.problem == answer.problem]
 
+    def _remember(self, picked: Sequence[CompareChoice], _expected: str, at_once: bool) -> None:
+        """Propose these columns the next time, if all of them are to be written."""
+        if all(choice.exchange is None for choice in picked):
+            self._preferences.change_window(compared=tuple(choice.name for choice in picked), at_once=at_once)
+
     def _begin(
         self, problem: str, answer: Exchange | None, picked: Sequence[CompareChoice], expected: str, at_once: bool
     ) -> None:
         to_write = [choice for choice in picked if choice.exchange is None]
-        if len(to_write) == len(picked):
-            self._preferences.change_window(compared=tuple(choice.name for choice in picked), at_once=at_once)
         beside = answer or (self.view.exchanges[0] if self.view else None)
         parent = beside.parent if beside else self._session.conversation.leaf
         settings = [each.settings for each in to_write]

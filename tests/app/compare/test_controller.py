@@ -582,3 +582,16 @@ def test_a_draft_stays_when_an_answer_is_compared(compare: Compare, qtbot: QtBot
     assert window.chat.composer.edit.toPlainText() == "And 3 + 3?"
 
 
+def test_the_next_problem_is_asked_under_the_settings_of_the_columns_that_are_shown(
+    compare: Compare, qtbot: QtBot
+) -> None:
+    window = compare()
+    window.chat.comparison.leave()
+    window.session.ask_again(attempts(window)[2])
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.chat.comparison.show_attempts(attempts(window)[3])
+    shown = [column.exchange.settings for column in view_of(window).columns]
+    assert [settings.policy.policy for settings in shown] == ["keywords", "always", "keywords"]
+    window.chat.composer.sent.emit("And 3 + 3?")
+    settle(window, qtbot)
+    assert [column.exchange.settings for column in view_of(window).columns] == shown
