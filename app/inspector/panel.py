@@ -126,6 +126,7 @@ class Inspector(QWidget):
             self.exchange, self.piece, self._newest = exchange, None, None
             self.tabs.setTabText(Tab.STEP, "Step")
             self.step.show_nothing()
+            self.timeline.select(None)
         self._refresh()
 
     def turn_to(self, tab: Tab) -> None:

@@ -213,3 +213,12 @@ def test_arrow_keys_choose_tokens(qtbot: QtBot) -> None:
     assert flow.accessibleDescription() == "Token 2: ·two"
     qtbot.keyClick(flow, Qt.Key.Key_End)
     assert flow.chosen == 2
+
+
+def test_the_timeline_marks_no_step_of_another_answer(ask: Ask) -> None:
+    window = ask("2 + 2?")
+    exchange, piece = takeover(window)
+    window.inspector.show_piece(exchange, piece)
+    assert window.inspector.timeline.timeline._selected is piece
+    window.inspector.show_run(Exchange("3 + 3?", exchange.settings, trace=exchange.trace.until(piece.position)))
+    assert window.inspector.timeline.timeline._selected is None
