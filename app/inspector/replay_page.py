@@ -68,6 +68,8 @@ class ReplayPage(QWidget):
         trace = exchange.trace
         if exchange is not self._exchange:
             self._exchange, self._events = exchange, -1
+            self._show_parts(False)
+            self.note.clear()
             self.choice.begin_with(run_settings(trace.started.settings) if trace.started else exchange.settings)
         if len(trace.events) != self._events:
             self._events = len(trace.events)
@@ -105,11 +107,10 @@ class ReplayPage(QWidget):
             self.replaying.want(ReplayRequest(self._exchange.trace, self.choice.settings, self.choice.lexicon))
 
     def _show(self, outcome: ReplayOutcome) -> None:
-        if self._exchange is None:
-            return
+        if self._exchange is None or outcome.trace is not self._exchange.trace:
+            return  # another answer is shown by now
         self._outcome = outcome
-        for part in (self._would_be_title, self.would_be, self.marks, self.counts, self.list):
-            part.setVisible(outcome.places is not None)
+        self._show_parts(outcome.places is not None)
         if outcome.places is None:
             self.note.setText(" ".join(outcome.remarks))
             return
@@ -125,6 +126,11 @@ class ReplayPage(QWidget):
         seen = [NO_MORE_SEEN.format(step=piece.step + 1)] if piece else []
         self.note.setText(" ".join([GIVEN, *seen, *outcome.remarks]))
         self.places.show_places(outcome.places, pieces)
+
+    def _show_parts(self, shown: bool) -> None:
+        """Show or hide what a replay has found."""
+        for part in (self._would_be_title, self.would_be, self.marks, self.counts, self.list):
+            part.setVisible(shown)
 
     def _place_chosen(self, index: Index) -> None:
         if piece := self.places.piece_at(index.row()):

@@ -46,6 +46,8 @@ class ReplayOutcome:
     """So far, or to the end: then with the ribbon as it would be. All that is shown is worked out here, in the thread,
     since there may be tens of thousands of places."""
 
+    trace: Trace
+    """The recorded run."""
     places: Sequence[Place] | None
     """None if the policy decides on the whole answer, so that there is nothing to compare."""
     segments: list[RibbonSegment]
@@ -117,7 +119,7 @@ class ReplayTask(QObject):
         policy = POLICIES.of(settings.policy)
         notes = remarks(trace, policy)
         if policy.answers_again:
-            yield ReplayOutcome(None, [], RibbonLayout([]), [], {}, notes, is_whole=True)
+            yield ReplayOutcome(trace, None, [], RibbonLayout([]), [], {}, notes, is_whole=True)
             return
         replayed: list[Takeover] = []
         shown = 1
@@ -157,6 +159,7 @@ def outcome(
             index += 1
         marks[place.kind].append(before / total)
     return ReplayOutcome(
+        trace,
         places,
         segments,
         RibbonLayout(segments),

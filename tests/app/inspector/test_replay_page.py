@@ -10,8 +10,10 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.inspector.replay_page import ReplayPage
+from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.cues import Category
 from baton_reasoning.core.thinking.registry import POLICIES
 
@@ -109,3 +111,19 @@ def test_as_in_the_run_brings_its_own_values_back(replayed: Replayed) -> None:
     page = replayed(lambda page: choose(page, "never"))
     assert rows(page)[0].startswith("−")
     assert rows(replayed(lambda page: page.reset()))[0].startswith("=")
+
+
+def test_an_answer_that_has_not_begun_has_no_replay_of_another(replayed: Replayed) -> None:
+    page = replayed(lambda page: page.follow(Exchange("3 + 3?", RunSettings())))
+    assert not any(part.isVisible() for part in (page.would_be, page.marks, page.counts, page.list))
+    assert page.note.text() == ""
+
+
+def test_a_replay_that_ends_when_another_answer_is_shown_is_dropped(replayed: Replayed, qtbot: QtBot) -> None:
+    page = replayed(lambda _: None)
+    with qtbot.waitSignal(page.replaying.changed) as changed:
+        choose(page, "always")
+    page.follow(Exchange("3 + 3?", RunSettings()))
+    assert changed.args
+    page.replaying.changed.emit(changed.args[0])
+    assert not page.list.isVisible()
