@@ -95,7 +95,8 @@ class Sidebar(QWidget):
     new_wanted = Signal()
     deleted = Signal(str, str)
     """Id and name of a deleted conversation, so that the deletion can be undone."""
-    export_wanted = Signal(str)
+    export_wanted = Signal(str, str)
+    """Id and name of a conversation."""
     failed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -211,7 +212,7 @@ class Sidebar(QWidget):
         menu.addAction("Open", partial(self.open_wanted.emit, row.conversation))
         menu.addAction("Unpin\tP" if row.is_pinned else "Pin\tP", partial(self._pin, row))
         menu.addAction("Rename…\tF2", partial(self._rename, row))
-        menu.addAction("Export…", partial(self.export_wanted.emit, row.conversation))
+        menu.addAction("Export…", partial(self.export_wanted.emit, row.conversation, row.name))
         menu.addAction("Delete\tDel", partial(self._delete, row))
         menu.popup(self.list.viewport().mapToGlobal(where))
 

@@ -171,14 +171,15 @@ class WindowDialogs(QObject):
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    def export(self, conversation: str = "") -> None:
+    def export(self, conversation: str = "", name: str = "") -> None:
         """Save a conversation, by default the open one, as a file that the person chooses."""
         shown = self._session.conversation
-        conversation = conversation or (shown.id if shown.roots else "")
+        if not conversation and shown.roots:
+            conversation, name = shown.id, shown.name
         if not self._import_export or not conversation:
             self._show_error(BatonError("There is nothing to export yet.", "Ask something first."))
             return
-        start = self._file_folder() / f"{_file_name(shown.name)}.html"
+        start = self._file_folder() / f"{_file_name(name)}.html"
         file, _ = QFileDialog.getSaveFileName(self._window, "Export the conversation", str(start), EXPORT_FILTERS)
         if file:
             self._preferences.change_window(file_folder=str(Path(file).parent))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Signal
@@ -29,6 +30,8 @@ class ConversationRepository(QObject):
     """A StoreError. What it concerns stays in the window, and is tried again where that makes sense."""
     loaded = Signal(object)
     """An exchange whose trace has been read."""
+    renamed = Signal(str, str)
+    """The id of a conversation, and its new title."""
 
     _saved = Signal()
 
@@ -75,7 +78,9 @@ class ConversationRepository(QObject):
             self._store.conversations.show_later(conversation.id, conversation.leaf.id)
 
     def rename(self, conversation_id: str, title: str) -> None:
-        self._change(lambda: self._store.conversations.rename(conversation_id, title))
+        title = title.strip()
+        renamed = partial(self.renamed.emit, conversation_id, title)
+        self._change(lambda: self._store.conversations.rename(conversation_id, title), renamed)
 
     def pin(self, conversation_id: str, pinned: bool) -> None:
         self._change(lambda: self._store.conversations.pin(conversation_id, pinned))

@@ -55,6 +55,7 @@ class ChatSession(QObject):
     def use_repository(self, repository: ConversationRepository) -> None:
         self._repository = repository
         repository.loaded.connect(self._trace_loaded)
+        repository.renamed.connect(self._renamed)
         repository.failed.connect(self.failed)
 
     @property
@@ -344,6 +345,11 @@ class ChatSession(QObject):
         if self._repository:
             self._repository.append(exchange, [finding])
         self.progressed.emit(exchange)
+
+    def _renamed(self, conversation_id: str, title: str) -> None:
+        for conversation in (self.conversation, self.runs.conversation(conversation_id)):
+            if conversation and conversation.id == conversation_id:
+                conversation.title = title
 
     def _trace_loaded(self, exchange: Exchange) -> None:
         if any(exchange is known for known in self.conversation):
