@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Protocol
 
-from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtCore import QEvent, QObject, QPoint, Qt
 from PySide6.QtGui import QAction, QKeyEvent, QKeySequence
 from PySide6.QtWidgets import (
     QDialog,
@@ -113,9 +113,7 @@ class CommandPalette(QDialog):
         self.list.itemClicked.connect(lambda: self._run())
         self.setLayout(vbox(self.edit, self.list, margins=8))
         self.resize(min(520, parent.width() - 40), 360)
-        self.move(
-            parent.mapToGlobal(parent.rect().center()).x() - self.width() // 2, parent.mapToGlobal(parent.pos()).y()
-        )
+        self.move(parent.mapToGlobal(QPoint((parent.width() - self.width()) // 2, 0)))
         self._filter("")
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

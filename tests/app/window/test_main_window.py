@@ -101,6 +101,14 @@ def test_the_palette_finds_a_command_and_runs_it(window: MainWindow, qtbot: QtBo
     assert window.preferences.value.appearance.look is not looked
 
 
+def test_the_palette_opens_over_the_window_wherever_that_is(window: MainWindow) -> None:
+    window.move(40, 600)
+    window.show_palette()
+    (palette,) = window.findChildren(CommandPalette)
+    assert window.frameGeometry().contains(palette.geometry())
+    palette.close()
+
+
 def test_the_palette_says_that_nothing_matches(window: MainWindow, qtbot: QtBot) -> None:
     palette = CommandPalette(window.commands, window)
     palette.show()
