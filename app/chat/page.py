@@ -64,6 +64,8 @@ class ChatPage(QSplitter):
         """Whether the sidebar is away to make room for columns."""
         self._edited: Exchange | None = None
         """The exchange whose problem is being edited in the composer."""
+        self._written: Exchange | None = None
+        """The exchange in view that is being written."""
         self._hidden: dict[str, Exchange] = {}
         """The exchanges, by id, that have grown behind a comparison; they are updated when it is left."""
         self.sidebar = Sidebar()
@@ -368,10 +370,12 @@ class ChatPage(QSplitter):
         self.composer.show_writer(self._session.answering.author if self._session.answering else None)
         self.sidebar.show_marks(self._session.runs.marks())
         self._refresh_waiting()
-        if activity is Activity.WRITING and self._session.current:
-            self.inspector.show_run(self._session.current)
-        elif self._session.current:
-            self.inspector.follow(self._session.current)  # whose answer has ended, perhaps without a last event
+        current = self._session.current
+        before, self._written = self._written, current if activity is Activity.WRITING else None
+        if self._written and self._written is not before:
+            self.inspector.show_run(self._written)
+        elif current:
+            self.inspector.follow(current)  # whose answer has ended, perhaps without a last event
 
     def _show_preferences(self) -> None:
         settings = self._preferences.value

@@ -278,3 +278,31 @@ def test_what_would_write_a_second_text_is_refused_in_words(make_window: Make, h
     assert len(loader.choices) == 1, "models were loaded for an answer that is not written"
 
 
+@pytest.fixture
+def held_pair() -> Iterator[HeldAnswers]:
+    """As `held`, for two texts at a time."""
+    held = HeldAnswers(parallel=2)
+    yield held
+    held.let_all_go()
+
+
+def test_the_inspector_stays_at_a_chosen_step_while_answers_elsewhere_begin_and_end(
+    make_window: Make, held_pair: HeldAnswers, qtbot: QtBot
+) -> None:
+    held, loader = held_pair, ScriptedLoader()
+    loader.small, loader.large = held.small, held.large
+    window = make_window(loader)
+    held.let_go("Earlier")
+    qtbot.waitUntil(lambda: window.session.ready)
+    ask(window, qtbot, "Elsewhere")
+    qtbot.waitUntil(lambda: last_exchange(window).trace.tokens > 2)
+    window.chat.new()
+    for problem in ("Earlier", "Long"):
+        qtbot.waitUntil(lambda: window.session.ready)
+        ask(window, qtbot, problem)
+        qtbot.waitUntil(lambda: last_exchange(window).trace.tokens > 2)
+    earlier = window.session.conversation.path[0]
+    window.chat.conversation.piece_chosen.emit(earlier, earlier.trace.pieces[0])
+    with qtbot.waitSignal(window.session.runs.ended):
+        held.let_go("Elsewhere")
+    assert window.inspector.piece is earlier.trace.pieces[0]
