@@ -120,7 +120,7 @@ class OpinionPage(QWidget):
         self.text.legend.setText(f"{LEGEND} {FORKS}" if reviews else LEGEND)
         if opinion:
             self.counts.setText(opinion_counts(opinion))
-        self._show_place(self.list.currentIndex().row())
+        self.fork.setEnabled(not self._unavailable_reason())
 
     def _about(self, is_whole: bool) -> str:
         if self._given is None:

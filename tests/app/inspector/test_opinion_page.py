@@ -280,3 +280,16 @@ def test_another_answer_is_not_given_the_opinion_that_is_still_evaluated(long_re
     long_read.follow(other)
     qtbot.waitUntil(lambda: not BackgroundTasks.of(long_read).running)
     assert long_read.opinion is None
+
+
+def test_a_mark_reached_by_key_stays_chosen_while_something_else_goes_on(opened: Open, qtbot: QtBot) -> None:
+    page = asked(opened(), qtbot)
+    page.text.setFocus()
+    qtbot.keyClick(page.text, Qt.Key.Key_Right)
+    chosen = page.text.chosen
+    assert page.opinion
+    assert chosen is not page.opinion.ranked[0]
+    window_of(page).session.reviews.changed.emit()
+    assert page.text.chosen is chosen
+
+
