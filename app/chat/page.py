@@ -344,7 +344,7 @@ class ChatPage(QSplitter):
             if not live:
                 self._verdicts.ask(exchange)
             self.counters.follow(exchange.trace)
-            self.inspector.follow(exchange)
+        self.inspector.follow(exchange)
         if self._session.answering:
             self.composer.show_writer(self._session.answering.author)
 

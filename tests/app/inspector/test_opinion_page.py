@@ -293,3 +293,13 @@ def test_a_mark_reached_by_key_stays_chosen_while_something_else_goes_on(opened:
     assert page.text.chosen is chosen
 
 
+def test_an_opinion_on_an_earlier_answer_is_shown_when_it_is_there(opened: Open, qtbot: QtBot) -> None:
+    page = opened()
+    window = window_of(page)
+    first = window.session.conversation.leaf
+    assert first
+    window.session.ask("And again?")
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.chat.conversation.piece_chosen.emit(first, first.trace.pieces[0])
+    qtbot.mouseClick(page.ask, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: page.opinion is not None, timeout=5_000)
