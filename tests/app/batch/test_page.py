@@ -11,6 +11,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from PySide6.QtCore import QRectF, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtTest import QTest
@@ -431,6 +432,21 @@ def test_a_row_opens_with_all_its_steps(page: BatchPage, qtbot: QtBot, problem_f
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")  # said of any window that is offscreen
+def test_a_row_whose_run_has_a_setting_that_is_no_longer_known_opens(
+    page: BatchPage, qtbot: QtBot, problem_file: Path
+) -> None:
+    run(page, qtbot, problem_file, "small")
+    assert page.session.store
+    row, problem = page.view.model.row_at(0), page.view.model.problem_at(0)
+    trace = page.session.store.runs.trace(row.run)
+    assert trace.started
+    policy = {**trace.started.settings["policy"], "abolished": 3}
+    trace.started = structs.replace(trace.started, settings={**trace.started.settings, "policy": policy})
+    window = RunWindow(row, problem, lambda _: trace, page.view.model, page)
+    assert window.exchange.settings.policy.policy == "never"
+    window.close()
+
+
 def test_keys_lead_from_an_opened_row_to_the_next_of_the_table_as_it_is_sorted(
     page: BatchPage, qtbot: QtBot, problem_file: Path
 ) -> None:
