@@ -36,7 +36,7 @@ from baton_reasoning.app.shared.widgets.controls import (
 )
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
-from baton_reasoning.core.batch.reporting.other_tools import TOOLS
+from baton_reasoning.core.batch.reporting.other_tools import TOOLS, file_name
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, main_arm
 from baton_reasoning.core.batch.running.batch_events import (
     BatchEvent,
@@ -221,12 +221,11 @@ class RunView(QWidget):
             self.session.start()
 
     def _export(self, ending: str) -> None:
-        name = self.session.batch.name if self.session.batch else "results"
-        where, _ = QFileDialog.getSaveFileName(
-            self, "Export", str(documents_folder() / f"{name}{ending}"), f"*{ending}"
-        )
+        assert self.session.batch
+        first = documents_folder() / f"{file_name(self.session.batch.name)}{ending}"
+        where, _ = QFileDialog.getSaveFileName(self, "Export", str(first), f"*{ending}")
         if where:
-            self.session.export(Path(where).with_suffix(ending))
+            self.session.export(Path(where if where.lower().endswith(ending) else f"{where}{ending}"))
 
     def _export_for(self, tool: str) -> None:
         title = f"Folder for the files of {TOOLS[tool].title}"

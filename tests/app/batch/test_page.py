@@ -402,6 +402,19 @@ def test_results_are_exported(page: BatchPage, qtbot: QtBot, problem_file: Path,
     assert "<svg" in (tmp_path / "out.html").read_text("utf-8")
 
 
+def test_an_export_replaces_no_file_but_the_chosen_one(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(page, qtbot, problem_file, "small")
+    other = tmp_path / "run-1.csv"
+    other.write_text("mine")
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "run-1.7B"), ""))
+    with qtbot.waitSignal(page.session.exported) as exported:
+        page.view._export(".csv")
+    assert exported.args == [tmp_path / "run-1.7B.csv"]
+    assert other.read_text() == "mine"
+
+
 def test_results_are_written_for_other_tools(
     page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
