@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -136,9 +137,9 @@ class PairDialog(QDialog):
         self.edits[Author.LARGE].setText(pair.large)
 
     def _want_downloads(self) -> None:
-        sources = [self._source(author) for author in self.edits]
+        files = self._hub_files()
         self.reject()
-        self.downloads_wanted.emit([source for source in sources if isinstance(source, HubFile)])
+        self.downloads_wanted.emit(files)
 
     def done(self, result: int) -> None:
         self._search.cancel()
@@ -269,7 +270,7 @@ class PairDialog(QDialog):
         self.speed.setVisible(bool(self.speed.text()))
         self.warning.setText(f"⚠ {warning}")
         self.warning.setVisible(bool(warning))
-        self.download.setVisible(any(edit.text().strip().startswith("hf:") for edit in self.edits.values()))
+        self.download.setVisible(bool(self._hub_files()))
         self.load.setEnabled(usable)
         self.load.setText("Load anyway" if warning else "Load")
 
@@ -289,8 +290,10 @@ class PairDialog(QDialog):
 
         edit, beside = self.edits[author], OTHER[author]
         address = edit.text().strip() if edit.text().strip().startswith("http") else ""
-        other = self._source(beside)
-        form = ServerDialog(self._servers, address, lambda: probe_beside(other, None), Purpose.KEEP, self)
+        other = self._sources().get(beside)
+        form = ServerDialog(
+            self._servers, address, lambda: probe_beside(other, None) if other else (), Purpose.KEEP, self
+        )
         form.kept.connect(edit.setText)
         form.failed.connect(self.failed)
         form.finished.connect(form.deleteLater)
@@ -306,7 +309,19 @@ class PairDialog(QDialog):
         source = self._choice.get(author)
         return "" if source is DEMO_OF[author] else str(source)
 
+    def _hub_files(self) -> list[HubFile]:
+        return [source for source in self._sources().values() if isinstance(source, HubFile)]
+
+    def _sources(self) -> dict[Author, ModelSource]:
+        """Return what the fields name, without a field that is wrong."""
+        sources = {}
+        for author in self.edits:
+            with suppress(SettingsError):
+                sources[author] = self._source(author)
+        return sources
+
     def _source(self, author: Author) -> ModelSource:
+        """Return what a field names. Raises SettingsError."""
         text = self.edits[author].text().strip()
         path = QUrl(text).toLocalFile() if text.startswith("file:") else text
         return parse_source(self._servers.address_of(path) or path, DEMO_OF[author])

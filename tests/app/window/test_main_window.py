@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QAbstractButton, QApplication, QLabel, QLineEdit, 
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.servers.server_dialog import ServerDialog
 from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.app.shared.theme.colours import DARK
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList
@@ -331,6 +332,21 @@ def test_typing_a_path_moves_no_field_and_is_judged_when_it_is_left_or_rests(
     assert said.text() == ""
     qtbot.waitUntil(lambda: "no.ggufx cannot be read" in said.text())
     assert large.geometry() == before
+
+
+def test_a_wrong_name_on_the_hub_keeps_no_other_button_from_working(window: MainWindow, qtbot: QtBot) -> None:
+    dialog = PairDialog(window.preferences.value.models, window.models.servers, window.models.costs, window)
+    qtbot.addWidget(dialog)
+    dialog.show()
+    qtbot.keyClicks(dialog.edits[Author.SMALL], "hf:nonsense")
+    assert not dialog.download.isVisible(), "there is nothing to download"
+    dialog.server_buttons[Author.LARGE].click()
+    (server,) = dialog.findChildren(ServerDialog)
+    server.reject()
+    dialog.edits[Author.LARGE].setText("hf:owner/name")
+    with qtbot.waitSignal(dialog.downloads_wanted) as wanted:
+        dialog.download.click()
+    assert wanted.args == [[HubFile("owner/name")]]
 
 
 def test_a_chosen_model_is_recent(window: MainWindow, qtbot: QtBot) -> None:
