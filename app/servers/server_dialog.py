@@ -61,8 +61,8 @@ class ServerDialog(QDialog):
         self._request = LatestTask(self, "ask the server", self._show_problem)
         self._is_waiting = False
         self._is_closed = False
-        self._failed_at = ""
-        """The address whose last test failed: it cannot be used."""
+        self._asked_at = self._failed_at = ""
+        """The address that was asked last, and the one whose last test failed: that cannot be used."""
         self._shown_for = ""
         self.known = KnownServer()
         """How the server is used, as the form shows it."""
@@ -203,8 +203,9 @@ class ServerDialog(QDialog):
     def _show_reports(self, reports: list[ConnectionReport]) -> None:
         for report in reports:
             self.report.show_report(report)
-        self._offer_models([model for report in reports for model in report.models])
-        self._failed_at = self.address.text() if any(_is_useless(report) for report in reports) else ""
+        if self.address.text() == self._asked_at:  # another one may have been written meanwhile
+            self._offer_models([model for report in reports for model in report.models])
+        self._failed_at = self._asked_at if any(_is_useless(report) for report in reports) else ""
         self._answered()
 
     def _offer_models(self, models: Sequence[ServedModel]) -> None:
@@ -225,11 +226,11 @@ class ServerDialog(QDialog):
         self.report.clear()
         self._offer_models([])
         self.report.show_problem(problem)
-        self._failed_at = self.address.text()
+        self._failed_at = self._asked_at
         self._answered()
 
     def _ask(self, function: Callable[[], Answer], success: Callable[[Answer], object]) -> None:
-        self._is_waiting = True
+        self._is_waiting, self._asked_at = True, self.address.text()
         self._request.run(function, success)
         self._enable()
 

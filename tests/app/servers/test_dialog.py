@@ -148,6 +148,23 @@ def test_what_cannot_be_an_address_is_said(open_dialog: Open, tested: Tested) ->
     assert "is not a server address" in tested(open_dialog("office"))
 
 
+def test_the_result_of_a_test_is_no_verdict_on_an_address_written_meanwhile(open_dialog: Open, qtbot: QtBot) -> None:
+    gate = threading.Event()
+
+    def wait() -> tuple[int, ...]:
+        gate.wait(10)
+        return ()
+
+    dialog = open_dialog("http://127.0.0.1:1", probe=wait)
+    dialog.test.click()
+    dialog.address.setText("http://127.0.0.1:2")
+    gate.set()
+    qtbot.waitUntil(dialog.test.isEnabled)
+    assert all(press.isEnabled() for press in dialog.use_buttons)
+    dialog.address.setText("http://127.0.0.1:1")
+    assert not any(press.isEnabled() for press in dialog.use_buttons)
+
+
 def test_it_closes_while_a_silent_server_is_asked(open_dialog: Open, qtbot: QtBot) -> None:
     with FaultyServer(stream(), routes={"/props": hold}) as server:
         dialog = open_dialog(server.url)
