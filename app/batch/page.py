@@ -59,7 +59,8 @@ class BatchPage(QStackedWidget):
         self.session = BatchSession(models, lambda: preferences.value.models, self)
         self.welcome, self.preview = BatchWelcome(), Preview()
         self._source: Path | str = Path()
-        """A file, a folder, or the name of a data set on the Hub."""
+        """What was opened last: a file, a folder, or the name of a data set on the Hub."""
+        self._previewed: Path | str = Path()
         for page in (self.welcome, self.preview):
             self.addWidget(page)
         self._connect()
@@ -112,6 +113,7 @@ class BatchPage(QStackedWidget):
 
     def _show_preview(self, found: ProblemSet) -> None:
         self.welcome.show_reading(False)
+        self._previewed = self._source
         self.preview.show_problems(found)
         self.preview.system.setText(self._preferences.value.run.system)
         self.setCurrentWidget(self.preview)
@@ -182,6 +184,7 @@ class BatchPage(QStackedWidget):
         window.show()
 
     def _read_again(self, columns: ColumnNames) -> None:
+        self._source = self._previewed
         if isinstance(self._source, Path):
             self.session.read_file(self._source, columns)
         else:

@@ -122,6 +122,19 @@ def test_a_file_that_cannot_be_read_is_told_in_words(page: BatchPage, qtbot: QtB
     assert page.currentWidget() is page.welcome
 
 
+def test_other_columns_are_those_of_the_file_in_the_preview(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path
+) -> None:
+    preview(page, qtbot, problem_file)
+    damaged = tmp_path / "damaged.json"
+    damaged.write_text("{")
+    with qtbot.waitSignal(page.session.failed):
+        page.open_file(damaged)
+    with qtbot.waitSignal(page.session.read, timeout=5_000):
+        page.preview.answer.setCurrentText("other")
+        page.preview.answer.activated.emit(page.preview.answer.currentIndex())
+
+
 def test_rows_that_cannot_be_read_are_listed_with_their_line(page: BatchPage, qtbot: QtBot, tmp_path: Path) -> None:
     (tmp_path / "odd.jsonl").write_text('{"problem": "Count to 1.", "answer": "1"}\n{broken\n')
     preview(page, qtbot, tmp_path / "odd.jsonl")
