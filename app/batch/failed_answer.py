@@ -78,6 +78,7 @@ class FailedAnswer(QWidget):
         """Show what is known of the answer; its text follows."""
         self._failure, self._first, self._goal = failure, None, None
         self._kept = failure.row.note
+        self._follow(Trace())
         self.note.setPlainText(self._kept)
         self._keeping.stop()
         self.heading.setText(f"✗ {failure.problem.id} · {run_title(failure.row)} · {failure.kind.value}")
@@ -90,9 +91,7 @@ class FailedAnswer(QWidget):
         failure = self._failure
         if failure is None or row.job != failure.row.job:
             return
-        self._segments.follow(trace)
-        self.steps.sync(trace, trace.pieces, live=False)
-        self.steps.select(None)
+        self._follow(trace)
         if failure.divergence:
             at = failure.divergence.position
             self._goal = next((piece for piece in reversed(trace.pieces) if piece.position <= at), None)
@@ -111,6 +110,11 @@ class FailedAnswer(QWidget):
         if self._failure and written != self._kept:
             self._kept = written
             self.noted.emit(self._failure.row, written)
+
+    def _follow(self, trace: Trace) -> None:
+        self._segments.follow(trace)
+        self.steps.sync(trace, trace.pieces, live=False)
+        self.steps.select(None)
 
     def _show_place(self) -> None:
         self._goal = self._first

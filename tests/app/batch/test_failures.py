@@ -16,7 +16,9 @@ from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.failures import FailureAnalysis, FailureKind, TakeoverOutcomes
 from baton_reasoning.core.batch.reporting.worth import MeanWorth
+from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.thinking.trace import Trace
 from tests.app.batch.conftest import ScriptedLoader
 from tests.app.batch.test_page import run, wait_until_done
 from tests.core.batch.counting import large_engine
@@ -66,6 +68,23 @@ def test_keys_lead_to_the_next_and_the_previous_failure(view: FailureView, qtbot
     assert "p3" in shown(view)
     qtbot.mouseClick(view.previous, Qt.MouseButton.LeftButton)
     assert "p1" in shown(view)
+
+
+def test_an_answer_that_cannot_be_read_is_not_shown_with_the_steps_of_another(
+    view: FailureView, page: BatchPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for_text(view, qtbot)
+    assert page.session.store
+
+    def refuse(_run: str) -> Trace:
+        raise StoreError("A part of this run cannot be read.", "The rest of it is shown.")
+
+    monkeypatch.setattr(page.session.store.runs, "trace", refuse)
+    with qtbot.waitSignal(page.session.failed):
+        view.step(1)
+    assert "p3" in shown(view)
+    assert view.answer.steps.toPlainText() == ""
+    assert view.answer.ribbon.segments == ()
 
 
 def test_a_note_is_kept_with_its_answer_and_exported(
