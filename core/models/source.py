@@ -129,5 +129,8 @@ def local_path(source: ModelSource) -> Path | None:
 
 def server_urls(text: str) -> tuple[str, ...]:
     """Parse a text that can only name servers; one without “http” is taken for a single address."""
-    source = parse_source(text)
+    try:
+        source: ModelSource | None = parse_source(text)
+    except SettingsError:  # which says what else the text should be
+        source = None
     return source.urls if isinstance(source, ServerUrls) else tuple(filter(None, [text.strip()]))

@@ -165,6 +165,10 @@ def test_the_result_of_a_test_is_no_verdict_on_an_address_written_meanwhile(open
     assert not any(press.isEnabled() for press in dialog.use_buttons)
 
 
+def test_a_name_on_the_hub_is_no_address(open_dialog: Open, tested: Tested) -> None:
+    assert "is not a server address" in tested(open_dialog("hf:nonsense"))
+
+
 def test_it_closes_while_a_silent_server_is_asked(open_dialog: Open, qtbot: QtBot) -> None:
     with FaultyServer(stream(), routes={"/props": hold}) as server:
         dialog = open_dialog(server.url)
