@@ -12,6 +12,7 @@ from baton_reasoning.app.shared.format import short_path
 from baton_reasoning.app.shared.theme import Role
 from baton_reasoning.app.shared.widgets.controls import ElidedLabel, IconButton, button, label, line_edit
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.hub_listing import ENDPOINT
 
 
@@ -78,7 +79,11 @@ class HubSettingsTab(QWidget):
         self._controller.change(endpoint=address)
 
     def _take_token(self) -> None:
-        kept = self._controller.keep_token(self.token.text().strip())
+        try:
+            kept = self._controller.keep_token(self.token.text().strip())
+        except SettingsError as error:
+            self.status.setText(f"✗ {error}")
+            return
         self.token.clear()
         self.status.setText(f"The token is {kept}.")
 

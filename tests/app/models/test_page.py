@@ -22,6 +22,7 @@ from baton_reasoning.app.window.models_page import add_models_page
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.ggml_backends import has_gpu_backend
@@ -406,6 +407,17 @@ def test_the_token_is_kept_out_of_every_file(page: ModelsPage, tmp_path: Path) -
     files = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     assert not any(b"hf_secret" in content for content in files)
+
+
+def test_a_locked_keyring_is_said_when_the_token_is_to_be_forgotten(
+    page: ModelsPage, secrets: Secrets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_name: str) -> None:
+        raise SettingsError("The system's keyring did not forget the key.", "Unlock it and try again.")
+
+    monkeypatch.setattr(secrets, "forget", refuse)
+    page.access.token.returnPressed.emit()
+    assert page.access.status.text() == "✗ The system's keyring did not forget the key. Unlock it and try again."
 
 
 def test_the_page_begins_with_the_demo_pair_pairs_that_fit_and_a_server(page: ModelsPage, qtbot: QtBot) -> None:
