@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class LocalModelsTab(QSplitter):
         super().__init__(Qt.Orientation.Horizontal, parent)
         self._list_width = list_width
         self._wanted: Path | None = None
+        self._chosen: Path | None = None
+        """The model whose card is shown, while the list is filled anew."""
         self.library = LibraryModel(controller)
         self.list = QListView()
         self.list.setModel(self.library)
@@ -54,6 +56,7 @@ class LocalModelsTab(QSplitter):
         self.setStretchFactor(1, 1)
         self.setChildrenCollapsible(False)
         self.list.selectionModel().currentChanged.connect(self._show_card)
+        self.library.modelAboutToBeReset.connect(self._keep_choice)
         self.library.modelReset.connect(self._reloaded)
         self.splitterMoved.connect(self._take_list_width)
 
@@ -82,17 +85,26 @@ class LocalModelsTab(QSplitter):
         card.policy_wanted.connect(self.policy_wanted)
         return card
 
-    def _reloaded(self) -> None:
-        self._show_card(self.list.currentIndex())
-        self._choose_wanted()
+    def _keep_choice(self) -> None:
+        row = self.list.currentIndex().row()
+        self._chosen = path_of(self.library.rows[row]) if row >= 0 else None
 
-    def _choose_wanted(self) -> None:
-        for row, entry in enumerate(self.library.rows):
-            path = path_of(entry)
-            if self._wanted is not None and self._wanted in (path, path.parent):
-                self.list.setCurrentIndex(self.library.index(row))
-                self._wanted = None
-                return
+    def _reloaded(self) -> None:
+        if not self._choose_wanted() and not self._choose(lambda path: path == self._chosen):
+            self._show_card(self.list.currentIndex())
+
+    def _choose_wanted(self) -> bool:
+        found = self._choose(lambda path: self._wanted in (path, path.parent))
+        if found:
+            self._wanted = None
+        return found
+
+    def _choose(self, is_meant: Callable[[Path], bool]) -> bool:
+        """Make the first row that is meant the current one; whether there is one."""
+        row = next((row for row, entry in enumerate(self.library.rows) if is_meant(path_of(entry))), None)
+        if row is not None:
+            self.list.setCurrentIndex(self.library.index(row))
+        return row is not None
 
     def _show_card(self, index: QModelIndex) -> None:
         rows = self.library.rows

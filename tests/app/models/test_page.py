@@ -230,6 +230,16 @@ def test_a_folder_that_was_added_can_be_left_out_again(page: ModelsPage, tmp_pat
     assert copy.exists()
 
 
+def test_the_chosen_model_stays_chosen_when_the_folders_are_looked_at_again(
+    page: ModelsPage, tmp_path: Path, qtbot: QtBot
+) -> None:
+    model = choose(page, SMALL_MODEL)
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        page.controller.add([own_copy(tmp_path)])
+    assert page.here.list.currentIndex().data() in names_on(page)
+    assert page.here.card._model == model
+
+
 def test_a_deleted_model_says_what_it_frees_and_comes_back(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
     copy = own_copy(tmp_path)
     with qtbot.waitSignal(page.controller.inventory_changed):
