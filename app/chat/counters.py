@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QTimer, Signal
-from PySide6.QtGui import QIntValidator, QResizeEvent
+from PySide6.QtCore import QRegularExpression, QTimer, Signal
+from PySide6.QtGui import QRegularExpressionValidator, QResizeEvent
 from PySide6.QtWidgets import QLabel, QLineEdit, QWidget
 
 from baton_reasoning.app.shared.format import count, duration, money
@@ -18,7 +18,8 @@ SMALLER = 0.9
 NEARLY_FULL = 0.9
 GAP, EDGE = 16, 2
 """Pixels between two counters, and at the ends of the line."""
-LARGEST_SEED = 2**31 - 1
+SEED, LARGEST_SEED = QRegularExpression("[0-9]{0,10}"), 2**31 - 1
+"""What can be typed as a seed: an empty field is 0, too."""
 
 
 class Counters(QWidget):
@@ -38,7 +39,7 @@ class Counters(QWidget):
         }.items():
             widget.setToolTip(name)
         self.seed = QLineEdit()
-        self.seed.setValidator(QIntValidator(0, LARGEST_SEED, self.seed))
+        self.seed.setValidator(QRegularExpressionValidator(SEED, self.seed))
         self.seed.setAccessibleName("Seed")
         self.seed.setToolTip("Seed of the next problem. The same seed repeats an answer on the same local models")
         self.seed.editingFinished.connect(self._take_seed)
@@ -98,7 +99,7 @@ class Counters(QWidget):
         self._fit_seed()
 
     def _take_seed(self) -> None:
-        seed = int(self.seed.text() or 0)
+        seed = min(int(self.seed.text() or 0), LARGEST_SEED)
         self.show_seed(seed)
         self.seed_given.emit(seed)
 

@@ -11,6 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDialog
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.chat.counters import LARGEST_SEED
 from baton_reasoning.app.chat.demo_verdict import BEYOND
 from baton_reasoning.app.inspector.run_page import parameters
 from baton_reasoning.app.shared.conversations.run_list import Activity
@@ -172,3 +173,16 @@ def test_footer_answer_and_run_name_the_seed_that_was_used(make_window: Make, qt
     assert last_answer(window).used.text().endswith("seed 42")
     assert seed.text() == "41", "it is that of the next problem"
     assert "next problem" in seed.toolTip()
+
+
+def test_an_emptied_seed_is_zero_and_a_large_one_the_largest(window: MainWindow, qtbot: QtBot) -> None:
+    qtbot.waitUntil(lambda: window.session.ready and window.isActiveWindow())
+    seed, composer = window.chat.counters.seed, window.chat.composer.edit
+    for typed, taken in (("9999999999", LARGEST_SEED), ("", 0)):
+        seed.setFocus()
+        seed.selectAll()
+        qtbot.keyClick(seed, Qt.Key.Key_Delete)
+        qtbot.keyClicks(seed, typed)
+        composer.setFocus()
+        assert window.preferences.value.run.seed == taken
+        assert seed.text() == str(taken)
