@@ -107,6 +107,8 @@ class BatchSession(QObject):
         """The id of the batch that is graded again."""
         self._opening: dict[str, list[BatchEvent]] = {}
         """The batches that are being read from the store, by id, and what happened in the running one since."""
+        self._wanted = ""
+        """The id of the batch that is in view, or was to be opened since."""
         self._is_creating = False
 
     def use_store(self, store: Store) -> None:
@@ -177,10 +179,10 @@ class BatchSession(QObject):
 
         Does nothing while this batch is being read.
         """
-        store = self._stored()
+        store, self._wanted = self._stored(), batch_id
         if batch_id not in self._opening:
             self._opening[batch_id] = []
-            reading = self._do("open batch", lambda: _opened(store, batch_id), self._show)
+            reading = self._do("open batch", lambda: _opened(store, batch_id), self._show_wanted)
             reading.done(lambda _: self._opening.pop(batch_id))
 
     def delete(self, batch: Batch, deleted: Callable[[], object]) -> None:
@@ -334,7 +336,13 @@ class BatchSession(QObject):
             name = self.running_batch.batch.name
             raise Busy(f"“{name}” is running.", "Stop it first, or wait until it is done.")
 
+    def _show_wanted(self, opened: OpenedBatch) -> None:
+        """Show a batch that was read, unless another one was to be opened since: a long one takes seconds."""
+        if opened.batch.id == self._wanted:
+            self._show(opened)
+
     def _show(self, opened: OpenedBatch) -> None:
+        self._wanted = opened.batch.id
         self.batch, self.problems, self.rows, self.progress = opened
         self.parallel = self.progress.parallel
         missed = self._opening.get(opened.batch.id, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from PySide6.QtCore import QPoint, QRect, Qt
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.batch import session
 from baton_reasoning.app.batch.execution import BatchActivity
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.batch.welcome import BatchRow
@@ -16,6 +18,7 @@ from baton_reasoning.app.shared.background import StreamTask
 from baton_reasoning.app.shared.widgets.controls import ElidedButton
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.store.store import Store
 from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done
 
 pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
@@ -70,6 +73,27 @@ def test_a_finished_batch_is_read_while_another_runs(page: BatchPage, qtbot: QtB
     qtbot.waitUntil(lambda: row(page, "second").state.text() == "✓")
     assert page.session.batch
     assert page.session.batch.name == "first"
+
+
+def test_of_two_batches_the_one_chosen_last_is_shown_though_it_was_read_first(
+    page: BatchPage, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page.view.left.emit()
+    first, second = (row(page, name).batch.id for name in ("first", "second"))
+    gate, read = threading.Event(), session._opened
+
+    def read_slowly(store: Store, batch_id: str) -> session.OpenedBatch:
+        if batch_id == first:
+            gate.wait(10)
+        return read(store, batch_id)
+
+    monkeypatch.setattr(session, "_opened", read_slowly)
+    page.session.open(first)
+    with qtbot.waitSignal(page.session.opened):
+        page.session.open(second)
+    gate.set()
+    qtbot.waitUntil(lambda: not page.session._opening)
+    assert page.view.title.text() == "second"
 
 
 def test_a_batch_never_shows_the_figures_of_another(page: BatchPage, qtbot: QtBot, loader: HeldLoader) -> None:
