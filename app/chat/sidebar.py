@@ -224,7 +224,6 @@ class HistoryRow(NamedTuple):
     text: str
     conversation: str = ""
     """Empty: a heading."""
-    exchange: str = ""
     tip: str = ""
     name: str = ""
     """The title as it is elsewhere: `text` may be shortened."""
@@ -267,13 +266,13 @@ class History(QAbstractListModel):
                 time = f"{one.changed.astimezone():%H:%M} · " if alike[texts[one.id]] > 1 else ""
                 tip = f"{_full_name(one)}\n{day_and_time(one.changed)}"
                 full = time + _full_name(one)
-                rows.append(HistoryRow(time + texts[one.id], one.id, "", tip, one.name, one.is_pinned, full))
+                rows.append(HistoryRow(time + texts[one.id], one.id, tip, one.name, one.is_pinned, full))
         self._show(rows)
 
     def show_found(self, found: list[Found]) -> None:
         texts = distinguished([_full_name(one) for one in found])
         rows = [
-            HistoryRow(text, one.conversation, one.exchange, _plain(one.excerpt), one.name, full=_full_name(one))
+            HistoryRow(text, one.conversation, _plain(one.excerpt), one.name, full=_full_name(one))
             for text, one in zip(texts, found, strict=True)
         ]
         self._show(rows or [HistoryRow("Nothing found")])
