@@ -112,7 +112,8 @@ class BatchExecution(QObject):
         self._is_loading = True
         self.changed.emit()
         names, loaded = self._groups[0], self._loaded
-        if self._models.pair is loaded.pair and names == loaded.names and self._parallel < loaded.parallel:
+        is_loaded = self._models.state is LoadState.READY and self._models.pair is loaded.pair
+        if is_loaded and names == loaded.names and self._parallel < loaded.parallel:
             self._run()
         else:
             self._load(names)

@@ -145,3 +145,25 @@ def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(
     page.session.start()
     wait_until_done(page, qtbot)
     assert page.session.progress.correct == 4
+
+
+def test_a_batch_begun_while_other_models_wait_for_an_answer_runs_with_those(
+    make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
+) -> None:
+    loader = HeldLoader(CHAT)
+    window = make_window(loader)
+    page = batch_page(window, qtbot, problem_file)
+    page.preview.start.click()
+    wait_until_done(page, qtbot)
+    ask(window, qtbot)
+    qtbot.waitUntil(lambda: answer(window).startswith("Hello"))
+    window.dialogs.use_models(ModelChoice(small="another.gguf"))
+    assert window.models.state is LoadState.WAITING
+    page = batch_page(window, qtbot, problem_file)
+    page.preview.start.click()
+    qtbot.waitUntil(lambda: page.session.executes)
+    assert page.session.activity is BatchActivity.LOADING
+    loader.let_go.set()
+    wait_until_done(page, qtbot)
+    assert [(str(choice.small), choice.parallel) for choice in loader.choices[2:]] == [("another.gguf", 9)]
+    assert page.session.progress.correct == 4
