@@ -22,7 +22,7 @@ def expanded(path: Path) -> Path:
     """Expand ~ to the home folder. Raises SettingsError for the home of a user that does not exist."""
     try:
         return path.expanduser()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # no such user, or no possible name of one
         raise SettingsError(f"{path} cannot be found: there is no such user.", "Write the whole path.") from error
 
 

@@ -83,6 +83,7 @@ def test_only_files_have_a_path() -> None:
 
 @given(st.text(max_size=40))
 @example("0\r/")
+@example("~\0")
 def test_any_text_is_a_source_that_parses_to_itself_or_is_refused(text: str) -> None:
     try:
         source = parse_source(text)
