@@ -217,10 +217,12 @@ class Replay(Interruption):
                     playback.insert(len(text))
                 case events.TakeoverStarted():
                     took, start = event, playback.place
-                case events.TakeoverEnded() if (
-                    took and POLICIES.reason(took.reason).by_policy and playback.place > start
-                ):
-                    ended = Takeover(took.reason, took.cue, start, playback.place, took.author)
+                case events.TakeoverEnded() | events.RunEnded() if took:  # a limit may end the run inside a takeover
+                    if POLICIES.reason(took.reason).by_policy and playback.place > start:
+                        ended = Takeover(took.reason, took.cue, start, playback.place, took.author)
+                    took = None
+        if ended:
+            yield ended
 
 
 def compare(recorded: Sequence[Takeover], replayed: Sequence[Takeover]) -> list[Place]:

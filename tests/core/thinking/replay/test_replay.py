@@ -202,6 +202,19 @@ def test_what_a_person_took_over_and_gave_back_stays_as_it_was(
     assert replayed(made.trace, lambda: make_policy(settings, PolicyContext(3))) == recorded(made.trace)
 
 
+def test_a_takeover_in_which_a_limit_ended_the_run_is_replayed() -> None:
+    repeated = "x</think>\n\n" + "So it is again.\n\n" * 9
+    made = run(
+        make_policy(Always.Settings(), PolicyContext(3)),
+        ScriptedEngine(".\n\n"),
+        ScriptedEngine(repeated, ".\n\n", name="large"),
+        interruptions=[LimitsGuard(Limits())],
+    )
+    assert made.trace.finish is Finish.REPETITION
+    assert len(recorded(made.trace)) == 2
+    assert replayed(made.trace, lambda: make_policy(Always.Settings(), PolicyContext(3))) == recorded(made.trace)
+
+
 @given(policies, texts, texts, st.integers(0, 60))
 def test_where_a_limit_closed_the_thinking_it_is_closed_again(
     settings: PolicySettings, small: list[str], large: list[str], budget: int
