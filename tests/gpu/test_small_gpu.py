@@ -36,6 +36,10 @@ def loaded(path: Path, options: LoadOptions) -> Iterator[LocalEngine]:
         yield engine
 
 
+LONG = 240
+"""Tokens that no process has written before its first one is read."""
+
+
 def written(engine: LocalEngine, tokens: int = 24, after: Callable[[int], object] = lambda _: None) -> list[WriteItem]:
     """What a model writes on one problem, greedily; `after` is called with the number of each token."""
     items: list[WriteItem] = []
@@ -214,8 +218,8 @@ def test_a_device_that_shrank_when_memory_ran_out_keeps_the_layers_that_fit(gpu:
 
 def test_a_device_that_is_lost_while_writing_costs_a_restart_and_not_the_text(gpu: SmallGpu) -> None:
     with loaded(SMALL_MODEL, ON_THE_GPU) as engine:
-        undisturbed = ids(written(engine))
-        items = written(engine, after=lambda number: gpu.gets_lost() if number == 8 else None)
+        undisturbed = ids(written(engine, LONG))
+        items = written(engine, LONG, after=lambda number: gpu.gets_lost() if number == 1 else None)
         assert gpu.was_lost
         assert ids(items) == undisturbed
         (notice,) = [item.text for item in items if isinstance(item, Notice)]
