@@ -74,9 +74,12 @@ class Kept:
         self._store = store
         self._last = 0
         self._seen: dict[int, tuple[str, int, int, bytes]] = {}
+        self._failed: set[str] = set()
+        """Runs that ended in an error: their texts go when they are tried again."""
 
     def look(self) -> None:
         with contextlib.suppress(sqlite3.Error), reading(self._store) as connection:
+            self._failed.update(row["run"] for row in connection.execute("SELECT run FROM jobs WHERE error <> ''"))
             for row in connection.execute(
                 "SELECT rowid, run, sequence, events FROM event_chunks WHERE rowid > ?", (self._last,)
             ):
@@ -88,7 +91,11 @@ class Kept:
         with reading(self._store) as connection:
             rows = connection.execute("SELECT run, sequence, events FROM event_chunks")
             there = {(row["run"], row["sequence"]): zlib.crc32(row["events"]) for row in rows}
-        lost = [events for run, sequence, code, events in self._seen.values() if there.get((run, sequence)) != code]
+        lost = [
+            events
+            for run, sequence, code, events in self._seen.values()
+            if there.get((run, sequence)) != code and run not in self._failed
+        ]
         self._seen.clear()
         return sum(isinstance(event, TokenWritten) for events in lost for event in unpack(events))
 

@@ -377,6 +377,8 @@ class BatchLane(Lane):
         self.program.send_signal(self.chance.choice((signal.SIGINT, signal.SIGTERM)))
 
     def stopped(self) -> None:
+        if self.kept:
+            self.kept.look()  # before a resume tries again what has failed
         words = [line for line in self._output if line.startswith("baton: ") or "Traceback" in line]
         if "Traceback" in self._last_words():
             self.report.hear(self._last_words())
