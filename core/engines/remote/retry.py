@@ -23,11 +23,11 @@ class RetryPolicy:
     between_tokens: float = 120.0
     notice_every: float = 10.0
     """While nothing arrives, progress is reported this often."""
-    tries: int = 7
+    tries: int = 8
     """Failures in a row, without a token in between, before the server is given up."""
     first_pause: float = 0.5
     """Doubled at each failure, up to `longest_pause`."""
-    longest_pause: float = 4.0
+    longest_pause: float = 3.0
     loading: float = 300.0
     """In all, while the server answers that it is not ready (503, 429)."""
 
