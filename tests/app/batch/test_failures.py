@@ -100,6 +100,7 @@ def test_a_note_is_kept_with_its_answer_and_exported(
     store, batch = page.session.store, page.session.batch
     assert store
     assert batch
+    qtbot.waitUntil(lambda: any(row.note for row in store.batches.results(batch.id)))  # it is saved in a thread
     export(store, batch.id, tmp_path / "r.csv")
     assert "counts one too many" in (tmp_path / "r.csv").read_text(encoding="utf-8-sig")
 
