@@ -108,7 +108,7 @@ class BatchSession(QObject):
         self._opening: dict[str, list[BatchEvent]] = {}
         """The batches that are being read from the store, by id, and what happened in the running one since."""
         self._wanted = ""
-        """The id of the batch that is in view, or was to be opened since."""
+        """The id of the batch in view, or of the one that is being opened."""
         self._is_creating = False
 
     def use_store(self, store: Store) -> None:
@@ -253,7 +253,7 @@ class BatchSession(QObject):
         self._execution.resume()
 
     def stop(self) -> None:
-        """Stop every text at its next token, and keep what is there; or the grading, which has changed nothing then."""
+        """Stop every text at its next token and keep what is there; or stop the grading, which then changes nothing."""
         if self.activity is BatchActivity.REGRADING and self._regrading:
             self._regrading.stop()
         elif self._is_in_view:
@@ -337,7 +337,7 @@ class BatchSession(QObject):
             raise Busy(f"“{name}” is running.", "Stop it first, or wait until it is done.")
 
     def _show_wanted(self, opened: OpenedBatch) -> None:
-        """Show a batch that was read, unless another one was to be opened since: a long one takes seconds."""
+        """Show a batch that was read, unless another has been opened since: reading a long one takes seconds."""
         if opened.batch.id == self._wanted:
             self._show(opened)
 

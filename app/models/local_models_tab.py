@@ -100,7 +100,7 @@ class LocalModelsTab(QSplitter):
         return found
 
     def _choose(self, is_meant: Callable[[Path], bool]) -> bool:
-        """Make the first row that is meant the current one; whether there is one."""
+        """Select the first row that matches, and return whether there is one."""
         row = next((row for row, entry in enumerate(self.library.rows) if is_meant(path_of(entry))), None)
         if row is not None:
             self.list.setCurrentIndex(self.library.index(row))

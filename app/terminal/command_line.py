@@ -70,7 +70,7 @@ class CommandWithGroups(click.Command):
         defaults = {**_as_parameters(shared), **_as_parameters(above), **table}
         options = [each for each in self.params if isinstance(each, click.Option)]
         names = {each.name or "" for each in options}
-        defaults = {name: value for name, value in defaults.items() if name in names}  # and none for an argument
+        defaults = {name: value for name, value in defaults.items() if name in names}  # arguments have none
         for parameter in options:
             if isinstance(parameter, DeliberateOption) and parameter.name not in table:
                 defaults.pop(parameter.name or "", None)

@@ -313,7 +313,7 @@ class PairDialog(QDialog):
         return [source for source in self._sources().values() if isinstance(source, HubFile)]
 
     def _sources(self) -> dict[Author, ModelSource]:
-        """Return what the fields name, without a field that is wrong."""
+        """Return what the fields name; a field that is wrong is left out."""
         sources = {}
         for author in self.edits:
             with suppress(SettingsError):

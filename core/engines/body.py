@@ -40,7 +40,7 @@ class Part(NamedTuple):
     closing_tag: str = ""
     """Set if this part ends the thinking: the tag as its author writes it; other models read their own."""
     tokens: int = 1
-    """Tokens that it counts for: perhaps several in a closing tag, none if that is the rest of a token."""
+    """Tokens that it counts for: several in some closing tags, none if it is the rest of a token."""
 
 
 class Body:

@@ -275,7 +275,7 @@ class Downloader:
             raise _disk_failure(manifest, error) from error
 
     def _finish(self, manifest: DownloadManifest) -> None:
-        """Rename all files, which are complete: the first, by which a model is found, at the end."""
+        """Rename all files, which are complete; the first, by which a model is found, comes last."""
         for file in reversed(manifest.files):
             part = manifest.part(file)
             if part.exists():

@@ -117,6 +117,7 @@ def undisturbed(folder: Path) -> dict[str, Reference]:
 
 
 if __name__ == "__main__":
-    for number in (signal.SIGINT, signal.SIGTERM):  # also Ctrl+C: in the background of a script, the programs that are
-        signal.signal(number, signal.default_int_handler)  # to be stopped by it would inherit that it is ignored
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A script's background ignores Ctrl+C, and the programs that the soak stops by it would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

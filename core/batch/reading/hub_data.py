@@ -93,7 +93,7 @@ def fetch(data: HubDataSet, hub: Hub) -> FetchedData:
 def _file(data: HubDataSet, hub: Hub, commit: str, path: str) -> Path:
     """Get a file by the revision that was named, so that the cache knows its commit without a network."""
     file = hub.data_file(data.name, data.revision or "main", path)
-    return file if commit in file.parts else hub.data_file(data.name, commit, path)  # it has just been changed
+    return file if commit in file.parts else hub.data_file(data.name, commit, path)  # the data set has just changed
 
 
 def _files_of(data: HubDataSet, paths: Sequence[str]) -> list[str]:
@@ -125,7 +125,7 @@ def _are_shards(paths: Sequence[str]) -> bool:
 
 
 def _are_all_shards(paths: Sequence[str]) -> bool:
-    """Tell whether none of the parts is missing: of one that a download left out, half of the problems would be."""
+    """Tell whether all parts are there; a download that was broken off leaves only some."""
     counts = [int(found[1]) for path in paths if (found := re.search(r"\d+-of-(\d+)", path))]
     return not counts or len(counts) == counts[0]
 

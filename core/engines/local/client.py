@@ -79,8 +79,8 @@ RESTARTS_A_REQUEST = 1
 """Deaths that one request may survive: a second one may be its own fault."""
 LOAD_AGAIN = "Load the model again, or choose another one."
 REPLACED = (
-    "The file of {} was replaced or deleted after it was loaded. What it writes comes from the file as it was, which "
-    "cannot be checked any more. Load the model again."
+    "The file of {} was replaced or deleted after it was loaded. This text comes from the file as it was, which can no "
+    "longer be checked. Load the model again."
 )
 STOP_SECONDS = 1.5
 """A cancelled request ends after this time, also if the worker is still busy with it."""
@@ -233,7 +233,7 @@ class LocalSession:
         self._drafter: Drafter | None = None
         self._is_exact = False
         self._has_told = False
-        """That the model's file is another one by now."""
+        """Whether a notice has said that the model's file was replaced."""
         self._replies: Replies | None = None
         """Of the request under way."""
         self._cancelled = False

@@ -36,16 +36,22 @@ def test_an_export_begins_in_documents_and_then_where_the_last_one_went(
     assert {path.name for path in proposed} == {"What is 1-2.html"}
 
 
-def test_the_proposed_name_is_that_of_the_conversation_which_is_exported(
-    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    proposed: list[str] = []
+@pytest.fixture
+def proposed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of files that a dialog has proposed; each is cancelled."""
+    names: list[str] = []
 
     def cancel(_parent: object, _title: str, start: str, _filters: str) -> tuple[str, str]:
-        proposed.append(Path(start).name)
+        names.append(Path(start).name)
         return "", ""
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", cancel)
+    return names
+
+
+def test_the_proposed_name_is_that_of_the_conversation_which_is_exported(
+    window: MainWindow, qtbot: QtBot, proposed: list[str]
+) -> None:
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("How many fish")
     view, model = window.chat.sidebar.list, window.chat.sidebar.list.model()
@@ -59,15 +65,8 @@ def test_the_proposed_name_is_that_of_the_conversation_which_is_exported(
 
 
 def test_an_open_conversation_that_was_renamed_is_exported_under_its_new_name(
-    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, proposed: list[str]
 ) -> None:
-    proposed: list[str] = []
-
-    def cancel(_parent: object, _title: str, start: str, _filters: str) -> tuple[str, str]:
-        proposed.append(Path(start).name)
-        return "", ""
-
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", cancel)
     monkeypatch.setattr(QInputDialog, "getText", lambda *_, **__: ("Pets", True))
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("How many fish")
