@@ -34,6 +34,7 @@ from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.settings import ModelChoice
 from tests.fakes.keyrings import NO_KEYRING
 from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 
 SMALL = "First step.\n\nWait, that is", "\n\nDone.</think>\n\nThe answer is \\boxed{4}."
 LARGE = (
@@ -42,8 +43,7 @@ LARGE = (
 )
 
 
-PATIENCE = 120_000
-"""Milliseconds that a test waits for something to happen: nothing takes as long, but the machine may be busy."""
+PATIENCE_MS = int(PATIENCE * 1000)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -56,16 +56,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 class PatientQtBot(QtBot):
     """Waits long where pytest-qt gives up after five seconds."""
 
-    def waitUntil(self, callback: Callable[[], bool | None], *, timeout: int = PATIENCE) -> None:
+    def waitUntil(self, callback: Callable[[], bool | None], *, timeout: int = PATIENCE_MS) -> None:
         super().waitUntil(callback, timeout=timeout)
 
-    def waitSignal(self, signal: Any, *, timeout: int = PATIENCE, **options: Any) -> Any:
+    def waitSignal(self, signal: Any, *, timeout: int = PATIENCE_MS, **options: Any) -> Any:
         return super().waitSignal(signal, timeout=timeout, **options)
 
-    def waitSignals(self, signals: Any, *, timeout: int = PATIENCE, **options: Any) -> Any:
+    def waitSignals(self, signals: Any, *, timeout: int = PATIENCE_MS, **options: Any) -> Any:
         return super().waitSignals(signals, timeout=timeout, **options)
 
-    def waitActive(self, widget: QWidget, *, timeout: int = PATIENCE) -> Any:
+    def waitActive(self, widget: QWidget, *, timeout: int = PATIENCE_MS) -> Any:
         return super().waitActive(widget, timeout=timeout)
 
 
@@ -133,7 +133,7 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     gc.freeze()  # what is alive now is not the next test's, and need not be looked through again
 
 
-def threads_left(before: Collection[threading.Thread], patience: float = PATIENCE / 1000) -> list[str]:
+def threads_left(before: Collection[threading.Thread], patience: float = PATIENCE) -> list[str]:
     """Names of threads that were not there before and do not end, daemon or not.
 
     `patience`: seconds that all of them together have, since a closing window does not wait for a silent server.

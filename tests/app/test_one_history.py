@@ -27,6 +27,7 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.paths import Paths
+from tests.patience import PATIENCE
 
 PROBLEM = DemoProblem(60_836)
 Make = Callable[..., MainWindow]
@@ -55,7 +56,7 @@ def baton(*arguments: str) -> str:
         [sys.executable, "-m", "baton_reasoning", *arguments],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
         env=os.environ,
     )
     assert done.returncode == 0, done.stderr

@@ -10,9 +10,7 @@ from baton_reasoning.core.engines.base import PrefillProgress
 from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
 from tests.fakes.scripted import ScriptedEngine
-
-PATIENCE = 30
-"""Seconds, after which a test that lets nothing go fails."""
+from tests.patience import PATIENCE
 
 
 class Hold(Enum):

@@ -20,6 +20,7 @@ from baton_reasoning.core.settings import ModelChoice
 from tests.app.conftest import ScriptedLoader
 from tests.core.batch.counting import number_in, rest, solution
 from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 
 HELLO = "Hello to you, too.</think>\n\nGood day."
 BATCH, CHAT = "First we count.", "Hello to you"
@@ -40,7 +41,7 @@ class HeldLoader(ScriptedLoader):
 
         def hold(body: str) -> None:
             if body.startswith(held):
-                self.let_go.wait(20)
+                self.let_go.wait(PATIENCE)
 
         self.small = ScriptedEngine(continue_with=text, before_token=hold)
         self.large = ScriptedEngine(name="large", continue_with=text)

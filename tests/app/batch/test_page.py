@@ -130,7 +130,7 @@ def test_other_columns_are_those_of_the_file_in_the_preview(
     damaged.write_text("{")
     with qtbot.waitSignal(page.session.failed):
         page.open_file(damaged)
-    with qtbot.waitSignal(page.session.read, timeout=5_000):
+    with qtbot.waitSignal(page.session.read):
         page.preview.answer.setCurrentText("other")
         page.preview.answer.activated.emit(page.preview.answer.currentIndex())
 

@@ -20,6 +20,7 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.store.store import Store
 from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done
+from tests.patience import PATIENCE
 
 pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
 Make = Callable[..., MainWindow]
@@ -84,7 +85,7 @@ def test_of_two_batches_the_one_chosen_last_is_shown_though_it_was_read_first(
 
     def read_slowly(store: Store, batch_id: str) -> session.OpenedBatch:
         if batch_id == first:
-            gate.wait(10)
+            gate.wait(PATIENCE)
         return read(store, batch_id)
 
     monkeypatch.setattr(session, "_opened", read_slowly)

@@ -24,6 +24,7 @@ from baton_reasoning.core.thinking.events import Finish, TextDiscarded
 from baton_reasoning.core.thinking.steps import split
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import Fault, ScriptedEngine, characters
+from tests.patience import PATIENCE
 
 Ask = Callable[[str], MainWindow]
 Make = Callable[..., MainWindow]
@@ -67,7 +68,7 @@ def test_reading_shows_how_far_it_is_from_its_first_token_on(reader: Author, mak
     def prefill() -> Iterator[PrefillProgress]:
         for tokens in (0, 64):
             yield PrefillProgress(tokens, 1673)
-            assert turnstile.acquire(timeout=30)
+            assert turnstile.acquire(timeout=PATIENCE)
 
     (loader.small if reader is Author.SMALL else loader.large).prefill = prefill
     window = make_window(loader)
@@ -92,7 +93,7 @@ def test_before_the_first_token_an_answer_says_what_it_waits_for(make_window: Ma
     gate, loader = threading.Event(), ScriptedLoader()
 
     def wait(_: str) -> None:
-        assert gate.wait(30)
+        assert gate.wait(PATIENCE)
 
     loader.small.before_token = wait
     window = make_window(loader)
@@ -264,7 +265,7 @@ def test_a_closing_tag_that_is_repeated_is_never_seen_in_the_answer(make_window:
     gate = threading.Semaphore(0)
 
     def before_token(_: str) -> None:
-        assert gate.acquire(timeout=30)
+        assert gate.acquire(timeout=PATIENCE)
 
     def look(_: object) -> None:
         if answer := window.chat.conversation.answer_of(last_exchange(window)):

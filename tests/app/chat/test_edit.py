@@ -20,6 +20,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
+from tests.patience import PATIENCE
 
 Ask = Callable[[str], MainWindow]
 Make = Callable[..., MainWindow]
@@ -145,7 +146,7 @@ def test_while_an_answer_is_written_the_text_stays_in_the_editor(make_window: Ma
     answer = last_answer(window)
 
     def wait(_: str) -> None:
-        gate.wait(30)
+        gate.wait(PATIENCE)
 
     loader.small.before_token = wait
     window.session.ask("3 + 3?")

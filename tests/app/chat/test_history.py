@@ -23,6 +23,7 @@ from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish, TokenWritten
 from tests.app.conftest import ScriptedLoader
+from tests.patience import PATIENCE
 
 Ask = Callable[[str], MainWindow]
 Make = Callable[..., MainWindow]
@@ -175,7 +176,7 @@ def test_an_answer_with_a_damaged_part_does_not_close_its_conversation(
         store.commit()
     again = make_window()
     qtbot.waitUntil(lambda: "A part of this run cannot be read." in again.notice.text)
-    qtbot.waitUntil(lambda: again.session.ready, timeout=5_000)
+    qtbot.waitUntil(lambda: again.session.ready)
     assert again.session.conversation.leaf
     assert again.session.conversation.leaf.trace.text == last.trace.text
 
@@ -339,7 +340,7 @@ def test_what_the_disk_refuses_is_said_while_the_answer_is_written(make_window: 
     def delete(body: str) -> None:
         """As when a drive is taken out: everything that is saved from now on is refused."""
         if body:
-            recorded.wait(5)
+            recorded.wait(PATIENCE)
             window.paths.store.unlink(missing_ok=True)
 
     loader.small.before_token = delete

@@ -24,6 +24,7 @@ from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.registry import matching_preset
 from tests.app.conftest import ScriptedLoader, last_answer
 from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 
 Make = Callable[..., MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
@@ -33,7 +34,7 @@ def test_the_focus_stays_with_the_work_when_its_button_goes(make_window: Make, q
     gate, loader = threading.Event(), ScriptedLoader()
 
     def pause(_token: str) -> None:
-        assert gate.wait(30)
+        assert gate.wait(PATIENCE)
 
     loader.small = ScriptedEngine("Done.</think>\n\nFour.", before_token=pause)
     window = make_window(loader)
@@ -57,7 +58,7 @@ def test_a_step_that_one_looks_at_is_not_collapsed_when_the_answer_arrives(make_
 
     def pause(token: str) -> None:
         if "End" in token:
-            assert gate.wait(30)
+            assert gate.wait(PATIENCE)
 
     loader.small = ScriptedEngine(continue_with=lambda _, body: whole.removeprefix(body), before_token=pause)
     window = make_window(loader)

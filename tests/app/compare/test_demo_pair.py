@@ -17,20 +17,19 @@ from baton_reasoning.core.thinking.events import Finish
 from tests.app.compare.conftest import dialog, settle, view_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
-PATIENCE_MS = 60_000
 
 
 def test_the_small_model_is_wrong_alone_and_right_with_the_large_one(
     make_window: Callable[..., MainWindow], tmp_path: Path, qtbot: QtBot
 ) -> None:
     window = make_window(PairLoader(Paths.under(tmp_path)))
-    qtbot.waitUntil(lambda: window.models.state is LoadState.READY, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
     window.chat.composer.set_text(demo_examples()[0])  # the one that `baton demo` begins with
     window.chat.compare()
     assert not dialog().at_once.isEnabled()
     assert dialog().expected.text()
     dialog().go.click()
-    qtbot.waitUntil(lambda: window.session.ready, timeout=PATIENCE_MS)
+    qtbot.waitUntil(lambda: window.session.ready)
     settle(window, qtbot)
     columns = view_of(window).columns
     assert [column.exchange.trace.finish for column in columns] == [Finish.END_OF_TEXT] * 3

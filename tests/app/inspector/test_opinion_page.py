@@ -25,6 +25,7 @@ from baton_reasoning.core.thinking.opinion import SecondOpinion, Sequel
 from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 
 Make = Callable[..., MainWindow]
 Open = Callable[..., OpinionPage]
@@ -38,7 +39,7 @@ def knows_better(before: str, token: str) -> str:
 
 def wait_for(gate: threading.Event | None) -> None:
     if gate:
-        gate.wait(10)
+        gate.wait(PATIENCE)
 
 
 class OpinionLoader(ScriptedLoader):
@@ -302,4 +303,4 @@ def test_an_opinion_on_an_earlier_answer_is_shown_when_it_is_there(opened: Open,
     qtbot.waitUntil(lambda: window.session.ready)
     window.chat.conversation.piece_chosen.emit(first, first.trace.pieces[0])
     qtbot.mouseClick(page.ask, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: page.opinion is not None, timeout=5_000)
+    qtbot.waitUntil(lambda: page.opinion is not None)

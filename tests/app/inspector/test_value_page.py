@@ -30,6 +30,7 @@ from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.core.store.made import a_run
 from tests.fakes.scripted import Fault, ScriptedEngine
 from tests.fakes.valued import a_valued_run
+from tests.patience import PATIENCE
 
 Make = Callable[..., MainWindow]
 Open = Callable[..., ValuePage]
@@ -48,7 +49,7 @@ def goes_on(is_right: Callable[[str], bool]) -> Callable[[Conversation, str], st
 
 
 def wait_for(gate: threading.Event) -> None:
-    gate.wait(10)
+    gate.wait(PATIENCE)
 
 
 @pytest.fixture

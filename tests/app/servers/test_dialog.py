@@ -24,6 +24,7 @@ from tests.app.servers.conftest import Open
 from tests.fakes.faulty_router import FaultyRouter
 from tests.fakes.faulty_server import Answer, FaultyServer, Json, error, hold, stream
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
+from tests.patience import PATIENCE
 from tests.servers.certificates import self_signed
 from tests.servers.llama_server import KEY, LlamaServer
 
@@ -140,7 +141,7 @@ def test_closing_it_ends_the_wait_for_a_model(open_dialog: Open, qtbot: QtBot) -
         qtbot.waitUntil(lambda: "is loading one" in dialog.testing.text())
         (asking,) = [thread for thread in threading.enumerate() if thread.name == "ask the server"]
         dialog.reject()
-        asking.join(10)
+        asking.join(PATIENCE)
         assert not asking.is_alive()
 
 
@@ -152,7 +153,7 @@ def test_the_result_of_a_test_is_no_verdict_on_an_address_written_meanwhile(open
     gate = threading.Event()
 
     def wait() -> tuple[int, ...]:
-        gate.wait(10)
+        gate.wait(PATIENCE)
         return ()
 
     dialog = open_dialog("http://127.0.0.1:1", probe=wait)

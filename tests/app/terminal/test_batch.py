@@ -24,6 +24,7 @@ from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.files import private_folder
 from baton_reasoning.core.thinking.registry import POLICIES
 from tests.app.terminal.conftest import Baton
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -208,7 +209,7 @@ def test_of_two_batches_for_one_folder_only_one_begins(tmp_path: Path) -> None:
         subprocess.Popen([*command, "--out", str(tmp_path / "out")], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(2)
     ]
-    said = [each.communicate(timeout=100)[1].decode() for each in both]
+    said = [each.communicate(timeout=PATIENCE)[1].decode() for each in both]
     assert sorted(each.returncode for each in both) == [0, 2]
     assert sum("holds a batch already" in words for words in said) == 1
     lines = (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
@@ -222,7 +223,7 @@ def test_of_two_programs_that_found_a_folder_free_only_one_takes_it(
     both_have_looked = threading.Barrier(2)
 
     def wait(folder: Path) -> None:
-        both_have_looked.wait(20)
+        both_have_looked.wait(PATIENCE)
         private_folder(folder)
 
     monkeypatch.setattr(batch_folder, "private_folder", wait)
@@ -232,10 +233,10 @@ def test_of_two_programs_that_found_a_folder_free_only_one_takes_it(
         try:
             with BatchFolder(tmp_path / "out").reserved():
                 outcomes.append("taken")
-                both_have_tried.wait(20)
+                both_have_tried.wait(PATIENCE)
         except SettingsError as error:
             outcomes.append(error.message)
-            both_have_tried.wait(20)
+            both_have_tried.wait(PATIENCE)
 
     both_have_tried = threading.Barrier(2)
     threads = [threading.Thread(target=reserve) for _ in range(2)]

@@ -14,6 +14,7 @@ import pytest
 import baton_reasoning
 from baton_reasoning.app.display import qt_problem
 from tests.app.terminal.conftest import Baton
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -81,7 +82,7 @@ def test_missing_packages_are_named(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stderr) == (1, "")
     assert "✗ llama.cpp: cannot be loaded: ModuleNotFoundError: No module named 'llama_cpp'" in done.stdout

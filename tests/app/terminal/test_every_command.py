@@ -29,6 +29,7 @@ from tests.app.terminal.tree import commands_of
 from tests.core.models.hub_server import running_hub
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.world_server import world_server
+from tests.patience import PATIENCE
 
 PROBLEM = DemoProblem(60_836)
 REPOSITORY = "tiny/demo-GGUF"
@@ -293,5 +294,5 @@ class InterruptedOutput(io.StringIO):
 def test_a_real_process_ends_silently_on_a_closed_pipe() -> None:
     with closed_pipe() as pipe:
         command = [sys.executable, "-m", "baton_reasoning.app.cli", "settings"]
-        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = subprocess.run(command, stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     assert (done.returncode, done.stderr) == (ExitCode.CLOSED_PIPE, "")

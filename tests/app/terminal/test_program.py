@@ -13,6 +13,7 @@ import pytest
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.display import display_problem
 from baton_reasoning.core.version import version
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -74,7 +75,7 @@ def test_every_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> N
         assert main([option]) == 0
         assert f"Baton {version()} (llama-cpp-python " in capsys.readouterr().out
     done = subprocess.run(
-        [sys.executable, "-m", "baton_reasoning.app", "--version"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "baton_reasoning.app", "--version"], capture_output=True, text=True, timeout=PATIENCE
     )
     assert (done.returncode, f"Baton {version()}" in done.stdout) == (0, True)
 
@@ -102,7 +103,7 @@ def test_the_window_without_a_display_is_the_demo_in_the_terminal() -> None:
         [sys.executable, "-m", "baton_reasoning.app"],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=PATIENCE,
         env=environment | {"DISPLAY": ":97", "WAYLAND_DISPLAY": ""},
     )
     assert done.returncode == 0, done.stderr
@@ -112,7 +113,7 @@ def test_the_window_without_a_display_is_the_demo_in_the_terminal() -> None:
 
 def test_wrong_usage_of_the_window_is_a_sentence() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "baton_reasoning.app", "--version=x"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-m", "baton_reasoning.app", "--version=x"], capture_output=True, text=True, timeout=PATIENCE
     )
     assert done.returncode == 2
     assert done.stderr.startswith("baton-window: ")

@@ -25,6 +25,7 @@ from baton_reasoning.core.thinking.trace_json import trace_from_lines
 from tests.app.terminal.conftest import Baton
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.world_server import world_server
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -211,7 +212,7 @@ def test_control_c_keeps_what_is_there_and_has_an_exit_code_of_its_own(smollm2: 
         lines.append(json.loads(line))
         if len(lines) == 5:
             process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=30) == 130
+    assert process.wait(timeout=PATIENCE) == 130
     assert lines[-1]["finish"] == "stopped"
     assert lines[-1]["tokens"] > 0
     process.stdout.close()

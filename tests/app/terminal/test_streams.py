@@ -23,6 +23,7 @@ from baton_reasoning.app.terminal.streams import report, write_json
 from tests.app.terminal.conftest import Baton
 from tests.app.terminal.terminal import Terminal
 from tests.fakes.faulty_server import FaultyServer, error
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +32,7 @@ SOLVE = f"{BATON} solve 'What is 1+1?' --policy never -n 5 --steps"
 
 
 def shell(line: str) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(["bash", "-c", line], capture_output=True, timeout=60)
+    return subprocess.run(["bash", "-c", line], capture_output=True, timeout=PATIENCE)
 
 
 def encoded(monkeypatch: pytest.MonkeyPatch, encoding: str) -> io.BytesIO:

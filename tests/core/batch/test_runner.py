@@ -41,6 +41,7 @@ from tests.core.batch.counting import (
 )
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.patience import PATIENCE
 from tests.tiers import size
 
 pytestmark = pytest.mark.slow
@@ -101,7 +102,7 @@ def test_each_result_event_has_the_row_of_the_store(store: Store, grader: Grader
 def test_so_many_problems_are_written_at_once(store: Store, grader: Grader) -> None:
     """Each text waits for two others at its first token: fewer than three threads would never end."""
 
-    barrier = threading.Barrier(3, timeout=30)
+    barrier = threading.Barrier(3, timeout=PATIENCE)
     engine = ScriptedEngine(
         continue_with=small_engine().continue_with, before_token=lambda body: None if body else _wait(barrier)
     )

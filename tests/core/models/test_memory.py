@@ -11,6 +11,7 @@ import pytest
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
 from baton_reasoning.core.models.memory import Block, MemoryEstimate, ModelShape, estimate
+from tests.patience import PATIENCE
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -44,7 +45,7 @@ def taken_by_llama_cpp(model: Path) -> list[Taken]:
         for options in OPTIONS
     ]
     command = [sys.executable, "-m", "tests.core.models.loaded_memory", str(model), json.dumps(configurations)]
-    output = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=120)
+    output = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True, timeout=PATIENCE)
     return [Taken(**json.loads(line)) for line in output.stdout.splitlines()]
 
 

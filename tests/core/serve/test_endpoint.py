@@ -34,6 +34,7 @@ from tests.core.serve.serving import client_of, serving, settings
 from tests.core.thinking.drawn import PRESETS, settings_of, written
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
+from tests.patience import PATIENCE
 from tests.tiers import size
 
 pytestmark = pytest.mark.slow
@@ -123,14 +124,14 @@ def test_the_answer_of_a_pair_is_sent_while_it_is_written() -> None:
     def wait(body: str) -> None:
         if body.endswith("The answer is"):
             begun.set()
-            assert sent.wait(60)
+            assert sent.wait(PATIENCE)
 
     small = ScriptedEngine("So.</think>The answer is 4.", before_token=wait)
     with serving(Pair(small, ScriptedEngine(name="large")), settings()) as server, client_of(server) as client:
         text = ""
         for chunk in ask_streamed(client, "baton"):
             text += chunk.choices[0].delta.content or "" if chunk.choices else ""
-            if text == "The answer is" and begun.wait(60):
+            if text == "The answer is" and begun.wait(PATIENCE):
                 sent.set()
         assert text == "The answer is 4."
 

@@ -19,6 +19,7 @@ from baton_reasoning.core.store.runs import Runs
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.store.writer import Writer
 from tests.core.store.made import a_run, started
+from tests.patience import PATIENCE
 
 
 class Faulty:
@@ -71,7 +72,7 @@ def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(
     database.writer.save_soon(faulty)
     recorder.record([started()])
     database.write_later(lambda _: None).result(10)
-    trouble = told.get(timeout=10)
+    trouble = told.get(timeout=PATIENCE)
     assert trouble
     assert "could not be saved" in trouble.message
     assert "Copy or export it now" in trouble.advice
@@ -120,7 +121,7 @@ def test_an_answer_that_cannot_be_saved_can_be_exported_until_the_store_is_close
     recorder.record([replace(started(), settings=deep), *a_run()[1:]])
     with pytest.raises(RecursionError):
         recorder.finish().result(10)
-    assert told.get(timeout=10)
+    assert told.get(timeout=PATIENCE)
     assert store.runs.trace("e").answer == "The answer is 4."
     with pytest.raises(StoreError, match="is lost"):
         store.close()

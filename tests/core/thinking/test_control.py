@@ -35,6 +35,7 @@ from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 
 
 def pressing(button: Callable[[], None], when: str) -> Callable[[str], None]:
@@ -143,7 +144,7 @@ def test_a_signal_may_stop_the_thread_that_asks_for_a_wish() -> None:
     control.take_over(now=False)
     thread = threading.Thread(target=control.interrupt, args=(Signalled(),), daemon=True)
     thread.start()
-    thread.join(30)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
 
 

@@ -18,6 +18,7 @@ from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 
 
 def limited(limits: Limits, policy: Policy, small: list[str], large: list[str], max_tokens: int = 400) -> Run:
@@ -94,7 +95,7 @@ def test_no_move_begins_when_the_time_is_over() -> None:
 
 def test_what_is_under_way_is_cancelled_when_the_time_is_over() -> None:
     cancelled = threading.Event()
-    small = ScriptedEngine("One two.", before_token=lambda _: (cancelled.wait(60), None)[1])
+    small = ScriptedEngine("One two.", before_token=lambda _: (cancelled.wait(PATIENCE), None)[1])
     session = small.open()
     session.cancel = cancelled.set  # type: ignore[method-assign]
     with cancelled_after(1e-3, [session]):

@@ -37,6 +37,7 @@ from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import handoff, ids, text_body, write
+from tests.patience import PATIENCE
 
 GREEDY = Sampling(temperature=0)
 DEMO: Conversation = (Message("user", DemoProblem(60_836).question),)
@@ -299,7 +300,7 @@ def test_a_death_loses_none_of_the_texts_under_way(smollm2: Path) -> None:
         for item in engine.open(QUESTION, Sampling()).write([], 8, seed=number):
             items.append(item)
             if len(ids(items)) == 3 and isinstance(item, Token):
-                all_write.wait(60)
+                all_write.wait(PATIENCE)
         return items
 
     with ThreadPoolExecutor(4) as pool:

@@ -20,6 +20,7 @@ from baton_reasoning.core.models.fit import fit
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.memory import estimate
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,9 @@ def loaded(file: Path, memory: int, *, context: int, parallel: int = 1, batch: i
     """How loading went where there are `memory` bytes of address space."""
     command = [sys.executable, "-m", "tests.core.engines.local.little_memory"]
     numbers = map(str, (context, parallel, batch))
-    done = subprocess.run([*command, str(memory), str(file), *numbers], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [*command, str(memory), str(file), *numbers], capture_output=True, text=True, timeout=PATIENCE
+    )
     return done.stdout.strip() or done.stderr
 
 

@@ -31,6 +31,7 @@ from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import ids, write
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -236,7 +237,7 @@ def test_closing_ends_a_process_that_hangs(is_sending: bool, monkeypatch: pytest
     else:
         threads[0].start()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
     is_over = not any(thread.is_alive() for thread in threads)
     if not is_over:
         os.kill(pid, signal.SIGKILL)
@@ -259,7 +260,7 @@ def test_a_process_that_is_silent_without_being_stopped_is_killed_later(
     monkeypatch.setattr(model_process, "SILENCE", 0.6)
     pid = send(engine, signal.SIGSTOP)
     try:
-        psutil.Process(pid).wait(20)
+        psutil.Process(pid).wait(PATIENCE)
     except psutil.TimeoutExpired:
         os.kill(pid, signal.SIGKILL)
         raise
@@ -273,13 +274,13 @@ def test_native_code_that_never_returns_stops_the_heartbeat(monkeypatch: pytest.
     outbox = worker.Outbox(theirs)
     with ours, theirs:
         outbox.begin_heartbeat()
-        assert ours.poll(20)
+        assert ours.poll(PATIENCE)
         with outbox.step():
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + PATIENCE
             while ours.poll(1.0) and time.monotonic() < deadline:
                 ours.recv_bytes()
             assert time.monotonic() < deadline, "it is silent for a second"
-        assert ours.poll(20), "and goes on after the step"
+        assert ours.poll(PATIENCE), "and goes on after the step"
 
 
 def test_a_decode_is_such_a_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from tests.core.models.test_shape_agreement import RECIPES, REPOSITORY, USUAL
+from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +37,7 @@ def grow(architecture: str, folder: Path, shape: Mapping[str, int] = NO_CHANGES)
     name, blocks, keys, wanted = next(recipe for recipe in RECIPES if recipe[0] == architecture)
     recipe = {"architecture": name, "keys": USUAL | {"block_count": blocks} | keys | {**shape}, "wanted": wanted}
     command = [sys.executable, "-m", "tests.core.models.grown_models", str(folder), json.dumps([recipe])]
-    subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True, timeout=120)
+    subprocess.run(command, cwd=REPOSITORY, capture_output=True, check=True, timeout=PATIENCE)
     path = folder / f"{name}.gguf"
     give_weights(path)
     return path

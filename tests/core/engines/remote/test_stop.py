@@ -25,6 +25,7 @@ from baton_reasoning.core.thinking.policies.never import Never
 from tests.core.engines.remote.test_openai_completions import ROUTES
 from tests.core.engines.remote.writing import GREEDY, QUESTION, foreign
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, end, error, hold, progress, stream, token
+from tests.patience import PATIENCE
 
 PATIENT = RetryPolicy(
     answer=600, first_token=600, between_tokens=600, notice_every=600, first_pause=600, longest_pause=600
@@ -217,5 +218,5 @@ def test_a_signal_may_cancel_while_its_thread_connects(connection: HttpConnectio
     connecting = ("connection.connect_tcp.complete", {"return_value": Signalled()})
     thread = threading.Thread(target=connection._on_trace, args=connecting, daemon=True)
     thread.start()
-    thread.join(30)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
