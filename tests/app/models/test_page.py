@@ -464,4 +464,4 @@ def test_a_gpu_that_this_build_cannot_use_is_said_with_the_remedy(
 ) -> None:
     qtbot.waitUntil(lambda: page.begin.warnings.isVisible())
     assert "NVIDIA Example 9000 is here, and this build of llama.cpp cannot use it." in page.begin.warnings.text()
-    assert "baton gpu install cuda" in page.begin.warnings.text()
+    assert "pip install --force-reinstall" in page.begin.warnings.text()

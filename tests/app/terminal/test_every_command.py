@@ -82,9 +82,6 @@ ROWS = {
     "history search": Row("even", ("", "even --json=1")),
     "history export": Row("{answer} answer.md", ("{answer} answer.pdf", "{answer} problems.jsonl"), prints=False),
     "history rm": Row("{batch} -y", ("", "{answer}"), prints=False),
-    "gpu list": Row("", ("more", "--json=1")),
-    # Metal runs on Macs only, so that nothing is installed into the environment of the tests.
-    "gpu install": Row("metal", ("", "opencl"), ExitCode.FAILED, prints=False),
     "doctor": Row("", ("more", "--json=1")),
     "policies": Row("", ("more", "--json=1")),
     "settings": Row("n1", ("nonsense", "--policy luck")),
