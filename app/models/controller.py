@@ -117,9 +117,6 @@ class ModelsController(QObject):
     def change_writing(self, model: Path, choice: ModelOverrides) -> None:
         self._replace(self.preferences.with_overrides(model, choice))
 
-    def keep_cue_share(self, model: Path, share: float) -> None:
-        self._replace(self.preferences.with_cue_share(model, share))
-
     def show_loaded(self, loaded: Mapping[Path, ModelCard]) -> None:
         if loaded != self.loaded:  # loading says how far it is a hundred times
             self.loaded = loaded

@@ -30,7 +30,6 @@ class LocalModelsTab(QSplitter):
     use_wanted = Signal(object, object)
     """Author and path: put this model into the pair."""
     reload_wanted = Signal()
-    policy_wanted = Signal(str)
     list_width_changed = Signal(int)
     """The person moved the splitter: pixels of the list."""
 
@@ -82,7 +81,6 @@ class LocalModelsTab(QSplitter):
         card = ModelCardView(self._controller)
         card.use_wanted.connect(lambda author, model: self.use_wanted.emit(author, model.header.path))
         card.reload_wanted.connect(self.reload_wanted)
-        card.policy_wanted.connect(self.policy_wanted)
         return card
 
     def _keep_choice(self) -> None:

@@ -35,8 +35,6 @@ class ModelsPage(QWidget):
     server_wanted = Signal()
     reload_wanted = Signal()
     """Load the window's pair again: choices about it have changed."""
-    policy_wanted = Signal(str)
-    """Decide by another policy than keywords."""
     pair_dropped = Signal(list)
     """The paths of two models, which may be used as a pair."""
     list_width_changed = Signal(int)
@@ -145,7 +143,6 @@ class ModelsPage(QWidget):
         here.list_width_changed.connect(self.list_width_changed)
         here.use_wanted.connect(self.model_wanted)
         here.reload_wanted.connect(self.reload_wanted)
-        here.policy_wanted.connect(self.policy_wanted)
         return here
 
     def _make_search(self) -> HubSearchTab:

@@ -123,7 +123,7 @@ def test_a_card_tells_what_the_header_says(page: ModelsPage) -> None:
     facts = dict(facts_of(model, page.controller.inventory.models))
     assert facts["Parameters"].startswith(model.header.size_label)
     assert model.header.vocabulary_hash[:12] in facts["Vocabulary"]
-    assert page.here.card.prompt.template.toPlainText() == (model.header.chat_template or "")
+    assert page.here.card.template.toPlainText() == (model.header.chat_template or "")
 
 
 def test_a_card_names_the_models_that_share_its_vocabulary(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
