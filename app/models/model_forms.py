@@ -22,7 +22,7 @@ WIDTH = 180
 """Pixels: the longest number, with room for larger text."""
 
 _NUMBERS = ("context", "batch", "threads", "gpu_layers")
-_KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.F32)
+_KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.Q4_0, KvType.F32)
 
 
 class LoadingForm(QWidget):
@@ -75,7 +75,7 @@ class LoadingForm(QWidget):
     def show_values(self, choice: LoadOptions) -> None:
         for name, box in self._numbers.items():
             box.setValue(getattr(choice, name))
-        self._kv_type.setCurrentIndex(_KV_TYPES.index(choice.kv_type) if choice.kv_type in _KV_TYPES else 0)
+        self._kv_type.setCurrentIndex(_KV_TYPES.index(choice.kv_type))
         self._flash.setCurrentIndex(list(Switch).index(choice.flash_attention))
         self._drafts.setCurrentIndex(list(Switch).index(choice.drafts))
 

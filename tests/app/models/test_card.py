@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtWidgets import QComboBox, QLineEdit
+from PySide6.QtWidgets import QComboBox, QLineEdit, QSpinBox
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.models.model_forms import WritingForm
@@ -94,6 +94,14 @@ def test_a_cache_that_needs_flash_attention_is_refused_before_loading(page: Mode
     page.here.card.loading.show_values(LoadOptions(kv_type=KvType.Q8_0, flash_attention=Switch.OFF))
     assert page.here.card.loading.sentence.text().startswith("✗ ")
     assert "leave that automatic, or choose f16" in page.here.card.loading.sentence.text()
+
+
+def test_a_q4_0_cache_stays_when_something_else_is_chosen(page: ModelsPage) -> None:
+    page.controller.change_loading(SMALL_MODEL, LoadOptions(context=512, kv_type=KvType.Q4_0))
+    choose(page, SMALL_MODEL)
+    (batch,) = [box for box in page.here.card.loading.findChildren(QSpinBox) if box.accessibleName() == "Batch"]
+    batch.setValue(64)
+    assert page.controller.loading_of(SMALL_MODEL) == LoadOptions(context=512, kv_type=KvType.Q4_0, batch=64)
 
 
 def test_what_was_loaded_is_told_by_device_and_what_is_less_than_asked() -> None:
