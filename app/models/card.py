@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Signal
 from PySide6.QtGui import QFontDatabase, QResizeEvent
 from PySide6.QtWidgets import QBoxLayout, QPlainTextEdit, QPushButton, QScrollArea, QWidget
 
-from baton_reasoning.app.models.controller import LibraryEntry, ModelsController, emptied
+from baton_reasoning.app.models.controller import LibraryEntry, ModelsController
 from baton_reasoning.app.models.model_forms import LoadingForm, WritingForm
 from baton_reasoning.app.shared.format import short_path
 from baton_reasoning.app.shared.labels import Fact, placement_facts
@@ -19,7 +19,6 @@ from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, in_
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.library import BrokenFile, LocalModel
-from baton_reasoning.core.models.trash import Deletion
 
 SIDE_BY_SIDE = 720
 """Pixels that the two forms need beside each other."""
@@ -51,10 +50,8 @@ class ModelCardView(QScrollArea):
         self._changed = label("⚠ Changed since it was loaded.")
         self.load_again = button("Load it again", self.reload_wanted.emit)
         self._again = in_row(self._changed, self.load_again)
-        self._deletion: Deletion | None = None
-        self.put_back = button("Put it back", self._put_back)
         self.use = {author: self._use_button(author) for author in (Author.SMALL, Author.LARGE)}
-        self.delete = button("Delete", self._delete, Role.DANGER)
+        self.delete = button("Move to the trash", self._delete, Role.DANGER)
         self._actions = in_row(*self.use.values())
         self._removal = in_row(self.delete)
         self._sections: list[QWidget] = [self._actions, self._removal]
@@ -65,7 +62,6 @@ class ModelCardView(QScrollArea):
         )
         column = vbox(
             self._title,
-            (self.put_back, 0, Qt.AlignmentFlag.AlignLeft),
             self._actions,
             self._removal,
             self._facts,
@@ -84,8 +80,6 @@ class ModelCardView(QScrollArea):
     def show_row(self, row: LibraryEntry | None) -> None:
         model = row if isinstance(row, LocalModel) else None
         self._model = model
-        self._deletion = row if isinstance(row, Deletion) else None
-        self.put_back.setVisible(self._deletion is not None)
         for part in self._sections:
             part.setVisible(model is not None)
         facts: list[Fact] = []
@@ -99,17 +93,11 @@ class ModelCardView(QScrollArea):
             self.template.setPlainText(model.header.chat_template or "")
             self.delete.setEnabled(model.can_be_deleted)
             size = in_gib(model.header.file_bytes)
-            self.delete.setText(f"Delete, frees {size}" if model.can_be_deleted else "Comes with Baton")
+            self.delete.setText(f"Move to the trash ({size})" if model.can_be_deleted else "Comes with Baton")
             set_role(self.delete, Role.DANGER if model.can_be_deleted else Role.FLAT)
         elif isinstance(row, BrokenFile):
             self._title.setText(f"{row.path.name} cannot be used")
             facts = [("Why", row.reason), ("File", short_path(row.path))]
-        elif isinstance(row, Deletion):
-            self._title.setText(f"{row.name} was deleted")
-            facts = [
-                ("Frees", f"{in_gib(row.freed_bytes)} when {emptied(row)}"),
-                ("Was", short_path(row.moves[0].origin)),
-            ]
         else:
             self._title.setText("Choose a model at the left, or drop a GGUF file here.")
         self._facts.show_facts(facts)
@@ -136,10 +124,6 @@ class ModelCardView(QScrollArea):
     def _show_whether_changed(self) -> None:
         path = self._model.header.path if self._model else None
         self._again.setVisible(path is not None and self._controller.changed_since_loaded(path))
-
-    def _put_back(self) -> None:
-        if self._deletion is not None:
-            self._controller.undo(self._deletion)
 
     def _delete(self) -> None:
         if self._model is not None:

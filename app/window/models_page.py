@@ -7,7 +7,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QFile
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
@@ -27,7 +26,7 @@ def add_models_page(
 ) -> LazyModelsPage:
     """`secrets` and `home` replace the user's own in tests."""
     tab = LazyModelsPage(window, secrets, home)
-    window.add_page("models", "Models", tab, tab.empty_trash)
+    window.add_page("models", "Models", tab)
     return tab
 
 
@@ -66,11 +65,6 @@ class LazyModelsPage(QWidget):
         self._window.show_page("models")
         self.page.offer(files)
 
-    def empty_trash(self) -> None:
-        """Delete for good what was deleted: the window is closing."""
-        if self._controller is not None:
-            self._controller.trash.empty()
-
     def _make(self) -> ModelsPage:
         from baton_reasoning.app.models.controller import ModelsController
         from baton_reasoning.app.models.page import ModelsPage
@@ -84,7 +78,6 @@ class LazyModelsPage(QWidget):
             home=self._home,
             general=lambda: self._window.preferences.value.models.load_options,
             used=self._window.dialogs.files_used,
-            system_trash=moved_to_trash,
             parent=self,
         )
         preferences = self._window.preferences
@@ -112,9 +105,3 @@ class LazyModelsPage(QWidget):
     def _use_pair(self, small: Path, large: Path) -> None:
         self._window.dialogs.use_pair(small, large)
         self._window.show_page("chat")
-
-
-def moved_to_trash(path: Path) -> Path | None:
-    """Move a file to the system's trash, and return where it is now; None if there is no trash for it."""
-    file = QFile(str(path))
-    return Path(file.fileName()) if file.moveToTrash() else None

@@ -12,7 +12,6 @@ from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.gguf_format import shard_group
 
 DEEPEST_LEVEL = 6  # the Hub cache puts files up to five folders deep
-HIDDEN_TRASH = ".baton-trash"
 
 _Fingerprint = tuple[Path, int, int]
 
@@ -157,7 +156,7 @@ def _gguf_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
     for where, folders, files in os.walk(folder, onerror=lambda error: unread.append(Path(error.filename))):
         here = Path(where)
         level = len(here.relative_to(folder).parts)
-        folders[:] = sorted(set(folders) - {HIDDEN_TRASH}) if level < DEEPEST_LEVEL else []
+        folders[:] = sorted(folders) if level < DEEPEST_LEVEL else []
         groups: set[str] = set()
         for path in sorted(here / name for name in files):
             if path.suffix.lower() != ".gguf" or not path.exists():

@@ -76,7 +76,7 @@ ROWS = {
     "models pairs": Row("", ("more", "--context 1")),
     "models search": Row("tiny", ("", "tiny --limit")),
     "models get": Row("hf:{repository}", ("", "nowhere.gguf")),
-    "models rm": Row("{model} -y", ("", "nowhere.gguf -y"), prints=False),
+    "models rm": Row("{model} -y --for-good", ("", "nowhere.gguf -y"), prints=False),
     "history list": Row("", ("more", "--limit 0")),
     "history show": Row("{answer}", ("", "nothing")),
     "history search": Row("even", ("", "even --json=1")),
