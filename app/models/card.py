@@ -137,7 +137,7 @@ def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact
     yield "Parameters", f"{header.size_label} ({header.parameters:,})"
     yield "Quantisation", f"{header.quantisation}, {in_gib(header.file_bytes)}"
     yield "Trained context", f"{header.context_length:,} tokens" if header.context_length else "not said"
-    yield "Vocabulary", f"{header.vocabulary_size:,} tokens, {header.vocabulary_hash[:12]}"
+    yield "Vocabulary", f"{header.vocabulary_size:,} tokens"
     sharing = dict.fromkeys(
         other.header.name
         for other in others

@@ -68,7 +68,7 @@ class ModelsController(QObject):
         self._general = general
         self._used = used
         self._library = Library(())
-        self.inventory = Inventory((), (), ())
+        self.inventory = Inventory((), ())
         self.has_scanned = False
         """Whether the folders have been looked at."""
         self.loaded: Mapping[Path, ModelCard] = {}

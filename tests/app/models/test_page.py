@@ -122,7 +122,7 @@ def test_a_card_tells_what_the_header_says(page: ModelsPage) -> None:
     model = choose(page, LARGE_MODEL)
     facts = dict(facts_of(model, page.controller.inventory.models))
     assert facts["Parameters"].startswith(model.header.size_label)
-    assert model.header.vocabulary_hash[:12] in facts["Vocabulary"]
+    assert facts["Vocabulary"] == f"{model.header.vocabulary_size:,} tokens"
     assert page.here.card.template.toPlainText() == (model.header.chat_template or "")
 
 
