@@ -7,7 +7,7 @@ Other families have other habits, and some have none. The profile counts them an
 import json
 import re
 from collections import Counter
-from collections.abc import Collection, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
@@ -40,8 +40,6 @@ FEW_CUES, MANY_CUES = 0.02, 0.6
 always."""
 FEWEST_BOUNDARIES = 20
 """With fewer, nothing can be said."""
-MARGIN_OF = 2
-"""Number of likeliest tokens recorded at each position: a margin is the difference of their probabilities."""
 TOKENS_BETWEEN = 8
 """Tokens between two reports of progress."""
 
@@ -92,11 +90,6 @@ class CueProfile:
     def cue_share(self) -> float:
         return self.with_cue / self.boundaries if self.boundaries else 0.0
 
-    def times(self, category: Category, forms: Collection[str]) -> int:
-        """Count how often a cue was seen: as a known one, or else as an opening."""
-        known = sum(count for of, word, count in self.cues if of is category and word in forms)
-        return known or sum(opening.count for opening in self.openings if opening.words in forms)
-
     @property
     def suits(self) -> Suits:
         """Tell whether the model writes enough cues for the keyword policy, and not too many."""
@@ -133,14 +126,12 @@ class Writing(NamedTuple):
     tokens: int
     text: str
     """The text on this problem so far."""
-    trace: Trace | None = None
-    """The whole run, once the text is complete."""
+    is_complete: bool = False
 
 
 def write_texts(engine: Engine, problems: Iterable[str], settings: RunSettings) -> Generator[Writing, None, None]:
     """Let the model write on each problem, alone; closing the iterator stops it. Raises BatonError."""
-    alternatives = MARGIN_OF if engine.card.returns_alternatives else 0
-    alone = settings.model_copy(update={"policy": Never.Settings(), "alternatives": alternatives})
+    alone = settings.model_copy(update={"policy": Never.Settings()})
     for number, problem in enumerate(problems):
         trace = Trace()
         with closing(run(Pair(small=engine), ask(problem, alone), alone)) as events:
@@ -148,7 +139,7 @@ def write_texts(engine: Engine, problems: Iterable[str], settings: RunSettings) 
                 trace.apply(event)
                 if isinstance(event, TokenWritten) and trace.tokens % TOKENS_BETWEEN == 0:
                     yield Writing(number, trace.tokens, trace.text)
-        yield Writing(number, trace.tokens, trace.text, trace)
+        yield Writing(number, trace.tokens, trace.text, is_complete=True)
 
 
 def profile(texts: Iterable[str], lexicon: Lexicon | None = None) -> CueProfile:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -27,7 +28,6 @@ from baton_reasoning.core.models.devices import DeviceKind, Devices, disk_free, 
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.ggml_backends import (
     backend_names,
-    chosen_libraries,
     has_gpu_backend,
     library_folder,
     log_quietly,
@@ -82,13 +82,9 @@ def system_gpu(folder: Path = DRM) -> str:
     """Describe a GPU that the system has a driver for; empty if there is none. Asks no backend of llama.cpp."""
     if sys.platform == "darwin" and platform.machine() == "arm64":
         return "the GPU of this Mac"
-    if shutil.which("nvidia-smi"):
-        try:
-            listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=SECONDS, check=False)
-        except (OSError, subprocess.TimeoutExpired):
-            listed = None
-        if listed and "GPU" in listed.stdout:
-            return listed.stdout.splitlines()[0].partition("(UUID")[0].strip()
+    listed = _nvidia_smi("-L")
+    if "GPU" in listed:
+        return listed.splitlines()[0].partition("(UUID")[0].strip()
     for node in sorted(folder.glob("renderD*")):
         driver = node / "device" / "driver"
         if driver.exists() and driver.resolve().name not in VIRTUAL_DRIVERS:
@@ -97,12 +93,17 @@ def system_gpu(folder: Path = DRM) -> str:
 
 
 def _versions(_: Paths) -> Iterator[Check]:
-    try:
-        binding = f"llama-cpp-python {version('llama-cpp-python')}"
-    except PackageNotFoundError:
-        binding = "llama-cpp-python missing"
+    binding = f"llama-cpp-python {_binding_version() or 'missing'}"
     system = f"Python {platform.python_version()}, {platform.system()} {platform.release()} {platform.machine()}"
     yield Check("Versions", State.GOOD, f"Baton {baton_version()}, {binding}, {system}")
+
+
+def _binding_version() -> str:
+    """Return the version of llama-cpp-python; empty if it is not installed."""
+    try:
+        return version("llama-cpp-python")
+    except PackageNotFoundError:
+        return ""
 
 
 def _library(_: Paths) -> Iterator[Check]:
@@ -110,8 +111,7 @@ def _library(_: Paths) -> Iterator[Check]:
     try:
         backends = answered_apart(_backends, seconds=SECONDS)
     except (NoAnswer, BatonError) as error:
-        remedy = "Run baton gpu install cpu." if chosen_libraries() else REINSTALL
-        yield Check("llama.cpp", State.PROBLEM, f"cannot be loaded: {error}", remedy)
+        yield Check("llama.cpp", State.PROBLEM, f"cannot be loaded: {error}", REINSTALL)
     else:
         yield Check("llama.cpp", State.GOOD, f"backends: {backends}, in {library_folder()}")
 
@@ -141,8 +141,8 @@ def gpu_checks(devices: Devices) -> Iterator[Check]:
         return
     here = system_gpu()
     if here and not has_gpu_backend():
-        remedy = f"Run baton gpu install {_backend_for(here)}."
-        yield Check("GPU", State.WARNING, f"{here} is here, and this build of llama.cpp cannot use it.", remedy)
+        finding = f"{here} is here, and this build of llama.cpp cannot use it."
+        yield Check("GPU", State.WARNING, finding, _wheel_remedy() if _binding_version() else REINSTALL)
     elif here or has_gpu_backend():
         finding = f"this build has a GPU backend, and it finds no GPU{f' ({here} is here)' if here else ''}."
         yield Check("GPU", State.WARNING, finding, "Check the GPU's driver; until then models run on the CPU.")
@@ -150,11 +150,39 @@ def gpu_checks(devices: Devices) -> Iterator[Check]:
         yield Check("GPU", State.GOOD, "none; models run on the CPU")
 
 
-def _backend_for(gpu: str) -> str:
-    """Return the backend for a GPU that `system_gpu` describes."""
+def _wheel_remedy() -> str:
+    """Give the commands that put a prebuilt llama.cpp for this machine's GPU in the place of this one."""
+    backend = _wheel_backend()
+    wheel = ("--no-deps", "--only-binary", ":all:", "--index-url", f"{_set_up('index')}/{backend}")
+    package = f"llama-cpp-python=={_binding_version()}"
+    pip = (sys.executable, "-m", "pip", "install", "--force-reinstall", *wheel, package)
+    uv = ("uv", "pip", "install", "--python", sys.executable, "--reinstall", *wheel, package)
+    needs = " It needs NVIDIA's CUDA toolkit." if backend.startswith("cu") else ""
+    return f"Install a build for it with pip, or with uv.{needs}\n" + "\n".join(map(subprocess.list2cmdline, (pip, uv)))
+
+
+def _wheel_backend() -> str:
+    """Choose the folder of prebuilt wheels: for an NVIDIA card, CUDA's newest that its driver can run."""
     if sys.platform == "darwin":
         return "metal"
-    return "cuda" if "NVIDIA" in gpu else "vulkan"
+    driver = re.search(r"CUDA Version:\s*(\d+)\.(\d)", _nvidia_smi())
+    newest = int(driver[1] + driver[2]) if driver else 0
+    return next((f"cu{number}" for number in _set_up("cuda").split() if int(number) <= newest), "vulkan")
+
+
+def _nvidia_smi(*arguments: str) -> str:
+    """Return what NVIDIA's tool prints; empty without it, and if it does not answer."""
+    try:
+        command = ["nvidia-smi", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def _set_up(key: str) -> str:
+    """Return a value that set-up uses, too."""
+    lines = files("baton_reasoning.resources").joinpath("set_up.txt").read_text(encoding="utf-8").splitlines()
+    return next(value for name, _, value in (line.partition(" ") for line in lines) if name == key)
 
 
 def _models_folder(paths: Paths) -> Iterator[Check]:

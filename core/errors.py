@@ -12,8 +12,7 @@
     ├── ProblemFileError      a file of problems that cannot be read
     ├── SettingsError         a value that a person chose and that cannot be used
     ├── StoreError            conversations or runs that cannot be read or written
-    ├── DownloadError         the Hub or a download failed
-    └── BuildError            a build of llama.cpp that cannot be installed or used
+    └── DownloadError         the Hub or a download failed
 
 An error is two sentences: what happened (and why), and what to do now. Code raises the narrowest class with
 both; views show `str(error)`. Causes are chained with `raise … from`, for the log.
@@ -81,7 +80,3 @@ class StoreError(BatonError):
 
 class DownloadError(BatonError):
     """The Hub could not be asked, or a download failed."""
-
-
-class BuildError(BatonError):
-    """A build of llama.cpp cannot be installed or used. What was in use before still is."""

@@ -58,13 +58,13 @@ function Find-Device {
     return @("cpu", "")
 }
 
-# The folders of the index that fit: for CUDA no newer than the driver, the newest two.
-function Get-WheelFolders([string]$Backend) {
-    if ($Backend -ne "cuda") { return @($Backend) }
+# The folder of the index that fits: for CUDA the newest that the driver can run.
+function Get-WheelFolder([string]$Backend) {
+    if ($Backend -ne "cuda") { return $Backend }
     $found = [regex]::Match((nvidia-smi 2>$null | Out-String), "CUDA Version:\s*(\d+)\.(\d)")
     $driver = if ($found.Success) { [int]($found.Groups[1].Value + $found.Groups[2].Value) } else { 124 }
-    $fitting = @((Get-Shared "cuda").Split() | ForEach-Object { [int]$_ } | Where-Object { $_ -le $driver })
-    return @($fitting | Select-Object -First 2 | ForEach-Object { "cu$_" })
+    $newest = (Get-Shared "cuda").Split() | Where-Object { [int]$_ -le $driver } | Select-Object -First 1
+    if ($newest) { return "cu$newest" }
 }
 
 # Is the back end's library there, and does llama.cpp load with it?
@@ -80,7 +80,7 @@ function Test-Backend([string]$Backend) {
 
 # NVIDIA's run-time libraries, which the CUDA wheels leave out, copied to where ggml looks.
 function Add-CudaLibraries([string]$Folder) {
-    $suffix = if ($Folder -eq "cu118") { "-cu11" } elseif ($Folder -like "cu12*") { "-cu12" } else { "" }
+    $suffix = if ($Folder -eq "cu118") { "-cu11" } else { "-cu12" }
     Say "installing NVIDIA's CUDA libraries (700 MB)"
     if (Invoke-Pip install "nvidia-cuda-runtime$suffix" "nvidia-cublas$suffix") {
         Get-ChildItem ".venv\Lib\site-packages\nvidia\*\bin" -Recurse -Filter *.dll |
@@ -89,16 +89,15 @@ function Add-CudaLibraries([string]$Folder) {
 }
 
 function Install-Prebuilt([string]$Backend) {
-    if ($Index -eq "none") { return $false }
-    foreach ($folder in Get-WheelFolders $Backend) {
-        Say "looking for a prebuilt wheel of llama.cpp for $($Names[$Backend]) ($folder)"
-        if (Invoke-Pip install -v --no-deps --force-reinstall --only-binary :all: --no-cache-dir --timeout 8 --retries 0 --index-url "$Index/$folder" $Package) {
-            if ($Backend -eq "cuda" -and -not (Test-Backend cuda)) { Add-CudaLibraries $folder }
-            if (Test-Backend $Backend) { return $true }
-            $script:Missed += "the prebuilt wheel for $folder does not run here"
-        }
+    $folder = Get-WheelFolder $Backend
+    if ($Index -eq "none" -or -not $folder) { return $false }
+    Say "looking for a prebuilt wheel of llama.cpp for $($Names[$Backend]) ($folder)"
+    if (Invoke-Pip install -v --no-deps --force-reinstall --only-binary :all: --no-cache-dir --timeout 8 --retries 0 --index-url "$Index/$folder" $Package) {
+        if ($Backend -eq "cuda" -and -not (Test-Backend cuda)) { Add-CudaLibraries $folder }
+        if (Test-Backend $Backend) { return $true }
+        $script:Missed += "the prebuilt wheel for $folder does not run here"
     }
-    $script:Missed += "no prebuilt wheel for $($Names[$Backend]) could be fetched"
+    else { $script:Missed += "no prebuilt wheel for $($Names[$Backend]) could be fetched" }
     return $false
 }
 

@@ -69,6 +69,15 @@ def nobodys_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(empty / kind.lower()))
 
 
+@pytest.fixture
+def trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in the place of the system's trash."""
+    folder = tmp_path / "trash"
+    folder.mkdir()
+    monkeypatch.setattr("send2trash.send2trash", lambda file: file.rename(folder / file.name))
+    return folder
+
+
 @pytest.fixture(scope="session")
 def smollm2() -> Path:
     """SmolLM2-135M-Instruct, Q4_1: llama architecture, 30 blocks, a chat template."""

@@ -1,17 +1,15 @@
-"""One model's card: what it is, what it shares with others, how it is loaded and writes, and what it is given."""
+"""One model's card: what it is, what it shares with others, how it is loaded and writes, and its chat template."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QBoxLayout, QPushButton, QScrollArea, QWidget
+from PySide6.QtCore import Signal
+from PySide6.QtGui import QFontDatabase, QResizeEvent
+from PySide6.QtWidgets import QBoxLayout, QPlainTextEdit, QPushButton, QScrollArea, QWidget
 
-from baton_reasoning.app.models.controller import LibraryEntry, ModelsController, emptied
-from baton_reasoning.app.models.cue_finder import CueFinder
+from baton_reasoning.app.models.controller import LibraryEntry, ModelsController
 from baton_reasoning.app.models.model_forms import LoadingForm, WritingForm
-from baton_reasoning.app.models.prompt_view import PromptView
 from baton_reasoning.app.shared.format import short_path
 from baton_reasoning.app.shared.labels import Fact, placement_facts
 from baton_reasoning.app.shared.theme import SIGN, Role, set_role
@@ -21,10 +19,10 @@ from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, in_
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.library import BrokenFile, LocalModel
-from baton_reasoning.core.models.trash import Deletion
 
 SIDE_BY_SIDE = 720
 """Pixels that the two forms need beside each other."""
+TEMPLATE_HEIGHT = 150
 
 
 class ModelCardView(QScrollArea):
@@ -32,7 +30,6 @@ class ModelCardView(QScrollArea):
     """Author and LocalModel: put it into the pair."""
     reload_wanted = Signal()
     """Load the pair again, as it was chosen meanwhile."""
-    policy_wanted = Signal(str)
 
     def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -44,15 +41,17 @@ class ModelCardView(QScrollArea):
         self._facts = Facts()
         self.loading = LoadingForm(controller)
         self.writing = WritingForm(controller)
-        self.prompt = PromptView()
-        self._finder: CueFinder | None = None
+        self.template = QPlainTextEdit()
+        self.template.setReadOnly(True)
+        self.template.setAccessibleName("Chat template")
+        self.template.setPlaceholderText("None: plain text.")
+        self.template.setFixedHeight(TEMPLATE_HEIGHT)
+        self.template.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
         self._changed = label("⚠ Changed since it was loaded.")
         self.load_again = button("Load it again", self.reload_wanted.emit)
         self._again = in_row(self._changed, self.load_again)
-        self._deletion: Deletion | None = None
-        self.put_back = button("Put it back", self._put_back)
         self.use = {author: self._use_button(author) for author in (Author.SMALL, Author.LARGE)}
-        self.delete = button("Delete", self._delete, Role.DANGER)
+        self.delete = button("Move to the trash", self._delete, Role.DANGER)
         self._actions = in_row(*self.use.values())
         self._removal = in_row(self.delete)
         self._sections: list[QWidget] = [self._actions, self._removal]
@@ -63,19 +62,17 @@ class ModelCardView(QScrollArea):
         )
         column = vbox(
             self._title,
-            (self.put_back, 0, Qt.AlignmentFlag.AlignLeft),
             self._actions,
             self._removal,
             self._facts,
             self._again,
             self._forms,
-            self._section("Prompt format", self.prompt),
+            self._section("Chat template", self.template),
             STRETCH,
             margins=(18, 16, 18, 16),
             spacing=10,
         )
         self.setWidget(holder(column, Role.CARD))
-        self.writing.cues_wanted.connect(self._find_cues)
         controller.loaded_changed.connect(lambda: self.show_row(self._model) if self._model else None)
         controller.preferences_changed.connect(self._show_whether_changed)
         self.show_row(None)
@@ -83,8 +80,6 @@ class ModelCardView(QScrollArea):
     def show_row(self, row: LibraryEntry | None) -> None:
         model = row if isinstance(row, LocalModel) else None
         self._model = model
-        self._deletion = row if isinstance(row, Deletion) else None
-        self.put_back.setVisible(self._deletion is not None)
         for part in self._sections:
             part.setVisible(model is not None)
         facts: list[Fact] = []
@@ -95,20 +90,14 @@ class ModelCardView(QScrollArea):
                 facts += placement_facts(card)
             self.loading.show_model(model)
             self.writing.show_model(model)
-            self.prompt.show_header(model.header)
+            self.template.setPlainText(model.header.chat_template or "")
             self.delete.setEnabled(model.can_be_deleted)
             size = in_gib(model.header.file_bytes)
-            self.delete.setText(f"Delete, frees {size}" if model.can_be_deleted else "Comes with Baton")
+            self.delete.setText(f"Move to the trash ({size})" if model.can_be_deleted else "Comes with Baton")
             set_role(self.delete, Role.DANGER if model.can_be_deleted else Role.FLAT)
         elif isinstance(row, BrokenFile):
             self._title.setText(f"{row.path.name} cannot be used")
             facts = [("Why", row.reason), ("File", short_path(row.path))]
-        elif isinstance(row, Deletion):
-            self._title.setText(f"{row.name} was deleted")
-            facts = [
-                ("Frees", f"{in_gib(row.freed_bytes)} when {emptied(row)}"),
-                ("Was", short_path(row.moves[0].origin)),
-            ]
         else:
             self._title.setText("Choose a model at the left, or drop a GGUF file here.")
         self._facts.show_facts(facts)
@@ -136,17 +125,6 @@ class ModelCardView(QScrollArea):
         path = self._model.header.path if self._model else None
         self._again.setVisible(path is not None and self._controller.changed_since_loaded(path))
 
-    def _find_cues(self) -> None:
-        if self._model is None or (self._finder is not None and self._finder.isVisible()):
-            return
-        self._finder = CueFinder(self._controller, self._model, self)
-        self._finder.policy_wanted.connect(self.policy_wanted)
-        self._finder.show()
-
-    def _put_back(self) -> None:
-        if self._deletion is not None:
-            self._controller.undo(self._deletion)
-
     def _delete(self) -> None:
         if self._model is not None:
             self._controller.delete(self._model)
@@ -159,7 +137,7 @@ def facts_of(model: LocalModel, others: tuple[LocalModel, ...]) -> Iterator[Fact
     yield "Parameters", f"{header.size_label} ({header.parameters:,})"
     yield "Quantisation", f"{header.quantisation}, {in_gib(header.file_bytes)}"
     yield "Trained context", f"{header.context_length:,} tokens" if header.context_length else "not said"
-    yield "Vocabulary", f"{header.vocabulary_size:,} tokens, {header.vocabulary_hash[:12]}"
+    yield "Vocabulary", f"{header.vocabulary_size:,} tokens"
     sharing = dict.fromkeys(
         other.header.name
         for other in others

@@ -8,7 +8,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
-from baton_reasoning.app.shared.background import StreamTask
+from baton_reasoning.app.shared.background import BackgroundTask, StreamTask
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.model_costs import ModelCosts
@@ -27,11 +27,11 @@ from baton_reasoning.core.models.preferences import (
     load_preferences,
     save_preferences,
 )
-from baton_reasoning.core.models.trash import Deletion, SystemTrash, Trash
+from baton_reasoning.core.models.trash import delete_for_good, move_to_trash
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 
-LibraryEntry = LocalModel | BrokenFile | Deletion
+LibraryEntry = LocalModel | BrokenFile
 """A row of the list of local models."""
 
 
@@ -42,8 +42,10 @@ class ModelsController(QObject):
     failed = Signal(object)
     """A BatonError that a person should read."""
     loaded_changed = Signal()
-    deleted = Signal(object)
-    """A Deletion, which can be undone."""
+    trashed = Signal(object)
+    """A LocalModel that is in the system's trash now."""
+    not_trashed = Signal(object, object)
+    """A LocalModel, and the BatonError that says why the system's trash did not take it."""
 
     def __init__(
         self,
@@ -54,7 +56,6 @@ class ModelsController(QObject):
         home: Path | None = None,
         general: Callable[[], LoadOptions] = LoadOptions,
         used: Callable[[], Iterable[Path]] = tuple,
-        system_trash: SystemTrash = lambda _: None,
         parent: QObject | None = None,
     ) -> None:
         """`general`: how a model is loaded for which a person has chosen nothing. `used`: files that were loaded by
@@ -67,7 +68,7 @@ class ModelsController(QObject):
         self._general = general
         self._used = used
         self._library = Library(())
-        self.inventory = Inventory((), (), ())
+        self.inventory = Inventory((), ())
         self.has_scanned = False
         """Whether the folders have been looked at."""
         self.loaded: Mapping[Path, ModelCard] = {}
@@ -77,9 +78,6 @@ class ModelsController(QObject):
         """None until the machine has answered."""
         self.preferences = load_preferences(paths.model_preferences)
         self.costs = ModelCosts(paths.model_costs)
-        self.trash = Trash(paths.data / "trash", system_trash)
-        self.deletions: tuple[Deletion, ...] = ()
-        """The deletions that can still be undone."""
 
     @property
     def folder(self) -> Path:
@@ -117,9 +115,6 @@ class ModelsController(QObject):
     def change_writing(self, model: Path, choice: ModelOverrides) -> None:
         self._replace(self.preferences.with_overrides(model, choice))
 
-    def keep_cue_share(self, model: Path, share: float) -> None:
-        self._replace(self.preferences.with_cue_share(model, share))
-
     def show_loaded(self, loaded: Mapping[Path, ModelCard]) -> None:
         if loaded != self.loaded:  # loading says how far it is a hundred times
             self.loaded = loaded
@@ -145,23 +140,14 @@ class ModelsController(QObject):
         StreamTask(self, "look at dropped files", look).items(self._added).failure(self.failed.emit).start()
 
     def delete(self, model: LocalModel) -> None:
-        try:
-            deletion = self.trash.delete(model)
-        except BatonError as error:
-            self.failed.emit(error)
-            return
-        self.deletions += (deletion,)
-        self.deleted.emit(deletion)
-        self.refresh()
+        """Move a model to the system's trash; in a thread, since between disks its bytes may be copied."""
+        task = BackgroundTask(self, "move a model to the trash", lambda: move_to_trash(model))
+        task.success(lambda _: self.trashed.emit(model)).failure(lambda error: self.not_trashed.emit(model, error))
+        task.done(lambda _: self.refresh()).start()
 
-    def undo(self, deletion: Deletion) -> None:
-        try:
-            self.trash.undo(deletion)
-        except BatonError as error:
-            self.failed.emit(error)
-        else:
-            self.deletions = tuple(other for other in self.deletions if other is not deletion)
-        self.refresh()
+    def delete_for_good(self, model: LocalModel) -> None:
+        task = BackgroundTask(self, "delete a model", lambda: delete_for_good(model)).failure(self.failed.emit)
+        task.done(lambda _: self.refresh()).start()
 
     def fit_of(self, model: LocalModel, choice: LoadOptions) -> Fit | None:
         """Return how the model would fit; None while the machine has not answered yet."""
@@ -216,8 +202,3 @@ def place(model: LocalModel, choice: LoadOptions, devices: Devices) -> Fit:
     if choice.gpu_layers >= 0:
         return fit_with_layers(needs, devices, choice.gpu_layers)
     return fit(needs, devices)
-
-
-def emptied(deletion: Deletion) -> str:
-    """Say when a deleted model is gone for good."""
-    return "the system's trash is emptied" if deletion.in_system_trash else "Baton closes"

@@ -18,7 +18,6 @@ from baton_reasoning.app.shared.labels import fit_text
 from baton_reasoning.app.shared.widgets.controls import LazyWidget
 from baton_reasoning.core.models.fit import Fit, in_gib
 from baton_reasoning.core.models.library import BrokenFile, FolderOrigin, LocalModel
-from baton_reasoning.core.models.trash import Deletion
 
 LIST_WIDTH = 260
 """Pixels, at least: a name, and below it size, quantisation and fit."""
@@ -30,7 +29,6 @@ class LocalModelsTab(QSplitter):
     use_wanted = Signal(object, object)
     """Author and path: put this model into the pair."""
     reload_wanted = Signal()
-    policy_wanted = Signal(str)
     list_width_changed = Signal(int)
     """The person moved the splitter: pixels of the list."""
 
@@ -82,7 +80,6 @@ class LocalModelsTab(QSplitter):
         card = ModelCardView(self._controller)
         card.use_wanted.connect(lambda author, model: self.use_wanted.emit(author, model.header.path))
         card.reload_wanted.connect(self.reload_wanted)
-        card.policy_wanted.connect(self.policy_wanted)
         return card
 
     def _keep_choice(self) -> None:
@@ -114,13 +111,7 @@ class LocalModelsTab(QSplitter):
 
 
 def path_of(row: LibraryEntry) -> Path:
-    match row:
-        case LocalModel():
-            return row.header.path
-        case BrokenFile():
-            return row.path
-        case Deletion():
-            return row.moves[0].trashed
+    return row.header.path if isinstance(row, LocalModel) else row.path
 
 
 Index = QModelIndex | QPersistentModelIndex
@@ -130,7 +121,7 @@ IN_USE = " · ▶ in use"
 
 
 class LibraryModel(QAbstractListModel):
-    """Rows are models by name, then broken files, then what was deleted and can be put back."""
+    """Rows are models by name, then broken files."""
 
     def __init__(self, controller: ModelsController) -> None:
         super().__init__(controller)
@@ -157,13 +148,13 @@ class LibraryModel(QAbstractListModel):
             in_use = isinstance(row, LocalModel) and row.header.path in self._controller.loaded
             return self._texts[index.row()] + (IN_USE if in_use else "")
         if role == Qt.ItemDataRole.ToolTipRole:
-            return tip(row)
+            return row.reason if isinstance(row, BrokenFile) else str(row.header.path)
         return None
 
     def _reload(self) -> None:
         inventory = self._controller.inventory
         self.beginResetModel()
-        self.rows = [*inventory.models, *inventory.broken, *self._controller.deletions]
+        self.rows = [*inventory.models, *inventory.broken]
         self._names = names_of(inventory.models)
         self._texts = [row_text(row, None, self._names) for row in self.rows]
         self.endResetModel()
@@ -193,16 +184,6 @@ class LibraryModel(QAbstractListModel):
             self.dataChanged.emit(self.index(0), self.index(len(self.rows) - 1))
 
 
-def tip(row: LibraryEntry) -> str:
-    match row:
-        case BrokenFile():
-            return row.reason
-        case Deletion():
-            return f"It can be put back until Baton closes: {row.moves[0].origin}"
-        case LocalModel():
-            return str(row.header.path)
-
-
 def names_of(models: Sequence[LocalModel]) -> dict[Path, str]:
     """Name each model: files of a person, and those whose names are equal, with the file; if that is equal, too, with
     its folder."""
@@ -223,8 +204,6 @@ def row_text(row: LibraryEntry, fit: Fit | None, names: Mapping[Path, str]) -> s
     """Return two lines: the name, and what it is; without a fit while the machine has not answered."""
     if isinstance(row, BrokenFile):
         return f"{row.path.name}\n✗ cannot be used · {row.source.value}"
-    if isinstance(row, Deletion):
-        return f"{row.name}\n↶ deleted · {in_gib(row.freed_bytes)} · can be put back"
     header = row.header
     facts = [header.size_label, header.quantisation, in_gib(header.file_bytes), fit_text(fit) if fit else ""]
     return f"{names[header.path]}\n{' · '.join(filter(None, facts))}"

@@ -7,7 +7,7 @@ from PySide6.QtWidgets import QComboBox, QFormLayout, QSpinBox, QWidget
 
 from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.shared.forms.fields import bounds, editor_of
-from baton_reasoning.app.shared.labels import cue_text, sampling_text
+from baton_reasoning.app.shared.labels import sampling_text
 from baton_reasoning.app.shared.theme import Role, set_role
 from baton_reasoning.app.shared.widgets.controls import button, combo_box, label, whole_number
 from baton_reasoning.app.shared.widgets.layout import in_row
@@ -22,7 +22,7 @@ WIDTH = 180
 """Pixels: the longest number, with room for larger text."""
 
 _NUMBERS = ("context", "batch", "threads", "gpu_layers")
-_KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.F32)
+_KV_TYPES = (KvType.F16, KvType.Q8_0, KvType.Q4_0, KvType.F32)
 
 
 class LoadingForm(QWidget):
@@ -75,7 +75,7 @@ class LoadingForm(QWidget):
     def show_values(self, choice: LoadOptions) -> None:
         for name, box in self._numbers.items():
             box.setValue(getattr(choice, name))
-        self._kv_type.setCurrentIndex(_KV_TYPES.index(choice.kv_type) if choice.kv_type in _KV_TYPES else 0)
+        self._kv_type.setCurrentIndex(_KV_TYPES.index(choice.kv_type))
         self._flash.setCurrentIndex(list(Switch).index(choice.flash_attention))
         self._drafts.setCurrentIndex(list(Switch).index(choice.drafts))
 
@@ -119,27 +119,20 @@ class LoadingForm(QWidget):
 
 CHOICE_WIDTH = 210
 """Pixels: the longest choice of tags."""
-_ROWS = ("temperature", "top_p", "top_k", "tags")
+_ROWS = ("temperature", "top_p", "top_k", "tags", "cue_list")
 
 
 class WritingForm(QWidget):
     """Every change counts at once, for the next time the model is loaded."""
-
-    cues_wanted = Signal()
-    """Let the model write, and see which cues it has."""
 
     def __init__(self, controller: ModelsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._controller = controller
         self._model: LocalModel | None = None
         self._family: Family | None = None
-        self._cue_list = ""
         fields = ModelOverrides.model_fields
         self.editors = {name: editor_of(name, fields[name], self._take) for name in (*_ROWS, "opening", "closing")}
         self._own_tags = in_row(self.editors["opening"].widget, self.editors["closing"].widget)
-        self.cues = label(wrap=True)
-        self.find_cues = button("Detect cue words…", self.cues_wanted.emit, tip="The model writes on a few problems")
-        self.forget_cues = button("Forget them", self._forget_cues)
         self._advice = label("", Role.MUTED, wrap=True)
         self.take_advice = button("Take these", self._take_advice)
         self._recommended = in_row(self._advice, self.take_advice)
@@ -151,7 +144,7 @@ class WritingForm(QWidget):
         values = {name: editor.value() for name, editor in self.editors.items()}
         if values["tags"] is not TagSource.OTHER:
             values |= {"opening": "", "closing": ""}
-        return ModelOverrides(**values, cue_list=self._cue_list)
+        return ModelOverrides(**values)
 
     def show_model(self, model: LocalModel) -> None:
         self._model = None  # so that filling in the fields is no choice of the person's
@@ -170,8 +163,7 @@ class WritingForm(QWidget):
     def show_values(self, choice: ModelOverrides) -> None:
         for name, editor in self.editors.items():
             editor.show(getattr(choice, name))
-        self._cue_list = choice.cue_list
-        self._show_what_depends()
+        self._show_own_tags()
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -189,19 +181,17 @@ class WritingForm(QWidget):
             else:
                 field.setFixedWidth(CHOICE_WIDTH // 2 - 3)
         form.addRow("", self._own_tags)
-        form.addRow("Cues", self.cues)
-        form.addRow("", in_row(self.find_cues, self.forget_cues))
         form.addRow(self._recommended)
 
     def _show_change(self) -> None:
-        """Show a choice that was made elsewhere, such as the cues that a profile proposed."""
+        """Show a choice that was made elsewhere, such as the sampling that its makers recommend."""
         model = self._model
         if model is not None and self.choice != self._controller.preferences.overrides_of(model.header.path):
             self.show_model(model)
 
     def _take(self) -> None:
         if self._model is not None:
-            self._show_what_depends()
+            self._show_own_tags()
             self._controller.change_writing(self._model.header.path, self.choice)
 
     def _take_advice(self) -> None:
@@ -211,11 +201,5 @@ class WritingForm(QWidget):
         sampling = {"temperature": advised.temperature, "top_p": advised.top_p, "top_k": advised.top_k}
         self._controller.change_writing(self._model.header.path, self.choice.model_copy(update=sampling))
 
-    def _forget_cues(self) -> None:
-        self._cue_list = ""
-        self._take()
-
-    def _show_what_depends(self) -> None:
+    def _show_own_tags(self) -> None:
         self._own_tags.setVisible(self.editors["tags"].value() is TagSource.OTHER)
-        self.cues.setText(cue_text(self._cue_list) if self._cue_list else "English (default)")
-        self.forget_cues.setVisible(bool(self._cue_list))

@@ -10,7 +10,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QTabWidget, QWidget
 
-from baton_reasoning.app.models.controller import ModelsController, emptied
+from baton_reasoning.app.models.controller import ModelsController
 from baton_reasoning.app.models.downloads_tab import DownloadsTab
 from baton_reasoning.app.models.hub_search_tab import HubSearchTab
 from baton_reasoning.app.models.hub_settings_tab import HubSettingsTab
@@ -23,8 +23,8 @@ from baton_reasoning.app.shared.widgets.notice import Toasts
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.download import DownloadManifest
 from baton_reasoning.core.models.fit import in_gib
+from baton_reasoning.core.models.library import LocalModel
 from baton_reasoning.core.models.source import DemoModel, HubFile
-from baton_reasoning.core.models.trash import Deletion
 
 
 class ModelsPage(QWidget):
@@ -35,8 +35,6 @@ class ModelsPage(QWidget):
     server_wanted = Signal()
     reload_wanted = Signal()
     """Load the window's pair again: choices about it have changed."""
-    policy_wanted = Signal(str)
-    """Decide by another policy than keywords."""
     pair_dropped = Signal(list)
     """The paths of two models, which may be used as a pair."""
     list_width_changed = Signal(int)
@@ -71,7 +69,8 @@ class ModelsPage(QWidget):
         self.setLayout(vbox((self.tabs, 1), margins=(18, 10, 18, 12)))
         FileDrops(self).dropped.connect(self._take_dropped)
         controller.failed.connect(self._show_error)
-        controller.deleted.connect(self._offer_undo)
+        controller.trashed.connect(self._say_trashed)
+        controller.not_trashed.connect(self._offer_deletion)
 
     @property
     def begin(self) -> StartTab:
@@ -145,7 +144,6 @@ class ModelsPage(QWidget):
         here.list_width_changed.connect(self.list_width_changed)
         here.use_wanted.connect(self.model_wanted)
         here.reload_wanted.connect(self.reload_wanted)
-        here.policy_wanted.connect(self.policy_wanted)
         return here
 
     def _make_search(self) -> HubSearchTab:
@@ -177,12 +175,14 @@ class ModelsPage(QWidget):
     def _show_here(self) -> None:
         self.tabs.setCurrentWidget(self._here)
 
-    def _offer_undo(self, deletion: Deletion) -> None:
+    def _say_trashed(self, model: LocalModel) -> None:
+        freed = in_gib(model.header.file_bytes)
         self.notice.show_message(
-            f"{deletion.name} was deleted; {in_gib(deletion.freed_bytes)} will be freed when {emptied(deletion)}.",
-            warns=False,
-            undo=lambda: self.controller.undo(deletion),
+            f"{model.header.name} is in the system's trash; emptying it frees {freed}.", warns=False
         )
+
+    def _offer_deletion(self, model: LocalModel, error: BatonError) -> None:
+        self.notice.show_message(str(error), ("Delete it for good", lambda: self.controller.delete_for_good(model)))
 
     def _show_error(self, error: BatonError) -> None:
         self.notice.show_message(str(error))

@@ -36,8 +36,8 @@ def doctor(json: bool) -> int:
             continue
         write(f"{SIGNS[check.state]} ", _STYLES[check.state], end="")
         write(f"{check.subject}: {check.finding}")
-        if check.remedy:
-            write(f"    {check.remedy}")
+        for line in check.remedy.splitlines():
+            write(f"    {line}")
     return worst
 
 

@@ -13,17 +13,17 @@ from baton_reasoning.app.terminal.model_files import fetch, hub_access, look_up,
 from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.standard_input import confirmed
 from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
-from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, pairs_that_fit
 from baton_reasoning.core.models.devices import find_devices
 from baton_reasoning.core.models.hub import Hub
 from baton_reasoning.core.models.hub_listing import downloaded
-from baton_reasoning.core.models.library import HIDDEN_TRASH, Inventory, Library, LocalModel, known_folders
+from baton_reasoning.core.models.library import Inventory, Library, LocalModel, known_folders
 from baton_reasoning.core.models.preferences import load_preferences
 from baton_reasoning.core.models.source import DEMO_FOLDER, HubFile, LocalFile
-from baton_reasoning.core.models.trash import Trash
+from baton_reasoning.core.models.trash import delete_for_good, move_to_trash
 from baton_reasoning.core.paths import Paths
 
 
@@ -174,21 +174,28 @@ def get_model(name: str, json: bool) -> int:
 
 @command("rm", models)
 @click.argument("name", type=Completed(Offered.MODEL))
+@deliberate_option("--for-good", help="Delete it instead, which frees the disk at once.")
 @deliberate_option("--yes", "-y", help="Do not ask.")
-def remove_model(name: str, yes: bool) -> int:
-    """Delete a model from this machine: all its files, for good.
+def remove_model(name: str, for_good: bool, yes: bool) -> int:
+    """Move all files of a model to the system's trash.
 
     NAME is a file, hf:OWNER/NAME[:QUANT], or a name of `baton models pairs`.
     """
     model = _model(name)
-    where = short_path(model.header.shards[0])
-    if not yes and not confirmed(f"Delete {where} ({size(model.header.file_bytes)}) for good?"):
+    file, freed = short_path(model.header.shards[0]), size(model.header.file_bytes)
+    question = f"Delete {file} ({freed}) for good?" if for_good else f"Move {file} ({freed}) to the trash?"
+    if not yes and not confirmed(question):
         remark("Nothing was deleted.")
         return ExitCode.FAILED
-    trash = Trash(models_folder() / HIDDEN_TRASH)
-    deletion = trash.delete(model)
-    trash.erase(deletion)  # not `empty`: the window may still bring back what it deleted
-    remark(f"{model.header.name} was deleted; {size(deletion.freed_bytes)} are free again.")
+    if for_good:
+        delete_for_good(model)
+        remark(f"{model.header.name} was deleted; {freed} are free again.")
+        return ExitCode.ANSWERED
+    try:
+        move_to_trash(model)
+    except ModelFileError as error:
+        raise ModelFileError(error.message, f"{error.advice} --for-good needs no trash.") from error
+    remark(f"{model.header.name} is in the system's trash; emptying it frees {freed}.")
     return ExitCode.ANSWERED
 
 

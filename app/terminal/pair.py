@@ -176,9 +176,7 @@ def models_or(otherwise: str) -> Callable[[Function], Function]:
 model_options = models_or("the pair chosen in the window")
 several_models = gathered(SeveralModels, "models", *_named_models("the pair chosen in the window", multiple=True))
 
-loading_options = gathered(
-    LoadingOptions,
-    "loading",
+_LOADING = (
     option(
         *("-c", "--context", "context"),
         type=click.IntRange(min=256),
@@ -202,14 +200,18 @@ loading_options = gathered(
         group=LOCAL_MODELS,
         help="Layers on the GPU; -1 is as many as fit.",
     ),
-    option(
-        "--drafts",
-        type=ChoiceOf([choice.value for choice in Switch]),
-        callback=lambda _context, _parameter, value: Switch(value) if value else None,
-        group=LOCAL_MODELS,
-        help="Let the small model draft for the large one [automatic: where the large one is on a GPU].",
-    ),
 )
+_DRAFTS = option(
+    "--drafts",
+    type=ChoiceOf([choice.value for choice in Switch]),
+    callback=lambda _context, _parameter, value: Switch(value) if value else None,
+    group=LOCAL_MODELS,
+    help="Let the small model draft for the large one [automatic: where the large one is on a GPU].",
+)
+
+loading_options = gathered(LoadingOptions, "loading", *_LOADING, _DRAFTS)
+loading_of_one = gathered(LoadingOptions, "loading", *_LOADING)
+"""For a command that loads a single model, which has no other to draft for it."""
 
 
 def local_choices(loading: LoadingOptions, model: Path, parallel: int, context: int) -> LocalChoices:

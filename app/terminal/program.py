@@ -35,7 +35,6 @@ COMMANDS = {
     "serve": LazyCommand("serve:serve", "Serve the pair to other programs through OpenAI's API."),
     "models": LazyCommand("models:models", "List, search, download and delete models."),
     "history": LazyCommand("history:history", "List, show, search, export and delete answers and batches."),
-    "gpu": LazyCommand("gpu:gpu", "Show what llama.cpp runs on, and give it another backend."),
     "doctor": LazyCommand("doctor:doctor", "Check what this installation can use."),
     "policies": LazyCommand("settings_list:policies", "List the policies."),
     "settings": LazyCommand("settings_list:settings", "List what --set takes."),

@@ -77,7 +77,6 @@ class MainWindow(QMainWindow):
         self.drops = FileDrops(self)
         self.dropped = DroppedFiles(self.drops, self.messages, self.dialogs, self._open_problems)
         self._shown_page = "chat"
-        self._finishers: list[Callable[[], None]] = []
         self._batch: BatchPage | None = None
         self._batch_runs = False
         self._store: Store | None = None
@@ -89,14 +88,11 @@ class MainWindow(QMainWindow):
         self._connect()
         self._restore()
 
-    def add_page(self, name: str, title: str, page: QWidget, finish: Callable[[], None] | None = None) -> None:
-        """Add a page; `finish` is called when the window closes."""
+    def add_page(self, name: str, title: str, page: QWidget) -> None:
         page.setObjectName(name)
         self._pages.addWidget(page)
         self.topbar.add_page(name, title)
         self.topbar.show_page(self._shown_page)
-        if finish:
-            self._finishers.append(finish)
         if name == self.preferences.value.window.page:
             self.show_page(name)  # where the window was left
 
@@ -250,8 +246,6 @@ class MainWindow(QMainWindow):
         self.hide()
         self.session.runs.stop()
         self.tasks.close()  # answers and batches deliver their last events, which are saved
-        for finish in self._finishers:
-            finish()
         self.models.close()
         self.preferences.save()
         self._close_store()

@@ -7,17 +7,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QFile
 from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.shared.background import BackgroundTask
-from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.app.shared.widgets.layout import vbox
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.models.source import DEMO_FOLDER, HubFile, file_source
-from baton_reasoning.core.thinking.policies.keywords import Keywords
-from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 
 if TYPE_CHECKING:
     from baton_reasoning.app.models.controller import ModelsController
@@ -30,7 +26,7 @@ def add_models_page(
 ) -> LazyModelsPage:
     """`secrets` and `home` replace the user's own in tests."""
     tab = LazyModelsPage(window, secrets, home)
-    window.add_page("models", "Models", tab, tab.empty_trash)
+    window.add_page("models", "Models", tab)
     return tab
 
 
@@ -45,7 +41,6 @@ class LazyModelsPage(QWidget):
         self._page: ModelsPage | None = None
         self._controller: ModelsController | None = None
         self._is_importing = False
-        window.models.changed.connect(self._warn_of_few_cues)
         window.dialogs.downloads_wanted.connect(self.offer)
         self.setLayout(vbox(margins=0))
 
@@ -70,11 +65,6 @@ class LazyModelsPage(QWidget):
         self._window.show_page("models")
         self.page.offer(files)
 
-    def empty_trash(self) -> None:
-        """Delete for good what was deleted: the window is closing."""
-        if self._controller is not None:
-            self._controller.trash.empty()
-
     def _make(self) -> ModelsPage:
         from baton_reasoning.app.models.controller import ModelsController
         from baton_reasoning.app.models.page import ModelsPage
@@ -88,7 +78,6 @@ class LazyModelsPage(QWidget):
             home=self._home,
             general=lambda: self._window.preferences.value.models.load_options,
             used=self._window.dialogs.files_used,
-            system_trash=moved_to_trash,
             parent=self,
         )
         preferences = self._window.preferences
@@ -101,7 +90,6 @@ class LazyModelsPage(QWidget):
         page.model_wanted.connect(lambda author, model: self._window.dialogs.use_model(author, file_source(model)))
         page.reload_wanted.connect(self._window.reload_models)
         page.pair_dropped.connect(self._window.dropped.take)
-        page.policy_wanted.connect(self._use_policy)
         page.server_wanted.connect(self._window.dialogs.connect_server)
         layout = self.layout()
         assert layout is not None
@@ -117,37 +105,3 @@ class LazyModelsPage(QWidget):
     def _use_pair(self, small: Path, large: Path) -> None:
         self._window.dialogs.use_pair(small, large)
         self._window.show_page("chat")
-
-    def _warn_of_few_cues(self) -> None:
-        """Warn if the small model writes so few cues that keywords would hardly ever call the large one."""
-        run = self._window.preferences.value.run
-        if self._window.models.state is not LoadState.READY or not isinstance(run.policy, Keywords.Settings):
-            return
-        if run.policy.opening:
-            return
-        from baton_reasoning.core.cue_profiler import FEW_CUES
-        from baton_reasoning.core.models.preferences import load_preferences
-
-        small = self._window.models.pair.small
-        if small is None or small.card.path is None:
-            return
-        share = load_preferences(self._window.paths.model_preferences).cue_share_of(small.card.path)
-        if share is not None and share < FEW_CUES:
-            self._window.notice.show_message(
-                f"{small.card.name} gives hardly any cues ({share:.0%} of steps): the large one would rarely write.",
-                ("Use first-token entropy", lambda: self._use_policy("first-token-entropy")),
-                ("Let the large model open", lambda: self._use_policy("every-step")),
-            )
-
-    def _use_policy(self, policy: str) -> None:
-        preferences = self._window.preferences
-        preferences.change_run(policy=settings_for(policy, preferences.value.run.policy))
-        self._window.notice.show_message(
-            f"The next answer decides by the policy “{POLICIES[policy].title}”.", warns=False
-        )
-
-
-def moved_to_trash(path: Path) -> Path | None:
-    """Move a file to the system's trash, and return where it is now; None if there is no trash for it."""
-    file = QFile(str(path))
-    return Path(file.fileName()) if file.moveToTrash() else None

@@ -5,11 +5,6 @@ What a person wrote is kept apart from the template's own text, so that "<|im_en
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from difflib import SequenceMatcher
-from enum import Enum
-from functools import lru_cache
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Conversation, Message
@@ -100,53 +95,3 @@ def _fill_in(text: str, conversation: Conversation) -> list[PromptPiece]:
         if rest:
             pieces.append(PromptPiece(rest, True))
     return pieces
-
-
-PROBE = (
-    Message("user", "‹first question›"),
-    Message("assistant", "‹first answer›"),
-    Message("user", "‹question›"),
-)
-BOS, EOS = "{bos}", "{eos}"
-LONGEST_PROMPT = 20_000
-"""Characters of the rendered probe that are compared."""
-
-_PIECES = re.compile(r"(?=<[|｜])|(?<=\n)")
-
-
-class PromptOrigin(Enum):
-    BOTH = " "
-    HERE = "+"
-    KNOWN = "−"
-
-
-@dataclass(frozen=True)
-class PromptLine:
-    """A piece of a prompt: up to a line break, or to the next control token."""
-
-    origin: PromptOrigin
-    text: str
-
-
-@lru_cache(maxsize=64)
-def prompt_of(template: str, tags: ThinkingTags | None) -> str:
-    """Render the probe conversation with this template, thinking opened as for a run. Raises EngineRefused."""
-    return "".join(piece.text for piece in render_prompt(PROBE, template, BOS, EOS, tags))[:LONGEST_PROMPT]
-
-
-def compared(prompt: str, known: str) -> tuple[PromptLine, ...]:
-    """Compare two prompts line by line; of lines that differ, the known ones come first."""
-    ours, theirs = pieces(prompt), pieces(known)
-    lines: list[PromptLine] = []
-    for kind, known_from, known_to, here_from, here_to in SequenceMatcher(None, theirs, ours, False).get_opcodes():
-        if kind == "equal":
-            lines += [PromptLine(PromptOrigin.BOTH, text) for text in ours[here_from:here_to]]
-            continue
-        lines += [PromptLine(PromptOrigin.KNOWN, text) for text in theirs[known_from:known_to]]
-        lines += [PromptLine(PromptOrigin.HERE, text) for text in ours[here_from:here_to]]
-    return tuple(lines)
-
-
-def pieces(prompt: str) -> list[str]:
-    """Split a prompt into lines and control tokens; a line break is shown as ↵."""
-    return [piece.replace("\n", "↵") for piece in _PIECES.split(prompt) if piece]

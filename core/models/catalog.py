@@ -159,16 +159,13 @@ class Family:
     """Of model names in lower case, with “-” between words and numbers: “qwen2-5-*-instruct*”."""
     sampling: ModelOverrides
     """What its makers recommend."""
-    prompt: str
-    """The conversation `core.engines.chat_template.PROBE` as its published template renders it, thinking opened."""
 
 
 @cache
 def families() -> tuple[Family, ...]:
     content = json.loads(files("baton_reasoning.resources").joinpath("families.json").read_text(encoding="utf-8"))
     return tuple(
-        Family(entry["name"], tuple(entry["models"]), ModelOverrides(**entry["sampling"]), "".join(entry["prompt"]))
-        for entry in content
+        Family(entry["name"], tuple(entry["models"]), ModelOverrides(**entry["sampling"])) for entry in content
     )
 
 

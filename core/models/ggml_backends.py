@@ -3,11 +3,6 @@
 A backend is either linked into llama.cpp's libraries or a plug-in, a library that is loaded at run time. The frozen
 program has only plug-ins, among them one CPU library for each generation of processors. llama.cpp's own variable
 `GGML_BACKEND_PATH` names one more plug-in.
-
-The libraries are llama-cpp-python's own, unless `baton gpu install` (core.models.builds) has put others beside them:
-
-    PREFIX/share/baton/llama.cpp/0.3.36-vulkan/   the libraries of a build for this version of llama-cpp-python
-    PREFIX/share/baton/llama.cpp/chosen           the name of the build in use
 """
 
 from __future__ import annotations
@@ -17,18 +12,13 @@ import logging
 import os
 import sys
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 log = logging.getLogger(__name__)
 
 EXTRA_PLUGIN = "GGML_BACKEND_PATH"
 LIBRARY_FOLDER = "LLAMA_CPP_LIB_PATH"  # llama-cpp-python's own variable
-PACKAGE = "llama-cpp-python"
-BUILDS = Path(sys.prefix) / "share" / "baton" / "llama.cpp"
-CHOSEN = "chosen"
 
 
 @cache
@@ -41,7 +31,8 @@ def registry() -> ctypes.CDLL:
 
     Raises ImportError or OSError if the native library cannot be loaded.
     """
-    llama = import_binding()
+    from llama_cpp import llama_cpp as llama
+
     ggml: ctypes.CDLL = ctypes.CDLL(str(library_folder() / "ggml.dll")) if sys.platform == "win32" else llama._lib
     ggml.ggml_backend_dev_count.restype = ctypes.c_size_t
     ggml.ggml_backend_load.restype = ctypes.c_void_p
@@ -62,7 +53,7 @@ def log_quietly() -> None:
 
     For a process that only asks for devices: a model's process parses the log. Raises as `registry`.
     """
-    llama = import_binding()
+    from llama_cpp import llama_cpp as llama
 
     def write(_level: int, text: bytes, _data: object) -> None:
         log.debug(text.decode(errors="replace").rstrip())
@@ -83,41 +74,14 @@ def backend_names() -> tuple[str, ...]:
     return tuple(ggml.ggml_backend_reg_name(handle).decode(errors="replace") for handle in handles)
 
 
-def import_binding() -> Any:
-    """Import llama-cpp-python's low-level API with the libraries in use.
-
-    Raises ImportError, OSError or RuntimeError if they cannot be loaded.
-    """
-    if chosen := chosen_libraries():
-        os.environ.setdefault(LIBRARY_FOLDER, str(chosen))  # read when the module is imported
-    from llama_cpp import llama_cpp
-
-    return llama_cpp
-
-
 def library_folder() -> Path:
-    """Return the folder of the libraries in use. Loads nothing; raises ImportError if there are none."""
+    """Return the folder of llama.cpp's libraries. Loads nothing; raises ImportError if there are none."""
     if folder := os.environ.get(LIBRARY_FOLDER):
         return Path(folder)
-    return chosen_libraries() or own_libraries()
-
-
-def own_libraries() -> Path:
-    """Return the folder of llama-cpp-python's own libraries. Raises ImportError if it is not installed."""
     spec = find_spec("llama_cpp")
     if spec is None or spec.origin is None:
         raise ImportError("llama_cpp is not installed")
     return Path(spec.origin).parent / "lib"
-
-
-def chosen_libraries(builds: Path = BUILDS) -> Path | None:
-    """Return the folder of the chosen build; None without one, and if it is for another version of llama-cpp-python."""
-    try:
-        name = (builds / CHOSEN).read_text(encoding="utf-8")
-        is_fitting = name.startswith(f"{version(PACKAGE)}-") and (builds / name).is_dir()
-    except (OSError, UnicodeDecodeError, PackageNotFoundError):
-        return None
-    return builds / name if is_fitting else None
 
 
 def has_gpu_backend() -> bool:

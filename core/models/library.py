@@ -12,7 +12,6 @@ from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.gguf_format import shard_group
 
 DEEPEST_LEVEL = 6  # the Hub cache puts files up to five folders deep
-HIDDEN_TRASH = ".baton-trash"
 
 _Fingerprint = tuple[Path, int, int]
 
@@ -58,11 +57,10 @@ class BrokenFile:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The result of a scan, by name; `unread` are folders that could not be opened."""
+    """The result of a scan, by name."""
 
     models: tuple[LocalModel, ...]
     broken: tuple[BrokenFile, ...]
-    unread: tuple[Path, ...]
 
 
 class Library:
@@ -76,9 +74,8 @@ class Library:
         """Read every model's header: 10–30 ms for a model not seen before. Never raises for a bad file."""
         models: dict[Path, LocalModel] = {}
         broken: dict[Path, BrokenFile] = {}
-        unread: list[Path] = []
         for folder in self.folders:
-            for path in _gguf_files(folder.path, unread):
+            for path in _gguf_files(folder.path):
                 # A file that is reached twice (by a link in the Hub cache, a folder in a folder) counts once.
                 real = path.resolve()
                 if real in models or real in broken:
@@ -90,7 +87,6 @@ class Library:
         return Inventory(
             tuple(sorted(models.values(), key=_by_name)),
             tuple(sorted(broken.values(), key=lambda file: file.path)),
-            tuple(unread),
         )
 
     def _read(self, path: Path) -> GgufHeader:
@@ -148,16 +144,16 @@ def _llama_cpp_cache(home: Path, environment: Mapping[str, str]) -> Path:
     return Path(environment.get("XDG_CACHE_HOME", home / ".cache")) / "llama.cpp"
 
 
-def _gguf_files(folder: Path, unread: list[Path]) -> Iterator[Path]:
+def _gguf_files(folder: Path) -> Iterator[Path]:
     """Yield the files to read, in order of path; of a model in several files, the first that is there."""
     if folder.is_file():
         yield folder
     if not folder.is_dir():
         return
-    for where, folders, files in os.walk(folder, onerror=lambda error: unread.append(Path(error.filename))):
+    for where, folders, files in os.walk(folder):
         here = Path(where)
         level = len(here.relative_to(folder).parts)
-        folders[:] = sorted(set(folders) - {HIDDEN_TRASH}) if level < DEEPEST_LEVEL else []
+        folders[:] = sorted(folders) if level < DEEPEST_LEVEL else []
         groups: set[str] = set()
         for path in sorted(here / name for name in files):
             if path.suffix.lower() != ".gguf" or not path.exists():

@@ -63,8 +63,9 @@ class LoadOptions(BaseModel):
     @property
     def conflict(self) -> str:
         """Why llama.cpp cannot load a model with these options, and what to change; empty if it can."""
-        if self.kv_type is KvType.Q8_0 and self.flash_attention is Switch.OFF:
-            return "A q8_0 KV cache needs flash attention: leave that automatic, or choose f16."
+        if self.kv_type in (KvType.Q4_0, KvType.Q8_0) and self.flash_attention is Switch.OFF:
+            name = self.kv_type.name.lower()
+            return f"A {name} KV cache needs flash attention: leave that automatic, or choose f16."
         return ""
 
 

@@ -42,8 +42,6 @@ class ModelPreferences(BaseModel):
     """By the path of the model."""
     overrides: Mapping[str, ModelOverrides] = Field(default_factory=dict)
     """By the path of the model."""
-    cue_shares: Mapping[str, float] = Field(default_factory=dict)
-    """By the path of the model: how many of its steps open with a known cue, as its profile found (0 to 1)."""
 
     def loading_of(self, model: Path) -> LoadOptions | None:
         """Return how a person chose to load the model; None if they chose nothing for it."""
@@ -51,9 +49,6 @@ class ModelPreferences(BaseModel):
 
     def overrides_of(self, model: Path) -> ModelOverrides:
         return self.overrides.get(_key(model), ModelOverrides())
-
-    def cue_share_of(self, model: Path) -> float | None:
-        return self.cue_shares.get(_key(model))
 
     def choices_for(self, model: Path, otherwise: LoadOptions) -> LocalChoices:
         """Return what a person chose for this model, with `otherwise` if they chose nothing about loading it.
@@ -72,9 +67,6 @@ class ModelPreferences(BaseModel):
         if overrides == ModelOverrides():
             del changed[_key(model)]
         return self.model_copy(update={"overrides": changed})
-
-    def with_cue_share(self, model: Path, share: float) -> "ModelPreferences":
-        return self.model_copy(update={"cue_shares": {**self.cue_shares, _key(model): share}})
 
     def access(self, token: str | None) -> HubAccess:
         """Return how to reach the Hub: HF_ENDPOINT unless a person set a mirror, HF_TOKEN unless `token` is given."""

@@ -43,10 +43,8 @@ name_of() {
   case $1 in cuda) echo CUDA ;; metal) echo Metal ;; vulkan) echo Vulkan ;; cpu) echo "the CPU" ;; esac
 }
 
-# A build of `baton gpu install` gives way to the one that set-up has just installed.
 remember() {
   result=$1
-  rm -f .venv/share/baton/llama.cpp/chosen
   printf '%s\n%s\n' "$backend" "$result" >"$remembered"
 }
 
@@ -70,46 +68,41 @@ remedy() {
 
 miss() { missed="${missed:+$missed; }$*"; }
 
-# Tries the prebuilt wheels that fit. Offline, the first one that cannot be reached ends it.
+# Installs the prebuilt wheel that fits. Offline, the first one that cannot be reached is the last that is tried.
 prebuilt() {
-  local folder tried=no
-  [ -n "$wheel_index" ] || return 1
+  local folder
+  folder=$(wheel_folder)
+  [ -n "$wheel_index" ] && [ -n "$folder" ] || return 1
   [ "$backend" != vulkan ] || vulkan_packages || { miss "Vulkan's loader is not installed"; return 1; }
-  for folder in $(wheel_folders); do
-    tried=yes
-    say "looking for a prebuilt wheel of llama.cpp for $(name_of "$backend") ($folder)"
-    if quietly "downloading the wheel" pip install -v --no-deps --force-reinstall --only-binary :all: --no-cache-dir \
-      --timeout 8 --retries 0 --index-url "$wheel_index/$folder" "$package"; then
-      [ "$backend" != cuda ] || works cuda || cuda_libraries "$folder"
-      if works "$backend"; then return 0; fi
-      miss "the prebuilt wheel for $folder does not run here"
-    elif tail -n 20 "$log" | grep -qiE 'connection error|timed out|max retries|could not fetch URL'; then
-      wheel_index= # not reachable now: the other folders are not, either
-      miss "the index of prebuilt wheels cannot be reached"
-      return 1
-    fi
-  done
-  [ $tried = no ] || miss "no prebuilt wheel for $(name_of "$backend") fits"
+  say "looking for a prebuilt wheel of llama.cpp for $(name_of "$backend") ($folder)"
+  if quietly "downloading the wheel" pip install -v --no-deps --force-reinstall --only-binary :all: --no-cache-dir \
+    --timeout 8 --retries 0 --index-url "$wheel_index/$folder" "$package"; then
+    [ "$backend" != cuda ] || works cuda || cuda_libraries "$folder"
+    if works "$backend"; then return 0; fi
+    miss "the prebuilt wheel for $folder does not run here"
+  elif tail -n 20 "$log" | grep -qiE 'connection error|timed out|max retries|could not fetch URL'; then
+    wheel_index=
+    miss "the index of prebuilt wheels cannot be reached"
+  else
+    miss "there is no prebuilt wheel for $(name_of "$backend")"
+  fi
   return 1
 }
 
-# The folders of upstream's index that fit: for CUDA no newer than the driver, the newest two.
-wheel_folders() {
-  local version driver_has count=0
+# The folder of upstream's index that fits: for CUDA the newest that the driver can run.
+wheel_folder() {
+  local version driver_has
   if [ "$backend" != cuda ]; then echo "$backend"; return; fi
   driver_has=$(cuda_version)
   for version in $(shared cuda); do
-    if [ "${driver_has:-124}" -ge $version ] && [ $count -lt 2 ]; then
-      echo "cu$version"
-      count=$((count + 1))
-    fi
+    if [ "${driver_has:-124}" -ge $version ]; then echo "cu$version"; return; fi
   done
 }
 
 # The CUDA wheels leave out NVIDIA's run-time libraries. They come as packages, and are linked to where ggml looks.
 cuda_libraries() {
   local suffix=-cu12 file
-  case $1 in cu118) suffix=-cu11 ;; cu13*) suffix= ;; esac
+  [ "$1" != cu118 ] || suffix=-cu11
   say "installing NVIDIA's CUDA libraries (700 MB)"
   quietly "installing CUDA's libraries" pip install "nvidia-cuda-runtime$suffix" "nvidia-cublas$suffix" || return 1
   for file in .venv/lib/python3*/site-packages/nvidia/*/lib/lib*.so*; do

@@ -8,7 +8,7 @@ package_manager() {
   done
 }
 
-# A value of the file that `baton gpu install` reads as well.
+# A value of the file that `baton doctor` reads as well.
 shared() { sed -n "s/^$1 //p" resources/set_up.txt; }
 
 # The packages of a purpose: python, venv, window (Qt's libraries), compiler, vulkan (to run), vulkan-build.

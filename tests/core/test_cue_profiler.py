@@ -77,7 +77,7 @@ def test_the_proposed_list_is_in_the_format_that_the_policy_reads() -> None:
 
 
 def texts_of(writings: Iterable[Writing]) -> list[str]:
-    return [writing.text for writing in writings if writing.trace]
+    return [writing.text for writing in writings if writing.is_complete]
 
 
 def test_the_model_writes_each_problem_alone() -> None:

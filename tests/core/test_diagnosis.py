@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from baton_reasoning.core.diagnosis import CHECKS, Check, State, diagnose, survived, system_gpu
+from baton_reasoning.core.diagnosis import CHECKS, Check, State, diagnose, gpu_checks, survived, system_gpu
+from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.version import version
 from tests.fakes.full_disk import a_full_disk
@@ -121,3 +124,21 @@ def test_an_nvidia_gpu_is_seen_without_any_toolkit(tmp_path: Path, monkeypatch: 
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     assert system_gpu(tmp_path) == "GPU 0: NVIDIA GeForce RTX 3060"
+
+
+@pytest.mark.parametrize(("runs", "folder"), [("12.4", "cu124"), ("13.0", "cu125"), ("11.4", "vulkan"), ("", "vulkan")])
+def test_a_gpu_that_this_build_cannot_use_gets_the_lines_of_pip_and_uv_for_it(
+    runs: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\necho 'GPU 0: Tesla T4 (UUID: GPU-1)'\necho '| CUDA Version: {runs} |'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    monkeypatch.setattr("baton_reasoning.core.diagnosis.has_gpu_backend", lambda: False)
+    (check,) = gpu_checks(Devices(0, 0))
+    assert check.finding == "GPU 0: Tesla T4 is here, and this build of llama.cpp cannot use it."
+    advice, *commands = check.remedy.splitlines()
+    assert ("CUDA toolkit" in advice) is folder.startswith("cu")
+    wheel = f"/{folder} llama-cpp-python=={metadata.version('llama-cpp-python')}"
+    assert all(command.endswith(wheel) for command in commands)
+    assert [command.partition(" install")[0] for command in commands] == [f"{sys.executable} -m pip", "uv pip"]

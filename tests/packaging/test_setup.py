@@ -36,17 +36,17 @@ def test_where_no_wheel_is_to_be_had_llama_cpp_is_compiled(machine: Machine) -> 
 def test_an_nvidia_driver_without_a_compiler_gets_the_prebuilt_cuda_wheel_that_the_driver_can_run(
     machine: Machine,
 ) -> None:
-    machine.nvidia_driver("12.5")
-    machine.has("wheel-cu125", "wheel-cu128")
+    machine.nvidia_driver("12.4")
+    machine.has("wheel-cu124", "wheel-cu125")
     outcome = machine.set_up()
-    assert outcome.did == ("fetch cu125", *INSTALLED)
+    assert outcome.did == ("fetch cu124", *INSTALLED)
     assert outcome.last_line == "baton: ready: llama.cpp for CUDA from a prebuilt wheel; an NVIDIA GPU was found"
 
 
 def test_an_older_cuda_wheel_serves_a_newer_driver(machine: Machine) -> None:
     machine.nvidia_driver("12.8")
-    machine.has("wheel-cu126")
-    assert machine.set_up().did[:2] == ("fetch cu128", "fetch cu126")
+    machine.has("wheel-cu125")
+    assert machine.set_up().did == ("fetch cu125", *INSTALLED)
 
 
 def test_cuda_is_compiled_where_its_compiler_is(machine: Machine) -> None:
@@ -60,7 +60,7 @@ def test_an_nvidia_gpu_is_used_by_vulkan_where_cuda_cannot_be_had(machine: Machi
     machine.library("libvulkan.so.1")
     machine.has("wheel-vulkan")
     outcome = machine.set_up()
-    assert outcome.did == ("fetch cu128", "fetch cu126", "fetch vulkan", *INSTALLED)
+    assert outcome.did == ("fetch cu125", "fetch vulkan", *INSTALLED)
     assert "for Vulkan from a prebuilt wheel; an NVIDIA GPU was found, but" in outcome.last_line
     assert "there is no CUDA compiler (nvcc)" in outcome.last_line
 
@@ -70,7 +70,7 @@ def test_ending_on_the_cpu_although_a_gpu_is_here_is_said_with_the_remedy(machin
     machine.has("offline")
     machine.command("dnf")
     outcome = machine.set_up()
-    assert outcome.did == ("fetch cu128", "compile cpu", *INSTALLED)
+    assert outcome.did == ("fetch cu125", "compile cpu", *INSTALLED)
     assert "for the CPU, compiled here, although an NVIDIA GPU is here" in outcome.last_line
     assert "the index of prebuilt wheels cannot be reached" in outcome.last_line
     assert "sudo dnf install gcc-c++ vulkan-loader" in outcome.last_line

@@ -69,7 +69,7 @@ from baton_reasoning.core.engines.local.process import (
 from baton_reasoning.core.engines.local.restarts import RestartPolicy
 from baton_reasoning.core.engines.model_card import ModelCard, Placement
 from baton_reasoning.core.engines.template_renderer import RENDERER
-from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
+from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.loading import DEFAULT_OPTIONS, LoadOptions, Switch
 from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
@@ -89,7 +89,8 @@ STOP_SECONDS = 1.5
 class LocalEngine:
     """A loaded model in a process of its own. Loading blocks: seconds for a large file.
 
-    Raises ModelFileError before any native code sees a broken file, OutOfMemory or EngineError if loading fails.
+    Raises ModelFileError before any native code sees a broken file, EngineRefused for options that exclude each other,
+    OutOfMemory or EngineError if loading fails.
     """
 
     def __init__(
@@ -104,6 +105,8 @@ class LocalEngine:
         """`source`: what the person named, if it is not the file itself. `on_progress` is called with the part of the
         model that has been read, 0 to 1, in the thread that loads; raising a BatonError there cancels the loading."""
         header = read_header(path)
+        if options.conflict:
+            raise EngineRefused(options.conflict)
         self._options = worker_options(header, options, overrides)
         self._lock = threading.Lock()
         self._numbers = count(1)

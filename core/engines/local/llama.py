@@ -17,17 +17,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from llama_cpp import llama_cpp as ll
 
 from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.local.loading_log import LoadingLog
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.tokenizer import Tokenizer
 from baton_reasoning.core.models.devices import gpu_names
-from baton_reasoning.core.models.ggml_backends import import_binding, registry
+from baton_reasoning.core.models.ggml_backends import registry
 from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
 from baton_reasoning.core.models.overrides import Sampling
 
-ll = import_binding()
 Logits = npt.NDArray[np.float32]
 
 _ERROR = 4  # GGML_LOG_LEVEL_ERROR

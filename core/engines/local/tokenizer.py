@@ -7,12 +7,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from llama_cpp import llama_cpp as ll
+
 from baton_reasoning.core.child_process import NoAnswer, answered_apart
 from baton_reasoning.core.errors import EngineLost, ModelFileError
-from baton_reasoning.core.models.ggml_backends import import_binding
 from baton_reasoning.core.models.gguf import read_header
 
-ll = import_binding()
 SECONDS_TO_TOKENIZE = 60
 
 

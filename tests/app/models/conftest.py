@@ -37,13 +37,12 @@ def secrets() -> Secrets:
 
 
 @pytest.fixture
-def controller(tmp_path: Path, secrets: Secrets, qtbot: QtBot) -> ModelsController:
+def controller(tmp_path: Path, secrets: Secrets, trash: Path, qtbot: QtBot) -> ModelsController:
     return ModelsController(
         Paths.under(tmp_path),
         secrets,
         built_in=(SMALL_MODEL.parent,),
         home=tmp_path / "home",
-        system_trash=lambda path: path.rename(tmp_path / path.name),
     )
 
 
@@ -60,4 +59,3 @@ def page(controller: ModelsController, qtbot: QtBot) -> Iterator[ModelsPage]:
     yield page
     for owner in (page, controller):
         BackgroundTasks.of(owner).close()
-    controller.trash.empty()

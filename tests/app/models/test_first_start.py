@@ -151,19 +151,6 @@ def test_from_an_empty_home_to_the_first_answer(qtbot: QtBot, tmp_path: Path, se
     window.close()
 
 
-def test_a_small_model_that_was_found_without_cues_is_warned_of_when_it_is_loaded(
-    qtbot: QtBot, tmp_path: Path, secrets: Secrets
-) -> None:
-    window, page = opened(qtbot, tmp_path, secrets)
-    page.controller.keep_cue_share(SMALL_MODEL, 0.0)
-    press(page, "Use the demo pair").click()
-    qtbot.waitUntil(lambda: "gives hardly any cues" in window.notice.text)
-    (entropy,) = [each for each in window.notice.findChildren(QPushButton) if each.text() == "Use first-token entropy"]
-    entropy.click()
-    assert window.preferences.value.run.policy.policy == "first-token-entropy"
-    window.close()
-
-
 def ask_for(window: MainWindow, qtbot: QtBot, **sources: str) -> None:
     """Write these into the fields of the two models, and press the button that leads to the downloads."""
     window.dialogs.choose_models()

@@ -122,8 +122,8 @@ def test_a_card_tells_what_the_header_says(page: ModelsPage) -> None:
     model = choose(page, LARGE_MODEL)
     facts = dict(facts_of(model, page.controller.inventory.models))
     assert facts["Parameters"].startswith(model.header.size_label)
-    assert model.header.vocabulary_hash[:12] in facts["Vocabulary"]
-    assert page.here.card.prompt.template.toPlainText() == (model.header.chat_template or "")
+    assert facts["Vocabulary"] == f"{model.header.vocabulary_size:,} tokens"
+    assert page.here.card.template.toPlainText() == (model.header.chat_template or "")
 
 
 def test_a_card_names_the_models_that_share_its_vocabulary(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
@@ -240,37 +240,38 @@ def test_the_chosen_model_stays_chosen_when_the_folders_are_looked_at_again(
     assert page.here.card._model == model
 
 
-def test_a_deleted_model_says_what_it_frees_and_comes_back(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
+def test_a_deleted_model_is_in_the_trash_and_says_what_emptying_it_frees(
+    page: ModelsPage, tmp_path: Path, trash: Path, qtbot: QtBot
+) -> None:
     copy = own_copy(tmp_path)
     with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
     choose(page, copy)
     with qtbot.waitSignal(page.controller.inventory_changed):
         page.here.card.delete.click()
+    assert [file.name for file in trash.iterdir()] == [copy.name]
+    assert "is in the system's trash; emptying it frees" in page.notice.text
+    assert len(names_on(page)) == 2
+
+
+def test_a_model_that_the_trash_does_not_take_can_be_deleted_for_good(
+    page: ModelsPage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    def none_here(file: Path) -> None:
+        raise OSError("There is no trash")
+
+    monkeypatch.setattr("send2trash.send2trash", none_here)
+    copy = own_copy(tmp_path)
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        drop(page, copy)
+    choose(page, copy)
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        page.here.card.delete.click()
+    assert "could not be moved to the system's trash: There is no trash" in page.notice.text
+    (for_good,) = [way for way in page.notice.findChildren(QPushButton) if way.text() == "Delete it for good"]
+    with qtbot.waitSignal(page.controller.inventory_changed):
+        for_good.click()
     assert not copy.exists()
-    assert page.notice.text.endswith("will be freed when the system's trash is emptied.")
-    (undo,) = [way for way in page.notice.findChildren(QPushButton) if way.text() == "Undo"]
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        undo.click()
-    assert copy.exists()
-
-
-def test_a_deleted_model_stays_in_the_list_until_it_is_put_back(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
-    copy = own_copy(tmp_path)
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        drop(page, copy)
-    choose(page, copy)
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        page.here.card.delete.click()
-    page.notice.clear()
-    (deletion,) = page.controller.deletions
-    assert names_on(page)[-1].endswith("can be put back")
-    page.here.list.setCurrentIndex(page.here.library.index(page.here.library.rows.index(deletion)))
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        page.here.card.put_back.click()
-    assert copy.exists()
-    assert page.controller.deletions == ()
-    choose(page, copy)
 
 
 def test_the_demo_pair_cannot_be_deleted(page: ModelsPage) -> None:
@@ -464,4 +465,4 @@ def test_a_gpu_that_this_build_cannot_use_is_said_with_the_remedy(
 ) -> None:
     qtbot.waitUntil(lambda: page.begin.warnings.isVisible())
     assert "NVIDIA Example 9000 is here, and this build of llama.cpp cannot use it." in page.begin.warnings.text()
-    assert "baton gpu install cuda" in page.begin.warnings.text()
+    assert "pip install --force-reinstall" in page.begin.warnings.text()

@@ -18,7 +18,6 @@ from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.library import HIDDEN_TRASH
 from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
@@ -65,18 +64,26 @@ def test_a_model_is_downloaded_continues_after_a_cut_and_is_deleted(
     assert main(["models", "list", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert str(file) in {row["file"] for row in rows}
-    assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 0
+    assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes", "--for-good"]) == 0
     assert not file.exists()
     assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 2
 
 
-def test_a_deletion_leaves_alone_what_the_window_can_still_bring_back(hub: HubServer, paths: Paths) -> None:
+def test_a_deleted_model_is_in_the_trash_and_where_there_is_none_the_way_on_is_named(
+    hub: HubServer, trash: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["models", "get", f"hf:{REPOSITORY}"]) == 0
-    (paths.models / HIDDEN_TRASH).mkdir()
-    waiting = paths.models / HIDDEN_TRASH / "0-other.gguf"
-    waiting.touch()
     assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 0
-    assert [*waiting.parent.iterdir()] == [waiting]
+    assert [file.name for file in trash.iterdir()] == ["demo-Q4_K_M.gguf"]
+    assert "is in the system's trash; emptying it frees" in capsys.readouterr().err
+
+    def none_here(file: Path) -> None:
+        raise OSError("There is no trash")
+
+    monkeypatch.setattr("send2trash.send2trash", none_here)
+    assert main(["models", "get", f"hf:{REPOSITORY}"]) == 0
+    assert main(["models", "rm", f"hf:{REPOSITORY}", "--yes"]) == 2
+    assert "There is no trash. Its disk may have none. --for-good needs no trash." in capsys.readouterr().err
 
 
 def test_a_quantisation_that_is_not_there_is_answered_with_those_that_are(

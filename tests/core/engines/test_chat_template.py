@@ -1,18 +1,10 @@
-"""What a template makes of a conversation, held against what its family is known for."""
+"""What a template makes of a conversation."""
 
 import pytest
 
-from baton_reasoning.core.engines import chat_template, template_renderer
+from baton_reasoning.core.engines import template_renderer
 from baton_reasoning.core.engines.base import Message
-from baton_reasoning.core.engines.chat_template import (
-    PromptLine,
-    PromptOrigin,
-    compared,
-    has_switch,
-    pieces,
-    prompt_of,
-    render_prompt,
-)
+from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.catalog import families, family_of
 from baton_reasoning.core.models.overrides import ThinkingTags
@@ -62,36 +54,24 @@ def test_a_family_is_known_by_the_models_name(name: str, family: str | None) -> 
     assert (found.name if found else None) == family
 
 
-def test_each_family_knows_the_whole_probe_and_a_sampling() -> None:
-    for family in families():
-        assert all(message.content in family.prompt for message in chat_template.PROBE), family.name
-        assert family.sampling.temperature is not None
+def test_each_family_knows_a_sampling() -> None:
+    assert all(family.sampling.temperature is not None for family in families())
 
 
-@pytest.mark.parametrize(("template", "name"), [(R1, "DeepSeek R1 Distill Qwen 7B"), (CHATML, "Qwen3 14B")])
-def test_thinking_is_opened_as_the_engine_opens_it_so_that_old_and_new_templates_agree(
-    template: str, name: str
-) -> None:
-    family = family_of(name)
-    assert family is not None
-    assert prompt_of(template, THINK) == family.prompt
-
-
-def test_a_difference_is_named_line_by_line_with_where_it_is_from() -> None:
-    known = family_of("Qwen2.5 7B Instruct")
-    assert known is not None
-    lines = compared(prompt_of(CHATML.replace("assistant", "helper"), None), known.prompt)
-    differing = [line for line in lines if line.origin is not PromptOrigin.BOTH]
-    assert PromptLine(PromptOrigin.KNOWN, "<|im_start|>system↵") in differing
-    assert differing[-2:] == [
-        PromptLine(PromptOrigin.KNOWN, "<|im_start|>assistant↵"),
-        PromptLine(PromptOrigin.HERE, "<|im_start|>helper↵"),
-    ]
-
-
-def test_equal_prompts_have_no_difference() -> None:
-    assert {line.origin for line in compared("a\n<|b|>c", "a\n<|b|>c")} == {PromptOrigin.BOTH}
-    assert pieces("a\n<|b|>c") == ["a↵", "<|b|>c"]
+@pytest.mark.parametrize(
+    ("template", "prompt"),
+    [
+        (R1, "<s><｜User｜>1 + 1?<｜Assistant｜>2<｜end▁of▁sentence｜><｜User｜>2 + 2?<｜Assistant｜><think>\n"),
+        (
+            CHATML,
+            "<|im_start|>user\n1 + 1?<|im_end|>\n<|im_start|>assistant\n2<|im_end|>\n"
+            "<|im_start|>user\n2 + 2?<|im_end|>\n<|im_start|>assistant\n<think>\n",
+        ),
+    ],
+)
+def test_thinking_is_opened_where_an_old_template_does_not_open_it(template: str, prompt: str) -> None:
+    asked = (Message("user", "1 + 1?"), Message("assistant", "2"), Message("user", "2 + 2?"))
+    assert "".join(piece.text for piece in render_prompt(asked, template, "<s>", "</s>", THINK)) == prompt
 
 
 @pytest.mark.parametrize("template", ["", CHATML])
@@ -103,12 +83,12 @@ def test_a_template_that_never_ends_is_a_sentence(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(template_renderer, "SECONDS", 0.5)
     loop = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
     with pytest.raises(EngineRefused, match="did not finish within"):
-        prompt_of(loop, None)
+        rendered(loop)
 
 
 def test_a_template_that_is_broken_is_a_sentence() -> None:
     with pytest.raises(EngineRefused, match="cannot be used"):
-        prompt_of("{% for message in messages %}", None)
+        rendered("{% for message in messages %}")
 
 
 NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + R1

@@ -8,14 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import MappingProxyType
 from typing import NamedTuple
 
-NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -52,10 +50,6 @@ class HubServer:
     token: str = "hf_right"
     listing: object = None
     """Sent in place of every listing and search result, if it is not None."""
-    next_page: bool = False
-    """Whether every listing names another page."""
-    encoding: str = ""
-    """The Content-Encoding that listings claim."""
     faults: Faults = field(default_factory=Faults)
     asked: list[Asked] = field(default_factory=list)
     endpoint: str = ""
@@ -74,8 +68,7 @@ class HubServer:
         if host == self.storage:
             self._send_file(handler, path)
         elif self.listing is not None:
-            headers = {"Link": f'<{self.endpoint}/api/models?cursor=1>; rel="next"'} if self.next_page else {}
-            _send_json(handler, self.listing, headers | ({"Content-Encoding": self.encoding} if self.encoding else {}))
+            _send_json(handler, self.listing)
         elif path == "/api/models":
             self._send_search(handler, query)
         elif path.startswith("/api/models/"):
@@ -150,11 +143,9 @@ class HubServer:
         handler.close_connection = True
 
 
-def _send_json(handler: BaseHTTPRequestHandler, content: object, headers: Mapping[str, str] = NO_HEADERS) -> None:
+def _send_json(handler: BaseHTTPRequestHandler, content: object) -> None:
     body = json.dumps(content).encode()
     handler.send_response(200)
-    for name, value in headers.items():
-        handler.send_header(name, value)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()

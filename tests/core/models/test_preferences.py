@@ -41,6 +41,11 @@ def test_one_wrong_value_falls_back_alone(tmp_path: Path) -> None:
     assert load_preferences(file) == chosen
 
 
+def test_what_an_older_version_kept_beside_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / "models.json").write_text('{"offline": true, "cue_shares": {"/m.gguf": 0.5}}')
+    assert load_preferences(tmp_path / "models.json") == ModelPreferences(offline=True)
+
+
 def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "config").write_text("a file, not a folder")
     with pytest.raises(SettingsError, match="could not be saved"):

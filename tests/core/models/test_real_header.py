@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.engines.chat_template import prompt_of
 from baton_reasoning.core.errors import ModelFileError
-from baton_reasoning.core.models.catalog import family_of
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.memory import estimate
@@ -51,13 +49,6 @@ def test_its_header_says_what_it_is(header: GgufHeader) -> None:
     assert (header.block_count, header.vocabulary_size, header.context_length) == (28, 152_064, 131_072)
     assert header.thinking_tags == ThinkingTags("<think>", "</think>")
     assert header.supports_truncation
-
-
-def test_it_is_given_the_prompt_that_its_family_is_known_for(header: GgufHeader) -> None:
-    family = family_of(header.name)
-    assert family is not None
-    assert header.chat_template is not None
-    assert prompt_of(header.chat_template, header.thinking_tags) == family.prompt
 
 
 def test_its_cache_is_that_of_grouped_queries(header: GgufHeader) -> None:

@@ -28,8 +28,8 @@ from baton_reasoning.core.engines.base import (
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.llama import Llama
-from baton_reasoning.core.errors import ContextFull, EngineLost, ModelFileError
-from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused, ModelFileError
+from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
 from baton_reasoning.core.models.overrides import ModelOverrides, Sampling, TagSource, ThinkingTags
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import Finish
@@ -386,6 +386,12 @@ def test_control_tokens_in_a_question_stay_text(small_engine: LocalEngine) -> No
     session.read([])
     assert session.prompt_tokens == template + len(as_text)
     assert question.encode() in session.text_in_cache()
+
+
+@pytest.mark.parametrize("kind", [KvType.Q4_0, KvType.Q8_0])
+def test_a_quantised_cache_without_flash_attention_is_refused_with_the_remedy(kind: KvType) -> None:
+    with pytest.raises(EngineRefused, match=f"A {kind.name.lower()} KV cache needs flash attention: leave that auto"):
+        LocalEngine(SMALL_MODEL, LoadOptions(context=256, kv_type=kind, flash_attention=Switch.OFF))
 
 
 def test_a_broken_file_is_refused_before_a_process_starts(tmp_path: Path) -> None:
