@@ -186,11 +186,16 @@ class StepsDocument(QObject):
         return first_changed
 
     def _remove_outdated(self) -> None:
-        """Remove pieces from the end, where a trace changes, back to the last one that is as it was."""
+        """Remove pieces from the end, where a trace changes, back to the last one that is as it was.
+
+        A piece that was rendered as complete and may still grow is plain again: an answer was opened, or goes on, in
+        the middle of a step.
+        """
         while self.shown:
             index, last = len(self.shown) - 1, self.shown[-1]
             same = index < len(self._pieces) and self._pieces[index] is last.piece
-            if same and last.length <= last.piece.length:
+            grows = last.length < last.piece.length or (self._live and self.complete)
+            if same and last.length <= last.piece.length and not (last.is_set and grows):
                 return
             self._remove_from(last.first)
             self.shown.pop()
