@@ -185,6 +185,25 @@ def test_the_cues_of_the_run_are_underlined_and_not_the_english_ones(steps: Step
     assert underlined(steps) == ["moment"]
 
 
+@pytest.mark.parametrize(
+    ("written", "cues"),
+    [
+        ("Wait, let me check this, and hold on.", ["Wait", "check", "hold on"]),
+        ("Wait, I check \\(\\text{check}\\) at last.", ["Wait", "check"]),
+        ("Hold on, I verify it, and recap it.", ["Hold on", "verify", "recap"]),
+    ],
+)
+def test_each_cue_of_the_large_model_is_underlined_and_none_of_the_small_one(
+    steps: StepsView, qtbot: QtBot, written: str, cues: list[str]
+) -> None:
+    """“check” is a reflection and a verification: it is found twice, and stands there once."""
+    small = ["One.\n\nWait, no", "\n\nSo we check, verify and recap it.</think>\n\n4"]
+    trace = run(Keywords(SETTINGS), small, [f"{written} Unwritten words."]).trace
+    assert written in trace.text
+    settled(steps, trace, qtbot)
+    assert underlined(steps) == cues
+
+
 def underlined(view: StepsView) -> list[str]:
     words = []
     block = view.document().begin()
