@@ -161,11 +161,11 @@ def test_only_what_is_near_the_screen_is_highlighted(answered: MainWindow, qtbot
 
 def test_comparisons_leave_nothing_that_follows_the_scrolling(answered: MainWindow) -> None:
     bar = answered.chat.conversation.verticalScrollBar()
-    before = bar.receivers(SIGNAL("valueChanged(int)"))  # type: ignore[arg-type]
+    before = bar.receivers(SIGNAL("valueChanged(int)"))
     for _ in range(3):
         answered.chat.comparison.open(ShownComparison((last_exchange(answered),)))
         answered.chat.comparison.leave()
-    assert bar.receivers(SIGNAL("valueChanged(int)")) == before  # type: ignore[arg-type]
+    assert bar.receivers(SIGNAL("valueChanged(int)")) == before
 
 
 def test_the_latest_is_one_key_away(answered: MainWindow, qtbot: QtBot) -> None:
