@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 SWITCH_INTERVAL = 0.0001
 """Seconds after which a working thread lets the window go on. Each time that Qt calls a Python method the window may
-have to wait so long, a hundred times for one paint: a replay stops it for 25 ms with this, for 140 ms with 1 ms."""
+have to wait so long, a hundred times for one paint."""
 
 
 @click.command("baton-window", context_settings={"help_option_names": ["-h", "--help"], "ignore_unknown_options": True})

@@ -113,10 +113,10 @@ def seconds_of_large_alone(trace: Trace, cost: ModelCost | None = None) -> float
     """Estimate how long the large model alone would have taken for as many tokens as this answer has.
 
     Its cost is what it was in the run; if it decoded too little there, or with drafts, the measured `cost`. None if
-    neither is known, for the demo pair, whose pace is not its own, and if the large model alone wrote the answer.
+    neither is known, for the demo pair, whose pace is not its own, and if one model alone wrote the answer.
     """
     started, large = trace.started, trace.totals[Author.LARGE]
-    is_alone = not (large.drafts or trace.totals[Author.SMALL].decoded)
+    is_alone = not large.kept or not (large.drafts or trace.totals[Author.SMALL].decoded)
     if is_alone or not (started and started.large) or isinstance(started.large.source, DemoModel):
         return None
     decodes = large.decoded - _handoffs(trace, Author.LARGE)

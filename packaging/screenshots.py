@@ -21,7 +21,6 @@ from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.compare.chooser import Chooser
 from baton_reasoning.app.compare.view import CompareView
 from baton_reasoning.app.inspector.panel import Tab
-from baton_reasoning.app.inspector.replay_task import ReplayOutcome
 from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.app.shared.garbage_collection import MainThreadCollector
 from baton_reasoning.app.shared.loaded_models import LoadState
@@ -36,7 +35,6 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import Appearance, ColourScheme
 from baton_reasoning.core.thinking.corrections import Effect, change_of
 from baton_reasoning.core.thinking.policies.never import Never
-from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "images"
@@ -54,7 +52,7 @@ def main() -> int:
     IMAGES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         window = opened(Paths.under(Path(folder)))
-        for take in (start, chat, replay, opinion, value, comparison, batch, models):
+        for take in (start, chat, opinion, value, comparison, batch, models):
             if take.__name__ in sys.argv[1:] or not sys.argv[1:]:
                 take(window)
         window.close()
@@ -96,21 +94,6 @@ def chat(window: MainWindow) -> None:
     save(window, "timeline-dark")
     window.turn_light_or_dark()
     window.resize(*SIZE)
-
-
-def replay(window: MainWindow) -> None:
-    """Where the policy `random` would have taken over in an answer."""
-    exchange = asked(window)
-    window.chat.conversation.choose(exchange, exchange.trace.pieces[0], reveal=True)
-    page = window.inspector.replay
-    outcomes: list[ReplayOutcome] = []
-    page.replaying.changed.connect(outcomes.append)
-    window.inspector.turn_to(Tab.REPLAY)
-    until(lambda: bool(outcomes) and outcomes[-1].is_whole)
-    outcomes.clear()
-    page.choice.policy.activated.emit(list(POLICIES).index("random"))
-    until(lambda: bool(outcomes) and outcomes[-1].is_whole)
-    save(window, "replay-light")
 
 
 def opinion(window: MainWindow) -> None:

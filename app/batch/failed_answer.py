@@ -56,7 +56,7 @@ class FailedAnswer(QWidget):
         self.ribbon.setAccessibleName("Who wrote it")
         self._segments = RibbonFollower(self.ribbon)
         self.place = button("Show the first disagreement", self._show_place)
-        self.full = button("Open with inspector", self.full_wanted.emit, tip="Every token, the run, replay and opinion")
+        self.full = button("Open with inspector", self.full_wanted.emit, tip="Every token, the run and the opinion")
         self.note = NoteEdit()
         self.note.setAccessibleName("Note on this answer")
         self.note.setPlaceholderText("Note on this answer: kept with it, and exported")

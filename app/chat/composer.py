@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from PySide6.QtCore import QMimeData, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QMimeData, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QResizeEvent, QTextCursor
 from PySide6.QtWidgets import QFrame, QPlainTextEdit, QPushButton, QWidget
 
@@ -19,7 +19,8 @@ ASK, ASK_SAME_COLUMNS = "Ask something", "Ask the same columns"
 
 
 class ProblemEdit(QPlainTextEdit):
-    """Grows with its text. Enter sends, Shift+Enter begins a line; Up in an empty field recalls earlier problems."""
+    """Grows with its text. Enter or Ctrl+Enter sends, Shift+Enter begins a line; Up in an empty field recalls earlier
+    problems."""
 
     sent = Signal()
 
@@ -39,9 +40,15 @@ class ProblemEdit(QPlainTextEdit):
         current_theme().changed.connect(self._fit)
         self._fit()
 
+    def event(self, event: QEvent) -> bool:
+        """Keep Ctrl+Enter in a field that holds a problem: the window's command would continue the last answer."""
+        if event.type() is QEvent.Type.ShortcutOverride and _sends(event) and self.toPlainText().strip():
+            event.accept()
+            return True
+        return super().event(event)
+
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        plain = not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
-        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and plain:
+        if _sends(event):
             self.sent.emit()
         elif not (event.key() in (Qt.Key.Key_Up, Qt.Key.Key_Down) and self._recall(event.key() == Qt.Key.Key_Up)):
             super().keyPressEvent(event)
@@ -90,6 +97,15 @@ class ProblemEdit(QPlainTextEdit):
         if composer := self.parentWidget():
             # What holds the composer lays it out again afterwards, or it overlaps the line below.
             QTimer.singleShot(0, composer, composer.updateGeometry)
+
+
+def _sends(event: QEvent) -> bool:
+    """Whether a key sends the problem."""
+    return (
+        isinstance(event, QKeyEvent)
+        and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter)
+        and not event.modifiers() & Qt.KeyboardModifier.ShiftModifier
+    )
 
 
 class Composer(QFrame):

@@ -15,6 +15,7 @@ from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.demo_pair.verdict import DemoAnswer, verdict_on
 from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.models.source import DemoModel
@@ -38,9 +39,14 @@ class DemoVerdicts(QObject):
         """By the exchange's id; empty while it is being found."""
 
     def ask(self, exchange: Exchange) -> None:
-        """Emit `found` if the demo pair finished this answer to one of its problems; at once if it is known."""
+        """Emit `found` if the demo pair finished this answer to one of its problems; at once if it is known.
+
+        An answer in which a person wrote has no verdict: it would blame the models.
+        """
         problem, trace = DemoProblem.of(exchange.problem), exchange.trace
         if problem is None or trace.finish is not Finish.END_OF_TEXT or not _is_by_demo_pair(trace):
+            return
+        if any(piece.author is Author.PERSON for piece in trace.pieces):
             return
         if exchange.id in self._found:
             if known := self._found[exchange.id]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QMetaObject, QObject, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QKeyEvent, QTextCharFormat, QTextCursor
 from PySide6.QtWidgets import QTextEdit, QWidget
 from shiboken6 import isValid
@@ -93,14 +93,16 @@ class ConversationFinder(QObject):
         self._work.timeout.connect(self._search_more)
         bar.words_changed.connect(self._search)
         bar.step_wanted.connect(self.step)
-        self._follow_scrolling()
+        self._scrolling = self._follow_scrolling()
         current_theme().changed.connect(self._highlight_visible)
 
     def look_at(self, searched: SearchedTexts) -> None:
         """Search these texts from now on."""
         if searched.area is not self._searched.area:
+            for connection in self._scrolling:
+                QObject.disconnect(connection)
             self._searched = searched
-            self._follow_scrolling()
+            self._scrolling = self._follow_scrolling()
         self.follow_path()
 
     @property
@@ -178,10 +180,9 @@ class ConversationFinder(QObject):
             self._current = self._start = None
             self._search(self._bar.edit.text())
 
-    def _follow_scrolling(self) -> None:
+    def _follow_scrolling(self) -> list[QMetaObject.Connection]:
         bar = self._searched.area.verticalScrollBar()
-        bar.valueChanged.connect(self._highlight_visible)
-        bar.rangeChanged.connect(self._highlight_visible)
+        return [each.connect(self._highlight_visible) for each in (bar.valueChanged, bar.rangeChanged)]
 
     def _schedule(self) -> None:
         if not self._work.isActive():

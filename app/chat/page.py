@@ -225,7 +225,6 @@ class ChatPage(QSplitter):
         self.system.edit_wanted.connect(self.edit_system)
         self.find_bar.close_wanted.connect(self.close_find)
         composer.edit_cancelled.connect(self.cancel_edit)
-        self.counters.seed_given.connect(lambda seed: self._preferences.change_run(seed=seed))
         self.welcome.example_chosen.connect(self._example)
         self.welcome.demo_wanted.connect(self._solve_demo)
         self.welcome.demo.another_wanted.connect(lambda: self._example(another_problem()))
@@ -380,7 +379,6 @@ class ChatPage(QSplitter):
     def _show_preferences(self) -> None:
         settings = self._preferences.value
         self.conversation.folds = settings.appearance.fold_thinking
-        self.counters.show_seed(settings.run.seed)
         self.system.show_prompt(self._session.system)
         is_demo = settings.models.is_demo
         self.welcome.offer(demo_examples() if is_demo else EXAMPLES, is_demo=is_demo)

@@ -1,5 +1,5 @@
-"""The inspector: one step, the course of the run in time, the run as a whole, another policy, a second opinion, and
-what each step was worth."""
+"""The inspector: one step, the course of the run in time, the run as a whole, a second opinion, and what each step
+was worth."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QStackedWidget, QTabBar, QWidget
 
 from baton_reasoning.app.inspector.opinion_page import OpinionPage
-from baton_reasoning.app.inspector.replay_page import ReplayPage
 from baton_reasoning.app.inspector.run_page import RunPage
 from baton_reasoning.app.inspector.step_page import StepPage
 from baton_reasoning.app.inspector.timeline import TimelinePage
@@ -34,16 +33,14 @@ class Tab(IntEnum):
     STEP = 0
     TIMELINE = 1
     RUN = 2
-    REPLAY = 3
-    OPINION = 4
-    VALUE = 5
+    OPINION = 3
+    VALUE = 4
 
 
 NO_ANSWER = {
     Tab.STEP: "Ask something. Then choose a step in the text or in the ribbon, to see who wrote it and why.",
     Tab.TIMELINE: "Ask something, to see when each model writes, reads and waits.",
     Tab.RUN: "Ask something, to see totals, models and settings of the answer.",
-    Tab.REPLAY: "Ask something. Then try another policy on the recorded text.",
     Tab.OPINION: "Ask something. Then let the large model read the answer and mark where it disagrees.",
     Tab.VALUE: "Ask something. Then see what each step of the answer was worth.",
 }
@@ -80,14 +77,14 @@ class Inspector(QWidget):
         self.tabs.setAccessibleName("Inspector")
         self.tabs.setDrawBase(False)
         self.tabs.setExpanding(False)
-        for title in ("Step", "Timeline", "Run", "Replay", "Opinion", "Value"):
+        for title in ("Step", "Timeline", "Run", "Opinion", "Value"):
             self.tabs.addTab(title)
         self.step, self.timeline, self.run = StepPage(), TimelinePage(), RunPage()
-        self.replay, self.opinion = ReplayPage(), OpinionPage(reviews)
+        self.opinion = OpinionPage(reviews)
         self._value = LazyWidget(self._make_value)
         self._stack = QStackedWidget()
         set_role(self._stack, Role.BAR)
-        for page in (self.step, self.timeline, self.run, self.replay, self.opinion, self._value):
+        for page in (self.step, self.timeline, self.run, self.opinion, self._value):
             scroll = scrolling(page)
             scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
             self._stack.addWidget(scroll)
@@ -96,7 +93,6 @@ class Inspector(QWidget):
         self._show_page()
         self.tabs.currentChanged.connect(self._turn)
         self.timeline.piece_chosen.connect(self._chosen)
-        self.replay.piece_chosen.connect(self._chosen)
         self.opinion.fork_wanted.connect(self._fork_at)
         self.step.rerun_wanted.connect(self._rerun)
         self.step.fork_wanted.connect(self._fork)
@@ -173,8 +169,6 @@ class Inspector(QWidget):
         match self.tabs.currentIndex():
             case Tab.TIMELINE:
                 self.timeline.follow(self.exchange.trace)
-            case Tab.REPLAY:
-                self.replay.follow(self.exchange)
             case Tab.OPINION:
                 self.opinion.follow(self.exchange)
             case Tab.VALUE:

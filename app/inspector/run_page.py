@@ -154,10 +154,8 @@ def card_facts(card: ModelCard | None) -> list[Fact]:
         ("Model", " · ".join(filter(None, (card.architecture, card.quantisation, parameter_count(card.parameters))))),
         ("Runs on", card.location),
         ("Context", f"{card.context:,} tokens"),
-        ("Vocabulary", card.vocabulary[:12]),
         ("Thinking", f"{card.thinking.opening} … {card.thinking.closing}" if card.thinking else "no tags"),
         *([("Drafting", card.drafting)] if card.drafting else []),
-        ("Rollback", "KV-cache truncation" if card.supports_truncation else "snapshots"),
         *own_facts(card.overrides),
         *placement_facts(card),
     ]

@@ -156,7 +156,6 @@ MEANINGS = {
     "Counters": "What the policy has counted so far",
     "Score": "What the large model answered about the step",
     "Tried": "What a model tried to write after it; sure: the mean probability of the tokens but the first",
-    "Seed": "The same seed repeats an answer on the same local models",
 }
 """Tool tips of the facts."""
 
@@ -183,7 +182,6 @@ def facts_of(trace: Trace, piece: Piece, pace: float = 0) -> list[Fact]:
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
         ("Score", score_text(piece)),
         ("Tried", tried_text(piece)),
-        ("Seed", str(trace.started.seed) if trace.started else ""),
     ]
 
 

@@ -61,8 +61,7 @@ class TokenStrip(QWidget):
         place = "First token" if index == 0 else f"Token {index + 1}, “{visible(token.text)}”"
         self._title.setText(f"{place}, {token.author.value} model")
         self.alternatives.show_token(token)
-        entropy = token.entropy_or_estimate
-        self._entropy.setText(f"Entropy {entropy:.2f} nats: {_sureness(entropy)}")
+        self._entropy.setText(f"Entropy {token.entropy_or_estimate:.2f} nats")
         self._entropy.setVisible(bool(token.alternatives))
         self._none.setVisible(not token.alternatives)
 
@@ -245,8 +244,3 @@ class TokenFlow(QWidget):
 def visible(text: str) -> str:
     """Return a token with visible blanks and line ends."""
     return text.replace("\n", "↵").replace(" ", "·").replace("\t", "→") or "∅"
-
-
-def _sureness(nats: float) -> str:
-    """Say in words how open the choice of a token was."""
-    return "sure" if nats < 0.3 else "open" if nats >= 1 else "not quite sure"

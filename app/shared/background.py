@@ -1,7 +1,7 @@
 """Background tasks: what takes long runs in a thread, and its results reach the window in the main thread.
 
     BackgroundTask(self, "export", write).success(self._exported).failure(self.failed.emit).start()
-    StreamTask(self, "replay", events).items(self._show).done(self._ended).start()
+    StreamTask(self, "batch", results).items(self._show).done(self._ended).start()
 
 `BackgroundTask` runs a function, which returns one result. `StreamTask` runs a generator; what it yields is delivered
 every 30 ms, all of it as one list. The function runs in a thread of its own, so it must not touch a widget: whatever it

@@ -17,7 +17,7 @@ from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import tolerant
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.cues import Cue, parse_lexicon
+from baton_reasoning.core.thinking.cues import parse_lexicon
 from baton_reasoning.core.thinking.events import Finish, PrefillProgressed
 from baton_reasoning.core.thinking.opinion import Opinion
 from baton_reasoning.core.thinking.registry import advice_on, policy_title, reason_label
@@ -49,11 +49,8 @@ def why(piece: Piece) -> str:
     """Return why its author wrote it, in a line: "Reflection takeover: Wait"."""
     if piece.reason is None:
         return ""
-    return reason_and_cue(piece.reason, piece.cue if piece.author is Author.LARGE else None)
-
-
-def reason_and_cue(reason: str, cue: Cue | None) -> str:
-    return f"{reason_label(reason)}: {cue.word}" if cue else reason_label(reason)
+    cue = piece.cue if piece.author is Author.LARGE else None
+    return f"{reason_label(piece.reason)}: {cue.word}" if cue else reason_label(piece.reason)
 
 
 def title_of(settings: RunSettings) -> str:

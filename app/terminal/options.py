@@ -84,12 +84,12 @@ run_options = gathered(
 )
 
 
-def run_settings(options: RunOptions, *, recorded: RunSettings | None = None, is_demo: bool = False) -> RunSettings:
-    """Return the settings that these options ask for; the rest is taken from the `recorded` run, if there is one.
+def run_settings(options: RunOptions, *, is_demo: bool = False) -> RunSettings:
+    """Return the settings that these options ask for.
 
     `is_demo`: for the demo pair, whose steps are short. Raises SettingsError that names the wrong value.
     """
-    base = recorded or RunSettings()
+    base = RunSettings()
     chosen = settings_for(options.policy, base.policy) if options.policy else base.policy
     if options.preset:
         chosen = preset_of(chosen.policy, options.preset)

@@ -40,7 +40,6 @@ COMMANDS = {
     "settings": LazyCommand("settings_list:settings", "List what --set takes."),
     "help": LazyCommand("program:help_on", "Show the help of a command."),
     "completion": LazyCommand("program:completion", "Print a completion script for bash, zsh or fish."),
-    "replay": LazyCommand("replay:replay", "Try another policy on a recorded run."),
     "opinion": LazyCommand("opinion:opinion", "Let the large model review a recorded answer."),
     "value": LazyCommand("value:value", "Estimate what each step of an answer was worth."),
 }

@@ -243,7 +243,6 @@ def _answer_commands(window: CommandTarget) -> list[Command]:
         ("Next step", lambda: chat.step_through(1), "Ctrl+Down"),
         ("Previous step", lambda: chat.step_through(-1), "Ctrl+Up"),
         ("Edit the step, and go on from it", chat.edit_step, "F4"),
-        ("Replay the answer with another policy", lambda: _turn_to(window, Tab.REPLAY), "Ctrl+Shift+P"),
         ("Second opinion on the answer", lambda: _turn_to(window, Tab.OPINION), "Ctrl+Shift+S"),
         ("Value of each step of the answer", lambda: _turn_to(window, Tab.VALUE), "Ctrl+Shift+V"),
         ("Copy the answer as text", lambda: copy_last(CopyFormat.TEXT), ""),

@@ -34,7 +34,7 @@ from baton_reasoning.core.thinking.policy import (
 from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
 
 VERIFICATION = TakeoverReason("verification", "Verification takeover")
-EXCESSIVE_REFLECTION = TakeoverReason("excessive reflection", "Excessive reflection takeover", follows_text=False)
+EXCESSIVE_REFLECTION = TakeoverReason("excessive reflection", "Excessive reflection takeover")
 RULES = (VERIFICATION, EXCESSIVE_REFLECTION)
 ALLOWED, LONGER_TAKEOVERS = "reflections allowed", "longer takeovers"
 """Names of counters, as a person reads them beside a step."""
@@ -149,7 +149,6 @@ REFERENCE: Mapping[str, Any] = {
 class CuePolicy(Policy):
     """Applies rules 2 and 3. A subclass says what happens at a boundary where rule 3 does not apply (`at_step`)."""
 
-    reads_cues = True
     rewrites = False
     counts = ("reflections", ALLOWED, LONGER_TAKEOVERS)
     """Negative sentences since rule 3 last applied, how many of them are allowed, and how often it has applied."""

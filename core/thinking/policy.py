@@ -360,9 +360,7 @@ class Policy:
     arms: ClassVar[tuple[PolicyArm, ...]] = ()
     ablations: ClassVar[tuple[Ablation, ...]] = ()
     main_parameters: ClassVar[tuple[str, ...]] = ()
-    """The parameters that decide where it takes over, for a small view; empty means all."""
-    reads_cues: ClassVar[bool] = False
-    """Whether it reads the run's cue list."""
+    """The parameters that decide where it takes over; the settings show the others only to experts."""
     rewrites: ClassVar[bool] = True
     """Whether it may have a step rewritten after the step has ended. If not, text can be passed on sooner."""
     answers_again: ClassVar[bool] = False

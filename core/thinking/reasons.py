@@ -17,22 +17,17 @@ class TakeoverReason:
     """Shown to people."""
     capped: bool = True
     """Whether a limit on the large share refuses a takeover for this reason."""
-    follows_text: bool = True
-    """Whether the takeover follows something that the default writer wrote. If not, a replay cannot know what it would
-    have written."""
-    by_policy: bool = True
-    """False if a person or a limit decides, which a replay repeats."""
 
 
-OPENING = TakeoverReason("opening", "Opening by the large model", follows_text=False)
+OPENING = TakeoverReason("opening", "Opening by the large model")
 ANSWER = TakeoverReason("answer", "The answer", capped=False)
 LARGE_ONLY = TakeoverReason("large only", "Large model only", capped=False)
 SMALL_ONLY = TakeoverReason("small only", "Small model only")
 UNCLOSED = TakeoverReason("thinking left open", "Reasoning was left open")
-REPETITION = TakeoverReason("repetition", "Repetition detected", by_policy=False)
-EARLY_EXIT = TakeoverReason("early exit", "Early exit: sure of its answer", by_policy=False)
-BUDGET = TakeoverReason("thinking budget", "Reasoning budget used up", by_policy=False)
-PERSON = TakeoverReason("a person asked", "Manual takeover", capped=False, by_policy=False)
-EDITED = TakeoverReason("edited", "Edited by a person", by_policy=False)
+REPETITION = TakeoverReason("repetition", "Repetition detected")
+EARLY_EXIT = TakeoverReason("early exit", "Early exit: sure of its answer")
+BUDGET = TakeoverReason("thinking budget", "Reasoning budget used up")
+PERSON = TakeoverReason("a person asked", "Manual takeover", capped=False)
+EDITED = TakeoverReason("edited", "Edited by a person")
 
 SHARED_REASONS = (OPENING, ANSWER, LARGE_ONLY, SMALL_ONLY, UNCLOSED, REPETITION, EARLY_EXIT, BUDGET, PERSON, EDITED)

@@ -2,7 +2,7 @@
 
 A policy is registered by being a class in a module of `core.thinking.policies`, or by an entry point of the group
 `baton_reasoning.policies` in an installed package. Nothing else in the program lists policies: menus, forms, `--set`,
-batch arms, replay and labels read this registry.
+batch arms and labels read this registry.
 """
 
 from __future__ import annotations
@@ -149,9 +149,9 @@ def with_values(settings: PolicySettings, values: Mapping[str, Any]) -> PolicySe
         return settings
 
 
-def matching_preset(settings: PolicySettings, advised: PolicySettings | None = None) -> str:
-    """Return the name of the preset with these values, `advised` ones aside; empty if a person changed any."""
-    nearest, changed = _nearest_preset(settings, advised)
+def matching_preset(settings: PolicySettings) -> str:
+    """Return the name of the preset with these values; empty if a person changed any."""
+    nearest, changed = _nearest_preset(settings)
     return "" if changed else nearest
 
 
@@ -178,7 +178,7 @@ def policy_summary(policy: type[Policy], preset: str = "") -> str:
     return policy.preset_summaries.get(preset, policy.summary)
 
 
-def _nearest_preset(settings: PolicySettings, advised: PolicySettings | None) -> tuple[str, dict[str, Any]]:
+def _nearest_preset(settings: PolicySettings, advised: PolicySettings | None = None) -> tuple[str, dict[str, Any]]:
     """Return the preset from which the fewest values differ, with these values."""
     found = {}
     for name, preset in (POLICIES.of(settings).presets or {"": type(settings)()}).items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterable, Sequence
 
 from baton_reasoning.core.engines.base import Token
@@ -133,20 +132,6 @@ class TextState:
         self._splitter = Splitter(self.body.text[begins:], self.boundary)
         self._decoder = Decoder()
         return "".join(part.text for part in gone), sum(part.tokens for part in whole if part.author.is_model)
-
-    def forget(self) -> None:
-        """Keep only the last two steps, at positions from 0: a replay would copy a long text at each write."""
-        kept, missing = deque[Part](), self.position - self.last_step_start
-        while missing > 0:
-            kept.appendleft(self.body.parts.pop())
-            missing -= len(kept[0].text)
-        forgotten = self.position - sum(len(part.text) for part in kept)
-        self.body = Body(kept)
-        self._step_starts = [start - forgotten for start in self._step_starts[-2:]]
-        self._edited_until -= forgotten
-        self._capped = {start - forgotten for start in self._capped if start >= forgotten}
-        if self.answer_start is not None:
-            self.answer_start = max(0, self.answer_start - forgotten)
 
     @property
     def before_tag(self) -> int:

@@ -9,7 +9,7 @@ from pydantic import Field
 from baton_reasoning.core.thinking.policy import Move, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
 from baton_reasoning.core.thinking.reasons import TakeoverReason
 
-PERIODIC = TakeoverReason("periodic", "Every n-th step", follows_text=False)
+PERIODIC = TakeoverReason("periodic", "Every n-th step")
 
 
 class Periodic(Policy):

@@ -145,7 +145,7 @@ def squeezed(widget: QWidget) -> Iterator[str]:
 
 def widest_word(widget: QLabel) -> int:
     advance = widget.fontMetrics().horizontalAdvance
-    return max((advance(word) for word in widget.text().replace("\u200b", " ").split()), default=0)
+    return max((advance(word) for word in widget.text().split()), default=0)
 
 
 def bold_surplus(widget: QAbstractButton) -> int:

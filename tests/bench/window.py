@@ -1,7 +1,7 @@
 """P6: the window. Start to first paint; longest stall of the main thread while 300 tok/s stream into a long answer with
-formulas, into three side by side, into three conversations, or into one line of 50,000 characters, while 50,000 results
-of a batch are sorted and filtered, and while a policy is replayed over 20,000 steps; growth of the memory over 50 long
-answers; opening an answer of 20,000 steps. Scripted models."""
+formulas, into three side by side, into three conversations, or into one line of 50,000 characters, and while 50,000
+results of a batch are sorted and filtered; growth of the memory over 50 long answers; opening an answer of 20,000
+steps. Scripted models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from baton_reasoning.app.__main__ import SWITCH_INTERVAL
 from baton_reasoning.app.batch.result_table import ResultTable
 from baton_reasoning.app.batch.row_order import ResultColumn, RowFilter
 from baton_reasoning.app.compare.controller import ComparisonController
-from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.shared.conversations.conversation import ShownComparison
 from baton_reasoning.app.shared.garbage_collection import MainThreadCollector
 from baton_reasoning.app.shared.loaded_models import Loading
@@ -45,7 +44,6 @@ from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.policies.never import Never
-from baton_reasoning.core.thinking.registry import POLICIES
 from tests.bench.rounds import Row, at_most
 from tests.fakes.scripted import ScriptedEngine, Text
 
@@ -121,9 +119,8 @@ def rows(_: int) -> Iterator[Row]:
         )
         gc.collect()
         gc.freeze()  # a program with one window has not what those before this one have left
-        opened_in, replay = opening(Paths.under(folder / "long"))
+        opened_in = opening(Paths.under(folder / "long"))
         yield at_most("P6", f"opening an answer of {STEPS:,} steps", 150, [opened_in * 1000], unit="ms")
-        yield stall_row(f"longest stall while a policy is replayed over {STEPS:,} steps", replay)
     application.quit()
 
 
@@ -264,9 +261,8 @@ def remembering(paths: Paths) -> list[float]:
     return grown
 
 
-def opening(paths: Paths) -> tuple[float, list[float]]:
-    """Seconds from the click on a conversation in the list until its answer is on the screen; then seconds between two
-    beats of the event loop while another policy is replayed over it."""
+def opening(paths: Paths) -> float:
+    """Seconds from the click on a conversation in the list until its answer is on the screen."""
     conversation = uuid.uuid4().hex
     store_long_answer(paths, conversation)
     window = opened(paths, "")
@@ -275,17 +271,8 @@ def opening(paths: Paths) -> tuple[float, list[float]]:
     QApplication.processEvents()
     took = time.perf_counter() - began
     until(lambda: window.session.ready)
-    answer = window.chat.conversation.answers()[0]
-    answer.keep_open()
-    until(lambda: answer.steps.complete)
-    window.chat.inspector.turn_to(Tab.REPLAY)
-    page = window.inspector.replay
-    with beats() as gaps:
-        page.choice.policy.setCurrentIndex(list(POLICIES).index("random"))
-        page.choice.policy.activated.emit(list(POLICIES).index("random"))
-        until(lambda: page.places.rowCount() > 0 and not page.replaying.busy)
     window.close()
-    return took, gaps
+    return took
 
 
 def store_long_answer(paths: Paths, conversation: str) -> None:

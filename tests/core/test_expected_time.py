@@ -101,9 +101,10 @@ def test_a_model_on_a_server_is_judged_by_the_run_alone() -> None:
     assert seconds_of_large_alone(trace_of(*SMALL_WRITES, *LARGE_WRITES, large=on_server))
 
 
-def test_nothing_is_said_of_the_demo_pair_nor_where_the_large_model_was_alone() -> None:
+def test_nothing_is_said_of_the_demo_pair_nor_where_one_model_was_alone() -> None:
     assert seconds_of_large_alone(trace_of(*SMALL_WRITES, *LARGE_WRITES, large=card(DemoModel.LARGE)), LARGE) is None
     assert seconds_of_large_alone(trace_of(*LARGE_WRITES), LARGE) is None
+    assert seconds_of_large_alone(trace_of(*SMALL_WRITES), LARGE) is None
     assert seconds_of_large_alone(Trace(), LARGE) is None
 
 

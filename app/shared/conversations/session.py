@@ -19,7 +19,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreError
 from baton_reasoning.core.run import RunSettings, effective_settings, thinks_always
 from baton_reasoning.core.thinking.edit import edited
-from baton_reasoning.core.thinking.events import Event
+from baton_reasoning.core.thinking.events import Event, Finish
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policy import Move
@@ -191,9 +191,13 @@ class ChatSession(QObject):
     def go_on(self, exchange: Exchange, author: Author | None = None, more_tokens: bool = False) -> None:
         """Continue in the same text, as its policy would have without the interruption (core/thinking/resume.py).
 
-        `author` writes the next step; `more_tokens`: the answer may have twice as many as before.
+        `author` writes the next step; `more_tokens`: the answer may have twice as many as before. An answer that has
+        come to its end is refused.
         """
         if not self.is_ready_or_says_why():
+            return
+        if exchange.trace.finish is Finish.END_OF_TEXT:
+            self.failed.emit(BatonError("This answer is complete.", "Ask the next problem, or regenerate it."))
             return
         settings = exchange.settings
         if more_tokens:

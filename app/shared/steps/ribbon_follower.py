@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from baton_reasoning.app.shared.labels import reason_and_cue, why
+from baton_reasoning.app.shared.labels import why
 from baton_reasoning.app.shared.widgets.ribbon import Ribbon, RibbonSegment
-from baton_reasoning.core.thinking.replay.replay import Stretch
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 CHARACTERS_A_TOKEN = 4
@@ -47,19 +46,8 @@ def segments_of(trace: Trace) -> list[RibbonSegment]:
     return [_segment(piece) for piece in trace.pieces]
 
 
-def segment_of(stretch: Stretch) -> RibbonSegment:
-    """Return the segment of a stretch of a replay."""
-    took = stretch.takeover
-    text = reason_and_cue(took.reason, took.cue) if took else ""
-    return RibbonSegment(stretch.author, _tokens(stretch.tokens, stretch.characters), text)
-
-
 def _width(piece: Piece) -> int:
-    return _tokens(len(piece.tokens), piece.length)
-
-
-def _tokens(tokens: int, characters: int) -> int:
-    return tokens or max(1, characters // CHARACTERS_A_TOKEN)
+    return len(piece.tokens) or max(1, piece.length // CHARACTERS_A_TOKEN)
 
 
 def _segment(piece: Piece) -> RibbonSegment:

@@ -186,11 +186,16 @@ class StepsDocument(QObject):
         return first_changed
 
     def _remove_outdated(self) -> None:
-        """Remove pieces from the end, where a trace changes, back to the last one that is as it was."""
+        """Remove pieces from the end, where a trace changes, back to the last one that is as it was.
+
+        A piece that was rendered as complete and may still grow is plain again: an answer was opened, or goes on, in
+        the middle of a step.
+        """
         while self.shown:
             index, last = len(self.shown) - 1, self.shown[-1]
             same = index < len(self._pieces) and self._pieces[index] is last.piece
-            if same and last.length <= last.piece.length:
+            grows = last.length < last.piece.length or (self._live and self.complete)
+            if same and last.length <= last.piece.length and not (last.is_set and grows):
                 return
             self._remove_from(last.first)
             self.shown.pop()
@@ -252,7 +257,7 @@ class StepsDocument(QObject):
             return  # it was discarded, or the whole document was rendered again
         if max(map(len, shown.text.split("\n"))) <= LONGEST_SET:
             self._replace(shown, index)
-        self._mark_cues(shown)
+        self._mark_cues(shown, index)
         if index < len(self._pieces) and self._pieces[index] is shown.piece:
             shown.change = change_of(self._pieces, index)
             self._mark_correction(shown, index)
@@ -291,7 +296,7 @@ class StepsDocument(QObject):
         text = text.strip()
         return text if self._gap_in_line(index) is None else _within_line(text)
 
-    def _mark_cues(self, shown: ShownPiece) -> None:
+    def _mark_cues(self, shown: ShownPiece, index: int) -> None:
         """Underline the cues of the run in what the large model wrote."""
         if shown.piece.author is not Author.LARGE or not shown.piece.cue:
             return
@@ -300,15 +305,17 @@ class StepsDocument(QObject):
         mark.setFontWeight(700)
         mark.setFontUnderline(True)
         mark.setUnderlineColor(QColor(self._colours.large))
-        at = self._document.findBlockByNumber(shown.first).position()
+        last, marked_until = self.end_of(index), 0
+        at, end = self._document.findBlockByNumber(shown.first).position(), last.position() + last.length()
         for cue in self._cues.find(shown.text):
+            if cue.start < marked_until:  # a word that is in two categories, or in a longer cue
+                continue
             found = self._document.find(cue.word, at, QTextDocument.FindFlag.FindWholeWords)
-            if found.isNull():  # a list that matches parts of words
+            if found.isNull() or found.position() > end:  # a list that matches parts of words
                 found = self._document.find(cue.word, at)
-            if found.isNull():
-                return
-            found.mergeCharFormat(mark)
-            at = found.position()
+            if not found.isNull() and found.position() <= end:  # else it is in a formula
+                found.mergeCharFormat(mark)
+                at, marked_until = found.position(), cue.end
 
     def _join(self, index: int) -> None:
         """Note where a piece goes on in the line of the one before, so that a copy has no blank line there."""

@@ -6,6 +6,7 @@ opened or its cause is over (`Toasts.resolve`).
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
@@ -13,7 +14,7 @@ from enum import Enum, auto
 from functools import partial
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt, QTimer, Signal
-from PySide6.QtGui import QKeyEvent
+from PySide6.QtGui import QKeyEvent, QTextOption
 from PySide6.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -24,6 +25,8 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QLabel,
     QLineEdit,
+    QSizePolicy,
+    QTextBrowser,
     QVBoxLayout,
     QWidget,
 )
@@ -101,9 +104,7 @@ class Toast(QFrame):
         self._picture = QLabel()
         self._picture.setContentsMargins(0, 5, 0, 0)
         self._picture.setAccessibleName("Error" if message.warns else "Message")
-        text = label(breakable(message.text), wrap=True, selectable=True)
-        text.setContentsMargins(0, 6, 0, 0)
-        text.setAlignment(Qt.AlignmentFlag.AlignTop)
+        text = vbox(6, MessageText(message.text), margins=0, spacing=0)
         self._close = IconButton("close", "Close the message (Ctrl+Shift+X)", self.closed.emit)
         top = hbox(
             (self._picture, 0, Qt.AlignmentFlag.AlignTop),
@@ -327,9 +328,32 @@ def lowest_place(size: QSize, area: QRect, controls: list[QRect]) -> QRect:
     return best or QRect(QPoint(right, area.bottom() + 1 - size.height()), size)
 
 
-def breakable(text: str) -> str:
-    """Add places where a long path may be broken: zero-width spaces."""
-    return text.replace("/", "/\u200b").replace("\\", "\\\u200b").replace("_", "_\u200b")
+class MessageText(QTextBrowser):
+    """Text to read and to copy, as high as it needs. Unlike a label it breaks a long path anywhere."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.setPlainText(text)
+        self.setAccessibleName("Message")
+        self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.document().setDocumentMargin(0)
+        policy = QSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
+
+    def heightForWidth(self, width: int) -> int:
+        document = self.document().clone()
+        document.setTextWidth(width)
+        return math.ceil(document.size().height())
+
+    def sizeHint(self) -> QSize:
+        return QSize(WIDTH, self.heightForWidth(WIDTH))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, self.fontMetrics().height())
 
 
 class RecentMessages(QDialog):
@@ -347,7 +371,7 @@ class RecentMessages(QDialog):
 
     def _row(self, message: ToastMessage) -> QWidget:
         row = QWidget()
-        text = label(breakable(message.text), wrap=True, selectable=True)
+        text = MessageText(message.text)
         kind = label("Error" if message.warns else "Message", Role.DANGER if message.warns else Role.MUTED)
         grid = QGridLayout(row)
         grid.setContentsMargins(0, 0, 0, 0)

@@ -57,12 +57,9 @@ class Ribbon(QWidget):
     def segments(self) -> tuple[RibbonSegment, ...]:
         return tuple(self._segments)
 
-    def set_segments(self, segments: list[RibbonSegment], layout: RibbonLayout | None = None) -> None:
-        """Shows other segments; the choice falls away if it no longer points at one.
-
-        `layout`: of these segments, where a background thread has made it: 20,000 segments take 5 ms.
-        """
-        layout = layout or RibbonLayout(segments)
+    def set_segments(self, segments: list[RibbonSegment]) -> None:
+        """Shows other segments; the choice falls away if it no longer points at one."""
+        layout = RibbonLayout(segments)
         self._segments = list(segments)
         self._written = Counter({author: layout.tokens_of(author) for author in Author})
         if self._selected >= len(self._segments):

@@ -16,7 +16,7 @@ from baton_reasoning.core.thinking.cue_rules import REFERENCE, RULES, CuePolicy,
 from baton_reasoning.core.thinking.policy import Move, PolicyArm, View
 from baton_reasoning.core.thinking.reasons import TakeoverReason
 
-EVERY_STEP = TakeoverReason("every step", "Every step", follows_text=False)
+EVERY_STEP = TakeoverReason("every step", "Every step")
 
 
 class EveryStep(CuePolicy):

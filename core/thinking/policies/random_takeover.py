@@ -13,7 +13,7 @@ from pydantic import Field
 from baton_reasoning.core.thinking.policy import Move, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
 from baton_reasoning.core.thinking.reasons import TakeoverReason
 
-RANDOM = TakeoverReason("random", "Random takeover", follows_text=False)
+RANDOM = TakeoverReason("random", "Random takeover")
 
 
 class RandomTakeover(Policy):

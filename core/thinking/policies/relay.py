@@ -47,7 +47,6 @@ class Relay(Policy):
     title = "Relay"
     summary = "The large model writes; after certain words the small one finishes the sentence."
     reasons = (RELAY,)
-    reads_cues = True
     default_writer = Author.LARGE
     rewrites = False
 

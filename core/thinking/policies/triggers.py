@@ -28,7 +28,7 @@ from baton_reasoning.core.thinking.policy import (
 from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
 
 OVERCONFIDENCE = TakeoverReason("overconfidence", "Extraordinary confidence")
-UNPRODUCTIVE = TakeoverReason("unproductive loop", "Unproductive loop", follows_text=False)
+UNPRODUCTIVE = TakeoverReason("unproductive loop", "Unproductive loop")
 
 
 class Triggers(Policy):
@@ -37,7 +37,6 @@ class Triggers(Policy):
     summary = "The large model writes the plan, and steps where the small one is too sure or goes in circles."
     needs = Needs(alternatives=1)
     reasons = (OVERCONFIDENCE, UNPRODUCTIVE)
-    reads_cues = True
 
     class Settings(PolicySettings):
         policy: Literal["triggers"] = "triggers"

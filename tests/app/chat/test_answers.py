@@ -105,6 +105,27 @@ def test_before_the_first_token_an_answer_says_what_it_waits_for(make_window: Ma
     assert "steps" in last_answer(window).brief.text()
 
 
+def test_ctrl_enter_in_the_composer_sends_what_is_typed_there(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    first = last_exchange(window)
+    before = len(first.trace.events)
+    qtbot.keyClicks(window.chat.composer.edit, "3 + 3?")
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    qtbot.waitUntil(lambda: window.session.ready and last_exchange(window) is not first)
+    assert last_exchange(window).problem == "3 + 3?"
+    assert window.chat.composer.edit.toPlainText() == ""
+    assert len(first.trace.events) == before
+
+
+def test_a_complete_answer_cannot_be_continued(ask: Ask, qtbot: QtBot) -> None:
+    window = ask("2 + 2?")
+    before = len(last_exchange(window).trace.events)
+    qtbot.keyClick(window.chat.composer.edit, Qt.Key.Key_Return, Qt.KeyboardModifier.ControlModifier)
+    assert window.session.ready
+    assert window.notice.text.startswith("This answer is complete.")
+    assert len(last_exchange(window).trace.events) == before
+
+
 def test_shift_enter_begins_a_line(window: MainWindow, qtbot: QtBot) -> None:
     edit = window.chat.composer.edit
     qtbot.keyClicks(edit, "a")
@@ -343,9 +364,6 @@ def test_counters_follow_the_run(ask: Ask) -> None:
     assert f"{trace.totals[Author.SMALL].tokens_per_second:,.0f} tok/s" in counters.small.text()
     assert f"{trace.totals[Author.SMALL].kept} tokens" in counters.small.toolTip()
     assert "100,000" in counters.context.text()
-    last = next(piece for piece in reversed(trace.pieces) if piece.handoff)
-    assert last.handoff
-    assert counters.handoff.text().startswith(f"{SIGN[last.author]} read {last.handoff.prefilled} token")
     counters.show_pace(1e9)
     counters.follow(trace)
     assert counters.small.text() == f"{SIGN[Author.SMALL]} paced"

@@ -19,6 +19,7 @@ from baton_reasoning.core.demo_pair import DemoProblem
 from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policy import PolicySettings
@@ -126,6 +127,29 @@ def test_models_that_are_not_the_demo_pair_get_no_verdict(ask: Callable[[str], M
     assert not answer.verdict.isVisible()
 
 
+def demo_cards() -> ScriptedLoader:
+    """Both models of the demo pair, which answer 1 at once."""
+    loader = ScriptedLoader()
+    loader.small = ScriptedEngine("Done.</think>\n\n\\boxed{1}").with_card(source=DemoModel.SMALL)
+    loader.large = ScriptedEngine("Done.</think>\n\n\\boxed{1}", name="large").with_card(source=DemoModel.LARGE)
+    return loader
+
+
+def test_an_answer_that_a_person_edited_has_no_verdict_on_the_models(
+    make_window: Callable[..., MainWindow], qtbot: QtBot
+) -> None:
+    window = make_window(demo_cards())
+    window.preferences.change_run(policy=Never.Settings())
+    window.chat.welcome.solve.click()
+    qtbot.waitUntil(lambda: last_answer(window).verdict.isVisible() and window.session.ready)
+    first = last_exchange(window)
+    assert window.session.edit(first, 0, "It is 99.")
+    qtbot.waitUntil(lambda: window.session.ready)
+    assert last_exchange(window) is not first
+    assert last_exchange(window).trace.finish is Finish.END_OF_TEXT
+    assert not last_answer(window).verdict.isVisible()
+
+
 @pytest.mark.parametrize(
     ("policy", "line"),
     [
@@ -136,10 +160,7 @@ def test_models_that_are_not_the_demo_pair_get_no_verdict(ask: Callable[[str], M
 def test_an_answer_by_one_model_is_not_called_the_pairs(
     make_window: Callable[..., MainWindow], qtbot: QtBot, policy: PolicySettings, line: str
 ) -> None:
-    loader = ScriptedLoader()
-    loader.small = ScriptedEngine("Done.</think>\n\n\\boxed{1}").with_card(source=DemoModel.SMALL)
-    loader.large = ScriptedEngine("Done.</think>\n\n\\boxed{1}", name="large").with_card(source=DemoModel.LARGE)
-    window = make_window(loader)
+    window = make_window(demo_cards())
     window.preferences.change_run(policy=policy)
     window.chat.welcome.solve.click()
     verdict = last_answer(window).verdict

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import SIGNAL, QPoint, Qt
 from PySide6.QtGui import QColor, QTextCursor
 from pytestqt.qtbot import QtBot
 
+from baton_reasoning.app.shared.conversations.conversation import ShownComparison
 from baton_reasoning.app.shared.rendering import RichText
 from baton_reasoning.app.shared.theme import current_theme
 from baton_reasoning.app.window.main_window import MainWindow
-from tests.app.conftest import ScriptedLoader, last_answer
+from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
@@ -84,17 +85,17 @@ def test_all_matches_are_counted_and_return_goes_through_them(answered: MainWind
     edit, count = answered.chat.find_bar.edit, answered.chat.find_bar.count
     for number in range(2, 13):
         qtbot.keyClick(edit, Qt.Key.Key_Return)
-        assert count.text() == f"{number} of 12"
+        qtbot.waitUntil(lambda number=number: count.text() == f"{number} of 12")  # type: ignore[misc]
         qtbot.waitUntil(lambda: in_sight(answered))
     assert current(answered)[0] is last_answer(answered).answer
     qtbot.keyClick(edit, Qt.Key.Key_Return)
-    assert count.text() == "1 of 12"
+    qtbot.waitUntil(lambda: count.text() == "1 of 12")
     qtbot.keyClick(edit, Qt.Key.Key_Return, SHIFT)
-    assert count.text() == "12 of 12"
+    qtbot.waitUntil(lambda: count.text() == "12 of 12")
     qtbot.keyClick(edit, Qt.Key.Key_F3, SHIFT)
-    assert count.text() == "11 of 12"
+    qtbot.waitUntil(lambda: count.text() == "11 of 12")
     qtbot.keyClick(edit, Qt.Key.Key_F3)
-    assert count.text() == "12 of 12"
+    qtbot.waitUntil(lambda: count.text() == "12 of 12")
 
 
 def test_a_match_in_collapsed_reasoning_expands_it(answered: MainWindow, qtbot: QtBot) -> None:
@@ -156,6 +157,15 @@ def test_only_what_is_near_the_screen_is_highlighted(answered: MainWindow, qtbot
     find(answered, qtbot, "very many", "1 of 120")
     lit = len(last_answer(answered).steps.extraSelections())
     assert 10 < lit < 100
+
+
+def test_comparisons_leave_nothing_that_follows_the_scrolling(answered: MainWindow) -> None:
+    bar = answered.chat.conversation.verticalScrollBar()
+    before = bar.receivers(SIGNAL("valueChanged(int)"))
+    for _ in range(3):
+        answered.chat.comparison.open(ShownComparison((last_exchange(answered),)))
+        answered.chat.comparison.leave()
+    assert bar.receivers(SIGNAL("valueChanged(int)")) == before
 
 
 def test_the_latest_is_one_key_away(answered: MainWindow, qtbot: QtBot) -> None:

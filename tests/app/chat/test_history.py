@@ -234,22 +234,9 @@ def test_a_new_conversation_leaves_the_old_one_in_the_list(ask: Ask, qtbot: QtBo
     qtbot.waitUntil(lambda: sorted(names(window)) == ["And how many cats?", "How many fish?"])
 
 
-def test_what_was_stopped_can_be_read_and_continued_later(ask: Ask, make_window: Make, qtbot: QtBot) -> None:
-    window = ask("How many fish?")
-    conversation = window.session.conversation.id
-    window.chat.new()
-    window.session.open(conversation)
-    qtbot.waitUntil(lambda: window.session.ready)
-    leaf = window.session.conversation.leaf
-    assert leaf
-    before = leaf.trace.text
-    leaf.settings = leaf.settings.model_copy(update={"max_tokens": leaf.trace.tokens + 3})
-    window.session.go_on(leaf)
-    qtbot.waitUntil(lambda: window.session.ready)
-    assert leaf.trace.text.startswith(before)
-
-
-def test_what_was_stopped_inside_a_takeover_is_continued_by_the_large_model(make_window: Make, qtbot: QtBot) -> None:
+def test_what_was_stopped_inside_a_takeover_is_continued_later_by_the_large_model(
+    make_window: Make, qtbot: QtBot
+) -> None:
     loader = ScriptedLoader()
     window = make_window(loader)
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.large is not None)
@@ -264,12 +251,18 @@ def test_what_was_stopped_inside_a_takeover_is_continued_by_the_large_model(make
     loader.large.before_token = stop_once
     window.session.ask("How many fish?")
     qtbot.waitUntil(lambda: bool(stopped) and window.session.ready)
+    conversation = window.session.conversation.id
+    window.chat.new()
+    window.session.open(conversation)
+    qtbot.waitUntil(lambda: window.session.ready)
     leaf = window.session.conversation.leaf
     assert leaf
     assert leaf.trace.finish is Finish.STOPPED
-    before = len(leaf.trace.events)
+    before, text = len(leaf.trace.events), leaf.trace.text
     window.session.go_on(leaf)
     qtbot.waitUntil(lambda: window.session.ready)
+    assert leaf.trace.text.startswith(text)
+    assert len(leaf.trace.text) > len(text)
     writers = [event.author for event in leaf.trace.events[before:] if isinstance(event, TokenWritten)]
     assert writers[0] is Author.LARGE
     window.close()

@@ -88,7 +88,6 @@ ROWS = {
     "settings": Row("n1", ("nonsense", "--policy luck")),
     "help": Row("solve", ("nonsense", "solve more")),
     "completion": Row("bash", ("", "tcsh")),
-    "replay": Row("trace.jsonl --policy triggers", ("", "nowhere.jsonl")),
     "opinion": Row("trace.jsonl", ("", "nowhere.jsonl"), runs_models=True),
     "value": Row("trace.jsonl --k 2", ("nowhere.jsonl", "trace.jsonl --k 0"), runs_models=True),
 }

@@ -130,7 +130,6 @@ def ranges(hub: HubServer) -> list[str | None]:
         pytest.param("starlette", "serve", marks=pytest.mark.long),
         pytest.param("huggingface_hub", "models get hf:a/b", marks=pytest.mark.long),
         pytest.param("sqlite3", "history list", marks=pytest.mark.long),
-        pytest.param("baton_reasoning.core.thinking.replay", "replay trace.jsonl", marks=pytest.mark.long),
         pytest.param("baton_reasoning.core.diagnosis", "doctor", marks=pytest.mark.long),
         pytest.param("baton_reasoning.core.grading", "demo", marks=pytest.mark.long),
         pytest.param("baton_reasoning.core.grading", "evidence", marks=pytest.mark.long),

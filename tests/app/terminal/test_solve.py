@@ -95,7 +95,8 @@ def test_drafts_are_turned_on_for_one_run(baton: Baton) -> None:
 
 def test_what_a_pair_costs_is_measured_once_and_predicted_from_then_on(tmp_path: Path, baton: Baton) -> None:
     folder = {"XDG_CACHE_HOME": str(tmp_path)}
-    solve = ("solve", PROBLEM.question, "--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL), "--max-tokens", "20")
+    models = ("--small", str(SMALL_MODEL), "--large", str(LARGE_MODEL))
+    solve = ("solve", PROBLEM.question, *models, "--policy", "every-step")
     first = baton(*solve, **folder)
     assert "tok/s; drafted" not in first.stderr
     assert "; the large model alone would have taken about " in first.stderr
@@ -124,7 +125,7 @@ def test_the_demo_pair_named_by_its_files_is_run_with_the_same_settings(tmp_path
 
 
 def test_nothing_is_predicted_of_the_demo_pair(baton: Baton) -> None:
-    done = baton("solve", PROBLEM.question, "--max-tokens", "20")
+    done = baton("solve", PROBLEM.question, "--policy", "every-step")
     assert "Large alone" not in done.stderr
     assert "would have taken" not in done.stderr
 

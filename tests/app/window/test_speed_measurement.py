@@ -18,11 +18,14 @@ from baton_reasoning.core.engines.model_card import Placement
 from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.models.source import ServerUrls, file_source
 from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policy import Until
 from tests.app.conftest import ScriptedLoader, last_answer
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
+BRIEF = Keywords.Settings(n1=3, until=Until.TOKENS)
+"""The large model writes too few tokens for its cost to be known from them."""
 SMALL, LARGE = ModelCost(decode=0.1, further=0.1, prefill=0), ModelCost(decode=0.25, further=0.25, prefill=0)
 
 
@@ -90,7 +93,8 @@ def test_below_an_answer_stands_how_long_the_large_model_alone_would_have_taken(
 ) -> None:
     window = measured(make_window(loader, begin=False), loader)
     window.models.costs.keep(loader.large.card, LARGE.model_copy(update={"decode": 60}))
-    window.preferences.change_run(policy=Never.Settings())
+    loader.small.continue_with = lambda _, body: " Four.</think> It is 4." if body else "One.\n\nWait, no"
+    window.preferences.change_run(policy=BRIEF)
     qtbot.waitUntil(lambda: window.session.ready)
     window.session.ask("What is 2 + 2?")
     qtbot.waitUntil(lambda: last_answer(window).time.isVisible())
@@ -102,8 +106,9 @@ def test_below_an_answer_stands_how_long_the_large_model_alone_would_have_taken(
 def test_nothing_is_said_below_an_answer_where_the_large_model_is_not_known(
     window: MainWindow, ask: Callable[[str], MainWindow]
 ) -> None:
-    window.preferences.change_run(policy=Never.Settings())
+    window.preferences.change_run(policy=BRIEF)
     ask("What is 2 + 2?")
+    assert last_answer(window).exchange.trace.totals[Author.LARGE].kept
     assert not last_answer(window).time.isVisible()
 
 

@@ -27,9 +27,7 @@ from baton_reasoning.core.thinking.policy import (
     take_over,
 )
 from baton_reasoning.core.thinking.reasons import ANSWER, PERSON, REPETITION, SMALL_ONLY, TakeoverReason
-from baton_reasoning.core.thinking.replay.replay import Replay, recordings_of, stretches
 from baton_reasoning.core.thinking.run_settings import RunSettings
-from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run
 from tests.fakes.scripted import Fault, ScriptedEngine
 
@@ -63,10 +61,6 @@ LARGE = ["One.\n\nWait, no", " Then three.\n\nFour.</think>No"]
 SMALL = [" two. No", "\n\nFour."]
 
 
-def relayed() -> Trace:
-    return run(Relay(), SMALL, LARGE).trace
-
-
 def test_the_large_model_writes_by_default_and_hands_a_sentence_to_the_small_one() -> None:
     done = run(Relay(), SMALL, LARGE)
     assert done.told == [
@@ -90,15 +84,6 @@ def test_only_the_difference_is_handed_over_in_both_directions() -> None:
     handed = done.all(HandedOver)
     assert [event.author for event in handed] == [Author.LARGE, Author.SMALL, Author.LARGE, Author.SMALL]
     assert all(event.reused > event.prefilled for event in handed[2:])
-
-
-def test_the_replay_finds_the_takeovers_of_the_small_model() -> None:
-    trace = relayed()
-    recordings = recordings_of(trace.events)
-    recorded = [took for recording in recordings for took in recording.takeovers]
-    assert list(Replay(recordings, Relay, Limits()).takeovers()) == recorded
-    drawn = [(part.author, part.characters) for part in stretches(trace, recorded, Author.LARGE)]
-    assert drawn == [(piece.author, piece.length) for piece in trace.pieces]
 
 
 def test_when_the_small_helper_is_lost_the_large_model_goes_on_alone() -> None:

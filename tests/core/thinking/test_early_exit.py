@@ -14,10 +14,8 @@ from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Finish, HandedOver, TakeoverStarted, TextInserted, TokenWritten, Tried
 from baton_reasoning.core.thinking.limits import MOST_TRIALS, Limits, LimitsGuard
-from baton_reasoning.core.thinking.policy import PolicyContext, PolicySettings, Trial, View
+from baton_reasoning.core.thinking.policy import PolicySettings, Trial, View
 from baton_reasoning.core.thinking.reasons import EARLY_EXIT
-from baton_reasoning.core.thinking.registry import POLICIES, make_policy
-from baton_reasoning.core.thinking.replay.replay import Replay, recordings_of
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.drawn import every_policy, outcome, settings_of, written
 from tests.core.thinking.oracles.worlds import World
@@ -152,17 +150,6 @@ def test_the_policy_decides_on_a_lookahead_that_was_tried() -> None:
         assert tried.totals[Author.LARGE].takeovers == plain.totals[Author.LARGE].takeovers
         trials += sum(isinstance(event, Tried) for event in tried.events)
     assert trials
-
-
-@pytest.mark.parametrize("policy", ["always", "token-entropy", "relay"])
-def test_a_replay_takes_over_where_a_run_did_that_ended_its_thinking_early(policy: str) -> None:
-    given = settings_of(POLICIES[policy].Settings(), 1)
-    given = given.model_copy(update={"limits": Limits(early_exit=0.5, repetition=False)})
-    trace = written(World(1, tagged=True, drawn=True, cue_rate=0.4), given)
-    assert any(isinstance(event, TextInserted) and event.reason == EARLY_EXIT.id for event in trace.events)
-    recordings = recordings_of(trace.events)
-    replay = Replay(recordings, lambda: make_policy(given.policy, PolicyContext(given.seed)), Limits())
-    assert list(replay.takeovers()) == [took for recording in recordings for took in recording.takeovers]
 
 
 def test_a_view_finds_the_trial_at_the_piece_where_it_was_made() -> None:

@@ -17,13 +17,11 @@ from baton_reasoning.core.thinking.events import (
     ThinkingClosed,
     TokenWritten,
 )
-from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.policies.agreement import Agreement
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
-from baton_reasoning.core.thinking.policy import PolicyContext, PolicySettings
+from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.reasons import EDITED
-from baton_reasoning.core.thinking.registry import POLICIES, make_policy
-from baton_reasoning.core.thinking.replay.replay import Replay, recordings_of
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_from_json, event_to_json, trace_to_json
 from tests.core.thinking.drawn import every_policy, outcome, settings_of, written
@@ -64,21 +62,6 @@ def test_an_edited_text_goes_on_after_the_edit_and_survives_a_kill(policy: Polic
         for kill in random.Random(place).sample(range(len(edit.events), len(done.events)), size(2, long=10)):
             resumed = written(WORLD, settings, Trace.of(done.events[:kill]))
             assert outcome(resumed) == outcome(done), f"killed after {done.events[kill - 1]}"
-
-
-@every_policy
-def test_a_replay_repeats_the_edit(policy: PolicySettings) -> None:
-    if not POLICIES.of(policy).needs.small:
-        pytest.skip("The large model writes it all, in one takeover before the edit and one after it.")
-    if POLICIES.of(policy).answers_again:
-        pytest.skip("What is written again as a whole has no places.")
-    settings = settings_of(policy, 3)
-    original = written(WORLD, settings)
-    done = written(WORLD, settings, edited(original, original.length // 2, "Wait, 3 + 4 = 7.\n\n"))
-    recordings = recordings_of(done.events)
-    recorded = [took for recording in recordings for took in recording.takeovers]
-    replay = Replay(recordings, lambda: make_policy(settings.policy, PolicyContext(settings.seed)), Limits())
-    assert list(replay.takeovers()) == recorded
 
 
 def test_what_is_the_same_keeps_its_author() -> None:

@@ -10,10 +10,8 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.thinking.events import PrefillProgressed, RunStarted, TokenWritten
-from baton_reasoning.core.thinking.limits import Limits
-from baton_reasoning.core.thinking.policy import PolicyContext, PolicySettings
-from baton_reasoning.core.thinking.registry import POLICIES, make_policy
-from baton_reasoning.core.thinking.replay.replay import Replay, recordings_of
+from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
 from tests.core.thinking.drawn import MOST, every_policy, outcome, settings_of, written
@@ -73,24 +71,6 @@ def test_settled_text_is_never_discarded(policy: PolicySettings, seed: int) -> N
         trace.apply(event)
         assert trace.text.startswith(settled[-1])
     assert settled[-1] == trace.text
-
-
-@every_policy
-@in_worlds
-def test_a_replay_of_the_same_policy_takes_over_where_the_run_did(policy: PolicySettings, seed: int) -> None:
-    """Also where the run was interrupted: that is no part of how its text came about."""
-    if POLICIES.of(policy).answers_again:
-        pytest.skip("What is written again as a whole has no places.")
-    world, settings = World(seed, tagged=True, drawn=True), settings_of(policy, seed)
-    trace = written(world, settings)
-    resumed = written(world, settings, Trace.of(trace.events[: len(trace.events) // 2]))
-    context = PolicyContext(settings.seed)
-    for events in (trace.events, resumed.events):
-        recordings = recordings_of(events)
-        recorded = [took for recording in recordings for took in recording.takeovers]
-        replay = Replay(recordings, lambda: make_policy(settings.policy, context), Limits())
-        assert list(replay.takeovers()) == recorded
-        assert len(recorded) == len({(took.start, took.reason) for took in recorded})
 
 
 def test_the_progress_of_a_prefill_is_in_no_trace() -> None:

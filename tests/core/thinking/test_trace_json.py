@@ -24,7 +24,6 @@ from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.events import SCHEMA, Event, Finish
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION
 from baton_reasoning.core.thinking.reasons import PERSON
-from baton_reasoning.core.thinking.replay.replay import recordings_of
 from baton_reasoning.core.thinking.trace_json import (
     KINDS,
     event_from_json,
@@ -176,7 +175,6 @@ def test_a_malformed_trace_raises_our_error_and_no_other(data: st.DataObject) ->
         trace = trace_from_lines(lines)
         trace.parts()
         trace_to_json(trace)
-        recordings_of(trace.events)
 
 
 @pytest.mark.parametrize(

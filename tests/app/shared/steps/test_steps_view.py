@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.shared.background import BackgroundTasks
 from baton_reasoning.app.shared.rendering import as_plain_text
-from baton_reasoning.app.shared.steps.steps_document import LONGEST_SET
+from baton_reasoning.app.shared.steps.steps_document import LONGEST_SET, thinking_pieces
 from baton_reasoning.app.shared.steps.steps_view import StepsView
 from baton_reasoning.app.shared.steps.typesetting import Typesetter
 from baton_reasoning.core.cue_profiler import lexicon_json
@@ -72,6 +72,29 @@ def test_token_by_token_ends_as_all_at_once(steps: StepsView, events: Sequence[E
     qtbot.addWidget(at_once)
     at_once.resize(600, 400)
     assert streamed == settled(at_once, Trace.of(events), qtbot)
+
+
+def test_an_answer_opened_at_any_moment_shows_what_is_written(qtbot: QtBot, events: Sequence[Event]) -> None:
+    """Opened, or continued, while a step is half written: the view was told that nothing is written, and then is."""
+    typesetter = Typesetter()
+    whole = StepsView(typesetter)
+    qtbot.addWidget(whole)
+    wanted = settled(whole, Trace.of(events), qtbot)
+    for moment in range(1, len(events)):
+        trace, view = Trace.of(events[:moment]), StepsView(typesetter)
+        qtbot.addWidget(view)
+        view.sync(trace, thinking_pieces(trace), live=False)
+        for event in [None, *events[moment:]]:
+            if event:
+                trace.apply(event)
+            live = trace.closed is None
+            view.sync(trace, thinking_pieces(trace), live)
+            assert [(shown.piece, shown.length) for shown in view.shown] == [
+                (piece, piece.length) for piece in thinking_pieces(trace)
+            ]
+            assert not (live and view.shown and view.shown[-1].is_set), "what is being written is judged already"
+        assert settled(view, trace, qtbot) == wanted
+    BackgroundTasks.of(typesetter).close()
 
 
 def test_what_was_discarded_is_gone(steps: StepsView, events: Sequence[Event], qtbot: QtBot) -> None:
@@ -160,6 +183,25 @@ def test_the_cues_of_the_run_are_underlined_and_not_the_english_ones(steps: Step
         )
     settled(steps, trace, qtbot)
     assert underlined(steps) == ["moment"]
+
+
+@pytest.mark.parametrize(
+    ("written", "cues"),
+    [
+        ("Wait, let me check this, and hold on.", ["Wait", "check", "hold on"]),
+        ("Wait, I check \\(\\text{check}\\) at last.", ["Wait", "check"]),
+        ("Hold on, I verify it, and recap it.", ["Hold on", "verify", "recap"]),
+    ],
+)
+def test_each_cue_of_the_large_model_is_underlined_and_none_of_the_small_one(
+    steps: StepsView, qtbot: QtBot, written: str, cues: list[str]
+) -> None:
+    """“check” is a reflection and a verification: it is found twice, and stands there once."""
+    small = ["One.\n\nWait, no", "\n\nSo we check, verify and recap it.</think>\n\n4"]
+    trace = run(Keywords(SETTINGS), small, [f"{written} Unwritten words."]).trace
+    assert written in trace.text
+    settled(steps, trace, qtbot)
+    assert underlined(steps) == cues
 
 
 def underlined(view: StepsView) -> list[str]:

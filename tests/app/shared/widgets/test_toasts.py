@@ -9,12 +9,12 @@ import pytest
 from PySide6.QtCore import QObject, QPoint, QPointF, Qt, QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QEnterEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.settings.dialog import SettingsDialog
 from baton_reasoning.app.shared.widgets.controls import IconButton
-from baton_reasoning.app.shared.widgets.notice import MOST_SHOWN, Cause, RecentMessages, Toasts
+from baton_reasoning.app.shared.widgets.notice import MOST_SHOWN, Cause, MessageText, RecentMessages, Toasts
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
@@ -163,7 +163,7 @@ def test_a_missed_error_is_counted_in_the_top_bar_which_opens_the_list(window: M
     assert badge.accessibleName().startswith("1 error: ")
     QTest.mouseClick(badge, Qt.MouseButton.LeftButton)
     (dialog,) = window.findChildren(RecentMessages)
-    assert any(label.text() == "It failed. Do something." for label in dialog.findChildren(QLabel))
+    assert [text.toPlainText() for text in dialog.findChildren(MessageText)] == ["It failed. Do something."]
     assert not badge.isVisible()
 
 
@@ -193,7 +193,7 @@ def test_the_oldest_toast_makes_room_and_stays_in_the_list(toasts: Toasts, qtbot
     assert [toast.message.text for toast in toasts.shown] == ["Error 2.", "Error 3.", "Error 4."]
     dialog = RecentMessages(toasts, toasts.window())
     qtbot.addWidget(dialog)
-    told = [label.text() for label in dialog.findChildren(QLabel) if label.text().startswith("Error ")]
+    told = [text.toPlainText() for text in dialog.findChildren(MessageText)]
     assert told == [f"Error {number}." for number in reversed(range(MOST_SHOWN + 2))]
 
 
@@ -203,6 +203,20 @@ def test_what_is_said_again_is_one_toast(toasts: Toasts) -> None:
     toasts.show_message("It failed.")
     assert [toast.message.text for toast in toasts.shown] == ["Another thing.", "It failed."]
     assert [message.text for message in toasts.recent] == ["Another thing.", "It failed."]
+
+
+@pytest.mark.parametrize("path", ["/home/me/my_batches/" + 9 * "a_long_name_" + ".html", "C:\\" + 20 * "my_batch\\"])
+def test_a_path_in_a_message_is_shown_whole_and_copied_as_it_is(toasts: Toasts, qtbot: QtBot, path: str) -> None:
+    toasts.show_message(f"Written: {path}", warns=False)
+    dialog = RecentMessages(toasts, toasts.window())
+    qtbot.addWidget(dialog)
+    dialog.show()
+    for text in (*toasts.findChildren(MessageText), *dialog.findChildren(MessageText)):
+        qtbot.waitUntil(lambda text=text: text.document().size().height() <= text.height())  # type: ignore[misc]
+        assert text.document().idealWidth() <= text.width()
+        text.selectAll()
+        text.copy()
+        assert QApplication.clipboard().text() == f"Written: {path}"
 
 
 def test_an_action_missed_in_the_toast_is_in_the_list_and_taken_once(toasts: Toasts, qtbot: QtBot) -> None:

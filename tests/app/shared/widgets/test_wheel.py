@@ -11,7 +11,6 @@ from PySide6.QtWidgets import QAbstractSpinBox, QApplication, QComboBox, QScroll
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.preview import Preview
-from baton_reasoning.app.inspector.replay_choice import ReplayChoice
 from baton_reasoning.app.shared.forms.form import SettingsForm
 from baton_reasoning.app.shared.widgets.controls import combo_box, decimal_number, scrolling, whole_number
 from baton_reasoning.core.settings import Settings
@@ -75,7 +74,7 @@ def test_the_wheel_changes_the_field_that_has_the_focus(page: QScrollArea, qtbot
         assert value(field) != before
 
 
-@pytest.mark.parametrize("make", [lambda: SettingsForm(Settings(), Settings()), Preview, ReplayChoice])
+@pytest.mark.parametrize("make", [lambda: SettingsForm(Settings(), Settings()), Preview])
 def test_no_form_of_the_program_is_changed_by_scrolling(make: Callable[[], QWidget], qtbot: QtBot) -> None:
     form = make()
     qtbot.addWidget(form)

@@ -6,7 +6,6 @@ from periodic import PERIODIC, Periodic
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import CountersChanged, TakeoverStarted
-from baton_reasoning.core.thinking.replay.replay import Replay, recordings_of
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import Run, run
 
@@ -35,9 +34,3 @@ def test_steps_are_counted_on_when_a_run_is_resumed() -> None:
     resumed = run(periodic(), [" And.\n\n"], ["Three.</think>"], resume_trace=first.trace)
     assert resumed.all(TakeoverStarted)[0].position > 0
     assert [event.counters["steps"] for event in resumed.all(CountersChanged)] == [2]
-
-
-def test_a_replay_finds_its_places() -> None:
-    done = run(periodic(), STEPS, LARGE)
-    replayed = list(Replay(recordings_of(done.trace.events), periodic, RunSettings().limits).takeovers())
-    assert [took.start for took in replayed] == [took.position for took in done.all(TakeoverStarted)]

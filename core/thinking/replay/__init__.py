@@ -1,1 +1,0 @@
-"""Replays a recorded run under another policy, to see where that would take over."""
