@@ -135,13 +135,6 @@ def test_a_picture_in_a_message_drops_its_record_with_a_reason(tmp_path: Path) -
     assert found.summary()[-1] == "  p.jsonl line 1: It has a picture, which the models cannot see."
 
 
-def test_of_a_document_with_splits_the_test_split_is_read_and_the_others_are_named(tmp_path: Path) -> None:
-    document = {"train": [{"problem": "Old?"}], "test": [{"problem": "New?", "answer": "1"}]}
-    found = read(tmp_path, "splits.json", json.dumps(document))
-    assert texts(found) == ["New?"]
-    assert found.notes == ("splits.json: only the split “test” was read, not “train”.",)
-
-
 def test_jsonlines_is_an_ending_of_json_lines(tmp_path: Path) -> None:
     assert texts(read(tmp_path, "p.jsonlines", '{"problem": "One?"}\n{"problem": "Two?"}')) == ["One?", "Two?"]
 
