@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from baton_reasoning.core.batch.reading.formats import ending_of
 from baton_reasoning.core.batch.reading.problem_set import ProblemSet
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.reading.source import FIELD_LIMIT
@@ -141,6 +142,28 @@ def test_repeated_header_cells_lose_no_value(tmp_path: Path) -> None:
 
 def test_a_single_column_needs_no_delimiter(tmp_path: Path) -> None:
     assert texts(read(tmp_path, "p.csv", "problem\nWhat is it?\nAnd that?\n")) == ["What is it?", "And that?"]
+
+
+# Text without a name
+
+
+@pytest.mark.parametrize(
+    ("text", "ending"),
+    [
+        ('{"problem": "Why?"}\n{"problem": "How?"}\n', ".jsonl"),
+        ('{\n "data": []\n}', ".json"),
+        ("\n[]", ".json"),
+        ("Frage;Antwort\nWarum?;2\nWie, wo?;3\n", ".csv"),
+        ("a\tb\nWhy?\t2\n", ".csv"),
+        ("problem\nWhy?\nHow?\n", ".csv"),
+        ("First, add 1 to 2.\nThen, add 3.\n", ".txt"),
+        ("Why, and how?\nAnswer: 2\n", ".txt"),
+        ("Name the task, and solve it.", ".txt"),
+        ("", ".txt"),
+    ],
+)
+def test_a_text_without_a_name_gets_the_ending_that_its_content_has(text: str, ending: str) -> None:
+    assert ending_of(text) == ending
 
 
 # Text

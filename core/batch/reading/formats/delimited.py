@@ -29,6 +29,15 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
     yield from rows_below_header(_rows(lines, delimiter, source), source)
 
 
+def is_table(text: str) -> bool:
+    """Tell whether a text is a table: its first row names columns, by usual names or above rows of the same width."""
+    lines = _lines(text)
+    rows = _sample(lines, _guess_delimiter(lines, preferred=","))
+    if not rows or not is_header(rows[0]) or not all(map(_could_be_a_name, rows[0])):
+        return False
+    return any(map(is_known_name, rows[0])) or (len(rows) > 1 and len(set(map(len, rows))) == 1)
+
+
 def rows_below_header(
     records: Iterable[tuple[int, list[str]] | Rejected], source: ProblemSource
 ) -> Iterator[Record | Rejected]:
