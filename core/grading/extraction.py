@@ -54,12 +54,6 @@ _OPTION = re.compile(
 )
 _IS_CORRECT = re.compile(r"(?<![a-zA-Z])(?P<letter>[A-Z])[)*\]]*\s+is\s+(?:the\s+)?(?:correct|right|best|true)\b")
 _MOST_PHRASES = 20
-# A question that the text goes on from without a yes: "So the answer is 540? No."
-_DROPPED_QUESTION = re.compile(
-    r"(?:^|(?<=[.!?]\s))(?:[^.!?\n]|[.!](?!\s))*\?[*_)\"”]*(?=\s+\S)"
-    r"(?!\W+(?:yes|yeah|yep|right|correct|indeed|exactly)\b)",
-    re.IGNORECASE | re.MULTILINE,
-)
 
 
 def extract_answer(text: str, expected: str | None = None, *, finished: bool = True) -> str | None:
@@ -76,7 +70,7 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
             return letter
     finished = finished and not (THINKING_START in text and THINKING_END not in text)
     text = text.rsplit(THINKING_END, 1)[-1]
-    return _marked_answer(text) or (answer_in_conclusion(_without_dropped_questions(text)) if finished else None)
+    return _marked_answer(text) or (answer_in_conclusion(text) if finished else None)
 
 
 def answer_of(trace: Trace, expected: str | None = None) -> str | None:
@@ -137,12 +131,7 @@ def _marked_answer(text: str) -> str | None:
     tagged = _TAGGED.findall(text) or _HASHES.findall(text)
     if tagged:
         return answer_at_start(tagged[-1])
-    return _after_phrase(_without_dropped_questions(text))
-
-
-def _without_dropped_questions(text: str) -> str:
-    """Remove the questions that the text asks itself and does not affirm: what they say is no answer."""
-    return _DROPPED_QUESTION.sub("", text)
+    return _after_phrase(text)
 
 
 def _after_phrase(text: str) -> str | None:
