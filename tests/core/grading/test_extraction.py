@@ -79,6 +79,9 @@ def test_a_letter_is_looked_for_first_where_one_is_expected() -> None:
         "the final answer\n" * 5_000,
         "answer: " * 20_000,
         "the answer is? " * 20_000,
+        "the answer is not " * 20_000,
+        "not sure whether the answer " * 20_000,
+        "the answer to " * 20_000,
         "1." * 50_000,
     ],
 )
