@@ -69,7 +69,7 @@ _INSTEAD = re.compile(
 _VALUE_AT_START = re.compile(r"[^\w\\]*[\d\\]|\W*[A-Z]\b")
 # What follows "the answer is" without being one.
 _NO_ANSWER = re.compile(
-    r"(?:not|n't|in\b|found|obtained|determined|reasonable|plausible|correct|wrong|right\b|consistent|confirmed|clear|obvious|valid"
+    r"(?:not|in\b|found|obtained|determined|reasonable|plausible|correct|wrong|right\b|consistent|confirmed|clear|obvious|valid"
     r"|indeed|already|still|supposed|expected|unique|known|unknown|given|shown|written|expressed|based|that|what|to\b"
     r"|the\s+(?:same|number|sum|value|one)\b(?!.*\d))",
     re.IGNORECASE,
@@ -111,20 +111,20 @@ def last_boxed(text: str) -> str | None:
     return boxes[-1][2] if boxes else None
 
 
-def extract_choice(text: str, letters: str = LETTERS[:10]) -> str | None:
+def extract_choice(text: str) -> str | None:
     """Find the letter that a model chose: boxed, after "answer is", as "option B", or alone on a line."""
     text = text.rsplit(THINKING_END, 1)[-1]
     answer = _marked_answer(text)
-    letter = choice_letter(answer, letters) if answer else None
+    letter = choice_letter(answer) if answer else None
     if letter is not None:
         return letter
     text = _without_denials(text)
     lines = [line for line in text.strip().splitlines() if line.strip(" *-_#")]
-    letter = choice_letter(lines[-1].strip(" *"), letters) if lines else None
+    letter = choice_letter(lines[-1].strip(" *")) if lines else None
     if letter is not None:
         return letter
     found = sorted([*_OPTION.finditer(text), *_IS_CORRECT.finditer(text)], key=re.Match[str].start)
-    options = [option["letter"] for option in found if option["letter"] in letters]
+    options = [option["letter"] for option in found if option["letter"] in LETTERS[:10]]
     return options[-1] if options and answer is None else None
 
 

@@ -52,6 +52,18 @@ def test_the_id_of_an_openai_batch_request_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "record",
     [
+        {"question": "Which?", "choices": ["red", "green", "blue"], "answer": 1},
+        {"question": "Which?", "choices": ["red", "green", "blue"], "answer": "B"},
+        {"question": "Which?", "choices": ["red", "green", "blue"], "answer": "green"},
+        {
+            "question": "Which?",
+            "choices": {"text": ["red", "green", "blue"], "label": ["1", "2", "3"]},
+            "answerKey": "2",
+        },
+        {"question": "Which?", "options": {"A": "red", "B": "green", "C": "blue"}, "answer": "B"},
+        {"question": "Which?", "options": {"A": "red", "B": "green", "C": "blue", "D": None, "E": " "}, "answer": "B"},
+        {"question": "Which?", "options": {"A": "red", "B": None, "C": "green", "D": "blue"}, "answer": "C"},
+        {"question": "Which?", "choices": ["red", "green", "blue", None], "answer": 1},
         {"question": "Which?", "Option A": "red", "Option B": "green", "Option C": "blue", "answer": "B"},
         {"question": "Which?", "option_a": "red", "option_b": "green", "option_c": "blue", "answer": "green"},
         {"question": "Which?", "choice1": "red", "choice2": "green", "choice3": "blue", "label": 2},
@@ -133,10 +145,6 @@ def test_a_picture_in_a_message_drops_its_record_with_a_reason(tmp_path: Path) -
     found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, (picture, PARTS))))
     assert texts(found) == ["How many?"]
     assert found.summary()[-1] == "  p.jsonl line 1: It has a picture, which the models cannot see."
-
-
-def test_jsonlines_is_an_ending_of_json_lines(tmp_path: Path) -> None:
-    assert texts(read(tmp_path, "p.jsonlines", '{"problem": "One?"}\n{"problem": "Two?"}')) == ["One?", "Two?"]
 
 
 def test_the_text_files_of_a_folder_are_one_set(tmp_path: Path) -> None:
