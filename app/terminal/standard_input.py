@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import stat
 import sys
 from pathlib import Path
@@ -12,11 +11,10 @@ from pathlib import Path
 import click
 
 from baton_reasoning.app.terminal.output import remark
+from baton_reasoning.core.batch.reading.formats import ending_of
 from baton_reasoning.core.errors import SettingsError
 
 TYPE_IT = "Type it here; Ctrl+D on a line of its own ends it."
-_HEADER = re.compile(r"\b(problem|question|prompt)\b", re.IGNORECASE)
-"""Occurs in the header of a table of problems."""
 
 
 def read_input() -> str:
@@ -53,18 +51,8 @@ def confirmed(question: str) -> bool:
 
 
 def read_input_as_file(folder: Path) -> Path:
-    """Write standard input into a file whose suffix fits its content: JSON, JSON lines, CSV or plain text.
-
-    Raises SettingsError as `read_input` does.
-    """
+    """Write standard input into a file whose ending fits its content. Raises SettingsError as `read_input` does."""
     text = read_input()
-    first = text.lstrip().partition("\n")[0]
-    if first.startswith("[") or (first.startswith("{") and not first.rstrip().endswith("}")):
-        ending = ".json"
-    elif first.startswith("{"):
-        ending = ".jsonl"
-    else:
-        ending = ".csv" if "," in first and _HEADER.search(first) else ".txt"
-    file = folder / f"standard-input{ending}"
+    file = folder / f"standard-input{ending_of(text)}"
     file.write_text(text, encoding="utf-8")
     return file

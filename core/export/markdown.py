@@ -30,8 +30,8 @@ _IMAGE = re.compile(r"(?<!\\)((?:\\\\)*)!(?=\[)")
 
 
 def to_markdown(exported: Exported) -> str:
-    """Write the page. Fenced code stays as it was written, unless a parser of the whole page finds a tag or image
-    in it (where a fence ends depends on what is around it); then all of it is escaped."""
+    """Write the page. Fenced code stays as it was written, unless a parser of the whole page, with or without tables,
+    finds a tag or image in it (where a fence ends depends on what is around it); then all of it is escaped."""
     page = _page(exported, inert)
     return page if _is_inert(page) else _page(exported, escaped)
 
@@ -65,7 +65,9 @@ def _parser(html: bool) -> MarkdownIt:
 
 def _is_inert(page: str) -> bool:
     """Tell whether the page has no HTML except for the folds around thinking, and no image."""
-    tokens = [token for block in _parser(html=True).parse(page) for token in (block, *(block.children or ()))]
+    parsers = (_parser(html=True), _parser(html=True).enable("table"))
+    blocks = [block for parser in parsers for block in parser.parse(page)]
+    tokens = [token for block in blocks for token in (block, *(block.children or ()))]
     html_of = {token.content.strip() for token in tokens if token.type in ("html_block", "html_inline")}
     return html_of <= {_OPENING, _CLOSING} and not any(token.type == "image" for token in tokens)
 

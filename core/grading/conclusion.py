@@ -26,7 +26,6 @@ _LONGEST_BARE_LINE = 200
 _MOST_WORDS_IN_BOLD = 8
 _MOST_WORDS_IN_NUMBER = 6
 
-_DRAWING = re.compile(r"\[asy\].*?\[/asy\]", re.DOTALL)
 _ALIGNMENT = re.compile(r"\\(?:begin|end)\{(?:align|gather|equation|eqnarray)\*?\}")
 _RULE = re.compile(r"^[\s\-*_=#>|`$]*$|^\\(?:end|begin)\{[a-z*]+\}$|^\\[\])]$|^\\[\[(]$")
 _PLEASANTRY = re.compile(
@@ -82,7 +81,7 @@ def answer_in_conclusion(text: str) -> str | None:
     That is the last bold or bare line, else what the last sentence states, else the last line itself. None if the text
     refuses to answer, or is empty.
     """
-    text = _ALIGNMENT.sub("\n", _DRAWING.sub(" ", text[-_LONGEST_CONCLUSION:]))
+    text = _ALIGNMENT.sub("\n", text[-_LONGEST_CONCLUSION:])
     lines = [line.strip()[-_LONGEST_LINE:] for line in text.splitlines()]
     lines = [line for line in lines if not _RULE.match(line)]
     while len(lines) > 1 and (_PLEASANTRY.search(lines[-1]) or (lines[-1].endswith("?") and len(lines[-1]) > 20)):

@@ -33,17 +33,43 @@ _VERB = (
     r"(?:[=:]|(?<![a-z])(?:is|are|was|equals|becomes|will\s+be|would\s+be|must\s+be|should\s+be|has\s+to\s+be"
     r"|can\s+only\s+be|comes\s+out\s+(?:to\s+be|as|to|at)|turns\s+out\s+to\s+be|works\s+out\s+to(?:\s+be)?)(?![a-z]))"
 )
-# What stands before an answer. Between "answer" and the verb there may be a few words: "to the problem", "for x".
+_ABOUT = r"(?:[*_`\"”)\]]{0,4}[ \t]+(?:to|for|of|in)\b[^.:=\n]{1,60}?)?[*_`\"”)\]\s]{0,6}"
+"""A few words between "answer" and the verb: "to the problem", "for x"."""
+# What stands before an answer.
 _PHRASE = re.compile(
-    rf"\b{_SUBJECT}\b(?:[*_`\"”)\]]{{0,4}}[ \t]+(?:to|for|of|in)\b[^.:=\n]{{1,60}}?)?[*_`\"”)\]\s]{{0,6}}{_VERB}"
+    rf"\b{_SUBJECT}\b{_ABOUT}{_VERB}"
     rf"(?:[\s:*_]*\b(?:therefore|thus|then|hence|simply|indeed|clearly|as\s+follows|given\s+by)\b,?)*[\s:*_]*(?=\S)"
     r"|^[^\w\n]*(?:final\s+)?answer[^\w\n]*\n\s*(?:[-=]{3,}\s*)?(?=\S)",
     re.IGNORECASE | re.MULTILINE,
 )
-_NOT_BUT = re.compile(r"not\b.{0,60}?\bbut\s+(?:rather\s+)?", re.IGNORECASE)
+_SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S))+[.!?]*")
+_NOT = r"(?:\b(?:not|cannot|never)\b|n['’]t\b)"
+_UNSURE = (
+    rf"(?:(?:{_NOT}|\b(?:unable|impossible)\b)\s+(?:\w+\s+){{0,3}}?(?:whether|if)"
+    rf"|(?:{_NOT}\s+(?:\w+ly\s+|be\s+|quite\s+)?(?:sure|certain|think|believe|say|conclude|claim)"
+    r"|\b(?:unsure|uncertain|unclear|unknown)|\b(?:I|we)\s+doubt)(?:\s+(?:that|whether|if))?)"
+)
+# What a text says the answer is not ("isn't 7", "cannot be equal to 7"), or may not be ("not sure whether it is 7").
+_DENIED = re.compile(
+    rf"(?:\b{_SUBJECT}\b(?:\s+(?:to|for|of|in)\b(?:(?!\b(?:is|are|was|were)\b)[^.,:=\n]){{1,60}}?)?[*_`\s]*"
+    rf"(?:is|are|was|were|do|does|can|could|may|might|must|should|will|would|wo|ca)?\s*(?:\w+ly\s+)?{_NOT}"
+    rf"|{_UNSURE}\s+(?:(?:the|our|my|this|that)\s+)?{_SUBJECT}\b{_ABOUT}{_VERB})"
+    r"(?:\s+(?:be|equal(?:\s+to)?)\b)*\s*"
+    r"(?P<denied>[^\n]{1,80}?(?=,?\s+but\b)|(?:[^,;:\n]|,(?=\d)){1,80}?(?=,(?!\d)|[;:–—]|[.!?]*$))",
+    re.IGNORECASE,
+)
+_NOT_THE_ANSWER = re.compile(
+    rf"^[^,;:]{{0,80}}?(?:is|was|can|could|would|ca)?\s*{_NOT}\s+(?:be\s+)?(?:the|our|my)\s+(?:\w+\s+)?answer\b",
+    re.IGNORECASE,
+)
+_INSTEAD = re.compile(
+    r"(?:[\s,;:–—]*\b(?:so|but|rather|instead|namely|it\s+(?:is|must\s+be)|it['’]s|I\s+(?:think|believe))\b)+[\s,:]*",
+    re.IGNORECASE,
+)
+_VALUE_AT_START = re.compile(r"[^\w\\]*[\d\\]|\W*[A-Z]\b")
 # What follows "the answer is" without being one.
 _NO_ANSWER = re.compile(
-    r"(?:not|n't|in\b|found|obtained|determined|reasonable|plausible|correct|wrong|right\b|consistent|confirmed|clear|obvious|valid"
+    r"(?:not|in\b|found|obtained|determined|reasonable|plausible|correct|wrong|right\b|consistent|confirmed|clear|obvious|valid"
     r"|indeed|already|still|supposed|expected|unique|known|unknown|given|shown|written|expressed|based|that|what|to\b"
     r"|the\s+(?:same|number|sum|value|one)\b(?!.*\d))",
     re.IGNORECASE,
@@ -54,12 +80,6 @@ _OPTION = re.compile(
 )
 _IS_CORRECT = re.compile(r"(?<![a-zA-Z])(?P<letter>[A-Z])[)*\]]*\s+is\s+(?:the\s+)?(?:correct|right|best|true)\b")
 _MOST_PHRASES = 20
-# A question that the text goes on from without a yes: "So the answer is 540? No."
-_DROPPED_QUESTION = re.compile(
-    r"(?:^|(?<=[.!?]\s))(?:[^.!?\n]|[.!](?!\s))*\?[*_)\"”]*(?=\s+\S)"
-    r"(?!\W+(?:yes|yeah|yep|right|correct|indeed|exactly)\b)",
-    re.IGNORECASE | re.MULTILINE,
-)
 
 
 def extract_answer(text: str, expected: str | None = None, *, finished: bool = True) -> str | None:
@@ -76,7 +96,7 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
             return letter
     finished = finished and not (THINKING_START in text and THINKING_END not in text)
     text = text.rsplit(THINKING_END, 1)[-1]
-    return _marked_answer(text) or (answer_in_conclusion(_without_dropped_questions(text)) if finished else None)
+    return _marked_answer(text) or (answer_in_conclusion(_without_denials(text)) if finished else None)
 
 
 def answer_of(trace: Trace, expected: str | None = None) -> str | None:
@@ -91,19 +111,20 @@ def last_boxed(text: str) -> str | None:
     return boxes[-1][2] if boxes else None
 
 
-def extract_choice(text: str, letters: str = LETTERS[:10]) -> str | None:
+def extract_choice(text: str) -> str | None:
     """Find the letter that a model chose: boxed, after "answer is", as "option B", or alone on a line."""
     text = text.rsplit(THINKING_END, 1)[-1]
     answer = _marked_answer(text)
-    letter = choice_letter(answer, letters) if answer else None
+    letter = choice_letter(answer) if answer else None
     if letter is not None:
         return letter
+    text = _without_denials(text)
     lines = [line for line in text.strip().splitlines() if line.strip(" *-_#")]
-    letter = choice_letter(lines[-1].strip(" *"), letters) if lines else None
+    letter = choice_letter(lines[-1].strip(" *")) if lines else None
     if letter is not None:
         return letter
     found = sorted([*_OPTION.finditer(text), *_IS_CORRECT.finditer(text)], key=re.Match[str].start)
-    options = [option["letter"] for option in found if option["letter"] in letters]
+    options = [option["letter"] for option in found if option["letter"] in LETTERS[:10]]
     return options[-1] if options and answer is None else None
 
 
@@ -137,19 +158,36 @@ def _marked_answer(text: str) -> str | None:
     tagged = _TAGGED.findall(text) or _HASHES.findall(text)
     if tagged:
         return answer_at_start(tagged[-1])
-    return _after_phrase(_without_dropped_questions(text))
+    return _after_phrase(_without_denials(text))
 
 
-def _without_dropped_questions(text: str) -> str:
-    """Remove the questions that the text asks itself and does not affirm: what they say is no answer."""
-    return _DROPPED_QUESTION.sub("", text)
+def _without_denials(text: str) -> str:
+    """Remove what the text says the answer is not, or may not be; of "not 7 but 8" the answer 8 stays."""
+    return _SENTENCE.sub(_affirmed, text)
+
+
+def _affirmed(sentence: re.Match[str]) -> str:
+    said = sentence.group()
+    if len(said) > _LONGEST_SENTENCE:
+        return said
+    said = _NOT_THE_ANSWER.sub("", said)
+    denied = _DENIED.search(said)
+    if denied is None:
+        return said
+    before, after = said[: denied.start()], said[denied.end() :]
+    is_value = _VALUE_AT_START.match(denied["denied"])
+    if instead := _INSTEAD.match(after):
+        answer = after[instead.end() :]
+        if is_value or _VALUE_AT_START.match(answer) or "but" in instead.group().lower():
+            return f"{before}the answer is {answer}"
+    if after.strip(" .!?") and not is_value:
+        return said  # "The answer is not an integer: 7/2"
+    return before if _PHRASE.search(before) else ""
 
 
 def _after_phrase(text: str) -> str | None:
     for phrase in reversed(list(_PHRASE.finditer(text))[-_MOST_PHRASES:]):
         rest = text[phrase.end() :]
-        denied = _NOT_BUT.match(rest)
-        rest = rest[denied.end() :] if denied else rest
         if _NO_ANSWER.match(rest) is None:
             answer = answer_at_start(rest)
             if answer is not None:

@@ -17,7 +17,7 @@ tar -C .gpu-build -czf "$folder/ggml-source.tar.gz" "source-$version"
 for wheel in "${XDG_CACHE_HOME:-$HOME/.cache}"/baton/wheels/cpu-*/*.whl; do cp "$wheel" "$folder/wheels/"; done
 
 # What the engines and their tests import; the window, Parquet and the keyring stay behind.
-needed="annotated-types anyio certifi charset-normalizer click diskcache filelock fsspec h11 httpcore2 httpx2 huggingface-hub
+needed="annotated-types anyio certifi click diskcache filelock fsspec h11 httpcore2 httpx2 huggingface-hub
   idna jinja2 lazy-importer markupsafe msgspec numpy packaging platformdirs psutil pydantic pydantic-core pyyaml tqdm truststore
   typing-extensions typing-inspection pytest pluggy iniconfig pygments hypothesis sortedcontainers gguf"
 for name in $needed; do

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.reading.record import Record, Value, is_missing
@@ -36,10 +37,10 @@ _CONTEXT = ("body", "context", "passage", "paragraph", "story", "premise")
 _ASKS = ("question", "query", "hypothesis")
 """A problem column of one of these names may need its context before it (SVAMP, ASDiv: `Body` and `Question`)."""
 _WRONG_CHOICE = re.compile(r"(incorrect|wrong)_(answer|choice|option)_?\d*|distractor_?\d*")
-_OPTION_COLUMN = re.compile(
-    r"(?:(?:option|choice|answer_choice|opt|op|ending|sol)_?)?([a-j])"
-    r"|(?:option|choice|answer_choice|opt|ending|sol)_?(\d)"
-)
+_OPTION_COLUMN = re.compile(r"(?:option|choice|answer_choice|opt|op|ending)_?([a-j]|\d)")
+_LETTERS = "ABCDEFGHIJ"
+_FEWEST_LETTERS = 4
+"""Columns A, B, C, D … hold options if there are at least so many, and every answer is one of these letters."""
 
 _SAMPLE_ROWS = 100
 _SHORTEST_PROBLEM = 15
@@ -190,23 +191,21 @@ def guess_columns(rows: Sequence[Record], named: ColumnNames = GUESS) -> Columns
 
 
 def _option_columns(rows: Sequence[Record], names: Sequence[str], answer: str | None) -> tuple[tuple[str, ...], ...]:
-    """Find columns with one option each (A, B, C …; option_a …; choice1 …), and their labels in answers."""
-    by_key: dict[str, str] = {}
+    """Find columns with one option each (option_a …; choice1 …; A, B, C, D), and their labels in answers."""
+    by_label: dict[str, str] = {}
     for name in names:
         if found := _OPTION_COLUMN.fullmatch(_plain(name)):
-            by_key.setdefault(found[1] or found[2], name)
-    for keys in ("abcdefghij", "123456789", "0123456789"):
-        ordered = []
-        for key in keys:
-            if key not in by_key:
-                break
-            ordered.append(by_key[key])
-        if len(ordered) >= 2:
-            labels = tuple(keys[: len(ordered)].upper())
+            by_label.setdefault(found[1].upper(), name)
+    given = {str(row.fields[answer]) for row in rows if _is_filled(row.fields.get(answer))} if answer else set()
+    for known in (_LETTERS, "123456789", "0123456789"):
+        labels = tuple(takewhile(by_label.__contains__, known))
+        if len(labels) >= 2:
+            columns = tuple(by_label[label] for label in labels)
             # COPA calls choice1 and choice2 by the labels 0 and 1.
-            if keys[0] == "1" and answer and any(str(row.fields.get(answer)) == "0" for row in rows):
-                labels = tuple("0123456789"[: len(ordered)])
-            return tuple(ordered), labels
+            return columns, tuple("0123456789"[: len(labels)]) if labels[0] == "1" and "0" in given else labels
+    letters = tuple(takewhile(names.__contains__, _LETTERS))
+    if len(letters) >= _FEWEST_LETTERS and given and given <= set(letters):
+        return letters, letters
     return (), ()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,12 +64,11 @@ class Options:
     @classmethod
     def _from_text(cls, text: str) -> Options | None:
         text = text.strip()
-        if text[:1] in "[{":
-            for parse in (json.loads, ast.literal_eval):
-                try:
-                    return cls.from_value(parse(text))
-                except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-                    continue
+        if text.startswith(("[", "{")):  # as pandas writes a list into a CSV file
+            try:
+                return cls.from_value(ast.literal_eval(text))
+            except (ValueError, SyntaxError, TypeError, MemoryError):
+                return None
         marks = _labels_in_order(text)
         if len(marks) >= 2:
             ends = [mark.start() for mark in marks[1:]] + [len(text)]

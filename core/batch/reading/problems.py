@@ -52,6 +52,13 @@ def read_data_set(text: str, hub: Hub, limit: int | None = None, named: ColumnNa
 
 
 def _read_file(source: ProblemSource, limit: int | None, named: ColumnNames) -> ProblemSet:
+    try:
+        return _read_source(source, limit, named)
+    except RecursionError as error:
+        raise ProblemFileError(f"{source.name} holds JSON that is nested too deeply.", "Correct the file.") from error
+
+
+def _read_source(source: ProblemSource, limit: int | None, named: ColumnNames) -> ProblemSet:
     reader = READERS.get(source.suffix)
     if reader is None:
         source.refuse_foreign()

@@ -505,6 +505,8 @@ def test_the_demo_shows_three_ways_and_who_was_right(baton: Baton) -> None:
         '[{"problem": "%s", "answer": "1"}]',
         '{\n "test": [\n  {\n   "problem": "%s",\n   "answer": "1"\n  }\n ]\n}\n',
         'problem,answer\n"%s",1\n',
+        "Frage;Antwort\n%s;1\n",
+        "Aufgabe\tLösung\n%s\t1\n",
     ],
 )
 def test_problems_come_from_standard_input_in_the_usual_formats(

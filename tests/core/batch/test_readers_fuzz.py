@@ -33,7 +33,7 @@ IN_ONE_FOLDER = settings(max_examples=size(40, long=1_000), suppress_health_chec
 @given(st.lists(st.dictionaries(NAMES, VALUES, max_size=6), min_size=1, max_size=4))
 def test_any_records_are_read_or_refused(tmp_path: Path, records: list[dict[str, object]]) -> None:
     (tmp_path / "p.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
-    (tmp_path / "p.json").write_text(json.dumps({"train": records, "test": records}), encoding="utf-8")
+    (tmp_path / "p.json").write_text(json.dumps({"data": records}), encoding="utf-8")
     for path in tmp_path.glob("p.*"):
         with contextlib.suppress(ProblemFileError):
             found = read_problems(path)

@@ -52,7 +52,19 @@ def test_the_id_of_an_openai_batch_request_is_kept(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "record",
     [
-        {"question": "Which?", "A": "red", "B": "green", "C": "blue", "answer": "B"},
+        {"question": "Which?", "choices": ["red", "green", "blue"], "answer": 1},
+        {"question": "Which?", "choices": ["red", "green", "blue"], "answer": "B"},
+        {"question": "Which?", "choices": ["red", "green", "blue"], "answer": "green"},
+        {
+            "question": "Which?",
+            "choices": {"text": ["red", "green", "blue"], "label": ["1", "2", "3"]},
+            "answerKey": "2",
+        },
+        {"question": "Which?", "options": {"A": "red", "B": "green", "C": "blue"}, "answer": "B"},
+        {"question": "Which?", "options": {"A": "red", "B": "green", "C": "blue", "D": None, "E": " "}, "answer": "B"},
+        {"question": "Which?", "options": {"A": "red", "B": None, "C": "green", "D": "blue"}, "answer": "C"},
+        {"question": "Which?", "choices": ["red", "green", "blue", None], "answer": 1},
+        {"question": "Which?", "Option A": "red", "Option B": "green", "Option C": "blue", "answer": "B"},
         {"question": "Which?", "option_a": "red", "option_b": "green", "option_c": "blue", "answer": "green"},
         {"question": "Which?", "choice1": "red", "choice2": "green", "choice3": "blue", "label": 2},
         {"question": "Which?", "opa": "red", "opb": "green", "opc": "blue", "cop": 1},
@@ -79,6 +91,20 @@ def test_options_are_found_wherever_they_stand(tmp_path: Path, record: dict[str,
     assert (found.problems[0].expected, found.multiple_choice) == ("B", 1)
 
 
+def test_four_columns_named_as_the_letters_of_all_answers_are_options(tmp_path: Path) -> None:
+    found = read(tmp_path, "p.csv", "Question,A,B,C,D,Answer\nWhich?,red,green,blue,black,D\nAnd now?,1,2,3,4,A\n")
+    assert texts(found)[0] == "Which?\n\nA) red\nB) green\nC) blue\nD) black"
+    assert [problem.expected for problem in found.problems] == ["D", "A"]
+
+
+@pytest.mark.parametrize("names", ["ab", "AB", "abcd", "ABCD"])
+def test_columns_of_single_letters_are_values_of_the_problem(tmp_path: Path, names: str) -> None:
+    record = {"question": "Solve a*x = b.", **{name: 3 * at for at, name in enumerate(names, 1)}, "answer": 1}
+    found = read(tmp_path, "p.jsonl", json.dumps(record))
+    assert [(each.text, each.expected) for each in found.problems] == [("Solve a*x = b.", "1")]
+    assert found.problems[0].metadata[names[1]] == "6"
+
+
 def test_labels_from_0_name_the_first_of_two_numbered_options(tmp_path: Path) -> None:
     rows = [{"question": "Why?", "choice1": "sun", "choice2": "rain", "label": label} for label in (0, 1)]
     found = read(tmp_path, "copa.jsonl", "\n".join(map(json.dumps, rows)))
@@ -86,7 +112,9 @@ def test_labels_from_0_name_the_first_of_two_numbered_options(tmp_path: Path) ->
 
 
 def test_an_empty_last_option_is_none(tmp_path: Path) -> None:
-    found = read(tmp_path, "p.csv", "question,A,B,C,answer\nWhich one?,red,green,,A\nOr this one?,1,2,3,C\n")
+    found = read(
+        tmp_path, "p.csv", "question,option a,option b,option c,answer\nWhich one?,red,green,,A\nOr this one?,1,2,3,C\n"
+    )
     assert [text.count("\n") for text in texts(found)] == [3, 4]
 
 
@@ -119,17 +147,6 @@ def test_a_picture_in_a_message_drops_its_record_with_a_reason(tmp_path: Path) -
     assert found.summary()[-1] == "  p.jsonl line 1: It has a picture, which the models cannot see."
 
 
-def test_of_a_document_with_splits_the_test_split_is_read_and_the_others_are_named(tmp_path: Path) -> None:
-    document = {"train": [{"problem": "Old?"}], "test": [{"problem": "New?", "answer": "1"}]}
-    found = read(tmp_path, "splits.json", json.dumps(document))
-    assert texts(found) == ["New?"]
-    assert found.notes == ("splits.json: only the split “test” was read, not “train”.",)
-
-
-def test_jsonlines_is_an_ending_of_json_lines(tmp_path: Path) -> None:
-    assert texts(read(tmp_path, "p.jsonlines", '{"problem": "One?"}\n{"problem": "Two?"}')) == ["One?", "Two?"]
-
-
 def test_the_text_files_of_a_folder_are_one_set(tmp_path: Path) -> None:
     folder = tmp_path / "set"
     for number in (1, 2):
@@ -153,7 +170,7 @@ def test_a_spreadsheet_or_an_archive_is_named_as_what_it_is(tmp_path: Path, name
 
 
 def test_naming_columns_keeps_options_and_ids(tmp_path: Path) -> None:
-    path = written(tmp_path, "p.csv", "id,question,hint,A,B,value\nx,Which?,Look.,red,green,B\n")
+    path = written(tmp_path, "p.csv", "id,question,hint,choice_a,choice_b,value\nx,Which?,Look.,red,green,B\n")
     found = read_problems(path, named=ColumnNames("question", "value"))
     (problem,) = found.problems
     assert (problem.id, problem.text, problem.expected) == ("x", "Which?\n\nA) red\nB) green", "B")
@@ -216,5 +233,5 @@ def test_an_instruction_without_an_input_is_read_as_well(tmp_path: Path) -> None
 
 
 def test_several_option_columns_are_named_in_the_plural(tmp_path: Path) -> None:
-    found = read(tmp_path, "p.csv", "question,A,B,answer\nWhat?,red,blue,B\n")
-    assert "The options are the columns “A, B” (known by their names)." in summary_of(found)
+    found = read(tmp_path, "p.csv", "question,opt1,opt2,answer\nWhat?,red,blue,2\n")
+    assert "The options are the columns “opt1, opt2” (known by their names)." in summary_of(found)

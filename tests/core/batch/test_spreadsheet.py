@@ -72,6 +72,17 @@ def test_the_first_sheet_with_a_header_is_read(tmp_path: Path) -> None:
     assert (texts(found), found.notes) == (["What is 2 + 2?"], ("sums.xlsx: only the sheet “Sums” was read.",))
 
 
+def test_a_title_above_the_header_is_no_row(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for row in (("Sums of 2026",), (), ("Question", "Answer"), ("What is 2 + 2?", 4)):
+        sheet.append(row)
+    book.save(packed := BytesIO())
+    found = read(tmp_path, "sums.xlsx", packed.getvalue())
+    assert (texts(found), found.problems[0].expected, found.rejected) == (["What is 2 + 2?"], "4", ())
+
+
 def test_a_sheet_without_a_header_is_read_if_no_other_has_one(tmp_path: Path) -> None:
     book = openpyxl.Workbook()
     book.create_sheet("Sums").append(("What is the sum of 2 and 2?",))

@@ -273,6 +273,9 @@ PIECES = (
         " ",
         "=",
         "-",
+        "|",
+        "\\|",
+        "-|-\n",
     ),
     *(
         "<b>",
@@ -290,7 +293,7 @@ PIECES = (
 )
 """Of which Markdown makes containers, code, HTML and images."""
 markdown = st.lists(st.sampled_from(PIECES), max_size=24).map("".join)
-_TAGS = "a blockquote code details em h1 h2 li ol p pre strong summary ul".split()
+_TAGS = "a blockquote code details em h1 h2 li ol p pre strong summary table tbody td th thead tr ul".split()
 WRITTEN_BY_MARKDOWN = {"br", "hr", *_TAGS, *(f"/{tag}" for tag in _TAGS)}
 
 
@@ -302,13 +305,16 @@ WRITTEN_BY_MARKDOWN = {"br", "hr", *_TAGS, *(f"/{tag}" for tag in _TAGS)}
 @example("```\nx\r```\n<b>", r"\![x](y)", "", "")
 @example("", "~~~", "~~~\n<b>", "")
 @example("[foo]: <a b>\n    <b>", "", "", "")
+@example("", "```a|b\n-|-\n<img src=//x/p.png>|2\n```", "", "")
+@example("", "```a|b\n-|-\n![b](//x/p.png)|2\n```", "", "")
 def test_nothing_of_a_model_becomes_a_tag_or_an_image_in_a_page(problem: str, one: str, two: str, system: str) -> None:
     first = StoredExchange("1", None, problem, {"system": system})
     second = StoredExchange("2", "1", problem)
     answered = (Answered(first, Trace.of(a_run(answer=one))), Answered(second, Trace.of(a_run(answer=two))))
     answered[0].trace.pieces[0].insert(two)
-    page = MarkdownIt("commonmark").render(to_markdown(Exported(one, answered, "2", datetime.now(UTC))))
-    assert set(re.findall(r"<([!?/]?[\w-]*)", page)) <= WRITTEN_BY_MARKDOWN
+    page = to_markdown(Exported(one, answered, "2", datetime.now(UTC)))
+    for parser in (MarkdownIt("commonmark"), MarkdownIt("commonmark").enable("table")):
+        assert set(re.findall(r"<([!?/]?[\w-]*)", parser.render(page))) <= WRITTEN_BY_MARKDOWN
 
 
 def test_code_is_readable_in_a_page_in_which_no_fence_is_left_open() -> None:

@@ -23,3 +23,10 @@ READERS: Mapping[str, Reader] = {
     ".xlsx": spreadsheet.read,
 }
 """The reader of each file ending, in lower case and without `.gz`."""
+
+
+def ending_of(text: str) -> str:
+    """Tell by its content which ending fits a text without a name: `.jsonl`, `.json`, `.csv` or `.txt`."""
+    if text.lstrip().startswith(("{", "[")):
+        return ".jsonl" if json_records.is_json_lines(text) else ".json"
+    return ".csv" if delimited.is_table(text) else ".txt"

@@ -1,4 +1,4 @@
-"""Reads values separated by comma, semicolon, tab or bar, quoted as in RFC 4180."""
+"""Reads values separated by comma, semicolon or tab, quoted as in RFC 4180."""
 
 import csv
 from collections import Counter
@@ -11,12 +11,9 @@ from baton_reasoning.core.batch.reading.record import Record, Rejected, within_l
 from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource
 from baton_reasoning.core.errors import ProblemFileError
 
-_DELIMITERS = (",", ";", "\t", "|")
+_DELIMITERS = (",", ";", "\t")
 _SAMPLE_ROWS = 50
 _LONGEST_HEADER = 80
-_MOST_PASSES = 10
-"""How often all lines together may be read again after broken records: a quote that is never closed takes in every line
-that follows it."""
 
 # csv's own limit holds for the whole process and breaks a long field in two. Rows check theirs later.
 csv.field_size_limit(FILE_LIMIT)
@@ -27,9 +24,18 @@ def read(source: ProblemSource) -> Iterator[Record | Rejected]:
 
     Raises ProblemFileError when there is no record at all.
     """
-    lines = list(StringIO(source.text))  # not splitlines(): a form feed and its like are parts of a field
+    lines = _lines(source.text)
     delimiter = _guess_delimiter(lines, preferred="\t" if source.suffix == ".tsv" else ",")
-    yield from rows_below_header(_records(lines, delimiter), source)
+    yield from rows_below_header(_rows(lines, delimiter, source), source)
+
+
+def is_table(text: str) -> bool:
+    """Tell whether a text is a table: its first row names columns, by usual names or above rows of the same width."""
+    lines = _lines(text)
+    rows = _sample(lines, _guess_delimiter(lines, preferred=","))
+    if not rows or not is_header(rows[0]) or not all(map(_could_be_a_name, rows[0])):
+        return False
+    return any(map(is_known_name, rows[0])) or (len(rows) > 1 and len(set(map(len, rows))) == 1)
 
 
 def rows_below_header(
@@ -58,47 +64,44 @@ def rows_below_header(
         raise ProblemFileError(f"{source.name} has no rows that can be read.", "Check its quotes.")
 
 
-def _records(lines: list[str], delimiter: str) -> Iterator[tuple[int, list[str]] | Rejected]:
-    """Yield each row with the number of its first line.
+def _lines(text: str) -> list[str]:
+    return list(StringIO(text))  # not splitlines(): a form feed and its like are parts of a field
 
-    After a broken row, reading continues with the next line, unless it reads the same lines again and again.
+
+def _rows(lines: list[str], delimiter: str, source: ProblemSource) -> Iterator[tuple[int, list[str]]]:
+    """Yield each row that is not empty with the number of its first line.
+
+    Raises ProblemFileError where quotes do not match up: what follows could be read in more than one way.
     """
-    start = read_again = 0
-    while start < len(lines):
-        reader = csv.reader(islice(lines, start, None), delimiter=delimiter, strict=True)
-        begin = start
-        try:
-            for cells in reader:
-                if any(cell.strip() for cell in cells):
-                    yield begin + 1, cells
-                begin = start + reader.line_num
-            return
-        except csv.Error as error:
-            reason = (
-                "A quote opens here and is never closed."
-                if "end of data" in str(error)
-                else f"The quotes do not match up ({error})."
-            )
-            yield Rejected(begin + 1, reason)
-            read_again += start + reader.line_num - begin
-            start = begin + 1
-            if read_again > _MOST_PASSES * len(lines):
-                yield Rejected(start + 1, "Too many quotes do not match up; the rest of the file was not read.")
-                return
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    first = 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield first, cells
+            first = reader.line_num + 1
+    except csv.Error as error:
+        raise ProblemFileError(
+            f"{source.name} cannot be read: the quotes of the row in line {first} do not match up.",
+            "Write a quote inside a quoted field twice.",
+        ) from error
 
 
 def _guess_delimiter(lines: list[str], preferred: str) -> str:
     """Find the delimiter with which most of the first rows have as many fields as the first one."""
 
     def score(delimiter: str) -> tuple[float, bool, int]:
-        reader = csv.reader(iter(lines[:1000]), delimiter=delimiter)
-        widths = [len(cells) for cells in islice(reader, _SAMPLE_ROWS) if cells]
+        widths = [len(cells) for cells in _sample(lines, delimiter)]
         if not widths or widths[0] == 1:
             return (0.0, delimiter == preferred, 0)
         agreeing = Counter(widths)[widths[0]] / len(widths)
         return (round(agreeing, 1), delimiter == preferred, widths[0])
 
     return max(_DELIMITERS, key=score)
+
+
+def _sample(lines: list[str], delimiter: str) -> list[list[str]]:
+    return [cells for cells in islice(csv.reader(lines[:1000], delimiter=delimiter), _SAMPLE_ROWS) if cells]
 
 
 def is_header(cells: list[str]) -> bool:

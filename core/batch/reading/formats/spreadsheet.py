@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
+from baton_reasoning.core.batch.reading.columns import is_known_name
 from baton_reasoning.core.batch.reading.formats.delimited import is_header, rows_below_header
 from baton_reasoning.core.batch.reading.record import Record, Rejected
 from baton_reasoning.core.batch.reading.source import FILE_LIMIT, ProblemSource
@@ -64,8 +65,10 @@ def _first_table(sheets: list[ReadOnlyWorksheet], source: ProblemSource) -> tupl
     for sheet in sheets:
         sheet.reset_dimensions()  # some programs write wrong ones
         rows = list(_rows(sheet.rows, source))
-        first = next((row for row in rows if not isinstance(row, Rejected)), None)
-        if first and is_header(first[1]):
+        readable = [row for row in rows if not isinstance(row, Rejected)]
+        if len(readable) > 1 and not is_header(readable[0][1]) and any(map(is_known_name, readable[1][1])):
+            rows.remove(readable.pop(0))  # a title above the header
+        if readable and is_header(readable[0][1]):
             return sheet.title, rows
         others.append((sheet.title, rows))
     return next((each for each in others if each[1]), others[0])
