@@ -80,6 +80,12 @@ _OPTION = re.compile(
 )
 _IS_CORRECT = re.compile(r"(?<![a-zA-Z])(?P<letter>[A-Z])[)*\]]*\s+is\s+(?:the\s+)?(?:correct|right|best|true)\b")
 _MOST_PHRASES = 20
+# A question that the text goes on from without a yes: "So the answer is 540? No."
+_DROPPED_QUESTION = re.compile(
+    r"(?:^|(?<=[.!?]\s))(?:[^.!?\n]|[.!](?!\s))*\?[*_)\"”]*(?=\s+\S)"
+    r"(?!\W+(?:yes|yeah|yep|right|correct|indeed|exactly)\b)",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 def extract_answer(text: str, expected: str | None = None, *, finished: bool = True) -> str | None:
@@ -162,8 +168,9 @@ def _marked_answer(text: str) -> str | None:
 
 
 def _without_denials(text: str) -> str:
-    """Remove what the text says the answer is not, or may not be; of "not 7 but 8" the answer 8 stays."""
-    return _SENTENCE.sub(_affirmed, text)
+    """Remove the questions that the text asks itself and does not affirm, and what it says the answer is not, or may
+    not be; of "not 7 but 8" the answer 8 stays."""
+    return _SENTENCE.sub(_affirmed, _DROPPED_QUESTION.sub("", text))
 
 
 def _affirmed(sentence: re.Match[str]) -> str:

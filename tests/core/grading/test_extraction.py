@@ -37,9 +37,6 @@ from baton_reasoning.core.grading.extraction import expected_answer, extract_ans
         ("The answer to the problem is 18.", "18"),
         ("The answer is not 16 but 18.", "18"),
         ("The answer is 18. This answer is reasonable.", "18"),
-        ("The answer is 450. Could the answer be 540? No.", "450"),
-        ("The answer is 540? Yes.", "540"),
-        ("How many eggs? 18", "18"),
         ("#### 7 and so on. Let me double check: #### 8", "8"),
         ("#### 7\n\nLet me double check: #### 8", "8"),
         ("The answer is $36$ square units.", "$36$ square units"),
@@ -55,6 +52,22 @@ from baton_reasoning.core.grading.extraction import expected_answer, extract_ans
     ],
 )
 def test_the_answer_is_found(text: str, answer: str | None) -> None:
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("So the answer is 540? No. It is 450.", "450"),
+        ("The answer is 3.5? Hmm. It is 4.", "4"),
+        ("The answer is 450. Could the answer be 540? No.", "450"),
+        ("The total is 540? Not quite.\nThe total is 450.", "450"),
+        ("The answer is 540? Yes.", "540"),
+        ("So the answer is 540?", "540"),
+        ("How many eggs? 18", "18"),
+    ],
+)
+def test_a_question_is_an_answer_only_if_it_is_affirmed_or_the_last_word(text: str, answer: str) -> None:
     assert extract_answer(text) == answer
 
 
