@@ -51,10 +51,6 @@ class ResponseShape(ABC):
     def usage(self, stream: RunStream) -> dict[str, Any]:
         return self._envelope(self.chunk_kind, []) | {"usage": stream.answer.usage()}
 
-    def of_choices(self, choices: list[dict[str, Any]], usage: dict[str, int]) -> dict[str, Any]:
-        """Build the response of a request that no run answers."""
-        return self._envelope(self.kind, choices) | {"usage": usage}
-
     def _chunk(self, choice: dict[str, Any]) -> dict[str, Any]:
         return self._envelope(self.chunk_kind, [{"index": 0, "finish_reason": None, **choice}])
 

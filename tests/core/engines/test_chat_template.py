@@ -94,11 +94,6 @@ def test_equal_prompts_have_no_difference() -> None:
     assert pieces("a\n<|b|>c") == ["a↵", "<|b|>c"]
 
 
-@pytest.mark.parametrize("template", ["", CHATML])
-def test_without_a_conversation_there_is_no_prompt(template: str) -> None:
-    assert render_prompt((), template, "<s>", "</s>", THINK) == []
-
-
 def test_a_template_that_never_ends_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template_renderer, "SECONDS", 0.5)
     loop = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3

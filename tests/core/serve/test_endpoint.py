@@ -195,7 +195,7 @@ def test_what_cannot_be_done_is_refused_by_name(client: openai.OpenAI, options: 
     assert (caught.value.param, caught.value.code) == (name, code)
 
 
-@pytest.mark.parametrize("options", [{"logprobs": 1}, {"best_of": 2}, {"suffix": "."}])
+@pytest.mark.parametrize("options", [{"logprobs": 1}, {"best_of": 2}, {"suffix": "."}, {"echo": True}])
 def test_completions_refuse_by_name_too(client: openai.OpenAI, options: dict[str, Any]) -> None:
     name = next(iter(options))
     with pytest.raises(openai.BadRequestError, match=f"{name}: ") as caught:
@@ -273,6 +273,7 @@ QUESTION = '"messages": [{"role": "user", "content": "2 + 2?"}]'
         ("POST", CHAT, b" " * (MAX_BODY + 1), {}, 413, "A request may have 4 MiB at most."),
         ("POST", CHAT, b'{"model": "gpt-9", %s}' % QUESTION.encode(), {}, 404, "Choose one of baton, small, large."),
         ("POST", "completions", b'{"prompt": ["a", "b"]}', {}, 400, "prompt: "),
+        ("POST", "completions", b'{"prompt": [7]}', {}, 400, "prompt.0: Input should be a valid string."),
         ("GET", "models/gpt-9", b"", {}, 404, "There is no arm called 'gpt-9'"),
         ("GET", "files", b"", {}, 404, "GET /v1/files: Not Found."),
         ("GET", CHAT, b"", {}, 405, "GET /v1/chat/completions: Method Not Allowed."),
