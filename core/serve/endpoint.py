@@ -42,6 +42,8 @@ from baton_reasoning.core.thinking.registry import POLICIES
 
 MAX_BODY = 4 * 2**20
 """Bytes of a request."""
+REQUEST_SECONDS = 60.0
+"""The body of a request has this long to arrive."""
 MAX_SEED = 2**31
 SERVED = "Use POST /v1/chat/completions or /v1/completions, or GET /v1/models."
 GONE = Refusal(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
@@ -222,13 +224,17 @@ async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response], 
 async def _read(request: Request) -> bytes:
     data = bytearray()
     try:
-        async for chunk in request.stream():
-            data += chunk
-            if len(data) > MAX_BODY:
-                sentence = f"A request may have {MAX_BODY >> 20} MiB at most."
-                raise _Refused(Refusal(413, ErrorKind.INVALID_REQUEST, sentence))
+        async with asyncio.timeout(REQUEST_SECONDS):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > MAX_BODY:
+                    sentence = f"A request may have {MAX_BODY >> 20} MiB at most."
+                    raise _Refused(Refusal(413, ErrorKind.INVALID_REQUEST, sentence))
     except ClientDisconnect:
         raise _Refused(GONE) from None
+    except TimeoutError:
+        sentence = f"The body did not arrive within {REQUEST_SECONDS:.0f} s."
+        raise _Refused(Refusal(408, ErrorKind.INVALID_REQUEST, sentence)) from None
     return bytes(data)
 
 
