@@ -118,6 +118,10 @@ class CompletionOptions(Nullable):
     logit_bias: Annotated[Any, only({}, reason="Tokens cannot be biased")] = None
     presence_penalty: Annotated[float, only(0, reason=NO_PENALTY)] = 0
     frequency_penalty: Annotated[float, only(0, reason=NO_PENALTY)] = 0
+    repetition_penalty: Annotated[float, only(1, reason=NO_PENALTY)] = 1
+    min_p: Annotated[float, only(0, reason="There is no such filter: send top_p or top_k")] = 0
+    reasoning_effort: Annotated[Any, only(reason="The arm decides how long is reasoned")] = None
+    chat_template_kwargs: Annotated[Any, only({}, reason="The templates take none")] = None
 
     @property
     def stops(self) -> tuple[str, ...]:

@@ -100,7 +100,8 @@ def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed: int) -> 
     with serving(Pair(*world.engines), arms) as server, client_of(server) as client:
         for name, chosen in arms.items():
             trace = written(world, chosen)
-            whole = ask(client, name, seed=seed).choices[0].message
+            response = ask(client, name, seed=seed)
+            whole = response.choices[0].message
             sent = {"reasoning_content": "", "content": ""}
             for chunk in ask_streamed(client, name, seed=seed):
                 for field in sent:
@@ -108,6 +109,7 @@ def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed: int) -> 
             thinking, answer = trace.thinking_text, trace.answer.lstrip()
             assert (sent["reasoning_content"], sent["content"]) == (thinking, answer), name
             assert ((whole.model_extra or {}).get("reasoning_content") or "", whole.content) == (thinking, answer), name
+            assert "".join(spans_in(thinking + answer, response)) == thinking + answer, name
 
 
 def test_a_policy_that_needs_the_expected_answer_is_refused() -> None:
@@ -167,6 +169,29 @@ def test_authorship_stands_in_a_field_that_clients_may_ignore(client: openai.Ope
     assert {span["author"] for span in authorship["baton"]["spans"]} == {"large"}
 
 
+def spans_in(text: str, response: openai.types.chat.ChatCompletion | openai.types.Completion) -> list[str]:
+    """Return the text of each span of the response."""
+    spans = (response.model_extra or {})["baton"]["spans"]
+    return [text[span["position"] : span["position"] + span["length"]] for span in spans]
+
+
+def test_spans_locate_each_writer_in_what_a_client_gets(client: openai.OpenAI) -> None:
+    """The closing tag and the blank line after it, which are not sent, belong to nobody."""
+    steps = ["It is two and two.\n\n", "So it is 4.", "The answer is \\boxed{4}."]
+    chat = ask(client)
+    message = chat.choices[0].message
+    assert spans_in(message.reasoning_content + message.content, chat) == steps  # type: ignore[attr-defined]
+    completion = client.completions.create(model="small", prompt="What is 2 + 2?")
+    assert spans_in(completion.choices[0].text, completion) == steps
+    assert (
+        spans_in(message.reasoning_content + "The answer is ", ask(client, stop="\\boxed"))
+        == [  # type: ignore[attr-defined]
+            *steps[:2],
+            "The answer is ",
+        ]
+    )
+
+
 def test_an_unknown_model_is_answered_with_the_names_of_the_arms(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="Choose one of baton, small, large"):
         ask(client, model="gpt-9")
@@ -187,10 +212,14 @@ def test_an_unknown_model_is_answered_with_the_names_of_the_arms(client: openai.
         ({"logit_bias": {"17": -100}}, "unsupported_value"),
         ({"frequency_penalty": 0.5}, "unsupported_value"),
         ({"modalities": ["text", "audio"]}, "unsupported_value"),
+        ({"reasoning_effort": "high"}, "unsupported_value"),
+        ({"extra_body": {"min_p": 0.1}}, "unsupported_value"),
+        ({"extra_body": {"repetition_penalty": 1.1}}, "unsupported_value"),
+        ({"extra_body": {"chat_template_kwargs": {"enable_thinking": False}}}, "unsupported_value"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(client: openai.OpenAI, options: dict[str, Any], code: str) -> None:
-    name = next(iter(options))
+    name = next(iter(options.get("extra_body", options)))
     with pytest.raises(openai.BadRequestError, match=f"{name}.*: ") as caught:
         ask(client, **options)
     assert (caught.value.param, caught.value.code) == (name, code)
@@ -207,6 +236,7 @@ def test_completions_refuse_by_name_too(client: openai.OpenAI, options: dict[str
 def test_what_changes_nothing_is_accepted(client: openai.OpenAI) -> None:
     tool = {"type": "function", "function": {"name": "add", "parameters": {}}}
     harmless: dict[str, Any] = {"n": 1, "logprobs": False, "response_format": {"type": "text"}, "frequency_penalty": 0}
+    harmless["extra_body"] = {"min_p": 0, "repetition_penalty": 1.0, "chat_template_kwargs": {}}
     assert ask(client, tools=[tool], tool_choice="auto", **harmless).choices[0].finish_reason == "stop"
 
 
