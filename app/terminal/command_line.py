@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from baton_reasoning.core.errors import SettingsError
 
@@ -178,6 +179,14 @@ class LazyGroup(CommandGroup):
     def summary(self, ctx: click.Context, name: str) -> str:  # noqa: ARG002 - as above
         return self.lazy[name].summary
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Offer the commands without importing them."""
+        found = [CompletionItem(name, help=each.summary) for name, each in self.lazy.items()]
+        return [
+            *(item for item in found if item.value.startswith(incomplete)),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
+
 
 class ChoiceOf(click.Choice[str]):
     """One of several values; a wrong one is answered with the value that was probably meant."""
@@ -224,6 +233,15 @@ def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
 
 
 as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
+
+
+def complete_files(
+    context: click.Context,  # noqa: ARG001 - click's
+    parameter: click.Parameter,  # noqa: ARG001 - click's
+    incomplete: str,
+) -> list[CompletionItem[str]]:
+    """Offer files for a value that may be one, or something else."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def gathered(kind: type, name: str, *options: Callable[..., Any]) -> Callable[[Function], Function]:

@@ -7,8 +7,7 @@ import math
 import click
 
 from baton_reasoning.app.shared.labels import opinion_counts
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, complete_files, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE
 from baton_reasoning.app.terminal.output import progress, remark, write
@@ -25,7 +24,7 @@ BEFORE = 40
 
 
 @command("opinion")
-@click.argument("trace", type=Completed(Offered.ENTRY))
+@click.argument("trace", shell_complete=complete_files)
 @option("--limit", type=AT_LEAST_ONE, default=20, metavar="N", group=OUTPUT, help="Only the N strongest places [20].")
 @option("--again", is_flag=True, help="Review it again even if it has an opinion.")
 @option("--json", is_flag=True, group=OUTPUT, help="The opinion as one JSON event (docs/trace.md).")

@@ -13,8 +13,16 @@ from typing import Any
 import click
 
 from baton_reasoning.app.shared.labels import placement_facts, retreat_text
-from baton_reasoning.app.terminal.command_line import LOCAL_MODELS, MODELS, ChoiceOf, Function, gathered, is_set, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
+from baton_reasoning.app.terminal.command_line import (
+    LOCAL_MODELS,
+    MODELS,
+    ChoiceOf,
+    Function,
+    complete_files,
+    gathered,
+    is_set,
+    option,
+)
 from baton_reasoning.app.terminal.model_files import file_of, source_of
 from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.app.terminal.servers import known_server
@@ -109,11 +117,8 @@ class ModelOptions:
         )
 
 
-class _ModelText(Completed):
+class _ModelText(click.types.StringParamType):
     """The text of a model, in an environment variable as well, where a path may contain spaces."""
-
-    def __init__(self) -> None:
-        super().__init__(Offered.MODEL)
 
     def split_envvar_value(self, rv: str) -> list[str]:
         return [rv]
@@ -151,6 +156,7 @@ def _named_models(otherwise: str, **settings: Any) -> tuple[Callable[..., Any], 
         option(
             *("--small", "-md", "small"),
             type=_ModelText(),
+            shell_complete=complete_files,
             metavar="MODEL",
             group=MODELS,
             help=f"{_WHERE}.",
@@ -159,6 +165,7 @@ def _named_models(otherwise: str, **settings: Any) -> tuple[Callable[..., Any], 
         option(
             *("--large", "-m", "large"),
             type=_ModelText(),
+            shell_complete=complete_files,
             metavar="MODEL",
             group=MODELS,
             help=f"As --small; several servers with commas between. Without both: {otherwise}.",

@@ -8,12 +8,11 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import click
+from click.shell_completion import get_completion_class, shell_complete
 
 from baton_reasoning.app.terminal.command_line import HELP, ChoiceOf, LazyCommand, LazyGroup, command
-from baton_reasoning.app.terminal.completion import COMPLETION, SHELLS, Completed, Offered, complete, script
 from baton_reasoning.app.terminal.config_file import CONFIG, CONFIG_FAULT, read_config
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible
@@ -23,6 +22,9 @@ from baton_reasoning.core.paths import Paths
 
 PROGRAM = "baton"
 CONFIG_FILE = "config.toml"
+COMPLETION = "_BATON_COMPLETE"
+"""The variable in which a shell asks for completions."""
+SHELLS = ("bash", "zsh", "fish")
 _OF_WHAT_WAS_NAMED = (SettingsError, ModelFileError, ProblemFileError)
 
 COMMANDS = {
@@ -93,7 +95,7 @@ def baton(context: click.Context, config: Path | None) -> None:
 
 
 @command("help")
-@click.argument("names", metavar="[COMMAND]...", type=Completed(Offered.COMMAND), nargs=-1)
+@click.argument("names", metavar="[COMMAND]...", nargs=-1)
 def help_on(names: tuple[str, ...]) -> int:
     """Show the help of a command, or the list of commands."""
     found: click.Command = baton
@@ -115,7 +117,9 @@ def completion(shell: str) -> int:
 
     For bash, put this into ~/.bashrc:  eval "$(baton completion bash)"
     """
-    click.echo(script(shell, PROGRAM))
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(baton, {}, PROGRAM, COMPLETION).source())
     return ExitCode.ANSWERED
 
 
@@ -126,7 +130,7 @@ def run(arguments: Sequence[str]) -> int:
         try:
             prepare()
             if instruction := os.environ.get(COMPLETION):
-                return complete(instruction, PROGRAM, _completion_table)
+                return shell_complete(baton, {}, PROGRAM, COMPLETION, instruction)
             if debug:
                 logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
             code = _invoke(arguments)
@@ -157,12 +161,6 @@ def run(arguments: Sequence[str]) -> int:
                 "with what the same command prints with --debug, and `baton --version`."
             )
             return ExitCode.FAILED
-
-
-def _completion_table() -> dict[str, Any]:
-    from baton_reasoning.app.terminal.completion_table import make_table  # imports what all commands need
-
-    return make_table(baton)
 
 
 def _invoke(arguments: Sequence[str]) -> int:

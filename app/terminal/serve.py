@@ -6,8 +6,7 @@ import os
 
 import click
 
-from baton_reasoning.app.terminal.command_line import command, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
+from baton_reasoning.app.terminal.command_line import ChoiceOf, command, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
 from baton_reasoning.app.terminal.output import remark
@@ -28,7 +27,7 @@ NOT_INSTALLED = "The packages that the endpoint needs are not installed."
 @option("--parallel", type=AT_LEAST_ONE, default=1, metavar="N", help="Requests answered at once; others wait [1].")
 @option(
     "--arm",
-    type=Completed(Offered.ARM),
+    type=ChoiceOf(list(RECIPES)),
     multiple=True,
     metavar="NAME",
     help="Offer this arm of `baton batch run` as a model, too; may be repeated.",
@@ -80,8 +79,6 @@ def offered_arms(names: list[str], base: RunSettings) -> dict[str, RunSettings]:
     """Return the settings of each arm by its model name: the name of the recipe if that has one arm."""
     arms: dict[str, RunSettings] = {}
     for name in names:
-        if name not in RECIPES:
-            raise SettingsError(f"There is no arm called {name!r}.", f"Choose among {', '.join(RECIPES)}.")
         made = RECIPES[name].make(base)
         if any(any(arm.models) for arm in made):
             raise SettingsError(f"The arm {name!r} needs another large model.", "Serve it by itself with --large.")

@@ -13,7 +13,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, did_you_mean, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import LISTED, settable
 from baton_reasoning.app.terminal.output import terminal_width, write, write_table
@@ -70,7 +69,7 @@ def policies(json: bool) -> int:
 
 
 @command("settings")
-@click.argument("name", type=Completed(Offered.SETTING), required=False)
+@click.argument("name", required=False)
 @option("--policy", type=ChoiceOf(list(POLICIES)), metavar="NAME", help="Only those of this policy.")
 @as_json
 def settings(name: str | None, policy: str | None, json: bool) -> int:
