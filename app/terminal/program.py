@@ -41,7 +41,6 @@ COMMANDS = {
     "doctor": LazyCommand("doctor:doctor", "Check what this installation can use."),
     "policies": LazyCommand("settings_list:policies", "List the policies."),
     "settings": LazyCommand("settings_list:settings", "List what --set takes."),
-    "help": LazyCommand("program:help_on", "Show the help of a command."),
     "completion": LazyCommand("program:completion", "Print a completion script for bash, zsh or fish."),
     "replay": LazyCommand("replay:replay", "Try another policy on a recorded run."),
     "opinion": LazyCommand("opinion:opinion", "Let the large model review a recorded answer."),
@@ -86,28 +85,12 @@ def baton(context: click.Context, config: Path | None) -> None:
     try:
         context.default_map = read_config(file, config is not None, COMMANDS)
     except SettingsError as error:
-        if context.invoked_subcommand not in ("doctor", "help"):
+        if context.invoked_subcommand != "doctor":
             raise
         context.meta[CONFIG_FAULT] = error
     if context.invoked_subcommand == "doctor":  # a wrong value must not keep it from starting
         context.meta[CONFIG] = context.default_map
         context.default_map = {}
-
-
-@command("help")
-@click.argument("names", metavar="[COMMAND]...", nargs=-1)
-def help_on(names: tuple[str, ...]) -> int:
-    """Show the help of a command, or the list of commands."""
-    found: click.Command = baton
-    context = click.get_current_context().find_root()
-    for name in names:
-        if not isinstance(found, click.Group):
-            raise click.UsageError(f"{context.command_path} has no commands, so there is no help on {name!r}.", context)
-        _, inside, _ = found.resolve_command(context, [name])
-        assert inside is not None
-        found, context = inside, click.Context(inside, info_name=name, parent=context)
-    click.echo(context.get_help())
-    return ExitCode.ANSWERED
 
 
 @command("completion")

@@ -46,7 +46,7 @@ def test_a_broken_configuration_is_named(
     assert done.stdout.startswith("✗ Configuration: ")
     assert said in done.stdout.splitlines()[0]
     assert "✓ Versions" in done.stdout
-    assert baton("help").returncode == 0
+    assert baton("--help").returncode == 0
 
 
 def test_a_wrong_value_in_the_configuration_does_not_keep_it_from_starting(tmp_path: Path, baton: Baton) -> None:
