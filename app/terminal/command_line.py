@@ -87,15 +87,12 @@ class CommandWithGroups(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options of each group under its heading."""
-        for group, options in self.grouped_options(ctx).items():
-            with formatter.section(group):
-                formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
-
-    def grouped_options(self, ctx: click.Context) -> dict[str, list[click.Option]]:
-        """Return the options by group, without empty groups."""
         options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
-        found = {group: [each for each in options if getattr(each, "group", GENERAL) == group] for group in GROUPS}
-        return {group: members for group, members in found.items() if members}
+        for group in GROUPS:
+            records = [each.get_help_record(ctx) for each in options if getattr(each, "group", GENERAL) == group]
+            if shown := list(filter(None, records)):
+                with formatter.section(group):
+                    formatter.write_dl(shown)
 
 
 def _as_parameters(table: Any) -> dict[str, Any]:

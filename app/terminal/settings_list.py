@@ -85,7 +85,7 @@ def settings(name: str | None, policy: str | None, json: bool) -> int:
     else:
         formatter = click.HelpFormatter(width=terminal_width() or LONGEST_LINE)
         for of, members in groupby(found, lambda each: each.of):
-            with formatter.section(section_title(of)):
+            with formatter.section("Every run" if of == RUN else f"Policy {of}"):
                 formatter.write_dl([(each.name, in_one_line(each)) for each in members], col_max=LONGEST_NAME)
         write(formatter.getvalue().strip())
     return ExitCode.ANSWERED
@@ -97,11 +97,6 @@ def all_settings() -> Iterator[Setting]:
         yield from _settings_of(policy.Settings, name, dict(policy.presets))
     for model in (Limits, RunSettings):
         yield from _settings_of(model, RUN, {})
-
-
-def section_title(of: str) -> str:
-    """Return the heading of the settings of a policy, or of every run."""
-    return "Every run" if of == RUN else f"Policy {of}"
 
 
 def in_one_line(setting: Setting) -> str:
