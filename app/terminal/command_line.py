@@ -211,7 +211,7 @@ def command(
 
     def decorate(function: Callable[..., Any]) -> CommandWithGroups:
         make = click.command(name, cls=CommandWithGroups, context_settings=HELP, **options)
-        made = make(_with_options(*_SWITCHES)(function))
+        made = make(QUIET(function))
         if group:
             group.add_command(made)
         return made
@@ -266,21 +266,19 @@ def _with_options(*options: Callable[..., Any]) -> Callable[[Function], Function
 
 
 def is_set(switch: str) -> bool:
-    """Return whether the running command was given this switch: "quiet", "verbose" or "debug"."""
+    """Return whether the running command was given this switch: "quiet" or "verbose"."""
     context = click.get_current_context(silent=True)
     return bool(context and context.meta.get(f"{ENVIRONMENT}.{switch}"))
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    """Keep the value of a switch that every command has where `is_set` finds it."""
+    """Keep the value of a switch where `is_set` finds it."""
     context.meta[f"{ENVIRONMENT}.{parameter.name}"] = value
 
 
-_SWITCHES = tuple(
-    option(*names, is_flag=True, expose_value=False, callback=_remember, group=OUTPUT, help=text)
-    for names, text in (
-        (("-q", "--quiet"), "No progress and no remarks on standard error; errors are still reported."),
-        (("-v", "--verbose"), "Say how models were loaded: on which device, with what memory."),
-        (("--debug",), "Show the traceback of an error, and log messages; for a bug report."),
-    )
-)
+def switch(*names: str, group: str, help: str) -> Callable[[Function], Function]:
+    """Add a switch that `is_set` finds by the name of its parameter."""
+    return option(*names, is_flag=True, expose_value=False, callback=_remember, group=group, help=help)
+
+
+QUIET = switch("-q", "--quiet", group=OUTPUT, help="No progress and no remarks on standard error; errors are reported.")

@@ -22,6 +22,7 @@ from baton_reasoning.app.terminal.command_line import (
     gathered,
     is_set,
     option,
+    switch,
 )
 from baton_reasoning.app.terminal.model_files import file_of, source_of
 from baton_reasoning.app.terminal.output import progress, remark
@@ -216,6 +217,7 @@ loading_options = gathered(
         group=LOCAL_MODELS,
         help="Let the small model draft for the large one [automatic: where the large one is on a GPU].",
     ),
+    switch("-v", "--verbose", group=LOCAL_MODELS, help="Say on which device each was loaded, with what memory."),
 )
 
 

@@ -108,7 +108,7 @@ def completion(shell: str) -> int:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
-    debug = "--debug" in arguments or bool(os.environ.get("BATON_DEBUG"))
+    debug = bool(os.environ.get("BATON_DEBUG"))
     with interruptible():
         try:
             prepare()
@@ -141,7 +141,7 @@ def run(arguments: Sequence[str]) -> int:
                 traceback.print_exc()
             report(
                 f"Something unexpected went wrong: {type(error).__name__}: {error}. Please report it as an issue, "
-                "with what the same command prints with --debug, and `baton --version`."
+                "with what the same command prints with BATON_DEBUG=1 set, and `baton --version`."
             )
             return ExitCode.FAILED
 
