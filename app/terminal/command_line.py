@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from baton_reasoning.core.errors import SettingsError
@@ -46,16 +47,14 @@ class GroupedOption(click.Option):
         extra.pop("range", None)
         return extra
 
-
-class DeliberateOption(GroupedOption):
-    """A switch for deleting or replacing without a question, set on the command line or in the command's own table.
-
-    Otherwise `yes = true`, which is meant for downloads, would let `history rm` delete without a question.
-    """
-
-    def __init__(self, *names: Any, **options: Any) -> None:
-        super().__init__(*names, **options)
-        self.envvar = None
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Name where a wrong value comes from, if nobody typed it."""
+        match ctx and self.name and ctx.get_parameter_source(self.name):
+            case ParameterSource.ENVIRONMENT:
+                return f"the variable {self.envvar}"
+            case ParameterSource.DEFAULT_MAP:
+                return f"{(self.name or '').replace('_', '-')!r} in the configuration file"
+        return super().get_error_hint(ctx)
 
 
 class CommandWithGroups(click.Command):
@@ -70,19 +69,13 @@ class CommandWithGroups(click.Command):
         table = _as_parameters(above.get(info_name or ""))
         defaults = {**_as_parameters(shared), **_as_parameters(above), **table}
         options = [each for each in self.params if isinstance(each, click.Option)]
-        names = {each.name or "" for each in options}
+        names = _option_names(self)
         defaults = {name: value for name, value in defaults.items() if name in names}  # arguments have none
         for parameter in options:
-            if isinstance(parameter, DeliberateOption) and parameter.name not in table:
-                defaults.pop(parameter.name or "", None)
             if parameter.name in defaults:
                 defaults[parameter.name] = _as_typed(defaults[parameter.name], parameter.multiple)
         context = super().make_context(info_name, args, parent, default_map=defaults, **extra)
-        for name in table.keys() - names:
-            raise SettingsError(
-                f"The configuration file names {name.replace('_', '-')!r}, which is not an option of {info_name}.",
-                f"See {context.command_path} --help.",
-            )
+        _check_options(table, names, context)
         return context
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -93,6 +86,20 @@ class CommandWithGroups(click.Command):
             if shown := list(filter(None, records)):
                 with formatter.section(group):
                     formatter.write_dl(shown)
+
+
+def _option_names(command: click.Command) -> set[str]:
+    return {each.name or "" for each in command.params if isinstance(each, click.Option)}
+
+
+def _check_options(table: Mapping[str, Any], known: Iterable[str], context: click.Context) -> None:
+    """Raise SettingsError if the command's table in the configuration file has a name that is not an option."""
+    for name in table.keys() - set(known):
+        meant = did_you_mean(name.replace("_", "-"), (each.replace("_", "-") for each in known))
+        raise SettingsError(
+            f"The configuration file names {name.replace('_', '-')!r}, which is not an option of {context.info_name}.",
+            meant or f"See {context.command_path} --help.",
+        )
 
 
 def _as_parameters(table: Any) -> dict[str, Any]:
@@ -122,15 +129,18 @@ class CommandGroup(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Raises SettingsError if the group's table in the configuration file has one for a command that is none."""
+        """Raises SettingsError if the group's table in the configuration file names what is no command or option."""
         context = super().make_context(info_name, args, parent, **extra)
-        commands = self.list_commands(context)
-        for name, value in (context.default_map or {}).items():
+        table, commands = context.default_map or {}, self.list_commands(context)
+        for name, value in table.items():
             if isinstance(value, dict) and name not in commands:
                 raise SettingsError(
                     f"The configuration file has a table for '{info_name}.{name}'.",
                     f"Tables of {info_name} are {', '.join(f'{info_name}.{each}' for each in commands)}.",
                 )
+        if values := _as_parameters(table):
+            found = (self.get_command(context, name) for name in commands)
+            _check_options(values, {name for each in found if each for name in _option_names(each)}, context)
         return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
@@ -225,8 +235,8 @@ def option(*names: str, group: str = GENERAL, **settings: Any) -> Callable[[Func
 
 
 def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
-    """Add a switch that no variable sets, and no value in the configuration file that is for several commands."""
-    return click.option(*names, cls=DeliberateOption, is_flag=True, help=help)
+    """Add a switch for deleting or replacing without a question, which no variable sets: BATON_YES is for downloads."""
+    return click.option(*names, is_flag=True, help=help)
 
 
 as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")

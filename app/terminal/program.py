@@ -13,7 +13,7 @@ import click
 from click.shell_completion import get_completion_class, shell_complete
 
 from baton_reasoning.app.terminal.command_line import HELP, ChoiceOf, LazyCommand, LazyGroup, command
-from baton_reasoning.app.terminal.config_file import CONFIG, CONFIG_FAULT, read_config
+from baton_reasoning.app.terminal.config_file import CONFIG_FAULT, read_config
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible
 from baton_reasoning.app.terminal.streams import close_output, discard_output, prepare, report
@@ -83,14 +83,14 @@ def baton(context: click.Context, config: Path | None) -> None:
     """Let a small model reason, and a large one write the hard steps."""
     file = config or Paths.of_user().config / CONFIG_FILE
     try:
-        context.default_map = read_config(file, config is not None, COMMANDS)
+        options = read_config(file, config is not None, COMMANDS)
     except SettingsError as error:
         if context.invoked_subcommand != "doctor":
             raise
         context.meta[CONFIG_FAULT] = error
-    if context.invoked_subcommand == "doctor":  # a wrong value must not keep it from starting
-        context.meta[CONFIG] = context.default_map
-        context.default_map = {}
+    else:
+        if context.invoked_subcommand != "doctor":  # a wrong value must not keep it from starting
+            context.default_map = options
 
 
 @command("completion")
