@@ -252,13 +252,16 @@ def complete_files(
 
 
 def gathered(kind: type, name: str, *options: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Add options to a command that receives their values as one argument `name`, a dataclass of this `kind`."""
+    """Add options to a command that receives their values as one argument `name`, a dataclass of this `kind`.
+
+    A field without an option has its default.
+    """
     fields = [field.name for field in dataclasses.fields(kind)]
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def call(*positional: Any, **values: Any) -> Any:
-            values[name] = kind(**{field: values.pop(field) for field in fields})
+            values[name] = kind(**{field: values.pop(field) for field in fields if field in values})
             return function(*positional, **values)
 
         return _with_options(*options)(call)  # type: ignore[return-value]

@@ -11,7 +11,7 @@ from baton_reasoning.app.terminal.command_line import OUTPUT, command, complete_
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE
 from baton_reasoning.app.terminal.output import progress, remark, write
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or, open_pair
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, large_or, loading_of_one, open_pair
 from baton_reasoning.app.terminal.reviewing import models_of, recorded_run
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.streams import write_json
@@ -28,8 +28,8 @@ BEFORE = 40
 @option("--limit", type=AT_LEAST_ONE, default=20, metavar="N", group=OUTPUT, help="Only the N strongest places [20].")
 @option("--again", is_flag=True, help="Review it again even if it has an opinion.")
 @option("--json", is_flag=True, group=OUTPUT, help="The opinion as one JSON event (docs/trace.md).")
-@models_or("those of the run")
-@loading_options
+@large_or("that of the run")
+@loading_of_one
 def opinion(
     trace: str,
     limit: int,

@@ -87,10 +87,6 @@ class ModelOptions:
         chosen = self if self.are_given else self.window_pair
         return str(chosen.small), str(chosen.large)
 
-    def or_demo(self) -> ModelOptions:
-        """Return the demo pair if no models are given, whatever is chosen in the window."""
-        return self if self.are_given else replace(self, small=str(DemoModel.SMALL), large=str(DemoModel.LARGE))
-
     def or_those(self, small: str, large: str) -> ModelOptions:
         """Return these options with the models of a batch in place of those that are not given."""
         return replace(self, small=self.small or small, large=self.large or large)
@@ -116,6 +112,9 @@ class ModelOptions:
             source_of(self.small, DemoModel.SMALL) if small else None,
             source_of(self.large, DemoModel.LARGE) if large else None,
         )
+
+
+DEMO_PAIR = ModelOptions(str(DemoModel.SMALL), str(DemoModel.LARGE))
 
 
 class _ModelText(click.types.StringParamType):
@@ -152,6 +151,21 @@ class LoadingOptions:
         return self if self.context else replace(self, context=tokens)
 
 
+_YES = option("--yes", "-y", is_flag=True, group=MODELS, help="Download a model that is not here without asking.")
+
+
+def _large_model(help: str, **settings: Any) -> Callable[..., Any]:
+    return option(
+        *("--large", "-m", "large"),
+        type=_ModelText(),
+        shell_complete=complete_files,
+        metavar="MODEL",
+        group=MODELS,
+        help=help,
+        **settings,
+    )
+
+
 def _named_models(otherwise: str, **settings: Any) -> tuple[Callable[..., Any], ...]:
     return (
         option(
@@ -163,16 +177,8 @@ def _named_models(otherwise: str, **settings: Any) -> tuple[Callable[..., Any], 
             help=f"{_WHERE}.",
             **settings,
         ),
-        option(
-            *("--large", "-m", "large"),
-            type=_ModelText(),
-            shell_complete=complete_files,
-            metavar="MODEL",
-            group=MODELS,
-            help=f"As --small; several servers with commas between. Without both: {otherwise}.",
-            **settings,
-        ),
-        option("--yes", "-y", is_flag=True, group=MODELS, help="Download a model that is not here without asking."),
+        _large_model(f"As --small; several servers with commas between. Without both: {otherwise}.", **settings),
+        _YES,
     )
 
 
@@ -181,12 +187,16 @@ def models_or(otherwise: str) -> Callable[[Function], Function]:
     return gathered(ModelOptions, "models", *_named_models(otherwise, default=""))
 
 
+def large_or(otherwise: str) -> Callable[[Function], Function]:
+    """Add the options of a command that loads no small model."""
+    help = f"{_WHERE}; several servers with commas between. Without it: {otherwise}."
+    return gathered(ModelOptions, "models", _large_model(help, default=""), _YES)
+
+
 model_options = models_or("the pair chosen in the window")
 several_models = gathered(SeveralModels, "models", *_named_models("the pair chosen in the window", multiple=True))
 
-loading_options = gathered(
-    LoadingOptions,
-    "loading",
+_LOADING = (
     option(
         *("-c", "--context", "context"),
         type=click.IntRange(min=256),
@@ -210,15 +220,19 @@ loading_options = gathered(
         group=LOCAL_MODELS,
         help="Layers on the GPU; -1 is as many as fit.",
     ),
-    option(
-        "--drafts",
-        type=ChoiceOf([choice.value for choice in Switch]),
-        callback=lambda _context, _parameter, value: Switch(value) if value else None,
-        group=LOCAL_MODELS,
-        help="Let the small model draft for the large one [automatic: where the large one is on a GPU].",
-    ),
     switch("-v", "--verbose", group=LOCAL_MODELS, help="Say on which device each was loaded, with what memory."),
 )
+_DRAFTS = option(
+    "--drafts",
+    type=ChoiceOf([choice.value for choice in Switch]),
+    callback=lambda _context, _parameter, value: Switch(value) if value else None,
+    group=LOCAL_MODELS,
+    help="Let the small model draft for the large one [automatic: where the large one is on a GPU].",
+)
+
+loading_options = gathered(LoadingOptions, "loading", *_LOADING, _DRAFTS)
+loading_of_one = gathered(LoadingOptions, "loading", *_LOADING)
+"""For a command that loads a single model, which has no other to draft for it."""
 
 
 def local_choices(loading: LoadingOptions, model: Path, parallel: int, context: int) -> LocalChoices:

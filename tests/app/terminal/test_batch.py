@@ -459,12 +459,6 @@ def test_a_costly_pair_that_cannot_be_written_is_one_sentence(
     assert "XDG_CACHE_HOME names another folder" in done.stderr
 
 
-def test_evidence_at_another_cost_is_the_demo_pairs(baton: Baton) -> None:
-    done = baton("evidence", "--cost", "13", "--small", "a.gguf", "--large", "b.gguf")
-    assert done.returncode == 2
-    assert "--cost makes the demo pair costly" in done.stderr
-
-
 @pytest.mark.long
 def test_evidence_compares_all_arms_and_the_random_one_at_equal_share(tmp_path: Path, baton: Baton) -> None:
     done = baton("evidence", "--limit", "1", "--seeds", "1", "--all", "--out", str(tmp_path / "out"))
