@@ -26,14 +26,12 @@ BEFORE = 40
 @command("opinion")
 @click.argument("trace", shell_complete=complete_files)
 @option("--limit", type=AT_LEAST_ONE, default=20, metavar="N", group=OUTPUT, help="Only the N strongest places [20].")
-@option("--again", is_flag=True, help="Review it again even if it has an opinion.")
 @option("--json", is_flag=True, group=OUTPUT, help="The opinion as one JSON event (docs/trace.md).")
 @large_or("that of the run")
 @loading_of_one
 def opinion(
     trace: str,
     limit: int,
-    again: bool,
     json: bool,
     models: ModelOptions,
     loading: LoadingOptions,
@@ -41,11 +39,12 @@ def opinion(
     """Show where the large model would have written something else, the strongest disagreement first.
 
     TRACE is a file that `baton solve --json` wrote, - for standard input, or the id of an answer in `baton history
-    list`, with which the opinion is kept. Without --large, the large model of the run reads it.
+    list`, with which the opinion is kept. Without --large, the large model of the run reads it, unless it has.
     """
     is_stopped = False
     with recorded_run(trace) as recorded:
-        if again or recorded.trace.opinion is None:
+        known = Opinion.of(recorded.trace)
+        if models.are_given or known is None or not known.is_whole:
             needs = Needs(small=False)
             with open_pair(models_of(recorded.trace, models, needs), loading, needs) as pair:
                 reading = SecondOpinion(pair.large, recorded.trace)
@@ -69,7 +68,7 @@ def opinion(
     if len(found.ranked) > limit:
         remark(f"{len(found.ranked) - limit:,} weaker disagreements are not shown (--limit).")
     if not found.is_whole:
-        remark("Only the beginning of the text was read. To read all of it: --again")
+        remark("Only the beginning of the text was read. Repeat the command to read all of it.")
     return code
 
 

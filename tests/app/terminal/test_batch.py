@@ -476,13 +476,6 @@ def test_evidence_has_an_arm_of_every_policy() -> None:
     assert {arm.settings.policy.policy for arm in arms} == own
 
 
-def test_the_demo_is_json_for_a_program(baton: Baton) -> None:
-    done = baton("demo", "1", "--json")
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [row["arm"] for row in rows] == ["small", "baton", "large"]
-    assert {row["outcome"] for row in rows} <= {"correct", "wrong"}
-
-
 def test_the_demo_shows_three_ways_and_who_was_right(baton: Baton) -> None:
     done = baton("demo", "1")
     assert done.returncode == 0, done.stderr

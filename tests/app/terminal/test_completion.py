@@ -52,7 +52,6 @@ def question(line: str) -> dict[str, str]:
         ("baton solve --preset ref", "plain,reference"),
         ("baton solve --policy keywords --preset pap", "plain,paper"),
         ("baton solve --small ./mo", "file,./mo"),
-        ("baton serve --arm draf", "plain,drafted"),
         ("baton solve --cues cu", "file,cu"),
         ("baton batch resume res", "file,res"),
         ("baton completion fi", "plain,fish"),
