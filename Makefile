@@ -6,7 +6,7 @@ pytest := QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest
 parallel := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup clean quick test test-long coverage check setup-tests screenshots reference lock check-server \
+.PHONY: help run setup clean quick test test-long coverage check setup-tests screenshots lock check-server \
 	check-catalog test-gpu gpu-check bench soak frozen demo-pair
 
 ##@ Use
@@ -49,9 +49,6 @@ setup-tests: ## Set up .venv for the tests and checks
 
 screenshots: setup-tests ## Take the pictures of docs/images again
 	@QT_QPA_PLATFORM=offscreen $(venv_python) packaging/screenshots.py
-
-reference: setup-tests ## Write the reference, build/reference.md, and the manual page, packaging/baton.1
-	@$(venv_python) packaging/reference.py
 
 lock: ## Write packaging/lock/ from pyproject.toml; UPGRADE=1 takes newer versions
 	@packaging/lock/make.sh $(if $(UPGRADE),--upgrade)

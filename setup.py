@@ -23,7 +23,6 @@ def readme() -> str:
     return re.sub(r"((?<!!)\[[^]]*\]\()(?!https?:|#)", rf"\1{repository}/blob/{version}/", text)
 
 
-manual = [path for path in ("packaging/baton.1",) if (HERE / path).exists()]  # written by `make reference`
 inside = [
     name for top in ("app", "core", "resources") for name in [top, *(f"{top}.{sub}" for sub in find_packages(top))]
 ]
@@ -36,6 +35,5 @@ setup(
         PACKAGE: f"packaging/launcher/{PACKAGE}",
         **{f"{PACKAGE}.{name}": name.replace(".", "/") for name in inside},
     },
-    data_files=[("share/man/man1", manual)],
     package_data={PACKAGE: ["py.typed"], f"{PACKAGE}.resources": ["**/*"]},
 )

@@ -230,13 +230,6 @@ def _settings(paths: Paths) -> Iterator[Check]:
         yield Check("Settings", State.GOOD, str(paths.config))
 
 
-def _cache(paths: Paths) -> Iterator[Check]:
-    if reason := _write_fault(paths.cache):
-        yield Check("Cache", State.WARNING, f"{paths.cache} cannot be written to: {reason}", _other_folder("CACHE"))
-    else:
-        yield Check("Cache", State.GOOD, str(paths.cache))
-
-
 def _hub(paths: Paths) -> Iterator[Check]:
     """Check the address, not the network."""
     endpoint = load_preferences(paths.model_preferences).access(None).endpoint
@@ -274,7 +267,6 @@ CHECKS: Mapping[str, Callable[[Paths], Iterator[Check]]] = {
     "Models folder": _models_folder,
     "History": _store,
     "Settings": _settings,
-    "Cache": _cache,
     "Hub": _hub,
     "Keyring": _keyring,
 }

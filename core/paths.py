@@ -58,9 +58,5 @@ class Paths:
         return self.cache / "model_costs.json"
 
     @property
-    def completion(self) -> Path:
-        return self.cache / "completion.json"
-
-    @property
     def models(self) -> Path:
         return self.data / "models"

@@ -24,7 +24,6 @@ from baton_reasoning.app.terminal.batch_run import (
     report_again,
 )
 from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, as_json, command, gathered, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
 from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.pair import (
@@ -72,7 +71,7 @@ class ArmName(ChoiceOf):
 
 def folder_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the argument DIR, the folder of a batch."""
-    return click.argument("folder", metavar="DIR", type=Completed(Offered.BATCH_FOLDER, Path))(function)
+    return click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))(function)
 
 
 @dataclass(frozen=True)
@@ -236,7 +235,7 @@ def again(
 
 
 @command("merge")
-@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=Completed(Offered.BATCH_FOLDER, Path))
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @out_option("Folder for the joined batch.", required=True)
 @as_json
 def merge(folders: Sequence[Path], out: Path, json: bool) -> int:

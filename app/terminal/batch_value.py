@@ -7,7 +7,6 @@ from dataclasses import asdict
 
 from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE
 from baton_reasoning.app.terminal.output import remark, write, write_table
@@ -44,7 +43,7 @@ WORTH_HEADER = ("reason", "cue", "takeovers", "worth", "above 0", "tokens", "per
 @command("value")
 @batch_argument
 @option("--sample", type=AT_LEAST_ONE, default=50, metavar="N", help="Value the takeovers of N answers [50].")
-@option("--arm", type=Completed(Offered.ARM), metavar="NAME", help="Only answers of this arm.")
+@option("--arm", metavar="NAME", help="Only answers of this arm.")
 @continuation_options
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each cue, then one for all.")
 @models_or("those of the batch")

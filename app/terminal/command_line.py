@@ -13,6 +13,8 @@ from importlib import import_module
 from typing import Any, NamedTuple, TypeVar
 
 import click
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from baton_reasoning.core.errors import SettingsError
 
@@ -45,16 +47,14 @@ class GroupedOption(click.Option):
         extra.pop("range", None)
         return extra
 
-
-class DeliberateOption(GroupedOption):
-    """A switch for deleting or replacing without a question, set on the command line or in the command's own table.
-
-    Otherwise `yes = true`, which is meant for downloads, would let `history rm` delete without a question.
-    """
-
-    def __init__(self, *names: Any, **options: Any) -> None:
-        super().__init__(*names, **options)
-        self.envvar = None
+    def get_error_hint(self, ctx: click.Context | None) -> str:
+        """Name where a wrong value comes from, if nobody typed it."""
+        match ctx and self.name and ctx.get_parameter_source(self.name):
+            case ParameterSource.ENVIRONMENT:
+                return f"the variable {self.envvar}"
+            case ParameterSource.DEFAULT_MAP:
+                return f"{(self.name or '').replace('_', '-')!r} in the configuration file"
+        return super().get_error_hint(ctx)
 
 
 class CommandWithGroups(click.Command):
@@ -69,32 +69,37 @@ class CommandWithGroups(click.Command):
         table = _as_parameters(above.get(info_name or ""))
         defaults = {**_as_parameters(shared), **_as_parameters(above), **table}
         options = [each for each in self.params if isinstance(each, click.Option)]
-        names = {each.name or "" for each in options}
+        names = _option_names(self)
         defaults = {name: value for name, value in defaults.items() if name in names}  # arguments have none
         for parameter in options:
-            if isinstance(parameter, DeliberateOption) and parameter.name not in table:
-                defaults.pop(parameter.name or "", None)
             if parameter.name in defaults:
                 defaults[parameter.name] = _as_typed(defaults[parameter.name], parameter.multiple)
         context = super().make_context(info_name, args, parent, default_map=defaults, **extra)
-        for name in table.keys() - names:
-            raise SettingsError(
-                f"The configuration file names {name.replace('_', '-')!r}, which is not an option of {info_name}.",
-                f"See {context.command_path} --help.",
-            )
+        _check_options(table, names, context)
         return context
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options of each group under its heading."""
-        for group, options in self.grouped_options(ctx).items():
-            with formatter.section(group):
-                formatter.write_dl([record for option in options if (record := option.get_help_record(ctx))])
-
-    def grouped_options(self, ctx: click.Context) -> dict[str, list[click.Option]]:
-        """Return the options by group, without empty groups."""
         options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
-        found = {group: [each for each in options if getattr(each, "group", GENERAL) == group] for group in GROUPS}
-        return {group: members for group, members in found.items() if members}
+        for group in GROUPS:
+            records = [each.get_help_record(ctx) for each in options if getattr(each, "group", GENERAL) == group]
+            if shown := list(filter(None, records)):
+                with formatter.section(group):
+                    formatter.write_dl(shown)
+
+
+def _option_names(command: click.Command) -> set[str]:
+    return {each.name or "" for each in command.params if isinstance(each, click.Option)}
+
+
+def _check_options(table: Mapping[str, Any], known: Iterable[str], context: click.Context) -> None:
+    """Raise SettingsError if the command's table in the configuration file has a name that is not an option."""
+    for name in table.keys() - set(known):
+        meant = did_you_mean(name.replace("_", "-"), (each.replace("_", "-") for each in known))
+        raise SettingsError(
+            f"The configuration file names {name.replace('_', '-')!r}, which is not an option of {context.info_name}.",
+            meant or f"See {context.command_path} --help.",
+        )
 
 
 def _as_parameters(table: Any) -> dict[str, Any]:
@@ -124,15 +129,18 @@ class CommandGroup(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """Raises SettingsError if the group's table in the configuration file has one for a command that is none."""
+        """Raises SettingsError if the group's table in the configuration file names what is no command or option."""
         context = super().make_context(info_name, args, parent, **extra)
-        commands = self.list_commands(context)
-        for name, value in (context.default_map or {}).items():
+        table, commands = context.default_map or {}, self.list_commands(context)
+        for name, value in table.items():
             if isinstance(value, dict) and name not in commands:
                 raise SettingsError(
                     f"The configuration file has a table for '{info_name}.{name}'.",
                     f"Tables of {info_name} are {', '.join(f'{info_name}.{each}' for each in commands)}.",
                 )
+        if values := _as_parameters(table):
+            found = (self.get_command(context, name) for name in commands)
+            _check_options(values, {name for each in found if each for name in _option_names(each)}, context)
         return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
@@ -178,6 +186,14 @@ class LazyGroup(CommandGroup):
     def summary(self, ctx: click.Context, name: str) -> str:  # noqa: ARG002 - as above
         return self.lazy[name].summary
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Offer the commands without importing them."""
+        found = [CompletionItem(name, help=each.summary) for name, each in self.lazy.items()]
+        return [
+            *(item for item in found if item.value.startswith(incomplete)),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
+
 
 class ChoiceOf(click.Choice[str]):
     """One of several values; a wrong one is answered with the value that was probably meant."""
@@ -205,7 +221,7 @@ def command(
 
     def decorate(function: Callable[..., Any]) -> CommandWithGroups:
         make = click.command(name, cls=CommandWithGroups, context_settings=HELP, **options)
-        made = make(_with_options(*_SWITCHES)(function))
+        made = make(QUIET(function))
         if group:
             group.add_command(made)
         return made
@@ -219,11 +235,20 @@ def option(*names: str, group: str = GENERAL, **settings: Any) -> Callable[[Func
 
 
 def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
-    """Add a switch that no variable sets, and no value in the configuration file that is for several commands."""
-    return click.option(*names, cls=DeliberateOption, is_flag=True, help=help)
+    """Add a switch for deleting or replacing without a question, which no variable sets: BATON_YES is for downloads."""
+    return click.option(*names, is_flag=True, help=help)
 
 
 as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
+
+
+def complete_files(
+    context: click.Context,  # noqa: ARG001 - click's
+    parameter: click.Parameter,  # noqa: ARG001 - click's
+    incomplete: str,
+) -> list[CompletionItem[str]]:
+    """Offer files for a value that may be one, or something else."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def gathered(kind: type, name: str, *options: Callable[..., Any]) -> Callable[[Function], Function]:
@@ -254,21 +279,19 @@ def _with_options(*options: Callable[..., Any]) -> Callable[[Function], Function
 
 
 def is_set(switch: str) -> bool:
-    """Return whether the running command was given this switch: "quiet", "verbose" or "debug"."""
+    """Return whether the running command was given this switch: "quiet" or "verbose"."""
     context = click.get_current_context(silent=True)
     return bool(context and context.meta.get(f"{ENVIRONMENT}.{switch}"))
 
 
 def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    """Keep the value of a switch that every command has where `is_set` finds it."""
+    """Keep the value of a switch where `is_set` finds it."""
     context.meta[f"{ENVIRONMENT}.{parameter.name}"] = value
 
 
-_SWITCHES = tuple(
-    option(*names, is_flag=True, expose_value=False, callback=_remember, group=OUTPUT, help=text)
-    for names, text in (
-        (("-q", "--quiet"), "No progress and no remarks on standard error; errors are still reported."),
-        (("-v", "--verbose"), "Say how models were loaded: on which device, with what memory."),
-        (("--debug",), "Show the traceback of an error, and log messages; for a bug report."),
-    )
-)
+def switch(*names: str, group: str, help: str) -> Callable[[Function], Function]:
+    """Add a switch that `is_set` finds by the name of its parameter."""
+    return option(*names, is_flag=True, expose_value=False, callback=_remember, group=group, help=help)
+
+
+QUIET = switch("-q", "--quiet", group=OUTPUT, help="No progress and no remarks on standard error; errors are reported.")

@@ -1,6 +1,6 @@
 """Options from a file: ~/.config/baton/config.toml, or the one that --config or BATON_CONFIG names.
 
-    seed = 7                 # for every command that has the option
+    seed = 7                 # for every command that has the option: one of SHARED
     [solve]                  # for one command
     small = "qwen3-1.7b"
     large = "https://office:8080"
@@ -17,10 +17,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from baton_reasoning.app.terminal.command_line import did_you_mean
 from baton_reasoning.core.errors import SettingsError
 
-CONFIG = "baton.config"
-"""Under this name the context of `baton doctor` holds the content of the file."""
+SHARED = (
+    *("small", "large", "policy", "preset", "set", "cues", "seed", "max-tokens"),
+    *("context", "threads", "gpu-layers", "drafts", "parallel", "no-history", "json", "quiet", "verbose"),
+)
+"""Options that the top of the file may set."""
 CONFIG_FAULT = "baton.config_fault"
 """Under this name the context of `baton doctor` holds the error that reading the file raised."""
 
@@ -28,8 +32,8 @@ CONFIG_FAULT = "baton.config_fault"
 def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:
     """Read the file; return nothing if it is missing and nobody named it.
 
-    Raises SettingsError if it cannot be read, has a table for a command that does not exist, or has a single value for
-    a command.
+    Raises SettingsError if it cannot be read, has a table for a command that does not exist, a single value for a
+    command, or a value at its top that is none of SHARED.
     """
     if not is_named and not file.exists():
         return {}
@@ -46,4 +50,7 @@ def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[s
             raise SettingsError(f"In {file}, {name} is not a table.", f"Write [{name}] and its options below it.")
         if isinstance(value, dict) and name not in commands:
             raise SettingsError(f"{file} has a table for {name!r}.", f"Tables are {', '.join(commands)}.")
+        if not isinstance(value, dict) and name.replace("_", "-") not in SHARED:
+            meant = did_you_mean(name, SHARED) or "Write an option of one command into its table, such as [solve]."
+            raise SettingsError(f"{file} sets {name!r} at its top, which is no option that commands share.", meant)
     return content

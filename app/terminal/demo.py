@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import click
 
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.command_line import command
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import write
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or, open_pair
+from baton_reasoning.app.terminal.pair import DEMO_PAIR, LoadingOptions, open_pair
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.solve import print_steps
-from baton_reasoning.app.terminal.streams import write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.running.recipes import arm_title, arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
@@ -21,11 +20,10 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import ask, run
 from baton_reasoning.core.thinking.control import Control
-from baton_reasoning.core.thinking.trace import Trace
 
 ABOUT = (
     "Two tiny models come with Baton. They were trained for puzzles like this one and can do nothing else;\n"
-    "--small and --large name real ones."
+    "`baton solve --small … --large …` takes real ones."
 )
 SHOWN = ("small", "baton", "large")
 """Arms of `baton batch run`."""
@@ -35,49 +33,27 @@ CONTEXT = 1024
 
 @command("demo")
 @click.argument("number", type=int, default=1)
-@models_or("the demo pair")
-@loading_options
-@option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each of the three.")
-def demo(number: int, models: ModelOptions, loading: LoadingOptions, json: bool) -> int:
+def demo(number: int) -> int:
     """Solve one problem with the small model, with both, and with the large one, and say who was right.
 
     The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
     ready problems, which were chosen because the small model alone gets them wrong.
     """
     problem = _ready_problem(number)
-    models = models.or_demo()
-    if not json:
-        write(f"{ABOUT}\n\n{problem.text}\n" if models.is_demo else f"{problem.text}\n")
+    write(f"{ABOUT}\n\n{problem.text}\n")
     answers: list[DemoAnswer] = []
     control = Control()
-    with open_pair(models, loading.with_context(CONTEXT)) as pair, Grader() as grader:
+    with open_pair(DEMO_PAIR, LoadingOptions(CONTEXT)) as pair, Grader() as grader:
         for arm in arms_of(SHOWN, DEMO_SETTINGS):
-            if not json:
-                write(f"── {arm_title(arm.name)} ".ljust(64, "─"))
+            write(f"── {arm_title(arm.name)} ".ljust(64, "─"))
             with stops_on_interrupt(control):
-                events = run(pair, ask(problem.text, arm.settings), arm.settings, control=control)
-                trace = Trace.of(events) if json else print_steps(events)
+                trace = print_steps(run(pair, ask(problem.text, arm.settings), arm.settings, control=control))
             if control.stopped:
                 return exit_code_of_signal()
             answer = answer_of(trace)
-            outcome = grader.grade(problem.expected, answer).outcome
-            if json:
-                write_json(
-                    {
-                        "arm": arm.name,
-                        "answer": answer,
-                        "expected": problem.expected,
-                        "outcome": outcome.value,
-                        "tokens": trace.tokens,
-                        "large_share": trace.large_share,
-                        "seconds": trace.seconds,
-                    }
-                )
-            else:
-                answers.append(DemoAnswer(answer, outcome, trace.large_share))
-                write()
-    if not json:
-        write(verdict_on(answers, problem.expected or ""))
+            answers.append(DemoAnswer(answer, grader.grade(problem.expected, answer).outcome, trace.large_share))
+            write()
+    write(verdict_on(answers, problem.expected or ""))
     return ExitCode.ANSWERED
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import click
 
 from baton_reasoning.app.display import display_problem, qt_problem
-from baton_reasoning.app.terminal.command_line import as_json, command, did_you_mean
-from baton_reasoning.app.terminal.config_file import CONFIG, CONFIG_FAULT
+from baton_reasoning.app.terminal.command_line import as_json, command
+from baton_reasoning.app.terminal.config_file import CONFIG_FAULT
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import write
 from baton_reasoning.app.terminal.streams import write_json
@@ -42,36 +41,10 @@ def doctor(json: bool) -> int:
 
 
 def _checks() -> Iterator[Check]:
-    context = click.get_current_context()
-    if fault := context.meta.get(CONFIG_FAULT):
+    if fault := click.get_current_context().meta.get(CONFIG_FAULT):
         yield Check("Configuration", State.PROBLEM, fault.message.rstrip("."), fault.advice)
-    yield from survived("Configuration", lambda: _unused(context.meta.get(CONFIG, {}), context.find_root()))
     yield from diagnose()
     yield from survived("Window", _window)
-
-
-def _unused(table: Mapping[str, Any], context: click.Context, place: str = "") -> Iterator[Check]:
-    """Yield the values in a table of the configuration file that no command takes.
-
-    Only here: a command that is run would have to import all the others for this.
-    """
-    known = _options(context.command, context)
-    for name, value in table.items():
-        inner = context.command.get_command(context, name) if isinstance(context.command, click.Group) else None
-        if isinstance(value, dict) and inner:
-            yield from _unused(value, click.Context(inner, parent=context), f"{place}{name}.")
-        elif name.replace("-", "_") not in known:
-            meant = did_you_mean(name, (each.replace("_", "-") for each in known))
-            finding = f"the file sets {place}{name}, which is an option of no command"
-            yield Check("Configuration", State.WARNING, finding, f"{meant} Correct or remove it.".strip())
-
-
-def _options(command: click.Command, context: click.Context) -> set[str]:
-    """Return the options of a command, or of all commands of a group."""
-    if not isinstance(command, click.Group):
-        return {each.name or "" for each in command.params if isinstance(each, click.Option)}
-    inner = (command.get_command(context, name) for name in command.list_commands(context))
-    return {name for each in inner if each for name in _options(each, context)}
 
 
 def _window() -> Iterator[Check]:

@@ -22,7 +22,7 @@ from baton_reasoning.app.terminal.command_line import command, gathered, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, SEED
 from baton_reasoning.app.terminal.output import remark, terminal_width, write
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or
+from baton_reasoning.app.terminal.pair import DEMO_PAIR, LoadingOptions, ModelOptions
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of
 from baton_reasoning.core.batch.reporting.report_text import columns, estimated, interval, percent
 from baton_reasoning.core.batch.reporting.results import Results
@@ -112,16 +112,7 @@ evidence_options = gathered(
 @parallel_option("Problems at once [16].", default=16)
 @out_option("Folder for results and report [evidence].")
 @json_results
-@models_or("the demo pair")
-@loading_options
-def evidence(
-    chosen: EvidenceOptions,
-    parallel: int,
-    out: Path | None,
-    json: bool,
-    models: ModelOptions,
-    loading: LoadingOptions,
-) -> int:
+def evidence(chosen: EvidenceOptions, parallel: int, out: Path | None, json: bool) -> int:
     """Test on the demo pair whether it matters where the large model writes, and with --cost what time that saves.
 
     Runs each model alone, both together, and random takeovers with an equal large share, on problems that neither model
@@ -130,12 +121,10 @@ def evidence(
     The demo pair's models cost nearly the same. --cost N adds weights that change no token, so that they cost as 1 to
     N, and times the same arms and speculative decoding on some of the problems, one after another.
     """
-    if chosen.cost and models.are_given:
-        raise SettingsError("--cost makes the demo pair costly, and other models are given.", "Leave one of them out.")
     run = BatchRun(
         out or Path("evidence"),
-        models.or_demo(),
-        loading.with_context(CONTEXT),
+        DEMO_PAIR,
+        LoadingOptions(CONTEXT),
         parallel,
         json,
         no_history=True,  # thousands of rows that nobody looks for there
@@ -203,7 +192,7 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
         folder=run.folder / f"cost-{cost}",
         parallel=1,
         models=ModelOptions(small, large),
-        loading=replace(run.loading, drafts=run.loading.drafts or Switch.ON),
+        loading=LoadingOptions(CONTEXT, drafts=Switch.ON),
         prints_report=False,
     )
     if timing.place.holds_batch:

@@ -9,11 +9,10 @@ import click
 
 from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import SEED
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, large_or, loading_of_one
 from baton_reasoning.app.terminal.reviewing import ReviewOptions, batch_argument, opened_batch, review_batch
 from baton_reasoning.app.terminal.signals import exit_code_of_signal
 from baton_reasoning.app.terminal.streams import write_json_lines
@@ -28,11 +27,11 @@ from baton_reasoning.core.thinking.policy import Needs
 
 @command("failures")
 @batch_argument
-@option("--arm", type=Completed(Offered.ARM), metavar="NAME", help="Only the answers of this arm.")
+@option("--arm", metavar="NAME", help="Only the answers of this arm.")
 @option("--opinion", is_flag=True, help="Let the large model read the wrong answers first.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each failure and each kind of takeover.")
-@models_or("those of the batch")
-@loading_options
+@large_or("that of the batch")
+@loading_of_one
 def failures(
     name: str, arm: str | None, opinion: bool, json: bool, models: ModelOptions, loading: LoadingOptions
 ) -> int:
@@ -70,7 +69,7 @@ def failures(
 @batch_argument
 @click.argument("problem", metavar="PROBLEM")
 @click.argument("text")
-@option("--arm", type=Completed(Offered.ARM), metavar="NAME", help="The answer of this arm.")
+@option("--arm", metavar="NAME", help="The answer of this arm.")
 @option("--seed", type=SEED, metavar="N", help="The answer with this seed.")
 def note(name: str, problem: str, text: str, arm: str | None, seed: int | None) -> int:
     """Keep a note on the answer to a problem, for `baton batch failures` and the window.

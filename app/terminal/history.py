@@ -9,7 +9,6 @@ from typing import NamedTuple
 import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.completion import SHORT, Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import remark, terminal_width, write, write_table
 from baton_reasoning.app.terminal.printer import SIGNS, summary
@@ -29,7 +28,8 @@ from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.trace_json import trace_to_json
 
-ENTRY = Completed(Offered.ENTRY)
+SHORT = 8
+"""Characters of an id that are shown; any unique prefix names it."""
 
 
 class Entry(NamedTuple):
@@ -63,7 +63,7 @@ def list_history(limit: int, json: bool) -> int:
 
 
 @command("show", history)
-@click.argument("id", type=ENTRY)
+@click.argument("id")
 @as_json
 def show(id: str, json: bool) -> int:
     """Show an answer with its problem and figures, or the report of a batch. ID is one of `baton history list`."""
@@ -97,7 +97,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
 
 
 @command("export", history)
-@click.argument("id", type=ENTRY)
+@click.argument("id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @deliberate_option("--force", "-f", help="Replace FILE if it is there.")
 def export_one(id: str, file: Path, force: bool) -> int:
@@ -121,7 +121,7 @@ def export_one(id: str, file: Path, force: bool) -> int:
 
 
 @command("rm", history)
-@click.argument("ids", metavar="ID...", type=ENTRY, nargs=-1, required=True)
+@click.argument("ids", metavar="ID...", nargs=-1, required=True)
 @deliberate_option("--yes", "-y", help="Do not ask.")
 def remove(ids: tuple[str, ...], yes: bool) -> int:
     """Delete answers and batches from the history.

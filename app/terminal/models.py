@@ -7,7 +7,6 @@ import click
 from baton_reasoning.app.shared.expected_speed import relative_time
 from baton_reasoning.app.shared.format import parameter_count, short_path, size
 from baton_reasoning.app.terminal.command_line import as_json, command, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.model_files import fetch, hub_access, look_up, models_folder, source_of
 from baton_reasoning.app.terminal.output import remark, write, write_table
@@ -153,7 +152,7 @@ def search_hub(words: tuple[str, ...], json: bool) -> int:
 
 
 @command("get", models)
-@click.argument("name", type=Completed(Offered.MODEL))
+@click.argument("name")
 @as_json
 def get_model(name: str, json: bool) -> int:
     """Download a model and print its path. An interrupted download is resumed by the next call.
@@ -173,7 +172,7 @@ def get_model(name: str, json: bool) -> int:
 
 
 @command("rm", models)
-@click.argument("name", type=Completed(Offered.MODEL))
+@click.argument("name")
 @deliberate_option("--for-good", help="Delete it instead, which frees the disk at once.")
 @deliberate_option("--yes", "-y", help="Do not ask.")
 def remove_model(name: str, for_good: bool, yes: bool) -> int:

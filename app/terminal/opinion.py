@@ -7,12 +7,11 @@ import math
 import click
 
 from baton_reasoning.app.shared.labels import opinion_counts
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, complete_files, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE
 from baton_reasoning.app.terminal.output import progress, remark, write
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or, open_pair
+from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, large_or, loading_of_one, open_pair
 from baton_reasoning.app.terminal.reviewing import models_of, recorded_run
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.streams import write_json
@@ -25,16 +24,14 @@ BEFORE = 40
 
 
 @command("opinion")
-@click.argument("trace", type=Completed(Offered.ENTRY))
+@click.argument("trace", shell_complete=complete_files)
 @option("--limit", type=AT_LEAST_ONE, default=20, metavar="N", group=OUTPUT, help="Only the N strongest places [20].")
-@option("--again", is_flag=True, help="Review it again even if it has an opinion.")
 @option("--json", is_flag=True, group=OUTPUT, help="The opinion as one JSON event (docs/trace.md).")
-@models_or("those of the run")
-@loading_options
+@large_or("that of the run")
+@loading_of_one
 def opinion(
     trace: str,
     limit: int,
-    again: bool,
     json: bool,
     models: ModelOptions,
     loading: LoadingOptions,
@@ -42,11 +39,12 @@ def opinion(
     """Show where the large model would have written something else, the strongest disagreement first.
 
     TRACE is a file that `baton solve --json` wrote, - for standard input, or the id of an answer in `baton history
-    list`, with which the opinion is kept. Without --large, the large model of the run reads it.
+    list`, with which the opinion is kept. Without --large, the large model of the run reads it, unless it has.
     """
     is_stopped = False
     with recorded_run(trace) as recorded:
-        if again or recorded.trace.opinion is None:
+        known = Opinion.of(recorded.trace)
+        if models.are_given or known is None or not known.is_whole:
             needs = Needs(small=False)
             with open_pair(models_of(recorded.trace, models, needs), loading, needs) as pair:
                 reading = SecondOpinion(pair.large, recorded.trace)
@@ -70,7 +68,7 @@ def opinion(
     if len(found.ranked) > limit:
         remark(f"{len(found.ranked) - limit:,} weaker disagreements are not shown (--limit).")
     if not found.is_whole:
-        remark("Only the beginning of the text was read. To read all of it: --again")
+        remark("Only the beginning of the text was read. Repeat the command to read all of it.")
     return code
 
 

@@ -9,7 +9,6 @@ import click
 from pydantic import BaseModel, ValidationError
 
 from baton_reasoning.app.terminal.command_line import METHOD, ChoiceOf, did_you_mean, gathered, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
@@ -37,6 +36,16 @@ class RunOptions:
     max_tokens: int | None
 
 
+def _complete_preset(
+    context: click.Context,
+    parameter: click.Parameter,  # noqa: ARG001 - click's
+    incomplete: str,
+) -> list[str]:
+    """Offer the presets of the policy of the command line."""
+    policy = POLICIES.named(context.params.get("policy") or DEFAULT_POLICY)
+    return [preset for preset in policy.presets if preset.startswith(incomplete)]
+
+
 run_options = gathered(
     RunOptions,
     "method",
@@ -49,14 +58,13 @@ run_options = gathered(
     ),
     option(
         "--preset",
-        type=Completed(Offered.PRESET),
+        shell_complete=_complete_preset,
         metavar="NAME",
         group=METHOD,
         help=f"Parameters to begin with: {_PRESETS}.",
     ),
     option(
         "--set",
-        type=Completed(Offered.ASSIGNMENT),
         multiple=True,
         metavar="NAME=VALUE",
         group=METHOD,

@@ -13,8 +13,17 @@ from typing import Any
 import click
 
 from baton_reasoning.app.shared.labels import placement_facts, retreat_text
-from baton_reasoning.app.terminal.command_line import LOCAL_MODELS, MODELS, ChoiceOf, Function, gathered, is_set, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
+from baton_reasoning.app.terminal.command_line import (
+    LOCAL_MODELS,
+    MODELS,
+    ChoiceOf,
+    Function,
+    complete_files,
+    gathered,
+    is_set,
+    option,
+    switch,
+)
 from baton_reasoning.app.terminal.model_files import file_of, source_of
 from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.app.terminal.servers import known_server
@@ -78,10 +87,6 @@ class ModelOptions:
         chosen = self if self.are_given else self.window_pair
         return str(chosen.small), str(chosen.large)
 
-    def or_demo(self) -> ModelOptions:
-        """Return the demo pair if no models are given, whatever is chosen in the window."""
-        return self if self.are_given else replace(self, small=str(DemoModel.SMALL), large=str(DemoModel.LARGE))
-
     def or_those(self, small: str, large: str) -> ModelOptions:
         """Return these options with the models of a batch in place of those that are not given."""
         return replace(self, small=self.small or small, large=self.large or large)
@@ -109,11 +114,11 @@ class ModelOptions:
         )
 
 
-class _ModelText(Completed):
-    """The text of a model, in an environment variable as well, where a path may contain spaces."""
+DEMO_PAIR = ModelOptions(str(DemoModel.SMALL), str(DemoModel.LARGE))
 
-    def __init__(self) -> None:
-        super().__init__(Offered.MODEL)
+
+class _ModelText(click.types.StringParamType):
+    """The text of a model, in an environment variable as well, where a path may contain spaces."""
 
     def split_envvar_value(self, rv: str) -> list[str]:
         return [rv]
@@ -146,31 +151,46 @@ class LoadingOptions:
         return self if self.context else replace(self, context=tokens)
 
 
+_YES = option("--yes", "-y", is_flag=True, group=MODELS, help="Download a model that is not here without asking.")
+
+
+def _large_model(help: str, **settings: Any) -> Callable[..., Any]:
+    return option(
+        *("--large", "-m", "large"),
+        type=_ModelText(),
+        shell_complete=complete_files,
+        metavar="MODEL",
+        group=MODELS,
+        help=help,
+        **settings,
+    )
+
+
 def _named_models(otherwise: str, **settings: Any) -> tuple[Callable[..., Any], ...]:
     return (
         option(
             *("--small", "-md", "small"),
             type=_ModelText(),
+            shell_complete=complete_files,
             metavar="MODEL",
             group=MODELS,
             help=f"{_WHERE}.",
             **settings,
         ),
-        option(
-            *("--large", "-m", "large"),
-            type=_ModelText(),
-            metavar="MODEL",
-            group=MODELS,
-            help=f"As --small; several servers with commas between. Without both: {otherwise}.",
-            **settings,
-        ),
-        option("--yes", "-y", is_flag=True, group=MODELS, help="Download a model that is not here without asking."),
+        _large_model(f"As --small; several servers with commas between. Without both: {otherwise}.", **settings),
+        _YES,
     )
 
 
 def models_or(otherwise: str) -> Callable[[Function], Function]:
     """Add options for the two models. `otherwise`: which models are used if none is given."""
     return gathered(ModelOptions, "models", *_named_models(otherwise, default=""))
+
+
+def large_or(otherwise: str) -> Callable[[Function], Function]:
+    """Add the options of a command that loads no small model."""
+    help = f"{_WHERE}; several servers with commas between. Without it: {otherwise}."
+    return gathered(ModelOptions, "models", _large_model(help, default=""), _YES)
 
 
 model_options = models_or("the pair chosen in the window")
@@ -200,6 +220,7 @@ _LOADING = (
         group=LOCAL_MODELS,
         help="Layers on the GPU; -1 is as many as fit.",
     ),
+    switch("-v", "--verbose", group=LOCAL_MODELS, help="Say on which device each was loaded, with what memory."),
 )
 _DRAFTS = option(
     "--drafts",

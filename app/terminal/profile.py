@@ -9,8 +9,7 @@ from pathlib import Path
 
 import click
 
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, complete_files, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.model_files import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE
@@ -30,7 +29,7 @@ _FILE = click.Path(path_type=Path)
 
 
 @command("profile")
-@click.argument("model", type=Completed(Offered.MODEL))
+@click.argument("model", shell_complete=complete_files)
 @option("--problems", type=_FILE, metavar="FILE", help="Problems to solve [four short ones].")
 @option("--limit", type=AT_LEAST_ONE, default=8, metavar="N", help="Only the first N problems [8].")
 @option(

@@ -8,13 +8,12 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import click
+from click.shell_completion import get_completion_class, shell_complete
 
 from baton_reasoning.app.terminal.command_line import HELP, ChoiceOf, LazyCommand, LazyGroup, command
-from baton_reasoning.app.terminal.completion import COMPLETION, SHELLS, Completed, Offered, complete, script
-from baton_reasoning.app.terminal.config_file import CONFIG, CONFIG_FAULT, read_config
+from baton_reasoning.app.terminal.config_file import CONFIG_FAULT, read_config
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible
 from baton_reasoning.app.terminal.streams import close_output, discard_output, prepare, report
@@ -23,6 +22,9 @@ from baton_reasoning.core.paths import Paths
 
 PROGRAM = "baton"
 CONFIG_FILE = "config.toml"
+COMPLETION = "_BATON_COMPLETE"
+"""The variable in which a shell asks for completions."""
+SHELLS = ("bash", "zsh", "fish")
 _OF_WHAT_WAS_NAMED = (SettingsError, ModelFileError, ProblemFileError)
 
 COMMANDS = {
@@ -38,7 +40,6 @@ COMMANDS = {
     "doctor": LazyCommand("doctor:doctor", "Check what this installation can use."),
     "policies": LazyCommand("settings_list:policies", "List the policies."),
     "settings": LazyCommand("settings_list:settings", "List what --set takes."),
-    "help": LazyCommand("program:help_on", "Show the help of a command."),
     "completion": LazyCommand("program:completion", "Print a completion script for bash, zsh or fish."),
     "opinion": LazyCommand("opinion:opinion", "Let the large model review a recorded answer."),
     "value": LazyCommand("value:value", "Estimate what each step of an answer was worth."),
@@ -80,30 +81,14 @@ def baton(context: click.Context, config: Path | None) -> None:
     """Let a small model reason, and a large one write the hard steps."""
     file = config or Paths.of_user().config / CONFIG_FILE
     try:
-        context.default_map = read_config(file, config is not None, COMMANDS)
+        options = read_config(file, config is not None, COMMANDS)
     except SettingsError as error:
-        if context.invoked_subcommand not in ("doctor", "help"):
+        if context.invoked_subcommand != "doctor":
             raise
         context.meta[CONFIG_FAULT] = error
-    if context.invoked_subcommand == "doctor":  # a wrong value must not keep it from starting
-        context.meta[CONFIG] = context.default_map
-        context.default_map = {}
-
-
-@command("help")
-@click.argument("names", metavar="[COMMAND]...", type=Completed(Offered.COMMAND), nargs=-1)
-def help_on(names: tuple[str, ...]) -> int:
-    """Show the help of a command, or the list of commands."""
-    found: click.Command = baton
-    context = click.get_current_context().find_root()
-    for name in names:
-        if not isinstance(found, click.Group):
-            raise click.UsageError(f"{context.command_path} has no commands, so there is no help on {name!r}.", context)
-        _, inside, _ = found.resolve_command(context, [name])
-        assert inside is not None
-        found, context = inside, click.Context(inside, info_name=name, parent=context)
-    click.echo(context.get_help())
-    return ExitCode.ANSWERED
+    else:
+        if context.invoked_subcommand != "doctor":  # a wrong value must not keep it from starting
+            context.default_map = options
 
 
 @command("completion")
@@ -113,18 +98,20 @@ def completion(shell: str) -> int:
 
     For bash, put this into ~/.bashrc:  eval "$(baton completion bash)"
     """
-    click.echo(script(shell, PROGRAM))
+    found = get_completion_class(shell)
+    assert found is not None
+    click.echo(found(baton, {}, PROGRAM, COMPLETION).source())
     return ExitCode.ANSWERED
 
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code."""
-    debug = "--debug" in arguments or bool(os.environ.get("BATON_DEBUG"))
+    debug = bool(os.environ.get("BATON_DEBUG"))
     with interruptible():
         try:
             prepare()
             if instruction := os.environ.get(COMPLETION):
-                return complete(instruction, PROGRAM, _completion_table)
+                return shell_complete(baton, {}, PROGRAM, COMPLETION, instruction)
             if debug:
                 logging.basicConfig(level=logging.DEBUG, format="%(name)s: %(message)s")
             code = _invoke(arguments)
@@ -152,15 +139,9 @@ def run(arguments: Sequence[str]) -> int:
                 traceback.print_exc()
             report(
                 f"Something unexpected went wrong: {type(error).__name__}: {error}. Please report it as an issue, "
-                "with what the same command prints with --debug, and `baton --version`."
+                "with what the same command prints with BATON_DEBUG=1 set, and `baton --version`."
             )
             return ExitCode.FAILED
-
-
-def _completion_table() -> dict[str, Any]:
-    from baton_reasoning.app.terminal.completion_table import make_table  # imports what all commands need
-
-    return make_table(baton)
 
 
 def _invoke(arguments: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
-from baton_reasoning.app.terminal.completion import Completed, Offered
+from baton_reasoning.app.terminal.command_line import complete_files
 from baton_reasoning.app.terminal.output import progress
 from baton_reasoning.app.terminal.pair import BOTH_MODELS, LoadingOptions, ModelOptions, open_pair
 from baton_reasoning.app.terminal.recording import full_id, open_history
@@ -116,7 +116,7 @@ def _named(card: ModelCard | None) -> str:
 
 def batch_argument(function: Function) -> Function:
     """Add the argument of `opened_batch` to a command: the folder of a batch, or its id in the history."""
-    return click.argument("name", type=Completed(Offered.BATCH), metavar="DIR|ID")(function)
+    return click.argument("name", shell_complete=complete_files, metavar="DIR|ID")(function)
 
 
 @contextmanager

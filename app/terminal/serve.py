@@ -7,15 +7,13 @@ import os
 import click
 
 from baton_reasoning.app.terminal.command_line import command, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
 from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
-from baton_reasoning.core.batch.running.arms import Arm, refuse_impossible
-from baton_reasoning.core.batch.running.recipes import RECIPES
+from baton_reasoning.core.batch.running.arms import refuse_impossible
+from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.version import how_to_install
 
 ARMS = ("baton", "small", "large", "paper", "reference", "chosen")
@@ -26,24 +24,16 @@ NOT_INSTALLED = "The packages that the endpoint needs are not installed."
 @option("--host", default="127.0.0.1", metavar="ADDRESS", help="Address to bind; beyond loopback a key is required.")
 @option("--port", type=click.IntRange(0, 65_535), default=8000, metavar="N", help="0 takes a free port [8000].")
 @option("--parallel", type=AT_LEAST_ONE, default=1, metavar="N", help="Requests answered at once; others wait [1].")
-@option(
-    "--arm",
-    type=Completed(Offered.ARM),
-    multiple=True,
-    metavar="NAME",
-    help="Offer this arm of `baton batch run` as a model, too; may be repeated.",
-)
 @option("--serve-key-env", metavar="NAME", help="Environment variable with the key that clients must send.")
 @option("--allow-host", multiple=True, metavar="NAME", help="A host name under which clients may call the endpoint.")
 @option("--allow-origin", multiple=True, metavar="ORIGIN", help="A web page that may call it from a browser.")
 @run_options
 @model_options
 @loading_options
-def serve(  # noqa: PLR0913
+def serve(
     host: str,
     port: int,
     parallel: int,
-    arm: tuple[str, ...],
     serve_key_env: str | None,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
@@ -63,37 +53,17 @@ def serve(  # noqa: PLR0913
     except ModuleNotFoundError as error:
         raise SettingsError(NOT_INSTALLED, how_to_install("serve")) from error
     rules = AccessRules(host, _key(serve_key_env), frozenset(allow_host), origins(allow_origin))
-    arms = offered_arms([*ARMS, *arm], run_settings(method, is_demo=models.is_demo))
+    arms = arms_of(ARMS, run_settings(method, is_demo=models.is_demo))
     server = EndpointServer(host, port)
     try:
         with open_pair(models, loading, parallel=parallel) as pair:
-            refuse_impossible([Arm(name=name, settings=settings) for name, settings in arms.items()], pair)
-            endpoint = Endpoint(pair, arms, parallel)
-            ready = f"Serving {', '.join(arms)} at {server.url}. Ctrl+C stops it."
+            refuse_impossible(arms, pair)
+            endpoint = Endpoint(pair, {arm.name: arm.settings for arm in arms}, parallel)
+            ready = f"Serving {', '.join(ARMS)} at {server.url}. Ctrl+C stops it."
             server.serve(endpoint.application(rules), lambda: remark(ready), endpoint.stop)
     finally:
         server.close()
     return ExitCode.ANSWERED
-
-
-def offered_arms(names: list[str], base: RunSettings) -> dict[str, RunSettings]:
-    """Return the settings of each arm by its model name: the name of the recipe if that has one arm."""
-    arms: dict[str, RunSettings] = {}
-    for name in names:
-        if name not in RECIPES:
-            raise SettingsError(f"There is no arm called {name!r}.", f"Choose among {', '.join(RECIPES)}.")
-        made = RECIPES[name].make(base)
-        if any(any(arm.models) for arm in made):
-            raise SettingsError(f"The arm {name!r} needs another large model.", "Serve it by itself with --large.")
-        if any(arm.votes > 1 for arm in made):
-            raise SettingsError(f"The arm {name!r} counts votes, which only a batch does.", "Leave it out.")
-        if shared := next((arm.equal_share_of for arm in made if arm.equal_share_of), None):
-            raise SettingsError(
-                f"The arm {name!r} writes as large a share as {shared!r} does, which only a batch measures.",
-                "To serve takeovers by chance, choose --policy random --set p=0.2, and ask for the model “chosen”.",
-            )
-        arms |= {name if len(made) == 1 else arm.name: arm.settings for arm in made}
-    return arms
 
 
 def _key(variable: str | None) -> str:

@@ -20,7 +20,6 @@ from baton_reasoning.app.terminal.command_line import (
     gathered,
     option,
 )
-from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
@@ -94,7 +93,7 @@ class ServerSettings:
 
 
 @command("add", servers)
-@click.argument("name", type=Completed(Offered.SERVER))
+@click.argument("name")
 @click.argument("url")
 @gathered(
     ServerSettings,
@@ -145,7 +144,7 @@ def list_servers(json: bool) -> int:
 
 
 @command("rm", servers)
-@click.argument("server", type=Completed(Offered.SERVER), metavar="NAME|URL")
+@click.argument("server", metavar="NAME|URL")
 def remove_server(server: str) -> int:
     """Forget a server, its settings and its key."""
     kept = known_servers()
@@ -158,7 +157,7 @@ def remove_server(server: str) -> int:
 
 
 @command("check", servers)
-@click.argument("server", type=Completed(Offered.SERVER), metavar="[NAME|URL]", required=False)
+@click.argument("server", metavar="[NAME|URL]", required=False)
 @option("--beside", type=_FILE, metavar="GGUF", help="Compare its vocabulary with that of this model.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each server.")
 def check_servers(server: str | None, beside: Path | None, json: bool) -> int:

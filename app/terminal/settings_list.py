@@ -13,7 +13,6 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, did_you_mean, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import LISTED, settable
 from baton_reasoning.app.terminal.output import terminal_width, write, write_table
@@ -70,7 +69,7 @@ def policies(json: bool) -> int:
 
 
 @command("settings")
-@click.argument("name", type=Completed(Offered.SETTING), required=False)
+@click.argument("name", required=False)
 @option("--policy", type=ChoiceOf(list(POLICIES)), metavar="NAME", help="Only those of this policy.")
 @as_json
 def settings(name: str | None, policy: str | None, json: bool) -> int:
@@ -86,7 +85,7 @@ def settings(name: str | None, policy: str | None, json: bool) -> int:
     else:
         formatter = click.HelpFormatter(width=terminal_width() or LONGEST_LINE)
         for of, members in groupby(found, lambda each: each.of):
-            with formatter.section(section_title(of)):
+            with formatter.section("Every run" if of == RUN else f"Policy {of}"):
                 formatter.write_dl([(each.name, in_one_line(each)) for each in members], col_max=LONGEST_NAME)
         write(formatter.getvalue().strip())
     return ExitCode.ANSWERED
@@ -98,11 +97,6 @@ def all_settings() -> Iterator[Setting]:
         yield from _settings_of(policy.Settings, name, dict(policy.presets))
     for model in (Limits, RunSettings):
         yield from _settings_of(model, RUN, {})
-
-
-def section_title(of: str) -> str:
-    """Return the heading of the settings of a policy, or of every run."""
-    return "Every run" if of == RUN else f"Policy {of}"
 
 
 def in_one_line(setting: Setting) -> str:

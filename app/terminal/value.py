@@ -11,8 +11,7 @@ import click
 from baton_reasoning.app.shared.format import count, rough_duration
 from baton_reasoning.app.shared.labels import SIGNS
 from baton_reasoning.app.shared.value_words import value_sentences
-from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, command, gathered, option
-from baton_reasoning.app.terminal.completion import Completed, Offered
+from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, command, complete_files, gathered, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
@@ -80,7 +79,7 @@ continuation_options = gathered(
 
 
 @command("value")
-@click.argument("recorded", type=Completed(Offered.ENTRY), metavar="TRACE|ID")
+@click.argument("recorded", shell_complete=complete_files, metavar="TRACE|ID")
 @option(
     "--expected",
     default="",

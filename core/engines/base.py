@@ -189,8 +189,7 @@ class Session(Protocol):
 
         A token that lies across `start` is scored too. The tokens are scored by the decode that reads them; of what
         the cache holds already, only the part after `start` is decoded again. `alternatives` asks for that many
-        likeliest tokens at each position. A token that nothing precedes, not even BOS, gets 0 and no alternatives.
-        A cancelled call returns the tokens scored so far.
+        likeliest tokens at each position. A cancelled call returns the tokens scored so far.
         Raises ContextFull, EngineLost; EngineRefused unless the card says `returns_scores`.
         """
         ...
@@ -225,30 +224,6 @@ class UsesDrafts(Protocol):
         `asked`: a person chose it; otherwise the model's load options decide, which draft on a GPU only by default.
         Every token is still drawn from this model's own distribution.
         """
-        ...
-
-
-@runtime_checkable
-class HasTokenizer(Protocol):
-    """An engine that tokenizes texts by itself, for clients that send token ids."""
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Count the token ids: all below this number exist."""
-        ...
-
-    @property
-    def bos(self) -> str:
-        """Return the text of the token that begins a text; empty if the model has none."""
-        ...
-
-    @property
-    def eos(self) -> str:
-        """Return the text of the token that ends a text; empty if the model has none."""
-        ...
-
-    def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
-        """Return the ids of a text on its own, without BOS; `special` recognises control tokens. Raises EngineLost."""
         ...
 
 
@@ -304,8 +279,6 @@ class Engine(Protocol):
         self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
     ) -> Session:
         """Open a session at the end of the rendered conversation, with thinking opened if the model has the tags.
-
-        An empty conversation has no prompt: the body is the whole text, after BOS if the model's tokenizer adds it.
 
         `thinks`: False turns the thinking off by the switch of the chat template (`ModelCard.switches_thinking`); then
         the session's card has no thinking tags.

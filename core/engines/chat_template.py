@@ -40,11 +40,8 @@ def render_prompt(
 
     Without a template the contents are joined by blank lines, which a base model can continue. A system prompt that
     the template has no place for stands at the head of the first question, as the makers of such models advise.
-    An empty conversation has an empty prompt.
     Raises EngineRefused if the template cannot be rendered within the limits.
     """
-    if not conversation:
-        return []
     if not template:
         text = "".join(f"{message.content}\n\n" for message in conversation)
         return [PromptPiece(bos, True), PromptPiece(text, False)]

@@ -22,6 +22,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.serve.schema import ErrorKind, error_response
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Refusal(NamedTuple):
@@ -79,7 +80,7 @@ class AccessRules:
         return None
 
     def _hosts(self) -> Collection[str]:
-        return LOOPBACK_NAMES | {self.host} | self.allowed_hosts
+        return LOOPBACK_NAMES | {name.lower() for name in (self.host, *self.allowed_hosts)}
 
     def _has_key(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -116,16 +117,27 @@ class RefusingMiddleware:
 
 
 def origins(texts: Iterable[str]) -> frozenset[str]:
-    """Normalise origins as a browser sends them. Raises SettingsError for a text that is not scheme://host[:port]."""
-    for text in texts:
+    """Normalise origins as a browser sends them: in lower case, without the scheme's own port.
+
+    Raises SettingsError for a text that is not scheme://host[:port].
+    """
+    return frozenset(map(_origin, texts))
+
+
+def _origin(text: str) -> str:
+    try:
         parts = urlsplit(text)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
-            raise SettingsError(f"{text!r} is not an origin.", "Write scheme, host and port: http://localhost:3000")
-    return frozenset(text.rstrip("/") for text in texts)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or parts.scheme not in DEFAULT_PORTS or parts.path.strip("/") or parts.query:
+        raise SettingsError(f"{text!r} is not an origin.", "Write scheme, host and port: http://localhost:3000")
+    address = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{address}{'' if port in (None, DEFAULT_PORTS[parts.scheme]) else f':{port}'}"
 
 
 def _host_name(header: str) -> str:
     """Return the name in a Host header, without port and brackets."""
     if header.startswith("["):
-        return header[1:].partition("]")[0]
+        return header[1:].partition("]")[0].lower()
     return header.partition(":")[0].lower()

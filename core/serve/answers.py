@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -34,6 +34,10 @@ class Answer:
     trace: Trace = field(default_factory=Trace)
     stopped_at: str = ""
     """The stop string that ended it."""
+    reasoning_length: int = 0
+    """Characters of the thinking that were sent."""
+    content_length: int = 0
+    """Characters of the answer that were sent."""
 
     @property
     def finish_reason(self) -> str:
@@ -62,8 +66,11 @@ class Answer:
             "completion_tokens_details": {"reasoning_tokens": reasoning},
         }
 
-    def authorship(self) -> dict[str, Any]:
-        """Report who wrote what: the extension field `baton` of a response. Positions are characters of the body."""
+    def authorship(self, separator: str) -> dict[str, Any]:
+        """Report who wrote what: the extension field `baton` of a response.
+
+        Positions are characters of what was sent: the thinking, the separator, the answer.
+        """
         trace = self.trace
         return {
             "seed": self.settings.seed,
@@ -72,11 +79,25 @@ class Answer:
             "discarded_tokens": sum(total.discarded for total in trace.totals.values()),
             "seconds": round(trace.seconds, 3),
             "finish": trace.finish.value if trace.finish else "stopped",
-            "spans": [
-                {"author": span.author.value, "position": span.position, "length": span.length, "step": span.step}
-                for span in trace.pieces
-            ],
+            "spans": list(self._spans(len(separator))),
         }
+
+    def _spans(self, gap: int) -> Iterator[dict[str, Any]]:
+        """Yield the spans of each writer. The closing tag, and blanks between it and the answer, are not sent."""
+        trace, thinking = self.trace, self.reasoning_length
+        answer = len(trace.text) - len(trace.answer.lstrip())
+        shift = thinking + (gap if thinking else 0) - answer
+        sent = ((0, thinking, 0), (answer, answer + self.content_length, shift))
+        for piece in trace.pieces:
+            for first, last, moved in sent:
+                start, end = max(piece.position, first), min(piece.position + piece.length, last)
+                if start < end:
+                    yield {
+                        "author": piece.author.value,
+                        "position": start + moved,
+                        "length": end - start,
+                        "step": piece.step,
+                    }
 
 
 class SettledText(NamedTuple):
@@ -174,6 +195,8 @@ class RunStream:
             end = len(self._content) if over else max(self._released, len(self._content) - longest + 1)
         start, self._released = self._released, end
         ready = SettledText(text.reasoning, self._content[start:end])
+        self.answer.reasoning_length += len(ready.reasoning)
+        self.answer.content_length += len(ready.content)
         return ready if any(ready) else None
 
     def _from(self) -> int:

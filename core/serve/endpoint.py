@@ -1,4 +1,4 @@
-"""The routes of the endpoint: /v1/models, /v1/chat/completions, /v1/completions, /health, and tokenizers for harnesses.
+"""The routes of the endpoint: /v1/models, /v1/chat/completions, /v1/completions and /health.
 
 The model name of a request selects an arm. As many requests are answered at once as the engines were opened for;
 others wait for their turn.
@@ -11,7 +11,7 @@ import json
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -22,22 +22,18 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from baton_reasoning.core.engines.base import Conversation, Engine, HasTokenizer, Message
+from baton_reasoning.core.engines.base import Conversation, Message
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, ask, question
 from baton_reasoning.core.serve.access import AccessRules, Refusal, access
 from baton_reasoning.core.serve.answers import RunStream, SettledText
-from baton_reasoning.core.serve.likelihoods import Likelihoods, stopped, usage_of
 from baton_reasoning.core.serve.response_shapes import ChatShape, CompletionShape, ResponseShape
 from baton_reasoning.core.serve.schema import (
     UNSUPPORTED,
     ChatRequest,
     CompletionOptions,
     CompletionRequestBody,
-    EchoFlag,
     ErrorKind,
-    LikelihoodRequest,
-    TokenizeRequest,
     error_body,
     error_response,
 )
@@ -46,6 +42,8 @@ from baton_reasoning.core.thinking.registry import POLICIES
 
 MAX_BODY = 4 * 2**20
 """Bytes of a request."""
+REQUEST_SECONDS = 60.0
+"""The body of a request has this long to arrive."""
 MAX_SEED = 2**31
 SERVED = "Use POST /v1/chat/completions or /v1/completions, or GET /v1/models."
 GONE = Refusal(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
@@ -63,8 +61,8 @@ class Endpoint:
         self._pair = pair
         self._arms = arms
         self._slots = asyncio.Semaphore(parallel)
-        self._running: set[RunStream | Likelihoods] = set()
-        """The requests that the models are working on."""
+        self._running: set[RunStream] = set()
+        """The runs that the models are working on."""
         self._stopping = False
         self._created = int(time.time())
 
@@ -77,13 +75,9 @@ class Endpoint:
                 Route("/v1/models/{name:path}", self.model),
                 Route("/v1/chat/completions", self.chat, methods=["POST"]),
                 Route("/v1/completions", self.complete, methods=["POST"]),
-                # lm-evaluation-harness asks the address before /v1 for the tokenizer: each model has one of its own.
-                Route("/{name}/v1/completions", self.complete, methods=["POST"]),
-                Route("/{name}/tokenizer_info", self.tokenizer_info),
-                Route("/{name}/tokenize", self.tokenize, methods=["POST"]),
             ],
             middleware=access(rules),
-            exception_handlers={HTTPException: _http_error, _Refused: _refused, BatonError: _failed},
+            exception_handlers={HTTPException: _http_error, _Refused: _refused},
         )
 
     def stop(self) -> None:
@@ -92,8 +86,8 @@ class Endpoint:
         Call it in the thread of the event loop.
         """
         self._stopping = True
-        for work in self._running:
-            work.stop()
+        for run in self._running:
+            run.stop()
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002 - a route's signature
         return JSONResponse({"status": "ok"})
@@ -106,16 +100,6 @@ class Endpoint:
         self._arm(name)
         return JSONResponse(self._model(name))
 
-    async def tokenizer_info(self, request: Request) -> Response:
-        tokenizer = self._tokenizer(request)
-        return JSONResponse({"bos_token": tokenizer.bos or None, "eos_token": tokenizer.eos or None})
-
-    async def tokenize(self, request: Request) -> Response:
-        tokenizer = self._tokenizer(request)
-        body = _parsed(await _read(request), TokenizeRequest)
-        ids = await asyncio.to_thread(tokenizer.tokenize, body.prompt, special=True)
-        return JSONResponse({"tokens": ids, "count": len(ids)})
-
     async def chat(self, request: Request) -> Response:
         body = _parsed(await _read(request), ChatRequest)
         conversation = tuple(
@@ -125,12 +109,7 @@ class Endpoint:
         return await self._respond(request, body, conversation, ChatShape(body.model))
 
     async def complete(self, request: Request) -> Response:
-        data = await _read(request)
-        if _parsed(data, EchoFlag).echo:
-            asked = _parsed(data, LikelihoodRequest)
-            _check_address(request, asked.model)
-            return await _unless_gone(request, self._likelihoods(asked), "prompt")
-        body = _parsed(data, CompletionRequestBody)
+        body = _parsed(await _read(request), CompletionRequestBody)
         return await self._respond(request, body, (Message("user", body.text),), CompletionShape(body.model))
 
     async def _respond(
@@ -143,14 +122,6 @@ class Endpoint:
         stream = RunStream(pair, _asked(conversation, settings), _settings(settings, body), body.stops)
         answer = self._streamed(stream, shape, body.wants_usage) if body.stream else self._whole(stream, shape)
         return await _unless_gone(request, answer, shape.prompt_field)
-
-    async def _likelihoods(self, body: LikelihoodRequest) -> Response:
-        settings = _settings(self._arm(body.model), body)
-        likelihoods = Likelihoods(self._engine(body.model), body, settings.sampling, settings.seed)
-        async with self._slot(likelihoods):
-            prompts = await likelihoods.scored_prompts()
-        choices = [prompt.choice(index) for index, prompt in enumerate(prompts)]
-        return JSONResponse(CompletionShape(body.model).of_choices(choices, usage_of(prompts)))
 
     async def _whole(self, stream: RunStream, shape: ResponseShape) -> Response:
         async with aclosing(self._texts(stream)) as incoming:
@@ -166,24 +137,19 @@ class Endpoint:
 
     async def _texts(self, stream: RunStream) -> AsyncGenerator[SettledText, None]:
         """Yield what the run writes, once a slot is free. Raises BatonError if it fails or the endpoint stops."""
-        async with self._slot(stream), aclosing(stream.texts()) as incoming:
-            async for text in incoming:
-                yield text
-        stream.answer.refuse_failed()
-        if self._stopping and stream.answer.trace.finish in (None, Finish.STOPPED):
-            raise stopped()
-
-    @asynccontextmanager
-    async def _slot(self, work: RunStream | Likelihoods) -> AsyncIterator[None]:
-        """Wait for a free slot; while it is held, `stop` reaches the work. Raises EngineLost if the endpoint stops."""
         async with self._slots:
             if self._stopping:
-                raise stopped()
-            self._running.add(work)
+                raise _stopped()
+            self._running.add(stream)
             try:
-                yield
+                async with aclosing(stream.texts()) as incoming:
+                    async for text in incoming:
+                        yield text
             finally:
-                self._running.discard(work)
+                self._running.discard(stream)
+        stream.answer.refuse_failed()
+        if self._stopping and stream.answer.trace.finish in (None, Finish.STOPPED):
+            raise _stopped()
 
     def _model(self, name: str) -> dict[str, Any]:
         return {"id": name, "object": "model", "created": self._created, "owned_by": "baton"}
@@ -193,22 +159,6 @@ class Endpoint:
             sentence = f"There is no arm called {name!r}. Choose one of {', '.join(self._arms)}."
             raise _Refused(Refusal(404, ErrorKind.NOT_FOUND, sentence, "model_not_found", "model"))
         return self._arms[name]
-
-    def _engine(self, name: str) -> Engine:
-        """Return the one model that writes alone under this name."""
-        self._arm(name)
-        engine = {author.value: engine for author, engine in self._pair.engines.items()}.get(name)
-        if engine is None:
-            sentence = f"{name!r} is not one model, so it has no log-likelihoods or tokenizer: ask for small or large."
-            raise _Refused(Refusal(400, ErrorKind.INVALID_REQUEST, sentence, UNSUPPORTED, "model"))
-        return engine
-
-    def _tokenizer(self, request: Request) -> HasTokenizer:
-        engine = self._engine(request.path_params["name"])
-        if not isinstance(engine, HasTokenizer):
-            sentence = f"The tokenizer of {engine.card.name} is on {engine.card.location}: ask that server."
-            raise _Refused(Refusal(400, ErrorKind.INVALID_REQUEST, sentence, UNSUPPORTED, "model"))
-        return engine
 
 
 class _EventStream(StreamingResponse):
@@ -249,12 +199,9 @@ class _Refused(Exception):
         self.refusal = refusal
 
 
-def _check_address(request: Request, model: str) -> None:
-    """Refuse an address of another model than the one that is asked: its tokenizer may have made the prompt's ids."""
-    name = request.path_params.get("name", model)
-    if name != model:
-        sentence = f"The address is that of {name!r}, and the model is {model!r}: name the same one in both."
-        raise _Refused(Refusal(400, ErrorKind.INVALID_REQUEST, sentence, "invalid_value", "model"))
+def _stopped() -> EngineLost:
+    """Make the error for a request that the end of the endpoint has cut short."""
+    return EngineLost("The endpoint was stopped before the answer was whole.", "Start it, and ask again.")
 
 
 async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response], prompt_field: str) -> Response:
@@ -277,13 +224,17 @@ async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response], 
 async def _read(request: Request) -> bytes:
     data = bytearray()
     try:
-        async for chunk in request.stream():
-            data += chunk
-            if len(data) > MAX_BODY:
-                sentence = f"A request may have {MAX_BODY >> 20} MiB at most."
-                raise _Refused(Refusal(413, ErrorKind.INVALID_REQUEST, sentence))
+        async with asyncio.timeout(REQUEST_SECONDS):
+            async for chunk in request.stream():
+                data += chunk
+                if len(data) > MAX_BODY:
+                    sentence = f"A request may have {MAX_BODY >> 20} MiB at most."
+                    raise _Refused(Refusal(413, ErrorKind.INVALID_REQUEST, sentence))
     except ClientDisconnect:
         raise _Refused(GONE) from None
+    except TimeoutError:
+        sentence = f"The body did not arrive within {REQUEST_SECONDS:.0f} s."
+        raise _Refused(Refusal(408, ErrorKind.INVALID_REQUEST, sentence)) from None
     return bytes(data)
 
 
@@ -334,11 +285,6 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
     assert isinstance(error, _Refused)
     return error_response(*error.refusal)
-
-
-async def _failed(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
-    assert isinstance(error, BatonError)
-    return error_response(*_refusal(error, ""))
 
 
 def _refusal(error: BatonError, prompt_field: str) -> Refusal:

@@ -9,8 +9,6 @@ from typing import Any
 
 from baton_reasoning.core.serve.answers import RunStream, SettledText
 
-BLANK_LINE = "\n\n"
-
 
 class ResponseShape(ABC):
     """Builds the responses of one kind, whole and in chunks."""
@@ -20,6 +18,8 @@ class ResponseShape(ABC):
     prefix = ""
     prompt_field = ""
     """The field of a request that has the prompt."""
+    separator = ""
+    """What stands between the thinking and the answer in one text."""
 
     def __init__(self, model: str) -> None:
         self._model = model
@@ -41,19 +41,18 @@ class ResponseShape(ABC):
     def whole(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:
         answer = stream.answer
         choice = {"index": 0, "finish_reason": answer.finish_reason, **self.choice(stream, reasoning, content)}
-        return self._envelope(self.kind, [choice]) | {"usage": answer.usage(), "baton": answer.authorship()}
+        return self._envelope(self.kind, [choice]) | {
+            "usage": answer.usage(),
+            "baton": answer.authorship(self.separator),
+        }
 
     def end(self, stream: RunStream) -> dict[str, Any]:
         """Build the chunk that says why the text ended, with its authorship."""
         choice = {"index": 0, "finish_reason": stream.answer.finish_reason, **self.last_choice()}
-        return self._envelope(self.chunk_kind, [choice]) | {"baton": stream.answer.authorship()}
+        return self._envelope(self.chunk_kind, [choice]) | {"baton": stream.answer.authorship(self.separator)}
 
     def usage(self, stream: RunStream) -> dict[str, Any]:
         return self._envelope(self.chunk_kind, []) | {"usage": stream.answer.usage()}
-
-    def of_choices(self, choices: list[dict[str, Any]], usage: dict[str, int]) -> dict[str, Any]:
-        """Build the response of a request that no run answers."""
-        return self._envelope(self.kind, choices) | {"usage": usage}
 
     def _chunk(self, choice: dict[str, Any]) -> dict[str, Any]:
         return self._envelope(self.chunk_kind, [{"index": 0, "finish_reason": None, **choice}])
@@ -93,20 +92,21 @@ class CompletionShape(ResponseShape):
     kind = chunk_kind = "text_completion"
     prefix = "cmpl"
     prompt_field = "prompt"
+    separator = "\n\n"
 
     def __init__(self, model: str) -> None:
         super().__init__(model)
-        self._separator = ""
+        self._next_separator = ""
 
     def parts(self, text: SettledText) -> list[dict[str, Any]]:
         if text.reasoning:
-            self._separator = BLANK_LINE
+            self._next_separator = self.separator
         if text.content:
-            text, self._separator = text._replace(content=self._separator + text.content), ""
+            text, self._next_separator = text._replace(content=self._next_separator + text.content), ""
         return [self._chunk({"text": part, "logprobs": None}) for part in text if part]
 
     def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:  # noqa: ARG002
-        return {"text": BLANK_LINE.join(filter(None, (reasoning, content))), "logprobs": None}
+        return {"text": self.separator.join(filter(None, (reasoning, content))), "logprobs": None}
 
     def last_choice(self) -> dict[str, Any]:
         return {"text": "", "logprobs": None}

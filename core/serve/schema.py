@@ -118,6 +118,10 @@ class CompletionOptions(Nullable):
     logit_bias: Annotated[Any, only({}, reason="Tokens cannot be biased")] = None
     presence_penalty: Annotated[float, only(0, reason=NO_PENALTY)] = 0
     frequency_penalty: Annotated[float, only(0, reason=NO_PENALTY)] = 0
+    repetition_penalty: Annotated[float, only(1, reason=NO_PENALTY)] = 1
+    min_p: Annotated[float, only(0, reason="There is no such filter: send top_p or top_k")] = 0
+    reasoning_effort: Annotated[Any, only(reason="The arm decides how long is reasoned")] = None
+    chat_template_kwargs: Annotated[Any, only({}, reason="The templates take none")] = None
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -151,52 +155,16 @@ class ChatRequest(CompletionOptions):
         return self.max_completion_tokens or self.max_tokens
 
 
-class _PromptOptions(CompletionOptions):
-    """The options that all requests with a `prompt` share."""
-
-    suffix: Annotated[str, only("", reason="The models cannot write towards a suffix")] = ""
-    best_of: Annotated[int, only(1, reason=ONE_CHOICE)] = 1
-
-
-class CompletionRequestBody(_PromptOptions):
+class CompletionRequestBody(CompletionOptions):
     """`prompt` is put to the models as one user message: their templates differ, so no raw prompt fits both."""
 
     prompt: Strings = Field(min_length=1, max_length=1)
     """One; a client with several sends several requests."""
-    logprobs: Annotated[Any, only(reason="Log-probabilities are returned of a prompt: send echo with it")] = None
+    logprobs: Annotated[Any, only(reason=NO_LOGPROBS)] = None
+    echo: Annotated[bool, only(False, reason="The prompt is not repeated")] = False
+    suffix: Annotated[str, only("", reason="The models cannot write towards a suffix")] = ""
+    best_of: Annotated[int, only(1, reason=ONE_CHOICE)] = 1
 
     @property
     def text(self) -> str:
         return self.prompt[0]
-
-
-def _prompts(value: Any) -> Any:
-    is_one = isinstance(value, str) or (isinstance(value, list) and all(isinstance(item, int) for item in value))
-    return [value] if is_one else value
-
-
-MOST_LOGPROBS = 20
-
-
-class LikelihoodRequest(_PromptOptions):
-    """A completions request with `echo`: it asks for the log-probabilities of the prompts themselves."""
-
-    prompt: Annotated[list[str | list[int]], BeforeValidator(_prompts)]
-    """Raw texts or token ids: no chat template is applied."""
-    logprobs: int = Field(ge=0, le=MOST_LOGPROBS)
-    """The likeliest tokens to return at each position, besides the token itself."""
-    max_tokens: Annotated[int, only(0, 1, reason="With echo it is 0 or 1")]
-    stream: Annotated[bool, only(False, reason="With echo the response is sent whole")] = False
-
-
-class EchoFlag(Nullable):
-    """Tells which of the two kinds of completions request a body is."""
-
-    echo: bool = False
-
-
-class TokenizeRequest(Nullable):
-    """A request of vLLM's `/tokenize`. Control tokens in the prompt are recognised, as there."""
-
-    prompt: str
-    add_special_tokens: Annotated[bool, only(False, reason="BOS is not added: send false")]

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Callable
 
-import h11
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from baton_reasoning.core.errors import BatonError
 
 SHUTDOWN_SECONDS = 2
 """Requests that are still being answered have this long after Ctrl+C."""
-REQUEST_SECONDS = 60.0
-"""A request has this long to arrive, from its connection or first byte to the end of its body."""
 
 
 class EndpointServer:
     """An ASGI application on an address that is bound at once, so that a taken port is an error before models load."""
 
-    def __init__(self, host: str, port: int, request_seconds: float = REQUEST_SECONDS) -> None:
+    def __init__(self, host: str, port: int) -> None:
         """Bind the address; `port` 0 takes a free one. Raises BatonError if that fails."""
-        self._request_seconds = request_seconds
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Unless the protocol is named, asyncio leaves Nagle's algorithm on, which holds a response back for 40 ms.
         self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -63,7 +57,6 @@ class EndpointServer:
         """
         config = uvicorn.Config(
             application,
-            http=type("Protocol", (_Protocol,), {"request_seconds": self._request_seconds}),
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=SHUTDOWN_SECONDS,
@@ -89,24 +82,3 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_stop()
         await super().shutdown(sockets)
-
-
-class _Protocol(H11Protocol):
-    """One connection. It is closed if a request does not arrive whole in time: uvicorn waits for one for ever."""
-
-    request_seconds = REQUEST_SECONDS
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._deadline = self.loop.call_later(self.request_seconds, transport.close)
-
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
-            self._deadline.cancel()
-        elif self._deadline.cancelled():
-            self._deadline = self.loop.call_later(self.request_seconds, self.transport.close)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._deadline.cancel()
-        super().connection_lost(exc)

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes the demo pair from nothing: trains it (a few minutes on two cores), compares the files with PyTorch, tries them
-# on tuning problems, and puts them in place of the shipped ones.
+# Makes the demo pair from nothing: trains it (a few minutes on two cores), compares the files with PyTorch, puts them in
+# place of the shipped ones, and tries them on tuning problems.
 # Usage: packaging/demo_pair/make.sh [SMALL_SEED LARGE_SEED]; PYTHON names the program's own interpreter (it has llama-cpp-python).
 set -eu
 cd "$(dirname "$0")/../.."
@@ -20,9 +20,8 @@ export PYTHONPATH=packaging/launcher:packaging
 for model in small large; do
     "$python" -m demo_pair.parity "$made/$model.gguf" "$made/$model.npz"
 done
-rm -rf "$made/evidence"
-"$python" -m baton_reasoning evidence --small "$made/small.gguf" --large "$made/large.gguf" --out "$made/evidence" \
-    --problem-seed 7 --limit 200 --seeds 1
 cp "$made/small.gguf" "$made/large.gguf" resources/demo_pair/
 "$python" -m demo_pair.problems
 (cd resources/demo_pair && sha256sum small.gguf large.gguf > SHA256SUMS)
+rm -rf "$made/evidence"
+"$python" -m baton_reasoning evidence --out "$made/evidence" --problem-seed 7 --limit 200 --seeds 1

@@ -19,7 +19,7 @@ from tests.fakes.full_disk import a_full_disk
 
 def test_every_check_has_a_finding_and_every_fault_a_remedy(tmp_path: Path) -> None:
     checks = {check.subject: check for check in diagnose(Paths.under(tmp_path))}
-    every = {"Versions", "llama.cpp", "Memory", "Models folder", "History", "Settings", "Cache", "Hub", "Keyring"}
+    every = {"Versions", "llama.cpp", "Memory", "Models folder", "History", "Settings", "Hub", "Keyring"}
     assert every <= set(checks)
     assert f"Baton {version()}" in checks["Versions"].finding
     assert "CPU" in checks["llama.cpp"].finding
@@ -56,7 +56,7 @@ def test_a_store_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     assert "cannot be opened" in fault("History", paths)
 
 
-@pytest.mark.parametrize("subject", ["Models folder", "History", "Settings", "Cache"])
+@pytest.mark.parametrize("subject", ["Models folder", "History", "Settings"])
 def test_folders_that_cannot_be_written_to_are_named(subject: str, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "cannot be written to: Not a directory" in fault(subject, Paths.under(tmp_path / "file"))

@@ -38,7 +38,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The source distribution, unpacked."""
     folder = tmp_path_factory.mktemp("source")
     shutil.copytree(ROOT, folder / "tree", ignore=NOT_PACKED, symlinks=True)
-    subprocess.run([sys.executable, "packaging/reference.py"], cwd=folder / "tree", capture_output=True, check=True)
     build = f"import setuptools.build_meta as backend; backend.build_sdist({str(folder)!r})"
     subprocess.run([sys.executable, "-c", build], cwd=folder / "tree", capture_output=True, check=True)
     with tarfile.open(next(folder.glob("*.tar.gz"))) as archive:
@@ -92,10 +91,6 @@ def test_the_commands_run_beside_another_baton(installed: Path, tmp_path: Path) 
     assert "solve" in output(tmp_path, command(installed, "python"), "-m", PACKAGE, "--help")
     others = "import baton, core; print(baton.WHOSE, core.WHOSE)"
     assert output(tmp_path, command(installed, "python"), "-c", others).count("of another project") == 2
-
-
-def test_the_manual_page_is_installed(installed: Path) -> None:
-    assert (installed / "share" / "man" / "man1" / "baton.1").read_text().startswith('.TH "BATON"')
 
 
 @pytest.mark.long

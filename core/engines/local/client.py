@@ -151,18 +151,6 @@ class LocalEngine:
     def process(self) -> ModelProcess:
         return self._process
 
-    @property
-    def vocabulary_size(self) -> int:
-        return self._process.loaded.vocabulary_size
-
-    @property
-    def bos(self) -> str:
-        return self._process.loaded.bos
-
-    @property
-    def eos(self) -> str:
-        return self._process.loaded.eos
-
     def next_number(self) -> int:
         with self._lock:
             return next(self._numbers)
@@ -181,6 +169,7 @@ class LocalEngine:
         return len(self.tokenize(text))
 
     def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
+        """Return the ids of a text on its own, without BOS; `special` recognises control tokens. Raises EngineLost."""
         number = self.next_number()
         tokenized = only_reply(self._process.ask(number, Tokenize(number, text, special)))
         assert isinstance(tokenized, Tokenized)

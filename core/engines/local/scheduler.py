@@ -87,8 +87,6 @@ class Scheduler:
             self.reply((request.request, Failed(context_full=True, reason=reason)))
             return
         task = Task(sequence, request, target, len(text), self._first_scored(sequence, request, target))
-        if task.score_from == 0:
-            self._reply_scores(task, [(0, None)])
         task.plain_tokens = request.plain_tokens
         self.waiting.append(task)
 
@@ -113,16 +111,14 @@ class Scheduler:
                 task.awaits_drafts = False
 
     def _first_scored(self, sequence: CachedSequence, request: Read, target: list[int]) -> int:
-        """Find the first token that ends after `score_from` bytes of the body."""
+        """Find the first token that ends after `score_from` bytes of the body; never 0, which nothing precedes."""
         if request.score_from is None:
             return len(target)
-        if request.score_from == 0:
-            return len(sequence.prompt)  # even if that token has no text
         end = 0
         for index in range(len(sequence.prompt), len(target)):
             end += len(self.llama.piece(target[index]))
             if end > request.score_from:
-                return index
+                return max(index, 1)
         return len(target)
 
     def halt(self, request: int, at_once: bool) -> None:
@@ -359,8 +355,8 @@ class Scheduler:
         entry = last_entry - held + 1  # logits of token i are those of the entry of token i − 1
         self._reply_scores(task, [(i, self.llama.logits(entry + i - 1)) for i in range(first, held + 1)])
 
-    def _reply_scores(self, task: Task, rows: Sequence[tuple[int, Logits | None]]) -> None:
-        """Reply with the scores of `rows`: an index in the target, and the logits before it (None if nothing precedes).
+    def _reply_scores(self, task: Task, rows: Sequence[tuple[int, Logits]]) -> None:
+        """Reply with the scores of `rows`: an index in the target, and the logits before it.
 
         The index after the last token has nothing to score.
         """
@@ -369,7 +365,7 @@ class Scheduler:
         for index, logits in rows:
             if index < len(task.target):
                 id = task.target[index]
-                logprob, others = (0.0, ()) if logits is None else llama.likeliest(logits, alternatives, id)
+                logprob, others = llama.likeliest(logits, alternatives, id)
                 tokens.append(ScoredToken(id, task.decoder.decode(llama.piece(id)), logprob, others))
                 task.score_from = index + 1
         if tokens:

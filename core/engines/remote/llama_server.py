@@ -177,7 +177,7 @@ class LlamaServerProtocol:
         beginning = list(tokenize(ask, "", with_bos=True))
         if prompt[: len(beginning)] != beginning:
             prompt = beginning + prompt
-        if conversation and not prompt:
+        if not prompt:
             raise EngineRefused(f"{self.card.location} made no tokens of the question.", "Restart the server.")
         ids = checked_ids(prompt, self._properties.vocabulary_size, self.card.location)
         return IdPromptBuilder(card, ids, self._tokenize_body)

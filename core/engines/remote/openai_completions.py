@@ -90,8 +90,6 @@ class CompletionsProtocol:
 
     def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
         card = self.card if thinks else self.card.without_thinking()
-        if not conversation and self._abilities.ids:
-            return IdPromptBuilder(card, self._tokenize(ask, "", add_special=True), self._tokenize)
         if self._template is None:
             prompt = self._rendered_by_server(conversation, ask)
             if not prompt:
@@ -148,10 +146,7 @@ class CompletionsProtocol:
         tables = list(ask(self.path, question).first("choices").each("prompt_logprobs"))
         if len(tables) != len(prompt):
             raise EngineRefused(f"{self._host} scored {len(tables)} of {len(prompt)} tokens.", "Update the server.")
-        tokens = [_scored(id, tables[place], alternatives) for place, id in enumerate(prompt) if place >= first]
-        if prompt and first == 0:  # nothing precedes it, so it has no table
-            tokens[0] = tokens[0]._replace(text=self._detokenize(ask, prompt[:1]))
-        return tuple(tokens)
+        return tuple(_scored(id, tables[place], alternatives) for place, id in enumerate(prompt) if place >= first)
 
     def check_model(self, ask: Ask) -> None:
         if choose_model(ask, self._model)[0].text("id") != self._model:
@@ -174,9 +169,6 @@ class CompletionsProtocol:
                 "Choose the file of its chat template in the settings of the server (baton servers add … --template).",
             )
         ids = self._rendered_by_server((Message("user", "1"),), ask)
-        return self._detokenize(ask, ids)
-
-    def _detokenize(self, ask: Ask, ids: Sequence[int]) -> str:
         return ask("/detokenize", {"model": self._model, "tokens": ids}).text("prompt")
 
     def _rendered_by_server(self, conversation: Conversation, ask: Ask) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from baton_reasoning.app.terminal.batch import COMMANDS as BATCH_COMMANDS
-from baton_reasoning.app.terminal.command_line import DeliberateOption
+from baton_reasoning.app.terminal.config_file import SHARED
 from baton_reasoning.app.terminal.program import PROGRAM, baton
 from tests.app.terminal.conftest import Baton
 
@@ -44,8 +44,9 @@ def test_a_command_has_few_options_by_the_names_that_file_and_environment_use(co
     for option in command.options:
         longest = max(option.opts, key=len)
         assert option.name == longest.lstrip("-").replace("-", "_")
-        if option.expose_value and not isinstance(option, DeliberateOption):
-            assert option.envvar == f"BATON_{str(option.name).upper()}"
+        if option.expose_value:
+            is_deliberate = command.path in ("baton history rm", "baton models rm", "baton history export")
+            assert option.envvar == (None if is_deliberate else f"BATON_{str(option.name).upper()}")
 
 
 def test_a_word_means_one_thing_in_all_commands() -> None:
@@ -82,8 +83,11 @@ def test_a_nested_command_takes_options_from_its_table_its_groups_and_the_top(co
         ("batch = 1", "batch is not a table. Write [batch] and its options below it"),
         ("parallel = [1]", "'[1]' is not a valid integer"),
         ("parallel = true", "'true' is not a valid integer"),
-        ("yes = 5", "'5' is not a valid boolean"),
-        ("arm = 5", "'5' is not one of"),
+        ("no-history = 5", "'5' is not a valid boolean"),
+        ("[batch]\narm = 5", "'5' is not one of"),
+        ("paralel = 1", "'paralel' at its top, which is no option that commands share. Did you mean 'parallel'?"),
+        ("arm = 'small'", "'arm' at its top, which is no option that commands share. Write an option of one command"),
+        ("[batch]\nparalel = 1", "'paralel', which is not an option of batch. Did you mean 'parallel'?"),
     ):
         config.write_text(content, encoding="utf-8")
         refused = baton(*line)
@@ -95,11 +99,25 @@ def test_a_nested_command_takes_options_from_its_table_its_groups_and_the_top(co
     assert "'luck' is not one of" in baton(*line, BATON_ARM="small luck").stderr
 
 
+def test_the_top_of_the_file_takes_what_several_commands_have() -> None:
+    names = [name.replace("_", "-") for command in commands() for each in command.options if (name := each.name)]
+    assert [name for name in SHARED if names.count(name) < 2] == []
+
+
+def test_a_wrong_value_is_blamed_on_the_place_it_comes_from(config: Path, baton: Baton) -> None:
+    typed = baton("solve", "1 + 1?", "--seed", "abc").stderr
+    assert "Invalid value for '--seed' / '-s': 'abc'" in typed
+    in_variable = baton("solve", "1 + 1?", BATON_SEED="abc").stderr
+    assert "Invalid value for the variable BATON_SEED: 'abc'" in in_variable
+    config.write_text("max-tokens = 'abc'", encoding="utf-8")
+    assert "Invalid value for 'max-tokens' in the configuration file: 'abc'" in baton("solve", "1 + 1?").stderr
+
+
 def test_the_file_sets_options_and_no_arguments(config: Path, baton: Baton) -> None:
     """Or a word at its top level would name the server to remove."""
     assert baton("servers", "add", "office", "http://office:1").returncode == 0
-    config.write_text('server = "office"\n', encoding="utf-8")
-    assert "Missing argument 'NAME|URL'" in baton("servers", "rm").stderr
+    config.write_text('[servers]\nserver = "office"\n', encoding="utf-8")
+    assert "names 'server', which is not an option of servers" in baton("servers", "rm").stderr
     config.write_text('[servers.rm]\nserver = "office"\n', encoding="utf-8")
     assert "names 'server', which is not an option of rm" in baton("servers", "rm", "office").stderr
     config.write_text("", encoding="utf-8")

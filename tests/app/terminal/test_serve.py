@@ -67,9 +67,7 @@ def stopped_cleanly(process: subprocess.Popen[str]) -> None:
     [
         (("--host", "0.0.0.0"), "no API key is set"),
         (("--serve-key-env", "NO_SUCH_KEY"), "NO_SUCH_KEY is not set"),
-        (("--arm", "nope"), "no arm called 'nope'"),
-        (("--arm", "random"), "which only a batch measures"),
-        (("--arm", "drafted", "--parallel", "2"), "since they are loaded for parallel requests"),
+        (("--policy", "drafted", "--parallel", "2"), "since they are loaded for parallel requests"),
         (("--allow-origin", "evil"), "is not an origin"),
         (("--port", "70000"), "70000"),
     ],

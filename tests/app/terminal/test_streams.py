@@ -181,7 +181,8 @@ def test_an_unexpected_error_is_a_sentence_that_says_how_to_report_it(
     (sentence,) = capsys.readouterr().err.splitlines()
     assert "ZeroDivisionError" in sentence
     assert "report it" in sentence
-    assert main(["broken", "--debug"]) == 1
+    monkeypatch.setenv("BATON_DEBUG", "1")
+    assert main(["broken"]) == 1
     assert "Traceback" in capsys.readouterr().err
 
 

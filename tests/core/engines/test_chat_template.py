@@ -74,11 +74,6 @@ def test_thinking_is_opened_where_an_old_template_does_not_open_it(template: str
     assert "".join(piece.text for piece in render_prompt(asked, template, "<s>", "</s>", THINK)) == prompt
 
 
-@pytest.mark.parametrize("template", ["", CHATML])
-def test_without_a_conversation_there_is_no_prompt(template: str) -> None:
-    assert render_prompt((), template, "<s>", "</s>", THINK) == []
-
-
 def test_a_template_that_never_ends_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(template_renderer, "SECONDS", 0.5)
     loop = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3

@@ -12,7 +12,7 @@ from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.serve.access import AccessRules
 from baton_reasoning.core.serve.endpoint import Endpoint
-from baton_reasoning.core.serve.server import REQUEST_SECONDS, EndpointServer
+from baton_reasoning.core.serve.server import EndpointServer
 
 
 def settings(base: RunSettings | None = None) -> Mapping[str, RunSettings]:
@@ -25,9 +25,8 @@ def serving(
     arms: Mapping[str, RunSettings],
     parallel: int = 1,
     rules: AccessRules | None = None,
-    request_seconds: float = REQUEST_SECONDS,
 ) -> Iterator[EndpointServer]:
-    server = EndpointServer("127.0.0.1", 0, request_seconds)
+    server = EndpointServer("127.0.0.1", 0)
     endpoint = Endpoint(pair, arms, parallel)
     listening = threading.Event()
     thread = threading.Thread(

@@ -24,16 +24,27 @@ def test_a_client_on_this_machine_may_ask() -> None:
 
 def test_a_name_that_a_foreign_page_made_resolve_here_is_refused() -> None:
     assert refused(AccessRules(), host="evil.example:8000") == 403
-    assert refused(AccessRules(allowed_hosts=frozenset({"gpu.lan"})), host="gpu.lan:8000") is None
+    assert refused(AccessRules(allowed_hosts=frozenset({"GPU.lan"})), host="gpu.lan:8000") is None
 
 
 def test_a_page_in_a_browser_is_refused_unless_its_origin_is_allowed() -> None:
     assert refused(AccessRules(), origin="https://evil.example") == 403
     assert refused(AccessRules(), origin="null") == 403
-    assert (
-        refused(AccessRules(allowed_origins=origins(["http://localhost:3000/"])), origin="http://localhost:3000")
-        is None
-    )
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("http://localhost:3000/", "http://localhost:3000"),
+        ("HTTP://LocalHost:3000", "http://localhost:3000"),
+        ("http://localhost:80", "http://localhost"),
+        ("https://Lab.Example:443/", "https://lab.example"),
+        ("https://lab.example:80", "https://lab.example:80"),
+        ("http://[::1]:80", "http://[::1]"),
+    ],
+)
+def test_an_origin_is_allowed_as_a_browser_sends_it(given: str, sent: str) -> None:
+    assert refused(AccessRules(allowed_origins=origins([given])), origin=sent) is None
 
 
 def test_a_key_is_asked_for_where_one_is_set() -> None:
@@ -52,7 +63,7 @@ def test_other_machines_are_served_only_with_a_key(host: str) -> None:
     assert AccessRules(host, key="secret").host == host
 
 
-@pytest.mark.parametrize("text", ["localhost:3000", "http://localhost/path", "file://x", ""])
+@pytest.mark.parametrize("text", ["localhost:3000", "http://localhost/path", "http://x:port", "file://x", ""])
 def test_what_is_not_an_origin_is_refused(text: str) -> None:
     with pytest.raises(SettingsError, match="is not an origin"):
         origins([text])

@@ -100,7 +100,7 @@ def test_a_text_of_another_vocabulary_is_scored_by_the_readers_own_tokens(
 LLAMA_CPP = """
 import json, sys
 import llama_cpp, numpy
-llama = llama_cpp.Llama(sys.argv[1], n_ctx=256, n_batch=256, logits_all=True, verbose=False)
+llama = llama_cpp.Llama(sys.argv[1], n_ctx=512, n_batch=512, logits_all=True, verbose=False)
 ids = json.loads(sys.argv[2])
 llama.eval(ids)
 logits = llama.scores[: len(ids) - 1].astype(numpy.float64)
@@ -112,40 +112,35 @@ print(json.dumps([float(row.max()) for row in logprobs]))
 """Prints the log-probability of each token but the first, and the highest at its place."""
 
 
-def test_the_log_probabilities_of_a_raw_text_are_llama_cpps(smollm2: Path, tmp_path: Path) -> None:
+def test_the_log_probabilities_of_a_text_are_llama_cpps(smollm2: Path, tmp_path: Path) -> None:
     """At 32 bits, and in a text that takes several decodes."""
     model = f32_copy(smollm2, tmp_path / "f32.gguf")
     text = "Naïve 🙂 question: what is <|im_end|>? " + "".join(f"It is number {n}, not {n * n}.\n" for n in range(12))
-    with closing(LocalEngine(model, LoadOptions(context=256, threads=1))) as engine:
+    with closing(LocalEngine(model, LoadOptions(context=512, threads=1))) as engine:
+        prompt = [id for piece in engine.render(QUESTION, thinks=True) for id in engine.tokenize(*piece)]
         ids = engine.tokenize(text)
-        with closing(engine.open((), GREEDY, thinks=False)) as session:
+        with closing(engine.open(QUESTION, GREEDY)) as session:
+            assert session.prompt_tokens == len(prompt)
             body = [Part("", Author.PERSON, id, engine.card.vocabulary) for id in ids]
-            first, *scored = session.score(body, 0, alternatives=1).tokens
-            assert session.prompt_tokens == 0
+            scored = session.score(body, 0, alternatives=1).tokens
     printed = subprocess.run(
-        [sys.executable, "-c", LLAMA_CPP, str(model), json.dumps(ids)], check=True, capture_output=True, text=True
+        [sys.executable, "-c", LLAMA_CPP, str(model), json.dumps([*prompt, *ids])],
+        check=True,
+        capture_output=True,
+        text=True,
     )
-    expected, highest = map(json.loads, printed.stdout.splitlines())
+    expected, highest = (json.loads(line)[-len(ids) :] for line in printed.stdout.splitlines())
     assert len(ids) > 2 * CHUNK
-    assert first.logprob == 0
-    assert "".join(token.text for token in (first, *scored)) == text
+    assert "".join(token.text for token in scored) == text
     assert [token.logprob for token in scored] == pytest.approx(expected, abs=0.02)
     assert [token.alternatives[0].logprob for token in scored] == pytest.approx(highest, abs=0.02)
-
-
-def test_a_raw_text_begins_with_bos_where_the_tokenizer_adds_it(large_engine: LocalEngine) -> None:
-    with closing(large_engine.open((), GREEDY, thinks=False)) as session:
-        assert session.prompt_tokens == 1
-        scores = session.score(text_body("The capital of France is Paris.").parts, 0)
-    assert "".join(token.text for token in scores.tokens) == "The capital of France is Paris."
-    assert scores.tokens[0].logprob < 0
 
 
 @pytest.mark.scaled
 @given(text=st.text(st.characters(max_codepoint=0x1FFFF, exclude_categories=["Cs", "Cc"]), min_size=1, max_size=10))
 def test_the_texts_of_scored_tokens_join_to_the_text(small_engine: LocalEngine, text: str) -> None:
     """Also where the bytes of a character are several tokens. (SmolLM2 has no tokens for what is left out here.)"""
-    with closing(small_engine.open((), GREEDY, thinks=False)) as session:
+    with closing(small_engine.open(QUESTION, GREEDY)) as session:
         scores = session.score(text_body(text).parts, 0)
     assert "".join(token.text for token in scores.tokens) == text
 

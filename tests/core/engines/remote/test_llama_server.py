@@ -68,10 +68,8 @@ def test_at_temperature_0_it_writes_what_the_local_engine_writes(engine: LlamaSe
     assert remote == greedy_text_of_local(smollm2, QUESTION, 12)
 
 
-@pytest.mark.parametrize("conversation", [(Message("user", "The capital of France is"),), ()], ids=["question", "none"])
-def test_so_it_does_with_a_model_that_has_no_template(
-    conversation: Conversation, gemma_server: LlamaServer, gemma: Path
-) -> None:
+def test_so_it_does_with_a_model_that_has_no_template(gemma_server: LlamaServer, gemma: Path) -> None:
+    conversation = (Message("user", "The capital of France is"),)
     with (
         closing(LlamaServerEngine(ServerAddress(gemma_server.url, KEY))) as engine,
         closing(engine.open(conversation, GREEDY)) as session,
@@ -188,12 +186,6 @@ def test_closing_a_write_frees_the_only_slot(engine: LlamaServerEngine) -> None:
         next(writing)
         writing.close()
         assert len(tokens(second.write([], 2, seed=1))) == 2
-
-
-def test_without_a_conversation_the_body_is_the_whole_text(engine: LlamaServerEngine) -> None:
-    with closing(engine.open((), GREEDY, thinks=False)) as session:
-        assert session.prompt_tokens == 0
-        assert handoff(session.write(foreign("The capital of France"), 1, seed=1)).prefilled == 4
 
 
 def test_a_busy_slot_is_waited_for_and_a_person_is_told(server: LlamaServer) -> None:

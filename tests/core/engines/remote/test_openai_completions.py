@@ -356,17 +356,6 @@ def test_vllm_scores_a_text_by_the_log_probabilities_of_its_prompt(vllm: FaultyS
     assert vllm.completions[-1]["prompt_logprobs"] == 1
 
 
-def test_vllm_scores_a_raw_text_from_its_first_token(vllm: FaultyServer) -> None:
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
-    vllm.routes["/tokenize"] = {"tokens": []}
-    vllm.routes["/detokenize"] = {"prompt": "so"}
-    vllm.routes["/v1/completions"] = scored_answer(None, table(9, -2.0, "far"))
-    with closing(engine), closing(engine.open((), GREEDY)) as session:
-        scores = session.score(own_parts(engine, so=7, far=9), start=0)
-    assert session.prompt_tokens == 0
-    assert [(token.text, token.logprob) for token in scores.tokens] == [("so", 0.0), ("far", -2.0)]
-
-
 @pytest.mark.parametrize("tables", [(), (None,), ("x", 7, [], {}, {"7": {"logprob": "much"}})])
 def test_odd_scores_are_understood_or_refused(vllm: FaultyServer, tables: tuple[Any, ...]) -> None:
     engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
