@@ -3,7 +3,7 @@
 1. The large model writes the first steps (the plan).
 2. A step of which the small model was extraordinarily sure (mean log-probability per token above a bound) is rewritten.
 3. After hesitation in several steps running, or a repeated step, the large model writes the next step.
-The bounds are not published; ours are fitted by quantile (`baton profile`) and said to be ours.
+The bounds are not published; ours suit no pair in particular.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from baton_reasoning.core.thinking.policy import (
 from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
 
 OVERCONFIDENCE = TakeoverReason("overconfidence", "Extraordinary confidence")
-UNPRODUCTIVE = TakeoverReason("unproductive loop", "Unproductive loop", follows_text=False)
+UNPRODUCTIVE = TakeoverReason("unproductive loop", "Unproductive loop")
 
 
 class Triggers(Policy):
@@ -56,7 +56,6 @@ class Triggers(Policy):
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step by the large model.")
 
     arms = (PolicyArm("triggers", Settings()),)
-    main_parameters = ("plan_steps", "confidence", "hesitations")
     counts = ("planned", "hesitating")  # steps of the plan; steps in a row with a reflection
     settings: Settings
 
