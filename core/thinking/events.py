@@ -49,8 +49,6 @@ class Until(Enum):
     """At the first step boundary; the tokens are a cap."""
     FIRST_SENTENCE = "first sentence"
     """At the first end of a sentence or step; the tokens are a cap."""
-    FIRST_MARK = "first mark"
-    """At the first full stop, question or exclamation mark, or the end of a step; the tokens are a cap."""
 
 
 class AskedBy(Enum):
@@ -264,8 +262,6 @@ class Judged(_Event, frozen=True, tag="judged"):
     mass: float | None = None
     """Probability of all choices together before they were scaled to sum to 1; a low one means that the judge would
     have said something else. None: unknown."""
-    answered: bool = True
-    """Whether the judge's likeliest next token was one of the choices."""
 
 
 class Scored(_Event, frozen=True, tag="scored"):

@@ -434,9 +434,9 @@ class Loop:
         judgement = judge.judge(body, move.question, move.choices)
         if interruption := self._interruption(self.view(writer, self.text.rewritable_from)):
             return interruption  # the judgement was cancelled: it says nothing
-        probabilities, read, mass, answered = judgement
+        probabilities, read, mass = judgement
         cost = time.perf_counter() - asked, read.reused, read.prefilled
-        yield events.Judged(self.now(), move.choices, probabilities, *cost, move.author, mass, answered)
+        yield events.Judged(self.now(), move.choices, probabilities, *cost, move.author, mass)
         return self.policy.on_judgement(self.view(writer, self.text.rewritable_from), judgement)
 
     def _score(self, move: Score) -> NextMove:

@@ -19,7 +19,7 @@ from baton_reasoning.core.thinking.cues import Cue, Lexicon, english
 from baton_reasoning.core.thinking.events import AskedBy, Finish, TokenWritten, Tried
 from baton_reasoning.core.thinking.events import Until as Until
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
-from baton_reasoning.core.thinking.steps import BOUNDARY, ends_in_mark, ends_sentence, same_step_twice
+from baton_reasoning.core.thinking.steps import BOUNDARY, ends_sentence, same_step_twice
 from baton_reasoning.core.thinking.trace import Trace
 
 WITHOUT_END = 1 << 30
@@ -72,8 +72,6 @@ class Write:
         a model that begins with an indented line is not at the end of anything."""
         if written >= self.limit:
             return True
-        if self.until is Until.FIRST_MARK:
-            return at_boundary or ends_in_mark(body[start:])
         if self.until is Until.TOKENS or not body[start:].strip():
             return False
         if self.until is Until.STEP:

@@ -205,7 +205,7 @@ class RecordedSession:
         judged = self._playback.last.judged.get(self._author) if self._playback.last else None
         if judged is None:
             return Judgement.none(len(choices))
-        return Judgement(judged.probabilities, answered=judged.answered)
+        return Judgement(judged.probabilities)
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:  # noqa: ARG002
         """Return the scores that were recorded here."""
