@@ -187,22 +187,11 @@ class CuePolicy(Policy):
         """Decide at a boundary where rule 3 does not apply."""
         return keep()
 
-    def is_negative(self, text: str) -> bool:
-        """Tell whether the sentence that stands after a takeover is a negative one."""
-        return self.lexicon.sign(text) is Category.REFLECTION
-
     def on_takeover_end(self, view: View) -> Move:
-        if view.takeover and view.takeover.reason in self.sentence_reasons and self.in_scope(view):
-            text = self.prose(view.text)
-            if takeover := self.sentence_stands(text):
-                return takeover
+        is_sentence = view.takeover is not None and view.takeover.reason in self.sentence_reasons
+        if is_sentence and self.in_scope(view) and (takeover := self._sentence_stands(self.prose(view.text))):
+            return takeover
         return super().on_takeover_end(view) if self.settings.decide_at_takeover_end else keep()
-
-    def sentence_stands(self, text: str) -> Move | None:
-        """Count the sentence that stands after a takeover, and apply rule 2 if it verifies."""
-        self.counters["reflections"] += self.is_negative(text)
-        cue = next((cue for cue in self.lexicon.find(text) if cue.category is Category.VERIFICATION), None)
-        return self.take_over(self.settings.n2, VERIFICATION, cue) if cue else None
 
     def on_thinking_closed(self, view: View) -> Move:
         if self.settings.scope is Scope.ALL:
@@ -224,6 +213,12 @@ class CuePolicy(Policy):
         sign = self.lexicon.sign(text)
         sides = NEGATIVE if sign is Category.REFLECTION else (sign,)
         return next((cue for cue in self.lexicon.find(text) if cue.category in sides), None)
+
+    def _sentence_stands(self, text: str) -> Move | None:
+        """Count the sentence that stands after a takeover if it is negative, and apply rule 2 if it verifies."""
+        self.counters["reflections"] += self.lexicon.sign(text) is Category.REFLECTION
+        cue = next((cue for cue in self.lexicon.find(text) if cue.category is Category.VERIFICATION), None)
+        return self.take_over(self.settings.n2, VERIFICATION, cue) if cue else None
 
     def _excessive_reflection(self) -> Move | None:
         """Apply rule 3 if the counter has reached c."""

@@ -140,8 +140,6 @@ class TokenWritten(_Event, frozen=True, tag="token"):
     """True if this token completed a step boundary."""
     drafted: bool = False
     rejected_drafts: int = 0
-    restored: bool = False
-    """True if it had been discarded and was put back, so that it was not decoded a second time."""
     data: bytes = b""
     """Its bytes where they differ from those of `text`: a token that ends inside a character has no text yet, and the
     one that completes the character has all of it."""

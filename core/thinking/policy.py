@@ -135,13 +135,6 @@ class Insert:
 
 
 @dataclass(frozen=True, slots=True)
-class Restore:
-    """Discards what the takeover wrote, puts back the lookahead that it replaced, then does `then`."""
-
-    then: Move
-
-
-@dataclass(frozen=True, slots=True)
 class Judge:
     """Asks a model a question about the text, to be answered with one of `choices`; neither enters the text."""
 
@@ -199,7 +192,7 @@ class Finished:
     reason: str = ""
 
 
-Move = Write | Insert | Restore | Judge | Score | Trial | Value | Close | Finished
+Move = Write | Insert | Judge | Score | Trial | Value | Close | Finished
 
 
 @dataclass(frozen=True, slots=True)

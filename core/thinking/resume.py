@@ -227,7 +227,7 @@ class ResumedSession:
     ) -> Generator[WriteItem, None, None]:
         given = 0
         while (event := self._record.next) is not None:
-            if isinstance(event, TokenWritten) and event.author is self._author and not event.restored:
+            if isinstance(event, TokenWritten) and event.author is self._author:
                 given += 1
                 yield event.token
             elif isinstance(event, WriteEnded):

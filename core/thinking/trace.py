@@ -68,8 +68,6 @@ class Trace:
         self._reach = {author: CacheReach() for author in Author}
         self._judged: events.Judged | None = None
         self._replaced: list[events.TextDiscarded] = []
-        self._came_to_nothing = False
-        """Whether the last takeover wrote no token."""
         self._last_at = 0.0
 
     @classmethod
@@ -162,8 +160,8 @@ class Trace:
             case events.TakeoverStarted(author=author):
                 self.takeover = event
                 self.totals[author].takeovers += 1
-            case events.TakeoverEnded(tokens=tokens):
-                self.takeover, self._new_piece, self._came_to_nothing = None, True, not tokens
+            case events.TakeoverEnded():
+                self.takeover, self._new_piece = None, True
             case events.TextInserted(text=text, reason=reason, author=author):
                 self._begin_piece(author, reason, self.seconds).insert(text)
                 self.length += len(text)
@@ -252,23 +250,18 @@ class Trace:
 
     def _token(self, event: TokenWritten) -> None:
         total = self.totals[event.author]
-        total.decoded += not event.restored
-        total.discarded -= event.restored
+        total.decoded += 1
         total.accepted_drafts += event.drafted
         total.drafts += event.drafted + event.rejected_drafts
         total.decode_seconds += self.seconds - self._last_at
-        if not event.restored:
-            self._reach[event.author].write()
-            total.add_token_time(self.seconds - self._last_at)
+        total.add_token_time(self.seconds - self._last_at)
+        self._reach[event.author].write()
         if (
             self._new_piece
             or self.pieces[-1].author is not event.author
             or (self._step_over and not event.text.isspace())
         ):
-            reason = self._write.reason if self._write and not event.restored else None
-            if event.restored and self._came_to_nothing:
-                self._replaced = []  # the lookahead stands again, and was replaced by nothing
-            self._begin_piece(event.author, reason, self._last_at)
+            self._begin_piece(event.author, self._write.reason if self._write else None, self._last_at)
         piece = self.pieces[-1]
         piece.append(event)
         piece.end = self._last_at = self.seconds

@@ -26,7 +26,6 @@ from baton_reasoning.core.thinking.policy import (
     Judge,
     Move,
     Policy,
-    Restore,
     Score,
     Trial,
     Value,
@@ -75,10 +74,7 @@ def recordings_of(run: Sequence[Event]) -> list[Recording]:
 
 
 class Replay(Interruption):
-    """Runs one policy over one recorded run.
-
-    Where a lookahead was put back (`choose_large`), the recorded text is read as the large model's.
-    """
+    """Runs one policy over one recorded run."""
 
     asked_by = AskedBy.PERSON
 
@@ -96,8 +92,6 @@ class Replay(Interruption):
         self._stopped = False
         self._moves_left = 0
         """Bounds the replay of a trace that no run can have written, such as one that ends while thinking."""
-        self._restored = False
-        """Whether the policy has taken its last takeover back."""
         self.unscored = 0
         """Steps that were kept because the policy asked to judge or value them, and nothing of it was recorded."""
         self.cut_short = 0
@@ -174,8 +168,6 @@ class Replay(Interruption):
         match move:
             case Write(rewrite_from=int() as start) if start != LAST_STEP:
                 return Finished(Finish.STOPPED)  # a text that is written again as a whole has no places (`remarks`)
-            case Restore(then):
-                self._restored, move = True, then
             case Finished() if not self._stopped and not playback.is_over:
                 playback.skip_inserted()
                 return keep()
@@ -207,9 +199,9 @@ class Replay(Interruption):
         for event in replayed:
             if isinstance(event, events.CountersChanged):
                 continue  # it comes between a takeover and the move that follows it
-            if ended and not self._restored:
+            if ended:
                 yield ended
-            ended, self._restored = None, False
+            ended = None
             match event:
                 case events.TextDiscarded(text=text):
                     playback.go_back(len(text))
