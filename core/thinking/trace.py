@@ -124,6 +124,11 @@ class Trace:
         """Return the large model's share of the kept tokens, 0 to 1 (the paper's modify ratio)."""
         return self.totals[Author.LARGE].kept / max(1, self.tokens)
 
+    @property
+    def takeovers(self) -> int:
+        """Return the number of takeovers: by the large model, or by the small one where the large one writes."""
+        return sum(total.takeovers for total in self.totals.values())
+
     def apply(self, event: Event) -> None:
         """Add the next event. `PrefillProgressed` is not kept."""
         if isinstance(event, events.PrefillProgressed):
@@ -149,7 +154,9 @@ class Trace:
     def _start(self, event: events.RunStarted) -> None:
         self._offset = self.seconds
         self._earlier_usage = dict(self.usage)
-        self.started, self.ended, self._writer, self._new_piece = event, None, None, True
+        self.started, self.ended, self._writer = event, None, None
+        last = self.pieces[-1] if event.resumed and self.pieces else None
+        self._new_piece |= last is None or last.vocabulary != self._vocabulary_of(last.author)
 
     def _apply_to_text(self, event: Event) -> None:
         match event:
@@ -313,7 +320,8 @@ class Trace:
             self.length += len(answer)
 
     def _handed_over(self, event: events.HandedOver) -> None:
-        self._handoff, self._last_at, self.prefill = event, self.seconds, None
+        self._last_at, self.prefill = self.seconds, None
+        self._handoff = event if self._new_piece else None  # else the piece goes on that was interrupted
         self.totals[event.author].handoff_seconds += event.seconds
         self.handoffs += self._writer not in (None, event.author)
         self._writer = event.author
