@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from copy import deepcopy
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import tolerant_value
 from baton_reasoning.core.run import Pair, RunSettings, unmet_need, unmet_setting
 from baton_reasoning.core.store.batch_rows import StoredArm
 from baton_reasoning.core.thinking.policy import Needs
@@ -39,22 +41,35 @@ class Arm(BaseModel):
     large_model: str = ""
     """File or address of another large model; empty: the batch's own."""
 
+    as_stored: dict[str, Any] | None = Field(None, exclude=True)
+    """The settings as they are stored, if this version does not know all of them; None if it does."""
+
     @property
     def models(self) -> OtherModels:
         return OtherModels(self.small_model, self.large_model)
 
     def stored(self) -> StoredArm:
-        return StoredArm(self.name, self.model_dump(mode="json", exclude={"name"}))
+        return StoredArm(self.name, self.as_stored or self.model_dump(mode="json", exclude={"name"}))
 
     @classmethod
     def of(cls, stored: StoredArm) -> Arm:
-        """Raises SettingsError for settings of another version of Baton."""
+        """Read an arm to run it. Raises SettingsError for settings of another version of Baton."""
         try:
             return cls.model_validate({"name": stored.name, **stored.settings})
         except ValidationError as error:
             raise SettingsError(
                 f"The settings of the arm “{stored.name}” cannot be read.", "Start a new batch with this version."
             ) from error
+
+    @classmethod
+    def shown(cls, stored: StoredArm) -> Arm:
+        """Read an arm to show its answers: a policy or a value that this version does not know has its default here,
+        and is kept in `stored`. Raises SettingsError if there are no settings at all."""
+        try:
+            return cls.of(stored)
+        except SettingsError:
+            arm = tolerant_value(cls, deepcopy({"settings": {}, **stored.settings, "name": stored.name}))
+            return arm.model_copy(update={"as_stored": stored.settings})
 
 
 def needs(arms: Sequence[Arm]) -> Needs:
