@@ -17,7 +17,6 @@ from pydantic import Field
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
 from baton_reasoning.core.thinking.policy import (
-    SLACK,
     Ablation,
     Insert,
     Move,
@@ -84,12 +83,6 @@ class CueSettings(PolicySettings):
     )
     skip_code: bool = Field(True, title="Skip code and headings", description="Cues in code and headings do not count.")
     until: Until = Field(Until.SENTENCE, title="Takeover ends", description="Where, once it has its tokens.")
-    slack: int = Field(
-        SLACK,
-        ge=0,
-        title="Sentence margin",
-        description="Tokens by which a takeover may be longer, to end with its sentence.",
-    )
     scope: Scope = Field(Scope.THINKING, title="Scope", description="Thinking only, or the answer as well.")
     decide_at_takeover_end: bool = Field(
         True,
@@ -199,7 +192,7 @@ class CuePolicy(Policy):
         return super().on_thinking_closed(view)
 
     def take_over(self, tokens: int, reason: TakeoverReason, cue: Cue | None = None) -> Write:
-        return take_over(tokens, reason, cue, until=self.settings.until, slack=self.settings.slack)
+        return take_over(tokens, reason, cue, until=self.settings.until)
 
     def in_scope(self, view: View) -> bool:
         return view.thinking or self.settings.scope is Scope.ALL

@@ -44,7 +44,7 @@ class Until(Enum):
     TOKENS = "tokens"
     """Right there, even inside a word (authors' code)."""
     SENTENCE = "sentence"
-    """At the next end of a sentence or step, at most `slack` tokens later."""
+    """At the next end of a sentence or step, at most 32 tokens later."""
     STEP = "step"
     """At the first step boundary; the tokens are a cap."""
     FIRST_SENTENCE = "first sentence"
@@ -212,8 +212,6 @@ class TakeoverStarted(_Event, frozen=True, tag="takeover_started"):
     position: Count
     author: Author = Author.LARGE
     until: Until = Until.TOKENS
-    slack: Count = 0
-    """With `Until.SENTENCE`: tokens by which it may be longer."""
     rewrites: bool = False
     """Whether the step from `position` on is discarded and rewritten."""
     asked_by: AskedBy = AskedBy.POLICY

@@ -330,7 +330,6 @@ class Loop:
             start,
             move.author,
             move.until,
-            move.slack if move.until is Until.SENTENCE else 0,
             rewrites,
             move.asked_by,
         )

@@ -55,8 +55,6 @@ class Write:
     """The takeover follows the lookahead instead of replacing it."""
     rewrite_from: int | None = None
     """The text from this position (or `LAST_STEP`) on is discarded, and this author writes on from there."""
-    slack: int = SLACK
-    """With `Until.SENTENCE`: tokens by which it may be longer."""
     asked_by: AskedBy = AskedBy.POLICY
 
     @property
@@ -65,7 +63,7 @@ class Write:
 
     @property
     def limit(self) -> int:
-        return self.tokens + (self.slack if self.until is Until.SENTENCE else 0)
+        return self.tokens + (SLACK if self.until is Until.SENTENCE else 0)
 
     def is_over(self, written: int, body: str, start: int, at_boundary: bool) -> bool:
         """Tell whether a takeover that began at `start` ends here. White space alone is neither a sentence nor a step:
@@ -104,7 +102,6 @@ def take_over(
     watched: bool = False,
     keep_lookahead: bool = False,
     rewrite_from: int | None = None,
-    slack: int = SLACK,
 ) -> Write:
     """Let the other model write `tokens`, in place of the lookahead if there is one.
 
@@ -119,7 +116,6 @@ def take_over(
         watched=watched,
         keep_lookahead=keep_lookahead,
         rewrite_from=rewrite_from,
-        slack=slack,
     )
 
 

@@ -444,15 +444,6 @@ def test_a_boundary_inside_a_lookahead_of_fixed_length_is_decided_after_it() -> 
     assert done.trace.pieces[1].text == "Two.\n\n"
 
 
-# Settings that no preset changes
-
-
-def test_slack_bounds_how_much_longer_a_takeover_may_be() -> None:
-    settings = with_(Keywords.presets["baton"], n1=2, slack=3)
-    done = run(keywords(settings), ["One.\n\nWait, hm", " End.</think>"], [LONG])
-    assert done.all(TakeoverEnded)[0].tokens == 5
-
-
 # Another boundary
 
 
