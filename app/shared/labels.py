@@ -69,8 +69,9 @@ def used_in_brief(trace: Trace) -> str:
     cards = ((Author.SMALL, trace.started.small), (Author.LARGE, trace.started.large))
     models = [f"{SIGNS[author]} {card.name} {card.quantisation}".strip() for author, card in cards if card]
     settings = tolerant({"run": dict(trace.started.settings)}).run
-    policy = title_of(settings) if trace.started.policy in POLICIES else trace.started.policy
-    return " · ".join(("  ".join(models), policy, f"seed {trace.started.seed}"))
+    # A policy of another version has no title here.
+    title = title_of(settings) if trace.started.policy in POLICIES else trace.started.policy
+    return " · ".join(("  ".join(models), title, f"seed {trace.started.seed}"))
 
 
 def used_in_full(trace: Trace) -> str:

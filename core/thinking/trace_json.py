@@ -18,16 +18,16 @@ from pydantic import TypeAdapter
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.models.source import parse_source
-from baton_reasoning.core.thinking.events import SCHEMA, Event, RunStarted, TakeoverStarted, Until
+from baton_reasoning.core.thinking.events import SCHEMA, Event, RunStarted
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 Json = dict[str, Any]
 
 KINDS: dict[str, type[Event]] = {kind.__struct_config__.tag: kind for kind in get_args(Event)}
 """Event classes by the tag in their JSON."""
-_FORMER_ENDS = ("first mark",)
-"""Ends of takeovers in texts of older versions."""
 _MALFORMED = (ValidationError, ValueError, TypeError, KeyError, OverflowError, RecursionError, SettingsError)
+_FORMER_ENDS = ("first mark",)
+"""Where a takeover ended in texts of older versions."""
 
 
 def event_to_json(event: Event) -> Json:
@@ -45,8 +45,8 @@ def event_from_json(data: Json) -> Event | None:
         kind = KINDS.get(data["event"]) if isinstance(data.get("event"), str) else None
         if kind is RunStarted:
             data = data | {author: _card_from_json(data[author]) for author in ("small", "large")}
-        if kind is TakeoverStarted and data.get("until") in _FORMER_ENDS:
-            data = data | {"until": Until.TOKENS.value}
+        if data.get("until") in _FORMER_ENDS:
+            data = {name: value for name, value in data.items() if name != "until"}
         return convert(data, kind) if kind else None
     except _MALFORMED as error:
         raise StoreError(

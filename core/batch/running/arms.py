@@ -63,13 +63,18 @@ class Arm(BaseModel):
 
     @classmethod
     def shown(cls, stored: StoredArm) -> Arm:
-        """Read an arm to show its answers: a policy or a value that this version does not know has its default here,
-        and is kept in `stored`. Raises SettingsError if there are no settings at all."""
+        """Read an arm to show its answers: what this version does not know of its settings is kept in `stored` alone.
+
+        Raises SettingsError for a policy that is not here.
+        """
         try:
             return cls.of(stored)
         except SettingsError:
-            arm = tolerant_value(cls, deepcopy({"settings": {}, **stored.settings, "name": stored.name}))
-            return arm.model_copy(update={"as_stored": stored.settings})
+            match stored.settings:
+                case {"settings": {"policy": {"policy": str(policy)}}} if policy in POLICIES:
+                    arm = tolerant_value(cls, deepcopy({**stored.settings, "name": stored.name}))
+                    return arm.model_copy(update={"as_stored": stored.settings})
+            raise
 
 
 def needs(arms: Sequence[Arm]) -> Needs:

@@ -5,11 +5,9 @@ from dataclasses import replace
 import pytest
 
 from baton_reasoning.app.shared.format import money, size
-from baton_reasoning.app.shared.labels import bill_facts, bill_text, bills_of, used_in_brief
+from baton_reasoning.app.shared.labels import bill_facts, bill_text, bills_of
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.thinking.events import RunStarted
-from baton_reasoning.core.thinking.trace import Trace
 from tests.fakes.scripted import ScriptedEngine
 
 COST = RequestUsage(
@@ -46,16 +44,3 @@ def test_sizes(number: int, words: str) -> None:
 
 def test_models_on_this_machine_have_no_bill() -> None:
     assert list(bills_of(Pair(ScriptedEngine("a"), None))) == []
-
-
-@pytest.mark.parametrize(
-    ("policy", "settings", "title"),
-    [("agreement", {"bound": -0.8}, "agreement"), ("keywords", {"counted": "lookahead"}, "Keywords")],
-)
-def test_an_answer_by_a_policy_or_setting_that_left_says_by_what(
-    policy: str, settings: dict[str, object], title: str
-) -> None:
-    chosen = {"policy": {"policy": policy, **settings}}
-    assert used_in_brief(Trace.of([RunStarted(0.0, (), policy, chosen, 7, None, None, 0, thinking=True)])) == (
-        f" · {title} · seed 7"
-    )

@@ -15,6 +15,7 @@ from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.steps import split
 from tests.core.batch.counting import problems
@@ -240,20 +241,17 @@ def test_an_arm_has_the_title_of_its_policy(name: str, title: str) -> None:
     assert arm_title(name) == title
 
 
-@pytest.mark.parametrize(
-    "policy",
-    [{"policy": "agreement", "bound": -0.8}, {"policy": "step-score", "threshold": 5, "as_published": True}],
-    ids=["policy", "setting"],
-)
-def test_an_arm_that_this_version_does_not_know_is_shown_and_not_run(policy: dict[str, object], store: Store) -> None:
-    small = arms_of(["small"], BASE)[0].stored()
-    stored = StoredArm("old", small.settings | {"settings": {"policy": policy, "system": "Be brief.", "gone": 1}})
+def test_an_arm_with_a_setting_that_left_is_shown_as_it_was_stored_and_not_run(store: Store) -> None:
+    small, policy = arms_of(["small"], BASE)[0].stored(), {"policy": "step-score", "threshold": 5, "as_published": True}
+    stored = StoredArm("old", small.settings | {"settings": {"policy": policy, "system": "Be brief."}})
     batch = store.batches.create("old", {}, problems(1), [small, stored])
-    report = Results.read(store, batch).report
-    assert [(arm.title, arm.settings == stored.settings) for arm in report.arms] == [
-        ("Small only", False),
-        ("old", True),
-    ]
-    assert Arm.shown(stored).settings.system == "Be brief."
+    assert Results.read(store, batch).report.arms[1].settings == stored.settings
+    shown = Arm.shown(stored).settings
+    assert (shown.policy, shown.system) == (StepScore.Settings(threshold=5), "Be brief.")
     with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
         Arm.of(stored)
+
+
+def test_an_arm_of_a_policy_that_left_is_named_in_the_error() -> None:
+    with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
+        Arm.shown(StoredArm("old", {"settings": {"policy": {"policy": "agreement", "bound": -0.8}}}))
