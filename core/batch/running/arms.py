@@ -41,7 +41,7 @@ class Arm(BaseModel):
     large_model: str = ""
     """File or address of another large model; empty: the batch's own."""
 
-    as_stored: dict[str, Any] | None = Field(None, exclude=True)
+    as_stored: dict[str, Any] | None = None
     """The settings as they are stored, if this version does not know all of them; None if it does."""
 
     @property
@@ -49,7 +49,7 @@ class Arm(BaseModel):
         return OtherModels(self.small_model, self.large_model)
 
     def stored(self) -> StoredArm:
-        return StoredArm(self.name, self.as_stored or self.model_dump(mode="json", exclude={"name"}))
+        return StoredArm(self.name, self.as_stored or self.model_dump(mode="json", exclude={"name", "as_stored"}))
 
     @classmethod
     def of(cls, stored: StoredArm) -> Arm:
