@@ -204,7 +204,7 @@ class BatchPage(QStackedWidget):
         try:
             if recipes or larges:
                 batch = self.session.batch
-                system = Arm.of(batch.arms[0]).settings.system if batch and batch.arms else None
+                system = Arm.shown(batch.arms[0]).settings.system if batch and batch.arms else None
                 self.session.add_arms(arms_of(recipes, self._settings(system), larges))
         except BatonError as error:
             self.failed.emit(error)

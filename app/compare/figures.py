@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from baton_reasoning.app.shared.format import duration, percent_more, times_as_many
-from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.grader import Standing
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.thinking.trace import Trace
@@ -27,8 +26,7 @@ def figures(trace: Trace, first: Trace | None, times_are_known: bool = True) -> 
     `times_are_known` is False where something else made one of the two slower.
     """
     tokens = percent_more(trace.tokens, first.tokens) if first else ""
-    takeovers = f"{trace.totals[Author.LARGE].takeovers:,}"
-    found = [Figure("Tokens", f"{trace.tokens:,}", tokens), Figure("Takeovers", takeovers)]
+    found = [Figure("Tokens", f"{trace.tokens:,}", tokens), Figure("Takeovers", f"{trace.takeovers:,}")]
     if trace.seconds > 0:
         longer = times_as_many(trace.seconds, first.seconds) if first and times_are_known else ""
         rate = f"{trace.tokens / trace.seconds:,.0f} tok/s"

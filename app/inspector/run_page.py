@@ -114,7 +114,7 @@ def totals(trace: Trace, live: bool, pace: float = 0) -> list[Fact]:
         ("Tokens", f"{trace.tokens:,} (● {small.kept:,}, ◆ {large.kept:,})"),
         ("Large share", f"{trace.large_share:.1%}"),
         ("Discarded", f"{small.discarded + large.discarded:,} tokens"),
-        ("Takeovers", f"{large.takeovers:,}"),
+        ("Takeovers", f"{trace.takeovers:,}"),
         ("Handoffs", f"{trace.handoffs:,}, {duration(small.handoff_seconds + large.handoff_seconds)} in all"),
         ("Tokens read", f"● {small.prefilled:,}  ◆ {large.prefilled:,}"),
         ("Tokens cached", f"● {small.reused:,}  ◆ {large.reused:,}"),
@@ -129,7 +129,7 @@ def totals(trace: Trace, live: bool, pace: float = 0) -> list[Fact]:
 MEANINGS = {
     "Large share": "Tokens that the large model wrote, of all tokens that were kept",
     "Discarded": "Tokens that were written and then replaced",
-    "Takeovers": "How often the large model wrote in place of the small one",
+    "Takeovers": "How often one model wrote in place of the other",
     "Handoffs": "How often a model had to read what the other had written, and how long that took",
     "Tokens read": "By each model, at handoffs and in the prompt",
     "Tokens cached": "Tokens that a model had read before, and did not read again",

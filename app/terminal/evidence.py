@@ -39,9 +39,8 @@ from baton_reasoning.core.thinking.policies.oracle import Oracle
 
 ARMS = ("small", "large", "baton", "paper", "random")
 OTHER_ARMS = (
-    *("reference", "every-step", "first-token-entropy", "glimprouter", "token-entropy", "stitch"),
-    *("step-score", "specreason"),
-    *("agreement", "self-check", "triggers", "relay", "relaygen", "oracle", "cascade", "vote"),
+    *("reference", "every-step", "first-token-entropy", "token-entropy", "stitch"),
+    *("step-score", "relay", "oracle", "cascade", "vote"),
 )
 FIRST, LAST = ("oracle",), ("small", "random as baton")
 """Where the table has them, whatever their accuracy: above and below all others."""

@@ -129,7 +129,7 @@ def summary(trace: Trace) -> str:
     """Return the totals of a run and of each author, one line each."""
     small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
     counts = [counted(len(trace.steps), "step"), f"{trace.seconds:.1f} s", f"large share {trace.large_share:.0%}"]
-    counts.append(counted(large.takeovers, "takeover"))
+    counts.append(counted(trace.takeovers, "takeover"))
     if trace.finish not in (None, Finish.END_OF_TEXT):
         counts.append(f"ended by: {trace.finish.value}" if trace.finish else "")
     authors = [

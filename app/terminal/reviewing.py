@@ -157,7 +157,7 @@ def review_batch(
     small, large = (model.source if model else "" for model in (settings.small, settings.large))
     if not given.are_given and (small or not needs.small) and (large or not needs.large):
         given = replace(given, small=small, large=large)
-    for names, group in by_models([Arm.of(stored) for stored in batch.arms if stored.name in arms]).items():
+    for names, group in by_models([Arm.shown(stored) for stored in batch.arms if stored.name in arms]).items():
         with (
             open_pair(given.with_others(names), options.loading, needs, parallel=parallel) as pair,
             progress(title, options.json) as line,

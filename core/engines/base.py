@@ -75,8 +75,6 @@ class Judgement(NamedTuple):
     handoff: Handoff = Handoff(0, 0, 0.0)
     mass: float | None = None
     """Probability that any of the choices comes next, 0 to 1: their sum before it was scaled to 1. None: not known."""
-    answered: bool = True
-    """Whether the likeliest next token of all is one of the choices."""
 
     @classmethod
     def none(cls, choices: int) -> Judgement:

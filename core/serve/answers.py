@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.base import Conversation
-from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineError
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.control import Control
@@ -75,7 +74,7 @@ class Answer:
         return {
             "seed": self.settings.seed,
             "large_share": round(trace.large_share, 4),
-            "takeovers": trace.totals[Author.LARGE].takeovers,
+            "takeovers": trace.takeovers,
             "discarded_tokens": sum(total.discarded for total in trace.totals.values()),
             "seconds": round(trace.seconds, 3),
             "finish": trace.finish.value if trace.finish else "stopped",

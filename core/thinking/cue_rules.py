@@ -17,7 +17,6 @@ from pydantic import Field
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
 from baton_reasoning.core.thinking.policy import (
-    SLACK,
     Ablation,
     Insert,
     Move,
@@ -84,12 +83,6 @@ class CueSettings(PolicySettings):
     )
     skip_code: bool = Field(True, title="Skip code and headings", description="Cues in code and headings do not count.")
     until: Until = Field(Until.SENTENCE, title="Takeover ends", description="Where, once it has its tokens.")
-    slack: int = Field(
-        SLACK,
-        ge=0,
-        title="Sentence margin",
-        description="Tokens by which a takeover may be longer, to end with its sentence.",
-    )
     scope: Scope = Field(Scope.THINKING, title="Scope", description="Thinking only, or the answer as well.")
     decide_at_takeover_end: bool = Field(
         True,
@@ -186,22 +179,11 @@ class CuePolicy(Policy):
         """Decide at a boundary where rule 3 does not apply."""
         return keep()
 
-    def is_negative(self, text: str) -> bool:
-        """Tell whether the sentence that stands after a takeover is a negative one."""
-        return self.lexicon.sign(text) is Category.REFLECTION
-
     def on_takeover_end(self, view: View) -> Move:
-        if view.takeover and view.takeover.reason in self.sentence_reasons and self.in_scope(view):
-            text = self.prose(view.text)
-            if takeover := self.sentence_stands(text):
-                return takeover
+        is_sentence = view.takeover is not None and view.takeover.reason in self.sentence_reasons
+        if is_sentence and self.in_scope(view) and (takeover := self._sentence_stands(self.prose(view.text))):
+            return takeover
         return super().on_takeover_end(view) if self.settings.decide_at_takeover_end else keep()
-
-    def sentence_stands(self, text: str) -> Move | None:
-        """Count the sentence that stands after a takeover, and apply rule 2 if it verifies."""
-        self.counters["reflections"] += self.is_negative(text)
-        cue = next((cue for cue in self.lexicon.find(text) if cue.category is Category.VERIFICATION), None)
-        return self.take_over(self.settings.n2, VERIFICATION, cue) if cue else None
 
     def on_thinking_closed(self, view: View) -> Move:
         if self.settings.scope is Scope.ALL:
@@ -209,7 +191,7 @@ class CuePolicy(Policy):
         return super().on_thinking_closed(view)
 
     def take_over(self, tokens: int, reason: TakeoverReason, cue: Cue | None = None) -> Write:
-        return take_over(tokens, reason, cue, until=self.settings.until, slack=self.settings.slack)
+        return take_over(tokens, reason, cue, until=self.settings.until)
 
     def in_scope(self, view: View) -> bool:
         return view.thinking or self.settings.scope is Scope.ALL
@@ -223,6 +205,12 @@ class CuePolicy(Policy):
         sign = self.lexicon.sign(text)
         sides = NEGATIVE if sign is Category.REFLECTION else (sign,)
         return next((cue for cue in self.lexicon.find(text) if cue.category in sides), None)
+
+    def _sentence_stands(self, text: str) -> Move | None:
+        """Count the sentence that stands after a takeover if it is negative, and apply rule 2 if it verifies."""
+        self.counters["reflections"] += self.lexicon.sign(text) is Category.REFLECTION
+        cue = next((cue for cue in self.lexicon.find(text) if cue.category is Category.VERIFICATION), None)
+        return self.take_over(self.settings.n2, VERIFICATION, cue) if cue else None
 
     def _excessive_reflection(self) -> Move | None:
         """Apply rule 3 if the counter has reached c."""

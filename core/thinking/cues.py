@@ -36,13 +36,11 @@ class Cue:
 
 
 class Match(Enum):
-    """Selects how a cue is looked for in a text; case is ignored, except in an exact match."""
+    """Selects how a cue is looked for in a text; case is ignored."""
 
     SUBSTRING = "substring"
     WORD = "word"
     INFLECTED = "inflected"
-    EXACT = "exact"
-    """A substring, with its case, blanks and punctuation (RelayGen's code)."""
 
 
 CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff"
@@ -70,8 +68,8 @@ class Lexicon:
         forms = {form for base, inflections in words.items() for form in (base, *inflections)}
         chosen = sorted(forms if self.match is Match.INFLECTED else words, key=len, reverse=True)
         literal = "|".join(map(re.escape, chosen))
-        if self.match in (Match.SUBSTRING, Match.EXACT):
-            return re.compile(literal, re.IGNORECASE if self.match is Match.SUBSTRING else 0)
+        if self.match is Match.SUBSTRING:
+            return re.compile(literal, re.IGNORECASE)
         either = literal.replace(r"\ ", r"\s+")
         compound = rf"(?<!\w-)(?:{either})(?!-\w)" if self.match is Match.INFLECTED else f"(?:{either})"
         first_cjk = rf"(?:(?<!{_WORD})|(?=[{CJK}]))"
@@ -86,7 +84,7 @@ class Lexicon:
             for category, pattern in self._patterns.items()
             for found in pattern.finditer(text)
             if complete
-            or self.match in (Match.SUBSTRING, Match.EXACT)
+            or self.match is Match.SUBSTRING
             or found.end() < len(text)
             or _ENDS_IN_CJK.search(found.group())
         ]
@@ -188,12 +186,6 @@ def english(match: Match = Match.INFLECTED, one_cue: bool = False) -> Lexicon:
     """Load the paper's cues; `one_cue`: only those of its ablation with one cue per category."""
     lexicon = parse_lexicon((RESOURCES / "english.json").read_text(encoding="utf-8"), match)
     return lexicon.one_cue() if one_cue else lexicon
-
-
-@cache
-def relaygen() -> Lexicon:
-    """Load the 25 strings of RelayGen's code (`R1_SWITCH_CUES`) for R1-Qwen-1.5B and 32B; ignore their category."""
-    return parse_lexicon((RESOURCES / "relaygen_r1.json").read_text(encoding="utf-8"), Match.EXACT)
 
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*?(?:^[ \t]*(?:```|~~~)[^\n]*$|\Z)", re.MULTILINE | re.DOTALL)

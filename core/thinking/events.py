@@ -44,13 +44,11 @@ class Until(Enum):
     TOKENS = "tokens"
     """Right there, even inside a word (authors' code)."""
     SENTENCE = "sentence"
-    """At the next end of a sentence or step, at most `slack` tokens later."""
+    """At the next end of a sentence or step, at most 32 tokens later."""
     STEP = "step"
     """At the first step boundary; the tokens are a cap."""
     FIRST_SENTENCE = "first sentence"
     """At the first end of a sentence or step; the tokens are a cap."""
-    FIRST_MARK = "first mark"
-    """At the first full stop, question or exclamation mark, or the end of a step; the tokens are a cap."""
 
 
 class AskedBy(Enum):
@@ -142,8 +140,6 @@ class TokenWritten(_Event, frozen=True, tag="token"):
     """True if this token completed a step boundary."""
     drafted: bool = False
     rejected_drafts: int = 0
-    restored: bool = False
-    """True if it had been discarded and was put back, so that it was not decoded a second time."""
     data: bytes = b""
     """Its bytes where they differ from those of `text`: a token that ends inside a character has no text yet, and the
     one that completes the character has all of it."""
@@ -216,8 +212,6 @@ class TakeoverStarted(_Event, frozen=True, tag="takeover_started"):
     position: Count
     author: Author = Author.LARGE
     until: Until = Until.TOKENS
-    slack: Count = 0
-    """With `Until.SENTENCE`: tokens by which it may be longer."""
     rewrites: bool = False
     """Whether the step from `position` on is discarded and rewritten."""
     asked_by: AskedBy = AskedBy.POLICY
@@ -264,8 +258,6 @@ class Judged(_Event, frozen=True, tag="judged"):
     mass: float | None = None
     """Probability of all choices together before they were scaled to sum to 1; a low one means that the judge would
     have said something else. None: unknown."""
-    answered: bool = True
-    """Whether the judge's likeliest next token was one of the choices."""
 
 
 class Scored(_Event, frozen=True, tag="scored"):

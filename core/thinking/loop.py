@@ -3,7 +3,6 @@
     ask the policy ──► Write     the default writer goes on; at each boundary, and as a lookahead grows, ask again
                                  or the other model takes over for some tokens; then ask again
                    ──► Insert    a text is inserted; then comes the move that goes with it
-                   ──► Restore   the lookahead that the takeover replaced is put back; then comes its move
                    ──► Judge     a model answers a question about the text; then ask again
                    ──► Score     a model scores how likely it finds the step; then ask again
                    ──► Trial     a model tries how it would go on, outside the text; then ask again
@@ -41,7 +40,6 @@ from baton_reasoning.core.thinking.policy import (
     Judge,
     Move,
     Policy,
-    Restore,
     Score,
     Trial,
     Value,
@@ -120,8 +118,6 @@ class Loop:
         self.stream = WriteStream(sessions, self.text, settings)
         self.now, self.view = self.stream.now, self.stream.view
         self._counters = dict(policy.counters)
-        self._replaced: tuple[int, str, Sequence[TokenWritten]] = (0, "", ())
-        """Position, text and tokens of the lookahead that the last takeover replaced."""
         self._in_takeover: list[TokenWritten] | None = None
         """Tokens of the takeover under way."""
         self._undecided: _Undecided | None = None
@@ -171,9 +167,6 @@ class Loop:
                 return (yield from self._take_over(move))
             case Insert():
                 return (yield from self._insert(move))
-            case Restore(then):
-                yield from self._restore()
-                return then
             case Judge():
                 return (yield from self._judge(move))
             case Score():
@@ -205,7 +198,7 @@ class Loop:
             next_move = self._admit(self.policy.on_lookahead(self._view_of(undecided, text_ended=True)))
             yield from self._report_counters()
             if not _goes_on(next_move) or next_move.discard:
-                return (yield from self._leave_lookahead(next_move, undecided.start, undecided.tokens))
+                return (yield from self._leave_lookahead(next_move, undecided.start))
         return self._after_stop(author)
 
     def _write(
@@ -282,7 +275,7 @@ class Loop:
         if _goes_on(move):
             undecided.move = move if is_lookahead else keep()
             return None
-        return (yield from self._leave_lookahead(move, undecided.start, undecided.tokens)) if is_lookahead else move
+        return (yield from self._leave_lookahead(move, undecided.start)) if is_lookahead else move
 
     def _ask_in_lookahead(self, undecided: _Undecided) -> Decision:
         """Ask the policy about the lookahead so far; once it only goes on, also about the boundary that waits."""
@@ -295,7 +288,7 @@ class Loop:
                 undecided.begin(move, self.text.position)
             return None
         if move != keep():
-            return (yield from self._leave_lookahead(move, undecided.start, undecided.tokens))
+            return (yield from self._leave_lookahead(move, undecided.start))
         undecided.move = keep()
         return (yield from self._ask_at_boundary(undecided)) if undecided.before_boundary else None
 
@@ -312,23 +305,13 @@ class Loop:
             yield self.stream.discard(text.step_start)
         return move
 
-    def _leave_lookahead(self, move: Move, start: int, tokens: Sequence[TokenWritten]) -> NextMove:
+    def _leave_lookahead(self, move: Move, start: int) -> NextMove:
         """Discard the lookahead, unless a takeover follows it; returns the move to make then."""
         if not isinstance(move, Write):
             return move
         if not move.keep_lookahead:
-            self._replaced = start, self.text.body.text[start:], tuple(tokens)
             yield self.stream.discard(start)
         return move if move.is_takeover else keep()
-
-    def _restore(self) -> Iterator[Event]:
-        """Put back the lookahead that the last takeover replaced."""
-        author, (start, replaced, tokens) = self.policy.default_writer, self._replaced
-        yield self.stream.discard(start)
-        for event in self.stream.restore(author, replaced, tokens):
-            yield event
-            if tag := self.text.close_thinking():
-                yield self._thinking_closed(author, tag)
 
     # Takeovers -------------------------------------------------------------------------------------------------------
 
@@ -347,7 +330,6 @@ class Loop:
             start,
             move.author,
             move.until,
-            move.slack if move.until is Until.SENTENCE else 0,
             rewrites,
             move.asked_by,
         )
@@ -405,8 +387,7 @@ class Loop:
         is_empty = self.stream.stop is Stop.END_OF_TEXT and not tokens and move.tokens < WITHOUT_END
         if is_empty and self.policy.hands_back_empty and move.rewrite_from is None:
             # Without asking about this boundary, or this step, again: that could go on for ever.
-            replaces = self._replaced[0] == start and bool(self._replaced[1])
-            return Restore(keep()) if replaces else keep()
+            return keep()
         if self.stream.stop not in (None, Stop.LIMIT):
             return self._after_stop(move.author)
         if move.until is Until.STEP and not self.text.at_boundary:
@@ -434,9 +415,9 @@ class Loop:
         judgement = judge.judge(body, move.question, move.choices)
         if interruption := self._interruption(self.view(writer, self.text.rewritable_from)):
             return interruption  # the judgement was cancelled: it says nothing
-        probabilities, read, mass, answered = judgement
+        probabilities, read, mass = judgement
         cost = time.perf_counter() - asked, read.reused, read.prefilled
-        yield events.Judged(self.now(), move.choices, probabilities, *cost, move.author, mass, answered)
+        yield events.Judged(self.now(), move.choices, probabilities, *cost, move.author, mass)
         return self.policy.on_judgement(self.view(writer, self.text.rewritable_from), judgement)
 
     def _score(self, move: Score) -> NextMove:

@@ -19,7 +19,7 @@ from baton_reasoning.core.thinking.cues import Cue, Lexicon, english
 from baton_reasoning.core.thinking.events import AskedBy, Finish, TokenWritten, Tried
 from baton_reasoning.core.thinking.events import Until as Until
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
-from baton_reasoning.core.thinking.steps import BOUNDARY, ends_in_mark, ends_sentence, same_step_twice
+from baton_reasoning.core.thinking.steps import BOUNDARY, ends_sentence, same_step_twice
 from baton_reasoning.core.thinking.trace import Trace
 
 WITHOUT_END = 1 << 30
@@ -55,8 +55,6 @@ class Write:
     """The takeover follows the lookahead instead of replacing it."""
     rewrite_from: int | None = None
     """The text from this position (or `LAST_STEP`) on is discarded, and this author writes on from there."""
-    slack: int = SLACK
-    """With `Until.SENTENCE`: tokens by which it may be longer."""
     asked_by: AskedBy = AskedBy.POLICY
 
     @property
@@ -65,15 +63,13 @@ class Write:
 
     @property
     def limit(self) -> int:
-        return self.tokens + (self.slack if self.until is Until.SENTENCE else 0)
+        return self.tokens + (SLACK if self.until is Until.SENTENCE else 0)
 
     def is_over(self, written: int, body: str, start: int, at_boundary: bool) -> bool:
         """Tell whether a takeover that began at `start` ends here. White space alone is neither a sentence nor a step:
         a model that begins with an indented line is not at the end of anything."""
         if written >= self.limit:
             return True
-        if self.until is Until.FIRST_MARK:
-            return at_boundary or ends_in_mark(body[start:])
         if self.until is Until.TOKENS or not body[start:].strip():
             return False
         if self.until is Until.STEP:
@@ -106,7 +102,6 @@ def take_over(
     watched: bool = False,
     keep_lookahead: bool = False,
     rewrite_from: int | None = None,
-    slack: int = SLACK,
 ) -> Write:
     """Let the other model write `tokens`, in place of the lookahead if there is one.
 
@@ -121,7 +116,6 @@ def take_over(
         watched=watched,
         keep_lookahead=keep_lookahead,
         rewrite_from=rewrite_from,
-        slack=slack,
     )
 
 
@@ -134,13 +128,6 @@ class Insert:
     then: Move | None = None
     """None: the policy decides where the text ends."""
     author: Author = Author.INSERTED
-
-
-@dataclass(frozen=True, slots=True)
-class Restore:
-    """Discards what the takeover wrote, puts back the lookahead that it replaced, then does `then`."""
-
-    then: Move
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +188,7 @@ class Finished:
     reason: str = ""
 
 
-Move = Write | Insert | Restore | Judge | Score | Trial | Value | Close | Finished
+Move = Write | Insert | Judge | Score | Trial | Value | Close | Finished
 
 
 @dataclass(frozen=True, slots=True)

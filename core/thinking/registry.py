@@ -100,7 +100,6 @@ def takeover_of(started: TakeoverStarted) -> Write:
         started.until,
         author=started.author,
         rewrite_from=LAST_STEP if started.rewrites else None,
-        slack=started.slack,
     )
 
 

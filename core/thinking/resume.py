@@ -227,7 +227,7 @@ class ResumedSession:
     ) -> Generator[WriteItem, None, None]:
         given = 0
         while (event := self._record.next) is not None:
-            if isinstance(event, TokenWritten) and event.author is self._author and not event.restored:
+            if isinstance(event, TokenWritten) and event.author is self._author:
                 given += 1
                 yield event.token
             elif isinstance(event, WriteEnded):
@@ -254,8 +254,8 @@ class ResumedSession:
         match self._record.next:
             case None:
                 return self._session.judge(body, question, choices)
-            case Judged(author=self._author, probabilities=probabilities, answered=answered):
-                return Judgement(probabilities, answered=answered)
+            case Judged(author=self._author, probabilities=probabilities):
+                return Judgement(probabilities)
         raise self._record.failure_of(self._author) or Diverged("no judgement was recorded here")
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:

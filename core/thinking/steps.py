@@ -28,7 +28,6 @@ _ALTERNATIVE = re.compile(rf"((?:{_ITEM}[*+?]?)+)(?:\(\?={_ITEM}+\))?")
 _ALLOWED = re.compile(rf"{_ALTERNATIVE.pattern}(?:\|{_ALTERNATIVE.pattern}){{0,9}}")
 _SEPARATOR = " \t\r\n"
 _MORE_NEWLINES = re.compile(r"[ \t\r\n]*\n")
-_MARK = re.compile(r"[.?!]\W*$")
 _SENTENCE_END = re.compile(r"(?:[^\d\s][.?!]|\d[?!]|[。？！]|[.?!][\s\"'”’)\]])[\"'”’)\]]*\s*$|\n\s*$")
 
 
@@ -160,11 +159,10 @@ def _after_separator(text: str, start: int) -> int:
     return start
 
 
-def same_step_twice(text: str, boundary: str = BOUNDARY, longest: int = 2400, least: int = 2) -> bool:
-    """Tell whether the last two of at least `least` steps are the same. Only the last `longest` characters are
-    compared."""
+def same_step_twice(text: str, boundary: str = BOUNDARY, longest: int = 2400) -> bool:
+    """Tell whether the last two steps are the same. Only the last `longest` characters are compared."""
     steps = split(text[-longest:], boundary)
-    return len(steps) >= least and steps[-1].strip() == steps[-2].strip() != ""
+    return len(steps) >= 2 and steps[-1].strip() == steps[-2].strip() != ""
 
 
 def ends_sentence(text: str) -> bool:
@@ -172,9 +170,3 @@ def ends_sentence(text: str) -> bool:
     counts only if white space or a closing quote follows; one after an abbreviation ("e.g.") never counts."""
     end = text[-16:]
     return bool(_SENTENCE_END.search(end)) and (end.endswith("\n") or not _ABBREVIATION.search(end))
-
-
-def ends_in_mark(text: str) -> bool:
-    """Tell whether the text ends in a full stop, question or exclamation mark, even one of a decimal number or an
-    abbreviation (RelayGen's code)."""
-    return bool(_MARK.search(text[-16:]))

@@ -68,8 +68,6 @@ class Trace:
         self._reach = {author: CacheReach() for author in Author}
         self._judged: events.Judged | None = None
         self._replaced: list[events.TextDiscarded] = []
-        self._came_to_nothing = False
-        """Whether the last takeover wrote no token."""
         self._last_at = 0.0
 
     @classmethod
@@ -126,6 +124,11 @@ class Trace:
         """Return the large model's share of the kept tokens, 0 to 1 (the paper's modify ratio)."""
         return self.totals[Author.LARGE].kept / max(1, self.tokens)
 
+    @property
+    def takeovers(self) -> int:
+        """Return the number of takeovers: by the large model, or by the small one where the large one writes."""
+        return sum(total.takeovers for total in self.totals.values())
+
     def apply(self, event: Event) -> None:
         """Add the next event. `PrefillProgressed` is not kept."""
         if isinstance(event, events.PrefillProgressed):
@@ -151,7 +154,9 @@ class Trace:
     def _start(self, event: events.RunStarted) -> None:
         self._offset = self.seconds
         self._earlier_usage = dict(self.usage)
-        self.started, self.ended, self._writer, self._new_piece = event, None, None, True
+        self.started, self.ended, self._writer = event, None, None
+        last = self.pieces[-1] if event.resumed and self.pieces else None
+        self._new_piece |= last is None or last.vocabulary != self._vocabulary_of(last.author)
 
     def _apply_to_text(self, event: Event) -> None:
         match event:
@@ -162,8 +167,8 @@ class Trace:
             case events.TakeoverStarted(author=author):
                 self.takeover = event
                 self.totals[author].takeovers += 1
-            case events.TakeoverEnded(tokens=tokens):
-                self.takeover, self._new_piece, self._came_to_nothing = None, True, not tokens
+            case events.TakeoverEnded():
+                self.takeover, self._new_piece = None, True
             case events.TextInserted(text=text, reason=reason, author=author):
                 self._begin_piece(author, reason, self.seconds).insert(text)
                 self.length += len(text)
@@ -252,23 +257,18 @@ class Trace:
 
     def _token(self, event: TokenWritten) -> None:
         total = self.totals[event.author]
-        total.decoded += not event.restored
-        total.discarded -= event.restored
+        total.decoded += 1
         total.accepted_drafts += event.drafted
         total.drafts += event.drafted + event.rejected_drafts
         total.decode_seconds += self.seconds - self._last_at
-        if not event.restored:
-            self._reach[event.author].write()
-            total.add_token_time(self.seconds - self._last_at)
+        total.add_token_time(self.seconds - self._last_at)
+        self._reach[event.author].write()
         if (
             self._new_piece
             or self.pieces[-1].author is not event.author
             or (self._step_over and not event.text.isspace())
         ):
-            reason = self._write.reason if self._write and not event.restored else None
-            if event.restored and self._came_to_nothing:
-                self._replaced = []  # the lookahead stands again, and was replaced by nothing
-            self._begin_piece(event.author, reason, self._last_at)
+            self._begin_piece(event.author, self._write.reason if self._write else None, self._last_at)
         piece = self.pieces[-1]
         piece.append(event)
         piece.end = self._last_at = self.seconds
@@ -320,7 +320,8 @@ class Trace:
             self.length += len(answer)
 
     def _handed_over(self, event: events.HandedOver) -> None:
-        self._handoff, self._last_at, self.prefill = event, self.seconds, None
+        self._last_at, self.prefill = self.seconds, None
+        self._handoff = event if self._new_piece else None  # else the piece goes on that was interrupted
         self.totals[event.author].handoff_seconds += event.seconds
         self.handoffs += self._writer not in (None, event.author)
         self._writer = event.author

@@ -26,6 +26,8 @@ Json = dict[str, Any]
 KINDS: dict[str, type[Event]] = {kind.__struct_config__.tag: kind for kind in get_args(Event)}
 """Event classes by the tag in their JSON."""
 _MALFORMED = (ValidationError, ValueError, TypeError, KeyError, OverflowError, RecursionError, SettingsError)
+_FORMER_ENDS = ("first mark",)
+"""Where a takeover ended in texts of older versions."""
 
 
 def event_to_json(event: Event) -> Json:
@@ -43,6 +45,8 @@ def event_from_json(data: Json) -> Event | None:
         kind = KINDS.get(data["event"]) if isinstance(data.get("event"), str) else None
         if kind is RunStarted:
             data = data | {author: _card_from_json(data[author]) for author in ("small", "large")}
+        if data.get("until") in _FORMER_ENDS:
+            data = {name: value for name, value in data.items() if name != "until"}
         return convert(data, kind) if kind else None
     except _MALFORMED as error:
         raise StoreError(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
-
-from msgspec.structs import replace
 
 from baton_reasoning.core.engines.base import End, Handoff, Notice, PrefillProgress, ScoredToken, Session, Stop, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
@@ -150,15 +148,6 @@ class WriteStream:
         """Cut the text at `position`."""
         text, tokens = self.text.discard(position)
         return TextDiscarded(self.now(), position, text, tokens)
-
-    def restore(self, author: Author, text: str, tokens: Sequence[TokenWritten]) -> Iterator[Event]:
-        """Put a discarded text back, at the end. `tokens`: its tokens, except for one that began before it."""
-        rest = text[: len(text) - sum(len(token.text) for token in tokens)]
-        first = [TokenWritten(self.now(), author, None, rest)] if rest else []
-        for token in (*first, *(replace(token, at=self.now(), restored=True) for token in tokens)):
-            vocabulary = self.sessions[author].card.vocabulary
-            self.text.append(token.token, author, vocabulary)
-            yield token
 
     def view(
         self,

@@ -1,4 +1,4 @@
-"""Runs both policies on the demo pair, which comes with Baton: `python -m pytest docs/examples`."""
+"""Runs the policies on the demo pair, which comes with Baton: `python -m pytest docs/examples`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from agreement import DISAGREEMENT, Agreement
 from mentor import Mentor
 from periodic import PERIODIC, Periodic
+from self_check import REJECTED, SelfCheck
+from triggers import UNPRODUCTIVE, Triggers
 
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.body import Author
@@ -16,6 +19,7 @@ from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.events import Finish, TakeoverStarted, Tried
 from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
 from baton_reasoning.core.thinking.trace import Trace
 
 
@@ -35,10 +39,22 @@ def reasons(trace: Trace) -> set[str]:
     return {event.reason for event in trace.events if isinstance(event, TakeoverStarted)}
 
 
-def test_periodic_gives_steps_to_the_large_model(pair: Pair) -> None:
-    trace = solved(pair, Periodic.Settings(every=2))
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (Periodic.Settings(every=2), [PERIODIC]),
+        (Agreement.Settings(bound=0), [DISAGREEMENT]),
+        (SelfCheck.Settings(sure=1, threshold=9), [REJECTED]),
+        (Triggers.Settings(hesitations=1, confidence=0), [OPENING, UNPRODUCTIVE]),
+    ],
+    ids=lambda value: value.policy if isinstance(value, PolicySettings) else "",
+)
+def test_the_large_model_takes_over_for_its_reasons(
+    pair: Pair, settings: PolicySettings, expected: list[TakeoverReason]
+) -> None:
+    trace = solved(pair, settings)
     assert trace.finish is Finish.END_OF_TEXT
-    assert reasons(trace) == {PERIODIC.id}
+    assert reasons(trace) == {reason.id for reason in expected}
 
 
 def test_mentor_asks_the_large_model(pair: Pair) -> None:

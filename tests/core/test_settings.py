@@ -52,6 +52,11 @@ def test_each_bad_value_falls_back_alone() -> None:
     assert settings.window.page == "batch"
 
 
+def test_a_policy_that_is_not_here_gives_way_to_the_usual_one() -> None:
+    settings = tolerant({"run": {"seed": 3, "policy": {"policy": "agreement", "bound": -1}}})
+    assert (settings.run.seed, settings.run.policy) == (3, Keywords.Settings())
+
+
 NAMES = sorted({*Settings.model_fields, *Settings().run.__class__.model_fields, *Appearance.model_fields, "n1", "p"})
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),

@@ -74,7 +74,8 @@ def test_the_source_distribution_is_the_repository(source: Path) -> None:
 
 
 def test_an_installation_takes_one_name(installed: Path) -> None:
-    others = {"baton", "core", "dependencies.pth", "__pycache__", "mentor.py", "periodic.py"}
+    policies = {"agreement.py", "mentor.py", "periodic.py", "self_check.py", "triggers.py"}
+    others = {"baton", "core", "dependencies.pth", "__pycache__", *policies}
     names = {path.name for path in site_packages(installed).iterdir()} - others
     assert names == {
         PACKAGE,
@@ -108,7 +109,7 @@ def test_a_policy_in_a_package_is_run_and_tested(installed: Path, tmp_path: Path
     tests = installed.parent / "examples" / "test_examples.py"
     shutil.copy(tests, tmp_path)
     told = output(tmp_path, command(installed, "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", tests.name)
-    assert "2 passed" in told
+    assert "5 passed" in told
 
 
 @pytest.mark.long
@@ -116,8 +117,8 @@ def test_a_policy_in_a_package_is_type_checked(installed: Path, tmp_path: Path) 
     folder = shutil.copytree(installed.parent / "examples", tmp_path / "examples")
     wrong = (folder / "periodic.py").read_text(encoding="utf-8") + "\nPeriodic().at_boundary(1)\n"
     (folder / "wrong.py").write_text(wrong, encoding="utf-8")
-    python = command(installed, "python")
-    assert "no issues" in output(folder, python, "-m", "mypy", "periodic.py", "mentor.py")
+    python, policies = command(installed, "python"), ("agreement", "mentor", "periodic", "self_check", "triggers")
+    assert "no issues" in output(folder, python, "-m", "mypy", *(f"{name}.py" for name in policies))
     refused = subprocess.run(
         [python, "-m", "mypy", "wrong.py"], cwd=folder, capture_output=True, text=True, check=False
     )

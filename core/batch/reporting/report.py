@@ -262,7 +262,7 @@ def build_report(
     all_answers = [row for arm in batch.arms for row in answered(by_arm[arm.name])]
     stored = [
         arm.model_copy(update={"equal_share_of": settings.ran_as(arm.equal_share_of)})
-        for arm in map(Arm.of, batch.arms)
+        for arm in map(Arm.shown, batch.arms)
     ]
     for arm in stored:
         if arm.votes > 1:

@@ -174,10 +174,6 @@ def _varied(name: str) -> dict[str, Any]:
     return difference(arm.settings, type(arm.settings)())
 
 
-def _several(*makes: Make) -> Make:
-    return lambda base: tuple(arm for make in makes for arm in make(base))
-
-
 ARMS: dict[str, Recipe] = {
     "chosen": Recipe("Current settings", lambda base: (Arm(name="chosen", settings=base),)),
     **{name: arm_recipe(arm) for name, arm in POLICY_ARMS.items()},
@@ -195,7 +191,6 @@ ABLATIONS: dict[str, Recipe] = {
     "one-class": Recipe("One kind of cue at a time", single_cue_classes),
     "boundary": Recipe("Steps by paragraph, line or sentence", structural_clues),
     "wait": Recipe("Does “wait” mean large or small?", meaning_of_wait),
-    "presets": Recipe("Keywords and Keywords (reference)", _several(*map(with_arm, ("reference", "baton")))),
 }
 
 RECIPES = ARMS | ABLATIONS

@@ -436,7 +436,6 @@ class Scheduler:
         return Judgement(
             tuple(weight / total for weight in weights),
             mass=sum(named) / float(chances.sum()),
-            answered=max(named, default=0.0) >= float(chances.max()),
         )
 
     def _finish(self, task: Task, item: ReplyItem) -> None:

@@ -177,14 +177,12 @@ def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bi
     )
     named = set().union(*heads)
     found = min(math.fsum(listed[n][1] for n in named), 1.0)
-    likeliest = max((listed[n][1] for n in named), default=0.0) * math.exp(-bias)
     least = min((chance for _, chance in listed), default=1.0) / 2
     masses = [math.fsum(listed[n][1] for n in each) or least for each in heads]
     total = math.fsum(masses)
     return Judgement(
         tuple(each / total if total else 1 / len(choices) for each in masses),
         mass=found / (found + (1 - found) * math.exp(bias)),
-        answered=all(chance <= likeliest for n, (_, chance) in enumerate(listed) if n not in named),
     )
 
 

@@ -16,7 +16,6 @@ from pydantic import Field
 from baton_reasoning.core.thinking.events import Finish, TokenWritten
 from baton_reasoning.core.thinking.policy import (
     WITHOUT_END,
-    Ablation,
     Move,
     Needs,
     Policy,
@@ -55,14 +54,6 @@ class Cascade(Policy):
         )
 
     arms = (PolicyArm("cascade", Settings()),)
-    ablations = (
-        Ablation(
-            "cascade-tau",
-            "Cascade below 0.9, 0.95, 0.98",
-            lambda _: {f"cascade τ = {tau:g}": {"tau": tau} for tau in (0.9, 0.95, 0.98)},
-            is_sweep=True,
-        ),
-    )
     settings: Settings
 
     def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:

@@ -3,15 +3,11 @@
 It takes the entropy of the first token of each step, in nats, over its 20 likeliest tokens, renormalised. At τ or more
 the large model writes that step. At the cap of 512 tokens a new step begins, for either writer, and is probed. A
 closing tag that the small model is unsure of hands over like any other token. The large model writes the final answer.
-
-The preset `glimprouter` does as GlimpRouter's code does: it probes the very first token, even white space, and a step
-that repeats the one before it ends the thinking at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
@@ -19,12 +15,10 @@ from baton_reasoning.core.thinking.policy import (
     LAST_STEP,
     WITHOUT_END,
     Ablation,
-    Close,
     Move,
     Needs,
     Policy,
     PolicyArm,
-    PolicyContext,
     PolicySettings,
     Until,
     View,
@@ -32,8 +26,7 @@ from baton_reasoning.core.thinking.policy import (
     look_on,
     take_over,
 )
-from baton_reasoning.core.thinking.reasons import ANSWER, REPETITION, TakeoverReason
-from baton_reasoning.core.thinking.steps import same_step_twice
+from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
 
 ENTROPY = TakeoverReason("first-token entropy", "First-token entropy")
 
@@ -57,17 +50,8 @@ class FirstTokenEntropy(Policy):
         step_cap: int = Field(
             512, ge=1, title="Step cap", description="Tokens after which a new step begins, by either model."
         )
-        as_published: bool = Field(
-            False,
-            title="As GlimpRouter's code",
-            description="Probe the very first token, even white space; a repeated step ends the thinking at once.",
-        )
 
-    presets: ClassVar[Mapping[str, Settings]] = {"baton": Settings(), "glimprouter": Settings(as_published=True)}
-    preset_summaries: ClassVar[Mapping[str, str]] = {
-        "glimprouter": "As in GlimpRouter's code: the very first token counts, and a repeated step ends the thinking."
-    }
-    arms = (PolicyArm("first-token-entropy", presets["baton"]), PolicyArm("glimprouter", presets["glimprouter"]))
+    arms = (PolicyArm("first-token-entropy", Settings()),)
     ablations = (
         Ablation(
             "first-token-entropy-tau",
@@ -79,10 +63,6 @@ class FirstTokenEntropy(Policy):
     main_parameters = ("tau",)
     settings: Settings
 
-    def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
-        super().__init__(settings, context)
-        self.stops_repetition = not self.settings.as_published
-
     def opening(self, view: View) -> Move:
         return look_on(within_step=True)
 
@@ -92,14 +72,14 @@ class FirstTokenEntropy(Policy):
             return keep()
         if view.author is self.default_writer and self._is_unsure_how_to_begin(view):
             return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP, rewrite_from=LAST_STEP)
-        return self._begin_step(view)
+        return look_on(within_step=True, ends_step=True)
 
     def on_lookahead(self, view: View) -> Move:
         if view.text_ended:
             return keep()
         if self._is_unsure_how_to_begin(view):
             return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP)
-        return self._begin_step(view) if len(view.tokens) >= self.settings.step_cap else look_on(within_step=True)
+        return look_on(within_step=True, ends_step=len(view.tokens) >= self.settings.step_cap)
 
     def on_takeover_end(self, view: View) -> Move:
         """Begin a new step, at a boundary or at the cap."""
@@ -110,15 +90,9 @@ class FirstTokenEntropy(Policy):
             return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP)
         return take_over(WITHOUT_END, ANSWER, keep_lookahead=True)
 
-    def _begin_step(self, view: View) -> Move:
-        """Begin a new step after one that has ended at a boundary or at its cap."""
-        if self.settings.as_published and same_step_twice(view.body, view.boundary, least=3):
-            return Close(REPETITION)
-        return look_on(within_step=True, ends_step=True)
-
     def _is_unsure_how_to_begin(self, view: View) -> bool:
         """Tell whether the newest token is the first of the step, and the small model was unsure of it."""
-        begun = [token for token in view.tokens if self.settings.as_published or not token.text.isspace()]
+        begun = [token for token in view.tokens if not token.text.isspace()]
         if not begun or any(token.text for token in begun[:-1]):  # the tokens of half a character have no text
             return False
         return begun[0].entropy_of_alternatives >= self.settings.tau

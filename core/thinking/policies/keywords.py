@@ -9,7 +9,6 @@ Its presets are Baton's, the paper's and the authors' code (docs/method.md).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import Enum
 from typing import ClassVar, Literal
 
 from pydantic import Field
@@ -19,7 +18,7 @@ from baton_reasoning.core.thinking.cue_rules import PAPER, REFERENCE, RULES, Cue
 from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
-from baton_reasoning.core.thinking.policy import Ablation, Advice, Move, PolicyArm, Restore, View, keep, look_on
+from baton_reasoning.core.thinking.policy import Ablation, Advice, Move, PolicyArm, View, keep, look_on
 from baton_reasoning.core.thinking.reasons import TakeoverReason
 from baton_reasoning.core.thinking.trace import Trace
 
@@ -30,15 +29,6 @@ _BY_CUE = {Category.REFLECTION: REFLECTION, Category.AFFIRMATION: AFFIRMATION, C
 """A word that only verifies leads to a takeover, too: the authors classify with both lists together."""
 FEW_STEPS = 2
 """An answer of so few steps is too short to expect a cue."""
-
-
-class CountedSentence(Enum):
-    """Selects the sentence that the counter of rule 3 reads."""
-
-    STANDING = "standing"
-    """The one that stands after a takeover at a cue: the large model's."""
-    LOOKAHEAD = "lookahead"
-    """The small model's, which is discarded."""
 
 
 class Keywords(CuePolicy):
@@ -59,17 +49,6 @@ class Keywords(CuePolicy):
             True,
             title="Short lookahead",
             description="Decide at the first cue or the sentence's end, not after n1 tokens.",
-        )
-        counted: CountedSentence = Field(
-            CountedSentence.STANDING,
-            title="Reflection counted",
-            description="In the sentence that stands after a takeover, or in the one that it replaced.",
-            json_schema_extra={"names": {"standing": "that stands", "lookahead": "that was replaced"}},
-        )
-        choose_large: bool = Field(
-            True,
-            title="Large sentence stands",
-            description="Else it stands only if it ends a reflection, or turns an affirmation into a reflection.",
         )
 
     presets: ClassVar[Mapping[str, Settings]] = {
@@ -106,8 +85,6 @@ class Keywords(CuePolicy):
     )
     main_parameters = ("c", "n1", "n2")
     settings: Settings
-    _lookahead = ""
-    """The lookahead that the takeover under way replaced, if it may be put back."""
 
     @classmethod
     def advice(cls, trace: Trace) -> Advice:
@@ -138,15 +115,8 @@ class Keywords(CuePolicy):
         else:
             return look_on()
         if cue:
-            return self._at_cue(cue, "" if settings.choose_large else text)
+            return self._at_cue(cue)
         return keep(discard=not settings.keep_lookahead) if full else look_on()
-
-    def on_takeover_end(self, view: View) -> Move:
-        lookahead, self._lookahead = self._lookahead, ""
-        is_sentence = view.takeover is not None and view.takeover.reason in self.sentence_reasons
-        if is_sentence and lookahead and not self._changes_sign(lookahead, self.prose(view.text)):
-            return Restore(self.sentence_stands(lookahead) or keep())
-        return super().on_takeover_end(view)
 
     def on_thinking_closed(self, view: View) -> Move:
         is_decided = view.in_lookahead and self.settings.scope is Scope.THINKING
@@ -154,17 +124,6 @@ class Keywords(CuePolicy):
             return self._at_cue(cue)
         return super().on_thinking_closed(view)
 
-    def is_negative(self, text: str) -> bool:
-        return self.settings.counted is CountedSentence.STANDING and super().is_negative(text)
-
-    def _changes_sign(self, lookahead: str, sentence: str) -> bool:
-        """Tell whether a sentence ends the lookahead's reflection, or turns its affirmation into a reflection."""
-        before, is_negative = self.lexicon.sign(lookahead), self.lexicon.sign(sentence) is Category.REFLECTION
-        return is_negative if before is Category.AFFIRMATION else before is Category.REFLECTION and not is_negative
-
-    def _at_cue(self, cue: Cue, lookahead: str = "") -> Move:
-        """Apply rule 1. `lookahead`: the text that may be put back."""
-        self._lookahead = lookahead
-        reason = _BY_CUE[cue.category]
-        self.counters["reflections"] += reason is REFLECTION and self.settings.counted is CountedSentence.LOOKAHEAD
-        return self.take_over(self.settings.n1, reason, cue)
+    def _at_cue(self, cue: Cue) -> Move:
+        """Apply rule 1."""
+        return self.take_over(self.settings.n1, _BY_CUE[cue.category], cue)

@@ -3,31 +3,23 @@
 The score is one token, 0 to 9, on a forked sequence, so the question never enters the large model's text. It asks about
 correctness only. Below the threshold (7) the step is discarded and the large model writes it; the step that closes the
 thinking is judged, too. Two identical steps in a row, looked at after a rewrite, end the thinking.
-
-The preset `specreason` does as SpecReason's code does: only a blank line ends a step, so that a closing tag is judged
-with the paragraph that it begins; the answer is judged like the thinking; a score that is no digit counts as 0; and the
-run ends with a step that contains “boxed” or “Answer:”, or that repeats the one before it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from baton_reasoning.core.engines.base import Judgement
-from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.policy import (
     LAST_STEP,
     Close,
-    Finished,
     Judge,
     Move,
     Needs,
     Policy,
     PolicyArm,
-    PolicyContext,
     PolicySettings,
     Until,
     View,
@@ -36,7 +28,6 @@ from baton_reasoning.core.thinking.policy import (
     take_over,
 )
 from baton_reasoning.core.thinking.reasons import OPENING, REPETITION, TakeoverReason
-from baton_reasoning.core.thinking.steps import same_step_twice
 
 SCORE = TakeoverReason("low step score", "Low step score")
 QUESTION = (
@@ -44,8 +35,6 @@ QUESTION = (
     "Reply with one digit from 0 (certainly wrong) to 9 (certainly right).\nScore: "
 )
 DIGITS = tuple("0123456789")
-ANSWER_MARKS = ("boxed", "Answer:", "ANSWER:")
-"""SpecReason's code takes a step with one of them for the answer."""
 
 
 def score_of(probabilities: tuple[float, ...], weighted: bool) -> float:
@@ -74,24 +63,11 @@ class StepScore(Policy):
             0, ge=0, title="First steps by the large model", description="So many steps before the small model begins."
         )
         question: str = Field(QUESTION, title="Question", description="Put after the text; answered with a digit.")
-        as_published: bool = Field(
-            False,
-            title="As SpecReason's code",
-            description="Judge the answer, too; a score that is no digit is 0; end at “boxed” or a repeated step.",
-        )
 
-    presets: ClassVar[Mapping[str, Settings]] = {"baton": Settings(), "specreason": Settings(as_published=True)}
-    preset_summaries: ClassVar[Mapping[str, str]] = {
-        "specreason": "As in SpecReason's code: the answer is judged, too, and a repeated step ends the run."
-    }
-    arms = (PolicyArm("step-score", presets["baton"]), PolicyArm("specreason", presets["specreason"]))
+    arms = (PolicyArm("step-score", Settings()),)
     main_parameters = ("threshold", "step_cap")
     counts = ("first steps",)  # that the large model has written
     settings: Settings
-
-    def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
-        super().__init__(settings, context)
-        self.stops_repetition = not self.settings.as_published
 
     def opening(self, view: View) -> Move:
         if self.counters["first steps"] < self.settings.first_steps_large:
@@ -100,16 +76,13 @@ class StepScore(Policy):
         return look_on(within_step=True)
 
     def on_lookahead(self, view: View) -> Move:
-        is_last = self.settings.as_published and view.text_ended and view.text.strip()
-        return self._judge() if is_last or len(view.tokens) >= self.settings.step_cap else look_on(within_step=True)
+        return self._judge() if len(view.tokens) >= self.settings.step_cap else look_on(within_step=True)
 
     def at_boundary(self, view: View) -> Move:
-        return self._judge() if view.thinking or self.settings.as_published else keep()
+        return self._judge() if view.thinking else keep()
 
     def on_judgement(self, view: View, judgement: Judgement) -> Move:
         score = score_of(judgement.probabilities, self.settings.weighted)
-        if self.settings.as_published and not (self.settings.weighted or judgement.answered):
-            score = 0
         if score < self.settings.threshold:
             return take_over(self.settings.step_cap, SCORE, until=Until.STEP, rewrite_from=LAST_STEP)
         return self._after_step(view)
@@ -121,8 +94,6 @@ class StepScore(Policy):
         return self._after_step(view)
 
     def on_thinking_closed(self, view: View) -> Move:
-        if self.settings.as_published:
-            return look_on(within_step=True)
         if view.author is self.default_writer:
             return self._judge()
         return super().on_thinking_closed(view)
@@ -131,13 +102,8 @@ class StepScore(Policy):
         return Judge(self.settings.question, DIGITS)
 
     def _after_step(self, view: View) -> Move:
-        if self.settings.as_published:
-            if any(mark in view.text for mark in ANSWER_MARKS):
-                return Finished(Finish.END_OF_TEXT)
-            if same_step_twice(view.body, view.boundary, least=3):
-                return Finished(Finish.REPETITION, "Stopped: the text was repeating itself.")
-        elif not view.thinking:
+        if not view.thinking:
             return keep()
-        elif view.repeats_step:
+        if view.repeats_step:
             return Close(REPETITION)
         return look_on(within_step=True, ends_step=True)

@@ -241,9 +241,9 @@ def test_a_policy_that_a_server_cannot_serve_is_refused_with_what_would_help(
 ) -> None:
     out = ["--out", str(tmp_path / "out")] if command[0] == "batch" else []
     with world_server(Author.LARGE, World, tagged=False) as server:
-        options = ["--small", str(SMALL_MODEL), "--large", server.url, "--policy", "agreement", "--context", "1024"]
+        options = ["--small", str(SMALL_MODEL), "--large", server.url, "--policy", "drafted", "--context", "1024"]
         assert main([*command, *options, "--no-history", *out]) == 2
     said = capsys.readouterr().err
-    assert "“Agreement” needs the probabilities of a text" in said
-    assert "a large model on this machine, or a server with prompt log-probabilities (vLLM)" in said
+    assert "cannot draft for" in said
+    assert "a llama-server with a draft model" in said
     assert not server.completions

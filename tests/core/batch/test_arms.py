@@ -4,17 +4,21 @@ from dataclasses import replace
 
 import pytest
 
+from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs, refuse_impossible
 from baton_reasoning.core.batch.running.recipes import RECIPES, arm_title, arms_of
 from baton_reasoning.core.engines.model_card import Placement
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batch_rows import StoredArm
+from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import Keywords
+from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.steps import split
+from tests.core.batch.counting import problems
 from tests.fakes.scripted import THINK, ScriptedEngine
 
 HERE = Placement((), batch=512, threads=1, kv_type="f16")
@@ -235,3 +239,19 @@ def test_an_arm_without_thinking_needs_models_that_can_do_without() -> None:
 )
 def test_an_arm_has_the_title_of_its_policy(name: str, title: str) -> None:
     assert arm_title(name) == title
+
+
+def test_an_arm_with_a_setting_that_left_is_shown_as_it_was_stored_and_not_run(store: Store) -> None:
+    small, policy = arms_of(["small"], BASE)[0].stored(), {"policy": "step-score", "threshold": 5, "as_published": True}
+    stored = StoredArm("old", small.settings | {"settings": {"policy": policy, "system": "Be brief."}})
+    batch = store.batches.create("old", {}, problems(1), [small, stored])
+    assert Results.read(store, batch).report.arms[1].settings == stored.settings
+    shown = Arm.shown(stored).settings
+    assert (shown.policy, shown.system) == (StepScore.Settings(threshold=5), "Be brief.")
+    with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
+        Arm.of(stored)
+
+
+def test_an_arm_of_a_policy_that_left_is_named_in_the_error() -> None:
+    with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
+        Arm.shown(StoredArm("old", {"settings": {"policy": {"policy": "agreement", "bound": -0.8}}}))

@@ -47,7 +47,6 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.store.outline import ModelWork, outline_of
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
@@ -189,17 +188,6 @@ def test_all_that_a_model_decoded_counts_as_its_work() -> None:
     models = ModelSummary(name="small", parameters=10), ModelSummary(name="large", parameters=100)
     assert compute_of(cost, *models) == 2 * (10 * 16 + 100 * 13)
     assert compute_of(cost, models[0], None) == 0
-
-
-def test_a_lookahead_that_stands_again_is_neither_discarded_nor_a_takeover_when_it_is_read_again() -> None:
-    small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
-    live = Trace.of(run(Pair(small, ScriptedEngine("", name="large")), QUESTION, RunSettings()))
-    stored = Trace.of(unpack(pack(live.events)))
-    assert any(token.restored for piece in live.pieces for token in piece.tokens)
-    for trace in (live, stored):
-        assert RunCost.of(outline_of(trace)).discarded_tokens == 0
-        assert trace.totals == live.totals
-        assert [piece.reason for piece in trace.pieces] == [piece.reason for piece in live.pieces]
 
 
 def test_reflections_are_counted_by_author_in_the_thinking_alone() -> None:

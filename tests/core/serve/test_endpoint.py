@@ -188,6 +188,15 @@ def test_spans_locate_each_writer_in_what_a_client_gets(client: openai.OpenAI) -
     assert spans_in(f"{thinking}{cut.choices[0].message.content}", cut) == [*steps[:2], "The answer is "]
 
 
+def test_takeovers_by_the_small_model_are_reported_too() -> None:
+    small = ScriptedEngine(" see. No", "It is 4.", thinking=THINK)
+    large = ScriptedEngine("So.\n\nWait, let", " So 4.</think>", thinking=THINK, name="large")
+    with serving(Pair(small, large), {"relay": RunSettings(policy="relay")}) as server, client_of(server) as client:
+        authorship = ask(client, model="relay").model_extra
+    assert authorship
+    assert authorship["baton"]["takeovers"] == 2, "a sentence and the answer"
+
+
 def test_an_unknown_model_is_answered_with_the_names_of_the_arms(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="Choose one of baton, small, large"):
         ask(client, model="gpt-9")

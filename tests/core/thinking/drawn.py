@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, TakeoverStarted
@@ -73,12 +72,7 @@ def happening(
 
 def outcome(trace: Trace) -> tuple[object, ...]:
     """What must not depend on an interruption."""
-    spans: list[tuple[Author, str]] = []
-    for piece in trace.pieces:
-        if spans and spans[-1][0] is piece.author:
-            spans[-1] = piece.author, spans[-1][1] + piece.text
-        else:
-            spans.append((piece.author, piece.text))
+    spans = [(piece.author, piece.text, piece.reason, piece.handoff is None) for piece in trace.pieces]
     takeovers = [(each.reason, each.position) for each in trace.events if isinstance(each, TakeoverStarted)]
     kept = {author: (total.kept, total.takeovers) for author, total in trace.totals.items()}
     return spans, takeovers, kept, dict(trace.counters), trace.finish

@@ -15,7 +15,6 @@ from baton_reasoning.core.thinking.cues import (
     inside_code,
     parse_lexicon,
     prose,
-    relaygen,
 )
 
 REFLECTION = "wait, alternatively, hold on, another, verify, think again, recap, check".split(", ")
@@ -209,12 +208,3 @@ def test_overlapping_cues_count_once_and_each_by_itself_in_the_authors_code(
 def test_with_one_cue_a_class_an_own_list_keeps_the_papers_or_else_its_first() -> None:
     own = parse_lexicon('{"reflection": {"hmm": [], "Wait": ["waits"]}, "affirmation": {"sure": [], "ok": []}}')
     assert own.one_cue().cues == {Category.REFLECTION: {"Wait": ("waits",)}, Category.AFFIRMATION: {"sure": ()}}
-
-
-@pytest.mark.parametrize(("text", "found"), [("So, it", ["So,"]), ("So it", ["So "]), ("so, it", []), ("Sow", [])])
-def test_an_exact_cue_has_its_case_blanks_and_punctuation(text: str, found: list[str]) -> None:
-    assert [cue.word for cue in relaygen().find(text, complete=False)] == found
-
-
-def test_the_list_of_relaygen_has_its_25_strings() -> None:
-    assert len(relaygen().cues[Category.REFLECTION]) == 25

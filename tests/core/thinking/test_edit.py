@@ -17,8 +17,8 @@ from baton_reasoning.core.thinking.events import (
     ThinkingClosed,
     TokenWritten,
 )
-from baton_reasoning.core.thinking.policies.agreement import Agreement
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
+from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -135,9 +135,9 @@ def test_an_edit_just_after_the_closing_tag_stays_in_the_answer() -> None:
 
 
 def test_what_a_person_wrote_is_never_written_again() -> None:
-    """The large model finds every step unlikely; of an edited one it may write only what follows the edit."""
-    settings = settings_of(Agreement.Settings(bound=0.0), 1)
-    original = written(WORLD, settings_of(Agreement.Settings(bound=-100.0), 1))
+    """The large model rejects most steps; of an edited one it may write only what follows the edit."""
+    settings = settings_of(StepScore.Settings(threshold=9), 1)
+    original = written(WORLD, settings_of(StepScore.Settings(threshold=0), 1))
     for ending in ("Mine.\n\n", "Mine and"):
         edit = edited(original, original.pieces[2].position, ending)
         done = written(WORLD, settings, edit)

@@ -251,15 +251,12 @@ def test_a_takeover_takes_no_more_than_max_tokens_leave() -> None:
     assert (done.trace.tokens, done.trace.finish) == (8, Finish.MAX_TOKENS)
 
 
-@pytest.mark.parametrize("policy", ["agreement", "step-score", "first-token-entropy"])
+@pytest.mark.parametrize("policy", ["step-score", "first-token-entropy"])
 def test_white_space_is_no_step_of_a_large_model_that_begins_with_it(policy: str) -> None:
     """A takeover ended after an indented line's blank, and the step was rejected and rewritten for ever."""
     small = ScriptedEngine(continue_with=lambda _, body: f"Step {body.count('S')}.\n\n" * 9, chances=lambda _: TORN)
     large = ScriptedEngine(
-        continue_with=lambda *_: [" ", "    x = 1\n", "    y = 2.\n\n"],
-        name="large",
-        scored=lambda *_: -9.0,
-        marks="0" * 99,
+        continue_with=lambda *_: [" ", "    x = 1\n", "    y = 2.\n\n"], name="large", marks="0" * 99
     )
     done = run(make_policy(POLICIES[policy].Settings()), small, large, RunSettings(max_tokens=60))
     assert "     x = 1\n    y = 2.\n\n" in done.trace.text

@@ -15,7 +15,6 @@ from baton_reasoning.core.thinking.steps import (
     Decoder,
     Splitter,
     boundary_pattern,
-    ends_in_mark,
     ends_sentence,
     split,
 )
@@ -117,13 +116,6 @@ def test_ends_of_sentences(text: str) -> None:
 @pytest.mark.parametrize("text", ["It is 3.", "It is", "four,", "", "f(x)"])
 def test_a_decimal_point_or_a_comma_ends_no_sentence(text: str) -> None:
     assert not ends_sentence(text)
-
-
-@pytest.mark.parametrize(
-    ("text", "ends"), [("3.", True), ("e.g. ", True), ("so?\u201d", True), ("3.1", False), ("so,", False)]
-)
-def test_a_mark_ends_a_sentence_wherever_it_stands_for_relaygen(text: str, ends: bool) -> None:
-    assert ends_in_mark(text) is ends
 
 
 # Other boundaries

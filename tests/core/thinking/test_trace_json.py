@@ -223,3 +223,23 @@ def test_the_source_of_a_model_comes_back_as_it_was(source: ModelSource) -> None
     line = event_to_json(started)
     assert line["small"]["source"] == str(source)
     assert event_from_json(json.loads(json.dumps(line))) == started
+
+
+def test_a_text_of_a_policy_that_left_shows_who_wrote_it() -> None:
+    """With an end of a takeover, fields of a token and of a judgement, and settings that this version does not know."""
+    settings = {"policy": {"policy": "relay", "as_published": True}}
+    start = {"event": "run_started", "at": 0, "conversation": [], "policy": "relay", "settings": settings, "seed": 0}
+    lines = [
+        start | {"small": None, "large": None, "prompt_tokens": 3, "thinking": True},
+        {"event": "token", "at": 1, "author": "large", "id": 1, "text": "So,"},
+        {"event": "takeover_started", "at": 2, "reason": "easy sentence", "cue": None, "tokens": 128, "position": 3}
+        | {"author": "small", "until": "first mark"},
+        {"event": "write_started", "at": 2, "author": "small", "reason": "easy sentence", "position": 3},
+        {"event": "token", "at": 3, "author": "small", "id": 2, "text": " 4.", "restored": True},
+        {"event": "judged", "at": 4, "choices": ["0"], "probabilities": [1], "seconds": 0, "answered": False},
+        {"event": "run_ended", "at": 5, "finish": "end of text"},
+    ]
+    trace = trace_from_lines(map(json.dumps, lines))
+    assert [(piece.author, piece.text) for piece in trace.pieces] == [(Author.LARGE, "So,"), (Author.SMALL, " 4.")]
+    assert trace.started
+    assert trace.started.settings == settings

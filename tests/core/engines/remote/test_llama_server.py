@@ -157,14 +157,11 @@ def test_a_judgement_gives_the_shares_of_the_choices(engine: LlamaServerEngine) 
         session.read(asked)
         likeliest = tokens(session.write(asked, 1, seed=1, alternatives=2))[0].alternatives
         judged = session.judge(foreign("Monday"), question, tuple(other.text for other in likeliest))
-        unlikely = session.judge(foreign("Monday"), question, ("0", "9"))
         after = handoff(session.write(foreign("Monday"), 1, seed=1))
     odds = math.exp(likeliest[0].logprob - likeliest[1].logprob)
     assert judged.probabilities[0] / judged.probabilities[1] == pytest.approx(odds, rel=0.1)
     assert sum(judged.probabilities) == pytest.approx(1)
     assert judged.mass == pytest.approx(sum(math.exp(other.logprob) for other in likeliest), rel=0.1)
-    assert judged.answered
-    assert not unlikely.answered, "a day is likelier than each digit"
     assert after.reused >= session.prompt_tokens, "the question left its traces in the text"
 
 

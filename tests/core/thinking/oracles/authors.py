@@ -35,8 +35,6 @@ class Settings(NamedTuple):
     opening: int = 0
     not_reasoning: bool = False
     """§4.2: after every boundary the large model writes the next sentence, without classification."""
-    choose_large: bool = True
-    """Else the lookahead stands again, unless the large model's sentence changes its sign."""
     auxiliary_prompt: str = "Let me check whether there are some wrong steps:"
     as_in_paper: bool = False
     """Cues are words, and count once where they overlap; a lookahead without a cue stays."""
@@ -89,14 +87,7 @@ class Schedule:
             tokens = list(islice(self.world.tokens(Author.SMALL, self.text), settings.n1))
             lookahead = "".join(tokens)
             if (sign := self.sign_of(lookahead)) != "statement":
-                start, before = len(self.text), len(self.spans)
-                sentence = self.take_over(sign, settings.n1)
-                # Their code would go on from the lookahead; here a text that a model has ended is over.
-                if not self.over and not settings.choose_large and not changes_sign(sign, self.sign_of(sentence)):
-                    self.text, self.over = self.text[:start], False
-                    del self.spans[before:]
-                    self.append(Author.SMALL, sentence := lookahead)
-                self.sentence_stands(sentence)
+                self.sentence_stands(self.take_over(sign, settings.n1))
             elif settings.as_in_paper:
                 self.keep(tokens)
 
@@ -165,7 +156,3 @@ def words_in(text: str, words: tuple[str, ...]) -> list[str]:
 
 def substrings_in(text: str, words: tuple[str, ...]) -> int:
     return sum(text.lower().count(word) for word in set(words))
-
-
-def changes_sign(before: str, after: str) -> bool:
-    return (before == "reflection" and after != "reflection") or (before == "affirmation" and after == "reflection")

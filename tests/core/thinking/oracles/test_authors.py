@@ -74,26 +74,16 @@ def test_reference_is_the_authors_schedule(world: World) -> None:
 
 
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: str(world.seed))
-def test_reference_without_choose_large_is_the_authors_schedule(world: World) -> None:
-    lengths = LENGTHS._replace(choose_large=False)
-    assert_same(world, settings_of(lengths, Keywords), lengths)
-
-
-@pytest.mark.parametrize("world", WORLDS, ids=lambda world: str(world.seed))
 def test_c_and_n3_shrink_to_ceilings_below_their_start_as_in_the_authors_schedule(world: World) -> None:
     lengths = LENGTHS._replace(c=3, c_most=1, n3_most=5)
     assert_same(world, settings_of(lengths, Keywords), lengths)
 
 
 @pytest.mark.parametrize("world", HARD_WORLDS, ids=lambda world: str(world.seed))
-@pytest.mark.parametrize("choose_large", [True, False])
-def test_reference_is_the_authors_schedule_where_boundaries_are_split_and_texts_end_anywhere(
-    world: World, choose_large: bool
-) -> None:
+def test_reference_is_the_authors_schedule_where_boundaries_are_split_and_texts_end_anywhere(world: World) -> None:
     """But for two faults that the schedule does not repeat: their code sees no boundary that both writers share, for it
     looks at the small model's last five tokens, and it may write after the end of the text."""
-    lengths = LENGTHS._replace(choose_large=choose_large)
-    assert_same(world, settings_of(lengths, Keywords), lengths)
+    assert_same(world, settings_of(LENGTHS, Keywords), LENGTHS)
 
 
 @pytest.mark.parametrize("world", WORLDS[: size(18, long=90)], ids=lambda world: str(world.seed))

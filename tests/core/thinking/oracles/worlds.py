@@ -74,8 +74,6 @@ class World:
     """How often a model that may end the text does so at a token."""
     split: bool = False
     """Whether no token holds a whole boundary."""
-    short: bool = False
-    """Whether steps have one or two words, so that they are often repeated, or contain the answer."""
 
     def next_token(self, author: Author, body: str, number: int | None = None) -> str | None:
         """The token that this model writes after the body; None is the end of text."""
@@ -83,15 +81,11 @@ class World:
         place = f"{len(body)} {body[-60:]}" if number is None else str(number)
         dice = random.Random(f"{self.seed} {author.value} {place}")
         closed = not self.tagged or THINK.closing in body
-        may_close = len(body) > (20 if self.short else 300)
-        if not closed and (len(body) > LONGEST or (may_close and dice.random() < (0.05 if self.short else 0.01))):
+        if not closed and (len(body) > LONGEST or (len(body) > 300 and dice.random() < 0.01)):
             return THINK.closing
         if closed and body and (len(body) > LONGEST or dice.random() < self.end_rate):
             return None
         draw = dice.random()
-        if self.short:
-            in_step = body.strip() and not body.endswith("\n")
-            return "\n\n" if in_step and draw < 0.5 else " boxed" if draw > 0.98 else dice.choice((" so", " it"))
         if self.split and body.strip() and 0 < body[len(body.rstrip()) :].count("\n") < 2 and draw < 0.6:
             return dice.choice(PARTS_OF_BOUNDARIES)
         if draw < 0.14 and body.strip() and body[len(body.rstrip()) :].count("\n") < 2:
@@ -113,14 +107,6 @@ class World:
     def digit(self, body: str) -> int:
         """The score that the large model gives the last step of the body."""
         return random.Random(f"{self.seed} digit {body[-60:]}").randrange(10)
-
-    def has_digit(self, body: str) -> bool:
-        """Tell whether the digit is the likeliest answer of all, when the large model is asked for a score."""
-        return random.Random(f"{self.seed} has digit {body[-60:]}").random() < 0.9
-
-    def logprob(self, before: str, token: str) -> float:
-        """Of a token that the large model reads."""
-        return random.Random(f"{self.seed} logprob {before[-20:]} {token}").choice((-0.1, -0.5, -2.0))
 
     def value_of(self, body: Sequence[Part], move: Value) -> tuple[int, int]:
         """How many continuations of the body are right."""
@@ -145,7 +131,6 @@ class World:
             engine = ScriptedEngine(
                 continue_with=continue_with,
                 draw=draw if self.drawn else None,
-                scored=self.logprob,
                 name=author.value,
                 thinking=THINK if self.tagged else None,
                 chances=self.chances,
@@ -153,8 +138,7 @@ class World:
             )
 
             def judged(body: str, choices: tuple[str, ...]) -> list[float]:
-                chance = 1.0 if self.has_digit(body) else 0.4
-                return [chance * (n == self.digit(body) % len(choices)) for n in range(len(choices))]
+                return [float(n == self.digit(body) % len(choices)) for n in range(len(choices))]
 
             engine.judged = judged  # type: ignore[method-assign]
             return engine

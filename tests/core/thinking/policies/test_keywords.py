@@ -19,7 +19,7 @@ from baton_reasoning.core.thinking.events import (
 )
 from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
-from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, CountedSentence, Keywords
+from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policy import PolicyContext, keep
 from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, REPETITION, TakeoverReason
@@ -104,12 +104,6 @@ def test_the_sentence_that_stands_is_counted_by_its_own_sign(
     assert policy.counters["reflections"] == counted
 
 
-def test_the_discarded_sentence_is_counted_where_a_person_chose_so() -> None:
-    policy = keywords(with_(Keywords.presets["baton"], counted=CountedSentence.LOOKAHEAD, n1=4))
-    run(policy, ["One.\n\nWait, no", " End.</think>"], ["So it is. And"])
-    assert policy.counters["reflections"] == 1
-
-
 # Surprises that the default preset spares a person
 
 
@@ -134,15 +128,8 @@ def test_an_abbreviation_does_not_end_the_lookahead(step: str) -> None:
 
 def test_a_large_model_with_nothing_to_write_hands_back() -> None:
     done = run(keywords(Keywords.presets["baton"]), ["One.\n\nWait, no", "Two.</think>Four."], [""])
-    assert done.trace.text == "One.\n\nWait,Two.</think>Four.", "the lookahead stands again"
+    assert done.trace.text == "One.\n\nTwo.</think>Four.", "the small one writes the sentence after all"
     assert done.trace.large_share == 0
-
-
-def test_what_is_handed_back_keeps_its_tokens_though_it_closes_the_thinking() -> None:
-    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nLet us check</think>", "Four."], [""])
-    assert done.trace.text == "One.\n\nLet us check</think>Four."
-    small = done.trace.totals[Author.SMALL]
-    assert (small.decoded, small.kept, small.discarded) == (9, 9, 0)
 
 
 def test_a_closing_tag_that_is_only_mentioned_closes_nothing() -> None:
@@ -457,72 +444,6 @@ def test_a_boundary_inside_a_lookahead_of_fixed_length_is_decided_after_it() -> 
     assert done.trace.pieces[1].text == "Two.\n\n"
 
 
-# Settings that no preset changes
-
-
-def test_slack_bounds_how_much_longer_a_takeover_may_be() -> None:
-    settings = with_(Keywords.presets["baton"], n1=2, slack=3)
-    done = run(keywords(settings), ["One.\n\nWait, hm", " End.</think>"], [LONG])
-    assert done.all(TakeoverEnded)[0].tokens == 5
-
-
-def choosing(large: str, small: str = "Wait,", **changes: object) -> Run:
-    settings = with_(Keywords.presets["baton"], n1=4, choose_large=False, **changes)
-    return run(keywords(settings), [f"One.\n\n{small} hm", " End.</think>"], [large, "It holds. No"])
-
-
-def test_without_choose_large_the_lookahead_stands_again_where_both_models_reflect() -> None:
-    done = choosing("Hold on, let us see. And")
-    assert done.told == [("small", "One.\n\n"), ("small", "Wait,"), ("small", " End.</think>")]
-    assert rules(done) == [REFLECTION]
-    assert done.trace.counters["reflections"] == 1
-    assert [token.text for token in done.trace.pieces[1].tokens if token.restored] == ["Wait", ","]
-    assert done.trace.totals[Author.LARGE].kept == 0
-
-
-@pytest.mark.parametrize(
-    ("small", "large", "stands"),
-    [
-        ("Wait,", "So it is.", True),
-        ("Wait,", "Yes, it is.", True),
-        ("Wait,", "Check that, too.", False),
-        ("Yes,", "Wait, no.", True),
-        ("Yes,", "So it is.", False),
-        ("Yes,", "Yeah, it is.", False),
-    ],
-)
-def test_without_choose_large_a_sentence_stands_that_ends_a_reflection_or_begins_one_after_an_affirmation(
-    small: str, large: str, stands: bool
-) -> None:
-    done = choosing(f"{large} And", small)
-    assert done.told[1] == (("large", large) if stands else ("small", small))
-
-
-def test_the_large_models_sentence_stands_in_every_preset() -> None:
-    assert all(preset.choose_large for preset in Keywords.presets.values())
-
-
-def test_a_restored_lookahead_is_counted_once_and_comes_back_to_both_models() -> None:
-    done = choosing("Hold on, let us see. And")
-    small = done.trace.totals[Author.SMALL]
-    assert (small.kept, small.discarded) == (small.decoded, 0)
-    assert done.small.calls[-1].body == "One.\n\nWait,"
-
-
-def test_a_restored_lookahead_that_verifies_still_brings_rule_2() -> None:
-    settings = with_(Keywords.presets["baton"], n1=4, n2=2, choose_large=False)
-    done = run(keywords(settings), ["One.\n\nCheck, hm", " End.</think>"], ["Wait, let us see. And", " It holds. No"])
-    assert rules(done) == [REFLECTION, VERIFICATION]
-    assert done.trace.text == "One.\n\nCheck, It holds. End.</think>"
-
-
-def test_a_first_word_in_the_token_of_a_boundary_comes_back_with_the_lookahead() -> None:
-    small = ScriptedEngine(["One", ".\n\nWait", ",", " hm"], " End.</think>")
-    large = ScriptedEngine("Hold on, let us see. And", name="large")
-    settings = with_(Keywords.presets["paper"], n1=2, choose_large=False)
-    assert run(keywords(settings), small, large).trace.text == "One.\n\nWait, hm End.</think>"
-
-
 # Another boundary
 
 
@@ -546,9 +467,3 @@ def test_an_interjection_is_read_with_the_sentence_after_it() -> None:
     alone = run(keywords(Keywords.presets["baton"]), ["One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>"])
     assert rules(alone) == []
     assert alone.trace.text == "One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>"
-
-
-def test_where_the_large_model_has_nothing_to_write_the_lookahead_stands_again() -> None:
-    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nWait, hm", " it is.</think>4"], [""])
-    assert done.trace.text == "One.\n\nWait, it is.</think>4"
-    assert done.trace.totals[Author.SMALL].discarded == 0

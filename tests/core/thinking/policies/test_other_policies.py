@@ -288,68 +288,6 @@ def test_the_first_step_is_probed_and_so_is_the_one_after_the_cap() -> None:
     assert done.all(TakeoverStarted)[0].position == len("a b c")
 
 
-# As the published programs do it
-
-
-def specreason(small: list[str], large: ScriptedEngine) -> Run:
-    return run(StepScore(StepScore.presets["specreason"]), small, large)
-
-
-def test_specreason_judges_the_closing_tag_with_the_paragraph_that_it_begins() -> None:
-    large = ScriptedEngine("Better.</think>Five.\n\nNo", name="large", marks="919")
-    done = specreason(["One.\n\n", "Two.</think>Four.\n\nNo", "It is \\boxed{5}.\n\nNo"], large)
-    assert done.trace.text == "One.\n\nBetter.</think>Five.\n\nIt is \\boxed{5}.\n\n"
-    assert [call.body for call in large.calls if call.kind is Kind.JUDGE] == [
-        "One.\n\n",
-        "One.\n\nTwo.</think>Four.\n\n",
-        done.trace.text,
-    ]
-    assert done.trace.finish is Finish.END_OF_TEXT
-
-
-def test_specreason_takes_a_score_without_a_digit_for_0() -> None:
-    class Evasive(ScriptedEngine):
-        def judged(self, body: str, choices: tuple[str, ...]) -> list[float]:
-            return [0.4 * chance for chance in super().judged(body, choices)]
-
-    def large() -> ScriptedEngine:
-        return Evasive("It is \\boxed{5}.", name="large", marks="9")
-
-    assert rules(specreason(["One.\n\nNo"], large())) == [SCORE]
-    assert rules(run(StepScore(), ["One.\n\nNo"], large())) == []
-
-
-def test_specreason_ends_the_run_at_a_repeated_step() -> None:
-    done = specreason(["One.\n\n", "One.\n\n", "Two.\n\n", "Two.\n\n"], ScriptedEngine(name="large"))
-    assert done.trace.text == "One.\n\nOne.\n\nTwo.\n\nTwo.\n\n", "from the third step on"
-    assert done.trace.finish is Finish.REPETITION
-
-
-def test_specreason_judges_the_step_that_ends_the_text() -> None:
-    large = ScriptedEngine("Better.</think>Five.", name="large", marks="3")
-    assert specreason(["One.</think>Four."], large).trace.text == "Better.</think>Five."
-
-
-def test_glimprouter_probes_the_very_first_token_even_white_space() -> None:
-    def unsure_of_space() -> ScriptedEngine:
-        return ScriptedEngine(
-            ["One.", "\n\n", "\n", "Two", ".", "</think>"],
-            chances=lambda body: TORN if body.endswith("One.\n\n") else CERTAIN,
-        )
-
-    large = ["Better.</think>", "Four."]
-    assert rules(run(FirstTokenEntropy(), unsure_of_space(), large)) == [ANSWER]
-    glimprouter = FirstTokenEntropy(FirstTokenEntropy.presets["glimprouter"])
-    assert rules(run(glimprouter, unsure_of_space(), large)) == [ENTROPY, ANSWER]
-
-
-def test_glimprouter_ends_the_thinking_at_a_repeated_step() -> None:
-    glimprouter = FirstTokenEntropy(FirstTokenEntropy.presets["glimprouter"])
-    done = run(glimprouter, ["One.\n\nTwo.\n\nTwo.\n\nNo"], ["Four."])
-    assert done.trace.text == "One.\n\nTwo.\n\nTwo.\n\n\n</think>\n\nFour."
-    assert rules(done) == [ANSWER]
-
-
 def test_a_first_character_of_several_tokens_is_probed() -> None:
     small = ScriptedEngine(
         [*("é".encode()[i : i + 1] for i in range(2)), "t", ".", "</think>"],

@@ -1,7 +1,7 @@
 """Lets the small model check its own steps, and ask the large one where it is unsure (ConfSpec, arXiv 2602.18447).
 
-One token by the small model says whether its step is right. If it is sure, the step stays; else the large model judges
-the step as in `step-score`, and rewrites what it rejects.
+One token by the small model says whether its step is right. If it is sure, the step stays; else the large model scores
+the step as in `step-score`, and rewrites one with a low score.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from baton_reasoning.core.thinking.reasons import TakeoverReason
 REJECTED = TakeoverReason("rejected", "Rejected by the large model")
 CHECK = "\n\nIs the last step above correct? Answer yes or no: "
 YES_OR_NO = ("yes", "Yes", "YES", "no", "No", "NO")
-"""All spellings: small models answer “Yes” more often than “yes”. Engines look for each with a blank before it, too."""
+"""All spellings: small models answer “Yes” more often than “yes”."""
 
 
 class SelfCheck(Policy):
@@ -47,26 +47,20 @@ class SelfCheck(Policy):
             0.9, ge=0, le=1, title="Sure", description="Probability of “yes” from which the small model's word stands."
         )
         threshold: float = Field(7, ge=0, le=9, title="Minimum score", description="By the large model, 0 to 9.")
-        weighted: bool = Field(
-            False, title="Weighted score", description="The mean over the digits, not the likeliest digit."
-        )
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a rewritten step.")
-        check: str = Field(CHECK, title="Question to the small model", description="Answered with yes or no.")
-        question: str = Field(QUESTION, title="Question to the large model", description="Answered with a digit.")
 
     arms = (PolicyArm("self-check", Settings()),)
-    main_parameters = ("sure", "threshold")
     settings: Settings
 
     def at_boundary(self, view: View) -> Move:
-        return Judge(self.settings.check, YES_OR_NO, Author.SMALL) if view.thinking else keep()
+        return Judge(CHECK, YES_OR_NO, Author.SMALL) if view.thinking else keep()
 
     def on_judgement(self, view: View, judgement: Judgement) -> Move:
         probabilities = judgement.probabilities
-        if len(probabilities) != len(DIGITS):
-            is_sure = sum(probabilities[: len(probabilities) // 2]) >= self.settings.sure
-            return keep() if is_sure else Judge(self.settings.question, DIGITS)
-        if score_of(probabilities, self.settings.weighted) < self.settings.threshold:
+        if len(probabilities) == len(YES_OR_NO):
+            is_sure = sum(probabilities[:3]) >= self.settings.sure
+            return keep() if is_sure else Judge(QUESTION, DIGITS)
+        if score_of(probabilities, weighted=False) < self.settings.threshold:
             return take_over(self.settings.step_cap, REJECTED, until=Until.STEP, rewrite_from=LAST_STEP)
         return keep()
 

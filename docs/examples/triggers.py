@@ -3,7 +3,7 @@
 1. The large model writes the first steps (the plan).
 2. A step of which the small model was extraordinarily sure (mean log-probability per token above a bound) is rewritten.
 3. After hesitation in several steps running, or a repeated step, the large model writes the next step.
-The bounds are not published; ours are fitted by quantile (`baton profile`) and said to be ours.
+The bounds are not published; ours suit no pair in particular.
 """
 
 from __future__ import annotations
@@ -55,7 +55,6 @@ class Triggers(Policy):
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step by the large model.")
 
     arms = (PolicyArm("triggers", Settings()),)
-    main_parameters = ("plan_steps", "confidence", "hesitations")
     counts = ("planned", "hesitating")  # steps of the plan; steps in a row with a reflection
     settings: Settings
 

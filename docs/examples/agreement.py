@@ -1,8 +1,4 @@
-"""Lets the large model read each step and rewrite those that it finds unlikely (ours).
-
-Reading costs nothing extra at a handoff, which needs it anyway. The mean log-probability per token that the large model
-gives the step decides; the bound is ours, and `baton profile` proposes one by quantile.
-"""
+"""Lets the large model read each step and rewrite those that it finds unlikely: needs a model that scores a text."""
 
 from __future__ import annotations
 
@@ -48,7 +44,6 @@ class Agreement(Policy):
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a rewritten step.")
 
     arms = (PolicyArm("agreement", Settings()),)
-    main_parameters = ("bound",)
     settings: Settings
 
     def at_boundary(self, view: View) -> Move:
