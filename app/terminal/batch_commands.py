@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from baton_reasoning.app.terminal.batch_merge import merge_folders
 from baton_reasoning.app.terminal.batch_run import (
     BatchRun,
     begin,
@@ -233,15 +232,6 @@ def again(
     batch = BatchRun(out, models, loading, parallel or told.parallel, json, no_history)
     origin = told.provenance.problems
     return begin(batch, told.name, found.problems, found.arms, told.seed_numbers, found.how, origin)
-
-
-@command("merge")
-@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=Completed(Offered.BATCH_FOLDER, Path))
-@out_option("Folder for the joined batch.", required=True)
-@as_json
-def merge(folders: Sequence[Path], out: Path, json: bool) -> int:
-    """Join the batches in these folders into one, and report it. Runs nothing."""
-    return merge_folders(BatchRun(out, json=json, no_history=True), folders)
 
 
 @command("export")

@@ -87,7 +87,6 @@ class Conditions(BaseModel):
         description="Energy of the whole machine meanwhile, shared equally among the texts written at once; null if it "
         "was not measured from beginning to end.",
     )
-    machine: str = Field("", description="In a merged batch, the batch in which it was written, by its folder.")
 
 
 class ResultRow(NamedTuple):

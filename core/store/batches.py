@@ -30,7 +30,6 @@ from baton_reasoning.core.store.batch_rows import (
     result_of,
 )
 from baton_reasoning.core.store.database import Database
-from baton_reasoning.core.store.job_copies import JobCopy, add_copy
 from baton_reasoning.core.store.process_identity import is_alive, this_process
 from baton_reasoning.core.store.run_metrics import RunMetrics
 from baton_reasoning.core.store.timestamps import now
@@ -55,16 +54,6 @@ class Batches:
         batch = uuid.uuid4().hex
         self._database.write(lambda connection: _create(connection, batch, name, settings, problems, arms, seeds))
         return batch
-
-    def add_copies(self, batch: str, copies: Iterable[tuple[Batches, JobCopy]]) -> None:
-        """Add jobs of other stores to a batch that was created without seeds, all or none. Raises StoreError."""
-
-        def change(connection: sqlite3.Connection) -> None:
-            for batches, copy in copies:
-                with batches._database.reading() as source:
-                    add_copy(connection, batch, copy, source)
-
-        self._database.write(change)
 
     def add_arm(self, batch: str, arm: StoredArm, seeds: Sequence[int]) -> None:
         """Add jobs for the same problems under one more arm. Raises StoreError, also if the name is taken."""

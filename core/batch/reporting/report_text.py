@@ -9,7 +9,6 @@ from baton_reasoning.core.batch.reporting.baselines import ArmPlacement
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of, main_arm
 from baton_reasoning.core.batch.reporting.speed import Percentiles
 from baton_reasoning.core.batch.reporting.worth import MeanWorth
-from baton_reasoning.core.batch.running.provenance import Provenance
 from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.store.batch_rows import Conditions
@@ -168,7 +167,6 @@ def footnotes(report: Report) -> str:
             f"Warm-up: each model on this machine wrote {report.warm_up_tokens} tokens before the first answer, "
             "in no figure"
         )
-    lines += [f"Merged: {folder}{_machine(found)}" for folder, found in report.provenance.merged.items()]
     return "\n".join(lines)
 
 
@@ -186,10 +184,6 @@ def _energy(report: Report) -> list[str]:
     if by_arm:
         return [*lines, *(f"{arm.title}: {arm.conditions.joules:,.1f} J an answer" for arm in by_arm)]
     return [*lines, "Arms have no energy of their own, since their texts were written at once (--parallel 1)"]
-
-
-def _machine(found: Provenance) -> str:
-    return f", {found.processor}, {counted(found.cores, 'core')}" if found.processor else ""
 
 
 def _commonest(arm: str, sentences: Mapping[str, int], template: str) -> list[str]:
@@ -254,7 +248,6 @@ def conditions_text(found: Conditions) -> str:
     parts.append(f"{found.other_load:.0%} of the CPU used by other programs")
     parts += ["the batch was paused meanwhile"] if found.paused else []
     parts += ["continued after an interruption"] if found.resumed else []
-    parts += [f"in {found.machine}"] if found.machine else []
     return ", ".join(parts)
 
 

@@ -36,9 +36,6 @@ class ArmConditions(BaseModel):
         description="Energy of the whole machine an answer, mean of those written alone (`parallel` 1) and in one go; "
         "null if there is none, since texts that are written at once share theirs.",
     )
-    machines: tuple[tuple[str, int], ...] = Field(
-        (), description="(folder of the batch, answers) of each batch that was merged; empty without a merge."
-    )
 
     @classmethod
     def of(cls, rows: Iterable[ResultRow]) -> ArmConditions:
@@ -53,7 +50,6 @@ class ArmConditions(BaseModel):
             resumed=sum(found.resumed for found, _ in recorded),
             seconds=seconds,
             joules=sum(alone) / len(alone) if alone else None,
-            machines=tuple(Counter(found.machine for found, _ in recorded if found.machine).most_common()),
         )
 
 
@@ -107,9 +103,7 @@ def speed_of(rows: Iterable[ResultRow]) -> Estimate | None:
 
 
 def throughput_of(rows: Sequence[ResultRow]) -> Throughput | None:
-    """Estimate the tokens per second of all rows together; None if none has ended, or several machines wrote them."""
-    if len({row.conditions.machine for row in rows if row.conditions}) > 1:
-        return None
+    """Estimate the tokens per second of all rows together; None if none has ended."""
     ended = [row for row in rows if row.ended]
     slots, active = sum(row.metrics.seconds for row in ended), _covered(ended)
     each = speed_of(ended)
@@ -137,8 +131,8 @@ def why_not_comparable(arms: Sequence[tuple[str, ArmConditions]]) -> str:
 
 
 def _shares_of_ways(found: ArmConditions) -> dict[str, float]:
-    """Return the share of the answers that were written in each setup, and on each machine of a merged batch."""
-    counts: Counter[str] = Counter({f"in {folder}": answers for folder, answers in found.machines})
+    """Return the share of the answers that were written in each setup."""
+    counts: Counter[str] = Counter()
     for parallel, threads, answers in found.setups:
         counts[f"{parallel} at once" + (f" with {threads} threads" if threads > 1 else "")] += answers
     total = sum(answers for *_, answers in found.setups)

@@ -67,12 +67,6 @@ class ModelSummary(BaseModel):
         quantisations = {self.quantisation, other.quantisation} - {""}
         return self.name != other.name or len(quantisations) > 1
 
-    def is_same_as(self, other: ModelSummary) -> bool:
-        """Compare the files where both hashes are known, else the names and quantisations."""
-        if self.sha256 and other.sha256:
-            return self.sha256 == other.sha256
-        return (self.name, self.quantisation) == (other.name, other.quantisation)
-
     def with_hash_of(self, known: ModelSummary | None) -> ModelSummary:
         """Take over a hash that was computed before, if it is that of the same file."""
         same = known and (known.source, known.file, known.bytes) == (self.source, self.file, self.bytes)
