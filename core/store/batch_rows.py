@@ -82,11 +82,6 @@ class Conditions(BaseModel):
     other_load: float = Field(description="Share of the CPU that other programs used meanwhile, 0 to 1.")
     paused: bool = Field(False, description="The batch was paused meanwhile, so that fewer texts were written at once.")
     resumed: bool = Field(False, description="The text was continued after an interruption.")
-    joules: float | None = Field(
-        None,
-        description="Energy of the whole machine meanwhile, shared equally among the texts written at once; null if it "
-        "was not measured from beginning to end.",
-    )
 
 
 class ResultRow(NamedTuple):

@@ -25,7 +25,6 @@ from baton_reasoning.core.batch.reporting.involvement import Involvement
 from baton_reasoning.core.batch.reporting.run_cost import RunCost, compute_of
 from baton_reasoning.core.batch.reporting.speed import (
     ArmConditions,
-    Energy,
     Percentiles,
     Throughput,
     speed_of,
@@ -231,7 +230,6 @@ class Report(BaseModel):
     )
     throughput: Throughput | None = Field(description="Of all arms together; null before the first answer.")
     not_comparable: str = Field(description="Why the speeds of the arms are not ranked; empty if they are.")
-    energy: Energy = Energy()
     warm_up_tokens: int = Field(
         0, description="Written by each model on this machine before the first answer, in no other figure."
     )
@@ -307,7 +305,6 @@ def build_report(
         budgets=budgets,
         throughput=throughput_of(all_answers),
         not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.speed]),
-        energy=Energy.of(all_answers, settings.energy_measured, settings.energy_missing),
         warm_up_tokens=settings.warm_up_tokens,
     )
 

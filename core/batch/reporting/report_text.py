@@ -161,29 +161,12 @@ def footnotes(report: Report) -> str:
         for arm in ran
         if arm.money
     ]
-    lines += _energy(report)
     if report.warm_up_tokens:
         lines.append(
             f"Warm-up: each model on this machine wrote {report.warm_up_tokens} tokens before the first answer, "
             "in no figure"
         )
     return "\n".join(lines)
-
-
-def _energy(report: Report) -> list[str]:
-    """Say how much energy an answer took, and an answer of each arm where they were not written at once."""
-    found = report.energy
-    not_measured = f"not measured: {found.missing}"
-    if not found.answers:
-        return [f"Energy: {not_measured}"] if found.missing else []
-    lines = [
-        f"Energy of the whole machine: {found.joules / found.answers:,.1f} J an answer, mean of "
-        f"{counted(found.answers, 'answer')} ({found.measured})" + (f"; {not_measured}" if found.missing else "")
-    ]
-    by_arm = [arm for arm in report.arms if arm.conditions.joules is not None]
-    if by_arm:
-        return [*lines, *(f"{arm.title}: {arm.conditions.joules:,.1f} J an answer" for arm in by_arm)]
-    return [*lines, "Arms have no energy of their own, since their texts were written at once (--parallel 1)"]
 
 
 def _commonest(arm: str, sentences: Mapping[str, int], template: str) -> list[str]:

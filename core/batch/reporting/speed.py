@@ -31,17 +31,11 @@ class ArmConditions(BaseModel):
     paused: int = Field(0, description="Answers during which the batch was paused.")
     resumed: int = Field(0, description="Answers that were continued after an interruption.")
     seconds: float = Field(0.0, description="Of the answers with recorded conditions.")
-    joules: float | None = Field(
-        None,
-        description="Energy of the whole machine an answer, mean of those written alone (`parallel` 1) and in one go; "
-        "null if there is none, since texts that are written at once share theirs.",
-    )
 
     @classmethod
     def of(cls, rows: Iterable[ResultRow]) -> ArmConditions:
         recorded = [(row.conditions, row.metrics.seconds) for row in rows if row.conditions]
         seconds = sum(each for _, each in recorded)
-        alone = [found.joules for found, _ in recorded if found.parallel == 1 and found.joules is not None]
         setups = Counter((found.parallel, found.threads) for found, _ in recorded)
         return cls(
             setups=tuple((parallel, threads, count) for (parallel, threads), count in setups.most_common()),
@@ -49,7 +43,6 @@ class ArmConditions(BaseModel):
             paused=sum(found.paused for found, _ in recorded),
             resumed=sum(found.resumed for found, _ in recorded),
             seconds=seconds,
-            joules=sum(alone) / len(alone) if alone else None,
         )
 
 
@@ -63,22 +56,6 @@ class Throughput(BaseModel):
     )
     seconds: float = Field(description="In which at least one text was written.")
     at_once: float = Field(description="Texts written at once, on average over that time.")
-
-
-class Energy(BaseModel):
-    """The energy of the whole machine, other programs included, while the answers of the batch were written."""
-
-    model_config = ConfigDict(frozen=True)
-
-    measured: str = Field("", description="What was measured: the processor by RAPL, GPUs by NVML; empty: nothing.")
-    missing: str = Field("", description="What was not measured, and why.")
-    answers: int = Field(0, description="During which it was measured from beginning to end.")
-    joules: float = Field(0.0, description="Of these answers.")
-
-    @classmethod
-    def of(cls, rows: Iterable[ResultRow], measured: str, missing: str) -> Energy:
-        found = [row.conditions.joules for row in rows if row.conditions and row.conditions.joules is not None]
-        return cls(measured=measured, missing=missing, answers=len(found), joules=sum(found))
 
 
 class Percentiles(BaseModel):

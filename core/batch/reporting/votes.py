@@ -66,13 +66,11 @@ def majority(votes: Sequence[ResultRow]) -> ResultRow:
 
 
 def _joined_conditions(votes: Sequence[ResultRow], winner: ResultRow) -> Conditions | None:
-    """Add up the joules, and say of all votes what was so during any of them; None if it is not known of each."""
+    """Say of all votes what was so during any of them; None if it is not known of each."""
     found = [row.conditions for row in votes if row.conditions]
     if winner.conditions is None or len(found) < len(votes):
         return None
-    joules = [each.joules for each in found if each.joules is not None]
     changes = {
-        "joules": sum(joules) if len(joules) == len(found) else None,
         "paused": any(each.paused for each in found),
         "resumed": any(each.resumed for each in found),
         "other_load": sum(each.other_load for each in found) / len(found),

@@ -112,10 +112,6 @@ class BatchSettings(BaseModel):
     provenance: Provenance = Provenance()
     warm_up_tokens: int = 0
     """Written by each model on this machine before the first answer, in no figure; 0 if none is local."""
-    energy_measured: str = ""
-    """What of the machine's energy is measured, as a part of a sentence; empty: nothing."""
-    energy_missing: str = ""
-    """What of it is not measured, and why."""
 
     @classmethod
     def of(cls, batch: Batch) -> Self:

@@ -33,7 +33,6 @@ from baton_reasoning.core.batch.running.batch_events import (
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.calibration import PILOT_SEED, chance_for_share, pilot_of
 from baton_reasoning.core.batch.running.conditions import LoadMeter, LoadReading, threads_of
-from baton_reasoning.core.batch.running.energy import OF_SERVERS, EnergyMeter, find_counters
 from baton_reasoning.core.batch.running.regrading import verdict_on
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.engines.body import Author
@@ -93,7 +92,6 @@ class Runner:
         self._not_calibrated: dict[str, str] = {}
         """Arms that cannot run, and why."""
         self._load = LoadMeter()
-        self._energy = EnergyMeter(())
         self._pauses = 0
         self._may_begin = threading.Event()
         self._may_begin.set()
@@ -119,7 +117,6 @@ class Runner:
         hashing.start()
         try:
             self._warm_up(needs(arms))
-            self._measure_energy()
             yield from self._calibrate()
             yield from self._run_jobs()
             hashing.join()
@@ -177,12 +174,6 @@ class Runner:
                 for _ in self._solved(other, settings):
                     pass
                 self._change_settings(warm_up_tokens=WARM_UP_TOKENS)
-
-    def _measure_energy(self) -> None:
-        are_local = all(engine.card.placement for engine in self.pair.engines.values())
-        found = find_counters() if are_local else OF_SERVERS
-        self._energy = EnergyMeter(found.counters)
-        self._change_settings(energy_measured=found.measured, energy_missing=found.missing)
 
     def _hash_models(self, hashes: dict[str, str]) -> None:
         """Compute the missing SHA-256 of local models, by their path; ends early if the batch is stopped."""
@@ -254,7 +245,6 @@ class Runner:
         running = len(workers)
         while running:
             event = self._events.get()
-            self._energy.update()
             if event is None:
                 running -= 1
             else:
@@ -278,13 +268,11 @@ class Runner:
         """Run and grade one job. Any error but StoreError is the result of this job, and the batch goes on."""
         self._events.put(JobStarted(job))
         load, pauses, trace = self._load.read(), self._pauses, Trace()
-        self._energy.begin(job.id)
         answer, verdict, error = "", None, self._not_calibrated.get(job.arm.name, "")
         try:
             if not error:
                 trace = self._written(job)
                 if trace.finish is Finish.STOPPED:
-                    self._energy.end(job.id)
                     self.store.batches.give_back(job)
                     self._events.put(JobStopped(job.id))
                     return
@@ -308,14 +296,12 @@ class Runner:
         return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how())
 
     def _conditions(self, job: Job, load: LoadReading, pauses: int) -> Conditions:
-        joules = self._energy.end(job.id)
         return Conditions(
             parallel=self.parallel,
             threads=threads_of(self.pair),
             other_load=round(self._load.others_since(load), 3),
             paused=pauses != self._pauses or self.paused,
             resumed=job.attempt > 1,
-            joules=joules if job.attempt == 1 else None,
         )
 
     def _written(self, job: Job) -> Trace:

@@ -16,7 +16,7 @@ from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store.batch_rows import VOTES_APART, Conditions, JobState, ResultRow
+from baton_reasoning.core.store.batch_rows import VOTES_APART, JobState, ResultRow
 from baton_reasoning.core.store.run_metrics import RunMetrics
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
@@ -85,17 +85,6 @@ def voted(rows: list[ResultRow]) -> ResultRow:
 def test_a_text_without_an_answer_does_not_vote() -> None:
     assert voted([vote(job, answer) for job, answer in enumerate(["", "", "", "8", "8"])]).answer == "8"
     assert voted([vote(job, "") for job in range(5)]).outcome is Outcome.WRONG
-
-
-def test_the_energy_of_all_votes_counts_if_all_of_it_was_measured() -> None:
-    def joules(*found: float | None) -> float | None:
-        each = [Conditions(parallel=1, threads=2, other_load=0, joules=joule) for joule in found]
-        conditions = voted([vote(job, "8", conditions=where) for job, where in enumerate(each)]).conditions
-        assert conditions
-        return conditions.joules
-
-    assert joules(1, 2, 3, 4, 5) == 15
-    assert joules(1, 2, 3, None, 5) is None
 
 
 def test_a_problem_with_a_vote_that_failed_costs_what_the_others_did() -> None:
