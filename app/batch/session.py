@@ -19,7 +19,6 @@ from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
 from baton_reasoning.core.batch.reading.problem_set import ProblemSet
 from baton_reasoning.core.batch.reading.problems import read_data_set, read_problems
 from baton_reasoning.core.batch.reporting.exports import export
-from baton_reasoning.core.batch.reporting.other_tools import file_name, write_for
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, by_models
@@ -317,17 +316,6 @@ class BatchSession(QObject):
         assert self.batch is not None
         store, batch_id = self._stored(), self.batch.id
         self._do("export", lambda: export(store, batch_id, path), lambda _: self.exported.emit(path))
-
-    def export_for(self, tool: str, folder: Path) -> None:
-        """Write the results for another tool (core/batch/reporting/other_tools.py), in a new folder inside this one."""
-        assert self.batch is not None
-        store, batch = self._stored(), self.batch
-        inside = folder / f"{file_name(batch.name)}-{tool}"
-        self._do(
-            "export",
-            lambda: write_for(tool, Results.read(store, batch.id), inside),
-            lambda _: self.exported.emit(inside),
-        )
 
     # -----------------------------------------------------------------------------------------------------------------
 

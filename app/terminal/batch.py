@@ -15,7 +15,6 @@ COMMANDS = {
     "note": LazyCommand("failures:note", "Keep a note on an answer."),
     "value": LazyCommand("batch_value:value", "Estimate what the takeovers were worth."),
     "again": LazyCommand("batch_commands:again", "Run the batch of a report again."),
-    "export": LazyCommand("batch_commands:export", "Write the results for lm-evaluation-harness or Inspect."),
 }
 
 

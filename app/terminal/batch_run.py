@@ -25,7 +25,6 @@ from baton_reasoning.app.terminal.streams import report, write_json
 from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
 from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export
-from baton_reasoning.core.batch.reporting.other_tools import write_for
 from baton_reasoning.core.batch.reporting.report_text import text_report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
@@ -154,15 +153,6 @@ def grade_again(run: BatchRun, how: How | Regex | None) -> int:
             line.show(counts.answers / max(1, batch.done), f"{counts.answers:,} of {batch.done:,}")
     remark(counts.summary)
     return _conclude(run, batch.id)
-
-
-def export_for(run: BatchRun, tool: str) -> int:
-    """Write the results for another tool into a folder of its own, and print the paths."""
-    with run.place.store() as store:
-        results = Results.read(store, run.place.batch(store).id)
-        for path in write_for(tool, results, run.folder / tool):
-            write(str(path))
-    return ExitCode.ANSWERED
 
 
 def report_again(run: BatchRun) -> int:

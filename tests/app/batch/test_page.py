@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 
@@ -426,22 +425,6 @@ def test_an_export_replaces_no_file_but_the_chosen_one(
         page.view._export(".csv")
     assert exported.args == [tmp_path / "run-1.7B.csv"]
     assert other.read_text() == "mine"
-
-
-def test_results_are_written_for_other_tools(
-    page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(page, qtbot, problem_file, "small")
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
-    menu = page.view.export.menu()
-    assert menu
-    offered = {action.text(): action for action in menu.actions() if action.text().startswith("For ")}
-    with qtbot.waitSignal(page.saved):
-        offered["For lm-evaluation-harness…"].trigger()
-    assert (tmp_path / "counting-lm-eval/samples_small.jsonl").stat().st_size
-    with qtbot.waitSignal(page.failed if find_spec("inspect_ai") is None else page.saved) as said:
-        offered["For Inspect…"].trigger()
-    assert find_spec("inspect_ai") or "[inspect]" in str(said.args[0])
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")  # said of any window that is offscreen

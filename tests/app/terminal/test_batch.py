@@ -303,15 +303,6 @@ def test_a_batch_is_run_again_from_its_report_however_long_its_results_are(
     assert texts[0] == texts[1]
 
 
-def test_results_are_written_for_another_tool_without_running_anything(tmp_path: Path, baton: Baton) -> None:
-    out = tmp_path / "out"
-    assert baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", *TWO, "--out", str(out)).returncode == 0
-    done = baton("batch", "export", str(out), "--to", "lm-eval")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [str(out / "lm-eval" / "samples_large.jsonl")]
-    assert len((out / "lm-eval" / "samples_large.jsonl").read_text("utf-8").splitlines()) == 2
-
-
 def test_a_folder_for_results_may_be_in_the_home_folder(
     tmp_path: Path, baton: Baton, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -375,9 +366,6 @@ def test_a_folder_with_a_batch_is_not_written_over(tmp_path: Path, capsys: pytes
         ("batch again report.json", "Missing option '-o' / '--out'"),
         ("batch again report.json -o out", "report.json cannot be read"),
         ("batch again report.json -o out --arm small", "No such option"),
-        ("batch export nowhere", "Missing option '--to'"),
-        ("batch export nowhere --to paper", "'paper' is not one of"),
-        ("batch export nowhere --to inspect", "nowhere holds no batch"),
         ("batch failures", "Missing argument 'DIR|ID'"),
         ("batch failures nowhere", "no batches whose id begins with nowhere"),
         ("batch note nowhere 1", "Missing argument 'TEXT'"),

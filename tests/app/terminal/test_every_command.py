@@ -60,7 +60,6 @@ ROWS = {
     "batch note": Row("results {problem} wrong --arm small", ("results", "nowhere {problem} wrong"), prints=False),
     "batch value": Row("results --k 2 --sample 1", ("nowhere", "results --k 0"), runs_models=True),
     "batch again": Row("results/report.json -o out", ("nowhere -o out", "results/report.json"), runs_models=True),
-    "batch export": Row("results --to lm-eval", ("nowhere --to lm-eval", "results --to luck")),
     "demo": Row("", ("1 2", "99"), runs_models=True),
     "evidence": Row("--limit 2 --seeds 1 -o out", ("--limit 0", "--cost 1"), runs_models=True),
     "servers add": Row(
