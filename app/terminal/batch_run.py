@@ -122,7 +122,7 @@ def begin(
     """Create a batch in the folder and run it."""
 
     def create(store: Store) -> str:
-        if (jobs := len(problems) * sum(arm.votes for arm in arms) * len(seeds)) > REPORTED_AT_ONCE:
+        if (jobs := len(problems) * len(arms) * len(seeds)) > REPORTED_AT_ONCE:
             remark(f"Saving {jobs:,} jobs, so that the batch can be stopped and resumed at any time.")
         batch = create_batch(store, name, problems, arms, seeds, run.parallel, how, run.provenance(origin))
         run.place.name(batch)

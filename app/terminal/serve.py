@@ -85,8 +85,6 @@ def offered_arms(names: list[str], base: RunSettings) -> dict[str, RunSettings]:
         made = RECIPES[name].make(base)
         if any(any(arm.models) for arm in made):
             raise SettingsError(f"The arm {name!r} needs another large model.", "Serve it by itself with --large.")
-        if any(arm.votes > 1 for arm in made):
-            raise SettingsError(f"The arm {name!r} counts votes, which only a batch does.", "Leave it out.")
         if shared := next((arm.equal_share_of for arm in made if arm.equal_share_of), None):
             raise SettingsError(
                 f"The arm {name!r} writes as large a share as {shared!r} does, which only a batch measures.",

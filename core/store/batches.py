@@ -264,13 +264,7 @@ def _create(
     )
     connection.executemany(
         f"INSERT INTO jobs (batch, arm, problem, seed, run) VALUES (?, ?, ?, ?, {_NEW_RUN})",
-        (
-            (batch, arm.name, position, seed)
-            for position in range(len(problems))
-            for first in seeds
-            for arm in arms
-            for seed in arm.seeds_of([first])
-        ),
+        ((batch, arm.name, position, seed) for position in range(len(problems)) for seed in seeds for arm in arms),
     )
 
 
@@ -284,7 +278,7 @@ def _add_arm(connection: sqlite3.Connection, batch: str, arm: StoredArm, seeds: 
     connection.executemany(
         f"""INSERT INTO jobs (batch, arm, problem, seed, run)
             SELECT batch, ?, position, ?, {_NEW_RUN} FROM batch_problems WHERE batch = ? ORDER BY position""",
-        [(arm.name, seed, batch) for seed in arm.seeds_of(seeds)],
+        [(arm.name, seed, batch) for seed in seeds],
     )
 
 

@@ -112,7 +112,7 @@ def _baseline(needs: Needs, arm: Arm, arms: Sequence[Arm]) -> Arm | None:
 
     def is_baseline(each: Arm) -> bool:
         same = each.small_model == arm.small_model if needs.small else each.large_model == arm.large_model
-        return POLICIES.of(each.settings.policy).needs == needs and same and each.votes == 1
+        return POLICIES.of(each.settings.policy).needs == needs and same
 
     return next(filter(is_baseline, arms), None)
 

@@ -22,6 +22,7 @@ from baton_reasoning.core.batch.reporting.baselines import (
 )
 from baton_reasoning.core.batch.reporting.budgets import Cost, ScoredAnswer, accuracies_within, budgets_of
 from baton_reasoning.core.batch.reporting.involvement import Involvement
+from baton_reasoning.core.batch.reporting.majority import Majority
 from baton_reasoning.core.batch.reporting.run_cost import RunCost, compute_of
 from baton_reasoning.core.batch.reporting.speed import (
     ArmConditions,
@@ -32,7 +33,6 @@ from baton_reasoning.core.batch.reporting.speed import (
     why_not_comparable,
 )
 from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, difference, grouped, holm
-from baton_reasoning.core.batch.reporting.votes import count_votes
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
 from baton_reasoning.core.batch.running.provenance import Provenance
@@ -68,6 +68,7 @@ class ArmReport(BaseModel):
         description="Share of correct answers among the scored ones, with Wilson's 95% interval, as wide as the "
         "problems warrant; null without a scored answer."
     )
+    majority: Majority | None = Field(description="Of the answers of its seeds; null with fewer than three.")
     gap_recovered: Estimate | None = Field(
         description="(accuracy − small) / (large − small), of the arms of its small and of its large model alone; null "
         "without them, or where the large model is not better."
@@ -262,10 +263,6 @@ def build_report(
         arm.model_copy(update={"equal_share_of": settings.ran_as(arm.equal_share_of)})
         for arm in map(Arm.of, batch.arms)
     ]
-    for arm in stored:
-        if arm.votes > 1:
-            by_arm[arm.name], voted = count_votes(by_arm[arm.name], costs, settings.seed_numbers)
-            costs = {**costs, **voted}
     answers = {arm.name: answered(by_arm[arm.name]) for arm in batch.arms}
     compute = {arm.name: _compute_of(arm, answers[arm.name], costs, settings) for arm in stored}
     scored = {arm.name: _scored_answers(arm, answers[arm.name], compute[arm.name]) for arm in stored}
@@ -348,6 +345,7 @@ def _arm_report(
         accuracy=clustered_accuracy(
             grouped((row.position, row.outcome is Outcome.CORRECT) for row in answers if _is_scored(row))
         ),
+        majority=Majority.of(answers),
         gap_recovered=against.gap_recovered,
         time_ratio=against.time_ratio,
         placement=placement,

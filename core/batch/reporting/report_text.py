@@ -142,6 +142,12 @@ def footnotes(report: Report) -> str:
         for arm in ran
         if arm.aimed_share is not None and arm.answers
     ]
+    lines += [
+        f"{arm.title}: {share(arm.majority.accuracy)} correct by the majority of its {arm.majority.votes} seeds, "
+        "at the cost of all of them"
+        for arm in ran
+        if arm.majority
+    ]
     lines += [_placed(arm, arm.placement, report) for arm in report.arms if arm.placement]
     lines += [
         f"{arm.title}: random takeovers would need a large share of {share(arm.chance_share)}, interpolated, to be as "

@@ -66,14 +66,6 @@ def test_there_is_no_gap_where_the_large_model_is_not_better_or_not_there() -> N
     assert alone == (None, None, None)
 
 
-def test_votes_of_the_small_model_are_not_the_small_model_alone() -> None:
-    (vote,) = arms_of(["vote"], RunSettings())
-    with_votes = RESULTS | {vote.name: rows(vote, "+++++-----", 5)}
-    found = against_baselines(BATON, [vote, *ARMS], with_votes).gap_recovered
-    assert found
-    assert found.value == pytest.approx(3 / 6)
-
-
 def test_another_pair_is_compared_with_its_own_models() -> None:
     other = [arm.model_copy(update={"large_model": "B.gguf"}) for arm in (LARGE, BATON)]
     assert against_baselines(other[1], ARMS, RESULTS) == (None, None, None)
