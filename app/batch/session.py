@@ -6,7 +6,7 @@ Reads problem files; creates, opens, runs, regrades, reports and exports batches
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -24,7 +24,7 @@ from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, by_models
 from baton_reasoning.core.batch.running.batch_events import BatchEvent, JobEnded
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.creation import add_arms, create_batch
+from baton_reasoning.core.batch.running.creation import add_arms, create_batch, without_duplicates
 from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.provenance import Provenance
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
@@ -171,6 +171,7 @@ class BatchSession(QObject):
             return _opened(store, batch)
 
         self._is_creating = True
+        self._say(without_duplicates(arms).notes)
         self._do("create batch", create, self._show_and_start).done(self._created)
 
     def open(self, batch_id: str) -> None:
@@ -202,11 +203,16 @@ class BatchSession(QObject):
         self._refuse_while_running()
         store, batch_id = self._stored(), self.batch.id
 
-        def add() -> OpenedBatch:
-            add_arms(store, batch_id, arms)
-            return _opened(store, batch_id)
+        def add() -> tuple[OpenedBatch, tuple[str, ...]]:
+            notes = add_arms(store, batch_id, arms)
+            return _opened(store, batch_id), notes
 
-        self._do("add arms", add, self._show_and_start)
+        def added(found: tuple[OpenedBatch, tuple[str, ...]]) -> None:
+            opened, notes = found
+            self._show_and_start(opened)
+            self._say(notes)
+
+        self._do("add arms", add, added)
 
     def retry_errors(self) -> None:
         """Queue failed jobs again."""
@@ -344,6 +350,10 @@ class BatchSession(QObject):
     def _show_and_start(self, opened: OpenedBatch) -> None:
         self._show(opened)
         self.start()
+
+    def _say(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            self.noticed.emit(note)
 
     def _created(self, _: object) -> None:
         self._is_creating = False

@@ -122,14 +122,17 @@ def begin(
     """Create a batch in the folder and run it."""
 
     def create(store: Store) -> str:
-        if (jobs := len(problems) * len(arms) * len(seeds)) > REPORTED_AT_ONCE:
+        if (jobs := len(problems) * len(distinct.arms) * len(seeds)) > REPORTED_AT_ONCE:
             remark(f"Saving {jobs:,} jobs, so that the batch can be stopped and resumed at any time.")
-        batch = create_batch(store, name, problems, arms, seeds, run.parallel, how, run.provenance(origin))
+        batch = create_batch(store, name, problems, distinct.arms, seeds, run.parallel, how, run.provenance(origin))
         run.place.name(batch)
         return batch
 
+    distinct = without_duplicates(arms)
     with run.place.reserved():
-        return _run_arms(run, without_duplicates(arms)[0], create)
+        for note in distinct.notes:
+            remark(note)
+        return _run_arms(run, distinct.arms, create)
 
 
 def go_on(run: BatchRun) -> int:

@@ -163,7 +163,7 @@ def _refuse_other(run: BatchRun, problems: Sequence[Problem], arms: Sequence[Arm
         batch = run.place.batch(store)
         is_same = (
             [each.text for each in store.batches.problems(batch.id)] == [each.text for each in problems]
-            and {each.name for each in batch.arms} == {each.name for each in without_duplicates(arms)[0]}
+            and {each.name for each in batch.arms} == {each.name for each in without_duplicates(arms).arms}
             and BatchSettings.of(batch).seed_numbers == tuple(seeds)
         )
     if not is_same:

@@ -53,7 +53,6 @@ class ArmReport(BaseModel):
     model_config = EXPORTED
 
     name: str
-    same_as: str = Field("", description="The arm with equal settings whose results these are; empty if it ran itself.")
     sweep: str = Field(description="The parameter of which this arm tries a value; empty if there is none.")
     settings: dict[str, Any] = Field(
         description="Everything that decides how a problem is solved, and the arm's own models."
@@ -259,10 +258,7 @@ def build_report(
     for row in rows:
         by_arm[row.arm].append(row)
     all_answers = [row for arm in batch.arms for row in answered(by_arm[arm.name])]
-    stored = [
-        arm.model_copy(update={"equal_share_of": settings.ran_as(arm.equal_share_of)})
-        for arm in map(Arm.of, batch.arms)
-    ]
+    stored = list(map(Arm.of, batch.arms))
     answers = {arm.name: answered(by_arm[arm.name]) for arm in batch.arms}
     compute = {arm.name: _compute_of(arm, answers[arm.name], costs, settings) for arm in stored}
     scored = {arm.name: _scored_answers(arm, answers[arm.name], compute[arm.name]) for arm in stored}
@@ -297,20 +293,13 @@ def build_report(
         other_smalls=settings.other_smalls,
         other_larges=settings.other_larges,
         chances=settings.chances,
-        arms=(*arms, *_aliases(arms, settings)),
+        arms=tuple(arms),
         comparisons=_comparisons(batch, by_arm),
         budgets=budgets,
         throughput=throughput_of(all_answers),
         not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.speed]),
         warm_up_tokens=settings.warm_up_tokens,
     )
-
-
-def _aliases(arms: Sequence[ArmReport], settings: BatchSettings) -> Iterable[ArmReport]:
-    known = {arm.name: arm for arm in arms}
-    for alias in settings.aliases:
-        if twin := known.get(alias.same_as):
-            yield twin.model_copy(update={"name": alias.name, "sweep": alias.sweep, "same_as": alias.same_as})
 
 
 def _arm_report(

@@ -9,7 +9,6 @@ from baton_reasoning.core.batch.reporting.baselines import ArmPlacement
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of, main_arm
 from baton_reasoning.core.batch.reporting.speed import Percentiles
 from baton_reasoning.core.batch.reporting.worth import MeanWorth
-from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.store.batch_rows import Conditions
 from baton_reasoning.core.text import counted
@@ -125,27 +124,23 @@ def heading(report: Report) -> str:
 
 def footnotes(report: Report) -> str:
     """List what a reader must know beside the table, one fact a line: errors, notices, conditions, drafts, costs."""
-    ran = [arm for arm in report.arms if not arm.same_as]
     lines = [
         f"{arm.title}: {arm.unscored} unscored, {counted(arm.failed, 'error')}, {arm.jobs - arm.done} not run"
-        for arm in ran
+        for arm in report.arms
         if arm.unscored or arm.failed or arm.jobs > arm.done
     ]
-    for arm in ran:
+    for arm in report.arms:
         lines += _commonest(arm.title, arm.errors, "failed: “{}”")
         lines += _commonest(arm.title, arm.notices, "with the notice “{}”")
     lines += [
-        f"{arm.title}: the same settings as {arm_title(arm.same_as)}, run once" for arm in report.arms if arm.same_as
-    ]
-    lines += [
         f"{arm.title}: a large share of {percent(arm.large_share)}, {percent(arm.aimed_share)} was aimed at"
-        for arm in ran
+        for arm in report.arms
         if arm.aimed_share is not None and arm.answers
     ]
     lines += [
         f"{arm.title}: {share(arm.majority.accuracy)} correct by the majority of its {arm.majority.votes} seeds, "
         "at the cost of all of them"
-        for arm in ran
+        for arm in report.arms
         if arm.majority
     ]
     lines += [_placed(arm, arm.placement, report) for arm in report.arms if arm.placement]
@@ -155,16 +150,16 @@ def footnotes(report: Report) -> str:
         for arm in report.arms
         if arm.chance_share
     ]
-    lines += [f"{arm.title}: {_reflections(arm)}" for arm in ran if any(arm.reflections.values())]
+    lines += [f"{arm.title}: {_reflections(arm)}" for arm in report.arms if any(arm.reflections.values())]
     lines += _speed_notes(report)
     lines += [
         f"{arm.title}: {arm.drafted:,} tokens drafted, {percent(arm.accepted / arm.drafted)} of them accepted"
-        for arm in ran
+        for arm in report.arms
         if arm.drafted
     ]
     lines += [
         f"{arm.title}: {arm.remote_tokens:,} tokens read and written by servers, {money(arm.money, arm.currency)}"
-        for arm in ran
+        for arm in report.arms
         if arm.money
     ]
     if report.warm_up_tokens:
@@ -213,7 +208,7 @@ def _speed_notes(report: Report) -> list[str]:
             f"All together: {speed(found.tokens_per_second, ' tok/s')} over {found.seconds:,.1f} s, "
             f"{found.at_once:.1f} texts at once on average"
         )
-    ran = [arm for arm in report.arms if arm.conditions.setups and not arm.same_as]
+    ran = [arm for arm in report.arms if arm.conditions.setups]
     if ran:
         loads = [arm.conditions.other_load for arm in ran]
         threads = sorted({threads for arm in ran for _, threads, _ in arm.conditions.setups if threads})

@@ -78,16 +78,6 @@ def local_context(*models: ModelSummary | None) -> int:
     return max((model.context for model in models if model and model.file), default=0)
 
 
-class ArmAlias(BaseModel):
-    """An arm with the same settings as the arm `same_as`, and so the same results."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    same_as: str
-    sweep: str = ""
-
-
 class BatchSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -103,8 +93,6 @@ class BatchSettings(BaseModel):
     other_smalls: dict[str, ModelSummary] = {}
     """By the file or address that arms name, as `other_larges`."""
     other_larges: dict[str, ModelSummary] = {}
-    aliases: tuple[ArmAlias, ...] = ()
-    """Arms that equal another, and are not run again."""
     chances: dict[str, float] = {}
     """The chance of takeover that the pilot found for each arm of equal large share."""
     shares: dict[str, float] = {}
@@ -127,10 +115,6 @@ class BatchSettings(BaseModel):
     def how(self) -> How | Regex:
         """Raises SettingsError for an invalid pattern."""
         return Regex(self.pattern) if self.grade is How.REGEX else self.grade
-
-    def ran_as(self, arm: str) -> str:
-        """Return the name of the arm whose results this arm has: its own, unless it equals another."""
-        return next((alias.same_as for alias in self.aliases if alias.name == arm), arm)
 
     def with_hashes(self, hashes: Mapping[str, str]) -> Self:
         """Fill in the SHA-256 of model files, by their path."""

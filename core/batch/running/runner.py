@@ -36,7 +36,7 @@ from baton_reasoning.core.batch.running.conditions import LoadMeter, LoadReading
 from baton_reasoning.core.batch.running.regrading import verdict_on
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, EngineError, StoreError
+from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
 from baton_reasoning.core.grading.extraction import answer_of
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex, Verdict
@@ -212,7 +212,7 @@ class Runner:
             try:
                 if chance is None or share is None:
                     problems = pilot_of(list(self.store.batches.problems(self.batch)))
-                    share = self._pilot_share(self._arms[self._settings.ran_as(arm.equal_share_of)].settings, problems)
+                    share = self._pilot_share(self._arm_named(arm.equal_share_of).settings, problems)
                     chance = self._chance_for(arm, share, problems)
             except BatonError as error:
                 self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"
@@ -224,6 +224,12 @@ class Runner:
             )
             self._arms[name] = _with_chance(arm, chance)
             yield Calibrated(name, chance, share)
+
+    def _arm_named(self, name: str) -> Arm:
+        """Raises SettingsError if it is none of the batch, as in one by an older version, which named arms twice."""
+        if name not in self._arms:
+            raise SettingsError(f"This batch has no arm “{name}”.", "Start a new batch with this version.")
+        return self._arms[name]
 
     def _chance_for(self, arm: Arm, share: float, problems: Sequence[Problem]) -> float:
         return chance_for_share(share, lambda p: self._pilot_share(_with_chance(arm, p).settings, problems))

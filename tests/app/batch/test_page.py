@@ -172,15 +172,14 @@ def test_a_batch_is_begun_as_from_the_terminal(
     assert report["provenance"]["cores"] > 0
 
 
-def test_an_arm_with_the_settings_of_another_shares_its_results(
+def test_an_arm_with_the_settings_of_another_is_not_run_again(
     page: BatchPage, qtbot: QtBot, problem_file: Path
 ) -> None:
     run(page, qtbot, problem_file, "small", "chosen")
-    page.view.evidence.comparison.arm_wanted.emit("n1")
+    with qtbot.waitSignal(page.noticed) as noticed:
+        page.view.evidence.comparison.arm_wanted.emit("n1")
+    assert noticed.args == ["“n1 = 16” has the same settings as “Current settings”, which runs once."]
     wait_until_done(page, qtbot)
-    report = page.view._report
-    assert report
-    assert [(arm.name, arm.same_as) for arm in report.arms if arm.same_as] == [("n1 = 16", "chosen")]
     assert page.session.progress.jobs == 24, "two arms at first, two more values of n1"
 
 

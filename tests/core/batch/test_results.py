@@ -87,10 +87,10 @@ def test_a_result_says_how_it_was_graded_when_it_ran_and_where_the_problem_is_fr
 
 
 def test_a_report_holds_the_settings_of_each_arm_and_how_the_batch_was_begun(store: Store, tmp_path: Path) -> None:
-    (report,) = exported(store, run(store, "small", "chosen", "baton"), tmp_path / "report.json")
-    small, chosen, same = report["arms"]
+    (report,) = exported(store, run(store, "small", "chosen"), tmp_path / "report.json")
+    small, chosen = report["arms"]
     assert small["settings"]["settings"]["policy"]["policy"] == "never"
-    assert (same["name"], same["same_as"], same["settings"]) == ("baton", "chosen", chosen["settings"])
+    assert chosen["settings"]["settings"]["policy"]["policy"] == "keywords"
     assert (report["seed_numbers"], report["grading"], report["parallel"]) == ([3, 4], "exact", 2)
     assert report["provenance"]["baton"]
     assert report["provenance"]["llama_cpp_python"]

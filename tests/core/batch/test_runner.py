@@ -269,11 +269,11 @@ def test_the_chance_of_the_random_arm_is_kept_for_a_resume(store: Store, grader:
     assert BatchSettings.of(store.batches.open(batch)).chances == {"random as baton": chance}
 
 
-def test_the_random_arm_takes_the_share_of_an_arm_that_runs_under_another_name(store: Store, grader: Grader) -> None:
+def test_the_random_arm_takes_the_share_of_the_arm_that_runs_with_these_settings(store: Store, grader: Grader) -> None:
     batch = create_batch(store, "counting", problems(4), arms_of(["chosen", "random"], RunSettings()))
     run_all(store, batch, counting_pair(), grader)
-    _, chance, twin = Results.read(store, batch).report.arms
-    assert (twin.name, twin.same_as) == ("baton", "chosen")
+    chosen, chance = Results.read(store, batch).report.arms
+    assert (chosen.name, chance.name) == ("chosen", "random as baton")
     assert (chance.done, chance.failed) == (4, 0)
     assert chance.aimed_share is not None
 
