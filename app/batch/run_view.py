@@ -259,7 +259,7 @@ class RunView(QWidget):
             self.shown.addItem(shown.value, shown)
         menu = QMenu(self.export)
         titles = {".csv": "Table (CSV)", ".jsonl": "Results (JSON lines)", ".html": "Report (HTML)"}
-        titles |= {".json": "Report (JSON)", ".svg": "Accuracy within a time (SVG)"}
+        titles |= {".json": "Report (JSON)"}
         for ending in EXPORTS:
             menu.addAction(titles.get(ending, ending)).triggered.connect(lambda _, ending=ending: self._export(ending))
         self.export.setMenu(menu)

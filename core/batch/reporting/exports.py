@@ -1,4 +1,4 @@
-"""Writes the results as CSV (safe in a spreadsheet) or JSON lines, and the report as HTML, JSON or a chart.
+"""Writes the results as CSV (safe in a spreadsheet) or JSON lines, and the report as HTML or JSON.
 
 A new kind of file is a function and a line in `EXPORTS`.
 """
@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from baton_reasoning.core.batch.reporting.budgets import Cost
-from baton_reasoning.core.batch.reporting.charts import accuracy_within, scatter_chart
 from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.report_html import html_report
 from baton_reasoning.core.batch.reporting.results import Results
@@ -61,16 +59,11 @@ def export_json(results: Results, path: Path) -> None:
     _write(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
 
 
-def export_svg(results: Results, path: Path) -> None:
-    _write(path, scatter_chart(accuracy_within(results.report, Cost.SECONDS)))
-
-
 EXPORTS: dict[str, Callable[[Results, Path], None]] = {
     ".csv": export_csv,
     ".jsonl": export_jsonl,
     ".html": export_html,
     ".json": export_json,
-    ".svg": export_svg,
 }
 
 

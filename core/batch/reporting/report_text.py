@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.reporting.baselines import ArmPlacement
-from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of, main_arm
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report, main_arm
 from baton_reasoning.core.batch.reporting.speed import Percentiles
 from baton_reasoning.core.batch.reporting.worth import MeanWorth
 from baton_reasoning.core.intervals import Estimate
@@ -143,14 +142,6 @@ def footnotes(report: Report) -> str:
         for arm in report.arms
         if arm.majority
     ]
-    lines += [_placed(arm, arm.placement, report) for arm in report.arms if arm.placement]
-    lines += [
-        f"{arm.title}: random takeovers would need a large share of {share(arm.chance_share)}, interpolated, to be as "
-        f"accurate as it is with {percent(arm.large_share)}"
-        for arm in report.arms
-        if arm.chance_share
-    ]
-    lines += [f"{arm.title}: {_reflections(arm)}" for arm in report.arms if any(arm.reflections.values())]
     lines += _speed_notes(report)
     lines += [
         f"{arm.title}: {arm.drafted:,} tokens drafted, {percent(arm.accepted / arm.drafted)} of them accepted"
@@ -162,11 +153,6 @@ def footnotes(report: Report) -> str:
         for arm in report.arms
         if arm.money
     ]
-    if report.warm_up_tokens:
-        lines.append(
-            f"Warm-up: each model on this machine wrote {report.warm_up_tokens} tokens before the first answer, "
-            "in no figure"
-        )
     return "\n".join(lines)
 
 
@@ -178,36 +164,10 @@ def _commonest(arm: str, sentences: Mapping[str, int], template: str) -> list[st
     return [*lines, f"{arm}: {counted(rest, 'answer')} for other reasons (results.jsonl)"] if rest else lines
 
 
-def _placed(arm: ArmReport, placement: ArmPlacement, report: Report) -> str:
-    """Say where an arm stands between which others."""
-    known = {each.name: each for each in report.arms}
-    chance, oracle = (
-        f"{each.title} ({percent(accuracy_of(each))} at a large share of {percent(each.large_share)})"
-        for each in (known[placement.chance], known[placement.oracle])
-    )
-    own = f"{arm.title}, with a large share of {percent(arm.large_share)},"
-    if placement.at_other_shares:
-        return f"{own} cannot be placed between {chance} and {oracle}: their shares are more than a third apart"
-    return f"{own} stands between {chance} and {oracle}: {estimated(placement.value)}"
-
-
-def _reflections(arm: ArmReport) -> str:
-    found = arm.reflections
-    mean = f"{found['small'] + found['large']:.1f} cues of reflection an answer"
-    mean += f" ({found['small']:.1f} by small, {found['large']:.1f} by large)"
-    by_outcome = [f"{found[name]:.1f} in {name} ones" for name in ("correct", "wrong") if name in found]
-    return ", ".join([mean, *by_outcome])
-
-
 def _speed_notes(report: Report) -> list[str]:
     lines = []
     if report.not_comparable:
         lines.append(f"Speeds cannot be compared, and are not ranked: {report.not_comparable}")
-    if found := report.throughput:
-        lines.append(
-            f"All together: {speed(found.tokens_per_second, ' tok/s')} over {found.seconds:,.1f} s, "
-            f"{found.at_once:.1f} texts at once on average"
-        )
     ran = [arm for arm in report.arms if arm.conditions.setups]
     if ran:
         loads = [arm.conditions.other_load for arm in ran]
@@ -264,12 +224,6 @@ def _rows(report: Report, columns: Sequence[Column]) -> list[tuple[str, ...]]:
     return list(zip(name, *told, strict=True))
 
 
-def _placement(arm: ArmReport) -> str:
-    if arm.placement is None:
-        return NOTHING
-    return "at other shares" if arm.placement.at_other_shares else estimated(arm.placement.value)
-
-
 def _an_answer(tokens: int, arm: ArmReport) -> str:
     return f"{tokens / max(1, arm.answers):,.0f}"
 
@@ -288,7 +242,6 @@ _ACCURACY: tuple[Column, ...] = (
     ("correct", lambda arm: percent(arm.accuracy.value) if arm.accuracy else NOTHING),
     ("95% interval", lambda arm: interval(arm.accuracy)),
     ("gap recovered", lambda arm: estimated(arm.gap_recovered)),
-    ("placement", _placement),
     ("large share", lambda arm: percent(arm.large_share)),
     ("share of steps", lambda arm: share(arm.involvement.steps)),
     ("share of answers", lambda arm: share(arm.involvement.problems)),
@@ -310,7 +263,6 @@ _COSTS: tuple[Column, ...] = (
     ("handoffs", lambda arm: estimated(arm.involvement.handoffs)),
     ("first read", lambda arm: _an_answer(arm.read - arm.reread, arm)),
     ("read again", lambda arm: _an_answer(arm.reread, arm)),
-    ("MFLOP", lambda arm: f"{arm.compute_per_answer / 1e6:,.0f}" if arm.compute else NOTHING),
     ("money", lambda arm: money(arm.money_per_answer, arm.currency) if arm.money else NOTHING),
 )
 
@@ -342,7 +294,7 @@ def worth_cells(worth: MeanWorth | None, takeovers: int) -> tuple[str, ...]:
     return (f"{signed(worth.mean)}{of}", f"{worth.rescued:,}", f"{worth.spoiled:,}")
 
 
-def speed(found: Estimate, unit: str = "") -> str:
+def speed(found: Estimate) -> str:
     """Format a speed with its interval, which a single problem does not give."""
     spread = f" ({found.low:,.0f}–{found.high:,.0f})" if found.high > found.low else ""
-    return f"{found.value:,.0f}{unit}{spread}"
+    return f"{found.value:,.0f}{spread}"

@@ -1,4 +1,4 @@
-"""Measures the speed of arms and of the whole batch, and says whether the arms' speeds can be compared."""
+"""Measures the speed of arms, and says whether the arms' speeds can be compared."""
 
 from __future__ import annotations
 
@@ -46,18 +46,6 @@ class ArmConditions(BaseModel):
         )
 
 
-class Throughput(BaseModel):
-    """The speed of the whole batch, all arms together."""
-
-    model_config = ConfigDict(frozen=True)
-
-    tokens_per_second: Estimate = Field(
-        description="Kept tokens over the time in which anything was written, with a bootstrap interval over problems."
-    )
-    seconds: float = Field(description="In which at least one text was written.")
-    at_once: float = Field(description="Texts written at once, on average over that time.")
-
-
 class Percentiles(BaseModel):
     """Seconds within which half of the answers, and 19 of 20, have come so far, with intervals over problems."""
 
@@ -77,18 +65,6 @@ class Percentiles(BaseModel):
 def speed_of(rows: Iterable[ResultRow]) -> Estimate | None:
     """Estimate the kept tokens per second of an answer, by the clock, with a bootstrap interval over problems."""
     return ratio_of_sums(sums_by_problem((row.position, (row.metrics.tokens, row.metrics.seconds)) for row in rows))
-
-
-def throughput_of(rows: Sequence[ResultRow]) -> Throughput | None:
-    """Estimate the tokens per second of all rows together; None if none has ended."""
-    ended = [row for row in rows if row.ended]
-    slots, active = sum(row.metrics.seconds for row in ended), _covered(ended)
-    each = speed_of(ended)
-    if each is None or active <= 0:
-        return None
-    at_once = slots / active
-    total = Estimate(each.value * at_once, each.low * at_once, each.high * at_once)
-    return Throughput(tokens_per_second=total, seconds=active, at_once=at_once)
 
 
 def why_not_comparable(arms: Sequence[tuple[str, ArmConditions]]) -> str:
@@ -114,13 +90,3 @@ def _shares_of_ways(found: ArmConditions) -> dict[str, float]:
         counts[f"{parallel} at once" + (f" with {threads} threads" if threads > 1 else "")] += answers
     total = sum(answers for *_, answers in found.setups)
     return {way: answers / total for way, answers in counts.items()}
-
-
-def _covered(rows: Iterable[ResultRow]) -> float:
-    """Seconds covered by the answers, overlaps counted once."""
-    spans = sorted((row.ended.timestamp() - row.metrics.seconds, row.ended.timestamp()) for row in rows if row.ended)
-    covered, until = 0.0, float("-inf")
-    for start, end in spans:
-        covered += max(0.0, end - max(start, until))
-        until = max(until, end)
-    return covered

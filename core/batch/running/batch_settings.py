@@ -98,8 +98,6 @@ class BatchSettings(BaseModel):
     shares: dict[str, float] = {}
     """The large share, 0 to 1, at which each of these arms aims."""
     provenance: Provenance = Provenance()
-    warm_up_tokens: int = 0
-    """Written by each model on this machine before the first answer, in no figure; 0 if none is local."""
 
     @classmethod
     def of(cls, batch: Batch) -> Self:

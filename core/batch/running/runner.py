@@ -173,7 +173,6 @@ class Runner:
                 settings = RunSettings(policy=WRITES_ALONE[author], max_tokens=WARM_UP_TOKENS)
                 for _ in self._solved(other, settings):
                     pass
-                self._change_settings(warm_up_tokens=WARM_UP_TOKENS)
 
     def _hash_models(self, hashes: dict[str, str]) -> None:
         """Compute the missing SHA-256 of local models, by their path; ends early if the batch is stopped."""

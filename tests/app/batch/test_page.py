@@ -27,7 +27,6 @@ from baton_reasoning.app.shared.background import StreamTask
 from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.app.shared.theme import DARK, apply
 from baton_reasoning.app.shared.widgets.controls import IconButton
-from baton_reasoning.core.batch.reporting.budgets import Cost
 from baton_reasoning.core.batch.reporting.involvement import Involvement
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.arms import Arm
@@ -207,7 +206,7 @@ def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: Qt
     assert "Small only 50.0%" in view.evidence.comparison.text
     assert "Difference from “Small only”" in view.evidence.comparison.text
     assert "points 95% CI p Large only +50.0 +0.0 to +81.2 0.25" in view.evidence.comparison.text
-    assert "Small only 50% at " in view.evidence.within.picture.accessibleDescription()
+    assert "Small only 50% at " in view.evidence.in_time.picture.accessibleDescription()
     assert " s to the end (p95 " in view.figures.text
     assert "handoffs" not in view.figures.text
 
@@ -223,25 +222,7 @@ def test_figures_tell_how_far_the_large_model_is_involved(page: BatchPage, qtbot
     assert "In 25% of steps and 50% of answers" in tips
     assert "3.0 handoffs, 2 read again" in tips
     figures.show_arm(report.arms[0].model_copy(update={"seconds_to_end": None}))
-    assert "– s to the end: no time of its own" in figures.text
-
-
-def test_the_cost_at_which_arms_are_compared_is_chosen_and_stays(
-    page: BatchPage, qtbot: QtBot, problem_file: Path
-) -> None:
-    report = reported(page, qtbot, problem_file, "large")
-    evidence, arm = page.view.evidence, report.arms[0]
-    assert evidence.cost.isHidden(), "the parameters of a scripted model are not known"
-    assert arm.accuracy
-    priced = arm.model_copy(update={"accuracy_within": {Cost.MONEY: (arm.accuracy,), Cost.COMPUTE: (arm.accuracy,)}})
-    budgets = {Cost.COMPUTE: (5e9,), Cost.MONEY: (0.25,)}
-    evidence.show_report(report.model_copy(update={"arms": (priced,), "budgets": budgets}), None)
-    assert not evidence.cost.isHidden()
-    assert evidence.within.picture.accessibleDescription() == "Large only 100% at 5G"
-    evidence.cost.setCurrentText("Money")
-    assert evidence.within.picture.accessibleDescription() == "Large only 100% at 0.25"
-    evidence.show_report(report.model_copy(update={"arms": (priced,), "budgets": budgets}), None)
-    assert evidence.cost.currentText() == "Money"
+    assert "– s to the end" in figures.text
 
 
 def test_every_note_of_the_report_stands_beside_the_charts(page: BatchPage) -> None:
@@ -252,18 +233,14 @@ def test_every_note_of_the_report_stands_beside_the_charts(page: BatchPage) -> N
     assert [note for note in NOTES if note not in card.text] == []
 
 
-def test_every_chart_is_saved_as_picture_and_as_drawing(
-    page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path
-) -> None:
+def test_every_chart_is_saved_as_a_picture(page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path) -> None:
     run(page, qtbot, problem_file, "small", "large")
     evidence = page.view.evidence
-    for chart in (evidence.within, evidence.share, evidence.reasons, evidence.places):
+    for chart in (evidence.in_time, evidence.share, evidence.reasons, evidence.places):
         chart.save(tmp_path / "chart.png")
-        chart.save(tmp_path / "chart.svg")
         assert QImage(str(tmp_path / "chart.png")).width() == 1280
-        assert "</svg>" in (tmp_path / "chart.svg").read_text("utf-8")
     with pytest.raises(StoreError, match="cannot be written"):
-        evidence.within.save(tmp_path / "missing" / "chart.png")
+        evidence.in_time.save(tmp_path / "missing" / "chart.png")
 
 
 def test_a_narrow_window_shows_table_or_charts(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -523,12 +500,12 @@ def test_a_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(
 ) -> None:
     run(page, qtbot, problem_file, "small", "large")
     page.show()
-    picture = page.view.evidence.within.picture
+    picture = page.view.evidence.in_time.picture
     apply(qapp, ColourScheme.DARK)
     try:
         shown = picture.grab().toImage()
         assert shown.pixelColor(2, 2).name() == DARK.surface
-        page.view.evidence.within.save(tmp_path / "chart.png")
+        page.view.evidence.in_time.save(tmp_path / "chart.png")
         assert QImage(str(tmp_path / "chart.png")).pixelColor(2, 2).name() == "#ffffff"
     finally:
         apply(qapp, ColourScheme.LIGHT)

@@ -36,7 +36,7 @@ def test_a_file_is_solved_graded_and_reported(tmp_path: Path, baton: Baton) -> N
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[0].startswith("batch: 2 problems, 1 seed, 2 at once")
     assert "Large only minus Small only" in done.stdout
-    assert {path.name for path in out.iterdir()} >= {"results.csv", "results.jsonl", "report.html", "report.svg"}
+    assert {path.name for path in out.iterdir()} >= {"results.csv", "results.jsonl", "report.html", "report.json"}
 
 
 def test_for_a_program_every_line_is_json_and_the_last_is_the_report(tmp_path: Path, baton: Baton) -> None:
@@ -105,7 +105,6 @@ def test_another_large_model_is_an_arm_that_runs_when_the_first_is_done(tmp_path
     report = json.loads(done.stdout.splitlines()[-1])["report"]
     assert [arm["name"] for arm in report["arms"]] == ["large", f"large, {SMALL_MODEL.stem}"]
     assert [arm["done"] for arm in report["arms"]] == [2, 2]
-    assert all(arm["compute"] for arm in report["arms"])
 
 
 @pytest.mark.long
@@ -121,7 +120,7 @@ def test_two_small_and_two_large_models_are_compared_in_one_batch(tmp_path: Path
     assert {arm["name"] for arm in report["arms"]} == expected | {f"paper, {large}, {small}"}
     assert all(arm["done"] == 2 and not arm["failed"] for arm in report["arms"])
     assert set(report["other_smalls"]) == {str(LARGE_MODEL)}
-    assert all(arm["seconds_to_end"] and arm["accuracy_within"] for arm in report["arms"] if arm["correct"])
+    assert all(arm["seconds_to_end"] and arm["accuracy_in_time"] for arm in report["arms"] if arm["correct"])
 
 
 def written(path: Path, text: str) -> str:

@@ -23,7 +23,6 @@ NOTES = (
     "Small only: 1 answer failed: “gpu.example refused the key <none>. Give it another one.”",
     "Small only: 1 answer with the notice “gpu.example was slow, and was asked again.”",
     "Speeds cannot be compared, and are not ranked: Other programs used 60% of the CPU during large.",
-    "All together: ",
     "of the CPU used by other programs",
 )
 """What terminal, HTML and window must say."""

@@ -546,9 +546,7 @@ def test_each_model_on_this_machine_warms_up_before_the_first_answer(store: Stor
         first, *others = (session.conversation[-1].content.splitlines()[0] for session in engine.sessions)
         assert (first, others) == ("Warm-up. Count to 0.", ["Count to 0.", "Count to 1."])
     assert small.sessions[0].written == WARM_UP_TOKENS
-    found = Results.read(store, batch).report
-    assert (found.warm_up_tokens, [arm.done for arm in found.arms]) == (WARM_UP_TOKENS, [2, 2])
-    assert f"wrote {WARM_UP_TOKENS} tokens before the first answer, in no figure" in footnotes(found)
+    assert [arm.done for arm in Results.read(store, batch).report.arms] == [2, 2]
 
 
 def test_only_models_that_are_needed_and_local_warm_up(store: Store, grader: Grader) -> None:
@@ -556,4 +554,3 @@ def test_only_models_that_are_needed_and_local_warm_up(store: Store, grader: Gra
     server, idle = small_engine(), large_engine().with_card(placement=LOCAL)
     run_all(store, batch, Pair(server, idle), grader)
     assert (len(server.sessions), len(idle.sessions)) == (1, 0)
-    assert Results.read(store, batch).report.warm_up_tokens == 0
