@@ -232,7 +232,7 @@ class BatchSession(QObject):
 
     def set_note(self, row: ResultRow, note: str) -> None:
         """Keep a person's note on an answer; "" removes it."""
-        self._stored().batches.set_note_later(row.job, note)
+        self._stored().batches.set_note(row.job, note)
 
     # Running
 

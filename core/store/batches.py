@@ -10,6 +10,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict
 from typing import Any
 
@@ -153,13 +154,12 @@ class Batches:
 
         return self._database.write(change)
 
-    def set_note(self, job: int, note: str) -> None:
-        """Keep a person's note on an answer; "" removes it."""
-        self._change(_SET_NOTE, *_note_of(job, note))
-
-    def set_note_later(self, job: int, note: str) -> None:
-        """Keep the note without blocking; tried again until it succeeds."""
-        self._database.write_later(lambda connection: connection.execute(_SET_NOTE, _note_of(job, note)))
+    def set_note(self, job: int, note: str) -> Future[None]:
+        """Keep a person's note on an answer without blocking, tried again until it succeeds; "" removes it."""
+        values = (replace_lone_surrogates(note.strip()), job)
+        return self._database.write_later(
+            lambda connection: connection.execute("UPDATE jobs SET note = ? WHERE id = ?", values)
+        )
 
     def is_running(self, batch: str) -> bool:
         """Tell whether a program is writing answers of the batch."""
@@ -207,11 +207,6 @@ _GIVE_BACK = "UPDATE jobs SET state = 'waiting', owner = '' WHERE run = ? AND at
 """Run and attempt name one claim: a later claim of the same job stays."""
 
 _SET_SETTINGS = "UPDATE batches SET settings = ? WHERE id = ?"
-_SET_NOTE = "UPDATE jobs SET note = ? WHERE id = ?"
-
-
-def _note_of(job: int, note: str) -> tuple[str, int]:
-    return replace_lone_surrogates(note.strip()), job
 
 
 _BATCHES = """SELECT *,

@@ -367,8 +367,6 @@ def test_a_folder_with_a_batch_is_not_written_over(tmp_path: Path, capsys: pytes
         ("batch again report.json -o out --arm small", "No such option"),
         ("batch failures", "Missing argument 'DIR|ID'"),
         ("batch failures nowhere", "no batches whose id begins with nowhere"),
-        ("batch note nowhere 1", "Missing argument 'TEXT'"),
-        ("batch note nowhere 1 text", "no batches whose id begins with nowhere"),
         ("batch value nowhere --sample 0", "0 is not in the range x>=1"),
         ("demo 99", "no ready problem 99"),
     ],

@@ -57,7 +57,6 @@ ROWS = {
     "batch report": Row("results", ("", "nowhere")),
     "batch grade": Row("results", ("nowhere", "results --grade luck")),
     "batch failures": Row("results", ("nowhere", "results --arm luck")),
-    "batch note": Row("results {problem} wrong --arm small", ("results", "nowhere {problem} wrong"), prints=False),
     "batch value": Row("results --k 2 --sample 1", ("nowhere", "results --k 0"), runs_models=True),
     "batch again": Row("results/report.json -o out", ("nowhere -o out", "results/report.json"), runs_models=True),
     "demo": Row("", ("1 2", "99"), runs_models=True),
@@ -140,10 +139,9 @@ def line(home: Path, services: dict[str, str], tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("HF_ENDPOINT", services["hub"])
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     output_of("servers", "add", "office", services["server"])
-    problem = json.loads((folder / "problems.jsonl").read_text(encoding="utf-8").splitlines()[0])["id"]
     entries = [json.loads(each) for each in output_of("history", "list", "--json").splitlines()]
     ids = {entry["kind"]: entry["id"][:8] for entry in entries}
-    return LineOf({**services, **ids, "problem": problem, "model": str(folder / "baton" / "models" / SMALL_MODEL.name)})
+    return LineOf({**services, **ids, "model": str(folder / "baton" / "models" / SMALL_MODEL.name)})
 
 
 class LineOf:
