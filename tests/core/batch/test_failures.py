@@ -173,6 +173,9 @@ def test_the_trace_of_a_batch_answer_shows_its_opinion_and_its_summary_stays(sto
         ("1 + 1 = 2", "2", False),
         ("Answer: 2", "2", True),
         ("The answer is near.", "", False),
+        ("So the answer is a prime number.", "A", False),
+        ("So the ANSWER IS A.", "A", True),
+        ("The answer is paris.", "Paris", True),
         ("the answer is $\\frac{1}{2}$", "\\frac{1}{2}", True),
     ],
 )
