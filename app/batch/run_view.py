@@ -43,6 +43,7 @@ from baton_reasoning.core.batch.running.batch_events import (
     Calibrated,
     JobEnded,
     JobGrew,
+    JobRetried,
     JobStarted,
     JobStopped,
 )
@@ -140,7 +141,7 @@ class RunView(QWidget):
                     self.model.set_state(job, JobState.WAITING)
                 case JobGrew():
                     self.model.grow(event)
-                case JobEnded(row):
+                case JobRetried(row) | JobEnded(row):
                     self.model.take(row)
                 case Calibrated(arm, chance, share):
                     self._calibrated = f"{arm_title(arm)}: chance {chance:.3f} gives a large share of {share:.1%}"

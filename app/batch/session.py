@@ -22,7 +22,7 @@ from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, by_models
-from baton_reasoning.core.batch.running.batch_events import BatchEvent, JobEnded
+from baton_reasoning.core.batch.running.batch_events import BatchEvent, JobEnded, JobRetried
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.creation import add_arms, create_batch, without_duplicates
 from baton_reasoning.core.batch.running.progress import BatchProgress
@@ -214,30 +214,18 @@ class BatchSession(QObject):
 
         self._do("add arms", add, added)
 
-    def retry_errors(self) -> None:
-        """Queue failed jobs again."""
-        assert self.batch is not None
-        try:
-            self._refuse_while_running()
-        except Busy as error:
-            self.failed.emit(error)
-            return
-        store, batch_id = self._stored(), self.batch.id
-
-        def retry() -> OpenedBatch:
-            store.batches.retry_failed(batch_id)
-            return _opened(store, batch_id)
-
-        self._do("retry errors", retry, self._show_and_start)
-
     def set_note(self, row: ResultRow, note: str) -> None:
         """Keep a person's note on an answer; "" removes it."""
         self._stored().batches.set_note(row.job, note)
 
     # Running
 
-    def start(self) -> None:
-        """Run the waiting jobs of the batch in view, one pair of models after another."""
+    def retry_errors(self) -> None:
+        """Run the failed jobs of the batch in view again. Each error stays until the models that ran it are loaded."""
+        self.start(retry=True)
+
+    def start(self, retry: bool = False) -> None:
+        """Run the waiting jobs of the batch in view, one pair of models after another. `retry`: also failed ones."""
         if self.running or self.batch is None:
             return
         try:
@@ -247,8 +235,8 @@ class BatchSession(QObject):
             self.failed.emit(error)
             return
         self.running_batch = RunningBatch(self.batch, self.progress)
-        waiting = [names for names, arms in groups.items() if any(self.progress.waiting(arm.name) for arm in arms)]
-        self._execution.start(self._stored(), self.batch.id, waiting, self.parallel)
+        to_run = [names for names, arms in groups.items() if any(self.progress.to_run(arm.name, retry) for arm in arms)]
+        self._execution.start(self._stored(), self.batch.id, to_run, self.parallel, retry)
 
     def pause(self) -> None:
         """Finish the running jobs, and start no other."""
@@ -362,8 +350,11 @@ class BatchSession(QObject):
         running = self.running_batch
         assert running
         for event in events:
-            if isinstance(event, JobEnded):
-                running.progress.ended(event.row)
+            match event:
+                case JobRetried(row):
+                    running.progress.retried(row)
+                case JobEnded(row):
+                    running.progress.ended(row)
         for missed in self._opening.values():
             missed += events
         if self._is_in_view:

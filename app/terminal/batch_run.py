@@ -28,7 +28,7 @@ from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export
 from baton_reasoning.core.batch.reporting.report_text import text_report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
-from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
+from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobRetried, JobStarted
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, local_context
 from baton_reasoning.core.batch.running.creation import create_batch, without_duplicates
 from baton_reasoning.core.batch.running.progress import BatchProgress, time_left
@@ -140,9 +140,8 @@ def go_on(run: BatchRun) -> int:
     with run.place.store() as store:
         batch = run.place.batch(store)
         run = run.resumed(BatchSettings.of(batch))
-        store.batches.retry_failed(batch.id)
-        unfinished = {total.arm for total in store.batches.totals(batch.id) if total.done < total.jobs}
-        arms = [Arm.of(stored) for stored in batch.arms if stored.name in unfinished]
+        progress = BatchProgress(store.batches.totals(batch.id), run.parallel)
+        arms = [Arm.of(stored) for stored in batch.arms if progress.to_run(stored.name, retry=True)]
     return _run_arms(run, arms, lambda _: batch.id) if arms else _conclude(run, batch.id)
 
 
@@ -211,7 +210,7 @@ def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch
     """Run all arms of these models, until they are done or the batch is stopped."""
     json = run.json
     with Grader() as grader:
-        runner = Runner(store, batch_id, pair, grader, run.parallel, names)
+        runner = Runner(store, batch_id, pair, grader, run.parallel, names, retry=True)
         done = BatchProgress(store.batches.totals(batch_id), run.parallel)
         problems = list(store.batches.problems(batch_id)) if json else []
         with stops_on_interrupt(runner), progress("Batch", json) as line, contextlib.closing(runner.run()) as events:
@@ -233,6 +232,8 @@ def _ended(events: Iterator[BatchEvent], done: BatchProgress, line: ProgressLine
                 line.remark(f"{event.arm}: p = {event.chance:.3f} for a large share of {event.share:.1%}")
             case JobStarted(job):
                 arm = job.arm.name
+            case JobRetried(row):
+                done.retried(row)
             case JobEnded(row):
                 done.ended(row)
                 yield row

@@ -140,17 +140,22 @@ class Batches:
         """Give the job back without blocking; tried again until it succeeds."""
         self._database.write_later(lambda connection: connection.execute(_GIVE_BACK, (job.run, job.attempt)))
 
-    def retry_failed(self, batch: str) -> int:
-        """Let the jobs that ended in an error wait again, each with a new run; returns their number."""
-        failed = "batch = ? AND state = 'done' AND error <> ''"
+    def retry_failed(self, batch: str, arms: Sequence[str]) -> list[ResultRow]:
+        """Let the jobs of these arms that ended in an error wait again, each with a new run; returns their new rows."""
+        failed = """state = 'done' AND error <> '' AND batch = :batch
+            AND arm IN (SELECT value FROM json_each(:arms))"""
+        chosen = {"batch": batch, "arms": json.dumps(list(arms))}
 
-        def change(connection: sqlite3.Connection) -> int:
-            connection.execute(f"DELETE FROM runs WHERE id IN (SELECT run FROM jobs WHERE {failed})", (batch,))
-            return connection.execute(
+        def change(connection: sqlite3.Connection) -> list[ResultRow]:
+            jobs = [row["id"] for row in connection.execute(f"SELECT id FROM jobs WHERE {failed}", chosen)]
+            connection.execute(f"DELETE FROM runs WHERE id IN (SELECT run FROM jobs WHERE {failed})", chosen)
+            connection.execute(
                 f"""UPDATE jobs SET state = 'waiting', error = '', answer = '', notices = '[]', conditions = NULL,
                     started = NULL, ended = NULL, attempt = 0, run = {_NEW_RUN} WHERE {failed}""",
-                (batch,),
-            ).rowcount
+                chosen,
+            )
+            waiting = f"{_RESULT} WHERE jobs.id IN (SELECT value FROM json_each(?)) ORDER BY jobs.id"
+            return [result_of(row) for row in connection.execute(waiting, (json.dumps(jobs),))]
 
         return self._database.write(change)
 

@@ -27,12 +27,14 @@ from baton_reasoning.core.batch.running.batch_events import (
     Calibrated,
     JobEnded,
     JobGrew,
+    JobRetried,
     JobStarted,
     JobStopped,
 )
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.calibration import PILOT_SEED, chance_for_share, pilot_of
 from baton_reasoning.core.batch.running.conditions import LoadMeter, LoadReading, threads_of
+from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.regrading import verdict_on
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.engines.body import Author
@@ -79,14 +81,19 @@ class Runner:
         grader: Grader,
         parallel: int = 1,
         models: OtherModels = OtherModels(),  # noqa: B008 - immutable
+        retry: bool = False,
     ) -> None:
-        """Run the arms that name these `models`, which are loaded in `pair`; by default the batch's own."""
+        """Run the arms that name these `models`, which are loaded in `pair`; by default the batch's own.
+
+        `retry`: also those of their answers that ended in an error.
+        """
         self.store = store
         self.batch = batch
         self.pair = pair
         self.grader = grader
         self.parallel = parallel
         self.models = models
+        self.retry = retry
         self._settings = BatchSettings()
         self._arms: dict[str, Arm] = {}
         self._not_calibrated: dict[str, str] = {}
@@ -112,6 +119,8 @@ class Runner:
             problem.expected for problem in self.store.batches.problems(self.batch)
         )
         refuse_impossible(arms, self.pair, has_expected=has_expected)
+        if self.retry:  # not before: an error stays until the models are there that try again
+            yield from map(JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
         hashes: dict[str, str] = {}
         hashing = threading.Thread(target=self._hash_models, args=(hashes,), name="hash models")
         hashing.start()
@@ -155,8 +164,9 @@ class Runner:
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}
 
     def _unfinished(self) -> list[Arm]:
-        totals = self.store.batches.totals(self.batch)
-        return [self._arms[each.arm] for each in totals if each.done < each.jobs and each.arm in self._arms]
+        """Return the arms that have something to run."""
+        progress = BatchProgress(self.store.batches.totals(self.batch), self.parallel)
+        return [arm for arm in self._arms.values() if progress.to_run(arm.name, self.retry)]
 
     def _warm_up(self, needed: Needs) -> None:
         """Let each local model that is needed read a problem and write a few tokens, which are in no figure.

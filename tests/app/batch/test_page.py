@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
@@ -30,10 +31,11 @@ from baton_reasoning.app.shared.widgets.controls import IconButton
 from baton_reasoning.core.batch.reporting.involvement import Involvement
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.errors import Busy, EngineLost, StoreError
+from baton_reasoning.core.errors import Busy, EngineLost, ModelFileError, StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.store.batch_rows import Batch, StoredArm
 from tests.app.batch.conftest import ScriptedLoader
@@ -339,7 +341,7 @@ def test_a_guide_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
     assert "Big.gguf is not there" in str(failure.args[0])
     qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
     assert loader.large[-1] == ""
-    assert page.session.progress.waiting("large, Big") == 6
+    assert page.session.progress.to_run("large, Big") == 6
 
 
 def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -379,6 +381,27 @@ def test_errors_alone_are_tried_again(
     page.view.retry.click()
     wait_until_done(page, qtbot)
     assert sorted(marks(page)) == sorted(["✓", "✗"] * 3)
+
+
+def test_errors_stay_where_the_models_cannot_be_loaded_again(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, loader: ScriptedLoader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Iterator[Pair]:
+        yield from ()
+        raise ModelFileError("small.gguf is not there.", "Choose another file.")
+
+    loader.faults = [Fault(3, EngineLost("The model's process ended."))]
+    run(page, qtbot, problem_file, "small")
+    monkeypatch.setattr(ScriptedLoader, "__call__", refuse)
+    page.session.parallel += 1
+    with qtbot.waitSignal(page.failed) as failure:
+        page.view.retry.click()
+    assert "small.gguf is not there." in str(failure.args[0])
+    assert (marks(page).count("error"), page.view.retry.text()) == (1, "Retry 1 error")
+    assert page.session.store
+    assert page.session.batch
+    errors = [row.error for row in page.session.store.batches.results(page.session.batch.id) if row.error]
+    assert errors == ["The model's process ended."]
 
 
 def test_results_are_exported(page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path) -> None:

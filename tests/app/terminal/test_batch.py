@@ -63,6 +63,9 @@ def test_errors_end_a_batch_with_the_way_to_try_again(tmp_path: Path, baton: Bat
     done = baton("batch", "run", str(problems), "--arm", "large", *TWO, "--out", out)
     assert done.returncode == 1, done.stderr
     assert f"1 error. The report has the reasons. To try again: baton batch resume {out}" in done.stderr
+    assert baton("batch", "resume", out, "--large", "missing.gguf").returncode == 2
+    report = json.loads(baton("batch", "report", out, "--json").stdout)["report"]
+    assert report["arms"][0]["failed"] == 1, "no model was there to try again"
 
 
 def test_a_resumed_batch_keeps_how_many_problems_it_runs_at_once(tmp_path: Path, baton: Baton) -> None:

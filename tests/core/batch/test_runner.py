@@ -14,7 +14,14 @@ import pytest
 from baton_reasoning.core.batch.reporting.report_text import footnotes
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels
-from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted, JobStopped
+from baton_reasoning.core.batch.running.batch_events import (
+    BatchEvent,
+    Calibrated,
+    JobEnded,
+    JobRetried,
+    JobStarted,
+    JobStopped,
+)
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
 from baton_reasoning.core.batch.running.creation import create_batch
 from baton_reasoning.core.batch.running.recipes import arms_of
@@ -56,8 +63,10 @@ def batch_of(store: Store, count: int, *recipes: str, seeds: tuple[int, ...] = (
     return store.batches.create("counting", {}, problems(count), [arm.stored() for arm in arms], seeds)
 
 
-def run_all(store: Store, batch: str, pair: Pair, grader: Grader, parallel: int = 2) -> list[BatchEvent]:
-    return list(Runner(store, batch, pair, grader, parallel).run())
+def run_all(
+    store: Store, batch: str, pair: Pair, grader: Grader, parallel: int = 2, retry: bool = False
+) -> list[BatchEvent]:
+    return list(Runner(store, batch, pair, grader, parallel, retry=retry).run())
 
 
 def rows(store: Store, batch: str, arm: str | None = None) -> list[ResultRow]:
@@ -346,9 +355,17 @@ def test_only_errors_are_tried_again(store: Store, grader: Grader) -> None:
     run_all(store, batch, Pair(engine), grader, parallel=1)
     failed = rows(store, batch)[0]
     assert store.runs.trace(failed.run).text
-    assert store.batches.retry_failed(batch) == 1
-    started = [each for each in run_all(store, batch, counting_pair(), grader) if isinstance(each, JobStarted)]
-    assert [each.job.position for each in started] == [0]
+    another = counting_pair()
+    assert another.small
+    other_models = Pair(ScriptedEngine(name="another"), another.large)
+    with pytest.raises(SettingsError, match="begun with the small model"):
+        run_all(store, batch, other_models, grader, retry=True)
+    assert rows(store, batch)[0].error == failed.error, "models that cannot try again leave it as it is"
+    assert not [each for each in run_all(store, batch, another, grader) if isinstance(each, JobStarted)]
+    retried, *events = run_all(store, batch, another, grader, retry=True)
+    assert isinstance(retried, JobRetried)
+    assert retried.row.job == failed.job
+    assert [each.job.position for each in events if isinstance(each, JobStarted)] == [0]
     assert store.runs.trace(failed.run).text == "", "nothing else names it, so it would never be deleted"
     assert outcomes(store, batch, "small")[0] is Outcome.CORRECT
     assert not any(row.conditions.resumed for row in rows(store, batch) if row.conditions), "nothing was interrupted"

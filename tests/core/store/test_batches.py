@@ -106,7 +106,9 @@ def test_only_failed_jobs_are_tried_again_each_with_a_new_run(store: Store) -> N
     right, failed = store.batches.claim(batch, 2)
     store.batches.finish(right, "4", RIGHT)
     store.batches.finish(failed, "", None, error="The model ran out of memory.")
-    assert store.batches.retry_failed(batch) == 1
+    assert store.batches.retry_failed(batch, ["small"]) == []
+    (row,) = store.batches.retry_failed(batch, ["small", "both"])
+    assert (row.job, row.state, row.error) == (failed.id, JobState.WAITING, "")
     (again,) = store.batches.claim(batch)
     assert (again.id, again.attempt) == (failed.id, 1)
     assert again.run != failed.run
