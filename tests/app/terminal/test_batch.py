@@ -22,6 +22,7 @@ from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.files import private_folder
+from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import POLICIES
 from tests.app.terminal.conftest import Baton
 
@@ -212,7 +213,8 @@ def test_of_two_batches_for_one_folder_only_one_begins(tmp_path: Path) -> None:
     ]
     said = [each.communicate(timeout=100)[1].decode() for each in both]
     assert sorted(each.returncode for each in both) == [0, 2]
-    assert sum("holds a batch already" in words for words in said) == 1
+    taken = ("holds a batch already", "Another command is starting a batch")
+    assert sum(any(each in words for each in taken) for words in said) == 1
     lines = (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
     assert len(lines) == 2
 
@@ -245,7 +247,7 @@ def test_of_two_programs_that_found_a_folder_free_only_one_takes_it(
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(outcomes) == [f"{tmp_path / 'out'} holds a batch already.", "taken"]
+    assert sorted(outcomes) == [f"Another command is starting a batch in {tmp_path / 'out'}.", "taken"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
@@ -258,15 +260,36 @@ def test_only_the_owner_may_read_the_folder_of_a_batch(tmp_path: Path, has_own_s
         assert file.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("name", [batch_folder.LINK_FILE, batch_folder.STORE_FILE])
-def test_a_folder_whose_batch_never_began_is_told_from_a_damaged_one(name: str, tmp_path: Path, baton: Baton) -> None:
-    (tmp_path / name).touch()
-    refused = baton("batch", "resume", str(tmp_path))
+@pytest.mark.parametrize("has_own_store", [False, True])
+def test_a_folder_is_taken_over_if_the_command_that_was_starting_its_batch_was_killed(
+    tmp_path: Path, baton: Baton, has_own_store: bool
+) -> None:
+    out = tmp_path / "out"
+    code = """if True:
+        import os, pathlib, sys
+        from baton_reasoning.app.terminal.batch_folder import BatchFolder
+        folder = BatchFolder(pathlib.Path(sys.argv[1]), has_own_store=bool(sys.argv[2]))
+        with folder.reserved(), folder.store():
+            os._exit(9)"""
+    assert subprocess.run([sys.executable, "-c", code, out, "yes" if has_own_store else ""]).returncode == 9
+    refused = baton("batch", "resume", str(out))
     assert refused.returncode == 2
-    assert f"has not begun. Wait for the command that is starting it; if there is none, delete {tmp_path}" in (
-        refused.stderr
-    )
-    assert refused.stderr.rstrip().endswith(f"{name}.")
+    assert "has not begun: the command that was starting it has ended. Repeat that command." in refused.stderr
+    run = ("batch", "run", str(BATCH_PROBLEMS), "--arm", "large", "-n", "4", *TWO, "--out", str(out))
+    done = baton(*run, *(["--no-history"] if has_own_store else []))
+    assert done.returncode == 0, done.stderr
+    assert baton("batch", "resume", str(out)).returncode == 0
+
+
+def test_a_folder_in_which_a_batch_is_being_started_is_neither_taken_nor_resumed(tmp_path: Path, baton: Baton) -> None:
+    out = tmp_path / "out"
+    with BatchFolder(out).reserved():
+        for words in (("run", str(BATCH_PROBLEMS), "--out", str(out)), ("resume", str(out))):
+            refused = baton("batch", *words)
+            assert refused.returncode == 2
+            assert f"Another command is starting a batch in {out}. Wait for it; if there is none, delete" in (
+                refused.stderr
+            )
 
 
 def test_a_folder_is_free_again_if_the_batch_could_not_begin(tmp_path: Path) -> None:
@@ -340,7 +363,8 @@ def test_a_report_that_is_none_is_refused(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_folder_with_a_batch_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "batch.sqlite").touch()
+    with Store.open(tmp_path / batch_folder.STORE_FILE) as store:
+        store.batches.create("mine", {}, [], [])
     assert main(["batch", "run", str(BATCH_PROBLEMS), "--out", str(tmp_path)]) == 2
     assert f"Continue it with baton batch resume {tmp_path}, or name another --out." in capsys.readouterr().err
 
