@@ -203,6 +203,9 @@ class Report(BaseModel):
         "answer to the slowest.",
     )
     not_comparable: str = Field(description="Why the speeds of the arms are not ranked; empty if they are.")
+    is_older: bool = Field(
+        False, description="Whether an older version of Baton stored settings that this one does not know."
+    )
 
 
 def accuracy_of(arm: ArmReport) -> float:
@@ -262,8 +265,14 @@ def build_report(
         arms=tuple(arms),
         comparisons=_comparisons(batch, by_arm),
         time_budgets=budgets,
+        is_older=_is_older(batch),
         not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.speed]),
     )
+
+
+def _is_older(batch: Batch) -> bool:
+    known = ((batch.settings, BatchSettings), *((arm.settings, Arm) for arm in batch.arms))
+    return any(settings.keys() - kind.model_fields.keys() for settings, kind in known)
 
 
 def _arm_report(

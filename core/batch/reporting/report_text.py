@@ -153,6 +153,8 @@ def footnotes(report: Report) -> str:
         for arm in report.arms
         if arm.money
     ]
+    if report.is_older:
+        lines.append("Begun by an older version of Baton: what this one does not know, such as votes, is left out")
     return "\n".join(lines)
 
 
