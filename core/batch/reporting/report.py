@@ -271,8 +271,9 @@ def build_report(
 
 
 def _is_older(batch: Batch) -> bool:
-    known = ((batch.settings, BatchSettings), *((arm.settings, Arm) for arm in batch.arms))
-    return any(settings.keys() - kind.model_fields.keys() for settings, kind in known)
+    unknown = [batch.settings.keys() - BatchSettings.model_fields.keys()]
+    unknown += [arm.settings.keys() - Arm.model_fields.keys() for arm in batch.arms]
+    return any(unknown)
 
 
 def _arm_report(
