@@ -94,21 +94,6 @@ def drafted_seconds(small: ModelCost, large: ModelCost, acceptance: float = USUA
     )
 
 
-def work_in(trace: Trace) -> dict[Author, Work]:
-    """Count what each of two local models did in a run."""
-    small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
-    decodes_of_small = small.decoded + large.drafts + _handoffs(trace, Author.SMALL)
-    decodes_of_large = large.decoded - large.accepted_drafts + _handoffs(trace, Author.LARGE)
-    return {
-        Author.SMALL: Work(decodes_of_small, read=small.prefilled),
-        Author.LARGE: Work(decodes_of_large, checked=large.drafts, read=large.prefilled),
-    }
-
-
-def _handoffs(trace: Trace, author: Author) -> int:
-    return sum(isinstance(event, HandedOver) and event.author is author for event in trace.events)
-
-
 def seconds_of_large_alone(trace: Trace, cost: ModelCost | None = None) -> float | None:
     """Estimate how long the large model alone would have taken for as many tokens as this answer has.
 
@@ -119,7 +104,8 @@ def seconds_of_large_alone(trace: Trace, cost: ModelCost | None = None) -> float
     is_alone = not large.kept or not (large.drafts or trace.totals[Author.SMALL].decoded)
     if is_alone or not (started and started.large) or isinstance(started.large.source, DemoModel):
         return None
-    decodes = large.decoded - _handoffs(trace, Author.LARGE)
+    handoffs = sum(isinstance(event, HandedOver) and event.author is Author.LARGE for event in trace.events)
+    decodes = large.decoded - handoffs
     if decodes >= ENOUGH_DECODES and not large.drafts:
         decode = large.decode_seconds / decodes
         prefill = large.handoff_seconds / max(large.prefilled, 1)

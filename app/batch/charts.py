@@ -21,7 +21,6 @@ from baton_reasoning.core.errors import StoreError
 
 Draw = Callable[[int], str]
 """Draws the SVG of a chart of this width in pixels."""
-_FILES = "Picture (*.png);;Drawing (*.svg)"
 _SAVED_WIDTH = 640
 NARROWEST = 300
 """Pixels; a narrower widget shows the chart smaller."""
@@ -37,17 +36,15 @@ class ChartCard(QFrame):
     failed = Signal(object)
     """A BatonError."""
 
-    def __init__(self, title: str, choice: QWidget | None = None, parent: QWidget | None = None) -> None:
-        """`choice`: a control beside the title that changes what is drawn."""
+    def __init__(self, title: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         set_role(self, Role.CARD)
         self._draw: Draw | None = None
         self.title = ElidedLabel(title, Role.HEADING)
         self.picture = ChartPicture(title)
-        self.save_button = IconButton("download", f"Save “{title}” as PNG or SVG", self._choose_file)
+        self.save_button = IconButton("download", f"Save “{title}” as PNG", self._choose_file)
         self.save_button.setEnabled(False)
-        controls = (choice, self.save_button) if choice else (self.save_button,)
-        self.setLayout(vbox(hbox((self.title, 1), *controls), self.picture, margins=(12, 6, 12, 10), spacing=4))
+        self.setLayout(vbox(hbox((self.title, 1), self.save_button), self.picture, margins=(12, 6, 12, 10), spacing=4))
 
     def show_chart(self, draw: Draw, text: str, title: str = "") -> None:
         """`text`: what the chart shows, as a sentence or a list."""
@@ -58,20 +55,18 @@ class ChartCard(QFrame):
         self.picture.show_drawing(draw, text)
 
     def save(self, path: Path) -> None:
-        """Save the chart as PNG or SVG, by the suffix, in the colours of print. Raises StoreError."""
+        """Save the chart as PNG in the colours of print. Raises StoreError."""
         assert self._draw
-        drawing = self._draw(_SAVED_WIDTH)
         try:
-            path.write_bytes(drawing.encode("utf-8") if path.suffix.lower() == ".svg" else _as_png(drawing))
+            path.write_bytes(_as_png(self._draw(_SAVED_WIDTH)))
         except OSError as error:
             raise StoreError(f"{path} cannot be written: {error.strerror}.", "Choose another place.") from error
 
     def _choose_file(self) -> None:
         first = documents_folder() / f"{self.picture.accessibleName()}.png"
-        file, kind = QFileDialog.getSaveFileName(self, "Save chart", str(first), _FILES)
+        file, _ = QFileDialog.getSaveFileName(self, "Save chart", str(first), "Picture (*.png)")
         if file:
-            path = Path(file)
-            path = path if path.suffix else path.with_suffix(".svg" if "svg" in kind else ".png")
+            path = Path(file if file.lower().endswith(".png") else f"{file}.png")
             try:
                 self.save(path)
             except StoreError as error:

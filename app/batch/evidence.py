@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from PySide6.QtCore import QSignalBlocker, Qt, Signal
+from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
-    QComboBox,
     QFrame,
     QGridLayout,
     QLabel,
@@ -19,13 +18,12 @@ from PySide6.QtWidgets import (
 
 from baton_reasoning.app.batch.charts import ChartCard
 from baton_reasoning.app.shared.theme import Role, set_role
-from baton_reasoning.app.shared.widgets.controls import ElidedLabel, combo_box, label, plain_tip, see_through
+from baton_reasoning.app.shared.widgets.controls import ElidedLabel, label, plain_tip, see_through
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
-from baton_reasoning.core.batch.reporting.budgets import Cost
 from baton_reasoning.core.batch.reporting.charts import (
     Scatter,
     accuracy_against_share,
-    accuracy_within,
+    accuracy_in_time,
     places_of_takeovers,
     scatter_chart,
     takeovers_by_reason,
@@ -56,15 +54,13 @@ class EvidencePanel(QScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.comparison = ComparisonCard()
-        self.cost = combo_box("Cost of an answer")
-        self.cost.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)  # costs come with the reports
-        self.within = ChartCard("Accuracy at equal cost", self.cost)
+        self.in_time = ChartCard("Accuracy within a time")
         self.share = ChartCard("Accuracy against large share")
         self.reasons, self.places = ChartCard(REASONS), ChartCard("Takeovers by the place of their step")
         cards = self._cards = QWidget()
         cards.setLayout(
             vbox(
-                self.within,
+                self.in_time,
                 self.comparison,
                 self.share,
                 self.reasons,
@@ -78,9 +74,7 @@ class EvidencePanel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(cards)
         see_through(self, cards)
-        self._report: Report | None = None
-        self.cost.currentIndexChanged.connect(self._draw_within)
-        for chart in (self.within, self.share, self.reasons, self.places):
+        for chart in (self.in_time, self.share, self.reasons, self.places):
             chart.saved.connect(self.chart_saved)
             chart.failed.connect(self.failed)
 
@@ -91,9 +85,7 @@ class EvidencePanel(QScrollArea):
     def show_report(self, report: Report, arm: ArmReport | None) -> None:
         """Show a report; `arm` is the one that is selected in the list."""
         self._cards.show()
-        self._report = report
-        self._offer_costs(report)
-        self._draw_within()
+        self._draw(self.in_time, accuracy_in_time(report))
         self._draw(self.share, accuracy_against_share(report))
         self.share.setVisible(len(report.arms) > 1)
         self.comparison.show_report(report, arm.name if arm else "")
@@ -108,26 +100,10 @@ class EvidencePanel(QScrollArea):
             self.places.show_chart(partial(places_of_takeovers, arm), f"Takeovers by tenths of the steps: {tenths}")
         self.setMinimumWidth(self._cards.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width())
 
-    def _offer_costs(self, report: Report) -> None:
-        """Offer the costs that are known; the one that is chosen stays chosen."""
-        known = list(report.budgets) or [Cost.SECONDS]
-        chosen = self.cost.currentData()
-        with QSignalBlocker(self.cost):
-            self.cost.clear()
-            for cost in known:
-                self.cost.addItem(_COSTS[cost], cost)
-            self.cost.setCurrentIndex(max(0, self.cost.findData(chosen)))
-        self.cost.setVisible(len(known) > 1)
-
-    def _draw_within(self) -> None:
-        if self._report:
-            self._draw(self.within, accuracy_within(self._report, self.cost.currentData()))
-
     def _draw(self, card: ChartCard, scatter: Scatter) -> None:
         card.show_chart(partial(_draw_scatter, scatter), scatter.description or "No right answer yet.")
 
 
-_COSTS = {Cost.SECONDS: "Seconds", Cost.COMPUTE: "FLOP", Cost.MONEY: "Money"}
 _HEADER = ("", "correct", "", "◆ large", "tok/s")
 _DIFFERENCE_HEADER = ("", "points", "95% CI", "p", "adjusted p")
 _AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
@@ -264,10 +240,10 @@ def _read(arm: ArmReport) -> str:
 
 
 def _times(arm: ArmReport) -> tuple[str, str, str]:
-    """Return the seconds to the end and what else is known of the time; nothing for the oracle."""
+    """Return the seconds to the end and what else is known of the time; nothing without answers."""
     end, answer = arm.seconds_to_end, arm.seconds_to_answer
     if end is None:
-        return "–", "s to the end: no time of its own", ""
+        return "–", "s to the end", ""
     begins = f"To the answer {answer.p50.value:,.2f} (p95 {answer.p95.value:,.2f})" if answer else ""
     return f"{end.p50.value:,.2f}", f"s to the end (p95 {end.p95.value:,.2f})", begins
 

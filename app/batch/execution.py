@@ -74,11 +74,14 @@ class BatchExecution(QObject):
             return BatchActivity.PAUSED if self._runner.paused else BatchActivity.RUNNING
         return BatchActivity.IDLE
 
-    def start(self, store: Store, batch_id: str, groups: list[OtherModels], parallel: int) -> None:
-        """Run the waiting jobs of the arms that use these models. `parallel`: problems at once."""
+    def start(self, store: Store, batch_id: str, groups: list[OtherModels], parallel: int, retry: bool) -> None:
+        """Run the waiting jobs of the arms that use these models. `parallel`: problems at once.
+
+        `retry`: also the jobs that ended in an error.
+        """
 
         def make_runner(grader: Grader) -> Runner:
-            return Runner(store, batch_id, self._models.pair, grader, parallel, self._groups[0])
+            return Runner(store, batch_id, self._models.pair, grader, parallel, self._groups[0], retry)
 
         self._make_runner, self._groups, self._parallel = make_runner, groups, parallel
         if groups:

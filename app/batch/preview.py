@@ -135,7 +135,7 @@ class Preview(QWidget):
         if self.found is None:
             return
         chosen = self.chosen_arms or ([] if self.larges else ["chosen"])
-        made = {arm.name: arm for name in chosen for arm in RECIPES[name].make(RunSettings())}
+        made = {arm.name for name in chosen for arm in RECIPES[name].make(RunSettings())}
         arms = len(made) + len(self.larges)
         problems, seeds = (
             min(self.limit.value() or len(self.found.problems), len(self.found.problems)),
@@ -146,10 +146,7 @@ class Preview(QWidget):
             count(arms, "policy", "policies"),
             *([count(seeds, "seed")] if seeds > 1 else []),
         ]
-        more_votes = sum(arm.votes - 1 for arm in made.values())
-        answers = problems * (arms + more_votes) * seeds
-        votes = f" (with {count(problems * more_votes * seeds, 'more vote')})" if more_votes else ""
-        self.amount.setText(f"{' × '.join(factors)} = {count(answers, 'answer')}{votes}")
+        self.amount.setText(f"{' × '.join(factors)} = {count(problems * arms * seeds, 'answer')}")
 
     def _allow_start(self) -> None:
         self.start.setEnabled(self.ungraded.isChecked() or self.ungraded.isHidden())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from PySide6.QtCore import QModelIndex, Qt, QTimer, Signal
@@ -36,13 +37,13 @@ from baton_reasoning.app.shared.widgets.controls import (
 )
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
-from baton_reasoning.core.batch.reporting.other_tools import TOOLS, file_name
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, main_arm
 from baton_reasoning.core.batch.running.batch_events import (
     BatchEvent,
     Calibrated,
     JobEnded,
     JobGrew,
+    JobRetried,
     JobStarted,
     JobStopped,
 )
@@ -140,7 +141,7 @@ class RunView(QWidget):
                     self.model.set_state(job, JobState.WAITING)
                 case JobGrew():
                     self.model.grow(event)
-                case JobEnded(row):
+                case JobRetried(row) | JobEnded(row):
                     self.model.take(row)
                 case Calibrated(arm, chance, share):
                     self._calibrated = f"{arm_title(arm)}: chance {chance:.3f} gives a large share of {share:.1%}"
@@ -222,15 +223,10 @@ class RunView(QWidget):
 
     def _export(self, ending: str) -> None:
         assert self.session.batch
-        first = documents_folder() / f"{file_name(self.session.batch.name)}{ending}"
+        first = documents_folder() / f"{_file_name(self.session.batch.name)}{ending}"
         where, _ = QFileDialog.getSaveFileName(self, "Export", str(first), f"*{ending}")
         if where:
             self.session.export(Path(where if where.lower().endswith(ending) else f"{where}{ending}"))
-
-    def _export_for(self, tool: str) -> None:
-        title = f"Folder for the files of {TOOLS[tool].title}"
-        if where := QFileDialog.getExistingDirectory(self, title, str(documents_folder())):
-            self.session.export_for(tool, Path(where))
 
     def _ask_how(self) -> None:
         assert self.session.batch
@@ -264,12 +260,9 @@ class RunView(QWidget):
             self.shown.addItem(shown.value, shown)
         menu = QMenu(self.export)
         titles = {".csv": "Table (CSV)", ".jsonl": "Results (JSON lines)", ".html": "Report (HTML)"}
-        titles |= {".json": "Report (JSON)", ".svg": "Accuracy within a time (SVG)"}
+        titles |= {".json": "Report (JSON)"}
         for ending in EXPORTS:
             menu.addAction(titles.get(ending, ending)).triggered.connect(lambda _, ending=ending: self._export(ending))
-        menu.addSeparator()
-        for tool in TOOLS:
-            menu.addAction(f"For {TOOLS[tool].title}…").triggered.connect(lambda _, tool=tool: self._export_for(tool))
         self.export.setMenu(menu)
         table = self.table
         table.setModel(self.model)
@@ -368,3 +361,8 @@ class RunView(QWidget):
         self.evidence.comparison.larges_wanted.connect(self.larges_wanted)
         self.evidence.chart_saved.connect(session.exported)
         self.evidence.failed.connect(session.failed)
+
+
+def _file_name(batch: str) -> str:
+    """Turn the name of a batch into that of a file."""
+    return re.sub(r"[^\w.=-]+", "-", batch).strip("-.") or "batch"

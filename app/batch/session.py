@@ -6,7 +6,7 @@ Reads problem files; creates, opens, runs, regrades, reports and exports batches
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -19,13 +19,12 @@ from baton_reasoning.core.batch.reading.columns import GUESS, ColumnNames
 from baton_reasoning.core.batch.reading.problem_set import ProblemSet
 from baton_reasoning.core.batch.reading.problems import read_data_set, read_problems
 from baton_reasoning.core.batch.reporting.exports import export
-from baton_reasoning.core.batch.reporting.other_tools import file_name, write_for
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, by_models
-from baton_reasoning.core.batch.running.batch_events import BatchEvent, JobEnded
+from baton_reasoning.core.batch.running.batch_events import BatchEvent, JobEnded, JobRetried
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
-from baton_reasoning.core.batch.running.creation import add_arms, create_batch
+from baton_reasoning.core.batch.running.creation import add_arms, create_batch, without_duplicates
 from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.provenance import Provenance
 from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded, regrade
@@ -172,6 +171,7 @@ class BatchSession(QObject):
             return _opened(store, batch)
 
         self._is_creating = True
+        self._say(without_duplicates(arms).notes)
         self._do("create batch", create, self._show_and_start).done(self._created)
 
     def open(self, batch_id: str) -> None:
@@ -203,36 +203,29 @@ class BatchSession(QObject):
         self._refuse_while_running()
         store, batch_id = self._stored(), self.batch.id
 
-        def add() -> OpenedBatch:
-            add_arms(store, batch_id, arms)
-            return _opened(store, batch_id)
+        def add() -> tuple[OpenedBatch, tuple[str, ...]]:
+            notes = add_arms(store, batch_id, arms)
+            return _opened(store, batch_id), notes
 
-        self._do("add arms", add, self._show_and_start)
+        def added(found: tuple[OpenedBatch, tuple[str, ...]]) -> None:
+            opened, notes = found
+            self._show_and_start(opened)
+            self._say(notes)
 
-    def retry_errors(self) -> None:
-        """Queue failed jobs again."""
-        assert self.batch is not None
-        try:
-            self._refuse_while_running()
-        except Busy as error:
-            self.failed.emit(error)
-            return
-        store, batch_id = self._stored(), self.batch.id
-
-        def retry() -> OpenedBatch:
-            store.batches.retry_failed(batch_id)
-            return _opened(store, batch_id)
-
-        self._do("retry errors", retry, self._show_and_start)
+        self._do("add arms", add, added)
 
     def set_note(self, row: ResultRow, note: str) -> None:
         """Keep a person's note on an answer; "" removes it."""
-        self._stored().batches.set_note_later(row.job, note)
+        self._stored().batches.set_note(row.job, note)
 
     # Running
 
-    def start(self) -> None:
-        """Run the waiting jobs of the batch in view, one pair of models after another."""
+    def retry_errors(self) -> None:
+        """Run the failed jobs of the batch in view again. Each error stays until the models that ran it are loaded."""
+        self.start(retry=True)
+
+    def start(self, retry: bool = False) -> None:
+        """Run the waiting jobs of the batch in view, one pair of models after another. `retry`: also failed ones."""
         if self.running or self.batch is None:
             return
         try:
@@ -242,8 +235,8 @@ class BatchSession(QObject):
             self.failed.emit(error)
             return
         self.running_batch = RunningBatch(self.batch, self.progress)
-        waiting = [names for names, arms in groups.items() if any(self.progress.waiting(arm.name) for arm in arms)]
-        self._execution.start(self._stored(), self.batch.id, waiting, self.parallel)
+        to_run = [names for names, arms in groups.items() if any(self.progress.to_run(arm.name, retry) for arm in arms)]
+        self._execution.start(self._stored(), self.batch.id, to_run, self.parallel, retry)
 
     def pause(self) -> None:
         """Finish the running jobs, and start no other."""
@@ -318,17 +311,6 @@ class BatchSession(QObject):
         store, batch_id = self._stored(), self.batch.id
         self._do("export", lambda: export(store, batch_id, path), lambda _: self.exported.emit(path))
 
-    def export_for(self, tool: str, folder: Path) -> None:
-        """Write the results for another tool (core/batch/reporting/other_tools.py), in a new folder inside this one."""
-        assert self.batch is not None
-        store, batch = self._stored(), self.batch
-        inside = folder / f"{file_name(batch.name)}-{tool}"
-        self._do(
-            "export",
-            lambda: write_for(tool, Results.read(store, batch.id), inside),
-            lambda _: self.exported.emit(inside),
-        )
-
     # -----------------------------------------------------------------------------------------------------------------
 
     def _refuse_while_running(self) -> None:
@@ -357,6 +339,10 @@ class BatchSession(QObject):
         self._show(opened)
         self.start()
 
+    def _say(self, notes: Iterable[str]) -> None:
+        for note in notes:
+            self.noticed.emit(note)
+
     def _created(self, _: object) -> None:
         self._is_creating = False
 
@@ -364,8 +350,11 @@ class BatchSession(QObject):
         running = self.running_batch
         assert running
         for event in events:
-            if isinstance(event, JobEnded):
-                running.progress.ended(event.row)
+            match event:
+                case JobRetried(row):
+                    running.progress.retried(row)
+                case JobEnded(row):
+                    running.progress.ended(row)
         for missed in self._opening.values():
             missed += events
         if self._is_in_view:

@@ -12,11 +12,8 @@ COMMANDS = {
     "report": LazyCommand("batch_commands:report", "Write results and report of a batch as it is."),
     "grade": LazyCommand("batch_commands:grade", "Find and grade the answers again."),
     "failures": LazyCommand("failures:failures", "Show what went wrong."),
-    "note": LazyCommand("failures:note", "Keep a note on an answer."),
     "value": LazyCommand("batch_value:value", "Estimate what the takeovers were worth."),
     "again": LazyCommand("batch_commands:again", "Run the batch of a report again."),
-    "merge": LazyCommand("batch_commands:merge", "Join the batches of several machines."),
-    "export": LazyCommand("batch_commands:export", "Write the results for lm-evaluation-harness or Inspect."),
 }
 
 

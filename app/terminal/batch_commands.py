@@ -10,11 +10,9 @@ from typing import Any
 
 import click
 
-from baton_reasoning.app.terminal.batch_merge import merge_folders
 from baton_reasoning.app.terminal.batch_run import (
     BatchRun,
     begin,
-    export_for,
     go_on,
     grade_again,
     json_results,
@@ -23,7 +21,7 @@ from baton_reasoning.app.terminal.batch_run import (
     parallel_option,
     report_again,
 )
-from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, as_json, command, gathered, option
+from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, gathered, option
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
 from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.pair import (
@@ -39,7 +37,6 @@ from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet
 from baton_reasoning.core.batch.reading.problem_set import ProblemSet
 from baton_reasoning.core.batch.reading.problems import read_data_set, read_problems
-from baton_reasoning.core.batch.reporting.other_tools import TOOLS
 from baton_reasoning.core.batch.reporting.repetition import read_repetition
 from baton_reasoning.core.batch.running.recipes import RECIPES, arms_of
 from baton_reasoning.core.errors import SettingsError
@@ -232,23 +229,6 @@ def again(
     batch = BatchRun(out, models, loading, parallel or told.parallel, json, no_history)
     origin = told.provenance.problems
     return begin(batch, told.name, found.problems, found.arms, told.seed_numbers, found.how, origin)
-
-
-@command("merge")
-@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@out_option("Folder for the joined batch.", required=True)
-@as_json
-def merge(folders: Sequence[Path], out: Path, json: bool) -> int:
-    """Join the batches in these folders into one, and report it. Runs nothing."""
-    return merge_folders(BatchRun(out, json=json, no_history=True), folders)
-
-
-@command("export")
-@folder_argument
-@option("--to", required=True, type=click.Choice(list(TOOLS)), group=OUTPUT, help="The other tool.")
-def export(folder: Path, to: str) -> int:
-    """Write the results of the batch in DIR for another tool, into a folder of its own there, and print the files."""
-    return export_for(BatchRun(folder), to)
 
 
 def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:

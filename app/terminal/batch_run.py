@@ -25,11 +25,10 @@ from baton_reasoning.app.terminal.streams import report, write_json
 from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
 from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export
-from baton_reasoning.core.batch.reporting.other_tools import write_for
 from baton_reasoning.core.batch.reporting.report_text import text_report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
-from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobStarted
+from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobRetried, JobStarted
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, local_context
 from baton_reasoning.core.batch.running.creation import create_batch, without_duplicates
 from baton_reasoning.core.batch.running.progress import BatchProgress, time_left
@@ -123,14 +122,17 @@ def begin(
     """Create a batch in the folder and run it."""
 
     def create(store: Store) -> str:
-        if (jobs := len(problems) * sum(arm.votes for arm in arms) * len(seeds)) > REPORTED_AT_ONCE:
+        if (jobs := len(problems) * len(distinct.arms) * len(seeds)) > REPORTED_AT_ONCE:
             remark(f"Saving {jobs:,} jobs, so that the batch can be stopped and resumed at any time.")
-        batch = create_batch(store, name, problems, arms, seeds, run.parallel, how, run.provenance(origin))
+        batch = create_batch(store, name, problems, distinct.arms, seeds, run.parallel, how, run.provenance(origin))
         run.place.name(batch)
         return batch
 
+    distinct = without_duplicates(arms)
     with run.place.reserved():
-        return _run_arms(run, without_duplicates(arms)[0], create)
+        for note in distinct.notes:
+            remark(note)
+        return _run_arms(run, distinct.arms, create)
 
 
 def go_on(run: BatchRun) -> int:
@@ -138,9 +140,8 @@ def go_on(run: BatchRun) -> int:
     with run.place.store() as store:
         batch = run.place.batch(store)
         run = run.resumed(BatchSettings.of(batch))
-        store.batches.retry_failed(batch.id)
-        unfinished = {total.arm for total in store.batches.totals(batch.id) if total.done < total.jobs}
-        arms = [Arm.of(stored) for stored in batch.arms if stored.name in unfinished]
+        progress = BatchProgress(store.batches.totals(batch.id), run.parallel)
+        arms = [Arm.of(stored) for stored in batch.arms if progress.to_run(stored.name, retry=True)]
     return _run_arms(run, arms, lambda _: batch.id) if arms else _conclude(run, batch.id)
 
 
@@ -154,15 +155,6 @@ def grade_again(run: BatchRun, how: How | Regex | None) -> int:
             line.show(counts.answers / max(1, batch.done), f"{counts.answers:,} of {batch.done:,}")
     remark(counts.summary)
     return _conclude(run, batch.id)
-
-
-def export_for(run: BatchRun, tool: str) -> int:
-    """Write the results for another tool into a folder of its own, and print the paths."""
-    with run.place.store() as store:
-        results = Results.read(store, run.place.batch(store).id)
-        for path in write_for(tool, results, run.folder / tool):
-            write(str(path))
-    return ExitCode.ANSWERED
 
 
 def report_again(run: BatchRun) -> int:
@@ -218,7 +210,7 @@ def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch
     """Run all arms of these models, until they are done or the batch is stopped."""
     json = run.json
     with Grader() as grader:
-        runner = Runner(store, batch_id, pair, grader, run.parallel, names)
+        runner = Runner(store, batch_id, pair, grader, run.parallel, names, retry=True)
         done = BatchProgress(store.batches.totals(batch_id), run.parallel)
         problems = list(store.batches.problems(batch_id)) if json else []
         with stops_on_interrupt(runner), progress("Batch", json) as line, contextlib.closing(runner.run()) as events:
@@ -240,6 +232,8 @@ def _ended(events: Iterator[BatchEvent], done: BatchProgress, line: ProgressLine
                 line.remark(f"{event.arm}: p = {event.chance:.3f} for a large share of {event.share:.1%}")
             case JobStarted(job):
                 arm = job.arm.name
+            case JobRetried(row):
+                done.retried(row)
             case JobEnded(row):
                 done.ended(row)
                 yield row

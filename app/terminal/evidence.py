@@ -40,12 +40,10 @@ from baton_reasoning.core.thinking.policies.oracle import Oracle
 ARMS = ("small", "large", "baton", "paper", "random")
 OTHER_ARMS = (
     *("reference", "every-step", "first-token-entropy", "token-entropy", "stitch"),
-    *("step-score", "relay", "oracle", "cascade", "vote"),
+    *("step-score", "relay", "oracle", "cascade"),
 )
 FIRST, LAST = ("oracle",), ("small", "random as baton")
 """Where the table has them, whatever their accuracy: above and below all others."""
-LARGE_SHARE = 0.26
-"""Of `baton` on the demo pair: with --cost, so many small answers vote as cost the same."""
 DRAFTED = "drafted"
 """Timed only: drafts change no token, and need one text at a time."""
 PROBLEM_SEED = 20_261_124
@@ -130,8 +128,6 @@ def evidence(chosen: EvidenceOptions, parallel: int, out: Path | None, json: boo
         continued_by="the same command",
     )
     arms = arms_of([*ARMS, *OTHER_ARMS] if chosen.all else ARMS, DEMO_SETTINGS)
-    if chosen.cost:
-        arms = tuple(_at_equal_cost(arm, chosen.cost) for arm in arms)
     problems, seeds = demo_problems(chosen.size.problems, chosen.problem_seed), range(chosen.size.seeds)
     if run.place.holds_batch:
         _refuse_other(run, problems, arms, seeds)
@@ -155,7 +151,7 @@ def _refuse_other(run: BatchRun, problems: Sequence[Problem], arms: Sequence[Arm
         batch = run.place.batch(store)
         is_same = (
             [each.text for each in store.batches.problems(batch.id)] == [each.text for each in problems]
-            and {each.name for each in batch.arms} == {each.name for each in without_duplicates(arms)[0]}
+            and {each.name for each in batch.arms} == {each.name for each in without_duplicates(arms).arms}
             and BatchSettings.of(batch).seed_numbers == tuple(seeds)
         )
     if not is_same:
@@ -163,12 +159,6 @@ def _refuse_other(run: BatchRun, problems: Sequence[Problem], arms: Sequence[Arm
             f"{run.folder} holds a batch with other problems, arms or seeds.",
             "Repeat the command that began it, or name another --out.",
         )
-
-
-def _at_equal_cost(arm: Arm, cost: int) -> Arm:
-    """Let as many small answers vote as cost what one of `baton` does; other arms stay as they are."""
-    votes = max(2, round(1 - LARGE_SHARE + LARGE_SHARE * cost))
-    return arm.model_copy(update={"name": f"vote of {votes}", "votes": votes}) if arm.votes > 1 else arm
 
 
 def _time(run: BatchRun, cost: int, count: int) -> int:

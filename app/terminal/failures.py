@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-import click
-
 from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
 from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import SEED
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
 from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, large_or, loading_of_one
 from baton_reasoning.app.terminal.reviewing import ReviewOptions, batch_argument, opened_batch, review_batch
@@ -19,9 +16,6 @@ from baton_reasoning.app.terminal.streams import write_json_lines
 from baton_reasoning.core.batch.reporting.divergences import BatchOpinions
 from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, analyse
 from baton_reasoning.core.batch.reporting.report_text import WORTH_TITLES, worth_cells
-from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.store.batch_rows import Batch
-from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.policy import Needs
 
 
@@ -65,25 +59,8 @@ def failures(
     return exit_code_of_signal() if is_stopped else ExitCode.ANSWERED
 
 
-@command("note")
-@batch_argument
-@click.argument("problem", metavar="PROBLEM")
-@click.argument("text")
-@option("--arm", metavar="NAME", help="The answer of this arm.")
-@option("--seed", type=SEED, metavar="N", help="The answer with this seed.")
-def note(name: str, problem: str, text: str, arm: str | None, seed: int | None) -> int:
-    """Keep a note on the answer to a problem, for `baton batch failures` and the window.
-
-    DIR is the folder of the batch; ID is that of a batch in `baton history list`. PROBLEM is the id of the problem; an
-    empty TEXT removes the note.
-    """
-    with opened_batch(name, arm) as (store, batch):
-        set_note(store, batch, arm, seed, problem, text)
-    return ExitCode.ANSWERED
-
-
 def write_analysis(found: FailureAnalysis) -> None:
-    write(f"{found.answers:,} answers, {len(found.failures):,} of them not right; {found.notes:,} notes", "bold")
+    write(f"{found.answers:,} answers, {len(found.failures):,} of them not right; {count(found.notes, 'note')}", "bold")
     for kind, number in found.groups.items():
         write(f"\n{kind.value}: {number:,}", "bold")
         write_table(
@@ -133,16 +110,3 @@ def failure_to_json(failure: Failure) -> dict[str, object]:
         "note": row.note,
         "divergence": failure.divergence._asdict() if failure.divergence else None,
     }
-
-
-def set_note(store: Store, batch: Batch, arm: str | None, seed: int | None, problem: str, note: str) -> None:
-    """Keep a note on an answer. Raises SettingsError unless these name exactly one."""
-    ids = [each.id for each in store.batches.problems(batch.id)]
-    rows = [
-        row for row in store.batches.results(batch.id, arm) if ids[row.position] == problem and seed in (None, row.seed)
-    ]
-    if len(rows) != 1:
-        raise SettingsError(
-            f"{len(rows) or 'No'} answers have the id {problem}.", "Name one, with --arm and --seed where needed."
-        )
-    store.batches.set_note(rows[0].job, note)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -25,10 +24,6 @@ class JobState(Enum):
     DONE = "done"
 
 
-VOTES_APART = 10_000
-"""The second vote on a problem has the seed of the first plus this number: no batch has so many seeds."""
-
-
 @dataclass(frozen=True, slots=True)
 class StoredArm:
     """One way to solve the problems; its name is unique in the batch."""
@@ -36,11 +31,6 @@ class StoredArm:
     name: str
     settings: dict[str, Any]
     """JSON values."""
-
-    def seeds_of(self, seeds: Sequence[int]) -> list[int]:
-        """Return the seeds of its answers, where a batch has these: more, if several answers of a problem vote."""
-        votes = int(self.settings.get("votes", 1))
-        return [seed + vote * VOTES_APART for seed in seeds for vote in range(votes)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +72,6 @@ class Conditions(BaseModel):
     other_load: float = Field(description="Share of the CPU that other programs used meanwhile, 0 to 1.")
     paused: bool = Field(False, description="The batch was paused meanwhile, so that fewer texts were written at once.")
     resumed: bool = Field(False, description="The text was continued after an interruption.")
-    joules: float | None = Field(
-        None,
-        description="Energy of the whole machine meanwhile, shared equally among the texts written at once; null if it "
-        "was not measured from beginning to end.",
-    )
-    machine: str = Field("", description="In a merged batch, the batch in which it was written, by its folder.")
 
 
 class ResultRow(NamedTuple):

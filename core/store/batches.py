@@ -10,6 +10,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import asdict
 from typing import Any
 
@@ -30,7 +31,6 @@ from baton_reasoning.core.store.batch_rows import (
     result_of,
 )
 from baton_reasoning.core.store.database import Database
-from baton_reasoning.core.store.job_copies import JobCopy, add_copy
 from baton_reasoning.core.store.process_identity import is_alive, this_process
 from baton_reasoning.core.store.run_metrics import RunMetrics
 from baton_reasoning.core.store.timestamps import now
@@ -55,16 +55,6 @@ class Batches:
         batch = uuid.uuid4().hex
         self._database.write(lambda connection: _create(connection, batch, name, settings, problems, arms, seeds))
         return batch
-
-    def add_copies(self, batch: str, copies: Iterable[tuple[Batches, JobCopy]]) -> None:
-        """Add jobs of other stores to a batch that was created without seeds, all or none. Raises StoreError."""
-
-        def change(connection: sqlite3.Connection) -> None:
-            for batches, copy in copies:
-                with batches._database.reading() as source:
-                    add_copy(connection, batch, copy, source)
-
-        self._database.write(change)
 
     def add_arm(self, batch: str, arm: StoredArm, seeds: Sequence[int]) -> None:
         """Add jobs for the same problems under one more arm. Raises StoreError, also if the name is taken."""
@@ -150,27 +140,31 @@ class Batches:
         """Give the job back without blocking; tried again until it succeeds."""
         self._database.write_later(lambda connection: connection.execute(_GIVE_BACK, (job.run, job.attempt)))
 
-    def retry_failed(self, batch: str) -> int:
-        """Let the jobs that ended in an error wait again, each with a new run; returns their number."""
-        failed = "batch = ? AND state = 'done' AND error <> ''"
+    def retry_failed(self, batch: str, arms: Sequence[str]) -> list[ResultRow]:
+        """Let the jobs of these arms that ended in an error wait again, each with a new run; returns their new rows."""
+        failed = """state = 'done' AND error <> '' AND batch = :batch
+            AND arm IN (SELECT value FROM json_each(:arms))"""
+        chosen = {"batch": batch, "arms": json.dumps(list(arms))}
 
-        def change(connection: sqlite3.Connection) -> int:
-            connection.execute(f"DELETE FROM runs WHERE id IN (SELECT run FROM jobs WHERE {failed})", (batch,))
-            return connection.execute(
+        def change(connection: sqlite3.Connection) -> list[ResultRow]:
+            jobs = [row["id"] for row in connection.execute(f"SELECT id FROM jobs WHERE {failed}", chosen)]
+            connection.execute(f"DELETE FROM runs WHERE id IN (SELECT run FROM jobs WHERE {failed})", chosen)
+            connection.execute(
                 f"""UPDATE jobs SET state = 'waiting', error = '', answer = '', notices = '[]', conditions = NULL,
                     started = NULL, ended = NULL, attempt = 0, run = {_NEW_RUN} WHERE {failed}""",
-                (batch,),
-            ).rowcount
+                chosen,
+            )
+            waiting = f"{_RESULT} WHERE jobs.id IN (SELECT value FROM json_each(?)) ORDER BY jobs.id"
+            return [result_of(row) for row in connection.execute(waiting, (json.dumps(jobs),))]
 
         return self._database.write(change)
 
-    def set_note(self, job: int, note: str) -> None:
-        """Keep a person's note on an answer; "" removes it."""
-        self._change(_SET_NOTE, *_note_of(job, note))
-
-    def set_note_later(self, job: int, note: str) -> None:
-        """Keep the note without blocking; tried again until it succeeds."""
-        self._database.write_later(lambda connection: connection.execute(_SET_NOTE, _note_of(job, note)))
+    def set_note(self, job: int, note: str) -> Future[None]:
+        """Keep a person's note on an answer without blocking, tried again until it succeeds; "" removes it."""
+        values = (replace_lone_surrogates(note.strip()), job)
+        return self._database.write_later(
+            lambda connection: connection.execute("UPDATE jobs SET note = ? WHERE id = ?", values)
+        )
 
     def is_running(self, batch: str) -> bool:
         """Tell whether a program is writing answers of the batch."""
@@ -218,11 +212,6 @@ _GIVE_BACK = "UPDATE jobs SET state = 'waiting', owner = '' WHERE run = ? AND at
 """Run and attempt name one claim: a later claim of the same job stays."""
 
 _SET_SETTINGS = "UPDATE batches SET settings = ? WHERE id = ?"
-_SET_NOTE = "UPDATE jobs SET note = ? WHERE id = ?"
-
-
-def _note_of(job: int, note: str) -> tuple[str, int]:
-    return replace_lone_surrogates(note.strip()), job
 
 
 _BATCHES = """SELECT *,
@@ -275,13 +264,7 @@ def _create(
     )
     connection.executemany(
         f"INSERT INTO jobs (batch, arm, problem, seed, run) VALUES (?, ?, ?, ?, {_NEW_RUN})",
-        (
-            (batch, arm.name, position, seed)
-            for position in range(len(problems))
-            for first in seeds
-            for arm in arms
-            for seed in arm.seeds_of([first])
-        ),
+        ((batch, arm.name, position, seed) for position in range(len(problems)) for seed in seeds for arm in arms),
     )
 
 
@@ -295,7 +278,7 @@ def _add_arm(connection: sqlite3.Connection, batch: str, arm: StoredArm, seeds: 
     connection.executemany(
         f"""INSERT INTO jobs (batch, arm, problem, seed, run)
             SELECT batch, ?, position, ?, {_NEW_RUN} FROM batch_problems WHERE batch = ? ORDER BY position""",
-        [(arm.name, seed, batch) for seed in arm.seeds_of(seeds)],
+        [(arm.name, seed, batch) for seed in seeds],
     )
 
 

@@ -20,11 +20,11 @@ from baton_reasoning.core.demo_pair.costly import costly_pair
 from baton_reasoning.core.engines.base import ignore
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.expected_time import ModelCost, Work, drafted_seconds, work_in
+from baton_reasoning.core.expected_time import ModelCost, Work, drafted_seconds
 from baton_reasoning.core.model_costs import measure
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
-from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.events import HandedOver, TokenWritten
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.drafted import Drafted
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
@@ -92,8 +92,18 @@ def counted(traces: Sequence[Trace], small: ModelCost | None, large: ModelCost |
     """Seconds of what each model did."""
     assert small
     assert large
-    work = [work_in(trace) for trace in traces]
-    return sum(each[Author.SMALL].seconds(small) + each[Author.LARGE].seconds(large) for each in work)
+    return sum(
+        work_in(trace, Author.SMALL).seconds(small) + work_in(trace, Author.LARGE).seconds(large) for trace in traces
+    )
+
+
+def work_in(trace: Trace, author: Author) -> Work:
+    """What this model did in a run: decodes of tokens, of drafts for the large model, and one for each handoff."""
+    found, large = trace.totals[author], trace.totals[Author.LARGE]
+    decodes = found.decoded + sum(isinstance(event, HandedOver) and event.author is author for event in trace.events)
+    if author is Author.SMALL:
+        return Work(decodes + large.drafts, read=found.prefilled)
+    return Work(decodes - found.accepted_drafts, checked=found.drafts, read=found.prefilled)
 
 
 def drafted(traces: Sequence[Trace], small: ModelCost | None, large: ModelCost | None) -> float:

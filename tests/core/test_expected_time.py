@@ -15,7 +15,6 @@ from baton_reasoning.core.expected_time import (
     expected_speed,
     pair_seconds,
     seconds_of_large_alone,
-    work_in,
 )
 from baton_reasoning.core.models.source import DemoModel, ModelSource, ServerUrls
 from baton_reasoning.core.thinking.events import Event, HandedOver, RunStarted, TokenWritten
@@ -106,11 +105,3 @@ def test_nothing_is_said_of_the_demo_pair_nor_where_one_model_was_alone() -> Non
     assert seconds_of_large_alone(trace_of(*LARGE_WRITES), LARGE) is None
     assert seconds_of_large_alone(trace_of(*SMALL_WRITES), LARGE) is None
     assert seconds_of_large_alone(Trace(), LARGE) is None
-
-
-def test_the_work_of_a_run_counts_decodes_handoffs_drafts_and_what_was_read() -> None:
-    trace = trace_of(*SMALL_WRITES, *LARGE_WRITES, token(Author.LARGE, 8.0, drafted=True, rejected=2))
-    work = work_in(trace)
-    assert work[Author.SMALL] == (30 + 3 + 1, 0, 100)
-    assert work[Author.LARGE] == (10 + 1, 3, 130)
-    assert work[Author.LARGE].seconds(LARGE) == pytest.approx(11 * 0.2 + 3 * 0.02 + 130 * 0.03)

@@ -1,4 +1,4 @@
-"""Draws the charts of a batch as SVG, for reports, files and the window; readable in grey and in print.
+"""Draws the charts of a batch as SVG, for reports and the window; readable in grey and in print.
 
 `recoloured` gives a drawing the colours of a theme.
 """
@@ -13,7 +13,6 @@ from html import escape
 from itertools import pairwise
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.reporting.budgets import Cost
 from baton_reasoning.core.batch.reporting.failures import TakeoverOutcomes
 from baton_reasoning.core.batch.reporting.report import PLACES, ArmReport, Report
 from baton_reasoning.core.engines.body import Author
@@ -237,25 +236,18 @@ class Scatter(NamedTuple):
         return "; ".join(f"{point.name} {point.y:.0f}% at {quantity(point.x)}" for point in self.points)
 
 
-ACROSS = {
-    Cost.SECONDS: "seconds that an answer may take",
-    Cost.COMPUTE: "FLOP that an answer may take",
-    Cost.MONEY: "money that an answer may cost",
-}
-
-
-def accuracy_within(report: Report, cost: Cost) -> Scatter:
-    """Plot the accuracy of each arm as a curve over what an answer may cost, with its name where the curve ends."""
-    budgets = report.budgets.get(cost, ())
-    arms = [arm for arm in report.arms if cost in arm.accuracy_within]
-    curves = {arm.title: _curve(budgets, arm.accuracy_within[cost]) for arm in arms}
+def accuracy_in_time(report: Report) -> Scatter:
+    """Plot the accuracy of each arm as a curve over what an answer may take, with its name where the curve ends."""
+    budgets = report.time_budgets
+    arms = [arm for arm in report.arms if arm.accuracy_in_time]
+    curves = {arm.title: _curve(budgets, arm.accuracy_in_time) for arm in arms}
     lines = (
         ChartLine(curves[arm.title], DASHES[number % len(DASHES)], _INKS[_only_author(arm)])
         for number, arm in enumerate(arms)
     )
     return Scatter(
-        f"Accuracy within a budget of {cost.value}",
-        ACROSS[cost],
+        "Accuracy within a time",
+        "seconds that an answer may take",
         _points(arms, lambda arm: curves[arm.title][-1][0]),
         tuple(lines),
         min(budgets, default=1.0) / 1.1,
@@ -313,15 +305,9 @@ def logarithmic_ticks(low: float, high: float, most: int = 9) -> list[float]:
     return found if len(found) > 1 else ticks(low, high, most)
 
 
-PREFIXES = {18: "E", 15: "P", 12: "T", 9: "G", 6: "M", 3: "k"}
-"""Of powers of ten."""
-
-
 def quantity(value: float) -> str:
-    """Format a number with three digits that count and the prefix of its thousands, as in 2.5T."""
-    rounded = float(f"{value:.3g}")
-    power = next((power for power in PREFIXES if rounded >= 10**power), 0)
-    return f"{rounded / 10**power:.3g}{PREFIXES.get(power, '')}"
+    """Format a number with three digits that count."""
+    return f"{float(f'{value:.3g}'):,g}"
 
 
 def _points(arms: Sequence[ArmReport], x: Callable[[ArmReport], float]) -> tuple[Point, ...]:

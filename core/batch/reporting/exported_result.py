@@ -66,10 +66,6 @@ class PlaceValue(BaseModel):
         description="Of the takeover that ends there: value less that after what it replaced; null where none ends."
     )
 
-    def is_of(self, span: WrittenSpan) -> bool:
-        """Tell whether it is the value where this span ends, or that of the text which the span replaced."""
-        return self.position == (span.start if self.replaced else span.end)
-
     @classmethod
     def all_of(cls, values: StepValues) -> Iterator[PlaceValue]:
         worths = {worth.after.place: worth.worth.value for worth in values.takeovers}

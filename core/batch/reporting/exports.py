@@ -1,4 +1,4 @@
-"""Writes the results as CSV (safe in a spreadsheet) or JSON lines, and the report as HTML, JSON or a chart.
+"""Writes the results as CSV (safe in a spreadsheet) or JSON lines, and the report as HTML or JSON.
 
 A new kind of file is a function and a line in `EXPORTS`.
 """
@@ -11,15 +11,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel
-
-from baton_reasoning.core.batch.reporting.budgets import Cost
-from baton_reasoning.core.batch.reporting.charts import accuracy_within, scatter_chart
-from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
 from baton_reasoning.core.batch.reporting.failures import analyse
-from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.report_html import html_report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.errors import StoreError
@@ -66,25 +59,11 @@ def export_json(results: Results, path: Path) -> None:
     _write(path, json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False))
 
 
-def export_svg(results: Results, path: Path) -> None:
-    _write(path, scatter_chart(accuracy_within(results.report, Cost.SECONDS)))
-
-
-SCHEMAS: dict[str, type[BaseModel]] = {"result-1": ExportedResult, "report-1": Report}
-"""By the name of the file in resources/schemas, without its ending; a test keeps them equal to these classes."""
-
-
-def json_schema(name: str) -> dict[str, Any]:
-    """Return the JSON Schema of an exported file. Raises KeyError for a name that is not in `SCHEMAS`."""
-    return SCHEMAS[name].model_json_schema(mode="serialization")
-
-
 EXPORTS: dict[str, Callable[[Results, Path], None]] = {
     ".csv": export_csv,
     ".jsonl": export_jsonl,
     ".html": export_html,
     ".json": export_json,
-    ".svg": export_svg,
 }
 
 

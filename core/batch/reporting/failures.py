@@ -170,7 +170,9 @@ def had_stated(reasoning: str, expected: str) -> bool:
     expected = expected.strip().strip("$")
     if not expected:
         return False
-    value = rf"\$?{re.escape(expected)}(?![\w%])(?![.,/]\d)"
+    # The letter of an option counts as it is written: “the answer is a prime number” does not state A.
+    written = f"(?-i:{re.escape(expected)})" if len(expected) == 1 else re.escape(expected)
+    value = rf"\$?{written}(?![\w%])(?![.,/]\d)"
     stated = rf"\\boxed\{{\s*{re.escape(expected)}\s*\}}|answer\s*(?:is|:|=|would be|should be)?\s*{value}"
     if len(expected) >= LONG_ENOUGH:
         stated += rf"|=\s*{value}"

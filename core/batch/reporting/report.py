@@ -7,33 +7,24 @@ means a new version of the schema; a new field does not.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from baton_reasoning.core.batch.reporting.baselines import (
-    AgainstBaselines,
-    ArmPlacement,
-    against_baselines,
-    is_analysis,
-    placement_of,
-)
-from baton_reasoning.core.batch.reporting.budgets import Cost, ScoredAnswer, accuracies_within, budgets_of
+from baton_reasoning.core.batch.reporting.baselines import AgainstBaselines, against_baselines
+from baton_reasoning.core.batch.reporting.budgets import ScoredAnswer, accuracies_within, budgets_of
 from baton_reasoning.core.batch.reporting.involvement import Involvement
-from baton_reasoning.core.batch.reporting.run_cost import RunCost, compute_of
+from baton_reasoning.core.batch.reporting.majority import Majority
+from baton_reasoning.core.batch.reporting.run_cost import RunCost
 from baton_reasoning.core.batch.reporting.speed import (
     ArmConditions,
-    Energy,
     Percentiles,
-    Throughput,
     speed_of,
-    throughput_of,
     why_not_comparable,
 )
 from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, difference, grouped, holm
-from baton_reasoning.core.batch.reporting.votes import count_votes
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
 from baton_reasoning.core.batch.running.provenance import Provenance
@@ -54,7 +45,6 @@ class ArmReport(BaseModel):
     model_config = EXPORTED
 
     name: str
-    same_as: str = Field("", description="The arm with equal settings whose results these are; empty if it ran itself.")
     sweep: str = Field(description="The parameter of which this arm tries a value; empty if there is none.")
     settings: dict[str, Any] = Field(
         description="Everything that decides how a problem is solved, and the arm's own models."
@@ -69,17 +59,10 @@ class ArmReport(BaseModel):
         description="Share of correct answers among the scored ones, with Wilson's 95% interval, as wide as the "
         "problems warrant; null without a scored answer."
     )
+    majority: Majority | None = Field(None, description="Of the answers of its seeds; null with fewer than three.")
     gap_recovered: Estimate | None = Field(
         description="(accuracy − small) / (large − small), of the arms of its small and of its large model alone; null "
         "without them, or where the large model is not better."
-    )
-    placement: ArmPlacement | None = Field(
-        description="Where it stands between random takeovers and the oracle; null without both."
-    )
-    chance_share: Estimate | None = Field(
-        description="The large share at which random takeovers would be as accurate: interpolated linearly between the "
-        "small model alone (0), the arm of random takeovers at its share, and the large model alone (1), with a "
-        "bootstrap interval over problems. 1 also where none of them is as accurate; null without these arms."
     )
     aimed_share: float | None = Field(description="The large share that an arm of equal share aimed at, 0 to 1.")
     small_tokens: int = Field(description="Kept tokens of the small model.")
@@ -94,30 +77,24 @@ class ArmReport(BaseModel):
     )
     large_reread: int = Field(description="Of large_read, likewise.")
     seconds: float = Field(description="Sum over the answers, each by the clock.")
-    seconds_to_end: Percentiles | None = Field(description="Of an answer; null for the oracle.")
+    seconds_to_end: Percentiles | None = Field(description="Of an answer; null without answers.")
     seconds_to_answer: Percentiles | None = Field(
-        description="To the first token after the thinking, of the answers that have one; null for the oracle."
+        description="To the first token after the thinking, of the answers that have one; null without any."
     )
     time_ratio: Estimate | None = Field(
         description="Seconds an answer over those of the large model alone, with a bootstrap interval over problems; "
-        "null for the oracle, whose time is that of its estimates."
+        "null without its arm."
     )
     speed: Estimate | None = Field(
-        description="Kept tokens per second of an answer, with a bootstrap interval over problems; null for the oracle."
+        description="Kept tokens per second of an answer, with a bootstrap interval over problems."
     )
-    compute: float = Field(
-        description="FLOP: 2 · parameters · tokens of both models, read and decoded; 0 if not known."
-    )
-    accuracy_within: dict[Cost, tuple[Estimate, ...]] = Field(
-        description="Share of answers that are right and cost no more than each of the report's `budgets`, with "
-        "Wilson's interval, as wide as the problems warrant. Costs that are not known are left out, and all of the "
-        "oracle."
+    accuracy_in_time: tuple[Estimate, ...] = Field(
+        (),
+        description="Share of answers that are right and took no longer than each of the report's `time_budgets`, with "
+        "Wilson's interval, as wide as the problems warrant; empty without a scored answer.",
     )
     takeovers: dict[str, int] = Field(description="By the id of their reason.")
     places: tuple[int, ...] = Field(description="Takeovers by the tenth of the steps in which they began.")
-    reflections: dict[str, float] = Field(
-        description="Mean cues of reflection in the thinking, by small, large, and in correct and wrong answers."
-    )
     drafted: int = Field(description="Tokens of a server's draft model (speculative decoding), in no other figure.")
     accepted: int = Field(description="Drafted tokens that stand.")
     money: float = Field(
@@ -175,11 +152,6 @@ class ArmReport(BaseModel):
     def money_per_answer(self) -> float:
         return self.money / max(1, self.answers)
 
-    @computed_field
-    @property
-    def compute_per_answer(self) -> float:
-        return self.compute / max(1, self.answers)
-
 
 class Comparison(BaseModel):
     """Accuracy of `second` minus that of `first`, on the problems and seeds that both have answered."""
@@ -225,15 +197,14 @@ class Report(BaseModel):
     chances: dict[str, float] = Field(description="Chance of takeover of each arm of equal large share.")
     arms: tuple[ArmReport, ...]
     comparisons: tuple[Comparison, ...]
-    budgets: dict[Cost, tuple[float, ...]] = Field(
-        description="What an answer may cost, for `accuracy_within` of each arm: seconds, FLOP, and money in the "
-        "currency of the arms; from the cheapest right answer to the dearest."
+    time_budgets: tuple[float, ...] = Field(
+        (),
+        description="Seconds that an answer may take, for `accuracy_in_time` of each arm: from the fastest right "
+        "answer to the slowest.",
     )
-    throughput: Throughput | None = Field(description="Of all arms together; null before the first answer.")
     not_comparable: str = Field(description="Why the speeds of the arms are not ranked; empty if they are.")
-    energy: Energy = Energy()
-    warm_up_tokens: int = Field(
-        0, description="Written by each model on this machine before the first answer, in no other figure."
+    is_older: bool = Field(
+        False, description="Whether an older version of Baton stored settings that this one does not know."
     )
 
 
@@ -259,18 +230,9 @@ def build_report(
     by_arm: defaultdict[str, list[ResultRow]] = defaultdict(list)
     for row in rows:
         by_arm[row.arm].append(row)
-    all_answers = [row for arm in batch.arms for row in answered(by_arm[arm.name])]
-    stored = [
-        arm.model_copy(update={"equal_share_of": settings.ran_as(arm.equal_share_of)})
-        for arm in map(Arm.shown, batch.arms)
-    ]
-    for arm in stored:
-        if arm.votes > 1:
-            by_arm[arm.name], voted = count_votes(by_arm[arm.name], costs, settings.seed_numbers)
-            costs = {**costs, **voted}
+    stored = list(map(Arm.shown, batch.arms))
     answers = {arm.name: answered(by_arm[arm.name]) for arm in batch.arms}
-    compute = {arm.name: _compute_of(arm, answers[arm.name], costs, settings) for arm in stored}
-    scored = {arm.name: _scored_answers(arm, answers[arm.name], compute[arm.name]) for arm in stored}
+    scored = {name: list(_scored_answers(rows)) for name, rows in answers.items()}
     budgets = budgets_of(list(scored.values()))
     arms = [
         _arm_report(
@@ -279,8 +241,6 @@ def build_report(
             [costs[row.job] for row in answers[arm.name]],
             settings,
             against_baselines(arm, stored, answers),
-            placement_of(arm, stored, answers),
-            compute[arm.name],
             accuracies_within(scored[arm.name], budgets),
         )
         for arm in stored
@@ -302,21 +262,18 @@ def build_report(
         other_smalls=settings.other_smalls,
         other_larges=settings.other_larges,
         chances=settings.chances,
-        arms=(*arms, *_aliases(arms, settings)),
+        arms=tuple(arms),
         comparisons=_comparisons(batch, by_arm),
-        budgets=budgets,
-        throughput=throughput_of(all_answers),
+        time_budgets=budgets,
+        is_older=_is_older(batch, stored),
         not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.speed]),
-        energy=Energy.of(all_answers, settings.energy_measured, settings.energy_missing),
-        warm_up_tokens=settings.warm_up_tokens,
     )
 
 
-def _aliases(arms: Sequence[ArmReport], settings: BatchSettings) -> Iterable[ArmReport]:
-    known = {arm.name: arm for arm in arms}
-    for alias in settings.aliases:
-        if twin := known.get(alias.same_as):
-            yield twin.model_copy(update={"name": alias.name, "sweep": alias.sweep, "same_as": alias.same_as})
+def _is_older(batch: Batch, arms: Sequence[Arm]) -> bool:
+    unknown = [batch.settings.keys() - BatchSettings.model_fields.keys()]
+    unknown += [arm.settings.keys() - Arm.model_fields.keys() for arm in batch.arms]
+    return any(unknown) or any(arm.as_stored for arm in arms)
 
 
 def _arm_report(
@@ -325,13 +282,10 @@ def _arm_report(
     costs: Sequence[RunCost],
     settings: BatchSettings,
     against: AgainstBaselines,
-    placement: ArmPlacement | None,
-    compute: Sequence[float],
-    accuracy_within: Mapping[Cost, tuple[Estimate, ...]],
+    accuracy_in_time: tuple[Estimate, ...],
 ) -> ArmReport:
-    """`costs` and `compute`: of each answer."""
+    """`costs`: of each answer."""
     answers = answered(rows)
-    timed = [] if is_analysis(arm) else list(zip(answers, costs, strict=True))
     outcomes = Counter(row.outcome for row in answers)
     failed = sum(bool(row.error) for row in rows)
     small_tokens = sum(row.metrics.small_tokens for row in answers)
@@ -351,10 +305,9 @@ def _arm_report(
         accuracy=clustered_accuracy(
             grouped((row.position, row.outcome is Outcome.CORRECT) for row in answers if _is_scored(row))
         ),
+        majority=Majority.of(answers),
         gap_recovered=against.gap_recovered,
         time_ratio=against.time_ratio,
-        placement=placement,
-        chance_share=against.chance_share,
         aimed_share=settings.shares.get(arm.name),
         small_tokens=small_tokens,
         large_tokens=large_tokens,
@@ -365,14 +318,14 @@ def _arm_report(
         small_reread=sum(each.small.reread for each in costs),
         large_reread=sum(each.large.reread for each in costs),
         seconds=sum(row.metrics.seconds for row in answers),
-        seconds_to_end=Percentiles.of((row.position, row.metrics.seconds) for row, _ in timed),
-        seconds_to_answer=Percentiles.of((row.position, cost.answer_began) for row, cost in timed),
-        speed=speed_of(row for row, _ in timed),
-        compute=sum(compute) if all(compute) else 0.0,
-        accuracy_within=dict(accuracy_within),
+        seconds_to_end=Percentiles.of((row.position, row.metrics.seconds) for row in answers),
+        seconds_to_answer=Percentiles.of(
+            (row.position, cost.answer_began) for row, cost in zip(answers, costs, strict=True)
+        ),
+        speed=speed_of(answers),
+        accuracy_in_time=accuracy_in_time,
         takeovers=dict(Counter(takeover.reason for takeover in takeovers).most_common()),
         places=tuple(places[place] for place in range(PLACES)),
-        reflections=_reflections(answers, costs),
         drafted=sum(each.drafted for each in costs),
         accepted=sum(each.accepted for each in costs),
         money=sum(row.metrics.money for row in rows),
@@ -382,17 +335,6 @@ def _arm_report(
         errors=dict(Counter(row.error for row in rows if row.error).most_common()),
         conditions=ArmConditions.of(answers),
     )
-
-
-def _reflections(answers: Sequence[ResultRow], costs: Sequence[RunCost]) -> dict[str, float]:
-    """Average the cues of reflection by author over all answers, then by outcome."""
-    counts: defaultdict[str, list[int]] = defaultdict(list)
-    for row, cost in zip(answers, costs, strict=True):
-        counts["small"].append(cost.small_reflections)
-        counts["large"].append(cost.large_reflections)
-        if (outcome := row.outcome) is not Outcome.UNSCORED:
-            counts[outcome.value].append(cost.small_reflections + cost.large_reflections)
-    return {name: sum(each) / len(each) for name, each in counts.items()}
 
 
 def _comparisons(batch: Batch, rows: Mapping[str, Sequence[ResultRow]]) -> tuple[Comparison, ...]:
@@ -433,20 +375,7 @@ def _is_scored(row: ResultRow) -> bool:
     return row.outcome is not Outcome.UNSCORED
 
 
-def _compute_of(
-    arm: Arm, rows: Sequence[ResultRow], costs: Mapping[int, RunCost], settings: BatchSettings
-) -> list[float]:
-    """Return the FLOP of each answer; 0 where it is not known."""
-    small, large = settings.small_of(arm.models.small), settings.large_of(arm.models.large)
-    return [compute_of(costs[row.job], small, large) for row in rows]
-
-
-def _scored_answers(arm: Arm, rows: Sequence[ResultRow], compute: Sequence[float]) -> list[ScoredAnswer]:
-    """Return what the scored answers of an arm cost; none for an arm of analysis, whose costs are its estimates'."""
-    found = []
-    for row, flop in zip(rows, compute, strict=True):
-        if _is_scored(row) and not is_analysis(arm):
-            spent = {Cost.SECONDS: row.metrics.seconds, Cost.MONEY: row.metrics.money}
-            spent |= {Cost.COMPUTE: flop} if flop else {}
-            found.append(ScoredAnswer(row.position, row.outcome is Outcome.CORRECT, spent))
-    return found
+def _scored_answers(rows: Iterable[ResultRow]) -> Iterator[ScoredAnswer]:
+    for row in rows:
+        if _is_scored(row):
+            yield ScoredAnswer(row.position, row.outcome is Outcome.CORRECT, row.metrics.seconds)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from baton_reasoning.core.batch.reporting.charts import (
     accuracy_against_share,
-    accuracy_within,
+    accuracy_in_time,
     places_of_takeovers,
     scatter_chart,
     takeovers_by_reason,
@@ -45,7 +45,7 @@ def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
         worth_titles=WORTH_TITLES,
         worth_cells=worth_cells,
         worth=markup(worth_by_cue(analysis.takeovers)) if analysis and analysis.has_worth else "",
-        budgets=[markup(scatter_chart(accuracy_within(report, cost))) for cost in report.budgets],
+        in_time=markup(scatter_chart(accuracy_in_time(report))),
         share=markup(scatter_chart(accuracy_against_share(report))),
         takeovers=[
             (arm.title, [markup(takeovers_by_reason(arm)), markup(places_of_takeovers(arm))])

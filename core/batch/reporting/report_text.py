@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.reporting.baselines import ArmPlacement
-from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of, main_arm
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report, main_arm
 from baton_reasoning.core.batch.reporting.speed import Percentiles
 from baton_reasoning.core.batch.reporting.worth import MeanWorth
-from baton_reasoning.core.batch.running.provenance import Provenance
-from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.store.batch_rows import Conditions
 from baton_reasoning.core.text import counted
@@ -126,70 +123,39 @@ def heading(report: Report) -> str:
 
 def footnotes(report: Report) -> str:
     """List what a reader must know beside the table, one fact a line: errors, notices, conditions, drafts, costs."""
-    ran = [arm for arm in report.arms if not arm.same_as]
     lines = [
         f"{arm.title}: {arm.unscored} unscored, {counted(arm.failed, 'error')}, {arm.jobs - arm.done} not run"
-        for arm in ran
+        for arm in report.arms
         if arm.unscored or arm.failed or arm.jobs > arm.done
     ]
-    for arm in ran:
+    for arm in report.arms:
         lines += _commonest(arm.title, arm.errors, "failed: “{}”")
         lines += _commonest(arm.title, arm.notices, "with the notice “{}”")
     lines += [
-        f"{arm.title}: the same settings as {arm_title(arm.same_as)}, run once" for arm in report.arms if arm.same_as
-    ]
-    lines += [
         f"{arm.title}: a large share of {percent(arm.large_share)}, {percent(arm.aimed_share)} was aimed at"
-        for arm in ran
+        for arm in report.arms
         if arm.aimed_share is not None and arm.answers
     ]
-    lines += [_placed(arm, arm.placement, report) for arm in report.arms if arm.placement]
     lines += [
-        f"{arm.title}: random takeovers would need a large share of {share(arm.chance_share)}, interpolated, to be as "
-        f"accurate as it is with {percent(arm.large_share)}"
+        f"{arm.title}: {share(arm.majority.accuracy)} correct by the majority of its {arm.majority.votes} seeds, "
+        "at the cost of all of them"
         for arm in report.arms
-        if arm.chance_share
+        if arm.majority
     ]
-    lines += [f"{arm.title}: {_reflections(arm)}" for arm in ran if any(arm.reflections.values())]
     lines += _speed_notes(report)
     lines += [
         f"{arm.title}: {arm.drafted:,} tokens drafted, {percent(arm.accepted / arm.drafted)} of them accepted"
-        for arm in ran
+        for arm in report.arms
         if arm.drafted
     ]
     lines += [
         f"{arm.title}: {arm.remote_tokens:,} tokens read and written by servers, {money(arm.money, arm.currency)}"
-        for arm in ran
+        for arm in report.arms
         if arm.money
     ]
-    lines += _energy(report)
-    if report.warm_up_tokens:
-        lines.append(
-            f"Warm-up: each model on this machine wrote {report.warm_up_tokens} tokens before the first answer, "
-            "in no figure"
-        )
-    lines += [f"Merged: {folder}{_machine(found)}" for folder, found in report.provenance.merged.items()]
+    if report.is_older:
+        lines.append("Begun by an older version of Baton: what this one does not know, such as votes, is left out")
     return "\n".join(lines)
-
-
-def _energy(report: Report) -> list[str]:
-    """Say how much energy an answer took, and an answer of each arm where they were not written at once."""
-    found = report.energy
-    not_measured = f"not measured: {found.missing}"
-    if not found.answers:
-        return [f"Energy: {not_measured}"] if found.missing else []
-    lines = [
-        f"Energy of the whole machine: {found.joules / found.answers:,.1f} J an answer, mean of "
-        f"{counted(found.answers, 'answer')} ({found.measured})" + (f"; {not_measured}" if found.missing else "")
-    ]
-    by_arm = [arm for arm in report.arms if arm.conditions.joules is not None]
-    if by_arm:
-        return [*lines, *(f"{arm.title}: {arm.conditions.joules:,.1f} J an answer" for arm in by_arm)]
-    return [*lines, "Arms have no energy of their own, since their texts were written at once (--parallel 1)"]
-
-
-def _machine(found: Provenance) -> str:
-    return f", {found.processor}, {counted(found.cores, 'core')}" if found.processor else ""
 
 
 def _commonest(arm: str, sentences: Mapping[str, int], template: str) -> list[str]:
@@ -200,37 +166,11 @@ def _commonest(arm: str, sentences: Mapping[str, int], template: str) -> list[st
     return [*lines, f"{arm}: {counted(rest, 'answer')} for other reasons (results.jsonl)"] if rest else lines
 
 
-def _placed(arm: ArmReport, placement: ArmPlacement, report: Report) -> str:
-    """Say where an arm stands between which others."""
-    known = {each.name: each for each in report.arms}
-    chance, oracle = (
-        f"{each.title} ({percent(accuracy_of(each))} at a large share of {percent(each.large_share)})"
-        for each in (known[placement.chance], known[placement.oracle])
-    )
-    own = f"{arm.title}, with a large share of {percent(arm.large_share)},"
-    if placement.at_other_shares:
-        return f"{own} cannot be placed between {chance} and {oracle}: their shares are more than a third apart"
-    return f"{own} stands between {chance} and {oracle}: {estimated(placement.value)}"
-
-
-def _reflections(arm: ArmReport) -> str:
-    found = arm.reflections
-    mean = f"{found['small'] + found['large']:.1f} cues of reflection an answer"
-    mean += f" ({found['small']:.1f} by small, {found['large']:.1f} by large)"
-    by_outcome = [f"{found[name]:.1f} in {name} ones" for name in ("correct", "wrong") if name in found]
-    return ", ".join([mean, *by_outcome])
-
-
 def _speed_notes(report: Report) -> list[str]:
     lines = []
     if report.not_comparable:
         lines.append(f"Speeds cannot be compared, and are not ranked: {report.not_comparable}")
-    if found := report.throughput:
-        lines.append(
-            f"All together: {speed(found.tokens_per_second, ' tok/s')} over {found.seconds:,.1f} s, "
-            f"{found.at_once:.1f} texts at once on average"
-        )
-    ran = [arm for arm in report.arms if arm.conditions.setups and not arm.same_as]
+    ran = [arm for arm in report.arms if arm.conditions.setups]
     if ran:
         loads = [arm.conditions.other_load for arm in ran]
         threads = sorted({threads for arm in ran for _, threads, _ in arm.conditions.setups if threads})
@@ -254,7 +194,6 @@ def conditions_text(found: Conditions) -> str:
     parts.append(f"{found.other_load:.0%} of the CPU used by other programs")
     parts += ["the batch was paused meanwhile"] if found.paused else []
     parts += ["continued after an interruption"] if found.resumed else []
-    parts += [f"in {found.machine}"] if found.machine else []
     return ", ".join(parts)
 
 
@@ -287,12 +226,6 @@ def _rows(report: Report, columns: Sequence[Column]) -> list[tuple[str, ...]]:
     return list(zip(name, *told, strict=True))
 
 
-def _placement(arm: ArmReport) -> str:
-    if arm.placement is None:
-        return NOTHING
-    return "at other shares" if arm.placement.at_other_shares else estimated(arm.placement.value)
-
-
 def _an_answer(tokens: int, arm: ArmReport) -> str:
     return f"{tokens / max(1, arm.answers):,.0f}"
 
@@ -311,7 +244,6 @@ _ACCURACY: tuple[Column, ...] = (
     ("correct", lambda arm: percent(arm.accuracy.value) if arm.accuracy else NOTHING),
     ("95% interval", lambda arm: interval(arm.accuracy)),
     ("gap recovered", lambda arm: estimated(arm.gap_recovered)),
-    ("placement", _placement),
     ("large share", lambda arm: percent(arm.large_share)),
     ("share of steps", lambda arm: share(arm.involvement.steps)),
     ("share of answers", lambda arm: share(arm.involvement.problems)),
@@ -333,7 +265,6 @@ _COSTS: tuple[Column, ...] = (
     ("handoffs", lambda arm: estimated(arm.involvement.handoffs)),
     ("first read", lambda arm: _an_answer(arm.read - arm.reread, arm)),
     ("read again", lambda arm: _an_answer(arm.reread, arm)),
-    ("MFLOP", lambda arm: f"{arm.compute_per_answer / 1e6:,.0f}" if arm.compute else NOTHING),
     ("money", lambda arm: money(arm.money_per_answer, arm.currency) if arm.money else NOTHING),
 )
 
@@ -365,7 +296,7 @@ def worth_cells(worth: MeanWorth | None, takeovers: int) -> tuple[str, ...]:
     return (f"{signed(worth.mean)}{of}", f"{worth.rescued:,}", f"{worth.spoiled:,}")
 
 
-def speed(found: Estimate, unit: str = "") -> str:
+def speed(found: Estimate) -> str:
     """Format a speed with its interval, which a single problem does not give."""
     spread = f" ({found.low:,.0f}–{found.high:,.0f})" if found.high > found.low else ""
-    return f"{found.value:,.0f}{unit}{spread}"
+    return f"{found.value:,.0f}{spread}"

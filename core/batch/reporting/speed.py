@@ -1,4 +1,4 @@
-"""Measures the speed of arms and of the whole batch, and says whether the arms' speeds can be compared."""
+"""Measures the speed of arms, and says whether the arms' speeds can be compared."""
 
 from __future__ import annotations
 
@@ -31,20 +31,11 @@ class ArmConditions(BaseModel):
     paused: int = Field(0, description="Answers during which the batch was paused.")
     resumed: int = Field(0, description="Answers that were continued after an interruption.")
     seconds: float = Field(0.0, description="Of the answers with recorded conditions.")
-    joules: float | None = Field(
-        None,
-        description="Energy of the whole machine an answer, mean of those written alone (`parallel` 1) and in one go; "
-        "null if there is none, since texts that are written at once share theirs.",
-    )
-    machines: tuple[tuple[str, int], ...] = Field(
-        (), description="(folder of the batch, answers) of each batch that was merged; empty without a merge."
-    )
 
     @classmethod
     def of(cls, rows: Iterable[ResultRow]) -> ArmConditions:
         recorded = [(row.conditions, row.metrics.seconds) for row in rows if row.conditions]
         seconds = sum(each for _, each in recorded)
-        alone = [found.joules for found, _ in recorded if found.parallel == 1 and found.joules is not None]
         setups = Counter((found.parallel, found.threads) for found, _ in recorded)
         return cls(
             setups=tuple((parallel, threads, count) for (parallel, threads), count in setups.most_common()),
@@ -52,37 +43,7 @@ class ArmConditions(BaseModel):
             paused=sum(found.paused for found, _ in recorded),
             resumed=sum(found.resumed for found, _ in recorded),
             seconds=seconds,
-            joules=sum(alone) / len(alone) if alone else None,
-            machines=tuple(Counter(found.machine for found, _ in recorded if found.machine).most_common()),
         )
-
-
-class Throughput(BaseModel):
-    """The speed of the whole batch, all arms together."""
-
-    model_config = ConfigDict(frozen=True)
-
-    tokens_per_second: Estimate = Field(
-        description="Kept tokens over the time in which anything was written, with a bootstrap interval over problems."
-    )
-    seconds: float = Field(description="In which at least one text was written.")
-    at_once: float = Field(description="Texts written at once, on average over that time.")
-
-
-class Energy(BaseModel):
-    """The energy of the whole machine, other programs included, while the answers of the batch were written."""
-
-    model_config = ConfigDict(frozen=True)
-
-    measured: str = Field("", description="What was measured: the processor by RAPL, GPUs by NVML; empty: nothing.")
-    missing: str = Field("", description="What was not measured, and why.")
-    answers: int = Field(0, description="During which it was measured from beginning to end.")
-    joules: float = Field(0.0, description="Of these answers.")
-
-    @classmethod
-    def of(cls, rows: Iterable[ResultRow], measured: str, missing: str) -> Energy:
-        found = [row.conditions.joules for row in rows if row.conditions and row.conditions.joules is not None]
-        return cls(measured=measured, missing=missing, answers=len(found), joules=sum(found))
 
 
 class Percentiles(BaseModel):
@@ -106,20 +67,6 @@ def speed_of(rows: Iterable[ResultRow]) -> Estimate | None:
     return ratio_of_sums(sums_by_problem((row.position, (row.metrics.tokens, row.metrics.seconds)) for row in rows))
 
 
-def throughput_of(rows: Sequence[ResultRow]) -> Throughput | None:
-    """Estimate the tokens per second of all rows together; None if none has ended, or several machines wrote them."""
-    if len({row.conditions.machine for row in rows if row.conditions}) > 1:
-        return None
-    ended = [row for row in rows if row.ended]
-    slots, active = sum(row.metrics.seconds for row in ended), _covered(ended)
-    each = speed_of(ended)
-    if each is None or active <= 0:
-        return None
-    at_once = slots / active
-    total = Estimate(each.value * at_once, each.low * at_once, each.high * at_once)
-    return Throughput(tokens_per_second=total, seconds=active, at_once=at_once)
-
-
 def why_not_comparable(arms: Sequence[tuple[str, ArmConditions]]) -> str:
     """Say in a sentence why the speeds of these arms cannot be compared; empty if they can."""
     known = [(name, found) for name, found in arms if found.setups]
@@ -137,19 +84,9 @@ def why_not_comparable(arms: Sequence[tuple[str, ArmConditions]]) -> str:
 
 
 def _shares_of_ways(found: ArmConditions) -> dict[str, float]:
-    """Return the share of the answers that were written in each setup, and on each machine of a merged batch."""
-    counts: Counter[str] = Counter({f"in {folder}": answers for folder, answers in found.machines})
+    """Return the share of the answers that were written in each setup."""
+    counts: Counter[str] = Counter()
     for parallel, threads, answers in found.setups:
         counts[f"{parallel} at once" + (f" with {threads} threads" if threads > 1 else "")] += answers
     total = sum(answers for *_, answers in found.setups)
     return {way: answers / total for way, answers in counts.items()}
-
-
-def _covered(rows: Iterable[ResultRow]) -> float:
-    """Seconds covered by the answers, overlaps counted once."""
-    spans = sorted((row.ended.timestamp() - row.metrics.seconds, row.ended.timestamp()) for row in rows if row.ended)
-    covered, until = 0.0, float("-inf")
-    for start, end in spans:
-        covered += max(0.0, end - max(start, until))
-        until = max(until, end)
-    return covered

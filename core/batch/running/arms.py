@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import tolerant_value
@@ -32,8 +32,6 @@ class Arm(BaseModel):
     settings: RunSettings
     equal_share_of: str = ""
     """The arm whose large share this arm of random takeovers takes; a pilot finds the chance (calibration.py)."""
-    votes: int = Field(1, ge=1)
-    """Answers of each problem and seed; the one that most of them give counts (reporting/votes.py)."""
     sweep: str = ""
     """The parameter of which this arm tries a value. The chart joins the arms of a sweep by a line."""
     small_model: str = ""

@@ -31,6 +31,12 @@ class JobStopped(NamedTuple):
     job: int
 
 
+class JobRetried(NamedTuple):
+    """A job that had ended in an error waits again; the row is as in the store."""
+
+    row: ResultRow
+
+
 class Calibrated(NamedTuple):
     """The chance of takeover was found that gives a random arm the large share of another, `share` in the pilot."""
 
@@ -39,4 +45,4 @@ class Calibrated(NamedTuple):
     share: float
 
 
-BatchEvent = JobStarted | JobGrew | JobEnded | JobStopped | Calibrated
+BatchEvent = JobStarted | JobGrew | JobEnded | JobStopped | JobRetried | Calibrated

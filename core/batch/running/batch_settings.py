@@ -67,12 +67,6 @@ class ModelSummary(BaseModel):
         quantisations = {self.quantisation, other.quantisation} - {""}
         return self.name != other.name or len(quantisations) > 1
 
-    def is_same_as(self, other: ModelSummary) -> bool:
-        """Compare the files where both hashes are known, else the names and quantisations."""
-        if self.sha256 and other.sha256:
-            return self.sha256 == other.sha256
-        return (self.name, self.quantisation) == (other.name, other.quantisation)
-
     def with_hash_of(self, known: ModelSummary | None) -> ModelSummary:
         """Take over a hash that was computed before, if it is that of the same file."""
         same = known and (known.source, known.file, known.bytes) == (self.source, self.file, self.bytes)
@@ -82,16 +76,6 @@ class ModelSummary(BaseModel):
 def local_context(*models: ModelSummary | None) -> int:
     """Return the tokens of context with which models on this machine were loaded; 0 if none was."""
     return max((model.context for model in models if model and model.file), default=0)
-
-
-class ArmAlias(BaseModel):
-    """An arm with the same settings as the arm `same_as`, and so the same results."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    same_as: str
-    sweep: str = ""
 
 
 class BatchSettings(BaseModel):
@@ -109,19 +93,11 @@ class BatchSettings(BaseModel):
     other_smalls: dict[str, ModelSummary] = {}
     """By the file or address that arms name, as `other_larges`."""
     other_larges: dict[str, ModelSummary] = {}
-    aliases: tuple[ArmAlias, ...] = ()
-    """Arms that equal another, and are not run again."""
     chances: dict[str, float] = {}
     """The chance of takeover that the pilot found for each arm of equal large share."""
     shares: dict[str, float] = {}
     """The large share, 0 to 1, at which each of these arms aims."""
     provenance: Provenance = Provenance()
-    warm_up_tokens: int = 0
-    """Written by each model on this machine before the first answer, in no figure; 0 if none is local."""
-    energy_measured: str = ""
-    """What of the machine's energy is measured, as a part of a sentence; empty: nothing."""
-    energy_missing: str = ""
-    """What of it is not measured, and why."""
 
     @classmethod
     def of(cls, batch: Batch) -> Self:
@@ -137,10 +113,6 @@ class BatchSettings(BaseModel):
     def how(self) -> How | Regex:
         """Raises SettingsError for an invalid pattern."""
         return Regex(self.pattern) if self.grade is How.REGEX else self.grade
-
-    def ran_as(self, arm: str) -> str:
-        """Return the name of the arm whose results this arm has: its own, unless it equals another."""
-        return next((alias.same_as for alias in self.aliases if alias.name == arm), arm)
 
     def with_hashes(self, hashes: Mapping[str, str]) -> Self:
         """Fill in the SHA-256 of model files, by their path."""

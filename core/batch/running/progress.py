@@ -19,6 +19,7 @@ class BatchProgress:
         self.parallel = parallel
         self.jobs = self.done = self.correct = self.wrong = self.unscored = self.failed = 0
         self._waiting: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
         self._timed: Counter[str] = Counter()
         """Answers of each arm, which took so many `_seconds` together."""
         self._seconds: defaultdict[str, float] = defaultdict(float)
@@ -29,7 +30,7 @@ class BatchProgress:
             self.wrong += arm.wrong
             self.unscored += arm.unscored
             self.failed += arm.failed
-            self._waiting[arm.arm] = arm.jobs - arm.done
+            self._waiting[arm.arm], self._failed[arm.arm] = arm.jobs - arm.done, arm.failed
             if answers := arm.done - arm.failed:
                 self._timed[arm.arm], self._seconds[arm.arm] = answers, arm.seconds
 
@@ -39,6 +40,7 @@ class BatchProgress:
         self._waiting[row.arm] -= 1
         if row.error:
             self.failed += 1
+            self._failed[row.arm] += 1
             return
         self._timed[row.arm] += 1
         self._seconds[row.arm] += row.metrics.seconds
@@ -46,9 +48,16 @@ class BatchProgress:
         self.wrong += row.outcome is Outcome.WRONG
         self.unscored += row.outcome is Outcome.UNSCORED
 
-    def waiting(self, arm: str) -> int:
-        """Return the number of the arm's jobs without a result."""
-        return self._waiting[arm]
+    def retried(self, row: ResultRow) -> None:
+        """Count a job that had ended in an error as waiting again."""
+        self.done -= 1
+        self.failed -= 1
+        self._failed[row.arm] -= 1
+        self._waiting[row.arm] += 1
+
+    def to_run(self, arm: str, retry: bool = False) -> int:
+        """Return the number of the arm's jobs without a result; with `retry` also of those that ended in an error."""
+        return self._waiting[arm] + (self._failed[arm] if retry else 0)
 
     def seconds_left(self) -> float | None:
         """Estimate the time left: each arm's mean time times its waiting jobs, divided by the texts written at once.

@@ -35,7 +35,6 @@ class Provenance(BaseModel):
     large: str = Field("", description="The large model as it was named.")
     begun: datetime | None = None
     problems: ProblemOrigin = ProblemOrigin()
-    merged: dict[str, Provenance] = Field({}, description="Of the batches that were merged into this one, by folder.")
 
     @classmethod
     def of_this_machine(

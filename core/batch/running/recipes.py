@@ -99,7 +99,6 @@ def with_ablation(name: str) -> Make:
     return make
 
 
-VOTES = 5
 BOUNDARIES = {"paragraph": BOUNDARY, "line": r"\n", "sentence": r"[.!?]\s"}
 
 
@@ -135,12 +134,6 @@ def single_cue_classes(base: RunSettings) -> tuple[Arm, ...]:
         )
         for name, cues in lists.items()
     )
-
-
-def vote(base: RunSettings) -> tuple[Arm, ...]:
-    """Let several answers of the small model vote: what its own tokens buy, instead of a large model's."""
-    settings = base.model_copy(update={"policy": POLICY_ARMS["small"].settings})
-    return (Arm(name=f"vote of {VOTES}", settings=settings, votes=VOTES),)
 
 
 def with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Sequence[str]) -> tuple[Arm, ...]:
@@ -187,7 +180,6 @@ ABLATIONS: dict[str, Recipe] = {
         for policy in POLICIES.values()
         for ablation in policy.ablations
     },
-    "vote": Recipe(f"The majority of {VOTES} small answers", vote),
     "one-class": Recipe("One kind of cue at a time", single_cue_classes),
     "boundary": Recipe("Steps by paragraph, line or sentence", structural_clues),
     "wait": Recipe("Does “wait” mean large or small?", meaning_of_wait),

@@ -27,17 +27,18 @@ from baton_reasoning.core.batch.running.batch_events import (
     Calibrated,
     JobEnded,
     JobGrew,
+    JobRetried,
     JobStarted,
     JobStopped,
 )
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.calibration import PILOT_SEED, chance_for_share, pilot_of
 from baton_reasoning.core.batch.running.conditions import LoadMeter, LoadReading, threads_of
-from baton_reasoning.core.batch.running.energy import OF_SERVERS, EnergyMeter, find_counters
+from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.regrading import verdict_on
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import BatonError, EngineError, StoreError
+from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
 from baton_reasoning.core.grading.extraction import answer_of
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex, Verdict
@@ -80,20 +81,24 @@ class Runner:
         grader: Grader,
         parallel: int = 1,
         models: OtherModels = OtherModels(),  # noqa: B008 - immutable
+        retry: bool = False,
     ) -> None:
-        """Run the arms that name these `models`, which are loaded in `pair`; by default the batch's own."""
+        """Run the arms that name these `models`, which are loaded in `pair`; by default the batch's own.
+
+        `retry`: also those of their answers that ended in an error.
+        """
         self.store = store
         self.batch = batch
         self.pair = pair
         self.grader = grader
         self.parallel = parallel
         self.models = models
+        self.retry = retry
         self._settings = BatchSettings()
         self._arms: dict[str, Arm] = {}
         self._not_calibrated: dict[str, str] = {}
         """Arms that cannot run, and why."""
         self._load = LoadMeter()
-        self._energy = EnergyMeter(())
         self._pauses = 0
         self._may_begin = threading.Event()
         self._may_begin.set()
@@ -114,12 +119,13 @@ class Runner:
             problem.expected for problem in self.store.batches.problems(self.batch)
         )
         refuse_impossible(arms, self.pair, has_expected=has_expected)
+        if self.retry:  # not before: an error stays until the models are there that try again
+            yield from map(JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
         hashes: dict[str, str] = {}
         hashing = threading.Thread(target=self._hash_models, args=(hashes,), name="hash models")
         hashing.start()
         try:
             self._warm_up(needs(arms))
-            self._measure_energy()
             yield from self._calibrate()
             yield from self._run_jobs()
             hashing.join()
@@ -158,8 +164,9 @@ class Runner:
         self._arms = {arm.name: arm for arm in map(Arm.of, stored.arms) if arm.models == self.models}
 
     def _unfinished(self) -> list[Arm]:
-        totals = self.store.batches.totals(self.batch)
-        return [self._arms[each.arm] for each in totals if each.done < each.jobs and each.arm in self._arms]
+        """Return the arms that have something to run."""
+        progress = BatchProgress(self.store.batches.totals(self.batch), self.parallel)
+        return [arm for arm in self._arms.values() if progress.to_run(arm.name, self.retry)]
 
     def _warm_up(self, needed: Needs) -> None:
         """Let each local model that is needed read a problem and write a few tokens, which are in no figure.
@@ -176,13 +183,6 @@ class Runner:
                 settings = RunSettings(policy=WRITES_ALONE[author], max_tokens=WARM_UP_TOKENS)
                 for _ in self._solved(other, settings):
                     pass
-                self._change_settings(warm_up_tokens=WARM_UP_TOKENS)
-
-    def _measure_energy(self) -> None:
-        are_local = all(engine.card.placement for engine in self.pair.engines.values())
-        found = find_counters() if are_local else OF_SERVERS
-        self._energy = EnergyMeter(found.counters)
-        self._change_settings(energy_measured=found.measured, energy_missing=found.missing)
 
     def _hash_models(self, hashes: dict[str, str]) -> None:
         """Compute the missing SHA-256 of local models, by their path; ends early if the batch is stopped."""
@@ -221,7 +221,7 @@ class Runner:
             try:
                 if chance is None or share is None:
                     problems = pilot_of(list(self.store.batches.problems(self.batch)))
-                    share = self._pilot_share(self._arms[self._settings.ran_as(arm.equal_share_of)].settings, problems)
+                    share = self._pilot_share(self._arm_named(arm.equal_share_of).settings, problems)
                     chance = self._chance_for(arm, share, problems)
             except BatonError as error:
                 self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"
@@ -233,6 +233,12 @@ class Runner:
             )
             self._arms[name] = _with_chance(arm, chance)
             yield Calibrated(name, chance, share)
+
+    def _arm_named(self, name: str) -> Arm:
+        """Raises SettingsError if it is none of the batch, as in one by an older version, which named arms twice."""
+        if name not in self._arms:
+            raise SettingsError(f"This batch has no arm “{name}”.", "Start a new batch with this version.")
+        return self._arms[name]
 
     def _chance_for(self, arm: Arm, share: float, problems: Sequence[Problem]) -> float:
         return chance_for_share(share, lambda p: self._pilot_share(_with_chance(arm, p).settings, problems))
@@ -254,7 +260,6 @@ class Runner:
         running = len(workers)
         while running:
             event = self._events.get()
-            self._energy.update()
             if event is None:
                 running -= 1
             else:
@@ -278,13 +283,11 @@ class Runner:
         """Run and grade one job. Any error but StoreError is the result of this job, and the batch goes on."""
         self._events.put(JobStarted(job))
         load, pauses, trace = self._load.read(), self._pauses, Trace()
-        self._energy.begin(job.id)
         answer, verdict, error = "", None, self._not_calibrated.get(job.arm.name, "")
         try:
             if not error:
                 trace = self._written(job)
                 if trace.finish is Finish.STOPPED:
-                    self._energy.end(job.id)
                     self.store.batches.give_back(job)
                     self._events.put(JobStopped(job.id))
                     return
@@ -308,14 +311,12 @@ class Runner:
         return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how())
 
     def _conditions(self, job: Job, load: LoadReading, pauses: int) -> Conditions:
-        joules = self._energy.end(job.id)
         return Conditions(
             parallel=self.parallel,
             threads=threads_of(self.pair),
             other_load=round(self._load.others_since(load), 3),
             paused=pauses != self._pauses or self.paused,
             resumed=job.attempt > 1,
-            joules=joules if job.attempt == 1 else None,
         )
 
     def _written(self, job: Job) -> Trace:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from importlib.util import find_spec
 from itertools import combinations
 from pathlib import Path
 
@@ -28,14 +28,14 @@ from baton_reasoning.app.shared.background import StreamTask
 from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.app.shared.theme import DARK, apply
 from baton_reasoning.app.shared.widgets.controls import IconButton
-from baton_reasoning.core.batch.reporting.budgets import Cost
 from baton_reasoning.core.batch.reporting.involvement import Involvement
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.arms import Arm
-from baton_reasoning.core.errors import Busy, EngineLost, StoreError
+from baton_reasoning.core.errors import Busy, EngineLost, ModelFileError, StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.store.batch_rows import Batch, StoredArm
 from tests.app.batch.conftest import ScriptedLoader
@@ -173,15 +173,14 @@ def test_a_batch_is_begun_as_from_the_terminal(
     assert report["provenance"]["cores"] > 0
 
 
-def test_an_arm_with_the_settings_of_another_shares_its_results(
+def test_an_arm_with_the_settings_of_another_is_not_run_again(
     page: BatchPage, qtbot: QtBot, problem_file: Path
 ) -> None:
     run(page, qtbot, problem_file, "small", "chosen")
-    page.view.evidence.comparison.arm_wanted.emit("n1")
+    with qtbot.waitSignal(page.noticed) as noticed:
+        page.view.evidence.comparison.arm_wanted.emit("n1")
+    assert noticed.args == ["“n1 = 16” has the same settings as “Current settings”, which runs once."]
     wait_until_done(page, qtbot)
-    report = page.view._report
-    assert report
-    assert [(arm.name, arm.same_as) for arm in report.arms if arm.same_as] == [("n1 = 16", "chosen")]
     assert page.session.progress.jobs == 24, "two arms at first, two more values of n1"
 
 
@@ -209,7 +208,7 @@ def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: Qt
     assert "Small only 50.0%" in view.evidence.comparison.text
     assert "Difference from “Small only”" in view.evidence.comparison.text
     assert "points 95% CI p Large only +50.0 +0.0 to +81.2 0.25" in view.evidence.comparison.text
-    assert "Small only 50% at " in view.evidence.within.picture.accessibleDescription()
+    assert "Small only 50% at " in view.evidence.in_time.picture.accessibleDescription()
     assert " s to the end (p95 " in view.figures.text
     assert "handoffs" not in view.figures.text
 
@@ -225,25 +224,7 @@ def test_figures_tell_how_far_the_large_model_is_involved(page: BatchPage, qtbot
     assert "In 25% of steps and 50% of answers" in tips
     assert "3.0 handoffs, 2 read again" in tips
     figures.show_arm(report.arms[0].model_copy(update={"seconds_to_end": None}))
-    assert "– s to the end: no time of its own" in figures.text
-
-
-def test_the_cost_at_which_arms_are_compared_is_chosen_and_stays(
-    page: BatchPage, qtbot: QtBot, problem_file: Path
-) -> None:
-    report = reported(page, qtbot, problem_file, "large")
-    evidence, arm = page.view.evidence, report.arms[0]
-    assert evidence.cost.isHidden(), "the parameters of a scripted model are not known"
-    assert arm.accuracy
-    priced = arm.model_copy(update={"accuracy_within": {Cost.MONEY: (arm.accuracy,), Cost.COMPUTE: (arm.accuracy,)}})
-    budgets = {Cost.COMPUTE: (5e9,), Cost.MONEY: (0.25,)}
-    evidence.show_report(report.model_copy(update={"arms": (priced,), "budgets": budgets}), None)
-    assert not evidence.cost.isHidden()
-    assert evidence.within.picture.accessibleDescription() == "Large only 100% at 5G"
-    evidence.cost.setCurrentText("Money")
-    assert evidence.within.picture.accessibleDescription() == "Large only 100% at 0.25"
-    evidence.show_report(report.model_copy(update={"arms": (priced,), "budgets": budgets}), None)
-    assert evidence.cost.currentText() == "Money"
+    assert "– s to the end" in figures.text
 
 
 def test_every_note_of_the_report_stands_beside_the_charts(page: BatchPage) -> None:
@@ -254,18 +235,14 @@ def test_every_note_of_the_report_stands_beside_the_charts(page: BatchPage) -> N
     assert [note for note in NOTES if note not in card.text] == []
 
 
-def test_every_chart_is_saved_as_picture_and_as_drawing(
-    page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path
-) -> None:
+def test_every_chart_is_saved_as_a_picture(page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path) -> None:
     run(page, qtbot, problem_file, "small", "large")
     evidence = page.view.evidence
-    for chart in (evidence.within, evidence.share, evidence.reasons, evidence.places):
+    for chart in (evidence.in_time, evidence.share, evidence.reasons, evidence.places):
         chart.save(tmp_path / "chart.png")
-        chart.save(tmp_path / "chart.svg")
         assert QImage(str(tmp_path / "chart.png")).width() == 1280
-        assert "</svg>" in (tmp_path / "chart.svg").read_text("utf-8")
     with pytest.raises(StoreError, match="cannot be written"):
-        evidence.within.save(tmp_path / "missing" / "chart.png")
+        evidence.in_time.save(tmp_path / "missing" / "chart.png")
 
 
 def test_a_narrow_window_shows_table_or_charts(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -364,7 +341,7 @@ def test_a_guide_that_cannot_be_loaded_is_told_and_the_chat_keeps_its_models(
     assert "Big.gguf is not there" in str(failure.args[0])
     qtbot.waitUntil(lambda: page.session.models.state is LoadState.READY)
     assert loader.large[-1] == ""
-    assert page.session.progress.waiting("large, Big") == 6
+    assert page.session.progress.to_run("large, Big") == 6
 
 
 def test_a_closed_batch_is_found_again_and_goes_on(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
@@ -406,6 +383,27 @@ def test_errors_alone_are_tried_again(
     assert sorted(marks(page)) == sorted(["✓", "✗"] * 3)
 
 
+def test_errors_stay_where_the_models_cannot_be_loaded_again(
+    page: BatchPage, qtbot: QtBot, problem_file: Path, loader: ScriptedLoader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> Iterator[Pair]:
+        yield from ()
+        raise ModelFileError("small.gguf is not there.", "Choose another file.")
+
+    loader.faults = [Fault(3, EngineLost("The model's process ended."))]
+    run(page, qtbot, problem_file, "small")
+    monkeypatch.setattr(ScriptedLoader, "__call__", refuse)
+    page.session.parallel += 1
+    with qtbot.waitSignal(page.failed) as failure:
+        page.view.retry.click()
+    assert "small.gguf is not there." in str(failure.args[0])
+    assert (marks(page).count("error"), page.view.retry.text()) == (1, "Retry 1 error")
+    assert page.session.store
+    assert page.session.batch
+    errors = [row.error for row in page.session.store.batches.results(page.session.batch.id) if row.error]
+    assert errors == ["The model's process ended."]
+
+
 def test_results_are_exported(page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path) -> None:
     run(page, qtbot, problem_file, "small")
     for ending in (".csv", ".html"):
@@ -426,22 +424,6 @@ def test_an_export_replaces_no_file_but_the_chosen_one(
         page.view._export(".csv")
     assert exported.args == [tmp_path / "run-1.7B.csv"]
     assert other.read_text() == "mine"
-
-
-def test_results_are_written_for_other_tools(
-    page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(page, qtbot, problem_file, "small")
-    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(tmp_path))
-    menu = page.view.export.menu()
-    assert menu
-    offered = {action.text(): action for action in menu.actions() if action.text().startswith("For ")}
-    with qtbot.waitSignal(page.saved):
-        offered["For lm-evaluation-harness…"].trigger()
-    assert (tmp_path / "counting-lm-eval/samples_small.jsonl").stat().st_size
-    with qtbot.waitSignal(page.failed if find_spec("inspect_ai") is None else page.saved) as said:
-        offered["For Inspect…"].trigger()
-    assert find_spec("inspect_ai") or "[inspect]" in str(said.args[0])
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")  # said of any window that is offscreen
@@ -541,12 +523,12 @@ def test_a_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(
 ) -> None:
     run(page, qtbot, problem_file, "small", "large")
     page.show()
-    picture = page.view.evidence.within.picture
+    picture = page.view.evidence.in_time.picture
     apply(qapp, ColourScheme.DARK)
     try:
         shown = picture.grab().toImage()
         assert shown.pixelColor(2, 2).name() == DARK.surface
-        page.view.evidence.within.save(tmp_path / "chart.png")
+        page.view.evidence.in_time.save(tmp_path / "chart.png")
         assert QImage(str(tmp_path / "chart.png")).pixelColor(2, 2).name() == "#ffffff"
     finally:
         apply(qapp, ColourScheme.LIGHT)

@@ -58,11 +58,8 @@ ROWS = {
     "batch report": Row("results", ("", "nowhere")),
     "batch grade": Row("results", ("nowhere", "results --grade luck")),
     "batch failures": Row("results", ("nowhere", "results --arm luck")),
-    "batch note": Row("results {problem} wrong --arm small", ("results", "nowhere {problem} wrong"), prints=False),
     "batch value": Row("results --k 2 --sample 1", ("nowhere", "results --k 0"), runs_models=True),
     "batch again": Row("results/report.json -o out", ("nowhere -o out", "results/report.json"), runs_models=True),
-    "batch merge": Row("results other -o out", ("results nowhere -o out", "results")),
-    "batch export": Row("results --to lm-eval", ("nowhere --to lm-eval", "results --to luck")),
     "demo": Row("", ("1 2", "99"), runs_models=True),
     "evidence": Row("--limit 2 --seeds 1 -o out", ("--limit 0", "--cost 1"), runs_models=True),
     "servers add": Row(
@@ -119,7 +116,6 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         live_in(folder, patch)
         (folder / "trace.jsonl").write_text(output_of("solve", PROBLEM.question, "--json"), encoding="utf-8")
         output_of("batch", "run", "problems.jsonl", "--arm", "small", "--arm", "baton", "-o", "results")
-        output_of("batch", "run", "problems.jsonl", "--arm", "small", "--seed", "5", "-o", "other")
     return folder
 
 
@@ -139,10 +135,9 @@ def line(home: Path, services: dict[str, str], tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("HF_ENDPOINT", services["hub"])
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     output_of("servers", "add", "office", services["server"])
-    problem = json.loads((folder / "problems.jsonl").read_text(encoding="utf-8").splitlines()[0])["id"]
     entries = [json.loads(each) for each in output_of("history", "list", "--json").splitlines()]
     ids = {entry["kind"]: entry["id"][:8] for entry in entries}
-    return LineOf({**services, **ids, "problem": problem, "model": str(folder / "baton" / "models" / SMALL_MODEL.name)})
+    return LineOf({**services, **ids, "model": str(folder / "baton" / "models" / SMALL_MODEL.name)})
 
 
 class LineOf:

@@ -83,7 +83,7 @@ def test_what_is_no_run_is_refused_in_a_sentence(name: str, capsys: pytest.Captu
     assert capsys.readouterr().err.startswith("baton")
 
 
-def test_failures_of_a_batch_are_grouped_with_their_first_error_and_noted(say: Say, tmp_path: Path) -> None:
+def test_failures_of_a_batch_are_grouped_with_their_first_error(say: Say, tmp_path: Path) -> None:
     results = str(tmp_path / "results")
     say("batch", "run", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--arm", "baton", "--out", results)
     before = say("batch", "failures", results)
@@ -96,8 +96,6 @@ def test_failures_of_a_batch_are_grouped_with_their_first_error_and_noted(say: S
     diverged = [line for line in wrong if line["failure"] == "diverged"]
     assert diverged
     assert all(line["divergence"]["expected"] for line in diverged)
-    say("batch", "note", results, wrong[0]["id"], "a digit too few", "--arm", wrong[0]["arm"])
-    assert "a digit too few" in "\n".join(say("batch", "failures", results))
 
 
 def test_a_batch_of_the_large_model_alone_is_read_by_that_model(
@@ -114,9 +112,8 @@ def test_a_batch_of_the_large_model_alone_is_read_by_that_model(
     assert "No models are named" not in said
 
 
-def test_an_arm_or_an_answer_that_is_not_there_is_refused(say: Say, tmp_path: Path) -> None:
+def test_an_arm_or_a_batch_that_is_not_there_is_refused(say: Say, tmp_path: Path) -> None:
     results = str(tmp_path / "results")
     say("batch", "run", str(BATCH_PROBLEMS), "--limit", "1", "--arm", "small", "--out", results)
     say("batch", "failures", results, "--arm", "other", code=2)
-    say("batch", "note", results, "nothing", "text", code=2)
     say("batch", "failures", str(tmp_path / "elsewhere"), code=2)

@@ -22,20 +22,16 @@ NOTES = (
     "p: McNemar's exact test. Adjusted p: Holm's method over the 3 comparisons",
     "Small only: 1 answer failed: “gpu.example refused the key <none>. Give it another one.”",
     "Small only: 1 answer with the notice “gpu.example was slow, and was asked again.”",
-    "n1 = 20: the same settings as Current settings, run once",
     "Speeds cannot be compared, and are not ranked: Other programs used 60% of the CPU during large.",
-    "All together: ",
     "of the CPU used by other programs",
 )
 """What terminal, HTML and window must say."""
 
 
 def noted_report(store: Store, grader: Grader) -> Report:
-    """Three arms that ran, one that equals another, a refusal, a notice; a comparison whose interval disagrees."""
+    """Three arms, a refusal, a notice; a comparison whose interval disagrees."""
     small = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(3, REFUSAL)], notices={80: SLOW})
-    arms = arms_of(["large", "small", "chosen", "n1"], RunSettings())
-    kept = [arm for arm in arms if arm.name not in ("n1 = 10", "n1 = 40")]
-    batch = create_batch(store, "counting", problems(6), kept)
+    batch = create_batch(store, "counting", problems(6), arms_of(["large", "small", "chosen"], RunSettings()))
     list(Runner(store, batch, Pair(small, large_engine()), grader).run())
     found = Results.read(store, batch).report
     odd = difference([([False], [True])] * 5 + [([True], [True])] * 5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.baselines import against_baselines, placement_of
+from baton_reasoning.core.batch.reporting.baselines import against_baselines
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.grading.verdict import How, Verdict
@@ -17,17 +17,16 @@ ARMS = arms_of(["small", "large", "drafted", "baton"], RunSettings())
 SMALL, LARGE, DRAFTED, BATON = ARMS
 
 
-def row(arm: Arm, problem: int, right: bool | None, seconds: float, large: int = 0) -> ResultRow:
-    """`large`: percent of the tokens."""
+def row(arm: Arm, problem: int, right: bool | None, seconds: float) -> ResultRow:
     verdict = Verdict.of(right, How.AUTO, "")
-    metrics = RunMetrics(seconds=seconds, small_tokens=100 - large, large_tokens=large)
+    metrics = RunMetrics(seconds=seconds)
     return ResultRow(0, "", arm.name, problem, 0, JobState.DONE, "", verdict, "", Finish.END_OF_TEXT, metrics)
 
 
-def rows(arm: Arm, right: str, seconds: float = 1, large: int = 0) -> list[ResultRow]:
+def rows(arm: Arm, right: str, seconds: float = 1) -> list[ResultRow]:
     """`right`: a sign for each problem, + or -, and ? for an answer without a verdict."""
     signs = {"+": True, "-": False, "?": None}
-    return [row(arm, problem, signs[sign], seconds, large) for problem, sign in enumerate(right)]
+    return [row(arm, problem, signs[sign], seconds) for problem, sign in enumerate(right)]
 
 
 RESULTS = {
@@ -63,20 +62,12 @@ def test_there_is_no_gap_where_the_large_model_is_not_better_or_not_there() -> N
     worse = RESULTS | {LARGE.name: rows(LARGE, "----------", 8)}
     assert against_baselines(BATON, ARMS, worse).gap_recovered is None
     alone = against_baselines(BATON, [SMALL, BATON], RESULTS)
-    assert alone == (None, None, None)
-
-
-def test_votes_of_the_small_model_are_not_the_small_model_alone() -> None:
-    (vote,) = arms_of(["vote"], RunSettings())
-    with_votes = RESULTS | {vote.name: rows(vote, "+++++-----", 5)}
-    found = against_baselines(BATON, [vote, *ARMS], with_votes).gap_recovered
-    assert found
-    assert found.value == pytest.approx(3 / 6)
+    assert alone == (None, None)
 
 
 def test_another_pair_is_compared_with_its_own_models() -> None:
     other = [arm.model_copy(update={"large_model": "B.gguf"}) for arm in (LARGE, BATON)]
-    assert against_baselines(other[1], ARMS, RESULTS) == (None, None, None)
+    assert against_baselines(other[1], ARMS, RESULTS) == (None, None)
     named = [arm.model_copy(update={"name": f"{arm.name}, B"}) for arm in other]
     results = RESULTS | {
         named[0].name: rows(named[0], "++++++++++", 20),
@@ -87,73 +78,3 @@ def test_another_pair_is_compared_with_its_own_models() -> None:
     assert found.time_ratio.value == pytest.approx(0.25)
     assert found.gap_recovered
     assert found.gap_recovered.value == 1
-
-
-RANDOM, ORACLE = arms_of(["baton", "random", "oracle"], RunSettings())[1:]
-FINER = ORACLE.model_copy(update={"name": "finer"})
-PLACED = (*ARMS, RANDOM, ORACLE, FINER)
-SHARES: dict[str, list[ResultRow]] = {arm.name: [] for arm in PLACED} | {
-    BATON.name: rows(BATON, "+++++++---", large=24),
-    RANDOM.name: rows(RANDOM, "++++------", large=26),
-    ORACLE.name: rows(ORACLE, "++++++++++", large=5),
-    FINER.name: rows(FINER, "++++++++--", large=20),
-}
-
-
-def test_an_arm_is_placed_between_chance_at_its_share_and_the_oracle_with_the_nearest_share() -> None:
-    placed = placement_of(BATON, PLACED, SHARES)
-    assert placed
-    assert (placed.chance, placed.oracle, placed.at_other_shares) == (RANDOM.name, FINER.name, False)
-    assert placed.value
-    assert placed.value.value == pytest.approx(3 / 4)
-
-
-@pytest.mark.parametrize(("arm", "large", "far"), [(FINER, 16, False), (FINER, 15, True), (RANDOM, 33, True)])
-def test_shares_that_are_more_than_a_third_apart_give_no_figure(arm: Arm, large: int, far: bool) -> None:
-    placed = placement_of(BATON, PLACED, SHARES | {arm.name: rows(arm, "++++++++--", large=large)})
-    assert placed
-    assert placed.at_other_shares is far
-    assert (placed.value is None) is far
-
-
-def test_there_is_no_placement_without_both_bounds_nor_of_a_bound() -> None:
-    assert placement_of(BATON, PLACED, SHARES | {RANDOM.name: []}) is None
-    assert placement_of(BATON, PLACED, SHARES | {ORACLE.name: [], FINER.name: []}) is None
-    assert {placement_of(arm, PLACED, SHARES) for arm in (RANDOM, ORACLE, FINER)} == {None}
-
-
-def test_the_time_of_the_oracle_is_compared_with_none() -> None:
-    arms = [*ARMS, ORACLE]
-    found = against_baselines(ORACLE, arms, RESULTS | {ORACLE.name: rows(ORACLE, "++++++++++", 90)})
-    assert found.gap_recovered
-    assert found.time_ratio is None
-
-
-CHANCE = RANDOM.model_copy(update={"equal_share_of": BATON.name})
-MATCHED = (*ARMS, CHANCE)
-
-
-@pytest.mark.parametrize(
-    ("arm", "chance", "share"),
-    [
-        ("+++++-----", "+++-------", 0.2 + 0.8 * 2 / 5),  # between chance at 20% and the large model
-        ("+++-------", "+++++-----", 0.2 * 1 / 3),  # between the small model and chance
-        ("++--------", "+++-------", 0.0),
-        ("++++++++++", "+++-------", 1.0),
-        ("+++-------", "----------", 0.2 + 0.8 * 3 / 8),  # the small model is better than chance
-    ],
-)
-def test_the_share_that_chance_would_need_lies_on_the_line_from_small_over_chance_to_large(
-    arm: str, chance: str, share: float
-) -> None:
-    results = RESULTS | {BATON.name: rows(BATON, arm, large=50), CHANCE.name: rows(CHANCE, chance, large=20)}
-    found = against_baselines(BATON, MATCHED, results).chance_share
-    assert found
-    assert found.value == pytest.approx(share)
-    assert 0 <= found.low <= found.value <= found.high <= 1
-
-
-def test_there_is_no_such_share_without_chance_or_both_models_alone() -> None:
-    results = RESULTS | {CHANCE.name: rows(CHANCE, "+++-------", large=20)}
-    for arms in (ARMS, [SMALL, BATON, CHANCE], [LARGE, BATON, CHANCE]):
-        assert against_baselines(BATON, arms, results).chance_share is None

@@ -173,6 +173,9 @@ def test_the_trace_of_a_batch_answer_shows_its_opinion_and_its_summary_stays(sto
         ("1 + 1 = 2", "2", False),
         ("Answer: 2", "2", True),
         ("The answer is near.", "", False),
+        ("So the answer is a prime number.", "A", False),
+        ("So the ANSWER IS A.", "A", True),
+        ("The answer is paris.", "Paris", True),
         ("the answer is $\\frac{1}{2}$", "\\frac{1}{2}", True),
     ],
 )
@@ -184,7 +187,7 @@ def test_a_right_answer_in_the_reasoning_is_found_where_it_is_stated(
 
 def test_a_note_is_kept_and_exported(store: Store, batch: str, tmp_path: Path) -> None:
     row = next(row for row in store.batches.results(batch, "small") if row.answer == "5")
-    store.batches.set_note(row.job, "  =adds one too many <b>  ")
+    store.batches.set_note(row.job, "  =adds one too many <b>  ").result()
     again = next(each for each in store.batches.results(batch) if each.job == row.job)
     assert again.note == "=adds one too many <b>"
     assert analyse(store, batch).notes == 1
@@ -197,13 +200,13 @@ def test_a_note_is_kept_and_exported(store: Store, batch: str, tmp_path: Path) -
     page = (tmp_path / "r.html").read_text(encoding="utf-8")
     assert "=adds one too many &lt;b&gt;" in page
     assert "Had the right answer, gave another: 2" in page
-    store.batches.set_note(row.job, " ")
+    store.batches.set_note(row.job, " ").result()
     assert analyse(store, batch).notes == 0
 
 
 def test_a_graded_again_answer_keeps_its_note(store: Store, batch: str) -> None:
     row = next(iter(store.batches.results(batch)))
-    store.batches.set_note(row.job, "odd")
+    store.batches.set_note(row.job, "odd").result()
     assert row.verdict
     store.batches.regrade(batch, {}, [(row.job, row.answer, row.verdict)])
     assert next(iter(store.batches.results(batch))).note == "odd"

@@ -37,8 +37,14 @@ def test_jobs_that_end_are_counted_as_the_store_counts_them(store: Store, grader
     for name in ("jobs", "done", "correct", "wrong", "unscored", "failed"):
         assert getattr(counted, name) == getattr(read, name)
     assert min(read.correct, read.wrong, read.unscored, read.failed) > 0
-    assert counted.waiting("large") == read.waiting("large") > 0
+    assert counted.to_run("large") == read.to_run("large") > 0
     assert counted.seconds_left() == pytest.approx(read.seconds_left())
+    assert counted.to_run("small", retry=True) == counted.to_run("small") + 1
+    for row in store.batches.retry_failed(batch, ["small", "large"]):
+        counted.retried(row)
+    read = BatchProgress(store.batches.totals(batch), 1)
+    assert (counted.done, counted.failed, counted.to_run("small")) == (read.done, read.failed, read.to_run("small"))
+    assert counted.failed == 0
 
 
 def test_no_time_is_named_after_one_problem() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,19 @@ def test_results_that_were_cut_short_are_refused(store: Store, tmp_path: Path) -
     (tmp_path / "results.jsonl").write_text("".join(lines[:2]), "utf-8")
     with pytest.raises(ProblemFileError, match=r"1 problem of .*report\.json cannot be found in the results\.jsonl"):
         read_repetition(tmp_path / "report.json")
+
+
+def test_a_report_of_an_older_version_can_be_run_again(store: Store, tmp_path: Path) -> None:
+    batch = create_batch(store, "counting", problems(2), arms_of(["small"], RunSettings()))
+    for name in ("report.json", "results.jsonl"):
+        export(store, batch, tmp_path / name)
+    older = json.loads((tmp_path / "report.json").read_text("utf-8"))
+    for gone in (older, older["arms"][0]):
+        gone |= {"budgets": {"seconds": [1.0]}, "accuracy_within": {"seconds": []}, "energy": {}, "same_as": ""}
+    del older["time_budgets"], older["is_older"], older["arms"][0]["accuracy_in_time"], older["arms"][0]["majority"]
+    (tmp_path / "report.json").write_text(json.dumps(older), "utf-8")
+    found = read_repetition(tmp_path / "report.json")
+    assert ([arm.name for arm in found.arms], found.problems) == (["small"], tuple(problems(2)))
 
 
 def changed(store: Store, small: str, large: str, told: BatchSettings) -> list[str]:

@@ -12,13 +12,11 @@ from xml.etree import ElementTree
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.baselines import ArmPlacement
-from baton_reasoning.core.batch.reporting.budgets import Cost
 from baton_reasoning.core.batch.reporting.charts import (
     Point,
     Scatter,
     accuracy_against_share,
-    accuracy_within,
+    accuracy_in_time,
     places_of_takeovers,
     scatter_chart,
     takeovers_by_reason,
@@ -35,15 +33,16 @@ from baton_reasoning.core.batch.reporting.report_text import (
     text_report,
 )
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.reporting.run_cost import RunCost, TakeoverPlace, compute_of
+from baton_reasoning.core.batch.reporting.run_cost import RunCost, TakeoverPlace
 from baton_reasoning.core.batch.reporting.statistics import holm
-from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.engines.base import Conversation, Passing, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, StoreError
 from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, run
@@ -57,9 +56,7 @@ from tests.core.batch.counting import (
     large_engine,
     number_in,
     problems,
-    rest,
     small_engine,
-    solution,
 )
 from tests.core.batch.noted import NOTES, noted_report
 from tests.fakes.charging import ChargingEngine
@@ -87,15 +84,14 @@ def report(store: Store, *recipes: str) -> Report:
     return Results.read(store, solved(store, *recipes)).report
 
 
-def reflective_pair(small_parameters: int = 0) -> Pair:
+def reflective_pair() -> Pair:
     """The small model hesitates once, and the large one steps in there."""
 
     def small(conversation: Conversation, body: str) -> str:
         answer = f"\n\n</think>\n\nThe answer is \\boxed{{{number_in(conversation)}}}."
         return answer if "It is so." in body else "First we count.\n\nWait, is it so, or is it not?"
 
-    engine = ScriptedEngine(continue_with=small).with_card(parameters=small_parameters)
-    return Pair(engine, ScriptedEngine(name="large", continue_with=lambda *_: "It is so."))
+    return Pair(ScriptedEngine(continue_with=small), ScriptedEngine(name="large", continue_with=lambda *_: "It is so."))
 
 
 def cells(made: Report, title: str) -> list[str]:
@@ -116,14 +112,6 @@ def test_two_arms_are_compared_on_the_same_problems(store: Store) -> None:
     assert (comparison.first, comparison.second) == ("small", "large")
     assert (comparison.better_first, comparison.better_second) == (0, 3)
     assert comparison.p == 0.25
-
-
-def test_compute_counts_both_models_reading_included(store: Store) -> None:
-    pair = Pair(small_engine().with_card(parameters=10), large_engine().with_card(parameters=100))
-    small, large = Results.read(store, solved(store, "small", "large", pair=pair)).report.arms
-    assert small.compute == 2 * 10 * (small.small_tokens + small.small_read)
-    assert large.compute == 2 * 100 * (large.large_tokens + large.large_read)
-    assert small.small_read > 0
 
 
 def test_what_servers_charge_is_told_of_every_arm_and_row(store: Store, tmp_path: Path) -> None:
@@ -185,30 +173,6 @@ def test_all_that_a_model_decoded_counts_as_its_work() -> None:
     cost = RunCost.of(outline_of(trace))
     assert cost.small == ModelWork(read=8, reread=1, decoded=2 + 2 + 4)
     assert cost.large == ModelWork(read=9, reread=0, decoded=1 + 3)
-    models = ModelSummary(name="small", parameters=10), ModelSummary(name="large", parameters=100)
-    assert compute_of(cost, *models) == 2 * (10 * 16 + 100 * 13)
-    assert compute_of(cost, models[0], None) == 0
-
-
-def test_reflections_are_counted_by_author_in_the_thinking_alone() -> None:
-    small = ScriptedEngine("Wait, check.\n\nWait, is it so", " and on.</think>\n\nWait, one.")
-    large = ScriptedEngine("Hold on, verify it, awaiting none.", name="large")
-    measured = RunCost.of(outline_of(Trace.of(run(Pair(small, large), QUESTION, RunSettings()))))
-    assert (measured.small_reflections, measured.large_reflections) == (2, 2)
-
-
-def test_reflections_are_told_by_author_and_by_outcome(store: Store) -> None:
-    """The small model solves every second problem; where it goes wrong it hesitates once."""
-
-    def hesitant(conversation: Conversation, body: str) -> str:
-        number = number_in(conversation)
-        return rest("Wait. " * (number % 2) + solution(number + number % 2), body)
-
-    pair = Pair(ScriptedEngine(continue_with=hesitant), large_engine())
-    (arm,) = Results.read(store, solved(store, "small", pair=pair)).report.arms
-    assert arm.reflections == {"small": 0.5, "large": 0.0, "correct": 0.0, "wrong": 1.0}
-    line = "0.5 cues of reflection an answer (0.5 by small, 0.0 by large), 0.0 in correct ones, 1.0 in wrong ones"
-    assert f"Small only: {line}" in footnotes(Results.read(store, solved(store, "small", pair=pair)).report)
 
 
 def test_each_table_has_a_line_for_each_arm(store: Store) -> None:
@@ -274,7 +238,6 @@ def test_one_problem_has_no_spread_of_speed_and_no_plural(store: Store) -> None:
     assert "of 1 problem, p = 1" in comparisons(made)[0]
     shown = cells(made, "tok/s")
     assert all(re.fullmatch(r"[\d,]+", each) for each in shown), shown
-    assert re.search(r"All together: [\d,]+ tok/s over", footnotes(made))
 
 
 def test_many_kinds_of_errors_are_summed_up(store: Store) -> None:
@@ -293,45 +256,12 @@ def test_speeds_taken_under_different_conditions_are_not_ranked(store: Store) ->
     assert "Speeds cannot be compared, and are not ranked: Other programs" in footnotes(made)
 
 
-def test_speeds_have_a_spread_and_the_batch_a_total(store: Store) -> None:
+def test_speeds_have_a_spread_and_conditions(store: Store) -> None:
     made = report(store, "small", "large")
     for arm in made.arms:
         assert arm.speed is not None
         assert arm.speed.interval.low <= arm.tokens_per_second <= arm.speed.interval.high
-    assert made.throughput is not None
-    assert "All together: " in footnotes(made)
     assert "Conditions: " in footnotes(made)
-
-
-def test_the_oracle_has_no_speed_that_others_are_compared_with(store: Store) -> None:
-    made = report(store, "small", "large", "oracle")
-    oracle = made.arms[2]
-    assert accuracy_of(oracle) == 0.5
-    assert (oracle.speed, oracle.time_ratio, oracle.seconds_to_end, oracle.seconds_to_answer) == (None,) * 4
-    assert cells(made, "mean")[2] == cells(made, "end p50")[2] == "–"
-    assert oracle.accuracy_within == {}
-    assert [point.name for point in accuracy_within(made, Cost.SECONDS).points] == ["Small only", "Large only"]
-    assert len(accuracy_against_share(made).points) == 3
-
-
-@pytest.mark.parametrize(
-    ("value", "cell", "note"),
-    [
-        (Estimate(0.75, 0.5, 0.9), "0.75 (0.50–0.90)", "%): 0.75 (0.50–0.90)"),
-        (None, "at other shares", "%): their shares are more than a third apart"),
-    ],
-)
-def test_an_arm_is_placed_between_chance_and_the_oracle(
-    store: Store, value: Estimate | None, cell: str, note: str
-) -> None:
-    made = report(store, "baton", "small", "large")
-    placement = ArmPlacement(chance="small", oracle="large", at_other_shares=value is None, value=value)
-    placed = made.arms[0].model_copy(update={"placement": placement})
-    made = made.model_copy(update={"arms": (placed, *made.arms[1:])})
-    assert cells(made, "placement") == [cell, "–", "–"]
-    (line,) = [line for line in footnotes(made).splitlines() if "Small only (50.0% at a large share of 0.0%)" in line]
-    assert line.startswith("Keywords, with a large share of ")
-    assert line.endswith(note)
 
 
 @pytest.mark.parametrize("chart", [takeovers_by_reason, places_of_takeovers])
@@ -340,8 +270,8 @@ def test_charts_of_an_arm_are_well_formed(store: Store, chart: object) -> None:
     assert ElementTree.fromstring(chart(arm)).tag.endswith("svg")  # type: ignore[operator]
 
 
-def test_the_chart_at_equal_cost_names_every_arm_and_has_a_curve_for_each(store: Store) -> None:
-    svg = scatter_chart(accuracy_within(report(store, "small", "large"), Cost.SECONDS))
+def test_the_chart_over_time_names_every_arm_and_has_a_curve_for_each(store: Store) -> None:
+    svg = scatter_chart(accuracy_in_time(report(store, "small", "large")))
     texts = {element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")}
     assert {"Small only", "Large only", "% correct", "seconds that an answer may take"} <= texts
     assert svg.count("<polyline") == 2
@@ -351,30 +281,19 @@ def test_the_chart_at_equal_cost_names_every_arm_and_has_a_curve_for_each(store:
 def test_a_curve_rises_from_no_answer_to_all_that_are_right(store: Store) -> None:
     made = report(store, "large")
     accuracies = [Estimate(value, 0, 1) for value in (0, 0, 0.5, 0.5, 0.75, 0.75)]
-    arm = made.arms[0].model_copy(update={"accuracy_within": {Cost.COMPUTE: tuple(accuracies)}})
-    budgets = {Cost.COMPUTE: (1e9, 2e9, 4e9, 8e9, 16e9, 32e9)}
-    scatter = accuracy_within(made.model_copy(update={"arms": (arm,), "budgets": budgets}), Cost.COMPUTE)
-    assert scatter.lines[0].points == ((2e9, 0), (4e9, 50), (8e9, 50), (16e9, 75))
-    assert scatter.description == "Large only 100% at 16G"
+    arm = made.arms[0].model_copy(update={"accuracy_in_time": tuple(accuracies)})
+    scatter = accuracy_in_time(made.model_copy(update={"arms": (arm,), "time_budgets": (1, 2, 4, 8, 16, 32)}))
+    assert scatter.lines[0].points == ((2, 0), (4, 50), (8, 50), (16, 75))
+    assert scatter.description == "Large only 100% at 16"
     assert scatter.bottom == 0
 
 
 def test_the_curves_hold_what_the_rows_say(store: Store) -> None:
-    pair = Pair(small_engine().with_card(parameters=10), large_engine().with_card(parameters=100))
-    found = Results.read(store, solved(store, "small", "large", pair=pair))
-    compute = found.report.budgets[Cost.COMPUTE]
-    rows = [row for row in found.exported() if row.arm == "large"]
-    for place, limit in enumerate(compute):
-        right = [row.outcome == "correct" and 200 * (row.large_decoded + row.large_read) <= limit for row in rows]
-        assert found.report.arms[1].accuracy_within[Cost.COMPUTE][place].value == sum(right) / len(rows)
-    assert set(found.report.budgets) == {Cost.SECONDS, Cost.COMPUTE}
-
-
-def test_compute_is_not_known_without_the_parameters_of_a_model_that_took_part(store: Store) -> None:
-    small, baton = Results.read(store, solved(store, "small", "baton", pair=reflective_pair(10))).report.arms
-    assert small.compute > 0
-    assert baton.large_tokens > 0
-    assert (baton.compute, Cost.COMPUTE in baton.accuracy_within) == (0, False)
+    found = Results.read(store, solved(store, "small", "large"))
+    rows = [row for row in found.rows if row.arm == "large"]
+    for limit, accuracy in zip(found.report.time_budgets, found.report.arms[1].accuracy_in_time, strict=True):
+        right = [row.outcome is Outcome.CORRECT and row.metrics.seconds <= limit for row in rows]
+        assert accuracy.value == sum(right) / len(rows)
 
 
 def test_the_report_adds_up_what_the_rows_say_of_steps_handoffs_and_reading(store: Store) -> None:
@@ -394,13 +313,6 @@ def test_the_report_adds_up_what_the_rows_say_of_steps_handoffs_and_reading(stor
     assert 0 < arm.small_reread < arm.small_read
     assert all(row.seconds_to_answer and 0 < row.seconds_to_answer <= row.seconds for row in rows)
     assert arm.seconds_to_end.p50.value == pytest.approx(statistics.median(row.seconds for row in rows), abs=1e-6)
-
-
-def test_the_share_that_chance_would_need_is_said_to_be_interpolated(store: Store) -> None:
-    made = report(store, "small", "baton")
-    arm = made.arms[1].model_copy(update={"chance_share": Estimate(0.4, 0.2, 0.6)})
-    line = footnotes(made.model_copy(update={"arms": (made.arms[0], arm)}))
-    assert "random takeovers would need a large share of 40.0% (20.0–60.0), interpolated, to be as accurate" in line
 
 
 def test_names_and_errors_are_no_markup(store: Store) -> None:
@@ -432,7 +344,7 @@ def test_the_share_chart_joins_the_arms_of_a_sweep(store: Store) -> None:
 def test_a_batch_without_an_answer_has_a_chart_that_says_so(store: Store) -> None:
     arms = [arm.stored() for arm in arms_of(["small"], RunSettings())]
     made = Results.read(store, store.batches.create("new", {}, problems(2), arms)).report
-    assert "No right answer yet." in scatter_chart(accuracy_within(made, Cost.SECONDS))
+    assert "No right answer yet." in scatter_chart(accuracy_in_time(made))
     assert "No right answer yet." in html_report(made)
     assert tables(made)[0].rows == [("policy", "large share"), ("Small only", "0.0%")]
 

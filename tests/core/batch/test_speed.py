@@ -10,7 +10,6 @@ from baton_reasoning.core.batch.reporting.speed import (
     ArmConditions,
     Percentiles,
     speed_of,
-    throughput_of,
     why_not_comparable,
 )
 from baton_reasoning.core.batch.running.conditions import LoadMeter
@@ -45,15 +44,6 @@ def test_percentiles_are_over_the_answers_that_have_a_time() -> None:
     assert Percentiles.of([(0, None)]) is None
 
 
-def test_the_throughput_counts_texts_that_were_written_at_once() -> None:
-    """Two of two seconds side by side, then a pause, then one of one second."""
-    found = throughput_of([row(0, 2, 100, end=2), row(1, 2, 100, end=2), row(2, 1, 50, end=60)])
-    assert found is not None
-    assert found.seconds == pytest.approx(3)
-    assert found.at_once == pytest.approx(5 / 3)
-    assert found.tokens_per_second.value == pytest.approx(250 / 3)
-
-
 def test_arms_that_were_written_under_the_same_conditions_can_be_compared() -> None:
     mixed = [row(parallel=16), row(parallel=2)] * 4
     arms = [("a", ArmConditions.of(mixed)), ("b", ArmConditions.of(mixed))]
@@ -75,7 +65,6 @@ def test_arms_during_which_other_programs_were_busy_cannot() -> None:
 def test_jobs_that_wait_have_no_conditions() -> None:
     waiting = [row()._replace(conditions=None, ended=None)]
     assert ArmConditions.of(waiting).setups == ()
-    assert throughput_of(waiting) is None
 
 
 def test_the_load_of_other_programs_leaves_out_our_own() -> None:

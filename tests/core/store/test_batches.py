@@ -7,7 +7,6 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batch_rows import JobState, StoredArm
-from baton_reasoning.core.store.job_copies import JobCopy
 from baton_reasoning.core.store.store import Store
 from tests.core.store.made import a_run
 
@@ -107,7 +106,9 @@ def test_only_failed_jobs_are_tried_again_each_with_a_new_run(store: Store) -> N
     right, failed = store.batches.claim(batch, 2)
     store.batches.finish(right, "4", RIGHT)
     store.batches.finish(failed, "", None, error="The model ran out of memory.")
-    assert store.batches.retry_failed(batch) == 1
+    assert store.batches.retry_failed(batch, ["small"]) == []
+    (row,) = store.batches.retry_failed(batch, ["small", "both"])
+    assert (row.job, row.state, row.error) == (failed.id, JobState.WAITING, "")
     (again,) = store.batches.claim(batch)
     assert (again.id, again.attempt) == (failed.id, 1)
     assert again.run != failed.run
@@ -157,26 +158,3 @@ def test_an_arm_whose_name_is_taken_is_refused(store: Store) -> None:
     batch = create(store)
     with pytest.raises(StoreError, match="has an arm “both” already"):
         store.batches.add_arm(batch, ARMS[1], [0, 1])
-
-
-def test_jobs_are_copied_into_another_store_all_or_none(store: Store, tmp_path: Path) -> None:
-    batch = create(store)
-    (done,) = store.batches.claim(batch)
-    recorder = store.runs.record(done.run)
-    recorder.record(a_run())
-    recorder.finish().result()
-    store.batches.finish(done, "4", RIGHT)
-    waiting = list(store.batches.results(batch))[1]
-    with Store.open(tmp_path / "other.sqlite") as other:
-        into = other.batches.create("copy", {}, PROBLEMS, ARMS, seeds=())
-        copies = [(store.batches, JobCopy(job, "both", 2, None)) for job in (done.id, done.id)]
-        with pytest.raises(StoreError):
-            other.batches.add_copies(into, copies)
-        assert other.batches.open(into).jobs == 0
-        copies = [copies[0], (store.batches, JobCopy(waiting.job, "small", 1, None))]
-        other.batches.add_copies(into, copies)
-        first, second = other.batches.results(into)
-        assert (first.run, first.arm, first.position, first.answer) == (done.run, "both", 2, "4")
-        assert list(other.runs.events(done.run)) == a_run()
-        assert (second.state, second.arm, second.position) == (JobState.WAITING, "small", 1)
-        assert second.run != waiting.run

@@ -1,0 +1,55 @@
+"""A batch of an older version opens, goes on and is reported, without what has left since."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
+from baton_reasoning.core.batch.reporting.report_text import footnotes
+from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.running.batch_settings import BatchSettings
+from baton_reasoning.core.batch.running.creation import create_batch
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.batch.running.runner import Runner
+from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import How, Verdict
+from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.store.batch_rows import Conditions, StoredArm
+from baton_reasoning.core.store.store import Store
+from tests.core.batch.counting import counting_pair, problems
+
+LINE = "Begun by an older version of Baton: what this one does not know, such as votes, is left out"
+
+
+class OlderConditions(Conditions):
+    joules: float = 12.5
+    machine: str = "desk"
+
+
+def test_votes_names_of_one_arm_energy_and_merged_folders_are_left_out(
+    store: Store, grader: Grader, tmp_path: Path
+) -> None:
+    settings = BatchSettings().stored() | {
+        "aliases": [{"name": "chosen", "same_as": "small", "sweep": ""}],
+        "warm_up_tokens": 16,
+        "energy_measured": "processor by RAPL",
+    }
+    settings["provenance"]["merged"] = {"desk": {}, "laptop": {}}
+    small = arms_of(["small"], RunSettings())[0].stored().settings
+    vote = StoredArm("vote of 3", small | {"votes": 3})
+    batch = store.batches.create("old", settings, problems(1), [vote], seeds=(0, 10_000, 20_000))
+    (job,) = store.batches.claim(batch)
+    conditions = OlderConditions(parallel=1, threads=2, other_load=0.0)
+    store.batches.finish(job, "0", Verdict.of(True, How.AUTO, ""), conditions=conditions)
+    list(Runner(store, batch, counting_pair(), grader).run())
+    report = Results.read(store, batch).report
+    (arm,) = report.arms
+    assert (arm.name, arm.answers, arm.conditions.setups[0][0]) == ("vote of 3", 3, 1)
+    assert LINE in footnotes(report).splitlines()
+    for ending in EXPORTS:
+        export(store, batch, tmp_path / f"old{ending}")
+
+
+def test_a_batch_of_this_version_says_nothing_of_older_ones(store: Store) -> None:
+    batch = create_batch(store, "new", problems(1), arms_of(["small"], RunSettings()))
+    assert LINE not in footnotes(Results.read(store, batch).report)
