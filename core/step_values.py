@@ -29,7 +29,6 @@ from baton_reasoning.core.grading.extraction import answer_of
 from baton_reasoning.core.grading.given import given_in
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
-from baton_reasoning.core.live_values import USUAL_TEMPERATURE
 from baton_reasoning.core.run import Pair, unmet_need
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -58,6 +57,8 @@ LARGE_DIFFERENCE = 0.2
 """Between neighbours; if it is not beyond chance, K doubles there, up to MOST_GROWTH times the usual number."""
 MOST_GROWTH = 4
 PROGRESS_SECONDS = 0.2
+USUAL_TEMPERATURE = 0.6
+"""Of the continuations, if the run took the likeliest token: they would all be the same."""
 SHORTEST_LIMIT = 64
 TIMES_THE_TEXT = 2
 """Tokens that a continuation may have: so many times the text's, at least SHORTEST_LIMIT."""

@@ -264,10 +264,10 @@ def _read(arm: ArmReport) -> str:
 
 
 def _times(arm: ArmReport) -> tuple[str, str, str]:
-    """Return the seconds to the end and what else is known of the time; nothing for the oracle."""
+    """Return the seconds to the end and what else is known of the time; nothing without answers."""
     end, answer = arm.seconds_to_end, arm.seconds_to_answer
     if end is None:
-        return "–", "s to the end: no time of its own", ""
+        return "–", "s to the end", ""
     begins = f"To the answer {answer.p50.value:,.2f} (p95 {answer.p95.value:,.2f})" if answer else ""
     return f"{end.p50.value:,.2f}", f"s to the end (p95 {end.p95.value:,.2f})", begins
 

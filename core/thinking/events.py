@@ -301,20 +301,6 @@ class Tried(_Event, frozen=True, tag="tried"):
         return "".join(token.text for token in self.tokens)
 
 
-class Valued(_Event, frozen=True, tag="valued"):
-    """The chance that a model alone gets the answer right from here was estimated while the run waited, by
-    continuations that are no part of the text."""
-
-    at: Seconds
-    position: Count
-    right: Count
-    """Continuations that ended in the expected answer."""
-    total: Count
-    """Continuations that could be graded."""
-    seconds: Seconds
-    author: Author = Author.LARGE
-
-
 class CountersChanged(_Event, frozen=True, tag="counters_changed"):
     """The policy's counters changed; each policy has names of its own."""
 
@@ -431,7 +417,6 @@ Event = (
     | Judged
     | Scored
     | Tried
-    | Valued
     | CountersChanged
     | Prefetched
     | UsageReported

@@ -7,7 +7,6 @@
                    ──► Judge     a model answers a question about the text; then ask again
                    ──► Score     a model scores how likely it finds the step; then ask again
                    ──► Trial     a model tries how it would go on, outside the text; then ask again
-                   ──► Value     continuations show the chance to get it right from here; then ask again
                    ──► Close     the thinking is closed; the default writer goes on to the answer
                    ──► Finished  the end
 
@@ -44,7 +43,6 @@ from baton_reasoning.core.thinking.policy import (
     Restore,
     Score,
     Trial,
-    Value,
     View,
     Write,
     keep,
@@ -60,9 +58,6 @@ NextMove = Generator[Event, None, Move]
 """Yields what happens; returns the next move."""
 Decision = Generator[Event, None, Move | None]
 """Yields what happens; returns the next move, or None if the model goes on writing."""
-
-ValueOf = Callable[[Sequence[Part], Value], tuple[int, int]]
-"""Takes a body and a move; returns how many continuations were right, and how many could be graded."""
 
 AT_END = (Finish.END_OF_TEXT, Finish.MAX_TOKENS, Finish.CONTEXT_FULL)
 """Ends of a run at which a policy may have the text written again."""
@@ -106,16 +101,13 @@ class Loop:
         interruptions: Sequence[Interruption] = (),
         written: Sequence[Part] = (),
         on_settled: Callable[[int], object] | None = None,
-        value_of: ValueOf | None = None,
     ) -> None:
-        """`written`: a text to continue. `on_settled`: see `core.run.run`. `value_of`: carries out a
-        Value move; without it no value is known."""
+        """`written`: a text to continue. `on_settled`: see `core.run.run`."""
         tags = [session.card.thinking.closing for session in sessions.values() if session.card.thinking]
         self.sessions = sessions
         self.policy = policy
         self.settings = settings
         self.interruptions = interruptions
-        self.value_of = value_of or _unknown_value
         self.text = TextState(tags, written, settings.boundary)
         self.stream = WriteStream(sessions, self.text, settings)
         self.now, self.view = self.stream.now, self.stream.view
@@ -182,8 +174,6 @@ class Loop:
                 tried = yield from self.stream.attempt(move)
                 view = self._view_at(self.text.position if move.start is None else move.start)
                 return self._interruption(view) or self.policy.on_trial(view, tried)
-            case Value():
-                return (yield from self._value(move))
             case Close():
                 return (yield from self._close_thinking(move))
             case Finished():
@@ -448,16 +438,6 @@ class Loop:
         yield events.Scored(self.now(), scores.tokens, seconds, read.reused, read.prefilled, move.author)
         return self.policy.on_score(self.view(writer, start), scores)
 
-    def _value(self, move: Value) -> NextMove:
-        asked, writer = time.perf_counter(), self.policy.default_writer
-        right, total = self.value_of(tuple(self.text.body.parts), move)
-        view = self.view(writer, self.text.rewritable_from)
-        if interruption := self._interruption(view):
-            return interruption
-        seconds = time.perf_counter() - asked
-        yield events.Valued(self.now(), self.text.position, right, total, seconds, move.author)
-        return self.policy.on_value(view, right, total)
-
     def _insert(self, move: Insert) -> NextMove:
         self.text.insert(move.text, move.author)
         yield events.TextInserted(self.now(), move.text, move.reason.id, move.author)
@@ -556,7 +536,7 @@ class Loop:
         """Return the model that the move needs."""
         if isinstance(move, Write):
             return move.author or self.policy.default_writer
-        return move.author if isinstance(move, Judge | Score | Trial | Value) else None
+        return move.author if isinstance(move, Judge | Score | Trial) else None
 
     # What all of them use --------------------------------------------------------------------------------------------
 
@@ -613,10 +593,6 @@ class Loop:
 
     def _thinking_closed(self, author: Author, tag: str) -> Event:
         return events.ThinkingClosed(self.now(), author, self.text.answer_start or 0, tag)
-
-
-def _unknown_value(_body: Sequence[Part], _move: Value) -> tuple[int, int]:
-    return 0, 0
 
 
 def _goes_on(move: Move) -> TypeGuard[Write]:

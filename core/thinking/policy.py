@@ -176,15 +176,6 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """Estimates the chance that a model alone gets the answer right from here (`on_value`): the share of so many
-    continuations that end in the expected answer. None of them enters the text."""
-
-    continuations: int
-    author: Author = Author.LARGE
-
-
-@dataclass(frozen=True, slots=True)
 class Close:
     """Closes the thinking for the default writer, which goes on to the answer."""
 
@@ -201,7 +192,7 @@ class Finished:
     reason: str = ""
 
 
-Move = Write | Insert | Restore | Judge | Score | Trial | Value | Close | Finished
+Move = Write | Insert | Restore | Judge | Score | Trial | Close | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,9 +275,6 @@ class Needs:
     """A large model that gives the log-probability of each token it reads."""
     drafts: bool = False
     """A small model that can draft for the large one, or a large one on a server that drafts by itself."""
-    expected_answer: bool = False
-    """The expected answer, by which the text so far is valued. So it serves analysis only: in a batch, whose problems
-    have one. The time of such a run is not the method's."""
 
     @property
     def writers(self) -> tuple[Author, ...]:
@@ -434,11 +422,6 @@ class Policy:
         Only asked if the policy `answers_again`. `view.tokens` are those of the default writer since it was asked last.
         """
         return None
-
-    def on_value(self, view: View, right: int, total: int) -> Move:
-        """Decide after a Value move: `right` of `total` continuations were right. Those that could not be graded are in
-        neither; there may be no others."""
-        return keep()
 
     def on_thinking_closed(self, view: View) -> Move:
         """Decide at the end of the thinking. By default, the model that closed it writes to the end.

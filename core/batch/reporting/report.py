@@ -13,13 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from baton_reasoning.core.batch.reporting.baselines import (
-    AgainstBaselines,
-    ArmPlacement,
-    against_baselines,
-    is_analysis,
-    placement_of,
-)
+from baton_reasoning.core.batch.reporting.baselines import AgainstBaselines, against_baselines
 from baton_reasoning.core.batch.reporting.budgets import Cost, ScoredAnswer, accuracies_within, budgets_of
 from baton_reasoning.core.batch.reporting.involvement import Involvement
 from baton_reasoning.core.batch.reporting.run_cost import RunCost, compute_of
@@ -73,9 +67,6 @@ class ArmReport(BaseModel):
         description="(accuracy − small) / (large − small), of the arms of its small and of its large model alone; null "
         "without them, or where the large model is not better."
     )
-    placement: ArmPlacement | None = Field(
-        description="Where it stands between random takeovers and the oracle; null without both."
-    )
     chance_share: Estimate | None = Field(
         description="The large share at which random takeovers would be as accurate: interpolated linearly between the "
         "small model alone (0), the arm of random takeovers at its share, and the large model alone (1), with a "
@@ -94,24 +85,23 @@ class ArmReport(BaseModel):
     )
     large_reread: int = Field(description="Of large_read, likewise.")
     seconds: float = Field(description="Sum over the answers, each by the clock.")
-    seconds_to_end: Percentiles | None = Field(description="Of an answer; null for the oracle.")
+    seconds_to_end: Percentiles | None = Field(description="Of an answer; null without answers.")
     seconds_to_answer: Percentiles | None = Field(
-        description="To the first token after the thinking, of the answers that have one; null for the oracle."
+        description="To the first token after the thinking, of the answers that have one; null without any."
     )
     time_ratio: Estimate | None = Field(
         description="Seconds an answer over those of the large model alone, with a bootstrap interval over problems; "
-        "null for the oracle, whose time is that of its estimates."
+        "null without its arm."
     )
     speed: Estimate | None = Field(
-        description="Kept tokens per second of an answer, with a bootstrap interval over problems; null for the oracle."
+        description="Kept tokens per second of an answer, with a bootstrap interval over problems."
     )
     compute: float = Field(
         description="FLOP: 2 · parameters · tokens of both models, read and decoded; 0 if not known."
     )
     accuracy_within: dict[Cost, tuple[Estimate, ...]] = Field(
         description="Share of answers that are right and cost no more than each of the report's `budgets`, with "
-        "Wilson's interval, as wide as the problems warrant. Costs that are not known are left out, and all of the "
-        "oracle."
+        "Wilson's interval, as wide as the problems warrant. Costs that are not known are left out."
     )
     takeovers: dict[str, int] = Field(description="By the id of their reason.")
     places: tuple[int, ...] = Field(description="Takeovers by the tenth of the steps in which they began.")
@@ -270,7 +260,7 @@ def build_report(
             costs = {**costs, **voted}
     answers = {arm.name: answered(by_arm[arm.name]) for arm in batch.arms}
     compute = {arm.name: _compute_of(arm, answers[arm.name], costs, settings) for arm in stored}
-    scored = {arm.name: _scored_answers(arm, answers[arm.name], compute[arm.name]) for arm in stored}
+    scored = {arm.name: _scored_answers(answers[arm.name], compute[arm.name]) for arm in stored}
     budgets = budgets_of(list(scored.values()))
     arms = [
         _arm_report(
@@ -279,7 +269,6 @@ def build_report(
             [costs[row.job] for row in answers[arm.name]],
             settings,
             against_baselines(arm, stored, answers),
-            placement_of(arm, stored, answers),
             compute[arm.name],
             accuracies_within(scored[arm.name], budgets),
         )
@@ -325,13 +314,11 @@ def _arm_report(
     costs: Sequence[RunCost],
     settings: BatchSettings,
     against: AgainstBaselines,
-    placement: ArmPlacement | None,
     compute: Sequence[float],
     accuracy_within: Mapping[Cost, tuple[Estimate, ...]],
 ) -> ArmReport:
     """`costs` and `compute`: of each answer."""
     answers = answered(rows)
-    timed = [] if is_analysis(arm) else list(zip(answers, costs, strict=True))
     outcomes = Counter(row.outcome for row in answers)
     failed = sum(bool(row.error) for row in rows)
     small_tokens = sum(row.metrics.small_tokens for row in answers)
@@ -353,7 +340,6 @@ def _arm_report(
         ),
         gap_recovered=against.gap_recovered,
         time_ratio=against.time_ratio,
-        placement=placement,
         chance_share=against.chance_share,
         aimed_share=settings.shares.get(arm.name),
         small_tokens=small_tokens,
@@ -365,9 +351,11 @@ def _arm_report(
         small_reread=sum(each.small.reread for each in costs),
         large_reread=sum(each.large.reread for each in costs),
         seconds=sum(row.metrics.seconds for row in answers),
-        seconds_to_end=Percentiles.of((row.position, row.metrics.seconds) for row, _ in timed),
-        seconds_to_answer=Percentiles.of((row.position, cost.answer_began) for row, cost in timed),
-        speed=speed_of(row for row, _ in timed),
+        seconds_to_end=Percentiles.of((row.position, row.metrics.seconds) for row in answers),
+        seconds_to_answer=Percentiles.of(
+            (row.position, cost.answer_began) for row, cost in zip(answers, costs, strict=True)
+        ),
+        speed=speed_of(answers),
         compute=sum(compute) if all(compute) else 0.0,
         accuracy_within=dict(accuracy_within),
         takeovers=dict(Counter(takeover.reason for takeover in takeovers).most_common()),
@@ -441,11 +429,11 @@ def _compute_of(
     return [compute_of(costs[row.job], small, large) for row in rows]
 
 
-def _scored_answers(arm: Arm, rows: Sequence[ResultRow], compute: Sequence[float]) -> list[ScoredAnswer]:
-    """Return what the scored answers of an arm cost; none for an arm of analysis, whose costs are its estimates'."""
+def _scored_answers(rows: Sequence[ResultRow], compute: Sequence[float]) -> list[ScoredAnswer]:
+    """Return what the scored answers of an arm cost."""
     found = []
     for row, flop in zip(rows, compute, strict=True):
-        if _is_scored(row) and not is_analysis(arm):
+        if _is_scored(row):
             spent = {Cost.SECONDS: row.metrics.seconds, Cost.MONEY: row.metrics.money}
             spent |= {Cost.COMPUTE: flop} if flop else {}
             found.append(ScoredAnswer(row.position, row.outcome is Outcome.CORRECT, spent))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.reporting.baselines import ArmPlacement
-from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of, main_arm
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report, main_arm
 from baton_reasoning.core.batch.reporting.speed import Percentiles
 from baton_reasoning.core.batch.reporting.worth import MeanWorth
 from baton_reasoning.core.batch.running.provenance import Provenance
@@ -143,7 +142,6 @@ def footnotes(report: Report) -> str:
         for arm in ran
         if arm.aimed_share is not None and arm.answers
     ]
-    lines += [_placed(arm, arm.placement, report) for arm in report.arms if arm.placement]
     lines += [
         f"{arm.title}: random takeovers would need a large share of {share(arm.chance_share)}, interpolated, to be as "
         f"accurate as it is with {percent(arm.large_share)}"
@@ -198,19 +196,6 @@ def _commonest(arm: str, sentences: Mapping[str, int], template: str) -> list[st
     lines = [f"{arm}: {counted(count, 'answer')} {template.format(sentence)}" for sentence, count in shown]
     rest = sum(sentences.values()) - sum(count for _, count in shown)
     return [*lines, f"{arm}: {counted(rest, 'answer')} for other reasons (results.jsonl)"] if rest else lines
-
-
-def _placed(arm: ArmReport, placement: ArmPlacement, report: Report) -> str:
-    """Say where an arm stands between which others."""
-    known = {each.name: each for each in report.arms}
-    chance, oracle = (
-        f"{each.title} ({percent(accuracy_of(each))} at a large share of {percent(each.large_share)})"
-        for each in (known[placement.chance], known[placement.oracle])
-    )
-    own = f"{arm.title}, with a large share of {percent(arm.large_share)},"
-    if placement.at_other_shares:
-        return f"{own} cannot be placed between {chance} and {oracle}: their shares are more than a third apart"
-    return f"{own} stands between {chance} and {oracle}: {estimated(placement.value)}"
 
 
 def _reflections(arm: ArmReport) -> str:
@@ -287,12 +272,6 @@ def _rows(report: Report, columns: Sequence[Column]) -> list[tuple[str, ...]]:
     return list(zip(name, *told, strict=True))
 
 
-def _placement(arm: ArmReport) -> str:
-    if arm.placement is None:
-        return NOTHING
-    return "at other shares" if arm.placement.at_other_shares else estimated(arm.placement.value)
-
-
 def _an_answer(tokens: int, arm: ArmReport) -> str:
     return f"{tokens / max(1, arm.answers):,.0f}"
 
@@ -311,7 +290,6 @@ _ACCURACY: tuple[Column, ...] = (
     ("correct", lambda arm: percent(arm.accuracy.value) if arm.accuracy else NOTHING),
     ("95% interval", lambda arm: interval(arm.accuracy)),
     ("gap recovered", lambda arm: estimated(arm.gap_recovered)),
-    ("placement", _placement),
     ("large share", lambda arm: percent(arm.large_share)),
     ("share of steps", lambda arm: share(arm.involvement.steps)),
     ("share of answers", lambda arm: share(arm.involvement.problems)),

@@ -58,24 +58,20 @@ class Arm(BaseModel):
 
 
 def needs(arms: Sequence[Arm]) -> Needs:
-    """Return which models the arms need together, and whether any needs expected answers."""
+    """Return which models the arms need together."""
     needed = [POLICIES.of(arm.settings.policy).needs for arm in arms]
     return Needs(
         small=any(need.small for need in needed),
         large=any(need.large for need in needed),
         drafts=any(need.drafts for need in needed),
-        expected_answer=any(need.expected_answer for need in needed),
     )
 
 
-def refuse_impossible(arms: Iterable[Arm], pair: Pair, *, has_expected: bool = False) -> None:
-    """Raise SettingsError, before anything runs, if a policy cannot work with these models, or they always think.
-
-    `has_expected`: every problem has an expected answer.
-    """
+def refuse_impossible(arms: Iterable[Arm], pair: Pair) -> None:
+    """Raise SettingsError, before anything runs, if a policy cannot work with these models, or they always think."""
     for arm in arms:
         policy = POLICIES.of(arm.settings.policy)
-        found = unmet_need(policy, pair.cards, has_expected=has_expected)
+        found = unmet_need(policy, pair.cards)
         found = found or unmet_setting(arm.settings, [pair.cards[author] for author in policy.needs.writers])
         if found:
             raise SettingsError(f"“{arm.name}” cannot run: {found.message}", f"{found.advice} Or leave it out.")

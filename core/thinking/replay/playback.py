@@ -13,8 +13,7 @@ from dataclasses import replace
 from baton_reasoning.core.engines.base import End, Handoff, Judgement, Scores, Stop, Token, WriteItem
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.thinking.events import Finish, Valued
-from baton_reasoning.core.thinking.policy import Value
+from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.reasons import UNCLOSED
 from baton_reasoning.core.thinking.replay.recording import RecordedPart, Recording
 
@@ -74,15 +73,6 @@ class Playback:
     @property
     def is_over(self) -> bool:
         return self._index == len(self.recording.entries)
-
-    @property
-    def valued(self) -> Valued | None:
-        """Return the value that was recorded here, if one was."""
-        return self.last.valued if self.last else self.recording.valued_at_start
-
-    def value_of(self, body: Sequence[Part], move: Value) -> tuple[int, int]:  # noqa: ARG002
-        """Return the outcome that was recorded here."""
-        return (self.valued.right, self.valued.total) if self.valued else (0, 0)
 
     @property
     def _may_pause(self) -> bool:

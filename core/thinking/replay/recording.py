@@ -18,7 +18,6 @@ from baton_reasoning.core.thinking.events import (
     RunStarted,
     Scored,
     TokenWritten,
-    Valued,
 )
 from baton_reasoning.core.thinking.policy import WITHOUT_END, Close, Insert, Move, keep
 from baton_reasoning.core.thinking.registry import POLICIES, takeover_of
@@ -50,8 +49,6 @@ class RecordedPart:
     """The judgements made just after it, by their author."""
     scored: Scored | None = None
     """How likely the large model found the step that ends here."""
-    valued: Valued | None = None
-    """The value of the text that ends here, whoever wrote the continuations."""
     then: Move | None = None
     """The move that a person or a limit made just after it."""
 
@@ -76,8 +73,6 @@ class Recording:
         self.default_writer = Author.SMALL
         self.first: Move | None = None
         """The move with which the run began, if it was not the policy's."""
-        self.valued_at_start: Valued | None = None
-        """The value of the text before the first entry."""
         self.finish: Finish | None = None
         self.start = self._position = sum(len(part.text) for part in written)
         self._last: RecordedPart | None = None
@@ -135,11 +130,6 @@ class Recording:
             case Scored():
                 if self._last:
                     self._last.scored = event
-            case Valued():
-                if self._last:
-                    self._last.valued = event
-                else:
-                    self.valued_at_start = event
             case events.RunEnded(finish=finish):
                 self.finish = finish
 

@@ -29,7 +29,6 @@ from baton_reasoning.core.thinking.policy import (
     Restore,
     Score,
     Trial,
-    Value,
     View,
     Write,
     keep,
@@ -118,7 +117,6 @@ class Replay(Interruption):
                 endless,
                 [self],
                 recording.written,
-                value_of=self._playback.value_of,
             )
             self._forget = loop.text.forget
             yield from self._takeovers_in(loop.run(recording.first))
@@ -183,7 +181,7 @@ class Replay(Interruption):
                 return keep()
         if isinstance(move, Write) and move.watched and not move.is_takeover:
             playback.is_looking, playback.skips_branch = True, False
-        elif playback.is_looking and not isinstance(move, (Judge, Score, Trial, Value)):
+        elif playback.is_looking and not isinstance(move, (Judge, Score, Trial)):
             playback.is_looking, playback.skips_branch = False, True
         return move
 
@@ -195,8 +193,6 @@ class Replay(Interruption):
                 return last is None or judge not in last.judged
             case Score():
                 return last is None or last.scored is None
-            case Value():
-                return self._playback.valued is None
             case Trial():
                 return True
         return False
@@ -277,8 +273,6 @@ def remarks(trace: Trace, policy: type[Policy]) -> list[str]:
         found.append("No step of this run was scored, so every step is kept; only a run of this policy records scores.")
     if needs.scores and not any(isinstance(event, events.Scored) for event in recorded_events):
         found.append("The large model scored no step of this run, so every step is kept.")
-    if needs.expected_answer and not any(isinstance(event, events.Valued) for event in recorded_events):
-        found.append("No step of this run was valued, so every step is kept; only a run of this policy records values.")
     writer = next((e.author for e in recorded_events if isinstance(e, events.WriteStarted) and not e.reason), None)
     if writer not in (None, policy.default_writer):
         found.append(

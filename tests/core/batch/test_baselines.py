@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.baselines import against_baselines, placement_of
+from baton_reasoning.core.batch.reporting.baselines import against_baselines
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.grading.verdict import How, Verdict
@@ -89,47 +89,7 @@ def test_another_pair_is_compared_with_its_own_models() -> None:
     assert found.gap_recovered.value == 1
 
 
-RANDOM, ORACLE = arms_of(["baton", "random", "oracle"], RunSettings())[1:]
-FINER = ORACLE.model_copy(update={"name": "finer"})
-PLACED = (*ARMS, RANDOM, ORACLE, FINER)
-SHARES: dict[str, list[ResultRow]] = {arm.name: [] for arm in PLACED} | {
-    BATON.name: rows(BATON, "+++++++---", large=24),
-    RANDOM.name: rows(RANDOM, "++++------", large=26),
-    ORACLE.name: rows(ORACLE, "++++++++++", large=5),
-    FINER.name: rows(FINER, "++++++++--", large=20),
-}
-
-
-def test_an_arm_is_placed_between_chance_at_its_share_and_the_oracle_with_the_nearest_share() -> None:
-    placed = placement_of(BATON, PLACED, SHARES)
-    assert placed
-    assert (placed.chance, placed.oracle, placed.at_other_shares) == (RANDOM.name, FINER.name, False)
-    assert placed.value
-    assert placed.value.value == pytest.approx(3 / 4)
-
-
-@pytest.mark.parametrize(("arm", "large", "far"), [(FINER, 16, False), (FINER, 15, True), (RANDOM, 33, True)])
-def test_shares_that_are_more_than_a_third_apart_give_no_figure(arm: Arm, large: int, far: bool) -> None:
-    placed = placement_of(BATON, PLACED, SHARES | {arm.name: rows(arm, "++++++++--", large=large)})
-    assert placed
-    assert placed.at_other_shares is far
-    assert (placed.value is None) is far
-
-
-def test_there_is_no_placement_without_both_bounds_nor_of_a_bound() -> None:
-    assert placement_of(BATON, PLACED, SHARES | {RANDOM.name: []}) is None
-    assert placement_of(BATON, PLACED, SHARES | {ORACLE.name: [], FINER.name: []}) is None
-    assert {placement_of(arm, PLACED, SHARES) for arm in (RANDOM, ORACLE, FINER)} == {None}
-
-
-def test_the_time_of_the_oracle_is_compared_with_none() -> None:
-    arms = [*ARMS, ORACLE]
-    found = against_baselines(ORACLE, arms, RESULTS | {ORACLE.name: rows(ORACLE, "++++++++++", 90)})
-    assert found.gap_recovered
-    assert found.time_ratio is None
-
-
-CHANCE = RANDOM.model_copy(update={"equal_share_of": BATON.name})
+CHANCE = arms_of(["random"], RunSettings())[-1].model_copy(update={"equal_share_of": BATON.name})
 MATCHED = (*ARMS, CHANCE)
 
 

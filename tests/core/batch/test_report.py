@@ -12,7 +12,6 @@ from xml.etree import ElementTree
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.baselines import ArmPlacement
 from baton_reasoning.core.batch.reporting.budgets import Cost
 from baton_reasoning.core.batch.reporting.charts import (
     Point,
@@ -313,37 +312,6 @@ def test_speeds_have_a_spread_and_the_batch_a_total(store: Store) -> None:
     assert made.throughput is not None
     assert "All together: " in footnotes(made)
     assert "Conditions: " in footnotes(made)
-
-
-def test_the_oracle_has_no_speed_that_others_are_compared_with(store: Store) -> None:
-    made = report(store, "small", "large", "oracle")
-    oracle = made.arms[2]
-    assert accuracy_of(oracle) == 0.5
-    assert (oracle.speed, oracle.time_ratio, oracle.seconds_to_end, oracle.seconds_to_answer) == (None,) * 4
-    assert cells(made, "mean")[2] == cells(made, "end p50")[2] == "–"
-    assert oracle.accuracy_within == {}
-    assert [point.name for point in accuracy_within(made, Cost.SECONDS).points] == ["Small only", "Large only"]
-    assert len(accuracy_against_share(made).points) == 3
-
-
-@pytest.mark.parametrize(
-    ("value", "cell", "note"),
-    [
-        (Estimate(0.75, 0.5, 0.9), "0.75 (0.50–0.90)", "%): 0.75 (0.50–0.90)"),
-        (None, "at other shares", "%): their shares are more than a third apart"),
-    ],
-)
-def test_an_arm_is_placed_between_chance_and_the_oracle(
-    store: Store, value: Estimate | None, cell: str, note: str
-) -> None:
-    made = report(store, "baton", "small", "large")
-    placement = ArmPlacement(chance="small", oracle="large", at_other_shares=value is None, value=value)
-    placed = made.arms[0].model_copy(update={"placement": placement})
-    made = made.model_copy(update={"arms": (placed, *made.arms[1:])})
-    assert cells(made, "placement") == [cell, "–", "–"]
-    (line,) = [line for line in footnotes(made).splitlines() if "Small only (50.0% at a large share of 0.0%)" in line]
-    assert line.startswith("Keywords, with a large share of ")
-    assert line.endswith(note)
 
 
 @pytest.mark.parametrize("chart", [takeovers_by_reason, places_of_takeovers])

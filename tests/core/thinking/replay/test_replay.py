@@ -14,8 +14,6 @@ from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.live_values import LiveValues
 from baton_reasoning.core.models.overrides import ThinkingTags
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as solve
@@ -30,7 +28,7 @@ from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM, RandomTakeover
 from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Move, Policy, PolicyContext, PolicySettings, View, keep
-from baton_reasoning.core.thinking.registry import POLICIES, make_policy, settings_for, with_values
+from baton_reasoning.core.thinking.registry import POLICIES, make_policy, settings_for
 from baton_reasoning.core.thinking.replay.recording import Takeover
 from baton_reasoning.core.thinking.replay.replay import (
     LEAST_MOVES,
@@ -306,7 +304,6 @@ def test_the_ribbon_parts_a_piece_where_the_large_model_would_have_come_in() -> 
     ("policy", "word"),
     [
         ("step-score", "scored"),
-        ("oracle", "valued"),
         ("first-token-entropy", "alternatives"),
         ("relay", "rough"),
         ("keywords", ""),
@@ -414,15 +411,10 @@ class CountedMoves(Replay):
 @pytest.mark.parametrize("policy", [name for name in POLICIES if name not in ("never", "always", "cascade")])
 def test_on_the_demo_pair_the_policy_of_the_run_comes_out_as_recorded(demo_pair: Pair, policy: str) -> None:
     """Of policies that decide on places: a cascade decides on the whole text."""
-    chosen = with_values(settings_for(policy, DEMO_SETTINGS.policy), {"continuations": 3})
-    settings = DEMO_SETTINGS.model_copy(update={"policy": chosen, "seed": 5})
+    settings = DEMO_SETTINGS.model_copy(update={"policy": settings_for(policy, DEMO_SETTINGS.policy), "seed": 5})
     for problem in islice(held_out_problems(seed=11), size(1, long=3)):
         asked = ask(problem.question, settings)
-        with (
-            Grader() as grader,
-            LiveValues(demo_pair.engines, asked, settings, problem.answer, grader) as values,
-        ):
-            trace = Trace.of(solve(demo_pair, asked, settings, value_of=values))
+        trace = Trace.of(solve(demo_pair, asked, settings))
         assert replayed(trace, lambda: make_policy(settings.policy, PolicyContext(5)), settings.limits) == recorded(
             trace
         )
