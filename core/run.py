@@ -125,8 +125,6 @@ def run(
             limits = limits.model_copy(update={"repetition": False})
         if not settings.thinking:
             limits = limits.model_copy(update={"max_thinking_tokens": 0})
-        if not any(session.card.thinking for session in over.values()):
-            limits = limits.model_copy(update={"early_exit": 0})  # there is no thinking that could be closed
         sources = [*([control] if control else []), *interruptions, LimitsGuard(limits, before)]
         return Loop(over, policy, settings, sources, before.parts(), on_settled)
 
@@ -204,15 +202,7 @@ def unmet_need(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> Setti
 
 
 def unmet_setting(settings: RunSettings, cards: Sequence[ModelCard]) -> SettingsError | None:
-    """Return why these models cannot do as the settings say: one has no switch for its thinking, or does not tell how
-    sure it is of an answer."""
-    may_exit = settings.limits.early_exit and settings.thinking and any(card.thinking for card in cards)
-    for card in cards:
-        if may_exit and not card.returns_all_alternatives:
-            return SettingsError(
-                f"The early exit needs the probabilities of each token, and {card.name} gives none.",
-                "Turn the early exit off, or choose a model on this machine or a llama-server that does not draft.",
-            )
+    """Return why these models cannot do as the settings say: one has no switch for its thinking."""
     return None if settings.thinking else thinks_always(cards)
 
 

@@ -291,8 +291,6 @@ class Tried(_Event, frozen=True, tag="tried"):
     stop: Stop
     """Why it ended."""
     seconds: Seconds
-    prompt: str = ""
-    """The text that was put before the trial."""
     reused: Count = 0
     prefilled: Count = 0
 

@@ -161,18 +161,15 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Lets a model try how it would go on, and shows that to who asked (`on_trial`); none of it enters the text.
+    """Lets a model try how it would go on (`on_trial`); none of it enters the text.
 
     The tokens are those that the model would write there, drawn by the same random numbers.
     """
 
     tokens: int
     author: Author
-    text: str = ""
-    """Put before the trial, to lead it to an answer, for example."""
     start: int | None = None
     """The position of the body after which it begins; None: the end."""
-    asked_by: AskedBy = AskedBy.POLICY
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +177,6 @@ class Close:
     """Closes the thinking for the default writer, which goes on to the answer."""
 
     reason: TakeoverReason
-    start: int | None = None
-    """The text from this position on is discarded before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,14 +436,6 @@ class Interruption(Protocol):
     def interrupt(self, view: View) -> Move | None:
         """Return a move to make now, or None. Asked after every token, and during a long prefill."""
         ...
-
-    def on_trial(self, view: View, tried: Tried) -> Move | None:
-        """Decide after a Trial move of its own. None: the writing goes on as if there had been none."""
-        return None
-
-    def settled_until(self, body: str) -> int:
-        """Return the position before which none of its later moves discards text of the thinking."""
-        return len(body)
 
     def admit(self, move: Move, view: View) -> Move:
         """Return the policy's move, or another in its place."""

@@ -70,7 +70,7 @@ ONE_OF_EACH: list[Event] = [
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5),
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5, 3, 4, Author.SMALL, 0.125),
     events.Scored(4.0, (ScoredToken(7, " so", -0.75), ScoredToken(None, ".", -0.25)), 0.5, 100, 12),
-    events.Tried(4.0, Author.LARGE, 12, (ScoredToken(7, "4", -0.25),), Stop.LIMIT, 0.5, "The answer: ", 100, 12),
+    events.Tried(4.0, Author.LARGE, 12, (ScoredToken(7, "4", -0.25),), Stop.LIMIT, 0.5, 100, 12),
     events.CountersChanged(4.0, {"reflections": 3, "reflections allowed": 15}),
     events.Prefetched(4.0, Author.LARGE, 1.5, 0.25, 30),
     events.UsageReported(4.0, Author.LARGE, Usage(RequestUsage(3, sent=9, estimated=True), 0.5, "EUR")),
