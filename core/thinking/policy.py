@@ -19,7 +19,7 @@ from baton_reasoning.core.thinking.cues import Cue, Lexicon, english
 from baton_reasoning.core.thinking.events import AskedBy, Finish, TokenWritten, Tried
 from baton_reasoning.core.thinking.events import Until as Until
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
-from baton_reasoning.core.thinking.steps import BOUNDARY, ends_in_mark, ends_sentence, same_step_twice
+from baton_reasoning.core.thinking.steps import Boundary, ends_in_mark, ends_sentence, same_step_twice
 from baton_reasoning.core.thinking.trace import Trace
 
 WITHOUT_END = 1 << 30
@@ -210,8 +210,8 @@ class View:
     small_tokens: int = 0
     large_tokens: int = 0
     seconds: float = 0.0
-    boundary: str = BOUNDARY
-    """The pattern that ends a step."""
+    boundary: Boundary = Boundary.BLANK_LINE
+    """What ends a step."""
 
     @property
     def text(self) -> str:

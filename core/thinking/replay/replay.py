@@ -39,7 +39,7 @@ from baton_reasoning.core.thinking.replay.playback import Playback
 from baton_reasoning.core.thinking.replay.recording import Recording, Takeover
 from baton_reasoning.core.thinking.resume import undisturbed
 from baton_reasoning.core.thinking.run_settings import RunSettings
-from baton_reasoning.core.thinking.steps import BOUNDARY
+from baton_reasoning.core.thinking.steps import Boundary, recorded_boundary
 from baton_reasoning.core.thinking.trace import Trace
 
 ENDLESS = 1 << 40
@@ -109,7 +109,7 @@ class Replay(Interruption):
             self._playback, self._repeated = Playback(recording, policy.default_writer), None
             self._moves_left = LEAST_MOVES + MOVES_PER_PART * recording.size
             settings = recording.started.settings if recording.started else {}
-            changes = {"max_tokens": ENDLESS, "boundary": str(settings.get("boundary", BOUNDARY))}
+            changes = {"max_tokens": ENDLESS, "boundary": recorded_boundary(settings) or Boundary.BLANK_LINE}
             endless = RunSettings().model_copy(update=changes)
             loop = Loop(
                 self._playback.sessions,

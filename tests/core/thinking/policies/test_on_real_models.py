@@ -14,11 +14,12 @@ from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.events import Finish, Judged, Scored, TokenWritten
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
 from tests.tiers import size
 
 pytestmark = [pytest.mark.real_models, pytest.mark.scaled]
-PROBLEM = "Tell me a story about a fox, a crow and a river, in short sentences."
+PROBLEM = "List ten animals, each on a line of its own."
 VARIED = ("keywords", "first-token-entropy", "step-score", "agreement", "relay", "always")
 """Policies that together need all that an engine can do, and whose first writer is either model."""
 TOKENS = size(16, long=64)
@@ -49,7 +50,7 @@ def short(name: str) -> PolicySettings:
     ],
 )
 def test_a_policy_answers_on_two_real_models(pair: Pair, name: str) -> None:
-    settings = RunSettings(policy=short(name), max_tokens=TOKENS, boundary=r"[,.;:\n]", instruction="", seed=1)
+    settings = RunSettings(policy=short(name), max_tokens=TOKENS, boundary=Boundary.LINE, instruction="", seed=1)
     trace = Trace.of(run(pair, ask(PROBLEM, settings), settings))
     policy, needs = POLICIES[name], POLICIES[name].needs
     assert trace.finish in (Finish.END_OF_TEXT, Finish.MAX_TOKENS, Finish.REPETITION), trace.ended
