@@ -20,7 +20,7 @@ from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.cues import Cue, parse_lexicon
 from baton_reasoning.core.thinking.events import Finish, PrefillProgressed
 from baton_reasoning.core.thinking.opinion import Opinion
-from baton_reasoning.core.thinking.registry import advice_on, policy_title, reason_label
+from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title, reason_label
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 SIGNS = {Author.SMALL: "●", Author.LARGE: "◆"}
@@ -69,7 +69,9 @@ def used_in_brief(trace: Trace) -> str:
     cards = ((Author.SMALL, trace.started.small), (Author.LARGE, trace.started.large))
     models = [f"{SIGNS[author]} {card.name} {card.quantisation}".strip() for author, card in cards if card]
     settings = tolerant({"run": dict(trace.started.settings)}).run
-    return " · ".join(("  ".join(models), title_of(settings), f"seed {trace.started.seed}"))
+    # A policy of another version has no title here.
+    title = title_of(settings) if trace.started.policy in POLICIES else trace.started.policy
+    return " · ".join(("  ".join(models), title, f"seed {trace.started.seed}"))
 
 
 def used_in_full(trace: Trace) -> str:

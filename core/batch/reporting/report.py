@@ -28,7 +28,7 @@ from baton_reasoning.core.batch.reporting.speed import (
 )
 from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, difference, grouped, holm
 from baton_reasoning.core.batch.reporting.votes import count_votes
-from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.arms import Arm, known_arms
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
 from baton_reasoning.core.batch.running.provenance import Provenance
 from baton_reasoning.core.batch.running.recipes import arm_title
@@ -213,6 +213,9 @@ class Report(BaseModel):
     other_smalls: dict[str, ModelSummary] = Field(description="By the file or address that arms name.")
     other_larges: dict[str, ModelSummary] = Field(description="By the file or address that arms name.")
     chances: dict[str, float] = Field(description="Chance of takeover of each arm of equal large share.")
+    unknown_arms: tuple[str, ...] = Field(
+        (), description="Arms of a policy that this version of Baton does not have; they are in no figure."
+    )
     arms: tuple[ArmReport, ...]
     comparisons: tuple[Comparison, ...]
     budgets: dict[Cost, tuple[float, ...]] = Field(
@@ -251,14 +254,13 @@ def build_report(
         by_arm[row.arm].append(row)
     all_answers = [row for arm in batch.arms for row in answered(by_arm[arm.name])]
     stored = [
-        arm.model_copy(update={"equal_share_of": settings.ran_as(arm.equal_share_of)})
-        for arm in map(Arm.of, batch.arms)
+        arm.model_copy(update={"equal_share_of": settings.ran_as(arm.equal_share_of)}) for arm in known_arms(batch.arms)
     ]
     for arm in stored:
         if arm.votes > 1:
             by_arm[arm.name], voted = count_votes(by_arm[arm.name], costs, settings.seed_numbers)
             costs = {**costs, **voted}
-    answers = {arm.name: answered(by_arm[arm.name]) for arm in batch.arms}
+    answers = {arm.name: answered(by_arm[arm.name]) for arm in stored}
     compute = {arm.name: _compute_of(arm, answers[arm.name], costs, settings) for arm in stored}
     scored = {arm.name: _scored_answers(answers[arm.name], compute[arm.name]) for arm in stored}
     budgets = budgets_of(list(scored.values()))
@@ -291,8 +293,9 @@ def build_report(
         other_smalls=settings.other_smalls,
         other_larges=settings.other_larges,
         chances=settings.chances,
+        unknown_arms=tuple(arm.name for arm in batch.arms if arm.name not in answers),
         arms=(*arms, *_aliases(arms, settings)),
-        comparisons=_comparisons(batch, by_arm),
+        comparisons=_comparisons(stored, by_arm),
         budgets=budgets,
         throughput=throughput_of(all_answers),
         not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.speed]),
@@ -383,13 +386,13 @@ def _reflections(answers: Sequence[ResultRow], costs: Sequence[RunCost]) -> dict
     return {name: sum(each) / len(each) for name, each in counts.items()}
 
 
-def _comparisons(batch: Batch, rows: Mapping[str, Sequence[ResultRow]]) -> tuple[Comparison, ...]:
+def _comparisons(arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow]]) -> tuple[Comparison, ...]:
     """Compare every arm with every later one, on the problems and seeds that both have answered."""
     scored = {
         arm.name: {
             (row.position, row.seed): (row.outcome is Outcome.CORRECT) for row in rows[arm.name] if _is_scored(row)
         }
-        for arm in batch.arms
+        for arm in arms
     }
     names, found = list(scored), []
     for index, first in enumerate(names):

@@ -134,6 +134,7 @@ def footnotes(report: Report) -> str:
     for arm in ran:
         lines += _commonest(arm.title, arm.errors, "failed: “{}”")
         lines += _commonest(arm.title, arm.notices, "with the notice “{}”")
+    lines += [f"{name}: left out, since this version of Baton does not have its policy" for name in report.unknown_arms]
     lines += [
         f"{arm.title}: the same settings as {arm_title(arm.same_as)}, run once" for arm in report.arms if arm.same_as
     ]

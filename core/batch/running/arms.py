@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from contextlib import suppress
+from copy import deepcopy
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import tolerant_value
 from baton_reasoning.core.run import Pair, RunSettings, unmet_need, unmet_setting
 from baton_reasoning.core.store.batch_rows import StoredArm
 from baton_reasoning.core.thinking.policy import Needs
@@ -39,22 +42,49 @@ class Arm(BaseModel):
     large_model: str = ""
     """File or address of another large model; empty: the batch's own."""
 
+    as_stored: dict[str, Any] | None = Field(None, exclude=True)
+    """The settings as they are stored, if this version does not know all of them; None if it does."""
+
     @property
     def models(self) -> OtherModels:
         return OtherModels(self.small_model, self.large_model)
 
     def stored(self) -> StoredArm:
-        return StoredArm(self.name, self.model_dump(mode="json", exclude={"name"}))
+        return StoredArm(self.name, self.as_stored or self.model_dump(mode="json", exclude={"name"}))
 
     @classmethod
     def of(cls, stored: StoredArm) -> Arm:
-        """Raises SettingsError for settings of another version of Baton."""
+        """Read an arm to run it. Raises SettingsError for settings of another version of Baton."""
         try:
             return cls.model_validate({"name": stored.name, **stored.settings})
         except ValidationError as error:
             raise SettingsError(
                 f"The settings of the arm “{stored.name}” cannot be read.", "Start a new batch with this version."
             ) from error
+
+    @classmethod
+    def shown(cls, stored: StoredArm) -> Arm:
+        """Read an arm to show its answers: what this version does not know of its settings is kept in `stored` alone.
+
+        Raises SettingsError for a policy that is not here.
+        """
+        try:
+            return cls.of(stored)
+        except SettingsError:
+            match stored.settings:
+                case {"settings": {"policy": {"policy": str(policy)}}} if policy in POLICIES:
+                    arm = tolerant_value(cls, deepcopy({**stored.settings, "name": stored.name}))
+                    return arm.model_copy(update={"as_stored": stored.settings})
+            raise
+
+
+def known_arms(stored: Iterable[StoredArm]) -> list[Arm]:
+    """Read arms to show their answers, without those of a policy that this version does not have."""
+    found = []
+    for each in stored:
+        with suppress(SettingsError):
+            found.append(Arm.shown(each))
+    return found
 
 
 def needs(arms: Sequence[Arm]) -> Needs:
