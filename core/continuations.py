@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, Wri
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.random_numbers import number_at, stream_of
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.grading.given import ContinuedText, given_in
+from baton_reasoning.core.grading.given import given_in, given_in_continuation
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.run import Pair, run
 from baton_reasoning.core.thinking.control import Control
@@ -149,14 +149,16 @@ class Continuations:
             which = wanted[item.branch]
             before = "".join(part.text for part in bodies[which.place])
             is_closed = closed is not None and closed.position <= which.place.position
-            text = ContinuedText.of(
+            given = given_in_continuation(
                 before,
                 item.text,
+                self._expected,
+                self._how,
                 answer_start=closed.position if closed and is_closed else (None if self._trace.thinks else 0),
                 closing_tag=tags.closing if tags else "",
                 ended=item.stop is Stop.END_OF_TEXT,
             )
-            yield WrittenContinuation(which, text.given(self._expected, self._how), item.tokens)
+            yield WrittenContinuation(which, given, item.tokens)
 
     def _body(self, place: TextPlace) -> Sequence[Part]:
         body = Body(self._parts)

@@ -24,7 +24,7 @@ from baton_reasoning.core.errors import BatonError, Cancelled, ContextFull, Sett
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted
 from baton_reasoning.core.thinking.limits import LimitsGuard, cancelled_after
-from baton_reasoning.core.thinking.loop import Loop, ValueOf
+from baton_reasoning.core.thinking.loop import Loop
 from baton_reasoning.core.thinking.policy import Interruption, Move, Policy, PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES, make_policy, with_advice
 from baton_reasoning.core.thinking.resume import Resumption, asked_by_person
@@ -101,7 +101,6 @@ def run(
     resume_trace: Trace | None = None,
     first_move: Move | None = None,
     on_settled: Callable[[int], object] | None = None,
-    value_of: ValueOf | None = None,
 ) -> Generator[Event, None, None]:
     """Solve one problem: yields `RunStarted` first and `RunEnded` last, whatever happens in between.
 
@@ -109,11 +108,10 @@ def run(
     goes on exactly where it was (resume.py); under others it is taken up as it stands, with its counters.
     `first_move`: what a person wants there. `on_settled` is called with a position, in characters of the body, each
     time the text before it has become final: no policy or limit will discard it. (A person may have it rewritten.)
-    `value_of`: values the text so far by the expected answer, for the policies that need it (`LiveValues`).
     Raises SettingsError if the policy needs a model or a capability that is missing, or if the thinking is to be off
     and a model has no switch for it.
     """
-    engines = _engines_needed(pair, settings, is_valued=value_of is not None)
+    engines = _engines_needed(pair, settings)
     if error := unmet_setting(settings, [engine.card for engine in engines.values()]):
         raise error
     needs = POLICIES.of(settings.policy).needs
@@ -127,10 +125,8 @@ def run(
             limits = limits.model_copy(update={"repetition": False})
         if not settings.thinking:
             limits = limits.model_copy(update={"max_thinking_tokens": 0})
-        if not any(session.card.thinking for session in over.values()):
-            limits = limits.model_copy(update={"early_exit": 0})  # there is no thinking that could be closed
         sources = [*([control] if control else []), *interruptions, LimitsGuard(limits, before)]
-        return Loop(over, policy, settings, sources, before.parts(), on_settled, value_of)
+        return Loop(over, policy, settings, sources, before.parts(), on_settled)
 
     try:
         failure = _open_sessions(sessions, engines, conversation, settings, control.attach if control else ignore)
@@ -158,13 +154,13 @@ def run(
             session.close()
 
 
-def _engines_needed(pair: Pair, settings: RunSettings, *, is_valued: bool) -> dict[Author, Engine]:
+def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:
     """Return the engines that take part: the writers, and a small model that only drafts.
 
     Raises SettingsError if the policy needs more than there is.
     """
     policy = POLICIES.of(settings.policy)
-    if error := unmet_need(policy, pair.cards, has_expected=is_valued):
+    if error := unmet_need(policy, pair.cards):
         raise error
     needed = set(policy.needs.writers)
     if policy.needs.drafts and pair.large and not pair.large.card.drafts:
@@ -172,19 +168,9 @@ def _engines_needed(pair: Pair, settings: RunSettings, *, is_valued: bool) -> di
     return {author: engine for author, engine in pair.engines.items() if author in needed}
 
 
-def unmet_need(
-    policy: type[Policy], cards: Mapping[Author, ModelCard], *, has_expected: bool = False
-) -> SettingsError | None:
-    """Return why a policy cannot work with these models: one is missing, or gives no log-probabilities.
-
-    `has_expected`: every problem has an expected answer.
-    """
+def unmet_need(policy: type[Policy], cards: Mapping[Author, ModelCard]) -> SettingsError | None:
+    """Return why a policy cannot work with these models: one is missing, or gives no log-probabilities."""
     needs = policy.needs
-    if needs.expected_answer and not has_expected:
-        return SettingsError(
-            f"The policy “{policy.title}” needs a file of problems with expected answers.",
-            "Run it in a batch in which every problem has an answer.",
-        )
     for author in needs.writers:
         if author not in cards:
             return SettingsError(f"The policy “{policy.title}” needs a {author.value} model.", "Choose one first.")
@@ -216,15 +202,7 @@ def unmet_need(
 
 
 def unmet_setting(settings: RunSettings, cards: Sequence[ModelCard]) -> SettingsError | None:
-    """Return why these models cannot do as the settings say: one has no switch for its thinking, or does not tell how
-    sure it is of an answer."""
-    may_exit = settings.limits.early_exit and settings.thinking and any(card.thinking for card in cards)
-    for card in cards:
-        if may_exit and not card.returns_all_alternatives:
-            return SettingsError(
-                f"The early exit needs the probabilities of each token, and {card.name} gives none.",
-                "Turn the early exit off, or choose a model on this machine or a llama-server that does not draft.",
-            )
+    """Return why these models cannot do as the settings say: one has no switch for its thinking."""
     return None if settings.thinking else thinks_always(cards)
 
 

@@ -17,19 +17,18 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import NamedTuple
-
-from pydantic import ValidationError
 
 from baton_reasoning.core.continuations import ContinuationNumber, Continuations
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
+from baton_reasoning.core.files import tolerant_value
 from baton_reasoning.core.grading.extraction import answer_of
 from baton_reasoning.core.grading.given import given_in
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
-from baton_reasoning.core.live_values import USUAL_TEMPERATURE
 from baton_reasoning.core.run import Pair, unmet_need
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -58,6 +57,8 @@ LARGE_DIFFERENCE = 0.2
 """Between neighbours; if it is not beyond chance, K doubles there, up to MOST_GROWTH times the usual number."""
 MOST_GROWTH = 4
 PROGRESS_SECONDS = 0.2
+USUAL_TEMPERATURE = 0.6
+"""Of the continuations, if the run took the likeliest token: they would all be the same."""
 SHORTEST_LIMIT = 64
 TIMES_THE_TEXT = 2
 """Tokens that a continuation may have: so many times the text's, at least SHORTEST_LIMIT."""
@@ -374,7 +375,7 @@ def _may_differ(left: Sequence[ValuedPlace], right: Sequence[ValuedPlace]) -> bo
 
 
 def _settings_of(trace: Trace) -> RunSettings | None:
-    try:
-        return RunSettings.model_validate(trace.started.settings) if trace.started else None
-    except ValidationError:
+    """Return the settings of the run, except for what this version does not know; None if that is its policy."""
+    if trace.started is None or trace.started.policy not in POLICIES:
         return None
+    return tolerant_value(RunSettings, deepcopy(trace.started.settings))

@@ -12,7 +12,7 @@ from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.core.batch.reporting.divergences import BatchOpinions
 from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.reviews import ReviewsProgress
-from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.arms import known_arms
 from baton_reasoning.core.store.batch_rows import ResultRow
 
 
@@ -77,7 +77,7 @@ class FailureSession(QObject):
         if self.reading or self.unavailable_reason or store is None or batch is None:
             return
         # The loaded pair reads the arms that ran with the batch's own models; others have theirs.
-        own = [arm.name for arm in map(Arm.of, batch.arms) if not any(arm.models) and self._arm in (None, arm.name)]
+        own = [arm.name for arm in known_arms(batch.arms) if not any(arm.models) and self._arm in (None, arm.name)]
         pair = models.pair
 
         def read() -> Iterator[ReviewsProgress]:

@@ -170,7 +170,7 @@ def arms(settings: RunSettings, cards: Mapping[Author, ModelCard] | None = None)
         for arm in made:
             title = recipe.title if len(made) == 1 else arm.name
             policy = POLICIES.of(arm.settings.policy)
-            needs_more = arm.equal_share_of or any(arm.models) or policy.needs.expected_answer
+            needs_more = arm.equal_share_of or any(arm.models)
             if not needs_more and arm.name not in {choice.name for choice in choices}:
                 why_not = unmet_need(policy, cards) if cards else None
                 choices.append(CompareChoice(arm.name, title, arm.settings, None, str(why_not or ""), recipe.summary))

@@ -122,7 +122,7 @@ def totals(trace: Trace, live: bool, pace: float = 0) -> list[Fact]:
         ("Decoding", "paced by the demo speed" if is_paced(trace, pace) else "  ".join(decoding_speeds(trace))),
         ("Time", duration(trace.seconds)),
         ("Ended", ending(trace, live and trace.ended is None) or (trace.finish.value if trace.finish else "")),
-        ("Notices", "\n".join(notice.text for notice in trace.notices)),
+        ("Notices", "\n".join(dict.fromkeys(notice.text for notice in trace.notices))),
     ]
 
 

@@ -17,7 +17,6 @@ from baton_reasoning.app.shared.widgets.layout import Spacer, vbox
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.corrections import Effect, change_of
-from baton_reasoning.core.thinking.limits import confidence
 from baton_reasoning.core.thinking.registry import reason_label
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
@@ -155,7 +154,7 @@ MEANINGS = {
     "Drafted": "Tokens that the small model proposed, and that the large one accepted",
     "Counters": "What the policy has counted so far",
     "Score": "What the large model answered about the step",
-    "Tried": "What a model tried to write after it; sure: the mean probability of the tokens but the first",
+    "Tried": "What a model tried to write after it",
 }
 """Tool tips of the facts."""
 
@@ -218,11 +217,9 @@ def score_text(piece: Piece) -> str:
 
 
 def tried_text(piece: Piece) -> str:
-    """“{42}” by the small model (97% sure), in 0.2 s. A server that gives no probabilities does not say how sure."""
+    """“{42}” by the small model, in 0.2 s."""
     if not piece.tried:
         return ""
     tried = piece.tried
     written = " ".join(tried.text.split())
-    is_known = any(token.logprob for token in tried.tokens)
-    sure = f" ({confidence(tried.tokens):.0%} sure)" if is_known else ""
-    return f"“{written}” by {WHO[tried.author]}{sure}, in {duration(tried.seconds)}"
+    return f"“{written}” by {WHO[tried.author]}, in {duration(tried.seconds)}"

@@ -35,15 +35,14 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.loading import Switch
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.thinking.policies.oracle import Oracle
 
 ARMS = ("small", "large", "baton", "paper", "random")
 OTHER_ARMS = (
     *("reference", "every-step", "first-token-entropy", "token-entropy", "stitch"),
-    *("step-score", "relay", "oracle", "cascade"),
+    *("step-score", "relay", "cascade"),
 )
-FIRST, LAST = ("oracle",), ("small", "random as baton")
-"""Where the table has them, whatever their accuracy: above and below all others."""
+LAST = ("small", "random as baton")
+"""Below all others in the table, whatever their accuracy."""
 DRAFTED = "drafted"
 """Timed only: drafts change no token, and need one text at a time."""
 PROBLEM_SEED = 20_261_124
@@ -196,14 +195,9 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
 
 
 def _timed_arms(accuracy: Report) -> list[Arm]:
-    """Return the arms that have run, random takeovers with the chance found for them, and speculative decoding.
-
-    The oracle's time would be that of its estimates.
-    """
+    """Return the arms that have run, random takeovers with the chance found for them, and speculative decoding."""
     arms = []
     for each in accuracy.arms:
-        if each.settings["settings"]["policy"]["policy"] == Oracle.name:
-            continue
         arm = Arm.model_validate({"name": each.name, **each.settings})
         if (chance := accuracy.chances.get(each.name)) is not None:
             policy = arm.settings.policy.with_chance(chance)
@@ -214,15 +208,12 @@ def _timed_arms(accuracy: Report) -> list[Arm]:
 
 
 def rows_of(accuracy: Report, times: Report) -> list[tuple[str, ...]]:
-    """Return the cells of the table that joins both batches, header first.
-
-    The oracle stands above the policies and chance below them; between them the most accurate arm comes first.
-    """
+    """Return the cells of the table that joins both batches, header first: the most accurate arm first, chance last."""
     timed = {arm.name: arm for arm in times.arms}
     large = next((arm for arm in accuracy.arms if arm.name == "large"), None)
     drafted = [(DRAFTED, large)] if large and DRAFTED in timed else []
     graded = [*((arm.name, arm) for arm in accuracy.arms), *drafted]
-    graded.sort(key=lambda pair: (pair[0] not in FIRST, pair[0] in LAST, -accuracy_of(pair[1])))
+    graded.sort(key=lambda pair: (pair[0] in LAST, -accuracy_of(pair[1])))
     return [HEADER, *(_cells(name, arm, timed.get(name)) for name, arm in graded)]
 
 

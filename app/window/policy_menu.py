@@ -34,8 +34,6 @@ class PolicyButton(ElidedButton):
         group = QActionGroup(self)
         controls = False
         for name, kind in POLICIES.items():
-            if kind.needs.expected_answer:  # which no question in a chat has
-                continue
             if kind.is_control and not controls:
                 controls = True
                 self._menu.addSeparator()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from baton_reasoning.core.grading.extraction import answer_of, extract_answer
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.thinking.trace import Trace
@@ -14,28 +12,24 @@ def given_in(trace: Trace, expected: str | None, how: How | Regex) -> str | None
     return (trace.answer.strip() or None) if isinstance(how, Regex) else answer_of(trace, expected)
 
 
-class ContinuedText(NamedTuple):
-    """A text with its continuation."""
+def given_in_continuation(
+    before: str,
+    continuation: str,
+    expected: str | None,
+    how: How | Regex,
+    *,
+    answer_start: int | None,
+    closing_tag: str,
+    ended: bool,
+) -> str | None:
+    """Find what is graded in a text with its continuation, as `given_in` does in a trace.
 
-    text: str
-    answer_start: int | None
-    """Where the answer begins, in characters; None while the thinking is open."""
-    ended: bool
-    """Whether the writer has ended the text."""
-
-    @classmethod
-    def of(
-        cls, before: str, continuation: str, *, answer_start: int | None, closing_tag: str, ended: bool
-    ) -> ContinuedText:
-        """`answer_start`: in `before`; None while its thinking is open, which `closing_tag` ends ("" for a writer
-        without thinking tags)."""
-        if answer_start is None and closing_tag and (found := continuation.find(closing_tag)) >= 0:
-            answer_start = len(before) + found + len(closing_tag)
-        return cls(before + continuation, answer_start, ended)
-
-    def given(self, expected: str | None, how: How | Regex) -> str | None:
-        """Find what is graded, as `given_in` does in a trace."""
-        answer = self.text[self.answer_start or 0 :]
-        if isinstance(how, Regex):
-            return None if self.answer_start is None else answer.strip() or None
-        return extract_answer(answer, expected, finished=self.ended and self.answer_start is not None)
+    `answer_start`: in `before`; None while its thinking is open, which `closing_tag` ends ("" for a writer without
+    thinking tags). `ended`: whether the writer has ended the text.
+    """
+    if answer_start is None and closing_tag and (found := continuation.find(closing_tag)) >= 0:
+        answer_start = len(before) + found + len(closing_tag)
+    answer = (before + continuation)[answer_start or 0 :]
+    if isinstance(how, Regex):
+        return None if answer_start is None else answer.strip() or None
+    return extract_answer(answer, expected, finished=ended and answer_start is not None)

@@ -16,7 +16,7 @@ import msgspec
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking.events import Event, TokenWritten
-from baton_reasoning.core.thinking.trace_json import Json, event_from_json, event_to_json
+from baton_reasoning.core.thinking.trace_json import Json, event_to_json, events_from_json
 
 _TOKENS = "tokens"
 _FIELDS = msgspec.structs.fields(TokenWritten)
@@ -45,8 +45,8 @@ def unpack(chunk: bytes) -> Iterator[Event]:
             raise StoreError("A part of this run holds no events.", "The rest of it is shown.")
         if line.get("event") == _TOKENS:
             yield from _tokens(line)
-        elif event := event_from_json(line):
-            yield event
+        else:
+            yield from events_from_json([line])
 
 
 def _lines(events: Iterable[Event]) -> Iterator[Json]:

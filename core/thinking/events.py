@@ -283,28 +283,12 @@ class Tried(_Event, frozen=True, tag="tried"):
     stop: Stop
     """Why it ended."""
     seconds: Seconds
-    prompt: str = ""
-    """The text that was put before the trial."""
     reused: Count = 0
     prefilled: Count = 0
 
     @property
     def text(self) -> str:
         return "".join(token.text for token in self.tokens)
-
-
-class Valued(_Event, frozen=True, tag="valued"):
-    """The chance that a model alone gets the answer right from here was estimated while the run waited, by
-    continuations that are no part of the text."""
-
-    at: Seconds
-    position: Count
-    right: Count
-    """Continuations that ended in the expected answer."""
-    total: Count
-    """Continuations that could be graded."""
-    seconds: Seconds
-    author: Author = Author.LARGE
 
 
 class CountersChanged(_Event, frozen=True, tag="counters_changed"):
@@ -423,7 +407,6 @@ Event = (
     | Judged
     | Scored
     | Tried
-    | Valued
     | CountersChanged
     | Prefetched
     | UsageReported

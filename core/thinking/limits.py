@@ -1,43 +1,29 @@
-"""Limits of a run, whatever its policy: thinking tokens, seconds, large share, repetition, and an early exit.
-
-The early exit is DEER's (arXiv 2504.15895): where the writer begins to reflect, it tries an answer outside the text; if
-it is sure of that, the thinking is closed there.
-"""
+"""Limits of a run, whatever its policy: thinking tokens, seconds, large share, and repetition."""
 
 from __future__ import annotations
 
-import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from baton_reasoning.core.engines.base import ScoredToken, Session
+from baton_reasoning.core.engines.base import Session
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.events import AskedBy, Finish, Tried
+from baton_reasoning.core.thinking.events import AskedBy, Finish
 from baton_reasoning.core.thinking.policy import (
-    WITHOUT_END,
     Close,
     Finished,
     Interruption,
     Move,
-    Trial,
     Until,
     View,
     Write,
     keep,
     take_over,
 )
-from baton_reasoning.core.thinking.reasons import BUDGET, EARLY_EXIT, REPETITION
+from baton_reasoning.core.thinking.reasons import BUDGET, REPETITION
 from baton_reasoning.core.thinking.trace import Trace
-
-REFLECTIONS = ("Wait", "Alternatively", "Hold on", "Hmm")
-"""Where the early exit tries an answer: the text ends with one of these."""
-ANSWER_PROMPT = "\n**Final Answer**\n\\boxed"
-"""DEER's, put in place of that word."""
-TRIAL_TOKENS = 20
-MOST_TRIALS = 10
 
 
 class Limits(BaseModel):
@@ -53,14 +39,6 @@ class Limits(BaseModel):
     )
     max_large_share: float = Field(
         1, ge=0, le=1, title="Large share at most", description="No takeover begins at or above it; 1 is no limit."
-    )
-    early_exit: float = Field(
-        0,
-        ge=0,
-        le=1,
-        title="Early exit",
-        description="At a “Wait”, end the reasoning if the model is as sure of an answer that it tries; "
-        "0.95 in DEER, 0 is off.",
     )
     repetition: bool = Field(
         True,
@@ -78,10 +56,6 @@ class LimitsGuard(Interruption):
         """`before`: the earlier text that the run takes up. What was done about its repetitions is not done again."""
         self.limits = limits
         self._repetition = RepetitionDetector(before.text if before else "")
-        earlier = [event for event in before.events if isinstance(event, Tried)] if before else []
-        self._trials = sum(event.prompt == ANSWER_PROMPT for event in earlier)  # a policy may try something, too
-        self._tried_at = -1
-        """Where the last trial began."""
         self._handed_over = before is not None and any(piece.reason == REPETITION.id for piece in before.pieces)
 
     def interrupt(self, view: View) -> Move | None:
@@ -90,8 +64,6 @@ class LimitsGuard(Interruption):
             return finished
         if view.thinking and 0 < limits.max_thinking_tokens <= view.small_tokens + view.large_tokens:
             return Close(BUDGET)
-        if limits.early_exit and (trial := self._trial(view)):
-            return trial
         if limits.repetition and self._repetition.found(view):
             if self._handed_over:
                 return Close(REPETITION)
@@ -99,34 +71,6 @@ class LimitsGuard(Interruption):
             other = Author.SMALL if view.author is Author.LARGE else Author.LARGE
             return take_over(512, REPETITION, until=Until.STEP, author=other)
         return None
-
-    def on_trial(self, view: View, tried: Tried) -> Move | None:  # noqa: ARG002 - the protocol shows more
-        is_sure = confidence(tried.tokens) >= self.limits.early_exit
-        return Close(EARLY_EXIT, start=tried.position) if is_sure else None
-
-    def _trial(self, view: View) -> Trial | None:
-        """Return the trial to make where the writer has just begun to reflect, unless there were too many.
-
-        A takeover of some tokens is left alone: the large model's text at a hard step is what the policy asked for.
-        """
-        is_short = view.takeover is not None and view.takeover.tokens < WITHOUT_END
-        if is_short or not view.thinking or not view.tokens or self._trials >= MOST_TRIALS:
-            return None
-        found = next(filter(view.body.endswith, REFLECTIONS), "")
-        start = len(view.body) - len(found)
-        if not found or start == self._tried_at:
-            return None
-        self._tried_at = start
-        self._trials += 1
-        return Trial(TRIAL_TOKENS, view.author, ANSWER_PROMPT, start=len(view.body[:start].rstrip(" ")))
-
-    def settled_until(self, body: str) -> int:
-        """Leave out what may be the beginning of a reflection: it is discarded if the early exit ends the thinking."""
-        if not self.limits.early_exit:
-            return len(body)
-        begun = [word[:length] for word in REFLECTIONS for length in range(1, len(word) + 1)]
-        longest = max((len(each) for each in begun if body.endswith(each)), default=0)
-        return len(body[: len(body) - longest].rstrip(" "))
 
     def admit(self, move: Move, view: View) -> Move:
         if not isinstance(move, Finished) and (finished := self._out_of_time(view)):
@@ -163,12 +107,6 @@ def cancelled_after(seconds: float, sessions: Iterable[Session]) -> Iterator[Non
     finally:
         timer.cancel()
         timer.join()
-
-
-def confidence(tokens: Sequence[ScoredToken]) -> float:
-    """Return the mean probability of the tokens of a trial but the first, as DEER does; 0 if there are no others."""
-    chances = [math.exp(token.logprob) for token in tokens[1:]]
-    return sum(chances) / len(chances) if chances else 0.0
 
 
 class RepetitionDetector:

@@ -6,7 +6,6 @@
                    ──► Judge     a model answers a question about the text; then ask again
                    ──► Score     a model scores how likely it finds the step; then ask again
                    ──► Trial     a model tries how it would go on, outside the text; then ask again
-                   ──► Value     continuations show the chance to get it right from here; then ask again
                    ──► Close     the thinking is closed; the default writer goes on to the answer
                    ──► Finished  the end
 
@@ -42,7 +41,6 @@ from baton_reasoning.core.thinking.policy import (
     Policy,
     Score,
     Trial,
-    Value,
     View,
     Write,
     keep,
@@ -58,9 +56,6 @@ NextMove = Generator[Event, None, Move]
 """Yields what happens; returns the next move."""
 Decision = Generator[Event, None, Move | None]
 """Yields what happens; returns the next move, or None if the model goes on writing."""
-
-ValueOf = Callable[[Sequence[Part], Value], tuple[int, int]]
-"""Takes a body and a move; returns how many continuations were right, and how many could be graded."""
 
 AT_END = (Finish.END_OF_TEXT, Finish.MAX_TOKENS, Finish.CONTEXT_FULL)
 """Ends of a run at which a policy may have the text written again."""
@@ -104,16 +99,13 @@ class Loop:
         interruptions: Sequence[Interruption] = (),
         written: Sequence[Part] = (),
         on_settled: Callable[[int], object] | None = None,
-        value_of: ValueOf | None = None,
     ) -> None:
-        """`written`: a text to continue. `on_settled`: see `core.run.run`. `value_of`: carries out a
-        Value move; without it no value is known."""
+        """`written`: a text to continue. `on_settled`: see `core.run.run`."""
         tags = [session.card.thinking.closing for session in sessions.values() if session.card.thinking]
         self.sessions = sessions
         self.policy = policy
         self.settings = settings
         self.interruptions = interruptions
-        self.value_of = value_of or _unknown_value
         self.text = TextState(tags, written, settings.boundary)
         self.stream = WriteStream(sessions, self.text, settings)
         self.now, self.view = self.stream.now, self.stream.view
@@ -175,8 +167,6 @@ class Loop:
                 tried = yield from self.stream.attempt(move)
                 view = self._view_at(self.text.position if move.start is None else move.start)
                 return self._interruption(view) or self.policy.on_trial(view, tried)
-            case Value():
-                return (yield from self._value(move))
             case Close():
                 return (yield from self._close_thinking(move))
             case Finished():
@@ -189,10 +179,9 @@ class Loop:
         yield from self._end_step(move)
         author = self.policy.default_writer
         undecided = self._undecided = _Undecided(move, self.text.position)
-        begin = partial(self.stream.write, author, WITHOUT_END, None, self.policy.needs.alternatives, move.asked_by)
+        writing = self.stream.write(author, WITHOUT_END, None, self.policy.needs.alternatives, move.asked_by)
         view, decide = partial(self._view_of, undecided), partial(self._decide, undecided)
-        ask = partial(self._ask_policy, undecided)
-        if next_move := (yield from self._write(begin, undecided.append, view, decide, ask)):
+        if next_move := (yield from self._write(writing, undecided.append, view, decide)):
             return next_move
         if undecided.is_lookahead and self.stream.stop is Stop.END_OF_TEXT:
             next_move = self._admit(self.policy.on_lookahead(self._view_of(undecided, text_ended=True)))
@@ -203,33 +192,11 @@ class Loop:
 
     def _write(
         self,
-        begin: Callable[[], Generator[Event, None, None]],
-        append: Callable[[TokenWritten], object],
-        view: Callable[[], View],
-        decide: Callable[[], Decision],
-        go_on: Callable[[], Decision],
-        is_over: Callable[[], bool] = lambda: False,
-    ) -> Decision:
-        """Write until it is over, or there is another move. A limit may try something out in between, after which the
-        write begins again where it was, once `go_on` has decided what was left undecided."""
-        while True:
-            move = yield from self._write_on(begin(), append, view, decide, is_over)
-            if not isinstance(move, Trial) or move.asked_by is AskedBy.POLICY:
-                return move
-            tried, asked_by = (yield from self.stream.attempt(move)), move.asked_by
-            if tried.stop is Stop.CANCELLED:
-                return self._interruption(view()) or Finished(Finish.STOPPED)
-            source = next(each for each in self.interruptions if each.asked_by is asked_by)
-            if (move := source.on_trial(view(), tried)) or (move := (yield from go_on())) or is_over():
-                return move
-
-    def _write_on(
-        self,
         writing: Generator[Event, None, None],
         append: Callable[[TokenWritten], object],
         view: Callable[[], View],
         decide: Callable[[], Decision],
-        is_over: Callable[[], bool],
+        is_over: Callable[[], bool] = lambda: False,
     ) -> Decision:
         """Pass on the events of a write until it is over, or there is another move. Nothing is decided in the middle of
         a character."""
@@ -254,10 +221,6 @@ class Loop:
             return move
         if interruption := self._interruption(self._view_of(undecided)):
             return interruption
-        return (yield from self._ask_policy(undecided))
-
-    def _ask_policy(self, undecided: _Undecided) -> Decision:
-        """Ask the policy about the lookahead or the boundary, if there is one."""
         if undecided.is_lookahead and not (undecided.before_boundary and undecided.move.within_step):
             move = yield from self._ask_in_lookahead(undecided)
         else:
@@ -363,21 +326,15 @@ class Loop:
                 self._settle(text.position, may_rewrite=False)
             return next_move
 
-        def begin() -> Generator[Event, None, None]:
-            limit, alternatives = move.limit + UTF8_REST - len(tokens), self.policy.needs.alternatives_in_takeovers
-            return self.stream.write(author, limit, reason.id, alternatives)
-
-        def go_on() -> Decision:
-            yield from ()
-            return None
-
         def is_over() -> bool:
             if move.watched and self.policy.ends_takeover(view()):
                 return True
             return move.is_over(len(tokens), text.body.text, start, text.at_boundary)
 
         self._interrupted_by = AskedBy.POLICY
-        next_move = yield from self._write(begin, tokens.append, view, decide, go_on, is_over)
+        alternatives = self.policy.needs.alternatives_in_takeovers
+        writing = self.stream.write(author, move.limit + UTF8_REST, reason.id, alternatives)
+        next_move = yield from self._write(writing, tokens.append, view, decide, is_over)
         if next_move or self.stream.stop is not Stop.CANCELLED:
             return next_move
         return self._interruption(view()) or Finished(Finish.STOPPED)
@@ -429,16 +386,6 @@ class Loop:
         yield events.Scored(self.now(), scores.tokens, seconds, read.reused, read.prefilled, move.author)
         return self.policy.on_score(self.view(writer, start), scores)
 
-    def _value(self, move: Value) -> NextMove:
-        asked, writer = time.perf_counter(), self.policy.default_writer
-        right, total = self.value_of(tuple(self.text.body.parts), move)
-        view = self.view(writer, self.text.rewritable_from)
-        if interruption := self._interruption(view):
-            return interruption
-        seconds = time.perf_counter() - asked
-        yield events.Valued(self.now(), self.text.position, right, total, seconds, move.author)
-        return self.policy.on_value(view, right, total)
-
     def _insert(self, move: Insert) -> NextMove:
         self.text.insert(move.text, move.author)
         yield events.TextInserted(self.now(), move.text, move.reason.id, move.author)
@@ -449,9 +396,7 @@ class Loop:
 
     def _close_thinking(self, move: Close) -> NextMove:
         """Insert the closing tag and go on to the answer. If neither model has thinking tags, the run ends instead."""
-        reason, start = move.reason, move.start
-        if start is not None and (start := max(start, self.text.edited_until)) < self.text.position:
-            yield self.stream.discard(start)
+        reason = move.reason
         tag = next(iter(self.text.closing_tags), "")
         if not tag or not self.text.thinking:
             if reason is REPETITION:
@@ -537,7 +482,7 @@ class Loop:
         """Return the model that the move needs."""
         if isinstance(move, Write):
             return move.author or self.policy.default_writer
-        return move.author if isinstance(move, Judge | Score | Trial | Value) else None
+        return move.author if isinstance(move, Judge | Score | Trial) else None
 
     # What all of them use --------------------------------------------------------------------------------------------
 
@@ -551,9 +496,8 @@ class Loop:
     def _interruption(self, view: View) -> Move | None:
         for source in self.interruptions:
             if move := source.interrupt(view):
-                if not isinstance(move, Trial):
-                    self._interrupted_by = source.asked_by
-                return replace(move, asked_by=source.asked_by) if isinstance(move, Write | Trial) else move
+                self._interrupted_by = source.asked_by
+                return replace(move, asked_by=source.asked_by) if isinstance(move, Write) else move
         return None
 
     def _admit(self, move: Move) -> Move:
@@ -576,8 +520,7 @@ class Loop:
         if may_rewrite and self.policy.rewrites and len(self.sessions) > 1:
             before = min(before, text.last_step_start if boundary_waits else text.step_start)
         if text.thinking and not is_final:
-            untried = (source.settled_until(text.body.text) for source in self.interruptions)
-            before = min([before, text.before_tag, *untried])
+            before = min(before, text.before_tag)
         if before > self._settled:
             self._settled = before
             self._on_settled(before)
@@ -594,10 +537,6 @@ class Loop:
 
     def _thinking_closed(self, author: Author, tag: str) -> Event:
         return events.ThinkingClosed(self.now(), author, self.text.answer_start or 0, tag)
-
-
-def _unknown_value(_body: Sequence[Part], _move: Value) -> tuple[int, int]:
-    return 0, 0
 
 
 def _goes_on(move: Move) -> TypeGuard[Write]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.events import HandedOver, Judged, Scored, TakeoverStarted, TokenWritten, Tried
-from baton_reasoning.core.thinking.steps import Splitter
+from baton_reasoning.core.thinking.steps import Boundary, Splitter
 
 LEAST_SECONDS = 0.1
 """A piece that was decoded in less time has no speed: tokens arrive in bursts."""
@@ -142,8 +142,8 @@ class Step:
     def in_answer(self) -> bool:
         return self.pieces[-1].in_answer
 
-    def is_over(self, boundary: str) -> bool:
-        """Tell whether it ends at a boundary that nothing but white space follows. `boundary`: the run's pattern."""
+    def is_over(self, boundary: Boundary) -> bool:
+        """Tell whether it ends at a boundary that nothing but white space follows. `boundary`: the run's."""
         for piece in reversed(self.pieces):
             if not piece.tokens:
                 return Splitter(piece.text, boundary).at_boundary

@@ -19,7 +19,7 @@ from baton_reasoning.core.thinking.cues import Cue, Lexicon, english
 from baton_reasoning.core.thinking.events import AskedBy, Finish, TokenWritten, Tried
 from baton_reasoning.core.thinking.events import Until as Until
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
-from baton_reasoning.core.thinking.steps import BOUNDARY, ends_sentence, same_step_twice
+from baton_reasoning.core.thinking.steps import Boundary, ends_sentence, same_step_twice
 from baton_reasoning.core.thinking.trace import Trace
 
 WITHOUT_END = 1 << 30
@@ -148,27 +148,15 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Lets a model try how it would go on, and shows that to who asked (`on_trial`); none of it enters the text.
+    """Lets a model try how it would go on (`on_trial`); none of it enters the text.
 
     The tokens are those that the model would write there, drawn by the same random numbers.
     """
 
     tokens: int
     author: Author
-    text: str = ""
-    """Put before the trial, to lead it to an answer, for example."""
     start: int | None = None
     """The position of the body after which it begins; None: the end."""
-    asked_by: AskedBy = AskedBy.POLICY
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """Estimates the chance that a model alone gets the answer right from here (`on_value`): the share of so many
-    continuations that end in the expected answer. None of them enters the text."""
-
-    continuations: int
-    author: Author = Author.LARGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +164,6 @@ class Close:
     """Closes the thinking for the default writer, which goes on to the answer."""
 
     reason: TakeoverReason
-    start: int | None = None
-    """The text from this position on is discarded before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +174,7 @@ class Finished:
     reason: str = ""
 
 
-Move = Write | Insert | Judge | Score | Trial | Value | Close | Finished
+Move = Write | Insert | Judge | Score | Trial | Close | Finished
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,8 +197,8 @@ class View:
     small_tokens: int = 0
     large_tokens: int = 0
     seconds: float = 0.0
-    boundary: str = BOUNDARY
-    """The pattern that ends a step."""
+    boundary: Boundary = Boundary.BLANK_LINE
+    """What ends a step."""
 
     @property
     def text(self) -> str:
@@ -271,9 +257,6 @@ class Needs:
     """A large model that gives the log-probability of each token it reads."""
     drafts: bool = False
     """A small model that can draft for the large one, or a large one on a server that drafts by itself."""
-    expected_answer: bool = False
-    """The expected answer, by which the text so far is valued. So it serves analysis only: in a batch, whose problems
-    have one. The time of such a run is not the method's."""
 
     @property
     def writers(self) -> tuple[Author, ...]:
@@ -420,11 +403,6 @@ class Policy:
         """
         return None
 
-    def on_value(self, view: View, right: int, total: int) -> Move:
-        """Decide after a Value move: `right` of `total` continuations were right. Those that could not be graded are in
-        neither; there may be no others."""
-        return keep()
-
     def on_thinking_closed(self, view: View) -> Move:
         """Decide at the end of the thinking. By default, the model that closed it writes to the end.
 
@@ -443,14 +421,6 @@ class Interruption(Protocol):
     def interrupt(self, view: View) -> Move | None:
         """Return a move to make now, or None. Asked after every token, and during a long prefill."""
         ...
-
-    def on_trial(self, view: View, tried: Tried) -> Move | None:
-        """Decide after a Trial move of its own. None: the writing goes on as if there had been none."""
-        return None
-
-    def settled_until(self, body: str) -> int:
-        """Return the position before which none of its later moves discards text of the thinking."""
-        return len(body)
 
     def admit(self, move: Move, view: View) -> Move:
         """Return the policy's move, or another in its place."""

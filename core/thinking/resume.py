@@ -1,7 +1,7 @@
 """Resumes an interrupted text as if it had never been interrupted.
 
 Nothing is guessed about where it stood. The loop runs again over the record: the sessions play back the recorded
-tokens, judgements, scores and values, the policy and the limits decide on them once more, and a person's requests come
+tokens, judgements and scores, the policy and the limits decide on them once more, and a person's requests come
 at their places. Where the record ends, even in the middle of a write, the models go on.
 
 If the loop decides differently from the record, the text was begun under other settings. It is taken up as it stands.
@@ -27,11 +27,10 @@ from baton_reasoning.core.thinking.events import (
     RunStarted,
     Scored,
     TokenWritten,
-    Valued,
     WriteEnded,
 )
 from baton_reasoning.core.thinking.loop import Loop
-from baton_reasoning.core.thinking.policy import Insert, Interruption, Move, Value, View, Write, keep
+from baton_reasoning.core.thinking.policy import Insert, Interruption, Move, View, Write, keep
 from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.registry import takeover_of
 from baton_reasoning.core.thinking.trace import Trace
@@ -144,7 +143,6 @@ class Resumption:
         self.loop = loop = make_loop(resumed, [requests], record.before)
         for session in resumed.values():
             session.body = lambda: loop.text.body.parts
-        self._value_of, loop.value_of = loop.value_of, self._recorded_value_of
         self._events = loop.run(first)
         self._ended: list[Event] = []
 
@@ -165,14 +163,6 @@ class Resumption:
         """Yield what happens from there on; the last event is `RunEnded`."""
         yield from self._ended
         yield from self._events
-
-    def _recorded_value_of(self, body: Sequence[Part], move: Value) -> tuple[int, int]:
-        match self.record.next:
-            case None:
-                return self._value_of(body, move)
-            case Valued(author=move.author, right=right, total=total):
-                return right, total
-        raise self.record.failure_of(move.author) or Diverged("no value was recorded here")
 
 
 class _Requests(Interruption):
@@ -287,8 +277,6 @@ def _is_same(event: Event, recorded: Event) -> bool:
         case Judged(author=one), Judged(author=other):
             return one is other
         case Scored(author=one), Scored(author=other):
-            return one is other
-        case Valued(author=one), Valued(author=other):
             return one is other
         case events.Tried(), events.Tried():
             costs = {"seconds": 0.0, "reused": 0, "prefilled": 0}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.thinking.cues import Lexicon, parse_lexicon
 from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.registry import AnyPolicySettings, default_settings
-from baton_reasoning.core.thinking.steps import BOUNDARY, boundary_pattern
+from baton_reasoning.core.thinking.steps import Boundary
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
 """The paper's prompt, put after the problem (§4)."""
@@ -45,19 +44,8 @@ class RunSettings(BaseModel):
         True, title="Continue alone", description="The small model finishes if the large one is lost."
     )
     limits: Limits = Field(default_factory=Limits, title="Limits")
-    boundary: str = Field(
-        BOUNDARY, title="Step boundary", description="Pattern (regular expression) of the text that ends a step."
-    )
+    boundary: Boundary = Field(Boundary.BLANK_LINE, title="Step boundary", description="What ends a step.")
     cue_list: str = Field("", title="Cue list", description="Cues of another model family or language, as JSON.")
-
-    @field_validator("boundary")
-    @classmethod
-    def _check_boundary(cls, boundary: str) -> str:
-        try:
-            boundary_pattern(boundary)
-        except SettingsError as error:
-            raise ValueError(str(error)) from error
-        return boundary
 
     @property
     def lexicon(self) -> Lexicon | None:

@@ -1,32 +1,17 @@
-"""Finds where a step ends: at a boundary pattern, while the text streams in, however tokens split it.
-
-The pattern is a setting of the run (a regular expression); by default two newlines with blanks between them.
-"""
+"""Finds where a step ends while the text streams in, however tokens split it."""
 
 from __future__ import annotations
 
 import codecs
 import re
-from bisect import bisect_left
-from functools import lru_cache
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any
 
-from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.text import one_line
-
-BOUNDARY = r"\n[ \t\r]*\n"
-"""Two newlines, with blanks allowed between them."""
-LONGEST_PATTERN = 100
-MOST_REPEATS = 100
-"""Maximum number of matches of a repeated character or class of a pattern."""
-LONGEST_BOUNDARY = LONGEST_PATTERN + MOST_REPEATS
-"""Maximum number of characters that a pattern can match."""
-_SEARCHED_AT_ONCE = 10_000
-"""Characters: a search cannot be interrupted, so it must be short."""
-_ITEM = r"(?:\\[\W_nrtdDsSwW]|\\x[0-9a-fA-F]{2}|\\u[0-9a-fA-F]{4}|\[\^?(?:\\.|[^\\\]])+\]|[^\\()\[\]|*+?{}^$])"
-_QUANTIFIED = re.compile(rf"({_ITEM})([*+?]?)")
-_ALTERNATIVE = re.compile(rf"((?:{_ITEM}[*+?]?)+)(?:\(\?={_ITEM}+\))?")
-_ALLOWED = re.compile(rf"{_ALTERNATIVE.pattern}(?:\|{_ALTERNATIVE.pattern}){{0,9}}")
 _SEPARATOR = " \t\r\n"
+_MOST_BLANKS = 100
+"""Blanks between two newlines that are a boundary, at most: so the end of a text tells whether one has begun."""
+_LONGEST_BOUNDARY = _MOST_BLANKS + 2
 _MORE_NEWLINES = re.compile(r"[ \t\r\n]*\n")
 _SENTENCE_END = re.compile(r"(?:[^\d\s][.?!]|\d[?!]|[。？！]|[.?!][\s\"'”’)\]])[\"'”’)\]]*\s*$|\n\s*$")
 
@@ -36,6 +21,44 @@ _ABBREVIATION = re.compile(
     r"|(?:^|[\s(\[])[ei]\.$",  # the first half of "e.g." and "i.e."
     re.IGNORECASE,
 )
+
+
+class Boundary(Enum):
+    """Where a step ends."""
+
+    BLANK_LINE = "blank line"
+    """At two or more newlines, with blanks allowed between them."""
+    LINE = "line"
+    """At each newline."""
+    SENTENCE = "sentence"
+    """At a full stop, question or exclamation mark that white space follows."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> Boundary | None:
+        """Accept the regular expressions that earlier versions stored for the same boundaries."""
+        return next((boundary for boundary, pattern in _STORED.items() if pattern == value), None)
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """Return what matches a boundary; white space that follows belongs to it, too."""
+        return _PATTERNS[self]
+
+
+_STORED = {Boundary.BLANK_LINE: r"\n[ \t\r]*\n", Boundary.LINE: r"\n", Boundary.SENTENCE: r"[.!?]\s"}
+_PATTERNS = {
+    Boundary.BLANK_LINE: re.compile(rf"\n[ \t\r]{{0,{_MOST_BLANKS}}}\n"),
+    Boundary.LINE: re.compile(r"\n"),
+    Boundary.SENTENCE: re.compile(r"[.!?]\s"),
+}
+
+
+def recorded_boundary(settings: Mapping[str, Any]) -> Boundary | None:
+    """Return what ended a step in a recorded run, by its settings; None for a boundary that this version does not know,
+    such as a pattern of an earlier one."""
+    try:
+        return Boundary(settings.get("boundary", Boundary.BLANK_LINE))
+    except ValueError:
+        return None
 
 
 class Decoder:
@@ -53,67 +76,15 @@ class Decoder:
         return bool(self._decoder.getstate()[0])
 
 
-@lru_cache(maxsize=16)
-def boundary_pattern(boundary: str) -> re.Pattern[str]:
-    """Compile a pattern, with a bound for each repetition.
-
-    A pattern may come from a stranger's trace. So groups are not allowed, which Python may search for exponential time,
-    and of each of up to ten alternatives one character or class may be repeated, `MOST_REPEATS` times at most: the time
-    of a search is linear in the text. Each alternative matches at least one character, and no anchor is allowed: steps
-    have an end, and what is a boundary in a text stays one when the text grows.
-
-    Raises SettingsError for any other pattern.
-    """
-    try:
-        if len(boundary) <= LONGEST_PATTERN:  # a longer one may be nested too deeply for `re`
-            re.compile(boundary)
-    except (re.error, OverflowError) as error:
-        raise SettingsError(
-            f"The step boundary {boundary!r} is no regular expression: {error}.",
-            rf"Try {BOUNDARY} (a blank line) or \n (a line).",
-        ) from error
-    if not boundary.strip(" "):
-        raise SettingsError("The step boundary is empty.", f"The default is {BOUNDARY} (a blank line).")
-    if len(boundary) > LONGEST_PATTERN or not _ALLOWED.fullmatch(boundary) or not _ends(boundary):
-        raise SettingsError(
-            f"The step boundary {one_line(boundary)!r} could match nothing, or take too long to search for.",
-            "Each alternative needs a character that must be there, and one character or class may be repeated; "
-            rf"leave groups and anchors out: {BOUNDARY} for example.",
-        )
-    return re.compile(_QUANTIFIED.sub(_bounded, boundary))
-
-
-def _ends(boundary: str) -> bool:
-    """Tell whether each alternative has a character that must be there, and at most one repeated item."""
-    signs = [[found[2] for found in _QUANTIFIED.finditer(each[1])] for each in _ALTERNATIVE.finditer(boundary)]
-    return all(("" in each or "+" in each) and len("".join(each)) <= 1 for each in signs)
-
-
-def _bounded(quantified: re.Match[str]) -> str:
-    item, sign = quantified.groups()
-    return f"{item}{{{int(sign == '+')},{MOST_REPEATS}}}" if sign in ("*", "+") else quantified[0]
-
-
-def _first_boundary(pattern: re.Pattern[str], text: str, start: int) -> re.Match[str] | None:
-    """Find the boundary from `start` on that is complete first, as in a text that grows."""
-    for begin in range(start, len(text), _SEARCHED_AT_ONCE):
-        if found := pattern.search(text, begin, begin + _SEARCHED_AT_ONCE + LONGEST_BOUNDARY):
-            first = found.start()
-            ends = range(first, min(len(text), first + LONGEST_BOUNDARY) + 1)
-            end = ends[bisect_left(ends, True, key=lambda end: bool(pattern.search(text, first, end)))]
-            return pattern.search(text, first, end)
-    return None
-
-
 class Splitter:
     """Finds boundaries in a text that grows, starting after `text`.
 
-    A boundary is reported once, as soon as its pattern is complete; white space that follows still belongs to the
+    A boundary is reported once, as soon as it is complete; white space that follows still belongs to the
     separator and makes no new boundary. White space before the first word of a step makes none either.
     """
 
-    def __init__(self, text: str = "", boundary: str = BOUNDARY) -> None:
-        self._pattern = boundary_pattern(boundary)
+    def __init__(self, text: str = "", boundary: Boundary = Boundary.BLANK_LINE) -> None:
+        self._pattern = boundary.pattern
         self._step = ""
         """The end of the current step; empty before its first word."""
         self._found = False
@@ -126,14 +97,14 @@ class Splitter:
         known, start, found = len(self._step), 0, False
         step = (self._step + text) if known else text.lstrip(_SEPARATOR)
         # A match at the first character does not count: a step has at least one.
-        begin = max(1, known - LONGEST_BOUNDARY)
-        while match := _first_boundary(self._pattern, step, begin):
+        begin = max(1, known - _LONGEST_BOUNDARY)
+        while match := self._pattern.search(step, begin):
             more = _MORE_NEWLINES.match(step, match.end())
             self.after = len(step) - (more or match).end()
             start, found = _after_separator(step, match.end()), True
             begin = start + 1
         self._found |= found
-        self._step = step[max(start, len(step) - 2 * LONGEST_BOUNDARY) :]
+        self._step = step[max(start, len(step) - 2 * _LONGEST_BOUNDARY) :]
         return found
 
     @property
@@ -142,11 +113,11 @@ class Splitter:
         return self._found and not self._step
 
 
-def split(text: str, boundary: str = BOUNDARY) -> list[str]:
+def split(text: str, boundary: Boundary = Boundary.BLANK_LINE) -> list[str]:
     """Split a finished text into its steps, separators included; joined, they are the text again."""
     steps: list[str] = []
-    pattern, start = boundary_pattern(boundary), 0
-    while match := _first_boundary(pattern, text, _after_separator(text, start) + 1):
+    start = 0
+    while match := boundary.pattern.search(text, _after_separator(text, start) + 1):
         end = _after_separator(text, match.end())
         steps.append(text[start:end])
         start = end
@@ -159,7 +130,7 @@ def _after_separator(text: str, start: int) -> int:
     return start
 
 
-def same_step_twice(text: str, boundary: str = BOUNDARY, longest: int = 2400) -> bool:
+def same_step_twice(text: str, boundary: Boundary = Boundary.BLANK_LINE, longest: int = 2400) -> bool:
     """Tell whether the last two steps are the same. Only the last `longest` characters are compared."""
     steps = split(text[-longest:], boundary)
     return len(steps) >= 2 and steps[-1].strip() == steps[-2].strip() != ""

@@ -6,14 +6,17 @@ from collections.abc import Iterable, Sequence
 
 from baton_reasoning.core.engines.base import Token
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.thinking.steps import BOUNDARY, Decoder, Splitter
+from baton_reasoning.core.thinking.steps import Boundary, Decoder, Splitter
 
 
 class TextState:
     """A text that grows and is cut back."""
 
     def __init__(
-        self, closing_tags: Iterable[str] = (), written: Sequence[Part] = (), boundary: str = BOUNDARY
+        self,
+        closing_tags: Iterable[str] = (),
+        written: Sequence[Part] = (),
+        boundary: Boundary = Boundary.BLANK_LINE,
     ) -> None:
         """`closing_tags`: the tags that end the thinking of either model. `written`: a text to continue."""
         self.closing_tags = tuple(closing_tags)

@@ -11,14 +11,14 @@ from msgspec.structs import replace
 
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.usage import Usage
-from baton_reasoning.core.errors import SettingsError, StoreError
+from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
 from baton_reasoning.core.thinking.pieces import CacheReach
 from baton_reasoning.core.thinking.pieces import Piece as Piece
 from baton_reasoning.core.thinking.pieces import Step as Step
 from baton_reasoning.core.thinking.pieces import Totals as Totals
-from baton_reasoning.core.thinking.steps import BOUNDARY, Splitter, boundary_pattern
+from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
 
 
 class Trace:
@@ -356,11 +356,6 @@ class Trace:
         return closed_here or self.length in self._capped or self.steps[-1].is_over(self._boundary)
 
     @property
-    def _boundary(self) -> str:
-        """Return the run's step boundary; the usual one if a stranger's trace has none that may be used."""
-        boundary = str(self.started.settings.get("boundary", BOUNDARY)) if self.started else BOUNDARY
-        try:
-            boundary_pattern(boundary)
-        except SettingsError:
-            return BOUNDARY
-        return boundary
+    def _boundary(self) -> Boundary:
+        """Return what ends a step of the run; a blank line if the run had a boundary that is not known."""
+        return (recorded_boundary(self.started.settings) if self.started else None) or Boundary.BLANK_LINE

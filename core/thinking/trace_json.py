@@ -1,6 +1,7 @@
 """Converts events and traces to JSON lines and back (docs/trace.md); the last line of a trace summarises the run.
 
-The reader skips fields and kinds of events that it does not know. Whatever else is wrong with a line raises StoreError.
+The reader skips fields and kinds of events that it does not know; a notice says that another version wrote the events.
+Whatever else is wrong with a line raises StoreError.
 """
 
 from __future__ import annotations
@@ -18,10 +19,16 @@ from pydantic import TypeAdapter
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.models.source import parse_source
-from baton_reasoning.core.thinking.events import SCHEMA, Event, RunStarted
+from baton_reasoning.core.thinking.events import SCHEMA, Event, Noticed, RunStarted
+from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.steps import recorded_boundary
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 Json = dict[str, Any]
+
+SUMMARY = "trace"
+"""The kind of the last line, which is no event."""
+NOT_KNOWN = "A part of this run is not shown: another version of Baton wrote it."
 
 KINDS: dict[str, type[Event]] = {kind.__struct_config__.tag: kind for kind in get_args(Event)}
 """Event classes by the tag in their JSON."""
@@ -56,10 +63,15 @@ def event_from_json(data: Json) -> Event | None:
 
 
 def events_from_json(lines: Iterable[Json]) -> Iterator[Event]:
-    """Yield the events that this version knows. Raises StoreError."""
+    """Yield the events that this version knows, and a notice of what it does not know. Raises StoreError."""
     for data in lines:
-        if event := event_from_json(data):
+        event = event_from_json(data)
+        if event is None and isinstance(kind := data.get("event"), str) and kind != SUMMARY:
+            event = event_from_json({"event": "noticed", "at": data.get("at", 0.0), "text": NOT_KNOWN})
+        if event:
             yield event
+        if isinstance(event, RunStarted):
+            yield from (Noticed(event.at, text) for text in _unknown_settings(event))
 
 
 def trace_from_lines(lines: Iterable[str]) -> Trace:
@@ -70,7 +82,7 @@ def trace_from_lines(lines: Iterable[str]) -> Trace:
 def trace_to_json(trace: Trace) -> Json:
     """Return the last line, which summarises the run. Everything in it follows from the events."""
     return {
-        "event": "trace",
+        "event": SUMMARY,
         "schema": SCHEMA,
         "finish": trace.finish.value if trace.finish else None,
         "reason": trace.ended.reason if trace.ended else "",
@@ -128,6 +140,14 @@ def piece_to_json(piece: Piece) -> Json:
         "start": piece.start,
         "end": piece.end,
     }
+
+
+def _unknown_settings(started: RunStarted) -> Iterator[str]:
+    """Yield what this version does not know of how a run was made, in a sentence each."""
+    if started.policy not in POLICIES:
+        yield f"This run had the policy “{started.policy}”, which this version of Baton does not have."
+    if recorded_boundary(started.settings) is None:
+        yield "The steps of this run ended at a pattern of another version of Baton; they are shown by blank lines."
 
 
 def _card_to_json(card: ModelCard | None) -> Json | None:

@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing
 
 from baton_reasoning.core.engines.base import End, Handoff, Notice, PrefillProgress, ScoredToken, Session, Stop, Token
-from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.body import Author, Body
 from baton_reasoning.core.engines.random_numbers import stream_of
 from baton_reasoning.core.thinking.events import (
     AskedBy,
@@ -118,8 +118,6 @@ class WriteStream:
             body.cut(move.start)
         start, cuts = len(body), len(body) < self.text.position
         kept = sum(part.tokens for part in body.parts if part.author.is_model)
-        if move.text:
-            body.append(Part(move.text, Author.INSERTED))
         tokens, read, stop = list[ScoredToken](), Handoff(0, 0, 0.0), Stop.CANCELLED
         # As if the text after `start` had been discarded: so a takeover from there writes what was tried.
         seed = stream_of(self.settings.seed, move.author.value, self.text.discards + cuts)
@@ -137,9 +135,7 @@ class WriteStream:
                     case End():
                         stop = item.stop
         seconds = time.perf_counter() - began
-        tried = Tried(
-            self.now(), move.author, start, tuple(tokens), stop, seconds, move.text, read.reused, read.prefilled
-        )
+        tried = Tried(self.now(), move.author, start, tuple(tokens), stop, seconds, read.reused, read.prefilled)
         if stop is not Stop.CANCELLED:  # a cancelled one says nothing: a run that is resumed tries again
             yield tried
         return tried

@@ -28,6 +28,7 @@ from baton_reasoning.core.thinking.events import HandedOver, TokenWritten
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.drafted import Drafted
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.generated import bench_model, f32_copy
 from tests.bench.rounds import Row
@@ -37,8 +38,8 @@ RATIOS = (5, 13, 27)
 PROBLEMS = 2
 TOKENS = 100
 """Of an answer, at most."""
-STORY = "Tell me a long story about a fox who learns to count."
-OFTEN = RunSettings(policy=RandomTakeover.Settings(p=0.33, n1=24), boundary=r"[.,;:\n]")
+LIST = "List a hundred animals, each on a line of its own."
+OFTEN = RunSettings(policy=RandomTakeover.Settings(p=0.33, n1=24), boundary=Boundary.LINE)
 LOWEST, HIGHEST = 0.8, 1.25
 
 
@@ -52,9 +53,9 @@ def rows(rounds: int) -> Iterator[Row]:
             large.unlink()
         model = bench_model()
         copy = f32_copy(model, folder / "f32.gguf")
-        yield row(f"{model.stem} and its F32 copy", ratios(model, copy, OFTEN, [STORY], rounds))
+        yield row(f"{model.stem} and its F32 copy", ratios(model, copy, OFTEN, [LIST], rounds))
         if gemma := gemma_path():
-            yield row(f"{model.stem} and {gemma.stem}", ratios(model, gemma, OFTEN, [STORY], rounds, drafts=False))
+            yield row(f"{model.stem} and {gemma.stem}", ratios(model, gemma, OFTEN, [LIST], rounds, drafts=False))
 
 
 def row(pair: str, found: dict[str, float]) -> Row:

@@ -11,6 +11,7 @@ import random
 from collections.abc import Iterator, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
@@ -340,6 +341,15 @@ def test_what_cannot_be_valued_is_said_in_a_sentence(trace: Trace, pair: Pair, e
     assert says in str(value_error(pair, trace, expected))
     with Grader() as grader, pytest.raises(SettingsError, match=says):
         ValueEstimator(pair, trace, grader, expected)
+
+
+def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version(grader: Grader) -> None:
+    trace = text_with("aa")
+    started = trace.started
+    assert started
+    settings = started.settings | {"limits": {"early_exit": 0}, "boundary": r"\n---\n", "temperature": 0.3}
+    older = Trace.of([replace(started, settings=settings), *trace.events[1:]])
+    assert estimated(older, world([0.0]), grader).places == estimated(trace, world([0.0]), grader).places
 
 
 def test_a_policy_whose_model_is_missing_is_refused() -> None:

@@ -25,7 +25,7 @@ from baton_reasoning.core.batch.reporting.speed import (
     why_not_comparable,
 )
 from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, difference, grouped, holm
-from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.arms import Arm, known_arms
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
 from baton_reasoning.core.batch.running.provenance import Provenance
 from baton_reasoning.core.batch.running.recipes import arm_title
@@ -195,6 +195,9 @@ class Report(BaseModel):
     other_smalls: dict[str, ModelSummary] = Field(description="By the file or address that arms name.")
     other_larges: dict[str, ModelSummary] = Field(description="By the file or address that arms name.")
     chances: dict[str, float] = Field(description="Chance of takeover of each arm of equal large share.")
+    unknown_arms: tuple[str, ...] = Field(
+        (), description="Arms of a policy that this version of Baton does not have; they are in no figure."
+    )
     arms: tuple[ArmReport, ...]
     comparisons: tuple[Comparison, ...]
     time_budgets: tuple[float, ...] = Field(
@@ -230,8 +233,8 @@ def build_report(
     by_arm: defaultdict[str, list[ResultRow]] = defaultdict(list)
     for row in rows:
         by_arm[row.arm].append(row)
-    stored = list(map(Arm.shown, batch.arms))
-    answers = {arm.name: answered(by_arm[arm.name]) for arm in batch.arms}
+    stored = known_arms(batch.arms)
+    answers = {arm.name: answered(by_arm[arm.name]) for arm in stored}
     scored = {name: list(_scored_answers(rows)) for name, rows in answers.items()}
     budgets = budgets_of(list(scored.values()))
     arms = [
@@ -262,8 +265,9 @@ def build_report(
         other_smalls=settings.other_smalls,
         other_larges=settings.other_larges,
         chances=settings.chances,
+        unknown_arms=tuple(arm.name for arm in batch.arms if arm.name not in answers),
         arms=tuple(arms),
-        comparisons=_comparisons(batch, by_arm),
+        comparisons=_comparisons(stored, by_arm),
         time_budgets=budgets,
         is_older=_is_older(batch, stored),
         not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.speed]),
@@ -337,13 +341,13 @@ def _arm_report(
     )
 
 
-def _comparisons(batch: Batch, rows: Mapping[str, Sequence[ResultRow]]) -> tuple[Comparison, ...]:
+def _comparisons(arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow]]) -> tuple[Comparison, ...]:
     """Compare every arm with every later one, on the problems and seeds that both have answered."""
     scored = {
         arm.name: {
             (row.position, row.seed): (row.outcome is Outcome.CORRECT) for row in rows[arm.name] if _is_scored(row)
         }
-        for arm in batch.arms
+        for arm in arms
     }
     names, found = list(scored), []
     for index, first in enumerate(names):

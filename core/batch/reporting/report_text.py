@@ -131,6 +131,7 @@ def footnotes(report: Report) -> str:
     for arm in report.arms:
         lines += _commonest(arm.title, arm.errors, "failed: “{}”")
         lines += _commonest(arm.title, arm.notices, "with the notice “{}”")
+    lines += [f"{name}: left out, since this version of Baton does not have its policy" for name in report.unknown_arms]
     lines += [
         f"{arm.title}: a large share of {percent(arm.large_share)}, {percent(arm.aimed_share)} was aimed at"
         for arm in report.arms

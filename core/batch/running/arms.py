@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import tolerant_value
@@ -39,7 +40,7 @@ class Arm(BaseModel):
     large_model: str = ""
     """File or address of another large model; empty: the batch's own."""
 
-    as_stored: dict[str, Any] | None = None
+    as_stored: dict[str, Any] | None = Field(None, exclude=True)
     """The settings as they are stored, if this version does not know all of them; None if it does."""
 
     @property
@@ -47,7 +48,7 @@ class Arm(BaseModel):
         return OtherModels(self.small_model, self.large_model)
 
     def stored(self) -> StoredArm:
-        return StoredArm(self.name, self.as_stored or self.model_dump(mode="json", exclude={"name", "as_stored"}))
+        return StoredArm(self.name, self.as_stored or self.model_dump(mode="json", exclude={"name"}))
 
     @classmethod
     def of(cls, stored: StoredArm) -> Arm:
@@ -75,25 +76,30 @@ class Arm(BaseModel):
             raise
 
 
+def known_arms(stored: Iterable[StoredArm]) -> list[Arm]:
+    """Read arms to show their answers, without those of a policy that this version does not have."""
+    found = []
+    for each in stored:
+        with suppress(SettingsError):
+            found.append(Arm.shown(each))
+    return found
+
+
 def needs(arms: Sequence[Arm]) -> Needs:
-    """Return which models the arms need together, and whether any needs expected answers."""
+    """Return which models the arms need together."""
     needed = [POLICIES.of(arm.settings.policy).needs for arm in arms]
     return Needs(
         small=any(need.small for need in needed),
         large=any(need.large for need in needed),
         drafts=any(need.drafts for need in needed),
-        expected_answer=any(need.expected_answer for need in needed),
     )
 
 
-def refuse_impossible(arms: Iterable[Arm], pair: Pair, *, has_expected: bool = False) -> None:
-    """Raise SettingsError, before anything runs, if a policy cannot work with these models, or they always think.
-
-    `has_expected`: every problem has an expected answer.
-    """
+def refuse_impossible(arms: Iterable[Arm], pair: Pair) -> None:
+    """Raise SettingsError, before anything runs, if a policy cannot work with these models, or they always think."""
     for arm in arms:
         policy = POLICIES.of(arm.settings.policy)
-        found = unmet_need(policy, pair.cards, has_expected=has_expected)
+        found = unmet_need(policy, pair.cards)
         found = found or unmet_setting(arm.settings, [pair.cards[author] for author in policy.needs.writers])
         if found:
             raise SettingsError(f"“{arm.name}” cannot run: {found.message}", f"{found.advice} Or leave it out.")

@@ -26,7 +26,7 @@ from baton_reasoning.core.thinking.registry import (
     settings_for,
     with_values,
 )
-from baton_reasoning.core.thinking.steps import BOUNDARY
+from baton_reasoning.core.thinking.steps import Boundary
 
 Make = Callable[[RunSettings], tuple[Arm, ...]]
 """Makes arms from the chosen settings; each differs from them in one thing."""
@@ -99,14 +99,11 @@ def with_ablation(name: str) -> Make:
     return make
 
 
-BOUNDARIES = {"paragraph": BOUNDARY, "line": r"\n", "sentence": r"[.!?]\s"}
-
-
 def structural_clues(base: RunSettings) -> tuple[Arm, ...]:
     """Vary where steps end: at a blank line, at each line, at each sentence."""
     return tuple(
-        Arm(name=f"step = {name}", settings=base.model_copy(update={"boundary": boundary}))
-        for name, boundary in BOUNDARIES.items()
+        Arm(name=f"step = {boundary.value}", settings=base.model_copy(update={"boundary": boundary}))
+        for boundary in Boundary
     )
 
 
@@ -181,7 +178,7 @@ ABLATIONS: dict[str, Recipe] = {
         for ablation in policy.ablations
     },
     "one-class": Recipe("One kind of cue at a time", single_cue_classes),
-    "boundary": Recipe("Steps by paragraph, line or sentence", structural_clues),
+    "boundary": Recipe("Steps by blank line, line or sentence", structural_clues),
     "wait": Recipe("Does “wait” mean large or small?", meaning_of_wait),
 }
 

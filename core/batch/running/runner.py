@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -36,13 +36,11 @@ from baton_reasoning.core.batch.running.calibration import PILOT_SEED, chance_fo
 from baton_reasoning.core.batch.running.conditions import LoadMeter, LoadReading, threads_of
 from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.regrading import verdict_on
-from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
 from baton_reasoning.core.grading.extraction import answer_of
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex, Verdict
-from baton_reasoning.core.live_values import LiveValues
 from baton_reasoning.core.models.checksums import sha256_of
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
@@ -51,11 +49,9 @@ from baton_reasoning.core.store.run_metrics import RunMetrics
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish
-from baton_reasoning.core.thinking.loop import ValueOf
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policy import Needs
-from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)
@@ -115,10 +111,7 @@ class Runner:
         """
         self._take_settings()
         arms = self._unfinished()
-        has_expected = needs(arms).expected_answer and all(
-            problem.expected for problem in self.store.batches.problems(self.batch)
-        )
-        refuse_impossible(arms, self.pair, has_expected=has_expected)
+        refuse_impossible(arms, self.pair)
         if self.retry:  # not before: an error stays until the models are there that try again
             yield from map(JobRetried, self.store.batches.retry_failed(self.batch, list(self._arms)))
         hashes: dict[str, str] = {}
@@ -359,20 +352,8 @@ class Runner:
     ) -> Generator[Event, None, None]:
         """Run one problem, and yield its events."""
         conversation = ask(problem.text, settings)
-        with self._controlled() as control, self._values(problem, settings, conversation, control) as value_of:
-            yield from run(
-                self.pair, conversation, settings, control=control, resume_trace=resume_trace, value_of=value_of
-            )
-
-    def _values(
-        self, problem: Problem, settings: RunSettings, conversation: Conversation, control: Control
-    ) -> AbstractContextManager[ValueOf | None]:
-        """Return what values the text while it is written, if the policy needs that."""
-        expected = problem.expected
-        if not (POLICIES.of(settings.policy).needs.expected_answer and expected):
-            return nullcontext()
-
-        return LiveValues(self.pair.engines, conversation, settings, expected, self.grader, self._how(), control.attach)
+        with self._controlled() as control:
+            yield from run(self.pair, conversation, settings, control=control, resume_trace=resume_trace)
 
     @contextmanager
     def _controlled(self) -> Iterator[Control]:

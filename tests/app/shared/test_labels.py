@@ -1,13 +1,17 @@
-"""The bill in words."""
+"""The bill in words, and what an answer was written with."""
 
 from dataclasses import replace
 
 import pytest
 
 from baton_reasoning.app.shared.format import money, size
-from baton_reasoning.app.shared.labels import bill_facts, bill_text, bills_of
+from baton_reasoning.app.shared.labels import bill_facts, bill_text, bills_of, last_text, used_in_brief
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.run import Pair
+from baton_reasoning.core.thinking.events import Finish, RunEnded, RunStarted, TokenWritten
+from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace_json import NOT_KNOWN, event_to_json, events_from_json
 from tests.fakes.scripted import ScriptedEngine
 
 COST = RequestUsage(
@@ -44,3 +48,17 @@ def test_sizes(number: int, words: str) -> None:
 
 def test_models_on_this_machine_have_no_bill() -> None:
     assert list(bills_of(Pair(ScriptedEngine("a"), None))) == []
+
+
+def test_an_answer_of_an_earlier_version_names_its_policy_and_says_what_is_left_out() -> None:
+    started = RunStarted(0.0, (), "oracle", {"policy": {"policy": "oracle"}}, 7, None, None, 0, False)
+    valued = {"event": "valued", "at": 1.0, "position": 0, "right": 3, "total": 4, "seconds": 1.0}
+    written = TokenWritten(2.0, Author.SMALL, 5, "Four.")
+    lines = [event_to_json(started), valued, event_to_json(written), valued]
+    trace = Trace.of(events_from_json([*lines, event_to_json(RunEnded(3.0, Finish.END_OF_TEXT))]))
+    assert trace.text == "Four."
+    assert used_in_brief(trace).endswith("oracle · seed 7")
+    assert last_text(trace, live=False).splitlines() == [
+        "This run had the policy “oracle”, which this version of Baton does not have.",
+        NOT_KNOWN,
+    ]

@@ -170,7 +170,7 @@ def refused(baton: Baton, *words: str) -> str:
 def test_what_cannot_be_valued_is_said_in_a_sentence(baton: Baton, tmp_path: Path) -> None:
     assert "no text whose steps" in refused(baton, "value", written_empty(tmp_path))
     assert "Give the expected answer" in refused(baton, "value", written(tmp_path))
-    other = written(tmp_path, ("settings", {"policy": {"policy": "of the future"}}))
+    other = written(tmp_path, ("policy", "of the future"))
     assert "another version of Baton" in refused(baton, "value", other)
     assert "no answers whose id begins with nothing" in refused(baton, "value", "nothing")
     assert "x>=1" in refused(baton, "value", other, "--k", "0")

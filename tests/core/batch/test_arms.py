@@ -181,13 +181,6 @@ def test_models_that_cannot_draft_for_each_other_are_refused_with_the_reason(
         refuse_impossible(arms_of(["drafted"], RunSettings()), pair)
 
 
-def test_the_oracle_is_refused_where_a_problem_has_no_expected_answer() -> None:
-    pair, oracle = Pair(ScriptedEngine(), ScriptedEngine()), arms_of(["oracle"], RunSettings())
-    refuse_impossible(oracle, pair, has_expected=True)
-    with pytest.raises(SettingsError, match=r"“oracle” cannot run: .* a file of problems with expected answers"):
-        refuse_impossible(oracle, pair)
-
-
 def test_two_draft_lengths_are_two_arms_each_on_its_server() -> None:
     arms = arms_of(["drafted"], BASE, drafting=["http://host:8081", "http://host:8082"])
     assert [(arm.name, arm.large_model) for arm in arms] == [

@@ -46,6 +46,7 @@ from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.store.batch_rows import StoredArm
 from baton_reasoning.core.store.outline import ModelWork, outline_of
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
@@ -194,6 +195,18 @@ def test_columns_that_say_nothing_of_any_arm_are_left_out(store: Store) -> None:
     alone = {title for table in tables(report(store, "small")) for title in table.rows[0]}
     assert both - alone == {"gap recovered", "mean / large"}
     assert {"answer p50", "answer p95", "end p50", "end p95", "first read", "read again"} <= alone
+
+
+def test_arms_of_an_older_version_are_read_or_left_out(store: Store) -> None:
+    batch, settings = solved(store, "small"), RunSettings().model_dump(mode="json")
+    older = settings | {"boundary": r"\n[ \t\r]*\n", "limits": settings["limits"] | {"early_exit": 0}}
+    gone = settings | {"policy": {"policy": "oracle", "delta": 0.2}}
+    for name, stored in (("older", older), ("gone", gone)):
+        store.batches.add_arm(batch, StoredArm(name, {"settings": stored}), [0])
+    results = Results.read(store, batch)
+    assert [arm.name for arm in results.report.arms] == ["small", "older"]
+    assert "gone: left out, since this version of Baton does not have its policy" in footnotes(results.report)
+    assert {each.arm for each in results.exported()} == {"small", "older", "gone"}
 
 
 def test_words_tell_what_was_compared(store: Store) -> None:

@@ -27,7 +27,6 @@ from baton_reasoning.core.batch.running.creation import create_batch
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.batch.running.runner import WARM_UP_TOKENS, Runner
 from baton_reasoning.core.engines.base import Conversation
-from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import Placement
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError, StoreError
 from baton_reasoning.core.grading.grader import Grader
@@ -36,7 +35,6 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batch_rows import JobState, ResultRow
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.events import Valued
 from tests.core.batch.counting import (
     counting_pair,
     large_engine,
@@ -160,53 +158,6 @@ def test_any_fault_of_one_job_is_the_error_of_its_row(store: Store, grader: Grad
         "An unexpected error: TypeError: list indices must be integers",
         "",
     ]
-
-
-def guessing_pair() -> Pair:
-    """The small model guesses half of the time, from which neither gets it right; the large one counts."""
-
-    def text(body: str, number: int) -> bytes | None:
-        if not body:
-            return b"We guess.\n\n" if number % 2 else b"We count.\n\n"
-        if "</think>" not in body:
-            return b"</think>"
-        return None if "boxed" in body else b"\\boxed{8}" if "guess" in body else b"\\boxed{7}"
-
-    def rest_of(_: Conversation, body: str) -> str:
-        return ("" if body else "We count.\n\n") + f"</think>\\boxed{{{8 if 'guess' in body else 7}}}"
-
-    return Pair(ScriptedEngine(draw=text), ScriptedEngine(name="large", continue_with=rest_of))
-
-
-def test_the_oracle_rewrites_what_loses_the_expected_answer_and_goes_on_after_a_stop(
-    store: Store, grader: Grader
-) -> None:
-    arms = [arm.stored() for arm in arms_of(["small", "oracle"], RunSettings())]
-    found = [Problem(f"p{n}", "Count to 7.", "7", {}, n + 1) for n in range(8)]
-    batch = store.batches.create("guessing", {}, found, arms)
-    runner = Runner(store, batch, guessing_pair(), grader)
-    for event in runner.run():
-        if isinstance(event, JobEnded) and event.row.position == 3:
-            runner.stop()
-    assert 0 < store.batches.open(batch).done < 16
-    run_all(store, batch, guessing_pair(), grader)
-    assert set(outcomes(store, batch, "small")) == {Outcome.CORRECT, Outcome.WRONG}
-    assert outcomes(store, batch, "oracle") == [Outcome.CORRECT] * 8
-    alone = {row.position: row.outcome for row in rows(store, batch, "small")}
-    for row in rows(store, batch, "oracle"):
-        trace = store.runs.trace(row.run)
-        guessed = [event.right for event in trace.events if isinstance(event, Valued) and event.right == 0]
-        assert trace.totals[Author.LARGE].takeovers == len(guessed) == (alone[row.position] is Outcome.WRONG)
-
-
-def test_a_batch_with_the_oracle_is_refused_at_its_start_if_a_problem_has_no_expected_answer(
-    store: Store, grader: Grader
-) -> None:
-    arms = [arm.stored() for arm in arms_of(["small", "oracle"], RunSettings())]
-    batch = store.batches.create("one", {}, [*problems(2), Problem("a", "Count to 3.", None, {}, 3)], arms)
-    with pytest.raises(SettingsError, match=r"“oracle” cannot run: .* Or leave it out\."):
-        run_all(store, batch, counting_pair(), grader)
-    assert store.batches.open(batch).done == 0
 
 
 def test_a_large_model_that_refuses_makes_errors_not_answers_of_the_small_one(store: Store, grader: Grader) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from baton_reasoning.core.grading.given import ContinuedText
+from baton_reasoning.core.grading.given import given_in_continuation
 from baton_reasoning.core.grading.verdict import How, Regex
 
 PATTERN = Regex("{expected}")
@@ -22,6 +22,8 @@ PATTERN = Regex("{expected}")
 def test_the_answer_or_all_text_after_the_thinking(
     before: str, continuation: str, answer_start: int | None, ended: bool, answer: str | None, matched: str | None
 ) -> None:
-    text = ContinuedText.of(before, continuation, answer_start=answer_start, closing_tag="</think>", ended=ended)
-    assert text.given("4", How.AUTO) == answer
-    assert text.given("4", PATTERN) == matched
+    for how, expected in ((How.AUTO, answer), (PATTERN, matched)):
+        given = given_in_continuation(
+            before, continuation, "4", how, answer_start=answer_start, closing_tag="</think>", ended=ended
+        )
+        assert given == expected

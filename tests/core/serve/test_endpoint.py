@@ -30,7 +30,6 @@ from baton_reasoning.core.serve.access import AccessRules
 from baton_reasoning.core.serve.endpoint import MAX_BODY
 from baton_reasoning.core.serve.schema import ChatRequest, CompletionRequestBody
 from baton_reasoning.core.thinking.limits import Limits
-from baton_reasoning.core.thinking.registry import POLICIES
 from tests.core.serve.serving import client_of, serving, settings
 from tests.core.thinking.drawn import PRESETS, settings_of, written
 from tests.core.thinking.oracles.worlds import World
@@ -94,9 +93,7 @@ def test_a_stream_adds_up_to_the_whole_answer(client: openai.OpenAI) -> None:
 def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed: int) -> None:
     world = World(seed, tagged=True, drawn=True)
     arms = {
-        name: settings_of(chosen, seed).model_copy(update={"small_alone": False})
-        for name, chosen in PRESETS.items()
-        if not POLICIES.of(chosen).needs.expected_answer
+        name: settings_of(chosen, seed).model_copy(update={"small_alone": False}) for name, chosen in PRESETS.items()
     }
     with serving(Pair(*world.engines), arms) as server, client_of(server) as client:
         for name, chosen in arms.items():
@@ -111,13 +108,6 @@ def test_what_is_sent_is_the_text_of_the_trace_under_every_policy(seed: int) -> 
             assert (sent["reasoning_content"], sent["content"]) == (thinking, answer), name
             assert ((whole.model_extra or {}).get("reasoning_content") or "", whole.content) == (thinking, answer), name
             assert "".join(spans_in(thinking + answer, response)) == thinking + answer, name
-
-
-def test_a_policy_that_needs_the_expected_answer_is_refused() -> None:
-    arms = {"oracle": RunSettings(policy="oracle")}
-    refused = pytest.raises(openai.BadRequestError, match="needs a file of problems with expected answers")
-    with serving(Pair(*World(1).engines), arms) as server, client_of(server) as client, refused:
-        ask(client, "oracle")
 
 
 def test_the_answer_of_a_pair_is_sent_while_it_is_written() -> None:

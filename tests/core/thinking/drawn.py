@@ -57,17 +57,7 @@ def happening(
     control: Control | None = None,
 ) -> Sequence[Event]:
     pair, asked = Pair(*world.engines), ask("Add.", settings)
-    return list(
-        run(
-            pair,
-            asked,
-            settings,
-            control=control,
-            resume_trace=before,
-            first_move=move,
-            value_of=world.value_of,
-        )
-    )
+    return list(run(pair, asked, settings, control=control, resume_trace=before, first_move=move))
 
 
 def outcome(trace: Trace) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeVar
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import Event, RunStarted
-from baton_reasoning.core.thinking.loop import Loop, ValueOf
+from baton_reasoning.core.thinking.loop import Loop
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policy import Interruption, Move, Policy
 from baton_reasoning.core.thinking.run_settings import RunSettings
@@ -42,7 +42,6 @@ def run(
     interruptions: Sequence[Interruption] = (),
     resume_trace: Trace | None = None,
     first_move: Move | None = None,
-    value_of: ValueOf | None = None,
 ) -> Run:
     """One whole run. Texts make engines of one vocabulary; each write takes the next text."""
     small = small if isinstance(small, ScriptedEngine) else ScriptedEngine(*small)
@@ -50,9 +49,7 @@ def run(
     sessions = {Author.SMALL: small.open(), Author.LARGE: large.open()}
     if resume_trace:
         policy = type(policy)(policy.settings, replace(policy.context, counters=resume_trace.counters))
-    loop = Loop(
-        sessions, policy, settings, interruptions, resume_trace.parts() if resume_trace else (), value_of=value_of
-    )
+    loop = Loop(sessions, policy, settings, interruptions, resume_trace.parts() if resume_trace else ())
     started = RunStarted(
         0.0,
         QUESTION,

@@ -276,8 +276,8 @@ def test_a_run_that_keeps_nothing_of_its_work_ends_and_says_so() -> None:
         def opening(self, view: View) -> Move:
             return look_on()
 
-    small = ScriptedEngine(continue_with=lambda *_: "one two" + " three" * 40)
-    done = run(NeverContent(), small, [], RunSettings(max_tokens=50, boundary=r" two"))
+    small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" + " two" * 40)
+    done = run(NeverContent(), small, [], RunSettings(max_tokens=50))
     assert done.trace.ended
     assert done.trace.ended.finish is Finish.MAX_TOKENS
     assert "were written, and only" in done.trace.ended.reason

@@ -67,7 +67,7 @@ def test_settled_text_is_never_discarded(policy: PolicySettings, seed: int) -> N
 
     world = World(seed, tagged=True, drawn=True)
     asked = ask("Add.", settings)
-    for event in run(Pair(*world.engines), asked, settings, on_settled=settle, value_of=world.value_of):
+    for event in run(Pair(*world.engines), asked, settings, on_settled=settle):
         trace.apply(event)
         assert trace.text.startswith(settled[-1])
     assert settled[-1] == trace.text

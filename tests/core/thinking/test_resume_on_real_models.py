@@ -17,7 +17,6 @@ from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.drawn import every_policy, outcome
-from tests.core.thinking.oracles.worlds import World
 from tests.tiers import size
 
 pytestmark = [pytest.mark.real_models, pytest.mark.scaled]
@@ -28,7 +27,7 @@ ROUNDING = 0.5
 
 def written(pair: Pair, problem: str, settings: RunSettings, before: Trace | None = None) -> Trace:
     trace = before or Trace()
-    for event in run(pair, ask(problem, settings), settings, resume_trace=trace, value_of=World(31).value_of):
+    for event in run(pair, ask(problem, settings), settings, resume_trace=trace):
         trace.apply(event)
     return trace
 

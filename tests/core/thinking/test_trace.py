@@ -108,13 +108,13 @@ def test_a_lost_cache_is_read_again_but_what_stood_outside_the_text_was_not_read
     def judged(reused: int, prefilled: int) -> events.Judged:
         return events.Judged(0.0, ("0", "9"), (0.5, 0.5), 0.0, reused, prefilled)
 
-    def tried(prompt: str, reused: int, prefilled: int) -> events.Tried:
-        return events.Tried(0.0, LARGE, 0, (), Stop.LIMIT, 0.0, prompt, reused, prefilled)
+    def tried(reused: int, prefilled: int) -> events.Tried:
+        return events.Tried(0.0, LARGE, 0, (), Stop.LIMIT, 0.0, reused, prefilled)
 
     read: list[tuple[events.Event, int]] = [
         (judged(0, 30), 0),  # a text of 20 tokens, and a question of 10
         (events.HandedOver(0.0, LARGE, 20, 1, 0.0, Passing.IDS), 0),
-        (tried("Answer:", 21, 5), 0),
+        (tried(21, 5), 0),
         (judged(21, 12), 0),
         (events.HandedOver(0.0, LARGE, 0, 23, 0.0, Passing.IDS), 21),
     ]
@@ -177,14 +177,14 @@ def test_writes_of_a_single_token_are_left_out_of_the_speed() -> None:
 
 
 def test_a_trial_is_kept_with_the_text_before_it_though_what_it_was_made_for_is_discarded() -> None:
-    tried = events.Tried(1.0, SMALL, 6, (), Stop.LIMIT, 0.1, "Answer:")
+    tried = events.Tried(1.0, SMALL, 6, (), Stop.LIMIT, 0.1)
     trace = Trace.of(
         [
             token(SMALL, "Four.\n", 0.5, ends_step=True),
             token(SMALL, "Wait", 0.7),
             tried,
             events.TextDiscarded(1.0, 6, "Wait", 1),
-            events.TextInserted(1.0, "</think>", "early exit"),
+            events.TextInserted(1.0, "</think>", "thinking budget"),
         ]
     )
     assert [piece.tried for piece in trace.pieces] == [tried, None]

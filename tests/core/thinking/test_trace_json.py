@@ -26,6 +26,7 @@ from baton_reasoning.core.thinking.policies.keywords import REFLECTION
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.trace_json import (
     KINDS,
+    NOT_KNOWN,
     event_from_json,
     event_to_json,
     events_from_json,
@@ -69,9 +70,7 @@ ONE_OF_EACH: list[Event] = [
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5),
     events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5, 3, 4, Author.SMALL, 0.125),
     events.Scored(4.0, (ScoredToken(7, " so", -0.75), ScoredToken(None, ".", -0.25)), 0.5, 100, 12),
-    events.Tried(4.0, Author.LARGE, 12, (ScoredToken(7, "4", -0.25),), Stop.LIMIT, 0.5, "The answer: ", 100, 12),
-    events.Valued(4.0, 12, 3, 16, 0.5),
-    events.Valued(4.0, 12, 3, 16, 0.5, Author.SMALL),
+    events.Tried(4.0, Author.LARGE, 12, (ScoredToken(7, "4", -0.25),), Stop.LIMIT, 0.5, 100, 12),
     events.CountersChanged(4.0, {"reflections": 3, "reflections allowed": 15}),
     events.Prefetched(4.0, Author.LARGE, 1.5, 0.25, 30),
     events.UsageReported(4.0, Author.LARGE, Usage(RequestUsage(3, sent=9, estimated=True), 0.5, "EUR")),
@@ -125,12 +124,48 @@ def test_the_first_event_says_the_schema() -> None:
     assert event_to_json(ONE_OF_EACH[0])["schema"] == SCHEMA
 
 
-def test_fields_and_kinds_of_a_newer_version_are_passed_over() -> None:
+def test_what_another_version_wrote_is_passed_over_with_a_notice() -> None:
     lines = [
         {"event": "token", "at": 1, "author": "small", "id": 5, "text": "a", "mood": "glad"},
-        {"event": "applause", "at": 2},
+        {"event": "valued", "at": 2, "position": 1, "right": 3, "total": 16, "seconds": 0.5},
+        {"event": "trace", "schema": 1},
     ]
-    assert list(events_from_json(lines)) == [events.TokenWritten(1.0, Author.SMALL, 5, "a")]
+    assert list(events_from_json(lines)) == [
+        events.TokenWritten(1.0, Author.SMALL, 5, "a"),
+        events.Noticed(2.0, NOT_KNOWN),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("policy", "boundary", "notices"),
+    [
+        ("keywords", r"\n[ \t\r]*\n", []),
+        ("oracle", "line", ["This run had the policy “oracle”, which this version of Baton does not have."]),
+        (
+            "keywords",
+            r"\n---\n",
+            ["The steps of this run ended at a pattern of another version of Baton; they are shown by blank lines."],
+        ),
+    ],
+)
+def test_a_trace_of_an_earlier_version_shows_its_text_and_says_what_is_not_as_it_was(
+    policy: str, boundary: str, notices: list[str]
+) -> None:
+    settings = {"policy": {"policy": policy}, "boundary": boundary, "limits": {"early_exit": 0.95}}
+    started = event_to_json(events.RunStarted(0.0, (), policy, settings, 7, None, None, 12, thinking=True))
+    tried = {"event": "tried", "at": 1, "author": "small", "position": 5, "tokens": [], "stop": "limit", "seconds": 1}
+    lines = [
+        started,
+        {"event": "token", "at": 1, "author": "small", "id": 5, "text": "One.\n---\nSo."},
+        tried | {"prompt": "The answer:"},
+        {"event": "text_inserted", "at": 2, "text": "</think>", "reason": "early exit"},
+    ]
+    trace = trace_from_lines(map(json.dumps, lines))
+    assert [(piece.author, piece.text) for piece in trace.pieces] == [
+        (Author.SMALL, "One.\n---\nSo."),
+        (Author.INSERTED, "</think>"),
+    ]
+    assert [notice.text for notice in trace.notices] == notices
 
 
 @pytest.mark.parametrize(

@@ -40,8 +40,8 @@ def settings_of(lengths: Settings, kind: type[Keywords] | type[EveryStep], prese
 NO_LIMITS = Limits(repetition=False)
 
 
-def solve(world: World, policy: PolicySettings, limits: Limits = NO_LIMITS) -> list[Event]:
-    settings = RunSettings(policy=policy, max_tokens=100_000, temperature=0, limits=limits)
+def solve(world: World, policy: PolicySettings) -> list[Event]:
+    settings = RunSettings(policy=policy, max_tokens=100_000, temperature=0, limits=NO_LIMITS)
     return list(run(Pair(*world.engines), QUESTION, settings))
 
 

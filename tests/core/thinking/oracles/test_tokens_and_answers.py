@@ -1,24 +1,19 @@
-"""Token entropy, the cascade and the early exit against independent, executable forms of the published rules."""
+"""Token entropy and the cascade against independent, executable forms of the published rules."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import islice
 
 import pytest
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.events import Tried
-from baton_reasoning.core.thinking.limits import ANSWER_PROMPT, MOST_TRIALS, TRIAL_TOKENS, Limits
 from baton_reasoning.core.thinking.policies.cascade import Cascade
-from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.oracles.authors import Decision
 from tests.core.thinking.oracles.test_authors import decisions, solve
 from tests.core.thinking.oracles.worlds import World
-from tests.fakes.scripted import THINK
 from tests.tiers import size
 
 pytestmark = pytest.mark.scaled
@@ -71,30 +66,3 @@ def test_the_cascade_solves_afresh_what_the_small_model_was_unsure_of(world: Wor
     events = solve(world, Cascade.Settings(tau=tau))
     assert decisions(events) == ([] if is_sure else [Decision("unsure answer", 0)])
     assert Trace.of(events).text == (text if is_sure else "".join(world.tokens(Author.LARGE, "")))
-
-
-def with_early_exit(world: World, bound: float) -> tuple[str, int]:
-    """DEER over the small model alone: the text, and how many answers were tried."""
-    text, trials = "", 0
-    while (token := world.next_token(Author.SMALL, text)) is not None:
-        text += token
-        if THINK.closing in text or not text.endswith("Wait") or trials == MOST_TRIALS:
-            continue
-        trials += 1
-        before = text.removesuffix("Wait").rstrip(" ")
-        tried, sure = before + ANSWER_PROMPT, list[float]()
-        for token in islice(world.tokens(Author.SMALL, tried), TRIAL_TOKENS):
-            sure.append(world.chances(tried)[0])
-            tried += token
-        if len(sure) > 1 and sum(sure[1:]) / len(sure[1:]) >= bound:
-            text = f"{before}\n{THINK.closing}\n\n"
-    return text, trials
-
-
-@pytest.mark.parametrize("world", [world for world in WORLDS if world.tagged], ids=lambda world: str(world.seed))
-@pytest.mark.parametrize("bound", [0.6, 0.7])
-def test_the_early_exit_is_the_published_rule(world: World, bound: float) -> None:
-    text, trials = with_early_exit(world, bound)
-    events = solve(world, Never.Settings(), Limits(repetition=False, early_exit=bound))
-    assert Trace.of(events).text == text
-    assert sum(isinstance(event, Tried) for event in events) == trials

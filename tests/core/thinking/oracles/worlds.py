@@ -8,15 +8,14 @@ decisions and text can be compared token by token. Tokens hold cues, words that 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from baton_reasoning.core.engines.base import Conversation
-from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import Placement
 from baton_reasoning.core.thinking.cues import english
-from baton_reasoning.core.thinking.policy import Value
 from tests.fakes.scripted import THINK, ScriptedEngine
 
 HERE = Placement((), batch=512, threads=1, kv_type="f16")
@@ -107,12 +106,6 @@ class World:
     def digit(self, body: str) -> int:
         """The score that the large model gives the last step of the body."""
         return random.Random(f"{self.seed} digit {body[-60:]}").randrange(10)
-
-    def value_of(self, body: Sequence[Part], move: Value) -> tuple[int, int]:
-        """How many continuations of the body are right."""
-        text = "".join(part.text for part in body)
-        draw = random.Random(f"{self.seed} value {text[-60:]}").randrange(move.continuations + 1)
-        return draw, move.continuations
 
     @cached_property
     def engines(self) -> tuple[ScriptedEngine, ScriptedEngine]:

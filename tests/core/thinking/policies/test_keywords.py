@@ -25,6 +25,7 @@ from baton_reasoning.core.thinking.policy import PolicyContext, keep
 from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, REPETITION, TakeoverReason
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.steps import Boundary
 from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine
 
@@ -449,14 +450,14 @@ def test_a_boundary_inside_a_lookahead_of_fixed_length_is_decided_after_it() -> 
 
 def test_a_line_may_be_a_step() -> None:
     policy = keywords(with_(Keywords.presets["baton"], n1=2))
-    done = run(policy, ["One.\nWait, hm", "\nTwo.</think>"], ["It is two. And"], RunSettings(boundary=r"\n"))
+    done = run(policy, ["One.\nWait, hm", "\nTwo.</think>"], ["It is two. And"], RunSettings(boundary=Boundary.LINE))
     assert done.told[:2] == [("small", "One.\n"), ("large", "It is two.")]
     assert len(done.trace.steps) == 3
 
 
 def test_two_equal_lines_are_a_repeated_step_where_a_line_is_a_step() -> None:
     guard = LimitsGuard(Limits())
-    text, boundary = ["One.\nOne.\nTwo.</think>"], RunSettings(boundary=r"\n")
+    text, boundary = ["One.\nOne.\nTwo.</think>"], RunSettings(boundary=Boundary.LINE)
     assert rules(run(Never(), text, ["So.\nAnd"], boundary, [guard])) == [REPETITION]
     assert rules(run(Never(), text, ["So.\nAnd"], interruptions=[LimitsGuard(Limits())])) == []
 

@@ -6,7 +6,8 @@ import pytest
 from mentor import MENTOR, Mentor
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.events import Judged, TakeoverStarted, Tried
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, Tried
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.drawn import outcome
 from tests.core.thinking.running import Run, run
@@ -44,6 +45,15 @@ def test_without_a_comparison_the_small_model_writes_alone() -> None:
     done = mentored("B", chance=0)
     assert done.trace.text == SMALL
     assert not done.all(Tried)
+
+
+def test_a_run_that_is_stopped_within_a_trial_asks_the_policy_nothing_more() -> None:
+    control = Control()
+    small = ScriptedEngine(continue_with=lambda _, body: SMALL.removeprefix(body))
+    large = ScriptedEngine(" sum", name="large", before_token=lambda _: control.stop())
+    done = run(Mentor(Mentor.Settings(chance=1, tokens=4)), small, large, interruptions=[control])
+    assert (done.trace.finish, done.trace.text) == (Finish.STOPPED, "The sum")
+    assert [tried.author for tried in done.all(Tried)] == [Author.LARGE]
 
 
 @pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
