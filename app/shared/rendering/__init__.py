@@ -14,7 +14,6 @@ from baton_reasoning.app.shared.rendering.copying import (
 )
 from baton_reasoning.app.shared.rendering.document import append_plain, prepare, render_at, render_into, warm_up
 from baton_reasoning.app.shared.rendering.finding import DocumentMatches, TextRange, pattern_of
-from baton_reasoning.app.shared.rendering.formulas import closed_in, left_open
 from baton_reasoning.app.shared.rendering.style import TextStyle
 from baton_reasoning.app.shared.rendering.view import RichText
 
@@ -27,10 +26,8 @@ __all__ = [
     "append_plain",
     "as_markdown",
     "as_plain_text",
-    "closed_in",
     "code_of",
     "converted",
-    "left_open",
     "pattern_of",
     "prepare",
     "render_at",
