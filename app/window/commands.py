@@ -22,7 +22,6 @@ from baton_reasoning.app.chat.page import ChatPage
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.app.shared.conversations.session import ChatSession
-from baton_reasoning.app.shared.rendering import CopyFormat
 from baton_reasoning.app.shared.steps.clipboard import copy_answer
 from baton_reasoning.app.shared.theme import Role
 from baton_reasoning.app.shared.widgets.controls import label, line_edit
@@ -227,10 +226,6 @@ def _answer_commands(window: CommandTarget) -> list[Command]:
     session, chat = window.session, window.chat
     earlier = _on_last(window, lambda exchange: session.show_sibling(exchange, -1), writes=False)
     later = _on_last(window, lambda exchange: session.show_sibling(exchange, 1), writes=False)
-
-    def copy_last(form: CopyFormat) -> None:
-        _on_last(window, lambda exchange: copy_answer(exchange, form), writes=False)()
-
     return _group(
         "Answer",
         ("Regenerate (new seed)", _on_last(window, session.ask_again), "Ctrl+R"),
@@ -243,10 +238,8 @@ def _answer_commands(window: CommandTarget) -> list[Command]:
         ("Edit the step, and go on from it", chat.edit_step, "F4"),
         ("Second opinion on the answer", lambda: _turn_to(window, Tab.OPINION), "Ctrl+Shift+S"),
         ("Value of each step of the answer", lambda: _turn_to(window, Tab.VALUE), "Ctrl+Shift+V"),
-        ("Copy the answer as text", lambda: copy_last(CopyFormat.TEXT), ""),
-        ("Copy the answer as Markdown", lambda: copy_last(CopyFormat.MARKDOWN), "Ctrl+Shift+C"),
-        ("Copy the step as text", lambda: chat.copy_step(CopyFormat.TEXT), ""),
-        ("Copy the step as Markdown", lambda: chat.copy_step(CopyFormat.MARKDOWN), "Ctrl+Alt+C"),
+        ("Copy the answer", _on_last(window, copy_answer, writes=False), "Ctrl+Shift+C"),
+        ("Copy the step", chat.copy_step, "Ctrl+Alt+C"),
     )
 
 
