@@ -251,7 +251,6 @@ def _comparison_commands(window: CommandTarget) -> list[Command]:
         ("Compare policies…", chat.compare, "Ctrl+D"),
         ("Compare attempts", show_attempts, "Ctrl+Shift+D"),
         ("The same row in the next column", lambda: chat.comparison.cross(), "Alt+Down"),
-        ("Copy the comparison as picture", lambda: chat.comparison.copy_picture(), "Ctrl+Alt+D"),
         ("Back to the conversation", lambda: chat.comparison.leave(), "Alt+Up"),
     )
 
