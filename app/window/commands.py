@@ -58,8 +58,6 @@ class CommandTarget(Protocol):
     @property
     def notice(self) -> Toasts: ...
 
-    def show_recent_messages(self) -> None: ...
-
     def escape(self) -> None: ...
 
     def show_palette(self) -> None: ...
@@ -283,7 +281,6 @@ def _window_commands(window: CommandTarget) -> list[Command]:
         ("Light or dark", window.turn_light_or_dark, "Ctrl+Shift+L"),
         ("Close the newest message", notice.close_newest, "Ctrl+Shift+X"),
         ("Go to the newest message", notice.take_focus, "F6"),
-        ("Recent messages…", window.show_recent_messages, "Ctrl+Shift+E"),
         ("Command palette", window.show_palette, "Ctrl+K"),
         ("Help: all shortcuts", window.show_shortcuts, "F1"),
         ("Quit", window.close, "Ctrl+Q"),
