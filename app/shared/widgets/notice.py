@@ -55,6 +55,7 @@ class Cause(Enum):
     WRITING = auto()
     """An answer or a batch could not be written; the next one has begun."""
     SAVING = auto()
+    """It fails, which nothing else in the window says: this message does not go by itself."""
 
 
 class ToastMessage(NamedTuple):
@@ -97,7 +98,8 @@ class Toast(QFrame):
         actions = [flowing(*self._actions)] if self._actions else []
         self.setLayout(vbox(top, *actions, margins=(12, 9, 8, 9), spacing=6))
         self.timer = single_shot_timer(self, message.stays_ms, self._expire)
-        self.timer.start()
+        if message.cause is not Cause.SAVING:
+            self.timer.start()
         current_theme().changed.connect(self._draw)
         self._draw()
 

@@ -89,6 +89,14 @@ def test_every_toast_goes_by_itself(toasts: Toasts) -> None:
     assert toasts.shown == ()
 
 
+def test_that_nothing_is_saved_is_said_until_it_is_saved_again(toasts: Toasts) -> None:
+    toasts.show_message("Nothing is saved.", cause=Cause.SAVING)
+    (toast,) = toasts.shown
+    assert not toast.timer.isActive()
+    toasts.resolve(Cause.SAVING)
+    assert toasts.shown == ()
+
+
 def test_an_error_can_be_closed(toasts: Toasts) -> None:
     toasts.show_message("It failed.")
     (toast,) = toasts.shown
