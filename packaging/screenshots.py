@@ -115,7 +115,7 @@ def value(window: MainWindow) -> None:
     page = window.inspector.value
     until(page.start.isEnabled)
     page.start.click()
-    until(page.copy.isVisible)
+    until(page.source.isVisible)
     assert page.values
     assert page.values.turn
     turn = page.values.turn.after.step

@@ -25,8 +25,7 @@ from baton_reasoning.app.shared.conversations.run_list import Activity, ListedRu
 from baton_reasoning.app.shared.conversations.session import ChatSession
 from baton_reasoning.app.shared.labels import WHO
 from baton_reasoning.app.shared.preferences import Preferences
-from baton_reasoning.app.shared.rendering import CopyFormat
-from baton_reasoning.app.shared.steps.clipboard import add_copies, copy_answer, copy_piece, copy_selection, copy_steps
+from baton_reasoning.app.shared.steps.clipboard import copy_answer, copy_text
 from baton_reasoning.app.shared.steps.steps_view import StepsView
 from baton_reasoning.app.shared.steps.typesetting import Typesetter
 from baton_reasoning.app.shared.theme import Role
@@ -164,10 +163,10 @@ class ChatPage(QSplitter):
             return False
         return True
 
-    def copy_step(self, form: CopyFormat) -> None:
+    def copy_step(self) -> None:
         """Copy the step shown in the inspector."""
         if piece := self.inspector.shown:
-            copy_piece(piece, form)
+            copy_text(piece.text)
 
     def edit_step(self) -> None:
         """Edit the step shown in the inspector where it stands in the conversation."""
@@ -395,7 +394,7 @@ class ChatPage(QSplitter):
             case AnswerAction.COMPARE:
                 self.comparison.choose(exchange.problem, exchange)
             case AnswerAction.COPY:
-                copy_answer(exchange, CopyFormat.MARKDOWN)
+                copy_answer(exchange)
             case AnswerAction.EXPORT:
                 self.export_wanted.emit()
             case OtherPolicy(name):
@@ -424,9 +423,9 @@ class ChatPage(QSplitter):
         menu.addSeparator()
         steps = self._steps_of(exchange)
         if steps and steps.textCursor().hasSelection():
-            add_copies(menu, "the selection", lambda form: copy_selection(steps, form))
-        add_copies(menu, "the step", lambda form: copy_piece(piece, form))
-        add_copies(menu, "all steps", lambda form: copy_steps(exchange, form))
+            menu.addAction("Copy the selection", steps.copy)
+        menu.addAction("Copy the step", lambda: copy_text(piece.text))
+        menu.addAction("Copy all steps", lambda: copy_text(exchange.trace.text))
         menu.popup(where)
 
     def _edit_step(self, exchange: Exchange, piece: Piece) -> None:

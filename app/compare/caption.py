@@ -28,16 +28,11 @@ def caption(rows: Sequence[Row], texts: Sequence[Sequence[str]], traces: Sequenc
     return f"{columns} have the same steps{f', up to step {shortest}' if shortest < longest else ''}."
 
 
-def parting_of(rows: Sequence[Row], left: int) -> Row | None:
-    """Return the first row in which a column and the one at its right differ; None if they do not."""
-    place = parting(rows, range(left, left + 2))
-    return rows[place] if place < len(rows) else None
-
-
 def _sentence(rows: Sequence[Row], texts: Sequence[Sequence[str]], traces: Sequence[Trace], left: int) -> str:
-    row = parting_of(rows, left)
-    if row is None:
+    place = parting(rows, range(left, left + 2))
+    if place == len(rows):
         return ""
+    row = rows[place]
     one, other = row.steps[left : left + 2]
     if one is None or other is None:
         lacking = left + 1 if one is None else left + 2
@@ -45,7 +40,7 @@ def _sentence(rows: Sequence[Row], texts: Sequence[Sequence[str]], traces: Seque
     numbers = differing_numbers(texts[left][one], texts[left + 1][other])
     difference = f": {_unequal(numbers)}" if numbers else " in their words"
     details = [f"{_beginning(left, one)}{difference}", _large_wrote(row, traces, left)]
-    details += [] if numbers else [_first_numbers(rows[rows.index(row) :], texts, left)]
+    details += [] if numbers else [_first_numbers(rows[place:], texts, left)]
     return f"{'; '.join(filter(None, details))}."
 
 

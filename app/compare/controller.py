@@ -107,11 +107,6 @@ class ComparisonController(QObject):
         if self.view:
             self.view.cross()
 
-    def copy_picture(self) -> None:
-        """Put a picture of the comparison on the clipboard, if one is shown."""
-        if self.view:
-            self.view.copy_picture()
-
     def leave(self) -> None:
         """Return to the conversation: to the answer whose step is chosen, else to the one that was compared."""
         conversation = self._session.conversation

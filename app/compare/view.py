@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QObject, QPoint, Qt, QTimer, Signal
-from PySide6.QtGui import QGuiApplication, QResizeEvent
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QGridLayout, QScrollArea, QWidget
 
 from baton_reasoning.app.compare.answer_grading import AnswerGrading
-from baton_reasoning.app.compare.caption import caption, parting_of
+from baton_reasoning.app.compare.caption import caption
 from baton_reasoning.app.compare.column import AnswerColumn
 from baton_reasoning.app.compare.figures import figures, standing_text
-from baton_reasoning.app.compare.picture import comparison_picture
 from baton_reasoning.app.compare.rows import LIKENESS_NAMES, WIDTH, AlignedRows, PartingLine, RowMarkers
 from baton_reasoning.app.compare.value_chart import ValueChart
 from baton_reasoning.app.shared.conversations.conversation import Exchange
@@ -66,11 +65,8 @@ class CompareView(QWidget):
         self.legend.setAccessibleName("Signs between the columns")
         self.parting = PartingLine(self.rows, self.panes.below)
         self.caption = label("", wrap=True, selectable=True)
-        copy = button(
-            "Copy as picture", self.copy_picture, tip="Problem, caption and columns, for a slide (Ctrl+Alt+D)"
-        )
-        self._caption_row = holder(hbox((self.caption, 1), copy, margins=(EDGE, 6, EDGE, 2)))
-        self._caption_row.hide()
+        self.caption.setContentsMargins(EDGE, 6, EDGE, 2)
+        self.caption.hide()
         self._captioned: tuple[Sequence[Row], bool] = (), False
         """What the caption is of: rows, and whether all answers are over."""
         self._is_opened = False
@@ -134,13 +130,6 @@ class CompareView(QWidget):
                 self.choose(self.columns[other].exchange, found.piece)
                 self.piece_chosen.emit(self.columns[other].exchange, found.piece)
                 return
-
-    def copy_picture(self) -> None:
-        """Put a picture of the comparison on the clipboard."""
-        partings = (parting_of(self.rows.rows, left) for left in range(len(self.columns) - 1))
-        shown = next(filter(None, partings), None)
-        picture = comparison_picture(self.exchanges[0].problem, self.caption.text(), self.columns, shown)
-        QGuiApplication.clipboard().setImage(picture)
 
     def finish(self) -> None:
         """Cancel its background tasks."""
@@ -212,13 +201,13 @@ class CompareView(QWidget):
         self._captioned = rows, are_over
         text = caption(rows, self.rows.aligned, [each.exchange.trace for each in self.columns], are_over=are_over)
         self.caption.setText(text)
-        self._caption_row.setVisible(bool(text))
+        self.caption.setVisible(bool(text))
 
     def _lay_out(self, problem: str) -> None:
         for number, column in enumerate(self.columns):
             between = RowMarkers(self.rows, number - 1) if number else None
             self.panes.add_column(column.head.parts, column.parts, between)
-        self.setLayout(vbox(self._bar(problem), self._caption_row, self.values, (self.panes, 1), margins=0, spacing=0))
+        self.setLayout(vbox(self._bar(problem), self.caption, self.values, (self.panes, 1), margins=0, spacing=0))
 
     def _bar(self, problem: str) -> QWidget:
         back = IconButton("chevron-left", "Back to the conversation", self.left.emit)

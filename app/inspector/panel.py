@@ -39,7 +39,7 @@ class Tab(IntEnum):
 
 NO_ANSWER = {
     Tab.STEP: "Ask something. Then choose a step in the text or in the ribbon, to see who wrote it and why.",
-    Tab.TIMELINE: "Ask something, to see when each model writes, reads and waits.",
+    Tab.TIMELINE: "Ask something, to see when each model writes.",
     Tab.RUN: "Ask something, to see totals, models and settings of the answer.",
     Tab.OPINION: "Ask something. Then let the large model read the answer and mark where it disagrees.",
     Tab.VALUE: "Ask something. Then see what each step of the answer was worth.",

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QShowEvent
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtGui import QShowEvent
+from PySide6.QtWidgets import QWidget
 
 from baton_reasoning.app.inspector.value_curve import ValueCurveView
-from baton_reasoning.app.inspector.value_picture import value_picture
 from baton_reasoning.app.shared.background import LatestTask
 from baton_reasoning.app.shared.conversations.conversation import Exchange, expected_answer
 from baton_reasoning.app.shared.conversations.reviews import AnswerReviews
@@ -68,7 +67,6 @@ class ValuePage(QWidget):
         self.note = label("", Role.MUTED, wrap=True, selectable=True)
         self.start = button("Value the steps", self._start, Role.PRIMARY)
         self.stop = button("Stop", self._stop, tip="What is finished is kept")
-        self.copy = button("Copy as picture", self.copy_picture, tip="Problem, curve, ribbon and caption, for a slide")
         self.bar = progress_bar("Progress of the values")
         self.curve = ValueCurveView()
         self.place = label("", wrap=True, selectable=True)
@@ -103,21 +101,9 @@ class ValuePage(QWidget):
             self._piece = piece
             self.curve.select(piece)
 
-    def copy_picture(self) -> None:
-        """Put the picture of the curve on the clipboard."""
-        if self._exchange and self.values:
-            QGuiApplication.clipboard().setImage(value_picture(self._exchange, self.values))
-
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
         self._show()
-
-    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
-        if self.values:
-            menu = QMenu(self)
-            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            menu.addAction("Copy as picture", self.copy_picture)
-            menu.popup(event.globalPos())
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -176,7 +162,7 @@ class ValuePage(QWidget):
         self.curve.setVisible(self.values is not None)
         self.place.setVisible(self.values is not None)
         self.legend.setVisible(self.values is not None)
-        result: list[QWidget] = [self.line, self.words, self.source, self.copy]
+        result: list[QWidget] = [self.line, self.words, self.source]
         for widget in result:
             widget.setVisible(self.values is not None and not is_running)
         self.stop.setVisible(is_running)
@@ -256,7 +242,6 @@ class ValuePage(QWidget):
                 self.line,
                 self.words,
                 self.source,
-                in_row(self.copy),
                 Spacer(0),
                 margins=(0, 8, 8, 8),
                 spacing=7,

@@ -22,7 +22,6 @@ from baton_reasoning.app.chat.page import ChatPage
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.app.shared.conversations.session import ChatSession
-from baton_reasoning.app.shared.rendering import CopyFormat
 from baton_reasoning.app.shared.steps.clipboard import copy_answer
 from baton_reasoning.app.shared.theme import Role
 from baton_reasoning.app.shared.widgets.controls import label, line_edit
@@ -58,8 +57,6 @@ class CommandTarget(Protocol):
 
     @property
     def notice(self) -> Toasts: ...
-
-    def show_recent_messages(self) -> None: ...
 
     def escape(self) -> None: ...
 
@@ -156,11 +153,9 @@ ELSEWHERE = (
     Command("Send the problem", lambda: None, "Return", "In the composer"),
     Command("New line", lambda: None, "Shift+Return", "In the composer"),
     Command("Earlier problem, while it is empty", lambda: None, "Up", "In the composer"),
-    Command("Along it", lambda: None, "Right", "In ribbon, tokens, timeline and curve"),
-    Command("Choose", lambda: None, "Space", "In ribbon, tokens, timeline and curve"),
-    Command("First or last", lambda: None, "Home", "In ribbon, tokens, timeline and curve"),
-    Command("Zoom the timeline (− zooms out)", lambda: None, "+", "In ribbon, tokens, timeline and curve"),
-    Command("The whole timeline", lambda: None, "0", "In ribbon, tokens, timeline and curve"),
+    Command("Along it", lambda: None, "Right", "In ribbon, tokens and curve"),
+    Command("Choose", lambda: None, "Space", "In ribbon, tokens and curve"),
+    Command("First or last", lambda: None, "Home", "In ribbon, tokens and curve"),
     Command("Go on from the edited step", lambda: None, "Ctrl+Return", "In a step that is edited"),
     Command("Copy what is selected", lambda: None, "Ctrl+C", "In a text"),
     Command("Pin conversation, or no longer", lambda: None, "P", "In the list of conversations"),
@@ -229,10 +224,6 @@ def _answer_commands(window: CommandTarget) -> list[Command]:
     session, chat = window.session, window.chat
     earlier = _on_last(window, lambda exchange: session.show_sibling(exchange, -1), writes=False)
     later = _on_last(window, lambda exchange: session.show_sibling(exchange, 1), writes=False)
-
-    def copy_last(form: CopyFormat) -> None:
-        _on_last(window, lambda exchange: copy_answer(exchange, form), writes=False)()
-
     return _group(
         "Answer",
         ("Regenerate (new seed)", _on_last(window, session.ask_again), "Ctrl+R"),
@@ -245,10 +236,8 @@ def _answer_commands(window: CommandTarget) -> list[Command]:
         ("Edit the step, and go on from it", chat.edit_step, "F4"),
         ("Second opinion on the answer", lambda: _turn_to(window, Tab.OPINION), "Ctrl+Shift+S"),
         ("Value of each step of the answer", lambda: _turn_to(window, Tab.VALUE), "Ctrl+Shift+V"),
-        ("Copy the answer as text", lambda: copy_last(CopyFormat.TEXT), ""),
-        ("Copy the answer as Markdown", lambda: copy_last(CopyFormat.MARKDOWN), "Ctrl+Shift+C"),
-        ("Copy the step as text", lambda: chat.copy_step(CopyFormat.TEXT), ""),
-        ("Copy the step as Markdown", lambda: chat.copy_step(CopyFormat.MARKDOWN), "Ctrl+Alt+C"),
+        ("Copy the answer", _on_last(window, copy_answer, writes=False), "Ctrl+Shift+C"),
+        ("Copy the step", chat.copy_step, "Ctrl+Alt+C"),
     )
 
 
@@ -260,7 +249,6 @@ def _comparison_commands(window: CommandTarget) -> list[Command]:
         ("Compare policies…", chat.compare, "Ctrl+D"),
         ("Compare attempts", show_attempts, "Ctrl+Shift+D"),
         ("The same row in the next column", lambda: chat.comparison.cross(), "Alt+Down"),
-        ("Copy the comparison as picture", lambda: chat.comparison.copy_picture(), "Ctrl+Alt+D"),
         ("Back to the conversation", lambda: chat.comparison.leave(), "Alt+Up"),
     )
 
@@ -293,7 +281,6 @@ def _window_commands(window: CommandTarget) -> list[Command]:
         ("Light or dark", window.turn_light_or_dark, "Ctrl+Shift+L"),
         ("Close the newest message", notice.close_newest, "Ctrl+Shift+X"),
         ("Go to the newest message", notice.take_focus, "F6"),
-        ("Recent messages…", window.show_recent_messages, "Ctrl+Shift+E"),
         ("Command palette", window.show_palette, "Ctrl+K"),
         ("Help: all shortcuts", window.show_shortcuts, "F1"),
         ("Quit", window.close, "Ctrl+Q"),

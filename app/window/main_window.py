@@ -23,7 +23,7 @@ from baton_reasoning.app.shared.theme import apply, current_theme
 from baton_reasoning.app.shared.widgets.controls import Hairline
 from baton_reasoning.app.shared.widgets.file_drops import FileDrops
 from baton_reasoning.app.shared.widgets.layout import vbox
-from baton_reasoning.app.shared.widgets.notice import RecentMessages, Toasts
+from baton_reasoning.app.shared.widgets.notice import Toasts
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from baton_reasoning.app.window.dialogs import WindowDialogs
 from baton_reasoning.app.window.dropped_files import DroppedFiles
@@ -180,9 +180,6 @@ class MainWindow(QMainWindow):
         """Show an error with the actions that fit it."""
         self.messages.show_error(error)
 
-    def show_recent_messages(self) -> None:
-        RecentMessages(self.notice, self).open()
-
     def escape(self) -> None:
         """Let the chat page handle Esc while it has something to close or stop; else close the newest message."""
         if not (self._shown_page == "chat" and self.chat.escape()):
@@ -273,8 +270,6 @@ class MainWindow(QMainWindow):
     def _connect(self) -> None:
         self.topbar.page_wanted.connect(self.show_page)
         self.topbar.look_wanted.connect(self.turn_light_or_dark)
-        self.topbar.messages_wanted.connect(self.show_recent_messages)
-        self.notice.changed.connect(lambda: self.topbar.show_errors(self.notice.missed))
         self.topbar.settings_wanted.connect(lambda: self.dialogs.show_settings())
         self.topbar.sidebar_wanted.connect(lambda: self.show_sidebar(not self.chat.sidebar.isVisible()))
         self.topbar.inspector_wanted.connect(lambda: self.show_inspector(not self.chat.inspector.isVisible()))

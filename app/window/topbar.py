@@ -20,7 +20,6 @@ class TopBar(QWidget):
     settings_wanted = Signal()
     sidebar_wanted = Signal()
     inspector_wanted = Signal()
-    messages_wanted = Signal()
 
     def __init__(self, models: LoadedModels, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,9 +29,6 @@ class TopBar(QWidget):
         self.pair = ModelButton(models)
         self.policy = PolicyButton(models, preferences)
         self._look = IconButton("moon", "Light or dark (Ctrl+Shift+L)", self.look_wanted.emit)
-        self.errors = IconButton("warning", "", self.messages_wanted.emit)
-        self.errors.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.show_errors(0)
         self._pages = QButtonGroup(self)
         self._pages.setExclusive(True)
         self._segments = QFrame()
@@ -46,7 +42,6 @@ class TopBar(QWidget):
                 IconButton("panel-left", "Conversations (Ctrl+B)", self.sidebar_wanted.emit),
                 self._name,
                 self._segments,
-                self.errors,
                 STRETCH,
                 self.pair,
                 self.policy,
@@ -79,14 +74,6 @@ class TopBar(QWidget):
                 page.setToolTip(text)
                 page.setAccessibleName(f"{title}, {text}" if text else title)
                 page.updateGeometry()
-
-    def show_errors(self, count: int) -> None:
-        """Show how many errors were not read; 0 hides the button."""
-        name = f"{count} error{'s' if count != 1 else ''}: open the recent messages (Ctrl+Shift+E)"
-        self.errors.setText(str(count))
-        self.errors.setToolTip(name)
-        self.errors.setAccessibleName(name)
-        self.errors.setVisible(count > 0)
 
     def show_narrow(self, narrow: bool) -> None:
         """Leave out what a narrow window has no room for."""

@@ -252,7 +252,8 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
             window.models.servers_changed.emit()
             qtbot.waitUntil(lambda: window.session.ready)
             window.show_page("chat")
-            window.notice.clear()
+            while window.notice.close_newest():
+                pass
             window.chat.close_find()
             window.chat.comparison.leave()
             if window.session.conversation is not answered:
@@ -347,7 +348,6 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
             for tab in range(models.page.tabs.count())
         },
         "messages": chat(lambda: say(window)),
-        "recent messages": dialog(window.show_recent_messages),
         "settings": dialog(window.dialogs.show_settings),
         "choose models": dialog(window.dialogs.choose_models),
         "server": dialog(window.dialogs.connect_server),

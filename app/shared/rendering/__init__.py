@@ -1,40 +1,26 @@
-"""Text and mathematics in Qt: Markdown in, a document out, and back again when it is copied.
+"""Text and mathematics in Qt: Markdown in, a document out, and text with LaTeX when it is copied.
 
 `RichText` is the widget; `render_into` and `append_plain` serve whoever fills documents by other means. Call
 `warm_up` once the window is on the screen.
 """
 
-from baton_reasoning.app.shared.rendering.copying import (
-    CopyFormat,
-    as_markdown,
-    as_plain_text,
-    code_of,
-    converted,
-    written_as,
-)
+from baton_reasoning.app.shared.rendering.copying import as_plain_text, code_of
 from baton_reasoning.app.shared.rendering.document import append_plain, prepare, render_at, render_into, warm_up
 from baton_reasoning.app.shared.rendering.finding import DocumentMatches, TextRange, pattern_of
-from baton_reasoning.app.shared.rendering.formulas import closed_in, left_open
 from baton_reasoning.app.shared.rendering.style import TextStyle
 from baton_reasoning.app.shared.rendering.view import RichText
 
 __all__ = [
-    "CopyFormat",
     "DocumentMatches",
     "RichText",
     "TextRange",
     "TextStyle",
     "append_plain",
-    "as_markdown",
     "as_plain_text",
-    "closed_in",
     "code_of",
-    "converted",
-    "left_open",
     "pattern_of",
     "prepare",
     "render_at",
     "render_into",
     "warm_up",
-    "written_as",
 ]

@@ -28,9 +28,7 @@ COPY_SCHEME = "copy"  # "copy:3" is where the word "Copy" over a code block lead
 _copy_numbers = count()  # unique in the process, as texts may be joined in one document
 # What a block is, for those who copy it out again.
 BLOCK_KIND = QTextFormat.Property.UserProperty.value + 10
-LANGUAGE = BLOCK_KIND + 1
-UNSET = BLOCK_KIND + 2  # of characters: a formula that could not be set and shows its source
-CODE, CODE_HEAD, RULE = "code", "code head", "rule"
+CODE_HEAD = "code head"
 SPACED = "spaced"  # the paragraph before goes on after a blank: another author writes the rest of it
 CONTINUED = "continued"  # the paragraph before goes on: it is long, and is still being written
 
@@ -125,7 +123,6 @@ class Blocks:
             QTextFormat.Property.BlockTrailingHorizontalRulerWidth,
             QTextLength(QTextLength.Type.PercentageLength, 100),
         )
-        block.setProperty(BLOCK_KIND, RULE)
         block.setBackground(QColor(self._style.hairline))  # Qt draws the rule in it
         self._untouched = self._untouched and self._cursor.atStart()  # behind a table Qt hides an empty block
         self._begin(block)
@@ -147,10 +144,7 @@ class Blocks:
         label.setForeground(QColor(self._style.link))
         label.setToolTip("Copy this code")
         self._cursor.insertText("Copy", label)
-        body = QTextBlockFormat()
-        body.setProperty(BLOCK_KIND, CODE)
-        body.setProperty(LANGUAGE, language)
-        self._cursor.insertBlock(body, self._code_format(ground=False))
+        self._cursor.insertBlock(QTextBlockFormat(), self._code_format(ground=False))
         self._cursor.insertText(text.replace("\n", LINE_BREAK), self._code_format(ground=False))
         self._leave_table()
 
@@ -220,9 +214,7 @@ class Blocks:
             self._resume_after_display()
         ink = self._spans[-1].foreground().color().name()
         if not insert_formula(self._cursor, formula, self._style.in_ink(ink)):
-            source = self._code_format(ground=True)
-            source.setProperty(UNSET, True)
-            self._cursor.insertText(formula.source.replace("\n", LINE_BREAK), source)
+            self._cursor.insertText(formula.source.replace("\n", LINE_BREAK), self._code_format(ground=True))
         self._after_display = formula.display and self._table is None
 
     # The pen itself

@@ -33,9 +33,6 @@ def insert_formula(cursor: QTextCursor, formula: Formula, style: TextStyle) -> b
     char_format.setProperty(_LATEX, formula.latex)
     char_format.setProperty(_DISPLAY, formula.display)
     char_format.setProperty(_SOURCE, formula.source)
-    if not style.draws_formulas:
-        cursor.insertText(OBJECT_CHARACTER, char_format)
-        return True
     result = typeset(formula.latex, formula.display, size)
     if result is None:
         return False

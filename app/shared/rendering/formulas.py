@@ -85,9 +85,9 @@ def lift_formulas(text: str) -> Lifted:
             pieces.append(f"{_OPEN}{len(formulas)}{_CLOSE}")
             formulas.append(formula)
         else:
-            # An opening bracket that never closes is kept from Markdown, which would drop its backslash.
-            unclosed = opening[0] in (r"\(", r"\[")
-            pieces.append(("\\" if unclosed else "") + text[opening.start() : end])
+            # A bracket whose other one stands in another piece, or nowhere: Markdown would drop its backslash.
+            alone = opening[0] in (r"\(", r"\[", r"\)", r"\]")
+            pieces.append(("\\" if alone else "") + text[opening.start() : end])
         at = end
     pieces.append(text[at:])
     return Lifted("".join(pieces), tuple(formulas))
@@ -107,38 +107,6 @@ def split_at_formulas(text: str, formulas: tuple[Formula, ...]) -> list[str | Fo
 def put_back(text: str, formulas: tuple[Formula, ...]) -> str:
     """Return the text with every formula as it was written, for places where nothing is typeset."""
     return _PLACEHOLDER.sub(lambda found: formulas[int(found[1])].source, text)
-
-
-def left_open(text: str) -> int:
-    """Return where a formula begins that may end in the text that follows; -1 if none does.
-
-    A single dollar is not followed so far: too many of them are money.
-    """
-    closings = _Closings(text)
-    at = 0
-    while opening := _START.search(text, at):
-        if opening["fence"] or opening.lastgroup == "code":
-            at = _end_of_code(text, opening, closings)
-        elif formula := _formula_at(text, opening, closings):
-            at = opening.start() + len(formula.source)
-        elif _has_no_end(text, opening, closings):
-            return opening.start()
-        else:
-            at = opening.end()
-    return -1
-
-
-def closed_in(opened: str, text: str) -> int:
-    """Return how many characters of `text` complete the formula that `opened` begins (see `left_open`), or 0."""
-    whole = opened + text
-    opening = _START.match(opened)
-    formula = _formula_at(whole, opening, _Closings(whole)) if opening else None
-    if opening is None or formula is None:
-        return 0
-    rest = text[: len(formula.source) - len(opened)]
-    # What looks like its end may be the beginning of another one.
-    begins_anew = text.count("$$") % 2 == 0 if opening[0] == "$$" else opening[0] in rest
-    return 0 if begins_anew and not opening["environment"] else len(rest)
 
 
 class _Closings:
@@ -208,18 +176,6 @@ class _Closings:
             elif same_name:
                 ends[same_name.pop()] = found.end()
         return ends
-
-
-def _has_no_end(text: str, opening: re.Match[str], closings: _Closings) -> bool:
-    inside = opening.end()
-    if opener := opening["display"]:
-        return closings.first(_CLOSER[opener], inside) is None
-    if opening["inline"] == r"\(":
-        is_open = closings.first(_CLOSER[r"\("], inside) is None
-        return is_open and not closings.has_blank_line(inside, len(text))
-    if opening["environment"]:
-        return closings.end_of_environment(opening.start()) is None
-    return bool(opening["boxed"]) and closings.end_of_braces(inside) is None
 
 
 def _end_of_code(text: str, opening: re.Match[str], closings: _Closings) -> int:

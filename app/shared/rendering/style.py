@@ -19,8 +19,6 @@ class TextStyle:
     link: str
     code_ground: str
     hairline: str
-    draws_formulas: bool = True
-    """False for a document that is only written out again: a formula is kept, but never set."""
 
     @classmethod
     def of(cls, colours: Colours, font: QFont) -> "TextStyle":

@@ -19,7 +19,7 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import QFrame, QSizePolicy, QTextBrowser, QWidget
 
 from baton_reasoning.app.shared.rendering.blocks import COPY_SCHEME
-from baton_reasoning.app.shared.rendering.copying import as_markdown, as_plain_text, code_of
+from baton_reasoning.app.shared.rendering.copying import as_plain_text, code_of
 from baton_reasoning.app.shared.rendering.document import append_plain, render_into
 from baton_reasoning.app.shared.rendering.style import TextStyle
 from baton_reasoning.app.shared.theme import current_theme
@@ -77,7 +77,6 @@ class RichText(QTextBrowser):
     def createMimeDataFromSelection(self) -> QMimeData:
         mime = QMimeData()
         mime.setText(as_plain_text(self.textCursor()))
-        mime.setData("text/markdown", as_markdown(self.textCursor()).encode())
         return mime
 
     def mark_formulas(self, marked: list[tuple[int, QColor]]) -> None:

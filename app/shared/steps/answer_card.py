@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QWidget
 
 from baton_reasoning.app.shared.labels import WHO
 from baton_reasoning.app.shared.rendering import RichText
-from baton_reasoning.app.shared.steps.clipboard import add_copies, copy_selection, copy_text
+from baton_reasoning.app.shared.steps.clipboard import copy_text
 from baton_reasoning.app.shared.steps.typesetting import Typesetter
 from baton_reasoning.app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from baton_reasoning.app.shared.widgets.controls import label
@@ -72,9 +72,7 @@ class AnswerText(RichText):
         menu = self.createStandardContextMenu(event.pos())
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         menu.addSeparator()
-        if self.textCursor().hasSelection():
-            add_copies(menu, "the selection", lambda form: copy_selection(self, form))
-        add_copies(menu, "the answer", lambda form: copy_text(self.markdown, form))
+        menu.addAction("Copy the answer", lambda: copy_text(self.markdown))
         menu.popup(event.globalPos())
 
     def _set(self) -> None:

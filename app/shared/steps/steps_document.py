@@ -18,7 +18,6 @@ from baton_reasoning.app.shared.conversations.conversation import run_settings
 from baton_reasoning.app.shared.rendering import TextStyle, append_plain, render_at
 from baton_reasoning.app.shared.rendering.blocks import BLOCK_KIND, CONTINUED, SPACED
 from baton_reasoning.app.shared.rendering.document import LONGEST_BLOCK
-from baton_reasoning.app.shared.steps.formula_spans import FormulaSpans
 from baton_reasoning.app.shared.steps.typesetting import Typesetter
 from baton_reasoning.app.shared.theme import Colours
 from baton_reasoning.core.engines.body import Author
@@ -106,7 +105,6 @@ class StepsDocument(QObject):
         self._started: RunStarted | None = None
         self._cues = english()
         self._live = False
-        self._spanning = FormulaSpans()
         self._idle = QTimer(self)
         self._idle.setSingleShot(True)
         self._idle.timeout.connect(self._update)
@@ -117,7 +115,6 @@ class StepsDocument(QObject):
         self._document.clear()
         self._document.setDefaultFont(style.font)
         self.shown.clear()
-        self._spanning = FormulaSpans()
         self._update()
 
     def sync(self, trace: Trace, pieces: Sequence[Piece], live: bool) -> None:
@@ -199,8 +196,6 @@ class StepsDocument(QObject):
                 return
             self._remove_from(last.first)
             self.shown.pop()
-            for earlier in self._spanning.cut(len(self.shown)):
-                self._set(self.shown[earlier])
 
     def _remove_from(self, block: int) -> None:
         cursor = QTextCursor(self._document.findBlockByNumber(block))
@@ -239,15 +234,7 @@ class StepsDocument(QObject):
         last, style = self.shown[-1], self._style
         assert style is not None
         last.is_set = True
-        again = [self.shown[index] for index in self._spanning.add(last.text)]
-
-        def set_it() -> None:
-            self._set(last)
-            for earlier in again:
-                self._set(earlier)
-
-        text = self._spanning.text_of(len(self.shown) - 1, last.text)
-        self._typesetter.prepare(text, style.formula_size, set_it, self)
+        self._typesetter.prepare(last.text, style.formula_size, lambda: self._set(last), self)
 
     def _set(self, shown: ShownPiece) -> None:
         """Put the set text where the plain letters stand. Pieces after it may have come meanwhile."""
@@ -288,7 +275,7 @@ class StepsDocument(QObject):
                 later.first += moved
 
     def _rendered_text(self, shown: ShownPiece, index: int) -> str:
-        text = self._spanning.text_of(index, shown.text)
+        text = shown.text
         if self._tag and text.rstrip().endswith(self._tag):
             text = text.rstrip().removesuffix(self._tag)
         if shown.piece.author is Author.INSERTED and not text.strip() and shown.piece.reason:

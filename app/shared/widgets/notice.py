@@ -1,17 +1,12 @@
-"""Toasts: errors and messages over the page, with actions; and the list of recent ones.
-
-A toast goes by itself. An error that nobody closed stays in the list, and the top bar counts it, until the list was
-opened or its cause is over (`Toasts.resolve`).
-"""
+"""Toasts: errors and messages over the page, with actions. A toast goes by itself, or when its cause is over."""
 
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable
-from datetime import datetime
 from enum import Enum, auto
 from functools import partial
+from typing import NamedTuple
 
 from PySide6.QtCore import QEvent, QObject, QPoint, QRect, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QKeyEvent, QTextOption
@@ -20,9 +15,7 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
-    QDialog,
     QFrame,
-    QGridLayout,
     QLabel,
     QLineEdit,
     QSizePolicy,
@@ -34,14 +27,14 @@ from PySide6.QtWidgets import (
 from baton_reasoning.app.shared.theme import Role, current_theme, icon, set_role
 from baton_reasoning.app.shared.timer import single_shot_timer
 from baton_reasoning.app.shared.widgets.accessible import announce
-from baton_reasoning.app.shared.widgets.controls import IconButton, button, label, scrolling
+from baton_reasoning.app.shared.widgets.controls import IconButton, button
 from baton_reasoning.app.shared.widgets.flow import flowing
-from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.app.shared.widgets.layout import hbox, vbox
 
 ToastAction = tuple[str, Callable[[], object]]
 """The text of its button, and what it does."""
-MOST_SHOWN, MOST_KEPT = 3, 50
-"""Toasts at once, and messages in the list."""
+MOST_SHOWN = 3
+"""Toasts at once."""
 WIDTH, EDGE, GAP = 430, 14, 8
 """Pixels: of a toast, around the toasts, and between two."""
 READING_MS, MS_PER_CHARACTER, ACTING_MS = 4_000, 60, 20_000
@@ -62,31 +55,20 @@ class Cause(Enum):
     WRITING = auto()
     """An answer or a batch could not be written; the next one has begun."""
     SAVING = auto()
+    """It fails, which nothing else in the window says: this message does not go by itself."""
 
 
-class ToastMessage:
-    """One message; an action can be carried out once, from its toast or from the list."""
-
-    def __init__(
-        self, text: str, actions: tuple[ToastAction, ...], warns: bool, cause: Cause | None, can_undo: bool = False
-    ) -> None:
-        self.text = text
-        self.actions = actions
-        self.warns = warns
-        self.can_undo = can_undo
-        self.cause = cause
-        self.is_unread = warns
-        """Whether it is an error that still matters and that nobody has closed or seen in the list."""
-        self.at = datetime.now()
+class ToastMessage(NamedTuple):
+    text: str
+    actions: tuple[ToastAction, ...]
+    warns: bool
+    cause: Cause | None
+    can_undo: bool
 
     @property
     def stays_ms(self) -> int:
         """The milliseconds that its toast stays."""
         return max(READING_MS + MS_PER_CHARACTER * len(self.text), ACTING_MS if self.actions or self.warns else 0)
-
-    def carry_out(self, act: Callable[[], object]) -> None:
-        self.actions = ()
-        act()
 
 
 class Toast(QFrame):
@@ -116,7 +98,8 @@ class Toast(QFrame):
         actions = [flowing(*self._actions)] if self._actions else []
         self.setLayout(vbox(top, *actions, margins=(12, 9, 8, 9), spacing=6))
         self.timer = single_shot_timer(self, message.stays_ms, self._expire)
-        self.timer.start()
+        if message.cause is not Cause.SAVING:
+            self.timer.start()
         current_theme().changed.connect(self._draw)
         self._draw()
 
@@ -139,7 +122,7 @@ class Toast(QFrame):
 
     def _carry_out(self, act: Callable[[], object]) -> None:
         self.closed.emit()
-        self.message.carry_out(act)
+        act()
 
     def _draw(self) -> None:
         colours = current_theme().colours
@@ -151,19 +134,16 @@ class Toasts(QWidget):
     """Lies low over its parent, at the right if that covers no control, in no layout; hidden while there is nothing to
     say.
 
-    The newest toast is the lowest. Of more than `MOST_SHOWN` the oldest go; all messages stay in `recent`.
+    The newest toast is the lowest. Of more than `MOST_SHOWN` the oldest go.
     """
-
-    changed = Signal()
 
     def __init__(self, parent: QWidget, area: Callable[[], QRect] | None = None) -> None:
         """`area`: the part of the parent over which toasts may lie; by default all of it."""
         super().__init__(parent)
         self._area = area or parent.rect
         self._placed_for: tuple[QRect, list[int]] | None = None
-        self.recent: deque[ToastMessage] = deque(maxlen=MOST_KEPT)
-        """The newest last."""
         self._toasts: list[Toast] = []
+        """The newest last."""
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
         self._column.setSpacing(GAP)
@@ -179,12 +159,6 @@ class Toasts(QWidget):
     def shown(self) -> tuple[Toast, ...]:
         return tuple(self._toasts)
 
-    @property
-    def missed(self) -> int:
-        """The number of errors whose toasts are gone and that nobody has read."""
-        shown = [toast.message for toast in self._toasts]
-        return sum(message.is_unread and message not in shown for message in self.recent)
-
     def show_message(
         self,
         text: str,
@@ -197,15 +171,11 @@ class Toasts(QWidget):
 
         `undo`: takes back what happened. Such a message stays beside others with its text, since each is of its own.
         """
-        for earlier in [earlier for earlier in self.recent if earlier.text == text and not earlier.can_undo]:
-            self._remove_toast_of(earlier)
-            self.recent.remove(earlier)
+        self._remove_where(lambda message: message.text == text and not message.can_undo)
         if undo:
             actions += (("Undo", undo),)
-        message = ToastMessage(text, actions, warns, cause, can_undo=undo is not None)
-        self.recent.append(message)
-        toast = Toast(message, self)
-        toast.closed.connect(lambda: self._close(toast))
+        toast = Toast(ToastMessage(text, actions, warns, cause, can_undo=undo is not None), self)
+        toast.closed.connect(lambda: self._remove(toast))
         toast.expired.connect(lambda: self._remove(toast))
         self._toasts.append(toast)
         self._column.addWidget(toast)
@@ -214,31 +184,17 @@ class Toasts(QWidget):
             self._remove(self._toasts[0])
         self.place()
         announce(self, text, urgent=warns)
-        self.changed.emit()
 
     def resolve(self, cause: Cause) -> None:
-        """Remove the toasts of this cause, which is over, and count its errors no longer; the list keeps them."""
-        for message in [message for message in self.recent if message.cause is cause]:
-            message.is_unread = False
-            self._remove_toast_of(message)
-        self.changed.emit()
-
-    def mark_read(self) -> None:
-        """Count no error as missed: the list is being read."""
-        for message in self.recent:
-            message.is_unread = False
-        self.changed.emit()
+        """Remove the toasts of this cause, which is over."""
+        self._remove_where(lambda message: message.cause is cause)
 
     def close_newest(self) -> bool:
         """Close the newest toast; False if there is none."""
         if not self._toasts:
             return False
-        self._close(self._toasts[-1])
+        self._remove(self._toasts[-1])
         return True
-
-    def clear(self) -> None:
-        for toast in list(self._toasts):
-            self._close(toast)
 
     def take_focus(self) -> None:
         """Put the focus on the newest toast."""
@@ -292,12 +248,8 @@ class Toasts(QWidget):
         width = min(WIDTH, area.width())
         return area, [toast.heightForWidth(width) for toast in self._toasts]
 
-    def _close(self, toast: Toast) -> None:
-        toast.message.is_unread = False
-        self._remove(toast)
-
-    def _remove_toast_of(self, message: ToastMessage) -> None:
-        for toast in [toast for toast in self._toasts if toast.message is message]:
+    def _remove_where(self, fits: Callable[[ToastMessage], bool]) -> None:
+        for toast in [toast for toast in self._toasts if fits(toast.message)]:
             self._remove(toast)
 
     def _remove(self, toast: Toast) -> None:
@@ -311,7 +263,6 @@ class Toasts(QWidget):
         self.place()
         if had_focus:
             self.window().setFocus()
-        self.changed.emit()
 
 
 def lowest_place(size: QSize, area: QRect, controls: list[QRect]) -> QRect:
@@ -354,38 +305,3 @@ class MessageText(QTextBrowser):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(0, self.fontMetrics().height())
-
-
-class RecentMessages(QDialog):
-    """The last messages, the newest first, with the actions that were not carried out."""
-
-    def __init__(self, toasts: Toasts, parent: QWidget) -> None:
-        super().__init__(parent)
-        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Recent messages")
-        toasts.mark_read()
-        rows = [self._row(message) for message in reversed(toasts.recent)]
-        inside = holder(vbox(*(rows or [label("There is no message yet.", Role.MUTED)]), STRETCH, spacing=12))
-        self.setLayout(vbox((scrolling(inside), 1), hbox(STRETCH, button("Close", self.accept, Role.PRIMARY))))
-        self.resize(560, 440)
-
-    def _row(self, message: ToastMessage) -> QWidget:
-        row = QWidget()
-        text = MessageText(message.text)
-        kind = label("Error" if message.warns else "Message", Role.DANGER if message.warns else Role.MUTED)
-        grid = QGridLayout(row)
-        grid.setContentsMargins(0, 0, 0, 0)
-        grid.setColumnStretch(1, 1)
-        grid.addWidget(label(f"{message.at:%H:%M:%S}", Role.MUTED), 0, 0, Qt.AlignmentFlag.AlignTop)
-        grid.addWidget(kind, 0, 1)
-        grid.addWidget(text, 1, 1)
-        if message.actions:
-            grid.addWidget(flowing(*(self._action(message, text, act) for text, act in message.actions)), 2, 1)
-        return row
-
-    def _action(self, message: ToastMessage, text: str, act: Callable[[], object]) -> QWidget:
-        def press() -> None:
-            self.accept()
-            message.carry_out(act)
-
-        return button(text, press)

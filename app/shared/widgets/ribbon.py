@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate, groupby, pairwise
-from typing import NamedTuple
+from itertools import accumulate
 
 from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import (
@@ -59,12 +56,13 @@ class Ribbon(QWidget):
 
     def set_segments(self, segments: list[RibbonSegment]) -> None:
         """Shows other segments; the choice falls away if it no longer points at one."""
-        layout = RibbonLayout(segments)
         self._segments = list(segments)
-        self._written = Counter({author: layout.tokens_of(author) for author in Author})
+        self._written = Counter()
+        for segment in segments:
+            self._written[segment.author] += segment.tokens
         if self._selected >= len(self._segments):
             self._selected = -1
-        self._changed(layout)
+        self._changed()
 
     def append(self, segment: RibbonSegment) -> None:
         self._segments.append(segment)
@@ -158,8 +156,8 @@ class Ribbon(QWidget):
             self._layout = RibbonLayout(self._segments)
         return self._layout
 
-    def _changed(self, layout: RibbonLayout | None = None) -> None:
-        self._layout = layout
+    def _changed(self) -> None:
+        self._layout = None
         self._describe()
         self.update()
 
@@ -193,7 +191,6 @@ _LOW = 0.68  # height of the small model's pieces, of the large one's
 _ROOM_FOR_A_GAP = 4.0  # pixels; narrower pieces touch, or there would be only gaps
 _ROOM_FOR_A_SIGN = 18.0
 _RADIUS = 2.5
-_SHADES = 8  # heights that a share is rounded to, so that equal neighbours are drawn in one go
 
 
 @dataclass(frozen=True)
@@ -205,39 +202,17 @@ class RibbonSegment:
     tooltip: str = ""
 
 
-class Run(NamedTuple):
-    """What is drawn in one go: a piece, or what an author wrote of many narrow ones. Left and right in pixels."""
-
-    left: float
-    right: float
-    author: Author
-    share: float = 1.0  # of the tokens between left and right
-    crowded: bool = False
-
-
 class RibbonLayout:
     """Where each of the segments lies on a ribbon; built once for each change, asked many times."""
 
     def __init__(self, segments: list[RibbonSegment]) -> None:
-        self._authors = [segment.author for segment in segments]
-        tokens = [segment.tokens for segment in segments]
-        self._ends = [0, *accumulate(tokens)]
-        self._written = {
-            author: [
-                0,
-                *accumulate([count if by is author else 0 for by, count in zip(self._authors, tokens, strict=True)]),
-            ]
-            for author in Author
-        }
-        """How many tokens each author had written by each end."""
+        self.authors = [segment.author for segment in segments]
+        self._ends = [0, *accumulate(segment.tokens for segment in segments)]
 
     @property
     def total(self) -> int:
         """All tokens."""
         return self._ends[-1]
-
-    def tokens_of(self, author: Author) -> int:
-        return self._written[author][-1]
 
     def index_at(self, x: float, width: float) -> int:
         """Return the segment under the pixel `x` of `width`; -1 if there is none."""
@@ -250,90 +225,41 @@ class RibbonLayout:
         scale = width / self.total if self.total else 0.0
         return self._ends[index] * scale, self._ends[index + 1] * scale
 
-    def runs(self, width: float) -> list[Run]:
-        """Return what to draw on `width` pixels, in order: a few runs a pixel, however many segments there are."""
-        if not self.total or width < 1:
-            return []
-        if len(self._authors) * _ROOM_FOR_A_GAP > width:
-            return list(self._crowded_runs(width))
-        edges = [end * width / self.total for end in self._ends]
-        return [Run(*edge, author) for edge, author in zip(pairwise(edges), self._authors, strict=True)]
-
-    def _crowded_runs(self, width: float) -> Iterator[Run]:
-        small, inserted, large, person = (
-            self._by_pixel(each, width) for each in (Author.SMALL, Author.INSERTED, Author.LARGE, Author.PERSON)
-        )
-        for author, shares in (
-            (Author.SMALL, [float(share > 0) for share in small]),
-            (Author.INSERTED, [float(share > 0.5) for share in inserted]),
-            (Author.LARGE, large),  # on top of both: it is what one looks for
-            (Author.PERSON, person),
-        ):
-            for left, right, share in _runs_of_equals(shares):
-                if share:
-                    yield Run(left, right, author, share, crowded=True)
-
-    def _by_pixel(self, author: Author, width: float) -> list[float]:
-        """Return the part of the tokens of each pixel that the author wrote, rounded up to one of `_SHADES`."""
-        authors, ends, written = self._authors, self._ends, self._written[author]
-        tokens = self.total / width  # of one pixel
-        last, before, shares = len(authors), 0.0, []
-        for pixel in range(1, int(width) + 1):
-            end = pixel * tokens
-            index = min(bisect_right(ends, end), last) - 1
-            after = written[index] + (end - ends[index] if authors[index] is author else 0.0)
-            shares.append(math.ceil((after - before) / tokens * _SHADES - 1e-9) / _SHADES)
-            before = after
-        return shares
-
-
-def _runs_of_equals(values: Sequence[float]) -> Iterator[tuple[int, int, float]]:
-    """Start, end and value of each stretch of equal values."""
-    start = 0
-    for value, stretch in groupby(values):
-        end = start + len(list(stretch))
-        yield start, end, value
-        start = end
-
 
 def paint_ribbon(painter: QPainter, area: QRectF, layout: RibbonLayout, colours: Colours) -> None:
     """Draws the whole ribbon into `area`."""
     painter.save()
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     painter.setPen(Qt.PenStyle.NoPen)
-    runs = layout.runs(area.width())
-    if not runs:
+    if not layout.total:
         painter.setBrush(QColor(colours.panel))
-        painter.drawRoundedRect(_piece(area, Run(0, area.width(), Author.SMALL)), _RADIUS, _RADIUS)
-    for run in runs:
-        _paint_run(painter, _piece(area, run), run, colours)
+        painter.drawRoundedRect(_box(area, 0, area.width(), Author.SMALL), _RADIUS, _RADIUS)
+    else:
+        for index, author in enumerate(layout.authors):
+            _paint_piece(painter, _box(area, *layout.place(index, area.width()), author), author, colours)
     painter.restore()
 
 
-def _piece(area: QRectF, run: Run) -> QRectF:
-    """Return where a run is drawn: its height shows the author, and a hairline parts it from the next."""
-    height = area.height() * (_LOW if run.author is Author.SMALL else run.share)
-    width = run.right - run.left
-    gap = 0.0 if run.crowded or width < _ROOM_FOR_A_GAP else 1.0
-    return QRectF(area.left() + run.left, area.center().y() - height / 2, max(width - gap, 0.75), height)
+def _box(area: QRectF, left: float, right: float, author: Author) -> QRectF:
+    """Return where a piece is drawn: its height shows the author, and a hairline parts it from the next."""
+    height = area.height() * (_LOW if author is Author.SMALL else 1.0)
+    gap = 0.0 if right - left < _ROOM_FOR_A_GAP else 1.0
+    return QRectF(area.left() + left, area.center().y() - height / 2, max(right - left - gap, 0.75), height)
 
 
-def _paint_run(painter: QPainter, piece: QRectF, run: Run, colours: Colours) -> None:
-    ink = QColor(ink_of(run.author, colours))
-    if run.crowded:
-        painter.fillRect(piece, ink)
-        return
-    radius = min(_RADIUS, piece.width() / 3)
-    if run.author is Author.INSERTED and piece.width() >= _ROOM_FOR_A_GAP:
+def _paint_piece(painter: QPainter, box: QRectF, author: Author, colours: Colours) -> None:
+    ink = QColor(ink_of(author, colours))
+    radius = min(_RADIUS, box.width() / 3)
+    if author is Author.INSERTED and box.width() >= _ROOM_FOR_A_GAP:
         painter.setPen(QPen(ink, 1.0, Qt.PenStyle.DashLine))
         painter.setBrush(QColor(colours.inserted_tint))
-        painter.drawRoundedRect(piece.adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)
+        painter.drawRoundedRect(box.adjusted(0.5, 0.5, -0.5, -0.5), radius, radius)
         painter.setPen(Qt.PenStyle.NoPen)
         return
     painter.setBrush(ink)
-    painter.drawRoundedRect(piece, radius, radius)
-    if run.author is Author.LARGE and piece.width() >= _ROOM_FOR_A_SIGN:
-        half = piece.height() * 0.26
+    painter.drawRoundedRect(box, radius, radius)
+    if author is Author.LARGE and box.width() >= _ROOM_FOR_A_SIGN:
+        half = box.height() * 0.26
         corners = (QPointF(0, -half), QPointF(half, 0), QPointF(0, half), QPointF(-half, 0))
         painter.setBrush(QColor(colours.surface))
-        painter.drawPolygon(QPolygonF([piece.center() + corner for corner in corners]))
+        painter.drawPolygon(QPolygonF([box.center() + corner for corner in corners]))

@@ -272,7 +272,7 @@ def test_what_would_write_a_second_text_is_refused_in_words(make_window: Make, h
         qtbot.waitUntil(lambda: last_exchange(window).trace.tokens > 2)
     earlier = window.session.conversation.path[0]
     for action in (AnswerAction.AGAIN, AnswerAction.CONTINUE, AnswerAction.MORE_CONTEXT):
-        window.notice.clear()
+        window.notice.close_newest()
         window.chat.conversation.wanted.emit(earlier, action)
         assert window.notice.text == "An answer is being written. Stop it, or wait for its end."
     assert len(loader.choices) == 1, "models were loaded for an answer that is not written"

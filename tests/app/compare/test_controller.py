@@ -551,23 +551,6 @@ def test_esc_leaves_a_comparison(compare: Compare, qtbot: QtBot) -> None:
     assert not window.chat.is_comparing
 
 
-def test_a_comparison_is_copied_as_a_picture(compare: Compare, qtbot: QtBot) -> None:
-    window = compare()
-    clipboard = QApplication.clipboard()
-    clipboard.clear()
-    (press,) = (
-        each for each in window.findChildren(QAbstractButton) if each.text() == "Copy as picture" and each.isVisible()
-    )
-    qtbot.mouseClick(press, Qt.MouseButton.LeftButton)
-    by_mouse = clipboard.image()
-    assert by_mouse.width() > by_mouse.height() > 300
-    clipboard.clear()
-    window.activateWindow()
-    qtbot.waitUntil(window.isActiveWindow)
-    qtbot.keyClick(window, Qt.Key.Key_D, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.AltModifier)
-    assert clipboard.image() == by_mouse
-
-
 def test_a_draft_stays_when_an_answer_is_compared(compare: Compare, qtbot: QtBot) -> None:
     window = compare()
     window.chat.comparison.leave()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
 
@@ -164,11 +164,9 @@ def test_a_click_in_the_timeline_chooses_the_step(ask: Ask, qtbot: QtBot) -> Non
     inspector = window.inspector
     inspector.tabs.setCurrentIndex(Tab.TIMELINE)
     timeline = inspector.timeline.timeline
-    lane = timeline._lane(Author.LARGE)
-    span = next(s for s in timeline._lanes.spans if s.author is Author.LARGE)
-    x = timeline._x((span.start + span.end) / 2)
+    _, piece = takeover(window)
     with qtbot.waitSignal(timeline.piece_chosen):
-        qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=QPointF(x, lane.center().y()).toPoint())
+        qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=timeline._place(piece).center().toPoint())
     assert inspector.piece is not None
     assert inspector.piece.author is Author.LARGE
 

@@ -1,15 +1,12 @@
-"""The timeline ties time to steps: by mouse, by zoom, and by looks that need no colour."""
+"""The timeline ties time to steps."""
 
 from __future__ import annotations
 
 import pytest
-from PySide6.QtCore import QPoint, QRectF, Qt
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.inspector.timeline import LANE, Timeline
-from baton_reasoning.app.inspector.timeline_lanes import WORDS, LaneActivity, paint_lane, paint_span
-from baton_reasoning.app.shared.theme import current_theme
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import HandedOver, TokenWritten, WriteStarted
@@ -54,32 +51,3 @@ def test_a_click_chooses_the_step_that_was_written_then(timeline: Timeline, qtbo
         qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=at(x))
     assert chosen.args
     assert chosen.args[0].step == step
-
-
-def test_zoomed_in_the_same_pixel_is_another_step(timeline: Timeline, qtbot: QtBot) -> None:
-    timeline.zoom(3, at=300)
-    with qtbot.waitSignal(timeline.piece_chosen) as chosen:
-        qtbot.mouseClick(timeline, Qt.MouseButton.LeftButton, pos=at(50))
-    assert chosen.args
-    assert chosen.args[0].step == 1
-
-
-def test_what_the_mouse_is_over_is_ringed(timeline: Timeline, qtbot: QtBot) -> None:
-    before = timeline.grab().toImage()
-    qtbot.mouseMove(timeline, at(250))
-    qtbot.waitUntil(lambda: timeline.grab().toImage() != before)
-
-
-def test_every_doing_looks_different_without_colour(qapp: object) -> None:
-    colours = current_theme().colours
-    pictures = []
-    for doing in (*WORDS, None):
-        image = QImage(40, LANE, QImage.Format.Format_RGB32)
-        painter = QPainter(image)
-        paint_lane(painter, QRectF(0, 0, 40, LANE), colours)
-        if doing:
-            paint_span(painter, QRectF(0, 0, 40, LANE), doing, colours.muted, colours)
-        painter.end()
-        pictures.append(image.convertToFormat(QImage.Format.Format_Grayscale8))
-    assert all(one != other for n, one in enumerate(pictures) for other in pictures[:n])
-    assert set(WORDS) == set(LaneActivity)

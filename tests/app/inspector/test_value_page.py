@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QEvent, QPoint, Qt
-from PySide6.QtGui import QColor, QContextMenuEvent, QGuiApplication, QHelpEvent, QImage
+from PySide6.QtGui import QHelpEvent, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMenu, QToolTip
+from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.inspector.panel import Tab
@@ -92,7 +92,7 @@ def turned(opened: Open) -> ValuePage:
 
 def valued(page: ValuePage, qtbot: QtBot) -> ValuePage:
     qtbot.mouseClick(page.start, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: page.values is not None and page.copy.isVisible())
+    qtbot.waitUntil(lambda: page.values is not None and page.source.isVisible())
     return page
 
 
@@ -122,7 +122,7 @@ def test_it_says_what_an_estimate_takes_before_it_starts(opened: Open, qtbot: Qt
     qtbot.waitUntil(lambda: "continuations from" in page.note.text())
     assert "64 continuations from 4 places, about" in page.note.text()
     assert not page.curve.isVisible()
-    assert not page.copy.isVisible()
+    assert not page.source.isVisible()
 
 
 def test_a_wrong_answer_is_lost_at_its_slip(opened: Open, qtbot: QtBot) -> None:
@@ -344,27 +344,9 @@ def test_what_keeps_values_from_being_estimated_is_said_in_a_sentence(opened: Op
     assert "what each step of the answer was worth" in window.inspector.empty.text.text()
 
 
-def test_the_picture_shows_the_curve_on_white(opened: Open, qtbot: QtBot) -> None:
+def test_the_curve_has_the_colours_of_those_who_wrote_the_steps(opened: Open, qtbot: QtBot) -> None:
     page = valued(turned(opened), qtbot)
-    window_of(page).turn_light_or_dark()
-    qtbot.mouseClick(page.copy, Qt.MouseButton.LeftButton)
-    image = QGuiApplication.clipboard().image()
-    assert image.width() >= 1200
-    assert image.pixelColor(2, 2) == QColor("white")
-    curve = image.copy(0, 100, image.width(), 560)
-    assert {LIGHT.small, LIGHT.large, LIGHT.muted} <= colours_of(curve)
-
-
-def test_the_context_menu_copies_the_picture(opened: Open, qtbot: QtBot) -> None:
-    page = valued(lost(opened), qtbot)
-    QGuiApplication.clipboard().clear()
-    at = point_of(page, 0)
-    QApplication.sendEvent(page.curve, QContextMenuEvent(QContextMenuEvent.Reason.Mouse, at, page.mapToGlobal(at)))
-    menu = QApplication.activePopupWidget()
-    assert isinstance(menu, QMenu)
-    qtbot.keyClick(menu, Qt.Key.Key_Down)
-    qtbot.keyClick(menu, Qt.Key.Key_Return)
-    assert not QGuiApplication.clipboard().image().isNull()
+    assert {LIGHT.small, LIGHT.large, LIGHT.muted} <= colours_of(page.curve.grab().toImage())
 
 
 def test_the_time_is_estimated_where_the_cost_of_the_writer_was_measured(

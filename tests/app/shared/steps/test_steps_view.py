@@ -246,6 +246,11 @@ def test_a_copy_over_a_takeover_has_no_blank_line_within_a_sentence(steps: Steps
     assert as_plain_text(steps.document()) == "One.\n\nWait, I see it now.\n\nEnd."
 
 
+def test_a_formula_over_two_pieces_stands_there_as_its_source(steps: StepsView, qtbot: QtBot) -> None:
+    trace = run(Keywords(SETTINGS), ["So \\[ x = 2\n\nless 3 \\] it is.</think>\n\n4"], []).trace
+    assert settled(steps, trace, qtbot) == "So \\[ x = 2\nless 3 \\] it is."
+
+
 @pytest.mark.parametrize("rest", ["98.", "- 3 is 5.", "# 4", "> 2"])
 def test_the_rest_of_a_line_begins_no_list_heading_or_quotation(steps: StepsView, qtbot: QtBot, rest: str) -> None:
     settings = Keywords.Settings(n1=2, n2=2, n3=2, n3_step=0, c=9, c_step=0, until=Until.TOKENS)

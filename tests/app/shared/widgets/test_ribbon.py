@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QApplication, QToolTip
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.shared.theme import LIGHT
-from baton_reasoning.app.shared.widgets.ribbon import Ribbon, RibbonLayout, RibbonSegment, Run, paint_ribbon
+from baton_reasoning.app.shared.widgets.ribbon import Ribbon, RibbonLayout, RibbonSegment, paint_ribbon
 from baton_reasoning.core.thinking.events import Author
 
 SMALL, LARGE, INSERTED = Author.SMALL, Author.LARGE, Author.INSERTED
@@ -38,23 +38,17 @@ def ink_height(image: QImage, x: int) -> int:
 
 
 def test_each_piece_is_as_wide_as_its_tokens() -> None:
-    assert RibbonLayout(THREE).runs(200) == [Run(0, 100, SMALL), Run(100, 160, LARGE), Run(160, 200, INSERTED)]
+    layout = RibbonLayout(THREE)
+    assert [layout.place(index, 200) for index in range(3)] == [(0, 100), (100, 160), (160, 200)]
 
 
-def test_pieces_wear_the_colours_of_their_authors() -> None:
+def test_colour_height_and_sign_tell_the_authors_apart() -> None:
     image = drawn(THREE)
     assert image.pixelColor(50, 10).name() == LIGHT.small
     assert image.pixelColor(110, 10).name() == LIGHT.large
     assert image.pixelColor(180, 10).name() == LIGHT.inserted_tint
-
-
-def test_in_grey_the_large_model_is_still_taller() -> None:
-    image = drawn(THREE)
     assert ink_height(image, 110) > ink_height(image, 50) + 4
-
-
-def test_a_wide_piece_of_the_large_model_carries_its_sign() -> None:
-    assert drawn(THREE).pixelColor(129, 10).name() == LIGHT.surface
+    assert image.pixelColor(129, 10).name() == LIGHT.surface
 
 
 def test_neighbours_are_parted_by_a_hairline() -> None:
@@ -62,20 +56,7 @@ def test_neighbours_are_parted_by_a_hairline() -> None:
     assert image.pixelColor(99, 10).name() == "#ffffff"
 
 
-def test_thousands_of_pieces_cost_no_more_than_their_pixels() -> None:
-    segments = [RibbonSegment(LARGE if i % 5 == 0 else SMALL, 10) for i in range(20_000)]
-    assert len(RibbonLayout(segments).runs(200)) <= 3 * 200
-
-
-def test_among_crowded_pieces_the_share_of_the_large_model_is_its_height() -> None:
-    quarter = [RibbonSegment(LARGE if i % 4 == 0 else SMALL, 10) for i in range(4_000)]
-    large = [run for run in RibbonLayout(quarter).runs(100) if run.author is LARGE]
-    assert {run.share for run in large} == {0.25}
-    assert drawn(quarter, 100).pixelColor(50, 10).name() == LIGHT.large
-
-
 def test_nothing_written_is_an_empty_track() -> None:
-    assert RibbonLayout([]).runs(200) == []
     assert drawn([]).pixelColor(100, 10).name() == LIGHT.panel
     assert RibbonLayout([RibbonSegment(SMALL, 0)]).index_at(3, 200) == -1
 

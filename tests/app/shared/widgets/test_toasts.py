@@ -1,4 +1,4 @@
-"""Toasts: over the page, closed by key or by time, and never lost."""
+"""Toasts: over the page, closed by key or by time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.settings.dialog import SettingsDialog
 from baton_reasoning.app.shared.widgets.controls import IconButton
-from baton_reasoning.app.shared.widgets.notice import MOST_SHOWN, Cause, MessageText, RecentMessages, Toasts
+from baton_reasoning.app.shared.widgets.notice import MOST_SHOWN, Cause, MessageText, Toasts
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
@@ -77,27 +77,32 @@ def test_the_actions_of_a_toast_are_reached_by_key(window: MainWindow, qtbot: Qt
     assert window.notice.text == ""
 
 
-def test_every_toast_goes_by_itself_and_an_error_is_then_counted(toasts: Toasts) -> None:
+def test_every_toast_goes_by_itself(toasts: Toasts) -> None:
     toasts.show_message("Saved.", warns=False)
     toasts.show_message("Deleted.", ("Undo", lambda: None), warns=False)
     toasts.show_message("It failed.")
     saved, deleted, failed = toasts.shown
     assert 0 < saved.timer.interval() < deleted.timer.interval() == failed.timer.interval()
-    assert toasts.missed == 0
     for toast in (saved, deleted, failed):
         assert toast.timer.isActive()
         toast.timer.timeout.emit()
     assert toasts.shown == ()
-    assert toasts.missed == 1
 
 
-def test_an_error_that_was_closed_is_not_counted(toasts: Toasts) -> None:
+def test_that_nothing_is_saved_is_said_until_it_is_saved_again(toasts: Toasts) -> None:
+    toasts.show_message("Nothing is saved.", cause=Cause.SAVING)
+    (toast,) = toasts.shown
+    assert not toast.timer.isActive()
+    toasts.resolve(Cause.SAVING)
+    assert toasts.shown == ()
+
+
+def test_an_error_can_be_closed(toasts: Toasts) -> None:
     toasts.show_message("It failed.")
     (toast,) = toasts.shown
     (close,) = toast.findChildren(IconButton)
     QTest.mouseClick(close, Qt.MouseButton.LeftButton)
     assert toasts.shown == ()
-    assert toasts.missed == 0
 
 
 def test_a_toast_stays_while_the_mouse_is_over_it_or_the_focus_in_it(toasts: Toasts, qtbot: QtBot) -> None:
@@ -122,13 +127,10 @@ def test_a_toast_stays_while_the_mouse_is_over_it_or_the_focus_in_it(toasts: Toa
 def test_the_messages_of_a_cause_go_when_it_is_over(toasts: Toasts) -> None:
     toasts.show_message("The server does not answer.", cause=Cause.SERVER)
     toasts.show_message("It failed.", cause=Cause.MODELS)
-    toasts.shown[0].timer.timeout.emit()
-    assert toasts.missed == 1
     toasts.resolve(Cause.SERVER)
-    assert toasts.missed == 0
+    assert [toast.message.text for toast in toasts.shown] == ["It failed."]
     toasts.resolve(Cause.MODELS)
     assert toasts.shown == ()
-    assert [message.text for message in toasts.recent] == ["The server does not answer.", "It failed."]
 
 
 def test_there_is_room_for_a_second_toast_at_once(toasts: Toasts) -> None:
@@ -153,20 +155,6 @@ def test_a_toast_covers_no_control_if_there_is_room_elsewhere(toasts: Toasts, qt
     assert toasts.geometry().right() > 700
 
 
-def test_a_missed_error_is_counted_in_the_top_bar_which_opens_the_list(window: MainWindow, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.show_error(BatonError("It failed.", "Do something."))
-    badge = window.topbar.errors
-    assert not badge.isVisible()
-    window.notice.shown[0].timer.timeout.emit()
-    assert badge.isVisible()
-    assert badge.accessibleName().startswith("1 error: ")
-    QTest.mouseClick(badge, Qt.MouseButton.LeftButton)
-    (dialog,) = window.findChildren(RecentMessages)
-    assert [text.toPlainText() for text in dialog.findChildren(MessageText)] == ["It failed. Do something."]
-    assert not badge.isVisible()
-
-
 def test_a_setting_that_stops_an_answer_leads_to_the_settings_and_other_errors_do_not(
     window: MainWindow, qtbot: QtBot
 ) -> None:
@@ -187,14 +175,10 @@ def test_what_had_to_end_first_is_said_until_it_has_ended(window: MainWindow, qt
     qtbot.waitUntil(lambda: not window.notice.text)
 
 
-def test_the_oldest_toast_makes_room_and_stays_in_the_list(toasts: Toasts, qtbot: QtBot) -> None:
+def test_the_oldest_toast_makes_room(toasts: Toasts) -> None:
     for number in range(MOST_SHOWN + 2):
         toasts.show_message(f"Error {number}.")
     assert [toast.message.text for toast in toasts.shown] == ["Error 2.", "Error 3.", "Error 4."]
-    dialog = RecentMessages(toasts, toasts.window())
-    qtbot.addWidget(dialog)
-    told = [text.toPlainText() for text in dialog.findChildren(MessageText)]
-    assert told == [f"Error {number}." for number in reversed(range(MOST_SHOWN + 2))]
 
 
 def test_what_is_said_again_is_one_toast(toasts: Toasts) -> None:
@@ -202,34 +186,17 @@ def test_what_is_said_again_is_one_toast(toasts: Toasts) -> None:
     toasts.show_message("Another thing.")
     toasts.show_message("It failed.")
     assert [toast.message.text for toast in toasts.shown] == ["Another thing.", "It failed."]
-    assert [message.text for message in toasts.recent] == ["Another thing.", "It failed."]
 
 
 @pytest.mark.parametrize("path", ["/home/me/my_batches/" + 9 * "a_long_name_" + ".html", "C:\\" + 20 * "my_batch\\"])
 def test_a_path_in_a_message_is_shown_whole_and_copied_as_it_is(toasts: Toasts, qtbot: QtBot, path: str) -> None:
     toasts.show_message(f"Written: {path}", warns=False)
-    dialog = RecentMessages(toasts, toasts.window())
-    qtbot.addWidget(dialog)
-    dialog.show()
-    for text in (*toasts.findChildren(MessageText), *dialog.findChildren(MessageText)):
-        qtbot.waitUntil(lambda text=text: text.document().size().height() <= text.height())  # type: ignore[misc]
-        assert text.document().idealWidth() <= text.width()
-        text.selectAll()
-        text.copy()
-        assert QApplication.clipboard().text() == f"Written: {path}"
-
-
-def test_an_action_missed_in_the_toast_is_in_the_list_and_taken_once(toasts: Toasts, qtbot: QtBot) -> None:
-    done: list[str] = []
-    toasts.show_message("It was deleted.", ("Undo", lambda: done.append("undone")), warns=False)
-    toasts.clear()
-    dialog = RecentMessages(toasts, toasts.window())
-    dialog.open()
-    press(dialog, "Undo")
-    assert done == ["undone"]
-    again = RecentMessages(toasts, toasts.window())
-    qtbot.addWidget(again)
-    assert not [each for each in again.findChildren(QPushButton) if each.text() == "Undo"]
+    (text,) = toasts.findChildren(MessageText)
+    qtbot.waitUntil(lambda: text.document().size().height() <= text.height())
+    assert text.document().idealWidth() <= text.width()
+    text.selectAll()
+    text.copy()
+    assert QApplication.clipboard().text() == f"Written: {path}"
 
 
 def test_an_error_of_the_models_goes_when_they_are_loaded(make_window: Callable[..., MainWindow], qtbot: QtBot) -> None:
@@ -238,7 +205,6 @@ def test_an_error_of_the_models_goes_when_they_are_loaded(make_window: Callable[
     press(window.notice, "Try again")
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
     assert window.notice.text == ""
-    assert [message.text for message in window.notice.recent][-1].startswith("small.gguf")
 
 
 def test_models_that_cannot_be_loaded_give_back_those_before(window: MainWindow, qtbot: QtBot) -> None:
