@@ -171,10 +171,6 @@ def test_a_run_goes_on_from_a_written_text() -> None:
 # Endings
 
 
-def test_end_of_text_of_the_small_model_ends_the_run() -> None:
-    assert run(Never(), ["One.</think>\n\nFour."]).trace.finish is Finish.END_OF_TEXT
-
-
 def test_end_of_text_of_the_large_model_ends_the_run_as_well() -> None:
     done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], ["So.</think>", "\n\nFour."])
     assert (done.trace.finish, done.trace.answer) == (Finish.END_OF_TEXT, "\n\nFour.")
@@ -183,7 +179,7 @@ def test_end_of_text_of_the_large_model_ends_the_run_as_well() -> None:
 
 def test_no_token_is_written_after_the_end_of_the_text() -> None:
     done = run(keywords(SHORT), ["One.</think>\n\nFour.", "Never."], ["Never."])
-    assert done.trace.text == "One.</think>\n\nFour."
+    assert (done.trace.text, done.trace.finish) == ("One.</think>\n\nFour.", Finish.END_OF_TEXT)
     assert done.large.calls == []
 
 
