@@ -13,7 +13,7 @@ from baton_reasoning.core.engines.base import Message, Passing, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote.address import ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.fields import Fields
 from baton_reasoning.core.engines.remote.openai_completions import CompletionsAnswer, OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import StreamedText
@@ -98,6 +98,13 @@ def vllm() -> Iterator[FaultyServer]:
         yield server
 
 
+@pytest.fixture
+def session(vllm: FaultyServer) -> Iterator[RemoteSession]:
+    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
+    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+        yield session
+
+
 def test_vllm_takes_and_gives_ids(vllm: FaultyServer) -> None:
     engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
     card = engine.card
@@ -119,18 +126,14 @@ def test_vllm_takes_and_gives_ids(vllm: FaultyServer) -> None:
     assert (request["top_k"], request["top_p"], request["temperature"]) == (50, 0.95, 0.6)
 
 
-def test_no_more_is_asked_for_than_the_context_holds(vllm: FaultyServer) -> None:
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
-    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
-        list(session.write([], 30_000, seed=1))
-        session.read([])
+def test_no_more_is_asked_for_than_the_context_holds(vllm: FaultyServer, session: RemoteSession) -> None:
+    list(session.write([], 30_000, seed=1))
+    session.read([])
     assert [asked["max_tokens"] for asked in vllm.completions[-2:]] == [500 - 3, 1]
 
 
-def test_a_judgement_is_made_of_the_alternatives(vllm: FaultyServer) -> None:
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
-    with closing(engine), closing(engine.open(QUESTION, Sampling())) as session:
-        judged = session.judge(foreign("x"), "?", ("a", "b"))
+def test_a_judgement_is_made_of_the_alternatives(session: RemoteSession) -> None:
+    judged = session.judge(foreign("x"), "?", ("a", "b"))
     likely, unlikely = judged.probabilities
     assert likely == pytest.approx(1 / (1 + math.exp(-2.4)))
     assert likely + unlikely == pytest.approx(1)
@@ -254,12 +257,12 @@ def test_each_fault_has_its_words(answer: Answer, kind: type[EngineError], words
             list(session.write([], 9, seed=1))
 
 
-def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_same(vllm: FaultyServer) -> None:
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
+def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_same(
+    vllm: FaultyServer, session: RemoteSession
+) -> None:
     vllm.routes["/v1/completions"] = stream(chunk("a", [97]), chunk("b", [98], finish="length"), DONE)
-    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
-        items = list(session.write([], 2, seed=1))
-        cost = session.usage.cost
+    items = list(session.write([], 2, seed=1))
+    cost = session.usage.cost
     assert (text(items), stop(items)) == ("ab", Stop.LIMIT)
     assert (cost.reused, cost.read, cost.written, cost.estimated) == (0, 9, 2, True)
 

@@ -1,6 +1,12 @@
-"""The status of a server that several sessions use."""
+"""The status of a server that several sessions use, and how long one that fails is waited for."""
 
+from __future__ import annotations
+
+import pytest
+
+from baton_reasoning.core.engines.remote.retry import RetryPolicy, RetryState
 from baton_reasoning.core.engines.remote.state import IDLE, ServerState, ServerStatus, StatusTracker
+from baton_reasoning.core.errors import EngineLost
 
 
 def test_the_most_important_session_is_shown() -> None:
@@ -61,3 +67,14 @@ def test_a_ping_does_not_hide_a_refusal() -> None:
     session.close()
     tracker.record_ping(18.0)
     assert tracker.status == ServerStatus(ServerState.REFUSED)
+
+
+def test_a_server_that_comes_back_is_asked_soon_and_one_that_stays_away_is_given_up() -> None:
+    """Each pause is one that a person may wait for after the server is there again."""
+    policy = RetryPolicy()
+    retries, refused = RetryState(policy), EngineLost("Connection refused.", "Start the server.")
+    pauses = [retries.pause_after(refused) for _ in range(policy.tries - 1)]
+    with pytest.raises(EngineLost):
+        retries.pause_after(refused)
+    assert max(pauses) <= 3
+    assert 15 <= sum(pauses) <= 30
