@@ -13,6 +13,7 @@ from baton_reasoning.core.demo_pair import (
     DemoProblem,
     held_out_problems,
 )
+from baton_reasoning.core.models.overrides import ThinkingTags
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
 from baton_reasoning.core.thinking.events import Event, RunEnded, TakeoverStarted
@@ -46,20 +47,15 @@ def rules_until(wanted: set[TakeoverReason], pair: Pair, chosen: RunSettings) ->
     return found
 
 
-def test_both_files_are_small_enough_to_ship_and_share_one_vocabulary(demo_pair: Pair) -> None:
+def test_both_files_are_small_enough_to_ship_share_one_vocabulary_and_say_what_they_are(demo_pair: Pair) -> None:
     assert SMALL_MODEL.stat().st_size + LARGE_MODEL.stat().st_size < 2_000_000
-    assert demo_pair.small
-    assert demo_pair.large
-    assert demo_pair.small.card.vocabulary == demo_pair.large.card.vocabulary != ""
-
-
-def test_the_files_say_what_they_are(demo_pair: Pair) -> None:
-    for engine, name in ((demo_pair.small, "Baton demo small"), (demo_pair.large, "Baton demo large")):
-        assert engine
-        assert engine.card.name == name
-        assert engine.card.architecture == "llama"
-        assert engine.card.thinking
-        assert (engine.card.thinking.opening, engine.card.thinking.closing) == ("<think>", "</think>")
+    small, large = demo_pair.small, demo_pair.large
+    assert small
+    assert large
+    assert small.card.vocabulary == large.card.vocabulary != ""
+    assert (small.card.name, large.card.name) == ("Baton demo small", "Baton demo large")
+    for card in (small.card, large.card):
+        assert (card.architecture, card.thinking) == ("llama", ThinkingTags("<think>", "</think>"))
 
 
 def test_reflections_verifications_and_affirmations_all_occur(demo_pair: Pair) -> None:
