@@ -133,10 +133,13 @@ def estimated(
     return values
 
 
-def test_each_value_lies_within_its_interval(grader: Grader) -> None:
-    errors, trace = (0.0, 0.5, 0.0, 0.25, 0.0), text_with("aaaaa")
-    values = estimated(trace, world(errors), grader, options=ValueOptions(continuations=64))
-    assert len(values.places) == 8, "the beginning, five steps, the end of the thinking, and of the answer"
+@pytest.mark.parametrize(("errors", "writes_branches"), [((0.0, 0.5, 0.0, 0.25, 0.0), True), ((0.0, 0.5, 0.0), False)])
+def test_each_value_lies_within_its_interval(grader: Grader, errors: tuple[float, ...], writes_branches: bool) -> None:
+    """Without branches, as on a server, each continuation is a run, several at once."""
+    trace = text_with("a" * len(errors))
+    engine = world(errors, writes_branches=writes_branches)
+    values = estimated(trace, engine, grader, options=ValueOptions(continuations=64))
+    assert len(values.places) == len(errors) + 3, "the beginning, each step, the end of the thinking, and of the answer"
     for place in values.places[:-1]:
         truth = value(errors, trace.text[: place.position])
         assert place.value.low <= truth <= place.value.high, place
@@ -368,14 +371,6 @@ def test_what_a_lost_model_has_finished_is_kept(grader: Grader, writes_branches:
     assert isinstance(kept, ValuesEstimated)
     assert not kept.is_whole
     assert "1" in kept.places[0].outcomes
-
-
-def test_a_server_continues_by_runs(grader: Grader) -> None:
-    """Without branches each continuation is a run, several at once."""
-    errors, trace = (0.0, 0.5, 0.0), text_with("aaa")
-    values = estimated(trace, world(errors, writes_branches=False), grader)
-    for place in values.places[:-1]:
-        assert place.value.low <= value(errors, trace.text[: place.position]) <= place.value.high, place
 
 
 def test_a_server_that_ignores_seeds_is_noticed(grader: Grader) -> None:

@@ -27,7 +27,7 @@ from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.edit import edited
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.store.made import a_run
+from tests.core.store.made import a_run, save
 from tests.fakes.valued import RESCUED, a_valued_run, values_of
 
 HOSTILE = '</div><script>alert("x")</script><img src=x onerror=alert(1)> </details> & "quoted"'
@@ -95,9 +95,7 @@ def test_a_tree_survives_export_and_import(tmp_path: Path) -> None:
             StoredExchange("3", "1", "Three?"),
         ):
             store.conversations.put("c", exchange)
-            recorder = store.runs.record(exchange.id)
-            recorder.record(a_run(exchange.problem))
-            recorder.finish().result()
+            save(store, exchange.id, a_run(exchange.problem))
         store.conversations.show("c", "2")
         before = gather(store, "c")
         after = gather(store, put_into(store, read_json(to_json(before))))
@@ -268,7 +266,6 @@ PIECES = (
         "\r",
         "`",
         "\\",
-        "[foo]: <a b>",
         "---",
         " ",
         "=",
@@ -277,19 +274,8 @@ PIECES = (
         "\\|",
         "-|-\n",
     ),
-    *(
-        "<b>",
-        "</b>",
-        "<img src=//x/p.png>",
-        "<!-- ",
-        "-->",
-        "<pre>",
-        "<script>",
-        "</details>",
-        "<a",
-        "![b](//x/p.png)",
-        "![",
-    ),
+    *("[foo]: <a b>", "<b>", "</b>", "<img src=//x/p.png>", "<!-- ", "-->", "<pre>", "<script>", "</details>", "<a"),
+    *("![b](//x/p.png)", "!["),
 )
 """Of which Markdown makes containers, code, HTML and images."""
 markdown = st.lists(st.sampled_from(PIECES), max_size=24).map("".join)

@@ -8,13 +8,11 @@ import pytest
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Headline, StoredExchange, by_day, title_of
 from baton_reasoning.core.store.store import Store
-from tests.core.store.made import a_run
+from tests.core.store.made import a_run, save
 
 
 def answer(store: Store, exchange: str, text: str) -> None:
-    recorder = store.runs.record(exchange)
-    recorder.record(a_run(answer=text))
-    recorder.finish().result()
+    save(store, exchange, a_run(answer=text))
 
 
 def test_siblings_and_the_shown_path_come_back(store: Store) -> None:
