@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, 
 from baton_reasoning.core.engines.remote.retry import RetryPolicy
 from baton_reasoning.core.engines.remote.state import ServerState
 from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
-from baton_reasoning.core.errors import ContextFull, EngineRefused
+from baton_reasoning.core.errors import ContextFull
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.run import ask
@@ -226,11 +226,6 @@ def test_a_context_that_fills_up_ends_the_write(gemma_server: LlamaServer) -> No
     ):
         items = list(session.write([], 500, seed=1))
     assert stop(items) is Stop.CONTEXT_FULL
-
-
-def test_a_wrong_key_is_refused(server: LlamaServer) -> None:
-    with pytest.raises(EngineRefused, match="does not accept the key"):
-        LlamaServerEngine(ServerAddress(server.url, "another"))
 
 
 def test_one_vocabulary_is_recognised_and_takes_its_name(server: LlamaServer, gemma_server: LlamaServer) -> None:

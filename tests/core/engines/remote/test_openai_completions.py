@@ -215,15 +215,6 @@ def test_sglang_takes_and_gives_ids_and_needs_a_template() -> None:
     assert request["top_k"] == -1, "its word for no limit"
 
 
-def test_an_sglang_without_a_template_says_that_it_needs_one() -> None:
-    trial = {"choices": [{"index": 0, "text": "2", "token_ids": [50]}]}
-    with (
-        FaultyServer(lambda wire: wire.json(trial), routes=SGLANG) as server,
-        pytest.raises(EngineRefused, match="SGLang does not reveal the chat template"),
-    ):
-        OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED))
-
-
 def test_an_sglang_that_gives_no_ids_is_asked_in_text() -> None:
     old = {"choices": [{"index": 0, "text": "2", "finish_reason": "length"}]}
     with FaultyServer(lambda wire: wire.json(old), COMPLETION, routes=SGLANG) as server:
@@ -268,6 +259,12 @@ def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_sam
 
 
 def test_a_server_without_a_template_needs_one() -> None:
+    trial = {"choices": [{"text": "2", "token_ids": [50]}]}
+    with (
+        FaultyServer(lambda wire: wire.json(trial), routes=SGLANG) as sglang,
+        pytest.raises(EngineRefused, match="SGLang does not reveal the chat template"),
+    ):
+        OpenAICompletionsEngine(sglang.url, RemoteOptions(HURRIED))
     routes: dict[str, Any] = {"/v1/models": {"data": [{"id": "m", "owned_by": "organization_owner"}]}}
     with FaultyServer(stream(), routes=routes) as server:
         with pytest.raises(EngineRefused, match="LM Studio does not reveal the chat template"):
