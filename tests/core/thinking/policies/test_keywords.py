@@ -30,6 +30,7 @@ from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine, single_bytes
 
 LONG = "word " * 200
+BLOCK = "```\none\n\nwait, check\n```\n\nSo.</think>"
 PAPER, REFERENCE, BATON = (Keywords.presets[name] for name in ("paper", "reference", "baton"))
 every_preset = pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
 S = TypeVar("S", bound=CueSettings)
@@ -116,15 +117,10 @@ def test_the_sentence_that_stands_is_counted_by_its_own_sign(
 
 @pytest.mark.parametrize(
     "step",
-    ["    wait()\n\nSo.</think>", "```\nwait\n```\n\nSo.</think>", "### Verification\n\nSo.</think>"],
+    ["    wait()\n\nSo.</think>", "```\nwait\n```\n\nSo.</think>", "### Verification\n\nSo.</think>", BLOCK],
 )
 def test_cues_in_code_and_headings_bring_no_takeover(step: str) -> None:
     assert rules(run(keywords(BATON), [f"One.\n\n{step}"])) == []
-
-
-def test_a_step_inside_a_block_of_code_is_not_looked_at() -> None:
-    done = run(keywords(BATON), ["```\none\n\nwait, check\n```\n\nSo.</think>"])
-    assert rules(done) == []
 
 
 @pytest.mark.parametrize("step", ["See e.g. wait, no", "By eq. (3), let us verify"])
@@ -229,11 +225,6 @@ def test_the_opening_comes_first() -> None:
 # The table of presets
 
 
-def test_defaults_are_the_papers() -> None:
-    for preset in Keywords.presets.values():
-        assert (preset.n1, preset.n2, preset.n3, preset.c, preset.opening) == (20, 125, 125, 15, 0)
-
-
 @by_preset("allowed", paper=[15] * 5, reference=[15, 20, 25, 30, 30], baton=[15, 20, 25, 30, 30])
 def test_row_c(preset: Keywords.Settings, allowed: list[int]) -> None:
     done = endless_reflection(with_(preset, n1=2, stop_at_first_cue=True))
@@ -279,8 +270,10 @@ def test_row_ceilings_below_the_start_are_refused_by_ours(
 
 
 @pytest.mark.parametrize("preset", [*Keywords.presets.values(), *EveryStep.presets.values()])
-def test_every_preset_makes_sense(preset: CueSettings) -> None:
+def test_every_preset_makes_sense_and_has_the_papers_lengths(preset: CueSettings) -> None:
     preset.check_values()
+    assert (preset.n1, preset.n2, preset.n3, preset.c) == (20, 125, 125, 15)
+    assert preset.opening == (0 if isinstance(preset, Keywords.Settings) else 100)
 
 
 def test_what_does_not_grow_has_no_ceiling() -> None:

@@ -76,12 +76,11 @@ def test_every_step_is_opened_by_the_large_model_and_ended_by_the_small_one() ->
     done = run(every_step(opening=3), ["go.\n\nNo", "is.\n\nNo", "end.</think>"], ["I say: ", "It all ", "The "])
     assert rules(done)[:3] == [OPENING, EVERY_STEP, EVERY_STEP]
     assert [piece.author for piece in done.trace.pieces[:4]] == [Author.LARGE, Author.SMALL] * 2
-
-
-def test_every_step_is_not_classified() -> None:
-    done = run(every_step(opening=2), ["Wait, yes. Check.\n\n", "End.</think>"], ["I say so", "It is so"])
-    assert done.all(TextDiscarded) == []
-    assert rules(done) == [OPENING, EVERY_STEP]
+    cues = run(every_step(opening=2), ["Wait, yes. Check.\n\n", "End.</think>"], ["I say so", "It is so"])
+    assert (rules(cues), cues.all(TextDiscarded)) == ([OPENING, EVERY_STEP], []), "nothing is classified"
+    small_first = run(every_step(opening=0), ["Go.\n\nNo", "end.</think>"], ["It all "])
+    assert rules(small_first) == [EVERY_STEP]
+    assert small_first.trace.pieces[0].author is Author.SMALL
 
 
 def test_random_takeovers_come_with_the_chance_that_was_asked_for() -> None:
@@ -270,12 +269,6 @@ def test_the_answer_after_entropy_is_the_large_models() -> None:
     assert done.trace.answer == "Four."
 
 
-def test_every_step_without_an_opening_begins_with_the_small_model() -> None:
-    done = run(every_step(opening=0), ["Go.\n\nNo", "end.</think>"], ["It all "])
-    assert rules(done) == [EVERY_STEP]
-    assert done.trace.pieces[0].author is Author.SMALL
-
-
 # The small model answers alone, and the large one solves the problem afresh if that came to nothing sure
 
 
@@ -310,12 +303,6 @@ def test_the_thinking_before_a_limit_counts_for_the_confidence() -> None:
 # The large model writes, and the small one takes easy sentences
 
 
-def test_the_large_model_may_write_the_answer_too() -> None:
-    large = ScriptedEngine("One.</think>Four.", name="large")
-    done = run(Relay(Relay.Settings(small_answers=False)), ScriptedEngine(), large)
-    assert done.trace.large_share == 1
-
-
 def test_relay_reads_the_cues_of_the_run() -> None:
     lexicon = Lexicon({Category.REFLECTION: {"therefore": ()}})
     large = ScriptedEngine("Wait, one.\n\nTherefore, it", " So.</think>", name="large")
@@ -329,7 +316,7 @@ def test_a_sentence_by_the_small_model_is_capped() -> None:
     assert done.trace.text == "One is it.\n\nWait, a b c So it is.</think>Four."
 
 
-def test_a_cue_in_the_answer_gives_nothing_away() -> None:
+def test_the_large_model_may_write_the_answer_too_and_a_cue_in_it_gives_nothing_away() -> None:
     large = ScriptedEngine("One.</think>Wait, it is four.", name="large")
     done = run(Relay(Relay.Settings(small_answers=False)), ScriptedEngine(" No"), large)
-    assert rules(done) == []
+    assert (rules(done), done.trace.large_share) == ([], 1)
