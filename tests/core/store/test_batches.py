@@ -80,19 +80,14 @@ def test_a_finished_job_has_its_verdict_and_what_its_run_came_to(store: Store) -
     assert len(list(store.batches.results(batch, arm="both"))) == 6
 
 
-def test_a_job_that_is_given_back_waits_again_with_the_same_run(store: Store) -> None:
+def test_a_job_that_is_given_back_waits_again_with_the_same_run_and_one_given_back_late_stays_claimed(
+    store: Store,
+) -> None:
     batch = create(store)
     (job,) = store.batches.claim(batch)
     store.batches.give_back(job)
     (again,) = store.batches.claim(batch)
     assert (again.id, again.run, again.attempt) == (job.id, job.run, 2)
-
-
-def test_a_job_that_is_given_back_late_stays_with_who_has_claimed_it_since(store: Store) -> None:
-    batch = create(store)
-    (job,) = store.batches.claim(batch)
-    store.batches.give_back(job)
-    (again,) = store.batches.claim(batch)
     store.batches.give_back_later(job)
     assert again.id not in {each.id for each in store.batches.claim(batch, 100)}
     store.batches.give_back_later(again)
