@@ -118,14 +118,6 @@ def test_a_gpu_is_seen_by_the_driver_of_its_render_node(
     assert bool(system_gpu(tmp_path)) is is_one
 
 
-def test_an_nvidia_gpu_is_seen_without_any_toolkit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA GeForce RTX 3060 (UUID: GPU-1)'\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
-    assert system_gpu(tmp_path) == "GPU 0: NVIDIA GeForce RTX 3060"
-
-
 @pytest.mark.parametrize(("runs", "folder"), [("12.4", "cu124"), ("13.0", "cu125"), ("11.4", "vulkan"), ("", "vulkan")])
 def test_a_gpu_that_this_build_cannot_use_gets_the_lines_of_pip_and_uv_for_it(
     runs: str, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
