@@ -107,11 +107,8 @@ def test_the_measured_cost_is_taken_where_the_large_model_wrote_too_little_or_wi
     drafted = trace_of(*LARGE_WRITES, token(Author.LARGE, 8.0, drafted=True))
     assert seconds_of_large_alone(drafted) is None
     assert seconds_of_large_alone(drafted, LARGE) == pytest.approx(11 * 0.2 + 100 * 0.03)
-
-
-def test_a_model_on_a_server_is_judged_by_the_run_alone() -> None:
     on_server = card(ServerUrls(("http://localhost:1",)))
-    assert seconds_of_large_alone(trace_of(*SMALL_WRITES, *LARGE_WRITES, large=on_server))
+    assert seconds_of_large_alone(trace_of(*SMALL_WRITES, *LARGE_WRITES, large=on_server)), "by the run alone"
 
 
 def test_nothing_is_said_of_the_demo_pair_nor_where_one_model_was_alone() -> None:
@@ -168,11 +165,8 @@ def test_a_measurement_that_is_cancelled_finds_nothing_and_makes_room_for_an_ans
         assert any(isinstance(item, Token) for item in session.write([], limit=4, seed=1))
 
 
-def test_a_model_that_writes_hardly_anything_has_no_cost() -> None:
+def test_a_model_that_writes_hardly_anything_or_is_asked_in_the_middle_has_no_cost() -> None:
     assert measure(ScriptedEngine("one"), ignore) is None
-
-
-def test_a_measurement_ends_when_an_answer_begins_in_the_middle() -> None:
     engine: ScriptedEngine = counting(before_token=lambda _: engine.sessions[0].cancel())
     assert measure(engine, ignore) is None
 

@@ -18,23 +18,14 @@ FROZEN = ROOT / "packaging" / "frozen"
 APPLICATION = "io.github.baton_reasoning.Baton"
 
 
-def test_the_citation_names_this_version() -> None:
+def test_citation_and_appstream_name_this_version_and_the_day_of_the_changelog() -> None:
     found = re.search(r"^version: (.+)$", (ROOT / "CITATION.cff").read_text(encoding="utf-8"), re.MULTILINE)
-    assert found
-    assert found[1] == version()
-
-
-def test_appstream_names_this_version_first() -> None:
-    release = metainfo().find("releases/release")
-    assert release is not None
-    assert release.get("version") == version()
-
-
-def test_a_release_has_the_same_day_in_appstream_and_changelog() -> None:
     entry = ENTRY.search((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
     release = metainfo().find("releases/release")
+    assert found
     assert entry
     assert release is not None
+    assert found[1] == release.get("version") == version()
     released = DAY.fullmatch(entry["day"])  # before, AppStream wants a day all the same
     assert not released or release.get("date") == entry["day"]
 

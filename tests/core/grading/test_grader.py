@@ -1,4 +1,4 @@
-"""Pairs with known verdicts, answers side by side, and a worker that hangs, dies and comes back."""
+"""Pairs with known verdicts, answers side by side, the labelled set, and a worker that hangs, dies and comes back."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.comparison import compare
 from baton_reasoning.core.grading.grader import Grader, standings
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
+from tests.core.grading.labelled_set import PARTS, figures_of, graded_by_baton, read_cases
 
 pytestmark = pytest.mark.slow
 
@@ -301,3 +302,18 @@ def test_no_answer_agrees_with_none_and_is_wrong_where_one_is_expected(grader: G
     found = standings([None, None, "4"], "4", grader)
     assert [standing.same for standing in found] == [(), (), ()]
     assert [standing.outcome for standing in found] == [Outcome.WRONG, Outcome.WRONG, Outcome.CORRECT]
+
+
+# The grader agrees with people: the labelled set, with the targets that it must meet
+
+
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=() if part == PARTS[0] else pytest.mark.long) for part in PARTS]
+)
+def test_the_grader_agrees_with_the_labels(part: str) -> None:
+    graded = list(graded_by_baton(read_cases(part)))
+    figures = figures_of(graded)
+    assert figures.false_right <= 0.003, [each for each in graded if each.false_right]
+    assert figures.false_wrong <= 0.02, [each for each in graded if each.false_wrong]
+    assert figures.unscored <= 0.02, [each for each in graded if each.unscored]
+    assert figures.missed == 0, [each for each in graded if each.missed]
