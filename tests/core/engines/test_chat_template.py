@@ -63,10 +63,7 @@ QWEN35 = QWEN3.replace(
 def test_a_family_is_known_by_the_models_name(name: str, family: str | None) -> None:
     found = family_of(name)
     assert (found.name if found else None) == family
-
-
-def test_each_family_knows_a_sampling() -> None:
-    assert all(family.sampling.temperature is not None for family in families())
+    assert all(each.sampling.temperature is not None for each in families())
 
 
 @pytest.mark.parametrize(
@@ -126,13 +123,10 @@ def test_the_switch_of_a_template_turns_thinking_on_and_off(template: str) -> No
         return "".join(piece.text for piece in render_prompt(question, template, "", "", THINK, thinks))
 
     assert has_switch(template)
-    assert prompt(True).endswith("<|im_start|>assistant\n<think>\n")
-    assert prompt(False).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
-
-
-def test_a_template_without_a_switch_is_known() -> None:
     assert not has_switch(R1)
     assert not has_switch("")
+    assert prompt(True).endswith("<|im_start|>assistant\n<think>\n")
+    assert prompt(False).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
 
 
 # The process in which templates are rendered: every one gives a text or a sentence

@@ -27,16 +27,13 @@ def test_ram_is_what_the_system_says() -> None:
     assert 0 < found.ram_free <= found.ram_total
 
 
-def test_ggml_names_the_cpu_and_its_memory() -> None:
+def test_ggml_names_the_cpu_and_its_memory_and_a_process_of_its_own_sees_the_same() -> None:
+    names = [(device.name, device.kind) for device in ggml_devices()]
+    assert [(device.name, device.kind) for device in ask_in_a_process()] == names
     cpu = next(device for device in ggml_devices() if device.kind is DeviceKind.CPU)
     assert cpu.name == "CPU"
     assert cpu.total_bytes > 2**30
     assert not cpu.shares_ram
-
-
-def test_a_process_of_its_own_sees_the_same() -> None:
-    names = [(device.name, device.kind) for device in ggml_devices()]
-    assert [(device.name, device.kind) for device in ask_in_a_process()] == names
 
 
 def test_a_missing_native_library_means_no_gpu(

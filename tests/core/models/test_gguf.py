@@ -254,12 +254,7 @@ class TestShards:
     def test_a_renamed_one_is_noticed(self, tmp_path: Path) -> None:
         first, _ = write_split_gguf(tmp_path, count_inside=3)
         assert "part 1 of 3 inside" in refusal(first)
-
-    def test_a_part_that_lost_its_number_is_refused(self, tmp_path: Path) -> None:
-        first, _ = write_split_gguf(tmp_path)
-        assert "of 2 inside" in refusal(first.rename(tmp_path / "model.gguf"))
-
-    def test_an_impossible_number_is_refused(self, tmp_path: Path) -> None:
+        assert "of 3 inside" in refusal(first.rename(tmp_path / "model.gguf"))
         assert "part 5 of 2" in refusal(write_gguf(tmp_path / "m-00005-of-00002.gguf"))
 
 
@@ -273,14 +268,12 @@ class TestRealFiles:
         assert header.chat_template is not None
         assert header.thinking_tags is None
 
-    def test_gemma(self, gemma: Path) -> None:
+    def test_gemma(self, gemma: Path, smollm2: Path) -> None:
         header = read_header(gemma)
         assert (header.architecture, header.size_label, header.quantisation) == ("gemma3", "270M", "Q4_K_M")
         assert (header.key_length, header.vocabulary_size) == (256, 262144)
+        assert header.vocabulary_hash != read_header(smollm2).vocabulary_hash
         assert header.chat_template is None
-
-    def test_their_vocabularies_differ(self, smollm2: Path, gemma: Path) -> None:
-        assert read_header(smollm2).vocabulary_hash != read_header(gemma).vocabulary_hash
 
     def test_a_cut_real_file(self, smollm2: Path, tmp_path: Path) -> None:
         cut = tmp_path / "cut.gguf"

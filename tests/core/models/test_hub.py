@@ -79,16 +79,13 @@ def test_a_model_is_found_by_its_quantisation(hub: HubServer, tmp_path: Path) ->
         asking.manifest(HubFile(REPOSITORY, "Q2_K"), tmp_path)
 
 
-def test_an_unknown_repository_says_to_check_the_name(hub: HubServer) -> None:
+def test_an_unknown_repository_says_to_check_the_name_and_a_wrong_token_is_named(hub: HubServer) -> None:
+    with pytest.raises(DownloadError, match="does not accept the token"):
+        Hub(HubAccess(hub.endpoint, "hf_wrong")).list_files(REPOSITORY)
     with pytest.raises(DownloadError, match="private, gated or does not exist"):
         Hub(HubAccess(hub.endpoint)).list_files("owner/unknown")
     with pytest.raises(DownloadError, match="does not exist, or no longer"):
         Hub(HubAccess(hub.endpoint, hub.token)).list_files("owner/unknown")
-
-
-def test_a_wrong_token_is_named_as_such(hub: HubServer) -> None:
-    with pytest.raises(DownloadError, match="does not accept the token"):
-        Hub(HubAccess(hub.endpoint, "hf_wrong")).list_files(REPOSITORY)
 
 
 def test_a_name_that_is_none_is_refused_without_asking_and_offline_asks_nobody(hub: HubServer) -> None:

@@ -146,17 +146,14 @@ def test_an_inserted_text_comes_before_the_takeover_that_goes_with_it() -> None:
 
 
 def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written() -> None:
+    """At a boundary the whole step, so that a lookahead gives it time to read."""
     large = ScriptedEngine(name="large", supports_prefetch=True)
     done = run(Never(), ["one two three four five six seven eight nine.</think>"], large)
     assert [call.body for call in done.large.calls] == [
         "one two three four",
         "one two three four five six seven eight",
     ]
-
-
-def test_at_a_boundary_it_is_offered_the_whole_step_so_that_a_lookahead_gives_it_time_to_read() -> None:
-    large = ScriptedEngine(name="large", supports_prefetch=True)
-    done = run(Never(), ["one two.\n\nand.</think>"], large)
+    done = run(Never(), ["one two.\n\nand.</think>"], ScriptedEngine(name="large", supports_prefetch=True))
     assert done.large.calls[0].body == "one two.\n\n"
 
 
