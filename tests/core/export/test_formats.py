@@ -124,7 +124,9 @@ def test_numbers_that_no_store_holds_are_refused_in_words(exported: Exported) ->
     ("change", "words"),
     [
         ({"version": 99}, "newer"),
-        *(({"leaf": leaf}, "cannot be read as a conversation") for leaf in ({}, [], 7)),
+        ({"leaf": {}}, "cannot be read as a conversation"),
+        ({"leaf": []}, "cannot be read as a conversation"),
+        ({"leaf": 7}, "cannot be read as a conversation"),
     ],
 )
 def test_an_export_of_a_newer_baton_or_whose_leaf_is_no_id_is_refused(
