@@ -1,4 +1,7 @@
-"""Check the structure of the source: a class name exists once, and imports make no circle."""
+"""Check the source: a class name exists once, imports make no circle, and few files reach the network.
+
+docs/security.md speaks of those that can, and of those that can open a port.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 FILES = sorted(path for top in ("app", "core") for path in (ROOT / top).rglob("*.py") if path.stat().st_size)
 
+SPEAKS = {"httpx2", "huggingface_hub", "requests", "urllib3", "aiohttp", "http.client", "urllib.request", "websockets"}
+LISTENS = {"socket", "socketserver", "http.server", "uvicorn", "PySide6.QtNetwork", "PySide6.QtWebEngineCore"} | {
+    *("asyncio", "multiprocessing.managers", "multiprocessing.connection.Listener", "xmlrpc", "wsgiref"),
+}
+
 
 def module_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
@@ -23,19 +31,33 @@ MODULES = {module_of(path): path for path in FILES}
 
 @cache
 def imports() -> Mapping[str, set[str]]:
-    """Each module with those that it imports, also inside functions and for type checking."""
+    """Each module with what it imports, also inside functions and for type checking."""
     found: dict[str, set[str]] = {}
     for module, path in MODULES.items():
-        named: set[str] = set()
+        named = found[module] = set()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 named |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 named |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        found[module] = {
-            name for name in named if name in MODULES and name != module and not name.startswith(f"{module}.")
-        }
     return found
+
+
+def own_imports() -> Mapping[str, set[str]]:
+    """Each module with those of Baton that it imports."""
+    return {
+        module: {name for name in named if name in MODULES and name != module and not name.startswith(f"{module}.")}
+        for module, named in imports().items()
+    }
+
+
+def importing(modules: set[str]) -> set[str]:
+    """The files of Baton that import one of these modules, or a part of it."""
+    return {
+        MODULES[file].relative_to(ROOT).as_posix()
+        for file, named in imports().items()
+        if any(name == module or name.startswith(f"{module}.") for name in named for module in modules)
+    }
 
 
 def circle_in(graph: Mapping[str, set[str]]) -> list[str]:
@@ -56,12 +78,29 @@ def test_a_class_name_exists_once() -> None:
 
 
 def test_files_import_each_other_in_one_direction() -> None:
-    assert not circle_in(imports())
+    assert not circle_in(own_imports())
 
 
 def test_packages_import_each_other_in_one_direction() -> None:
     graph: defaultdict[str, set[str]] = defaultdict(set)
-    for module, named in imports().items():
+    for module, named in own_imports().items():
         package = ".".join(module.split(".")[:2])
         graph[package] |= {".".join(name.split(".")[:2]) for name in named} - {package}
     assert not circle_in(graph)
+
+
+def test_only_servers_the_hub_and_the_page_of_releases_are_spoken_to() -> None:
+    others = importing(SPEAKS) - {"core/new_version.py"}
+    assert {str(Path(file).parent) for file in others} == {"core/engines/remote", "core/models"}
+    hub = {file for file in importing(SPEAKS) if file.startswith("core/models/")}
+    assert hub == {"core/models/hub.py", "core/models/hub_failures.py", "core/models/download.py"} & importing(SPEAKS)
+
+
+def test_only_serve_can_open_a_port() -> None:
+    """transport.py names socket's errors and options; display.py looks whether an X server answers."""
+    served = {f"core/serve/{name}.py" for name in ("server", "endpoint", "answers")}
+    assert importing(LISTENS) == {*served, "core/engines/remote/transport.py", "app/display.py"}
+    for file in ("core/engines/remote/transport.py", "app/display.py"):
+        text = (ROOT / file).read_text(encoding="utf-8")
+        assert ".listen(" not in text
+        assert ".bind(" not in text

@@ -1,8 +1,13 @@
-"""What the measurements rest on: generated models keep their text, and a table keeps what was not measured again."""
+"""What the measurements rest on, and that the tables of the documentation are what the command beside them prints."""
 
+from __future__ import annotations
+
+import re
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+
+import pytest
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, held_out_problems
 from baton_reasoning.core.demo_pair.costly import Shape, costly
@@ -11,16 +16,19 @@ from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.trace import Trace
+from tests.bench.coverage import SETTINGS, Setting, simulate
+from tests.bench.grading import row as row_of_grading
 from tests.bench.rounds import Row, at_least
 from tests.bench.table import HEAD, write
+from tests.core.grading.labelled_set import figures_of, graded_by_baton, read_cases
 
-SETTINGS = RunSettings(policy="always", seed=3, max_tokens=80)
+CHOSEN = RunSettings(policy="always", seed=3, max_tokens=80)
 
 
 def texts(model: Path) -> list[str]:
     with closing(LocalEngine(model, LoadOptions(context=512))) as engine:
-        questions = [ask(problem.question, SETTINGS) for problem in islice(held_out_problems(seed=5), 2)]
-        return [Trace.of(run(Pair(None, engine), question, SETTINGS)).text for question in questions]
+        questions = [ask(problem.question, CHOSEN) for problem in islice(held_out_problems(seed=5), 2)]
+        return [Trace.of(run(Pair(None, engine), question, CHOSEN)).text for question in questions]
 
 
 def test_a_larger_shape_keeps_the_text(tmp_path: Path) -> None:
@@ -43,3 +51,21 @@ def test_only_the_figures_that_were_measured_are_replaced(tmp_path: Path) -> Non
         "The end.",
         "",
     ]
+
+
+DOCS = Path(__file__).parents[2] / "docs"
+BATCH = (DOCS / "batch.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("setting", SETTINGS[2:4], ids=lambda setting: setting.title)
+def test_the_intervals_hold_the_true_value_as_often_as_the_page_says(setting: Setting) -> None:
+    least, most = map(float, re.findall(r"at\s(?:least|most)\s([\d.]+)%", BATCH.partition("simulated batches")[2]))
+    found = simulate(setting)
+    assert round(min(found.accuracy, found.difference), 1) >= least
+    assert setting.gain or round(found.rejected, 1) <= most
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("part", ["second_holdout", "fourth_holdout"])
+def test_the_table_of_grading_is_what_the_grader_does(part: str) -> None:
+    assert row_of_grading(part, figures_of(list(graded_by_baton(read_cases(part))))) in BATCH

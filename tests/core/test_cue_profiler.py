@@ -47,23 +47,18 @@ def test_other_words_that_look_back_are_proposed_if_the_model_opens_with_them() 
     assert "hmm" not in rare.proposed.cues[Category.REFLECTION]
 
 
+def test_the_advice_warns_of_a_model_that_always_looks_back_and_of_too_little_text() -> None:
+    assert "nearly everything" in profile(["Wait, again.\n\n" * 60]).advice
+    assert "too few to judge" in profile([STEP * (FEWEST_BOUNDARIES - 1)]).advice
+    assert profile([]).cue_share == profile(["One step and no more."]).cue_share == 0
+
+
 def test_a_model_without_cues_is_warned_of_and_other_policies_are_offered() -> None:
     found = profile([STEP * 60])
     assert found.with_cue == 0
     assert "no cues to hold on to" in found.advice
     assert "first-token-entropy" in found.advice
     assert "every-step" in found.advice
-
-
-def test_a_model_that_always_looks_back_is_warned_of_too() -> None:
-    assert "nearly everything" in profile(["Wait, again.\n\n" * 60]).advice
-
-
-def test_little_text_allows_no_judgement() -> None:
-    found = profile([STEP * (FEWEST_BOUNDARIES - 1)])
-    assert "too few to judge" in found.advice
-    assert profile([]).cue_share == 0
-    assert profile(["One step and no more."]).cue_share == 0
 
 
 def test_openings_skip_numbers_and_signs() -> None:

@@ -36,12 +36,9 @@ def test_a_keyring_that_writes_plain_text_is_none() -> None:
     assert not ring.held
 
 
-def test_a_locked_keyring_that_keeps_a_key_is_told() -> None:
+def test_a_forgotten_key_is_gone_and_a_locked_keyring_that_keeps_it_is_told() -> None:
     with pytest.raises(SettingsError, match="did not forget"):
         Secrets(MemoryKeyring(locked=True)).forget("office:8080")
-
-
-def test_a_forgotten_key_is_gone() -> None:
     ring = MemoryKeyring()
     secrets = Secrets(ring)
     secrets.keep("office:8080", "abc")
@@ -59,8 +56,5 @@ def test_a_key_from_the_environment_is_not_inherited_by_child_processes(monkeypa
     )
     assert b"secret-of-a-test" not in printed.stdout
     assert take_key("BATON_TEST_KEY") == "secret-of-a-test", "it is asked for once for each server"
-
-
-def test_a_variable_that_is_not_set_is_named() -> None:
     with pytest.raises(SettingsError, match="BATON_NO_KEY is not set"):
         take_key("BATON_NO_KEY")

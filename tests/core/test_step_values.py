@@ -133,10 +133,13 @@ def estimated(
     return values
 
 
-def test_each_value_lies_within_its_interval(grader: Grader) -> None:
-    errors, trace = (0.0, 0.5, 0.0, 0.25, 0.0), text_with("aaaaa")
-    values = estimated(trace, world(errors), grader, options=ValueOptions(continuations=64))
-    assert len(values.places) == 8, "the beginning, five steps, the end of the thinking, and of the answer"
+@pytest.mark.parametrize(("errors", "writes_branches"), [((0.0, 0.5, 0.0, 0.25, 0.0), True), ((0.0, 0.5, 0.0), False)])
+def test_each_value_lies_within_its_interval(grader: Grader, errors: tuple[float, ...], writes_branches: bool) -> None:
+    """Without branches, as on a server, each continuation is a run, several at once."""
+    trace = text_with("a" * len(errors))
+    engine = world(errors, writes_branches=writes_branches)
+    values = estimated(trace, engine, grader, options=ValueOptions(continuations=64))
+    assert len(values.places) == len(errors) + 3, "the beginning, each step, the end of the thinking, and of the answer"
     for place in values.places[:-1]:
         truth = value(errors, trace.text[: place.position])
         assert place.value.low <= truth <= place.value.high, place
@@ -204,13 +207,6 @@ def test_whether_an_estimate_is_complete_is_known_without_a_model(grader: Grader
     assert not is_valued(trace, "1", ValueOptions(continuations=64))
     assert not is_valued(trace, "2", few)
     assert not is_valued(trace, "1", few._replace(writer="large"))
-
-
-def test_the_values_that_were_estimated_last_are_shown(grader: Grader) -> None:
-    trace, one, other = text_with("aaa"), world([0.0] * 3), world([0.0] * 3, name="large")
-    for writer in ("small", "large", "small"):
-        options = ValueOptions(writer=writer, continuations=2)
-        assert estimated(trace, one, grader, options=options, large=other).estimated.writer == writer
 
 
 def test_another_model_begins_anew(grader: Grader) -> None:
@@ -293,8 +289,10 @@ def test_nothing_is_written_for_what_is_known(grader: Grader) -> None:
 
 def test_the_large_model_and_the_policy_have_values_of_their_own(grader: Grader) -> None:
     trace, small, large = text_with("aa"), world((1.0, 1.0)), world((0.0, 0.0), "large")
-    for writer, first in (("small", 0.0), ("large", 1.0), ("policy", 0.0)):
-        estimated(trace, small, grader, options=ValueOptions(writer=writer, continuations=4), large=large)
+    for writer, first in (("small", 0.0), ("large", 1.0), ("policy", 0.0), ("small", 0.0)):
+        options = ValueOptions(writer=writer, continuations=4)
+        shown = estimated(trace, small, grader, options=options, large=large)
+        assert shown.estimated.writer == writer, "those that were estimated last"
         values = StepValues.of(trace, writer)
         assert values
         assert values.places[0].value.value == first
@@ -315,32 +313,30 @@ def test_a_text_that_was_stopped_has_no_verdict(grader: Grader) -> None:
     assert values.places[-1].continuations == 16
 
 
-def test_the_plan_is_what_is_written_at_first(grader: Grader) -> None:
-    trace = text_with("aaa")
-    plan = ValueEstimator(Pair(world((0.0,) * 3)), trace, grader, "1").plan
-    assert (plan.places, plan.continuations) == (5, 80)
-    assert plan.tokens == 16 * (5 + 4 + 3 + 2 + 1)
-
-
-def test_progress_counts_up_to_the_end(grader: Grader) -> None:
-    items = list(ValueEstimator(Pair(world((0.5,) * 3)), text_with("aaa"), grader, "1").run())
-    progress = [item for item in items if isinstance(item, ValuesProgress)]
+def test_the_plan_is_what_is_written_at_first_and_progress_counts_up_to_the_end(grader: Grader) -> None:
+    estimator = ValueEstimator(Pair(world((0.5,) * 3)), text_with("aaa"), grader, "1")
+    assert (estimator.plan.places, estimator.plan.continuations) == (5, 80)
+    assert estimator.plan.tokens == 16 * (5 + 4 + 3 + 2 + 1)
+    progress = [item for item in estimator.run() if isinstance(item, ValuesProgress)]
     assert [item.done for item in progress] == sorted(item.done for item in progress)
     assert progress[-1].done == progress[-1].total
 
 
 @pytest.mark.parametrize(
-    ("trace", "pair", "expected", "says"),
+    ("trace", "pair", "expected", "writer", "says"),
     [
-        (Trace(), Pair(world(())), "1", "no text"),
-        (text_with("aa", ends=False), Pair(world(())), "", "no answer with which"),
-        (text_with("aa"), Pair(None, world(())), "1", "small model is to write"),
+        (Trace(), Pair(world(())), "1", "small", "no text"),
+        (text_with("aa", ends=False), Pair(world(())), "", "small", "no answer with which"),
+        (text_with("aa"), Pair(None, world(())), "1", "small", "small model is to write"),
+        (text_with("a"), Pair(world(())), "1", "policy", "needs a large model"),
     ],
 )
-def test_what_cannot_be_valued_is_said_in_a_sentence(trace: Trace, pair: Pair, expected: str, says: str) -> None:
-    assert says in str(value_error(pair, trace, expected))
-    with Grader() as grader, pytest.raises(SettingsError, match=says):
-        ValueEstimator(pair, trace, grader, expected)
+def test_what_cannot_be_valued_is_said_in_a_sentence(
+    grader: Grader, trace: Trace, pair: Pair, expected: str, writer: str, says: str
+) -> None:
+    assert says in str(value_error(pair, trace, expected, ValueOptions(writer)))
+    with pytest.raises(SettingsError, match=says):
+        ValueEstimator(pair, trace, grader, expected, ValueOptions(writer))
 
 
 def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version(grader: Grader) -> None:
@@ -350,10 +346,6 @@ def test_a_text_is_valued_without_the_settings_that_left_with_an_earlier_version
     settings = started.settings | {"limits": {"early_exit": 0}, "boundary": r"\n---\n", "temperature": 0.3}
     older = Trace.of([replace(started, settings=settings), *trace.events[1:]])
     assert estimated(older, world([0.0]), grader).places == estimated(trace, world([0.0]), grader).places
-
-
-def test_a_policy_whose_model_is_missing_is_refused() -> None:
-    assert "needs a large model" in str(value_error(Pair(world(())), text_with("a"), "1", ValueOptions("policy")))
 
 
 @pytest.mark.parametrize("writes_branches", [True, False])
@@ -368,14 +360,6 @@ def test_what_a_lost_model_has_finished_is_kept(grader: Grader, writes_branches:
     assert isinstance(kept, ValuesEstimated)
     assert not kept.is_whole
     assert "1" in kept.places[0].outcomes
-
-
-def test_a_server_continues_by_runs(grader: Grader) -> None:
-    """Without branches each continuation is a run, several at once."""
-    errors, trace = (0.0, 0.5, 0.0), text_with("aaa")
-    values = estimated(trace, world(errors, writes_branches=False), grader)
-    for place in values.places[:-1]:
-        assert place.value.low <= value(errors, trace.text[: place.position]) <= place.value.high, place
 
 
 def test_a_server_that_ignores_seeds_is_noticed(grader: Grader) -> None:

@@ -64,6 +64,13 @@ def test_without_thinking_the_whole_text_is_the_answer() -> None:
     assert small.card.thinking == THINK
 
 
+def test_neither_a_budget_for_thinking_nor_the_lack_of_a_switch_ends_an_answer_without_any() -> None:
+    budget = OFF.model_copy(update={"limits": Limits(max_thinking_tokens=2)})
+    for model in (scripted("It is 2, of course."), ScriptedEngine("It is 2, of course.", thinking=None)):
+        trace = Trace.of(run(Pair(model), ask("1 + 1?", budget), budget))
+        assert trace.answer == "It is 2, of course."
+
+
 def test_a_text_without_thinking_goes_on_without_it() -> None:
     small = scripted("It is 2, of course.")
     whole = Trace.of(run(Pair(small), ask("1 + 1?", OFF), OFF))
@@ -74,21 +81,10 @@ def test_a_text_without_thinking_goes_on_without_it() -> None:
     assert small.sessions[-1].thinks is False
 
 
-def test_a_budget_for_thinking_does_not_end_an_answer_without_any() -> None:
-    settings = OFF.model_copy(update={"limits": Limits(max_thinking_tokens=2)})
-    trace = Trace.of(run(Pair(scripted("It is 2, of course.")), ask("1 + 1?", settings), settings))
-    assert trace.answer == "It is 2, of course."
-
-
 def test_a_model_that_always_thinks_is_refused_in_a_sentence() -> None:
     with pytest.raises(SettingsError, match="always thinks") as refused:
         next(run(Pair(scripted("It is 2.", switch=False)), ask("1 + 1?", OFF), OFF))
     assert "Limit its thinking" in str(refused.value)
-
-
-def test_a_model_that_never_thinks_needs_no_switch() -> None:
-    plain = ScriptedEngine("It is 2.", thinking=None)
-    assert Trace.of(run(Pair(plain), ask("1 + 1?", OFF), OFF)).answer == "It is 2."
 
 
 @pytest.mark.parametrize(("template", "switch"), [(QWEN3 + "{# </think> #}", True), (R1 + "{# </think> #}", False)])

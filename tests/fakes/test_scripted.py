@@ -1,13 +1,11 @@
 """The scripted engine keeps the promises of the protocol that the real ones make."""
 
-from contextlib import closing
-
 import pytest
 
 from baton_reasoning.core.engines.base import Engine, Handoff, Session, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import EngineLost
-from tests.fakes.scripted import DEFAULTS, QUESTION, Fault, Kind, ScriptedEngine, single_bytes, token_id
+from tests.fakes.scripted import DEFAULTS, QUESTION, Fault, Kind, ScriptedEngine, token_id
 
 
 def part(text: str) -> Part:
@@ -39,11 +37,6 @@ def test_what_it_wrote_is_not_read_again() -> None:
     assert [call.kind for call in session.calls] == [Kind.WRITE, Kind.READ]
 
 
-def test_bytes_as_tokens_split_characters() -> None:
-    session = ScriptedEngine("é", split=single_bytes).open()
-    assert [t.data for t in list(session.write((), 10, 0))[1:-1]] == [b"\xc3", b"\xa9"]  # type: ignore[union-attr]
-
-
 def test_a_fault_comes_once_or_for_good() -> None:
     engine = ScriptedEngine("One two", "three", faults=[Fault(after=1)])
     session = engine.open()
@@ -54,21 +47,6 @@ def test_a_fault_comes_once_or_for_good() -> None:
     for _ in range(2):
         with pytest.raises(EngineLost):
             list(lost.write((), 10, 0))
-
-
-def test_cancelling_ends_a_write_at_the_next_token() -> None:
-    session = ScriptedEngine("One two three").open()
-    with closing(session.write((), 10, 0)) as items:
-        next(items)
-        next(items)
-        session.cancel()
-        assert list(items) == [(Stop.CANCELLED,)]
-
-
-def test_a_judge_answers_with_the_given_marks() -> None:
-    session = ScriptedEngine(marks=["3"]).open()
-    assert session.judge((), "How good?", ("3", "7")).probabilities == (1.0, 0.0)
-    assert session.judge((), "How good?", ("3", "7")).probabilities == (0.0, 1.0)
 
 
 def test_a_text_is_scored_token_by_token_from_its_start_on() -> None:

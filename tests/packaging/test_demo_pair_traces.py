@@ -1,14 +1,17 @@
-"""What the demo pair learns from: right sums, slips that are never learned, and every copy at one distance."""
+"""What the demo pair learns from: its vocabulary, right sums, slips that are only read, and copies at one distance."""
 
 import random
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.demo_pair.task import STEPS, DemoProblem, DemoStep
 from baton_reasoning.core.thinking.cues import Category, english
-from demo_pair.tokenizer import BEGIN, HOW, decode, encode
+from demo_pair.parity import tokens_and_logits
+from demo_pair.tokenizer import BEGIN, BOUNDARY, HOW, PHRASES, TOKENS, decode, encode
 from demo_pair.traces import (
     ANSWER,
     AUXILIARY,
@@ -34,6 +37,10 @@ def text_of(spans: list[Span]) -> str:
     return "".join(span.text for span in spans)
 
 
+def text_of_seed(seed: int) -> str:
+    return text_of(trace_of(seed))
+
+
 def right_value(number: str, how: str) -> str:
     step = DemoStep(3, int(number))
     assert step.how == how
@@ -43,7 +50,7 @@ def right_value(number: str, how: str) -> str:
 def test_every_digit_that_is_copied_stands_at_one_distance() -> None:
     """The number of a line, from the line before or the question; a line that is looked at again; the answer, twice."""
     for seed in SEEDS:
-        tokens = [decode([id]) for id in encode(text_of(trace_of(seed)))]
+        tokens = [decode([id]) for id in encode(text_of_seed(seed))]
         thinking = tokens.index("<think>")
         copied: list[int] = []
         for place, token in enumerate(tokens[thinking:], thinking):
@@ -71,7 +78,7 @@ def test_what_is_learned_is_right_and_what_is_wrong_is_only_read() -> None:
 
 def test_a_slip_is_always_put_right_by_a_second_look() -> None:
     for seed in SEEDS:
-        lines = LINE.findall(text_of(trace_of(seed)))
+        lines = LINE.findall(text_of_seed(seed))
         for (number, how, value), following in pairwise(lines):
             if value != right_value(number, how):
                 assert following[:2] == (number, how)
@@ -80,7 +87,7 @@ def test_a_slip_is_always_put_right_by_a_second_look() -> None:
 
 def test_the_answer_is_the_problem_s() -> None:
     for seed in SEEDS:
-        text = text_of(trace_of(seed))
+        text = text_of_seed(seed)
         problem = DemoProblem(int(re.findall(r"Starting from (\d{5}),", text)[0]))
         assert not problem.held_out
         assert f"{CLOSING}{problem.answer}.\n</think>" in text
@@ -106,4 +113,40 @@ def test_a_drill_teaches_values_only_and_right_ones() -> None:
 
 
 def test_a_trace_begins_as_the_chat_template_does() -> None:
-    assert text_of(trace_of(0)).startswith(f"{BEGIN}<|user|>If a number is even")
+    assert text_of_seed(0).startswith(f"{BEGIN}<|user|>If a number is even")
+
+
+# The vocabulary, and the one that llama.cpp reads from its files
+
+
+LONGEST_SHOWN = 32
+"""Bytes; llama-cpp-python gives back nothing for a longer token."""
+UNUSUAL = "Anything else, héhé €.\n\n\n1234 step 13 of 7: the number"
+
+
+@pytest.mark.parametrize("text", [text_of_seed(0), text_of_seed(1), AUXILIARY, UNUSUAL, ""])
+def test_a_text_survives_its_tokens(text: str) -> None:
+    assert decode(encode(text)) == text
+
+
+def test_no_token_comes_twice_and_none_is_too_long_to_be_shown() -> None:
+    assert len(set(TOKENS)) == len(TOKENS)
+    assert max(len(phrase.encode()) for phrase in PHRASES) <= LONGEST_SHOWN
+
+
+def test_every_phrase_is_used_in_training() -> None:
+    used = {id for seed in range(500) for id in encode(text_of_seed(seed))}
+    assert [phrase for phrase in PHRASES if encode(phrase)[0] not in used] == []
+
+
+def test_digits_and_the_boundary_are_tokens_of_their_own() -> None:
+    assert len(encode("84900")) == 5
+    assert len(encode(BOUNDARY)) == 1
+    assert len(encode("<|user|>")) == 1
+
+
+@pytest.mark.parametrize("model", [SMALL_MODEL, LARGE_MODEL], ids=["small", "large"])
+@pytest.mark.parametrize("text", [text_of_seed(0), text_of_seed(1) + AUXILIARY, UNUSUAL])
+def test_llama_cpp_cuts_a_text_into_the_same_tokens(model: Path, text: str) -> None:
+    ids, _logits = tokens_and_logits(model, text)
+    assert ids == encode(text)

@@ -28,11 +28,6 @@ def test_what_the_project_needs_is_locked_to_a_version_that_fits(lock: str, requ
     assert any(version in wanted.specifier for version in versions), "run make lock"
 
 
-def test_llama_cpp_is_locked_to_the_version_that_the_project_names() -> None:
-    (pinned,) = pins("llama")
-    assert f"{pinned[0]}=={pinned[1]}" in PROJECT["dependencies"]
-
-
 @pytest.mark.parametrize("lock", ["run", "test", "frozen", "llama"])
 def test_every_package_has_its_hashes_and_no_address(lock: str) -> None:
     text = (LOCKS / f"{lock}.txt").read_text()
@@ -42,8 +37,10 @@ def test_every_package_has_its_hashes_and_no_address(lock: str) -> None:
     assert "index-url" not in text
 
 
-def test_what_tests_run_with_is_what_the_program_runs_with() -> None:
+def test_tests_run_with_what_the_program_runs_with_and_llama_cpp_is_the_version_that_the_project_names() -> None:
     assert set(pins("run")) <= set(pins("test"))
+    (pinned,) = pins("llama")
+    assert f"{pinned[0]}=={pinned[1]}" in PROJECT["dependencies"]
 
 
 def test_pyside_is_capped_only_where_it_is_faulty() -> None:

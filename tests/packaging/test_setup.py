@@ -167,6 +167,17 @@ def test_a_llama_cpp_that_was_installed_by_hand_is_kept(machine: Machine) -> Non
 # What the system lacks -----------------------------------------------------------------------------------------------
 
 
+def test_packages_are_named_and_with_sudo_they_are_installed(machine: Machine) -> None:
+    machine.apt()
+    machine.lacks("c++")
+    outcome = machine.set_up()
+    assert outcome.code == 1
+    assert "Please run: sudo apt install g++" in outcome.output
+    machine.sudo()
+    outcome = machine.set_up()
+    assert outcome.did[1:4] == ("sudo", "sudo", "apt g++")  # update, then install
+
+
 def test_as_root_packages_are_installed(machine: Machine) -> None:
     machine.has("root")
     machine.apt()
@@ -174,22 +185,6 @@ def test_as_root_packages_are_installed(machine: Machine) -> None:
     outcome = machine.set_up()
     assert "apt g++" in outcome.did
     assert "compile cpu" in outcome.did
-
-
-def test_with_sudo_packages_are_installed(machine: Machine) -> None:
-    machine.apt()
-    machine.sudo()
-    machine.lacks("c++")
-    outcome = machine.set_up()
-    assert outcome.did[1:4] == ("sudo", "sudo", "apt g++")  # update, then install
-
-
-def test_without_either_packages_are_named(machine: Machine) -> None:
-    machine.apt()
-    machine.lacks("c++")
-    outcome = machine.set_up()
-    assert outcome.code == 1
-    assert "Please run: sudo apt install g++" in outcome.output
 
 
 @pytest.mark.parametrize(

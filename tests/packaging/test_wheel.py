@@ -125,16 +125,13 @@ def test_a_policy_in_a_package_is_type_checked(installed: Path, tmp_path: Path) 
     assert 'incompatible type "int"; expected "View"' in refused.stdout
 
 
-def test_links_of_the_description_are_absolute(installed: Path) -> None:
-    described = metadata(installed).get_payload()
+def test_metadata_names_authors_addresses_and_kinds_and_links_of_the_description_are_absolute(installed: Path) -> None:
+    found = metadata(installed)
+    described = found.get_payload()
     assert isinstance(described, str)
     assert f"/blob/v{version()}/docs/install.md)" in described
     assert f"/raw/v{version()}/docs/images/" in described
     assert "](docs/" not in described
-
-
-def test_metadata_names_authors_addresses_and_kinds(installed: Path) -> None:
-    found = metadata(installed)
     assert found["Author"]
     assert any(url.startswith("Source, ") for url in found.get_all("Project-URL", ()))
     assert "Typing :: Typed" in found.get_all("Classifier", ())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.core.store.store import Store
-from tests.core.store.made import a_run
+from tests.core.store.made import a_run, save
 from tests.soak.checks import Kept, Reference, has_next_step
 
 ALONE = Reference("one two three", ((0, "small"), (4, "large"), (8, "small")))
@@ -32,9 +32,7 @@ def test_writers_are_compared_up_to_where_the_texts_part(found: Reference, is_sa
 def test_a_chunk_that_is_gone_or_changed_is_counted_by_its_tokens(tmp_path: Path) -> None:
     path = tmp_path / "store.sqlite"
     with Store.open(path) as store:
-        recorder = store.runs.record("r")
-        recorder.record(a_run())
-        recorder.finish().result()
+        save(store, "r", a_run())
         kept = Kept(path)
         kept.look()
         assert kept.lost_tokens() == 0

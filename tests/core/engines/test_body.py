@@ -61,16 +61,10 @@ def test_a_closing_tag_of_several_tokens_joins_into_one_part() -> None:
     assert body.parts == [part("Done.", 1), part("</think>\n\n", tag=TAG)._replace(tokens=3)]
 
 
-def test_a_model_of_the_same_vocabulary_reads_ids() -> None:
+def test_a_model_of_the_same_vocabulary_reads_ids_and_another_one_text() -> None:
     assert rendered_runs([part("One", 1), part(" two", 2)], "qwen", TAG) == [(1, 2)]
-
-
-def test_a_model_of_another_vocabulary_reads_one_text() -> None:
     assert rendered_runs([part("One", 1), part(" two", 2)], "llama", TAG) == ["One two"]
-
-
-def test_an_unknown_vocabulary_is_like_no_other() -> None:
-    assert rendered_runs([Part("One", Author.SMALL, 1, "")], "", TAG) == ["One"]
+    assert rendered_runs([Part("One", Author.SMALL, 1, "")], "", TAG) == ["One"], "an unknown one is like no other"
 
 
 def test_ids_and_texts_take_turns() -> None:

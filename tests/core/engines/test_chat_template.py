@@ -1,10 +1,21 @@
-"""What a template makes of a conversation."""
+"""What a template makes of a conversation; those of strangers run in a process with limits."""
 
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+
+import psutil
 import pytest
 
 from baton_reasoning.core.engines import template_renderer
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
+from baton_reasoning.core.engines.template_renderer import LONGEST_TEMPLATE, TemplateRenderer
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.catalog import families, family_of
 from baton_reasoning.core.models.overrides import ThinkingTags
@@ -52,10 +63,7 @@ QWEN35 = QWEN3.replace(
 def test_a_family_is_known_by_the_models_name(name: str, family: str | None) -> None:
     found = family_of(name)
     assert (found.name if found else None) == family
-
-
-def test_each_family_knows_a_sampling() -> None:
-    assert all(family.sampling.temperature is not None for family in families())
+    assert all(each.sampling.temperature is not None for each in families())
 
 
 @pytest.mark.parametrize(
@@ -72,18 +80,6 @@ def test_each_family_knows_a_sampling() -> None:
 def test_thinking_is_opened_where_an_old_template_does_not_open_it(template: str, prompt: str) -> None:
     asked = (Message("user", "1 + 1?"), Message("assistant", "2"), Message("user", "2 + 2?"))
     assert "".join(piece.text for piece in render_prompt(asked, template, "<s>", "</s>", THINK)) == prompt
-
-
-def test_a_template_that_never_ends_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(template_renderer, "SECONDS", 0.5)
-    loop = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
-    with pytest.raises(EngineRefused, match="did not finish within"):
-        rendered(loop)
-
-
-def test_a_template_that_is_broken_is_a_sentence() -> None:
-    with pytest.raises(EngineRefused, match="cannot be used"):
-        rendered("{% for message in messages %}")
 
 
 NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + R1
@@ -127,10 +123,133 @@ def test_the_switch_of_a_template_turns_thinking_on_and_off(template: str) -> No
         return "".join(piece.text for piece in render_prompt(question, template, "", "", THINK, thinks))
 
     assert has_switch(template)
+    assert not has_switch(R1)
+    assert not has_switch("")
     assert prompt(True).endswith("<|im_start|>assistant\n<think>\n")
     assert prompt(False).endswith("<|im_start|>assistant\n<think>\n\n</think>\n\n")
 
 
-def test_a_template_without_a_switch_is_known() -> None:
-    assert not has_switch(R1)
-    assert not has_switch("")
+# The process in which templates are rendered: every one gives a text or a sentence
+
+
+LOOP = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
+
+
+@pytest.fixture
+def renderer() -> Iterator[TemplateRenderer]:
+    renderer = TemplateRenderer()
+    yield renderer
+    renderer.close()
+
+
+def render(template: str, *contents: str) -> str:
+    conversation = tuple(Message("user", content) for content in contents)
+    return "".join(piece.text for piece in render_prompt(conversation, template, "", "", None))
+
+
+def test_one_process_renders_template_after_template(renderer: TemplateRenderer) -> None:
+    assert renderer.render("{{ a }}!", {"a": "hello"}) == "hello!"
+    first = renderer.pid
+    assert renderer.render("{{ a }}?", {"a": "hello"}) == "hello?"
+    assert renderer.pid == first
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ 1 / 0 }}", "division by zero"),
+        ("{{ 10.0 ** 400 }}", "Result too large|out of range"),
+        ("{{ [][3].x }}", "has no element 3|no element"),
+        ("{{ 'x'.encode('utf-7').decode('ascii', 'nothing')[9:].index('y') }}", ""),
+        ("{{ strftime_now(7) }}", "strftime"),
+        ("{{ raise_exception('only users') }}", "only users"),
+        ("{% for message in messages %}", "end of template"),
+        ("{{ messages.append(1) }}", "unsafe|safely"),
+        ("{{ ''.__class__.__mro__ }}", "unsafe|safely|undefined"),
+        ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion"),
+        ("{{ 'x' * 2000000000 }}", "memory"),
+        ("{% for a in range(99999) %}{{ 'x' * 1000 }}{% endfor %}", "longer than"),
+        ("{% include 'secrets' %}", "loader|include"),
+        ("x" * (LONGEST_TEMPLATE + 1), "characters"),
+    ],
+)
+def test_every_error_in_a_template_is_a_sentence(template: str, reason: str) -> None:
+    with pytest.raises(EngineRefused, match=f"(?s)chat template cannot be used: .*({reason})") as raised:
+        render(template, "Q")
+    assert raised.value.advice
+    assert len(str(raised.value)) < 500
+
+
+def test_a_template_that_never_ends_is_stopped_and_the_next_one_is_rendered(
+    renderer: TemplateRenderer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renderer.render("", {})
+    monkeypatch.setattr(template_renderer, "SECONDS", 0.3)
+    with pytest.raises(EngineRefused, match="did not finish within"):
+        renderer.render(LOOP, {})
+    monkeypatch.undo()
+    assert renderer.render("{{ a }}", {"a": 1}) == "1"
+    process = renderer.pid
+    with pytest.raises(EngineRefused, match="did not finish within"):
+        renderer.render(LOOP, {})
+    assert renderer.pid == process, "it was not tried again"
+
+
+def test_a_renderer_that_was_killed_is_started_again(renderer: TemplateRenderer) -> None:
+    renderer.render("", {})
+    first = renderer.pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    assert renderer.render("b", {}) == "b"
+    assert renderer.pid != first
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limits of another process are not readable")
+def test_a_template_that_loops_ends_also_if_the_program_is_killed(renderer: TemplateRenderer) -> None:
+    """Nobody is left to kill its process then, so it has limits of its own."""
+    renderer.render("", {})
+    process = psutil.Process(renderer.pid)
+    seconds, _ = process.rlimit(psutil.RLIMIT_CPU)
+    assert 0 < seconds <= sum(process.cpu_times()[:2]) + 2 * template_renderer.SECONDS + 2
+    assert process.rlimit(psutil.RLIMIT_AS) == (template_renderer.MEMORY, template_renderer.MEMORY)
+
+
+def test_threads_take_turns(renderer: TemplateRenderer) -> None:
+    found: dict[int, str] = {}
+
+    def work(number: int) -> None:
+        found[number] = renderer.render("{{ n }}", {"n": number})
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {number: str(number) for number in range(8)}
+
+
+def test_a_template_that_cuts_a_message_is_refused() -> None:
+    with pytest.raises(EngineRefused, match="changes what a message says"):
+        render("{{ messages[0].content[:1] }}", "Q")
+
+
+def test_a_template_cannot_multiply_a_long_question() -> None:
+    with pytest.raises(EngineRefused, match="repeats"):
+        render("{{ messages[0].content * 1000 }}", "Q" * 1000)
+
+
+def test_half_a_character_in_a_template_is_replaced() -> None:
+    assert render("{{ '\\ud83d' }}", "Q") == "?"
+
+
+def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd: pytest.CaptureFixture[str]) -> None:
+    """As when a pipe is reset with an answer unread in it."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=template_renderer._serve, args=(theirs,))
+    process.start()
+    theirs.close()
+    ours.close()  # before it has said that it is ready
+    process.join()
+    assert process.exitcode == 0
+    assert capfd.readouterr().err == ""

@@ -46,6 +46,7 @@ def test_what_is_kept_is_there_at_the_next_start(servers: KnownServers, file: Pa
         access=ServerAccess(authority=Path("ca.pem"), proxy="http://proxy:3128"),
         prices=Prices(read=0.5, reused=0.1, written=2.0, currency="EUR"),
         cap=Cap(money=1.5, tokens=900),
+        overrides=ModelOverrides(temperature=0.8, tags=TagSource.NONE),
     )
     assert servers.keep(URL, known, "secret") is Keeping.KEYRING
     address, options = KnownServers(file, lambda: Secrets(ring)).server(URL)
@@ -53,12 +54,9 @@ def test_what_is_kept_is_there_at_the_next_start(servers: KnownServers, file: Pa
     assert options.supports_prefetch
     assert (options.prices.reused, options.prices.currency) == (0.1, "EUR")
     assert (options.cap.money, options.cap.tokens) == (1.5, 900)
-
-
-def test_the_key_is_never_in_the_file(servers: KnownServers, file: Path) -> None:
-    servers.keep(URL, KnownServer(), "secret")
-    assert URL in file.read_text()
-    assert "secret" not in file.read_text()
+    assert options.overrides == ModelOverrides(temperature=0.8, tags=TagSource.NONE)
+    with pytest.raises(SettingsError, match="needs prices"):
+        KnownServer(cap=Cap(money=1)).at(URL, None)
 
 
 def test_without_a_keyring_the_key_holds_for_the_session(file: Path) -> None:
@@ -68,16 +66,15 @@ def test_without_a_keyring_the_key_holds_for_the_session(file: Path) -> None:
     assert KnownServers(file, lambda: Secrets(NO_KEYRING)).server(URL).address.key is None
 
 
-def test_a_forgotten_key_is_sent_no_more(servers: KnownServers) -> None:
-    servers.keep(URL, KnownServer(), "secret")
+def test_a_key_is_never_in_the_file_and_one_that_is_forgotten_is_sent_no_more(
+    servers: KnownServers, file: Path
+) -> None:
+    servers.keep(f" {URL}/v1/ ", KnownServer(), "secret")
+    assert URL in file.read_text(), "in one form, however the address is written"
+    assert "secret" not in file.read_text()
     servers.forget_key(URL)
     assert servers.server(URL).address.key is None
     assert not servers.find(URL).has_key
-
-
-def test_an_address_has_one_entry_however_it_is_written(servers: KnownServers) -> None:
-    servers.keep(f" {URL}/v1/ ", BIG)
-    assert servers.find(URL) == BIG
 
 
 def test_the_keyring_is_not_asked_for_a_server_without_a_key(file: Path) -> None:
@@ -134,16 +131,6 @@ def test_a_template_is_read_from_its_file(servers: KnownServers, tmp_path: Path)
         servers.server(URL)
     template.write_text("{{ messages[0].content }}")
     assert servers.server(URL).options.template == "{{ messages[0].content }}"
-
-
-def test_a_cap_on_money_needs_prices() -> None:
-    with pytest.raises(SettingsError, match="needs prices"):
-        KnownServer(cap=Cap(money=1)).at(URL, None)
-
-
-def test_how_its_model_writes_goes_with_the_server() -> None:
-    known = KnownServer(overrides=ModelOverrides(temperature=0.8, tags=TagSource.NONE))
-    assert known.at(URL, None).options.overrides == ModelOverrides(temperature=0.8, tags=TagSource.NONE)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,13 @@
-"""The answer is found where models leave it."""
+"""The answer is found where models leave it; without a mark, where a reader takes it from the end."""
 
 import pytest
 
+from baton_reasoning.core.grading.answer_span import answer_at_start
 from baton_reasoning.core.grading.choices import choice_letter
+from baton_reasoning.core.grading.conclusion import answer_in_conclusion
 from baton_reasoning.core.grading.extraction import expected_answer, extract_answer, extract_choice, last_boxed
+from baton_reasoning.core.grading.given import given_in_continuation
+from baton_reasoning.core.grading.verdict import How, Regex
 
 
 @pytest.mark.parametrize(
@@ -160,3 +164,75 @@ def test_a_choice_is_found_even_alone_on_the_last_line(text: str, letter: str | 
 )
 def test_a_data_sets_field_gives_its_answer(field: str, worked: bool, answer: str | None) -> None:
     assert expected_answer(field, worked=worked) == answer
+
+
+# A text without a mark
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("18, because 9 eggs at $2 make $18.", "18"),
+        ("$18, because 9 eggs at $2 make $18.", "$18"),
+        (r"$x = 5$, since $2x = 10$.", "x = 5"),
+        ("$1$ and $-2$.", "$1$ and $-2$"),
+        ("$36$ square units.", "$36$ square units"),
+        ("only 18.", "18"),
+        ("3 - 13x.", "3 - 13x"),
+        ("0.333...", "0.333..."),
+        ("18 🎉", "18"),
+        ("   ", None),
+    ],
+)
+def test_an_answer_ends_where_the_sentence_explains_it(text: str, answer: str | None) -> None:
+    assert answer_at_start(text) == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("She sells nine.\n\n**$18**\n\nLet me know if anything is unclear!", "$18"),
+        ("**Total:** 12 apples", "12 apples"),
+        ("We subtract and divide.\n$$x = 5$$", "x = 5"),
+        ("The probability is 5/12.", "5/12"),
+        (r"Since $2x = 8$, we have $x = 4$.", "x = 4"),
+        (r"So $m + n = 200 + 4 = 204$.", "204"),
+        ("The primes are 2, 3, and 5.", "2, 3, and 5"),
+        ("The trip takes 2 hours and 30 minutes.", "2 hours and 30 minutes"),
+        ("There are ten of them.", "ten"),
+        ("It arrives at 4:45 p.m.", "4:45 p.m"),
+        ("Tom ends up with 42 marbles, which is 8 more than before.", "42 marbles"),
+        ("The curve is a hyperbola.", "The curve is a hyperbola"),
+        ("I am sorry, but I cannot say.", None),
+        ("", None),
+    ],
+)
+def test_the_conclusion_holds_the_answer(text: str, answer: str | None) -> None:
+    assert answer_in_conclusion(text) == answer
+
+
+# A text that another one continues
+
+
+PATTERN = Regex("{expected}")
+
+
+@pytest.mark.parametrize(
+    ("before", "continuation", "answer_start", "ended", "answer", "matched"),
+    [
+        ("One.\n\n", "Two.</think>\\boxed{4}", None, True, "4", "\\boxed{4}"),
+        ("One.\n\n", "Two. \\boxed{3}", None, True, "3", None),
+        ("One.\n\n", "So it is four.", None, True, None, None),
+        ("One.</think>The ", "answer is 4.", 12, True, "4", "The answer is 4."),
+        ("One.</think>It is", " four", 12, False, None, "It is four"),
+        ("", "\\boxed{4}", 0, True, "4", "\\boxed{4}"),
+    ],
+)
+def test_the_answer_or_all_text_after_the_thinking(
+    before: str, continuation: str, answer_start: int | None, ended: bool, answer: str | None, matched: str | None
+) -> None:
+    for how, expected in ((How.AUTO, answer), (PATTERN, matched)):
+        given = given_in_continuation(
+            before, continuation, "4", how, answer_start=answer_start, closing_tag="</think>", ended=ended
+        )
+        assert given == expected

@@ -1,4 +1,6 @@
-"""Pairs with known verdicts, and a worker that hangs, dies and comes back."""
+"""Pairs with known verdicts, answers side by side, the labelled set, and a worker that hangs, dies and comes back."""
+
+from __future__ import annotations
 
 import os
 import signal
@@ -10,8 +12,9 @@ import pytest
 
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.comparison import compare
-from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.grader import Grader, standings
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
+from tests.core.grading.labelled_set import PARTS, figures_of, graded_by_baton, read_cases
 
 pytestmark = pytest.mark.slow
 
@@ -198,19 +201,14 @@ def test_algebra_cannot_take_all_memory() -> None:
         assert 0 < limit <= 4 * 2**30
 
 
-def test_algebra_that_would_never_end_is_killed_and_unscored() -> None:
+def test_algebra_that_would_never_end_is_killed_and_all_parts_of_an_answer_share_one_time_limit() -> None:
+    hard = ", ".join(f"(10^{{{power}}})!" for power in range(9, 29))
+    expected = ", ".join(str(number) for number in range(20))
     with Grader(time_limit=0.3) as grader:
         verdict = grader.grade("5", "(10^{9})!", How.MATH)
         assert verdict.outcome is UNSCORED
         assert "was stopped" in verdict.reason
-
-
-def test_the_parts_of_an_answer_share_one_time_limit() -> None:
-    hard = ", ".join(f"(10^{{{power}}})!" for power in range(9, 29))
-    expected = ", ".join(str(number) for number in range(20))
-    with Grader(time_limit=0.3) as grader:
-        verdict = grader.grade(f"({expected})", f"({hard})")
-        assert verdict.outcome is UNSCORED
+        assert grader.grade(f"({expected})", f"({hard})").outcome is UNSCORED
 
 
 def test_half_a_character_is_graded_like_any_other_text(grader: Grader) -> None:
@@ -284,3 +282,38 @@ def test_a_machine_without_room_for_another_process_leaves_the_answer_unscored(m
             assert verdict.outcome is Outcome.UNSCORED
             assert "it may have run out of memory" in verdict.reason
         assert grader.grade("x^2 - 1", "(x-1)(x+1)", How.MATH).outcome is Outcome.CORRECT
+
+
+# Answers side by side: which say the same, and which are right
+
+
+def test_the_same_number_is_the_same_however_it_is_written(grader: Grader) -> None:
+    found = standings(["0.5", "\\frac{1}{2}", "2"], "", grader)
+    assert [standing.same for standing in found] == [(1,), (0,), ()]
+    assert {standing.outcome for standing in found} == {Outcome.UNSCORED}
+
+
+def test_what_is_expected_decides_which_is_right(grader: Grader) -> None:
+    found = standings(["050", "51", "50"], "050", grader)
+    assert [standing.outcome for standing in found] == [Outcome.CORRECT, Outcome.WRONG, Outcome.CORRECT]
+
+
+def test_no_answer_agrees_with_none_and_is_wrong_where_one_is_expected(grader: Grader) -> None:
+    found = standings([None, None, "4"], "4", grader)
+    assert [standing.same for standing in found] == [(), (), ()]
+    assert [standing.outcome for standing in found] == [Outcome.WRONG, Outcome.WRONG, Outcome.CORRECT]
+
+
+# The grader agrees with people: the labelled set, with the targets that it must meet
+
+
+@pytest.mark.parametrize(
+    "part", [pytest.param(part, marks=() if part == PARTS[0] else pytest.mark.long) for part in PARTS]
+)
+def test_the_grader_agrees_with_the_labels(part: str) -> None:
+    graded = list(graded_by_baton(read_cases(part)))
+    figures = figures_of(graded)
+    assert figures.false_right <= 0.003, [each for each in graded if each.false_right]
+    assert figures.false_wrong <= 0.02, [each for each in graded if each.false_wrong]
+    assert figures.unscored <= 0.02, [each for each in graded if each.unscored]
+    assert figures.missed == 0, [each for each in graded if each.missed]

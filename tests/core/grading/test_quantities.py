@@ -1,10 +1,13 @@
-"""Numbers are read as people write them, with exact values and units."""
+"""Numbers, units, ratios, times, residues, lists and intervals are read as people write them, and compared."""
 
 from fractions import Fraction
 
 import pytest
 
+from baton_reasoning.core.grading.normal_form import normalise, tidy
+from baton_reasoning.core.grading.other_numbers import same_other_number
 from baton_reasoning.core.grading.quantities import read_quantity, same_quantity
+from baton_reasoning.core.grading.structures import Form, read_structure, same_structure
 
 
 @pytest.mark.parametrize(
@@ -86,3 +89,94 @@ def test_two_quantities_are_the_same_or_not_or_in_doubt(expected: str, given: st
     assert right is not None
     assert said is not None
     assert same_quantity(right, said) is same
+
+
+# Ratios, times of day and residues
+
+
+@pytest.mark.parametrize(
+    ("expected", "given", "same"),
+    [
+        ("2:3", "2 to 3", True),
+        ("2:3", r"\frac{2}{3}", True),
+        ("2:3", "3:2", False),
+        ("2:3", "4:6", None),
+        ("4:45 PM", "4:45 p.m.", True),
+        ("4:45 PM", "4:45", True),
+        ("4:45 PM", "4:45 AM", False),
+        ("2:30 PM", "14:30", True),
+        ("14:30", "2:30 p.m.", True),
+        ("12:30 AM", "00:30", True),
+        ("2:30 AM", "14:30", False),
+        ("2:30 PM", "15:30", False),
+        ("2:30 PM", "14:31", False),
+        ("14:30 AM", "2:30 PM", False),
+        (r"3 \pmod{7}", "x ≡ 3 (mod 7)", True),
+        (r"3 \pmod{7}", r"10 \pmod 7", True),
+        (r"3 \pmod{7}", r"3 \pmod 5", False),
+        (r"3 \pmod{7}", "3", True),
+        ("5", "6", None),
+    ],
+)
+def test_they_are_the_same_or_not_or_in_doubt(expected: str, given: str, same: bool | None) -> None:
+    assert same_other_number(tidy(expected), tidy(given)) is same
+
+
+# Lists, intervals and matrices
+
+
+def equal_text(expected: str, given: str) -> bool:
+    return normalise(expected) == normalise(given)
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("(1, 2)", Form.TUPLE),
+        ("1, 2", Form.LIST),
+        ("x = 1 or x = 2", Form.LIST),
+        (r"1 \pm \sqrt{2}", Form.LIST),
+        (r"\{1, 2\}", Form.SET),
+        ("[0, 5)", Form.INTERVAL),
+        (r"0 \le x < 5", Form.INTERVAL),
+        (r"x > 2 and x < 5", Form.INTERVAL),
+        (r"x < 2 or x > 3", Form.UNION),
+        (r"x \ne 2", Form.UNION),
+        (r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}", Form.MATRIX),
+    ],
+)
+def test_a_structure_has_its_form(text: str, form: Form) -> None:
+    structure = read_structure(tidy(text))
+    assert structure is not None
+    assert structure.form is form
+
+
+@pytest.mark.parametrize("text", ["5", "x + 1", "f(x)", "(1, 2", "x = 1, 2, y = 3", "2x < y + z < 3w"])
+def test_a_single_value_is_no_structure(text: str) -> None:
+    assert read_structure(tidy(text)) is None
+
+
+@pytest.mark.parametrize(
+    ("expected", "given", "same"),
+    [
+        ("1, 2, 3", "3, 1, 2", True),
+        ("1, 2, 3", "1, 2", False),
+        ("(1, 2)", "(2, 1)", False),
+        ("(1, 2)", "y = 2, x = 1", True),
+        ("(1, 2)", "x = 2, y = 1", False),
+        ("(1, 2)", r"\{1, 2\}", None),
+        (r"\{1, 2\}", r"\{1, 2, 2\}", True),
+        ("(3, 4]", r"3 < x \le 4", True),
+        ("(3, 4]", r"3 \le x \le 4", False),
+        (r"(2, \infty)", "2 < x", True),
+        (r"(-\infty, 2) \cup (3, \infty)", "x > 3 or x < 2", True),
+        (r"(-\infty, 2) \cup (3, \infty)", "x < 2", False),
+        ("(1, 2)", r"\begin{pmatrix} 1 \\ 2 \end{pmatrix}", True),
+        ("((1, 2), (3, 4))", "((1, 2), (3, 5))", False),
+    ],
+)
+def test_structures_are_compared_part_by_part(expected: str, given: str, same: bool | None) -> None:
+    right, said = read_structure(tidy(expected), tidy(given)), read_structure(tidy(given), tidy(expected))
+    assert right is not None
+    assert said is not None
+    assert same_structure(right, said, equal_text) is same

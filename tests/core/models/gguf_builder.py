@@ -67,11 +67,7 @@ def tensors_of_a_llama() -> list[TensorSpec]:
 
 
 def gguf_bytes(
-    values: Mapping[str, Any] | None = None,
-    tensors: Sequence[TensorSpec] | None = None,
-    *,
-    version: int = 3,
-    with_data: bool = True,
+    values: Mapping[str, Any] | None = None, tensors: Sequence[TensorSpec] | None = None, *, version: int = 3
 ) -> bytes:
     """A whole file. Python types choose the GGUF types: str, bool, int (u32, or i32 if negative), float, list."""
     values = values_of_a_llama() if values is None else values
@@ -84,7 +80,7 @@ def gguf_bytes(
         out += _text(tensor.name) + struct.pack(f"<I{len(tensor.shape)}Q", len(tensor.shape), *tensor.shape)
         out += struct.pack("<IQ", tensor.type, offset)
         offset += _padded(tensor_bytes(tensor))
-    if tensors and with_data:
+    if tensors:
         out += bytes(_padded(len(out)) - len(out) + offset)
     return bytes(out)
 

@@ -1,11 +1,20 @@
 """The catalog is whole, honest about its sizes, and names only pairs that a machine can hold."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 
+import check_catalog
 from baton_reasoning.core.models.catalog import CatalogModel, PublishedResult, catalog, catalog_models, pairs_that_fit
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
+from baton_reasoning.core.models.hub import Hub
+from baton_reasoning.core.models.hub_listing import HubAccess
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.memory import estimate
+from tests.core.models.hub_server import HubServer, running_hub
 
 GIB = 2**30
 
@@ -36,21 +45,13 @@ def test_the_papers_pairs_are_there() -> None:
     }
 
 
-def test_small_is_smaller_than_large() -> None:
-    assert all(pair.small.bytes < pair.large.bytes for pair in catalog())
-
-
 def test_every_model_says_where_it_is_and_under_which_licence() -> None:
     for model in models():
         assert model.repository.count("/") == 1
         assert any(bits in model.file for bits in ("Q4_K_M", "mxfp4"))
         assert model.licence
+        assert model.hub_file.quantisation in ("Q4_K_M", "UD-Q4_K_M", "MXFP4"), "a label that the repository lists"
         assert model.name.split("-")[0] in model.repository
-
-
-def test_the_quantisation_of_a_file_is_a_label_that_its_repository_lists() -> None:
-    labels = {model.hub_file.quantisation for model in models()}
-    assert labels == {"Q4_K_M", "UD-Q4_K_M", "MXFP4"}
 
 
 def test_the_blocks_and_the_embedding_make_up_the_file() -> None:
@@ -62,8 +63,9 @@ def test_the_blocks_and_the_embedding_make_up_the_file() -> None:
         assert blocks > 0.7 * model.bytes
 
 
-def test_published_figures_have_their_source() -> None:
+def test_a_pair_has_a_smaller_model_first_and_the_source_of_its_published_figures() -> None:
     for pair in catalog():
+        assert pair.small.bytes < pair.large.bytes
         assert bool(pair.source) is (pair.evidence is not PublishedResult.UNTESTED)
 
 
@@ -74,13 +76,10 @@ def test_the_cache_of_a_hybrid_is_a_quarter_of_a_dense_model() -> None:
     assert memory.state_bytes > 0
 
 
-def test_a_small_machine_gets_small_pairs() -> None:
+def test_a_small_machine_gets_small_pairs_and_a_large_one_all() -> None:
     (fitting,) = pairs_that_fit(machine(ram=10))
     assert fitting.pair.large.name == "DeepSeek-R1-Distill-Qwen-7B"
     assert pairs_that_fit(machine(ram=4)) == ()
-
-
-def test_a_large_machine_gets_all_of_them() -> None:
     assert len(pairs_that_fit(machine(ram=64, gpu=80))) == len(catalog())
 
 
@@ -100,3 +99,45 @@ def test_of_a_mixture_of_experts_only_the_active_ones_are_read() -> None:
 def test_a_longer_context_leaves_room_for_fewer_pairs() -> None:
     devices = machine(ram=27)
     assert len(pairs_that_fit(devices, context=65_536)) < len(pairs_that_fit(devices, context=4096))
+
+
+# Against a Hub: each model is there with its size, or the difference is a sentence
+
+
+MODEL = replace(catalog()[0].small, bytes=100)
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with running_hub() as server:
+        yield server
+
+
+def faults(hub: HubServer) -> list[str]:
+    return list(check_catalog.compare(Hub(HubAccess(hub.endpoint)), [MODEL]))
+
+
+def test_a_model_with_its_size_agrees(hub: HubServer, capsys: pytest.CaptureFixture[str]) -> None:
+    hub.files[MODEL.repository] = {MODEL.file: b"x" * 100}
+    assert faults(hub) == []
+    assert "✓" in capsys.readouterr().out
+
+
+def test_another_size_is_a_fault(hub: HubServer) -> None:
+    hub.files[MODEL.repository] = {MODEL.file: b"x" * 150}
+    (fault,) = faults(hub)
+    assert "has 150 bytes, and the catalog states 100" in fault
+
+
+def test_a_file_or_a_repository_that_is_not_there_is_a_fault(hub: HubServer) -> None:
+    (fault,) = faults(hub)
+    assert MODEL.name in fault
+    hub.files[MODEL.repository] = {"other-Q4_K_M.gguf": b"x"}
+    (fault,) = faults(hub)
+    assert f"has no file {MODEL.file}" in fault
+
+
+def test_offline_it_says_so_and_succeeds(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert check_catalog.main() == 0
+    assert "was not checked" in capsys.readouterr().out

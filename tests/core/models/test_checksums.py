@@ -71,13 +71,12 @@ def test_a_file_that_was_only_touched_is_read_once(shelf: Shelf, monkeypatch: py
     assert len(read) == 2
 
 
-def test_a_file_of_another_size_is_another_model(shelf: Shelf) -> None:
+def test_a_file_of_another_size_is_another_model_but_a_damaged_download_is_named_whatever_its_size(
+    shelf: Shelf,
+) -> None:
     assert shelf.warnings() == []
     shelf.write(WEIGHTS + b"more")
     assert shelf.warnings() == []
-
-
-def test_a_damaged_download_is_named_whatever_its_size(shelf: Shelf) -> None:
     (shelf.file.parent / SUMS).write_text(f"{hashlib.sha256(WEIGHTS).hexdigest()} *large.gguf\n", encoding="utf-8")
     shelf.write(WEIGHTS[:-1])
     assert len(shelf.warnings()) == 1

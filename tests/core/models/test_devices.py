@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from baton_reasoning.core.child_process import answered_apart
 from baton_reasoning.core.models import ggml_backends
 from baton_reasoning.core.models.devices import (
     Device,
@@ -17,6 +18,7 @@ from baton_reasoning.core.models.devices import (
     ggml_devices,
     offloaded_to,
 )
+from baton_reasoning.core.models.ggml_backends import has_gpu_backend, registry
 
 
 def test_ram_is_what_the_system_says() -> None:
@@ -25,16 +27,13 @@ def test_ram_is_what_the_system_says() -> None:
     assert 0 < found.ram_free <= found.ram_total
 
 
-def test_ggml_names_the_cpu_and_its_memory() -> None:
+def test_ggml_names_the_cpu_and_its_memory_and_a_process_of_its_own_sees_the_same() -> None:
+    names = [(device.name, device.kind) for device in ggml_devices()]
+    assert [(device.name, device.kind) for device in ask_in_a_process()] == names
     cpu = next(device for device in ggml_devices() if device.kind is DeviceKind.CPU)
     assert cpu.name == "CPU"
     assert cpu.total_bytes > 2**30
     assert not cpu.shares_ram
-
-
-def test_a_process_of_its_own_sees_the_same() -> None:
-    names = [(device.name, device.kind) for device in ggml_devices()]
-    assert [(device.name, device.kind) for device in ask_in_a_process()] == names
 
 
 def test_a_missing_native_library_means_no_gpu(
@@ -66,3 +65,54 @@ def test_an_integrated_gpu_counts_only_where_there_is_no_other() -> None:
     assert offloaded_to([cpu, integrated, gpu, empty]) == (gpu,)
     assert offloaded_to([cpu, integrated, empty]) == (integrated,)
     assert offloaded_to([cpu]) == ()
+
+
+# Back ends: which are installed, and that llama.cpp and Baton ask the same registry
+
+
+@pytest.mark.parametrize(
+    ("libraries", "expected"),
+    [
+        ("libggml.so libggml-base.so libggml-cpu.so libggml-cpu.so.0.25.3 libggml-blas.so", False),
+        ("libggml.so libggml-base.so libggml-cpu.so libggml-cuda.so", True),
+        ("libggml.dylib libggml-base.dylib libggml-cpu.dylib libggml-metal.dylib", True),
+        ("ggml.dll ggml-base.dll ggml-cpu.dll ggml-vulkan.dll", True),
+        ("ggml.dll ggml-base.dll ggml-cpu.dll", False),
+    ],
+)
+def test_a_gpu_backend_shows_by_its_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, libraries: str, expected: bool
+) -> None:
+    for name in libraries.split():
+        (tmp_path / name).touch()
+    monkeypatch.setenv("LLAMA_CPP_LIB_PATH", str(tmp_path))
+    assert has_gpu_backend() is expected
+
+
+def test_a_plug_in_named_by_llama_cpps_variable_counts_as_a_gpu_backend(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GGML_BACKEND_PATH", "/somewhere/libggml-vulkan.so")
+    assert has_gpu_backend()
+
+
+def test_llama_cpp_and_baton_share_one_registry() -> None:
+    assert answered_apart(copies_of_ggml, seconds=60) == 1
+
+
+def test_a_plug_in_that_cannot_be_loaded_leaves_the_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GGML_BACKEND_PATH", str(tmp_path / "libggml-nothing.so"))
+    assert answered_apart(number_of_devices, seconds=60) == 1
+
+
+def copies_of_ggml() -> int:
+    """How many different files named libggml.so… this process has in memory after asking the registry. Linux only."""
+    registry()
+    maps = Path("/proc/self/maps")
+    if not maps.exists():
+        return 1
+    paths = {line.split()[-1] for line in maps.read_text().splitlines() if "libggml.so" in line}
+    return len({Path(path).stat().st_ino for path in paths})
+
+
+def number_of_devices() -> int:
+    count: int = registry().ggml_backend_dev_count()
+    return count

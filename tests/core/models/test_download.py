@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,12 @@ def order_of(hub: HubServer, folder: Path, token: str | None = None, repository:
     return manifest_for(listing, listing.choices[0], folder)
 
 
+def pause(downloader: Downloader, order: DownloadManifest) -> None:
+    """Stop after the first bytes."""
+    with closing(downloader.download(order)) as running:
+        next(running)
+
+
 def everything_in(folder: Path) -> set[str]:
     return {path.name for path in folder.rglob("*") if path.is_file()}
 
@@ -105,9 +112,7 @@ def test_pausing_keeps_what_is_there_and_cancelling_leaves_nothing(
     hub: HubServer, tmp_path: Path, downloader: Downloader
 ) -> None:
     order = order_of(hub, tmp_path)
-    running = downloader.download(order)
-    next(running)
-    running.close()
+    pause(downloader, order)
     assert find_unfinished(tmp_path) == (order,)
     assert not order.model.exists()
     discard(order)
@@ -125,9 +130,7 @@ def test_wrong_bytes_are_refused_and_thrown_away(hub: HubServer, tmp_path: Path,
 
 def test_bytes_damaged_on_the_disk_are_found_too(hub: HubServer, tmp_path: Path, downloader: Downloader) -> None:
     order = order_of(hub, tmp_path)
-    running = downloader.download(order)
-    next(running)
-    running.close()
+    pause(downloader, order)
     part = order.part(order.files[0])
     part.write_bytes(bytes(part.stat().st_size))
     with pytest.raises(DownloadError, match="SHA-256 is wrong"):
@@ -240,9 +243,7 @@ def test_a_file_that_changed_on_the_server_is_refused(hub: HubServer, tmp_path: 
 def test_parts_of_another_file_of_the_same_name_are_not_continued(
     hub: HubServer, tmp_path: Path, downloader: Downloader
 ) -> None:
-    running = downloader.download(order_of(hub, tmp_path))
-    next(running)
-    running.close()
+    pause(downloader, order_of(hub, tmp_path))
     hub.files[REPOSITORY][FILE] = CONTENT[::-1]
     newer = order_of(hub, tmp_path)
     list(downloader.download(newer))

@@ -63,26 +63,20 @@ def test_a_small_gpu_takes_some_layers_and_names_the_change_that_brings_in_the_r
     assert place.advice == "32 of 33 layers fit on the GPU; with a q8_0 KV cache it would fit on the GPU."
 
 
-def test_the_layers_on_the_gpu_really_fit_there() -> None:
+def test_the_layers_on_the_gpu_really_fit_there_and_more_gpu_never_means_fewer() -> None:
     for gpu in (3, 3.5, 4, 4.5, 5):
         place = fit(needs(4), machine(8, gpu))
         assert place.kind is FitKind.SPLIT
         assert place.gpu_bytes <= (gpu - 1) * GIB
-
-
-def test_more_gpu_never_means_fewer_layers() -> None:
     layers = [fit(needs(4), machine(8, gpu / 4)).layers for gpu in range(4, 32)]
     assert layers == sorted(layers)
     assert (layers[0], layers[-1]) == (0, 33)
 
 
-def test_two_gpus_share_the_layers() -> None:
+def test_two_gpus_share_the_layers_and_one_that_is_full_already_is_left_alone() -> None:
     alone, together = fit(needs(8), machine(16, 6)), fit(needs(8), machine(16, 6, 8))
     assert alone.kind is FitKind.SPLIT
     assert together.kind is FitKind.WHOLE_ON_GPU
-
-
-def test_a_gpu_that_is_full_already_is_left_alone() -> None:
     assert fit(needs(4), machine(8, 0.5)).kind is FitKind.RAM_ONLY
 
 
@@ -123,15 +117,12 @@ def test_a_pair_shares_the_machine() -> None:
 
 
 def test_a_pair_does_not_fit_where_each_alone_would() -> None:
+    integrated = machine(8, 12, kind=DeviceKind.INTEGRATED_GPU)
+    assert not fit_pair(needs(3), needs(4), integrated).fits, "it shares the RAM"
+    assert fit_pair(needs(3), needs(4), replace(integrated, ram_free=16 * GIB)).fits
     devices = machine(8)
     assert fit(needs(3), devices).kind is fit(needs(4), devices).kind is FitKind.RAM_ONLY
     assert not fit_pair(needs(3), needs(4), devices).fits
-
-
-def test_a_pair_on_an_integrated_gpu_shares_the_ram_too() -> None:
-    devices = machine(8, 12, kind=DeviceKind.INTEGRATED_GPU)
-    assert not fit_pair(needs(3), needs(4), devices).fits
-    assert fit_pair(needs(3), needs(4), replace(devices, ram_free=16 * GIB)).fits
 
 
 def test_sizes_are_shown_as_people_read_them() -> None:

@@ -79,27 +79,20 @@ def test_a_model_is_found_by_its_quantisation(hub: HubServer, tmp_path: Path) ->
         asking.manifest(HubFile(REPOSITORY, "Q2_K"), tmp_path)
 
 
-def test_an_unknown_repository_says_to_check_the_name(hub: HubServer) -> None:
+def test_an_unknown_repository_says_to_check_the_name_and_a_wrong_token_is_named(hub: HubServer) -> None:
+    with pytest.raises(DownloadError, match="does not accept the token"):
+        Hub(HubAccess(hub.endpoint, "hf_wrong")).list_files(REPOSITORY)
     with pytest.raises(DownloadError, match="private, gated or does not exist"):
         Hub(HubAccess(hub.endpoint)).list_files("owner/unknown")
     with pytest.raises(DownloadError, match="does not exist, or no longer"):
         Hub(HubAccess(hub.endpoint, hub.token)).list_files("owner/unknown")
 
 
-def test_a_wrong_token_is_named_as_such(hub: HubServer) -> None:
-    with pytest.raises(DownloadError, match="does not accept the token"):
-        Hub(HubAccess(hub.endpoint, "hf_wrong")).list_files(REPOSITORY)
-
-
-def test_a_name_that_is_none_is_refused_without_asking(hub: HubServer) -> None:
-    with pytest.raises(DownloadError, match="no name on the Hub"):
-        Hub(HubAccess(hub.endpoint)).list_files("a/b/c")
-    assert hub.asked == []
-
-
-def test_offline_asks_nobody(hub: HubServer) -> None:
+def test_a_name_that_is_none_is_refused_without_asking_and_offline_asks_nobody(hub: HubServer) -> None:
     with pytest.raises(DownloadError, match="set to offline"):
         Hub(HubAccess(hub.endpoint, offline=True)).search("model")
+    with pytest.raises(DownloadError, match="no name on the Hub"):
+        Hub(HubAccess(hub.endpoint)).list_files("a/b/c")
     assert hub.asked == []
 
 
@@ -206,17 +199,11 @@ def test_a_listing_that_was_made_elsewhere_is_checked_when_it_is_ordered(tmp_pat
         manifest_for(listing, choice, tmp_path / "models")
 
 
-# An answer that never ends
-
-
-def test_a_page_that_is_too_large_is_not_read_to_its_end(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baton_reasoning.core.models.hub.LARGEST_ANSWER", 1000)
+@pytest.mark.parametrize(("limit", "value"), [("LARGEST_ANSWER", 1000), ("SECONDS_IN_ALL", -1.0)])
+def test_a_page_that_is_too_large_or_too_slow_is_not_read_to_its_end(
+    hub: HubServer, monkeypatch: pytest.MonkeyPatch, limit: str, value: float
+) -> None:
+    monkeypatch.setattr(f"baton_reasoning.core.models.hub.{limit}", value)
     hub.listing = ["x" * 2000]
-    with pytest.raises(DownloadError, match="its answer has no end"):
-        Hub(HubAccess(hub.endpoint)).search("model")
-
-
-def test_a_mirror_that_takes_too_long_in_all_is_given_up(hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("baton_reasoning.core.models.hub.SECONDS_IN_ALL", -1.0)
     with pytest.raises(DownloadError, match="its answer has no end"):
         Hub(HubAccess(hub.endpoint)).search("model")

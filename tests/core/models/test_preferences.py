@@ -52,9 +52,12 @@ def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
         save_preferences(ModelPreferences(), tmp_path / "config" / "models.json")
 
 
-def test_a_choice_for_one_model_leaves_the_others_and_the_texts_at_once_alone() -> None:
+def test_a_choice_for_one_model_leaves_the_others_and_the_texts_at_once_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     general = LoadOptions(context=1024, parallel=3)
-    preferences = ModelPreferences().with_loading(Path("m.gguf"), LoadOptions(context=4096))
+    preferences = ModelPreferences().with_loading(tmp_path / "m.gguf", LoadOptions(context=4096))
+    monkeypatch.chdir(tmp_path)  # a file is the same from wherever it is named
     assert preferences.choices_for(Path("other.gguf"), general) == (general, ModelOverrides())
     own = preferences.choices_for(Path("m.gguf"), general).load
     assert (own.context, own.parallel) == (4096, 3)
@@ -64,6 +67,8 @@ def test_how_a_model_writes_reaches_the_engine_even_where_its_loading_is_left_al
     preferences = ModelPreferences().with_overrides(Path("m.gguf"), ModelOverrides(top_k=20, cue_list=CUES))
     choices = preferences.choices_for(Path("m.gguf"), LoadOptions(context=1024))
     assert choices == (LoadOptions(context=1024), ModelOverrides(top_k=20, cue_list=CUES))
+    as_it_was = preferences.with_overrides(Path("m.gguf"), ModelOverrides())
+    assert as_it_was == ModelPreferences(), "what leaves everything as it is is not kept"
 
 
 def test_a_choice_is_judged_with_all_that_takes_memory() -> None:
@@ -75,12 +80,6 @@ def test_a_choice_is_judged_with_all_that_takes_memory() -> None:
     assert without.compute_bytes == max(scores, usual.compute_bytes) > usual.compute_bytes
 
 
-def test_a_file_is_the_same_from_wherever_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = ModelPreferences().with_loading(tmp_path / "m.gguf", LoadOptions(context=512))
-    monkeypatch.chdir(tmp_path)
-    assert chosen.choices_for(Path("m.gguf"), LoadOptions()).load.context == 512
-
-
 def test_tags_are_the_templates_others_or_none() -> None:
     template = ThinkingTags("<think>", "</think>")
     assert ModelOverrides().thinking_tags(template) == template
@@ -88,11 +87,6 @@ def test_tags_are_the_templates_others_or_none() -> None:
     other = ModelOverrides(tags=TagSource.OTHER, opening="[T]", closing="[/T]")
     assert other.thinking_tags(template) == ThinkingTags("[T]", "[/T]")
     assert other.model_copy(update={"closing": ""}).thinking_tags(template) == template
-
-
-def test_a_choice_that_leaves_everything_as_it_is_is_not_kept() -> None:
-    chosen = ModelPreferences().with_overrides(Path("m.gguf"), ModelOverrides(top_k=20))
-    assert chosen.with_overrides(Path("m.gguf"), ModelOverrides()) == ModelPreferences()
 
 
 def test_mirror_and_token_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

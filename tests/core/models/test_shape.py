@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from baton_reasoning.core.models.catalog import CatalogModel, catalog
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.memory import ModelShape, shape_of
+from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.memory import ModelShape, estimate, rough_shape, shape_of
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf
 
 
@@ -96,3 +98,19 @@ def test_falcon_h1_attends_and_keeps_a_state_in_each_block(tmp_path: Path) -> No
 def test_recurrent_models_have_no_cache_at_all(tmp_path: Path, architecture: str, keys: dict[str, int]) -> None:
     shape = shape_with(tmp_path, architecture, **keys)
     assert all(block.cache_elements == 0 and block.state_bytes > 0 for block in shape.blocks)
+
+
+# Memory judged from a file's size alone
+
+
+MODELS = {model.key: model for pair in catalog() for model in (pair.small, pair.large)}
+
+
+@pytest.mark.parametrize("model", MODELS.values(), ids=list(MODELS))
+def test_memory_guessed_from_the_size_is_near_the_true_one(model: CatalogModel) -> None:
+    true = estimate(model.shape, LoadOptions()).total_bytes
+    assert estimate(rough_shape(model.bytes), LoadOptions()).total_bytes == pytest.approx(true, rel=0.35)
+
+
+def test_a_file_of_almost_nothing_has_a_shape_too() -> None:
+    assert estimate(rough_shape(100), LoadOptions()).total_bytes > 0

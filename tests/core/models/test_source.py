@@ -42,11 +42,8 @@ def test_demo_and_nothing_name_the_demo_model_of_the_part_they_are_for(text: str
     assert parse_source(text, DemoModel.LARGE) is DemoModel.LARGE
 
 
-def test_the_home_folder_is_written_out() -> None:
+def test_the_home_folder_is_written_out_and_blanks_between_servers_are_left_out() -> None:
     assert parse_source("~/m.gguf") == LocalFile(Path.home() / "m.gguf")
-
-
-def test_blanks_between_several_servers_are_left_out() -> None:
     assert parse_source("http://one , http://two,") == ServerUrls(("http://one", "http://two"))
 
 

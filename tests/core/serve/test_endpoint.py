@@ -45,7 +45,7 @@ LARGE_TEXT = "Two and two are 4.</think>\n\nIt is \\boxed{4}."
 
 @pytest.fixture
 def client() -> Iterator[openai.OpenAI]:
-    pair = Pair(ScriptedEngine(SMALL_TEXT, thinking=THINK), ScriptedEngine(LARGE_TEXT, thinking=THINK, name="large"))
+    pair = Pair(ScriptedEngine(SMALL_TEXT), ScriptedEngine(LARGE_TEXT, name="large"))
     with serving(pair, settings()) as server, client_of(server) as client:
         yield client
 
@@ -129,14 +129,10 @@ def test_the_answer_of_a_pair_is_sent_while_it_is_written() -> None:
         assert text == "The answer is 4."
 
 
-def test_a_stop_string_ends_the_answer_before_it(client: openai.OpenAI) -> None:
+def test_a_stop_string_ends_the_answer_before_it_and_is_not_looked_for_in_the_thinking(client: openai.OpenAI) -> None:
+    assert ask(client, stop=["two and two"]).choices[0].message.content == "The answer is \\boxed{4}."
     choice = ask(client, stop=["\\boxed"]).choices[0]
     assert (choice.message.content, choice.finish_reason) == ("The answer is ", "stop")
-
-
-def test_stop_strings_are_not_looked_for_in_the_thinking(client: openai.OpenAI) -> None:
-    message = ask(client, stop=["two and two"]).choices[0].message
-    assert message.content == "The answer is \\boxed{4}."
 
 
 def test_a_limit_in_tokens_ends_the_answer_with_length(client: openai.OpenAI) -> None:
@@ -179,8 +175,8 @@ def test_spans_locate_each_writer_in_what_a_client_gets(client: openai.OpenAI) -
 
 
 def test_takeovers_by_the_small_model_are_reported_too() -> None:
-    small = ScriptedEngine(" see. No", "It is 4.", thinking=THINK)
-    large = ScriptedEngine("So.\n\nWait, let", " So 4.</think>", thinking=THINK, name="large")
+    small = ScriptedEngine(" see. No", "It is 4.")
+    large = ScriptedEngine("So.\n\nWait, let", " So 4.</think>", name="large")
     with serving(Pair(small, large), {"relay": RunSettings(policy="relay")}) as server, client_of(server) as client:
         authorship = ask(client, model="relay").model_extra
     assert authorship
@@ -243,14 +239,13 @@ def test_what_changes_nothing_is_accepted(client: openai.OpenAI) -> None:
     ],
 )
 def test_null_is_a_field_left_out(path: str, kind: type[BaseModel], needed: dict[str, Any]) -> None:
-    pair = Pair(ScriptedEngine(SMALL_TEXT, thinking=THINK), None)
-    with serving(pair, {"baton": settings()["small"]}) as server:
+    with serving(Pair(ScriptedEngine(SMALL_TEXT)), {"baton": settings()["small"]}) as server:
         body = dict.fromkeys(kind.model_fields, None) | needed
         assert httpx2.post(f"{server.url}/{path}", json=body).status_code == 200
 
 
 def test_top_k_is_honoured() -> None:
-    small = ScriptedEngine(SMALL_TEXT, thinking=THINK)
+    small = ScriptedEngine(SMALL_TEXT)
     with serving(Pair(small, None), settings()) as server, client_of(server) as client:
         for top_k in (7, -1):
             ask(client, extra_body={"top_k": top_k})
@@ -260,8 +255,8 @@ def test_top_k_is_honoured() -> None:
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("error", [EngineLost("The server is gone."), EngineRefused("The cap is reached.")])
 def test_without_the_large_model_a_pair_gives_no_answer(error: BatonError, stream: bool) -> None:
-    small = ScriptedEngine("Wait, is it so?\n\nYes.</think>\n\n4", thinking=THINK)
-    large = ScriptedEngine(LARGE_TEXT, thinking=THINK, name="large", faults=[Fault(0, error, for_good=True)])
+    small = ScriptedEngine("Wait, is it so?\n\nYes.</think>\n\n4")
+    large = ScriptedEngine(LARGE_TEXT, name="large", faults=[Fault(0, error, for_good=True)])
     with (
         serving(Pair(small, large), settings()) as server,
         client_of(server) as client,
@@ -321,7 +316,7 @@ def test_every_refusal_is_one_error_as_openai_writes_them(
 
 
 def test_a_prompt_that_does_not_fit_is_refused_whole_and_in_a_stream() -> None:
-    small = ScriptedEngine(SMALL_TEXT, thinking=THINK, context=3)
+    small = ScriptedEngine(SMALL_TEXT, context=3)
     with serving(Pair(small, None), settings()) as server, client_of(server) as client:
         for stream in (False, True):
             with pytest.raises(openai.BadRequestError, match="holds 3") as caught:
@@ -335,8 +330,7 @@ def test_a_prompt_that_does_not_fit_is_refused_whole_and_in_a_stream() -> None:
 def test_a_page_whose_origin_is_allowed_asks_with_the_key() -> None:
     page = "http://localhost:3000"
     rules = AccessRules(key="secret", allowed_origins=frozenset({page}))
-    pair = Pair(ScriptedEngine(SMALL_TEXT, thinking=THINK), None)
-    with serving(pair, settings(), rules=rules) as server:
+    with serving(Pair(ScriptedEngine(SMALL_TEXT)), settings(), rules=rules) as server:
         wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
         preflight = httpx2.options(f"{server.url}/chat/completions", headers={"Origin": page, **wanted})
         assert preflight.status_code == 200
@@ -385,9 +379,8 @@ def test_a_stop_string_ends_the_run(model: str, stream: bool) -> None:
 def test_a_body_that_does_not_arrive_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endpoint, "REQUEST_SECONDS", 0.1)
     half_a_body = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{{".encode()
-    pair = Pair(ScriptedEngine(SMALL_TEXT, thinking=THINK), None)
     with (
-        serving(pair, settings()) as server,
+        serving(Pair(ScriptedEngine(SMALL_TEXT)), settings()) as server,
         socket.create_connection((server.host, server.port)) as connection,
     ):
         connection.sendall(half_a_body)
@@ -430,8 +423,7 @@ def test_an_endpoint_that_stops_ends_the_answers_it_is_writing(stream: bool) -> 
 
 
 def test_without_the_key_nothing_is_answered() -> None:
-    pair = Pair(ScriptedEngine(SMALL_TEXT, thinking=THINK), None)
-    with serving(pair, settings(), rules=AccessRules(key="secret")) as server:
+    with serving(Pair(ScriptedEngine(SMALL_TEXT)), settings(), rules=AccessRules(key="secret")) as server:
         with client_of(server, "wrong") as client, pytest.raises(openai.AuthenticationError):
             client.models.list()
         with client_of(server, "secret") as client:

@@ -1,9 +1,11 @@
 """Runs as a loop would report them, of any length."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from baton_reasoning.core.engines.base import Alternative, Message, Passing
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.store.runs import RunSummary
+from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.events import (
     Event,
@@ -55,3 +57,10 @@ def a_run(problem: str = "What is 2 + 2?", answer: str = "The answer is 4.", ste
     events.append(TokenWritten(float(steps), Author.SMALL, 5, answer, -0.1, (Alternative(6, "5", -2.0),)))
     events.append(RunEnded(steps + 1.0, Finish.END_OF_TEXT))
     return events
+
+
+def save(store: Store, run: str, events: Iterable[Event]) -> RunSummary:
+    """Let the run be written to its end, and read what it came to."""
+    recorder = store.runs.record(run)
+    recorder.record(events)
+    return recorder.finish().result()

@@ -8,7 +8,7 @@ from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batch_rows import JobState, StoredArm
 from baton_reasoning.core.store.store import Store
-from tests.core.store.made import a_run
+from tests.core.store.made import a_run, save
 
 RIGHT = Verdict(Outcome.CORRECT, How.EXACT, "The same.")
 WRONG = Verdict(Outcome.WRONG, How.EXACT, "Not the same.")
@@ -70,9 +70,7 @@ def test_two_programs_on_one_batch_share_its_jobs(store: Store, path: Path) -> N
 def test_a_finished_job_has_its_verdict_and_what_its_run_came_to(store: Store) -> None:
     batch = create(store)
     (job,) = store.batches.claim(batch)
-    recorder = store.runs.record(job.run)
-    recorder.record(a_run())
-    recorder.finish().result()
+    save(store, job.run, a_run())
     store.batches.finish(job, "4", RIGHT)
     row, *rest = store.batches.results(batch)
     assert (row.state, row.answer, row.verdict) == (JobState.DONE, "4", RIGHT)
@@ -82,19 +80,14 @@ def test_a_finished_job_has_its_verdict_and_what_its_run_came_to(store: Store) -
     assert len(list(store.batches.results(batch, arm="both"))) == 6
 
 
-def test_a_job_that_is_given_back_waits_again_with_the_same_run(store: Store) -> None:
+def test_a_job_that_is_given_back_waits_again_with_the_same_run_and_one_given_back_late_stays_claimed(
+    store: Store,
+) -> None:
     batch = create(store)
     (job,) = store.batches.claim(batch)
     store.batches.give_back(job)
     (again,) = store.batches.claim(batch)
     assert (again.id, again.run, again.attempt) == (job.id, job.run, 2)
-
-
-def test_a_job_that_is_given_back_late_stays_with_who_has_claimed_it_since(store: Store) -> None:
-    batch = create(store)
-    (job,) = store.batches.claim(batch)
-    store.batches.give_back(job)
-    (again,) = store.batches.claim(batch)
     store.batches.give_back_later(job)
     assert again.id not in {each.id for each in store.batches.claim(batch, 100)}
     store.batches.give_back_later(again)

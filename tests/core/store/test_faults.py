@@ -22,7 +22,7 @@ from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.store.made import a_run, started
+from tests.core.store.made import a_run, save, started
 from tests.fakes.full_disk import a_full_disk
 from tests.patience import PATIENCE
 from tests.tiers import size
@@ -86,9 +86,7 @@ def test_a_kill_loses_nothing_that_was_saved_and_no_job(path: Path) -> None:
 def test_an_answer_that_a_kill_broke_off_is_found_by_its_words(path: Path) -> None:
     with Store.open(path) as store:
         store.conversations.put("c", StoredExchange("e", None, "How many?"))
-        recorder = store.runs.record("e")
-        recorder.record(a_run(answer="Eleven.")[:-1])
-        recorder.finish().result()
+        save(store, "e", a_run(answer="Eleven.")[:-1])
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE runs SET state = 'running', owner = '1@0.00', answer = ''")
     with Store.open(path) as store:
@@ -331,9 +329,7 @@ with Store.open(Path(sys.argv[1])) as store:
 def test_a_broken_part_of_a_run_ends_its_trace_and_is_said(path: Path) -> None:
     with Store.open(path) as store:
         for part in (a_run()[:9], a_run()[9:]):
-            recorder = store.runs.record("r")
-            recorder.record(part)
-            recorder.finish().result()
+            save(store, "r", part)
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE event_chunks SET events = x'00' WHERE sequence = 1")
         summary = store.runs.record("r").finish().result()

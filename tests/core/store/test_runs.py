@@ -14,30 +14,21 @@ from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish, PrefillProgressed, TokenWritten, UsageReported, WriteStarted
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.store.made import a_run, started
+from tests.core.store.made import a_run, save, started
 
 
-def test_events_come_back_as_they_were(store: Store) -> None:
-    events = a_run()
+def test_events_come_back_as_they_were_without_the_progress_of_a_prefill(store: Store) -> None:
+    """Half a surrogate pair is kept, too, and replaced in the answer."""
+    events = a_run(answer="broken \ud83d")
     recorder = store.runs.record("r")
-    for event in events:
+    for event in (events[0], PrefillProgressed(0.0, Author.SMALL, 64, 1000), *events[1:]):
         recorder.record([event])
-    recorder.finish().result()
-    assert list(store.runs.events("r")) == events
-
-
-def test_the_progress_of_a_prefill_is_not_stored(store: Store) -> None:
-    events = a_run()
-    recorder = store.runs.record("r")
-    recorder.record([events[0], PrefillProgressed(0.0, Author.SMALL, 64, 1000), *events[1:]])
-    recorder.finish().result()
+    assert recorder.finish().result().answer == "broken ?"
     assert list(store.runs.events("r")) == events
 
 
 def test_a_summary_says_what_the_run_came_to(store: Store) -> None:
-    recorder = store.runs.record("r")
-    recorder.record(a_run(answer="It is 4."))
-    summary = recorder.finish().result()
+    summary = save(store, "r", a_run(answer="It is 4."))
     assert summary == store.runs.summary("r")
     assert (summary.state, summary.finish) == (RunState.ENDED, Finish.END_OF_TEXT)
     assert (summary.metrics.small_tokens, summary.metrics.large_tokens, summary.metrics.steps) == (8, 6, 6)
@@ -55,9 +46,7 @@ def test_a_run_of_any_usage_is_saved(store: Store) -> None:
 
 
 def test_an_outline_is_the_trace_without_its_tokens(store: Store) -> None:
-    recorder = store.runs.record("r")
-    recorder.record(a_run())
-    recorder.finish().result()
+    save(store, "r", a_run())
     outline, trace = store.runs.outline("r"), Trace.of(a_run())
     assert outline == outline_of(trace)
     assert outline.text == trace.text
@@ -67,9 +56,7 @@ def test_an_outline_is_the_trace_without_its_tokens(store: Store) -> None:
 
 
 def test_an_outline_can_be_had_while_the_run_goes_on(store: Store) -> None:
-    recorder = store.runs.record("r")
-    recorder.record(a_run()[:9])
-    recorder.finish().result()
+    save(store, "r", a_run()[:9])
     store.runs.record("r").record([])
     assert store.runs.summary("r").state is RunState.RUNNING
     assert store.runs.outline("r") == outline_of(Trace.of(a_run()[:9]))
@@ -78,17 +65,7 @@ def test_an_outline_can_be_had_while_the_run_goes_on(store: Store) -> None:
 def test_a_run_goes_on_where_it_stopped(store: Store) -> None:
     events = a_run()
     for part in (events[:10], events[10:]):
-        recorder = store.runs.record("r")
-        recorder.record(part)
-        recorder.finish().result()
-    assert list(store.runs.events("r")) == events
-
-
-def test_half_a_surrogate_pair_is_kept_in_the_events_and_replaced_in_the_answer(store: Store) -> None:
-    events = a_run(answer="broken \ud83d")
-    recorder = store.runs.record("r")
-    recorder.record(events)
-    assert recorder.finish().result().answer == "broken ?"
+        save(store, "r", part)
     assert list(store.runs.events("r")) == events
 
 
@@ -116,9 +93,7 @@ def test_drafted_tokens_come_back_with_what_was_rejected(store: Store) -> None:
         TokenWritten(1.0, Author.LARGE, 1, "So", drafted=True),
         TokenWritten(1.1, Author.LARGE, 2, " it", rejected_drafts=3),
     ]
-    recorder = store.runs.record("r")
-    recorder.record(events)
-    recorder.finish().result()
+    save(store, "r", events)
     assert list(store.runs.events("r")) == events
     piece = Trace.of(events).pieces[-1]
     assert (piece.accepted_drafts, piece.drafts) == (1, 4)

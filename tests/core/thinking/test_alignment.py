@@ -93,18 +93,15 @@ def test_too_many_steps_to_compare_stand_by_number(monkeypatch: pytest.MonkeyPat
     assert places(rows)[:3] == [(0, 0), (1, 1), (None, 2)]
 
 
-def test_a_text_that_is_not_as_long_has_not_parted() -> None:
+def test_a_text_that_is_not_as_long_has_not_parted_and_no_texts_have_no_rows() -> None:
+    assert align([]) == []
+    assert parting([]) == 0
     rows = align([[ONE, TWO, END], [ONE], []])
     assert parting(rows) == len(rows) == 3
 
 
 def test_white_space_makes_no_difference() -> None:
     assert align([["Two  and\ntwo."], ["Two and two."]])[0].likeness == (SAME,)
-
-
-def test_no_texts_have_no_rows() -> None:
-    assert align([]) == []
-    assert parting([]) == 0
 
 
 def test_the_steps_of_a_trace_are_those_of_its_thinking() -> None:

@@ -116,7 +116,7 @@ def test_stop_before_the_first_token_reads_nothing() -> None:
     assert (done.trace.text, done.small.calls, done.trace.finish) == ("", [], Finish.STOPPED)
 
 
-def test_stop_cancels_the_sessions_so_that_a_long_prefill_ends() -> None:
+def test_stop_cancels_the_sessions_so_that_a_long_prefill_ends_also_those_that_are_opened_later() -> None:
     control, engine = Control(), ScriptedEngine("One two")
     session = engine.open(attach=control.attach)
     items = session.write((), 10, 0)
@@ -124,13 +124,8 @@ def test_stop_cancels_the_sessions_so_that_a_long_prefill_ends() -> None:
     control.stop()
     assert list(items) == [(Stop.CANCELLED,)]
     assert control.stopped
-
-
-def test_stop_reaches_a_session_that_is_opened_after_it() -> None:
-    control, engine = Control(), ScriptedEngine("One two")
-    control.stop()
-    session = engine.open(attach=control.attach)
-    assert list(session.write((), 10, 0))[-1] == (Stop.CANCELLED,)
+    later = engine.open(attach=control.attach)
+    assert list(later.write((), 10, 0))[-1] == (Stop.CANCELLED,)
 
 
 def test_a_signal_may_stop_the_thread_that_asks_for_a_wish() -> None:

@@ -7,15 +7,7 @@ import json
 import pytest
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.thinking.cues import (
-    RESOURCES,
-    Category,
-    Match,
-    english,
-    inside_code,
-    parse_lexicon,
-    prose,
-)
+from baton_reasoning.core.thinking.cues import RESOURCES, Category, Match, english, inside_code, parse_lexicon, prose
 
 REFLECTION = "wait, alternatively, hold on, another, verify, think again, recap, check".split(", ")
 AFFIRMATION = "yeah, yes, final answer, confident".split(", ")
@@ -102,14 +94,6 @@ def test_a_lexicon_of_another_language_is_data() -> None:
     assert [cue.word for cue in lexicon.find("Moment mal, ich prüfe.")] == ["Moment mal", "prüfe"]
 
 
-@pytest.mark.parametrize(
-    "text", ["{", "[]", '{"doubt": {}}', '{"reflection": ["wait"]}', '{"reflection": {"wait": 3}}']
-)
-def test_a_cue_list_that_cannot_be_read_is_refused(text: str) -> None:
-    with pytest.raises(SettingsError, match="cue list cannot be read"):
-        parse_lexicon(text)
-
-
 def test_the_ablation_with_one_cue_a_class_has_the_papers_three() -> None:
     assert [list(words) for words in english(one_cue=True).cues.values()] == [["wait"], ["confident"], ["verify"]]
 
@@ -126,6 +110,7 @@ def test_the_ablation_with_one_cue_a_class_has_the_papers_three() -> None:
         ('{\n"reflection": {"wait": []},\n"doubt": {}}', "line 3: 'doubt' is no category"),
         ('{\n"reflection": {\n"wait": [],\n"hm": 3}}', "line 4: 'hm' in 'reflection' has no list"),
         ('{"affirmation": {},\n"reflection": {"wait": [""]}}', "line 2: 'reflection' holds an empty cue"),
+        ("[]", "cue list cannot be read"),
         ("[" * 100_000, "cue list cannot be read"),
     ],
 )

@@ -1,7 +1,4 @@
-"""The loop is symmetrical: a policy in which the large model writes by default and hands sentences to the small one.
-
-The policy is RelayGen's (arXiv 2602.06454) reduced to one cue; the small model writes the answer, too.
-"""
+"""The loop is symmetrical: under relay the large model writes by default, and hands sentences to the small one."""
 
 from __future__ import annotations
 
@@ -14,48 +11,12 @@ from baton_reasoning.core.thinking.events import Finish, HandedOver, Noticed, Ta
 from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
 from baton_reasoning.core.thinking.loop import Loop
 from baton_reasoning.core.thinking.policies.always import Always
-from baton_reasoning.core.thinking.policy import (
-    WITHOUT_END,
-    Move,
-    Needs,
-    Policy,
-    Until,
-    View,
-    Write,
-    keep,
-    look_on,
-    take_over,
-)
-from baton_reasoning.core.thinking.reasons import ANSWER, PERSON, REPETITION, SMALL_ONLY, TakeoverReason
+from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
+from baton_reasoning.core.thinking.policy import Move, Needs, View, Write, keep, look_on, take_over
+from baton_reasoning.core.thinking.reasons import ANSWER, PERSON, REPETITION, SMALL_ONLY
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import run
 from tests.fakes.scripted import Fault, ScriptedEngine
-
-CUE = TakeoverReason("relay cue", "Cue for the small model")
-
-
-class Relay(Policy):
-    """After a step that begins with “Wait” the small model writes to the end of the sentence."""
-
-    name = "relay"
-    title = "Relay"
-    default_writer = Author.LARGE
-    needs = Needs()
-
-    def opening(self, view: View) -> Move:
-        return look_on()
-
-    def at_boundary(self, view: View) -> Move:
-        return look_on() if view.thinking else keep()
-
-    def on_lookahead(self, view: View) -> Move:
-        if view.text.startswith("Wait,"):
-            return take_over(1, CUE, until=Until.SENTENCE, author=Author.SMALL, keep_lookahead=True)
-        return keep() if view.sentence_ended else look_on()
-
-    def on_thinking_closed(self, view: View) -> Move:
-        return take_over(WITHOUT_END, ANSWER, author=Author.SMALL)
-
 
 LARGE = ["One.\n\nWait, no", " Then three.\n\nFour.</think>No"]
 SMALL = [" two. No", "\n\nFour."]
@@ -73,7 +34,10 @@ def test_the_large_model_writes_by_default_and_hands_a_sentence_to_the_small_one
         ("small", "Four."),
     ]
     takeovers = done.all(TakeoverStarted)
-    assert [(event.author, event.reason) for event in takeovers] == [(Author.SMALL, CUE.id), (Author.SMALL, ANSWER.id)]
+    assert [(event.author, event.reason) for event in takeovers] == [
+        (Author.SMALL, RELAY.id),
+        (Author.SMALL, ANSWER.id),
+    ]
     assert done.trace.totals[Author.SMALL].takeovers == 2
     assert done.trace.totals[Author.LARGE].takeovers == 0
     assert done.trace.pieces[2].takeover == takeovers[0]
@@ -143,7 +107,7 @@ def test_a_person_takes_over_and_gives_back() -> None:
 def test_a_write_says_what_it_is() -> None:
     assert not keep().is_takeover
     assert not look_on().is_takeover
-    assert take_over(3, CUE) == Write(Author.LARGE, CUE, tokens=3)
+    assert take_over(3, RELAY) == Write(Author.LARGE, RELAY, tokens=3)
 
 
 class Reading(Relay):

@@ -93,6 +93,17 @@ def test_no_move_begins_when_the_time_is_over() -> None:
     assert (done.trace.finish, done.small.calls) == (Finish.TIME, [])
 
 
+def test_a_time_limit_keeps_the_text_so_far() -> None:
+    guard = LimitsGuard(Limits())
+
+    def run_out(_body: str) -> None:
+        guard.limits = Limits(max_seconds=1e-9)
+
+    done = run(Never(), ScriptedEngine("One two three.", before_token=run_out), interruptions=[guard])
+    assert (done.trace.finish, done.trace.text) == (Finish.TIME, "One")
+    assert "time limit" in (done.trace.ended.reason if done.trace.ended else "")
+
+
 def test_what_is_under_way_is_cancelled_when_the_time_is_over() -> None:
     cancelled = threading.Event()
     small = ScriptedEngine("One two.", before_token=lambda _: (cancelled.wait(PATIENCE), None)[1])

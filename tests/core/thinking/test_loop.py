@@ -146,17 +146,14 @@ def test_an_inserted_text_comes_before_the_takeover_that_goes_with_it() -> None:
 
 
 def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written() -> None:
+    """At a boundary the whole step, so that a lookahead gives it time to read."""
     large = ScriptedEngine(name="large", supports_prefetch=True)
     done = run(Never(), ["one two three four five six seven eight nine.</think>"], large)
     assert [call.body for call in done.large.calls] == [
         "one two three four",
         "one two three four five six seven eight",
     ]
-
-
-def test_at_a_boundary_it_is_offered_the_whole_step_so_that_a_lookahead_gives_it_time_to_read() -> None:
-    large = ScriptedEngine(name="large", supports_prefetch=True)
-    done = run(Never(), ["one two.\n\nand.</think>"], large)
+    done = run(Never(), ["one two.\n\nand.</think>"], ScriptedEngine(name="large", supports_prefetch=True))
     assert done.large.calls[0].body == "one two.\n\n"
 
 
@@ -171,10 +168,6 @@ def test_a_run_goes_on_from_a_written_text() -> None:
 # Endings
 
 
-def test_end_of_text_of_the_small_model_ends_the_run() -> None:
-    assert run(Never(), ["One.</think>\n\nFour."]).trace.finish is Finish.END_OF_TEXT
-
-
 def test_end_of_text_of_the_large_model_ends_the_run_as_well() -> None:
     done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], ["So.</think>", "\n\nFour."])
     assert (done.trace.finish, done.trace.answer) == (Finish.END_OF_TEXT, "\n\nFour.")
@@ -183,7 +176,7 @@ def test_end_of_text_of_the_large_model_ends_the_run_as_well() -> None:
 
 def test_no_token_is_written_after_the_end_of_the_text() -> None:
     done = run(keywords(SHORT), ["One.</think>\n\nFour.", "Never."], ["Never."])
-    assert done.trace.text == "One.</think>\n\nFour."
+    assert (done.trace.text, done.trace.finish) == ("One.</think>\n\nFour.", Finish.END_OF_TEXT)
     assert done.large.calls == []
 
 

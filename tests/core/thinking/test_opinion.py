@@ -82,16 +82,13 @@ def test_where_many_tokens_are_possible_an_unlikely_one_is_no_disagreement() -> 
     assert opinion.essential(token).alternatives == ()
 
 
-def test_a_disagreement_that_a_takeover_follows_is_not_missed() -> None:
+def test_a_disagreement_that_a_takeover_follows_is_not_missed_and_what_the_large_model_wrote_is_not_marked() -> None:
     done = run(keywords(), small=["2 + 2 is 5.\n\nWait, that is", "\n\nDone.</think>\n\n4"], large=["Wait, it is 4."])
     found = opinion_of(done, ScriptedEngine(name="large", expects=four))
     assert [place.sequel for place in found.disagreements] == [Sequel.TAKEN_OVER]
     assert found.missed == []
-
-
-def test_what_the_large_model_wrote_itself_is_not_marked() -> None:
-    done = run(keywords(), small=["First.\n\nWait, that is", "\n\nDone.</think>\n\n4"], large=["Wait, it is 5."])
-    assert opinion_of(done, ScriptedEngine(name="large", expects=four)).disagreements == []
+    own = run(keywords(), small=["First.\n\nWait, that is", "\n\nDone.</think>\n\n4"], large=["Wait, it is 5."])
+    assert opinion_of(own, ScriptedEngine(name="large", expects=four)).disagreements == []
 
 
 def long_run() -> Run:
@@ -136,19 +133,15 @@ def test_stopped_it_covers_what_was_read_until_then() -> None:
     assert not found.is_whole
 
 
-def test_stopped_before_the_first_portion_there_is_no_opinion() -> None:
+def test_stopped_before_the_first_portion_or_with_a_model_that_dies_there_is_no_opinion_and_no_session() -> None:
     done = run(Never(), small=[SLIP])
     large = ScriptedEngine(name="large", before_token=lambda _: reading.stop())
     reading = SecondOpinion(large, done.trace)
     assert list(reading.read()) == []
-    assert all(session.closed for session in large.sessions)
-
-
-def test_a_model_that_dies_meanwhile_is_an_error_and_leaves_no_session() -> None:
-    large = ScriptedEngine(name="large", faults=[Fault(0, EngineLost("Gone.", "Start it."))])
+    dying = ScriptedEngine(name="large", faults=[Fault(0, EngineLost("Gone.", "Start it."))])
     with pytest.raises(EngineLost):
-        list(SecondOpinion(large, run(Never(), small=[SLIP]).trace).read())
-    assert all(session.closed for session in large.sessions)
+        list(SecondOpinion(dying, done.trace).read())
+    assert all(session.closed for session in (*large.sessions, *dying.sessions))
 
 
 def test_a_large_model_that_cannot_score_says_what_would_help() -> None:

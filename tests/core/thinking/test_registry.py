@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeove
 from baton_reasoning.core.thinking.policy import Policy, PolicySettings
 from baton_reasoning.core.thinking.reasons import SHARED_REASONS
 from baton_reasoning.core.thinking.registry import (
+    PACKAGE,
     POLICIES,
     PolicyRegistry,
     make_policy,
@@ -189,3 +191,12 @@ def test_a_package_that_cannot_be_loaded_is_logged_and_left_out(
     install(source, target)
     assert list(PolicyRegistry()) == list(POLICIES)
     assert target in caplog.text
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "method.md"
+
+
+def test_the_table_names_every_policy_in_the_words_of_the_menus() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| ([^|]+) \| [^|]+ \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    own = [policy for policy in POLICIES.values() if policy.__module__.startswith(PACKAGE)]  # plug-ins may be installed
+    assert sorted(rows) == sorted((policy.name, policy.summary) for policy in own)

@@ -8,14 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.thinking.steps import (
-    Boundary,
-    Decoder,
-    Splitter,
-    ends_sentence,
-    recorded_boundary,
-    split,
-)
+from baton_reasoning.core.thinking.steps import Boundary, Decoder, Splitter, ends_sentence, recorded_boundary, split
 
 
 def boundaries(pieces: list[str]) -> list[int]:
@@ -48,11 +41,8 @@ def test_a_boundary_may_be_split_across_tokens() -> None:
     assert boundaries(["One.", "\r", "\n", "\r", "\n", "Two"]) == [4]
 
 
-def test_white_space_after_a_boundary_makes_no_second_one() -> None:
+def test_one_newline_leading_newlines_or_more_white_space_make_no_boundary() -> None:
     assert boundaries(["One.\n\n", "\n", "\n\n", "Two"]) == [0]
-
-
-def test_one_newline_or_leading_newlines_make_no_boundary() -> None:
     assert boundaries(["One.", "\n", "Two.", "\n", "Three"]) == []
     assert boundaries(["\n\n", "\n", "One"]) == []
 

@@ -154,19 +154,14 @@ def test_the_answer_begins_with_its_first_token_that_is_more_than_white_space() 
     assert trace.answer_began is None
     trace.apply(token(LARGE, "5", 7.0))
     assert trace.answer_began == 7.0
-
-
-def test_without_thinking_the_answer_begins_at_once() -> None:
     plain = events.RunStarted(0.0, QUESTION, "never", {}, 0, None, None, 0, False)
-    assert Trace.of([plain, token(SMALL, "4", 0.5)]).answer_began == 0.5
-
-
-def test_a_single_token_has_no_speed() -> None:
-    trace = Trace.of([events.WriteStarted(0.0, LARGE, OPENING.id, 0), token(LARGE, "a", 0.0001)])
-    assert (trace.totals[LARGE].tokens_per_second, trace.pieces[0].tokens_per_second) == (0.0, 0.0)
+    assert Trace.of([plain, token(SMALL, "4", 0.5)]).answer_began == 0.5, "at once, without thinking"
 
 
 def test_writes_of_a_single_token_are_left_out_of_the_speed() -> None:
+    alone = Trace.of([events.WriteStarted(0.0, LARGE, OPENING.id, 0), token(LARGE, "a", 0.0001)])
+    assert (alone.totals[LARGE].tokens_per_second, alone.pieces[0].tokens_per_second) == (0.0, 0.0)
+
     def write(at: float, *texts: str) -> list[events.Event]:
         tokens = [token(LARGE, text, at + (number + 1) / 10) for number, text in enumerate(texts)]
         return [events.WriteStarted(at, LARGE, OPENING.id, 0), *tokens]

@@ -115,13 +115,10 @@ def test_an_event_comes_back_from_json_as_it_was(event: Event) -> None:
     assert event_from_json(json.loads(json.dumps(event_to_json(event)))) == event
 
 
-def test_a_token_takes_little_room() -> None:
+def test_a_token_takes_little_room_and_the_first_event_says_the_schema() -> None:
+    assert event_to_json(ONE_OF_EACH[0])["schema"] == SCHEMA
     token = events.TokenWritten(1.5, Author.SMALL, 5, " the")
     assert event_to_json(token) == {"event": "token", "at": 1.5, "author": "small", "id": 5, "text": " the"}
-
-
-def test_the_first_event_says_the_schema() -> None:
-    assert event_to_json(ONE_OF_EACH[0])["schema"] == SCHEMA
 
 
 def test_what_another_version_wrote_is_passed_over_with_a_notice() -> None:

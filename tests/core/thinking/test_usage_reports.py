@@ -33,17 +33,16 @@ def large() -> ChargingEngine:
     return ChargingEngine(*["And so it is."] * 2, name="large", supports_prefetch=True)
 
 
-def test_after_each_takeover_the_bill_so_far_is_told(large: ChargingEngine) -> None:
-    told = run_with(large).events
+def test_after_each_takeover_the_bill_so_far_is_told_and_before_the_end_that_of_the_closed_session(
+    large: ChargingEngine,
+) -> None:
+    trace = run_with(large)
+    told = trace.events
     after_takeovers = [told[i + 1 : i + 3] for i, event in enumerate(told) if isinstance(event, TakeoverEnded)]
     bills = [next(event.usage for event in after if isinstance(event, UsageReported)) for after in after_takeovers]
     assert [bill.cost.written for bill in bills] == [3, 6]
     assert bills[0].money < bills[1].money
-
-
-def test_the_last_bill_comes_before_the_end_and_is_that_of_the_closed_session(large: ChargingEngine) -> None:
-    trace = run_with(large)
-    assert isinstance(trace.events[-1], RunEnded)
+    assert isinstance(told[-1], RunEnded)
     assert trace.usage == {LARGE: large.usage}
     assert large.sessions[0].closed
 

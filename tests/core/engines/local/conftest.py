@@ -1,13 +1,15 @@
 """The two real models, each loaded once for all tests of the local engine."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from baton_reasoning.core.engines.base import Conversation, Message
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
 from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.overrides import Sampling
 
 QUESTION: Conversation = (Message("user", "How many pets has Ed, who has 2 dogs, 3 cats and 4 fish? Check it."),)
 
@@ -24,3 +26,10 @@ def large_engine(gemma: Path) -> Iterator[LocalEngine]:
     engine = LocalEngine(gemma, LoadOptions(context=2048, batch=128, threads=1))
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def session(small_engine: LocalEngine) -> Iterator[LocalSession]:
+    """A text of the small model, which takes the likeliest token each time."""
+    with closing(small_engine.open(QUESTION, Sampling(temperature=0))) as session:
+        yield session

@@ -98,6 +98,7 @@ def test_each_branch_is_what_the_session_writes_alone(session: LocalSession) -> 
 def test_the_sessions_own_text_stays(session: LocalSession) -> None:
     text = text_of(session)
     session.read(text)
+    assert list(session.write_branches([])) == []
     list(session.write_branches(branches_of(text)[:4]))
     assert session.read(text).prefilled == 0
 
@@ -124,10 +125,6 @@ def test_a_text_that_does_not_fit_is_refused_in_a_sentence(session: LocalSession
     with pytest.raises(ContextFull, match=r"context of .* is full"):
         list(session.write_branches([Branch([Part(" word" * 600, Author.INSERTED)], 1, 5)]))
     assert by_branch(list(session.write_branches([Branch([], 1, 5)])))[0].tokens == 5, "the next one is served"
-
-
-def test_no_branches_are_no_work(session: LocalSession) -> None:
-    assert list(session.write_branches([])) == []
 
 
 def test_a_cancelled_session_ends_its_branches(engine: LocalEngine) -> None:

@@ -217,18 +217,13 @@ def test_plain_decodes_are_timed_before_the_first_drafts() -> None:
     assert length.plan().drafts == FIRST
 
 
-def test_more_is_drafted_where_drafts_are_cheap_and_accepted() -> None:
-    length = DraftLength(plain_seconds=1.0)
+def test_more_is_drafted_where_drafts_are_cheap_and_accepted_and_less_where_they_are_often_rejected() -> None:
+    cheap, rejected = DraftLength(plain_seconds=1.0), DraftLength(plain_seconds=1.0)
     for _ in range(10):
-        length.record(4, accepted=4, seconds=1.1)
-    assert length.plan().drafts == 8
-
-
-def test_less_is_drafted_where_they_are_often_rejected() -> None:
-    length = DraftLength(plain_seconds=1.0)
-    for _ in range(10):
-        length.record(4, accepted=0, seconds=1.4)
-    assert length.plan().drafts <= 1
+        cheap.record(4, accepted=4, seconds=1.1)
+        rejected.record(4, accepted=0, seconds=1.4)
+    assert cheap.plan().drafts == 8
+    assert rejected.plan().drafts <= 1
 
 
 def test_drafting_that_does_not_pay_pauses_longer_and_longer() -> None:

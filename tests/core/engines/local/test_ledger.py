@@ -6,27 +6,21 @@ from hypothesis import strategies as st
 from baton_reasoning.core.engines.local.ledger import CachePlan, Ledger, common_prefix
 
 
-def test_an_empty_cache_reads_everything() -> None:
-    assert Ledger().plan([1, 2, 3], has_logits=False) == CachePlan(0, [1, 2, 3])
+def holding(*ids: int) -> Ledger:
+    ledger = Ledger()
+    ledger.ids = list(ids)
+    return ledger
 
 
 def test_only_what_follows_the_common_beginning_is_decoded() -> None:
-    ledger = Ledger()
-    ledger.ids = [1, 2, 3, 4]
-    assert ledger.plan([1, 2, 9, 9], has_logits=True) == CachePlan(2, [9, 9])
+    assert Ledger().plan([1, 2, 3], has_logits=False) == CachePlan(0, [1, 2, 3])
+    assert holding(1, 2, 3, 4).plan([1, 2, 9, 9], has_logits=True) == CachePlan(2, [9, 9])
 
 
-def test_a_text_that_is_already_there_needs_nothing_if_its_logits_are_at_hand() -> None:
-    ledger = Ledger()
-    ledger.ids = [1, 2, 3]
-    assert ledger.plan([1, 2, 3], has_logits=True) == CachePlan(3, [])
-
-
-def test_a_text_whose_logits_are_gone_has_its_last_token_decoded_again() -> None:
-    ledger = Ledger()
-    ledger.ids = [1, 2, 3]
-    assert ledger.plan([1, 2, 3], has_logits=False) == CachePlan(2, [3])
-    assert ledger.plan([1, 2], has_logits=True) == CachePlan(1, [2]), "these logits are of a later place"
+def test_a_text_that_is_already_there_needs_its_last_token_where_the_logits_are_gone() -> None:
+    assert holding(1, 2, 3).plan([1, 2, 3], has_logits=True) == CachePlan(3, [])
+    assert holding(1, 2, 3).plan([1, 2, 3], has_logits=False) == CachePlan(2, [3])
+    assert holding(1, 2, 3).plan([1, 2], has_logits=True) == CachePlan(1, [2]), "these logits are of a later place"
 
 
 def test_a_memory_that_cannot_be_cut_goes_back_to_its_last_snapshot() -> None:
@@ -59,8 +53,7 @@ def test_common_prefix_of_texts_of_different_length() -> None:
 
 
 def test_logits_inside_the_cached_text_are_computed_from_the_token_before_them_on() -> None:
-    ledger = Ledger()
-    ledger.ids = [1, 2, 3, 4]
+    ledger = holding(1, 2, 3, 4)
     assert ledger.plan([1, 2, 3, 4, 5], has_logits=False, logits_from=2) == CachePlan(1, [2, 3, 4, 5])
     assert ledger.plan([1, 2, 3, 4, 5], has_logits=True, logits_from=4) == CachePlan(4, [5])
     assert ledger.plan([1, 2, 3, 4, 5], has_logits=False, logits_from=4) == CachePlan(3, [4, 5])

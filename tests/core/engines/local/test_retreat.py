@@ -53,18 +53,13 @@ def test_the_batch_shrinks_before_layers_leave_the_gpu() -> None:
     assert ways[2].change == "with 24 of 32 layers on the GPU and a batch of 128 tokens"
 
 
-def test_a_model_that_ran_out_of_memory_while_it_wrote_is_loaded_in_lighter_ways_only() -> None:
+def test_a_model_that_ran_out_of_memory_is_loaded_in_lighter_ways_only_and_any_other_first_as_before() -> None:
     asked = LoadOptions(batch=512, gpu_layers=32)
     ways = attempts_after_death(asked, 32, asked, memory=True)
     assert [(way.options.gpu_layers, way.options.batch) for way in ways[:2]] == [(32, 128), (24, 128)]
     assert attempts_after_death(asked, 32, ways[0].options, memory=True) == ways[1:]
     assert attempts_after_death(asked, 32, ways[-1].options, memory=True) == ways[-1:], "there is no lighter one"
-
-
-def test_a_model_that_died_of_something_else_is_first_loaded_as_before() -> None:
-    asked = LoadOptions(batch=512, gpu_layers=32)
-    ways = attempts_after_death(asked, 32, asked, memory=False)
-    assert ways == list(attempts(asked, 32))
+    assert attempts_after_death(asked, 32, asked, memory=False) == list(attempts(asked, 32))
 
 
 @pytest.mark.parametrize(
@@ -107,20 +102,12 @@ def test_a_model_is_never_judged_with_a_longer_context_than_it_was_trained_for(s
     assert estimate(header, LoadOptions(context=2**20)) == estimate(header, LoadOptions(context=longest))
 
 
-def test_without_a_gpu_only_the_batch_shrinks() -> None:
-    ways = list(attempts(LoadOptions(batch=128), layers=0))
+def test_without_a_gpu_only_the_batch_shrinks_and_keeps_room_for_one_token_of_every_text() -> None:
+    ways = list(attempts(LoadOptions(batch=128, context=4096), layers=0))
     assert [(way.options.gpu_layers, way.options.batch) for way in ways] == [(-1, 128), (-1, 32)]
-
-
-def test_the_context_that_a_person_chose_is_never_shortened() -> None:
-    assert {way.options.context for way in attempts(LoadOptions(context=4096), layers=9)} == {4096}
-
-
-def test_a_batch_keeps_room_for_one_token_of_every_text() -> None:
-    assert [way.options.batch for way in attempts(LoadOptions(batch=256, parallel=64), layers=0)] == [
-        256,
-        128,
-    ]
+    assert {way.options.context for way in ways} == {4096}, "as a person chose it"
+    many = attempts(LoadOptions(batch=256, parallel=64), layers=0)
+    assert [way.options.batch for way in many] == [256, 128]
 
 
 def test_loading_tells_how_far_it_is(smollm2: Path) -> None:

@@ -81,21 +81,6 @@ def test_a_model_whose_writes_are_always_closed_early_survives_a_death_between_e
     assert len(ids(write(session, Body(), limit=3))) == 3
 
 
-def test_a_crash_of_native_code_ends_the_process_of_that_model_and_the_text_goes_on(engine: LocalEngine) -> None:
-    """As a failed assertion of ggml, or a segmentation fault."""
-    written, notices = [], []
-    for item in engine.open(QUESTION, GREEDY).write([], LONG, 1):
-        if isinstance(item, Notice):
-            notices.append(item.text)
-        if isinstance(item, Token):
-            written.append(item)
-            if len(written) == 2:
-                send(engine, signal.SIGSEGV)
-    assert len(written) >= 2
-    assert len(notices) == 1
-    assert "stopped with SIGSEGV" in notices[0]
-
-
 def garble_a_request(engine: LocalEngine, _: pytest.MonkeyPatch) -> None:
     engine.process._connection.send_bytes(b"garbage")
 
@@ -108,6 +93,11 @@ def garble_a_reply(_: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(model_process, "receive", garbled)
 
 
+def crash_in_native_code(engine: LocalEngine, _: pytest.MonkeyPatch) -> None:
+    """As a failed assertion of ggml, or a segmentation fault."""
+    send(engine, signal.SIGSEGV)
+
+
 def send_a_nameless_signal(engine: LocalEngine, _: pytest.MonkeyPatch) -> None:
     send(engine, signal.SIGRTMIN + 1)
 
@@ -118,6 +108,7 @@ def send_a_nameless_signal(engine: LocalEngine, _: pytest.MonkeyPatch) -> None:
     [
         (garble_a_request, "UnpicklingError"),
         (garble_a_reply, "killed"),
+        (crash_in_native_code, "stopped with SIGSEGV"),
         pytest.param(
             send_a_nameless_signal,
             "stopped with signal",
@@ -412,10 +403,6 @@ def test_a_process_is_not_silent_while_the_program_itself_was_stopped() -> None:
     assert heartbeat.silence() == 0.5
 
 
-def test_a_python_process_without_memory_is_out_of_memory() -> None:
-    assert model_process.speaks_of_memory("MemoryError")
-
-
 def test_ids_outside_the_vocabulary_are_read_as_their_text(engine: LocalEngine) -> None:
     session, vocabulary = engine.open(QUESTION, GREEDY), engine.card.vocabulary
     body = [Part(" two", Author.LARGE, id=10**8, vocabulary=vocabulary), Part(" and", Author.LARGE, -5, vocabulary)]
@@ -447,10 +434,11 @@ def test_the_process_of_a_model_inherits_no_keys(monkeypatch: pytest.MonkeyPatch
     [
         "ggml_vulkan: Device memory allocation of size 1024 failed: vk::Device::allocateMemory: ErrorOutOfDeviceMemory",
         "CUDA error: out of memory",
+        "MemoryError",
         "ggml_backend_cuda_buffer_type_alloc_buffer: allocating 12 MiB on device 0: cudaMalloc failed: out of memory",
         "terminate called after throwing an instance of 'std::bad_alloc'",
     ],
 )
-def test_every_back_ends_words_for_memory_are_recognised(line: str) -> None:
+def test_the_words_of_every_back_end_and_of_python_for_memory_are_recognised(line: str) -> None:
     assert model_process.speaks_of_memory(line)
     assert not model_process.speaks_of_memory("GGML_ASSERT(n_tokens > 0) failed")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from baton_reasoning.core.engines.base import Token
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.llama import CHUNK, largest
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
@@ -40,7 +40,6 @@ def test_a_text_that_is_read_gets_the_log_probabilities_it_was_written_with(smal
     gaps = [token.alternatives[0].logprob - token.logprob for token in scores.tokens]
     assert max(gaps) < 2 * ROUNDING, "it was written greedily: only a near-tie may come out otherwise"
     assert scores.mean_logprob == pytest.approx(sum(t.logprob for t in scores.tokens) / len(tokens))
-    session.close()
     reader.close()
 
 
@@ -58,8 +57,8 @@ def test_the_largest_are_found_where_many_are_equal_or_infinitely_small() -> Non
     assert len(largest(values, 20)) == 20
 
 
-def test_only_what_follows_the_start_is_scored_and_only_what_is_new_is_decoded(small_engine: LocalEngine) -> None:
-    session, body = small_engine.open(QUESTION, GREEDY), Body()
+def test_only_what_follows_the_start_is_scored_and_only_what_is_new_is_decoded(session: LocalSession) -> None:
+    body = Body()
     write(session, body, limit=20)
     session.read(body.parts)
     start, step = len(body), " But three and three are purple, which is a number.\n\n"
@@ -69,11 +68,9 @@ def test_only_what_follows_the_start_is_scored_and_only_what_is_new_is_decoded(s
     assert scores.handoff.prefilled == len(scores.tokens), "the step is decoded once, and nothing else is"
     odd = next(token for token in scores.tokens if "purple" in token.text)
     assert odd.logprob < scores.mean_logprob < 0
-    session.close()
 
 
-def test_a_text_longer_than_a_batch_is_scored_whole(small_engine: LocalEngine) -> None:
-    session = small_engine.open(QUESTION, GREEDY)
+def test_a_text_longer_than_a_batch_is_scored_whole(session: LocalSession, small_engine: LocalEngine) -> None:
     body = text_body("".join(f"Line {n} of many.\n" for n in range(30)))
     scores = session.score(body.parts, 0)
     assert "".join(token.text for token in scores.tokens) == body.text
@@ -82,7 +79,6 @@ def test_a_text_longer_than_a_batch_is_scored_whole(small_engine: LocalEngine) -
     assert [t.logprob for t in again.tokens] == pytest.approx(
         [t.logprob for t in scores.tokens[-len(again.tokens) :]], abs=ROUNDING
     )
-    session.close()
 
 
 def test_a_text_of_another_vocabulary_is_scored_by_the_readers_own_tokens(
@@ -145,9 +141,8 @@ def test_the_texts_of_scored_tokens_join_to_the_text(small_engine: LocalEngine, 
     assert "".join(token.text for token in scores.tokens) == text
 
 
-def test_writing_goes_on_after_a_score(small_engine: LocalEngine) -> None:
-    session, body = small_engine.open(QUESTION, GREEDY), text_body("Two and two are")
+def test_writing_goes_on_after_a_score(session: LocalSession) -> None:
+    body = text_body("Two and two are")
     session.score(body.parts, 0)
     items = list(session.write(body.parts, 5, 1))
     assert sum(isinstance(item, Token) for item in items) == 5
-    session.close()

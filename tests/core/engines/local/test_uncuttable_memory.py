@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +62,19 @@ def likeliest(session: LocalSession, text: list[Part]) -> list[tuple[int | None,
     return [(choice.id, choice.logprob) for choice in token.alternatives]
 
 
+def assert_as_a_fresh_one_says(
+    engine: LocalEngine, found: list[tuple[int | None, float]], *readings: list[int]
+) -> None:
+    """The likeliest tokens after the last reading are those of a session that read one after the other."""
+    with closing(engine.open(QUESTION, Sampling())) as fresh:
+        fresh.repeat_exactly()
+        for reading in readings[:-1]:
+            fresh.read(body(engine, *reading))
+        expected = likeliest(fresh, body(engine, *readings[-1]))
+    assert [id for id, _ in found] == [id for id, _ in expected]
+    assert [chance for _, chance in found] == pytest.approx([chance for _, chance in expected], abs=1e-3)
+
+
 def test_a_text_cut_back_to_a_reading_reuses_it_and_says_what_a_fresh_one_says(engine: LocalEngine) -> None:
     assert not engine.card.supports_truncation
     session = engine.open(QUESTION, Sampling())
@@ -71,14 +85,7 @@ def test_a_text_cut_back_to_a_reading_reuses_it_and_says_what_a_fresh_one_says(e
     assert again.prefilled == len(instead), "only what is new is read"
     found = likeliest(session, body(engine, *kept, *instead))
     session.close()
-
-    fresh = engine.open(QUESTION, Sampling())
-    fresh.repeat_exactly()
-    fresh.read(body(engine, *kept))
-    expected = likeliest(fresh, body(engine, *kept, *instead))
-    fresh.close()
-    assert [id for id, _ in found] == [id for id, _ in expected]
-    assert [chance for _, chance in found] == pytest.approx([chance for _, chance in expected], abs=1e-3)
+    assert_as_a_fresh_one_says(engine, found, kept, [*kept, *instead])
 
 
 def test_the_next_session_goes_on_from_what_was_written(engine: LocalEngine) -> None:
@@ -87,16 +94,11 @@ def test_the_next_session_goes_on_from_what_was_written(engine: LocalEngine) -> 
     held = first.prompt_tokens + 2 + len(written) - 1
     first.close()
     second = engine.open(QUESTION, Sampling())
-    text = body(engine, 3, 4, *written, 7, 8)
-    assert second.read(text)[:2] == (held, 3), "the last token written was not decoded"
-    found = likeliest(second, [*text, *body(engine, 9)])
+    text = [3, 4, *written, 7, 8]
+    assert second.read(body(engine, *text))[:2] == (held, 3), "the last token written was not decoded"
+    found = likeliest(second, body(engine, *text, 9))
     second.close()
-
-    fresh = engine.open(QUESTION, Sampling())
-    fresh.repeat_exactly()
-    expected = likeliest(fresh, [*text, *body(engine, 9)])
-    fresh.close()
-    assert [chance for _, chance in found] == pytest.approx([chance for _, chance in expected], abs=1e-3)
+    assert_as_a_fresh_one_says(engine, found, [*text, 9])
 
 
 def test_its_past_makes_a_difference(engine: LocalEngine) -> None:
@@ -124,14 +126,7 @@ def test_a_judge_reads_no_more_than_where_memory_can_be_cut(engine: LocalEngine)
     assert session.judge(body(engine, *text, 7, 8), "a?", ("a", "b")).handoff.prefilled == 2 + question
     found = likeliest(session, body(engine, *text, 7, 8, 9))
     session.close()
-
-    fresh = engine.open(QUESTION, Sampling())
-    fresh.repeat_exactly()
-    for read in (text, [*text, 7, 8]):
-        fresh.read(body(engine, *read))
-    expected = likeliest(fresh, body(engine, *text, 7, 8, 9))
-    fresh.close()
-    assert [chance for _, chance in found] == pytest.approx([chance for _, chance in expected], abs=1e-3)
+    assert_as_a_fresh_one_says(engine, found, text, [*text, 7, 8], [*text, 7, 8, 9])
 
 
 def test_a_judge_after_writing_forgets_only_the_question(engine: LocalEngine) -> None:

@@ -27,13 +27,10 @@ def test_what_is_no_address_is_refused(typed: str) -> None:
         ServerAddress(typed)
 
 
-def test_a_key_with_a_line_break_is_refused() -> None:
+def test_a_key_is_not_shown_and_one_with_a_line_break_is_refused() -> None:
+    assert "secret" not in repr(ServerAddress("http://office", "secret"))
     with pytest.raises(SettingsError, match="characters that no key has"):
         ServerAddress("http://office", "abc\n")
-
-
-def test_a_key_is_not_shown() -> None:
-    assert "secret" not in repr(ServerAddress("http://office", "secret"))
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import pytest
@@ -13,10 +13,10 @@ from baton_reasoning.core.engines.base import Message, PrefillProgress, Stop, Wr
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote import transport
 from baton_reasoning.core.engines.remote.address import ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.retry import RetryPolicy
-from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
+from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus, StatusCallback
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from tests.core.engines.remote.writing import GREEDY, HURRIED, foreign, handoff, notices, stop, text, tokens
@@ -40,12 +40,22 @@ from tests.fakes.faulty_server import (
 )
 
 ASKED = (Message("user", "Q"),)
+OPTIONS, EAGER = RemoteOptions(HURRIED), RemoteOptions(HURRIED, supports_prefetch=True)
 A, B, C = token("a", 1), token("b", 2), token("c", 1)
 
 
-def write(server: FaultyServer, limit: int = 3, options: RemoteOptions | None = None) -> list[WriteItem]:
-    engine = LlamaServerEngine(ServerAddress(server.url, "secret"), options or RemoteOptions(HURRIED))
+@contextmanager
+def opened(
+    server: FaultyServer, options: RemoteOptions, on_status: StatusCallback | None = None
+) -> Iterator[tuple[LlamaServerEngine, RemoteSession]]:
+    """An engine on this server, and a session that has been asked."""
+    engine = LlamaServerEngine(ServerAddress(server.url, "secret"), options, on_status)
     with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
+        yield engine, session
+
+
+def write(server: FaultyServer, limit: int = 3) -> list[WriteItem]:
+    with opened(server, OPTIONS) as (_, session):
         return list(session.write([], limit, seed=5))
 
 
@@ -87,24 +97,25 @@ def test_a_server_that_is_lost_is_told_once_and_used_again_when_it_is_back() -> 
     seen: list[ServerStatus] = []
     answers = [error(500, "CUDA error")] * 3 + [stream(A, end(1))]
     policy = replace(HURRIED, tries=3)
-    with FaultyServer(*answers) as server:
-        engine = LlamaServerEngine(server.url, RemoteOptions(policy), lambda _: seen.append(engine.status))
-        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            items: list[WriteItem] = []
-            with pytest.raises(EngineLost, match="CUDA error"):
-                items.extend(session.write([], 3, seed=1))
-            assert len(notices(items)) == 1, "one line in the answer"
-            assert [(status.attempt, status.attempts) for status in seen if status.attempt] == [(1, 3), (2, 3)]
-            assert engine.status.state is ServerState.LOST
-            assert "CUDA error" in engine.status.reason
-            assert text(session.write([], 3, seed=1)) == "a"
+    with (
+        FaultyServer(*answers) as server,
+        opened(server, RemoteOptions(policy), lambda _: seen.append(engine.status)) as (engine, session),
+    ):
+        items: list[WriteItem] = []
+        with pytest.raises(EngineLost, match="CUDA error"):
+            items.extend(session.write([], 3, seed=1))
+        assert len(notices(items)) == 1, "one line in the answer"
+        assert [(status.attempt, status.attempts) for status in seen if status.attempt] == [(1, 3), (2, 3)]
+        assert engine.status.state is ServerState.LOST
+        assert "CUDA error" in engine.status.reason
+        assert text(session.write([], 3, seed=1)) == "a"
 
 
 def test_nothing_there_is_told_with_advice() -> None:
     with FaultyServer(stream()) as server:
         url = server.url
     with pytest.raises(EngineLost, match="Nothing answers") as raised:
-        LlamaServerEngine(ServerAddress(url), RemoteOptions(HURRIED))
+        LlamaServerEngine(ServerAddress(url), OPTIONS)
     assert "Start the server" in raised.value.advice
 
 
@@ -162,17 +173,15 @@ def test_a_question_that_is_never_answered_is_given_up() -> None:
         FaultyServer(stream(), routes={"/props": hold}) as server,
         pytest.raises(EngineLost, match="stopped answering"),
     ):
-        LlamaServerEngine(ServerAddress(server.url), RemoteOptions(HURRIED))
+        LlamaServerEngine(ServerAddress(server.url), OPTIONS)
 
 
 def test_a_server_that_answers_nothing_at_all_is_not_taken_for_a_busy_one() -> None:
     patient = RetryPolicy(answer=0.2, first_token=1800, notice_every=0.05, tries=1)
-    with FaultyServer(hold) as server:
-        engine = LlamaServerEngine(server.url, RemoteOptions(patient))
-        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            server.routes["/v1/models"] = hold
-            with pytest.raises(EngineLost, match="not even a short question") as raised:
-                list(session.write([], 3, seed=1))
+    with FaultyServer(hold) as server, opened(server, RemoteOptions(patient)) as (_, session):
+        server.routes["/v1/models"] = hold
+        with pytest.raises(EngineLost, match="not even a short question") as raised:
+            list(session.write([], 3, seed=1))
     assert raised.value.advice
 
 
@@ -183,14 +192,15 @@ def test_a_busy_server_that_answers_short_questions_is_waited_for() -> None:
         free.wait()
         stream(A, end(1))(wire)
 
-    with FaultyServer(busy) as server:
-        engine = LlamaServerEngine(server.url, RemoteOptions(RetryPolicy(answer=30, notice_every=0.02, tries=1)))
-        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            items = []
-            for item in session.write([], 3, seed=1):
-                items.append(item)
-                if len(notices(items)) == 5:
-                    free.set()
+    with (
+        FaultyServer(busy) as server,
+        opened(server, RemoteOptions(RetryPolicy(answer=30, notice_every=0.02, tries=1))) as (_, session),
+    ):
+        items = []
+        for item in session.write([], 3, seed=1):
+            items.append(item)
+            if len(notices(items)) == 5:
+                free.set()
     assert text(items) == "a"
     assert [request.path for request in server.requests].count("/v1/models") > 1
 
@@ -225,63 +235,59 @@ def test_another_model_after_a_restart_is_refused() -> None:
 
 def test_another_model_after_a_restart_between_two_writes_is_refused() -> None:
     known, forgotten = stream(progress(9, 9), A, end(1)), stream(progress(12, 12), A, end(1))
-    with FaultyServer(known, forgotten) as server:
-        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED))
-        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            list(session.write([], 1, seed=1))
-            assert text(session.write([], 1, seed=1)) == "a", "the same model has only forgotten the text"
-            server.routes |= about("another.gguf")
-            for _ in range(2):
-                with pytest.raises(EngineRefused, match=r"another model: another\."):
-                    list(session.write([], 1, seed=1))
+    with FaultyServer(known, forgotten) as server, opened(server, OPTIONS) as (_, session):
+        list(session.write([], 1, seed=1))
+        assert text(session.write([], 1, seed=1)) == "a", "the same model has only forgotten the text"
+        server.routes |= about("another.gguf")
+        for _ in range(2):
+            with pytest.raises(EngineRefused, match=r"another model: another\."):
+                list(session.write([], 1, seed=1))
 
 
 def test_another_model_that_was_noticed_while_reading_along_is_refused() -> None:
     answers = (stream(progress(9, 9), A, end(1)), stream(progress(9, 9), end(1)), stream(progress(9, 9, 8), A, end(1)))
-    with FaultyServer(*answers) as server:
-        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED, supports_prefetch=True))
-        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            list(session.write([], 1, seed=1))
-            server.routes |= about("another.gguf")
-            session.prefetch(foreign("so"))
-            session.wait_for_prefetch()
-            with pytest.raises(EngineRefused, match="another model"):
-                list(session.write(foreign("so"), 1, seed=1))
+    with FaultyServer(*answers) as server, opened(server, EAGER) as (_, session):
+        list(session.write([], 1, seed=1))
+        server.routes |= about("another.gguf")
+        session.prefetch(foreign("so"))
+        session.wait_for_prefetch()
+        with pytest.raises(EngineRefused, match="another model"):
+            list(session.write(foreign("so"), 1, seed=1))
 
 
 def test_a_lost_server_is_not_read_along_by_any_more() -> None:
-    with FaultyServer(*[error(500, "CUDA error")] * 3) as server:
-        engine = LlamaServerEngine(server.url, RemoteOptions(replace(HURRIED, tries=3), supports_prefetch=True))
-        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            with pytest.raises(EngineLost, match="CUDA error"):
-                list(session.write([], 3, seed=1))
-            session.prefetch(foreign("so"))
-            session.wait_for_prefetch()
-            assert len(server.completions) == 3
-            assert engine.status.state is ServerState.LOST
+    with (
+        FaultyServer(*[error(500, "CUDA error")] * 3) as server,
+        opened(server, RemoteOptions(replace(HURRIED, tries=3), supports_prefetch=True)) as (engine, session),
+    ):
+        with pytest.raises(EngineLost, match="CUDA error"):
+            list(session.write([], 3, seed=1))
+        session.prefetch(foreign("so"))
+        session.wait_for_prefetch()
+        assert len(server.completions) == 3
+        assert engine.status.state is ServerState.LOST
 
 
 def test_a_failure_while_reading_along_harms_nothing() -> None:
-    with FaultyServer(error(500, "busy"), stream(progress(9, 9), A, end(1))) as server:
-        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED, supports_prefetch=True))
-        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            session.prefetch(foreign("so"))
-            session.wait_for_prefetch()
-            items = list(session.write(foreign("so"), 1, seed=1))
+    with (
+        FaultyServer(error(500, "busy"), stream(progress(9, 9), A, end(1))) as server,
+        opened(server, EAGER) as (_, session),
+    ):
+        session.prefetch(foreign("so"))
+        session.wait_for_prefetch()
+        items = list(session.write(foreign("so"), 1, seed=1))
     assert text(items) == "a"
     assert notices(items) == []
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_fault_of_ours_while_reading_along_leaves_nobody_waiting() -> None:
-    with FaultyServer(stream(A, end(1))) as server:
-        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED, supports_prefetch=True))
-        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            session.prefetch([Part(7, Author.SMALL)])  # type: ignore[arg-type]
-            session.wait_for_prefetch()
-            assert text(session.write(foreign("so"), 1, seed=1)) == "a"
-            session.prefetch(foreign("so", "on"))
-            session.wait_for_prefetch()
+    with FaultyServer(stream(A, end(1))) as server, opened(server, EAGER) as (_, session):
+        session.prefetch([Part(7, Author.SMALL)])  # type: ignore[arg-type]
+        session.wait_for_prefetch()
+        assert text(session.write(foreign("so"), 1, seed=1)) == "a"
+        session.prefetch(foreign("so", "on"))
+        session.wait_for_prefetch()
 
 
 def test_neither_key_nor_text_follows_a_redirect() -> None:
@@ -294,13 +300,11 @@ def test_neither_key_nor_text_follows_a_redirect() -> None:
 
 
 def test_progress_is_told_while_a_long_text_is_read() -> None:
-    with FaultyServer(stream(progress(2, 9, cache=2), hold)) as server:
-        engine = LlamaServerEngine(server.url, RemoteOptions(HURRIED))
-        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            writing = session.write([], 3, seed=1)
-            assert next(writing) == PrefillProgress(0, 7), "two of nine tokens were in the KV cache"
-            said = next(writing)
-            writing.close()
+    with FaultyServer(stream(progress(2, 9, cache=2), hold)) as server, opened(server, OPTIONS) as (_, session):
+        writing = session.write([], 3, seed=1)
+        assert next(writing) == PrefillProgress(0, 7), "two of nine tokens were in the KV cache"
+        said = next(writing)
+        writing.close()
     assert notices([said]) == [f"Reading the prompt on {server.url.removeprefix('http://')}: 22% (2 of 9 tokens)."]
 
 
@@ -322,10 +326,11 @@ def test_a_control_token_in_the_text_is_shown_and_the_end_token_is_not() -> None
 
 def test_states_are_told_as_they_change() -> None:
     seen: list[ServerState] = []
-    with FaultyServer(stream(progress(1, 2), A, hold), stream(progress(1, 2), B, end(1))) as server:
-        engine = LlamaServerEngine(ServerAddress(server.url), RemoteOptions(HURRIED), seen.append)
-        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            list(session.write([], 3, seed=1))
+    with (
+        FaultyServer(stream(progress(1, 2), A, hold), stream(progress(1, 2), B, end(1))) as server,
+        opened(server, OPTIONS, seen.append) as (_, session),
+    ):
+        list(session.write([], 3, seed=1))
     told = [state for state in seen if state is not ServerState.WAITING]  # it is, on a machine that is busy
     assert told == [
         ServerState.READING,
@@ -349,17 +354,15 @@ def test_states_are_told_as_they_change() -> None:
 )
 def test_a_cap_shortens_the_last_write_and_refuses_the_next(options: RemoteOptions, words: str) -> None:
     script: Callable[[], Answer] = lambda: stream(progress(9, 9), A, B, end(2))  # noqa: E731
-    with FaultyServer(script()) as server:
-        engine = LlamaServerEngine(server.url, options)
-        with closing(engine), closing(engine.open(ASKED, GREEDY)) as session:
-            items: list[WriteItem] = []
-            with pytest.raises(EngineRefused, match=words):
-                items.extend(session.write([], 30, seed=1))
-            assert text(items) == "ab"
-            assert server.completions[0]["n_predict"] in (2, 11)
-            with pytest.raises(EngineRefused, match=words):
-                list(session.write([], 30, seed=1))
-            assert engine.status.state is ServerState.REFUSED
+    with FaultyServer(script()) as server, opened(server, options) as (engine, session):
+        items: list[WriteItem] = []
+        with pytest.raises(EngineRefused, match=words):
+            items.extend(session.write([], 30, seed=1))
+        assert text(items) == "ab"
+        assert server.completions[0]["n_predict"] in (2, 11)
+        with pytest.raises(EngineRefused, match=words):
+            list(session.write([], 30, seed=1))
+        assert engine.status.state is ServerState.REFUSED
 
 
 def test_a_server_that_lists_no_slots_is_not_taken_for_a_busy_one() -> None:

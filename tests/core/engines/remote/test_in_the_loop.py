@@ -15,15 +15,7 @@ from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.state import ServerState
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.thinking.events import (
-    Event,
-    Finish,
-    HandedOver,
-    Noticed,
-    RunEnded,
-    TakeoverStarted,
-    TokenWritten,
-)
+from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, Noticed, TakeoverStarted, TokenWritten
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.policies.relay import Relay
 from baton_reasoning.core.thinking.policy import PolicySettings, Until
@@ -86,19 +78,6 @@ def test_the_trace_has_the_whole_bill_and_all_that_was_read_along(server: LlamaS
     assert all(0 <= reading.began < reading.began + reading.seconds <= reading.at for reading in trace.prefetches)
 
 
-def test_at_a_cap_the_small_model_goes_on_alone_and_the_trace_says_so() -> None:
-    answer = stream(progress(5, 5), token("x", 1), token("y", 2), end(2))
-    with FaultyServer(answer) as server:
-        events = run_with(LlamaServerEngine(server.url, RemoteOptions(HURRIED, cap=Cap(tokens=7))))
-    assert written(events, Author.LARGE) == "xy"
-    assert written(events, Author.SMALL) == "".join(STEPS)
-    (told,) = [event.text for event in events if isinstance(event, Noticed)]
-    assert told.startswith("The cap of 7 tokens for 127.0.0.1:")
-    assert told.endswith("The small model goes on alone.")
-    assert isinstance(events[-1], RunEnded)
-    assert events[-1].finish is not Finish.FAILED
-
-
 @pytest.mark.parametrize("policy", [SETTINGS.policy, Relay.Settings()])
 @pytest.mark.parametrize("small_alone", [True, False])
 def test_a_text_that_a_cap_cuts_short_goes_on_alone_or_fails(policy: PolicySettings, small_alone: bool) -> None:
@@ -109,6 +88,10 @@ def test_a_text_that_a_cap_cuts_short_goes_on_alone_or_fails(policy: PolicySetti
         trace = Trace.of(run_with(engine, settings=settings))
     assert trace.finish is (Finish.END_OF_TEXT if small_alone else Finish.FAILED)
     assert (STEPS[1] in trace.text) is small_alone
+    if small_alone:
+        (told,) = [notice.text for notice in trace.notices]
+        assert told.startswith("The cap of 7 tokens for 127.0.0.1:")
+        assert told.endswith("The small model goes on alone.")
 
 
 def test_a_server_with_a_limit_of_its_own_is_named() -> None:

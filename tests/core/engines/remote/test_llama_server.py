@@ -13,25 +13,16 @@ from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.factory import share_vocabulary
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.remote.address import ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
 from baton_reasoning.core.engines.remote.retry import RetryPolicy
+from baton_reasoning.core.engines.remote.state import ServerState
 from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
-from baton_reasoning.core.errors import ContextFull, EngineRefused
+from baton_reasoning.core.errors import ContextFull
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.run import ask
-from tests.core.engines.remote.writing import (
-    GREEDY,
-    QUESTION,
-    as_parts,
-    foreign,
-    handoff,
-    notices,
-    stop,
-    text,
-    tokens,
-)
+from tests.core.engines.remote.writing import GREEDY, QUESTION, as_parts, foreign, handoff, notices, stop, text, tokens
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, knows
 
 pytestmark = pytest.mark.real_models
@@ -62,9 +53,8 @@ def test_the_card_says_what_the_server_tells(engine: LlamaServerEngine, server: 
     assert card.thinking is None
 
 
-def test_at_temperature_0_it_writes_what_the_local_engine_writes(engine: LlamaServerEngine, smollm2: Path) -> None:
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        remote = text(session.write([], 12, seed=1))
+def test_at_temperature_0_it_writes_what_the_local_engine_writes(session: RemoteSession, smollm2: Path) -> None:
+    remote = text(session.write([], 12, seed=1))
     assert remote == greedy_text_of_local(smollm2, QUESTION, 12)
 
 
@@ -78,27 +68,25 @@ def test_so_it_does_with_a_model_that_has_no_template(gemma_server: LlamaServer,
     assert remote == greedy_text_of_local(gemma, conversation, 8)
 
 
-def test_the_server_reuses_exactly_what_was_kept(engine: LlamaServerEngine) -> None:
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        first = list(session.write([], 8, seed=1))
-        body = as_parts(session, first)
-        longer = list(session.write(body, 4, seed=2))
-        # The last token of a write is not in the cache: it was written, but nothing came after it.
-        assert handoff(longer).reused == session.prompt_tokens + 7
-        assert handoff(longer).prefilled == 1
-        kept = body[:5]
-        cut = list(session.write([*kept, *foreign(" and", " then")], 4, seed=3))
-        assert handoff(cut).reused == session.prompt_tokens + 5
-        assert handoff(cut).prefilled == engine.count_tokens(" and then")
+def test_the_server_reuses_exactly_what_was_kept(engine: LlamaServerEngine, session: RemoteSession) -> None:
+    first = list(session.write([], 8, seed=1))
+    body = as_parts(session, first)
+    longer = list(session.write(body, 4, seed=2))
+    # The last token of a write is not in the cache: it was written, but nothing came after it.
+    assert handoff(longer).reused == session.prompt_tokens + 7
+    assert handoff(longer).prefilled == 1
+    kept = body[:5]
+    cut = list(session.write([*kept, *foreign(" and", " then")], 4, seed=3))
+    assert handoff(cut).reused == session.prompt_tokens + 5
+    assert handoff(cut).prefilled == engine.count_tokens(" and then")
 
 
-def test_own_tokens_pass_as_ids_and_foreign_ones_as_text(engine: LlamaServerEngine) -> None:
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        body = as_parts(session, session.write([], 3, seed=1))
-        assert handoff(session.write(body, 1, seed=1)).passing is Passing.IDS
-        inserted = [*body, Part("Let us check.", Author.INSERTED)]
-        assert handoff(session.write(inserted, 1, seed=1)).passing is Passing.IDS
-        assert handoff(session.write([*body, *foreign(" so")], 1, seed=1)).passing is Passing.TEXT
+def test_own_tokens_pass_as_ids_and_foreign_ones_as_text(session: RemoteSession) -> None:
+    body = as_parts(session, session.write([], 3, seed=1))
+    assert handoff(session.write(body, 1, seed=1)).passing is Passing.IDS
+    inserted = [*body, Part("Let us check.", Author.INSERTED)]
+    assert handoff(session.write(inserted, 1, seed=1)).passing is Passing.IDS
+    assert handoff(session.write([*body, *foreign(" so")], 1, seed=1)).passing is Passing.TEXT
 
 
 def test_the_ids_inside_a_character_are_found_again(engine: LlamaServerEngine) -> None:
@@ -140,9 +128,8 @@ def test_a_seed_gives_the_same_text_again(engine: LlamaServerEngine) -> None:
     assert first == again != other
 
 
-def test_alternatives_come_with_log_probabilities(engine: LlamaServerEngine) -> None:
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        token = tokens(session.write([], 1, seed=1, alternatives=5))[0]
+def test_alternatives_come_with_log_probabilities(session: RemoteSession) -> None:
+    token = tokens(session.write([], 1, seed=1, alternatives=5))[0]
     assert len(token.alternatives) == 5
     assert token.alternatives[0].id == token.id
     assert token.logprob == token.alternatives[0].logprob < 0
@@ -150,14 +137,13 @@ def test_alternatives_come_with_log_probabilities(engine: LlamaServerEngine) -> 
     assert logprobs == sorted(logprobs, reverse=True)
 
 
-def test_a_judgement_gives_the_shares_of_the_choices(engine: LlamaServerEngine) -> None:
+def test_a_judgement_gives_the_shares_of_the_choices(session: RemoteSession) -> None:
     question = "\nMonday comes before"
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        asked = [*foreign("Monday"), Part(question, Author.INSERTED)]
-        session.read(asked)
-        likeliest = tokens(session.write(asked, 1, seed=1, alternatives=2))[0].alternatives
-        judged = session.judge(foreign("Monday"), question, tuple(other.text for other in likeliest))
-        after = handoff(session.write(foreign("Monday"), 1, seed=1))
+    asked = [*foreign("Monday"), Part(question, Author.INSERTED)]
+    session.read(asked)
+    likeliest = tokens(session.write(asked, 1, seed=1, alternatives=2))[0].alternatives
+    judged = session.judge(foreign("Monday"), question, tuple(other.text for other in likeliest))
+    after = handoff(session.write(foreign("Monday"), 1, seed=1))
     odds = math.exp(likeliest[0].logprob - likeliest[1].logprob)
     assert judged.probabilities[0] / judged.probabilities[1] == pytest.approx(odds, rel=0.1)
     assert sum(judged.probabilities) == pytest.approx(1)
@@ -165,16 +151,17 @@ def test_a_judgement_gives_the_shares_of_the_choices(engine: LlamaServerEngine) 
     assert after.reused >= session.prompt_tokens, "the question left its traces in the text"
 
 
-def test_a_judge_reads_the_question_and_what_is_new_of_the_body(engine: LlamaServerEngine) -> None:
+def test_a_judge_reads_the_question_and_what_is_new_of_the_body(
+    engine: LlamaServerEngine, session: RemoteSession
+) -> None:
     question = "\nIs that right? Answer:"
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        first = as_parts(session, session.write([], 10, seed=1))
-        asked = session.judge(first, question, ("yes", "no")).handoff
-        assert asked.prefilled <= 1 + engine.count_tokens(question), "the last token was never read"
-        more = [*first, *as_parts(session, session.write(first, 15, seed=1))]
-        again = session.judge(more, question, ("yes", "no")).handoff
-        assert again.reused >= session.prompt_tokens + 10
-        assert again.prefilled <= 15 + engine.count_tokens(question)
+    first = as_parts(session, session.write([], 10, seed=1))
+    asked = session.judge(first, question, ("yes", "no")).handoff
+    assert asked.prefilled <= 1 + engine.count_tokens(question), "the last token was never read"
+    more = [*first, *as_parts(session, session.write(first, 15, seed=1))]
+    again = session.judge(more, question, ("yes", "no")).handoff
+    assert again.reused >= session.prompt_tokens + 10
+    assert again.prefilled <= 15 + engine.count_tokens(question)
 
 
 def test_closing_a_write_frees_the_only_slot(engine: LlamaServerEngine) -> None:
@@ -202,20 +189,18 @@ def test_a_busy_slot_is_waited_for_and_a_person_is_told(server: LlamaServer) -> 
     assert len(tokens(items)) == 2
 
 
-def test_cancel_ends_a_write_from_another_thread(engine: LlamaServerEngine) -> None:
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        items = []
-        for item in session.write(foreign("Count: 1, 2, 3,"), 500, seed=1):
-            items.append(item)
-            if len(items) == 3:
-                session.cancel()
+def test_cancel_ends_a_write_from_another_thread(session: RemoteSession) -> None:
+    items = []
+    for item in session.write(foreign("Count: 1, 2, 3,"), 500, seed=1):
+        items.append(item)
+        if len(items) == 3:
+            session.cancel()
     assert stop(items) is Stop.CANCELLED
     assert len(items) < 50
 
 
-def test_a_long_prompt_shows_how_far_the_server_has_read_it(engine: LlamaServerEngine) -> None:
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        items = list(session.write(foreign("A list of words: " + "word " * 150), 1, seed=1))
+def test_a_long_prompt_shows_how_far_the_server_has_read_it(session: RemoteSession) -> None:
+    items = list(session.write(foreign("A list of words: " + "word " * 150), 1, seed=1))
     progress = [item for item in items if isinstance(item, PrefillProgress)]
     assert len(progress) >= 3, "the server reads 64 tokens at a time"
     assert progress[0].tokens == 0
@@ -223,11 +208,10 @@ def test_a_long_prompt_shows_how_far_the_server_has_read_it(engine: LlamaServerE
     assert {item.total for item in progress} == {handoff(items).prefilled}
 
 
-def test_a_text_beyond_the_context_is_refused_with_both_numbers(engine: LlamaServerEngine) -> None:
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        with pytest.raises(ContextFull, match=r"1,\d\d\d tokens, and it holds 1,024"):
-            list(session.write(foreign("word " * 1100), 1, seed=1))
-        assert len(tokens(session.write([], 1, seed=1))) == 1, "the session is of use afterwards"
+def test_a_text_beyond_the_context_is_refused_with_both_numbers(session: RemoteSession) -> None:
+    with pytest.raises(ContextFull, match=r"1,\d\d\d tokens, and it holds 1,024"):
+        list(session.write(foreign("word " * 1100), 1, seed=1))
+    assert len(tokens(session.write([], 1, seed=1))) == 1, "the session is of use afterwards"
 
 
 def test_a_question_beyond_the_context_is_refused_at_once(engine: LlamaServerEngine) -> None:
@@ -242,11 +226,6 @@ def test_a_context_that_fills_up_ends_the_write(gemma_server: LlamaServer) -> No
     ):
         items = list(session.write([], 500, seed=1))
     assert stop(items) is Stop.CONTEXT_FULL
-
-
-def test_a_wrong_key_is_refused(server: LlamaServer) -> None:
-    with pytest.raises(EngineRefused, match="does not accept the key"):
-        LlamaServerEngine(ServerAddress(server.url, "another"))
 
 
 def test_one_vocabulary_is_recognised_and_takes_its_name(server: LlamaServer, gemma_server: LlamaServer) -> None:
@@ -277,16 +256,15 @@ def test_a_model_here_and_one_there_hand_over_ids_where_their_vocabulary_is_one(
             assert handoff(reader.write(written, 1, seed=1)).passing is Passing.IDS
 
 
-def test_the_bill_adds_up(engine: LlamaServerEngine) -> None:
-    with closing(engine.open(QUESTION, GREEDY)) as session:
-        items = list(session.write([], 5, seed=1))
-        cost = session.usage.cost
-        assert cost.sent == session.prompt_tokens
-        assert (cost.reused, cost.read) == (handoff(items).reused, handoff(items).prefilled)
-        assert cost.written == 5
-        assert cost.bytes_sent > 100
-        assert cost.bytes_received > 100
-        assert engine.usage == session.usage
+def test_the_bill_adds_up(engine: LlamaServerEngine, session: RemoteSession) -> None:
+    items = list(session.write([], 5, seed=1))
+    cost = session.usage.cost
+    assert cost.sent == session.prompt_tokens
+    assert (cost.reused, cost.read) == (handoff(items).reused, handoff(items).prefilled)
+    assert cost.written == 5
+    assert cost.bytes_sent > 100
+    assert cost.bytes_received > 100
+    assert engine.usage == session.usage
 
 
 def test_the_answer_goes_on_after_the_server_was_killed_and_started_again(smollm2: Path) -> None:
@@ -342,3 +320,57 @@ def test_what_a_server_was_told_about_reasoning_is_for_chats_only() -> None:
             written.append(text(session.write([], 400, seed=1)))
     assert written[0] == written[1]
     assert "</think>" in written[0]
+
+
+# Reading along
+
+
+STEP = foreign(*"We have to find the days of the week in their order. Monday comes first, then Tuesday.".split(" "))
+
+
+def test_at_a_boundary_little_is_left_to_read(eager_engine: LlamaServerEngine, eager: RemoteSession) -> None:
+    eager.read([])
+    without = eager_engine.count_tokens("".join(part.text for part in STEP))
+    eager.prefetch(STEP)
+    eager.wait_for_prefetch()
+    items = list(eager.write(STEP, 2, seed=1))
+    assert without > 10
+    assert handoff(items).prefilled <= 2
+
+
+def test_the_newest_text_wins(eager: RemoteSession) -> None:
+    eager.read([])
+    for end in range(1, len(STEP) + 1):
+        eager.prefetch(STEP[:end])
+    eager.wait_for_prefetch()
+    assert eager.usage.cost.requests < len(STEP)
+    assert handoff(eager.write(STEP, 1, seed=1)).prefilled <= 2
+
+
+def test_a_real_request_does_not_wait_for_it(eager: RemoteSession) -> None:
+    eager.read([])
+    eager.prefetch(foreign("word " * 900))  # seconds of reading
+    items = list(eager.write([], 2, seed=1))
+    assert len(tokens(items)) == 2
+    assert eager.usage.cost.read < 900, "the reading was cut short"
+
+
+def test_a_discarded_text_is_rolled_back(eager: RemoteSession) -> None:
+    eager.read([])
+    eager.prefetch(STEP)
+    eager.wait_for_prefetch()
+    assert handoff(eager.write([], 1, seed=1)).reused >= eager.prompt_tokens - 1
+
+
+def test_it_is_off_where_the_server_is_on_the_same_machine(engine: LlamaServerEngine, session: RemoteSession) -> None:
+    assert not engine.card.supports_prefetch
+    session.prefetch(STEP)
+    session.wait_for_prefetch()
+    assert session.usage.cost.requests == 0
+
+
+def test_what_was_read_along_is_on_the_bill(eager_engine: LlamaServerEngine, eager: RemoteSession) -> None:
+    eager.prefetch(STEP)
+    eager.wait_for_prefetch()
+    assert eager.usage.cost.read > 10
+    assert eager_engine.status.state is ServerState.CONNECTED

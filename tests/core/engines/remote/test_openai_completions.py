@@ -13,7 +13,7 @@ from baton_reasoning.core.engines.base import Message, Passing, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote.address import ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.fields import Fields
 from baton_reasoning.core.engines.remote.openai_completions import CompletionsAnswer, OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import StreamedText
@@ -98,6 +98,13 @@ def vllm() -> Iterator[FaultyServer]:
         yield server
 
 
+@pytest.fixture
+def session(vllm: FaultyServer) -> Iterator[RemoteSession]:
+    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
+    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
+        yield session
+
+
 def test_vllm_takes_and_gives_ids(vllm: FaultyServer) -> None:
     engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
     card = engine.card
@@ -119,18 +126,14 @@ def test_vllm_takes_and_gives_ids(vllm: FaultyServer) -> None:
     assert (request["top_k"], request["top_p"], request["temperature"]) == (50, 0.95, 0.6)
 
 
-def test_no_more_is_asked_for_than_the_context_holds(vllm: FaultyServer) -> None:
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
-    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
-        list(session.write([], 30_000, seed=1))
-        session.read([])
+def test_no_more_is_asked_for_than_the_context_holds(vllm: FaultyServer, session: RemoteSession) -> None:
+    list(session.write([], 30_000, seed=1))
+    session.read([])
     assert [asked["max_tokens"] for asked in vllm.completions[-2:]] == [500 - 3, 1]
 
 
-def test_a_judgement_is_made_of_the_alternatives(vllm: FaultyServer) -> None:
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
-    with closing(engine), closing(engine.open(QUESTION, Sampling())) as session:
-        judged = session.judge(foreign("x"), "?", ("a", "b"))
+def test_a_judgement_is_made_of_the_alternatives(session: RemoteSession) -> None:
+    judged = session.judge(foreign("x"), "?", ("a", "b"))
     likely, unlikely = judged.probabilities
     assert likely == pytest.approx(1 / (1 + math.exp(-2.4)))
     assert likely + unlikely == pytest.approx(1)
@@ -212,15 +215,6 @@ def test_sglang_takes_and_gives_ids_and_needs_a_template() -> None:
     assert request["top_k"] == -1, "its word for no limit"
 
 
-def test_an_sglang_without_a_template_says_that_it_needs_one() -> None:
-    trial = {"choices": [{"index": 0, "text": "2", "token_ids": [50]}]}
-    with (
-        FaultyServer(lambda wire: wire.json(trial), routes=SGLANG) as server,
-        pytest.raises(EngineRefused, match="SGLang does not reveal the chat template"),
-    ):
-        OpenAICompletionsEngine(server.url, RemoteOptions(HURRIED))
-
-
 def test_an_sglang_that_gives_no_ids_is_asked_in_text() -> None:
     old = {"choices": [{"index": 0, "text": "2", "finish_reason": "length"}]}
     with FaultyServer(lambda wire: wire.json(old), COMPLETION, routes=SGLANG) as server:
@@ -254,17 +248,23 @@ def test_each_fault_has_its_words(answer: Answer, kind: type[EngineError], words
             list(session.write([], 9, seed=1))
 
 
-def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_same(vllm: FaultyServer) -> None:
-    engine = OpenAICompletionsEngine(vllm.url, RemoteOptions(HURRIED))
+def test_an_answer_without_the_counts_that_were_promised_is_complete_all_the_same(
+    vllm: FaultyServer, session: RemoteSession
+) -> None:
     vllm.routes["/v1/completions"] = stream(chunk("a", [97]), chunk("b", [98], finish="length"), DONE)
-    with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
-        items = list(session.write([], 2, seed=1))
-        cost = session.usage.cost
+    items = list(session.write([], 2, seed=1))
+    cost = session.usage.cost
     assert (text(items), stop(items)) == ("ab", Stop.LIMIT)
     assert (cost.reused, cost.read, cost.written, cost.estimated) == (0, 9, 2, True)
 
 
 def test_a_server_without_a_template_needs_one() -> None:
+    trial = {"choices": [{"text": "2", "token_ids": [50]}]}
+    with (
+        FaultyServer(lambda wire: wire.json(trial), routes=SGLANG) as sglang,
+        pytest.raises(EngineRefused, match="SGLang does not reveal the chat template"),
+    ):
+        OpenAICompletionsEngine(sglang.url, RemoteOptions(HURRIED))
     routes: dict[str, Any] = {"/v1/models": {"data": [{"id": "m", "owned_by": "organization_owner"}]}}
     with FaultyServer(stream(), routes=routes) as server:
         with pytest.raises(EngineRefused, match="LM Studio does not reveal the chat template"):

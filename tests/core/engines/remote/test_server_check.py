@@ -24,7 +24,6 @@ from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, text
 from tests.fakes.faulty_server import FaultyServer, Wire, about, end, error, hold, progress, redirect, stream, token
 from tests.servers.certificates import self_signed
 from tests.servers.llama_server import KEY, LlamaServer
-from tests.servers.tls_proxy import TlsProxy
 
 
 @pytest.mark.real_models
@@ -120,25 +119,6 @@ def test_tls_with_a_private_authority(tmp_path: Path) -> None:
             assert engine.card.name == "bytes"
 
 
-@pytest.mark.real_models
-def test_a_real_server_behind_tls_is_trusted_by_its_certificate_alone(server: LlamaServer, tmp_path: Path) -> None:
-    tls, certificate = self_signed(tmp_path)
-    plain = LlamaServerEngine(ServerAddress(server.url, KEY))
-    with closing(plain), closing(plain.open(QUESTION, GREEDY)) as session:
-        written = text(session.write([], 12, seed=1))
-    with TlsProxy(server.port, tls) as proxy:
-        with pytest.raises(EngineRefused, match="is not trusted"):
-            open_server(ServerAddress(proxy.url, KEY), RemoteOptions(HURRIED))
-        report = try_connection(ServerAddress(proxy.url, "wrong", authority=certificate))
-        assert (report.reachable, report.key_accepted) == (True, False)
-        engine = open_server(ServerAddress(proxy.url, KEY, authority=certificate))
-        with closing(engine), closing(engine.open(QUESTION, GREEDY)) as session:
-            writing = session.write([], 500, seed=1)
-            next(writing)
-            writing.close()  # the only slot is free again
-            assert text(session.write([], 12, seed=1)) == written
-
-
 def test_a_proxy_is_gone_through() -> None:
     with FaultyServer(stream(token("a", 1), end(1))) as proxy:
         address = ServerAddress("http://office.example:8080", "secret", proxy=proxy.url)
@@ -153,9 +133,13 @@ def test_the_environment_does_not_send_this_machine_to_a_proxy(monkeypatch: pyte
         assert engine.card.name == "bytes"
 
 
+def engines_of(*servers: FaultyServer) -> list[LlamaServerEngine]:
+    return [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in servers]
+
+
 def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:
     with FaultyServer(stream()) as first, FaultyServer(stream()) as second:
-        engines = [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in (first, second)]
+        engines = engines_of(first, second)
         with closing(ServerPool(engines)) as pool:
             both = ServerUrls((first.url, second.url))
             assert pool.card == replace(engines[0].card, source=both)
@@ -189,27 +173,25 @@ def test_a_cap_holds_over_all_servers_of_a_pool_together() -> None:
                 list(sessions[0].write([], 30, seed=1))
 
 
-def test_a_pool_takes_only_one_model() -> None:
-    with FaultyServer(stream()) as first, FaultyServer(stream(), routes=about("other.gguf")) as second:
-        engines = [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in (first, second)]
-        with pytest.raises(EngineRefused, match="have to serve the same model"):
-            ServerPool(engines)
-        for engine in engines:
-            engine.close()
-
-
-def test_the_servers_of_a_pool_can_do_the_same() -> None:
+def test_a_pool_takes_only_servers_with_the_same_model_that_can_do_the_same() -> None:
     """Or a policy would find no alternatives in those texts that a drafting server writes."""
 
     def slots(wire: Wire) -> None:
         wire.json([{"speculative": True}])
 
-    with FaultyServer() as first, FaultyServer(lambda wire: wire.json({}), routes={"/slots": slots}) as second:
-        engines = [LlamaServerEngine(server.url, RemoteOptions(HURRIED)) for server in (first, second)]
+    with (
+        FaultyServer() as first,
+        FaultyServer(lambda wire: wire.json({}), routes=about("other.gguf")) as second,
+    ):
+        others = engines_of(first, second)
+        with pytest.raises(EngineRefused, match="have to serve the same model"):
+            ServerPool(others)
+        second.routes |= about() | {"/slots": slots}
+        engines = engines_of(first, second)
         assert [engine.card.drafts for engine in engines] == [False, True]
         with pytest.raises(EngineRefused, match="differ in speculative decoding"):
             ServerPool(engines)
-        for engine in engines:
+        for engine in (*others, *engines):
             engine.close()
 
 

@@ -1,6 +1,12 @@
-"""The status of a server that several sessions use."""
+"""The status of a server that several sessions use, and how long one that fails is waited for."""
 
-from baton_reasoning.core.engines.remote.state import IDLE, ServerState, ServerStatus, StatusTracker
+from __future__ import annotations
+
+import pytest
+
+from baton_reasoning.core.engines.remote.retry import RetryPolicy, RetryState
+from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus, StatusTracker
+from baton_reasoning.core.errors import EngineLost
 
 
 def test_the_most_important_session_is_shown() -> None:
@@ -31,16 +37,18 @@ def test_a_server_that_was_given_up_is_not_called_reconnecting() -> None:
     assert tracker.status == ServerStatus(ServerState.LOST)
 
 
-def test_a_failure_stays_visible_until_the_next_success() -> None:
+def test_a_failure_stays_visible_until_the_next_success_and_no_ping_hides_it() -> None:
     tracker = StatusTracker()
     refused, next_one = tracker.new_session(), tracker.new_session()
     refused.set(ServerState.REFUSED)
     refused.close()
     assert tracker.status == ServerStatus(ServerState.REFUSED)
+    tracker.record_ping(18.0)
+    assert tracker.status == ServerStatus(ServerState.REFUSED)
     next_one.set(ServerState.READING, 0.5)
     assert tracker.status == ServerStatus(ServerState.READING, 0.5)
     next_one.close()
-    assert tracker.status == IDLE
+    assert tracker.status == ServerStatus(ServerState.CONNECTED, milliseconds=18.0)
 
 
 def test_a_ping_shows_whether_the_server_is_there_unless_a_session_uses_it() -> None:
@@ -54,10 +62,12 @@ def test_a_ping_shows_whether_the_server_is_there_unless_a_session_uses_it() -> 
     assert tracker.status == ServerStatus(ServerState.BUSY)
 
 
-def test_a_ping_does_not_hide_a_refusal() -> None:
-    tracker = StatusTracker()
-    session = tracker.new_session()
-    session.set(ServerState.REFUSED)
-    session.close()
-    tracker.record_ping(18.0)
-    assert tracker.status == ServerStatus(ServerState.REFUSED)
+def test_a_server_that_comes_back_is_asked_soon_and_one_that_stays_away_is_given_up() -> None:
+    """Each pause is one that a person may wait for after the server is there again."""
+    policy = RetryPolicy()
+    retries, refused = RetryState(policy), EngineLost("Connection refused.", "Start the server.")
+    pauses = [retries.pause_after(refused) for _ in range(policy.tries - 1)]
+    with pytest.raises(EngineLost):
+        retries.pause_after(refused)
+    assert max(pauses) <= 3
+    assert 15 <= sum(pauses) <= 30

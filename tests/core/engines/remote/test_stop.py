@@ -74,22 +74,16 @@ def control() -> Control:
     return Control()
 
 
-def test_stop_while_the_conversation_is_tokenised(control: Control) -> None:
+@pytest.mark.parametrize("then", [hold, error(503, "Loading model")], ids=["it hangs", "it is not ready"])
+def test_stop_while_the_conversation_is_tokenised(control: Control, then: Answer) -> None:
     with FaultyServer(hold) as server:
         options = RemoteOptions(PATIENT)
         with closing(LlamaServerEngine(server.url, options)) as engine:
-            server.routes["/tokenize"] = stops(control)
+            server.routes["/tokenize"] = stops(control, then)
             happened = list(run(Pair(small=engine), QUESTION, RunSettings(policy=Never.Settings()), control=control))
             assert engine.open_sessions == 0
     assert finish_of(happened) is Finish.STOPPED
     assert len(happened) == 2, "it began and ended"
-
-
-def test_stop_while_a_server_that_is_not_ready_is_waited_for(control: Control) -> None:
-    with FaultyServer(hold) as server, closing(LlamaServerEngine(server.url, RemoteOptions(PATIENT))) as engine:
-        server.routes["/tokenize"] = stops(control, error(503, "Loading model"))
-        happened = list(run(Pair(small=engine), QUESTION, RunSettings(policy=Never.Settings()), control=control))
-    assert finish_of(happened) is Finish.STOPPED
 
 
 def test_a_session_of_a_pool_that_is_stopped_is_not_opened_on_the_next_server(control: Control) -> None:

@@ -22,35 +22,12 @@ HERE = Placement((), batch=512, threads=1, kv_type="f16")
 """So that one may draft for the other."""
 
 STATEMENTS = (
-    " so",
-    " it",
-    " is",
-    " 4",
-    " the",
-    " sum",
-    " x",
-    ",",
-    ".",
-    " then",
-    " Bayes",
-    " awaiting",
-    " checkerboard",
+    *(" so", " it", " is", " 4", " the", " sum", " x", ",", ".", " then"),
+    *(" Bayes", " awaiting", " checkerboard"),
 )
 CUES = (
-    " Wait",
-    " wait",
-    " yes",
-    " Yeah",
-    " verify",
-    " check",
-    " another",
-    " Now",
-    " Nowhere",
-    " So",
-    " hold on",
-    " confident",
-    " recap",
-    " think again",
+    *(" Wait", " wait", " yes", " Yeah", " verify", " check", " another", " Now", " Nowhere", " So"),
+    *(" hold on", " confident", " recap", " think again"),
 )
 BOUNDARIES = ("\n\n", ".\n\n", "\n", " \n", "\n \n\n")
 HALF_A_CHARACTER = "é".encode()[:1]

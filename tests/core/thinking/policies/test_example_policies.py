@@ -1,21 +1,27 @@
-"""The plug-ins of docs/examples by which published rules were tried: agreement, self-check and triggers."""
+"""The plug-ins of docs/examples: agreement, self-check, triggers, mentor and periodic."""
 
 from __future__ import annotations
 
 import pytest
 from agreement import DISAGREEMENT, Agreement
+from mentor import MENTOR, Mentor
+from periodic import PERIODIC, Periodic
 from self_check import REJECTED, SelfCheck
 from triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, unmet_need
-from baton_reasoning.core.thinking.events import Judged, Scored, TakeoverStarted
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.events import CountersChanged, Finish, Judged, Scored, TakeoverStarted, Tried
 from baton_reasoning.core.thinking.policy import Policy, PolicyContext
 from baton_reasoning.core.thinking.reasons import OPENING
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
+from tests.core.thinking.drawn import outcome
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
 
-LARGE_ENDS = ["Better.\n\nNo", "Better.\n\nNo", "Better.\n\nNo"]
+BETTER = ["Better.\n\nNo", "Better.\n\nNo", "Better.\n\nNo"]
 
 
 def reasons(done: Run) -> list[str]:
@@ -27,7 +33,7 @@ def reasons(done: Run) -> list[str]:
 
 def agreed(small: list[str], likely: dict[str, float]) -> Run:
     """The large model gives each token of a step the log-probability that is named for a word in it."""
-    large = ScriptedEngine(*LARGE_ENDS, name="large", scored=lambda _, token: likely.get(token.strip(), -0.1))
+    large = ScriptedEngine(*BETTER, name="large", scored=lambda _, token: likely.get(token.strip(), -0.1))
     return run(Agreement(Agreement.Settings(bound=-1.0)), small, large)
 
 
@@ -65,7 +71,7 @@ def test_each_refuses_a_model_that_cannot_do_what_it_needs(
 
 def checking(small_marks: list[str], large_marks: list[str]) -> Run:
     small = ScriptedEngine("One.\n\nNo", "Two.\n\nNo", "End.</think>Four.\n\nSo.", marks=small_marks)
-    return run(SelfCheck(), small, ScriptedEngine(*LARGE_ENDS, name="large", marks=large_marks))
+    return run(SelfCheck(), small, ScriptedEngine(*BETTER, name="large", marks=large_marks))
 
 
 def test_a_step_of_which_the_small_model_is_sure_is_kept_without_asking_the_large_one() -> None:
@@ -89,7 +95,7 @@ def test_what_the_large_model_accepts_is_kept() -> None:
 
 
 def test_the_large_model_writes_the_plan() -> None:
-    done = run(Triggers(Triggers.Settings(plan_steps=2)), ["End.</think>Four."], LARGE_ENDS)
+    done = run(Triggers(Triggers.Settings(plan_steps=2)), ["End.</think>Four."], BETTER)
     assert reasons(done) == [OPENING.id, OPENING.id]
     assert done.trace.text.startswith("Better.\n\nBetter.\n\nEnd.")
 
@@ -98,7 +104,7 @@ def test_extraordinary_confidence_is_rewritten() -> None:
     small = ScriptedEngine(
         "One.\n\nTwo.\n\nNo", "End.</think>Four.", chances=lambda body: (1.0,) if "One" in body else (0.5, 0.5)
     )
-    done = run(Triggers(Triggers.Settings(plan_steps=0, confidence=-0.1)), small, LARGE_ENDS)
+    done = run(Triggers(Triggers.Settings(plan_steps=0, confidence=-0.1)), small, BETTER)
     assert reasons(done) == [OVERCONFIDENCE.id]
     assert done.trace.text.startswith("One.\n\nBetter.\n\n")
 
@@ -114,11 +120,97 @@ def test_extraordinary_confidence_is_rewritten() -> None:
 )
 def test_going_in_circles_brings_the_large_model(steps: str, expected: list[str]) -> None:
     small = ScriptedEngine(f"{steps}End.</think>Four.", "End.</think>Four.", chances=lambda _: (0.5, 0.5))
-    assert reasons(run(Triggers(Triggers.Settings(plan_steps=0, hesitations=2)), small, LARGE_ENDS)) == expected
+    assert reasons(run(Triggers(Triggers.Settings(plan_steps=0, hesitations=2)), small, BETTER)) == expected
 
 
 def test_what_was_counted_is_kept_in_a_resumed_run() -> None:
     policy = Triggers(Triggers.Settings(plan_steps=1))
-    first = run(policy, ScriptedEngine("Wait, no.\n\nSo", chances=lambda _: (0.5, 0.5)), LARGE_ENDS)
+    first = run(policy, ScriptedEngine("Wait, no.\n\nSo", chances=lambda _: (0.5, 0.5)), BETTER)
     again = Triggers(Triggers.Settings(plan_steps=1), PolicyContext(counters=first.trace.counters))
     assert again.counters == dict(first.trace.counters)
+
+
+# mentor: both models try to go on, and the small one chooses
+
+
+SMALL = "The sum is five, so 5.</think>Five."
+LARGE = {"The": " sum is five", "The sum": " is five", "The sum is": " four, so 4."}
+"""What the large model writes after the small one's text: the first difference is in the fourth word."""
+
+
+def mentored(mark: str, chance: float = 1.0, resume_trace: Trace | None = None) -> Run:
+    small = ScriptedEngine(
+        continue_with=lambda _, body: SMALL.removeprefix(body) if SMALL.startswith(body) else "", marks=mark * 99
+    )
+    large = ScriptedEngine(continue_with=lambda _, body: LARGE.get(body, " and so on"), name="large")
+    return run(Mentor(Mentor.Settings(chance=chance, tokens=4)), small, large, resume_trace=resume_trace)
+
+
+def test_the_text_that_the_small_model_chooses_stands() -> None:
+    done = mentored("B")
+    assert done.trace.text.startswith("The sum is four, so 4")
+    assert done.all(TakeoverStarted)[0].reason == MENTOR.id
+    assert [tried.text for tried in done.all(Tried)][:4] == [" sum is five", " is five", " four, so 4", ", so 5"]
+    assert [judged.author for judged in done.all(Judged)][:1] == [Author.SMALL]
+
+
+def test_its_own_text_goes_on_if_it_chooses_that() -> None:
+    done = mentored("A")
+    assert done.trace.text == SMALL
+    assert done.all(Judged)
+    assert not done.all(TakeoverStarted)
+
+
+def test_without_a_comparison_the_small_model_writes_alone() -> None:
+    done = mentored("B", chance=0)
+    assert done.trace.text == SMALL
+    assert not done.all(Tried)
+
+
+def test_a_run_that_is_stopped_within_a_trial_asks_the_policy_nothing_more() -> None:
+    control = Control()
+    small = ScriptedEngine(continue_with=lambda _, body: SMALL.removeprefix(body))
+    large = ScriptedEngine(" sum", name="large", before_token=lambda _: control.stop())
+    done = run(Mentor(Mentor.Settings(chance=1, tokens=4)), small, large, interruptions=[control])
+    assert (done.trace.finish, done.trace.text) == (Finish.STOPPED, "The sum")
+    assert [tried.author for tried in done.all(Tried)] == [Author.LARGE]
+
+
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.75])
+def test_a_trial_costs_decoded_tokens_and_none_of_the_text(share: float) -> None:
+    done = mentored("A")
+    events = done.trace.events
+    trace = Trace.of(events[: int(len(events) * share)])
+    tried = [event for event in trace.events if isinstance(event, Tried)]
+    assert sum(total.tried for total in trace.totals.values()) == sum(len(each.tokens) for each in tried)
+    assert outcome(Trace.of(events)) == outcome(done.trace)
+
+
+# periodic: every n-th step goes to the large model
+
+
+STEPS = ["One.\n\nTwo.\n\n", "Four.\n\nFive.\n\n", "Seven.</think>\n\nEnd."]
+THIRDS = ["Three.\n\n", "Six.\n\n"]
+
+
+def periodic(every: int = 3) -> Periodic:
+    return Periodic(Periodic.Settings(every=every))
+
+
+def authors(done: Run) -> list[Author]:
+    return [step.pieces[0].author for step in done.trace.steps]
+
+
+def test_every_third_step_is_written_by_the_large_model() -> None:
+    done = run(periodic(), STEPS, THIRDS)
+    small, large = Author.SMALL, Author.LARGE
+    assert authors(done)[:7] == [small, small, large, small, small, large, small]
+    assert {takeover.reason for takeover in done.all(TakeoverStarted)} == {PERIODIC.id}
+
+
+def test_steps_are_counted_on_when_a_run_is_resumed() -> None:
+    first = run(periodic(), STEPS, THIRDS, RunSettings(max_tokens=5))
+    assert first.all(CountersChanged)[-1].counters == {"steps": 1}
+    resumed = run(periodic(), [" And.\n\n"], ["Three.</think>"], resume_trace=first.trace)
+    assert resumed.all(TakeoverStarted)[0].position > 0
+    assert [event.counters["steps"] for event in resumed.all(CountersChanged)] == [2]

@@ -27,9 +27,12 @@ from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Boundary
 from tests.core.thinking.running import Run, keywords, run
-from tests.fakes.scripted import ScriptedEngine
+from tests.fakes.scripted import ScriptedEngine, single_bytes
 
 LONG = "word " * 200
+BLOCK = "```\none\n\nwait, check\n```\n\nSo.</think>"
+PAPER, REFERENCE, BATON = (Keywords.presets[name] for name in ("paper", "reference", "baton"))
+every_preset = pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
 S = TypeVar("S", bound=CueSettings)
 
 
@@ -41,31 +44,35 @@ def with_(settings: S, **changes: object) -> S:
     return settings.model_copy(update=changes)
 
 
+def by_preset(name: str, **expected: object) -> pytest.MarkDecorator:
+    """The test runs with each preset; `name` is what is expected there."""
+    rows = [(Keywords.presets[preset], value) for preset, value in expected.items()]
+    return pytest.mark.parametrize(("preset", name), rows, ids=expected)
+
+
 # The three rules
 
 
 @pytest.mark.parametrize(("word", "rule"), [("Wait", REFLECTION), ("Yes", AFFIRMATION)])
 def test_a_cue_after_a_boundary_gives_the_sentence_to_the_large_model(word: str, rule: TakeoverReason) -> None:
-    done = run(
-        keywords(with_(Keywords.presets["baton"], n1=2)), [f"One.\n\n{word}, hm", " End.</think>"], ["It is two. And"]
-    )
+    done = run(keywords(with_(BATON, n1=2)), [f"One.\n\n{word}, hm", " End.</think>"], ["It is two. And"])
     assert done.told[:3] == [("small", "One.\n\n"), ("large", "It is two."), ("small", " End.</think>")]
     assert rules(done) == [rule]
     assert done.all(TakeoverStarted)[0].tokens == 2
 
 
 def test_a_statement_stays_with_the_small_model() -> None:
-    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nTwo is next.\n\nThree.</think>4"])
+    done = run(keywords(BATON), ["One.\n\nTwo is next.\n\nThree.</think>4"])
     assert rules(done) == []
     assert done.trace.large_share == 0
 
 
 def test_cues_before_the_first_boundary_are_not_looked_at() -> None:
-    assert rules(run(keywords(Keywords.presets["baton"]), ["Wait, yes, check.\n\nOne.</think>"])) == []
+    assert rules(run(keywords(BATON), ["Wait, yes, check.\n\nOne.</think>"])) == []
 
 
 def test_a_verification_cue_in_what_the_large_model_wrote_gives_it_n2_tokens_more() -> None:
-    settings = with_(Keywords.presets["baton"], n1=3, n2=4)
+    settings = with_(BATON, n1=3, n2=4)
     done = run(
         keywords(settings), ["One.\n\nWait, hm", " End.</think>"], ["Let us verify it. No", " It is so: four. No"]
     )
@@ -76,7 +83,7 @@ def test_a_verification_cue_in_what_the_large_model_wrote_gives_it_n2_tokens_mor
 PROVE = Lexicon({Category.REFLECTION: {"wait": ()}, Category.VERIFICATION: {"prove": ()}})
 
 
-@pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
+@every_preset
 def test_a_word_that_only_verifies_brings_a_takeover_as_well(preset: Keywords.Settings) -> None:
     """The authors classify with the negative and the verifying words together."""
     done = run(
@@ -87,13 +94,13 @@ def test_a_word_that_only_verifies_brings_a_takeover_as_well(preset: Keywords.Se
     assert rules(done) == [REFLECTION, VERIFICATION]
 
 
-@pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
+@every_preset
 def test_verification_reads_what_the_large_model_wrote(preset: Keywords.Settings) -> None:
     done = run(keywords(with_(preset, n1=4)), ["One.\n\nWait, check it", " End.</think>"], ["So it is. And"])
     assert rules(done) == [REFLECTION]
 
 
-@pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
+@every_preset
 @pytest.mark.parametrize(("small", "large", "counted"), [("Wait, no", "So it is", 0), ("Yes, so", "Wait, no", 1)])
 def test_the_sentence_that_stands_is_counted_by_its_own_sign(
     preset: Keywords.Settings, small: str, large: str, counted: int
@@ -110,54 +117,42 @@ def test_the_sentence_that_stands_is_counted_by_its_own_sign(
 
 @pytest.mark.parametrize(
     "step",
-    ["    wait()\n\nSo.</think>", "```\nwait\n```\n\nSo.</think>", "### Verification\n\nSo.</think>"],
+    ["    wait()\n\nSo.</think>", "```\nwait\n```\n\nSo.</think>", "### Verification\n\nSo.</think>", BLOCK],
 )
 def test_cues_in_code_and_headings_bring_no_takeover(step: str) -> None:
-    assert rules(run(keywords(Keywords.presets["baton"]), [f"One.\n\n{step}"])) == []
-
-
-def test_a_step_inside_a_block_of_code_is_not_looked_at() -> None:
-    done = run(keywords(Keywords.presets["baton"]), ["```\none\n\nwait, check\n```\n\nSo.</think>"])
-    assert rules(done) == []
+    assert rules(run(keywords(BATON), [f"One.\n\n{step}"])) == []
 
 
 @pytest.mark.parametrize("step", ["See e.g. wait, no", "By eq. (3), let us verify"])
 def test_an_abbreviation_does_not_end_the_lookahead(step: str) -> None:
-    done = run(keywords(Keywords.presets["baton"]), [f"One.\n\n{step} it", " End.</think>"], ["So it is. And"])
+    done = run(keywords(BATON), [f"One.\n\n{step} it", " End.</think>"], ["So it is. And"])
     assert rules(done)[:1] == [REFLECTION]
 
 
 def test_a_large_model_with_nothing_to_write_hands_back() -> None:
-    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nWait, no", "Two.</think>Four."], [""])
+    done = run(keywords(BATON), ["One.\n\nWait, no", "Two.</think>Four."], [""])
     assert done.trace.text == "One.\n\nTwo.</think>Four.", "the small one writes the sentence after all"
     assert done.trace.large_share == 0
 
 
 def test_a_closing_tag_that_is_only_mentioned_closes_nothing() -> None:
-    done = run(keywords(Keywords.presets["baton"]), ["The tag `</think>` ends it.\n\nSo.</think>Four."])
+    done = run(keywords(BATON), ["The tag `</think>` ends it.\n\nSo.</think>Four."])
     assert done.trace.answer == "Four."
 
 
-@pytest.mark.parametrize(
-    ("preset", "taken"),
-    [(Keywords.presets["paper"], True), (Keywords.presets["reference"], True), (Keywords.presets["baton"], True)],
-)
-def test_row_closing_tag_inside_a_lookahead_does_not_hide_the_cue_before_it(
-    preset: Keywords.Settings, taken: bool
-) -> None:
+@every_preset
+def test_row_closing_tag_inside_a_lookahead_does_not_hide_the_cue_before_it(preset: Keywords.Settings) -> None:
     small = ["One.\n\nYes, I am confident\n</think>\n\nIt is four now.", " End.</think>"]
     done = run(keywords(with_(preset, n1=12, stop_at_first_cue=False)), small, ["So it is. And"])
-    assert bool(rules(done)) is taken
+    assert rules(done)
     assert "confident" not in done.trace.text
 
 
-@pytest.mark.parametrize(
-    ("preset", "writers"),
-    [
-        (Keywords.presets["paper"], ["small", "large", "small"]),
-        (Keywords.presets["reference"], ["small", "large", "small"]),
-        (Keywords.presets["baton"], ["small", "large", "large", "small"]),
-    ],
+@by_preset(
+    "writers",
+    paper=["small", "large", "small"],
+    reference=["small", "large", "small"],
+    baton=["small", "large", "large", "small"],
 )
 def test_row_a_takeover_that_ends_at_a_boundary(preset: Keywords.Settings, writers: list[str]) -> None:
     """Decided there and then by ours; the small model writes its next step first in the others."""
@@ -170,10 +165,7 @@ def test_row_a_takeover_that_ends_at_a_boundary(preset: Keywords.Settings, write
     assert [span.author.value for span in done.trace.pieces][: len(writers)] == writers
 
 
-@pytest.mark.parametrize(
-    ("preset", "writes"),
-    [(Keywords.presets["paper"], 1), (Keywords.presets["reference"], 2), (Keywords.presets["baton"], 1)],
-)
+@by_preset("writes", paper=1, reference=2, baton=1)
 def test_row_a_statement_lookahead_that_ends_the_text(preset: Keywords.Settings, writes: int) -> None:
     """Kept, or sampled again."""
     small = ScriptedEngine("One.\n\nTwo is it", "Three is it", thinking=None)
@@ -181,9 +173,9 @@ def test_row_a_statement_lookahead_that_ends_the_text(preset: Keywords.Settings,
     assert len(small.calls) == writes
 
 
-@pytest.mark.parametrize(("preset", "detects"), [("paper", False), ("reference", False), ("baton", True)])
-def test_row_loop_detector(preset: str, detects: bool) -> None:
-    assert keywords(Keywords.presets[preset]).stops_repetition is detects
+@by_preset("detects", paper=False, reference=False, baton=True)
+def test_row_loop_detector(preset: Keywords.Settings, detects: bool) -> None:
+    assert keywords(preset).stops_repetition is detects
 
 
 def endless_reflection(settings: Keywords.Settings, max_tokens: int = 2200) -> Run:
@@ -208,7 +200,7 @@ def between_firings(done: Run) -> list[int]:
 
 
 def test_too_many_reflections_insert_the_auxiliary_prompt_and_n3_tokens_of_the_large_model() -> None:
-    done = endless_reflection(with_(Keywords.presets["paper"], n1=2, n3=7, c=3), max_tokens=150)
+    done = endless_reflection(with_(PAPER, n1=2, n3=7, c=3), max_tokens=150)
     first = done.all(TextInserted)[0]
     after = next(piece for piece in done.trace.pieces if piece.reason == EXCESSIVE_REFLECTION.id and piece.tokens)
     assert first.reason == EXCESSIVE_REFLECTION.id
@@ -217,7 +209,7 @@ def test_too_many_reflections_insert_the_auxiliary_prompt_and_n3_tokens_of_the_l
 
 
 def test_the_counter_is_recorded_and_goes_back_to_zero() -> None:
-    done = endless_reflection(with_(Keywords.presets["reference"], n1=2, n3=5, c=3), max_tokens=100)
+    done = endless_reflection(with_(REFERENCE, n1=2, n3=5, c=3), max_tokens=100)
     counted = [
         (event.counters["reflections"], event.counters["reflections allowed"]) for event in done.all(CountersChanged)
     ]
@@ -225,7 +217,7 @@ def test_the_counter_is_recorded_and_goes_back_to_zero() -> None:
 
 
 def test_the_opening_comes_first() -> None:
-    done = run(keywords(with_(Keywords.presets["baton"], opening=3)), [" More.</think>"], ["Let me begin. No"])
+    done = run(keywords(with_(BATON, opening=3)), [" More.</think>"], ["Let me begin. No"])
     assert done.told == [("large", "Let me begin."), ("small", " More.</think>")]
     assert rules(done) == [OPENING]
 
@@ -233,26 +225,14 @@ def test_the_opening_comes_first() -> None:
 # The table of presets
 
 
-def test_defaults_are_the_papers() -> None:
-    for preset in Keywords.presets.values():
-        assert (preset.n1, preset.n2, preset.n3, preset.c, preset.opening) == (20, 125, 125, 15, 0)
-
-
-@pytest.mark.parametrize(
-    ("preset", "allowed"),
-    [
-        (Keywords.presets["paper"], [15] * 5),
-        (Keywords.presets["reference"], [15, 20, 25, 30, 30]),
-        (Keywords.presets["baton"], [15, 20, 25, 30, 30]),
-    ],
-)
+@by_preset("allowed", paper=[15] * 5, reference=[15, 20, 25, 30, 30], baton=[15, 20, 25, 30, 30])
 def test_row_c(preset: Keywords.Settings, allowed: list[int]) -> None:
     done = endless_reflection(with_(preset, n1=2, stop_at_first_cue=True))
     assert between_firings(done)[:5] == allowed
 
 
 def test_a_text_gone_on_with_keeps_its_counter_and_its_firings() -> None:
-    settings = with_(Keywords.presets["reference"], n1=2, n3=5, n3_step=5, c=2, c_step=0, c_most=2)
+    settings = with_(REFERENCE, n1=2, n3=5, n3_step=5, c=2, c_step=0, c_most=2)
     whole = endless_reflection(settings, max_tokens=120)
     first = endless_reflection(settings, max_tokens=50)
     assert between_firings(first)[-1:] == [2], "it fired before"
@@ -265,14 +245,7 @@ def test_a_text_gone_on_with_keeps_its_counter_and_its_firings() -> None:
     assert lengths == [t.tokens for t in whole.all(TakeoverStarted)]
 
 
-@pytest.mark.parametrize(
-    ("preset", "lengths"),
-    [
-        (Keywords.presets["paper"], [125] * 5),
-        (Keywords.presets["reference"], [125, 150, 175, 200, 200]),
-        (Keywords.presets["baton"], [125, 150, 175, 200, 200]),
-    ],
-)
+@by_preset("lengths", paper=[125] * 5, reference=[125, 150, 175, 200, 200], baton=[125, 150, 175, 200, 200])
 def test_row_n3(preset: Keywords.Settings, lengths: list[int]) -> None:
     done = endless_reflection(with_(preset, n1=2, c=2, c_step=0, c_most=2), max_tokens=1200)
     planned = [t.tokens for t in done.all(TakeoverStarted) if t.reason == EXCESSIVE_REFLECTION.id]
@@ -280,7 +253,7 @@ def test_row_n3(preset: Keywords.Settings, lengths: list[int]) -> None:
 
 
 def test_row_ceilings_below_the_start_shrink_c_and_n3_in_the_authors_code() -> None:
-    done = endless_reflection(with_(Keywords.presets["reference"], n1=2, n3=9, n3_most=4, c=3, c_most=2), 150)
+    done = endless_reflection(with_(REFERENCE, n1=2, n3=9, n3_most=4, c=3, c_most=2), 150)
     assert between_firings(done)[:3] == [3, 2, 2]
     lengths = [t.tokens for t in done.all(TakeoverStarted) if t.reason == EXCESSIVE_REFLECTION.id]
     assert lengths[:3] == [9, 4, 4]
@@ -297,12 +270,14 @@ def test_row_ceilings_below_the_start_are_refused_by_ours(
 
 
 @pytest.mark.parametrize("preset", [*Keywords.presets.values(), *EveryStep.presets.values()])
-def test_every_preset_makes_sense(preset: CueSettings) -> None:
+def test_every_preset_makes_sense_and_has_the_papers_lengths(preset: CueSettings) -> None:
     preset.check_values()
+    assert (preset.n1, preset.n2, preset.n3, preset.c) == (20, 125, 125, 15)
+    assert preset.opening == (0 if isinstance(preset, Keywords.Settings) else 100)
 
 
 def test_what_does_not_grow_has_no_ceiling() -> None:
-    fixed = with_(Keywords.presets["paper"], c=50)
+    fixed = with_(PAPER, c=50)
     fixed.check_values()
     assert Keywords(fixed, PolicyContext(counters={"longer takeovers": 3})).counters["reflections allowed"] == 50
 
@@ -313,41 +288,24 @@ def test_one_cue_a_class_is_kept_of_an_own_list_too() -> None:
     assert [cue.word for cue in policy.lexicon.find("Hmm, a doubt")] == ["Hmm"]
 
 
-@pytest.mark.parametrize(
-    ("preset", "prompt"),
-    [
-        (Keywords.presets["paper"], "Let us check whether there are some wrong steps."),
-        (Keywords.presets["reference"], "Let me check whether there are some wrong steps:"),
-        (Keywords.presets["baton"], "Let us check whether there are some wrong steps. "),
-    ],
+@by_preset(
+    "prompt",
+    paper="Let us check whether there are some wrong steps.",
+    reference="Let me check whether there are some wrong steps:",
+    baton="Let us check whether there are some wrong steps. ",
 )
 def test_row_auxiliary_prompt(preset: Keywords.Settings, prompt: str) -> None:
     assert endless_reflection(with_(preset, n1=2, c=1), 200).all(TextInserted)[0].text == prompt
 
 
-@pytest.mark.parametrize(
-    ("preset", "word", "taken"),
-    [
-        (Keywords.presets["paper"], "wait", True),
-        (Keywords.presets["paper"], "verified", False),
-        (Keywords.presets["paper"], "awaiting", False),
-        (Keywords.presets["reference"], "wait", True),
-        (Keywords.presets["reference"], "verified", False),
-        (Keywords.presets["reference"], "awaiting", True),
-        (Keywords.presets["baton"], "wait", True),
-        (Keywords.presets["baton"], "verified", True),
-        (Keywords.presets["baton"], "awaiting", False),
-    ],
-)
-def test_row_cue_match(preset: Keywords.Settings, word: str, taken: bool) -> None:
-    done = run(keywords(with_(preset, n1=4)), [f"One.\n\nWe are {word} it now", "Two.</think>"], [LONG])
-    assert bool(rules(done)) is taken
+@by_preset("taken", paper={"wait"}, reference={"wait", "awaiting"}, baton={"wait", "verified"})
+def test_row_cue_match(preset: Keywords.Settings, taken: set[str]) -> None:
+    for word in ("wait", "verified", "awaiting"):
+        done = run(keywords(with_(preset, n1=4)), [f"One.\n\nWe are {word} it now", "Two.</think>"], [LONG])
+        assert bool(rules(done)) is (word in taken), word
 
 
-@pytest.mark.parametrize(
-    ("preset", "writes"),
-    [(Keywords.presets["paper"], 1), (Keywords.presets["reference"], 2), (Keywords.presets["baton"], 1)],
-)
+@by_preset("writes", paper=1, reference=2, baton=1)
 def test_row_lookahead_kept_on_a_statement(preset: Keywords.Settings, writes: int) -> None:
     done = run(keywords(with_(preset, n1=3)), ["One.\n\nTwo is even. So.</think>", "Sampled again.</think>"])
     assert len(done.small.calls) == writes
@@ -355,48 +313,38 @@ def test_row_lookahead_kept_on_a_statement(preset: Keywords.Settings, writes: in
     assert [gone.text for gone in done.all(TextDiscarded)] == ["Two is even"] * (writes - 1)
 
 
-@pytest.mark.parametrize(
-    ("preset", "looked_at"),
-    [(Keywords.presets["paper"], 6), (Keywords.presets["reference"], 6), (Keywords.presets["baton"], 2)],
-)
+@by_preset("looked_at", paper=6, reference=6, baton=2)
 def test_row_lookahead_length(preset: Keywords.Settings, looked_at: int) -> None:
     done = run(keywords(with_(preset, n1=6)), ["One.\n\nWait, it is not. Or is it", " End"], [LONG])
     assert [gone.tokens for gone in done.all(TextDiscarded)] == [looked_at]
 
 
 def test_row_lookahead_length_ends_with_the_sentence_in_baton() -> None:
-    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nTwo is it. Wait, three.</think>"])
+    done = run(keywords(BATON), ["One.\n\nTwo is it. Wait, three.</think>"])
     assert rules(done) == []
 
 
-@pytest.mark.parametrize(
-    ("preset", "text"),
-    [
-        (Keywords.presets["paper"], "So we"),
-        (Keywords.presets["reference"], "So we"),
-        (Keywords.presets["baton"], "So we see."),
-    ],
-)
+@by_preset("text", paper="So we", reference="So we", baton="So we see.")
 def test_row_end_of_a_takeover(preset: Keywords.Settings, text: str) -> None:
     done = run(keywords(with_(preset, n1=2)), ["One.\n\nWait, no", " End</think>"], ["So we see. Then"])
     assert [piece.text for piece in done.trace.pieces if piece.author is Author.LARGE] == [text]
 
 
 def test_row_end_of_a_takeover_is_at_most_32_tokens_late() -> None:
-    done = run(keywords(with_(Keywords.presets["baton"], n1=2)), ["One.\n\nWait, no", " End</think>"], [LONG])
+    done = run(keywords(with_(BATON, n1=2)), ["One.\n\nWait, no", " End</think>"], [LONG])
     assert [ended.tokens for ended in done.all(TakeoverEnded)] == [2 + 32]
 
 
 def test_row_end_of_a_takeover_may_be_inside_a_word_for_the_reference() -> None:
     done = run(
-        keywords(with_(Keywords.presets["reference"], n1=2)),
+        keywords(with_(REFERENCE, n1=2)),
         ["One.\n\nWait, no", " End</think>"],
         [["So", " ver", "ify"]],  # type: ignore[list-item]
     )
     assert done.trace.text == "One.\n\nSo ver End</think>"
 
 
-@pytest.mark.parametrize("preset", [Keywords.presets["reference"], Keywords.presets["baton"]])
+@pytest.mark.parametrize("preset", [REFERENCE, BATON])
 def test_row_precedence_is_opening_then_counter_then_lookahead(preset: Keywords.Settings) -> None:
     done = endless_reflection(with_(preset, n1=2, c=1, opening=5), 400)
     assert rules(done)[:3] == [OPENING, REFLECTION, EXCESSIVE_REFLECTION]
@@ -405,10 +353,7 @@ def test_row_precedence_is_opening_then_counter_then_lookahead(preset: Keywords.
     assert done.trace.pieces[inserted - 1].text.endswith("\n\n")
 
 
-@pytest.mark.parametrize(
-    ("preset", "answer_too"),
-    [(Keywords.presets["paper"], True), (Keywords.presets["reference"], True), (Keywords.presets["baton"], False)],
-)
+@by_preset("answer_too", paper=True, reference=True, baton=False)
 def test_row_scope(preset: Keywords.Settings, answer_too: bool) -> None:
     small = ["One.</think>\n\nFour is it.\n\nYes, it is four", " End", " End"]
     done = run(keywords(with_(preset, n1=3, keep_lookahead=True)), small, [LONG])
@@ -417,7 +362,7 @@ def test_row_scope(preset: Keywords.Settings, answer_too: bool) -> None:
 
 def test_row_scope_the_large_model_goes_on_to_the_end_where_it_closed_the_thinking() -> None:
     done = run(
-        keywords(with_(Keywords.presets["baton"], n1=20)),
+        keywords(with_(BATON, n1=20)),
         ["One.\n\nWait, no"],
         ["So.</think>", "\n\nIt is four. Truly.\n\nYes."],
     )
@@ -425,7 +370,7 @@ def test_row_scope_the_large_model_goes_on_to_the_end_where_it_closed_the_thinki
     assert done.trace.answer.strip() == "It is four. Truly.\n\nYes."
 
 
-@pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
+@every_preset
 def test_row_boundaries_inside_a_takeover_bring_no_decision_and_count_as_steps(preset: Keywords.Settings) -> None:
     done = run(
         keywords(with_(preset, n1=12)), ["One.\n\nWait, no", " End.</think>"], ["So.\n\nYes, it is.\n\nYes, so. It"]
@@ -437,7 +382,7 @@ def test_row_boundaries_inside_a_takeover_bring_no_decision_and_count_as_steps(p
 def test_a_boundary_inside_a_lookahead_of_fixed_length_is_decided_after_it() -> None:
     """The paper's lookahead is n1 tokens; the sentence after a boundary inside it is looked at all the same."""
     done = run(
-        keywords(with_(Keywords.presets["paper"], n1=5)),
+        keywords(with_(PAPER, n1=5)),
         ["One.\n\nTwo.\n\nThree. Wait, no, no, no", " End.</think>"],
         [LONG],
     )
@@ -445,11 +390,30 @@ def test_a_boundary_inside_a_lookahead_of_fixed_length_is_decided_after_it() -> 
     assert done.trace.pieces[1].text == "Two.\n\n"
 
 
+# Two faults of the authors' code
+
+
+def test_rule_three_works_across_tokenizers() -> None:
+    """The authors' code fails there: it hands ids of one vocabulary to the other model."""
+    large = ScriptedEngine("Wait, so. No", "It is right. No", name="large", vocabulary="other", split=single_bytes)
+    settings = with_(BATON, n1=2, c=1)
+    done = run(keywords(settings), ["One.\n\nWait, no", " Two.\n\nNo", " End.</think>"], large)
+    assert rules(done) == [REFLECTION, EXCESSIVE_REFLECTION]
+    assert done.all(TextInserted)[0].text in done.trace.text
+    assert "wrong steps. It" in done.trace.text
+
+
+def test_a_boundary_is_found_however_many_tokens_it_takes() -> None:
+    """The authors look for two newlines in the last five tokens."""
+    small = ScriptedEngine("One." + "\n" + " " * 12 + "\nWait, no", " End.</think>", split=single_bytes)
+    assert rules(run(keywords(with_(BATON, n1=6)), small, ["It is so, and so. No"])) == [REFLECTION]
+
+
 # Another boundary
 
 
 def test_a_line_may_be_a_step() -> None:
-    policy = keywords(with_(Keywords.presets["baton"], n1=2))
+    policy = keywords(with_(BATON, n1=2))
     done = run(policy, ["One.\nWait, hm", "\nTwo.</think>"], ["It is two. And"], RunSettings(boundary=Boundary.LINE))
     assert done.told[:2] == [("small", "One.\n"), ("large", "It is two.")]
     assert len(done.trace.steps) == 3
@@ -463,8 +427,8 @@ def test_two_equal_lines_are_a_repeated_step_where_a_line_is_a_step() -> None:
 
 
 def test_an_interjection_is_read_with_the_sentence_after_it() -> None:
-    done = run(keywords(Keywords.presets["baton"]), ["One.\n\nHmm. Wait, no", " End.</think>"], ["It is two. And"])
+    done = run(keywords(BATON), ["One.\n\nHmm. Wait, no", " End.</think>"], ["It is two. And"])
     assert [takeover.cue.word for takeover in done.all(TakeoverStarted) if takeover.cue] == ["Wait"]
-    alone = run(keywords(Keywords.presets["baton"]), ["One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>"])
+    alone = run(keywords(BATON), ["One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>"])
     assert rules(alone) == []
     assert alone.trace.text == "One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>"

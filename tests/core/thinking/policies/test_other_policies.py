@@ -1,4 +1,4 @@
-"""The other policies: never, always, every step, random, first-token entropy and step score."""
+"""The policies but keywords: never, always, every step, random, first-token entropy, step score, cascade and relay."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ import pytest
 
 from baton_reasoning.core.engines.base import Alternative, Judgement
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.run import Pair, ask
+from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded, TokenWritten
+from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.every_step import EVERY_STEP, EveryStep
 from baton_reasoning.core.thinking.policies.first_token_entropy import ENTROPY, FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.policies.relay import Relay
 from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore
 from baton_reasoning.core.thinking.policy import PolicyContext, Until, View
 from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, TakeoverReason
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import CERTAIN, TORN, Kind, ScriptedEngine
 
@@ -29,6 +36,22 @@ THREE = "One.\n\nTwo.\n\nThree.</think>\n\nFour."
 
 def rules(done: Run) -> list[TakeoverReason]:
     return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
+
+
+def at_random(chance: float, seed: int) -> RandomTakeover:
+    return RandomTakeover(RandomTakeover.Settings(p=chance, n1=1, until=Until.SENTENCE), PolicyContext(seed))
+
+
+def entropy() -> FirstTokenEntropy:
+    return FirstTokenEntropy(FirstTokenEntropy.Settings(tau=0.95, step_cap=512))
+
+
+def scoring() -> StepScore:
+    return StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False))
+
+
+def every_step(opening: int) -> EveryStep:
+    return EveryStep(EveryStep.Settings(opening=opening, n1=2, until=Until.TOKENS))
 
 
 def test_small_only_never_asks_the_large_model() -> None:
@@ -50,34 +73,20 @@ def test_large_only_closes_its_own_thinking_where_it_forgot_to() -> None:
 
 
 def test_every_step_is_opened_by_the_large_model_and_ended_by_the_small_one() -> None:
-    done = run(
-        EveryStep(EveryStep.Settings(opening=3, n1=2, until=Until.TOKENS)),
-        ["go.\n\nNo", "is.\n\nNo", "end.</think>"],
-        ["I say: ", "It all ", "The "],
-    )
+    done = run(every_step(opening=3), ["go.\n\nNo", "is.\n\nNo", "end.</think>"], ["I say: ", "It all ", "The "])
     assert rules(done)[:3] == [OPENING, EVERY_STEP, EVERY_STEP]
     assert [piece.author for piece in done.trace.pieces[:4]] == [Author.LARGE, Author.SMALL] * 2
-
-
-def test_every_step_is_not_classified() -> None:
-    done = run(
-        EveryStep(EveryStep.Settings(opening=2, n1=2, until=Until.TOKENS)),
-        ["Wait, yes. Check.\n\n", "End.</think>"],
-        ["I say so", "It is so"],
-    )
-    assert done.all(TextDiscarded) == []
-    assert rules(done) == [OPENING, EVERY_STEP]
+    cues = run(every_step(opening=2), ["Wait, yes. Check.\n\n", "End.</think>"], ["I say so", "It is so"])
+    assert (rules(cues), cues.all(TextDiscarded)) == ([OPENING, EVERY_STEP], []), "nothing is classified"
+    small_first = run(every_step(opening=0), ["Go.\n\nNo", "end.</think>"], ["It all "])
+    assert rules(small_first) == [EVERY_STEP]
+    assert small_first.trace.pieces[0].author is Author.SMALL
 
 
 def test_random_takeovers_come_with_the_chance_that_was_asked_for() -> None:
     small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 1000)
     large = ScriptedEngine(continue_with=lambda *_: " Two. Three", name="large")
-    done = run(
-        RandomTakeover(RandomTakeover.Settings(p=0.25, n1=1, until=Until.SENTENCE), PolicyContext(3)),
-        small,
-        large,
-        RunSettings(max_tokens=2000),
-    )
+    done = run(at_random(0.25, seed=3), small, large, RunSettings(max_tokens=2000))
     boundaries = sum(piece.text.endswith("\n\n") for piece in done.trace.pieces if piece.author is Author.SMALL)
     share = len(rules(done)) / boundaries
     assert abs(share - 0.25) < 4 * math.sqrt(0.25 * 0.75 / boundaries)
@@ -87,25 +96,17 @@ def test_random_takeovers_repeat_with_their_seed() -> None:
     def at(seed: int) -> list[int]:
         small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 100)
         large = ScriptedEngine(continue_with=lambda *_: " Two. Three", name="large")
-        done = run(
-            RandomTakeover(RandomTakeover.Settings(p=0.5, n1=1, until=Until.SENTENCE), PolicyContext(seed)),
-            small,
-            large,
-            RunSettings(max_tokens=200),
-        )
+        done = run(at_random(0.5, seed), small, large, RunSettings(max_tokens=200))
         return [takeover.position for takeover in done.all(TakeoverStarted)]
 
     assert at(1) == at(1) != at(2)
 
 
 def test_a_text_gone_on_with_meets_the_dice_of_its_place() -> None:
-    policy = RandomTakeover(RandomTakeover.Settings(p=0.5, n1=1, until=Until.SENTENCE), PolicyContext(3))
+    policy = at_random(0.5, seed=3)
     views = [View("One.\n\n" * n, 0, (), Author.SMALL, thinking=True, at_boundary=True) for n in range(1, 60)]
     moves = [policy.at_boundary(view) for view in views]
-    assert [
-        RandomTakeover(RandomTakeover.Settings(p=0.5, n1=1, until=Until.SENTENCE), PolicyContext(3)).at_boundary(view)
-        for view in views[30:]
-    ] == moves[30:]
+    assert [at_random(0.5, seed=3).at_boundary(view) for view in views[30:]] == moves[30:]
     assert len(set(map(str, moves))) == 2
 
 
@@ -123,9 +124,7 @@ def test_an_unsure_first_token_gives_its_step_to_the_large_model() -> None:
     small = ScriptedEngine(
         "One.\n\nTwo", "Three is sure.</think>", chances=lambda body: TORN if body.endswith("One.\n\n") else CERTAIN
     )
-    done = run(
-        FirstTokenEntropy(FirstTokenEntropy.Settings(tau=0.95, step_cap=512)), small, ["Better two.\n\nNo", " Four."]
-    )
+    done = run(entropy(), small, ["Better two.\n\nNo", " Four."])
     assert done.trace.text == "One.\n\nBetter two.\n\nThree is sure.</think> Four."
     assert rules(done) == [ENTROPY, ANSWER]
     assert [gone.text for gone in done.all(TextDiscarded)] == ["Two"]
@@ -135,9 +134,7 @@ def test_a_sure_first_token_changes_nothing() -> None:
     small = ScriptedEngine(
         "One.\n\nTwo is so.</think>", chances=lambda body: TORN if body and not body.endswith("\n\n") else CERTAIN
     )
-    assert rules(run(FirstTokenEntropy(FirstTokenEntropy.Settings(tau=0.95, step_cap=512)), small, ["Four."])) == [
-        ANSWER
-    ]
+    assert rules(run(entropy(), small, ["Four."])) == [ANSWER]
 
 
 def test_white_space_after_a_boundary_is_not_the_first_token() -> None:
@@ -145,23 +142,19 @@ def test_white_space_after_a_boundary_is_not_the_first_token() -> None:
         ["One.", "\n\n", "\n", "Two", ".", "</think>"],
         chances=lambda body: TORN if body.endswith(".\n\n\n") else CERTAIN,
     )
-    done = run(FirstTokenEntropy(FirstTokenEntropy.Settings(tau=0.95, step_cap=512)), small, ["Better.\n\nNo"])
+    done = run(entropy(), small, ["Better.\n\nNo"])
     assert rules(done)[0] == ENTROPY
 
 
 def test_entropy_asks_for_twenty_alternatives_of_the_small_model_alone() -> None:
-    done = run(FirstTokenEntropy(FirstTokenEntropy.Settings(tau=0.95, step_cap=512)), ["One.</think>"], ["Four."])
+    done = run(entropy(), ["One.</think>"], ["Four."])
     assert [call.alternatives for call in done.small.calls] == [20]
     assert [call.alternatives for call in done.large.calls] == [0]
 
 
 def test_a_step_with_a_low_score_is_written_again_by_the_large_model() -> None:
     large = ScriptedEngine("Better.\n\nNo", name="large", marks="93")
-    done = run(
-        StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)),
-        ["One.\n\n", "Two.\n\n", "Three.</think>"],
-        large,
-    )
+    done = run(scoring(), ["One.\n\n", "Two.\n\n", "Three.</think>"], large)
     assert done.trace.text == "One.\n\nBetter.\n\nThree.</think>"
     assert [judged.probabilities.index(1.0) for judged in done.all(Judged)] == [9, 3, 9], "the closing step, too"
     assert rules(done) == [SCORE]
@@ -171,16 +164,7 @@ def test_a_step_with_a_low_score_is_written_again_by_the_large_model() -> None:
 
 def test_a_score_at_the_threshold_is_accepted() -> None:
     large = ScriptedEngine(name="large", marks="7")
-    assert (
-        rules(
-            run(
-                StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)),
-                ["One.\n\nTwo.</think>"],
-                large,
-            )
-        )
-        == []
-    )
+    assert rules(run(scoring(), ["One.\n\nTwo.</think>"], large)) == []
 
 
 @pytest.mark.parametrize(("chances", "stands"), [({5: 0.5, 9: 0.5}, True), ({5: 0.6, 9: 0.4}, False)])
@@ -194,20 +178,14 @@ def test_a_weighted_score_is_the_mean_over_the_digits(chances: dict[int, float],
 
 def test_the_question_never_enters_the_text_of_the_large_model() -> None:
     large = ScriptedEngine("Better.\n\nNo", name="large", marks="3")
-    done = run(
-        StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)),
-        ["One.\n\nNo", "Three.</think>"],
-        large,
-    )
+    done = run(scoring(), ["One.\n\nNo", "Three.</think>"], large)
     assert [call.kind for call in done.large.calls] == [Kind.JUDGE, Kind.WRITE, Kind.JUDGE]
     assert all("score" not in call.body.lower() for call in done.large.calls)
 
 
 def test_what_the_judge_reads_counts_as_read_by_the_large_model() -> None:
     large = ScriptedEngine(name="large", marks="9")
-    done = run(
-        StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)), ["One.\n\nTwo.</think>"], large
-    )
+    done = run(scoring(), ["One.\n\nTwo.</think>"], large)
     judged, call = done.all(Judged)[0], done.large.calls[0]
     assert judged.prefilled == call.prefilled > 0
     assert done.trace.totals[Author.LARGE].prefilled == judged.prefilled
@@ -221,29 +199,18 @@ def test_a_judge_who_is_stopped_gives_no_score() -> None:
         yield "9"
 
     large = ScriptedEngine(name="large", marks=stopping())
-    done = run(
-        StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)),
-        ["One.\n\nTwo.</think>"],
-        large,
-        interruptions=[control],
-    )
+    done = run(scoring(), ["One.\n\nTwo.</think>"], large, interruptions=[control])
     assert (done.trace.finish, done.all(Judged)) == (Finish.STOPPED, [])
 
 
 def test_a_step_that_was_written_again_is_no_repetition() -> None:
     large = ScriptedEngine("Better.\n\nNo", name="large", marks="39")
-    done = run(
-        StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)),
-        ["One.\n\n", "One.\n\n", "End.</think>"],
-        large,
-    )
+    done = run(scoring(), ["One.\n\n", "One.\n\n", "End.</think>"], large)
     assert done.trace.text == "Better.\n\nOne.\n\nEnd.</think>"
 
 
 def test_two_identical_steps_in_a_row_close_the_thinking() -> None:
-    done = run(
-        StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=False)), ["One.\n\n", "One.\n\n", "Four."]
-    )
+    done = run(scoring(), ["One.\n\n", "One.\n\n", "Four."])
     assert done.trace.answer.strip() == "Four."
     assert done.trace.finish is Finish.END_OF_TEXT
 
@@ -302,8 +269,54 @@ def test_the_answer_after_entropy_is_the_large_models() -> None:
     assert done.trace.answer == "Four."
 
 
-def test_every_step_without_an_opening_begins_with_the_small_model() -> None:
-    settings = EveryStep.Settings(opening=0, n1=2, until=Until.TOKENS)
-    done = run(EveryStep(settings), ["Go.\n\nNo", "end.</think>"], ["It all "])
-    assert rules(done) == [EVERY_STEP]
-    assert done.trace.pieces[0].author is Author.SMALL
+# The small model answers alone, and the large one solves the problem afresh if that came to nothing sure
+
+
+AFRESH = "Two and two.</think>Four."
+
+
+def solved(*texts: str, limits: Limits = Limits(), sure_of: str = "", **card: object) -> Trace:  # noqa: B008 - immutable
+    """The small model writes the texts, and is sure of each token after one that ends with `sure_of`."""
+    given = RunSettings(policy=Cascade.Settings(), limits=limits)
+    chances = {True: (1.0,), False: (0.5, 0.5)}
+    small = ScriptedEngine(*texts, chances=lambda body: chances[sure_of in body]).with_card(**card)
+    return Trace.of(run_pair(Pair(small, ScriptedEngine(AFRESH, name="large")), ask("2 + 2?", given), given))
+
+
+def test_the_small_model_answers_alone_even_if_it_repeats_itself() -> None:
+    assert solved("Two.\n\nTwo.\n\nTwo.</think>4").text == "Two.\n\nTwo.\n\nTwo.</think>4"
+
+
+def test_a_problem_for_which_the_small_models_context_is_too_short_is_solved_afresh() -> None:
+    trace = solved("One, two, three, four.</think>4", context=25)
+    assert trace.totals[Author.SMALL].discarded
+    assert trace.text == AFRESH
+
+
+def test_the_thinking_before_a_limit_counts_for_the_confidence() -> None:
+    unsure = solved("One, two, three, four", "Four.", limits=Limits(max_thinking_tokens=6), sure_of="</think>")
+    assert unsure.text == AFRESH
+    sure = solved("One, two, three, four", "Four.", limits=Limits(max_thinking_tokens=6))
+    assert sure.text.endswith("</think>\n\nFour.")
+
+
+# The large model writes, and the small one takes easy sentences
+
+
+def test_relay_reads_the_cues_of_the_run() -> None:
+    lexicon = Lexicon({Category.REFLECTION: {"therefore": ()}})
+    large = ScriptedEngine("Wait, one.\n\nTherefore, it", " So.</think>", name="large")
+    done = run(Relay(context=PolicyContext(lexicon=lexicon)), ScriptedEngine(" is. No", "Four."), large)
+    assert [takeover.cue.word for takeover in done.all(TakeoverStarted) if takeover.cue] == ["Therefore"]
+
+
+def test_a_sentence_by_the_small_model_is_capped() -> None:
+    large = ScriptedEngine("One is it.\n\nWait, let us", " So it is.</think>", name="large")
+    done = run(Relay(Relay.Settings(sentence_cap=3)), ScriptedEngine(" a b c d e f", "Four."), large)
+    assert done.trace.text == "One is it.\n\nWait, a b c So it is.</think>Four."
+
+
+def test_the_large_model_may_write_the_answer_too_and_a_cue_in_it_gives_nothing_away() -> None:
+    large = ScriptedEngine("One.</think>Wait, it is four.", name="large")
+    done = run(Relay(Relay.Settings(small_answers=False)), ScriptedEngine(" No"), large)
+    assert (rules(done), done.trace.large_share) == ([], 1)
