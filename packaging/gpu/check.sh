@@ -2,16 +2,16 @@
 # Runs tests with layers on a GPU and prints one table of memory and speed (docs/measurements.md), without
 # the internet, in the folder that pack.sh packed or in a checkout that is set up. The back end is built first.
 #   check.sh [cuda|vulkan|software] [MODEL.gguf]     software: a small GPU made of software; MODEL: what is measured
-# FIGURES="P7 fit" and ROUNDS=1 make the table shorter, PYTEST_ADDOPTS="-k greedy" the tests.
+# FIGURES="P9 fit" and ROUNDS=1 make the table shorter, PYTEST_ADDOPTS="-k greedy" the tests.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . packaging/setup/device.sh
 device=${1:-$(if nvidia_driver && command -v nvcc >/dev/null; then echo cuda; else echo vulkan; fi)}
-build=$PWD/.gpu-build/$device backend=$device model=${2:-} figures="P1 P3 P5 P7 P10 fit"
+build=$PWD/.gpu-build/$device backend=$device model=${2:-} figures="P1 P3 P5 P7 P9 P10 fit"
 tests="tests/core/engines/local tests/core/demo_pair tests/core/models/test_devices.py"
 # A GPU made of software takes hours for these: it has tests of its own, and the demo pair is measured, not its pace.
 if [ "$device" = software ]; then
-  build=$PWD/.gpu-build/test backend=vulkan model=${2:-resources/demo_pair/large.gguf} figures="P3 P7 fit"
+  build=$PWD/.gpu-build/test backend=vulkan model=${2:-resources/demo_pair/large.gguf} figures="P3 P7 P9 fit"
   tests=tests/gpu
 fi
 

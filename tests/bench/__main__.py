@@ -27,6 +27,8 @@ MODULES = {
     "P5": "schedule",
     "P6": "window",
     "P7": "drafting",
+    "P8": "second_question",
+    "P9": "scoring",
     "P10": "against_large",
     "P11": "branches",
     "P12": "prediction",
