@@ -238,7 +238,7 @@ def test_every_note_of_the_report_stands_beside_the_charts(page: BatchPage) -> N
 def test_every_chart_is_saved_as_a_picture(page: BatchPage, qtbot: QtBot, problem_file: Path, tmp_path: Path) -> None:
     run(page, qtbot, problem_file, "small", "large")
     evidence = page.view.evidence
-    for chart in (evidence.in_time, evidence.share, evidence.reasons, evidence.places):
+    for chart in (evidence.in_time, evidence.share, evidence.reasons):
         chart.save(tmp_path / "chart.png")
         assert QImage(str(tmp_path / "chart.png")).width() == 1280
     with pytest.raises(StoreError, match="cannot be written"):

@@ -17,7 +17,6 @@ from baton_reasoning.core.batch.reporting.charts import (
     Scatter,
     accuracy_against_share,
     accuracy_in_time,
-    places_of_takeovers,
     scatter_chart,
     takeovers_by_reason,
 )
@@ -33,7 +32,7 @@ from baton_reasoning.core.batch.reporting.report_text import (
     text_report,
 )
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.reporting.run_cost import RunCost, TakeoverPlace
+from baton_reasoning.core.batch.reporting.run_cost import RunCost
 from baton_reasoning.core.batch.reporting.statistics import holm
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.recipes import arms_of
@@ -144,13 +143,12 @@ def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(st
     assert footnotes(made).splitlines()[0] == "Small only: 1 unscored, 1 error, 0 not run"
 
 
-def test_what_is_discarded_and_where_the_large_model_stepped_in_is_measured() -> None:
+def test_what_is_discarded_and_why_the_large_model_stepped_in_is_measured() -> None:
     small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
     large = ScriptedEngine("Wait, it is not.", name="large")
     trace = Trace.of(run(Pair(small, large), QUESTION, RunSettings()))
     measured = RunCost.of(outline_of(trace))
-    assert [takeover.reason for takeover in measured.takeovers] == [REFLECTION.id]
-    assert isinstance(measured.takeovers[0], TakeoverPlace)
+    assert measured.takeovers == (REFLECTION.id,)
     assert measured.discarded_tokens == sum(total.discarded for total in trace.totals.values()) > 0
     assert (measured.small.read, measured.large.read) == tuple(
         total.prefilled for author, total in trace.totals.items() if total.decoded
@@ -277,10 +275,9 @@ def test_speeds_have_a_spread_and_conditions(store: Store) -> None:
     assert "Conditions: " in footnotes(made)
 
 
-@pytest.mark.parametrize("chart", [takeovers_by_reason, places_of_takeovers])
-def test_charts_of_an_arm_are_well_formed(store: Store, chart: object) -> None:
-    arm = report(store, "baton").arms[0]
-    assert ElementTree.fromstring(chart(arm)).tag.endswith("svg")  # type: ignore[operator]
+def test_the_chart_of_an_arm_is_well_formed(store: Store) -> None:
+    (arm,) = report(store, "baton").arms
+    assert ElementTree.fromstring(takeovers_by_reason(arm)).tag.endswith("svg")
 
 
 def test_the_chart_over_time_names_every_arm_and_has_a_curve_for_each(store: Store) -> None:
