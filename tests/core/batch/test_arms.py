@@ -12,12 +12,10 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batch_rows import StoredArm
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Needs
-from baton_reasoning.core.thinking.steps import split
 from tests.core.batch.counting import problems
 from tests.fakes.scripted import THINK, ScriptedEngine
 
@@ -70,6 +68,8 @@ def test_the_counter_of_reflections_is_varied_as_in_the_paper() -> None:
 
 def test_the_random_arm_brings_the_arm_whose_share_it_takes() -> None:
     assert [arm.name for arm in arms_of(["small", "random"], BASE)] == ["small", "baton", "random as baton"]
+    shares = {arm.name: arm.equal_share_of for arm in arms_of(["random-as-relay"], BASE)}
+    assert shares == {"relay": "", "random as relay": "relay"}
 
 
 def test_an_arm_that_is_named_twice_is_run_once() -> None:
@@ -99,17 +99,6 @@ def test_a_sweep_tries_several_values_of_one_parameter() -> None:
         ("n1 = 12", "n1", 12),
         ("n1 = 24", "n1", 24),
     ]
-
-
-def test_one_class_of_cues_at_a_time_leaves_the_others_no_words() -> None:
-    arms = RECIPES["one-class"].make(BASE)
-    signs = [{cue.category for cue in english_text_cues(arm)} for arm in arms]
-    assert signs == [{Category.REFLECTION}, {Category.AFFIRMATION}, {Category.VERIFICATION}]
-
-
-def english_text_cues(arm: Arm) -> list[Cue]:
-    assert arm.settings.lexicon
-    return arm.settings.lexicon.find("Wait, yes, let me verify.")
 
 
 def test_the_arms_run_with_every_other_large_model_after_the_batch_s_own() -> None:
@@ -199,16 +188,6 @@ def test_the_opening_is_varied_in_the_chosen_policy() -> None:
     chosen = RunSettings(policy=EveryStep.presets["reference"])
     policies = [arm.settings.policy for arm in RECIPES["opening"].make(chosen)]
     assert policies == [EveryStep.presets["reference"].model_copy(update={"opening": tokens}) for tokens in (100, 0)]
-
-
-def test_other_structural_clues_are_arms() -> None:
-    found = [split("One. Two\nThree\n\nFour", arm.settings.boundary) for arm in RECIPES["boundary"].make(BASE)]
-    assert [len(steps) for steps in found] == [2, 3, 2]
-
-
-def test_wait_is_tried_as_large_and_as_small_beside_chance() -> None:
-    arms = {arm.name: arm.equal_share_of for arm in arms_of(["wait"], BASE)}
-    assert arms == {"baton": "", "random as baton": "baton", "relay": "", "random as relay": "relay"}
 
 
 def test_an_arm_without_thinking_needs_models_that_can_do_without() -> None:
