@@ -49,9 +49,11 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         yield server
 
 
-def test_a_model_is_downloaded_once_listed_and_deleted(
+def test_a_model_is_found_downloaded_once_listed_and_deleted(
     hub: HubServer, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert main(["models", "search", "tiny", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["repository"] == REPOSITORY
     assert main(["models", "get", f"hf:{REPOSITORY}"]) == 0
     file = Path(capsys.readouterr().out.strip())
     assert file == paths.models / "tiny" / "demo-GGUF" / "demo-Q4_K_M.gguf"
