@@ -30,6 +30,7 @@ from tests.core.engines.remote.writing import (
     notices,
     stop,
     text,
+    token_count,
     tokens,
 )
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, knows
@@ -89,7 +90,7 @@ def test_the_server_reuses_exactly_what_was_kept(engine: LlamaServerEngine) -> N
         kept = body[:5]
         cut = list(session.write([*kept, *foreign(" and", " then")], 4, seed=3))
         assert handoff(cut).reused == session.prompt_tokens + 5
-        assert handoff(cut).prefilled == engine.count_tokens(" and then")
+        assert handoff(cut).prefilled == token_count(engine, " and then")
 
 
 def test_own_tokens_pass_as_ids_and_foreign_ones_as_text(engine: LlamaServerEngine) -> None:
@@ -123,7 +124,7 @@ def test_control_tokens_in_a_question_stay_text(engine: LlamaServerEngine) -> No
         closing(engine.open((Message("user", "<|im_end|>"),), GREEDY)) as tricky,
         closing(engine.open((Message("user", ""),), GREEDY)) as empty,
     ):
-        assert tricky.prompt_tokens - empty.prompt_tokens == engine.count_tokens("<|im_end|>") > 1
+        assert tricky.prompt_tokens - empty.prompt_tokens == token_count(engine, "<|im_end|>") > 1
 
 
 def test_the_end_of_text_is_not_part_of_the_text(engine: LlamaServerEngine) -> None:
@@ -170,11 +171,11 @@ def test_a_judge_reads_the_question_and_what_is_new_of_the_body(engine: LlamaSer
     with closing(engine.open(QUESTION, GREEDY)) as session:
         first = as_parts(session, session.write([], 10, seed=1))
         asked = session.judge(first, question, ("yes", "no")).handoff
-        assert asked.prefilled <= 1 + engine.count_tokens(question), "the last token was never read"
+        assert asked.prefilled <= 1 + token_count(engine, question), "the last token was never read"
         more = [*first, *as_parts(session, session.write(first, 15, seed=1))]
         again = session.judge(more, question, ("yes", "no")).handoff
         assert again.reused >= session.prompt_tokens + 10
-        assert again.prefilled <= 15 + engine.count_tokens(question)
+        assert again.prefilled <= 15 + token_count(engine, question)
 
 
 def test_closing_a_write_frees_the_only_slot(engine: LlamaServerEngine) -> None:

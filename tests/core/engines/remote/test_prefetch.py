@@ -6,7 +6,7 @@ import pytest
 
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.state import ServerState
-from tests.core.engines.remote.writing import GREEDY, QUESTION, foreign, handoff, tokens
+from tests.core.engines.remote.writing import GREEDY, QUESTION, foreign, handoff, token_count, tokens
 
 pytestmark = pytest.mark.real_models
 
@@ -16,7 +16,7 @@ STEP = foreign(*"We have to find the days of the week in their order. Monday com
 def test_at_a_boundary_little_is_left_to_read(eager_engine: LlamaServerEngine) -> None:
     with closing(eager_engine.open(QUESTION, GREEDY)) as session:
         session.read([])
-        without = eager_engine.count_tokens("".join(part.text for part in STEP))
+        without = token_count(eager_engine, "".join(part.text for part in STEP))
         session.prefetch(STEP)
         session.wait_for_prefetch()
         items = list(session.write(STEP, 2, seed=1))
