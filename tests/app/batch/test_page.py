@@ -187,16 +187,6 @@ def test_every_problem_gets_its_mark_and_results_are_exported(
     assert other.read_text() == "mine", "no file is replaced but the chosen one"
 
 
-def test_models_are_loaded_with_room_for_the_problems_at_once(
-    page: BatchPage, qtbot: QtBot, problem_file: Path, loader: ScriptedLoader
-) -> None:
-    preview(page, qtbot, problem_file)
-    page.preview.parallel.setValue(3)
-    page.preview.start.click()
-    wait_until_done(page, qtbot)
-    assert loader.parallel == [4], "three problems, and an answer in the chat"
-
-
 def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
     run(page, qtbot, problem_file, "small", "large")
     view = page.view
@@ -382,19 +372,6 @@ def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded
 
 
 @pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")  # said of any window that is offscreen
-def test_a_row_opens_with_all_its_steps(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
-    run(page, qtbot, problem_file, "small")
-    page.view.table.activated.emit(page.view.model.index(1, 0))
-    (window,) = page.findChildren(RunWindow)
-    assert window.windowTitle() == "p1 · Small only"
-    assert "It is so." in window.exchange.trace.text
-    assert isinstance(window.inspector, Inspector)
-    command = window.inspector.run._command
-    qtbot.waitUntil(lambda: "baton solve 'Count to 1.'" in command.toPlainText())
-    window.close()
-
-
-@pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")  # said of any window that is offscreen
 def test_a_row_whose_run_has_a_setting_that_is_no_longer_known_opens(
     page: BatchPage, qtbot: QtBot, problem_file: Path
 ) -> None:
@@ -410,7 +387,8 @@ def test_a_row_whose_run_has_a_setting_that_is_no_longer_known_opens(
     window.close()
 
 
-def test_keys_lead_from_an_opened_row_to_the_next_of_the_table_as_it_is_sorted(
+@pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")  # said of any window that is offscreen
+def test_a_row_opens_with_all_its_steps_and_keys_lead_to_the_next_of_the_table_as_it_is_sorted(
     page: BatchPage, qtbot: QtBot, problem_file: Path
 ) -> None:
     run(page, qtbot, problem_file, "small")
@@ -423,11 +401,13 @@ def test_keys_lead_from_an_opened_row_to_the_next_of_the_table_as_it_is_sorted(
     QTest.keyClick(table, Qt.Key.Key_Return)
     (window,) = page.findChildren(RunWindow)
     assert window.windowTitle() == "p1 · Small only"
+    assert isinstance(window.inspector, Inspector)
+    command = window.inspector.run._command
+    qtbot.waitUntil(lambda: "baton solve 'Count to 1.'" in command.toPlainText())
     qtbot.waitUntil(window.isActiveWindow)
     QTest.keyClick(window, Qt.Key.Key_F8)
     assert window.windowTitle() == "p0 · Small only"
-    assert isinstance(window.inspector, Inspector)
-    assert "Count to 0." in window.inspector.run._command.toPlainText()
+    assert "Count to 0." in command.toPlainText()
     assert table.currentIndex().row() == 5
     assert not window.next.isEnabled()
     QTest.keyClick(window, Qt.Key.Key_F8)

@@ -22,7 +22,6 @@ from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MO
 from baton_reasoning.core.thinking.control import Control
 from tests.app.terminal.terminal import CTRL_C, CTRL_D, LIMIT, Terminal
 from tests.core.models.hub_server import HubServer, running_hub
-from tests.patience import PATIENCE
 
 REPOSITORY = "tiny/demo-GGUF"
 PROBLEM = DemoProblem(60_836).question
@@ -266,10 +265,3 @@ def test_a_killed_program_leaves_no_log_behind() -> None:
         os.kill(terminal.process.pid, signal.SIGKILL)
         assert terminal.exit_code() == -signal.SIGKILL
         assert terminal.processes_left() == []
-
-
-def test_a_reader_that_has_gone_ends_the_program_silently() -> None:
-    command = f"'{sys.executable}' -m baton_reasoning solve '{PROBLEM}' --policy never -q --json | head -n 1"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=PATIENCE)
-    assert done.stdout.count("\n") == 1
-    assert done.stderr == ""
