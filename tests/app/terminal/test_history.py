@@ -79,19 +79,16 @@ def test_an_answer_is_listed_shown_found_and_exported(
     assert "answer.pdf names no format for the answer. End it in .json" in capsys.readouterr().err
 
 
-def test_a_store_that_cannot_be_opened_does_not_stop_the_run(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    paths.store.mkdir(parents=True)
-    assert main(["solve", PROBLEM.question]) == ExitCode.FAILED, "the history lacks it"
-    said = capsys.readouterr()
-    assert f"\\boxed{{{PROBLEM.answer}}}" in said.out
-    assert "The answer is not in the history." in said.err
-
-
-def test_an_answer_that_a_full_disk_refuses_is_said_to_be_missing(
-    paths: Paths, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("is_full", [False, True], ids=["a store that cannot be opened", "a full disk"])
+def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(
+    paths: Paths, capsys: pytest.CaptureFixture[str], is_full: bool
 ) -> None:
-    with a_full_disk():
-        assert main(["solve", PROBLEM.question]) == ExitCode.FAILED
+    with ExitStack() as disk:
+        if is_full:
+            disk.enter_context(a_full_disk())
+        else:
+            paths.store.mkdir(parents=True)
+        assert main(["solve", PROBLEM.question]) == ExitCode.FAILED, "the history lacks it"
     said = capsys.readouterr()
     assert f"\\boxed{{{PROBLEM.answer}}}" in said.out
     assert "The answer is not in the history." in said.err
