@@ -50,7 +50,7 @@ from tests.fakes.scripted import ScriptedEngine, Text
 RATE = 300
 SECONDS = 12
 STEPS = 20_000
-ROWS = 5_000
+ROWS = 50_000
 LINE = 50_000
 STARTS = 5
 ANSWERS = 50
