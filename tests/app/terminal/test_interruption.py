@@ -213,14 +213,14 @@ def test_while_the_endpoint_writes_an_answer() -> None:
 @pytest.mark.parametrize(
     "command",
     [
-        ["batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "4"],
+        ["batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "4", "-c", "1024"],
         pytest.param(["evidence"], marks=pytest.mark.long),
     ],
     ids=["batch", "evidence"],
 )
 def test_a_batch_says_how_to_continue_it_and_continues(command: list[str], folder: Path) -> None:
     out = str(folder / "out")
-    with Terminal(*command, "--parallel", "2", "-c", "1024", "--out", out) as terminal:
+    with Terminal(*command, "--parallel", "2", "--out", out) as terminal:
         terminal.wait_for(" of 4" if command[0] == "batch" else " errors")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
