@@ -24,7 +24,6 @@ from baton_reasoning.core.batch.reporting.charts import (
     Scatter,
     accuracy_against_share,
     accuracy_in_time,
-    places_of_takeovers,
     scatter_chart,
     takeovers_by_reason,
 )
@@ -56,7 +55,7 @@ class EvidencePanel(QScrollArea):
         self.comparison = ComparisonCard()
         self.in_time = ChartCard("Accuracy within a time")
         self.share = ChartCard("Accuracy against large share")
-        self.reasons, self.places = ChartCard(REASONS), ChartCard("Takeovers by the place of their step")
+        self.reasons = ChartCard(REASONS)
         cards = self._cards = QWidget()
         cards.setLayout(
             vbox(
@@ -64,7 +63,6 @@ class EvidencePanel(QScrollArea):
                 self.comparison,
                 self.share,
                 self.reasons,
-                self.places,
                 STRETCH,
                 margins=(0, 0, 4, 0),
                 spacing=10,
@@ -74,7 +72,7 @@ class EvidencePanel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(cards)
         see_through(self, cards)
-        for chart in (self.in_time, self.share, self.reasons, self.places):
+        for chart in (self.in_time, self.share, self.reasons):
             chart.saved.connect(self.chart_saved)
             chart.failed.connect(self.failed)
 
@@ -90,14 +88,11 @@ class EvidencePanel(QScrollArea):
         self.share.setVisible(len(report.arms) > 1)
         self.comparison.show_report(report, arm.name if arm else "")
         self.reasons.setVisible(arm is not None)
-        self.places.setVisible(bool(arm and arm.takeovers))
         if arm:
             counts = "; ".join(f"{reason} {count:,}" for reason, count in arm.takeovers.items())
             self.reasons.show_chart(
                 partial(takeovers_by_reason, arm), counts or "No takeover.", f"{REASONS} · {arm.title}"
             )
-            tenths = ", ".join(f"{count:,}" for count in arm.places)
-            self.places.show_chart(partial(places_of_takeovers, arm), f"Takeovers by tenths of the steps: {tenths}")
         self.setMinimumWidth(self._cards.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width())
 
     def _draw(self, card: ChartCard, scatter: Scatter) -> None:

@@ -1,4 +1,4 @@
-"""The results as a live table model with sorting and filtering, smooth at 50,000 rows. A row is a job.
+"""The results as a live table model with sorting and filtering. A row is a job.
 
 It sorts and filters a list of row numbers by itself: a proxy model would call Python for every comparison, and stall
 the window.
@@ -10,13 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, Qt, Signal
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from baton_reasoning.app.batch.row_order import (
     NOWHERE,
-    PORTION,
     Mark,
     ResultColumn,
     RowFilter,
@@ -26,7 +25,6 @@ from baton_reasoning.app.batch.row_order import (
     mark_of,
     run_title,
 )
-from baton_reasoning.app.shared.background import LatestTask
 from baton_reasoning.app.shared.format import duration, shared_opening
 from baton_reasoning.app.shared.theme import current_theme
 from baton_reasoning.app.shared.widgets.controls import plain_tip
@@ -50,9 +48,6 @@ _AT_RIGHT = {ResultColumn.NUMBER, ResultColumn.SHARE, ResultColumn.TOKENS, Resul
 
 
 class ResultTable(QAbstractTableModel):
-    arranged = Signal()
-    """The rows are filtered and sorted as was asked for last."""
-
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._problems: Sequence[Problem] = ()
@@ -70,7 +65,6 @@ class ResultTable(QAbstractTableModel):
             RIBBON_ROLE: self._layout,
         }
         self._query = RowQuery()
-        self._arranging = LatestTask(self, "sort results")
 
     def show(self, problems: Sequence[Problem], rows: Iterable[ResultRow]) -> None:
         """Show another batch with the same filter and order."""
@@ -79,7 +73,6 @@ class ResultTable(QAbstractTableModel):
         self._opening = shared_opening([problem.text for problem in problems])
         self._number_of = {row.job: number for number, row in enumerate(self._rows)}
         self._layouts.clear()
-        self._arranging.cancel()
         self._order = RowOrder(list(range(len(self._rows))), list(range(len(self._rows))))
         self.endResetModel()
         if self._query != RowQuery():
@@ -158,19 +151,9 @@ class ResultTable(QAbstractTableModel):
         self._arrange(self._query._replace(sorted_by=by, falling=order is Qt.SortOrder.DescendingOrder))
 
     def _arrange(self, query: RowQuery) -> None:
-        """Sort and filter again: a short table at once, a long one in a thread."""
+        """Sort and filter again; selected rows stay selected."""
         self._query = query
-        rows, problems = list(self._rows), self._problems
-        if len(rows) > PORTION:
-            self._arranging.run(lambda: arranged(rows, problems, query), self._take_order)
-        else:
-            self._take_order(arranged(rows, problems, query))
-
-    def _take_order(self, order: RowOrder) -> None:
-        self._show_order(order)
-        self.arranged.emit()
-
-    def _show_order(self, order: RowOrder) -> None:
+        order = arranged(self._rows, self._problems, query)
         if len(order.shown) != len(self._order.shown):
             self.beginResetModel()
             self._order = order

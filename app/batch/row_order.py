@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, IntEnum
-from heapq import merge
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batch_rows import JobState, ResultRow
-
-PORTION = 1000
-"""Rows that are sorted in one go: a millisecond."""
 
 
 class ResultColumn(IntEnum):
@@ -50,6 +46,7 @@ class Mark(Enum):
 
 
 _ORDER = list(Mark)
+_MARKS = {Outcome.CORRECT: Mark.RIGHT, Outcome.WRONG: Mark.WRONG, Outcome.UNSCORED: Mark.UNSCORED}
 
 
 def run_title(row: ResultRow) -> str:
@@ -64,8 +61,7 @@ def mark_of(row: ResultRow) -> Mark:
         return Mark.WAITING
     if row.error:
         return Mark.ERROR
-    outcomes = {Outcome.CORRECT: Mark.RIGHT, Outcome.WRONG: Mark.WRONG, Outcome.UNSCORED: Mark.UNSCORED}
-    return outcomes[row.verdict.outcome] if row.verdict else Mark.UNSCORED
+    return _MARKS[row.verdict.outcome] if row.verdict else Mark.UNSCORED
 
 
 class RowQuery(NamedTuple):
@@ -89,25 +85,16 @@ class RowOrder(NamedTuple):
 
 
 def arranged(rows: Sequence[ResultRow], problems: Sequence[Problem], query: RowQuery) -> RowOrder:
-    """Filter and sort the rows. 50,000 of them take long, so a thread does it."""
+    """Filter and sort the rows."""
     wanted = _filter(rows, query)
     shown = [number for number, row in enumerate(rows) if wanted(row)]
     if query.sorted_by is not None:
         key = _sort_key(query.sorted_by, problems)
-        shown = _sorted(shown, {number: key(rows[number]) for number in shown}, query.falling)
+        shown.sort(key=lambda number: key(rows[number]), reverse=query.falling)
     places = [NOWHERE] * len(rows)
     for place, number in enumerate(shown):
         places[number] = place
     return RowOrder(shown, places)
-
-
-def _sorted(numbers: list[int], keys: Mapping[int, Any], falling: bool) -> list[int]:
-    """Sort portions, and merge them in Python: `sorted` alone keeps the window's thread waiting until it is done."""
-    portions = [
-        sorted(numbers[begin : begin + PORTION], key=keys.__getitem__, reverse=falling)
-        for begin in range(0, len(numbers), PORTION)
-    ]
-    return list(merge(*portions, key=keys.__getitem__, reverse=falling))
 
 
 def _filter(rows: Sequence[ResultRow], query: RowQuery) -> Callable[[ResultRow], bool]:

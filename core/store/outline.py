@@ -89,10 +89,6 @@ class Outline(NamedTuple):
             if piece.author is Author.LARGE and piece.reason and piece.handoff_seconds is not None
         )
 
-    @property
-    def steps(self) -> int:
-        return self.pieces[-1].step + 1 if self.pieces else 0
-
 
 def outline_of(trace: Trace) -> Outline:
     small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]

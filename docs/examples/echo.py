@@ -71,8 +71,5 @@ class EchoEngine:
         attach(session)  # from now on Stop reaches it
         return session
 
-    def count_tokens(self, text: str) -> int:
-        return len(text.split())
-
     def close(self) -> None:
         """It holds nothing."""

@@ -101,7 +101,7 @@ def memory_rows(model: Path, devices: Devices) -> Iterator[Row]:
 
 def measure(model: Path, layers: int) -> Speeds:
     with closing(LocalEngine(model, LoadOptions(context=CONTEXT, gpu_layers=layers))) as engine:
-        sentences = max(1, (CONTEXT // 2) // engine.count_tokens(SENTENCE.text))
+        sentences = max(1, (CONTEXT // 2) // len(engine.tokenize(SENTENCE.text)))
         with closing(engine.open(QUESTION, GREEDY)) as session:
             list(session.write([OTHER_SENTENCE] * sentences, 4, 1))  # the first decode of each size sets the device up
         with closing(engine.open(QUESTION, GREEDY)) as session:

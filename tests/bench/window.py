@@ -202,9 +202,7 @@ def arranging() -> list[float]:
     for wish in wishes:
         with beats() as some:
             wish()
-            over: list[bool] = []
-            model.arranged.connect(lambda over=over: over.append(True))
-            until(lambda over=over: bool(over))  # type: ignore[misc]
+            until(lambda some=some: bool(some))  # type: ignore[misc]
         gaps += some
     view.close()
     return gaps

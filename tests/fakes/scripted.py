@@ -390,9 +390,6 @@ class ScriptedEngine:
         self.sessions.append(session)
         return session
 
-    def count_tokens(self, text: str) -> int:
-        return len(self.split(text))
-
     def close(self) -> None:
         self.closed = True
         for session in self.sessions:

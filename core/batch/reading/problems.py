@@ -252,7 +252,7 @@ def _with_unique_ids(found: ProblemSet) -> ProblemSet:
         return found
     return replace(
         found,
-        problems=tuple(unique_ids(found.problems)),
+        problems=tuple(_unique_ids(found.problems)),
         notes=(
             *found.notes,
             f"Ids that occur more than once: {len(repeated)}. They were made unique with #2, #3 …",
@@ -260,7 +260,7 @@ def _with_unique_ids(found: ProblemSet) -> ProblemSet:
     )
 
 
-def unique_ids(problems: Sequence[Problem]) -> Iterator[Problem]:
+def _unique_ids(problems: Sequence[Problem]) -> Iterator[Problem]:
     """Yield the problems, with `#2`, `#3` … after repeated ids."""
     taken = {problem.id for problem in problems}
     seen: Counter[str] = Counter()

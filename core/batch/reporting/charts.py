@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.reporting.failures import TakeoverOutcomes
-from baton_reasoning.core.batch.reporting.report import PLACES, ArmReport, Report
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.intervals import Estimate
 
@@ -97,20 +97,6 @@ def takeovers_by_reason(arm: ArmReport, width: int = 640) -> str:
         parts.append(f'<rect x="180" y="{top + 4}" width="{length:.1f}" height="16" rx="2" fill="{LARGE}"/>')
         parts.append(_text(188 + length, top + 16, f"{count / total:.0%} ({count:,})", colour=INK))
     return _svg(width, height, parts, f"Where the large model stepped in, {arm.title}")
-
-
-def places_of_takeovers(arm: ArmReport, width: int = 640, height: int = 160) -> str:
-    """Draw takeovers by the relative place of their step, as a histogram."""
-    most, bar, bottom = max(1, *arm.places), (width - 32) / PLACES, height - 28
-    parts = [
-        f'<rect x="{16 + bar * place + 2:.1f}" y="{bottom - (bottom - 20) * count / most:.1f}" width="{bar - 4:.1f}" '
-        f'height="{(bottom - 20) * count / most:.1f}" fill="{LARGE}"/>'
-        + _text(16 + bar * (place + 0.5), bottom - (bottom - 20) * count / most - 4, f"{count:,}", "middle")
-        for place, count in enumerate(arm.places)
-    ]
-    parts += [_line(16, bottom, width - 16, bottom, FAINT), _text(16, height - 8, "first step")]
-    parts.append(_text(width - 16, height - 8, "last step", "end"))
-    return _svg(width, height, parts, f"Places of takeovers, {arm.title}")
 
 
 def worth_by_cue(groups: Sequence[TakeoverOutcomes], width: int = 640) -> str:

@@ -34,8 +34,6 @@ from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batch_rows import Batch, ResultRow
 
-PLACES = 10
-"""Bars of the step-position histogram."""
 EXPORTED = ConfigDict(frozen=True, populate_by_name=True, ser_json_inf_nan="null")
 
 
@@ -94,7 +92,6 @@ class ArmReport(BaseModel):
         "Wilson's interval, as wide as the problems warrant; empty without a scored answer.",
     )
     takeovers: dict[str, int] = Field(description="By the id of their reason.")
-    places: tuple[int, ...] = Field(description="Takeovers by the tenth of the steps in which they began.")
     drafted: int = Field(description="Tokens of a server's draft model (speculative decoding), in no other figure.")
     accepted: int = Field(description="Drafted tokens that stand.")
     money: float = Field(
@@ -294,8 +291,6 @@ def _arm_report(
     failed = sum(bool(row.error) for row in rows)
     small_tokens = sum(row.metrics.small_tokens for row in answers)
     large_tokens = sum(row.metrics.large_tokens for row in answers)
-    takeovers = [takeover for each in costs for takeover in each.takeovers]
-    places = Counter(min(PLACES - 1, int(takeover.place * PLACES)) for takeover in takeovers)
     return ArmReport(
         name=arm.name,
         sweep=arm.sweep,
@@ -328,8 +323,7 @@ def _arm_report(
         ),
         speed=speed_of(answers),
         accuracy_in_time=accuracy_in_time,
-        takeovers=dict(Counter(takeover.reason for takeover in takeovers).most_common()),
-        places=tuple(places[place] for place in range(PLACES)),
+        takeovers=dict(Counter(reason for each in costs for reason in each.takeovers).most_common()),
         drafted=sum(each.drafted for each in costs),
         accepted=sum(each.accepted for each in costs),
         money=sum(row.metrics.money for row in rows),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from baton_reasoning.core.batch.reporting.charts import (
     accuracy_against_share,
     accuracy_in_time,
-    places_of_takeovers,
     scatter_chart,
     takeovers_by_reason,
     worth_by_cue,
@@ -48,8 +47,6 @@ def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
         in_time=markup(scatter_chart(accuracy_in_time(report))),
         share=markup(scatter_chart(accuracy_against_share(report))),
         takeovers=[
-            (arm.title, [markup(takeovers_by_reason(arm)), markup(places_of_takeovers(arm))])
-            for arm in report.arms
-            if arm.takeovers and arm.small_tokens
+            (arm.title, markup(takeovers_by_reason(arm))) for arm in report.arms if arm.takeovers and arm.small_tokens
         ],
     )

@@ -1,11 +1,10 @@
 """Makes the arms that the paper compares (§4 and its ablations) from the chosen settings.
 
-Each policy brings its own arms and ablations; a comparison of other settings is a function and a line in `ABLATIONS`.
+Each policy brings its own arms and ablations.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -13,10 +12,8 @@ from typing import Any, NamedTuple
 from baton_reasoning.core.batch.running.arms import Arm, needs
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.thinking.cues import Category, english, parse_lexicon
 from baton_reasoning.core.thinking.policy import PolicyArm
 from baton_reasoning.core.thinking.registry import (
-    DEFAULT_POLICY,
     POLICIES,
     difference,
     matching_preset,
@@ -26,7 +23,6 @@ from baton_reasoning.core.thinking.registry import (
     settings_for,
     with_values,
 )
-from baton_reasoning.core.thinking.steps import Boundary
 
 Make = Callable[[RunSettings], tuple[Arm, ...]]
 """Makes arms from the chosen settings; each differs from them in one thing."""
@@ -99,40 +95,6 @@ def with_ablation(name: str) -> Make:
     return make
 
 
-def structural_clues(base: RunSettings) -> tuple[Arm, ...]:
-    """Vary where steps end: at a blank line, at each line, at each sentence."""
-    return tuple(
-        Arm(name=f"step = {boundary.value}", settings=base.model_copy(update={"boundary": boundary}))
-        for boundary in Boundary
-    )
-
-
-def meaning_of_wait(base: RunSettings) -> tuple[Arm, ...]:
-    """Ask whether *Wait* means large or small: `keywords` gives such steps to the large model, `relay` to the small.
-
-    Each is compared with random takeovers at its large share.
-    """
-    return tuple(
-        arm
-        for make in (with_arm("baton"), with_arm("random"), with_arm("relay"), with_arm("random-as-relay"))
-        for arm in make(base)
-    )
-
-
-def single_cue_classes(base: RunSettings) -> tuple[Arm, ...]:
-    """Use the cues of reflection alone, of affirmation alone, and of verification alone."""
-    lexicon = parse_lexicon(base.cue_list) if base.cue_list else english()
-    policy = settings_for(DEFAULT_POLICY, base.policy)
-    lists = {each.value: lexicon.cues.get(each, {}) for each in Category if each is not Category.STATEMENT}
-    return tuple(
-        Arm(
-            name=f"{name} alone",
-            settings=base.model_copy(update={"policy": policy, "cue_list": json.dumps({name: cues})}),
-        )
-        for name, cues in lists.items()
-    )
-
-
 def with_other_models(arms: Sequence[Arm], smalls: Sequence[str], larges: Sequence[str]) -> tuple[Arm, ...]:
     """Repeat the arms with each other model (a file or an address) that they need; pairs in every combination.
 
@@ -172,14 +134,9 @@ _TITLES = {recipe.make(RunSettings())[0].name: recipe.title for recipe in ARMS.v
 """By the name of the arm that the recipe makes."""
 
 ABLATIONS: dict[str, Recipe] = {
-    **{
-        ablation.name: Recipe(ablation.title, with_ablation(ablation.name))
-        for policy in POLICIES.values()
-        for ablation in policy.ablations
-    },
-    "one-class": Recipe("One kind of cue at a time", single_cue_classes),
-    "boundary": Recipe("Steps by blank line, line or sentence", structural_clues),
-    "wait": Recipe("Does “wait” mean large or small?", meaning_of_wait),
+    ablation.name: Recipe(ablation.title, with_ablation(ablation.name))
+    for policy in POLICIES.values()
+    for ablation in policy.ablations
 }
 
 RECIPES = ARMS | ABLATIONS

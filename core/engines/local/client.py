@@ -165,9 +165,6 @@ class LocalEngine:
         loaded, options = self._process.loaded, self._options
         return tuple(render_prompt(conversation, options.template, loaded.bos, loaded.eos, options.thinking, thinks))
 
-    def count_tokens(self, text: str) -> int:
-        return len(self.tokenize(text))
-
     def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
         """Return the ids of a text on its own, without BOS; `special` recognises control tokens. Raises EngineLost."""
         number = self.next_number()

@@ -254,11 +254,6 @@ class Llama(Tokenizer):
             ll.llama_memory_seq_cp(self.memory, source, sequence, -1, -1)
             self.cut(sequence, length)
 
-    def held(self, sequence: int) -> int:
-        """Count the tokens of a sequence in memory."""
-        last: int = ll.llama_memory_seq_pos_max(self.memory, sequence)
-        return last + 1
-
     def snapshot(self, sequence: int) -> bytes:
         """Save the part of a sequence's memory that cannot be cut (its recurrent state)."""
         flags = ll.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY

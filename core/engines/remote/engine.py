@@ -157,9 +157,6 @@ class RemoteEngine:
     ) -> RemoteSession:
         return RemoteSession(self, conversation, sampling, attach, thinks=thinks)
 
-    def count_tokens(self, text: str) -> int:
-        return self._ask(lambda ask: self.protocol.count_tokens(text, ask))
-
     def close(self) -> None:
         self._closing.set()
         with self._lock:

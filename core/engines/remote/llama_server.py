@@ -232,9 +232,6 @@ class LlamaServerProtocol:
     def answer_parser(self, ask: Ask) -> LlamaServerAnswer:
         return LlamaServerAnswer(self.card, ask, self._properties.vocabulary_size)
 
-    def count_tokens(self, text: str, ask: Ask) -> int:
-        return len(self.tokenize(ask, text, special=False))
-
     def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:  # noqa: ARG002
         raise no_scores(self.card)
 

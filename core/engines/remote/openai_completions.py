@@ -131,9 +131,6 @@ class CompletionsProtocol:
     def answer_parser(self, ask: Ask) -> CompletionsAnswer:  # noqa: ARG002  the protocol's
         return CompletionsAnswer(self.card, counts_at_end=self._abilities.usage)
 
-    def count_tokens(self, text: str, ask: Ask) -> int:
-        return len(self._tokenize(ask, text)) if self._abilities.ids else size_of(text)
-
     def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
         """Score by vLLM's `prompt_logprobs`: for each prompt token a table of ids, its own and the likeliest.
 

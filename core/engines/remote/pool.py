@@ -78,9 +78,6 @@ class ServerPool:
                 lost = error
         raise lost or EngineLost("No server is left.", "Start one.")
 
-    def count_tokens(self, text: str) -> int:
-        return self._by_load()[0].count_tokens(text)
-
     def adopt_vocabulary(self, vocabulary: str, probe_ids: Sequence[int]) -> bool:
         """Let each server adopt another model's vocabulary, as `RemoteEngine.adopt_vocabulary` does."""
         return all(engine.adopt_vocabulary(vocabulary, probe_ids) for engine in self.engines)

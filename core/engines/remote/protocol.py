@@ -114,8 +114,6 @@ class ServerProtocol(Protocol):
 
     def answer_parser(self, ask: Ask) -> AnswerParser: ...
 
-    def count_tokens(self, text: str, ask: Ask) -> int: ...
-
     def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
         """Score the tokens of the prompt from index `first` on.
 

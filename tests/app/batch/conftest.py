@@ -27,10 +27,9 @@ from tests.fakes.scripted import Fault, ScriptedEngine
 
 
 class ScriptedLoader:
-    """Loads the counting pair; remembers for how many texts at once it was asked, and with which large model."""
+    """Loads the counting pair; remembers with which large model."""
 
     def __init__(self) -> None:
-        self.parallel: list[int] = []
         self.large: list[str] = []
         self.missing = ""
         """A large model whose file is not there."""
@@ -38,7 +37,6 @@ class ScriptedLoader:
         """Of the small model."""
 
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
-        self.parallel.append(choice.parallel)
         large = "" if choice.large is DemoModel.LARGE else str(choice.large)
         self.large.append(large)
         if large and large == self.missing:

@@ -28,7 +28,6 @@ TITLES = ["Small only", "Keywords", "Large only"]
         ("baton", ["Keywords"]),
         ("first-token-entropy", ["First-token entropy"]),
         ("one-cue", ["Keywords, one cue per class on"]),
-        ("one-class", ["Keywords, own cues"] * 3),
         ("opening", ["Keywords, opening 100", "Keywords"]),
     ],
 )
@@ -36,11 +35,12 @@ def test_an_arm_is_called_by_what_sets_it_apart(base: RunSettings, recipe: str, 
     assert [title_of(arm.settings) for arm in arms_of([recipe], base)] == titles
 
 
-def test_presets_are_known_by_name_and_many_differences_are_cut_short() -> None:
+def test_presets_are_known_by_name_own_cues_are_named_and_many_differences_are_cut_short() -> None:
     assert [title_of(arm.settings) for arm in arms_of(["paper", "reference"], RunSettings())] == [
         "Keywords (paper)",
         "Keywords (reference)",
     ]
+    assert title_of(RunSettings(cue_list='{"reflection": ["Hm"]}')) == "Keywords, own cues"
     c = arms_of(["c"], RunSettings())[0]
     assert title_of(c.settings) == "Keywords, reflections allowed 3, takeover growth 0, …"
 

@@ -50,6 +50,8 @@ def listed(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
 def test_an_answer_is_listed_shown_found_and_exported(
     paths: Paths, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert main(["solve", PROBLEM.question, "--no-history", "-n", "5"]) == 3
+    assert listed(capsys) == []
     assert main(["solve", PROBLEM.question]) == 0
     (entry,) = listed(capsys)
     assert entry["kind"] == "answer"
@@ -77,24 +79,16 @@ def test_an_answer_is_listed_shown_found_and_exported(
     assert "answer.pdf names no format for the answer. End it in .json" in capsys.readouterr().err
 
 
-def test_an_answer_can_be_kept_out(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["solve", PROBLEM.question, "--no-history", "-n", "5"]) == 3
-    assert listed(capsys) == []
-
-
-def test_a_store_that_cannot_be_opened_does_not_stop_the_run(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    paths.store.mkdir(parents=True)
-    assert main(["solve", PROBLEM.question]) == ExitCode.FAILED, "the history lacks it"
-    said = capsys.readouterr()
-    assert f"\\boxed{{{PROBLEM.answer}}}" in said.out
-    assert "The answer is not in the history." in said.err
-
-
-def test_an_answer_that_a_full_disk_refuses_is_said_to_be_missing(
-    paths: Paths, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("is_full", [False, True], ids=["a store that cannot be opened", "a full disk"])
+def test_an_answer_that_cannot_be_kept_is_printed_and_said_to_be_missing(
+    paths: Paths, capsys: pytest.CaptureFixture[str], is_full: bool
 ) -> None:
-    with a_full_disk():
-        assert main(["solve", PROBLEM.question]) == ExitCode.FAILED
+    with ExitStack() as disk:
+        if is_full:
+            disk.enter_context(a_full_disk())
+        else:
+            paths.store.mkdir(parents=True)
+        assert main(["solve", PROBLEM.question]) == ExitCode.FAILED, "the history lacks it"
     said = capsys.readouterr()
     assert f"\\boxed{{{PROBLEM.answer}}}" in said.out
     assert "The answer is not in the history." in said.err
@@ -129,6 +123,8 @@ def test_entries_are_deleted_after_a_yes(
     def answers(line: str) -> None:
         monkeypatch.setattr(sys, "stdin", Keyboard(f"{line}\n"))
 
+    assert main(["history", "rm", "", "--yes"]) == 2
+    assert "The id is empty. See baton history list." in capsys.readouterr().err
     assert main(["history", "rm", "aa"]) == 2, "two begin so"
     answers("n")
     assert main(["history", "rm", "aa1"]) == 1
@@ -161,14 +157,6 @@ def test_a_yes_that_is_set_for_downloads_deletes_nothing(
     assert [entry["id"] for entry in listed(capsys)] == ["aa11"]
     config.write_text("[history.rm]\nyes = true\n", encoding="utf-8")
     assert main(["--config", str(config), "history", "rm", "aa11"]) == 0
-
-
-def test_an_empty_id_names_no_entry_not_even_the_only_one(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
-    with Store.open(paths.store) as store:
-        store.conversations.put("aa11", StoredExchange("e", None, "How many?"))
-    assert main(["history", "rm", "", "--yes"]) == 2
-    assert "The id is empty. See baton history list." in capsys.readouterr().err
-    assert [entry["id"] for entry in listed(capsys)] == ["aa11"]
 
 
 def test_a_batch_is_in_the_history_and_its_folder_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,17 +49,17 @@ def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
         yield server
 
 
-def test_a_model_is_downloaded_continues_after_a_cut_and_is_deleted(
+def test_a_model_is_found_downloaded_once_listed_and_deleted(
     hub: HubServer, paths: Paths, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hub.faults.cuts = [60_000, 50_000]
+    assert main(["models", "search", "tiny", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["repository"] == REPOSITORY
     assert main(["models", "get", f"hf:{REPOSITORY}"]) == 0
     file = Path(capsys.readouterr().out.strip())
     assert file == paths.models / "tiny" / "demo-GGUF" / "demo-Q4_K_M.gguf"
     assert file.read_bytes() == SMALL_MODEL.read_bytes()
-    assert len(hub.file_requests()) == 3
-    assert main(["models", "get", f"hf:{REPOSITORY}:q4_k_m"]) == 0, "it is here already"
-    assert len(hub.file_requests()) == 3
+    assert main(["models", "get", f"hf:{REPOSITORY}:q4_k_m"]) == 0
+    assert len(hub.file_requests()) == 1, "it is here already"
     capsys.readouterr()
     assert main(["models", "list", "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -86,37 +86,14 @@ def test_a_deleted_model_is_in_the_trash_and_where_there_is_none_the_way_on_is_n
     assert "There is no trash. Its disk may have none. --for-good needs no trash." in capsys.readouterr().err
 
 
-def test_a_quantisation_that_is_not_there_is_answered_with_those_that_are(
-    hub: HubServer, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["models", "get", f"hf:{REPOSITORY}:Q2_K"]) == 1
-    assert "It has Q4_K_M, Q8_0." in capsys.readouterr().err
-
-
 def test_a_run_downloads_its_model_only_after_a_yes(hub: HubServer, capsys: pytest.CaptureFixture[str]) -> None:
-    line = [
-        "solve",
-        PROBLEM,
-        "--small",
-        f"hf:{REPOSITORY}",
-        "--large",
-        "demo",
-        "--policy",
-        "never",
-        "-n",
-        "5",
-        "--steps",
-    ]
+    models = ["--small", f"hf:{REPOSITORY}", "--large", "demo"]
+    line = ["solve", PROBLEM, *models, "--policy", "never", "-n", "5", "--steps"]
     assert main(line) == 1
     assert "Add --yes." in capsys.readouterr().err
     assert hub.file_requests() == []
     assert main([*line, "--yes"]) == 3
     assert "● " in capsys.readouterr().out
-
-
-def test_the_hub_is_searched(hub: HubServer, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["models", "search", "tiny", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["repository"] == REPOSITORY
 
 
 def test_pairs_of_the_catalogue_are_named_as_solve_takes_them(capsys: pytest.CaptureFixture[str]) -> None:

@@ -77,12 +77,6 @@ def test_what_ctrl_c_stopped_ends_with_its_code(say: Say, tmp_path: Path, monkey
     assert "not right; 0 notes" in say("batch", "failures", results, "--opinion", "--threads", "1", code=130)[0]
 
 
-@pytest.mark.parametrize("name", ["no-such-file.json", "abcdef", "-x"])
-def test_what_is_no_run_is_refused_in_a_sentence(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["opinion", name]) == 2
-    assert capsys.readouterr().err.startswith("baton")
-
-
 def test_failures_of_a_batch_are_grouped_with_their_first_error(say: Say, tmp_path: Path) -> None:
     results = str(tmp_path / "results")
     say("batch", "run", str(BATCH_PROBLEMS), "--limit", "8", "--arm", "small", "--arm", "baton", "--out", results)
@@ -110,10 +104,3 @@ def test_a_batch_of_the_large_model_alone_is_read_by_that_model(
     said = capsys.readouterr().err
     assert "Baton demo small: 1,024 tokens of context" in said
     assert "No models are named" not in said
-
-
-def test_an_arm_or_a_batch_that_is_not_there_is_refused(say: Say, tmp_path: Path) -> None:
-    results = str(tmp_path / "results")
-    say("batch", "run", str(BATCH_PROBLEMS), "--limit", "1", "--arm", "small", "--out", results)
-    say("batch", "failures", results, "--arm", "other", code=2)
-    say("batch", "failures", str(tmp_path / "elsewhere"), code=2)

@@ -53,10 +53,7 @@ def test_an_option_is_taken_from_the_line_the_environment_and_the_file_in_this_o
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("[slove]\n", "'slove'"),
-        ("[solve]\ntemprature = 1\n", "'temprature'"),
         ("max tokens", "cannot be read"),
-        ("[solve]\nmax-tokens = 'x'\n", "'x'"),
         ("seed = " + "9" * 5_000, "cannot be read"),
         ("seed = " + "[" * 5_000, "nested too deeply"),
     ],

@@ -69,7 +69,6 @@ def stopped_cleanly(process: subprocess.Popen[str]) -> None:
         (("--serve-key-env", "NO_SUCH_KEY"), "NO_SUCH_KEY is not set"),
         (("--policy", "drafted", "--parallel", "2"), "since they are loaded for parallel requests"),
         (("--allow-origin", "evil"), "is not an origin"),
-        (("--port", "70000"), "70000"),
     ],
 )
 def test_what_cannot_be_served_is_one_sentence(options: tuple[str, ...], sentence: str, baton: Baton) -> None:

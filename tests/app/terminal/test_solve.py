@@ -47,6 +47,8 @@ def test_a_problem_is_answered_in_steps_signed_by_their_author_with_a_summary(ba
 
 def test_a_pipe_gets_the_answer_alone(baton: Baton) -> None:
     done = baton("solve", PROBLEM.question)
+    assert "Large alone" not in done.stderr, "nothing is predicted of the demo pair"
+    assert "would have taken" not in done.stderr
     assert done.stdout == f"The number after all steps is \\boxed{{{PROBLEM.answer}}}.\n"
     assert "large share" in done.stderr
     assert baton("solve", PROBLEM.question, "-q").stderr == ""
@@ -124,12 +126,6 @@ def test_the_demo_pair_named_by_its_files_is_run_with_the_same_settings(tmp_path
     assert runs[0].large_share == runs[1].large_share
 
 
-def test_nothing_is_predicted_of_the_demo_pair(baton: Baton) -> None:
-    done = baton("solve", PROBLEM.question, "--policy", "every-step")
-    assert "Large alone" not in done.stderr
-    assert "would have taken" not in done.stderr
-
-
 def test_json_is_an_event_a_line_and_the_whole_trace_in_the_last(baton: Baton) -> None:
     done = baton("solve", PROBLEM.question, "--json")
     *events, last = map(json.loads, done.stdout.splitlines())
@@ -172,10 +168,6 @@ def test_small_only_needs_no_large_model(baton: Baton) -> None:
     done = baton("solve", PROBLEM.question, "--policy", "never", "--steps", *models)
     assert done.returncode == 0, done.stderr
     assert "◆" not in done.stdout
-
-
-def test_a_limit_has_an_exit_code_of_its_own(baton: Baton) -> None:
-    assert baton("solve", PROBLEM.question, "--max-tokens", "20").returncode == 3
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,6 @@ from tests.patience import PATIENCE
 pytestmark = pytest.mark.slow
 
 BATON = f"'{sys.executable}' -m baton_reasoning"
-SOLVE = f"{BATON} solve 'What is 1+1?' --policy never -n 5 --steps"
 
 
 def shell(line: str) -> subprocess.CompletedProcess[bytes]:
@@ -62,7 +61,6 @@ def test_json_in_ascii_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("line", "code", "said"),
     [
-        pytest.param(f"{SOLVE} >/dev/full", 1, "No space left on device", marks=pytest.mark.long),
         (f"{BATON} --help >/dev/full", 1, "No space left on device"),
         (f"{BATON} --help >&-", 2, "Standard output is closed"),
         (f"{BATON} solve - <&-", 2, "Standard input is closed"),
@@ -84,7 +82,6 @@ def test_odd_streams_are_a_sentence(line: str, code: int, said: str) -> None:
         ("solve x --cues ~no_such_user/x", 2, "there is no such user"),
         ("solve x --small ~no_such_user/x --large demo", 2, "there is no such user"),
         ("batch run ~no_such_user/x", 2, "there is no such user"),
-        ("solve x --set policy=zzz", 2, "names no setting"),
         ("servers check https://192.0.2.1", 1, "The proxy for 192.0.2.1 cannot be used"),
     ],
 )

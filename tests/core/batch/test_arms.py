@@ -12,12 +12,10 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batch_rows import StoredArm
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policy import Needs
-from baton_reasoning.core.thinking.steps import split
 from tests.core.batch.counting import problems
 from tests.fakes.scripted import THINK, ScriptedEngine
 
@@ -35,15 +33,7 @@ def test_every_recipe_keeps_what_it_does_not_compare(recipe: str) -> None:
     assert {arm.settings.temperature for arm in RECIPES[recipe].make(BASE)} == {0.3}
 
 
-@pytest.mark.parametrize(
-    ("recipe", "policy"),
-    [
-        ("small", "never"),
-        ("large", "always"),
-        ("first-token-entropy", "first-token-entropy"),
-        ("step-score", "step-score"),
-    ],
-)
+@pytest.mark.parametrize(("recipe", "policy"), [("small", "never"), ("large", "always"), ("step-score", "step-score")])
 def test_a_recipe_names_a_policy(recipe: str, policy: str) -> None:
     assert only(recipe).policy.policy == policy
 
@@ -59,21 +49,20 @@ def test_the_arm_of_a_preset_is_that_preset_whatever_was_chosen(chosen: str) -> 
     assert [arm.settings.policy for arm in arms_of(["baton"], base)] == [Keywords.presets["baton"]]
 
 
-def test_the_counter_of_reflections_is_varied_as_in_the_paper() -> None:
-    counts = [
-        (policy.c, policy.c_most)
-        for arm in RECIPES["c"].make(BASE)
-        if isinstance(policy := arm.settings.policy, Keywords.Settings)
+def test_the_counter_of_reflections_is_varied_as_in_the_paper_and_n3_stays_as_it_is() -> None:
+    policies = [arm.settings.policy for arm in RECIPES["c"].make(BASE)]
+    values = [
+        (policy.c, policy.c_most, policy.n3_step, policy.n3_most)
+        for policy in policies
+        if isinstance(policy, Keywords.Settings)
     ]
-    assert counts == [(3, 3), (15, 15), (50, 50)]
+    assert values == [(c, c, 0, 125) for c in (3, 15, 50)]
 
 
 def test_the_random_arm_brings_the_arm_whose_share_it_takes() -> None:
     assert [arm.name for arm in arms_of(["small", "random"], BASE)] == ["small", "baton", "random as baton"]
-
-
-def test_an_arm_that_is_named_twice_is_run_once() -> None:
-    assert [arm.name for arm in arms_of(["baton", "random", "baton"], BASE)] == ["baton", "random as baton"]
+    shares = {arm.name: arm.equal_share_of for arm in arms_of(["relay", "random-as-relay", "relay"], BASE)}
+    assert shares == {"relay": "", "random as relay": "relay"}, "what is named twice is run once"
 
 
 def test_an_unknown_arm_is_refused_with_the_known_ones() -> None:
@@ -87,11 +76,6 @@ def test_arms_say_which_models_they_need() -> None:
     assert needs(arms_of(["large", "drafted"], BASE)) == Needs(small=False, drafts=True)
 
 
-def test_an_arm_of_another_version_is_refused_in_words() -> None:
-    with pytest.raises(SettingsError, match="cannot be read"):
-        Arm.of(StoredArm("odd", {"settings": {"policy": 3, "warp": 9}}))
-
-
 def test_a_sweep_tries_several_values_of_one_parameter() -> None:
     arms = RECIPES["n1"].make(BASE)
     assert [(arm.name, arm.sweep, arm.settings.policy.model_dump()["n1"]) for arm in arms] == [
@@ -101,18 +85,8 @@ def test_a_sweep_tries_several_values_of_one_parameter() -> None:
     ]
 
 
-def test_one_class_of_cues_at_a_time_leaves_the_others_no_words() -> None:
-    arms = RECIPES["one-class"].make(BASE)
-    signs = [{cue.category for cue in english_text_cues(arm)} for arm in arms]
-    assert signs == [{Category.REFLECTION}, {Category.AFFIRMATION}, {Category.VERIFICATION}]
-
-
-def english_text_cues(arm: Arm) -> list[Cue]:
-    assert arm.settings.lexicon
-    return arm.settings.lexicon.find("Wait, yes, let me verify.")
-
-
 def test_the_arms_run_with_every_other_large_model_after_the_batch_s_own() -> None:
+    assert [arm.name for arm in arms_of(["small"], BASE, larges=["B.gguf"])] == ["small", "chosen, B"]
     arms = arms_of(["small", "large", "chosen"], BASE, larges=["/models/Big-32B.gguf", "http://office:8080"])
     groups = by_models(arms[::-1])
     assert list(groups) == [
@@ -145,10 +119,6 @@ def test_a_control_takes_the_share_of_the_arm_with_the_same_models() -> None:
     ]
 
 
-def test_without_an_arm_for_it_another_large_model_runs_the_settings_as_chosen() -> None:
-    assert [arm.name for arm in arms_of(["small"], BASE, larges=["B.gguf"])] == ["small", "chosen, B"]
-
-
 def test_two_models_of_one_name_are_refused() -> None:
     with pytest.raises(SettingsError, match="called “large, Big”"):
         arms_of(["large"], BASE, larges=["a/Big.gguf", "b/Big.gguf"])
@@ -157,6 +127,9 @@ def test_two_models_of_one_name_are_refused() -> None:
 def test_speculative_decoding_is_large_only_where_a_draft_model_goes_ahead() -> None:
     (arm,) = arms_of(["drafted"], RunSettings(), drafting=["http://host:8081"])
     assert (arm.settings.policy.policy, arm.large_model) == ("drafted", "http://host:8081")
+    two = arms_of(["drafted"], BASE, drafting=["http://host:8081", "http://host:8082"])
+    lengths = {f"drafted, host:{port}": f"http://host:{port}" for port in (8081, 8082)}
+    assert {arm.name: arm.large_model for arm in two} == lengths, "two draft lengths are two arms"
     refuse_impossible([arm], Pair(None, ScriptedEngine().with_card(drafting="draft-mtp")))
     refuse_impossible(arms_of(["large"], RunSettings()), Pair(None, ScriptedEngine()))
     with pytest.raises(SettingsError, match="needs a small model that drafts"):
@@ -181,34 +154,10 @@ def test_models_that_cannot_draft_for_each_other_are_refused_with_the_reason(
         refuse_impossible(arms_of(["drafted"], RunSettings()), pair)
 
 
-def test_two_draft_lengths_are_two_arms_each_on_its_server() -> None:
-    arms = arms_of(["drafted"], BASE, drafting=["http://host:8081", "http://host:8082"])
-    assert [(arm.name, arm.large_model) for arm in arms] == [
-        ("drafted, host:8081", "http://host:8081"),
-        ("drafted, host:8082", "http://host:8082"),
-    ]
-
-
-def test_with_several_values_of_c_n3_stays_as_it_is() -> None:
-    policies = [arm.settings.policy for arm in RECIPES["c"].make(RunSettings())]
-    grown = [(policy.n3_step, policy.n3_most) for policy in policies if isinstance(policy, Keywords.Settings)]
-    assert grown == [(0, 125)] * 3
-
-
 def test_the_opening_is_varied_in_the_chosen_policy() -> None:
     chosen = RunSettings(policy=EveryStep.presets["reference"])
     policies = [arm.settings.policy for arm in RECIPES["opening"].make(chosen)]
     assert policies == [EveryStep.presets["reference"].model_copy(update={"opening": tokens}) for tokens in (100, 0)]
-
-
-def test_other_structural_clues_are_arms() -> None:
-    found = [split("One. Two\nThree\n\nFour", arm.settings.boundary) for arm in RECIPES["boundary"].make(BASE)]
-    assert [len(steps) for steps in found] == [2, 3, 2]
-
-
-def test_wait_is_tried_as_large_and_as_small_beside_chance() -> None:
-    arms = {arm.name: arm.equal_share_of for arm in arms_of(["wait"], BASE)}
-    assert arms == {"baton": "", "random as baton": "baton", "relay": "", "random as relay": "relay"}
 
 
 def test_an_arm_without_thinking_needs_models_that_can_do_without() -> None:
@@ -245,6 +194,7 @@ def test_an_arm_with_a_setting_that_left_is_shown_as_it_was_stored_and_not_run(s
         Arm.of(stored)
 
 
-def test_an_arm_of_a_policy_that_left_is_named_in_the_error() -> None:
+@pytest.mark.parametrize("policy", [{"policy": "agreement", "bound": -0.8}, 3])
+def test_an_arm_of_a_policy_that_left_is_named_in_the_error(policy: object) -> None:
     with pytest.raises(SettingsError, match="The settings of the arm “old” cannot be read"):
-        Arm.shown(StoredArm("old", {"settings": {"policy": {"policy": "agreement", "bound": -0.8}}}))
+        Arm.shown(StoredArm("old", {"settings": {"policy": policy}}))

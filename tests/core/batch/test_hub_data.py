@@ -104,11 +104,8 @@ def test_a_part_that_does_not_arrive_is_an_error_and_not_left_out(hub: DataHub) 
     assert texts(f"hf:maths/sums@{COMMIT}", NOWHERE) == ["First?", "Second?"]
 
 
-def test_offline_and_without_the_cache_a_sentence_says_what_to_do(hub: DataHub) -> None:
+def test_a_data_set_that_is_not_there_or_not_in_the_cache_is_named(hub: DataHub) -> None:
     with pytest.raises(DownloadError, match=r"cannot be reached.*maths/sums is not in the cache"):
         texts("hf:maths/sums", NOWHERE)
-
-
-def test_a_data_set_that_is_not_there_is_named(hub: DataHub) -> None:
     with pytest.raises(BatonError, match="maths/nothing"):
         texts("hf:maths/nothing", hub.endpoint)

@@ -47,27 +47,22 @@ def test_jobs_that_end_are_counted_as_the_store_counts_them(store: Store, grader
     assert counted.failed == 0
 
 
-def test_no_time_is_named_after_one_problem() -> None:
-    assert BatchProgress([totals(waiting=9, answers=1, seconds=9)], 1).seconds_left() is None
-
-
-def test_what_waits_takes_the_mean_time_shared_by_the_problems_at_once() -> None:
-    arms = [totals(waiting=10, answers=3, seconds=30)]
-    assert BatchProgress(arms, 1).seconds_left() == pytest.approx(100)
-    assert BatchProgress(arms, 4).seconds_left() == pytest.approx(25)
-
-
-def test_a_slow_arm_counts_with_its_own_time() -> None:
-    arms = [totals(answers=4, seconds=4), totals("large", waiting=3, answers=4, seconds=40)]
-    assert BatchProgress(arms, 1).seconds_left() == pytest.approx(30)
-
-
-def test_the_end_of_a_batch_never_takes_less_than_one_problem() -> None:
-    assert BatchProgress([totals(waiting=1, answers=5, seconds=100)], 8).seconds_left() == pytest.approx(20)
-
-
-def test_a_failure_tells_nothing_of_the_time() -> None:
-    assert BatchProgress([totals(waiting=5, failed=5)], 1).seconds_left() is None
+@pytest.mark.parametrize(
+    ("arms", "parallel", "seconds"),
+    [
+        ([totals(waiting=9, answers=1, seconds=9)], 1, None),
+        ([totals(waiting=5, failed=5)], 1, None),
+        ([totals(waiting=10, answers=3, seconds=30)], 1, 100),
+        ([totals(waiting=10, answers=3, seconds=30)], 4, 25),
+        ([totals(answers=4, seconds=4), totals("large", waiting=3, answers=4, seconds=40)], 1, 30),
+        ([totals(waiting=1, answers=5, seconds=100)], 8, 20),
+    ],
+    ids=["one answer", "failures alone", "one at once", "four at once", "a slow arm", "the last problem"],
+)
+def test_what_waits_takes_the_mean_time_of_its_arm_shared_by_the_problems_at_once(
+    arms: list[ArmTotals], parallel: int, seconds: float | None
+) -> None:
+    assert BatchProgress(arms, parallel).seconds_left() == (None if seconds is None else pytest.approx(seconds))
 
 
 @pytest.mark.parametrize(

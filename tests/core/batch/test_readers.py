@@ -54,18 +54,13 @@ def test_a_number_of_ten_thousand_digits_is_rejected(tmp_path: Path) -> None:
     assert "too long" in rejected(found)[0][1]
 
 
-def test_a_field_of_ten_megabytes_is_rejected(tmp_path: Path) -> None:
-    lines = [json.dumps({"problem": "x" * 10_000_000}), json.dumps({"problem": "Fine?"})]
-    found = read(tmp_path, "p.jsonl", "\n".join(lines))
+@pytest.mark.parametrize("field", ["problem", "messages"])
+def test_a_field_that_is_too_long_is_rejected_also_where_it_is_nested(tmp_path: Path, field: str) -> None:
+    texts_of = ("x" * (FIELD_LIMIT + 1), "Fine?")
+    rows = [{field: text if field == "problem" else [{"role": "user", "content": text}]} for text in texts_of]
+    found = read(tmp_path, "p.jsonl", "\n".join(map(json.dumps, rows)))
     assert texts(found) == ["Fine?"]
-    assert "10,000,000 characters" in rejected(found)[0][1]
-
-
-def test_a_nested_field_has_the_same_limit(tmp_path: Path) -> None:
-    long = {"messages": [{"role": "user", "content": "x" * (FIELD_LIMIT + 1)}]}
-    found = read(tmp_path, "p.jsonl", f'{json.dumps(long)}\n{{"messages": [{{"role": "user", "content": "Fine?"}}]}}')
-    assert texts(found) == ["Fine?"]
-    assert rejected(found) == [(1, "The field “messages” has 1,000,001 characters; 1,000,000 are the limit.")]
+    assert rejected(found) == [(1, f"The field “{field}” has 1,000,001 characters; 1,000,000 are the limit.")]
 
 
 def test_a_line_separator_inside_a_json_string_ends_no_line(tmp_path: Path) -> None:
@@ -78,8 +73,9 @@ def test_a_document_that_does_not_hold_one_list_is_refused(tmp_path: Path, docum
         read(tmp_path, "p.json", document)
 
 
-def test_one_object_is_one_problem(tmp_path: Path) -> None:
-    assert texts(read(tmp_path, "p.json", '{"problem": "Alone?", "answer": "yes"}')) == ["Alone?"]
+def test_one_object_is_one_problem_whatever_lists_it_has(tmp_path: Path) -> None:
+    document = {"problem": "Alone?", "answer": "4", "hints": {"all": [{"hint": "Count."}]}}
+    assert texts(read(tmp_path, "p.json", json.dumps(document))) == ["Alone?"]
 
 
 # Delimited
@@ -169,18 +165,29 @@ def test_a_text_without_a_name_gets_the_ending_that_its_content_has(text: str, e
 # Text
 
 
-def test_a_text_file_has_a_problem_on_each_line(tmp_path: Path) -> None:
-    assert texts(read(tmp_path, "p.txt", "One?\nTwo?\n")) == ["One?", "Two?"]
-
-
-def test_blank_lines_part_longer_problems_and_answers_are_found(tmp_path: Path) -> None:
-    found = read(tmp_path, "p.txt", "A train leaves.\nWhen?\nAnswer: 5\n\n\nTwo?\n**Answer:** 6\n")
-    assert texts(found) == ["A train leaves.\nWhen?", "Two?"]
-    assert [problem.expected for problem in found.problems] == ["5", "6"]
-
-
-def test_rules_part_problems_that_have_blank_lines(tmp_path: Path) -> None:
-    assert texts(read(tmp_path, "p.txt", "One\n\nmore?\n---\nTwo?\n")) == ["One\n\nmore?", "Two?"]
+@pytest.mark.parametrize(
+    ("text", "problems", "answers"),
+    [
+        ("One?\nTwo?\n", ["One?", "Two?"], [None, None]),
+        (
+            "A train leaves.\nWhen?\nAnswer: 5\n\n\nTwo?\n**Answer:** 6\n",
+            ["A train leaves.\nWhen?", "Two?"],
+            ["5", "6"],
+        ),
+        (
+            "There are two.\n\nHow many?\nAnswer: 2\n\nThere are three.\n\nHow many?\nAnswer: 3\n",
+            ["There are two.\n\nHow many?", "There are three.\n\nHow many?"],
+            ["2", "3"],
+        ),
+        ("One\n\nmore?\n---\nTwo?\n", ["One\n\nmore?", "Two?"], [None, None]),
+    ],
+)
+def test_lines_blank_lines_answers_or_rules_part_the_problems_of_a_text(
+    tmp_path: Path, text: str, problems: list[str], answers: list[str | None]
+) -> None:
+    found = read(tmp_path, "p.txt", text)
+    assert texts(found) == problems
+    assert [problem.expected for problem in found.problems] == answers
 
 
 # Bytes
@@ -203,7 +210,8 @@ def test_what_is_not_utf_8_is_read_as_windows_1252_and_noted(tmp_path: Path) -> 
         ("p.jsonl", b'{"a": 1}\n', "which column is the problem. Choose one of: a"),
         ("p.txt", b"Why?\n\x00\x01", "binary file"),
         ("p.txt", bytes(range(256)) * 20, "neither UTF-8 nor Windows-1252"),
-        ("p.csv", b"PK\x03\x04rest", "zip archive or a spreadsheet"),
+        ("p.csv", b"PK\x03\x04rest", "is a zip archive or a spreadsheet.*save the sheet as CSV"),
+        ("p.ods", b"PK\x03\x04rest", "is a zip archive or a spreadsheet.*save the sheet as CSV"),
         ("p.txt", b"%PDF-1.7 ...", "a PDF"),
         ("p.jsonl", b"GGUF\x03\x00", "a model file"),
         ("p.jsonl.gz", gzip.compress(b'{"problem": "One?"}' * 100, mtime=0)[:-20], "damaged gzip"),

@@ -17,7 +17,6 @@ from baton_reasoning.core.batch.reporting.charts import (
     Scatter,
     accuracy_against_share,
     accuracy_in_time,
-    places_of_takeovers,
     scatter_chart,
     takeovers_by_reason,
 )
@@ -33,7 +32,7 @@ from baton_reasoning.core.batch.reporting.report_text import (
     text_report,
 )
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.reporting.run_cost import RunCost, TakeoverPlace
+from baton_reasoning.core.batch.reporting.run_cost import RunCost
 from baton_reasoning.core.batch.reporting.statistics import holm
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.recipes import arms_of
@@ -101,18 +100,23 @@ def cells(made: Report, title: str) -> list[str]:
     return list(column[1:])
 
 
-def test_an_arm_has_its_accuracy_with_an_interval(store: Store) -> None:
-    small, large = report(store, "small", "large").arms
+def test_two_arms_have_accuracies_with_intervals_and_are_compared_on_the_same_problems(store: Store) -> None:
+    made = report(store, "small", "large")
+    small, large = made.arms
     assert small.accuracy is not None
     assert (small.accuracy.value, small.accuracy.interval) == (0.5, wilson(3, 6))
     assert (large.correct, large.wrong, accuracy_of(large)) == (6, 0, 1.0)
-
-
-def test_two_arms_are_compared_on_the_same_problems(store: Store) -> None:
-    (comparison,) = report(store, "small", "large").comparisons
+    (comparison,) = made.comparisons
     assert (comparison.first, comparison.second) == ("small", "large")
-    assert (comparison.better_first, comparison.better_second) == (0, 3)
-    assert comparison.p == 0.25
+    assert (comparison.better_first, comparison.better_second, comparison.p) == (0, 3, 0.25)
+    assert heading(made).startswith("counting: 6 problems, 1 seed, 2 at once; small small")
+    (words,) = comparisons(made)
+    assert words.startswith("Large only minus Small only: +50.0 points")
+    assert "worse on 0 of 6 problems, p = 0.25" in words
+    for arm in made.arms:
+        assert arm.speed is not None
+        assert arm.speed.interval.low <= arm.tokens_per_second <= arm.speed.interval.high
+    assert "Conditions: " in footnotes(made)
 
 
 def test_what_servers_charge_is_told_of_every_arm_and_row(store: Store, tmp_path: Path) -> None:
@@ -131,10 +135,6 @@ def test_what_servers_charge_is_told_of_every_arm_and_row(store: Store, tmp_path
     assert {row["currency"] for row in rows if row["arm"] == "large"} == {"EUR"}
 
 
-def test_without_prices_the_table_says_nothing_of_money(store: Store) -> None:
-    assert "money" not in text_report(report(store, "small"))
-
-
 def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(store: Store) -> None:
     found = [*problems(3), Problem("open", "Count to 9.", None, {}, 4)]
     engine = ScriptedEngine(continue_with=small_engine().continue_with, faults=[Fault(3, EngineLost("Gone."))])
@@ -144,13 +144,12 @@ def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(st
     assert footnotes(made).splitlines()[0] == "Small only: 1 unscored, 1 error, 0 not run"
 
 
-def test_what_is_discarded_and_where_the_large_model_stepped_in_is_measured() -> None:
+def test_what_is_discarded_and_why_the_large_model_stepped_in_is_measured() -> None:
     small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
     large = ScriptedEngine("Wait, it is not.", name="large")
     trace = Trace.of(run(Pair(small, large), QUESTION, RunSettings()))
     measured = RunCost.of(outline_of(trace))
-    assert [takeover.reason for takeover in measured.takeovers] == [REFLECTION.id]
-    assert isinstance(measured.takeovers[0], TakeoverPlace)
+    assert measured.takeovers == (REFLECTION.id,)
     assert measured.discarded_tokens == sum(total.discarded for total in trace.totals.values()) > 0
     assert (measured.small.read, measured.large.read) == tuple(
         total.prefilled for author, total in trace.totals.items() if total.decoded
@@ -176,13 +175,6 @@ def test_all_that_a_model_decoded_counts_as_its_work() -> None:
     assert cost.large == ModelWork(read=9, reread=0, decoded=1 + 3)
 
 
-def test_each_table_has_a_line_for_each_arm(store: Store) -> None:
-    for table in tables(report(store, "small", "large")):
-        lines = columns(table.rows).splitlines()
-        assert [line.split("  ")[0] for line in lines] == ["policy", "Small only", "Large only"]
-        assert len({len(line) for line in lines}) == 1
-
-
 def test_columns_that_do_not_fit_follow_below() -> None:
     rows = [("policy", "correct", "share"), ("Small only", "50.0%", "0.0%")]
     assert columns(rows, 26) == "policy      correct  share\nSmall only    50.0%   0.0%"
@@ -190,11 +182,17 @@ def test_columns_that_do_not_fit_follow_below() -> None:
     assert columns(rows, 25) == columns(rows, 5) == below
 
 
-def test_columns_that_say_nothing_of_any_arm_are_left_out(store: Store) -> None:
-    both = {title for table in tables(report(store, "small", "large")) for title in table.rows[0]}
+def test_each_table_has_a_line_for_each_arm_and_no_column_that_says_nothing_of_any(store: Store) -> None:
+    made = tables(report(store, "small", "large"))
+    for table in made:
+        lines = columns(table.rows).splitlines()
+        assert [line.split("  ")[0] for line in lines] == ["policy", "Small only", "Large only"]
+        assert len({len(line) for line in lines}) == 1
+    both = {title for table in made for title in table.rows[0]}
     alone = {title for table in tables(report(store, "small")) for title in table.rows[0]}
     assert both - alone == {"gap recovered", "mean / large"}
     assert {"answer p50", "answer p95", "end p50", "end p95", "first read", "read again"} <= alone
+    assert "money" not in both
 
 
 def test_arms_of_an_older_version_are_read_or_left_out(store: Store) -> None:
@@ -209,22 +207,10 @@ def test_arms_of_an_older_version_are_read_or_left_out(store: Store) -> None:
     assert {each.arm for each in results.exported()} == {"small", "older", "gone"}
 
 
-def test_words_tell_what_was_compared(store: Store) -> None:
-    made = report(store, "small", "large")
-    assert heading(made).startswith("counting: 6 problems, 1 seed, 2 at once; small small")
-    assert comparisons(made)[0].startswith("Large only minus Small only: +50.0 points")
-    assert "worse on 0 of 6 problems, p = 0.25" in comparisons(made)[0]
-
-
-def test_p_values_of_several_comparisons_are_adjusted(store: Store) -> None:
+def test_p_values_are_adjusted_and_of_many_comparisons_a_terminal_shows_those_with_the_main_arm(store: Store) -> None:
     made = report(store, "small", "large", "baton")
-    raw = [each.p for each in made.comparisons]
-    assert [each.adjusted_p for each in made.comparisons] == holm(raw)
+    assert [each.adjusted_p for each in made.comparisons] == holm([each.p for each in made.comparisons])
     assert sum(", adjusted p = " in line for line in comparisons(made)) == 3
-
-
-def test_of_many_comparisons_a_terminal_shows_those_with_the_main_arm(store: Store) -> None:
-    made = report(store, "small", "large", "baton")
     few = text_report(made)
     assert "Large only minus Small only" in few
     assert "The other" not in few
@@ -269,18 +255,9 @@ def test_speeds_taken_under_different_conditions_are_not_ranked(store: Store) ->
     assert "Speeds cannot be compared, and are not ranked: Other programs" in footnotes(made)
 
 
-def test_speeds_have_a_spread_and_conditions(store: Store) -> None:
-    made = report(store, "small", "large")
-    for arm in made.arms:
-        assert arm.speed is not None
-        assert arm.speed.interval.low <= arm.tokens_per_second <= arm.speed.interval.high
-    assert "Conditions: " in footnotes(made)
-
-
-@pytest.mark.parametrize("chart", [takeovers_by_reason, places_of_takeovers])
-def test_charts_of_an_arm_are_well_formed(store: Store, chart: object) -> None:
-    arm = report(store, "baton").arms[0]
-    assert ElementTree.fromstring(chart(arm)).tag.endswith("svg")  # type: ignore[operator]
+def test_the_chart_of_an_arm_is_well_formed(store: Store) -> None:
+    (arm,) = report(store, "baton").arms
+    assert ElementTree.fromstring(takeovers_by_reason(arm)).tag.endswith("svg")
 
 
 def test_the_chart_over_time_names_every_arm_and_has_a_curve_for_each(store: Store) -> None:

@@ -76,20 +76,17 @@ def outcomes(store: Store, batch: str, arm: str) -> list[Outcome | None]:
     return [row.verdict.outcome if row.verdict else None for row in rows(store, batch, arm)]
 
 
-def test_every_arm_solves_every_problem_with_every_seed(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 4, "small", "large", seeds=(1, 2))
-    run_all(store, batch, counting_pair(), grader)
+def test_every_arm_solves_every_problem_with_every_seed_and_is_graded(store: Store, grader: Grader) -> None:
+    batch, pair = batch_of(store, 4, "small", "large", seeds=(1, 2)), counting_pair()
+    events = run_all(store, batch, pair, grader)
     solved = [(row.arm, row.position, row.seed) for row in rows(store, batch) if row.state is JobState.DONE]
-    expected = [(arm, n, seed) for n in range(4) for seed in (1, 2) for arm in ("small", "large")]
-    assert solved == expected
-
-
-def test_answers_are_graded(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 4, "small", "large")
-    run_all(store, batch, counting_pair(), grader)
+    assert solved == [(arm, n, seed) for n in range(4) for seed in (1, 2) for arm in ("small", "large")]
     right, wrong = Outcome.CORRECT, Outcome.WRONG
-    assert outcomes(store, batch, "small") == [right, wrong, right, wrong]
-    assert outcomes(store, batch, "large") == [right] * 4
+    assert outcomes(store, batch, "small") == [right, right, wrong, wrong] * 2
+    assert outcomes(store, batch, "large") == [right] * 8
+    assert sorted(each.row for each in events if isinstance(each, JobEnded)) == rows(store, batch)
+    assert isinstance(pair.small, ScriptedEngine)
+    assert len({session.calls[0].seed for session in pair.small.sessions}) == 8, "each has a seed of its own"
 
 
 def test_a_problem_without_an_expected_answer_is_unscored(store: Store, grader: Grader) -> None:
@@ -98,12 +95,6 @@ def test_a_problem_without_an_expected_answer_is_unscored(store: Store, grader: 
     run_all(store, batch, counting_pair(), grader)
     (row,) = rows(store, batch)
     assert (row.answer, row.verdict and row.verdict.outcome) == ("4", Outcome.UNSCORED)
-
-
-def test_each_result_event_has_the_row_of_the_store(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 3, "baton")
-    ended = [each.row for each in run_all(store, batch, counting_pair(), grader) if isinstance(each, JobEnded)]
-    assert sorted(ended) == rows(store, batch)
 
 
 def test_so_many_problems_are_written_at_once(store: Store, grader: Grader) -> None:
@@ -120,15 +111,6 @@ def test_so_many_problems_are_written_at_once(store: Store, grader: Grader) -> N
 
 def _wait(barrier: threading.Barrier) -> None:
     barrier.wait()
-
-
-def test_problems_of_a_batch_have_seeds_of_their_own(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 3, seeds=(0, 1))
-    pair = counting_pair()
-    run_all(store, batch, pair, grader)
-    assert isinstance(pair.small, ScriptedEngine)
-    seeds = [session.calls[0].seed for session in pair.small.sessions]
-    assert len(set(seeds)) == len(seeds) == 6
 
 
 def test_a_failed_problem_is_a_result_with_a_reason_and_the_rest_goes_on(store: Store, grader: Grader) -> None:
@@ -268,20 +250,21 @@ def test_a_model_that_is_missing_is_said_before_anything_runs(store: Store, grad
     assert not any(row.state is JobState.DONE for row in rows(store, batch))
 
 
-def test_an_arm_that_the_small_model_cannot_serve_is_refused_with_advice(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 2, "first-token-entropy")
-    pair = Pair(small_engine().with_card(returns_alternatives=False), large_engine())
-    with pytest.raises(SettingsError, match="needs the probabilities of each token, and small gives none") as refused:
-        run_all(store, batch, pair, grader)
-    assert "leave it out" in refused.value.advice
-
-
-def test_an_arm_that_the_large_model_cannot_serve_is_refused_with_advice(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 2, "step-score")
-    pair = Pair(small_engine(), large_engine().with_card(returns_alternatives=False))
-    with pytest.raises(SettingsError, match="and large gives none") as refused:
-        run_all(store, batch, pair, grader)
-    assert "large model" in refused.value.advice
+@pytest.mark.parametrize(
+    ("recipe", "small", "large", "why", "advice"),
+    [
+        ("first-token-entropy", False, True, "probabilities of each token, and small gives none", "leave it out"),
+        ("step-score", True, False, "and large gives none", "large model"),
+    ],
+)
+def test_an_arm_that_a_model_cannot_serve_is_refused_with_advice(
+    store: Store, grader: Grader, recipe: str, small: bool, large: bool, why: str, advice: str
+) -> None:
+    batch = batch_of(store, 2, recipe)
+    engines = small_engine().with_card(returns_alternatives=small), large_engine().with_card(returns_alternatives=large)
+    with pytest.raises(SettingsError, match=why) as refused:
+        run_all(store, batch, Pair(*engines), grader)
+    assert advice in refused.value.advice
 
 
 def test_only_errors_are_tried_again(store: Store, grader: Grader) -> None:
@@ -379,19 +362,16 @@ def test_the_models_of_a_batch_are_known_once_it_runs(store: Store, grader: Grad
     assert drafting.drafting == "draft-mtp"
 
 
-def test_a_batch_is_not_gone_on_with_by_other_models(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 1)
-    run_all(store, batch, counting_pair(), grader)
-    other = Pair(small_engine().with_card(name="another"))
-    with pytest.raises(SettingsError, match="begun with the small model small, not another"):
-        run_all(store, batch, other, grader)
-
-
-def test_a_batch_is_not_gone_on_with_by_another_quantisation_of_a_model(store: Store, grader: Grader) -> None:
+@pytest.mark.parametrize(
+    ("other", "name"), [({"name": "another"}, "another"), ({"quantisation": "Q8_0"}, "small in Q8_0")]
+)
+def test_a_batch_is_not_gone_on_with_by_another_model_or_quantisation(
+    store: Store, grader: Grader, other: dict[str, str], name: str
+) -> None:
     batch = batch_of(store, 1)
     run_all(store, batch, Pair(small_engine().with_card(quantisation="Q4_K_M")), grader)
-    with pytest.raises(SettingsError, match=r"begun with the small model small in Q4_K_M, not small in Q8_0"):
-        run_all(store, batch, Pair(small_engine().with_card(quantisation="Q8_0")), grader)
+    with pytest.raises(SettingsError, match=f"begun with the small model small in Q4_K_M, not {name}"):
+        run_all(store, batch, Pair(small_engine().with_card(**other)), grader)
     run_all(store, batch, Pair(small_engine().with_card(quantisation="")), grader)  # an older server does not say it
 
 

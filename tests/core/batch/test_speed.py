@@ -44,22 +44,17 @@ def test_percentiles_are_over_the_answers_that_have_a_time() -> None:
     assert Percentiles.of([(0, None)]) is None
 
 
-def test_arms_that_were_written_under_the_same_conditions_can_be_compared() -> None:
+def test_only_arms_that_were_written_under_the_same_conditions_can_be_compared() -> None:
+    def why_not(first: list[ResultRow], second: list[ResultRow]) -> str:
+        return why_not_comparable([("a", ArmConditions.of(first)), ("b", ArmConditions.of(second))])
+
     mixed = [row(parallel=16), row(parallel=2)] * 4
-    arms = [("a", ArmConditions.of(mixed)), ("b", ArmConditions.of(mixed))]
-    assert why_not_comparable(arms) == ""
-
-
-def test_arms_that_were_resumed_with_fewer_at_once_cannot() -> None:
-    arms = [("a", ArmConditions.of([row(parallel=16)] * 4)), ("b", ArmConditions.of([row(parallel=2)] * 4))]
-    sentence = why_not_comparable(arms)
-    assert "100% of the answers" in sentence
-    assert "at once with 2 threads" in sentence
-
-
-def test_arms_during_which_other_programs_were_busy_cannot() -> None:
-    arms = [("a", ArmConditions.of([row(load=0.1)] * 4)), ("b", ArmConditions.of([row(load=0.6)] * 4))]
-    assert why_not_comparable(arms) == "Other programs used 60% of the CPU during b and 10% during a."
+    assert why_not(mixed, mixed) == ""
+    resumed = why_not([row(parallel=16)] * 4, [row(parallel=2)] * 4)
+    assert "100% of the answers" in resumed
+    assert "at once with 2 threads" in resumed
+    loaded = why_not([row(load=0.1)] * 4, [row(load=0.6)] * 4)
+    assert loaded == "Other programs used 60% of the CPU during b and 10% during a."
 
 
 def test_jobs_that_wait_have_no_conditions() -> None:

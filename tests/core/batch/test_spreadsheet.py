@@ -60,34 +60,28 @@ def test_texts_and_numbers_are_read_as_a_sheet_shows_them(
     assert (found.rejected, found.notes) == ((), ("sums.xlsx: only the sheet “Sums” was read.",))
 
 
-def test_the_first_sheet_with_a_header_is_read(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "sheets",
+    [
+        [(), (("Questions of 2026",),), (("Frage", "Antwort"), ("What is the sum of 2 and 2?", 4))],
+        [(("Sums of 2026",), (), ("Question", "Answer"), ("What is the sum of 2 and 2?", 4))],
+        [(), (("What is the sum of 2 and 2?",),)],
+    ],
+    ids=["the first sheet with a header", "a title above the header", "no header"],
+)
+def test_the_rows_of_the_first_sheet_with_a_header_are_read(
+    tmp_path: Path, sheets: list[tuple[tuple[CellValue, ...], ...]]
+) -> None:
     book = openpyxl.Workbook()
-    empty, cover, sums = book.active, book.create_sheet("Cover"), book.create_sheet("Sums")
-    assert empty is not None
-    cover.append(("Questions of 2026",))
-    for row in (("Frage", "Antwort"), ("What is 2 + 2?", 4)):
-        sums.append(row)
+    for number, rows in enumerate(sheets):
+        sheet = book.create_sheet(f"Sums {number}", number)
+        for row in rows:
+            sheet.append(row)
     book.save(packed := BytesIO())
     found = read(tmp_path, "sums.xlsx", packed.getvalue())
-    assert (texts(found), found.notes) == (["What is 2 + 2?"], ("sums.xlsx: only the sheet “Sums” was read.",))
-
-
-def test_a_title_above_the_header_is_no_row(tmp_path: Path) -> None:
-    book = openpyxl.Workbook()
-    sheet = book.active
-    assert sheet is not None
-    for row in (("Sums of 2026",), (), ("Question", "Answer"), ("What is 2 + 2?", 4)):
-        sheet.append(row)
-    book.save(packed := BytesIO())
-    found = read(tmp_path, "sums.xlsx", packed.getvalue())
-    assert (texts(found), found.problems[0].expected, found.rejected) == (["What is 2 + 2?"], "4", ())
-
-
-def test_a_sheet_without_a_header_is_read_if_no_other_has_one(tmp_path: Path) -> None:
-    book = openpyxl.Workbook()
-    book.create_sheet("Sums").append(("What is the sum of 2 and 2?",))
-    book.save(packed := BytesIO())
-    assert texts(read(tmp_path, "sums.xlsx", packed.getvalue())) == ["What is the sum of 2 and 2?"]
+    assert (texts(found), found.rejected) == (["What is the sum of 2 and 2?"], ())
+    assert [problem.expected for problem in found.problems] == ["4" if len(sheets[-1]) > 1 else None]
+    assert found.notes == (f"sums.xlsx: only the sheet “Sums {len(sheets) - 1}” was read.",)
 
 
 def test_a_row_with_an_error_is_rejected(tmp_path: Path) -> None:

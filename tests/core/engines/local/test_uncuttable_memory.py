@@ -120,7 +120,7 @@ def test_a_text_cut_back_further_than_any_snapshot_is_read_anew(engine: LocalEng
 
 def test_a_judge_reads_no_more_than_where_memory_can_be_cut(engine: LocalEngine) -> None:
     """Its question is forgotten by going back to where it began."""
-    session, text, question = engine.open(QUESTION, Sampling()), [3, 4, 5, 6], engine.count_tokens("a?")
+    session, text, question = engine.open(QUESTION, Sampling()), [3, 4, 5, 6], len(engine.tokenize("a?"))
     session.judge(body(engine, *text), "a?", ("a", "b"))
     assert session.judge(body(engine, *text), "a?", ("a", "b")).handoff.prefilled == question
     assert session.judge(body(engine, *text, 7, 8), "a?", ("a", "b")).handoff.prefilled == 2 + question
@@ -137,5 +137,5 @@ def test_a_judge_after_writing_forgets_only_the_question(engine: LocalEngine) ->
     text = body(engine, 3, 4, *ids)
     session.judge(text, "a?", ("a", "b"))
     assert session.text_in_cache().startswith(written)
-    assert session.judge(text, "a?", ("a", "b")).handoff.prefilled == engine.count_tokens("a?")
+    assert session.judge(text, "a?", ("a", "b")).handoff.prefilled == len(engine.tokenize("a?"))
     session.close()

@@ -22,7 +22,18 @@ from baton_reasoning.core.errors import ContextFull
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.run import ask
-from tests.core.engines.remote.writing import GREEDY, QUESTION, as_parts, foreign, handoff, notices, stop, text, tokens
+from tests.core.engines.remote.writing import (
+    GREEDY,
+    QUESTION,
+    as_parts,
+    foreign,
+    handoff,
+    notices,
+    stop,
+    text,
+    token_count,
+    tokens,
+)
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions, knows
 
 pytestmark = pytest.mark.real_models
@@ -78,7 +89,7 @@ def test_the_server_reuses_exactly_what_was_kept(engine: LlamaServerEngine, sess
     kept = body[:5]
     cut = list(session.write([*kept, *foreign(" and", " then")], 4, seed=3))
     assert handoff(cut).reused == session.prompt_tokens + 5
-    assert handoff(cut).prefilled == engine.count_tokens(" and then")
+    assert handoff(cut).prefilled == token_count(engine, " and then")
 
 
 def test_own_tokens_pass_as_ids_and_foreign_ones_as_text(session: RemoteSession) -> None:
@@ -111,7 +122,7 @@ def test_control_tokens_in_a_question_stay_text(engine: LlamaServerEngine) -> No
         closing(engine.open((Message("user", "<|im_end|>"),), GREEDY)) as tricky,
         closing(engine.open((Message("user", ""),), GREEDY)) as empty,
     ):
-        assert tricky.prompt_tokens - empty.prompt_tokens == engine.count_tokens("<|im_end|>") > 1
+        assert tricky.prompt_tokens - empty.prompt_tokens == token_count(engine, "<|im_end|>") > 1
 
 
 def test_the_end_of_text_is_not_part_of_the_text(engine: LlamaServerEngine) -> None:
@@ -157,11 +168,11 @@ def test_a_judge_reads_the_question_and_what_is_new_of_the_body(
     question = "\nIs that right? Answer:"
     first = as_parts(session, session.write([], 10, seed=1))
     asked = session.judge(first, question, ("yes", "no")).handoff
-    assert asked.prefilled <= 1 + engine.count_tokens(question), "the last token was never read"
+    assert asked.prefilled <= 1 + token_count(engine, question), "the last token was never read"
     more = [*first, *as_parts(session, session.write(first, 15, seed=1))]
     again = session.judge(more, question, ("yes", "no")).handoff
     assert again.reused >= session.prompt_tokens + 10
-    assert again.prefilled <= 15 + engine.count_tokens(question)
+    assert again.prefilled <= 15 + token_count(engine, question)
 
 
 def test_closing_a_write_frees_the_only_slot(engine: LlamaServerEngine) -> None:
@@ -330,7 +341,7 @@ STEP = foreign(*"We have to find the days of the week in their order. Monday com
 
 def test_at_a_boundary_little_is_left_to_read(eager_engine: LlamaServerEngine, eager: RemoteSession) -> None:
     eager.read([])
-    without = eager_engine.count_tokens("".join(part.text for part in STEP))
+    without = token_count(eager_engine, "".join(part.text for part in STEP))
     eager.prefetch(STEP)
     eager.wait_for_prefetch()
     items = list(eager.write(STEP, 2, seed=1))

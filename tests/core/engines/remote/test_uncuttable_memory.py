@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.remote.prefetch import settled
 from baton_reasoning.core.engines.remote.server_check import try_connection
 from baton_reasoning.core.models.overrides import Sampling
 from tests.core.engines.local.test_uncuttable_memory import grow
-from tests.core.engines.remote.writing import GREEDY, foreign, handoff, text, tokens
+from tests.core.engines.remote.writing import GREEDY, foreign, handoff, text, token_count, tokens
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def fresh_text(engine: LlamaServerEngine, body: list[Part]) -> str:
 
 
 def size(engine: LlamaServerEngine, session: Session, body: list[Part]) -> int:
-    return session.prompt_tokens + engine.count_tokens("".join(part.text for part in body))
+    return session.prompt_tokens + token_count(engine, "".join(part.text for part in body))
 
 
 @pytest.mark.real_models
@@ -73,7 +73,7 @@ def test_a_lookahead_is_never_prefetched(uncuttable_engine: LlamaServerEngine) -
         items = list(session.write([*STEP, *OTHER], 4, seed=1))
         expected = size(uncuttable_engine, session, STEP) - CHECKPOINT
     assert handoff(items).reused >= expected
-    assert handoff(items).prefilled <= uncuttable_engine.count_tokens("QRSTUVWX") + CHECKPOINT
+    assert handoff(items).prefilled <= token_count(uncuttable_engine, "QRSTUVWX") + CHECKPOINT
 
 
 def test_before_the_first_step_is_finished_the_conversation_alone_is_prefetched(
@@ -88,11 +88,11 @@ def test_before_the_first_step_is_finished_the_conversation_alone_is_prefetched(
 
 def test_a_judgement_costs_its_question_and_what_is_new(uncuttable_engine: LlamaServerEngine) -> None:
     question = "y?" * 30
-    asked = uncuttable_engine.count_tokens(question)
+    asked = token_count(uncuttable_engine, question)
     with closing(uncuttable_engine.open(QUESTION, GREEDY)) as session:
         session.judge(STEP, question, ("a", "b"))
         again = session.judge([*STEP, *LOOKAHEAD], question, ("a", "b")).handoff
-        assert again.prefilled <= asked + uncuttable_engine.count_tokens("qrstuvw") + 2 * CHECKPOINT
+        assert again.prefilled <= asked + token_count(uncuttable_engine, "qrstuvw") + 2 * CHECKPOINT
         items = list(session.write([*STEP, *LOOKAHEAD], 6, seed=1))
     assert handoff(items).prefilled <= CHECKPOINT, "the question was dropped by going back to where it began"
     assert text(items) == fresh_text(uncuttable_engine, [*STEP, *LOOKAHEAD])

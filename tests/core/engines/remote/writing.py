@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+import httpx2
+
 from baton_reasoning.core.engines.base import End, Handoff, Message, Notice, Session, Stop, Token, WriteItem
 from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.retry import RetryPolicy
 from baton_reasoning.core.models.overrides import Sampling
+from tests.servers.llama_server import KEY
 
 QUESTION = (Message("user", "Name the days of the week."),)
 GREEDY = Sampling(temperature=0.0)
@@ -47,3 +51,9 @@ def as_parts(session: Session, items: Iterable[WriteItem], author: Author = Auth
 def foreign(*words: str) -> list[Part]:
     """What a model of another vocabulary wrote."""
     return [Part(word, Author.SMALL, number, "another") for number, word in enumerate(words)]
+
+
+def token_count(engine: LlamaServerEngine, text: str) -> int:
+    """How many tokens the server makes of a text on its own, in which control tokens are text."""
+    question, headers = {"content": text, "parse_special": False}, {"Authorization": f"Bearer {KEY}"}
+    return len(httpx2.post(f"{engine.card.source}/tokenize", json=question, headers=headers).json()["tokens"])
