@@ -31,6 +31,7 @@ def texts(model: Path) -> list[str]:
         return [Trace.of(run(Pair(None, engine), question, CHOSEN)).text for question in questions]
 
 
+@pytest.mark.slow
 def test_a_larger_shape_keeps_the_text(tmp_path: Path) -> None:
     large = costly(LARGE_MODEL, tmp_path / "costly.gguf", Shape(embedding=128, feed_forward=512, more_blocks=2))
     assert read_header(large).parameters > 5 * read_header(LARGE_MODEL).parameters
@@ -57,6 +58,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 BATCH = (DOCS / "batch.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", SETTINGS[2:4], ids=lambda setting: setting.title)
 def test_the_intervals_hold_the_true_value_as_often_as_the_page_says(setting: Setting) -> None:
     least, most = map(float, re.findall(r"at\s(?:least|most)\s([\d.]+)%", BATCH.partition("simulated batches")[2]))

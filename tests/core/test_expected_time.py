@@ -125,6 +125,7 @@ QUESTION: Conversation = (Message("user", "Which number comes next: 1, 2, 3?"),)
 COST = ModelCost(decode=0.02, further=0.01, prefill=0.002)
 
 
+@pytest.mark.slow
 def test_each_part_of_the_cost_is_measured(demo_pair: Pair) -> None:
     assert demo_pair.large
     found = measure(demo_pair.large, ignore)
@@ -134,6 +135,7 @@ def test_each_part_of_the_cost_is_measured(demo_pair: Pair) -> None:
     assert found.prefill >= 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parallel", [1, 2])
 def test_a_text_that_is_written_meanwhile_stays_the_same(parallel: int) -> None:
     with closing(LocalEngine(LARGE_MODEL, LoadOptions(context=1024, threads=1, parallel=parallel))) as engine:

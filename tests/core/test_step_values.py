@@ -223,6 +223,7 @@ def test_only_what_the_worth_of_takeovers_needs(grader: Grader) -> None:
     assert len(values.takeovers) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_coarse_to_fine_finds_what_the_full_grid_finds(grader: Grader, seed: int) -> None:
     """In long texts that are lost in one step, or only made safer by some, as long as two changes lie apart."""

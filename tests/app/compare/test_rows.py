@@ -94,6 +94,7 @@ def test_many_rows_stand_level(side: Side) -> None:
     assert side.apart() < 1
 
 
+@pytest.mark.slow
 def test_rows_are_level_again_when_the_window_is_narrow(side: Side) -> None:
     side.follow(trace_of(text_of(3, wordy=7)), trace_of(text_of(10, wordy=5)))
     side.settle()
@@ -104,6 +105,7 @@ def test_rows_are_level_again_when_the_window_is_narrow(side: Side) -> None:
     assert side.apart() < 1
 
 
+@pytest.mark.slow
 def test_rows_stay_level_while_one_text_grows(side: Side, qtbot: QtBot) -> None:
     whole, events = trace_of(text_of(wordy=4)), trace_of(text_of(2, wordy=3)).events
     grown = Trace()

@@ -133,6 +133,7 @@ def test_wrong_use_is_one_sentence(line: str, said: str, baton: Baton) -> None:
     assert said in sentence
 
 
+@pytest.mark.slow
 def test_the_check_lists_the_models_of_a_router(baton: Baton) -> None:
     models = {"one": ["unloaded", "unloaded", "unloaded", "loading", "loaded"], "other": ["loaded"]}
     with FaultyRouter(stream(), models=models) as server:

@@ -84,6 +84,7 @@ def test_values_that_say_agreement_say_that_it_is_no_proof(baton: Baton, tmp_pat
     assert "which is no proof that it is right." in said.stdout
 
 
+@pytest.mark.slow
 def test_takeovers_of_a_batch_are_valued_by_cue(baton: Baton, batch: str, scripted: ScriptedEngine) -> None:
     said = baton("batch", "value", batch[:8], "--arm", "both", "--k", "8")
     assert said.returncode == 0
@@ -108,6 +109,7 @@ def test_takeovers_of_a_batch_are_valued_by_cue(baton: Baton, batch: str, script
     assert [group["takeovers"]["worth"]["mean"] for group in groups] == [kind["mean"] for kind in kinds]
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_is_finished_and_the_next_time_goes_on(
     baton: Baton, batch: str, scripted: ScriptedEngine
 ) -> None:
@@ -128,6 +130,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_time_goes_on(
     assert 600 <= written < kept <= scripted.written < kept + 100, "only what was not finished is written again"
 
 
+@pytest.mark.slow
 def test_an_answer_of_a_batch_is_named_by_its_run_and_its_expected_answer_is_known(
     baton: Baton, batch: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

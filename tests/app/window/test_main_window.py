@@ -40,6 +40,7 @@ Make = Callable[..., MainWindow]
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
+@pytest.mark.slow
 def test_the_window_opens_without_the_libraries_that_take_long_to_import() -> None:
     slow = {"numpy", "httpx2", "huggingface_hub", "jinja2", "math_verify", "ziamath", "llama_cpp", "starlette"}
     slow |= {"markdown_it", "psutil"}
@@ -61,6 +62,7 @@ print({label.font().family() for label in words}, {label.palette().window().colo
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="folders of a user are set by XDG_* on Linux")
 def test_the_first_window_of_a_program_wears_the_theme_before_the_event_loop_runs(tmp_path: Path) -> None:
     """Until then Qt tells no widget that exists already of another font or other colours."""

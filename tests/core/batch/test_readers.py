@@ -250,6 +250,7 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
         read_problems(tmp_path / "p.jsonl")
 
 
+@pytest.mark.slow
 def test_a_column_in_each_row_takes_linear_time(tmp_path: Path) -> None:
     rows = [json.dumps({"problem": "One?", f"k{number}": 1}) for number in range(30_000)]
     assert len(read(tmp_path, "p.jsonl", "\n".join(rows)).problems) == 30_000

@@ -29,6 +29,7 @@ VALUES = st.recursive(
 IN_ONE_FOLDER = settings(max_examples=size(40, long=1_000), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
+@pytest.mark.slow
 @IN_ONE_FOLDER
 @given(st.lists(st.dictionaries(NAMES, VALUES, max_size=6), min_size=1, max_size=4))
 def test_any_records_are_read_or_refused(tmp_path: Path, records: list[dict[str, object]]) -> None:
@@ -43,6 +44,7 @@ def test_any_records_are_read_or_refused(tmp_path: Path, records: list[dict[str,
                 problem.text.encode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", READERS)
 @IN_ONE_FOLDER
 @given(st.binary(max_size=300) | st.text(alphabet='|-#\n\t ,;"`Answer:12*', max_size=120).map(str.encode))

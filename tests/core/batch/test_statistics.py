@@ -59,6 +59,7 @@ def test_mcnemar_gives_the_published_exact_p(only_first: int, only_second: int, 
     assert mcnemar_exact(only_second, only_first) == mcnemar_exact(only_first, only_second)
 
 
+@pytest.mark.slow
 def test_mcnemar_bears_thousands_of_discordant_problems() -> None:
     assert 0 < mcnemar_exact(2400, 2600) < 0.01
 

@@ -42,6 +42,7 @@ def missing(store: Store, batch: str, sample: int) -> list[ResultRow]:
     return without_values(store, drawn(store, batch, sample), list(store.batches.problems(batch)), OPTIONS)
 
 
+@pytest.mark.slow
 def test_the_worth_of_each_cue_is_the_known_difference(store: Store, batch: str, grader: Grader) -> None:
     rows = missing(store, batch, 50)
     *_, last = reviews(store, batch, grader, rows, known_pair()).run()
@@ -66,6 +67,7 @@ def test_the_worth_of_each_cue_is_the_known_difference(store: Store, batch: str,
     assert waits.per_100_tokens == pytest.approx(20 * waits.mean.value)
 
 
+@pytest.mark.slow
 def test_nothing_is_valued_twice(store: Store, batch: str, grader: Grader) -> None:
     rows = missing(store, batch, 5)
     list(reviews(store, batch, grader, rows, known_pair()).run())
@@ -76,6 +78,7 @@ def test_nothing_is_valued_twice(store: Store, batch: str, grader: Grader) -> No
     assert all(len(store.runs.reviews(row.run)) == 1 for row in rows)
 
 
+@pytest.mark.slow
 def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(store: Store, batch: str, grader: Grader) -> None:
     rows = missing(store, batch, 3)
     values, uninterrupted = reviews(store, batch, grader, rows, known_pair()), list[ValuesEstimated]()
@@ -127,6 +130,7 @@ def test_values_that_say_only_agreement_and_those_of_another_writer_are_no_worth
     assert worth_of(store, [row], "large").all is None
 
 
+@pytest.mark.slow
 def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Store, batch: str, grader: Grader) -> None:
     before = analyse(store, batch)
     results = Results.read(store, batch)

@@ -87,6 +87,7 @@ def test_a_letter_is_looked_for_first_where_one_is_expected() -> None:
     assert extract_answer(text, "27") == "27"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -375,6 +375,7 @@ def test_a_vocabulary_beyond_the_limit_is_refused_before_it_is_read(tmp_path: Pa
         read_header(path)
 
 
+@pytest.mark.slow
 def test_many_arrays_take_no_more_than_their_share_of_memory(tmp_path: Path) -> None:
     path = tmp_path / "hostile.gguf"
     keys = {f"k{number}": [0] * 1024 for number in range(500)}

@@ -215,6 +215,7 @@ def test_any_text_at_all_is_set_and_copied(document: QTextDocument, style: TextS
     assert as_plain_text(document).count("\ufffc") <= pieces.count("\ufffc")
 
 
+@pytest.mark.slow
 def test_warming_up_loads_what_the_first_text_needs() -> None:
     code = """if True:
         import sys

@@ -56,6 +56,7 @@ def test_an_item_of_a_list_has_its_bullet_while_it_is_written(qtbot: QtBot) -> N
     assert text.markdown == "So:\n* one\n  - two\n5 - 3\n**bold**"
 
 
+@pytest.mark.slow
 @pytest.mark.qt_log_ignore("This plugin does not support")
 def test_a_minus_where_a_long_line_wraps_is_no_bullet(qtbot: QtBot) -> None:
     text = RichText()

@@ -71,6 +71,7 @@ def test_groups_in_groups_are_not_set_if_it_took_exponential_time(opening: str, 
     assert typeset(opening * depth + "1" + closing * depth, False, 16.0) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "latex",
     [

@@ -74,6 +74,7 @@ def test_token_by_token_ends_as_all_at_once(steps: StepsView, events: Sequence[E
     assert streamed == settled(at_once, Trace.of(events), qtbot)
 
 
+@pytest.mark.slow
 def test_an_answer_opened_at_any_moment_shows_what_is_written(qtbot: QtBot, events: Sequence[Event]) -> None:
     """Opened, or continued, while a step is half written: the view was told that nothing is written, and then is."""
     typesetter = Typesetter()

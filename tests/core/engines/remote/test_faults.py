@@ -119,6 +119,7 @@ def test_nothing_there_is_told_with_advice() -> None:
     assert "Start the server" in raised.value.advice
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [
@@ -157,6 +158,7 @@ def test_an_error_report_without_end_is_not_read_to_its_end(monkeypatch: pytest.
         write(server)
 
 
+@pytest.mark.slow
 def test_bytes_that_trickle_in_are_silence() -> None:
     def slow_loris(wire: Wire) -> None:
         stream(A)(wire)
@@ -168,6 +170,7 @@ def test_bytes_that_trickle_in_are_silence() -> None:
     assert any("has sent nothing for" in notice for notice in notices(items))
 
 
+@pytest.mark.slow
 def test_a_question_that_is_never_answered_is_given_up() -> None:
     with (
         FaultyServer(stream(), routes={"/props": hold}) as server,

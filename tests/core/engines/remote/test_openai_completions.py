@@ -226,6 +226,7 @@ def test_an_sglang_that_gives_no_ids_is_asked_in_text() -> None:
         assert server.completions[-1]["prompt"] == "user: Q\nassistant: <think>"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "kind", "words"),
     [

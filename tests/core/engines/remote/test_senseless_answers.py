@@ -59,6 +59,7 @@ def always(answer: object) -> Callable[[str, Mapping[str, Any] | None], Fields]:
     return lambda path, payload: Fields(answer)  # noqa: ARG005  every question has this answer
 
 
+@pytest.mark.slow
 @given(st.lists(OBJECTS, max_size=4), OBJECTS)
 @example([{"content": "\ud800", "tokens": [1], "tokens_predicted": 1}], {})
 @example([{"choices": [{"text": "\ud800"}]}], {})
@@ -102,6 +103,7 @@ def check_words(error: EngineError) -> None:
     assert str(error).isprintable()
 
 
+@pytest.mark.slow
 @given(OBJECTS, OBJECTS, st.sampled_from(["llama-server", "completions"]))
 def test_any_server_can_be_connected_to_or_is_refused(
     answer: dict[str, Any], tokens: dict[str, Any], kind: str

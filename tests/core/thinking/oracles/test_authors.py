@@ -79,6 +79,7 @@ def test_reference_is_the_authors_schedule(world: World) -> None:
     assert_same(world, settings_of(LENGTHS, Keywords), LENGTHS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: str(world.seed))
 def test_c_and_n3_shrink_to_ceilings_below_their_start_as_in_the_authors_schedule(world: World) -> None:
     lengths = LENGTHS._replace(c=3, c_most=1, n3_most=5)
@@ -142,6 +143,7 @@ def token_by_token(world: World, tau: float, returns_below: float) -> tuple[list
     return made, text
 
 
+@pytest.mark.slow
 @in_worlds
 @pytest.mark.parametrize("returns_below", [0.0, 0.4])
 def test_token_entropy_is_the_published_rule(world: World, returns_below: float) -> None:
