@@ -70,7 +70,7 @@ TWICE = "QT_SCALE_FACTOR"
 LOOKS = [(ColourScheme.LIGHT, 1.0), (ColourScheme.DARK, 1.5)]
 if IS_LONG:
     LOOKS += [(ColourScheme.LIGHT, 1.5), (ColourScheme.DARK, 1.0)]
-pytestmark = [pytest.mark.slow, pytest.mark.scaled, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = [pytest.mark.slow, pytest.mark.scaled]
 
 
 def faults(root: QWidget) -> Iterator[str]:

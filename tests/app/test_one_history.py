@@ -33,7 +33,6 @@ PROBLEM = DemoProblem(60_836)
 Make = Callable[..., MainWindow]
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.qt_log_ignore("This plugin does not support"),
     pytest.mark.skipif(sys.platform != "linux", reason="folders of a user are set by XDG_* on Linux"),
 ]
 

@@ -28,7 +28,6 @@ from tests.patience import PATIENCE
 
 Ask = Callable[[str], MainWindow]
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 STEPS = "".join(f"This is step {number} of very many.\n\n" for number in range(600))

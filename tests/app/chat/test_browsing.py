@@ -22,7 +22,6 @@ from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.held_answers import HeldAnswers
 
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 @pytest.fixture

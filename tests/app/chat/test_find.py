@@ -17,7 +17,6 @@ from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 LINES = "".join(f"This is step {number} of very many.\n\n" for number in range(120))
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 

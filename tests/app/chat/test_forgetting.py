@@ -6,12 +6,9 @@ import gc
 import weakref
 from collections.abc import Callable
 
-import pytest
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.window.main_window import MainWindow
-
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def test_the_trace_of_a_conversation_that_was_left_is_given_back(

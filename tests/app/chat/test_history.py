@@ -27,7 +27,6 @@ from tests.patience import PATIENCE
 
 Ask = Callable[[str], MainWindow]
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def names(window: MainWindow) -> list[str]:

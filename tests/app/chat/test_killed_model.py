@@ -23,7 +23,7 @@ from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader
 
-pytestmark = [pytest.mark.real_models, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = pytest.mark.real_models
 TOKENS = 24
 
 

@@ -25,7 +25,6 @@ from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def test_the_focus_stays_with_the_work_when_its_button_goes(make_window: Make, qtbot: QtBot) -> None:

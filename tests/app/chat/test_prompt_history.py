@@ -8,7 +8,6 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.window.main_window import MainWindow
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 UP, DOWN = Qt.Key.Key_Up, Qt.Key.Key_Down
 
 

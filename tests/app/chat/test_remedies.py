@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
@@ -22,7 +21,6 @@ from tests.fakes.held import ServedEngine
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 MODEL = Path("model.gguf")
 PLAIN = "One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nThe answer is 4."
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QAction
 from pytestqt.qtbot import QtBot
@@ -16,7 +15,6 @@ from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def choose(window: MainWindow, qtbot: QtBot, title: str) -> None:

@@ -17,7 +17,6 @@ from tests.fakes.scripted import ScriptedEngine
 
 CHOICES = arms(RunSettings())
 THREE = [next(choice for choice in CHOICES if choice.name == name) for name in ("small", "baton", "large")]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 @pytest.fixture

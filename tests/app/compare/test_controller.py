@@ -27,7 +27,6 @@ from tests.fakes.scripted import ScriptedEngine
 
 Compare = Callable[..., MainWindow]
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def held_by(gate: threading.Event, after: int = 0) -> Callable[[str], None]:

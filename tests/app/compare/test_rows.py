@@ -20,7 +20,6 @@ from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run
 
 MANY = 2 * AT_ONCE
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 class Side:

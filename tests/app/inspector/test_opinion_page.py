@@ -30,7 +30,6 @@ from tests.patience import PATIENCE
 Make = Callable[..., MainWindow]
 Open = Callable[..., OpinionPage]
 SLIP = "So 2 + 2 is 5.\n\nAnd 2 + 3 is 5, of course 🎉, is 5.</think>\n\nIt is 5."
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def knows_better(before: str, token: str) -> str:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
@@ -29,7 +28,6 @@ from tests.fakes.scripted import ScriptedEngine
 
 Ask = Callable[[str], MainWindow]
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def takeover(window: MainWindow) -> tuple[Exchange, Piece]:

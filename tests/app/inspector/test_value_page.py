@@ -35,7 +35,6 @@ from tests.patience import PATIENCE
 Make = Callable[..., MainWindow]
 Open = Callable[..., ValuePage]
 SLIP = "So 2 + 2 is 4.\n\nOr rather 5.\n\nIt stays 5.</think>\n\n\\boxed{5}"
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def goes_on(is_right: Callable[[str], bool]) -> Callable[[Conversation, str], str]:

@@ -36,7 +36,7 @@ from tests.app.models.conftest import REPOSITORY
 from tests.core.models.hub_server import HubServer
 
 # Without a screen there are no windows whose size a window system could hold.
-pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = pytest.mark.slow
 
 
 def names_on(page: ModelsPage) -> list[str]:

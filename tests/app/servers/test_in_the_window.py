@@ -33,7 +33,7 @@ from tests.fakes.faulty_server import Answer, FaultyServer, Wire, end, error, ho
 from tests.fakes.keyrings import MemoryKeyring
 from tests.servers.llama_server import KEY, LlamaServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = pytest.mark.slow
 OPENED_BY_THE_LARGE = RunSettings(policy=EveryStep.Settings(opening=6, n1=6, until=Until.TOKENS), max_tokens=80)
 Connect = Callable[..., MainWindow]
 

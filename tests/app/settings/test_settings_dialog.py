@@ -13,8 +13,6 @@ from baton_reasoning.app.settings.dialog import SECTIONS, SettingsDialog, sectio
 from baton_reasoning.app.shared.preferences import Preferences
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
-
 
 @pytest.fixture
 def preferences(tmp_path: Path, qtbot: QtBot) -> Preferences:

@@ -20,8 +20,6 @@ from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from tests.app.dropping import drag_over, dragged, drop
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
-
 
 def press(within: QWidget, text: str) -> None:
     (button,) = (each for each in within.findChildren(QAbstractButton) if each.text() == text)

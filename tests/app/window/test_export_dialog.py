@@ -11,8 +11,6 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.window.main_window import MainWindow
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
-
 
 def test_an_export_begins_in_documents_and_then_where_the_last_one_went(
     window: MainWindow, qtbot: QtBot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -37,7 +37,6 @@ from tests.app.conftest import LARGE, ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def test_the_window_opens_without_the_libraries_that_take_long_to_import() -> None:

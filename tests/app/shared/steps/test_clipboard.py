@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from PySide6.QtGui import QGuiApplication, QTextCursor
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.window.main_window import MainWindow
 from tests.app.conftest import ScriptedLoader
-
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def clipboard() -> str:

@@ -115,7 +115,6 @@ def hover(ribbon: Ribbon, x: int) -> str:
     return QToolTip.text() if QToolTip.isVisible() else ""
 
 
-@pytest.mark.qt_log_ignore("This plugin does not support")  # offscreen has no windows to raise
 def test_hovering_says_who_how_much_and_why(ribbon: Ribbon) -> None:
     assert hover(ribbon, 120) == "◆ large model, 30 tokens\nReflection takeover: Wait"
     assert hover(ribbon, 20) == "● small model, 50 tokens"

@@ -23,8 +23,6 @@ from baton_reasoning.core.models.source import LocalFile
 from tests.app.conftest import LARGE, ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
-
 
 @pytest.fixture
 def toasts(qtbot: QtBot) -> Toasts:
