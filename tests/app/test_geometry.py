@@ -56,7 +56,7 @@ from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.step_values import ValueEstimator, ValueOptions
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.opinion import SecondOpinion
-from tests.app.conftest import LARGE, SMALL, ScriptedLoader
+from tests.app.conftest import LARGE, SMALL, ScriptedLoader, answer_to
 from tests.fakes.held import HeldPair, Hold
 from tests.fakes.keyrings import NO_KEYRING
 from tests.tiers import IS_LONG
@@ -222,9 +222,7 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
     loader.small, loader.large = pair.small, pair.large
     window = make_window(loader)
     models = add_models_page(window, lambda: Secrets(NO_KEYRING), home=tmp_path / "home")
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask(PROBLEM)
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, PROBLEM)
     answered = window.session.conversation
     exchange = answered.leaf
     assert exchange

@@ -22,7 +22,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.thinking.events import Finish, TextDiscarded
 from baton_reasoning.core.thinking.steps import split
-from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.scripted import Fault, ScriptedEngine, characters
 from tests.patience import PATIENCE
 
@@ -337,8 +337,7 @@ def test_the_death_of_a_model_is_a_sentence_with_a_way_on(make_window: Make, qtb
         "One.\n\nTwo and more.", faults=[Fault(4, EngineLost("The process of small.gguf was killed.", "Restart it."))]
     )
     window = make_window(loader)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, "2 + 2?")
     trace = last_exchange(window).trace
     assert trace.finish is Finish.FAILED
     assert trace.text.startswith("One.")
@@ -372,6 +371,5 @@ def test_what_happened_without_stopping_the_answer_is_told_below_it(make_window:
     loader = ScriptedLoader()
     loader.small = ScriptedEngine("One.\n\nTwo.</think>\n\n4", notices={2: "The model was started again."})
     window = make_window(loader)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, "2 + 2?")
     assert "The model was started again." in last_answer(window)._ending.text().splitlines()

@@ -18,7 +18,7 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.thinking.events import Finish
-from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.patience import PATIENCE
 
 Ask = Callable[[str], MainWindow]
@@ -136,9 +136,7 @@ def test_without_a_chosen_step_the_key_says_how_to_choose_one(ask: Ask, qtbot: Q
 def test_while_an_answer_is_written_the_text_stays_in_the_editor(make_window: Make, qtbot: QtBot) -> None:
     gate, loader = threading.Event(), ScriptedLoader()
     window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, "2 + 2?")
     editor = opened_editor(window, qtbot)
     replace_text(editor, qtbot, "Mine.")
     answer = last_answer(window)
@@ -160,9 +158,7 @@ def test_while_an_answer_is_written_the_text_stays_in_the_editor(make_window: Ma
 def test_without_models_the_text_is_kept_and_continue_goes_on_from_it(make_window: Make, qtbot: QtBot) -> None:
     loader = ScriptedLoader()
     window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, "2 + 2?")
     loader.error = EngineLost("No memory.", "Close other programs.")
     window.models.load(window.preferences.value.models)
     qtbot.waitUntil(lambda: window.models.state is LoadState.FAILED)

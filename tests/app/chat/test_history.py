@@ -22,7 +22,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import SettingsFile
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish, TokenWritten
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.patience import PATIENCE
 
 Ask = Callable[[str], MainWindow]
@@ -54,8 +54,7 @@ def test_the_next_window_opens_on_the_last_conversation(ask: Ask, make_window: M
     first.close()
     second = make_window()
     qtbot.waitUntil(lambda: second.session.ready and bool(second.session.conversation.leaf))
-    leaf = second.session.conversation.leaf
-    assert leaf
+    leaf = last_exchange(second)
     assert leaf.problem == "How many fish?"
     assert leaf.trace.text == told.trace.text
     assert [piece.author for piece in leaf.trace.pieces] == [piece.author for piece in told.trace.pieces]
@@ -185,8 +184,7 @@ def test_an_answer_is_kept_though_another_program_holds_the_history(window: Main
     qtbot.waitUntil(lambda: window.session.ready)
     with closing(sqlite3.connect(window.paths.store, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        window.session.ask("How many fish?")
-        qtbot.waitUntil(lambda: window.session.ready)
+        answer_to(window, qtbot, "How many fish?")
         assert names(window) == []
         other.execute("ROLLBACK")
     qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
@@ -254,8 +252,7 @@ def test_what_was_stopped_inside_a_takeover_is_continued_later_by_the_large_mode
     window.chat.new()
     window.session.open(conversation)
     qtbot.waitUntil(lambda: window.session.ready)
-    leaf = window.session.conversation.leaf
-    assert leaf
+    leaf = last_exchange(window)
     assert leaf.trace.finish is Finish.STOPPED
     before, text = len(leaf.trace.events), leaf.trace.text
     window.session.go_on(leaf)

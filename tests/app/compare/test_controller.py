@@ -22,7 +22,7 @@ from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.values import end_of_step
 from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, rest_of, settle, view_of
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
 Compare = Callable[..., MainWindow]
@@ -272,8 +272,7 @@ def test_an_answer_that_grew_behind_a_comparison_is_up_to_date_when_it_is_left(m
     gate.set()
     window = make_window(arms_loader(held_by(gate, after=30)))
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    window.session.ask(PROBLEM)
-    qtbot.waitUntil(lambda: window.session.ready)
+    answer_to(window, qtbot, PROBLEM)
     gate.clear()
     window.session.ask_again(attempts(window)[0])
     again = attempts(window)[1]
@@ -378,8 +377,7 @@ def test_a_comparison_goes_on_while_another_conversation_is_read_and_is_shown_ag
 def test_one_answer_alone_cannot_stand_side_by_side(make_window: Make, qtbot: QtBot) -> None:
     window = make_window(arms_loader())
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    window.session.ask(PROBLEM)
-    qtbot.waitUntil(lambda: window.session.ready)
+    answer_to(window, qtbot, PROBLEM)
     window.chat.comparison.show_attempts(attempts(window)[0])
     assert window.notice.text.startswith("There is only one answer to this problem.")
 
@@ -389,8 +387,7 @@ def test_tries_that_were_kept_are_compared_after_a_restart(compare: Compare, mak
     first.close()
     window = make_window(arms_loader())
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
-    leaf = window.session.conversation.leaf
-    assert leaf
+    leaf = last_exchange(window)
     window.chat.comparison.show_attempts(leaf)
     assert len(view_of(window).columns) == 3
     qtbot.waitUntil(lambda: all(column.over for column in view_of(window).columns))
@@ -402,8 +399,7 @@ def test_tries_that_were_kept_are_compared_after_a_restart(compare: Compare, mak
 def test_an_answer_is_compared_with_other_arms_without_writing_it_again(make_window: Make, qtbot: QtBot) -> None:
     window = make_window(arms_loader())
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    window.session.ask(PROBLEM)
-    qtbot.waitUntil(lambda: window.session.ready)
+    answer_to(window, qtbot, PROBLEM)
     answer = attempts(window)[0]
     view = window.chat.conversation.answer_of(answer)
     assert view

@@ -23,7 +23,7 @@ from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from tests.app.chat.test_answers import endless
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
 Ask = Callable[[str], MainWindow]
@@ -31,8 +31,7 @@ Make = Callable[..., MainWindow]
 
 
 def takeover(window: MainWindow) -> tuple[Exchange, Piece]:
-    exchange = window.session.conversation.leaf
-    assert exchange
+    exchange = last_exchange(window)
     return exchange, next(piece for piece in exchange.trace.pieces if piece.author is Author.LARGE)
 
 
@@ -147,9 +146,7 @@ def test_the_command_line_names_the_models_of_the_run_whatever_is_chosen_since(
     loader.small = loader.small.with_card(source=LocalFile(Path("/small.gguf")))
     loader.large = loader.large.with_card(source=LocalFile(Path("/large.gguf")))
     window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("How many fish?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, "How many fish?")
     window.preferences.change(models=ModelChoice(small=LocalFile(Path("/other.gguf"))))
     window.inspector.tabs.setCurrentIndex(Tab.RUN)
     command = window.inspector.run._command.toPlainText()
@@ -175,8 +172,7 @@ def test_re_run_from_here_lets_the_other_model_write(ask: Ask, qtbot: QtBot) -> 
     window.inspector.show_piece(exchange, piece)
     window.inspector.step._again.click()
     qtbot.waitUntil(lambda: window.session.ready)
-    again = window.session.conversation.leaf
-    assert again
+    again = last_exchange(window)
     assert again is not exchange
     assert again.trace.text[: piece.position] == exchange.trace.text[: piece.position]
     assert all(part.author is Author.SMALL for part in again.trace.pieces if part.position == piece.position)

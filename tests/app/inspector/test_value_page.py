@@ -26,7 +26,7 @@ from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Trace
-from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.core.store.made import a_run
 from tests.fakes.scripted import Fault, ScriptedEngine
 from tests.fakes.valued import a_valued_run
@@ -62,9 +62,7 @@ def opened(make_window: Make, qtbot: QtBot) -> Open:
         window = make_window(loader)
         if small:
             window.preferences.change_run(policy=Never.Settings())
-        qtbot.waitUntil(lambda: window.session.ready)
-        window.session.ask("2 + 2?")
-        qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+        answer_to(window, qtbot, "2 + 2?")
         loader.small.continue_with = goes_on(is_right)
         window.activateWindow()
         QTest.keyClick(window, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)

@@ -33,7 +33,7 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ColourScheme, SettingsFile
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import matching_preset
-from tests.app.conftest import LARGE, ScriptedLoader
+from tests.app.conftest import LARGE, ScriptedLoader, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
@@ -385,8 +385,7 @@ def test_closing_while_an_answer_is_written_keeps_what_is_there(make_window: Mak
     window.close()
     again = make_window()
     qtbot.waitUntil(lambda: again.session.ready and bool(again.session.conversation.leaf))
-    leaf = again.session.conversation.leaf
-    assert leaf
+    leaf = last_exchange(again)
     assert leaf.trace.text == kept.trace.text
     assert leaf.trace.ended is not None
 
