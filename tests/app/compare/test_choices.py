@@ -38,7 +38,7 @@ def test_every_policy_can_be_chosen_with_the_seed_that_is_set() -> None:
     random = RunSettings(policy="random", seed=3)
     assert {choice.settings.policy.policy for choice in [*TO_WRITE, *arms(random)]} == set(POLICIES)
     assert {choice.settings.seed for choice in TO_WRITE} == {3}
-    assert len(set(names(TO_WRITE))) == len(TO_WRITE)
+    assert len({choice.title for choice in TO_WRITE}) == len(set(names(TO_WRITE))) == len(TO_WRITE)
     assert len(TO_WRITE) >= len(RECIPES) - 2
 
 

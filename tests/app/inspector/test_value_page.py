@@ -168,11 +168,6 @@ def test_without_an_expected_answer_it_is_agreement_and_no_proof(opened: Open, q
     assert page.curve.curve.ends_right is None
 
 
-def test_where_nothing_is_beyond_chance_one_sentence_says_so(opened: Open, qtbot: QtBot) -> None:
-    page = valued(opened(lambda _: False, SLIP), qtbot)
-    assert page.words.text() == "No step changed the value beyond chance."
-
-
 def test_keys_walk_along_the_curve_and_enter_leads_to_the_step(opened: Open, qtbot: QtBot) -> None:
     page = valued(turned(opened), qtbot)
     page.curve.setFocus()

@@ -31,7 +31,6 @@ from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.source import HubFile, ServerUrls, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ColourScheme, SettingsFile
-from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.registry import matching_preset
 from tests.app.conftest import LARGE, ScriptedLoader, last_exchange
 from tests.fakes.scripted import ScriptedEngine
@@ -429,17 +428,3 @@ def test_the_window_closes_the_store_after_everything_that_still_saves(
     monkeypatch.setattr(window._store, "close", partial(noted, "Store", window._store.close))
     window.close()
     assert order == ["BackgroundTasks", "LoadedModels", "Preferences", "Store"]
-
-
-def test_what_is_being_written_when_the_window_closes_is_saved(
-    make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
-) -> None:
-    window = make_window()
-    qtbot.waitUntil(lambda: window.session.ready and window.models.state is LoadState.READY)
-    window.session.ask("What is two and two?")
-    exchange = window.session.current
-    assert exchange
-    qtbot.waitUntil(lambda: exchange.trace.tokens > 0)
-    window.close()
-    with Store.open(Paths.under(tmp_path).store) as store:
-        assert store.runs.trace(exchange.id).text == exchange.trace.text
