@@ -262,16 +262,12 @@ def test_a_click_on_the_ribbon_shows_the_step_in_the_inspector(ask: Ask) -> None
     assert last_answer(window).steps.isVisible()
 
 
-def test_thinking_is_folded_once_the_answer_is_there(ask: Ask) -> None:
+def test_thinking_is_folded_once_the_answer_is_there_and_counts_its_takeovers(ask: Ask) -> None:
     window = ask("2 + 2?")
     assert not last_answer(window).steps.isVisible()
     assert last_answer(window).answer.isVisible()
     last_answer(window).toggle_fold()
     assert last_answer(window).steps.isVisible()
-
-
-def test_the_heading_counts_takeovers_not_changes_of_the_writer(ask: Ask) -> None:
-    window = ask("What is two and two?")
     trace = last_exchange(window).trace
     assert (trace.handoffs, trace.totals[Author.LARGE].takeovers) == (2, 1)
     assert "in 1 takeover" in [words.text() for words in last_answer(window).findChildren(ElidedLabel)]

@@ -81,7 +81,7 @@ def test_the_edited_text_is_signed_by_a_person(ask: Ask, qtbot: QtBot) -> None:
     assert f"{SIGN[Author.PERSON]} edited" in last_answer(window).ribbon.accessibleDescription()
 
 
-def test_escape_leaves_the_step_and_no_other_attempt(ask: Ask, qtbot: QtBot) -> None:
+def test_escape_or_an_unchanged_step_makes_no_other_attempt(ask: Ask, qtbot: QtBot) -> None:
     window = ask("2 + 2?")
     first = last_exchange(window)
     editor = opened_editor(window, qtbot)
@@ -89,11 +89,6 @@ def test_escape_leaves_the_step_and_no_other_attempt(ask: Ask, qtbot: QtBot) -> 
     qtbot.keyClick(editor.edit, Qt.Key.Key_Escape)
     assert last_answer(window).editor is None
     assert window.session.conversation.siblings(first) == [first]
-
-
-def test_an_unchanged_step_is_left_alone(ask: Ask, qtbot: QtBot) -> None:
-    window = ask("2 + 2?")
-    first = last_exchange(window)
     editor = opened_editor(window, qtbot)
     qtbot.mouseClick(button_of(editor, "Go on from here"), Qt.MouseButton.LeftButton)
     assert last_answer(window).editor is None

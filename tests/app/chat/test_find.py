@@ -124,10 +124,6 @@ def test_escape_closes_the_bar_and_takes_the_highlights_away(answered: MainWindo
     assert not any(text.extraSelections() for text in answered.chat.conversation.texts())
 
 
-def test_what_is_not_there_is_said_in_words(answered: MainWindow, qtbot: QtBot) -> None:
-    find(answered, qtbot, "nowhere", "No matches")
-
-
 def test_another_conversation_is_searched_when_it_is_opened(answered: MainWindow, qtbot: QtBot) -> None:
     find(answered, qtbot, "steps", "1 of 1")
     answered.session.new()

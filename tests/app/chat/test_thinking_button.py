@@ -62,10 +62,6 @@ def test_off_is_disabled_with_the_reason_where_a_model_always_thinks(make_window
     assert not off.isEnabled()
     assert "small always thinks" in off.text()
     assert "Limit its thinking" in off.toolTip()
-
-
-def test_with_models_that_always_think_the_next_answer_thinks(make_window: Make, qtbot: QtBot) -> None:
-    window = make_window()
     window.preferences.change_run(thinking=False)
     qtbot.waitUntil(lambda: window.session.ready)
     qtbot.waitUntil(lambda: window.chat.composer.thinking.accessibleName() == "Thinking: on")

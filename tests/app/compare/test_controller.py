@@ -43,17 +43,20 @@ def attempts(window: MainWindow) -> list[Exchange]:
     return window.session.conversation.roots
 
 
-def test_three_arms_become_three_tries_at_one_problem(compare: Compare) -> None:
+def test_three_arms_become_three_tries_with_figures_and_who_agrees_with_whom(compare: Compare) -> None:
     window = compare()
     assert [each.settings.policy.policy for each in attempts(window)] == ["never", "keywords", "always"]
     assert {each.settings.seed for each in attempts(window)} == {0}
     assert {each.trace.finish for each in attempts(window)} == {Finish.END_OF_TEXT}
     assert [column.exchange for column in view_of(window).columns] == attempts(window)
     assert window.chat.composer.edit.toPlainText() == ""
-
-
-def test_answers_say_who_agrees_with_whom(compare: Compare) -> None:
-    heads = [column.head for column in view_of(compare()).columns]
+    first, _, large = attempts(window)
+    told = [label.text() for label in view_of(window).columns[2].head._figures[0]]
+    change = round(100 * (large.trace.tokens - first.trace.tokens) / first.trace.tokens)
+    assert told == ["Tokens", f"{large.trace.tokens}", f"+{change}%"]
+    assert view_of(window).columns[0].head._figures[0][2].text() == ""
+    assert view_of(window).columns[2].head.written[Author.LARGE].text() == f"◆ {large.trace.tokens} · 100%"
+    heads = [column.head for column in view_of(window).columns]
     assert [head.standing.text() for head in heads] == ["≠ differs", "= as Large only", "= as Keywords"]
     assert [head.answer.markdown for head in heads] == ["\\(\\boxed{5}\\)", "\\(\\boxed{4}\\)", "\\(\\boxed{4}\\)"]
 
@@ -99,16 +102,6 @@ def test_steps_stand_level_again_in_a_narrow_window(compare: Compare, qtbot: QtB
     view.choose(last.exchange, last.exchange.trace.pieces[0])
     assert last.steps.visibleRegion().boundingRect().width() > view.panes.narrowest - WIDTH
     assert view.panes.heads.horizontalScrollBar().value() == view.panes.body.horizontalScrollBar().value()
-
-
-def test_figures_differ_from_the_first_column(compare: Compare) -> None:
-    window = compare()
-    first, _, large = attempts(window)
-    told = [label.text() for label in view_of(window).columns[2].head._figures[0]]
-    change = round(100 * (large.trace.tokens - first.trace.tokens) / first.trace.tokens)
-    assert told == ["Tokens", f"{large.trace.tokens}", f"+{change}%"]
-    assert view_of(window).columns[0].head._figures[0][2].text() == ""
-    assert view_of(window).columns[2].head.written[Author.LARGE].text() == f"◆ {large.trace.tokens} · 100%"
 
 
 def test_one_is_written_after_the_other(make_window: Make, qtbot: QtBot) -> None:

@@ -131,13 +131,14 @@ def test_a_wrong_answer_is_lost_at_its_slip(opened: Open, qtbot: QtBot) -> None:
     assert "from 1.00 to .00. Lost at step 2" in page.curve.accessibleDescription()
 
 
-def test_the_turn_of_a_right_answer_is_its_takeover(opened: Open, qtbot: QtBot) -> None:
+def test_the_turn_of_a_right_answer_is_its_takeover_in_the_colour_of_its_writer(opened: Open, qtbot: QtBot) -> None:
     page = valued(turned(opened), qtbot)
     assert page.words.text().startswith("The turn: step 2")
     assert page.words.text().endswith(", brought 100% of the gain")
     assert page.curve.curve
     (branch,) = page.curve.curve.branches
     assert (branch.value, branch.piece.author) == (0.0, Author.LARGE)
+    assert {LIGHT.small, LIGHT.large, LIGHT.muted} <= colours_of(page.curve.grab().toImage())
 
 
 def test_beside_the_step_and_in_the_heading_stands_what_it_was_worth(opened: Open, qtbot: QtBot) -> None:
@@ -334,11 +335,6 @@ def test_what_keeps_values_from_being_estimated_is_said_in_a_sentence(opened: Op
     window.session.new()
     assert window.inspector.empty.isVisible()
     assert "what each step of the answer was worth" in window.inspector.empty.text.text()
-
-
-def test_the_curve_has_the_colours_of_those_who_wrote_the_steps(opened: Open, qtbot: QtBot) -> None:
-    page = valued(turned(opened), qtbot)
-    assert {LIGHT.small, LIGHT.large, LIGHT.muted} <= colours_of(page.curve.grab().toImage())
 
 
 def test_the_time_is_estimated_where_the_cost_of_the_writer_was_measured(
