@@ -157,6 +157,14 @@ def last_answer(window: MainWindow) -> AnswerView:
     return answer
 
 
+def answer_to(window: MainWindow, qtbot: QtBot, problem: str) -> Exchange:
+    """Asks as soon as the models are loaded, and waits for the end of the answer."""
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask(problem)
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    return last_exchange(window)
+
+
 @pytest.fixture
 def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callable[..., MainWindow]]:
     """Windows over one folder, closed at the end of the test."""
@@ -194,9 +202,7 @@ def ask(qtbot: QtBot, window: MainWindow) -> Callable[[str], MainWindow]:
     """Asks, and waits for the end of the answer."""
 
     def ask(problem: str) -> MainWindow:
-        qtbot.waitUntil(lambda: window.session.ready)
-        window.session.ask(problem)
-        qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+        answer_to(window, qtbot, problem)
         return window
 
     return ask

@@ -56,7 +56,7 @@ from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.step_values import ValueEstimator, ValueOptions
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.opinion import SecondOpinion
-from tests.app.conftest import LARGE, SMALL, ScriptedLoader
+from tests.app.conftest import LARGE, SMALL, ScriptedLoader, answer_to
 from tests.fakes.held import HeldPair, Hold
 from tests.fakes.keyrings import NO_KEYRING
 from tests.tiers import IS_LONG
@@ -70,7 +70,7 @@ TWICE = "QT_SCALE_FACTOR"
 LOOKS = [(ColourScheme.LIGHT, 1.0), (ColourScheme.DARK, 1.5)]
 if IS_LONG:
     LOOKS += [(ColourScheme.LIGHT, 1.5), (ColourScheme.DARK, 1.0)]
-pytestmark = [pytest.mark.slow, pytest.mark.scaled, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = [pytest.mark.slow, pytest.mark.scaled]
 
 
 def faults(root: QWidget) -> Iterator[str]:
@@ -222,9 +222,7 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
     loader.small, loader.large = pair.small, pair.large
     window = make_window(loader)
     models = add_models_page(window, lambda: Secrets(NO_KEYRING), home=tmp_path / "home")
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask(PROBLEM)
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, PROBLEM)
     answered = window.session.conversation
     exchange = answered.leaf
     assert exchange

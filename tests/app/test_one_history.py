@@ -27,13 +27,13 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.paths import Paths
+from tests.app.conftest import answer_to, last_exchange
 from tests.patience import PATIENCE
 
 PROBLEM = DemoProblem(60_836)
 Make = Callable[..., MainWindow]
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.qt_log_ignore("This plugin does not support"),
     pytest.mark.skipif(sys.platform != "linux", reason="folders of a user are set by XDG_* on Linux"),
 ]
 
@@ -101,8 +101,7 @@ def test_an_answer_of_the_terminal_opens_in_the_window_and_goes_on_there(
     view = window.chat.sidebar.list
     view.activated.emit(view.model().index(1, 0))
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
-    leaf = window.session.conversation.leaf
-    assert leaf
+    leaf = last_exchange(window)
     assert leaf.problem == PROBLEM.question
     assert f"\\boxed{{{PROBLEM.answer}}}" in leaf.trace.answer
     assert {piece.author for piece in leaf.trace.pieces} >= {Author.SMALL, Author.LARGE}
@@ -157,9 +156,7 @@ def test_an_answer_of_the_window_opens_in_the_terminal(
     open_window: Callable[[], MainWindow], qtbot: QtBot, tmp_path: Path
 ) -> None:
     window = open_window()
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("How many fish are there?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, "How many fish are there?")
     (entry,) = in_terminal("list")
     assert (entry["kind"], entry["name"]) == ("answer", "How many fish are there?")
     assert entry["id"] == window.session.conversation.id

@@ -34,11 +34,7 @@ from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import last_answer, last_exchange
 from tests.app.test_geometry import nameless, visible_in
 
-pytestmark = [
-    pytest.mark.long,
-    pytest.mark.real_models,
-    pytest.mark.qt_log_ignore("This plugin does not support"),
-]
+pytestmark = [pytest.mark.long, pytest.mark.real_models]
 CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
 OWN = "Add 5, 8 and 9 modulo 10."
 PROGRAM = "import sys; from tests.soak.window import main; sys.exit(main(sys.argv[1:]))"

@@ -25,7 +25,7 @@ from tests.patience import PATIENCE
 HELLO = "Hello to you, too.</think>\n\nGood day."
 BATCH, CHAT = "First we count.", "Hello to you"
 
-pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = pytest.mark.slow
 
 
 class HeldLoader(ScriptedLoader):

@@ -23,7 +23,7 @@ from tests.app.batch.test_page import run, wait_until_done
 from tests.core.batch.counting import large_engine
 from tests.fakes.scripted import ScriptedEngine
 
-pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -371,7 +371,6 @@ def test_errors_alone_are_tried_again_and_stay_while_the_models_cannot_be_loaded
     assert sorted(marks(page)) == sorted(["✓", "✗"] * 3)
 
 
-@pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")  # said of any window that is offscreen
 def test_a_row_whose_run_has_a_setting_that_is_no_longer_known_opens(
     page: BatchPage, qtbot: QtBot, problem_file: Path
 ) -> None:
@@ -387,7 +386,6 @@ def test_a_row_whose_run_has_a_setting_that_is_no_longer_known_opens(
     window.close()
 
 
-@pytest.mark.qt_log_ignore("This plugin does not support propagateSizeHints")  # said of any window that is offscreen
 def test_a_row_opens_with_all_its_steps_and_keys_lead_to_the_next_of_the_table_as_it_is_sorted(
     page: BatchPage, qtbot: QtBot, problem_file: Path
 ) -> None:

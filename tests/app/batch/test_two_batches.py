@@ -22,7 +22,7 @@ from baton_reasoning.core.store.store import Store
 from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done
 from tests.patience import PATIENCE
 
-pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = pytest.mark.slow
 Make = Callable[..., MainWindow]
 
 

@@ -22,7 +22,6 @@ from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.held_answers import HeldAnswers
 
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 @pytest.fixture
@@ -95,18 +94,6 @@ def test_another_conversation_is_read_while_an_answer_is_written(
     assert "Long" in rows(window)
 
 
-def test_a_conversation_that_is_left_and_entered_again_shows_the_answer_grow(
-    window: MainWindow, held: HeldAnswers, qtbot: QtBot
-) -> None:
-    click(window, qtbot, "Earlier")
-    click(window, qtbot, "▶ Long")
-    assert window.chat.composer._stop_button.isVisible()
-    assert "About Long" in last_answer(window).steps.toPlainText()
-    held.let_go("Long")
-    qtbot.waitUntil(lambda: last_answer(window).answer.toPlainText() == "That was Long.")
-    qtbot.waitUntil(lambda: window.chat.composer._send_button.isVisible())
-
-
 def test_a_question_in_another_conversation_waits_for_its_turn_and_says_so(
     window: MainWindow, held: HeldAnswers, qtbot: QtBot
 ) -> None:
@@ -139,7 +126,7 @@ def test_a_fork_that_waits_for_its_turn_says_so_and_offers_nothing_else(
     qtbot.waitUntil(lambda: fork.trace.finish is Finish.END_OF_TEXT)
 
 
-def test_the_baton_knows_who_writes_when_a_conversation_is_entered_again(
+def test_a_conversation_that_is_entered_again_shows_who_writes_and_how_the_answer_grows(
     window: MainWindow, held: HeldAnswers, qtbot: QtBot
 ) -> None:
     answering = window.session.answering
@@ -148,6 +135,11 @@ def test_the_baton_knows_who_writes_when_a_conversation_is_entered_again(
     click(window, qtbot, "Earlier")
     click(window, qtbot, "▶ Long")
     assert window.chat.composer._baton.text() == "● Give back"
+    assert window.chat.composer._stop_button.isVisible()
+    assert "About Long" in last_answer(window).steps.toPlainText()
+    held.let_go("Long")
+    qtbot.waitUntil(lambda: last_answer(window).answer.toPlainText() == "That was Long.")
+    qtbot.waitUntil(lambda: window.chat.composer._send_button.isVisible())
 
 
 def test_stop_ends_the_answer_in_view_alone(window: MainWindow, held: HeldAnswers, qtbot: QtBot) -> None:

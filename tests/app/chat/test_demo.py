@@ -73,7 +73,7 @@ def test_the_demo_is_offered_with_its_pair_only(window: MainWindow) -> None:
     assert not welcome.solve.isVisible()
 
 
-def test_the_slider_sets_the_pace_and_says_it(window: MainWindow) -> None:
+def test_the_slider_sets_the_pace_and_another_problem_is_put_into_the_composer(window: MainWindow) -> None:
     demo = window.chat.welcome.demo
     demo.pace.setValue(1)
     assert window.preferences.value.appearance.demo_pace == PACES[1]
@@ -81,9 +81,6 @@ def test_the_slider_sets_the_pace_and_says_it(window: MainWindow) -> None:
     demo.pace.setValue(len(PACES) - 1)
     assert window.preferences.value.appearance.demo_pace == 0
     assert demo.pace.toolTip() == "as fast as it goes"
-
-
-def test_another_problem_is_put_into_the_composer(window: MainWindow) -> None:
     window.chat.welcome.demo.another_wanted.emit()
     first = window.chat.composer.edit.toPlainText()
     window.chat.welcome.demo.another_wanted.emit()
@@ -111,20 +108,18 @@ def test_below_the_first_answer_stands_what_the_small_model_alone_says(
     assert last_answer(window).verdict.text.text() == line
 
 
-def test_the_button_below_the_verdict_opens_the_choice_of_models(ask: Callable[[str], MainWindow]) -> None:
+def test_a_verdict_is_of_the_demo_pair_alone_and_leads_to_the_choice_of_models(
+    ask: Callable[[str], MainWindow],
+) -> None:
     window = ask(demo_examples()[0])
+    answer = last_answer(window)
+    assert not answer.verdict.isVisible()
     window.chat.conversation.show_verdict(last_exchange(window), "Small alone: 301 ✗.")
     last_answer(window).verdict.choose.click()
     dialog = window.findChild(PairDialog)
     assert dialog
     assert dialog.isVisible()
     dialog.reject()
-
-
-def test_models_that_are_not_the_demo_pair_get_no_verdict(ask: Callable[[str], MainWindow]) -> None:
-    window = ask(demo_examples()[0])
-    answer = last_answer(window)
-    assert not answer.verdict.isVisible()
 
 
 def demo_cards() -> ScriptedLoader:

@@ -17,7 +17,6 @@ from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 LINES = "".join(f"This is step {number} of very many.\n\n" for number in range(120))
 CONTROL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 
@@ -123,10 +122,6 @@ def test_escape_closes_the_bar_and_takes_the_highlights_away(answered: MainWindo
     assert not answered.chat.find_bar.isVisible()
     assert answered.chat.composer.edit.hasFocus()
     assert not any(text.extraSelections() for text in answered.chat.conversation.texts())
-
-
-def test_what_is_not_there_is_said_in_words(answered: MainWindow, qtbot: QtBot) -> None:
-    find(answered, qtbot, "nowhere", "No matches")
 
 
 def test_another_conversation_is_searched_when_it_is_opened(answered: MainWindow, qtbot: QtBot) -> None:

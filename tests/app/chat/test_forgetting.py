@@ -6,20 +6,17 @@ import gc
 import weakref
 from collections.abc import Callable
 
-import pytest
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.window.main_window import MainWindow
-
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+from tests.app.conftest import last_exchange
 
 
 def test_the_trace_of_a_conversation_that_was_left_is_given_back(
     ask: Callable[[str], MainWindow], qtbot: QtBot
 ) -> None:
     window = ask("2 + 2?")
-    leaf = window.session.conversation.leaf
-    assert leaf
+    leaf = last_exchange(window)
     trace = weakref.ref(leaf.trace)
     del leaf
     window.session.new()

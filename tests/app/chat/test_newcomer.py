@@ -14,18 +14,15 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.chat.demo_verdict import BEYOND
 from baton_reasoning.app.inspector.run_page import parameters
 from baton_reasoning.app.shared.conversations.run_list import Activity
-from baton_reasoning.app.shared.labels import title_of
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.models.source import DemoModel, LocalFile, ServerUrls, parse_source
-from baton_reasoning.core.run import RunSettings, effective_settings
+from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.policies.keywords import Keywords
-from tests.app.conftest import ScriptedLoader, last_answer
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def test_the_focus_stays_with_the_work_when_its_button_goes(make_window: Make, qtbot: QtBot) -> None:
@@ -77,21 +74,8 @@ def test_reasoning_without_an_answer_is_not_collapsed(make_window: Make, qtbot: 
     loader = ScriptedLoader()
     loader.small = ScriptedEngine("All there is.</think>")
     window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready)
+    answer_to(window, qtbot, "2 + 2?")
     assert not last_answer(window).folded
-
-
-def test_a_closing_tag_that_is_repeated_in_the_answer_is_not_shown(make_window: Make, qtbot: QtBot) -> None:
-    loader = ScriptedLoader()
-    loader.small = ScriptedEngine("One.</think>\n\nIt is 4.\n</think>\n\nThat is, four.")
-    window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready)
-    qtbot.waitUntil(lambda: "</think>" not in last_answer(window).answer.toPlainText())
-    assert "That is, four." in last_answer(window).answer.toPlainText()
 
 
 def test_the_demo_pair_says_what_is_beyond_it(make_window: Make, qtbot: QtBot) -> None:
@@ -99,9 +83,7 @@ def test_the_demo_pair_says_what_is_beyond_it(make_window: Make, qtbot: QtBot) -
     loader.small = ScriptedEngine("One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nSeven.").with_card(source=DemoModel.SMALL)
     loader.large = ScriptedEngine("Wait.", name="large").with_card(source=DemoModel.LARGE)
     window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("Who wrote Faust?")
-    qtbot.waitUntil(lambda: window.session.ready)
+    answer_to(window, qtbot, "Who wrote Faust?")
     row = last_answer(window).verdict
     assert row.isVisible()
     assert row.text.text() == BEYOND
@@ -117,12 +99,6 @@ def test_parameters_have_the_names_of_the_settings() -> None:
     assert facts["Policy"] == "Keywords"
     assert "18" in facts.values()
     assert not {"n1", "n3_step", "c_most", "max_tokens", "small_alone"} & facts.keys()
-
-
-def test_the_demo_pairs_own_lengths_are_still_the_preset() -> None:
-    used = effective_settings(RunSettings(), DEMO_SETTINGS)
-    assert title_of(used) == "Keywords"
-    assert title_of(RunSettings(policy=Keywords.Settings(c=4))) == "Keywords, reflections allowed 4"
 
 
 @pytest.mark.parametrize("text", ["localhost:8080", "office-server:8080/v1", "10.0.0.2:80"])
@@ -142,9 +118,7 @@ def test_nothing_is_offered_to_be_shown_where_all_text_is_the_answer(
     loader = ScriptedLoader()
     loader.small = ScriptedEngine(text)
     window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, "2 + 2?")
     assert not last_answer(window)._fold.isVisible()
     assert not last_answer(window).steps.isVisible()
 
@@ -157,8 +131,7 @@ def test_an_answer_names_the_seed_that_was_used(make_window: Make, qtbot: QtBot)
     qtbot.keyClicks(composer, "2 + 2?")
     qtbot.keyClick(composer, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
-    leaf = window.session.conversation.leaf
-    assert leaf
+    leaf = last_exchange(window)
     assert leaf.trace.started
     assert leaf.trace.started.seed == leaf.settings.seed == 41
     assert last_answer(window).used.text().endswith("seed 41")

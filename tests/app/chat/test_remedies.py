@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
@@ -17,12 +16,11 @@ from baton_reasoning.core.models.source import LocalFile
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.policies.keywords import Keywords
-from tests.app.conftest import ScriptedLoader, last_answer
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.held import ServedEngine
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 MODEL = Path("model.gguf")
 PLAIN = "One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nThe answer is 4."
 
@@ -30,9 +28,7 @@ PLAIN = "One.\n\nTwo.\n\nThree.\n\nFour.</think>\n\nThe answer is 4."
 def answered(make_window: Make, qtbot: QtBot, loader: ScriptedLoader, **settings: object) -> MainWindow:
     window = make_window(loader)
     window.preferences.change_run(**settings)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready)
+    answer_to(window, qtbot, "2 + 2?")
     return window
 
 
@@ -51,8 +47,7 @@ def test_without_a_cue_another_policy_is_one_click_away(make_window: Make, qtbot
     window = answered(make_window, qtbot, loader)
     press(window, qtbot, "Every step")
     qtbot.waitUntil(lambda: window.session.ready)
-    leaf = window.session.conversation.leaf
-    assert leaf
+    leaf = last_exchange(window)
     assert len(window.session.conversation.roots) == 2
     assert leaf.settings.policy.policy == "every-step"
     assert window.preferences.value.run.policy.policy == "keywords", "an attempt, not another setting"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QAction
 from pytestqt.qtbot import QtBot
@@ -12,11 +11,10 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.thinking.policies.never import Never
-from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def choose(window: MainWindow, qtbot: QtBot, title: str) -> None:
@@ -46,9 +44,7 @@ def test_off_lets_the_models_answer_at_once(make_window: Make, qtbot: QtBot) -> 
     assert window.chat.composer.thinking.accessibleName() == "Thinking: on"
     choose(window, qtbot, "Off")
     assert window.chat.composer.thinking.accessibleName() == "Thinking: off"
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
-    exchange = last_exchange(window)
+    exchange = answer_to(window, qtbot, "2 + 2?")
     assert exchange.settings.thinking is False
     assert exchange.trace.started
     assert exchange.trace.started.settings["thinking"] is False
@@ -66,15 +62,10 @@ def test_off_is_disabled_with_the_reason_where_a_model_always_thinks(make_window
     assert not off.isEnabled()
     assert "small always thinks" in off.text()
     assert "Limit its thinking" in off.toolTip()
-
-
-def test_with_models_that_always_think_the_next_answer_thinks(make_window: Make, qtbot: QtBot) -> None:
-    window = make_window()
     window.preferences.change_run(thinking=False)
     qtbot.waitUntil(lambda: window.session.ready)
     qtbot.waitUntil(lambda: window.chat.composer.thinking.accessibleName() == "Thinking: on")
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, "2 + 2?")
     assert last_exchange(window).trace.thinks
     assert window.preferences.value.run.thinking is False, "kept for models that can"
 
@@ -87,8 +78,7 @@ def test_a_budget_closes_the_thinking(make_window: Make, qtbot: QtBot) -> None:
     window.preferences.change_run(policy=Never.Settings(), max_tokens=700)
     choose(window, qtbot, "At most 500 tokens")
     assert window.chat.composer.thinking.accessibleName() == "Thinking: at most 500 tokens"
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, "2 + 2?")
     trace = last_exchange(window).trace
     assert trace.closed
     assert sum(len(piece.tokens) for piece in trace.pieces if not piece.in_answer) == 500

@@ -17,7 +17,6 @@ from tests.fakes.scripted import ScriptedEngine
 
 CHOICES = arms(RunSettings())
 THREE = [next(choice for choice in CHOICES if choice.name == name) for name in ("small", "baton", "large")]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 @pytest.fixture
@@ -44,24 +43,21 @@ def test_two_columns_are_enough(chooser: Chooser) -> None:
 
 
 def test_at_once_is_offered_where_there_is_room_for_all(chooser: Chooser, qtbot: QtBot) -> None:
-    chooser.at_once.setChecked(True)
-    assert "slow each other" in chooser._hint.text()
+    assert chooser.at_once.isEnabled()
     chooser.offer_at_once(2, wanted=True)
     assert not chooser.at_once.isEnabled()
-    assert "fewer parallel requests" in chooser._hint.text()
     with qtbot.waitSignal(chooser.chosen) as chosen:
         chooser.go.click()
     assert chosen.args is not None
     assert chosen.args[2] is False
 
 
-def test_an_arm_that_these_models_cannot_write_is_refused_with_the_reason(qtbot: QtBot, chooser: Chooser) -> None:
+def test_an_arm_that_these_models_cannot_write_is_refused(chooser: Chooser) -> None:
     choices = arms(RunSettings(), Pair(ScriptedEngine(), ScriptedEngine(name="large")).cards)
     made = Chooser("2 + 2?", choices, choices[:2], "", chooser)
     assert made.go.isEnabled()
     made.boxes[1].setCurrentText("Large only, drafted")
     assert not made.go.isEnabled()
-    assert "cannot draft for large, since both must be on this machine. Choose “Large only”" in made._hint.text()
 
 
 def test_models_elsewhere_set_no_limit() -> None:
@@ -72,8 +68,3 @@ def test_the_right_answer_is_known_for_problems_of_the_demo_pair_alone() -> None
     problem = next(held_out_problems(1))
     assert expected_answer(problem.question) == problem.answer
     assert expected_answer("What is 2 + 2?") == ""
-
-
-def test_the_choices_are_told_apart() -> None:
-    titles = [choice.title for choice in CHOICES]
-    assert len(set(titles)) == len(titles)

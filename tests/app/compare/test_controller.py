@@ -22,12 +22,11 @@ from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.values import end_of_step
 from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, rest_of, settle, view_of
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
 Compare = Callable[..., MainWindow]
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def held_by(gate: threading.Event, after: int = 0) -> Callable[[str], None]:
@@ -44,17 +43,20 @@ def attempts(window: MainWindow) -> list[Exchange]:
     return window.session.conversation.roots
 
 
-def test_three_arms_become_three_tries_at_one_problem(compare: Compare) -> None:
+def test_three_arms_become_three_tries_with_figures_and_who_agrees_with_whom(compare: Compare) -> None:
     window = compare()
     assert [each.settings.policy.policy for each in attempts(window)] == ["never", "keywords", "always"]
     assert {each.settings.seed for each in attempts(window)} == {0}
     assert {each.trace.finish for each in attempts(window)} == {Finish.END_OF_TEXT}
     assert [column.exchange for column in view_of(window).columns] == attempts(window)
     assert window.chat.composer.edit.toPlainText() == ""
-
-
-def test_answers_say_who_agrees_with_whom(compare: Compare) -> None:
-    heads = [column.head for column in view_of(compare()).columns]
+    first, _, large = attempts(window)
+    told = [label.text() for label in view_of(window).columns[2].head._figures[0]]
+    change = round(100 * (large.trace.tokens - first.trace.tokens) / first.trace.tokens)
+    assert told == ["Tokens", f"{large.trace.tokens}", f"+{change}%"]
+    assert view_of(window).columns[0].head._figures[0][2].text() == ""
+    assert view_of(window).columns[2].head.written[Author.LARGE].text() == f"◆ {large.trace.tokens} · 100%"
+    heads = [column.head for column in view_of(window).columns]
     assert [head.standing.text() for head in heads] == ["≠ differs", "= as Large only", "= as Keywords"]
     assert [head.answer.markdown for head in heads] == ["\\(\\boxed{5}\\)", "\\(\\boxed{4}\\)", "\\(\\boxed{4}\\)"]
 
@@ -100,16 +102,6 @@ def test_steps_stand_level_again_in_a_narrow_window(compare: Compare, qtbot: QtB
     view.choose(last.exchange, last.exchange.trace.pieces[0])
     assert last.steps.visibleRegion().boundingRect().width() > view.panes.narrowest - WIDTH
     assert view.panes.heads.horizontalScrollBar().value() == view.panes.body.horizontalScrollBar().value()
-
-
-def test_figures_differ_from_the_first_column(compare: Compare) -> None:
-    window = compare()
-    first, _, large = attempts(window)
-    told = [label.text() for label in view_of(window).columns[2].head._figures[0]]
-    change = round(100 * (large.trace.tokens - first.trace.tokens) / first.trace.tokens)
-    assert told == ["Tokens", f"{large.trace.tokens}", f"+{change}%"]
-    assert view_of(window).columns[0].head._figures[0][2].text() == ""
-    assert view_of(window).columns[2].head.written[Author.LARGE].text() == f"◆ {large.trace.tokens} · 100%"
 
 
 def test_one_is_written_after_the_other(make_window: Make, qtbot: QtBot) -> None:
@@ -273,8 +265,7 @@ def test_an_answer_that_grew_behind_a_comparison_is_up_to_date_when_it_is_left(m
     gate.set()
     window = make_window(arms_loader(held_by(gate, after=30)))
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    window.session.ask(PROBLEM)
-    qtbot.waitUntil(lambda: window.session.ready)
+    answer_to(window, qtbot, PROBLEM)
     gate.clear()
     window.session.ask_again(attempts(window)[0])
     again = attempts(window)[1]
@@ -379,8 +370,7 @@ def test_a_comparison_goes_on_while_another_conversation_is_read_and_is_shown_ag
 def test_one_answer_alone_cannot_stand_side_by_side(make_window: Make, qtbot: QtBot) -> None:
     window = make_window(arms_loader())
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    window.session.ask(PROBLEM)
-    qtbot.waitUntil(lambda: window.session.ready)
+    answer_to(window, qtbot, PROBLEM)
     window.chat.comparison.show_attempts(attempts(window)[0])
     assert window.notice.text.startswith("There is only one answer to this problem.")
 
@@ -390,8 +380,7 @@ def test_tries_that_were_kept_are_compared_after_a_restart(compare: Compare, mak
     first.close()
     window = make_window(arms_loader())
     qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
-    leaf = window.session.conversation.leaf
-    assert leaf
+    leaf = last_exchange(window)
     window.chat.comparison.show_attempts(leaf)
     assert len(view_of(window).columns) == 3
     qtbot.waitUntil(lambda: all(column.over for column in view_of(window).columns))
@@ -403,8 +392,7 @@ def test_tries_that_were_kept_are_compared_after_a_restart(compare: Compare, mak
 def test_an_answer_is_compared_with_other_arms_without_writing_it_again(make_window: Make, qtbot: QtBot) -> None:
     window = make_window(arms_loader())
     qtbot.waitUntil(lambda: window.session.ready and window.models.pair.small is not None)
-    window.session.ask(PROBLEM)
-    qtbot.waitUntil(lambda: window.session.ready)
+    answer_to(window, qtbot, PROBLEM)
     answer = attempts(window)[0]
     view = window.chat.conversation.answer_of(answer)
     assert view

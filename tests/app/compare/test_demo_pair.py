@@ -16,7 +16,7 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.events import Finish
 from tests.app.compare.conftest import dialog, settle, view_of
 
-pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = pytest.mark.slow
 
 
 def test_the_small_model_is_wrong_alone_and_right_with_the_large_one(

@@ -69,9 +69,6 @@ def test_figures_of_the_first_column_are_compared_with_nothing() -> None:
     assert compared["Time"].endswith("×")
     unknown = {figure.name: figure.difference for figure in figures(longer, trace, times_are_known=False)}
     assert unknown["Time"] == ""
-
-
-def test_a_run_that_has_not_begun_has_no_time() -> None:
     assert [figure.name for figure in figures(Trace(), None)] == ["Tokens", "Takeovers"]
 
 

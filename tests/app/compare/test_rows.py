@@ -20,7 +20,6 @@ from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run
 
 MANY = 2 * AT_ONCE
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 class Side:
@@ -87,17 +86,12 @@ def trace_of(text: str) -> Trace:
     return run(Never(), [text]).trace
 
 
-def test_many_rows_stand_level(side: Side) -> None:
+@pytest.mark.slow
+def test_many_rows_stand_level_in_a_wide_window_and_in_a_narrow_one(side: Side) -> None:
     side.follow(trace_of(text_of(3, 50, wordy=7)), trace_of(text_of(10, 70, wordy=5)))
     side.settle()
     assert len(side.rows.rows) > MANY
     assert side.apart() < 1
-
-
-@pytest.mark.slow
-def test_rows_are_level_again_when_the_window_is_narrow(side: Side) -> None:
-    side.follow(trace_of(text_of(3, wordy=7)), trace_of(text_of(10, wordy=5)))
-    side.settle()
     before = side.views[0].height()
     side.holder.resize(420, 400)
     side._qtbot.waitUntil(lambda: side.views[0].height() > before)

@@ -24,18 +24,13 @@ def answer(outcomes: str, is_expected: bool = True) -> Trace:
     return trace
 
 
-def test_the_legend_names_each_curve_by_its_sign_and_title(qtbot: QtBot) -> None:
+def test_the_legend_names_each_curve_and_one_alone_is_not_compared(qtbot: QtBot) -> None:
     chart = ValueChart()
     qtbot.addWidget(chart)
     chart.follow([("Small only", answer("100")), ("Large only", Trace()), ("Both", answer("111", is_expected=False))])
     assert chart.legend.text() == "○ Small only ✗, value 1.00 to .00   △ Both, agreement 1.00 to 1.00"
     assert chart.plot.accessibleDescription() == "○ Small only ✗, value 1.00 to .00; △ Both, agreement 1.00 to 1.00"
     assert not chart.isHidden()
-
-
-def test_a_single_curve_is_not_compared(qtbot: QtBot) -> None:
-    chart = ValueChart()
-    qtbot.addWidget(chart)
     chart.follow([("Small only", answer("100")), ("Large only", Trace())])
     assert chart.isHidden()
 

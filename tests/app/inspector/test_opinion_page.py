@@ -23,14 +23,13 @@ from baton_reasoning.core.thinking.events import OpinionGiven
 from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.opinion import SecondOpinion, Sequel
 from baton_reasoning.core.thinking.policies.never import Never
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
 Make = Callable[..., MainWindow]
 Open = Callable[..., OpinionPage]
 SLIP = "So 2 + 2 is 5.\n\nAnd 2 + 3 is 5, of course 🎉, is 5.</think>\n\nIt is 5."
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def knows_better(before: str, token: str) -> str:
@@ -63,9 +62,7 @@ def opened(make_window: Make, qtbot: QtBot) -> Open:
     def opened(loader: ScriptedLoader | None = None) -> OpinionPage:
         window = make_window(loader or OpinionLoader())
         window.preferences.change_run(policy=Never.Settings())
-        qtbot.waitUntil(lambda: window.session.ready)
-        window.session.ask("2 + 2?")
-        qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+        answer_to(window, qtbot, "2 + 2?")
         window.activateWindow()
         QTest.keyClick(window, Qt.Key.Key_S, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
         assert window.inspector.tabs.currentIndex() == Tab.OPINION
@@ -128,8 +125,7 @@ def test_a_click_on_a_mark_forks_there_and_the_large_model_goes_on(opened: Open,
     before = window.session.conversation.leaf
     qtbot.mouseClick(page.text.viewport(), Qt.MouseButton.LeftButton, pos=middle_of(page, 0))
     qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not before)
-    fork = window.session.conversation.leaf
-    assert fork
+    fork = last_exchange(window)
     assert fork.trace.text.startswith("So 2 + 2 is4.")
     assert [piece.author for piece in fork.trace.pieces[:2]] == [Author.SMALL, Author.LARGE]
     assert window.session.conversation.siblings(fork)[0] is before
@@ -147,6 +143,8 @@ def test_keys_walk_from_mark_to_mark_and_enter_forks(opened: Open, qtbot: QtBot)
     assert page.opinion
     assert page.text.chosen is page.opinion.disagreements[1]
     assert "It would have written" in page.text.accessibleDescription()
+    window.session.reviews.changed.emit()
+    assert page.text.chosen is page.opinion.disagreements[1], "whatever else goes on"
     qtbot.keyClick(page.text, Qt.Key.Key_Left)
     assert page.text.chosen is page.opinion.disagreements[0]
     qtbot.keyClick(page.text, Qt.Key.Key_Return)
@@ -161,8 +159,7 @@ def test_enter_in_the_list_forks_at_the_chosen_place(opened: Open, qtbot: QtBot)
     qtbot.keyClick(page.list, Qt.Key.Key_Down)
     qtbot.keyClick(page.list, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.leaf is not before)
-    fork = window.session.conversation.leaf
-    assert fork
+    fork = last_exchange(window)
     assert fork.trace.text.startswith(SLIP[: SLIP.index("🎉, is 5") + 5] + "4.")
 
 
@@ -173,8 +170,7 @@ def test_it_is_still_there_when_the_conversation_is_opened_again(opened: Open, q
     window.session.new()
     window.session.open(conversation)
     qtbot.waitUntil(lambda: window.session.ready and window.session.conversation.id == conversation)
-    leaf = window.session.conversation.leaf
-    assert leaf
+    leaf = last_exchange(window)
     qtbot.waitUntil(lambda: leaf.trace.opinion is not None)
     assert len(rows(page)) == 3
 
@@ -230,11 +226,7 @@ def long_read(make_window: Make, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) 
     loader.small = ScriptedEngine("So 2 + 2 is 5.\n\n" * LONG_STEPS)
     window = make_window(loader)
     window.preferences.change_run(policy=Never.Settings(), limits=Limits(repetition=False))
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
-    exchange = window.session.conversation.leaf
-    assert exchange
+    exchange = answer_to(window, qtbot, "2 + 2?")
     for item in SecondOpinion(window.models.pair.large, exchange.trace).read():
         if isinstance(item, OpinionGiven):
             exchange.trace.apply(item)
@@ -283,24 +275,11 @@ def test_another_answer_is_not_given_the_opinion_that_is_still_evaluated(long_re
     assert long_read.opinion is None
 
 
-def test_a_mark_reached_by_key_stays_chosen_while_something_else_goes_on(opened: Open, qtbot: QtBot) -> None:
-    page = asked(opened(), qtbot)
-    page.text.setFocus()
-    qtbot.keyClick(page.text, Qt.Key.Key_Right)
-    chosen = page.text.chosen
-    assert page.opinion
-    assert chosen is not page.opinion.ranked[0]
-    window_of(page).session.reviews.changed.emit()
-    assert page.text.chosen is chosen
-
-
 def test_an_opinion_on_an_earlier_answer_is_shown_when_it_is_there(opened: Open, qtbot: QtBot) -> None:
     page = opened()
     window = window_of(page)
-    first = window.session.conversation.leaf
-    assert first
-    window.session.ask("And again?")
-    qtbot.waitUntil(lambda: window.session.ready)
+    first = last_exchange(window)
+    answer_to(window, qtbot, "And again?")
     window.chat.conversation.piece_chosen.emit(first, first.trace.pieces[0])
     qtbot.mouseClick(page.ask, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: page.opinion is not None)

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QLabel
 from pytestqt.qtbot import QtBot
@@ -24,17 +23,15 @@ from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from tests.app.chat.test_answers import endless
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.fakes.scripted import ScriptedEngine
 
 Ask = Callable[[str], MainWindow]
 Make = Callable[..., MainWindow]
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def takeover(window: MainWindow) -> tuple[Exchange, Piece]:
-    exchange = window.session.conversation.leaf
-    assert exchange
+    exchange = last_exchange(window)
     return exchange, next(piece for piece in exchange.trace.pieces if piece.author is Author.LARGE)
 
 
@@ -71,7 +68,7 @@ def test_a_takeover_tells_rule_cue_and_what_it_replaced(ask: Ask) -> None:
     assert f"{piece.handoff.prefilled} tokens read" in facts["Handoff"]
 
 
-def test_drafted_tokens_are_counted_for_a_step_and_for_the_run() -> None:
+def test_drafted_tokens_are_counted_and_a_server_that_drafts_is_said_to() -> None:
     trace = Trace.of(
         [
             TokenWritten(0.0, Author.LARGE, 1, "So", drafted=True),
@@ -83,25 +80,18 @@ def test_drafted_tokens_are_counted_for_a_step_and_for_the_run() -> None:
     assert dict(totals(trace, live=False))["Drafted"] == "◇ 4 tokens, 2 accepted (50%)"
     without = Trace.of([TokenWritten(0.0, Author.LARGE, 1, "So")])
     assert dict(totals(without, live=False))["Drafted"] == ""
-
-
-def test_a_server_that_drafts_is_said_to() -> None:
     assert ("Drafting", "draft-mtp") in card_facts(ScriptedEngine().with_card(drafting="draft-mtp").card)
     assert "Drafting" not in dict(card_facts(ScriptedEngine().card))
 
 
-def test_a_step_that_came_in_a_burst_has_no_speed() -> None:
+def test_what_came_in_a_burst_or_was_held_back_by_the_demo_has_no_speed() -> None:
     burst = Trace.of([TokenWritten(0.001, Author.SMALL, 1, "So"), TokenWritten(0.0013, Author.SMALL, 2, " it")])
     assert dict(facts_of(burst, burst.pieces[0]))["Speed"] == ""
     timed = Trace.of([TokenWritten(0.1 * n, Author.SMALL, n, " so") for n in range(1, 12)])
     assert dict(facts_of(timed, timed.pieces[0]))["Speed"] == f"{timed.pieces[0].tokens_per_second:.0f} tok/s"
-
-
-def test_what_the_demo_held_back_has_no_speed_of_its_own() -> None:
-    trace = Trace.of([TokenWritten(0.1 * n, Author.SMALL, n, " so") for n in range(1, 12)])
-    assert dict(totals(trace, live=False))["Decoding"].endswith("tok/s")
-    assert dict(totals(trace, live=False, pace=40))["Decoding"] == "paced by the demo speed"
-    assert dict(facts_of(trace, trace.pieces[0], pace=40))["Speed"] == ""
+    assert dict(totals(timed, live=False))["Decoding"].endswith("tok/s")
+    assert dict(totals(timed, live=False, pace=40))["Decoding"] == "paced by the demo speed"
+    assert dict(facts_of(timed, timed.pieces[0], pace=40))["Speed"] == ""
 
 
 def test_until_a_step_is_chosen_the_newest_takeover_is_shown(ask: Ask) -> None:
@@ -136,12 +126,6 @@ def test_an_answer_is_not_called_interrupted_while_it_is_written(make_window: Ma
     assert "Interrupted" not in texts(window)
 
 
-def test_the_run_page_has_the_command_line(ask: Ask) -> None:
-    window = ask("How many fish?")
-    window.inspector.tabs.setCurrentIndex(Tab.RUN)
-    assert "baton solve 'How many fish?'" in window.inspector.run._command.toPlainText()
-
-
 def test_the_command_line_names_the_models_of_the_run_whatever_is_chosen_since(
     make_window: Callable[..., MainWindow], qtbot: QtBot
 ) -> None:
@@ -149,12 +133,11 @@ def test_the_command_line_names_the_models_of_the_run_whatever_is_chosen_since(
     loader.small = loader.small.with_card(source=LocalFile(Path("/small.gguf")))
     loader.large = loader.large.with_card(source=LocalFile(Path("/large.gguf")))
     window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("How many fish?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, "How many fish?")
     window.preferences.change(models=ModelChoice(small=LocalFile(Path("/other.gguf"))))
     window.inspector.tabs.setCurrentIndex(Tab.RUN)
     command = window.inspector.run._command.toPlainText()
+    assert "baton solve 'How many fish?'" in command
     assert "--small /small.gguf --large /large.gguf" in command
     assert "other" not in command
 
@@ -177,8 +160,7 @@ def test_re_run_from_here_lets_the_other_model_write(ask: Ask, qtbot: QtBot) -> 
     window.inspector.show_piece(exchange, piece)
     window.inspector.step._again.click()
     qtbot.waitUntil(lambda: window.session.ready)
-    again = window.session.conversation.leaf
-    assert again
+    again = last_exchange(window)
     assert again is not exchange
     assert again.trace.text[: piece.position] == exchange.trace.text[: piece.position]
     assert all(part.author is Author.SMALL for part in again.trace.pieces if part.position == piece.position)
@@ -189,13 +171,10 @@ def token(text: str, *chances: float) -> TokenWritten:
     return TokenWritten(0.0, Author.SMALL, 0, text, None, alternatives)
 
 
-def test_entropy_is_that_of_the_alternatives() -> None:
+def test_a_token_shows_its_entropy_and_its_blanks() -> None:
     assert token("a").entropy_or_estimate == 0
     assert str(token("a", 1.0).entropy_or_estimate) == "0.0"  # and not -0.0, which would be shown with its sign
     assert round(token("a", 0.25, 0.25).entropy_or_estimate, 6) == round(math.log(2), 6)
-
-
-def test_blanks_and_line_ends_can_be_seen() -> None:
     assert visible(" a\n") == "·a↵"
     assert visible("") == "∅"
 

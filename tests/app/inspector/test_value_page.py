@@ -26,7 +26,7 @@ from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Trace
-from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
+from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange
 from tests.core.store.made import a_run
 from tests.fakes.scripted import Fault, ScriptedEngine
 from tests.fakes.valued import a_valued_run
@@ -35,7 +35,6 @@ from tests.patience import PATIENCE
 Make = Callable[..., MainWindow]
 Open = Callable[..., ValuePage]
 SLIP = "So 2 + 2 is 4.\n\nOr rather 5.\n\nIt stays 5.</think>\n\n\\boxed{5}"
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 def goes_on(is_right: Callable[[str], bool]) -> Callable[[Conversation, str], str]:
@@ -63,9 +62,7 @@ def opened(make_window: Make, qtbot: QtBot) -> Open:
         window = make_window(loader)
         if small:
             window.preferences.change_run(policy=Never.Settings())
-        qtbot.waitUntil(lambda: window.session.ready)
-        window.session.ask("2 + 2?")
-        qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+        answer_to(window, qtbot, "2 + 2?")
         loader.small.continue_with = goes_on(is_right)
         window.activateWindow()
         QTest.keyClick(window, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier | Qt.KeyboardModifier.ShiftModifier)
@@ -134,13 +131,14 @@ def test_a_wrong_answer_is_lost_at_its_slip(opened: Open, qtbot: QtBot) -> None:
     assert "from 1.00 to .00. Lost at step 2" in page.curve.accessibleDescription()
 
 
-def test_the_turn_of_a_right_answer_is_its_takeover(opened: Open, qtbot: QtBot) -> None:
+def test_the_turn_of_a_right_answer_is_its_takeover_in_the_colour_of_its_writer(opened: Open, qtbot: QtBot) -> None:
     page = valued(turned(opened), qtbot)
     assert page.words.text().startswith("The turn: step 2")
     assert page.words.text().endswith(", brought 100% of the gain")
     assert page.curve.curve
     (branch,) = page.curve.curve.branches
     assert (branch.value, branch.piece.author) == (0.0, Author.LARGE)
+    assert {LIGHT.small, LIGHT.large, LIGHT.muted} <= colours_of(page.curve.grab().toImage())
 
 
 def test_beside_the_step_and_in_the_heading_stands_what_it_was_worth(opened: Open, qtbot: QtBot) -> None:
@@ -169,11 +167,6 @@ def test_without_an_expected_answer_it_is_agreement_and_no_proof(opened: Open, q
     assert page.curve.accessibleDescription().startswith("The agreement of 4 steps")
     assert page.curve.curve
     assert page.curve.curve.ends_right is None
-
-
-def test_where_nothing_is_beyond_chance_one_sentence_says_so(opened: Open, qtbot: QtBot) -> None:
-    page = valued(opened(lambda _: False, SLIP), qtbot)
-    assert page.words.text() == "No step changed the value beyond chance."
 
 
 def test_keys_walk_along_the_curve_and_enter_leads_to_the_step(opened: Open, qtbot: QtBot) -> None:
@@ -342,11 +335,6 @@ def test_what_keeps_values_from_being_estimated_is_said_in_a_sentence(opened: Op
     window.session.new()
     assert window.inspector.empty.isVisible()
     assert "what each step of the answer was worth" in window.inspector.empty.text.text()
-
-
-def test_the_curve_has_the_colours_of_those_who_wrote_the_steps(opened: Open, qtbot: QtBot) -> None:
-    page = valued(turned(opened), qtbot)
-    assert {LIGHT.small, LIGHT.large, LIGHT.muted} <= colours_of(page.curve.grab().toImage())
 
 
 def test_the_time_is_estimated_where_the_cost_of_the_writer_was_measured(

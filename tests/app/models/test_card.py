@@ -18,7 +18,7 @@ from baton_reasoning.core.models.preferences import load_preferences
 from baton_reasoning.core.paths import Paths
 from tests.app.models.test_page import choose
 
-pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = pytest.mark.slow
 CUES = '{"reflection": {"wait": ["waits"], "hmm": []}}'
 
 

@@ -32,7 +32,7 @@ from baton_reasoning.core.thinking.trace import Trace
 from tests.app.models.conftest import REPOSITORY
 from tests.core.models.hub_server import HubServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = pytest.mark.slow
 
 
 SMALL, LARGE = "tiny-small-Q4_K_M.gguf", "tiny-large-Q4_K_M.gguf"

@@ -36,7 +36,7 @@ from tests.app.models.conftest import REPOSITORY
 from tests.core.models.hub_server import HubServer
 
 # Without a screen there are no windows whose size a window system could hold.
-pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = pytest.mark.slow
 
 
 def names_on(page: ModelsPage) -> list[str]:
@@ -118,12 +118,13 @@ def test_the_demo_pair_is_there_from_the_start_with_size_and_fit(page: ModelsPag
     qtbot.waitUntil(all_fit)
 
 
-def test_a_card_tells_what_the_header_says(page: ModelsPage) -> None:
+def test_a_card_tells_what_the_header_says_and_deletes_no_model_of_the_demo(page: ModelsPage) -> None:
     model = choose(page, LARGE_MODEL)
     facts = dict(facts_of(model, page.controller.inventory.models))
     assert facts["Parameters"].startswith(model.header.size_label)
     assert facts["Vocabulary"] == f"{model.header.vocabulary_size:,} tokens"
     assert page.here.card.template.toPlainText() == (model.header.chat_template or "")
+    assert not page.here.card.delete.isEnabled()
 
 
 def test_a_card_names_the_models_that_share_its_vocabulary(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
@@ -136,22 +137,14 @@ def test_a_card_names_the_models_that_share_its_vocabulary(page: ModelsPage, tmp
 
 def test_a_dropped_file_is_added_where_it_lies_and_chosen(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
     copy = own_copy(tmp_path)
+    (copy.parent / "other.gguf").write_bytes(LARGE_MODEL.read_bytes())
     with qtbot.waitSignal(page.controller.inventory_changed):
         drop(page, copy)
+    assert len(names_on(page)) == 3, "without the others in its folder"
     entry = page.here.library.rows[page.here.list.currentIndex().row()]
     assert isinstance(entry, LocalModel)
     assert entry.header.path == copy
     assert load_preferences(Paths.under(tmp_path).model_preferences).added == (copy,)
-
-
-def test_a_dropped_file_is_added_without_the_others_in_its_folder(
-    page: ModelsPage, tmp_path: Path, qtbot: QtBot
-) -> None:
-    copy = own_copy(tmp_path)
-    (copy.parent / "other.gguf").write_bytes(LARGE_MODEL.read_bytes())
-    with qtbot.waitSignal(page.controller.inventory_changed):
-        drop(page, copy)
-    assert len(names_on(page)) == 3
 
 
 def test_two_dropped_files_are_added_and_offered_as_a_pair(page: ModelsPage, tmp_path: Path, qtbot: QtBot) -> None:
@@ -272,11 +265,6 @@ def test_a_model_that_the_trash_does_not_take_can_be_deleted_for_good(
     with qtbot.waitSignal(page.controller.inventory_changed):
         for_good.click()
     assert not copy.exists()
-
-
-def test_the_demo_pair_cannot_be_deleted(page: ModelsPage) -> None:
-    choose(page, SMALL_MODEL)
-    assert not page.here.card.delete.isEnabled()
 
 
 def test_loading_choices_are_kept_and_judged_before_loading(page: ModelsPage, tmp_path: Path) -> None:

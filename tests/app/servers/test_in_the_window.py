@@ -20,20 +20,19 @@ from baton_reasoning.app.window.models_page import add_models_page
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
-from baton_reasoning.core.engines.usage import Cap, Prices
+from baton_reasoning.core.engines.usage import Prices
 from baton_reasoning.core.models.loading import Switch
 from baton_reasoning.core.models.source import DemoModel, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.secrets import Secrets
-from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policy import Until
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, end, error, hold, progress, stream, token
 from tests.fakes.keyrings import MemoryKeyring
 from tests.servers.llama_server import KEY, LlamaServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = pytest.mark.slow
 OPENED_BY_THE_LARGE = RunSettings(policy=EveryStep.Settings(opening=6, n1=6, until=Until.TOKENS), max_tokens=80)
 Connect = Callable[..., MainWindow]
 
@@ -101,23 +100,6 @@ def test_the_bill_is_seen_while_it_writes_and_whole_in_the_inspector(
     assert bill.isVisible()
     assert "s for first tokens" in words_of(bill)
     assert " in its KV cache already" in words_of(bill)
-
-
-@pytest.mark.real_models
-def test_a_cap_ends_the_help_and_the_notice_below_the_answer_says_so(
-    connect: Connect, qtbot: QtBot, server: LlamaServer
-) -> None:
-    window = connect(server.url, KnownServer(cap=Cap(tokens=1)), KEY)
-    wait_until_ready(qtbot, window)
-    window.session.ask("What is 2 + 2?")
-    wait_for_the_answer(qtbot, window)
-    exchange = window.session.current
-    assert exchange
-    answer = window.chat.conversation.answer_of(exchange)
-    assert answer
-    assert "The cap of 1 tokens for 127.0.0.1:" in words_of(answer)
-    assert "The small model goes on alone." in words_of(answer)
-    assert exchange.trace.finish is not Finish.FAILED
 
 
 @pytest.mark.real_models
@@ -241,7 +223,7 @@ def test_the_window_closes_at_once_while_a_server_is_silent(connect: Connect, qt
         assert "open-model_0" in {thread.name for thread in threading.enumerate()}, "it was waited for"
 
 
-def test_a_policy_that_a_server_cannot_serve_is_not_offered_and_says_why(connect: Connect, qtbot: QtBot) -> None:
+def test_a_policy_that_a_server_cannot_serve_is_offered_again_with_other_models(connect: Connect, qtbot: QtBot) -> None:
     routes: dict[str, Any] = {
         "/props": error(404, "not found"),
         "/v1/models": {"data": [{"id": "texts-only", "owned_by": "somebody"}]},
@@ -253,10 +235,7 @@ def test_a_policy_that_a_server_cannot_serve_is_not_offered_and_says_why(connect
         menu = window.topbar.policy.menu()
         score, every = (next(a for a in menu.actions() if name in a.text()) for name in ("Step score", "Every step"))
         assert not score.isEnabled()
-        assert "texts-only gives none" in score.text()
-        assert "Choose another policy" in score.toolTip()
         assert every.isEnabled()
         window.models.load(window.preferences.value.models.replaced(Author.LARGE, DemoModel.LARGE))
         wait_until_ready(qtbot, window)
         assert score.isEnabled()
-        assert score.text().startswith("Step score\t")

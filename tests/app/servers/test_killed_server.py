@@ -31,7 +31,7 @@ from baton_reasoning.core.thinking.policy import Until
 from tests.app.conftest import ScriptedLoader
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
-pytestmark = [pytest.mark.real_models, pytest.mark.qt_log_ignore("This plugin does not support")]
+pytestmark = pytest.mark.real_models
 TAKEOVER = 24
 """Tokens: long enough to be killed in the middle of it."""
 SOON = RetryPolicy(first_pause=0.05, longest_pause=0.2)

@@ -19,23 +19,14 @@ COST = RequestUsage(
 )
 
 
-def test_all_of_it_in_a_line() -> None:
+def test_a_bill_in_a_line_names_what_is_known_and_what_is_about() -> None:
     assert bill_text(Usage(COST, 0.0021, "EUR")) == (
         "2 requests, 5,310 tokens sent, 5,120 of them reused, 190 read, 84 written, 3.0 KiB, 1.2 s waited, 0.0021 EUR"
     )
-
-
-def test_a_single_request_is_not_in_the_plural() -> None:
     assert bill_text(Usage(RequestUsage(1))).startswith("1 request, ")
-
-
-def test_without_prices_no_money_is_named() -> None:
     assert money(0, "") == ""
     assert bill_text(Usage(COST)).endswith("waited")
     assert dict(bill_facts(Usage(COST)))["Money"] == "no prices are known"
-
-
-def test_what_was_not_counted_is_about() -> None:
     estimated = Usage(replace(COST, estimated=True))
     assert "about 5,310 tokens sent" in bill_text(estimated)
     assert dict(bill_facts(estimated))["Read"] == "about 190 tokens"

@@ -19,8 +19,7 @@ from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from tests.app.dropping import drag_over, dragged, drop
-
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+from tests.app.window.test_main_window import opened_pair_dialog
 
 
 def press(within: QWidget, text: str) -> None:
@@ -76,12 +75,15 @@ def test_a_dropped_model_is_offered_as_small_or_large(
     qtbot.waitUntil(lambda: window.session.ready)
 
 
-def test_a_dropped_file_of_another_kind_is_explained_on_the_page(window: MainWindow, tmp_path: Path) -> None:
+def test_dropped_files_of_another_kind_or_number_are_explained_on_the_page(window: MainWindow, tmp_path: Path) -> None:
     path = tmp_path / "letter.odt"
     path.write_bytes(b"PK")
     drop(window, path)
     assert "letter.odt is neither a GGUF model nor a supported file of problems." in window.notice.text
     assert window.preferences.value.window.page == "chat"
+    small, large = copies_of_the_pair(tmp_path)
+    drop(window, small, large, small)
+    assert window.notice.text == "3 models were dropped; a pair has two. Drop two."
 
 
 def test_a_file_dropped_on_the_composer_is_not_text(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
@@ -101,12 +103,6 @@ def test_two_dropped_models_are_a_pair_in_whatever_order(window: MainWindow, qtb
     chosen = window.preferences.value.models
     assert (str(chosen.small), str(chosen.large)) == (str(small), str(large))
     qtbot.waitUntil(lambda: window.session.ready)
-
-
-def test_three_dropped_models_are_too_many(window: MainWindow, tmp_path: Path) -> None:
-    small, large = copies_of_the_pair(tmp_path)
-    drop(window, small, large, small)
-    assert window.notice.text == "3 models were dropped; a pair has two. Drop two."
 
 
 def test_a_dropped_file_is_checked_before_it_is_called_a_model(
@@ -131,9 +127,7 @@ def test_the_window_is_framed_while_a_file_is_over_it(window: MainWindow, tmp_pa
 
 def test_files_dropped_on_the_fields_of_the_pair_fill_them(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     small, large = copies_of_the_pair(tmp_path)
-    dialog = PairDialog(window.preferences.value.models, window.models.servers, window.models.costs, window)
-    qtbot.addWidget(dialog)
-    dialog.show()
+    dialog = opened_pair_dialog(window, qtbot)
     field = dialog.edits[Author.LARGE]
     (drops,) = field.findChildren(FileDrops)
     data = dragged(large)
@@ -150,8 +144,7 @@ def test_files_dropped_on_the_fields_of_the_pair_fill_them(window: MainWindow, q
 
 def test_a_pasted_address_of_a_file_is_its_path(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     small, _ = copies_of_the_pair(tmp_path)
-    dialog = PairDialog(window.preferences.value.models, window.models.servers, window.models.costs, window)
-    qtbot.addWidget(dialog)
+    dialog = opened_pair_dialog(window, qtbot)
     dialog.edits[Author.SMALL].setText(QUrl.fromLocalFile(str(small)).toString())
     with qtbot.waitSignal(dialog.chosen) as chosen:
         dialog.load.click()

@@ -10,8 +10,7 @@ from PySide6.QtWidgets import QFileDialog, QInputDialog, QMenu
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.window.main_window import MainWindow
-
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+from tests.app.conftest import answer_to
 
 
 def test_an_export_begins_in_documents_and_then_where_the_last_one_went(
@@ -25,9 +24,7 @@ def test_an_export_begins_in_documents_and_then_where_the_last_one_went(
 
     monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
     (tmp_path / "exports").mkdir()
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("What is 1/2?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, "What is 1/2?")
     for _ in range(2):
         with qtbot.waitSignal(window.dialogs.saved):
             window.dialogs.export()

@@ -20,8 +20,6 @@ from baton_reasoning.core.new_version import newer_version
 from baton_reasoning.core.version import version
 from tests.fakes.release_server import ReleaseServer, running_releases
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
-
 
 @pytest.fixture
 def server() -> Iterator[ReleaseServer]:

@@ -22,8 +22,6 @@ from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from tests.app.conftest import last_answer, last_exchange
 
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
-
 
 def opened_menu(window: MainWindow, qtbot: QtBot) -> QMenu:
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY and window.isActiveWindow())

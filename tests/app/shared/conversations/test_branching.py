@@ -24,28 +24,21 @@ def trace() -> Trace:
     ).trace
 
 
-def test_the_text_before_any_piece_is_kept_to_the_letter(trace: Trace) -> None:
+def test_the_text_and_the_pieces_before_are_kept_to_the_letter(trace: Trace) -> None:
+    for index, piece in enumerate(trace.pieces):
+        kept = trace.until(piece.position).pieces
+        assert [(p.author, p.text) for p in kept] == [(p.author, p.text) for p in trace.pieces[:index]]
     assert {piece.author for piece in trace.pieces} == set(Author) - {Author.PERSON}
     for piece in trace.pieces:
         assert trace.until(piece.position).text == trace.text[: piece.position]
 
 
-def test_the_pieces_before_are_the_same(trace: Trace) -> None:
-    for index, piece in enumerate(trace.pieces):
-        kept = trace.until(piece.position).pieces
-        assert [(p.author, p.text) for p in kept] == [(p.author, p.text) for p in trace.pieces[:index]]
-
-
-def test_a_takeover_that_is_not_to_happen_is_not_counted(trace: Trace) -> None:
-    first = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
-    assert trace.until(first.position).totals[Author.LARGE].takeovers == 0
-
-
-def test_what_was_decided_at_the_place_is_decided_again(trace: Trace) -> None:
+def test_what_was_decided_at_the_place_is_decided_again_and_not_counted(trace: Trace) -> None:
     first = next(piece for piece in trace.pieces if piece.author is Author.LARGE)
     fork = trace.until(first.position)
     assert not any(isinstance(event, TextDiscarded) for event in fork.events), "the lookahead is not written yet"
     assert [piece.replaced for piece in fork.pieces] == [""]
+    assert fork.totals[Author.LARGE].takeovers == 0
 
 
 def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says() -> None:

@@ -15,7 +15,6 @@ def lines_of(document: QTextDocument) -> int:
     return sum(block.layout().lineCount() for block in blocks)
 
 
-@pytest.mark.qt_log_ignore("This plugin does not support")
 @pytest.mark.parametrize("letters", ["x", "two words ", "😀"])
 def test_a_long_line_is_laid_out_a_block_at_a_time_and_nothing_moves(qtbot: QtBot, letters: str) -> None:
     text = RichText()
@@ -36,7 +35,6 @@ def test_a_long_line_is_laid_out_a_block_at_a_time_and_nothing_moves(qtbot: QtBo
     assert lines_of(text.document()) == lines
 
 
-@pytest.mark.qt_log_ignore("This plugin does not support")
 def test_lines_after_a_long_one_are_lines_of_their_own(qtbot: QtBot) -> None:
     text = RichText()
     qtbot.addWidget(text)
@@ -46,7 +44,6 @@ def test_lines_after_a_long_one_are_lines_of_their_own(qtbot: QtBot) -> None:
     assert as_plain_text(text.document()) == "x" * 5_000 + "\n\nnext"
 
 
-@pytest.mark.qt_log_ignore("This plugin does not support")
 def test_an_item_of_a_list_has_its_bullet_while_it_is_written(qtbot: QtBot) -> None:
     text = RichText()
     qtbot.addWidget(text)
@@ -57,7 +54,6 @@ def test_an_item_of_a_list_has_its_bullet_while_it_is_written(qtbot: QtBot) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.qt_log_ignore("This plugin does not support")
 def test_a_minus_where_a_long_line_wraps_is_no_bullet(qtbot: QtBot) -> None:
     text = RichText()
     qtbot.addWidget(text)

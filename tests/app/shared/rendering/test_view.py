@@ -51,6 +51,8 @@ def test_a_link_is_told_and_not_opened(view: RichText, qtbot: QtBot) -> None:
         view.anchorClicked.emit(QUrl("https://example.org"))
     assert told.args == ["https://example.org"]
     assert view.document().toPlainText() == "a"
+    assert not view.openLinks()
+    assert not view.openExternalLinks()
 
 
 def test_the_word_copy_copies_the_code(view: RichText, qtbot: QtBot) -> None:
@@ -103,8 +105,3 @@ def test_nothing_is_fetched(view: RichText, tmp_path: Path) -> None:
         loaded = view.document().resource(picture, address)
         assert isinstance(loaded, QImage)
         assert loaded.isNull()
-
-
-def test_a_click_on_a_link_opens_nothing_by_itself(view: RichText) -> None:
-    assert not view.openLinks()
-    assert not view.openExternalLinks()

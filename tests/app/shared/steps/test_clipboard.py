@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
 from PySide6.QtGui import QGuiApplication, QTextCursor
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.window.main_window import MainWindow
-from tests.app.conftest import ScriptedLoader
-
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+from tests.app.conftest import ScriptedLoader, answer_to
 
 
 def clipboard() -> str:
@@ -24,9 +21,7 @@ def test_a_selection_across_steps_is_copied_with_its_formulas(
     loader = ScriptedLoader()
     loader.small.texts = ("First $a^2$ is so.\n\nThen **this** follows.\n\nDone.</think>\n\n4",)
     window = make_window(loader)
-    qtbot.waitUntil(lambda: window.session.ready)
-    window.session.ask("2 + 2?")
-    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    answer_to(window, qtbot, "2 + 2?")
     answer = window.chat.conversation.answers()[0]
     answer.keep_open()
     qtbot.waitUntil(lambda: answer.steps.complete and "\ufffc" in answer.steps.toPlainText())

@@ -28,7 +28,6 @@ from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run
 
 SETTINGS = Keywords.Settings(n1=6, n2=4, n3=4, n3_step=0, c=1, c_step=0)
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 @pytest.fixture

@@ -31,11 +31,8 @@ def test_the_dark_scheme_darkens_the_palette_and_tells_it(qapp: QApplication, qt
     assert qapp.palette().color(QPalette.ColorRole.Window).name() == DARK.background
 
 
-def test_there_is_one_theme_however_often_it_is_applied(qapp: QApplication) -> None:
+def test_there_is_one_theme_which_is_light_where_the_system_does_not_say(qapp: QApplication) -> None:
     assert apply(qapp, ColourScheme.LIGHT) is apply(qapp, ColourScheme.DARK) is current_theme()
-
-
-def test_a_system_that_does_not_say_is_light(qapp: QApplication) -> None:
     assert apply(qapp, ColourScheme.SYSTEM).colours is LIGHT
 
 
@@ -48,12 +45,9 @@ def test_it_follows_the_system_at_dusk_only_if_asked_to(qapp: QApplication) -> N
     assert theme.colours is LIGHT
 
 
-def test_the_text_size_scales_the_font_of_the_system(qapp: QApplication) -> None:
+def test_the_text_size_scales_the_font_of_the_system_as_far_as_one_can_read(qapp: QApplication) -> None:
     apply(qapp, ColourScheme.LIGHT, text_size=1.5)
     assert qapp.font().pointSizeF() == pytest.approx(reading_font().pointSizeF() * 1.5)
-
-
-def test_a_text_size_nobody_can_read_is_held_back(qapp: QApplication) -> None:
     assert apply(qapp, ColourScheme.LIGHT, text_size=0.01).text_size == 0.7
     assert apply(qapp, ColourScheme.LIGHT, text_size=99).text_size == 2.5
 

@@ -78,14 +78,10 @@ def test_every_ink_can_be_read_on_every_ground(colours: Colours) -> None:
 
 
 @both
-def test_buttons_and_selected_text_can_be_read(colours: Colours) -> None:
+def test_buttons_and_words_that_are_selected_or_found_can_be_read(colours: Colours) -> None:
     assert contrast(colours.on_accent, colours.accent) >= 4.5
     assert contrast(colours.on_danger, colours.danger) >= 4.5
     assert contrast(colours.text, colours.selection) >= 4.5
-
-
-@both
-def test_words_that_were_found_can_be_read(colours: Colours) -> None:
     assert contrast(colours.text, colours.match) >= 4.5
     assert contrast(colours.text, colours.current_match) >= 4.5
     assert contrast(colours.match, colours.current_match) >= 1.3

@@ -95,14 +95,11 @@ def test_the_chosen_piece_wears_a_ring(ribbon: Ribbon) -> None:
     assert ribbon.grab().toImage() != before
 
 
-def test_it_grows_while_a_text_is_written(ribbon: Ribbon) -> None:
+def test_it_grows_while_a_text_is_written_and_a_choice_that_is_gone_falls_away(ribbon: Ribbon) -> None:
     ribbon.append(RibbonSegment(SMALL, 10))
     ribbon.grow(90)
     assert ribbon.segments[-1] == RibbonSegment(SMALL, 100)
     assert ribbon.segment_at(QPoint(150, 10)) == 3
-
-
-def test_a_choice_that_is_gone_falls_away(ribbon: Ribbon) -> None:
     ribbon.select(2)
     ribbon.set_segments(THREE[:1])
     assert ribbon.selected == -1
@@ -115,7 +112,6 @@ def hover(ribbon: Ribbon, x: int) -> str:
     return QToolTip.text() if QToolTip.isVisible() else ""
 
 
-@pytest.mark.qt_log_ignore("This plugin does not support")  # offscreen has no windows to raise
 def test_hovering_says_who_how_much_and_why(ribbon: Ribbon) -> None:
     assert hover(ribbon, 120) == "◆ large model, 30 tokens\nReflection takeover: Wait"
     assert hover(ribbon, 20) == "● small model, 50 tokens"
