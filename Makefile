@@ -23,7 +23,7 @@ clean: ## Remove .venv and everything that was built
 	rm -rf .venv .venv-frozen build dist *.egg-info .mypy_cache .ruff_cache
 
 ##@ Develop
-quick: setup-tests ## Run the tests without real models and other programs: half a minute on two idle cores
+quick: setup-tests ## Run the tests without real models and other programs: half a minute
 	@$(pytest) $(parallel) -m "not slow and not long and not real_models"
 
 test: setup-tests ## Run all tests but the long ones; set-up is included
