@@ -5,12 +5,15 @@ import os
 import pickle
 import queue
 import signal
+import socket
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -23,7 +26,7 @@ from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import client, worker
 from baton_reasoning.core.engines.local import process as model_process
 from baton_reasoning.core.engines.local.client import REPLACED, LocalEngine
-from baton_reasoning.core.engines.local.messages import Tokenize
+from baton_reasoning.core.engines.local.messages import Tokenize, receive
 from baton_reasoning.core.engines.local.process import only_reply
 from baton_reasoning.core.engines.local.watching import Heartbeat
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost
@@ -38,7 +41,39 @@ pytestmark = pytest.mark.slow
 GREEDY = Sampling(temperature=0)
 OPTIONS = LoadOptions(context=512, threads=1)
 LONG = 400
-"""Tokens, so many that a fault after a few of them comes before the last."""
+"""Tokens: the text ends of itself after some two hundred."""
+
+
+@pytest.fixture(autouse=True)
+def narrow_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe that holds a few replies, so that a model is never far ahead of the thread that reads them."""
+    spawn = multiprocessing.get_context("spawn")
+    make = spawn.Pipe
+
+    def narrow() -> tuple[Connection, Connection]:
+        ours, theirs = make()
+        if os.name == "posix":
+            with socket.socket(fileno=os.dup(theirs.fileno())) as end:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least that the system has
+        return ours, theirs
+
+    monkeypatch.setattr(spawn, "Pipe", narrow)
+
+
+def at_third_token(monkeypatch: pytest.MonkeyPatch, fault: Callable[[], object]) -> None:
+    """Let the fault happen in the thread that reads replies: whatever the machine's pace, the text is not over then."""
+    seen = 0
+
+    def receive_until_fault(connection: Connection) -> Any:
+        nonlocal seen
+        message = receive(connection)
+        seen += sum(isinstance(item, Token) for _, item in message) if isinstance(message, list) else 0
+        if seen >= 3:
+            monkeypatch.setattr(model_process, "receive", receive)
+            fault()
+        return message
+
+    monkeypatch.setattr(model_process, "receive", receive_until_fault)
 
 
 @pytest.fixture
@@ -62,15 +97,6 @@ def send(engine: LocalEngine, number: int) -> int:
     return pid
 
 
-def interrupted(engine: LocalEngine, written: list[Token], by: Callable[[], None]) -> None:
-    """Write a long text, and do something after its second token."""
-    for item in engine.open(QUESTION, GREEDY).write([], 400, 1):
-        if isinstance(item, Token):
-            written.append(item)
-            if len(written) == 2:
-                by()
-
-
 def test_a_model_whose_writes_are_always_closed_early_survives_a_death_between_each(engine: LocalEngine) -> None:
     """As a large model that only ever writes takeovers."""
     session = engine.open(QUESTION, GREEDY)
@@ -81,24 +107,20 @@ def test_a_model_whose_writes_are_always_closed_early_survives_a_death_between_e
     assert len(ids(write(session, Body(), limit=3))) == 3
 
 
-def garble_a_request(engine: LocalEngine, _: pytest.MonkeyPatch) -> None:
+def garble_a_request(engine: LocalEngine) -> None:
     engine.process._connection.send_bytes(b"garbage")
 
 
-def garble_a_reply(_: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    def garbled(_: object) -> NoReturn:
-        monkeypatch.undo()
-        raise pickle.UnpicklingError
-
-    monkeypatch.setattr(model_process, "receive", garbled)
+def garble_a_reply(_: LocalEngine) -> NoReturn:
+    raise pickle.UnpicklingError
 
 
-def crash_in_native_code(engine: LocalEngine, _: pytest.MonkeyPatch) -> None:
+def crash_in_native_code(engine: LocalEngine) -> None:
     """As a failed assertion of ggml, or a segmentation fault."""
     send(engine, signal.SIGSEGV)
 
 
-def send_a_nameless_signal(engine: LocalEngine, _: pytest.MonkeyPatch) -> None:
+def send_a_nameless_signal(engine: LocalEngine) -> None:
     send(engine, signal.SIGRTMIN + 1)
 
 
@@ -119,14 +141,11 @@ def send_a_nameless_signal(engine: LocalEngine, _: pytest.MonkeyPatch) -> None:
 def test_no_fault_leaves_a_write_waiting(
     engine: LocalEngine,
     monkeypatch: pytest.MonkeyPatch,
-    fault: Callable[[LocalEngine, pytest.MonkeyPatch], None],
+    fault: Callable[[LocalEngine], None],
     words: str,
 ) -> None:
-    items: list[WriteItem] = []
-    for item in engine.open(QUESTION, GREEDY).write([], LONG, 1):
-        items.append(item)
-        if len(items) == 3:
-            fault(engine, monkeypatch)
+    at_third_token(monkeypatch, partial(fault, engine))
+    items = list(engine.open(QUESTION, GREEDY).write([], LONG, 1))
     assert len(ids(items)) >= 2
     assert [words in item.text for item in items if isinstance(item, Notice)] == [True]
 
@@ -147,14 +166,15 @@ def test_a_process_that_hangs_is_killed_and_the_text_goes_on(smollm2: Path) -> N
         assert len(ids(items)) == 40
 
 
-def test_stop_ends_a_write_though_the_process_hangs(engine: LocalEngine) -> None:
-    session, items = engine.open(QUESTION, GREEDY), []
-    for item in session.write([], 400, 1):
-        items.append(item)
-        if len(ids(items)) == 3:
-            send(engine, signal.SIGSTOP)
-            session.cancel()
-    assert items[-1] == End(Stop.CANCELLED)
+def test_stop_ends_a_write_though_the_process_hangs(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = engine.open(QUESTION, GREEDY)
+
+    def hang() -> None:
+        send(engine, signal.SIGSTOP)
+        session.cancel()
+
+    at_third_token(monkeypatch, hang)
+    assert list(session.write([], LONG, 1))[-1] == End(Stop.CANCELLED)
 
 
 @pytest.fixture
@@ -188,14 +208,14 @@ def test_a_second_cancellation_does_not_prolong_the_first(engine: LocalEngine, m
 
     with ThreadPoolExecutor(1) as pool:
         pool.submit(keep_cancelling)
-        assert list(session.write([], 400, 1)) == [End(Stop.CANCELLED)]
+        assert list(session.write([], LONG, 1)) == [End(Stop.CANCELLED)]
         ended.set()
 
 
 def test_what_was_cancelled_writes_no_more(engine: LocalEngine) -> None:
     session = engine.open(QUESTION, GREEDY)
     session.cancel()
-    assert list(session.write([], 400, 1)) == [End(Stop.CANCELLED)]
+    assert list(session.write([], LONG, 1)) == [End(Stop.CANCELLED)]
     assert session.judge([], "?", ("a", "b")) == Judgement.none(2)
 
 
@@ -342,7 +362,9 @@ def test_no_log_is_left_behind_if_the_program_is_killed_while_a_model_loads(
     assert not any(seen)
 
 
-def test_a_file_that_is_overwritten_in_use_is_reported_instead_of_read(tmp_path: Path) -> None:
+def test_a_file_that_is_overwritten_in_use_is_reported_instead_of_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The file is mapped, so that the weights become zeros, of which a model writes fluent nonsense."""
     file = tmp_path / "model.gguf"
     file.write_bytes(SMALL_MODEL.read_bytes())
@@ -353,13 +375,16 @@ def test_a_file_that_is_overwritten_in_use_is_reported_instead_of_read(tmp_path:
             opened.write(bytes(file.stat().st_size // 2))
 
     with closing(LocalEngine(file, OPTIONS)) as engine:
-        written: list[Token] = []
+        at_third_token(monkeypatch, overwrite)
+        written: list[WriteItem] = []
         with pytest.raises(EngineLost, match=r"its file was changed while it was in use\. Load the model again"):
-            interrupted(engine, written, overwrite)
-        assert len(written) < 100
+            written.extend(engine.open(QUESTION, GREEDY).write([], LONG, 1))
+        assert len(ids(written)) < 100
 
 
-def test_a_file_that_was_replaced_is_not_loaded_in_the_middle_of_a_text(tmp_path: Path) -> None:
+def test_a_file_that_was_replaced_is_not_loaded_in_the_middle_of_a_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file, other = tmp_path / "model.gguf", tmp_path / "other.gguf"
     file.write_bytes(SMALL_MODEL.read_bytes())
     other.write_bytes(LARGE_MODEL.read_bytes())
@@ -369,8 +394,9 @@ def test_a_file_that_was_replaced_is_not_loaded_in_the_middle_of_a_text(tmp_path
             other.replace(file)
             send(engine, signal.SIGKILL)
 
+        at_third_token(monkeypatch, replace_and_kill)
         with pytest.raises(EngineLost, match="was changed"):
-            interrupted(engine, [], replace_and_kill)
+            list(engine.open(QUESTION, GREEDY).write([], LONG, 1))
 
 
 def test_a_file_that_was_replaced_since_it_was_loaded_is_told_once_a_text(tmp_path: Path) -> None:
