@@ -1,7 +1,11 @@
-"""The two real models, each loaded once for all tests of the local engine."""
+"""The two real models, each loaded once for all tests of the local engine, and a pipe that holds little."""
 
+import multiprocessing
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import closing
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -33,3 +37,19 @@ def session(small_engine: LocalEngine) -> Iterator[LocalSession]:
     """A text of the small model, which takes the likeliest token each time."""
     with closing(small_engine.open(QUESTION, Sampling(temperature=0))) as session:
         yield session
+
+
+@pytest.fixture(autouse=True)
+def narrow_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe that holds a few replies, so that a model is never far ahead of the thread that reads them."""
+    spawn = multiprocessing.get_context("spawn")
+    make = spawn.Pipe
+
+    def narrow() -> tuple[Connection, Connection]:
+        ours, theirs = make()
+        if os.name == "posix":
+            with socket.socket(fileno=os.dup(theirs.fileno())) as end:
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least that the system has
+        return ours, theirs
+
+    monkeypatch.setattr(spawn, "Pipe", narrow)

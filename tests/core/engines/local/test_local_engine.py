@@ -36,7 +36,7 @@ from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.local.conftest import QUESTION
-from tests.core.engines.local.writing import handoff, ids, text_body, write
+from tests.core.engines.local.writing import at_token, handoff, ids, text_body, write
 from tests.patience import PATIENCE
 
 GREEDY = Sampling(temperature=0)
@@ -258,15 +258,12 @@ def test_more_sessions_than_places_take_turns() -> None:
     engine.close()
 
 
-def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(smollm2: Path) -> None:
+def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(
+    smollm2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = LocalEngine(smollm2, LoadOptions(context=512, threads=1))
-    session, items, kill = engine.open(QUESTION, GREEDY), [], True
-    for item in session.write([], 30, 1):
-        items.append(item)
-        if kill and len(ids(items)) == 10:
-            assert engine.process.pid is not None
-            os.kill(engine.process.pid, signal.SIGKILL)
-            kill = False
+    at_token(10, monkeypatch, lambda: os.kill(engine.process.pid or 0, signal.SIGKILL))
+    items = list(engine.open(QUESTION, GREEDY).write([], 30, 1))
     notices = [item.text for item in items if isinstance(item, Notice)]
     assert len(notices) == 1
     assert "killed" in notices[0]
@@ -278,17 +275,15 @@ def test_a_process_killed_in_the_middle_is_started_again_and_the_text_goes_on(sm
     engine.close()
 
 
-def test_a_death_loses_none_of_the_texts_under_way(smollm2: Path) -> None:
+def test_a_death_loses_none_of_the_texts_under_way(smollm2: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = LocalEngine(smollm2, LoadOptions(context=512, parallel=4, threads=1))
-    all_write = threading.Barrier(4, action=lambda: os.kill(engine.process.pid or 0, signal.SIGKILL))
+    sessions = [engine.open((Message("user", "Tell a long story."),), Sampling()) for _ in range(4)]
+    all_begin = threading.Barrier(4)
+    at_token(3, monkeypatch, lambda: os.kill(engine.process.pid or 0, signal.SIGKILL), texts=4)
 
     def written(number: int) -> list[WriteItem]:
-        items: list[WriteItem] = []
-        for item in engine.open(QUESTION, Sampling()).write([], 8, seed=number):
-            items.append(item)
-            if len(ids(items)) == 3 and isinstance(item, Token):
-                all_write.wait(PATIENCE)
-        return items
+        all_begin.wait(PATIENCE)
+        return list(sessions[number].write([], 60, seed=number))
 
     with ThreadPoolExecutor(4) as pool:
         texts = list(pool.map(written, range(4)))

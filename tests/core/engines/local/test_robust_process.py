@@ -5,7 +5,6 @@ import os
 import pickle
 import queue
 import signal
-import socket
 import tempfile
 import threading
 import time
@@ -13,7 +12,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,19 +19,19 @@ import psutil
 import pytest
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from baton_reasoning.core.engines.base import End, Judgement, Message, Notice, Session, Stop, Token, WriteItem
+from baton_reasoning.core.engines.base import End, Judgement, Message, Notice, Session, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import client, worker
 from baton_reasoning.core.engines.local import process as model_process
 from baton_reasoning.core.engines.local.client import REPLACED, LocalEngine
-from baton_reasoning.core.engines.local.messages import Tokenize, receive
+from baton_reasoning.core.engines.local.messages import Tokenize
 from baton_reasoning.core.engines.local.process import only_reply
 from baton_reasoning.core.engines.local.watching import Heartbeat
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from tests.core.engines.local.conftest import QUESTION
-from tests.core.engines.local.writing import ids, write
+from tests.core.engines.local.writing import at_token, ids, write
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -42,38 +40,6 @@ GREEDY = Sampling(temperature=0)
 OPTIONS = LoadOptions(context=512, threads=1)
 LONG = 400
 """Tokens: the text ends of itself after some two hundred."""
-
-
-@pytest.fixture(autouse=True)
-def narrow_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pipe that holds a few replies, so that a model is never far ahead of the thread that reads them."""
-    spawn = multiprocessing.get_context("spawn")
-    make = spawn.Pipe
-
-    def narrow() -> tuple[Connection, Connection]:
-        ours, theirs = make()
-        if os.name == "posix":
-            with socket.socket(fileno=os.dup(theirs.fileno())) as end:
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least that the system has
-        return ours, theirs
-
-    monkeypatch.setattr(spawn, "Pipe", narrow)
-
-
-def at_third_token(monkeypatch: pytest.MonkeyPatch, fault: Callable[[], object]) -> None:
-    """Let the fault happen in the thread that reads replies: whatever the machine's pace, the text is not over then."""
-    seen = 0
-
-    def receive_until_fault(connection: Connection) -> Any:
-        nonlocal seen
-        message = receive(connection)
-        seen += sum(isinstance(item, Token) for _, item in message) if isinstance(message, list) else 0
-        if seen >= 3:
-            monkeypatch.setattr(model_process, "receive", receive)
-            fault()
-        return message
-
-    monkeypatch.setattr(model_process, "receive", receive_until_fault)
 
 
 @pytest.fixture
@@ -144,7 +110,7 @@ def test_no_fault_leaves_a_write_waiting(
     fault: Callable[[LocalEngine], None],
     words: str,
 ) -> None:
-    at_third_token(monkeypatch, partial(fault, engine))
+    at_token(3, monkeypatch, partial(fault, engine))
     items = list(engine.open(QUESTION, GREEDY).write([], LONG, 1))
     assert len(ids(items)) >= 2
     assert [words in item.text for item in items if isinstance(item, Notice)] == [True]
@@ -173,7 +139,7 @@ def test_stop_ends_a_write_though_the_process_hangs(engine: LocalEngine, monkeyp
         send(engine, signal.SIGSTOP)
         session.cancel()
 
-    at_third_token(monkeypatch, hang)
+    at_token(3, monkeypatch, hang)
     assert list(session.write([], LONG, 1))[-1] == End(Stop.CANCELLED)
 
 
@@ -375,7 +341,7 @@ def test_a_file_that_is_overwritten_in_use_is_reported_instead_of_read(
             opened.write(bytes(file.stat().st_size // 2))
 
     with closing(LocalEngine(file, OPTIONS)) as engine:
-        at_third_token(monkeypatch, overwrite)
+        at_token(3, monkeypatch, overwrite)
         written: list[WriteItem] = []
         with pytest.raises(EngineLost, match=r"its file was changed while it was in use\. Load the model again"):
             written.extend(engine.open(QUESTION, GREEDY).write([], LONG, 1))
@@ -394,7 +360,7 @@ def test_a_file_that_was_replaced_is_not_loaded_in_the_middle_of_a_text(
             other.replace(file)
             send(engine, signal.SIGKILL)
 
-        at_third_token(monkeypatch, replace_and_kill)
+        at_token(3, monkeypatch, replace_and_kill)
         with pytest.raises(EngineLost, match="was changed"):
             list(engine.open(QUESTION, GREEDY).write([], LONG, 1))
 

@@ -1,10 +1,17 @@
-"""What the tests do with a session: write with it, and keep what it wrote as a body."""
+"""What the tests do with a session: write with it, break it at a token, and keep what it wrote as a body."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from multiprocessing.connection import Connection
+from typing import Any
+
+import pytest
 
 from baton_reasoning.core.engines.base import Handoff, Session, Token, WriteItem
 from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.local import process
+from baton_reasoning.core.engines.local.messages import receive
 from baton_reasoning.core.thinking.steps import Decoder
 
 
@@ -34,3 +41,22 @@ def handoff(items: Sequence[WriteItem]) -> Handoff:
 def text_body(text: str) -> Body:
     """A body that somebody else wrote, as text only."""
     return Body([Part(text, Author.LARGE)])
+
+
+def at_token(number: int, monkeypatch: pytest.MonkeyPatch, fault: Callable[[], object], texts: int = 1) -> None:
+    """Let a fault happen in the thread that reads replies, once it has read so many tokens of each of `texts` texts.
+
+    No text is over then, whatever the machine's pace: `narrow_pipe` keeps the model from being far ahead.
+    """
+    seen = Counter[int]()
+
+    def receive_until_fault(connection: Connection) -> Any:
+        message = receive(connection)
+        if isinstance(message, list):
+            seen.update(request for request, item in message if isinstance(item, Token))
+        if sum(tokens >= number for tokens in seen.values()) == texts:
+            monkeypatch.setattr(process, "receive", receive)
+            fault()
+        return message
+
+    monkeypatch.setattr(process, "receive", receive_until_fault)
