@@ -45,9 +45,9 @@ def narrow_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     spawn = multiprocessing.get_context("spawn")
     make = spawn.Pipe
 
-    def narrow() -> tuple[Connection, Connection]:
-        ours, theirs = make()
-        if os.name == "posix":
+    def narrow(duplex: bool = True) -> tuple[Connection, Connection]:
+        ours, theirs = make(duplex)
+        if duplex and os.name == "posix":
             with socket.socket(fileno=os.dup(theirs.fileno())) as end:
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)  # the least that the system has
         return ours, theirs
