@@ -36,6 +36,8 @@ class RandomTakeover(Policy):
     arms = (
         PolicyArm("random", Settings(), equal_share_of="baton"),
         PolicyArm("random-as-relay", Settings(n1=512, until=Until.STEP), equal_share_of="relay"),
+        PolicyArm("random-as-every-step", Settings(), equal_share_of="every-step"),
+        PolicyArm("random-as-token-entropy", Settings(), equal_share_of="token-entropy"),
     )
     settings: Settings
 

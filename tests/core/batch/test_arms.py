@@ -63,6 +63,8 @@ def test_the_random_arm_brings_the_arm_whose_share_it_takes() -> None:
     assert [arm.name for arm in arms_of(["small", "random"], BASE)] == ["small", "baton", "random as baton"]
     shares = {arm.name: arm.equal_share_of for arm in arms_of(["relay", "random-as-relay", "relay"], BASE)}
     assert shares == {"relay": "", "random as relay": "relay"}, "what is named twice is run once"
+    for like in ("every-step", "token-entropy"):
+        assert [arm.equal_share_of for arm in arms_of([f"random-as-{like}"], BASE)] == ["", like]
 
 
 def test_an_unknown_arm_is_refused_with_the_known_ones() -> None:
