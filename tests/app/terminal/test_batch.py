@@ -398,4 +398,5 @@ def test_problems_come_from_standard_input(
     monkeypatch.setattr(sys, "stdin", io.StringIO(text % "1 + 0?"))
     done = baton("batch", "run", "-", "--arm", "small", "--context", "1024", "--out", str(tmp_path / "out"), "--json")
     assert done.returncode == 0, done.stderr
+    assert "No models are named, so the demo pair runs" in done.stderr
     assert json.loads(done.stdout.splitlines()[0])["expected"] == "1"

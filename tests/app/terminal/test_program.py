@@ -17,7 +17,7 @@ from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
-LINE = ["solve", "1+1?", "-q", "--no-history", "--policy", "never", "--json"]
+LINE = ["solve", "1+1?", "-q", "--no-history", "--small", "demo", "--policy", "never", "--json"]
 
 
 def tokens(capsys: pytest.CaptureFixture[str]) -> int:
