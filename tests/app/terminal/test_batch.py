@@ -1,11 +1,10 @@
-"""`baton batch`, `baton evidence` and `baton demo` as a person or a program calls them, on the demo pair."""
+"""`baton batch` and `baton evidence` as a person or a program calls them, on the demo pair."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -380,15 +379,6 @@ def test_evidence_has_an_arm_of_every_policy() -> None:
     arms = arms_of((*evidence.ARMS, *evidence.OTHER_ARMS, evidence.DRAFTED), DEMO_SETTINGS)
     own = {name for name, policy in POLICIES.items() if policy.__module__.startswith(PACKAGE)}  # no plug-ins
     assert {arm.settings.policy.policy for arm in arms} == own
-
-
-def test_the_demo_shows_three_ways_and_who_was_right(baton: Baton) -> None:
-    done = baton("demo", "1")
-    assert done.returncode == 0, done.stderr
-    small, both, large = re.findall(r"[^:.]+: [^.]+ [✓✗]\.", done.stdout.splitlines()[-1])
-    assert small.startswith("Small alone: ")
-    assert re.match(r" With \d+% from the large model: ", both)
-    assert large.startswith(" Large alone: ")
 
 
 @pytest.mark.parametrize("text", ['{"problem": "%s", "answer": "1"}\n', "Frage;Antwort\n%s;1\n"])
