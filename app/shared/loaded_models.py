@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from baton_reasoning.app.shared.background import BackgroundTasks, StreamTask
+from baton_reasoning.app.shared.background import BackgroundTask, BackgroundTasks, StreamTask
 from baton_reasoning.app.shared.timer import single_shot_timer
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.state import ServerStatus, StatusCallback
@@ -120,6 +120,15 @@ class LoadedModels(QObject):
 
         self._set_state(LoadState.LOADING, "Loading the models…")
         self._task = StreamTask(self, "load models", load).items(self._take).done(self._ended).start()
+
+    def unload(self) -> None:
+        """Close the models, off the main thread. Does nothing without any, while some are being loaded, and once the
+        window closes."""
+        if self.pair == Pair() or self._task is not None or BackgroundTasks.of(self).closed:
+            return
+        pair, self.pair = self.pair, Pair()
+        BackgroundTask(self, "close models", lambda: close_pair(pair)).start()
+        self._set_state(LoadState.NONE, "No models yet")
 
     @property
     def servers(self) -> KnownServers:

@@ -16,7 +16,6 @@ from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batch_rows import Batch
 
-
 _DEMO_SOURCES = {str(demo) for demo in DemoModel}
 
 
