@@ -12,12 +12,12 @@ from functools import cached_property
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from baton_reasoning.app.shared.loaded_models import Loading
+from baton_reasoning.app.shared.loaded_models import Loading, Remark
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.state import StatusCallback
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.models.source import ModelSource, ServerUrls, local_path
+from baton_reasoning.core.models.source import DemoModel, ModelSource, ServerUrls, local_path
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 
@@ -47,15 +47,22 @@ class PairLoader:
 
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         # Imported in the loading thread: the window is shown before any of it is needed.
+        from baton_reasoning.core.demo_pair.costly import MAKING, DemoFiles
         from baton_reasoning.core.engines.factory import EngineFactory, share_vocabulary
         from baton_reasoning.core.models.preferences import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
+        demo = DemoFiles(self._paths.cache / "demo pair")
         factory = EngineFactory(
+            demo=demo.path,
             local=lambda path: preferences.choices_for(path, choice.load_options),
             server=self.servers.server,
             watcher=watcher,
         )
+        if demo.missing and any(isinstance(source, DemoModel) for source in (choice.small, choice.large)):
+            yield MAKING
+            if trouble := demo.make():
+                yield Remark(trouble)
         with ExitStack() as undo:
             engines: dict[ModelSource, Engine] = {}
             for author in (Author.SMALL, Author.LARGE):

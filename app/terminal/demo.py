@@ -43,7 +43,7 @@ def demo(number: int) -> int:
     write(f"{ABOUT}\n\n{problem.text}\n")
     answers: list[DemoAnswer] = []
     control = Control()
-    with open_pair(DEMO_PAIR, LoadingOptions(CONTEXT)) as pair, Grader() as grader:
+    with open_pair(DEMO_PAIR, LoadingOptions(CONTEXT), costly_demo=True) as pair, Grader() as grader:
         for arm in arms_of(SHOWN, DEMO_SETTINGS):
             write(f"── {arm_title(arm.name)} ".ljust(64, "─"))
             with stops_on_interrupt(control):

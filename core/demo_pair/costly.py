@@ -8,6 +8,7 @@ as on a GPU than where a CPU computes.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -16,7 +17,10 @@ import gguf
 import numpy as np
 
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.models.source import DemoModel
 
+RATIO = 13
+"""Cost of the demo's large model over that of its small one, where a person waits for one answer."""
 SMALL_BLOCKS = 3
 """Of the costly small model: so many that Baton's own time is a small part of its decode."""
 Matrix = np.ndarray[Any, Any]
@@ -45,6 +49,37 @@ class Shape(NamedTuple):
 
 BLOCK = Shape(embedding=512, feed_forward=1536)
 """A block of 10 MiB: about a millisecond a decode where 10 GB are read in a second."""
+
+
+MAKING = "Making the demo pair as costly as a real one: 420 MB, nearly all of them zeros…"
+SWITCH = "BATON_DEMO_PAIR"
+"""The environment variable; `tiny` keeps the demo pair as it is, for tests."""
+
+
+class DemoFiles:
+    """The demo pair's files for one answer at a time: as costly as a real pair, or tiny if those cannot be written."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder`: where they are kept; it need not exist."""
+        self._folder = folder
+        self._paths = {model: model.path for model in DemoModel}
+        self.missing = os.environ.get(SWITCH) != "tiny"
+        """Whether they have to be made, which takes a second or two."""
+
+    def make(self) -> str:
+        """Make what is missing; return why the tiny pair runs instead, as one sentence, empty if it does not."""
+        try:
+            small, large = costly_pair(RATIO, self._folder)
+        except OSError as error:
+            return (
+                f"The demo runs on its tiny models, which are equally fast: {self._folder} cannot hold the costly "
+                f"ones ({error.strerror or error})."
+            )
+        self._paths = {DemoModel.SMALL: small, DemoModel.LARGE: large}
+        return ""
+
+    def path(self, model: DemoModel) -> Path:
+        return self._paths[model]
 
 
 def costly_pair(ratio: int, folder: Path) -> tuple[Path, Path]:
