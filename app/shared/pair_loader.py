@@ -35,9 +35,13 @@ WORTH_SAYING = 2.0
 class PairLoader:
     """Opens both models of a choice: a file in a process of its own, a server by its saved settings."""
 
-    def __init__(self, paths: Paths) -> None:
-        """Read the options of single models and of single servers from their files below `paths`."""
+    def __init__(self, paths: Paths, *, costly_demo: bool = True) -> None:
+        """Read the options of single models and of single servers from their files below `paths`.
+
+        `costly_demo`: the demo pair costs what a real one does, for one answer at a time.
+        """
         self._paths = paths
+        self._costly_demo = costly_demo
 
     @cached_property
     def servers(self) -> KnownServers:
@@ -59,7 +63,8 @@ class PairLoader:
             server=self.servers.server,
             watcher=watcher,
         )
-        if demo.missing and any(isinstance(source, DemoModel) for source in (choice.small, choice.large)):
+        has_demo = any(isinstance(source, DemoModel) for source in (choice.small, choice.large))
+        if self._costly_demo and has_demo and demo.missing:
             yield MAKING
             if trouble := demo.make():
                 yield Remark(trouble)

@@ -150,7 +150,8 @@ class MainWindow(QMainWindow):
         from baton_reasoning.core.models.preferences import hub_access
 
         access = partial(hub_access, self.paths.model_preferences)
-        self._batch = batch = BatchPage(self.models, self.preferences, PairLoader(self.paths), access)
+        tiny = PairLoader(self.paths, costly_demo=False)
+        self._batch = batch = BatchPage(self.models, self.preferences, tiny, access)
         batch.failed.connect(self.show_error)
         batch.saved.connect(self.messages.show_saved)
         batch.noticed.connect(lambda text: self.notice.show_message(text, warns=False))
