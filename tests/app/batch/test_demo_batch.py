@@ -94,6 +94,11 @@ def shows_times(view: RunView) -> set[bool]:
     }
 
 
+def wait_for_times(view: RunView, qtbot: QtBot, shown: bool) -> None:
+    """Cells that were replaced are deleted a moment later."""
+    qtbot.waitUntil(lambda: shows_times(view) == {shown})
+
+
 def test_the_tiny_files_are_opened_beside_the_chats_pair_and_closed_at_the_end(
     make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path
 ) -> None:
@@ -204,7 +209,7 @@ def test_an_earlier_batch_of_the_demo_pair_opens_without_seconds_and_one_of_othe
     for batch, times in zip(ids, (False, True, False), strict=True):
         with qtbot.waitSignals([page.session.opened, page.session.reported]):
             page.session.open(batch)
-        qtbot.waitUntil(lambda times=times: shows_times(page.view) == {times})  # replaced cells go later
+        wait_for_times(page.view, qtbot, times)
         report = page.view._report
         assert report
         assert page.view.evidence.times_note.text() == times_note(report)
