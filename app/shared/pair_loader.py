@@ -52,14 +52,14 @@ class PairLoader:
         from baton_reasoning.core.models.preferences import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
-        demo = DemoFiles(self._paths.cache / "demo pair")
+        demo = DemoFiles(self._paths.demo_pair)
         factory = EngineFactory(
             demo=demo.path,
             local=lambda path: preferences.choices_for(path, choice.load_options),
             server=self.servers.server,
             watcher=watcher,
         )
-        if demo.missing and any(isinstance(source, DemoModel) for source in (choice.small, choice.large)):
+        if any(isinstance(source, DemoModel) for source in (choice.small, choice.large)) and demo.missing:
             yield MAKING
             if trouble := demo.make():
                 yield Remark(trouble)
