@@ -56,7 +56,7 @@ class PairLoader:
         from baton_reasoning.core.models.preferences import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
-        demo = DemoFiles(self._paths.cache / "demo pair")
+        demo = DemoFiles(self._paths.demo_pair)
         factory = EngineFactory(
             demo=demo.path,
             local=lambda path: preferences.choices_for(path, choice.load_options),

@@ -337,7 +337,7 @@ def _costly_demo() -> Callable[[DemoModel], Path]:
     """Make the demo pair as costly as a real one, unless it was made before, and say so."""
     from baton_reasoning.core.demo_pair.costly import MAKING, DemoFiles
 
-    files = DemoFiles(Paths.of_user().cache / "demo pair")
+    files = DemoFiles(Paths.of_user().demo_pair)
     if files.missing:
         remark(MAKING)
         if trouble := files.make():
