@@ -52,13 +52,13 @@ class PairLoader:
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         # Imported in the loading thread: the window is shown before any of it is needed.
         from baton_reasoning.core.demo_pair.costly import MAKING, DemoFiles
-        from baton_reasoning.core.engines.factory import EngineFactory, share_vocabulary
+        from baton_reasoning.core.engines.factory import EngineFactory, share_vocabulary, tiny_demo
         from baton_reasoning.core.models.preferences import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
         demo = DemoFiles(self._paths.demo_pair)
         factory = EngineFactory(
-            demo=demo.path,
+            demo=demo.path if self._costly_demo else tiny_demo,
             local=lambda path: preferences.choices_for(path, choice.load_options),
             server=self.servers.server,
             watcher=watcher,
