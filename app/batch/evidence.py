@@ -58,6 +58,7 @@ class EvidencePanel(QScrollArea):
         self.times_note = label("", Role.MUTED, wrap=True, selectable=True)
         """Stands in the place of times that say nothing."""
         self.times_note.setAccessibleName("What is said instead of times")
+        self.times_note.setContentsMargins(12, 6, 12, 0)  # as the text of the cards below
         self.share = ChartCard("Accuracy against large share")
         self.reasons = ChartCard(REASONS)
         cards = self._cards = QWidget()
