@@ -58,5 +58,10 @@ class Paths:
         return self.cache / "model_costs.json"
 
     @property
+    def demo_pair(self) -> Path:
+        """Holds the demo pair at the cost of a real one."""
+        return self.cache / "demo pair"
+
+    @property
     def models(self) -> Path:
         return self.data / "models"

@@ -29,6 +29,9 @@ settings.load_profile("tier")
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+# The demo pair is tiny in every test, also in programs that tests start.
+os.environ["BATON_DEMO_PAIR"] = "tiny"
+
 # A shell ignores these for what it runs in the background, and so would each program that a test starts and interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

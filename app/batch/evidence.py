@@ -34,6 +34,7 @@ from baton_reasoning.core.batch.reporting.report_text import (
     method_of_tests,
     money,
     percent,
+    times_note,
 )
 from baton_reasoning.core.batch.running.recipes import ABLATIONS, ARMS, arm_title
 
@@ -54,12 +55,17 @@ class EvidencePanel(QScrollArea):
         super().__init__(parent)
         self.comparison = ComparisonCard()
         self.in_time = ChartCard("Accuracy within a time")
+        self.times_note = label("", Role.MUTED, wrap=True, selectable=True)
+        """Stands in the place of times that say nothing."""
+        self.times_note.setAccessibleName("What is said instead of times")
+        self.times_note.setContentsMargins(12, 6, 12, 0)  # as the text of the cards below
         self.share = ChartCard("Accuracy against large share")
         self.reasons = ChartCard(REASONS)
         cards = self._cards = QWidget()
         cards.setLayout(
             vbox(
                 self.in_time,
+                self.times_note,
                 self.comparison,
                 self.share,
                 self.reasons,
@@ -84,6 +90,9 @@ class EvidencePanel(QScrollArea):
         """Show a report; `arm` is the one that is selected in the list."""
         self._cards.show()
         self._draw(self.in_time, accuracy_in_time(report))
+        self.in_time.setVisible(not report.is_demo)
+        self.times_note.setText(times_note(report))
+        self.times_note.setVisible(report.is_demo)
         self._draw(self.share, accuracy_against_share(report))
         self.share.setVisible(len(report.arms) > 1)
         self.comparison.show_report(report, arm.name if arm else "")
@@ -147,6 +156,8 @@ class ComparisonCard(QFrame):
     def show_report(self, report: Report, against: str) -> None:
         """Show a report; the other arms are compared with `against`."""
         rows = [_HEADER, *map(_cells, report.arms)]
+        if report.is_demo:
+            rows = [row[:-1] for row in rows]
         if any(arm.money for arm in report.arms):
             spent = ("cost", *(money(arm.money_per_answer, arm.currency) for arm in report.arms))
             rows = [(*row, cell) for row, cell in zip(rows, spent, strict=True)]
@@ -243,8 +254,8 @@ def _times(arm: ArmReport) -> tuple[str, str, str]:
     return f"{end.p50.value:,.2f}", f"s to the end (p95 {end.p95.value:,.2f})", begins
 
 
-_SHARE = 1
-"""Index of the card with the large share."""
+_SHARE, _TIME = 1, 3
+"""Indexes of the cards with the large share and with the seconds."""
 
 
 class Figures(QWidget):
@@ -254,7 +265,7 @@ class Figures(QWidget):
             (label("–", Role.LARGE_FIGURE if place == _SHARE else Role.FIGURE), label("", Role.MUTED, wrap=True))
             for place in range(5)
         ]
-        cards = [
+        cards = self._cards = [
             holder(vbox(figure, meaning, STRETCH, margins=(12, 8, 12, 10), spacing=2), Role.CARD)
             for figure, meaning in self._figures
         ]
@@ -264,7 +275,11 @@ class Figures(QWidget):
     @property
     def text(self) -> str:
         """All visible text."""
-        return "; ".join(f"{figure.text()} {words.text()}" for figure, words in self._figures)
+        shown = [each for card, each in zip(self._cards, self._figures, strict=True) if not card.isHidden()]
+        return "; ".join(f"{figure.text()} {words.text()}" for figure, words in shown)
+
+    def show_times(self, shown: bool) -> None:
+        self._cards[_TIME].setVisible(shown)
 
     def show_arm(self, arm: ArmReport | None) -> None:
         if arm is None or not arm.answers:

@@ -1,4 +1,8 @@
-"""Runs the waiting jobs of one batch: loads the models of its arms, one pair after another, and writes with each."""
+"""Runs the waiting jobs of one batch: loads the models of its arms, one pair after another, and writes with each.
+
+They are loaded in the place of the chat's. The demo pair of a batch is loaded beside the chat's, which is made to cost
+what a real pair costs, one answer at a time.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from baton_reasoning.core.batch.running.batch_events import BatchEvent
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import BatonError, SettingsError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.models.source import parse_source
+from baton_reasoning.core.models.source import DemoModel, parse_source
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.store import Store
@@ -52,10 +56,19 @@ class BatchExecution(QObject):
     failed = Signal(object)
     """A BatonError."""
 
-    def __init__(self, models: LoadedModels, choice: Callable[[], ModelChoice], parent: QObject | None = None) -> None:
-        """`choice`: returns the models that are chosen for the chat."""
+    def __init__(
+        self,
+        models: LoadedModels,
+        demo: LoadedModels,
+        choice: Callable[[], ModelChoice],
+        parent: QObject | None = None,
+    ) -> None:
+        """`models`: the chat's. `demo`: takes the demo pair of a batch. `choice`: returns the models that are chosen
+        for the chat."""
         super().__init__(parent)
+        self._chat, self._demo = models, demo
         self._models = models
+        """Those that the batch runs on."""
         self._choice = choice
         self._make_runner: Callable[[Grader], Runner] | None = None
         self._parallel = 1
@@ -64,7 +77,13 @@ class BatchExecution(QObject):
         self._groups: list[OtherModels] = []
         """The models whose arms are still to be run, those that run now first."""
         self._loaded = LoadedPair(Pair(), OtherModels(), 0)
-        models.changed.connect(self._models_changed)
+        for each in (models, demo):
+            each.changed.connect(self._models_changed)
+
+    @property
+    def status(self) -> str:
+        """What the models are waiting for, for a person."""
+        return self._models.status
 
     @property
     def activity(self) -> BatchActivity:
@@ -125,18 +144,30 @@ class BatchExecution(QObject):
         parallel = self._parallel + 1
         self._loaded = LoadedPair(Pair(), names, parallel)
         others = {which: parse_source(name) for which, name in names._asdict().items() if name}
-        self._models.load(self._choice().model_copy(update={"parallel": parallel, **others}))
+        choice = self._choice().model_copy(update={"parallel": parallel, **others})
+        self._models = self._demo if _is_demo(choice) else self._chat
+        self._models.load(choice)
+
+    def _give_back(self) -> None:
+        """Give the chat the models that were chosen for it, if the batch had others in their place."""
+        if not any(self._groups[0]):
+            return
+        if _is_demo(self._choice()):
+            self._chat.load(self._choice())
+        else:
+            self._load(OtherModels())
 
     def _cancel_loading(self) -> None:
         self._is_loading = False
-        if any(self._groups[0]):
-            self._load(OtherModels())
+        self._give_back()
 
     def _models_changed(self) -> None:
         if self._runner and self._models.state is LoadState.WAITING:
             self.stop()
             self.noticed.emit("The batch was stopped, since other models were chosen. It can resume with its own.")
         if not self._is_loading:
+            if not self._runner and self._demo.state is LoadState.READY:
+                self._demo.unload()  # the batch was stopped while they were loaded
             return
         if self._models.state is LoadState.READY:
             self._loaded = self._loaded._replace(pair=self._models.pair)
@@ -165,11 +196,17 @@ class BatchExecution(QObject):
     def _ended(self, error: BatonError | None) -> None:
         self._runner = None
         self._models.end_writing(self)
-        last, *waiting = self._groups
-        self._groups = [] if error else waiting
-        if self._groups:
+        self._demo.unload()
+        waiting = [] if error else self._groups[1:]
+        if waiting:
+            self._groups = waiting
             self._run_when_loaded()
-        elif any(last):
-            self._load(OtherModels())  # the chat gets back the models that were chosen for it
+        else:
+            self._give_back()
+            self._groups = []
         self.changed.emit()
         self.models_done.emit()
+
+
+def _is_demo(choice: ModelChoice) -> bool:
+    return isinstance(choice.small, DemoModel) and isinstance(choice.large, DemoModel)

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QFileDialog, QStackedWidget, QWidget
 from baton_reasoning.app.batch.preview import Preview
 from baton_reasoning.app.batch.session import BatchSession
 from baton_reasoning.app.batch.welcome import BatchWelcome
-from baton_reasoning.app.shared.loaded_models import LoadedModels
+from baton_reasoning.app.shared.loaded_models import LoadedModels, Loader
 from baton_reasoning.app.shared.preferences import Preferences
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.hub_data import HubDataSet
@@ -49,14 +49,17 @@ class BatchPage(QStackedWidget):
         self,
         models: LoadedModels,
         preferences: Preferences,
+        demo_loader: Loader,
         hub_access: Callable[[], HubAccess] = HubAccess,
         parent: QWidget | None = None,
     ) -> None:
-        """`hub_access`: returns how to reach the Hub; called in a thread."""
+        """`models`: the chat's. `demo_loader`: opens the demo pair of a batch. `hub_access`: returns how to reach the
+        Hub; called in a thread."""
         super().__init__(parent)
         self._hub_access = hub_access
         self._preferences = preferences
-        self.session = BatchSession(models, lambda: preferences.value.models, self)
+        demo = LoadedModels(demo_loader, models.costs, self)
+        self.session = BatchSession(models, demo, lambda: preferences.value.models, self)
         self.welcome, self.preview = BatchWelcome(), Preview()
         self._source: Path | str = Path()
         """What was opened last: a file, a folder, or the name of a data set on the Hub."""

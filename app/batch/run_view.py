@@ -130,6 +130,7 @@ class RunView(QWidget):
         offer_policies(self.arm, batch.arms)
         self._filter()
         self.table.setColumnHidden(ResultColumn.ARM, len(batch.arms) < 2)
+        self._show_times(BatchSettings.of(batch).is_demo)
         self._show_state()
 
     def _take(self, events: list[BatchEvent]) -> None:
@@ -153,7 +154,13 @@ class RunView(QWidget):
         self._report_timer.setInterval(max(REPORT_EVERY_MS, int(10_000 * self.session.report_seconds)))
         models = " ⇄ ".join(model.name for model in (report.small, report.large) if model)
         self.summary.setText(" · ".join(filter(None, (counted(report.problems, "problem"), models, self._calibrated))))
+        self._show_times(report.is_demo)
         self._show_arm()
+
+    def _show_times(self, is_demo: bool) -> None:
+        """Show seconds, unless both models are the demo's."""
+        self.table.setColumnHidden(ResultColumn.TIME, is_demo)
+        self.figures.show_times(not is_demo)
 
     def _show_arm(self) -> None:
         arm = self._chosen_arm()
@@ -201,7 +208,7 @@ class RunView(QWidget):
         status = f"{progress.done:,} / {progress.jobs:,}"
         match session.activity:
             case BatchActivity.LOADING:
-                status += f" · {session.models.status}"
+                status += f" · {session.loading_status}"
             case BatchActivity.REGRADING:
                 status = f"graded again: {self._graded:,} / {progress.done:,}"
             case BatchActivity.PAUSED:

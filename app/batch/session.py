@@ -76,8 +76,14 @@ class BatchSession(QObject):
     failed = Signal(object)
     """A BatonError."""
 
-    def __init__(self, models: LoadedModels, choice: Callable[[], ModelChoice], parent: QObject | None = None) -> None:
-        """`choice`: returns the models chosen now."""
+    def __init__(
+        self,
+        models: LoadedModels,
+        demo: LoadedModels,
+        choice: Callable[[], ModelChoice],
+        parent: QObject | None = None,
+    ) -> None:
+        """`models`: the chat's. `demo`: takes the demo pair of a batch. `choice`: returns the models chosen now."""
         super().__init__(parent)
         self.models = models
         self._choice = choice
@@ -93,7 +99,7 @@ class BatchSession(QObject):
         self.parallel = 8
         self.report_seconds = 0.0
         """How long the last report took."""
-        self._execution = BatchExecution(models, choice, self)
+        self._execution = BatchExecution(models, demo, choice, self)
         self._execution.events.connect(self._take_events)
         self._execution.changed.connect(self.changed)
         self._execution.models_done.connect(self._models_done)
@@ -120,6 +126,11 @@ class BatchSession(QObject):
         if self._regrading and self.batch and self.batch.id == self._regraded:
             return BatchActivity.REGRADING
         return self._execution.activity if self._is_in_view else BatchActivity.IDLE
+
+    @property
+    def loading_status(self) -> str:
+        """What the models of the running batch wait for, for a person."""
+        return self._execution.status
 
     @property
     def running(self) -> bool:

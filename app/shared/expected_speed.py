@@ -1,4 +1,5 @@
-"""Says what to expect of a pair on this machine, and how long the large model alone would have taken."""
+"""Says what to expect of a pair on this machine, where it hardly pays, and how long the large model alone would have
+taken."""
 
 from __future__ import annotations
 
@@ -18,6 +19,15 @@ from baton_reasoning.core.models.gguf import GgufHeader
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking.trace import Trace
 
+HARDLY_FASTER = 0.9
+"""Of the large model's time. Predictions for pairs were off by a seventh (P12, docs/measurements.md): a gain of a tenth
+may be none."""
+FEWEST_PARAMETERS = 500_000_000
+"""Of a small model. Of 24 problems of GSM8K, SmolLM2-135M solved 1; the paper's small models begin at 1.5 billion."""
+WIDEST_GAP = 8
+"""Times as many parameters as a small model that was not trained to reason. One that was trained worked at 1.5 to 32
+billion in the paper."""
+
 
 def speed_of_pair(pair: Pair, costs: ModelCosts) -> str:
     """Say what to expect of a loaded pair in a sentence; nothing until both models have been measured."""
@@ -26,24 +36,28 @@ def speed_of_pair(pair: Pair, costs: ModelCosts) -> str:
     small, large = costs.of(pair.small.card), costs.of(pair.large.card)
     if not (small and large):
         return ""
-    return _speed_text(expected_speed(small, large), not pair.large.card.obstacle_to_drafts_of(pair.small.card))
+    speed = _speed_text(expected_speed(small, large), not pair.large.card.obstacle_to_drafts_of(pair.small.card))
+    is_reasoner = pair.small.card.thinking is not None
+    return f"{speed}{_gap_warning(pair.small.card.parameters, pair.large.card.parameters, is_reasoner)}"
 
 
 def speed_of_files(small: GgufHeader, large: GgufHeader, costs: ModelCosts) -> str:
     """Say what to expect of two files: as measured when they were loaded last, else estimated from their sizes."""
     of_small, of_large = costs.of_file(small.path), costs.of_file(large.path)
-    if not (of_small and of_large):
-        return estimate_from_sizes(small.active_bytes, large.active_bytes)
-    can_draft = small.vocabulary_hash == large.vocabulary_hash and small.supports_truncation
-    return _speed_text(expected_speed(of_small, of_large), can_draft and large.supports_truncation)
+    if of_small and of_large:
+        can_draft = small.vocabulary_hash == large.vocabulary_hash and small.supports_truncation
+        speed = _speed_text(expected_speed(of_small, of_large), can_draft and large.supports_truncation)
+    else:
+        speed = estimate_from_sizes(small.active_bytes, large.active_bytes)
+    return f"{speed}{_gap_warning(small.parameters, large.parameters, small.thinking_tags is not None)}"
 
 
 def estimate_from_sizes(small_bytes: int, large_bytes: int) -> str:
     """Say in a sentence what the bytes suggest that two models read for a token."""
-    small, large = ModelCost.relative(small_bytes), ModelCost.relative(large_bytes)
+    time = relative_time(ModelCost.relative(small_bytes), ModelCost.relative(large_bytes))
     return (
-        f"Estimated from their sizes: the pair takes about {relative_time(small, large):.0%} of the time of the large "
-        f"model alone, at a large share of {USUAL_SHARE:.0%}."
+        f"Estimated from their sizes: the pair takes about {time:.0%} of the time of the large model alone, at a large "
+        f"share of {USUAL_SHARE:.0%}.{_time_warning(time)}"
     )
 
 
@@ -72,7 +86,26 @@ def _speed_text(speed: ExpectedSpeed, can_draft: bool) -> str:
     """Return “Large alone about 3 tok/s; drafted about 6; pair about 9 at a large share of 20%.”"""
     drafted = f"; drafted about {_rate(speed.drafted)}" if can_draft else ""
     pair = f"; pair about {_rate(speed.pair)} at a large share of {speed.share:.0%}."
-    return f"Large alone about {_rate(speed.large)} tok/s{drafted}{pair}"
+    return f"Large alone about {_rate(speed.large)} tok/s{drafted}{pair}{_time_warning(speed.large / speed.pair)}"
+
+
+def _time_warning(time: float) -> str:
+    """Return what follows from a predicted time, over that of the large model alone; empty where the pair is faster."""
+    return " The large model alone is likely as fast, and at least as accurate." if time >= HARDLY_FASTER else ""
+
+
+def _gap_warning(small: int, large: int, is_reasoner: bool) -> str:
+    """Return what follows from the parameters of two models; empty where the small one may do, or is not known.
+
+    `is_reasoner`: whether the small model was trained to reason.
+    """
+    is_wide = large > WIDEST_GAP * small and not is_reasoner
+    if not small or not (is_wide or small < FEWEST_PARAMETERS):
+        return ""
+    return (
+        " So small a model may get nothing right, and then the pair gains nothing: compare the small model, the pair "
+        "and the large model in a batch of ten problems."
+    )
 
 
 def _rate(tokens_per_second: float) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 from PySide6.QtCore import QObject, Qt, Signal
 
-from baton_reasoning.app.shared.background import BackgroundTasks, StreamTask
+from baton_reasoning.app.shared.background import BackgroundTask, BackgroundTasks, StreamTask
 from baton_reasoning.app.shared.timer import single_shot_timer
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.state import ServerStatus, StatusCallback
@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from baton_reasoning.core.engines.remote.servers import KnownServers
     from baton_reasoning.core.model_costs import ModelCosts
 
-Loading = Generator[str | Pair, None, None]
-"""Yields the status while it loads, and at the end the pair."""
+
+class Remark(NamedTuple):
+    """What a person should know of the pair that is loaded."""
+
+    text: str
+
+
+Loading = Generator[str | Remark | Pair, None, None]
+"""Yields the status while it loads, remarks, and at the end the pair."""
 COALESCE_MS = 100
 """A server's status changes many times a second; the window shows it at most this often."""
 
@@ -73,7 +80,7 @@ class LoadedModels(QObject):
         self._coalescing = single_shot_timer(self, COALESCE_MS, self.servers_changed.emit)
         # A watcher is called from the thread that talks to its server.
         self._status_changed.connect(self._coalesce, Qt.ConnectionType.QueuedConnection)
-        self._task: StreamTask[str | Pair] | None = None
+        self._task: StreamTask[str | Remark | Pair] | None = None
         self._wanted: ModelChoice | None = None
         self.choice: ModelChoice | None = None
         """What is loaded, is being loaded, or could not be."""
@@ -82,6 +89,8 @@ class LoadedModels(QObject):
         self.status = "No models yet"
         """What is going on, or went wrong, for a person."""
         self.error: BatonError | None = None
+        self.remark = ""
+        """What a person should know of the pair; may be empty."""
         self.pair = Pair()
 
     def begin_writing(self, writer: object) -> None:
@@ -111,7 +120,7 @@ class LoadedModels(QObject):
             self._wanted = choice
             self._set_state(LoadState.WAITING, "Other models are loaded when the answer is written")
             return
-        old, self.pair, self.error = self.pair, Pair(), None
+        old, self.pair, self.error, self.remark = self.pair, Pair(), None, ""
         self.choice = choice
 
         def load() -> Loading:
@@ -120,6 +129,15 @@ class LoadedModels(QObject):
 
         self._set_state(LoadState.LOADING, "Loading the models…")
         self._task = StreamTask(self, "load models", load).items(self._take).done(self._ended).start()
+
+    def unload(self) -> None:
+        """Close the models, off the main thread. Does nothing without any, while some are being loaded, and once the
+        window closes."""
+        if self.pair == Pair() or self._task is not None or BackgroundTasks.of(self).closed:
+            return
+        pair, self.pair = self.pair, Pair()
+        BackgroundTask(self, "close models", lambda: close_pair(pair)).start()
+        self._set_state(LoadState.NONE, "No models yet")
 
     @property
     def servers(self) -> KnownServers:
@@ -140,10 +158,12 @@ class LoadedModels(QObject):
         if not self._coalescing.isActive():
             self._coalescing.start()
 
-    def _take(self, items: list[str | Pair]) -> None:
+    def _take(self, items: list[str | Remark | Pair]) -> None:
         for item in items:
             if isinstance(item, Pair):
                 self.pair = item
+            elif isinstance(item, Remark):
+                self.remark = item.text
             else:
                 self._set_state(LoadState.LOADING, item)
 

@@ -12,12 +12,12 @@ from functools import cached_property
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-from baton_reasoning.app.shared.loaded_models import Loading
+from baton_reasoning.app.shared.loaded_models import Loading, Remark
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.state import StatusCallback
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.models.source import ModelSource, ServerUrls, local_path
+from baton_reasoning.core.models.source import DemoModel, ModelSource, ServerUrls, local_path
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 
@@ -35,9 +35,13 @@ WORTH_SAYING = 2.0
 class PairLoader:
     """Opens both models of a choice: a file in a process of its own, a server by its saved settings."""
 
-    def __init__(self, paths: Paths) -> None:
-        """Read the options of single models and of single servers from their files below `paths`."""
+    def __init__(self, paths: Paths, *, costly_demo: bool = True) -> None:
+        """Read the options of single models and of single servers from their files below `paths`.
+
+        `costly_demo`: the demo pair costs what a real one does, for one answer at a time.
+        """
         self._paths = paths
+        self._costly_demo = costly_demo
 
     @cached_property
     def servers(self) -> KnownServers:
@@ -47,15 +51,23 @@ class PairLoader:
 
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         # Imported in the loading thread: the window is shown before any of it is needed.
-        from baton_reasoning.core.engines.factory import EngineFactory, share_vocabulary
+        from baton_reasoning.core.demo_pair.costly import MAKING, DemoFiles
+        from baton_reasoning.core.engines.factory import EngineFactory, share_vocabulary, tiny_demo
         from baton_reasoning.core.models.preferences import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
+        demo = DemoFiles(self._paths.demo_pair)
         factory = EngineFactory(
+            demo=demo.path if self._costly_demo else tiny_demo,
             local=lambda path: preferences.choices_for(path, choice.load_options),
             server=self.servers.server,
             watcher=watcher,
         )
+        has_demo = any(isinstance(source, DemoModel) for source in (choice.small, choice.large))
+        if self._costly_demo and has_demo and demo.missing:
+            yield MAKING
+            if trouble := demo.make():
+                yield Remark(trouble)
         with ExitStack() as undo:
             engines: dict[ModelSource, Engine] = {}
             for author in (Author.SMALL, Author.LARGE):

@@ -42,7 +42,7 @@ def demo(number: int) -> int:
     expected = problem.expected or ""
     rows: list[ScoreRow] = []
     control = Control()
-    with open_pair(DEMO_PAIR, LoadingOptions(CONTEXT)) as pair:
+    with open_pair(DEMO_PAIR, LoadingOptions(CONTEXT), costly_demo=True) as pair:
         for heading, arm in zip(HEADINGS, arms_of([arm.value for arm in ScoredArm], DEMO_SETTINGS), strict=True):
             _write_heading(heading)
             with stops_on_interrupt(control):

@@ -162,18 +162,18 @@ def _refuse_other(run: BatchRun, problems: Sequence[Problem], arms: Sequence[Arm
 
 def _time(run: BatchRun, cost: int, count: int) -> int:
     """Time the arms of a batch that is done with the costly pair, on its first problems, and join both in a table."""
-    from baton_reasoning.core.demo_pair.costly import costly_pair  # imports gguf and numpy
+    from baton_reasoning.core.demo_pair.costly import costly_pair
 
     done = _results(run)
     accuracy = done.report
     remark(f"Making the pair at a cost of 1:{cost}, unless it was made before.")
-    cache = Paths.of_user().cache / "demo pair"
+    cache = Paths.of_user().demo_pair
     try:
         small, large = map(str, costly_pair(cost, cache))
     except OSError as error:
         raise SettingsError(
             f"The costly pair cannot be written into {cache}: {error.strerror}.",
-            f"It takes about {MIB_OF_RATIO * (cost + 1)} MiB; XDG_CACHE_HOME names another folder.",
+            f"It takes up to {MIB_OF_RATIO * (cost + 1)} MiB; XDG_CACHE_HOME names another folder.",
         ) from error
     timing = replace(
         run,

@@ -30,7 +30,7 @@ from baton_reasoning.app.terminal.servers import known_server
 from baton_reasoning.app.terminal.streams import report
 from baton_reasoning.core.batch.running.arms import OtherModels
 from baton_reasoning.core.engines.base import Engine
-from baton_reasoning.core.engines.factory import EngineFactory, open_engine, share_vocabulary
+from baton_reasoning.core.engines.factory import EngineFactory, open_engine, share_vocabulary, tiny_demo
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.models.checksums import Checksums
@@ -262,10 +262,16 @@ def fitting_context(files: Sequence[Path], parallel: int = 1) -> int:
     return next((tokens for tokens in CONTEXTS if not headers or fits(tokens)), CONTEXTS[-1])
 
 
-def open_model(source: ModelSource, loading: LoadingOptions, parallel: int = 1, context: int | None = None) -> Engine:
-    """Load a file with progress, or connect to a server."""
+def open_model(
+    source: ModelSource,
+    loading: LoadingOptions,
+    parallel: int = 1,
+    context: int | None = None,
+    demo: Callable[[DemoModel], Path] = tiny_demo,
+) -> Engine:
+    """Load a file with progress, or connect to a server. `demo`: the files of the demo pair."""
     say_once = cache(remark)  # what is waited for comes again and again
-    factory = EngineFactory(server=known_server, on_status=say_once)
+    factory = EngineFactory(server=known_server, demo=demo, on_status=say_once)
     path = local_path(source)
     if path is None:
         return open_engine(source, factory)
@@ -296,21 +302,27 @@ def open_pair(
     needs: Needs = BOTH_MODELS,
     *,
     parallel: int = 1,
+    costly_demo: bool = False,
 ) -> Iterator[Pair]:
-    """Load the models that are needed, and close them at the end. A small model that is to draft must be named."""
+    """Load the models that are needed, and close them at the end. A small model that is to draft must be named.
+
+    `costly_demo`: the demo pair costs what a real one does, for one answer at a time.
+    """
     small = needs.small or (needs.drafts and bool(models.texts[0]))
     sources = [on_disk(source, models.yes) if source else None for source in models.sources(small, needs.large)]
     if not models.are_given:
         names = " and ".join(str(source) for source in sources if source)
         remark(DEMO_NOTE if models.is_demo else f"As chosen in the window: {names}.")
     files = [path for source in sources if source and (path := local_path(source))]
+    is_costly = costly_demo and any(isinstance(source, DemoModel) for source in sources)
+    demo = _costly_demo() if is_costly else tiny_demo
     context = loading.context or fitting_context(list(dict.fromkeys(files)), parallel)
     with ExitStack() as stack:
 
         def opened(source: ModelSource | None) -> Engine | None:
             if source is None:
                 return None
-            engine = open_model(source, loading, parallel, context)
+            engine = open_model(source, loading, parallel, context, demo)
             stack.callback(engine.close)
             return engine
 
@@ -319,6 +331,18 @@ def open_pair(
         if pair.small and pair.large:
             share_vocabulary(pair.small, pair.large)
         yield pair
+
+
+def _costly_demo() -> Callable[[DemoModel], Path]:
+    """Make the demo pair as costly as a real one, unless it was made before, and say so."""
+    from baton_reasoning.core.demo_pair.costly import MAKING, DemoFiles
+
+    files = DemoFiles(Paths.of_user().demo_pair)
+    if files.missing:
+        remark(MAKING)
+        if trouble := files.make():
+            remark(trouble)
+    return files.path
 
 
 @contextmanager

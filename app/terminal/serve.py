@@ -56,7 +56,7 @@ def serve(
     arms = arms_of(ARMS, run_settings(method, is_demo=models.is_demo))
     server = EndpointServer(host, port)
     try:
-        with open_pair(models, loading, parallel=parallel) as pair:
+        with open_pair(models, loading, parallel=parallel, costly_demo=True) as pair:
             refuse_impossible(arms, pair)
             endpoint = Endpoint(pair, {arm.name: arm.settings for arm in arms}, parallel)
             ready = f"Serving {', '.join(ARMS)} at {server.url}. Ctrl+C stops it."

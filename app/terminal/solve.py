@@ -69,7 +69,7 @@ def solve(
         remark(BEYOND_THE_DEMO)
     needs = POLICIES.of(settings.policy).needs
     control, costs = Control(), ModelCosts(Paths.of_user().model_costs)
-    with open_pair(models, loading, needs) as pair:
+    with open_pair(models, loading, needs, costly_demo=True) as pair:
         if not json and (expected := speed_of_pair(pair, costs)):
             remark(expected)
         with stops_on_interrupt(control):

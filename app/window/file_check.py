@@ -39,8 +39,8 @@ class FileCheck(QObject):
         def check() -> Iterator[ModelFileError]:
             from baton_reasoning.core.models.checksums import Checksums
 
-            files = [engine.card.path for engine in (pair.small, pair.large) if engine and engine.card.path]
-            return Checksums(self._checksums).changed(files, stopped)
+            files = [card.chosen_file for card in pair.cards.values()]
+            return Checksums(self._checksums).changed(filter(None, files), stopped)
 
         if self._task:
             self._task.stop()

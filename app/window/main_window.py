@@ -146,10 +146,12 @@ class MainWindow(QMainWindow):
 
     def _add_batch_page(self, store: Store) -> None:
         from baton_reasoning.app.batch.page import BatchPage
+        from baton_reasoning.app.shared.pair_loader import PairLoader
         from baton_reasoning.core.models.preferences import hub_access
 
         access = partial(hub_access, self.paths.model_preferences)
-        self._batch = batch = BatchPage(self.models, self.preferences, access)
+        tiny = PairLoader(self.paths, costly_demo=False)
+        self._batch = batch = BatchPage(self.models, self.preferences, tiny, access)
         batch.failed.connect(self.show_error)
         batch.saved.connect(self.messages.show_saved)
         batch.noticed.connect(lambda text: self.notice.show_message(text, warns=False))
@@ -243,7 +245,8 @@ class MainWindow(QMainWindow):
         self.hide()
         self.session.runs.stop()
         self.tasks.close()  # answers and batches deliver their last events, which are saved
-        self.models.close()
+        for models in self.findChildren(LoadedModels):  # the chat's, and those of a demo batch
+            models.close()
         self.preferences.save()
         self._close_store()
         super().closeEvent(event)

@@ -112,8 +112,8 @@ class WindowMessages(QObject):
             self._toasts.resolve(Cause.MODELS)
             self._toasts.resolve(Cause.SERVER)
             cards = [engine.card for engine in (models.pair.small, models.pair.large) if engine]
-            if retreats := " ".join(dict.fromkeys(filter(None, map(retreat_text, cards)))):
-                self._toasts.show_message(retreats, cause=Cause.MODELS)
+            if remarks := " ".join(dict.fromkeys(filter(None, [models.remark, *map(retreat_text, cards)]))):
+                self._toasts.show_message(remarks, cause=Cause.MODELS)
 
     def _show_load_error(self, error: BatonError) -> None:
         """Say why models could not be loaded, and load those before them again, if there are any."""

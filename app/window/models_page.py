@@ -97,10 +97,9 @@ class LazyModelsPage(QWidget):
         return page
 
     def _show_loaded(self) -> None:
-        pair = self._window.models.pair
-        cards = [engine.card for engine in (pair.small, pair.large) if engine]
+        cards = self._window.models.pair.cards.values()
         assert self._controller is not None
-        self._controller.show_loaded({card.path: card for card in cards if card.path})
+        self._controller.show_loaded({path: card for card in cards if (path := card.chosen_file)})
 
     def _use_pair(self, small: Path, large: Path) -> None:
         self._window.dialogs.use_pair(small, large)

@@ -8,111 +8,196 @@ as on a GPU than where a CPU computes.
 
 from __future__ import annotations
 
+import os
+import struct
+from array import array
+from math import prod, sqrt
 from pathlib import Path
-from typing import Any, NamedTuple
-from zlib import crc32
+from typing import NamedTuple
 
-import gguf
-import numpy as np
+from baton_reasoning.core.demo_pair.sparse_file import SparseFile
+from baton_reasoning.core.models.gguf_format import Keys, Tensor, padded, read_raw
+from baton_reasoning.core.models.source import DemoModel
 
-from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
-
+RATIO = 13
+"""Cost of the demo's large model over that of its small one, where a person waits for one answer."""
 SMALL_BLOCKS = 3
 """Of the costly small model: so many that Baton's own time is a small part of its decode."""
-Matrix = np.ndarray[Any, Any]
-_PADDED = {
-    "token_embd": ("", "embedding"),
-    "output": ("", "embedding"),
-    "attn_q": ("", "embedding"),
-    "attn_k": ("", "embedding"),
-    "attn_v": ("", "embedding"),
-    "attn_output": ("embedding", ""),
-    "ffn_gate": ("feed_forward", "embedding"),
-    "ffn_up": ("feed_forward", "embedding"),
-    "ffn_down": ("embedding", "feed_forward"),
+_DIMENSIONS = {
+    "token_embd": ("embedding", ""),
+    "output": ("embedding", ""),
+    "attn_q": ("embedding", ""),
+    "attn_k": ("embedding", ""),
+    "attn_v": ("embedding", ""),
+    "attn_output": ("", "embedding"),
+    "ffn_gate": ("embedding", "feed_forward"),
+    "ffn_up": ("embedding", "feed_forward"),
+    "ffn_down": ("feed_forward", "embedding"),
 }
-"""What the rows and the columns of each matrix are as many as."""
-_SILENT = ("attn_output.weight", "ffn_down.weight")
+"""What the columns and the rows of each matrix are as many as, in GGUF's order; "": what they are."""
+_F32 = 0
+"""GGUF's number of the type of all tensors."""
 
 
 class Shape(NamedTuple):
-    """Numbers of the embedding, of the feed-forward network, and blocks added; 0 keeps what the model has."""
+    """Numbers of the embedding and of the feed-forward network, and of blocks; 0 keeps what the model has."""
 
     embedding: int = 0
     feed_forward: int = 0
-    more_blocks: int = 0
+    blocks: int = 0
 
 
 BLOCK = Shape(embedding=512, feed_forward=1536)
-"""A block of 10 MiB: about a millisecond a decode where 10 GB are read in a second."""
+"""A block of 10 MB: about a millisecond a decode where 10 GB are read in a second."""
+MAKING = "Making the demo pair as costly as a real one: 420 MB, nearly all of them zeros…"
+SWITCH = "BATON_DEMO_PAIR"
+"""The environment variable; `tiny` keeps the demo pair as it is, for tests."""
+
+
+class DemoFiles:
+    """The demo pair's files for one answer at a time: as costly as a real pair, or tiny if those cannot be written."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder`: where costly files are kept; it need not exist."""
+        self._folder = folder
+        self._copies = {} if os.environ.get(SWITCH) == "tiny" else _copies(RATIO, folder)
+
+    @property
+    def missing(self) -> bool:
+        """Whether a file has to be made, or made again because it is damaged."""
+        return not all(copy.is_whole for copy in self._copies.values())
+
+    def make(self) -> str:
+        """Make what is missing; return why the tiny pair runs instead, as a sentence, empty if it does not."""
+        try:
+            for copy in self._copies.values():
+                copy.make()
+        except OSError as error:
+            self._copies = {}
+            return (
+                "The demo runs on its tiny models, which are equally fast: those at the cost of real ones cannot be "
+                f"written into {self._folder} ({error.strerror or error})."
+            )
+        return ""
+
+    def path(self, model: DemoModel) -> Path:
+        """Return the file of a model, once nothing is missing."""
+        return self._copies[model].path if model in self._copies else model.path
 
 
 def costly_pair(ratio: int, folder: Path) -> tuple[Path, Path]:
-    """Return the demo pair at a cost ratio of 1:`ratio`, made in `folder` unless it is there. 10 MiB a block."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return of_blocks(SMALL_MODEL, folder, SMALL_BLOCKS), of_blocks(LARGE_MODEL, folder, SMALL_BLOCKS * ratio)
+    """Return the demo pair at a cost ratio of 1:`ratio`, made in `folder` unless it is there. 10 MB a block.
+
+    Raises OSError.
+    """
+    copies = _copies(ratio, folder)
+    return copies[DemoModel.SMALL].make(), copies[DemoModel.LARGE].make()
 
 
-def costly(source: Path, target: Path, shape: Shape, **changes: Any) -> Path:
-    """Write an F32 Llama (one of the demo pair) in a larger shape. `changes`: metadata to change, `__` for a dot."""
-    reader = gguf.GGUFReader(source)
-    fields = {field.name: field for field in reader.fields.values() if not field.name.startswith("GGUF.")}
-    del fields["general.architecture"]
-    had = {name.removeprefix("llama."): field.contents() for name, field in fields.items() if name.startswith("llama.")}
-    own, heads, blocks = had["embedding_length"], had["attention.head_count"], had["block_count"]
-    width, epsilon = shape.embedding or own, had["attention.layer_norm_rms_epsilon"]
-    values = {name: field.contents() for name, field in fields.items()}
-    values |= {key.replace("__", "."): value for key, value in changes.items()}
-    values["llama.block_count"] = blocks + shape.more_blocks
-    values["llama.embedding_length"] = width
-    values["llama.feed_forward_length"] = shape.feed_forward or had["feed_forward_length"]
-    values["llama.attention.layer_norm_rms_epsilon"] = epsilon * own / width
-    writer = gguf.GGUFWriter(target, "llama")
-    for name, field in fields.items():
-        sub_type = field.types[-1] if field.types[0] is gguf.GGUFValueType.ARRAY else None
-        writer.add_key_value(name, values[name], field.types[0], sub_type=sub_type)
-    writer.add_key_length(own // heads)
-    writer.add_value_length(own // heads)
-    tensors = {tensor.name: _padded(tensor.name, tensor.data, own, shape) for tensor in reader.tensors}
-    for name, data in tensors.items():
-        writer.add_tensor(name, data)
-        if name.startswith("blk.0."):
-            part = name.removeprefix("blk.0.")
-            silent = np.zeros_like(data) if part in _SILENT else data
-            for block in range(blocks, blocks + shape.more_blocks):
-                writer.add_tensor(f"blk.{block}.{part}", silent)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    return target
-
-
-def _padded(name: str, data: Matrix, own: int, shape: Shape) -> Matrix:
-    """With zeros to the new shape; rows of a matrix are what comes out. Norms make up for the mean of squares, which
-    the zeros make smaller."""
-    more = (shape.embedding or own) - own
-    part = name.removesuffix(".weight").rpartition(".")[2]
-    if data.ndim == 1:
-        return np.pad(data * np.float32(np.sqrt(own / (own + more))), (0, more))
-    rows, columns = _PADDED[part]
-    wide = max(shape.feed_forward - data.shape[1 if part == "ffn_down" else 0], 0)
-    extra = {"embedding": more, "feed_forward": wide, "": 0}
-    return np.pad(data, ((0, extra[rows]), (0, extra[columns])))
+def _copies(ratio: int, folder: Path) -> dict[DemoModel, SparseFile]:
+    blocks = {DemoModel.SMALL: SMALL_BLOCKS, DemoModel.LARGE: SMALL_BLOCKS * ratio}
+    return {model: _copy(model.path, folder, count) for model, count in blocks.items()}
 
 
 def of_blocks(source: Path, folder: Path, blocks: int) -> Path:
     """Return a copy of a model of the demo pair with so many blocks of BLOCK, made unless it is there.
 
-    A copy with ten times as many blocks costs ten times as much.
+    A copy with ten times as many blocks costs ten times as much. Raises OSError.
     """
-    made = folder / f"{source.stem}-{blocks}-{crc32(source.read_bytes()):08x}.gguf"
-    if not made.exists():
-        own: int = gguf.GGUFReader(source).fields["llama.block_count"].contents()
-        part = made.with_suffix(".part")
-        try:
-            costly(source, part, BLOCK._replace(more_blocks=blocks - own))
-            part.replace(made)
-        finally:
-            part.unlink(missing_ok=True)  # of a full disk, or an interruption
-    return made
+    return _copy(source, folder, blocks).make()
+
+
+def _copy(source: Path, folder: Path, blocks: int) -> SparseFile:
+    return in_shape(source, folder / f"{source.stem}-{blocks}.gguf", BLOCK._replace(blocks=blocks))
+
+
+def costly(source: Path, target: Path, shape: Shape, **changes: float) -> Path:
+    """Write an F32 Llama (one of the demo pair) in a larger shape. `changes`: metadata to change, `__` for a dot."""
+    return in_shape(source, target, shape, **changes).make()
+
+
+def in_shape(source: Path, target: Path, shape: Shape, **changes: float) -> SparseFile:
+    """Return the file that `costly` writes."""
+    raw = read_raw(source)
+    content = source.read_bytes()
+    had = Keys(source, raw.values, "llama.")
+    own, head = had.whole("embedding_length"), had.whole("embedding_length") // had.whole("attention.head_count")
+    shape = Shape(shape.embedding or own, shape.feed_forward or had.whole("feed_forward_length"), shape.blocks)
+    own_blocks = had.whole("block_count")
+    epsilon = raw.values["llama.attention.layer_norm_rms_epsilon"]
+    assert isinstance(epsilon, float)
+    numbers: dict[str, float] = {
+        "llama.block_count": shape.blocks or own_blocks,
+        "llama.embedding_length": shape.embedding,
+        "llama.feed_forward_length": shape.feed_forward,
+        "llama.attention.layer_norm_rms_epsilon": epsilon * own / shape.embedding,
+        "llama.attention.key_length": head,
+        "llama.attention.value_length": head,
+    }
+    numbers |= {key.replace("__", "."): value for key, value in changes.items()}
+    keys = {key: content[place] for key, place in raw.places.items()}
+    keys |= {key: _typed(number) for key, number in numbers.items()}
+    weights: list[_Weights] = []
+    for tensor in raw.tensors:
+        start = raw.data_start + tensor.start
+        wide = _widened(tensor, content[start : start + tensor.bytes], own, shape)
+        weights.append(wide)
+        if tensor.name.startswith("blk.0."):
+            part = tensor.name.removeprefix("blk.0.")
+            weights += [wide._replace(name=f"blk.{n}.{part}", data=b"") for n in range(own_blocks, shape.blocks)]
+    return _gguf(target, keys, weights)
+
+
+class _Weights(NamedTuple):
+    """A tensor of F32: its shape in GGUF's order, and the bytes before its last zeros."""
+
+    name: str
+    shape: tuple[int, ...]
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        return 4 * prod(self.shape)
+
+
+def _widened(tensor: Tensor, data: bytes, own: int, shape: Shape) -> _Weights:
+    """Put zeros after each row, and after the last, up to the new shape.
+
+    Norms make up for the mean of squares, which the zeros make smaller.
+    """
+    if len(tensor.shape) == 1:
+        scale = sqrt(own / shape.embedding)
+        data = array("f", [scale * weight for weight in array("f", data)]).tobytes()
+        return _Weights(tensor.name, (shape.embedding,), data)
+    lengths = {"": 0, "embedding": shape.embedding, "feed_forward": shape.feed_forward}
+    part = tensor.name.removesuffix(".weight").rpartition(".")[2]
+    old_columns, old_rows = tensor.shape
+    columns, rows = (lengths[of] or old for of, old in zip(_DIMENSIONS[part], tensor.shape, strict=True))
+    zeros = bytes(4 * (columns - old_columns))
+    step = 4 * old_columns
+    data = b"".join(data[step * row : step * (row + 1)] + zeros for row in range(old_rows))
+    return _Weights(tensor.name, (columns, rows), data)
+
+
+def _gguf(target: Path, keys: dict[str, bytes], weights: list[_Weights]) -> SparseFile:
+    """Lay out a GGUF file of version 3 (ggml's `docs/gguf.md`)."""
+    header = b"GGUF" + struct.pack("<IQQ", 3, len(weights), len(keys))
+    header += b"".join(_text(key) + value for key, value in keys.items())
+    starts, end = [], 0
+    for tensor in weights:
+        dimensions = len(tensor.shape)
+        header += _text(tensor.name) + struct.pack(f"<I{dimensions}QIQ", dimensions, *tensor.shape, _F32, end)
+        starts.append(end)
+        end += padded(tensor.size)
+    first = padded(len(header))
+    placed = [(first + start, tensor.data) for start, tensor in zip(starts, weights, strict=True)]
+    return SparseFile(target, ((0, header), *placed), first + end)
+
+
+def _text(text: str) -> bytes:
+    return struct.pack("<Q", len(text.encode())) + text.encode()
+
+
+def _typed(number: float) -> bytes:
+    """Return a value as GGUF has it after a key: the number of its type, here u32 or f32, and the value."""
+    return struct.pack("<II", 4, number) if isinstance(number, int) else struct.pack("<If", 6, number)

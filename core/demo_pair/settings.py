@@ -12,6 +12,12 @@ DEMO_SETTINGS = RunSettings(
     max_tokens=500,
 )
 
+MEASURED_COST = 13
+"""Cost of the large model over that of the small one, in the experiment of `MEASURED_RATIO`."""
+MEASURED_RATIO = 0.40
+"""Seconds of an answer by the pair (arm `baton`) over those of the large model alone, one answer at a time, on a demo
+pair made to cost as a real one: `baton evidence --cost 13 --all --limit 100`, docs/evidence.md."""
+
 FEW_REFLECTIONS = 3
 """A value of c at which the rule for excessive reflection fires; these short texts never reach 15."""
 

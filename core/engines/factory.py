@@ -20,7 +20,7 @@ from baton_reasoning.core.engines.remote.state import StatusCallback
 from baton_reasoning.core.engines.remote.vocabulary import PROBE
 from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.models.preferences import LocalChoices
-from baton_reasoning.core.models.source import HubFile, ModelSource, ServerUrls
+from baton_reasoning.core.models.source import DemoModel, HubFile, ModelSource, ServerUrls
 
 
 class Server(NamedTuple):
@@ -39,6 +39,11 @@ def default_choices(_: Path) -> LocalChoices:
     return LocalChoices()
 
 
+def tiny_demo(model: DemoModel) -> Path:
+    """Return the demo model's own file."""
+    return model.path
+
+
 def not_downloaded(source: HubFile) -> Path:
     raise ModelFileError(
         f"{source} is not on this machine.", f"Download it first, with baton models get {source} or on the Models page."
@@ -53,6 +58,8 @@ class EngineFactory:
     server: Callable[[str], Server] = plain_server
     hub_file: Callable[[HubFile], Path] = not_downloaded
     """Finds a file of the Hub on this machine, or downloads it."""
+    demo: Callable[[DemoModel], Path] = tiny_demo
+    """Finds the file of a demo model: its own, or a costly copy where a person waits for one answer."""
     watcher: StatusCallback | None = None
     """Called at each change of a server's status, from any thread."""
     on_status: Callable[[str], object] = lambda _: None
@@ -69,8 +76,15 @@ def open_engine(source: ModelSource, factory: EngineFactory) -> Engine:
     """
     if isinstance(source, ServerUrls):
         return _open_servers(source, factory)
-    path = factory.hub_file(source) if isinstance(source, HubFile) else source.path
-    load, overrides = factory.local(path)
+    if isinstance(source, DemoModel):
+        path = factory.demo(source)
+        load, overrides = factory.local(source.path)
+        if path != source.path:
+            # On one core of any machine both cost what they weigh, and the window has the others.
+            load = load.model_copy(update={"threads": load.threads or 1, "gpu_layers": max(load.gpu_layers, 0)})
+    else:
+        path = factory.hub_file(source) if isinstance(source, HubFile) else source.path
+        load, overrides = factory.local(path)
     return LocalEngine(path, load, overrides, source=source, on_progress=factory.on_progress)
 
 

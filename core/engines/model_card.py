@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides, ThinkingTags
-from baton_reasoning.core.models.source import ModelSource
+from baton_reasoning.core.models.source import DemoModel, ModelSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,11 @@ class ModelCard:
     overrides: ModelOverrides = NO_OVERRIDES
     placement: Placement | None = None
     """None on a server."""
+
+    @property
+    def chosen_file(self) -> Path | None:
+        """The file that a person chose: the demo model's own where a costly copy of it is loaded; None on a server."""
+        return self.source.path if isinstance(self.source, DemoModel) else self.path
 
     def without_thinking(self) -> ModelCard:
         """Return the card of a session whose thinking is off: its model writes the answer at once."""

@@ -25,6 +25,7 @@ MAX_TENSOR_NAME_BYTES = 63  # ggml's GGML_MAX_NAME, less the closing zero
 MAX_STRING_BYTES = 2**20
 MAX_LISTED_ELEMENTS = 1024  # arrays up to this length become tuples; longer ones stay bytes
 MAX_DIMENSIONS = 4
+ALIGNMENT = 32  # bytes, of tensors, unless a file names another
 SUPPORTED_VERSIONS = (2, 3)
 HIGHEST_BELIEVABLE_VERSION = 99
 """A file with a higher one is damaged, or no model."""
@@ -65,6 +66,10 @@ class Tensor(NamedTuple):
     elements: int
     bytes: int
     type: TensorType
+    shape: tuple[int, ...]
+    """Lengths of its dimensions, the one whose elements lie side by side first."""
+    start: int
+    """Where it begins after `data_start`, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,10 @@ class RawHeader:
 
     values: dict[str, Value]
     tensors: tuple[Tensor, ...]
+    data_start: int
     data_end: int
+    places: dict[str, slice]
+    """Where the value of each key lies in the file, with its type before it."""
 
 
 def read_raw(path: Path) -> RawHeader:
@@ -104,19 +112,23 @@ class _Reader:
         self._check_magic()
         tensor_count, key_count = self._count(MAX_TENSORS, "tensors"), self._count(MAX_KEYS, "keys")
         values: dict[str, Value] = {}
+        places: dict[str, slice] = {}
         for _ in range(key_count):
             key = self._string(MAX_KEY_BYTES)
             if not key or key in values:
                 self._broken(f"the key “{key[:80]}” is empty or there twice")
+            start = self.position
             values[key] = self._value(self._u32())
-        alignment = values.get("general.alignment", 32)
+            places[key] = slice(start, self.position)
+        alignment = values.get("general.alignment", ALIGNMENT)
         if type(alignment) is not int or alignment <= 0 or alignment & (alignment - 1):
             self._broken("its alignment is not a power of two")
         tensors, data_size = self._tensors(tensor_count, alignment)
-        data_end = _padded(self.position, alignment) + data_size if tensors else self.position
+        data_start = padded(self.position, alignment) if tensors else self.position
+        data_end = data_start + data_size
         if data_end > self.size:
             self._cut_short(data_end)
-        return RawHeader(values, tensors, data_end)
+        return RawHeader(values, tensors, data_start, data_end, places)
 
     def _check_magic(self) -> None:
         head = self.file.read(512)
@@ -162,11 +174,11 @@ class _Reader:
             if elements >= 2**63 or offset != end:
                 self._broken(f"the tensor “{name[:80]}” has an impossible size or place")
             size = elements // kind.block * kind.size
-            end = offset + _padded(size, alignment)
-            tensors[name] = Tensor(name, elements, size, kind)
+            end = offset + padded(size, alignment)
+            tensors[name] = Tensor(name, elements, size, kind, tuple(shape), offset)
         # The file need not carry the padding after its last tensor.
         last = next(reversed(tensors.values()), None)
-        return tuple(tensors.values()), end - (_padded(last.bytes, alignment) - last.bytes) if last else 0
+        return tuple(tensors.values()), end - (padded(last.bytes, alignment) - last.bytes) if last else 0
 
     def _value(self, kind: int) -> Value:
         if kind == _ARRAY:
@@ -262,7 +274,8 @@ class _Reader:
         raise ModelFileError(f"{self.path.name} is damaged: {reason}.", "Download the file again.")
 
 
-def _padded(size: int, alignment: int) -> int:
+def padded(size: int, alignment: int = ALIGNMENT) -> int:
+    """Return the next multiple of `alignment`."""
     return (size + alignment - 1) // alignment * alignment
 
 

@@ -19,7 +19,7 @@ for wheel in "${XDG_CACHE_HOME:-$HOME/.cache}"/baton/wheels/cpu-*/*.whl; do cp "
 # What the engines and their tests import; the window, Parquet and the keyring stay behind.
 needed="annotated-types anyio certifi click diskcache filelock fsspec h11 httpcore2 httpx2 huggingface-hub
   idna jinja2 lazy-importer markupsafe msgspec numpy packaging platformdirs psutil pydantic pydantic-core pyyaml tqdm truststore
-  typing-extensions typing-inspection pytest pluggy iniconfig pygments hypothesis sortedcontainers gguf"
+  typing-extensions typing-inspection pytest pluggy iniconfig pygments hypothesis sortedcontainers"
 for name in $needed; do
   # shellcheck disable=SC2016
   awk -v name="$name" '$0 ~ "^" name "==" { on = 1 } /^[^ ]/ && $0 !~ "^" name "==" { on = 0 } on' packaging/lock/test.txt

@@ -43,6 +43,8 @@ LARGE = (
 )
 
 
+OWN_MODELS = ModelChoice(small="small.gguf", large="large.gguf")
+"""Of a person; a batch of them runs on the chat's pair."""
 PATIENCE_MS = int(PATIENCE * 1000)
 
 
@@ -171,13 +173,20 @@ def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callab
     windows: list[MainWindow] = []
 
     def make(
-        loader: ScriptedLoader | None = None, *, begin: bool = True, width: int = 1440, paths: Paths | None = None
+        loader: ScriptedLoader | None = None,
+        *,
+        begin: bool = True,
+        width: int = 1440,
+        paths: Paths | None = None,
+        models: ModelChoice | None = None,
     ) -> MainWindow:
         loader = loader or ScriptedLoader()
         loader.servers = KnownServers(tmp_path / "servers.json", lambda: Secrets(NO_KEYRING))
         window = MainWindow(paths or Paths.under(tmp_path), loader)
         appearance = window.preferences.value.appearance.model_copy(update={"demo_pace": 0})
         window.preferences.change(appearance=appearance)
+        if models:
+            window.preferences.change(models=models)
         windows.append(window)
         window.resize(width, 900)
         window.show()

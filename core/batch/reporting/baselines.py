@@ -1,11 +1,18 @@
-"""Compares each arm with both of its models alone: how much of the gap it closes, and in what part of the time."""
+"""Compares each arm with both of its models alone: how much of the gap it closes, in what part of the time, and
+whether the large model alone should be used instead."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.reporting.statistics import bootstrap, ratio_of_sums, sums_by_problem
+from baton_reasoning.core.batch.reporting.statistics import (
+    bootstrap,
+    clustered_accuracy,
+    grouped,
+    ratio_of_sums,
+    sums_by_problem,
+)
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.intervals import Estimate
@@ -15,6 +22,10 @@ from baton_reasoning.core.thinking.registry import POLICIES
 
 SMALL_ALONE = Needs(large=False)
 LARGE_ALONE = Needs(small=False)
+NOTHING_RIGHT = 0.1
+"""Where the interval of its accuracy ends below this, a small model gets next to nothing right: a reasoning that it
+writes most of cannot be saved by handovers."""
+USE_LARGE = "use the large model alone for such problems"
 
 
 class AgainstBaselines(NamedTuple):
@@ -24,6 +35,8 @@ class AgainstBaselines(NamedTuple):
     """(accuracy − small) / (large − small); None unless both are there and the large model is better."""
     time_ratio: Estimate | None
     """Seconds an answer over those of the large model alone; None without that arm."""
+    advice: str = ""
+    """Why the large model alone should be used instead, and that it should; empty if nothing speaks for that."""
 
 
 def against_baselines(arm: Arm, arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow]]) -> AgainstBaselines:
@@ -33,14 +46,26 @@ def against_baselines(arm: Arm, arms: Sequence[Arm], rows: Mapping[str, Sequence
     """
     small = _baseline(SMALL_ALONE, arm, arms)
     large = _baseline(LARGE_ALONE, arm, arms)
-    gap = time = None
+    gap, time, advice = None, None, ""
     if small and large:
-        right, of_small, of_large = (_by_job(rows[each.name], _is_right) for each in (arm, small, large))
-        gap = bootstrap(_sums(right, of_small, of_large), _part_of_gap)
+        right = [_by_job(rows[each.name], _is_right) for each in (arm, small, large)]
+        gap = bootstrap(_sums(*right), _part_of_gap)
+        needs = POLICIES.of(arm.settings.policy).needs
+        if gap and needs.small and needs.large and not arm.equal_share_of:
+            advice = _advice(gap, *_accuracies(*right))
     if large:
         seconds = (_by_job(rows[each.name], lambda row: row.metrics.seconds) for each in (arm, large))
         time = ratio_of_sums(_sums(*seconds))
-    return AgainstBaselines(gap, time)
+    return AgainstBaselines(gap, time, advice)
+
+
+def _advice(gap: Estimate, pair: Estimate, small: Estimate, large: Estimate) -> str:
+    """Return why to use the large model alone, if it is clearly more accurate than both its pair and the small one."""
+    if max(pair.high, small.high) >= large.low:
+        return ""
+    if small.high < NOTHING_RIGHT:
+        return f"its small model alone gets next to nothing right; {USE_LARGE}"
+    return f"it recovers nothing of the gap between its models; {USE_LARGE}" if gap.value <= 0 else ""
 
 
 def _baseline(needs: Needs, arm: Arm, arms: Sequence[Arm]) -> Arm | None:
@@ -68,8 +93,18 @@ def _by_job(rows: Sequence[ResultRow], value: Callable[[ResultRow], float | None
 
 def _sums(*values: Mapping[Job, float]) -> list[list[float]]:
     """Add up the values of each problem over the jobs that all mappings have."""
-    jobs = sorted(set.intersection(*map(set, values)))
-    return sums_by_problem((job[0], [each[job] for each in values]) for job in jobs)
+    return sums_by_problem((job[0], [each[job] for each in values]) for job in _common(values))
+
+
+def _accuracies(*right: Mapping[Job, float]) -> list[Estimate]:
+    """Return the share of right answers of each mapping, over the jobs that all of them have."""
+    jobs = _common(right)
+    found = (clustered_accuracy(grouped((job[0], bool(each[job])) for job in jobs)) for each in right)
+    return [estimate for estimate in found if estimate]
+
+
+def _common(values: Sequence[Mapping[Job, float]]) -> list[Job]:
+    return sorted(set.intersection(*map(set, values)))
 
 
 def _part_of_gap(sums: Sequence[float]) -> float | None:

@@ -62,6 +62,9 @@ class ArmReport(BaseModel):
         description="(accuracy − small) / (large − small), of the arms of its small and of its large model alone; null "
         "without them, or where the large model is not better."
     )
+    advice: str = Field(
+        "", description="Why to use the large model alone instead of this pair; empty if nothing speaks for that."
+    )
     aimed_share: float | None = Field(description="The large share that an arm of equal share aimed at, 0 to 1.")
     small_tokens: int = Field(description="Kept tokens of the small model.")
     large_tokens: int = Field(description="Kept tokens of the large model.")
@@ -202,6 +205,9 @@ class Report(BaseModel):
         description="Seconds that an answer may take, for `accuracy_in_time` of each arm: from the fastest right "
         "answer to the slowest.",
     )
+    is_demo: bool = Field(
+        False, description="Whether its models are the demo's, which are equally fast: its times say nothing of a pair."
+    )
     not_comparable: str = Field(description="Why the speeds of the arms are not ranked; empty if they are.")
     is_older: bool = Field(
         False, description="Whether an older version of Baton stored settings that this one does not know."
@@ -266,6 +272,7 @@ def build_report(
         arms=tuple(arms),
         comparisons=_comparisons(stored, by_arm),
         time_budgets=budgets,
+        is_demo=settings.is_demo,
         is_older=_is_older(batch, stored),
         not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.speed]),
     )
@@ -306,6 +313,7 @@ def _arm_report(
         ),
         majority=Majority.of(answers),
         gap_recovered=against.gap_recovered,
+        advice=against.advice,
         time_ratio=against.time_ratio,
         aimed_share=settings.shares.get(arm.name),
         small_tokens=small_tokens,

@@ -18,6 +18,7 @@ from baton_reasoning.core.batch.reporting.report_text import (
     heading,
     method_of_tests,
     tables,
+    times_note,
     worth_cells,
 )
 from baton_reasoning.core.export.html_template import markup, render
@@ -44,6 +45,7 @@ def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
         worth_titles=WORTH_TITLES,
         worth_cells=worth_cells,
         worth=markup(worth_by_cue(analysis.takeovers)) if analysis and analysis.has_worth else "",
+        times_note=times_note(report),
         in_time=markup(scatter_chart(accuracy_in_time(report))),
         share=markup(scatter_chart(accuracy_against_share(report))),
         takeovers=[

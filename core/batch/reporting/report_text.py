@@ -8,6 +8,7 @@ from typing import NamedTuple
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, main_arm
 from baton_reasoning.core.batch.reporting.speed import Percentiles
 from baton_reasoning.core.batch.reporting.worth import MeanWorth
+from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.store.batch_rows import Conditions
 from baton_reasoning.core.text import counted
@@ -31,15 +32,27 @@ def text_report(report: Report, width: int = 0) -> str:
     """
     shown = [f"{table.title}\n{columns(table.rows, width)}" for table in tables(report)]
     compared = "\n".join([*_main_comparisons(report), method_of_tests(report)]).strip()
-    return "\n\n".join(filter(None, (heading(report), *shown, compared, footnotes(report))))
+    return "\n\n".join(filter(None, (heading(report), *shown, times_note(report), compared, footnotes(report))))
 
 
 def tables(report: Report) -> tuple[Table, ...]:
     """Return the tables of a report, with a row for each arm; columns that say nothing of any arm are left out."""
+    seconds = Table("Seconds to the answer and to the end", _rows(report, _SECONDS))
     return (
         Table("Accuracy", _rows(report, _ACCURACY)),
-        Table("Seconds to the answer and to the end", _rows(report, _SECONDS)),
+        *(() if report.is_demo else (seconds,)),
         Table("Cost of an answer", _rows(report, _COSTS)),
+    )
+
+
+def times_note(report: Report) -> str:
+    """Say what stands in the place of the demo pair's times; empty for a report that shows times."""
+    if not report.is_demo:
+        return ""
+    return (
+        "Both demo models are equally fast, so that times say nothing here. Measured at a cost of 1 to "
+        f"{MEASURED_COST}, one answer at a time (baton evidence): the pair takes {MEASURED_RATIO:.2f} of the time of "
+        "the large model alone."
     )
 
 
@@ -122,8 +135,10 @@ def heading(report: Report) -> str:
 
 
 def footnotes(report: Report) -> str:
-    """List what a reader must know beside the table, one fact a line: errors, notices, conditions, drafts, costs."""
-    lines = [
+    """List what a reader must know beside the table, one fact a line: pairs that do not pay, errors, notices,
+    conditions, drafts, costs."""
+    lines = [f"{arm.title}: {arm.advice}" for arm in report.arms if arm.advice]
+    lines += [
         f"{arm.title}: {arm.unscored} unscored, {counted(arm.failed, 'error')}, {arm.jobs - arm.done} not run"
         for arm in report.arms
         if arm.unscored or arm.failed or arm.jobs > arm.done
@@ -143,7 +158,7 @@ def footnotes(report: Report) -> str:
         for arm in report.arms
         if arm.majority
     ]
-    lines += _speed_notes(report)
+    lines += [] if report.is_demo else _speed_notes(report)
     lines += [
         f"{arm.title}: {arm.drafted:,} tokens drafted, {percent(arm.accepted / arm.drafted)} of them accepted"
         for arm in report.arms

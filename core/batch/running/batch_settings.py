@@ -12,8 +12,11 @@ from baton_reasoning.core.batch.running.provenance import Provenance, without_pa
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batch_rows import Batch
+
+_DEMO_SOURCES = {str(demo) for demo in DemoModel}
 
 
 class ModelSummary(BaseModel):
@@ -57,6 +60,10 @@ class ModelSummary(BaseModel):
             file=card.path.name if card.path else "",
             bytes=card.path.stat().st_size if card.path and card.path.exists() else 0,
         )
+
+    @property
+    def is_demo(self) -> bool:
+        return self.source in _DEMO_SOURCES
 
     @property
     def title(self) -> str:
@@ -108,6 +115,14 @@ class BatchSettings(BaseModel):
             raise SettingsError(
                 f"The settings of the batch “{batch.name}” cannot be read.", "Start a new batch with this version."
             ) from error
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether no other models than the demo's run it: both are equally fast, so that its times say nothing."""
+        models = (self.small, self.large, *self.other_smalls.values(), *self.other_larges.values())
+        if known := [model.is_demo for model in models if model]:
+            return all(known)
+        return {self.provenance.small, self.provenance.large} <= _DEMO_SOURCES  # it has not begun
 
     @property
     def how(self) -> How | Regex:

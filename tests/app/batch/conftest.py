@@ -71,7 +71,7 @@ def access(request: pytest.FixtureRequest) -> HubAccess:
 @pytest.fixture
 def page(qtbot: QtBot, tmp_path: Path, loader: ScriptedLoader, access: HubAccess) -> Iterator[BatchPage]:
     models = LoadedModels(loader, ModelCosts(tmp_path / "costs.json"))
-    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), lambda: access)
+    page = BatchPage(models, Preferences(SettingsFile(tmp_path / "settings.json")), loader, lambda: access)
     qtbot.addWidget(page)
     page.resize(1400, 900)
     with Store.open(tmp_path / "baton.sqlite") as store:

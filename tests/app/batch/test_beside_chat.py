@@ -17,7 +17,7 @@ from baton_reasoning.app.shared.widgets.controls import SwitchButton
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.settings import ModelChoice
-from tests.app.conftest import ScriptedLoader
+from tests.app.conftest import OWN_MODELS, ScriptedLoader
 from tests.core.batch.counting import number_in, rest, solution
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
@@ -89,7 +89,7 @@ def test_a_batch_waits_for_the_end_of_an_answer_before_it_loads_the_models_with_
     make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
 ) -> None:
     loader = HeldLoader(CHAT)
-    window = make_window(loader)
+    window = make_window(loader, models=OWN_MODELS)
     ask(window, qtbot)
     qtbot.waitUntil(lambda: answer(window).startswith("Hello"))
     page = batch_page(window, qtbot, problem_file)
@@ -109,7 +109,7 @@ def test_the_chat_answers_while_a_batch_is_running(
     make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
 ) -> None:
     loader = HeldLoader(BATCH)
-    window = make_window(loader)
+    window = make_window(loader, models=OWN_MODELS)
     page = batch_page(window, qtbot, problem_file)
     page.preview.start.click()
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
@@ -131,7 +131,7 @@ def test_other_models_stop_the_batch_which_loses_nothing_and_goes_on_later(
     make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
 ) -> None:
     loader = HeldLoader(BATCH)
-    window = make_window(loader)
+    window = make_window(loader, models=OWN_MODELS)
     page = batch_page(window, qtbot, problem_file)
     page.preview.start.click()
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
@@ -152,7 +152,7 @@ def test_a_batch_begun_while_other_models_wait_for_an_answer_runs_with_those(
     make_window: Callable[..., MainWindow], qtbot: QtBot, problem_file: Path
 ) -> None:
     loader = HeldLoader(CHAT)
-    window = make_window(loader)
+    window = make_window(loader, models=OWN_MODELS)
     page = batch_page(window, qtbot, problem_file)
     page.preview.start.click()
     wait_until_done(page, qtbot)

@@ -20,10 +20,17 @@ from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.thinking.trace import Trace
 from tests.app.batch.conftest import ScriptedLoader
 from tests.app.batch.test_page import run, wait_until_done
+from tests.app.conftest import OWN_MODELS
 from tests.core.batch.counting import large_engine
 from tests.fakes.scripted import ScriptedEngine
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def own_models(page: BatchPage) -> None:
+    """The batch runs on the chat's pair, whose large model gives the opinions."""
+    page._preferences.change(models=OWN_MODELS)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.store.store import Store
 from tests.app.batch.test_beside_chat import BATCH, HeldLoader, batch_page, wait_until_done
+from tests.app.conftest import OWN_MODELS
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -45,7 +46,7 @@ def loader() -> HeldLoader:
 def page(make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader) -> Iterator[BatchPage]:
     """On which “first” is done, and “second” runs and is held in its first texts."""
     loader.let_go.set()
-    window = make_window(loader)
+    window = make_window(loader, models=OWN_MODELS)
     window.show_page("batch")
     page = batch_page(window, qtbot, problems(tmp_path, "first"))
     page.preview.start.click()
@@ -136,7 +137,7 @@ def test_the_running_batch_is_viewed_again_with_all_that_happened_meanwhile(
 def test_a_second_click_on_start_does_nothing(
     make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader
 ) -> None:
-    window = make_window(loader)
+    window = make_window(loader, models=OWN_MODELS)
     window.show_page("batch")
     page = batch_page(window, qtbot, problems(tmp_path, "once"))
     page.preview.start.click()
@@ -151,7 +152,7 @@ def test_a_second_click_on_start_does_nothing(
 def test_no_message_covers_the_button_that_starts_a_batch(
     make_window: Make, qtbot: QtBot, tmp_path: Path, loader: HeldLoader
 ) -> None:
-    window = make_window(loader)
+    window = make_window(loader, models=OWN_MODELS)
     window.show_page("batch")
     window.notice.show_message("Something was saved.", warns=False)
     page = batch_page(window, qtbot, problems(tmp_path, "first"))

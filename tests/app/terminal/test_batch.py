@@ -38,6 +38,8 @@ def test_a_file_is_solved_graded_and_reported(tmp_path: Path, baton: Baton) -> N
     assert "Read 2 problems, with an answer each." in done.stderr
     assert done.stdout.splitlines()[0].startswith("batch: 2 problems, 1 seed, 2 at once")
     assert "Large only minus Small only" in done.stdout
+    shown = (done.stdout, baton("batch", "report", str(out)).stdout)
+    assert [("Both demo models are equally fast" in text, "tok/s" in text) for text in shown] == [(True, False)] * 2
     assert {path.name for path in out.iterdir()} >= {"results.csv", "results.jsonl", "report.html", "report.json"}
 
 
@@ -331,6 +333,8 @@ def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(
     line = ("evidence", "--limit", "2", "--seeds", "1", "--problem-seed", "7", "--out", out)
     begun = baton(*line)
     assert begun.returncode == 0, begun.stderr
+    assert "Both demo models are equally fast" in begun.stdout
+    assert "mean / large" not in begun.stdout
     other = baton("evidence", "--limit", "1", "--out", out)
     assert other.returncode == 2
     assert "holds a batch with other problems, arms or seeds. Repeat the command that began it" in other.stderr
@@ -344,6 +348,7 @@ def test_evidence_times_the_arms_at_the_cost_of_a_real_pair(
     assert next(row for row in rows if row.startswith("large")).endswith(" 1.00 (1.00–1.00)")
     written = (tmp_path / "out" / "cost-2" / "results.jsonl").read_text("utf-8").splitlines()
     assert {row["arm"] for row in map(json.loads, written)} == {"small", "large", "drafted", "baton"}
+    assert "mean / large" in (tmp_path / "out" / "cost-2" / "report.html").read_text("utf-8")
     graded = (tmp_path / "out" / "results.jsonl").read_text("utf-8").splitlines()
     assert json.loads(written[0])["problem"] == json.loads(graded[0])["problem"], "one of the problems that were graded"
     again = baton(*line, "--cost", "2")

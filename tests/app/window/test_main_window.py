@@ -16,7 +16,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.servers.server_dialog import ServerDialog
-from baton_reasoning.app.shared.loaded_models import LoadState
+from baton_reasoning.app.shared.loaded_models import Loading, LoadState, Remark
 from baton_reasoning.app.shared.theme.colours import DARK
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList
 from baton_reasoning.app.window.main_window import MainWindow, first_size
@@ -26,11 +26,12 @@ from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import Placement
 from baton_reasoning.core.engines.remote.servers import KnownServer
+from baton_reasoning.core.engines.remote.state import StatusCallback
 from baton_reasoning.core.models.catalog import catalog
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.source import HubFile, ServerUrls, parse_source
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.settings import ColourScheme, SettingsFile
+from baton_reasoning.core.settings import ColourScheme, ModelChoice, SettingsFile
 from baton_reasoning.core.thinking.registry import matching_preset
 from tests.app.conftest import LARGE, ScriptedLoader, last_exchange
 from tests.fakes.scripted import ScriptedEngine
@@ -171,6 +172,20 @@ def test_a_model_that_got_less_than_was_asked_for_is_told_of(make_window: Make, 
     told = "large was loaded with 12 of 29 layers on the GPU: out of memory."
     qtbot.waitUntil(lambda: window.notice.text == told)
     assert told in window.topbar.pair.toolTip()
+
+
+class RemarkingLoader(ScriptedLoader):
+    def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
+        yield Remark("There is no room for the demo pair.")
+        yield from super().__call__(choice, watcher)
+
+
+def test_what_is_to_be_known_of_a_pair_is_told_once_it_is_loaded(make_window: Make, qtbot: QtBot) -> None:
+    window = make_window(RemarkingLoader())
+    qtbot.waitUntil(lambda: window.notice.text == "There is no room for the demo pair.")
+    window.models._loader = ScriptedLoader()
+    window.reload_models()
+    qtbot.waitUntil(lambda: not window.notice.text)
 
 
 def opened_pair_dialog(window: MainWindow, qtbot: QtBot) -> PairDialog:

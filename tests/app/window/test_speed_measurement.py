@@ -125,7 +125,13 @@ def test_the_chooser_estimates_a_pair_from_its_sizes_until_it_was_measured(
     assert speed(pair).startswith("Estimated from their sizes: the pair takes about ")
     window.models.costs.keep(loader.small.card, SMALL)
     window.models.costs.keep(loader.large.card, LARGE)
-    assert speed(pair) == "Large alone about 4 tok/s; drafted about 4; pair about 8 at a large share of 20%."
+    assert speed(pair) == (
+        "Large alone about 4 tok/s; drafted about 4; pair about 8 at a large share of 20%. So small a model may get "
+        "nothing right, and then the pair gains nothing: compare the small model, the pair and the large model in a "
+        "batch of ten problems."
+    )
+    window.models.costs.keep(loader.small.card, LARGE)
+    assert "The large model alone is likely as fast, and at least as accurate." in speed(pair)
     on_server = pair.replaced(Author.LARGE, ServerUrls(("http://office:8080",)))
     assert speed(on_server) == "How fast a model on a server is can be said after an answer."
     assert speed(ModelChoice()) == ""

@@ -62,12 +62,12 @@ def test_there_is_no_gap_where_the_large_model_is_not_better_or_not_there() -> N
     worse = RESULTS | {LARGE.name: rows(LARGE, "----------", 8)}
     assert against_baselines(BATON, ARMS, worse).gap_recovered is None
     alone = against_baselines(BATON, [SMALL, BATON], RESULTS)
-    assert alone == (None, None)
+    assert alone == (None, None, "")
 
 
 def test_another_pair_is_compared_with_its_own_models() -> None:
     other = [arm.model_copy(update={"large_model": "B.gguf"}) for arm in (LARGE, BATON)]
-    assert against_baselines(other[1], ARMS, RESULTS) == (None, None)
+    assert against_baselines(other[1], ARMS, RESULTS) == (None, None, "")
     named = [arm.model_copy(update={"name": f"{arm.name}, B"}) for arm in other]
     results = RESULTS | {
         named[0].name: rows(named[0], "++++++++++", 20),
@@ -78,3 +78,31 @@ def test_another_pair_is_compared_with_its_own_models() -> None:
     assert found.time_ratio.value == pytest.approx(0.25)
     assert found.gap_recovered
     assert found.gap_recovered.value == 1
+
+
+@pytest.mark.parametrize(
+    ("small", "baton", "large", "advice"),
+    [
+        (0, 4, 30, "its small model alone gets next to nothing right; use the large model alone for such problems"),
+        (8, 8, 30, "it recovers nothing of the gap between its models; use the large model alone for such problems"),
+        (8, 6, 30, "it recovers nothing of the gap between its models; use the large model alone for such problems"),
+        (8, 9, 30, ""),
+        (0, 22, 30, ""),
+        (8, 6, 12, ""),
+    ],
+    ids=["nothing right", "as small", "below small", "a little recovered", "most recovered", "no clear gap"],
+)
+def test_it_is_said_where_the_large_model_alone_is_better_than_a_pair(
+    small: int, baton: int, large: int, advice: str
+) -> None:
+    right = {SMALL: small, LARGE: large, DRAFTED: large, BATON: baton}
+    results = {arm.name: rows(arm, count * "+" + (40 - count) * "-") for arm, count in right.items()}
+    assert against_baselines(BATON, ARMS, results).advice == advice
+    assert {against_baselines(arm, ARMS, results).advice for arm in (SMALL, LARGE, DRAFTED)} == {""}
+    control = BATON.model_copy(update={"equal_share_of": "other"})
+    assert against_baselines(control, ARMS, results).advice == "", "nobody means to use a control"
+
+
+def test_ten_problems_show_nothing_clearly() -> None:
+    few = {arm.name: rows(arm, right) for arm, right in ((SMALL, "-" * 10), (LARGE, "+++++-----"), (BATON, "-" * 10))}
+    assert against_baselines(BATON, ARMS, few).advice == ""

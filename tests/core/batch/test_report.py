@@ -56,7 +56,9 @@ from tests.core.batch.counting import (
     large_engine,
     number_in,
     problems,
+    rest,
     small_engine,
+    solution,
 )
 from tests.core.batch.noted import NOTES, noted_report
 from tests.fakes.charging import ChargingEngine
@@ -237,6 +239,16 @@ def test_one_problem_has_no_spread_of_speed_and_no_plural(store: Store) -> None:
     assert "of 1 problem, p = 1" in comparisons(made)[0]
     shown = cells(made, "tok/s")
     assert all(re.fullmatch(r"[\d,]+", each) for each in shown), shown
+
+
+@pytest.mark.parametrize("shown", [text_report, html_report, footnotes])
+def test_a_pair_that_does_not_pay_is_named(store: Store, shown: Callable[[Report], str]) -> None:
+    arms = ("small", "large", "baton")
+    wrong = Pair(ScriptedEngine(continue_with=lambda _, body: rest(solution(-1), body)), large_engine())
+    made = Results.read(store, solved(store, *arms, pair=wrong, found=problems(40)))
+    sentence = "Keywords: its small model alone gets next to nothing right; use the large model alone for such problems"
+    assert sentence in shown(made.report)
+    assert sentence not in shown(report(store, *arms))
 
 
 def test_many_kinds_of_errors_are_summed_up(store: Store) -> None:
