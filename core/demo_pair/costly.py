@@ -1,9 +1,9 @@
 """Makes the demo pair costly, so that its times have the proportions of a real pair's while its text stays the same.
 
-A block whose output projections are zero adds nothing to the residual stream, and nor do zeros that make an embedding
-or a feed-forward network wider: a model keeps its text, up to rounding, and costs many times as much. The weights are
-F32 and read from memory at every decode, which makes a decode of several tokens cost little more than one of one, more
-as on a GPU than where a CPU computes.
+A block of zeros adds nothing to the residual stream, and nor do zeros that make an embedding or a feed-forward network
+wider: a model keeps its text, up to rounding, and costs many times as much. The weights are F32 and read from memory at
+every decode, also those in a hole of the file, which makes a decode of several tokens cost less than as many decodes,
+more as on a GPU than where a CPU computes.
 """
 
 from __future__ import annotations
