@@ -1,6 +1,6 @@
 """Takes the pictures of the window that README and docs show: `make screenshots` writes docs/images/*.png.
 
-The window is real, and the models are the demo pair at full speed. Runs offscreen, or in a real window under Xvfb.
+The window is real, and the models are the demo pair. Runs offscreen, or in a real window under Xvfb.
 `screenshots.py chat batch` takes only the pictures of these functions.
 """
 
@@ -62,7 +62,7 @@ def main() -> int:
 
 def opened(paths: Paths) -> MainWindow:
     window = MainWindow(paths, PairLoader(paths))
-    window.preferences.change(appearance=Appearance(look=ColourScheme.LIGHT, demo_pace=0))
+    window.preferences.change(appearance=Appearance(look=ColourScheme.LIGHT))
     window.resize(*SIZE)
     window.show()
     window.begin_work()

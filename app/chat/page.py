@@ -227,7 +227,6 @@ class ChatPage(QSplitter):
         self.welcome.example_chosen.connect(self._example)
         self.welcome.demo_wanted.connect(self._solve_demo)
         self.welcome.demo.another_wanted.connect(lambda: self._example(another_problem()))
-        self.welcome.demo.pace_chosen.connect(self._take_pace)
         self.sidebar.new_wanted.connect(self.new)
         self.sidebar.open_wanted.connect(session.open)
         session.path_changed.connect(self._show_path)
@@ -279,10 +278,6 @@ class ChatPage(QSplitter):
             self._preferences.change_run(system=prompt)
         self._session.change_system(prompt)
         self.composer.edit.setFocus()
-
-    def _take_pace(self, pace: int) -> None:
-        appearance = self._preferences.value.appearance.model_copy(update={"demo_pace": pace})
-        self._preferences.change(appearance=appearance)
 
     def _reveal(self, exchange: Exchange, piece: Piece) -> None:
         self.conversation.choose(exchange, piece, reveal=True)
@@ -381,9 +376,6 @@ class ChatPage(QSplitter):
         self.system.show_prompt(self._session.system)
         is_demo = settings.models.is_demo
         self.welcome.offer(demo_examples() if is_demo else EXAMPLES, is_demo=is_demo)
-        self.welcome.demo.show_pace(settings.appearance.demo_pace)
-        self.counters.show_pace(self._session.pace)
-        self.inspector.show_pace(self._session.pace)
 
     def _carry_out(self, exchange: Exchange, request: AnswerAction | OtherPolicy) -> None:
         match request:

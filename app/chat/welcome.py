@@ -7,7 +7,7 @@ import random
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from baton_reasoning.app.shared.format import in_brief
 from baton_reasoning.app.shared.theme import SIGN, Role
@@ -120,51 +120,20 @@ DEMO_NOTE = (
     "it multiplies. It hesitates there, right or wrong, and the large model writes that step. Both models come with "
     "Baton, are tiny, and can do nothing else. For real questions, choose a pair of your own at the top."
 )
-PACES = (10, 20, 40, 80, 160, 0)
-"""Tokens a second; the last is as fast as it goes."""
 WIDEST_TEXT = 560
 """Pixels."""
 
 
 class DemoNote(QWidget):
     another_wanted = Signal()
-    pace_chosen = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         text = label(DEMO_NOTE, Role.MUTED, wrap=True)
         text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         self.setMaximumWidth(WIDEST_TEXT)
-        self.pace = QSlider(Qt.Orientation.Horizontal)
-        self.pace.setRange(0, len(PACES) - 1)
-        self.pace.setPageStep(1)
-        self.pace.setFixedWidth(120)
-        self.pace.setAccessibleName("Demo speed")
-        self._pace_text = label("", Role.MUTED)
-        name = label("Demo &speed", Role.MUTED)
-        name.setTextFormat(Qt.TextFormat.AutoText)
-        name.setBuddy(self.pace)
         row = FlowLayout(10)
         row.addWidget(
             button("New example", self.another_wanted.emit, tip="Neither model has seen it, and it was not chosen")
         )
-        for widget in (name, self.pace, self._pace_text):
-            row.addWidget(widget)
         self.setLayout(vbox(text, row, margins=(0, 10, 0, 0), spacing=10))
-        self.pace.valueChanged.connect(self._choose)
-
-    def show_pace(self, pace: int) -> None:
-        """Move the slider to the nearest of its paces."""
-        place = min(range(len(PACES) - 1), key=lambda i: abs(PACES[i] - pace)) if pace else len(PACES) - 1
-        self.pace.blockSignals(True)
-        self.pace.setValue(place)
-        self.pace.blockSignals(False)
-        self._show_pace_text(pace)
-
-    def _choose(self, place: int) -> None:
-        self._show_pace_text(PACES[place])
-        self.pace_chosen.emit(PACES[place])
-
-    def _show_pace_text(self, pace: int) -> None:
-        self._pace_text.setText(f"{pace} tokens a second" if pace else "as fast as it goes")
-        self.pace.setToolTip(self._pace_text.text())

@@ -53,7 +53,7 @@ class ComparisonController(QObject):
         pair = self._session.models.pair
         written, to_write = recorded(attempts), arms(self._session.settings, pair.cards)
         names = self._preferences.value.window.compared or USUAL
-        columns = proposed(names, written, to_write, answer, self._session.pace)
+        columns = proposed(names, written, to_write, answer)
         if answer and self.view and all(each in attempts for each in self.view.exchanges):
             columns = [
                 next(c for c in written if c.exchange is each) for each in self.view.exchanges if each.trace.tokens

@@ -176,8 +176,6 @@ def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callab
         loader = loader or ScriptedLoader()
         loader.servers = KnownServers(tmp_path / "servers.json", lambda: Secrets(NO_KEYRING))
         window = MainWindow(paths or Paths.under(tmp_path), loader)
-        appearance = window.preferences.value.appearance.model_copy(update={"demo_pace": 0})
-        window.preferences.change(appearance=appearance)
         windows.append(window)
         window.resize(width, 900)
         window.show()

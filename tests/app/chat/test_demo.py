@@ -1,4 +1,4 @@
-"""The first minute with the demo pair: one button solves a problem, at a pace that one can follow."""
+"""The first minute with the demo pair: one button solves a problem."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QPushButton
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.chat.welcome import PACES, demo_examples
+from baton_reasoning.app.chat.welcome import demo_examples
 from baton_reasoning.app.shared.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.pair_dialog import PairDialog
@@ -73,14 +73,7 @@ def test_the_demo_is_offered_with_its_pair_only(window: MainWindow) -> None:
     assert not welcome.solve.isVisible()
 
 
-def test_the_slider_sets_the_pace_and_another_problem_is_put_into_the_composer(window: MainWindow) -> None:
-    demo = window.chat.welcome.demo
-    demo.pace.setValue(1)
-    assert window.preferences.value.appearance.demo_pace == PACES[1]
-    assert demo.pace.toolTip() == "20 tokens a second"
-    demo.pace.setValue(len(PACES) - 1)
-    assert window.preferences.value.appearance.demo_pace == 0
-    assert demo.pace.toolTip() == "as fast as it goes"
+def test_another_problem_is_put_into_the_composer(window: MainWindow) -> None:
     window.chat.welcome.demo.another_wanted.emit()
     first = window.chat.composer.edit.toPlainText()
     window.chat.welcome.demo.another_wanted.emit()
