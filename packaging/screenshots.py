@@ -31,6 +31,7 @@ from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.reporting.failures import FailureKind
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
+from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import Appearance, ColourScheme
 from baton_reasoning.core.thinking.corrections import Effect, change_of
@@ -87,7 +88,7 @@ def chat(window: MainWindow) -> None:
     window.inspector.show_piece(exchange, piece)
     answer = window.chat.conversation.answer_of(exchange)
     assert answer
-    until(answer.verdict.isVisible)
+    until(lambda: answer.scoreboard.rows[ScoredArm.SMALL].bar.isVisible())
     save(window, "chat-light")
     window.turn_light_or_dark()
     window.inspector.tabs.setCurrentIndex(1)
