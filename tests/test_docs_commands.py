@@ -31,7 +31,9 @@ PLACEHOLDER = re.compile(r"[A-Z][A-Z_=]*|…|\.\.\.")
 HERE = {
     "hf:HuggingFaceH4/MATH-500": "problems.jsonl",
     "--large office": "--large demo:large",
+    "--large http://office:9931": "--large demo:large",
     "small.gguf": str(SMALL_MODEL),
+    "large.gguf": str(LARGE_MODEL),
     "…": PROBLEM,
     "What is 17 · 23?": PROBLEM,
     "How many primes are there below 100?": PROBLEM,

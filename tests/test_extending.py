@@ -64,7 +64,8 @@ def output_of(environment: dict[str, str], *arguments: str) -> str:
 
 
 def test_an_installed_policy_runs_in_the_terminal(installed: dict[str, str]) -> None:
-    words = ("-m", "baton_reasoning", "solve", "2 + 2?", "--policy", "my-policy", "--set", "every=2", "--json")
+    models = ("--small", "demo", "--large", "demo")
+    words = ("-m", "baton_reasoning", "solve", "2 + 2?", *models, "--policy", "my-policy", "--set", "every=2", "--json")
     lines = [json.loads(line) for line in output_of(installed, *words).splitlines()]
     assert lines[0]["settings"]["policy"] == {"policy": "my-policy", "every": 2, "step_cap": 512}
     assert {line["reason"] for line in lines if line["event"] == "takeover_started"} >= {"my-policy"}

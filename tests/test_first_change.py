@@ -21,6 +21,8 @@ FOLDERS = ("app", "core", "docs", "resources", "tests")
 CHANGE = re.compile(r"`([\w./]+)`[^`]*:\n\n```(json|python|diff)\n(.*?)```", re.DOTALL)
 TEST = re.compile(r"^\.venv/bin/python -m pytest (.+)$", re.MULTILINE)
 COMMAND = re.compile(r"^\.venv/bin/baton (.+)$", re.MULTILINE)
+MODEL = re.compile(r"\b(small|large)\.gguf")
+"""In its place a command runs one of the demo pair."""
 
 
 @pytest.fixture
@@ -75,7 +77,7 @@ def test_the_changes_of_the_page_pass_its_tests_and_take_no_other_file(tree: Pat
     run(tree, "ruff", "check", "--no-cache", *sources)
     run(tree, "ruff", "format", "--no-cache", "--check", *sources)
     with_the_list, with_the_policy = [
-        json.loads(run(tree, "baton_reasoning", *shlex.split(words), "--json").splitlines()[-1])
+        json.loads(run(tree, "baton_reasoning", *shlex.split(MODEL.sub("demo", words)), "--json").splitlines()[-1])
         for words in COMMAND.findall(PAGE)
     ]
     assert with_the_list["event"] == "trace"

@@ -11,50 +11,53 @@ from baton_reasoning.app.terminal.pair import DEMO_PAIR, LoadingOptions, open_pa
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.solve import print_steps
 from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.batch.running.recipes import arm_title, arms_of
+from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
-from baton_reasoning.core.demo_pair.verdict import DemoAnswer, verdict_on
+from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow, lines
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.grading.extraction import answer_of
-from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import ask, run
 from baton_reasoning.core.thinking.control import Control
 
 ABOUT = (
-    "Two tiny models come with Baton. They were trained for puzzles like this one and can do nothing else;\n"
-    "`baton solve --small … --large …` takes real ones."
+    "Two tiny models come with Baton. They were trained for puzzles like this one\n"
+    "and can do nothing else. Weights that change no token make them cost what a\n"
+    "real pair costs, 1 to 13. `baton solve --small … --large …` takes real models."
 )
-SHOWN = ("small", "baton", "large")
-"""Arms of `baton batch run`."""
 CONTEXT = 1024
 """Tokens; enough for every ready problem."""
+HEADINGS = ("Small alone", "Both", "Large alone")
 
 
 @command("demo")
 @click.argument("number", type=int, default=1)
 def demo(number: int) -> int:
-    """Solve one problem with the small model, with both, and with the large one, and say who was right.
+    """Solve one problem with the small model, with both, and with the large one; say who was right, and how fast.
 
     The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
     ready problems, which were chosen because the small model alone gets them wrong.
     """
     problem = _ready_problem(number)
     write(f"{ABOUT}\n\n{problem.text}\n")
-    answers: list[DemoAnswer] = []
+    expected = problem.expected or ""
+    rows: list[ScoreRow] = []
     control = Control()
-    with open_pair(DEMO_PAIR, LoadingOptions(CONTEXT)) as pair, Grader() as grader:
-        for arm in arms_of(SHOWN, DEMO_SETTINGS):
-            write(f"── {arm_title(arm.name)} ".ljust(64, "─"))
+    with open_pair(DEMO_PAIR, LoadingOptions(CONTEXT)) as pair:
+        for heading, arm in zip(HEADINGS, arms_of([arm.value for arm in ScoredArm], DEMO_SETTINGS), strict=True):
+            _write_heading(heading)
             with stops_on_interrupt(control):
                 trace = print_steps(run(pair, ask(problem.text, arm.settings), arm.settings, control=control))
             if control.stopped:
                 return exit_code_of_signal()
-            answer = answer_of(trace)
-            answers.append(DemoAnswer(answer, grader.grade(problem.expected, answer).outcome, trace.large_share))
+            rows.append(ScoreRow.of(trace, expected))
             write()
-    write(verdict_on(answers, problem.expected or ""))
+    _write_heading(f"The answer is {expected}")
+    write("\n".join(lines(rows)))
     return ExitCode.ANSWERED
+
+
+def _write_heading(title: str) -> None:
+    write(f"── {title} ".ljust(64, "─"))
 
 
 def _ready_problem(number: int) -> Problem:

@@ -35,6 +35,8 @@ from baton_reasoning.core.thinking.trace_json import event_to_json, trace_to_jso
 BEYOND_THE_DEMO = (
     "The demo pair solves only number puzzles such as `baton demo` shows: what it writes here means nothing."
 )
+NO_MODELS = "No models are named, and the demo pair solves only number puzzles, which this is not."
+WAYS_ON = "See one with baton demo, or name models with --small … --large … (baton models pairs lists some)."
 
 
 @command("solve")
@@ -57,11 +59,13 @@ def solve(
     """Solve one problem. A terminal shows all steps as they are written; a file or pipe gets the answer alone.
 
     PROBLEM is the text of the problem; - reads it from standard input. Text that is piped in comes before PROBLEM, or
-    is the problem: cat proof.txt | baton solve "Is this right?"
+    is the problem: cat proof.txt | baton solve "Is this right?" --small … --large …
     """
     settings = run_settings(method, is_demo=models.is_demo)
     problem = whole_problem(problem)
-    if models.is_demo and models.are_given and DemoProblem.of(problem) is None:  # else `open_pair` says so
+    if models.is_demo and DemoProblem.of(problem) is None:
+        if not models.are_given:
+            raise SettingsError(NO_MODELS, WAYS_ON)
         remark(BEYOND_THE_DEMO)
     needs = POLICIES.of(settings.policy).needs
     control, costs = Control(), ModelCosts(Paths.of_user().model_costs)
@@ -93,9 +97,7 @@ def whole_problem(argument: str) -> str:
     parts = (piped, "" if argument == "-" else replace_lone_surrogates(argument))
     if problem := "\n\n".join(part for each in parts if (part := each.strip())):
         return problem
-    raise SettingsError(
-        "There is no problem to solve.", 'Name one, as in baton solve "What is 2 + 2?", or pipe one in.'
-    )
+    raise SettingsError("There is no problem to solve.", "Write one in quotes after baton solve, or pipe one in.")
 
 
 def exit_code_of(trace: Trace) -> int:

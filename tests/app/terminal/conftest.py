@@ -13,6 +13,8 @@ from baton_reasoning.core.engines import factory
 from baton_reasoning.core.engines.local.client import LocalEngine
 
 Baton = Callable[..., CompletedProcess[str]]
+DEMO = ("--small", "demo", "--large", "demo")
+"""Who names the demo pair may ask it anything."""
 
 
 MOST_KEPT = 4

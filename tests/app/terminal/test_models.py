@@ -191,19 +191,6 @@ def test_a_model_that_got_less_than_was_asked_for_says_so(capsys: pytest.Capture
     ]
 
 
-def test_the_demo_pair_says_that_it_runs_and_what_it_cannot_do(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["solve", "What is 2+2?", "-n", "5"]) == 3
-    said = capsys.readouterr().err
-    assert "No models are named, so the demo pair runs" in said
-    assert said.count("only number puzzles") == 1
-    assert main(["solve", "What is 2+2?", "-n", "5", "--small", "demo", "--large", "demo"]) == 3
-    said = capsys.readouterr().err
-    assert "means nothing" in said
-    assert said.count("only number puzzles") == 1
-    assert main(["solve", PROBLEM, "-q"]) == 0
-    assert capsys.readouterr().err == ""
-
-
 def test_every_setting_has_its_meaning_bounds_default_and_presets(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["settings", "c", "--policy", "keywords"]) == 0
     assert capsys.readouterr().out.splitlines() == [

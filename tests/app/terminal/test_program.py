@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
 
-LINE = ["solve", "1+1?", "-q", "--no-history", "--policy", "never", "--json"]
+LINE = ["solve", "1+1?", "-q", "--no-history", "--small", "demo", "--policy", "never", "--json"]
 
 
 def tokens(capsys: pytest.CaptureFixture[str]) -> int:
@@ -91,21 +90,6 @@ def test_every_program_says_its_version(capsys: pytest.CaptureFixture[str]) -> N
 def test_a_dead_display_is_found_out_before_qt_ends_the_process(environment: dict[str, str], said: str) -> None:
     found = display_problem(environment)
     assert found == said if said in ("", "There is no display.") else found
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems always have a display")
-def test_the_window_without_a_display_is_the_demo_in_the_terminal() -> None:
-    environment = {name: value for name, value in os.environ.items() if name != "QT_QPA_PLATFORM"}
-    done = subprocess.run(
-        [sys.executable, "-m", "baton_reasoning.app"],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        env=environment | {"DISPLAY": ":97", "WAYLAND_DISPLAY": ""},
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Here is the demo in the terminal instead" in done.stdout
-    assert "── Small only ─" in done.stdout
 
 
 def test_wrong_usage_of_the_window_is_a_sentence() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import signal
@@ -22,7 +23,7 @@ from baton_reasoning.core.models.overrides import ModelOverrides
 from baton_reasoning.core.models.preferences import ModelPreferences, save_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
-from tests.app.terminal.conftest import Baton
+from tests.app.terminal.conftest import DEMO, Baton
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.world_server import world_server
 from tests.patience import PATIENCE
@@ -67,7 +68,7 @@ def test_what_is_piped_in_is_the_problem_or_comes_before_it(
     def problem(*arguments: str) -> str:
         with file.open(encoding="utf-8") as stream, monkeypatch.context() as patch:
             patch.setattr(sys, "stdin", stream)
-            first = baton("solve", *arguments, "--json", "-n", "1").stdout.splitlines()[0]
+            first = baton("solve", *arguments, *DEMO, "--json", "-n", "1").stdout.splitlines()[0]
         asked: str = json.loads(first)["conversation"][0]["content"]
         return asked.partition("\nPlease reason")[0]
 
@@ -78,6 +79,30 @@ def test_what_is_piped_in_is_the_problem_or_comes_before_it(
     assert problem() == "Two and two", "a byte order mark is no part of it"
     file.write_text("", encoding="utf-8")
     assert problem("What is 2 + 2?") == "What is 2 + 2?"
+
+
+@pytest.mark.parametrize("arguments", [["What is 2 + 2?"], ["What is 2 + 2?", "-q"], ["-", "--json"]])
+def test_a_question_that_the_demo_pair_cannot_answer_needs_models(
+    arguments: list[str], baton: Baton, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("What is 2 + 2?\n"))
+    done = baton("solve", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1
+    for words in ("No models are named", "baton demo", "--small … --large …"):
+        assert words in done.stderr
+
+
+def test_the_demo_pair_answers_anything_if_a_person_names_it(baton: Baton, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = baton("solve", "What is 2 + 2?", "-n", "5", *DEMO)
+    assert named.returncode == 3
+    assert named.stderr.count("only number puzzles") == 1
+    assert "means nothing" in named.stderr
+    assert baton("solve", "What is 2 + 2?", "-n", "5", BATON_SMALL="demo", BATON_LARGE="demo").returncode == 3
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PROBLEM.question}\n"))
+    asked = baton("solve", "-")
+    assert asked.returncode == 0, "a puzzle of its own needs no names"
+    assert "No models are named, so the demo pair runs" in asked.stderr
 
 
 def test_a_damaged_model_is_named_though_it_answers(tmp_path: Path, baton: Baton) -> None:
@@ -116,7 +141,7 @@ def test_the_demo_pair_named_by_its_files_is_run_with_the_same_settings(tmp_path
     small, large = (shutil.copy(model, tmp_path / f"copy-{model.name}") for model in (SMALL_MODEL, LARGE_MODEL))
     runs = [
         trace_from_lines(baton("solve", PROBLEM.question, "--json", *models).stdout.splitlines())
-        for models in (("--small", "demo", "--large", "demo"), ("--small", str(small), "--large", str(large)))
+        for models in (DEMO, ("--small", str(small), "--large", str(large)))
     ]
     by_name, by_path = (run.started for run in runs)
     assert by_name
@@ -180,7 +205,7 @@ def test_small_only_needs_no_large_model(baton: Baton) -> None:
         (["solve", "x", "--set", "c=50"], 2, "above its ceiling c_most (30). Raise c_most to 50"),
         (["solve", "  "], 2, "There is no problem"),
         (["solve", "x", "--small", "demo", "--large", "offise"], 2, "no file, model or server called offise"),
-        (["solve", "word " * 3000], 3, "prompt"),
+        (["solve", "word " * 3000, *DEMO], 3, "prompt"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence_on_standard_error(
