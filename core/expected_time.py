@@ -23,7 +23,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.draft_gain import LENGTHS, USUAL_ACCEPTANCE, tokens_per_decode
-from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.thinking.events import HandedOver
 from baton_reasoning.core.thinking.trace import Trace
 
@@ -98,11 +97,11 @@ def seconds_of_large_alone(trace: Trace, cost: ModelCost | None = None) -> float
     """Estimate how long the large model alone would have taken for as many tokens as this answer has.
 
     Its cost is what it was in the run; if it decoded too little there, or with drafts, the measured `cost`. None if
-    neither is known, for the demo pair, whose pace is not its own, and if one model alone wrote the answer.
+    neither is known, and if one model alone wrote the answer.
     """
     started, large = trace.started, trace.totals[Author.LARGE]
     is_alone = not large.kept or not (large.drafts or trace.totals[Author.SMALL].decoded)
-    if is_alone or not (started and started.large) or isinstance(started.large.source, DemoModel):
+    if is_alone or not (started and started.large):
         return None
     handoffs = sum(isinstance(event, HandedOver) and event.author is Author.LARGE for event in trace.events)
     decodes = large.decoded - handoffs

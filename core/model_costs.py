@@ -18,7 +18,6 @@ from baton_reasoning.core.errors import Cancelled, SettingsError
 from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.files import read_json, write_json
 from baton_reasoning.core.models.overrides import Sampling
-from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.run import Pair
 
 QUESTION: Conversation = (Message("user", "Count."),)
@@ -132,13 +131,9 @@ class ModelCosts:
         return max(known, default=None) if len(known) == len(costs) else None
 
     def unmeasured(self, pair: Pair) -> list[Engine]:
-        """Return which of these models are on this machine and not measured yet; never one of the demo pair."""
+        """Return which of these models are on this machine and not measured yet."""
         engines = {id(engine): engine for engine in (pair.small, pair.large) if engine}.values()
-        return [
-            engine
-            for engine in engines
-            if engine.card.placement and not isinstance(engine.card.source, DemoModel) and not self.of(engine.card)
-        ]
+        return [engine for engine in engines if engine.card.placement and not self.of(engine.card)]
 
     def measure(self, pair: Pair, attach: Attach) -> None:
         """Measure and keep what is not known of these two models. Raises EngineError."""

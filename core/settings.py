@@ -44,13 +44,6 @@ class Appearance(BaseModel):
         description="Of the system's own size.",
         json_schema_extra={"percent": True},
     )
-    demo_pace: int = Field(
-        40,
-        ge=0,
-        le=1000,
-        title="Demo speed",
-        description="Tokens a second of the demo pair; 0: as fast as it goes.",
-    )
     fold_thinking: bool = Field(
         True, title="Collapse reasoning", description="When the answer arrives, show only the ribbon and the answer."
     )

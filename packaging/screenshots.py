@@ -1,6 +1,6 @@
 """Takes the pictures of the window that README and docs show: `make screenshots` writes docs/images/*.png.
 
-The window is real, and the models are the demo pair at full speed. Runs offscreen, or in a real window under Xvfb.
+The window is real, and the models are the demo pair. Runs offscreen, or in a real window under Xvfb.
 `screenshots.py chat batch` takes only the pictures of these functions.
 """
 
@@ -31,6 +31,7 @@ from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.batch.reporting.failures import FailureKind
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
+from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import Appearance, ColourScheme
 from baton_reasoning.core.thinking.corrections import Effect, change_of
@@ -62,7 +63,7 @@ def main() -> int:
 
 def opened(paths: Paths) -> MainWindow:
     window = MainWindow(paths, PairLoader(paths))
-    window.preferences.change(appearance=Appearance(look=ColourScheme.LIGHT, demo_pace=0))
+    window.preferences.change(appearance=Appearance(look=ColourScheme.LIGHT))
     window.resize(*SIZE)
     window.show()
     window.begin_work()
@@ -87,7 +88,7 @@ def chat(window: MainWindow) -> None:
     window.inspector.show_piece(exchange, piece)
     answer = window.chat.conversation.answer_of(exchange)
     assert answer
-    until(answer.verdict.isVisible)
+    until(lambda: answer.scoreboard.rows[ScoredArm.SMALL].bar.isVisible())
     save(window, "chat-light")
     window.turn_light_or_dark()
     window.inspector.tabs.setCurrentIndex(1)

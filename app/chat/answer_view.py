@@ -8,8 +8,9 @@ from PySide6.QtCore import QPoint, QRectF, Qt, Signal
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLayout, QPushButton, QWidget
 
-from baton_reasoning.app.chat.demo_verdict import DemoVerdictView, beyond_the_demo
 from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, Remedy, remedies
+from baton_reasoning.app.chat.scoreboard_view import ScoreboardView
+from baton_reasoning.app.chat.scoreboards import Board, beyond_the_demo
 from baton_reasoning.app.chat.step_editor import StepEditor
 from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.app.shared.expected_speed import time_saved
@@ -38,7 +39,7 @@ MOST_COMPARED = 2_000
 
 
 class AnswerView(QWidget):
-    wanted = Signal(object)  # an AnswerAction or OtherPolicy
+    wanted = Signal(object)  # an AnswerAction, OtherPolicy, BoardAction or ScoredArm
     piece_chosen = Signal(object)  # a Piece
     menu_wanted = Signal(object, QPoint)  # a Piece, and where on the screen
     piece_revealed = Signal(QRectF)
@@ -80,7 +81,8 @@ class AnswerView(QWidget):
         self._edited_piece: Piece | None = None
         self._card = AnswerCard(typesetter)
         self.answer = self._card.text
-        self.verdict = DemoVerdictView()
+        self.scoreboard = ScoreboardView()
+        self.scoreboard.wanted.connect(self.wanted)
         self.time = label("", wrap=True)
         """How long it took, and the large model alone would have taken."""
         self.used = ElidedLabel("", Role.MUTED)
@@ -127,6 +129,11 @@ class AnswerView(QWidget):
         self._segments.follow(trace)
         self._card.follow(trace, live)
         self._describe(live)
+
+    def show_board(self, board: Board) -> None:
+        """Show the scoreboard, in place of the time that the large model alone would have taken."""
+        self.scoreboard.show_board(board)
+        self.time.hide()
 
     def choose(self, piece: Piece | None, reveal: bool = False) -> None:
         """Mark a piece in text and ribbon; `reveal` expands the reasoning and scrolls there."""
@@ -211,10 +218,10 @@ class AnswerView(QWidget):
         is_beyond = over and beyond_the_demo(self.exchange)
         self._offer(remedies(trace) if over and not is_beyond else [])
         if is_beyond:
-            self.verdict.show_beyond()
+            self.scoreboard.show_beyond()
         self._continue.setVisible(is_dropped or (over and trace.finish not in (Finish.END_OF_TEXT, Finish.MAX_TOKENS)))
         self.time.setText(time_saved(trace, self._costs.of(trace.started.large)) if over and trace.started else "")
-        self.time.setVisible(bool(self.time.text()))
+        self.time.setVisible(bool(self.time.text()) and self.scoreboard.isHidden())
         self.used.setVisible(over)
         if over and self.used.text() != (used := used_in_brief(trace)):
             self.used.setText(used)
@@ -261,7 +268,7 @@ class AnswerView(QWidget):
             self.steps,
             4,
             self._card,
-            self.verdict,
+            self.scoreboard,
             self.time,
             self.used,
             self._ending,

@@ -38,7 +38,6 @@ class ConversationView(QScrollArea):
     piece_chosen = Signal(object, object)  # an Exchange and a Piece
     menu_wanted = Signal(object, object, QPoint)
     step_edited = Signal(object, object, str)  # an Exchange, a Piece, and the text for its place
-    models_wanted = Signal()
 
     def __init__(self, typesetter: Typesetter, costs: ModelCosts, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -101,10 +100,6 @@ class ConversationView(QScrollArea):
         """Update the answer if it is in view. `waiting`: what it waits for, if it has not begun."""
         if answer := self._answers.get(exchange.id):
             answer.refresh(live, waiting)
-
-    def show_verdict(self, exchange: Exchange, line: str) -> None:
-        if answer := self._answers.get(exchange.id):
-            answer.verdict.show_verdict(line)
 
     def answer_of(self, exchange: Exchange) -> AnswerView | None:
         return self._answers.get(exchange.id)
@@ -174,7 +169,6 @@ class ConversationView(QScrollArea):
         answer.menu_wanted.connect(lambda piece, where: self.menu_wanted.emit(exchange, piece, where))
         answer.edited.connect(lambda piece, text: self.step_edited.emit(exchange, piece, text))
         answer.piece_revealed.connect(lambda rect: self._reveal(answer, rect))
-        answer.verdict.models_wanted.connect(self.models_wanted)
         self._bubbles[exchange.id], self._answers[exchange.id] = bubble, answer
         for offset, widget in enumerate((bubble, answer)):
             self._column.insertWidget(place + offset, widget)

@@ -7,7 +7,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QLabel, QWidget
 
 from baton_reasoning.app.shared.format import count, money
-from baton_reasoning.app.shared.labels import bill_text, is_paced, tokens_text
+from baton_reasoning.app.shared.labels import bill_text, tokens_text
 from baton_reasoning.app.shared.theme import SIGN, Role, current_theme, set_role
 from baton_reasoning.app.shared.widgets.controls import label
 from baton_reasoning.app.shared.widgets.layout import Spacer, hbox, vbox
@@ -33,7 +33,6 @@ class Counters(QWidget):
         }.items():
             widget.setToolTip(name)
         self._followed: Trace | None = None
-        self._pace = 0.0
         self.bills = {Author.SMALL: label("", Role.SMALL), Author.LARGE: label("", Role.LARGE)}
         """What each server did, a line each; hidden where no model is on one."""
         row = hbox(*self._labels(), Spacer(0), spacing=GAP)
@@ -75,10 +74,6 @@ class Counters(QWidget):
         super().resizeEvent(event)
         QTimer.singleShot(0, self, self._fit)  # hiding a part here would lay out again what is being laid out
 
-    def show_pace(self, pace: float) -> None:
-        """Take over the demo's speed limit in tokens a second, 0 for none; answers at it are called paced."""
-        self._pace = pace
-
     def _labels(self) -> tuple[QLabel, ...]:
         return self.context, self.small, self.large
 
@@ -105,8 +100,6 @@ class Counters(QWidget):
     def _show_speed(self, widget: QLabel, trace: Trace, author: Author) -> None:
         total = trace.totals[author]
         speed = f"{total.tokens_per_second:,.0f} tok/s" if total.tokens_per_second else ""
-        if speed and is_paced(trace, self._pace):
-            speed = "paced"
         widget.setText(f"{SIGN[author]} {speed}" if total.decoded and speed else "")
         widget.setToolTip(f"Speed of the {author.value} model; it wrote {count(total.kept, 'token')}")
 

@@ -11,14 +11,15 @@ from PySide6.QtWidgets import QMenu, QSplitter, QStackedWidget, QWidget
 from baton_reasoning.app.chat.composer import ASK, ASK_SAME_COLUMNS, Composer
 from baton_reasoning.app.chat.conversation_view import ConversationView
 from baton_reasoning.app.chat.counters import Counters
-from baton_reasoning.app.chat.demo_verdict import DemoVerdicts
 from baton_reasoning.app.chat.find import ConversationFinder, FindBar
 from baton_reasoning.app.chat.remedies import AnswerAction, OtherPolicy, larger_context
+from baton_reasoning.app.chat.scoreboard_view import BoardAction
+from baton_reasoning.app.chat.scoreboards import Scoreboards
 from baton_reasoning.app.chat.server_line import ServerLine
 from baton_reasoning.app.chat.sidebar import Sidebar
 from baton_reasoning.app.chat.system_prompt import SystemPromptDialog, SystemPromptRow
 from baton_reasoning.app.chat.thinking_button import ThinkingButton
-from baton_reasoning.app.chat.welcome import EXAMPLES, Welcome, another_problem, demo_examples
+from baton_reasoning.app.chat.welcome import Welcome
 from baton_reasoning.app.inspector.panel import Inspector
 from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange
 from baton_reasoning.app.shared.conversations.run_list import Activity, ListedRun
@@ -32,6 +33,7 @@ from baton_reasoning.app.shared.theme import Role
 from baton_reasoning.app.shared.widgets.accessible import announce
 from baton_reasoning.app.shared.widgets.controls import Hairline, scrolling
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.thinking.events import Finish
@@ -58,7 +60,7 @@ class ChatPage(QSplitter):
         self._session = session
         self._preferences = preferences
         self._typesetter = Typesetter(self)
-        self._verdicts = DemoVerdicts(self)
+        self._scoreboards = Scoreboards(session, self)
         self._lends_room = False
         """Whether the sidebar is away to make room for columns."""
         self._edited: Exchange | None = None
@@ -109,7 +111,7 @@ class ChatPage(QSplitter):
 
     def focus_first(self) -> None:
         """Focus the button that starts the demo while it is offered, else the composer."""
-        (self.composer.edit if self.welcome.solve.isHidden() else self.welcome.solve).setFocus()
+        (self.composer.edit if self.welcome.demo.isHidden() else self.welcome.solve).setFocus()
 
     def new(self) -> None:
         self._session.new()
@@ -144,8 +146,8 @@ class ChatPage(QSplitter):
         dialog.open()
 
     def escape(self) -> bool:
-        """Close the find bar, else cancel editing, else take back a recalled problem, else stop what is written here,
-        else leave the comparison.
+        """Close the find bar, else cancel editing, else take back a recalled problem, else stop what is written here
+        or for its scoreboard, else leave the comparison.
 
         Returns False if there was none of these.
         """
@@ -157,6 +159,8 @@ class ChatPage(QSplitter):
             return True
         elif self._session.activity is not Activity.IDLE:
             self._session.stop()
+        elif self._session.current and self._scoreboards.stop(self._session.current):
+            return True
         elif self.is_comparing:
             self.comparison.leave()
         else:
@@ -190,12 +194,14 @@ class ChatPage(QSplitter):
         self.inspector.show_piece(exchange, piece)
 
     def compare(self) -> None:
-        """Compare policies on the problem in the composer, else on the last answered one."""
+        """Compare policies on the problem in the composer, else on the last answered one or that of the start page."""
         answer = self.comparison.view.exchanges[0] if self.comparison.view else self._session.conversation.leaf
         if problem := self.composer.edit.toPlainText().strip():
             self.comparison.choose(problem)
         elif answer:
             self.comparison.choose(answer.problem, answer)
+        elif self.welcome.problem:
+            self.comparison.choose(self.welcome.problem)
         else:
             self._session.failed.emit(BatonError("There is no problem yet to compare policies on.", "Write one first."))
 
@@ -226,8 +232,6 @@ class ChatPage(QSplitter):
         composer.edit_cancelled.connect(self.cancel_edit)
         self.welcome.example_chosen.connect(self._example)
         self.welcome.demo_wanted.connect(self._solve_demo)
-        self.welcome.demo.another_wanted.connect(lambda: self._example(another_problem()))
-        self.welcome.demo.pace_chosen.connect(self._take_pace)
         self.sidebar.new_wanted.connect(self.new)
         self.sidebar.open_wanted.connect(session.open)
         session.path_changed.connect(self._show_path)
@@ -235,8 +239,8 @@ class ChatPage(QSplitter):
         session.activity_changed.connect(self._show_activity)
         session.runs.ended.connect(self._announce)
         view.wanted.connect(self._carry_out)
-        view.models_wanted.connect(self.models_wanted)
-        self._verdicts.found.connect(view.show_verdict)
+        self._scoreboards.changed.connect(self._show_scores)
+        self._scoreboards.scored.connect(lambda text: announce(view, text))
         view.edit_wanted.connect(self.edit_again)
         view.sibling_wanted.connect(session.show_sibling)
         view.compare_wanted.connect(lambda exchange: self.comparison.show_attempts(exchange))
@@ -280,10 +284,6 @@ class ChatPage(QSplitter):
         self._session.change_system(prompt)
         self.composer.edit.setFocus()
 
-    def _take_pace(self, pace: int) -> None:
-        appearance = self._preferences.value.appearance.model_copy(update={"demo_pace": pace})
-        self._preferences.change(appearance=appearance)
-
     def _reveal(self, exchange: Exchange, piece: Piece) -> None:
         self.conversation.choose(exchange, piece, reveal=True)
         if self.is_comparing and self.comparison.view:
@@ -325,8 +325,7 @@ class ChatPage(QSplitter):
         current = self._session.current
         self.inspector.show_run(current)
         self.counters.follow(current.trace if current else None)
-        if current and not self._session.writes(current):
-            self._verdicts.ask(current)
+        self._show_scores()
         if conversation.comparison:
             browses = self.sidebar.isVisible()
             self.comparison.show(conversation.comparison)
@@ -339,9 +338,9 @@ class ChatPage(QSplitter):
         else:
             self._refresh(exchange)
         if exchange is self._session.current:
-            if not live:
-                self._verdicts.ask(exchange)
             self.counters.follow(exchange.trace)
+        if not live:
+            self._show_scores()
         self.inspector.follow(exchange)
         if self._session.answering:
             self.composer.show_writer(self._session.answering.author)
@@ -374,18 +373,24 @@ class ChatPage(QSplitter):
             self.inspector.show_run(self._written)
         elif current:
             self.inspector.follow(current)  # whose answer has ended, perhaps without a last event
+        self._show_scores()
+
+    def _show_scores(self) -> None:
+        """Update the scoreboards in view; for the last answer, the small model alone answers as well."""
+        for answer in self.conversation.answers():
+            if board := self._scoreboards.board(answer.exchange):
+                answer.show_board(board)
+        if self._session.current and not self.is_comparing:
+            self._scoreboards.measure_small(self._session.current)
 
     def _show_preferences(self) -> None:
         settings = self._preferences.value
         self.conversation.folds = settings.appearance.fold_thinking
         self.system.show_prompt(self._session.system)
-        is_demo = settings.models.is_demo
-        self.welcome.offer(demo_examples() if is_demo else EXAMPLES, is_demo=is_demo)
-        self.welcome.demo.show_pace(settings.appearance.demo_pace)
-        self.counters.show_pace(self._session.pace)
-        self.inspector.show_pace(self._session.pace)
+        self.welcome.offer(is_demo=settings.models.is_demo)
+        self._show_scores()
 
-    def _carry_out(self, exchange: Exchange, request: AnswerAction | OtherPolicy) -> None:
+    def _carry_out(self, exchange: Exchange, request: AnswerAction | OtherPolicy | BoardAction | ScoredArm) -> None:
         match request:
             case AnswerAction.CONTINUE:
                 self._session.go_on(exchange)
@@ -407,6 +412,19 @@ class ChatPage(QSplitter):
                     self._session.go_on(exchange)
             case AnswerAction.LARGE_CONTINUES:
                 self._session.go_on(exchange, Author.LARGE)
+            case BoardAction() | ScoredArm():
+                self._act_on_board(exchange, request)
+
+    def _act_on_board(self, exchange: Exchange, request: BoardAction | ScoredArm) -> None:
+        match request:
+            case BoardAction.STOP:
+                self._scoreboards.stop(exchange)
+            case BoardAction.COMPARE:
+                self.comparison.compare_usual(exchange)
+            case BoardAction.CHOOSE_MODELS:
+                self.models_wanted.emit()
+            case ScoredArm():
+                self._scoreboards.run_alone(exchange, request)
 
     def _menu(self, exchange: Exchange, piece: Piece, where: QPoint) -> None:
         session = self._session

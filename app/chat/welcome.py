@@ -1,19 +1,20 @@
-"""The page of an empty conversation: legend, examples, and the button that starts the demo."""
+"""The page of an empty conversation: a problem of the demo pair and the button that solves it, or example questions."""
 
 from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from baton_reasoning.app.shared.format import in_brief
 from baton_reasoning.app.shared.theme import SIGN, Role
 from baton_reasoning.app.shared.widgets.controls import ElidedButton, button, label, plain_tip
 from baton_reasoning.app.shared.widgets.flow import FlowLayout
-from baton_reasoning.app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
+from baton_reasoning.app.shared.widgets.layout import STRETCH, Spacer, hbox, holder, vbox
 from baton_reasoning.core.engines.body import Author
 
 EXAMPLES = (
@@ -40,72 +41,73 @@ class Welcome(QWidget):
         super().__init__(parent)
         title = label("A small model thinks. A large one writes the hard steps.", Role.TITLE, wrap=True)
         title.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        legend = FlowLayout(18)
-        for author, role, words in LEGEND:
-            legend.addWidget(label(f"{SIGN[author]} {words}", role))
-        self._problem = label(wrap=True)
-        self._problem.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self._problem.setMaximumWidth(WIDEST_TEXT)
-        self.solve = button("Solve this problem", lambda: self.demo_wanted.emit(self._offered[0]), Role.PRIMARY)
+        self.problem = ""
+        """The demo problem that is offered; "" for other models."""
+        self.solve = button("Solve this problem", lambda: self.demo_wanted.emit(self.problem), Role.PRIMARY)
         self.solve.setAutoDefault(True)  # so that Enter presses it, too
-        self._examples = QVBoxLayout()
-        self._examples.setSpacing(8)
-        self.demo = DemoNote()
+        another = button("New example", lambda: self._show_problem(another_problem(), ANOTHER))
+        self._text, self._note = label(wrap=True), label("", Role.MUTED, wrap=True)
+        for text in (self._text, self._note):
+            text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+            text.setMaximumWidth(WIDEST_TEXT)
         # Between stretches, not aligned: only so does Qt ask wrapped words how high they are at this width.
-        self.setLayout(
+        self.demo = holder(
             vbox(
-                Spacer(2),
-                title,
-                legend,
-                14,
-                hbox(STRETCH, (self._problem, 1000), STRETCH),
-                2,
-                hbox(STRETCH, self.solve, STRETCH),
-                18,
-                self._examples,
-                hbox(STRETCH, (self.demo, 1000), STRETCH),
-                Spacer(3),
-                margins=(26, 16, 26, 40),
-                spacing=8,
+                hbox(STRETCH, (self._text, 1000), STRETCH),
+                hbox(STRETCH, self.solve, another, STRETCH),
+                hbox(STRETCH, (self._note, 1000), STRETCH),
+                margins=0,
+                spacing=14,
             )
         )
-        self._offered: tuple[str, ...] = ()
-        self.offer(EXAMPLES)
+        self.examples = holder(_examples(self.example_chosen.emit))
+        self.setLayout(
+            vbox(Spacer(2), title, 14, self.demo, self.examples, Spacer(3), margins=(26, 16, 26, 40), spacing=8)
+        )
 
-    def offer(self, examples: tuple[str, ...], *, is_demo: bool = False) -> None:
-        """Replace the example problems; of the demo pair's, the first has a button that solves it at once."""
-        for part in (self._problem, self.solve, self.demo):
-            part.setVisible(is_demo)
-        if examples == self._offered:
-            return
-        self._offered = examples
-        while item := self._examples.takeAt(0):
-            if widget := item.widget():
-                widget.hide()
-                widget.deleteLater()
-        self._problem.setText(examples[0])
-        for example in examples[1:] if is_demo else examples:
-            choose = ElidedButton(title_of_example(example))
-            choose.clicked.connect(partial(self.example_chosen.emit, example))
-            choose.setToolTip(plain_tip(example))
-            choose.setAccessibleName(f"Ask: {example}")
-            self._examples.addWidget(choose, 0, Qt.AlignmentFlag.AlignHCenter)
+    def offer(self, *, is_demo: bool) -> None:
+        """Offer a problem of the demo pair, with a button that solves it; else questions for the composer."""
+        self.demo.setVisible(is_demo)
+        self.examples.setVisible(not is_demo)
+        if not is_demo:
+            self.problem = ""
+        elif not self.problem:
+            self._show_problem(demo_problem(), CHOSEN)
+
+    def _show_problem(self, problem: str, note: str) -> None:
+        self.problem = problem
+        self._text.setText(problem)
+        self._note.setText(f"{NOTE} {note}")
 
 
-def title_of_example(example: str) -> str:
-    """Return what the button of an example says: of the demo pair's problems only the number, which alone differs."""
-    from baton_reasoning.core.demo_pair import DemoProblem
+def _examples(choose: Callable[[str], None]) -> QVBoxLayout:
+    """Lay out the signs of the authors, and a button for each example."""
+    legend = FlowLayout(18)
+    for author, role, words in LEGEND:
+        legend.addWidget(label(f"{SIGN[author]} {words}", role))
+    column = vbox(legend, 14, margins=0, spacing=8)
+    for example in EXAMPLES:
+        press = ElidedButton(in_brief(example).replace("$", ""))
+        press.clicked.connect(partial(choose, example))
+        press.setToolTip(plain_tip(example))
+        press.setAccessibleName(f"Ask: {example}")
+        column.addWidget(press, 0, Qt.AlignmentFlag.AlignHCenter)
+    return column
 
-    problem = DemoProblem.of(example)
-    return f"The same, starting from {problem.start}" if problem else in_brief(example).replace("$", "")
+
+NOTE = "Both models come with Baton and solve only such problems."
+CHOSEN = "The small one errs on this one, which is why it was chosen; new examples are not chosen."
+ANOTHER = "Neither has seen this one, and it was not chosen."
+WIDEST_TEXT = 560
+"""Pixels."""
 
 
-def demo_examples() -> tuple[str, ...]:
-    """Return example problems for the demo pair, which can solve nothing else."""
+def demo_problem() -> str:
+    """Return the demo problem of the first start page."""
     from baton_reasoning.core.demo_pair import READY_PROBLEMS
 
-    lines = READY_PROBLEMS.read_text("utf-8").splitlines()[:3]
-    return tuple(str(json.loads(line)["problem"]) for line in lines)
+    with READY_PROBLEMS.open(encoding="utf-8") as lines:
+        return str(json.loads(next(lines))["problem"])
 
 
 def another_problem() -> str:
@@ -113,58 +115,3 @@ def another_problem() -> str:
     from baton_reasoning.core.demo_pair import held_out_problems
 
     return next(held_out_problems(random.randrange(1 << 30))).question
-
-
-DEMO_NOTE = (
-    "The small model alone gets these examples wrong, which is why they were chosen: it halves well, but errs where "
-    "it multiplies. It hesitates there, right or wrong, and the large model writes that step. Both models come with "
-    "Baton, are tiny, and can do nothing else. For real questions, choose a pair of your own at the top."
-)
-PACES = (10, 20, 40, 80, 160, 0)
-"""Tokens a second; the last is as fast as it goes."""
-WIDEST_TEXT = 560
-"""Pixels."""
-
-
-class DemoNote(QWidget):
-    another_wanted = Signal()
-    pace_chosen = Signal(int)
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        text = label(DEMO_NOTE, Role.MUTED, wrap=True)
-        text.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.setMaximumWidth(WIDEST_TEXT)
-        self.pace = QSlider(Qt.Orientation.Horizontal)
-        self.pace.setRange(0, len(PACES) - 1)
-        self.pace.setPageStep(1)
-        self.pace.setFixedWidth(120)
-        self.pace.setAccessibleName("Demo speed")
-        self._pace_text = label("", Role.MUTED)
-        name = label("Demo &speed", Role.MUTED)
-        name.setTextFormat(Qt.TextFormat.AutoText)
-        name.setBuddy(self.pace)
-        row = FlowLayout(10)
-        row.addWidget(
-            button("New example", self.another_wanted.emit, tip="Neither model has seen it, and it was not chosen")
-        )
-        for widget in (name, self.pace, self._pace_text):
-            row.addWidget(widget)
-        self.setLayout(vbox(text, row, margins=(0, 10, 0, 0), spacing=10))
-        self.pace.valueChanged.connect(self._choose)
-
-    def show_pace(self, pace: int) -> None:
-        """Move the slider to the nearest of its paces."""
-        place = min(range(len(PACES) - 1), key=lambda i: abs(PACES[i] - pace)) if pace else len(PACES) - 1
-        self.pace.blockSignals(True)
-        self.pace.setValue(place)
-        self.pace.blockSignals(False)
-        self._show_pace_text(pace)
-
-    def _choose(self, place: int) -> None:
-        self._show_pace_text(PACES[place])
-        self.pace_chosen.emit(PACES[place])
-
-    def _show_pace_text(self, pace: int) -> None:
-        self._pace_text.setText(f"{pace} tokens a second" if pace else "as fast as it goes")
-        self.pace.setToolTip(self._pace_text.text())

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox, QDialog, QGridLayout, QWidge
 from baton_reasoning.app.compare.column import MOST_COLUMNS
 from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.app.shared.format import count, in_brief
-from baton_reasoning.app.shared.labels import is_paced, title_of
+from baton_reasoning.app.shared.labels import title_of
 from baton_reasoning.app.shared.theme import Role
 from baton_reasoning.app.shared.widgets.controls import button, combo_box, label, line_edit, plain_tip
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
@@ -21,7 +21,6 @@ from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.run import RunSettings, unmet_need
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES
-from baton_reasoning.core.thinking.trace import Trace
 
 NO_THIRD = "(none)"
 
@@ -197,14 +196,12 @@ def proposed(
     written: Sequence[CompareChoice],
     to_write: Sequence[CompareChoice],
     answer: Exchange | None,
-    pace: float,
 ) -> list[CompareChoice]:
     """Propose columns: the named arms, with complete answers that exist already where there are any.
 
-    `answer`: the one that a person looks at; it is one of the columns. Answers that were held back by the demo's
-    `pace` are not proposed: beside others their times would be wrong.
+    `answer`: the one that a person looks at; it is one of the columns.
     """
-    fit = [choice for choice in written if choice.exchange and _is_fit(choice.exchange.trace, pace)]
+    fit = [choice for choice in written if choice.exchange and choice.exchange.trace.finish is Finish.END_OF_TEXT]
     by_name = {choice.name: choice for choice in to_write}
     columns = [by_name[name] for name in names if name in by_name]
     columns = [next((known for known in fit if known.settings == each.settings), each) for each in columns]
@@ -212,7 +209,3 @@ def proposed(
     if in_front and in_front not in columns and columns:
         columns[min(PLACE_OF.get(in_front.settings.policy.policy, 1), len(columns) - 1)] = in_front
     return columns
-
-
-def _is_fit(trace: Trace, pace: float) -> bool:
-    return trace.finish is Finish.END_OF_TEXT and not is_paced(trace, pace)

@@ -53,7 +53,7 @@ class ComparisonController(QObject):
         pair = self._session.models.pair
         written, to_write = recorded(attempts), arms(self._session.settings, pair.cards)
         names = self._preferences.value.window.compared or USUAL
-        columns = proposed(names, written, to_write, answer, self._session.pace)
+        columns = proposed(names, written, to_write, answer)
         if answer and self.view and all(each in attempts for each in self.view.exchanges):
             columns = [
                 next(c for c in written if c.exchange is each) for each in self.view.exchanges if each.trace.tokens
@@ -65,6 +65,13 @@ class ComparisonController(QObject):
         dialog.chosen.connect(lambda picked, expected, at_once: self._begin(problem, answer, picked, expected, at_once))
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
+
+    def compare_usual(self, answer: Exchange) -> None:
+        """Compare an answer with small alone and large alone, without asking which columns."""
+        if self._session.is_ready_or_says_why():
+            to_write = arms(answer.settings, self._session.models.pair.cards)
+            columns = proposed(USUAL, recorded(self._attempts(answer)), to_write, answer)
+            self._begin(answer.problem, answer, columns, expected_answer(answer.problem), at_once=False)
 
     def ask(self, problem: str) -> None:
         """Ask the same columns another problem."""

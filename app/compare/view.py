@@ -17,7 +17,6 @@ from baton_reasoning.app.compare.value_chart import ValueChart
 from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.app.shared.conversations.session import ChatSession
 from baton_reasoning.app.shared.format import in_brief
-from baton_reasoning.app.shared.labels import is_paced
 from baton_reasoning.app.shared.rendering import RichText
 from baton_reasoning.app.shared.steps.searched_texts import SearchedTexts
 from baton_reasoning.app.shared.steps.steps_view import StepsView
@@ -168,13 +167,11 @@ class CompareView(QWidget):
 
     def _show_figures(self) -> None:
         first = self.columns[0]
-        pace = self._session.pace
         for column in self.columns:
             trace = column.exchange.trace
             compared = column is not first and column.whole and first.whole
-            is_slowed = is_paced(trace, pace) or is_paced(first.exchange.trace, pace)
-            known = self._times_are_known and not is_slowed
-            column.head.show_figures(figures(trace, first.exchange.trace if compared else None, known))
+            before = first.exchange.trace if compared else None
+            column.head.show_figures(figures(trace, before, self._times_are_known))
 
     def _show_standings(self, found: dict[int, Standing]) -> None:
         titles = [self.columns[place].head.title for place in found]

@@ -103,10 +103,6 @@ class Inspector(QWidget):
         """The page of values, created on first use."""
         return self._value.part
 
-    def show_pace(self, pace: float) -> None:
-        """Take over the demo's speed limit in tokens a second, 0 for none; answers at it have no speed of their own."""
-        self.step.pace = self.run.pace = pace
-
     def show_piece(self, exchange: Exchange, piece: Piece) -> None:
         """Show one piece of the text."""
         self.exchange, self.piece = exchange, piece

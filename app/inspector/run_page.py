@@ -17,7 +17,6 @@ from baton_reasoning.app.shared.labels import (
     cue_text,
     draft_text,
     ending,
-    is_paced,
     own_facts,
     placement_facts,
 )
@@ -37,8 +36,6 @@ from baton_reasoning.core.thinking.trace import Trace
 class RunPage(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.pace = 0.0
-        """The demo's speed limit."""
         self._totals = Facts(MEANINGS)
         self._small, self._large, self._parameters = (Facts() for _ in range(3))
         self.bills = {author: BillView(author) for author in (Author.SMALL, Author.LARGE)}
@@ -67,7 +64,7 @@ class RunPage(QWidget):
     def follow(self, exchange: Exchange, models: ModelChoice, live: bool = False) -> None:
         """Show the run so far; `live`: its answer is being written now."""
         trace = exchange.trace
-        self._totals.show_facts(totals(trace, live, self.pace))
+        self._totals.show_facts(totals(trace, live))
         if trace.started is None:
             return
         self._small.show_facts(card_facts(trace.started.small))
@@ -107,7 +104,7 @@ class BillView(QWidget):
             self._facts.show_facts([*bill_facts(bill), ("Read along", along if readings else "")])
 
 
-def totals(trace: Trace, live: bool, pace: float = 0) -> list[Fact]:
+def totals(trace: Trace, live: bool) -> list[Fact]:
     small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
     return [
         ("Steps", f"{len(trace.steps):,}"),
@@ -119,7 +116,7 @@ def totals(trace: Trace, live: bool, pace: float = 0) -> list[Fact]:
         ("Tokens read", f"● {small.prefilled:,}  ◆ {large.prefilled:,}"),
         ("Tokens cached", f"● {small.reused:,}  ◆ {large.reused:,}"),
         ("Drafted", draft_text(large.drafts, large.accepted_drafts)),
-        ("Decoding", "paced by the demo speed" if is_paced(trace, pace) else "  ".join(decoding_speeds(trace))),
+        ("Decoding", "  ".join(decoding_speeds(trace))),
         ("Time", duration(trace.seconds)),
         ("Ended", ending(trace, live and trace.ended is None) or (trace.finish.value if trace.finish else "")),
         ("Notices", "\n".join(dict.fromkeys(notice.text for notice in trace.notices))),

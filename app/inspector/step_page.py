@@ -8,7 +8,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QWidget
 
 from baton_reasoning.app.inspector.token_strip import TokenStrip
 from baton_reasoning.app.shared.format import count, duration
-from baton_reasoning.app.shared.labels import WHO, Fact, draft_text, is_paced
+from baton_reasoning.app.shared.labels import WHO, Fact, draft_text
 from baton_reasoning.app.shared.theme import SIGN, Role, current_theme, ink_of, tint_of
 from baton_reasoning.app.shared.widgets.controls import Hairline, button, label
 from baton_reasoning.app.shared.widgets.facts import Facts
@@ -37,8 +37,6 @@ class StepPage(QWidget):
         self._head = QLabel()
         self._head.setTextFormat(Qt.TextFormat.RichText)
         self._facts = Facts(MEANINGS)
-        self.pace = 0.0
-        """The demo's speed limit."""
         self._replaced_title = label("What the small model was writing", Role.HEADING)
         self._replaced = QLabel()
         self._replaced.setTextFormat(Qt.TextFormat.PlainText)
@@ -89,7 +87,7 @@ class StepPage(QWidget):
             return
         fresh = piece is not self._piece
         self._trace, self._piece, self._shown = trace, piece, state
-        self._facts.show_facts(facts_of(trace, piece, self.pace))
+        self._facts.show_facts(facts_of(trace, piece))
         self._replaced.setText(piece.replaced.strip())
         self._replaced_title.setText(
             "What the small model was writing" if piece.author is Author.LARGE else "What stood here before"
@@ -159,8 +157,8 @@ MEANINGS = {
 """Tool tips of the facts."""
 
 
-def facts_of(trace: Trace, piece: Piece, pace: float = 0) -> list[Fact]:
-    """Return what is known of a piece, as a person reads it. `pace`: the demo's speed limit, 0 for none."""
+def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
+    """Return what is known of a piece, as a person reads it."""
     handoff, takeover, speed = piece.handoff, piece.takeover, piece.tokens_per_second
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
     return [
@@ -176,7 +174,7 @@ def facts_of(trace: Trace, piece: Piece, pace: float = 0) -> list[Fact]:
             else "",
         ),
         ("Drafted", draft_text(piece.drafts, piece.accepted_drafts)),
-        ("Speed", "" if is_paced(trace, pace) or not speed else f"{speed:,.0f} tok/s"),
+        ("Speed", f"{speed:,.0f} tok/s" if speed else ""),
         ("Began at", duration(piece.start)),
         ("Counters", " · ".join(f"{name} {number:g}" for name, number in piece.counters.items())),
         ("Score", score_text(piece)),

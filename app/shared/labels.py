@@ -90,11 +90,6 @@ def thinking_text(settings: RunSettings) -> str:
     return f"at most {count(budget, 'token')}" if budget else "on"
 
 
-def is_paced(trace: Trace, pace: float) -> bool:
-    """Tell whether the demo's speed limit (tokens a second, 0 for none) may have slowed this answer."""
-    return bool(pace) and trace.seconds > 0 and trace.tokens / trace.seconds <= pace
-
-
 def run_in_brief(trace: Trace, live: bool = False) -> str:
     """Return “14 steps · 9.2 s”, or what a `live` run waits for. The speeds stand below the composer."""
     if trace.prefill:

@@ -275,7 +275,7 @@ class PairDialog(QDialog):
         self.load.setText("Load anyway" if warning else "Load")
 
     def _speed(self) -> str:
-        """Return what to expect of the pair; nothing for the demo pair, whose models cost nothing."""
+        """Return what to expect of the pair; nothing for the demo pair, whose costs its small files do not tell."""
         sources = [self._source(author) for author in self.edits]
         if any(isinstance(source, ServerUrls) for source in sources):
             return "How fast a model on a server is can be said after an answer."

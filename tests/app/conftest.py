@@ -183,8 +183,6 @@ def make_window(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Callab
         loader = loader or ScriptedLoader()
         loader.servers = KnownServers(tmp_path / "servers.json", lambda: Secrets(NO_KEYRING))
         window = MainWindow(paths or Paths.under(tmp_path), loader)
-        appearance = window.preferences.value.appearance.model_copy(update={"demo_pace": 0})
-        window.preferences.change(appearance=appearance)
         if models:
             window.preferences.change(models=models)
         windows.append(window)

@@ -42,15 +42,18 @@ from PySide6.QtWidgets import (
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.page import BatchPage
+from baton_reasoning.app.chat.scoreboards import Board, BoardRow
 from baton_reasoning.app.settings.dialog import SettingsDialog
 from baton_reasoning.app.shared.background import StreamTask
 from baton_reasoning.app.shared.widgets.controls import ElidedButton, ElidedCheckBox, ElidedLabel
 from baton_reasoning.app.window.main_window import NARROW, MainWindow
 from baton_reasoning.app.window.model_button import ModelButton, StateLabel
 from baton_reasoning.app.window.models_page import add_models_page
+from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
 from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Grader
+from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.step_values import ValueEstimator, ValueOptions
@@ -313,6 +316,19 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
         }
         qtbot.waitUntil(reached[where])
 
+    def scoreboard() -> None:
+        """As it is while the small model runs alone once more, and the large one could not."""
+        leaf = window.session.conversation.leaf
+        answer = window.chat.conversation.answer_of(leaf) if leaf else None
+        assert answer
+        score = ScoreRow(ScoredArm.BOTH, None, Outcome.WRONG, seconds=123.4, large_share=0.26)
+        rows = [
+            BoardRow(ScoredArm.SMALL, tokens=1000, seconds=99.9),
+            BoardRow(ScoredArm.BOTH, score, seconds=score.seconds),
+            BoardRow(ScoredArm.LARGE, status="The process of the large model was killed by signal 9. Run it again."),
+        ]
+        answer.show_board(Board(rows, [*ScoredArm][::2], 123.4, is_running=True, is_demo=True, answer="12085"))
+
     def show_results(charts: bool) -> None:
         batch.setCurrentWidget(batch.view)
         if batch.view.charts.isChecked() is not charts:
@@ -326,6 +342,7 @@ def places(make_window: Callable[..., MainWindow], qtbot: QtBot, tmp_path: Path)
     found: dict[str, Show] = {
         "empty": chat(window.session.new),
         "answer": chat(),
+        "scoreboard": chat(scoreboard),
         "find": chat(find),
         "compared attempts": chat(compare_attempts),
         "editing": chat(lambda: window.chat.edit_again(exchange)),

@@ -32,6 +32,7 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from tests.app.conftest import last_answer, last_exchange
+from tests.app.slow_answers import SlowAnswers
 from tests.app.test_geometry import nameless, visible_in
 
 pytestmark = [pytest.mark.long, pytest.mark.real_models]
@@ -47,6 +48,8 @@ class Hour:
 
     def __init__(self, folder: Path, qtbot: QtBot) -> None:
         self.folder, self.qtbot = folder, qtbot
+        self.answers = SlowAnswers()
+        self.answers.begin()
         self.start()
 
     def start(self) -> None:
@@ -75,9 +78,8 @@ class Hour:
         self.press(Qt.Key.Key_Return)
         self.until(lambda: last_exchange(self.window).problem == problem)
 
-    def go_slowly(self, pace: int) -> None:
-        appearance = self.window.preferences.value.appearance
-        self.window.preferences.change(appearance=appearance.model_copy(update={"demo_pace": pace}))
+    def go_slowly(self, tokens_per_second: int) -> None:
+        self.answers.tokens_per_second = tokens_per_second
 
     def finished(self) -> None:
         self.until(lambda: self.window.session.ready and last_exchange(self.window).trace.ended is not None)
@@ -121,6 +123,7 @@ def hour(qtbot: QtBot, tmp_path: Path, no_leaks: None) -> Iterator[Hour]:
     hour = Hour(tmp_path / "data", qtbot)
     yield hour
     hour.close()
+    hour.answers.end()
 
 
 def test_an_hour_loses_nothing_and_leaves_no_message(hour: Hour, tmp_path: Path) -> None:
@@ -316,7 +319,6 @@ def reopened(hour: Hour, listed: set[str]) -> None:
     hour.start()
     window = hour.window
     assert listed <= set(hour.listed())
-    hour.go_slowly(0)
     hour.press(Qt.Key.Key_1, CONTROL)
     hour.open("Killed while it is written.")
     hour.until(lambda: last_exchange(window).is_read)

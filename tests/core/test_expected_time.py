@@ -111,8 +111,13 @@ def test_the_measured_cost_is_taken_where_the_large_model_wrote_too_little_or_wi
     assert seconds_of_large_alone(trace_of(*SMALL_WRITES, *LARGE_WRITES, large=on_server)), "by the run alone"
 
 
-def test_nothing_is_said_of_the_demo_pair_nor_where_one_model_was_alone() -> None:
-    assert seconds_of_large_alone(trace_of(*SMALL_WRITES, *LARGE_WRITES, large=card(DemoModel.LARGE)), LARGE) is None
+def test_the_demo_pair_is_estimated_like_any_other() -> None:
+    written = (*SMALL_WRITES, *LARGE_WRITES)
+    of_demo = seconds_of_large_alone(trace_of(*written, large=card(DemoModel.LARGE)))
+    assert of_demo == seconds_of_large_alone(trace_of(*written))
+
+
+def test_nothing_is_said_where_one_model_was_alone() -> None:
     assert seconds_of_large_alone(trace_of(*LARGE_WRITES), LARGE) is None
     assert seconds_of_large_alone(trace_of(*SMALL_WRITES), LARGE) is None
     assert seconds_of_large_alone(Trace(), LARGE) is None
@@ -233,14 +238,16 @@ def test_a_damaged_file_counts_as_none(loaded: ModelCard, tmp_path: Path, damage
     assert costs.of(loaded) == COST
 
 
-def test_only_models_on_this_machine_that_are_not_the_demos_are_measured_and_each_once(
+def test_only_models_on_this_machine_are_measured_and_each_once(
     demo_pair: Pair, loaded: ModelCard, tmp_path: Path
 ) -> None:
     costs, opened = ModelCosts(tmp_path / "costs.json"), list[Session]()
+    assert demo_pair.small
     assert demo_pair.large
     real = counting(name="real").with_card(placement=loaded.placement, path=loaded.path)
     on_server = counting(name="server")
-    for pair in (demo_pair, Pair(on_server, on_server), Pair(real, real), Pair(real, demo_pair.large)):
+    for pair in (Pair(on_server, on_server), Pair(real, real), Pair(real, demo_pair.large), demo_pair):
         costs.measure(pair, opened.append)
-    assert [session.card.name for session in opened] == ["real"]
+    names = [demo_pair.large.card.name, demo_pair.small.card.name]
+    assert [session.card.name for session in opened] == ["real", *names]
     assert costs.of(real.card)

@@ -35,7 +35,7 @@ def test_a_file_that_says_nothing_usable_gives_the_defaults(tmp_path: Path, cont
 def test_each_bad_value_falls_back_alone() -> None:
     settings = tolerant(
         {
-            "appearance": {"look": "pink", "text_size": 1.5},
+            "appearance": {"look": "pink", "text_size": 1.5, "demo_pace": 40},  # a key that left
             "run": {
                 "seed": -3,
                 "top_k": 20,

@@ -19,12 +19,12 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal
 from PySide6.QtWidgets import QApplication
 
 from baton_reasoning.app.__main__ import SWITCH_INTERVAL
-from baton_reasoning.app.shared.conversations.session import ChatSession
 from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.app.shared.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.events import Finish, RunEnded
+from tests.app.slow_answers import SlowAnswers
 
 STALL = 0.1
 LOOK_MS = 50
@@ -141,7 +141,7 @@ def main(arguments: list[str]) -> int:
     """FOLDER PROBLEMS FIRST PACE [CONVERSATION]: the folder of settings and store, a JSON list of problems, the number
     of the next, tokens a second, and which conversation to open."""
     folder, problems, first, pace = Path(arguments[0]), Path(arguments[1]), int(arguments[2]), float(arguments[3])
-    ChatSession.pace = property(lambda _: pace)  # type: ignore[assignment, method-assign]
+    SlowAnswers(pace).begin()
     sys.setswitchinterval(SWITCH_INTERVAL)
     application = QApplication(sys.argv[:1])
     paths = Paths.under(folder)

@@ -10,7 +10,6 @@ from baton_reasoning.app.shared.background import StreamTask
 from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
-from baton_reasoning.core.pace import paced
 from baton_reasoning.core.run import Pair, run
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, RunEnded, WriteStarted
@@ -30,26 +29,21 @@ class AnswerTask(QObject):
         pair: Pair,
         first: Move | None = None,
         parent: QObject | None = None,
-        pace: float = 0,
     ) -> None:
-        """`pace`: tokens a second that a person wants to see at most; 0 is no limit."""
         super().__init__(parent)
         self.exchange = exchange
         self.control = Control()
         self.author: Author | None = None
         """Who writes just now."""
         self._fresh: list[Event] = []
-        self._pair, self._first, self._pace = pair, first, pace
+        self._pair, self._first = pair, first
 
     def start(self) -> None:
         exchange, control = self.exchange, self.control
         conversation, settings, trace = exchange.messages(), exchange.settings, exchange.trace
 
         def write() -> Iterator[Event]:
-            events = run(
-                self._pair, conversation, settings, control=control, resume_trace=trace, first_move=self._first
-            )
-            return paced(events, self._pace)
+            return run(self._pair, conversation, settings, control=control, resume_trace=trace, first_move=self._first)
 
         StreamTask(self, "answer", write, cancel=control.stop).items(self._apply).done(self._end).start()
 

@@ -52,8 +52,6 @@ class ListedRun:
     exchange: Exchange
     first: Move | None = None
     """Its first move; None: the policy decides."""
-    pace: float = 0.0
-    """Tokens a second at most; 0 for no limit."""
     is_compared: bool = False
     is_alone: bool = False
     """Whether nothing else is written meanwhile, since its time is compared."""
@@ -127,12 +125,12 @@ class RunList(QObject):
         self._viewed = conversation
         self._unread.pop(conversation.id, None)
 
-    def write(self, conversation: Conversation, exchange: Exchange, first: Move | None = None, pace: float = 0) -> None:
+    def write(self, conversation: Conversation, exchange: Exchange, first: Move | None = None) -> None:
         """Write one answer."""
-        self._add([ListedRun(conversation, exchange, first, pace)])
+        self._add([ListedRun(conversation, exchange, first)])
 
     def compare(self, conversation: Conversation, exchanges: Sequence[Exchange], at_once: bool) -> None:
-        """Write answers to be compared, at full speed; beside nothing else, or all `at_once`."""
+        """Write answers to be compared; beside nothing else, or all `at_once`."""
         self._add([ListedRun(conversation, exchange, is_compared=True, is_alone=not at_once) for exchange in exchanges])
 
     def write_again(self, runs: Sequence[ListedRun]) -> None:
@@ -178,7 +176,7 @@ class RunList(QObject):
         return not running or not (run.is_alone or any(each.is_alone for each in running))
 
     def _start(self, run: ListedRun) -> None:
-        task = run.task = AnswerTask(run.exchange, self._models.pair, run.first, self, pace=run.pace)
+        task = run.task = AnswerTask(run.exchange, self._models.pair, run.first, self)
         run.first = None  # taken: what goes on with this run later does not take it again
         task.progressed.connect(lambda: self.progressed.emit(run.exchange, task.take_fresh()))
         task.ended.connect(partial(self._ended, run, task))

@@ -280,12 +280,6 @@ class ChatSession(QObject):
         """Why the thinking of the loaded models cannot be turned off; None if it can, or none are loaded."""
         return thinks_always(self.models.pair.cards.values())
 
-    @property
-    def pace(self) -> float:
-        """Tokens a second at most, 0 for no limit. Without one the demo pair is done before anybody sees it begin."""
-        settings = self.preferences.value
-        return settings.appearance.demo_pace if settings.models.is_demo else 0
-
     def _another_seed(self, settings: RunSettings, exchange: Exchange) -> RunSettings:
         """Change the seed if the same settings would write the same answer again."""
         if settings != exchange.settings:
@@ -318,7 +312,7 @@ class ChatSession(QObject):
 
     def _start(self, exchange: Exchange, first: Move | None = None) -> None:
         self.reviews.stop()  # an answer goes first
-        self.runs.write(self.conversation, exchange, first, self.pace)
+        self.runs.write(self.conversation, exchange, first)
         self._load_models()
 
     def _load_models(self) -> None:

@@ -14,7 +14,6 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.chat.remedies import AnswerAction
 from baton_reasoning.app.shared.conversations.run_list import Activity
-from baton_reasoning.app.shared.theme import SIGN
 from baton_reasoning.app.shared.widgets.controls import ElidedLabel
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.base import PrefillProgress
@@ -343,9 +342,6 @@ def test_counters_follow_the_run(ask: Ask) -> None:
     assert f"{trace.totals[Author.SMALL].tokens_per_second:,.0f} tok/s" in counters.small.text()
     assert f"{trace.totals[Author.SMALL].kept} tokens" in counters.small.toolTip()
     assert "100,000" in counters.context.text()
-    counters.show_pace(1e9)
-    counters.follow(trace)
-    assert counters.small.text() == f"{SIGN[Author.SMALL]} paced"
 
 
 def test_what_happened_without_stopping_the_answer_is_told_below_it(make_window: Make, qtbot: QtBot) -> None:

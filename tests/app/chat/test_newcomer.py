@@ -11,7 +11,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication, QDialog
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.chat.demo_verdict import BEYOND
+from baton_reasoning.app.chat.scoreboard_view import BEYOND, BoardAction
 from baton_reasoning.app.inspector.run_page import parameters
 from baton_reasoning.app.shared.conversations.run_list import Activity
 from baton_reasoning.app.window.main_window import MainWindow
@@ -84,10 +84,10 @@ def test_the_demo_pair_says_what_is_beyond_it(make_window: Make, qtbot: QtBot) -
     loader.large = ScriptedEngine("Wait.", name="large").with_card(source=DemoModel.LARGE)
     window = make_window(loader)
     answer_to(window, qtbot, "Who wrote Faust?")
-    row = last_answer(window).verdict
+    row = last_answer(window).scoreboard
     assert row.isVisible()
     assert row.text.text() == BEYOND
-    with qtbot.waitSignal(row.models_wanted):
+    with qtbot.waitSignal(row.wanted, check_params_cb=lambda wanted: wanted is BoardAction.CHOOSE_MODELS):
         qtbot.mouseClick(row.choose, Qt.MouseButton.LeftButton)
     for dialog in window.findChildren(QDialog):
         dialog.close()

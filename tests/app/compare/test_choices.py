@@ -7,7 +7,6 @@ from msgspec.structs import replace
 
 from baton_reasoning.app.compare.chooser import USUAL, CompareChoice, arms, proposed, recorded
 from baton_reasoning.app.shared.conversations.conversation import Exchange
-from baton_reasoning.app.shared.labels import is_paced
 from baton_reasoning.core.batch.running.recipes import RECIPES
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.events import Finish, RunEnded
@@ -44,30 +43,21 @@ def test_every_policy_can_be_chosen_with_the_seed_that_is_set_but_no_arm_that_ne
 
 
 def test_without_answers_the_usual_three_are_proposed_as_far_as_they_are_known() -> None:
-    assert names(proposed(USUAL, [], TO_WRITE, None, 0)) == ["small", "baton", "large"]
-    assert names(proposed(("small", "by-the-moon"), [], TO_WRITE, None, 0)) == ["small"]
+    assert names(proposed(USUAL, [], TO_WRITE, None)) == ["small", "baton", "large"]
+    assert names(proposed(("small", "by-the-moon"), [], TO_WRITE, None)) == ["small"]
 
 
 def test_an_arm_that_was_written_is_not_written_again_unless_it_was_broken_off() -> None:
     attempts = [written(settings_of("large")), written(settings_of("small"))]
-    assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0], 0)) == ["attempt 2", "baton", "attempt 1"]
+    assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0])) == ["attempt 2", "baton", "attempt 1"]
     attempts = [written(settings_of("small"), Finish.STOPPED)]
-    assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0], 0)) == ["small", "baton", "large"]
+    assert names(proposed(USUAL, recorded(attempts), TO_WRITE, attempts[0])) == ["small", "baton", "large"]
 
 
 @pytest.mark.parametrize(("policy", "place"), [("never", 0), ("every-step", 1), ("always", 2)])
 def test_the_answer_in_front_is_one_of_the_columns(policy: str, place: int) -> None:
     answer = written(RunSettings(policy=policy, seed=9))
-    assert proposed(USUAL, recorded([answer]), TO_WRITE, answer, 0)[place].exchange is answer
-
-
-def test_an_answer_that_the_demos_pace_held_back_is_not_proposed() -> None:
-    answer = written(settings_of("baton"))
-    rate = answer.trace.tokens / answer.trace.seconds
-    assert is_paced(answer.trace, rate * 2)
-    assert not is_paced(answer.trace, rate / 2)
-    assert not is_paced(answer.trace, 0)
-    assert names(proposed(USUAL, recorded([answer]), TO_WRITE, answer, rate * 2)) == ["small", "baton", "large"]
+    assert proposed(USUAL, recorded([answer]), TO_WRITE, answer)[place].exchange is answer
 
 
 def test_a_try_says_what_it_is_and_one_without_text_is_no_choice() -> None:

@@ -19,6 +19,7 @@ from baton_reasoning.app.shared.steps.steps_document import ShownPiece
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.values import end_of_step
 from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, rest_of, settle, view_of
@@ -419,6 +420,7 @@ def test_the_same_twice_cannot_be_compared(compare: Compare) -> None:
 def test_without_a_problem_there_is_nothing_to_compare(make_window: Make, qtbot: QtBot) -> None:
     window = make_window(arms_loader())
     qtbot.waitUntil(lambda: window.session.ready)
+    window.preferences.change(models=ModelChoice(small="a.gguf", large="b.gguf"))
     window.chat.compare()
     assert window.notice.text == "There is no problem yet to compare policies on. Write one first."
 

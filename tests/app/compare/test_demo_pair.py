@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.chat.welcome import demo_examples
+from baton_reasoning.app.chat.welcome import demo_problem
 from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.app.shared.pair_loader import PairLoader
 from baton_reasoning.app.window.main_window import MainWindow
@@ -24,7 +24,7 @@ def test_the_small_model_is_wrong_alone_and_right_with_the_large_one(
 ) -> None:
     window = make_window(PairLoader(Paths.under(tmp_path)))
     qtbot.waitUntil(lambda: window.models.state is LoadState.READY)
-    window.chat.composer.set_text(demo_examples()[0])  # the one that `baton demo` begins with
+    window.chat.composer.set_text(demo_problem())  # the one that `baton demo` begins with
     window.chat.compare()
     assert not dialog().at_once.isEnabled()
     assert dialog().expected.text()

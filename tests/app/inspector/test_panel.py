@@ -84,14 +84,12 @@ def test_drafted_tokens_are_counted_and_a_server_that_drafts_is_said_to() -> Non
     assert "Drafting" not in dict(card_facts(ScriptedEngine().card))
 
 
-def test_what_came_in_a_burst_or_was_held_back_by_the_demo_has_no_speed() -> None:
+def test_what_came_in_a_burst_has_no_speed() -> None:
     burst = Trace.of([TokenWritten(0.001, Author.SMALL, 1, "So"), TokenWritten(0.0013, Author.SMALL, 2, " it")])
     assert dict(facts_of(burst, burst.pieces[0]))["Speed"] == ""
     timed = Trace.of([TokenWritten(0.1 * n, Author.SMALL, n, " so") for n in range(1, 12)])
     assert dict(facts_of(timed, timed.pieces[0]))["Speed"] == f"{timed.pieces[0].tokens_per_second:.0f} tok/s"
     assert dict(totals(timed, live=False))["Decoding"].endswith("tok/s")
-    assert dict(totals(timed, live=False, pace=40))["Decoding"] == "paced by the demo speed"
-    assert dict(facts_of(timed, timed.pieces[0], pace=40))["Speed"] == ""
 
 
 def test_until_a_step_is_chosen_the_newest_takeover_is_shown(ask: Ask) -> None:

@@ -8,7 +8,8 @@ from baton_reasoning.app.shared.format import LONGEST_PROBLEM, distinguished, in
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(0.44, "0.4 s"), (45.4, "45 s"), (130, "2 min"), (5940, "99 min"), (9000, "2.5 h")]
+    ("seconds", "words"),
+    [(0.44, "0.4 s"), (8.7, "9 s"), (45.4, "45 s"), (130, "2 min"), (5940, "99 min"), (9000, "2.5 h")],
 )
 def test_an_estimated_time_is_rough(seconds: float, words: str) -> None:
     assert rough_duration(seconds) == words

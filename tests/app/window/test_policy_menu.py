@@ -11,7 +11,7 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication, QLabel, QMenu, QWidget
 from pytestqt.qtbot import QtBot
 
-from baton_reasoning.app.chat.welcome import demo_examples
+from baton_reasoning.app.chat.welcome import demo_problem
 from baton_reasoning.app.inspector.panel import Tab
 from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.app.shared.pair_loader import PairLoader
@@ -54,7 +54,7 @@ def test_large_only_drafted_is_written_by_the_large_model_and_shows_its_drafts(
     assert window.topbar.policy.text().strip() == "Large only, drafted"
     composer = window.chat.composer.edit
     qtbot.mouseClick(composer.viewport(), Qt.MouseButton.LeftButton)
-    qtbot.keyClicks(composer, demo_examples()[0])
+    qtbot.keyClicks(composer, demo_problem())
     qtbot.keyClick(composer, Qt.Key.Key_Return)
     qtbot.waitUntil(lambda: window.session.conversation.leaf is not None and window.session.ready)
     trace = last_exchange(window).trace

@@ -1,4 +1,4 @@
-"""The problems: what the rule says, which steps are hard, which were kept out of training, and who solved one."""
+"""The problems: what the rule says, which steps are hard, and which were kept out of training."""
 
 from itertools import islice
 
@@ -7,8 +7,6 @@ import pytest
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS, DemoProblem, held_out_problems
 from baton_reasoning.core.demo_pair.task import STEPS, DemoStep
-from baton_reasoning.core.demo_pair.verdict import DemoAnswer, verdict_on
-from baton_reasoning.core.grading.verdict import Outcome
 
 
 @pytest.mark.parametrize(("number", "value"), [(11_111, 77_778), (14_285, 99_996), (55_555, 88_886), (99_999, 99_994)])
@@ -71,35 +69,3 @@ def test_a_question_is_read_back_as_its_problem() -> None:
     assert DemoProblem.of(f" {problem.question}\n") == problem
     assert DemoProblem.of(problem.question.replace("halve", "double")) is None
     assert DemoProblem.of("What is 2 + 2?") is None
-
-
-# The line that says who solved a problem
-
-
-WRONG_ALONE = DemoAnswer("301", Outcome.WRONG, large_share=0)
-
-
-@pytest.mark.parametrize(
-    ("answers", "line"),
-    [
-        (
-            [WRONG_ALONE, DemoAnswer("701", Outcome.CORRECT, large_share=0.384)],
-            "Small alone: 301 ✗. With 38% from the large model: 701 ✓.",
-        ),
-        (
-            [WRONG_ALONE, DemoAnswer(None, Outcome.WRONG, large_share=0.02)],
-            "Small alone: 301 ✗. With 2% from the large model: no answer ✗. The answer is 701.",
-        ),
-        ([WRONG_ALONE], "Small alone: 301 ✗. The answer is 701."),
-        (
-            [WRONG_ALONE, DemoAnswer("701", Outcome.CORRECT, large_share=1)],
-            "Small alone: 301 ✗. Large alone: 701 ✓.",
-        ),
-        (
-            [WRONG_ALONE, DemoAnswer("x + 1", Outcome.UNSCORED, large_share=0.5)],
-            "Small alone: 301 ✗. With 50% from the large model: x + 1 –. The answer is 701.",
-        ),
-    ],
-)
-def test_the_line_says_who_is_right_and_the_answer_if_nobody_is(answers: list[DemoAnswer], line: str) -> None:
-    assert verdict_on(answers, expected="701") == line

@@ -1,0 +1,314 @@
+"""Below an answer of the demo pair: small alone, both and large alone, measured, and what can go wrong meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from baton_reasoning.app.chat.scoreboard_view import ScoreboardView
+from baton_reasoning.app.chat.scoreboards import Board, BoardRow
+from baton_reasoning.app.chat.welcome import demo_problem
+from baton_reasoning.app.compare.chooser import Chooser
+from baton_reasoning.app.shared.conversations.conversation import expected_answer
+from baton_reasoning.app.shared.pair_loader import PairLoader
+from baton_reasoning.app.window.main_window import MainWindow
+from baton_reasoning.app.window.pair_dialog import PairDialog
+from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
+from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.settings import ModelChoice
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.policy import PolicySettings
+from tests.app.conftest import ScriptedLoader, last_answer, last_exchange
+from tests.fakes.scripted import Fault, ScriptedEngine
+from tests.patience import PATIENCE
+
+Make = Callable[..., MainWindow]
+PROBLEM = demo_problem()
+RIGHT = expected_answer(PROBLEM)
+OTHER = PROBLEM.replace("Starting from 9", "Starting from 8")
+SMALL, BOTH, LARGE = ScoredArm
+
+
+class DemoCards(ScriptedLoader):
+    """A pair with the cards of the demo pair: the small model is wrong alone. The large one waits for `gate` where it
+    answers alone."""
+
+    def __init__(self, fault: Fault | None = None) -> None:
+        super().__init__()
+        self.gate_of_large = threading.Event()
+        alone = "One.\n\nWait, five.\n\nDone.</think>\n\n\\boxed{00005}"
+        led = f"\n\nDone.</think>\n\n\\boxed{{{RIGHT}}}"
+        helped = "Wait, let me see: it is another number, which takes so many words to say that this is over."
+
+        def small(_: Conversation, body: str) -> str:
+            return alone[len(body) :] if alone.startswith(body) else led
+
+        def large(_: Conversation, body: str) -> str:
+            return helped if body else f"{helped}{led}"
+
+        def wait(body: str) -> None:
+            if not body and not self.gate_of_large.wait(PATIENCE):
+                raise AssertionError("nobody let the large model go on")
+
+        self.small = ScriptedEngine(continue_with=small).with_card(source=DemoModel.SMALL)
+        faulty = ScriptedEngine(continue_with=large, before_token=wait, name="large", faults=[fault] if fault else [])
+        self.large = faulty.with_card(source=DemoModel.LARGE)
+
+
+def board_of(window: MainWindow) -> ScoreboardView:
+    return last_answer(window).scoreboard
+
+
+def shown(window: MainWindow, arm: ScoredArm) -> str:
+    """Return what stands in a row after its title; "" if it is not there."""
+    row = board_of(window).rows[arm]
+    return " ".join(text.text() for text in (row.answer, row.status) if text.isVisible())
+
+
+@pytest.fixture
+def loader() -> DemoCards:
+    return DemoCards()
+
+
+@pytest.fixture
+def solved(make_window: Make, loader: DemoCards, qtbot: QtBot) -> MainWindow:
+    """The demo problem, solved by both, and by the small model alone."""
+    window = make_window(loader)
+    window.chat.welcome.solve.click()
+    qtbot.waitUntil(lambda: window.session.ready and shown(window, SMALL) == "00005 ✗")
+    return window
+
+
+def running(window: MainWindow, qtbot: QtBot) -> None:
+    """Let the large model begin alone; it waits at its first token."""
+    qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: window.models.is_writing)
+    assert board_of(window).halt.isVisible()
+
+
+def test_the_small_model_alone_answers_at_once_and_the_large_one_when_a_person_says_so(
+    solved: MainWindow, loader: DemoCards, qtbot: QtBot
+) -> None:
+    board = board_of(solved)
+    assert shown(solved, BOTH) == f"{RIGHT} ✓"
+    assert shown(solved, LARGE) == "Not run yet."
+    share = last_exchange(solved).trace.large_share
+    assert board.rows[BOTH].title.text() == f"●◆ both, {share:.0%} by large"
+    assert not board.run[SMALL].isVisible()
+    assert not last_answer(solved).time.isVisible(), "the scoreboard has the seconds"
+    running(solved, qtbot)
+    loader.gate_of_large.set()
+    qtbot.waitUntil(lambda: shown(solved, LARGE) == f"{RIGHT} ✓")
+    assert not any(press.isVisible() for press in (*board.run.values(), board.halt))
+    assert not solved.models.is_writing
+    assert solved.session.conversation.siblings(last_exchange(solved)) == [last_exchange(solved)]
+
+
+def test_seconds_are_those_of_the_run_and_the_longest_bar_is_the_slowest(qtbot: QtBot) -> None:
+    view = ScoreboardView()
+    qtbot.addWidget(view)
+    scores = [
+        ScoreRow(SMALL, "00005", Outcome.WRONG, 0.92, 0),
+        ScoreRow(BOTH, RIGHT, Outcome.CORRECT, 3.4, 0.26),
+    ]
+    rows = [
+        *(BoardRow(score.arm, score, seconds=score.seconds) for score in scores),
+        BoardRow(LARGE, status="Waiting…"),
+    ]
+    view.show_board(Board(rows, [LARGE], expected_seconds=8.7, is_running=False, is_demo=True))
+    assert [row.time.text() for row in view.rows.values()][:2] == ["0.9 s", "3.4 s"]
+    assert [row.bar.length for row in view.rows.values()] == pytest.approx([0.92 / 3.4, 1, 0])
+    assert view.run[LARGE].text() == "Run the large model alone: about 9 s"
+    rows[-1] = BoardRow(LARGE, tokens=70, seconds=6.8)
+    view.show_board(Board(rows, [], expected_seconds=None, is_running=True, is_demo=True))
+    assert (view.rows[LARGE].answer.text(), view.rows[LARGE].time.text()) == ("70 tokens…", "6.8 s")
+    assert [row.bar.length for row in view.rows.values()] == pytest.approx([0.92 / 6.8, 0.5, 1])
+    view.show_board(Board(rows, [LARGE], expected_seconds=None, is_running=False, is_demo=True))
+    assert view.run[LARGE].text() == "Run the large model alone"
+
+
+@pytest.mark.parametrize("by_key", [False, True])
+def test_what_runs_alone_can_be_stopped_and_run_again(
+    solved: MainWindow, loader: DemoCards, qtbot: QtBot, by_key: bool
+) -> None:
+    running(solved, qtbot)
+    if by_key:
+        qtbot.keyClick(solved, Qt.Key.Key_Escape)
+    else:
+        qtbot.mouseClick(board_of(solved).halt, Qt.MouseButton.LeftButton)
+    loader.gate_of_large.set()
+    qtbot.waitUntil(lambda: shown(solved, LARGE) == "Stopped.")
+    assert not solved.models.is_writing
+    qtbot.mouseClick(board_of(solved).run[LARGE], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: shown(solved, LARGE) == f"{RIGHT} ✓")
+
+
+def test_a_new_problem_goes_first(solved: MainWindow, loader: DemoCards, qtbot: QtBot) -> None:
+    first = last_answer(solved)
+    running(solved, qtbot)
+    solved.session.ask(OTHER)
+    loader.gate_of_large.set()
+    qtbot.waitUntil(lambda: solved.session.ready and "✗" in shown(solved, SMALL))
+    assert last_exchange(solved).problem == OTHER
+    assert first.scoreboard.rows[LARGE].status.text() == "Not run yet."
+    assert first.scoreboard.run[LARGE].isVisible()
+
+
+def test_a_lost_model_is_said_in_its_row_which_offers_it_again(make_window: Make, qtbot: QtBot) -> None:
+    helping = 20  # tokens at most, before it answers alone
+    fault = Fault(helping, EngineLost("The process of large.gguf was killed.", "Restart it."), for_good=True)
+    loader = DemoCards(fault)
+    loader.gate_of_large.set()
+    window = make_window(loader)
+    window.chat.welcome.solve.click()
+    qtbot.waitUntil(lambda: window.session.ready and bool(shown(window, SMALL)))
+    qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "was killed" in shown(window, LARGE))
+    assert board_of(window).run[LARGE].isVisible()
+    assert not window.models.is_writing
+
+
+def test_what_was_measured_is_there_when_the_conversation_is_opened_again(
+    solved: MainWindow, loader: DemoCards, qtbot: QtBot
+) -> None:
+    conversation = solved.session.conversation.id
+    running(solved, qtbot)
+    solved.session.new()
+    loader.gate_of_large.set()
+    qtbot.waitUntil(lambda: not solved.models.is_writing)
+    calls = len(loader.small.sessions)
+    solved.session.open(conversation)
+    qtbot.waitUntil(lambda: solved.session.conversation.leaf is not None and solved.session.ready)
+    qtbot.waitUntil(lambda: board_of(solved).isVisible())
+    assert [shown(solved, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", f"{RIGHT} ✓"]
+    assert len(loader.small.sessions) == calls, "nothing was run twice"
+
+
+def test_other_models_are_loaded_without_waiting_for_it_and_leave_nothing_to_run(
+    solved: MainWindow, loader: DemoCards, qtbot: QtBot
+) -> None:
+    running(solved, qtbot)
+    real = ModelChoice(small="a.gguf", large="b.gguf")
+    solved.preferences.change(models=real)
+    solved.models.load(real)
+    loader.gate_of_large.set()
+    qtbot.waitUntil(lambda: loader.choices[-1] == real and solved.session.ready)
+    assert shown(solved, LARGE) == "Not run yet."
+    board = board_of(solved)
+    assert not any(press.isVisible() for press in (*board.run.values(), board.halt, board.compare))
+    assert board.choose.isVisible()
+
+
+def test_a_window_may_be_closed_while_a_model_runs_alone(solved: MainWindow, loader: DemoCards, qtbot: QtBot) -> None:
+    running(solved, qtbot)
+    loader.gate_of_large.set()
+    solved.close()
+    assert not solved.models.is_writing
+
+
+def test_compare_all_three_asks_nothing_and_fills_the_rows(solved: MainWindow, loader: DemoCards, qtbot: QtBot) -> None:
+    answer = last_exchange(solved)
+    loader.gate_of_large.set()
+    qtbot.mouseClick(board_of(solved).compare, Qt.MouseButton.LeftButton)
+    assert not [each for each in QApplication.topLevelWidgets() if isinstance(each, Chooser) and each.isVisible()]
+    qtbot.waitUntil(lambda: solved.chat.is_comparing and solved.session.ready)
+    assert solved.chat.comparison.view
+    columns = solved.chat.comparison.view.columns
+    qtbot.waitUntil(lambda: all(column.head.standing.text() for column in columns))
+    assert [column.head.title for column in columns] == ["Small only", "Keywords", "Large only"]
+    assert columns[1].exchange is answer
+    solved.chat.comparison.leave()
+    assert shown(solved, LARGE) == f"{RIGHT} ✓"
+    assert board_of(solved).rows[LARGE].time.text() == f"{columns[2].exchange.trace.seconds:.1f} s"
+    assert not solved.models.is_writing
+    solved.session.show(columns[2].exchange)
+    qtbot.waitUntil(lambda: board_of(solved).isVisible())
+    assert [shown(solved, arm) for arm in ScoredArm] == ["00005 ✗", f"{RIGHT} ✓", f"{RIGHT} ✓"]
+
+
+def test_another_seed_is_another_measurement(solved: MainWindow, qtbot: QtBot) -> None:
+    first = last_exchange(solved)
+    solved.session.ask_again(first, policy="never")
+    qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved) is not first)
+    assert last_exchange(solved).settings.seed == first.settings.seed
+    qtbot.waitUntil(lambda: shown(solved, SMALL) == "00005 ✗")
+    assert shown(solved, BOTH) == f"{RIGHT} ✓"
+    solved.session.ask_again(last_exchange(solved), policy="never")
+    qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved).settings.seed != first.settings.seed)
+    qtbot.waitUntil(lambda: shown(solved, SMALL) == "00005 ✗")
+    assert shown(solved, BOTH) == ""
+
+
+def test_an_answer_that_a_person_edited_has_no_scoreboard(solved: MainWindow, qtbot: QtBot) -> None:
+    first = last_exchange(solved)
+    assert solved.session.edit(first, 0, "It is 99.")
+    qtbot.waitUntil(lambda: solved.session.ready and last_exchange(solved) is not first)
+    assert last_exchange(solved).trace.finish is Finish.END_OF_TEXT
+    assert not board_of(solved).isVisible()
+
+
+@pytest.mark.parametrize(("policy", "scored"), [(Never.Settings(), [SMALL]), (Always.Settings(), [SMALL, LARGE])])
+def test_an_answer_by_one_model_is_not_called_the_pairs(
+    make_window: Make, loader: DemoCards, qtbot: QtBot, policy: PolicySettings, scored: list[ScoredArm]
+) -> None:
+    loader.gate_of_large.set()
+    window = make_window(loader)
+    window.preferences.change_run(policy=policy)
+    window.chat.welcome.solve.click()
+    qtbot.waitUntil(lambda: window.session.ready and "✗" in shown(window, SMALL))
+    assert [arm for arm in ScoredArm if board_of(window).rows[arm].bar.isVisible()] == scored
+    assert not board_of(window).rows[BOTH].title.isVisible()
+    assert board_of(window).text.isVisible() is (LARGE not in scored)
+    assert RIGHT in board_of(window).text.text() or LARGE in scored
+
+
+def test_nothing_is_measured_beside_other_work(make_window: Make, loader: DemoCards, qtbot: QtBot) -> None:
+    window, batch = make_window(loader), object()
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.models.begin_writing(batch)
+    window.chat.welcome.solve.click()
+    qtbot.waitUntil(lambda: window.session.ready and board_of(window).isVisible())
+    assert shown(window, SMALL) == "Not run yet."
+    board_of(window).run[SMALL].click()
+    assert window.notice.text == "Something else is being written. Stop it, or wait for its end."
+    window.models.end_writing(batch)
+    board_of(window).run[SMALL].click()
+    qtbot.waitUntil(lambda: shown(window, SMALL) == "00005 ✗")
+
+
+def test_a_scoreboard_is_of_the_demo_pair_alone_and_leads_to_the_choice_of_models(
+    make_window: Make, qtbot: QtBot, solved: MainWindow
+) -> None:
+    qtbot.mouseClick(board_of(solved).choose, Qt.MouseButton.LeftButton)
+    dialog = solved.findChild(PairDialog)
+    assert dialog
+    assert dialog.isVisible()
+    dialog.reject()
+    window = make_window(ScriptedLoader())
+    qtbot.waitUntil(lambda: window.session.ready)
+    window.session.ask(PROBLEM)
+    qtbot.waitUntil(lambda: window.session.ready and bool(window.session.conversation.leaf))
+    assert not board_of(window).isVisible()
+
+
+def test_the_demo_argues_for_the_pair(make_window: Make, qtbot: QtBot, tmp_path: Path) -> None:
+    """With the real demo pair: two GGUF files, decoded by llama.cpp."""
+    window = make_window(PairLoader(Paths.under(tmp_path)))
+    window.chat.welcome.solve.click()  # while the models are loaded: the answer waits for them
+    qtbot.waitUntil(lambda: window.session.ready and "✗" in shown(window, SMALL))
+    assert "✓" in shown(window, BOTH)
+    assert "about" in board_of(window).run[LARGE].text()
+    qtbot.mouseClick(board_of(window).run[LARGE], Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "✓" in shown(window, LARGE))

@@ -1,0 +1,31 @@
+"""Slows down the answers of a window, so that something can happen while they are written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from baton_reasoning.app.shared.conversations import answer_task
+from baton_reasoning.core.run import run
+from baton_reasoning.core.thinking.events import Event, TokenWritten
+
+
+class SlowAnswers:
+    """Waits before each token of the answers that are begun once `begin` was called."""
+
+    def __init__(self, tokens_per_second: float = 0) -> None:
+        """0 is as fast as it goes."""
+        self.tokens_per_second = tokens_per_second
+
+    def begin(self) -> None:
+        vars(answer_task)["run"] = self._run
+
+    def end(self) -> None:
+        vars(answer_task)["run"] = run
+
+    def _run(self, *arguments: Any, **options: Any) -> Iterator[Event]:
+        for event in run(*arguments, **options):
+            if self.tokens_per_second and isinstance(event, TokenWritten):
+                time.sleep(1 / self.tokens_per_second)
+            yield event
