@@ -12,6 +12,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.cue_rules import Scope
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded, TokenWritten
 from baton_reasoning.core.thinking.limits import Limits
@@ -88,6 +89,22 @@ def test_the_large_models_end_within_a_takeover_ends_a_text_without_thinking() -
     done = run(every_step(opening=100), small, large)
     assert (done.trace.text, done.trace.finish) == ("It is four.", Finish.END_OF_TEXT)
     assert done.small.calls == [], "no token is written after the end"
+
+
+def test_a_large_model_with_nothing_to_write_has_found_a_text_without_thinking_complete() -> None:
+    small, large = ScriptedEngine("Four.\n\n", "No", thinking=None), ScriptedEngine("", name="large", thinking=None)
+    done = run(every_step(opening=0), small, large)
+    assert (done.trace.text, done.trace.finish) == ("Four.\n\n", Finish.END_OF_TEXT)
+    in_the_answer = EveryStep.Settings(opening=0, scope=Scope.ALL)
+    assert run(EveryStep(in_the_answer), ["So.</think>Four.\n\n", "No"], [""]).trace.answer == "Four.\n\n"
+
+
+def test_a_small_model_with_nothing_to_write_hands_back_to_the_large_one() -> None:
+    small, large = (
+        ScriptedEngine("", thinking=None),
+        ScriptedEngine("One.\n\nWait, it", " is 4.", name="large", thinking=None),
+    )
+    assert run(Relay(), small, large).trace.text == "One.\n\nWait, is 4."
 
 
 def test_the_large_models_end_within_a_takeover_closes_thinking_that_is_open() -> None:
