@@ -56,12 +56,12 @@ def rows(rounds: int) -> Iterator[Row]:
         yield row(f"{model.stem} and its F32 copy", ratios(model, copy, OFTEN, [LIST], rounds))
         if gemma := gemma_path():
             yield row(f"{model.stem} and {gemma.stem}", ratios(model, gemma, OFTEN, [LIST], rounds, drafts=False))
-        if large := qwen_path():
-            pair = f"{model.stem} and {large.stem}"
-            yield row(pair, ratios(model, large, OFTEN, [LIST], rounds, drafts=False))
+        if real := qwen_path():
+            pair = f"{model.stem} and {real.stem}"
+            yield row(pair, ratios(model, real, OFTEN, [LIST], rounds, drafts=False))
             # Once: the question takes minutes to read, and is read anew after the costs were measured.
             question = f"{LONG_TEXT}\n{LIST}"
-            found = ratios(model, large, OFTEN, [question], 1, drafts=False, context=LONG_CONTEXT)
+            found = ratios(model, real, OFTEN, [question], 1, drafts=False, context=LONG_CONTEXT)
             yield row(f"{pair}, a question of {len(LONG_TEXT.split()):,} words", found)
         else:
             yield left_out("P12", NO_REAL_PAIR)

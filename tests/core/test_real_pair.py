@@ -125,9 +125,10 @@ def test_a_small_model_without_thinking_answers_with_a_large_one(pair: Pair, nam
     trace = solved(pair, ask(PROBLEM, settings()), settings(policy))
     assert_is_whole(trace)
     assert trace.closed is None
-    assert name != "every-step" or handoffs_to(trace, Author.LARGE)
-    other = [read.passing for author in (Author.SMALL, Author.LARGE) for read in handoffs_to(trace, author)[1:]]
-    assert Passing.IDS not in other, "the vocabularies differ"
+    if name == "every-step":  # the large model opens the text
+        assert handoffs_to(trace, Author.LARGE)
+        passings = {read.passing for read in handoffs_to(trace, Author.SMALL)}
+        assert passings <= {Passing.TEXT}, "the vocabularies differ"
 
 
 def test_a_second_turn_reads_only_what_is_new(pair: Pair) -> None:
