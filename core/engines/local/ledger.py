@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 
@@ -77,3 +77,23 @@ def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
     if list(a[:length]) == list(b[:length]):
         return length
     return next(i for i in range(length) if a[i] != b[i])
+
+
+def common_text(a: Sequence[int], b: Sequence[int], text_of: Callable[[int], bytes]) -> tuple[int, int]:
+    """Count the tokens of each of two texts up to the last place where both have the end of a token, and the same text
+    before it, in whatever tokens. `text_of` a control token must be unlike any text."""
+    end_a = end_b = next_a = next_b = common_prefix(a, b)
+    rest_a = rest_b = b""
+    while True:
+        if not (rest_a or rest_b):
+            end_a, end_b = next_a, next_b
+        if not rest_a and next_a < len(a):
+            rest_a, next_a = text_of(a[next_a]), next_a + 1
+        elif not rest_b and next_b < len(b):
+            rest_b, next_b = text_of(b[next_b]), next_b + 1
+        else:
+            return end_a, end_b
+        length = min(len(rest_a), len(rest_b))
+        if rest_a[:length] != rest_b[:length]:
+            return end_a, end_b
+        rest_a, rest_b = rest_a[length:], rest_b[length:]

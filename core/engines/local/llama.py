@@ -233,6 +233,10 @@ class Llama(Tokenizer):
                 return text.raw[:size]
             capacity = -size
 
+    def text_or_control(self, token: int) -> bytes:
+        """Return the bytes of a token; of a control token some that no text has."""
+        return b"\xff%d\xff" % token if ll.llama_vocab_is_control(self.vocab, token) else self.piece(token)
+
     def ends_text(self, token: int) -> bool:
         """Return whether this is one of the model's end tokens (eos, eot, eom)."""
         return bool(ll.llama_vocab_is_eog(self.vocab, token))

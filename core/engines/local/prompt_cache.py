@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from baton_reasoning.core.engines.local.ledger import Ledger
+from baton_reasoning.core.engines.local.ledger import Ledger, common_text
 from baton_reasoning.core.engines.local.llama import Llama
 from baton_reasoning.core.engines.local.tasks import CachedSequence
 
@@ -27,6 +27,17 @@ class PromptCache:
 
     def empty_ledger(self) -> Ledger:
         return Ledger(self._supports_truncation)
+
+    def as_written(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the prompt with as much of its beginning as possible in the tokens in which the cache holds it.
+
+        An answer that two models wrote in turn has the end of a token wherever one of them stopped. The tokenizer,
+        which reads the text as a whole, joins some of these tokens, and all after them would have to be read again.
+        """
+        ledgers = [*(other.ledger for other in self._sequences), *self._kept.values()]
+        ends = [(*common_text(ledger.ids, prompt, self._llama.text_or_control), ledger) for ledger in ledgers]
+        held, end, ledger = max(ends, key=lambda found: found[1])
+        return (*ledger.ids[:held], *prompt[end:])
 
     def give_slot(
         self, sequence: CachedSequence, target: list[int], busy: Collection[CachedSequence], *, exact: bool

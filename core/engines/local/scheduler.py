@@ -79,6 +79,8 @@ class Scheduler:
 
     def begin(self, request: Read) -> None:
         sequence = self.sequences[request.session]
+        if not (sequence.text or request.exact):
+            sequence.prompt = self.cache.as_written(sequence.prompt)
         before = sequence.prompt if request.base is None else sequence.text[: request.base]
         text = sequence.text = [*before, *self._ids(request.runs)]
         target = [*text, *self.llama.tokenize(request.question, False)]

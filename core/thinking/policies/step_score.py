@@ -1,8 +1,9 @@
 """Lets the large model score each step of the small one and rewrite poor ones (SpecReason, arXiv 2504.07891).
 
 The score is one token, 0 to 9, on a forked sequence, so the question never enters the large model's text. It asks about
-correctness only. Below the threshold (7) the step is discarded and the large model writes it; the step that closes the
-thinking is judged, too. Two identical steps in a row, looked at after a rewrite, end the thinking.
+correctness only. Below the threshold (7) the step is discarded and the large model writes it. The step that closes the
+thinking is judged, too, and so is the last one of a text without thinking. Two identical steps in a row, looked at
+after a rewrite, end the thinking.
 """
 
 from __future__ import annotations
@@ -76,7 +77,8 @@ class StepScore(Policy):
         return look_on(within_step=True)
 
     def on_lookahead(self, view: View) -> Move:
-        return self._judge() if len(view.tokens) >= self.settings.step_cap else look_on(within_step=True)
+        is_last = view.text_ended and bool(view.text.strip())
+        return self._judge() if is_last or len(view.tokens) >= self.settings.step_cap else look_on(within_step=True)
 
     def at_boundary(self, view: View) -> Move:
         return self._judge() if view.thinking else keep()

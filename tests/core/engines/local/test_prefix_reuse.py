@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.core.engines.base import Conversation, Handoff, Message, Notice, PrefillProgress
-from baton_reasoning.core.engines.body import Body
+from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.local.ledger import Ledger
+from baton_reasoning.core.engines.local.ledger import Ledger, common_text
 from baton_reasoning.core.engines.local.llama import CHUNK
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
@@ -95,6 +95,18 @@ def test_a_memory_that_cannot_be_cut_is_reused_as_a_whole_or_from_a_snapshot() -
     assert ledger.reusable(list(range(1000)), chunk=64) == 0
 
 
+def test_a_text_in_other_tokens_is_held_up_to_the_last_place_where_both_end_a_token() -> None:
+    texts = {1: b"to", 2: b"get", 3: b"her", 4: b"together", 5: b" no", 6: b" now", 7: b"\xff7\xff", 8: b"<end>"}
+    of = texts.__getitem__
+    assert common_text([1, 2, 3, 5, 7], [4, 5, 7], of) == (5, 3)
+    assert common_text([7, 1, 2, 3], [7, 4, 6], of) == (4, 2), "the rest is new"
+    assert common_text([7, 1, 2], [7, 4], of) == (1, 1), "what is held ends within a token"
+    assert common_text([1, 2, 3, 5], [4, 6], of) == (3, 1)
+    assert common_text([1, 2, 3, 7], [4, 8], of) == (3, 1), "a control token is no text"
+    assert common_text([4], [5], of) == (0, 0)
+    assert common_text([], [4], of) == (0, 0)
+
+
 # The second turn of a conversation ------------------------------------------------------------------------------------
 
 
@@ -129,6 +141,21 @@ def test_two_conversations_in_turn_keep_what_was_written_for_each(engine: LocalE
     for first, (_, answer, tokens) in zip(firsts, turns, strict=True):
         read, _, _ = turn(engine, (*first, Message("assistant", answer), Message("user", "Why?")))
         assert tokens - 2 <= read.reused <= tokens
+
+
+@pytest.mark.real_models
+def test_a_follow_up_reuses_an_answer_in_the_tokens_in_which_two_models_wrote_it(engine: LocalEngine) -> None:
+    answer = "Together they make seven, altogether."
+    singly = tuple(token for character in answer for token in engine.tokenize(character))
+    assert len(singly) > 2 * len(engine.tokenize(answer))
+    parts = [Part(answer[place], Author.SMALL, token, engine.card.vocabulary) for place, token in enumerate(singly)]
+    with closing(engine.open(SHORT, WARM)) as session:
+        session.read(parts)
+        held = session.prompt_tokens + len(parts)
+    follow_up = (*SHORT, Message("assistant", answer), Message("user", "And 5 and 6?"))
+    read, _, _ = turn(engine, follow_up)
+    assert read.reused >= held - 1
+    assert turn(engine, follow_up, exact=True)[0].reused % CHUNK == 0
 
 
 @pytest.mark.real_models

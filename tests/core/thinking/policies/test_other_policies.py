@@ -12,6 +12,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.cue_rules import Scope
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded, TokenWritten
 from baton_reasoning.core.thinking.limits import Limits
@@ -81,6 +82,34 @@ def test_every_step_is_opened_by_the_large_model_and_ended_by_the_small_one() ->
     small_first = run(every_step(opening=0), ["Go.\n\nNo", "end.</think>"], ["It all "])
     assert rules(small_first) == [EVERY_STEP]
     assert small_first.trace.pieces[0].author is Author.SMALL
+
+
+def test_the_large_models_end_within_a_takeover_ends_a_text_without_thinking() -> None:
+    small, large = ScriptedEngine("No", thinking=None), ScriptedEngine("It is four.", name="large", thinking=None)
+    done = run(every_step(opening=100), small, large)
+    assert (done.trace.text, done.trace.finish) == ("It is four.", Finish.END_OF_TEXT)
+    assert done.small.calls == [], "no token is written after the end"
+
+
+def test_a_large_model_with_nothing_to_write_has_found_a_text_without_thinking_complete() -> None:
+    small, large = ScriptedEngine("Four.\n\n", "No", thinking=None), ScriptedEngine("", name="large", thinking=None)
+    done = run(every_step(opening=0), small, large)
+    assert (done.trace.text, done.trace.finish) == ("Four.\n\n", Finish.END_OF_TEXT)
+    in_the_answer = EveryStep.Settings(opening=0, scope=Scope.ALL)
+    assert run(EveryStep(in_the_answer), ["So.</think>Four.\n\n", "No"], [""]).trace.answer == "Four.\n\n"
+
+
+def test_a_small_model_with_nothing_to_write_hands_back_to_the_large_one() -> None:
+    small, large = (
+        ScriptedEngine("", thinking=None),
+        ScriptedEngine("One.\n\nWait, it", " is 4.", name="large", thinking=None),
+    )
+    assert run(Relay(), small, large).trace.text == "One.\n\nWait, is 4."
+
+
+def test_the_large_models_end_within_a_takeover_closes_thinking_that_is_open() -> None:
+    done = run(every_step(opening=100), ["Four."], ["It is four."])
+    assert done.trace.text == "It is four.\n</think>\n\nFour."
 
 
 def test_random_takeovers_come_with_the_chance_that_was_asked_for() -> None:
@@ -243,6 +272,23 @@ def test_the_step_that_closes_the_thinking_is_judged_too() -> None:
     done = run(StepScore(), ["One.</think>Four."], large)
     assert len(done.all(Judged)) == 1
     assert SCORE in rules(done)
+
+
+@pytest.mark.parametrize(
+    ("mark", "text"), [("9", "One.\n\nIt is 5."), ("1", "One.\n\nIt is 4.")], ids=["it stands", "it is rewritten"]
+)
+def test_the_last_step_of_a_text_without_thinking_is_judged_too(mark: str, text: str) -> None:
+    small = ScriptedEngine("One.\n\n", "It is 5.", "No", thinking=None)
+    large = ScriptedEngine("It is 4.", name="large", thinking=None, marks=f"9{mark}")
+    done = run(scoring(), small, large)
+    assert len(done.all(Judged)) == 2
+    assert (done.trace.text, done.trace.finish) == (text, Finish.END_OF_TEXT)
+
+
+def test_a_step_that_was_judged_at_the_end_of_the_text_is_not_judged_again() -> None:
+    small = ScriptedEngine("One.\n\n", "", "No", thinking=None)
+    done = run(scoring(), small, ScriptedEngine(name="large", thinking=None, marks="99"))
+    assert (len(done.all(Judged)), done.trace.text) == (1, "One.\n\n")
 
 
 def test_the_first_step_is_probed_and_so_is_the_one_after_the_cap() -> None:
