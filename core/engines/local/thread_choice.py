@@ -58,8 +58,9 @@ class ThreadChoice:
         self._since_trial += 1
         if usual:
             self._slow = self._slow + 1 if seconds > SLOWER * usual else 0
-            if self._slow >= SLOW_DECODES:
-                self._pause = SHORTEST_PAUSE
+            if self._slow >= SLOW_DECODES:  # what was usual before is so no longer
+                self._pause, self._slow = SHORTEST_PAUSE, 0
+                self._recent = deque(list(self._recent)[-SLOW_DECODES:], REMEMBERED)
             if self._since_trial >= self._pause:
                 self.threads = self._candidate()
 
