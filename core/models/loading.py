@@ -18,6 +18,10 @@ class KvType(Enum):
     Q4_0 = 2
     Q8_0 = 8
 
+    @property
+    def is_quantised(self) -> bool:
+        return self in (KvType.Q4_0, KvType.Q8_0)
+
     def bytes_for(self, elements: int) -> int:
         kind = TENSOR_TYPES[self.value]
         return elements * kind.size // kind.block
@@ -37,7 +41,15 @@ class Switch(Enum):
 
 
 Context = Annotated[int, Field(ge=256, le=2**20, title="Context", description="Maximum tokens for prompt and answer.")]
-Threads = Annotated[int, Field(ge=0, le=512, title="Threads", description="CPU threads per model (0 = automatic).")]
+Threads = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=512,
+        title="Threads",
+        description="CPU threads per model; 0: one for each fast core, fewer while other programs are busy.",
+    ),
+]
 GpuLayers = Annotated[
     int, Field(ge=-1, le=999, title="GPU layers", description="Layers on the GPU; -1 is all that fit.")
 ]
@@ -54,7 +66,11 @@ class LoadOptions(BaseModel):
     threads: Threads = 0
     gpu_layers: GpuLayers = -1
     kv_type: KvType = Field(KvType.F16, title="KV cache", description="q8_0 takes half the memory of f16.")
-    flash_attention: Switch = Field(Switch.AUTOMATIC, title="Flash attention")
+    flash_attention: Switch = Field(
+        Switch.AUTOMATIC,
+        title="Flash attention",
+        description="Automatic: on a GPU. On a CPU it makes a text depend on the number of threads.",
+    )
     drafts: Switch = Field(
         Switch.AUTOMATIC, title="Drafts", description="The small model drafts for it. Automatic: on a GPU."
     )
@@ -63,7 +79,7 @@ class LoadOptions(BaseModel):
     @property
     def conflict(self) -> str:
         """Why llama.cpp cannot load a model with these options, and what to change; empty if it can."""
-        if self.kv_type in (KvType.Q4_0, KvType.Q8_0) and self.flash_attention is Switch.OFF:
+        if self.kv_type.is_quantised and self.flash_attention is Switch.OFF:
             name = self.kv_type.name.lower()
             return f"A {name} KV cache needs flash attention: leave that automatic, or choose f16."
         return ""

@@ -32,6 +32,7 @@ MODULES = {
     "P10": "against_large",
     "P11": "branches",
     "P12": "prediction",
+    "P13": "threads",
     "handoff": "handoff",
     "fit": "fit",
 }

@@ -123,9 +123,11 @@ def measure(setup: Setup, alternatives: tuple[int, ...], rounds: int) -> Measure
 
 
 @contextmanager
-def bare_decodes(setup: Setup) -> Iterator[Connection]:
+def bare_decodes(setup: Setup, options: LoadOptions | None = None) -> Iterator[Connection]:
+    """`options`: if the model is not loaded as Baton loads it by itself."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=bare, args=(theirs, setup), daemon=True)
+    loaded = options or LoadOptions(context=setup.context)
+    process = multiprocessing.get_context("spawn").Process(target=bare, args=(theirs, setup, loaded), daemon=True)
     process.start()
     yield ours
     ours.send(0)
@@ -137,10 +139,10 @@ def prompt_length(engine: LocalEngine) -> int:
         return session.prompt_tokens
 
 
-def bare(connection: Connection, setup: Setup) -> None:
+def bare(connection: Connection, setup: Setup, options: LoadOptions) -> None:
     """Child process: at each request bring the cache to a text of so many tokens, then decode TOKENS more one by one,
     as llama-bench does (nothing is sampled), and report tok/s."""
-    llama = Llama(WorkerOptions(str(setup.path), LoadOptions(context=setup.context)), lambda _: None)
+    llama = Llama(WorkerOptions(str(setup.path), options), lambda _: None)
     held = 0
     while wanted := connection.recv():
         llama.cut(0, min(held, wanted) or -1)

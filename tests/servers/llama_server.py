@@ -34,6 +34,8 @@ class ServerOptions:
     key: str = KEY
     draft: str = ""
     """Another model of the same vocabulary that goes ahead of it."""
+    threads: int = 1
+    """0: as many as llama.cpp takes by itself."""
     flags: tuple[str, ...] = ()
     """More flags; only for a binary of your own, see `knows`."""
 
@@ -90,8 +92,9 @@ def _command(options: ServerOptions) -> list[str]:
         "--batch-size": options.batch,
         "--ubatch-size": options.batch,
         "--cache-ram": 0,
-        "--threads": 1,
     }
+    if options.threads:
+        flags["--threads"] = options.threads
     if options.model:
         flags["--model"] = options.model
     if options.key:

@@ -28,7 +28,7 @@ def main() -> None:
         speculative.draft.mparams.path = options["draft"]
         speculative.draft.cpuparams.n_threads = speculative.draft.cpuparams_batch.n_threads = 1
     # Two models and a test share two cores: threads that wait for a busy core spin.
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = options["threads"] or -1
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)
     sys.stdin.read()

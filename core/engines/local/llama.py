@@ -22,10 +22,12 @@ from llama_cpp import llama_cpp as ll
 from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.local.loading_log import LoadingLog
 from baton_reasoning.core.engines.local.messages import WorkerOptions
+from baton_reasoning.core.engines.local.thread_choice import ThreadChoice
+from baton_reasoning.core.engines.local.threads import default_threads
 from baton_reasoning.core.engines.local.tokenizer import Tokenizer
 from baton_reasoning.core.models.devices import gpu_names
 from baton_reasoning.core.models.ggml_backends import registry
-from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.loading import LoadOptions, Switch
 from baton_reasoning.core.models.overrides import Sampling
 
 Logits = npt.NDArray[np.float32]
@@ -80,6 +82,7 @@ class Llama(Tokenizer):
         """`on_progress` is called with the part of the model that has been read, 0 to 1, once every percent."""
         load = options.load
         self.threads = load.threads or default_threads()
+        """The most that decode at once."""
         self.batch_size = load.batch
         self._load_options = load
         self._said: deque[str] = deque(maxlen=20)
@@ -93,6 +96,7 @@ class Llama(Tokenizer):
         self.context = self._make_context(load)
         self.memory = ll.llama_get_memory(self.context)
         self.batch = ll.llama_batch_init(load.batch, 0, 1)
+        self.thread_choice = self._make_thread_choice()
         self.bos_id: int = ll.llama_vocab_bos(self.vocab)
         self.eos_id: int = ll.llama_vocab_eos(self.vocab)
         self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
@@ -153,29 +157,39 @@ class Llama(Tokenizer):
         params.kv_unified = self.has_common_cache
         params.no_perf = True
         params.type_k = params.type_v = load.kv_type.value
-        if load.flash_attention is not Switch.AUTOMATIC:
-            params.flash_attn_type = int(load.flash_attention is Switch.ON)
+        flash_attention = load.flash_attention
+        if flash_attention is Switch.AUTOMATIC and not self.has_common_cache and not load.kv_type.is_quantised:
+            # On a CPU flash attention for one token gives each thread a part of the text, so that another number of
+            # threads rounds differently: the text of a seed would depend on it. Without it, it does not, and many
+            # sequences decode up to twice as fast. The scores take memory: no more tokens than a chunk at once.
+            flash_attention = Switch.OFF
+            params.n_ubatch = min(load.batch, CHUNK)
+        if flash_attention is not Switch.AUTOMATIC:
+            params.flash_attn_type = int(flash_attention is Switch.ON)
         context = ll.llama_init_from_model(self.model, params)
         if not context:
             raise LoadError("; ".join(self._said) or "there is not enough memory for the context")
         return context
 
+    def _make_thread_choice(self) -> ThreadChoice | None:
+        """Return None where the number of threads stays: a person chose it, or another number would change the text."""
+        load = self._load_options
+        is_split = load.flash_attention is Switch.ON and not load.kv_type.is_quantised
+        if load.threads or is_split or self.has_common_cache:
+            return None
+        return ThreadChoice(self.threads)
+
     def beside(self, tokens: int, sequences: int) -> Llama:
         """Make another context over the same weights, for so many sequences of so many tokens.
 
-        Unless a person decided on flash attention, it has none on a CPU, where many sequences decode up to twice as
-        fast without it. Free it with `close_context`. Raises LoadError if memory does not hold it.
+        Free it with `close_context`. Raises LoadError if memory does not hold it.
         """
         load = self._load_options.model_copy(update={"context": tokens, "parallel": sequences})
-        if load.flash_attention is Switch.AUTOMATIC and not self.has_common_cache and load.kv_type is KvType.F16:
-            # The attention matrix of a large batch would take memory; nothing longer than a chunk is decoded.
-            batch = max(self.chunk, sequences)
-            load = load.model_copy(update={"flash_attention": Switch.OFF, "batch": batch})
         other = copy.copy(self)
         other.context = self._make_context(load)
         other.memory = ll.llama_get_memory(other.context)
         other.batch = ll.llama_batch_init(load.batch, 0, 1)
-        other.batch_size = load.batch
+        other.thread_choice = other._make_thread_choice()
         other._make_abortable()
         return other
 
@@ -283,7 +297,13 @@ class Llama(Tokenizer):
             batch.n_seq_id[i] = 1
             batch.seq_id[i][0] = sequence
             batch.logits[i] = wants_logits
+        choice = self.thread_choice
+        if choice and choice.threads != ll.llama_n_threads(self.context):
+            ll.llama_set_n_threads(self.context, choice.threads, choice.threads)
+        began = time.perf_counter()
         result: int = ll.llama_decode(self.context, batch)
+        if choice and result == Decoded.DONE:
+            choice.record(len(entries), time.perf_counter() - began)
         return result
 
     def logits(self, entry: int) -> Logits:
@@ -391,8 +411,3 @@ def chunk_for(tokens_a_second: float, batch: int) -> int:
     """
     sizes = [size for size in (_TRIAL, 64, 256) if size < batch] + [batch]
     return max((size for size in sizes if size <= tokens_a_second * CHUNK_SECONDS), default=sizes[0])
-
-
-def default_threads() -> int:
-    """Leave one core to the window: threads that wait for a busy core spin, and decode becomes ten times slower."""
-    return max(1, (os.cpu_count() or 2) - 1)

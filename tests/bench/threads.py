@@ -1,0 +1,121 @@
+"""P13: one model through Baton, which chooses its threads, over what a person would run instead with its own defaults.
+
+The models are one of 1.5B, as a large one is, and the small one of the other figures. On a machine that does nothing
+else Baton is compared with bare decodes as llama-bench makes them and with llama.cpp's own server; beside processes
+that keep a core busy each, with every fixed number of threads through Baton.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.threads import default_threads
+from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteEngine
+from baton_reasoning.core.engines.remote.server_check import open_server
+from baton_reasoning.core.models.loading import LoadOptions, Switch
+from baton_reasoning.core.run import Pair, RunSettings, run
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.limits import Limits
+from tests.bench.generated import bench_model
+from tests.bench.path import SETTLING, Setup, bare_decodes, prompt_length
+from tests.bench.rounds import Row, at_least, in_turn, left_out, ratios, spread
+from tests.packaged_models import JOINED_MODELS
+from tests.servers.llama_server import BINARY, KEY, LlamaServer, ServerOptions
+
+LARGE = JOINED_MODELS / "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"
+CONTEXT = 1024
+QUESTION = (Message("user", "Tell a long story about a ship and a storm."),)
+ANSWER = RunSettings(policy="never", temperature=0, max_tokens=100, limits=Limits(repetition=False))
+IDLE, BESIDE = 0.97, 0.85
+BUSY = (1, 2)
+
+
+def rows(rounds: int) -> Iterator[Row]:
+    for path in (LARGE, bench_model()):
+        if not path.exists():
+            yield left_out("P13", f"{path.name} is not there")
+            continue
+        yield from idle_rows(path, rounds)
+        with ExitStack() as stack:
+            engines = {
+                count: stack.enter_context(closing(LocalEngine(path, LoadOptions(context=CONTEXT, threads=count))))
+                for count in (0, *counts())
+            }
+            for busy in BUSY:
+                with busy_processes(busy):
+                    yield beside_row(path, busy, engines, rounds)
+
+
+def counts() -> list[int]:
+    """Fixed numbers of threads to compare with; on a machine of many cores not each."""
+    most = default_threads()
+    return sorted({count for count in (1, most // 2, most - 2, most - 1, most) if count > 0})
+
+
+def idle_rows(path: Path, rounds: int) -> Iterator[Row]:
+    """With llama.cpp's defaults: all performance cores, threads that spin, and flash attention."""
+    defaults = LoadOptions(context=CONTEXT, threads=default_threads(), flash_attention=Switch.ON)
+    with ExitStack() as stack:
+        engine = stack.enter_context(closing(LocalEngine(path, LoadOptions(context=CONTEXT))))
+        child = stack.enter_context(bare_decodes(Setup(path, CONTEXT), defaults))
+        text = prompt_length(engine)
+
+        def bare() -> float:
+            time.sleep(SETTLING)
+            child.send(text)
+            speed: float = child.recv()
+            return speed
+
+        ways: dict[str, Callable[[], float]] = {"Baton": lambda: speed_of(engine), "bare `llama_decode`": bare}
+        if os.environ.get(BINARY) or importlib.util.find_spec("xllamacpp"):
+            options = ServerOptions(str(path), context=CONTEXT, batch=512, threads=0)
+            server = stack.enter_context(LlamaServer(options))
+            remote = stack.enter_context(closing(open_server(ServerAddress(server.url, KEY))))
+            ways["llama-server"] = lambda: speed_of(remote)
+        speeds = in_turn(ways, rounds)
+    own = speeds.pop("Baton")
+    for name, others in speeds.items():
+        what = f"{path.stem} alone through Baton / {name} with llama.cpp's default threads, idle"
+        more = f"; {spread(own)} and {spread(others)} tok/s"
+        yield at_least("P13", what, IDLE, ratios(own, others), more)
+
+
+def beside_row(path: Path, busy: int, engines: dict[int, LocalEngine], rounds: int) -> Row:
+    """`engines`: by number of threads; 0 is the one that chooses."""
+    ways = {str(count): lambda engine=engine: speed_of(engine) for count, engine in engines.items()}
+    speeds = in_turn(ways, rounds)  # type: ignore[arg-type]
+    own = speeds.pop("0")
+    best = max(speeds.values(), key=statistics.median)
+    each = ", ".join(f"{count}: {spread(taken)}" for count, taken in speeds.items())
+    processes = "one busy process" if busy == 1 else f"{busy} busy processes"
+    what = f"{path.stem} alone, automatic threads / the best number, beside {processes}"
+    return at_least("P13", what, BESIDE, ratios(own, best), f"; {spread(own)} tok/s, with {each}")
+
+
+@contextmanager
+def busy_processes(count: int) -> Iterator[None]:
+    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def speed_of(engine: LocalEngine | RemoteEngine) -> float:
+    """Tokens a second of one answer, from its first token on."""
+    time.sleep(SETTLING)
+    at = [event.at for event in run(Pair(engine), QUESTION, ANSWER) if isinstance(event, TokenWritten)]
+    return (len(at) - 1) / (at[-1] - at[0])

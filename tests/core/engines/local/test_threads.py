@@ -1,0 +1,179 @@
+"""How many threads a model's process decodes with: by the machine, by a person, and while other programs are busy."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from baton_reasoning.core.demo_pair import LARGE_MODEL
+from baton_reasoning.core.engines.local import llama as llama_module
+from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama
+from baton_reasoning.core.engines.local.messages import WorkerOptions
+from baton_reasoning.core.engines.local.threads import SPIN, bound_spinning, default_threads
+from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
+
+# The number of threads -----------------------------------------------------------------------------------------------
+
+
+class Machine:
+    """A Linux machine as its files in /sys show it."""
+
+    def __init__(self, sysfs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sysfs = sysfs
+        self._monkeypatch = monkeypatch
+
+    def says(self, **files: str) -> None:
+        for path, text in files.items():
+            file = self.sysfs / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{text}\n", encoding="ascii")
+
+    def has(self, cores: list[list[int]], capacities: list[int] | None = None) -> None:
+        """`cores`: the processors of each; all of them may be used."""
+        for cpus, capacity in zip(cores, capacities or [0] * len(cores), strict=True):
+            for cpu in cpus:
+                folder = f"devices/system/cpu/cpu{cpu}"
+                self.says(**{f"{folder}/topology/thread_siblings_list": ",".join(map(str, cpus))})
+                if capacity:
+                    self.says(**{f"{folder}/cpu_capacity": str(capacity)})
+        self.allows({cpu for cpus in cores for cpu in cpus})
+
+    def allows(self, cpus: set[int]) -> None:
+        self._monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda _: sorted(cpus), raising=False)
+
+    @property
+    def threads(self) -> int:
+        return default_threads(self.sysfs)
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, monkeypatch)
+
+
+def test_a_core_of_two_hyper_threads_has_one_thread(machine: Machine) -> None:
+    machine.has([[0, 4], [1, 5], [2, 6], [3, 7]])
+    assert machine.threads == 4
+
+
+def test_only_the_cores_that_the_process_may_use_count(machine: Machine) -> None:
+    machine.has([[0, 4], [1, 5], [2, 6], [3, 7]])
+    machine.allows({0, 4, 5})
+    assert machine.threads == 2
+
+
+def test_of_a_hybrid_processor_only_performance_cores_count(machine: Machine) -> None:
+    machine.has([[0, 1], [2, 3], [4], [5], [6], [7]])
+    machine.says(**{"devices/cpu_core/cpus": "0-3"})
+    assert machine.threads == 2
+    machine.allows({4, 5, 6})  # then the others are all there is
+    assert machine.threads == 3
+
+
+def test_on_arm_only_fast_cores_count(machine: Machine) -> None:
+    machine.has([[n] for n in range(8)], [290, 290, 290, 290, 870, 870, 870, 1024])
+    assert machine.threads == 4
+
+
+def test_a_container_s_quota_bounds_the_number(machine: Machine) -> None:
+    machine.has([[n] for n in range(8)])
+    machine.says(**{"fs/cgroup/cpu.max": "max 100000"})
+    assert machine.threads == 8
+    machine.says(**{"fs/cgroup/cpu.max": "250000 100000"})
+    assert machine.threads == 2
+    machine.says(**{"fs/cgroup/cpu.max": "50000 100000"})
+    assert machine.threads == 1
+
+
+def test_a_system_that_shows_no_cores_is_asked_in_another_way(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine.allows({0, 1, 2, 3})
+    monkeypatch.setattr(psutil, "cpu_count", lambda logical: 8 if logical else 2)
+    assert machine.threads == 2
+    monkeypatch.setattr(psutil, "cpu_count", lambda **_: None)
+    assert machine.threads == 4
+
+
+# Spinning ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_person_s_own_way_to_wait_stays() -> None:
+    for chosen in ({"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}):
+        environment = dict(chosen)
+        bound_spinning(environment)
+        assert environment == chosen
+
+
+@pytest.mark.parametrize("chosen", ["", "7"])
+def test_openmp_of_a_model_s_process_spins_for_a_bounded_time(chosen: str) -> None:
+    environment = {**os.environ, "OMP_DISPLAY_ENV": "verbose", **({"GOMP_SPINCOUNT": chosen} if chosen else {})}
+    code = (
+        "from baton_reasoning.core.engines.local.child import run_worker; run_worker()"  # loads it, and lacks arguments
+    )
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    said = re.search(r"GOMP_SPINCOUNT = '(\d+)'", ended.stderr)
+    if not said:
+        pytest.skip("this llama.cpp does not use GCC's OpenMP")
+    assert said[1] == (chosen or SPIN["GOMP_SPINCOUNT"])
+
+
+# The same text with any number ---------------------------------------------------------------------------------------
+
+CONTEXT = 1024
+LENGTH = 600
+"""Tokens: llama.cpp splits the text among threads from 512 cells on, in steps of 256."""
+
+
+@pytest.fixture
+def four_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(llama_module, "default_threads", lambda: 4)
+
+
+def loaded(path: Path, **options: Any) -> Llama:
+    return Llama(WorkerOptions(str(path), LoadOptions(context=CONTEXT, **options)), lambda _: None)
+
+
+MODELS = [
+    pytest.param("demo", KvType.F16),
+    pytest.param("smollm2", KvType.F16, marks=pytest.mark.real_models),
+    pytest.param("smollm2", KvType.Q8_0, marks=pytest.mark.real_models),
+    pytest.param("gemma", KvType.F16, marks=pytest.mark.real_models),
+]
+
+
+@pytest.mark.usefixtures("four_cores")
+@pytest.mark.parametrize(("model", "kv_type"), MODELS)
+def test_another_number_of_threads_in_the_middle_changes_no_logit(
+    model: str, kv_type: KvType, request: pytest.FixtureRequest
+) -> None:
+    llama = loaded(LARGE_MODEL if model == "demo" else request.getfixturevalue(model), kv_type=kv_type)
+    assert llama.thread_choice
+    llama.thread_choice.threads = 1  # beside other tests several would take minutes to read
+    for start in range(0, LENGTH, llama.chunk):
+        chunk = range(start, min(start + llama.chunk, LENGTH))
+        assert llama.decode([BatchEntry(3 + at % 20, at, 0, False) for at in chunk]) == Decoded.DONE
+    for tokens in (1, 3):
+        logits = []
+        for threads in (4, 1, 2, 3):
+            llama.thread_choice.threads = threads
+            entries = [BatchEntry(5, LENGTH + number, 0, True) for number in range(tokens)]
+            assert llama.decode(entries) == Decoded.DONE
+            logits.append(llama.logits(tokens - 1).copy())
+            llama.cut(0, LENGTH)
+        assert all(np.array_equal(logits[0], others) for others in logits[1:])
+
+
+@pytest.mark.usefixtures("four_cores")
+def test_a_number_that_a_person_chose_or_that_would_change_the_text_stays() -> None:
+    assert loaded(LARGE_MODEL, threads=2).thread_choice is None
+    assert loaded(LARGE_MODEL, flash_attention=Switch.ON).thread_choice is None
+    assert loaded(LARGE_MODEL, flash_attention=Switch.OFF).thread_choice
