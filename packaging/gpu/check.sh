@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 . packaging/setup/device.sh
 device=${1:-$(if nvidia_driver && command -v nvcc >/dev/null; then echo cuda; else echo vulkan; fi)}
-build=$PWD/.gpu-build/$device backend=$device model=${2:-} figures="P1 P3 P5 P7 P9 P10 fit"
+build=$PWD/.gpu-build/$device backend=$device model=${2:-} figures="P1 P3 P5 P7 P9 fit"
 tests="tests/core/engines/local tests/core/demo_pair tests/core/models/test_devices.py"
 # A GPU made of software takes hours for these: it has tests of its own, and the demo pair is measured, not its pace.
 if [ "$device" = software ]; then

@@ -29,7 +29,6 @@ MODULES = {
     "P7": "drafting",
     "P8": "second_question",
     "P9": "scoring",
-    "P10": "against_large",
     "P11": "branches",
     "P12": "prediction",
     "P13": "threads",

@@ -38,6 +38,6 @@ def figure_of(table_line: str) -> str:
 
 
 def _number(figure: str) -> tuple[int, str]:
-    """Sort P10 after P9, and what has no number last."""
+    """Sort P11 after P9, and what has no number last."""
     digits = figure.removeprefix("P")
     return (int(digits), "") if digits.isdigit() else (sys.maxsize, figure)
