@@ -180,7 +180,7 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
         folder=run.folder / f"cost-{cost}",
         parallel=1,
         models=ModelOptions(small, large),
-        loading=LoadingOptions(CONTEXT, drafts=Switch.ON),
+        loading=LoadingOptions(CONTEXT, threads=1, drafts=Switch.ON),  # one thread, as the demo has
         prints_report=False,
     )
     if timing.place.holds_batch:
