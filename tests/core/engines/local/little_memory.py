@@ -11,13 +11,15 @@ from pathlib import Path
 
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.errors import OutOfMemory
-from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.loading import LoadOptions, Switch
 
 
 def main(limit: int, file: str, context: int, parallel: int, batch: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     try:
-        engine = LocalEngine(Path(file), LoadOptions(context=context, parallel=parallel, batch=batch, threads=1))
+        options = LoadOptions(context=context, parallel=parallel, batch=batch, threads=1)
+        # Without it a CPU reads no more than a chunk at once, whatever the batch.
+        engine = LocalEngine(Path(file), options.model_copy(update={"flash_attention": Switch.ON}))
     except OutOfMemory as error:
         print(f"out of memory: {error}")
         return

@@ -124,7 +124,7 @@ def span(token: Token | TokenWritten, sampling: Sampling) -> tuple[float, float]
 @pytest.mark.real_models
 def test_drafts_are_drawn_by_the_random_numbers_of_the_write(pair: DraftingPair) -> None:
     """A model that drafts for its own copy, with other random numbers for each write, drafts what that one draws."""
-    sampling = Sampling(temperature=1.5, top_p=1, top_k=0)
+    sampling = Sampling(temperature=1.5, top_p=1, top_k=8)  # of a whole vocabulary every draw is a near-tie
     drafting, writing = (pair.small.open(QUESTION, sampling) for _ in range(2))
     for seed in (1, 2):
         written = [id for id in ids(write(writing, Body(), 9, seed)) if id is not None]
