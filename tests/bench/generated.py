@@ -20,8 +20,8 @@ from tests.packaged_models import smollm2_path
 MODEL = "BATON_BENCH_MODEL"
 """Environment variable: a GGUF file to measure in place of SmolLM2."""
 LONG_CONTEXT = 8_192
-LONG_TEXT = "The ship sailed on, and the storm grew stronger. " * 650
-"""About 7,000 tokens in any vocabulary: most of LONG_CONTEXT."""
+LONG_TEXT, LONG_TOKENS = "The ship sailed on, and the storm grew stronger. " * 650, 7_150
+"""Most of LONG_CONTEXT, in the vocabularies of SmolLM2 and Qwen."""
 NO_REAL_PAIR = "a real pair: `make real-pair` fetches its large model"
 _REQUANTISE = """
 import ctypes, sys

@@ -30,7 +30,7 @@ from baton_reasoning.core.thinking.policies.drafted import Drafted
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
-from tests.bench.generated import LONG_CONTEXT, LONG_TEXT, NO_REAL_PAIR, bench_model, f32_copy
+from tests.bench.generated import LONG_CONTEXT, LONG_TEXT, LONG_TOKENS, NO_REAL_PAIR, bench_model, f32_copy
 from tests.bench.rounds import Row, left_out
 from tests.packaged_models import gemma_path, qwen_path
 
@@ -62,7 +62,7 @@ def rows(rounds: int) -> Iterator[Row]:
             # Once: the question takes minutes to read, and is read anew after the costs were measured.
             question = f"{LONG_TEXT}\n{LIST}"
             found = ratios(model, real, OFTEN, [question], 1, drafts=False, context=LONG_CONTEXT)
-            yield row(f"{pair}, a question of {len(LONG_TEXT.split()):,} words", found)
+            yield row(f"{pair}, a question of {LONG_TOKENS:,} tokens", found)
         else:
             yield left_out("P12", NO_REAL_PAIR)
 

@@ -33,7 +33,7 @@ from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.write_stream import PREFETCH_EVERY
-from tests.bench.generated import LONG_CONTEXT, LONG_TEXT, NO_REAL_PAIR, bench_model
+from tests.bench.generated import LONG_CONTEXT, LONG_TEXT, LONG_TOKENS, NO_REAL_PAIR, bench_model
 from tests.bench.rounds import Row, at_least, at_most, in_turn, left_out, ratios, spread
 from tests.core.engines.local.test_uncuttable_memory import grow
 from tests.core.models.gguf_builder import WORDS
@@ -118,7 +118,7 @@ def real_rows(small_path: Path, large_path: Path) -> Iterator[Row]:
             options = RemoteOptions(supports_prefetch=on)
             with closing(open_server(ServerAddress(server.url, KEY), options)) as large:
                 share_vocabulary(small, large)
-                way = f"{'with prefetching' if on else 'without'}, after {len(LONG_TEXT.split()):,} words"
+                way = f"{'with prefetching' if on else 'without'}, after {LONG_TOKENS:,} tokens"
                 place = Place(small, large, LOOKAHEAD, before=LONG_TEXT)
                 yield passing_row(f"{way}, {small_path.stem} and {large_path.stem}", place, 1.5 if on else None)
 
