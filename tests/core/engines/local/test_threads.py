@@ -15,6 +15,7 @@ import pytest
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL
 from baton_reasoning.core.engines.local import llama as llama_module
+from baton_reasoning.core.engines.local import thread_pools
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.threads import SPIN, bound_spinning, default_threads
@@ -177,3 +178,18 @@ def test_a_number_that_a_person_chose_or_that_would_change_the_text_stays() -> N
     assert loaded(LARGE_MODEL, threads=2).thread_choice is None
     assert loaded(LARGE_MODEL, flash_attention=Switch.ON).thread_choice is None
     assert loaded(LARGE_MODEL, flash_attention=Switch.OFF).thread_choice
+
+
+@pytest.mark.usefixtures("four_cores")
+def test_a_build_without_openmp_is_given_pools_and_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build with OpenMP takes pools as well; only their waiting differs."""
+    logits = []
+    for has_openmp in (thread_pools.uses_openmp(), False):
+        monkeypatch.setattr(thread_pools, "uses_openmp", lambda has_openmp=has_openmp: has_openmp)
+        llama = loaded(LARGE_MODEL)
+        assert llama.thread_choice
+        for position, threads in enumerate((4, 1, 4, 2)):
+            llama.thread_choice.threads = threads
+            assert llama.decode([BatchEntry(5, position, 0, True)]) == Decoded.DONE
+        logits.append(llama.logits(0).copy())
+    assert np.array_equal(*logits)
