@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
@@ -26,18 +26,22 @@ environment_lock = threading.Lock()
 
 
 @contextmanager
-def _environment_without_secrets() -> Iterator[None]:
-    """Remove variables whose names say that they hold a key, a token or a password, while a child is started.
+def _environment_of_a_child(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set `variables` and remove those whose names say that they hold a key, a token or a password, meanwhile.
 
     The child inherits the environment, which can be read in /proc. Read secrets with `environment_secret`, which waits
     for the end of this.
     """
     with environment_lock:
-        hidden = {name: os.environ.pop(name) for name in list(os.environ) if _SECRET_NAME.search(name)}
+        before = {name: os.environ.pop(name) for name in list(os.environ) if _SECRET_NAME.search(name)}
+        before |= {name: os.environ[name] for name in variables if name in os.environ}
+        os.environ.update(variables)
         try:
             yield
         finally:
-            os.environ.update(hidden)
+            for name in variables:
+                del os.environ[name]
+            os.environ.update(before)
 
 
 def environment_secret(name: str) -> str | None:
@@ -46,13 +50,15 @@ def environment_secret(name: str) -> str | None:
         return os.environ.get(name) or None
 
 
-def start_shielded(process: BaseProcess) -> None:
+def start_shielded(process: BaseProcess, variables: Mapping[str, str] | None = None) -> None:
     """Start a child without the secrets of the environment, which Ctrl+C and a closed terminal never reach.
+
+    `variables` are in its environment from the start, before any library is loaded.
 
     The terminal sends both to the whole process group; the program handles them and ends its children. Without this a
     child that is still importing would print a traceback.
     """
-    with _environment_without_secrets():
+    with _environment_of_a_child(variables or {}):
         _start(process)
 
 

@@ -94,7 +94,7 @@ def idle_rows(path: Path, rounds: int) -> Iterator[Row]:
 def beside_row(path: Path, busy: int, engines: dict[int, LocalEngine], rounds: int) -> Row:
     """`engines`: by number of threads; 0 is the one that chooses."""
     ways = {str(count): lambda engine=engine: speed_of(engine) for count, engine in engines.items()}
-    speeds = in_turn(ways, rounds)  # type: ignore[arg-type]
+    speeds = in_turn(ways, rounds)
     own = speeds.pop("0")
     best = max(speeds.values(), key=statistics.median)
     each = ", ".join(f"{count}: {spread(taken)}" for count, taken in speeds.items())

@@ -2,12 +2,9 @@
 
 from typing import Any
 
-from baton_reasoning.core.engines.local.threads import bound_spinning
-
 
 def run_worker(*arguments: Any) -> None:
     """Run `worker.main`, imported in the child only: llama.cpp's binding and numpy take a third of a second."""
-    bound_spinning()  # before OpenMP comes with the binding
     from baton_reasoning.core.engines.local.worker import main
 
     main(*arguments)

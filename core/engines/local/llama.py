@@ -23,6 +23,7 @@ from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.local.loading_log import LoadingLog
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.thread_choice import ThreadChoice
+from baton_reasoning.core.engines.local.thread_pools import ThreadPools
 from baton_reasoning.core.engines.local.threads import default_threads
 from baton_reasoning.core.engines.local.tokenizer import Tokenizer
 from baton_reasoning.core.models.devices import gpu_names
@@ -84,6 +85,7 @@ class Llama(Tokenizer):
         self.threads = load.threads or default_threads()
         """The most that decode at once."""
         self.batch_size = load.batch
+        self._pools = ThreadPools()
         self._load_options = load
         self._said: deque[str] = deque(maxlen=20)
         self._loading_log = LoadingLog()
@@ -169,6 +171,7 @@ class Llama(Tokenizer):
         context = ll.llama_init_from_model(self.model, params)
         if not context:
             raise LoadError("; ".join(self._said) or "there is not enough memory for the context")
+        self._pools.attach(context, self.threads)
         return context
 
     def _make_thread_choice(self) -> ThreadChoice | None:
@@ -300,6 +303,7 @@ class Llama(Tokenizer):
         choice = self.thread_choice
         if choice and choice.threads != ll.llama_n_threads(self.context):
             ll.llama_set_n_threads(self.context, choice.threads, choice.threads)
+            self._pools.attach(self.context, choice.threads)
         began = time.perf_counter()
         result: int = ll.llama_decode(self.context, batch)
         if choice and result == Decoded.DONE:

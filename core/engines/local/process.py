@@ -34,6 +34,7 @@ from baton_reasoning.core.engines.local.messages import (
     receive,
     send,
 )
+from baton_reasoning.core.engines.local.threads import spin_variables
 from baton_reasoning.core.engines.local.watching import Heartbeat, ModelFiles
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, OutOfMemory
 from baton_reasoning.core.models.gguf_format import shards_of
@@ -152,7 +153,7 @@ class ModelProcess:
 
     def _start(self) -> None:
         try:
-            start_shielded(self._process)
+            start_shielded(self._process, spin_variables())
         finally:
             self._theirs.close()  # only the process may hold its end, or its death would not be seen here
             if isinstance(self._their_log, Connection):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -25,13 +25,12 @@ model of 1.5B / of 135M, tokens a second: 14 / 180 idle, but 2 beside one busy p
 millisecond, leave 14 / 177 idle, and 5 / 26 beside it. 1,000 leave 7 beside it, but 132 of the 180: the barriers of a
 small model are so close that sleeping costs more than waiting. With 100,000 it is 3 / 11.
 """
-_CHOICES_OF_A_PERSON = ("OMP_WAIT_POLICY", *SPIN)
 
 
-def bound_spinning(environment: MutableMapping[str, str] = os.environ) -> None:
-    """Set `SPIN`, unless a person chose how threads wait. OpenMP reads it when its library is loaded."""
-    if not any(name in environment for name in _CHOICES_OF_A_PERSON):
-        environment.update(SPIN)
+def spin_variables(environment: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """Return what a model's process gets in its environment besides: `SPIN`, unless a person chose how threads wait."""
+    chosen = any(name in environment for name in ("OMP_WAIT_POLICY", *SPIN))
+    return {} if chosen else SPIN
 
 
 def default_threads(sysfs: Path = _SYSFS) -> int:

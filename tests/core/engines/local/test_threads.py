@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +11,13 @@ import numpy as np
 import psutil
 import pytest
 
-from baton_reasoning.core.demo_pair import LARGE_MODEL
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.local import llama as llama_module
+from baton_reasoning.core.engines.local import thread_pools
+from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
-from baton_reasoning.core.engines.local.threads import SPIN, bound_spinning, default_threads
+from baton_reasoning.core.engines.local.threads import SPIN, default_threads, spin_variables
 from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
 
 # The number of threads -----------------------------------------------------------------------------------------------
@@ -107,23 +107,21 @@ def test_a_system_that_shows_no_cores_is_asked_in_another_way(
 
 
 def test_a_person_s_own_way_to_wait_stays() -> None:
-    for chosen in ({"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}):
-        environment = dict(chosen)
-        bound_spinning(environment)
-        assert environment == chosen
+    assert spin_variables({"PATH": "/bin"}) == SPIN
+    assert not spin_variables({"GOMP_SPINCOUNT": "7"})
+    assert not spin_variables({"OMP_WAIT_POLICY": "active"})
 
 
 @pytest.mark.parametrize("chosen", ["", "7"])
-def test_openmp_of_a_model_s_process_spins_for_a_bounded_time(chosen: str) -> None:
-    environment = {**os.environ, "OMP_DISPLAY_ENV": "verbose", **({"GOMP_SPINCOUNT": chosen} if chosen else {})}
-    code = (
-        "from baton_reasoning.core.engines.local.child import run_worker; run_worker()"  # loads it, and lacks arguments
-    )
-    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
-    said = re.search(r"GOMP_SPINCOUNT = '(\d+)'", ended.stderr)
-    if not said:
-        pytest.skip("this llama.cpp does not use GCC's OpenMP")
-    assert said[1] == (chosen or SPIN["GOMP_SPINCOUNT"])
+def test_threads_of_a_model_s_process_spin_for_a_bounded_time(chosen: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From its start: a program's main module, which the child imports first, may load OpenMP's library."""
+    if chosen:
+        monkeypatch.setenv("GOMP_SPINCOUNT", chosen)
+    before = dict(os.environ)
+    with closing(LocalEngine(SMALL_MODEL, LoadOptions(context=256))) as engine:
+        environment = psutil.Process(engine.process.pid).environ()
+    assert environment["GOMP_SPINCOUNT"] == (chosen or SPIN["GOMP_SPINCOUNT"])
+    assert dict(os.environ) == before
 
 
 # The same text with any number ---------------------------------------------------------------------------------------
@@ -177,3 +175,18 @@ def test_a_number_that_a_person_chose_or_that_would_change_the_text_stays() -> N
     assert loaded(LARGE_MODEL, threads=2).thread_choice is None
     assert loaded(LARGE_MODEL, flash_attention=Switch.ON).thread_choice is None
     assert loaded(LARGE_MODEL, flash_attention=Switch.OFF).thread_choice
+
+
+@pytest.mark.usefixtures("four_cores")
+def test_a_build_without_openmp_is_given_pools_and_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build with OpenMP takes pools as well; only their waiting differs."""
+    logits = []
+    for has_openmp in (thread_pools.uses_openmp(), False):
+        monkeypatch.setattr(thread_pools, "uses_openmp", lambda has_openmp=has_openmp: has_openmp)
+        llama = loaded(LARGE_MODEL)
+        assert llama.thread_choice
+        for position, threads in enumerate((4, 1, 4, 2)):
+            llama.thread_choice.threads = threads
+            assert llama.decode([BatchEntry(5, position, 0, True)]) == Decoded.DONE
+        logits.append(llama.logits(0).copy())
+    assert np.array_equal(logits[0], logits[1])
