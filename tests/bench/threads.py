@@ -105,7 +105,12 @@ def beside_row(path: Path, busy: int, engines: dict[int, LocalEngine], rounds: i
 
 @contextmanager
 def busy_processes(count: int) -> Iterator[None]:
-    processes = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    """They end with this process, too, whatever ends it."""
+    code = "import os, sys, threading\n"
+    code += "threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0))).start()\n"
+    code += "while True: pass"
+    command = [sys.executable, "-c", code]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE) for _ in range(count)]
     try:
         yield
     finally:

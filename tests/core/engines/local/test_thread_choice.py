@@ -44,7 +44,7 @@ def test_on_an_idle_machine_all_threads_work_and_trials_cost_little(cores: int) 
     assert share_of_best(choice, idle, 2000, cores) > 0.985
 
 
-@pytest.mark.parametrize(("cores", "busy"), [(2, 1), (4, 1), (4, 2), (8, 3)])
+@pytest.mark.parametrize(("cores", "busy"), [(2, 1), (4, 1), (4, 2), (8, 3), (16, 1)])
 def test_busy_programs_are_left_their_cores_and_these_are_taken_back(cores: int, busy: int) -> None:
     choice = ThreadChoice(cores)
     decode(choice, idle, 300)
