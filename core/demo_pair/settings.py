@@ -14,7 +14,7 @@ DEMO_SETTINGS = RunSettings(
 
 MEASURED_COST = 13
 """Cost of the large model over that of the small one, in the experiment of `MEASURED_RATIO`."""
-MEASURED_RATIO = 0.40
+MEASURED_RATIO = 0.35
 """Seconds of an answer by the pair (arm `baton`) over those of the large model alone, one answer at a time, on a demo
 pair made to cost as a real one: `baton evidence --cost 13 --all --limit 100`, docs/evidence.md."""
 
