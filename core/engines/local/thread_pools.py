@@ -58,5 +58,5 @@ def _new_pool(threads: int) -> ctypes.c_void_p:
     ggml.ggml_backend_reg_get_proc_address.restype = ctypes.c_void_p
     cpu = ctypes.c_void_p(ggml.ggml_backend_reg_by_name(b"CPU"))
     address = ggml.ggml_backend_reg_get_proc_address(cpu, b"ggml_threadpool_new")
-    new = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(address)
-    return ctypes.c_void_p(new(ctypes.addressof(_Params(n_threads=threads, poll=POLL))))
+    new = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.POINTER(_Params))(address)
+    return ctypes.c_void_p(new(ctypes.byref(_Params(n_threads=threads, poll=POLL))))
