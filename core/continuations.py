@@ -209,7 +209,7 @@ class Continuations:
         try:
             assert self._trace.started
             conversation = self._trace.started.conversation
-            for event in run(self._pair, conversation, changed, control=control, resume_trace=before):
+            for event in run(self._pair, conversation, changed, control=control, before=before):
                 trace.apply(event)
         finally:
             with self._lock:

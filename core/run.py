@@ -6,8 +6,6 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from msgspec.structs import replace
-
 from baton_reasoning.core.engines.base import (
     Attach,
     Conversation,
@@ -22,12 +20,12 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import BatonError, Cancelled, ContextFull, SettingsError
 from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted
-from baton_reasoning.core.thinking.limits import LimitsGuard, cancelled_after
-from baton_reasoning.core.thinking.loop import Loop
-from baton_reasoning.core.thinking.policy import Interruption, Move, Policy, PolicyContext
+from baton_reasoning.core.thinking.interruptions import Wish
+from baton_reasoning.core.thinking.limits import Limits, LimitsGuard, cancelled_after
+from baton_reasoning.core.thinking.policy import Policy, PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES, make_policy, with_advice
-from baton_reasoning.core.thinking.resume import Resumption, asked_by_person
 from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.usage_reports import UsageReports
@@ -98,60 +96,52 @@ def run(
     settings: RunSettings,
     *,
     control: Control | None = None,
-    resume_trace: Trace | None = None,
-    first_move: Move | None = None,
+    before: Trace | None = None,
+    wish: Wish | None = None,
     on_settled: Callable[[int], object] | None = None,
 ) -> Generator[Event, None, None]:
     """Solve one problem: yields `RunStarted` first and `RunEnded` last, whatever happens in between.
 
-    `resume_trace`: a text to continue, after a stop, a kill or a fork. Under the settings that it was begun with it
-    goes on exactly where it was (resume.py); under others it is taken up as it stands, with its counters.
-    `first_move`: what a person wants there. `on_settled` is called with a position, in characters of the body, each
-    time the text before it has become final: no policy or limit will discard it. (A person may have it rewritten.)
-    Raises SettingsError if the policy needs a model or a capability that is missing, or if the thinking is to be off
-    and a model has no switch for it.
+    `before`: a text to take up, after a stop, a kill, an edit or a fork: it stands as it is, with its counters, and the
+    program of the policy begins there. `wish`: what a person wants there first. `on_settled` is called with a position,
+    in characters of the body, each time the text before it has become final: no policy or limit will discard it. (A
+    person may have it rewritten.) Raises SettingsError if the policy needs a model or a capability that is missing, or
+    if the thinking is to be off and a model has no switch for it.
     """
     engines = _engines_needed(pair, settings)
     if error := unmet_setting(settings, [engine.card for engine in engines.values()]):
         raise error
     needs = POLICIES.of(settings.policy).needs
     settings = effective_settings(settings, small=pair.cards.get(Author.SMALL))
+    before = before or Trace()
     sessions: dict[Author, Session] = {}
-
-    def make_loop(over: Mapping[Author, Session], interruptions: Sequence[Interruption], before: Trace) -> Loop:
-        context = PolicyContext(settings.seed, settings.lexicon, before.counters if before.pieces else {})
-        policy, limits = make_policy(settings.policy, context), settings.limits
-        if not policy.stops_repetition:
-            limits = limits.model_copy(update={"repetition": False})
-        if not settings.thinking:
-            limits = limits.model_copy(update={"max_thinking_tokens": 0})
-        sources = [*([control] if control else []), *interruptions, LimitsGuard(limits, before)]
-        return Loop(over, policy, settings, sources, before.parts(), on_settled)
-
     try:
         failure = _open_sessions(sessions, engines, conversation, settings, control.attach if control else ignore)
-        is_begun = resume_trace is not None and resume_trace.started is not None
-        if settings.exact or not (is_begun or any(message.role == "assistant" for message in conversation)):
+        if settings.exact or not (before.started or any(message.role == "assistant" for message in conversation)):
             _repeat_exactly(sessions.values())
-        started = _started(pair, conversation, settings, list(sessions.values()))
+        yield _started(pair, conversation, settings, list(sessions.values()))
         if failure:
-            yield replace(started, resumed=is_begun)  # nothing has been decided, so what follows goes on from before
             yield _not_begun(failure)
             return
         writers = {author: session for author, session in sessions.items() if author in needs.writers}
-        resumption = Resumption(resume_trace, writers, make_loop, first_move) if is_begun and resume_trace else None
-        if resumption and resumption.catch_up():
-            started = replace(started, resumed=True)
-            loop, events = resumption.loop, resumption.run()
-        else:
-            loop = make_loop(writers, (), resume_trace or Trace())
-            events = loop.run(asked_by_person(first_move))
-        yield started
+        policy = make_policy(settings.policy, PolicyContext(settings.seed, settings.lexicon, before.counters))
+        interruptions = [*([control] if control else []), LimitsGuard(_limits(settings, policy), before)]
+        driver = Driver(writers, policy, settings, interruptions, before.parts(), on_settled)
         with cancelled_after(settings.limits.max_seconds, sessions.values()):
-            yield from UsageReports(sessions, loop.stream.began).added_to(events)
+            yield from UsageReports(sessions, driver.stream.began).added_to(driver.run(wish))
     finally:
         for session in sessions.values():
             session.close()
+
+
+def _limits(settings: RunSettings, policy: Policy) -> Limits:
+    """Return the limits that hold for a policy: some repeat themselves by design, and only a thinking has a budget."""
+    changes: dict[str, Any] = {}
+    if not policy.stops_repetition:
+        changes["repetition"] = False
+    if not settings.thinking:
+        changes["max_thinking_tokens"] = 0
+    return settings.limits.model_copy(update=changes)
 
 
 def _engines_needed(pair: Pair, settings: RunSettings) -> dict[Author, Engine]:

@@ -6,19 +6,10 @@ import threading
 from enum import Enum, auto
 
 from baton_reasoning.core.engines.base import Session
-from baton_reasoning.core.thinking.events import AskedBy, Finish
-from baton_reasoning.core.thinking.policy import (
-    LAST_STEP,
-    WITHOUT_END,
-    Finished,
-    Interruption,
-    Move,
-    Until,
-    View,
-    keep,
-    take_over,
-)
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.interruptions import Ended, Interrupted, Interruption, Moment, Wish
 from baton_reasoning.core.thinking.reasons import PERSON
+from baton_reasoning.core.thinking.requests import WITHOUT_END, TakeOver, Until
 
 REWRITTEN_STEP = 512
 """Maximum number of tokens of a rewritten step."""
@@ -35,8 +26,6 @@ class PersonRequest(Enum):
 
 class Control(Interruption):
     """Controls one run. The last request counts; it is carried out after the next token, or at the next boundary."""
-
-    asked_by = AskedBy.PERSON
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -72,23 +61,28 @@ class Control(Interruption):
     def stopped(self) -> bool:
         return self._stopped
 
-    def interrupt(self, view: View) -> Move | None:
+    def check(self, moment: Moment) -> None:
         if self._stopped:
-            return Finished(Finish.STOPPED)
+            raise Ended(Finish.STOPPED)
         with self._lock:
-            if self._request is None or (self._request is PersonRequest.TAKE_OVER_AT_BOUNDARY and not view.at_boundary):
-                return None
+            is_later = self._request is PersonRequest.TAKE_OVER_AT_BOUNDARY and not moment.text.at_boundary
+            if self._request is None or is_later:
+                return
             request, self._request = self._request, None
         match request:
-            case PersonRequest.GIVE_BACK:
-                return keep() if view.takeover else None
             case PersonRequest.REWRITE_STEP:
-                return take_over(REWRITTEN_STEP, PERSON, until=Until.STEP, rewrite_from=LAST_STEP)
+                raise Interrupted(Wish(TakeOver(REWRITTEN_STEP, PERSON, until=Until.STEP), rewrites=True))
+            case PersonRequest.GIVE_BACK if not moment.in_takeover:
+                return
+            case PersonRequest.GIVE_BACK:
+                raise Interrupted(Wish())
             case _:
-                return take_over(WITHOUT_END, PERSON)
+                raise Interrupted(Wish(TakeOver(WITHOUT_END, PERSON)))
 
-    def admit(self, move: Move, view: View) -> Move:  # noqa: ARG002 - the protocol shows more
-        return Finished(Finish.STOPPED) if self._stopped and not isinstance(move, Finished) else move
+    def allows(self, takeover: TakeOver | None, moment: Moment) -> bool:  # noqa: ARG002 - the protocol shows more
+        if self._stopped:
+            raise Ended(Finish.STOPPED)
+        return True
 
     def _ask(self, request: PersonRequest) -> None:
         with self._lock:

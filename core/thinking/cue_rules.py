@@ -1,8 +1,4 @@
-"""Shares what both policies of the paper need: cues, the opening, and rules 2 and 3 (§3, §4.2).
-
-rule 2  a verification cue in the sentence that stands after a takeover  →  the large model writes n2 tokens more
-rule 3  the count of negative sentences has reached c  →  auxiliary prompt, then the large model writes n3 tokens
-"""
+"""Shares what both policies of the paper need: cues, the opening, and rules 2 and 3 (§3, §4.2)."""
 
 from __future__ import annotations
 
@@ -16,21 +12,10 @@ from pydantic import Field
 
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.cues import NEGATIVE, Category, Cue, Lexicon, Match, english, inside_code, prose
-from baton_reasoning.core.thinking.policy import (
-    Ablation,
-    Insert,
-    Move,
-    Policy,
-    PolicyContext,
-    PolicySettings,
-    Until,
-    View,
-    Write,
-    keep,
-    look_on,
-    take_over,
-)
+from baton_reasoning.core.thinking.policy import Ablation, Policy, PolicyContext, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
+from baton_reasoning.core.thinking.requests import Insert, Program, Step, TakeOver, Until, Written
+from baton_reasoning.core.thinking.text import Text
 
 VERIFICATION = TakeoverReason("verification", "Verification takeover")
 EXCESSIVE_REFLECTION = TakeoverReason("excessive reflection", "Excessive reflection takeover")
@@ -140,9 +125,8 @@ REFERENCE: Mapping[str, Any] = {
 
 
 class CuePolicy(Policy):
-    """Applies rules 2 and 3. A subclass says what happens at a boundary where rule 3 does not apply (`at_step`)."""
+    """Applies rules 2 and 3. A subclass says what happens at a boundary where rule 3 does not apply."""
 
-    rewrites = False
     counts = ("reflections", ALLOWED, LONGER_TAKEOVERS)
     """Negative sentences since rule 3 last applied, how many of them are allowed, and how often it has applied."""
     ablations: ClassVar[tuple[Ablation, ...]] = (
@@ -153,12 +137,11 @@ class CuePolicy(Policy):
         ),
     )
     settings: CueSettings
-    sentence_reasons: ClassVar[tuple[TakeoverReason, ...]]
-    """Reasons of takeovers after which the sentence that stands is counted, and may be verified."""
 
     def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
         super().__init__(settings, context)
         self.hands_back_empty, self.stops_repetition = self.settings.hand_back, self.settings.stop_repetition
+        self.in_answer = self.settings.scope is Scope.ALL
         self.counters[ALLOWED] = self._c
 
     @cached_property
@@ -167,34 +150,46 @@ class CuePolicy(Policy):
         own, match, one_cue = self.context.lexicon, self.settings.match, self.settings.one_cue
         return replace(own.one_cue() if one_cue else own, match=match) if own else english(match, one_cue)
 
-    def opening(self, view: View) -> Move:
-        return self.take_over(self.settings.opening, OPENING) if self.settings.opening else keep()
+    def think(self, text: Text) -> Program:
+        settings = self.settings
+        if settings.opening and not text.position:
+            yield from self.take_over(settings.opening, OPENING)
+        while True:
+            yield from Step(here=settings.decide_at_takeover_end)
+            if settings.skip_code and inside_code(text.body.text):
+                continue
+            if self.counters["reflections"] >= self.counters[ALLOWED]:
+                yield from self.stop_reflecting()
+            else:
+                yield from self.begin_step()
 
-    def at_boundary(self, view: View) -> Move:
-        if not self.in_scope(view) or (self.settings.skip_code and inside_code(view.body)):
-            return keep()
-        return self._excessive_reflection() or self.at_step(view)
+    def begin_step(self) -> Program:
+        """Decide who begins a step: rule 1, or 4."""
+        raise NotImplementedError
 
-    def at_step(self, view: View) -> Move:
-        """Decide at a boundary where rule 3 does not apply."""
-        return keep()
+    def verify(self, took: Written) -> Program:
+        """Rule 2: where the sentence that now stands has a verification cue, the large model writes n2 tokens more.
 
-    def on_takeover_end(self, view: View) -> Move:
-        is_sentence = view.takeover is not None and view.takeover.reason in self.sentence_reasons
-        if is_sentence and self.in_scope(view) and (takeover := self._sentence_stands(self.prose(view.text))):
-            return takeover
-        return super().on_takeover_end(view) if self.settings.decide_at_takeover_end else keep()
+        The sentence is counted if it is negative, by its own sign.
+        """
+        sentence = self.prose(took.text)
+        self.counters["reflections"] += self.lexicon.sign(sentence) is Category.REFLECTION
+        cue = next((cue for cue in self.lexicon.find(sentence) if cue.category is Category.VERIFICATION), None)
+        if cue:
+            yield from self.take_over(self.settings.n2, VERIFICATION, cue)
 
-    def on_thinking_closed(self, view: View) -> Move:
-        if self.settings.scope is Scope.ALL:
-            return look_on() if view.in_lookahead else keep()
-        return super().on_thinking_closed(view)
+    def stop_reflecting(self) -> Program:
+        """Rule 3: after c negative sentences a prompt is inserted, and the large model writes n3 tokens."""
+        settings = self.settings
+        n3 = self._grown(settings.n3, settings.n3_step, settings.n3_most)
+        self.counters["reflections"] = 0
+        self.counters[LONGER_TAKEOVERS] += 1
+        self.counters[ALLOWED] = self._c
+        yield from Insert(settings.auxiliary_prompt, EXCESSIVE_REFLECTION)
+        yield from self.take_over(n3, EXCESSIVE_REFLECTION)
 
-    def take_over(self, tokens: int, reason: TakeoverReason, cue: Cue | None = None) -> Write:
-        return take_over(tokens, reason, cue, until=self.settings.until)
-
-    def in_scope(self, view: View) -> bool:
-        return view.thinking or self.settings.scope is Scope.ALL
+    def take_over(self, tokens: int, reason: TakeoverReason, cue: Cue | None = None) -> TakeOver:
+        return TakeOver(tokens, reason, cue, self.settings.until)
 
     def prose(self, text: str) -> str:
         """Blank out the parts of a text in which cues do not count; positions stay the same."""
@@ -205,23 +200,6 @@ class CuePolicy(Policy):
         sign = self.lexicon.sign(text)
         sides = NEGATIVE if sign is Category.REFLECTION else (sign,)
         return next((cue for cue in self.lexicon.find(text) if cue.category in sides), None)
-
-    def _sentence_stands(self, text: str) -> Move | None:
-        """Count the sentence that stands after a takeover if it is negative, and apply rule 2 if it verifies."""
-        self.counters["reflections"] += self.lexicon.sign(text) is Category.REFLECTION
-        cue = next((cue for cue in self.lexicon.find(text) if cue.category is Category.VERIFICATION), None)
-        return self.take_over(self.settings.n2, VERIFICATION, cue) if cue else None
-
-    def _excessive_reflection(self) -> Move | None:
-        """Apply rule 3 if the counter has reached c."""
-        if self.counters["reflections"] < self.counters[ALLOWED]:
-            return None
-        settings = self.settings
-        n3 = self._grown(settings.n3, settings.n3_step, settings.n3_most)
-        self.counters["reflections"] = 0
-        self.counters[LONGER_TAKEOVERS] += 1
-        self.counters[ALLOWED] = self._c
-        return Insert(settings.auxiliary_prompt, EXCESSIVE_REFLECTION, self.take_over(n3, EXCESSIVE_REFLECTION))
 
     @property
     def _c(self) -> int:

@@ -14,16 +14,15 @@ from baton_reasoning.core.thinking.events import (
     TokenWritten,
 )
 from baton_reasoning.core.thinking.reasons import EDITED
-from baton_reasoning.core.thinking.text_state import TextState
+from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 
 
 def edited(trace: Trace, position: int, text: str) -> Trace:
     """Return a new trace that ends with `text` from `position` on (characters of the body); "" only cuts there.
 
-    What is the same as before keeps its authors. A person's text begins at the first token that differs. It is an event
-    of the run, so that a resumed run inserts it again at its place (resume.py). After a closing tag in it the answer
-    begins. Raises StoreError if the trace is damaged.
+    What is the same as before keeps its authors. A person's text begins at the first token that differs.
+    After a closing tag in it the answer begins. Raises StoreError if the trace is damaged.
     """
     before = trace.text
     unchanged = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before[position:], text, strict=False)))
@@ -35,7 +34,7 @@ def edited(trace: Trace, position: int, text: str) -> Trace:
     at = kept.events[-1].at if kept.events else 0.0
     if kept.takeover:
         kept.apply(TakeoverEnded(at, _tokens_of_takeover(kept), AskedBy.PERSON))
-    state = TextState(_closing_tags(kept), kept.parts())
+    state = Text(_closing_tags(kept), kept.parts())
     if tag := state.close_thinking():
         kept.apply(ThinkingClosed(at, kept.pieces[-1].author, state.answer_start or 0, tag))
     state.insert(added, Author.PERSON)

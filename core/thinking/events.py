@@ -76,9 +76,6 @@ class RunStarted(_Event, frozen=True, tag="run_started"):
     """Length of the first model's prompt; each model renders its own."""
     thinking: bool
     """Whether the body begins inside thinking."""
-    resumed: bool = False
-    """Whether the run continues an interrupted text exactly (resume.py), as if it had never been interrupted.
-    Otherwise an earlier text, if there is one, was taken up as it stood."""
 
     @property
     def thinks(self) -> bool:
@@ -92,7 +89,6 @@ class WriteStarted(_Event, frozen=True, tag="write_started"):
     reason: str | None
     """Id of a TakeoverReason; None for the default writer."""
     position: Count
-    asked_by: AskedBy = AskedBy.POLICY
 
 
 class WriteEnded(_Event, frozen=True, tag="write_ended"):

@@ -11,18 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from baton_reasoning.core.engines.base import Session
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import AskedBy, Finish
-from baton_reasoning.core.thinking.policy import (
-    Close,
-    Finished,
-    Interruption,
-    Move,
-    Until,
-    View,
-    Write,
-    keep,
-    take_over,
-)
+from baton_reasoning.core.thinking.interruptions import Ended, Interrupted, Interruption, Moment, Wish
 from baton_reasoning.core.thinking.reasons import BUDGET, REPETITION
+from baton_reasoning.core.thinking.requests import Close, TakeOver, Until
+from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 
 
@@ -50,42 +42,34 @@ class Limits(BaseModel):
 class LimitsGuard(Interruption):
     """Holds one run to its limits."""
 
-    asked_by = AskedBy.LIMIT
-
     def __init__(self, limits: Limits, before: Trace | None = None) -> None:
         """`before`: the earlier text that the run takes up. What was done about its repetitions is not done again."""
         self.limits = limits
         self._repetition = RepetitionDetector(before.text if before else "")
         self._handed_over = before is not None and any(piece.reason == REPETITION.id for piece in before.pieces)
 
-    def interrupt(self, view: View) -> Move | None:
-        limits = self.limits
-        if finished := self._out_of_time(view):
-            return finished
-        if view.thinking and 0 < limits.max_thinking_tokens <= view.small_tokens + view.large_tokens:
-            return Close(BUDGET)
-        if limits.repetition and self._repetition.found(view):
+    def check(self, moment: Moment) -> None:
+        self._check_time(moment)
+        limits, text = self.limits, moment.text
+        if text.thinking and 0 < limits.max_thinking_tokens <= text.kept:
+            raise Interrupted(Wish(Close(BUDGET), AskedBy.LIMIT))
+        if limits.repetition and self._repetition.found(text):
             if self._handed_over:
-                return Close(REPETITION)
+                raise Interrupted(Wish(Close(REPETITION), AskedBy.LIMIT))
             self._handed_over = True
-            other = Author.SMALL if view.author is Author.LARGE else Author.LARGE
-            return take_over(512, REPETITION, until=Until.STEP, author=other)
-        return None
+            other = Author.SMALL if moment.author is Author.LARGE else Author.LARGE
+            raise Interrupted(Wish(TakeOver(512, REPETITION, until=Until.STEP, author=other), AskedBy.LIMIT))
 
-    def admit(self, move: Move, view: View) -> Move:
-        if not isinstance(move, Finished) and (finished := self._out_of_time(view)):
-            return finished
+    def allows(self, takeover: TakeOver | None, moment: Moment) -> bool:
+        self._check_time(moment)
         cap = self.limits.max_large_share
-        takeover = move if isinstance(move, Write) and move.author is Author.LARGE else None
-        if takeover and takeover.reason and takeover.reason.capped and cap < 1 and view.large_share >= cap:
-            return keep()
-        return move
+        is_capped = takeover is not None and takeover.author is Author.LARGE and takeover.reason.capped
+        return not is_capped or cap >= 1 or moment.text.large_share < cap
 
-    def _out_of_time(self, view: View) -> Finished | None:
+    def _check_time(self, moment: Moment) -> None:
         limit = self.limits.max_seconds
-        if 0 < limit <= view.seconds:
-            return Finished(Finish.TIME, f"The time limit of {limit:g} seconds was reached.")
-        return None
+        if 0 < limit <= moment.seconds:
+            raise Ended(Finish.TIME, f"The time limit of {limit:g} seconds was reached.")
 
 
 @contextmanager
@@ -123,14 +107,15 @@ class RepetitionDetector:
         """`known`: text whose repetitions are ignored."""
         self._found_at = len(known.rstrip())
 
-    def found(self, view: View) -> bool:
+    def found(self, text: Text) -> bool:
         """Tell whether the text begins to repeat itself: True once for each place."""
-        repeated = (view.at_boundary and view.repeats_step) or (
-            (view.small_tokens + view.large_tokens) % self.EVERY == 0 and self._end_repeated(view.body)
+        body = text.body.text
+        repeated = (text.at_boundary and text.repeats_step) or (
+            text.kept % self.EVERY == 0 and self._end_repeated(body)
         )
-        if not repeated or len(view.body.rstrip()) <= self._found_at:
+        if not repeated or len(body.rstrip()) <= self._found_at:
             return False
-        self._found_at = len(view.body.rstrip())
+        self._found_at = len(body.rstrip())
         return True
 
     def _end_repeated(self, body: str) -> bool:

@@ -1,223 +1,24 @@
-"""Defines a policy: a class that decides when the other model writes, with its settings and all that views need.
+"""Defines a policy: a class whose program says when the other model writes, with its settings and all that views need.
 
-The loop knows nothing of keywords, and a policy knows nothing of engines. One instance serves one run and holds its
-own counters. A person ("take over now") and the limits of a run answer with the same moves.
+The driver knows nothing of keywords, and a policy knows nothing of engines. One instance serves one run and holds its
+own counters.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
-from baton_reasoning.core.engines.base import Judgement, Scores
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.cues import Cue, Lexicon, english
-from baton_reasoning.core.thinking.events import AskedBy, Finish, TokenWritten, Tried
-from baton_reasoning.core.thinking.events import Until as Until
+from baton_reasoning.core.thinking.cues import Lexicon, english
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
-from baton_reasoning.core.thinking.steps import Boundary, ends_sentence, same_step_twice
+from baton_reasoning.core.thinking.requests import WITHOUT_END, Program, TakeOver
+from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
-
-WITHOUT_END = 1 << 30
-"""Tokens of a takeover that only the end of the text (or a person) ends."""
-LAST_STEP = -1
-"""The position where the step begins that is being written or, at a boundary, has just ended."""
-SLACK = 32
-"""Tokens by which a takeover may be longer, to end with its sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Write:
-    """Lets a model write. Policies make one with `keep`, `look_on` or `take_over`."""
-
-    author: Author | None = None
-    """None: the policy's default writer, whose write has no length; the policy is asked at each step boundary."""
-    reason: TakeoverReason | None = None
-    """Why a model takes over for `tokens`, inside which nothing is decided. None for the default writer."""
-    cue: Cue | None = None
-    tokens: int = WITHOUT_END
-    until: Until = Until.TOKENS
-    watched: bool = False
-    """The policy is asked again after each token: `on_lookahead`, or `ends_takeover` in a takeover."""
-    within_step: bool = False
-    """A lookahead ends at a boundary, where `at_boundary` is asked; else it may run over one, decided after it."""
-    settles: bool = False
-    """The lookahead so far is kept, and a new one begins after it."""
-    ends_step: bool = False
-    """The step ends here, at its cap, and a new one follows. It has no effect at a boundary."""
-    discard: bool = False
-    """The lookahead is discarded and sampled again."""
-    keep_lookahead: bool = False
-    """The takeover follows the lookahead instead of replacing it."""
-    rewrite_from: int | None = None
-    """The text from this position (or `LAST_STEP`) on is discarded, and this author writes on from there."""
-    asked_by: AskedBy = AskedBy.POLICY
-
-    @property
-    def is_takeover(self) -> bool:
-        return self.reason is not None
-
-    @property
-    def limit(self) -> int:
-        return self.tokens + (SLACK if self.until is Until.SENTENCE else 0)
-
-    def is_over(self, written: int, body: str, start: int, at_boundary: bool) -> bool:
-        """Tell whether a takeover that began at `start` ends here. White space alone is neither a sentence nor a step:
-        a model that begins with an indented line is not at the end of anything."""
-        if written >= self.limit:
-            return True
-        if self.until is Until.TOKENS or not body[start:].strip():
-            return False
-        if self.until is Until.STEP:
-            return at_boundary
-        is_long_enough = self.until is Until.FIRST_SENTENCE or written >= self.tokens
-        return is_long_enough and (at_boundary or ends_sentence(body))
-
-
-def keep(discard: bool = False) -> Write:
-    """Let the default writer go on to the next boundary. `discard`: its lookahead is discarded and sampled again."""
-    return Write(discard=discard)
-
-
-def look_on(within_step: bool = False, settles: bool = False, ends_step: bool = False) -> Write:
-    """Let the default writer go on, and ask the policy again after each of its tokens.
-
-    `within_step`: at a boundary `at_boundary` is asked instead; else a lookahead may run over one. `settles`: the
-    lookahead so far is kept, and a new one begins after it. `ends_step`: and the kept part is a step (at its cap).
-    """
-    return Write(watched=True, within_step=within_step, settles=settles or ends_step, ends_step=ends_step)
-
-
-def take_over(
-    tokens: int,
-    reason: TakeoverReason,
-    cue: Cue | None = None,
-    until: Until = Until.TOKENS,
-    *,
-    author: Author = Author.LARGE,
-    watched: bool = False,
-    keep_lookahead: bool = False,
-    rewrite_from: int | None = None,
-) -> Write:
-    """Let the other model write `tokens`, in place of the lookahead if there is one.
-
-    `watched`: the policy is asked after each token whether the takeover ends there (`ends_takeover`).
-    """
-    return Write(
-        author,
-        reason,
-        cue,
-        tokens,
-        until,
-        watched=watched,
-        keep_lookahead=keep_lookahead,
-        rewrite_from=rewrite_from,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Insert:
-    """Inserts a text that neither model wrote, then does `then` (paper §3, rule 3)."""
-
-    text: str
-    reason: TakeoverReason
-    then: Move | None = None
-    """None: the policy decides where the text ends."""
-    author: Author = Author.INSERTED
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """Asks a model a question about the text, to be answered with one of `choices`; neither enters the text."""
-
-    question: str
-    choices: tuple[str, ...]
-    author: Author = Author.LARGE
-
-
-@dataclass(frozen=True, slots=True)
-class Score:
-    """Lets a model read the step under decision and score each of its tokens (`on_score`)."""
-
-    author: Author = Author.LARGE
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """Lets a model try how it would go on (`on_trial`); none of it enters the text.
-
-    The tokens are those that the model would write there, drawn by the same random numbers.
-    """
-
-    tokens: int
-    author: Author
-    start: int | None = None
-    """The position of the body after which it begins; None: the end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """Closes the thinking for the default writer, which goes on to the answer."""
-
-    reason: TakeoverReason
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """Ends the run; the text so far is kept."""
-
-    finish: Finish
-    reason: str = ""
-
-
-Move = Write | Insert | Judge | Score | Trial | Close | Finished
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Shows a policy the text. `text` and `tokens` are the part under decision: a lookahead so far, the step that
-    has just ended, or the text of the takeover that has just ended."""
-
-    body: str
-    start: int
-    tokens: Sequence[TokenWritten]
-    author: Author
-    thinking: bool
-    at_boundary: bool
-    text_ended: bool = False
-    """The writer has ended its text: no more tokens will come."""
-    in_lookahead: bool = False
-    """Whether the text is a lookahead that waits for a decision."""
-    takeover: Write | None = None
-    """The takeover that is under way, or has just ended."""
-    small_tokens: int = 0
-    large_tokens: int = 0
-    seconds: float = 0.0
-    boundary: Boundary = Boundary.BLANK_LINE
-    """What ends a step."""
-
-    @property
-    def text(self) -> str:
-        return self.body[self.start :]
-
-    @property
-    def sentence_ended(self) -> bool:
-        text = self.text
-        return self.text_ended or (bool(text.strip()) and (self.at_boundary or ends_sentence(text)))
-
-    @property
-    def repeats_step(self) -> bool:
-        """Tell whether the last two steps of the body are the same."""
-        return same_step_twice(self.body, self.boundary)
-
-    @property
-    def large_share(self) -> float:
-        """Return the large model's share of all tokens (the paper's modify ratio)."""
-        return self.large_tokens / max(1, self.small_tokens + self.large_tokens)
 
 
 class PolicySettings(BaseModel):
@@ -308,8 +109,8 @@ class PolicyContext:
 
 
 class Policy:
-    """Decides when the baton passes. Subclass it in a module of its own (docs/extending.md): by default each question
-    is answered as by a policy that never hands over."""
+    """Decides when the baton passes. Subclass it in a module of its own (docs/extending.md): by default it never
+    does."""
 
     name: ClassVar[str]
     """Used in files, in traces and on the command line; it never changes."""
@@ -331,10 +132,8 @@ class Policy:
     ablations: ClassVar[tuple[Ablation, ...]] = ()
     main_parameters: ClassVar[tuple[str, ...]] = ()
     """The parameters that decide where it takes over; the settings show the others only to experts."""
-    rewrites: ClassVar[bool] = True
-    """Whether it may have a step rewritten after the step has ended. If not, text can be passed on sooner."""
-    answers_again: ClassVar[bool] = False
-    """Whether it may have the whole text written again at its end (`at_end`): until then none of it is final."""
+    in_answer: bool = False
+    """Whether `think` goes on in the answer; else the thinking ends it, and `answer` follows."""
     hands_back_empty: bool = True
     """Whether the default writer goes on if a model ends the text at the very start of a takeover; else the text ends,
     as in most published code, and always where the large model ends a text in which no thinking is open."""
@@ -363,65 +162,17 @@ class Policy:
         """Say what to try after a run of this policy that came to its end but was of no use."""
         return Advice()
 
-    def opening(self, view: View) -> Move:
-        """Decide before the first token."""
-        return keep()
+    def think(self, text: Text) -> Program:
+        """Write the thinking. Once the program is over, the default writer goes on to the end.
 
-    def at_boundary(self, view: View) -> Move:
-        """Decide where the default writer has ended a step, or the other model its takeover."""
-        return keep()
-
-    def on_lookahead(self, view: View) -> Move:
-        """Decide after another token of the lookahead, at the latest when `view.text_ended`."""
-        return keep()
-
-    def on_takeover_end(self, view: View) -> Move:
-        """Decide after a takeover. By default, a boundary at its end is a boundary like any other."""
-        return self.at_boundary(view) if view.at_boundary else keep()
-
-    def on_judgement(self, view: View, judgement: Judgement) -> Move:
-        """Decide after a Judge move; the probabilities are in the order of its choices and sum to 1."""
-        return keep()
-
-    def on_score(self, view: View, scores: Scores) -> Move:
-        """Decide after a Score move, by the log-probability of each token of the step under decision."""
-        return keep()
-
-    def on_trial(self, view: View, tried: Tried) -> Move:
-        """Decide after a Trial move."""
-        return keep()
-
-    def ends_takeover(self, view: View) -> bool:
-        """Tell whether a takeover that is watched ends after its newest token."""
-        return False
-
-    def at_end(self, view: View, finish: Finish) -> Move | None:
-        """Decide once the text has ended (`Finish.END_OF_TEXT`), or its tokens or the context of the writer are used up
-        (`Finish.MAX_TOKENS`, `Finish.CONTEXT_FULL`); None: that is the end of the run.
-
-        Only asked if the policy `answers_again`. `view.tokens` are those of the default writer since it was asked last.
+        It begins where the text stands: at its beginning, or where a person, a limit or an earlier run left it. What
+        has to outlast that is in `text` or in `counters`. A program that decides `in_answer`, too, writes all of the
+        text; else it ends where the thinking does, and is asked once more only about what may still be replaced.
         """
-        return None
+        return
+        yield
 
-    def on_thinking_closed(self, view: View) -> Move:
-        """Decide at the end of the thinking. By default, the model that closed it writes to the end.
-
-        Also asked within a lookahead: a takeover then replaces it, including the closing tag, unless it keeps it. The
-        lookahead cannot be sampled again: `keep(discard=True)` means `keep()` here.
-        """
-        by_other = view.author.is_model and view.author is not self.default_writer
-        return take_over(WITHOUT_END, ANSWER, author=view.author, keep_lookahead=True) if by_other else keep()
-
-
-class Interruption(Protocol):
-    """Another source of moves: a person, or the limits of a run."""
-
-    asked_by: AskedBy
-
-    def interrupt(self, view: View) -> Move | None:
-        """Return a move to make now, or None. Asked after every token, and during a long prefill."""
-        ...
-
-    def admit(self, move: Move, view: View) -> Move:
-        """Return the policy's move, or another in its place."""
-        return move
+    def answer(self, text: Text) -> Program:
+        """Write what follows the thinking. By default, the model that closed it writes to the end."""
+        if text.closed_by and text.closed_by.is_model and text.closed_by is not self.default_writer:
+            yield from TakeOver(WITHOUT_END, ANSWER, author=text.closed_by)

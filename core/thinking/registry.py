@@ -19,16 +19,8 @@ from pydantic import BeforeValidator, SerializeAsAny, ValidationError
 from pydantic_core import PydanticCustomError
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.thinking.events import Finish, TakeoverStarted
-from baton_reasoning.core.thinking.policy import (
-    LAST_STEP,
-    Advice,
-    Policy,
-    PolicyContext,
-    PolicySettings,
-    Write,
-    take_over,
-)
+from baton_reasoning.core.thinking.events import Finish
+from baton_reasoning.core.thinking.policy import Advice, Policy, PolicyContext, PolicySettings
 from baton_reasoning.core.thinking.reasons import SHARED_REASONS, TakeoverReason
 from baton_reasoning.core.thinking.trace import Trace
 
@@ -89,18 +81,6 @@ POLICIES = PolicyRegistry()
 def reason_label(id: str) -> str:
     """Return the text by which views name a reason: its id if it is not registered. Never raises."""
     return POLICIES.reason(id).label
-
-
-def takeover_of(started: TakeoverStarted) -> Write:
-    """Return the move that led to a recorded takeover."""
-    return take_over(
-        started.tokens,
-        POLICIES.reason(started.reason),
-        started.cue,
-        started.until,
-        author=started.author,
-        rewrite_from=LAST_STEP if started.rewrites else None,
-    )
 
 
 def make_policy(settings: PolicySettings, context: PolicyContext | None = None) -> Policy:

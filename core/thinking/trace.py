@@ -155,8 +155,7 @@ class Trace:
         self._offset = self.seconds
         self._earlier_usage = dict(self.usage)
         self.started, self.ended, self._writer = event, None, None
-        last = self.pieces[-1] if event.resumed and self.pieces else None
-        self._new_piece |= last is None or last.vocabulary != self._vocabulary_of(last.author)
+        self._new_piece = True
 
     def _apply_to_text(self, event: Event) -> None:
         match event:

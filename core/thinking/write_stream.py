@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import closing
 
 from baton_reasoning.core.engines.base import End, Handoff, Notice, PrefillProgress, ScoredToken, Session, Stop, Token
 from baton_reasoning.core.engines.body import Author, Body
 from baton_reasoning.core.engines.random_numbers import stream_of
 from baton_reasoning.core.thinking.events import (
-    AskedBy,
     Event,
     HandedOver,
     Noticed,
@@ -21,10 +20,10 @@ from baton_reasoning.core.thinking.events import (
     WriteEnded,
     WriteStarted,
 )
-from baton_reasoning.core.thinking.policy import Trial, View, Write
+from baton_reasoning.core.thinking.requests import Trial
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Decoder
-from baton_reasoning.core.thinking.text_state import TextState
+from baton_reasoning.core.thinking.text import Text
 
 PREFETCH_EVERY = 4
 """The other model is asked to prefetch after this many tokens of the default writer."""
@@ -38,7 +37,7 @@ never end."""
 class WriteStream:
     """Lets the sessions write into one text, one at a time, on one clock."""
 
-    def __init__(self, sessions: Mapping[Author, Session], text: TextState, settings: RunSettings) -> None:
+    def __init__(self, sessions: Mapping[Author, Session], text: Text, settings: RunSettings) -> None:
         self.sessions = sessions
         self.text = text
         self.settings = settings
@@ -53,14 +52,9 @@ class WriteStream:
         return time.perf_counter() - self.began
 
     @property
-    def kept(self) -> int:
-        """Return the number of tokens in the body."""
-        return self.text.tokens[Author.SMALL] + self.text.tokens[Author.LARGE]
-
-    @property
     def remaining(self) -> int:
         """Return how many tokens may still be written."""
-        return min(self.settings.max_tokens - self.kept, self._left_to_decode)
+        return min(self.settings.max_tokens - self.text.kept, self._left_to_decode)
 
     @property
     def may_decode(self) -> bool:
@@ -77,19 +71,18 @@ class WriteStream:
         limit: int,
         reason: str | None = None,
         alternatives: int = 0,
-        asked_by: AskedBy = AskedBy.POLICY,
     ) -> Generator[Event, None, None]:
         """Let a model write, and add each token to the text before yielding its event. `reason`: of a takeover."""
         session, self.stop = self.sessions[author], None
         if self.text.inside_character:
             # The other model was lost in the middle of a character: no tokenizer can continue from there.
             yield self.discard(self.text.position)
-        yield WriteStarted(self.now(), author, reason, self.text.position, asked_by)
+        yield WriteStarted(self.now(), author, reason, self.text.position)
         items = session.write(
             tuple(self.text.body.parts),
             limit=min(limit, self.remaining),
             seed=stream_of(self.settings.seed, author.value, self.text.discards),
-            position=self.kept,
+            position=self.text.kept,
             alternatives=max(self.settings.alternatives, alternatives),
         )
         with closing(items):
@@ -110,18 +103,18 @@ class WriteStream:
                         self.stop = stop
                         yield WriteEnded(self.now(), stop)
 
-    def attempt(self, move: Trial) -> Generator[Event, None, Tried]:
+    def attempt(self, request: Trial) -> Generator[Event, None, Tried]:
         """Let a model try how it would go on, outside the text. Its next call cuts the trial from its cache again."""
-        began, session, decoder = time.perf_counter(), self.sessions[move.author], Decoder()
+        began, session, decoder = time.perf_counter(), self.sessions[request.author], Decoder()
         body = Body(self.text.body.parts)
-        if move.start is not None:
-            body.cut(move.start)
+        if request.start is not None:
+            body.cut(request.start)
         start, cuts = len(body), len(body) < self.text.position
         kept = sum(part.tokens for part in body.parts if part.author.is_model)
         tokens, read, stop = list[ScoredToken](), Handoff(0, 0, 0.0), Stop.CANCELLED
         # As if the text after `start` had been discarded: so a takeover from there writes what was tried.
-        seed = stream_of(self.settings.seed, move.author.value, self.text.discards + cuts)
-        limit = min(move.tokens, self._left_to_decode)
+        seed = stream_of(self.settings.seed, request.author.value, self.text.discards + cuts)
+        limit = min(request.tokens, self._left_to_decode)
         with closing(session.write(tuple(body.parts), limit, seed, alternatives=1, position=kept)) as items:
             for item in items:
                 match item:
@@ -135,8 +128,8 @@ class WriteStream:
                     case End():
                         stop = item.stop
         seconds = time.perf_counter() - began
-        tried = Tried(self.now(), move.author, start, tuple(tokens), stop, seconds, read.reused, read.prefilled)
-        if stop is not Stop.CANCELLED:  # a cancelled one says nothing: a run that is resumed tries again
+        tried = Tried(self.now(), request.author, start, tuple(tokens), stop, seconds, read.reused, read.prefilled)
+        if stop is not Stop.CANCELLED:  # a cancelled one says nothing
             yield tried
         return tried
 
@@ -144,34 +137,6 @@ class WriteStream:
         """Cut the text at `position`."""
         text, tokens = self.text.discard(position)
         return TextDiscarded(self.now(), position, text, tokens)
-
-    def view(
-        self,
-        author: Author,
-        start: int,
-        tokens: Sequence[TokenWritten] = (),
-        *,
-        at_boundary: bool | None = None,
-        text_ended: bool = False,
-        in_lookahead: bool = False,
-        takeover: Write | None = None,
-    ) -> View:
-        """Show a policy the text from `start` on. `at_boundary`: overrides it where an earlier place is decided on."""
-        return View(
-            body=self.text.body.text,
-            start=start,
-            tokens=tokens,
-            author=author,
-            thinking=self.text.thinking,
-            at_boundary=self.text.at_boundary if at_boundary is None else at_boundary,
-            text_ended=text_ended,
-            in_lookahead=in_lookahead,
-            takeover=takeover,
-            small_tokens=self.text.tokens[Author.SMALL],
-            large_tokens=self.text.tokens[Author.LARGE],
-            seconds=self.now(),
-            boundary=self.text.boundary,
-        )
 
     def _prefetch(self, author: Author, *, is_takeover: bool, ends_step: bool) -> None:
         """Ask the other model to read ahead while the default writer writes: every few tokens, and at the end of a

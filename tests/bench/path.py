@@ -166,7 +166,7 @@ def through_baton(engine: LocalEngine, alternatives: int, before: Trace | None) 
         alternatives=alternatives,
         limits=Limits(repetition=False),
     )
-    happened = run(Pair(engine), QUESTION, settings, resume_trace=before)
+    happened = run(Pair(engine), QUESTION, settings, before=before)
     at = [event.at for event in happened if isinstance(event, TokenWritten)]
     return (len(at) - 1) / (at[-1] - at[0])
 

@@ -13,7 +13,7 @@ from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.run import Pair, run
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, RunEnded, WriteStarted
-from baton_reasoning.core.thinking.policy import Move
+from baton_reasoning.core.thinking.interruptions import Wish
 
 
 class AnswerTask(QObject):
@@ -27,7 +27,7 @@ class AnswerTask(QObject):
         self,
         exchange: Exchange,
         pair: Pair,
-        first: Move | None = None,
+        wish: Wish | None = None,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -36,14 +36,14 @@ class AnswerTask(QObject):
         self.author: Author | None = None
         """Who writes just now."""
         self._fresh: list[Event] = []
-        self._pair, self._first = pair, first
+        self._pair, self._wish = pair, wish
 
     def start(self) -> None:
         exchange, control = self.exchange, self.control
         conversation, settings, trace = exchange.messages(), exchange.settings, exchange.trace
 
         def write() -> Iterator[Event]:
-            return run(self._pair, conversation, settings, control=control, resume_trace=trace, first_move=self._first)
+            return run(self._pair, conversation, settings, control=control, before=trace, wish=self._wish)
 
         StreamTask(self, "answer", write, cancel=control.stop).items(self._apply).done(self._end).start()
 

@@ -18,7 +18,7 @@ from baton_reasoning.app.shared.conversations.conversation import Conversation, 
 from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.thinking.policy import Move
+from baton_reasoning.core.thinking.interruptions import Wish
 
 NO_LIMIT = 1000
 """Parallel requests of models on servers: no limit that matters here."""
@@ -50,8 +50,8 @@ class ListedRun:
 
     conversation: Conversation
     exchange: Exchange
-    first: Move | None = None
-    """Its first move; None: the policy decides."""
+    wish: Wish | None = None
+    """What a person wants there first."""
     is_compared: bool = False
     is_alone: bool = False
     """Whether nothing else is written meanwhile, since its time is compared."""
@@ -125,9 +125,9 @@ class RunList(QObject):
         self._viewed = conversation
         self._unread.pop(conversation.id, None)
 
-    def write(self, conversation: Conversation, exchange: Exchange, first: Move | None = None) -> None:
+    def write(self, conversation: Conversation, exchange: Exchange, wish: Wish | None = None) -> None:
         """Write one answer."""
-        self._add([ListedRun(conversation, exchange, first)])
+        self._add([ListedRun(conversation, exchange, wish)])
 
     def compare(self, conversation: Conversation, exchanges: Sequence[Exchange], at_once: bool) -> None:
         """Write answers to be compared; beside nothing else, or all `at_once`."""
@@ -176,8 +176,8 @@ class RunList(QObject):
         return not running or not (run.is_alone or any(each.is_alone for each in running))
 
     def _start(self, run: ListedRun) -> None:
-        task = run.task = AnswerTask(run.exchange, self._models.pair, run.first, self)
-        run.first = None  # taken: what goes on with this run later does not take it again
+        task = run.task = AnswerTask(run.exchange, self._models.pair, run.wish, self)
+        run.wish = None  # taken: what goes on with this run later does not take it again
         task.progressed.connect(lambda: self.progressed.emit(run.exchange, task.take_fresh()))
         task.ended.connect(partial(self._ended, run, task))
         self._models.begin_writing(task)

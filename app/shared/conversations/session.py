@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from PySide6.QtCore import QObject, Signal
 
 from baton_reasoning.app.shared.conversations.answer_task import AnswerTask
-from baton_reasoning.app.shared.conversations.branching import move_of
+from baton_reasoning.app.shared.conversations.branching import wish_of
 from baton_reasoning.app.shared.conversations.conversation import Conversation, Exchange
 from baton_reasoning.app.shared.conversations.repository import ConversationRepository
 from baton_reasoning.app.shared.conversations.reviews import AnswerReviews, Finding
@@ -20,9 +20,9 @@ from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreEr
 from baton_reasoning.core.run import RunSettings, effective_settings, thinks_always
 from baton_reasoning.core.thinking.edit import edited
 from baton_reasoning.core.thinking.events import Event, Finish
+from baton_reasoning.core.thinking.interruptions import Wish
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.never import Never
-from baton_reasoning.core.thinking.policy import Move
 from baton_reasoning.core.thinking.registry import POLICIES, settings_for
 from baton_reasoning.core.thinking.trace import Piece
 
@@ -189,7 +189,7 @@ class ChatSession(QObject):
         self._begin(Exchange(problem or exchange.problem, settings, exchange.parent))
 
     def go_on(self, exchange: Exchange, author: Author | None = None, more_tokens: bool = False) -> None:
-        """Continue in the same text, as its policy would have without the interruption (core/thinking/resume.py).
+        """Continue the same text where it stands, with its counters.
 
         `author` writes the next step; `more_tokens`: the answer may have twice as many as before. An answer that has
         come to its end is refused.
@@ -202,7 +202,7 @@ class ChatSession(QObject):
         settings = exchange.settings
         if more_tokens:
             exchange.settings = settings.model_copy(update={"max_tokens": 2 * settings.max_tokens})
-        self._start(exchange, move_of(author, POLICIES.of(settings.policy).default_writer) if author else None)
+        self._start(exchange, wish_of(author, POLICIES.of(settings.policy).default_writer) if author else None)
 
     def fork(self, exchange: Exchange, piece: Piece, author: Author | None = None) -> None:
         """Begin another answer like this one up to the piece. `author` writes first, or the policy decides."""
@@ -211,9 +211,9 @@ class ChatSession(QObject):
     def fork_at(self, exchange: Exchange, position: int, author: Author | None = Author.LARGE) -> None:
         """Begin another answer like this one up to a place in its text."""
         settings = self._another_seed(with_author(self.settings, author), exchange)
-        move = move_of(author, POLICIES.of(settings.policy).default_writer) if author else None
+        wish = wish_of(author, POLICIES.of(settings.policy).default_writer) if author else None
         trace = exchange.trace.until(position)
-        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), move)
+        self._begin(Exchange(exchange.problem, settings, exchange.parent, trace), wish)
 
     def edit(self, exchange: Exchange, position: int, text: str) -> bool:
         """Begin another answer like this one, with a person's text from a place on; the models go on after it.
@@ -293,12 +293,12 @@ class ChatSession(QObject):
         self.path_changed.emit()
         self.activity_changed.emit()
 
-    def _begin(self, exchange: Exchange, first: Move | None = None) -> None:
+    def _begin(self, exchange: Exchange, wish: Wish | None = None) -> None:
         if self.is_ready_or_says_why():
             self.conversation.comparison = None
             self._keep(exchange)
             self.path_changed.emit()
-            self._start(exchange, first)
+            self._start(exchange, wish)
 
     def _keep(self, exchange: Exchange, shows: bool = True) -> None:
         """Put it into the conversation in view; `shows`: at the end of the path."""
@@ -310,9 +310,9 @@ class ChatSession(QObject):
         if self._repository:
             self._repository.show(self.conversation)
 
-    def _start(self, exchange: Exchange, first: Move | None = None) -> None:
+    def _start(self, exchange: Exchange, wish: Wish | None = None) -> None:
         self.reviews.stop()  # an answer goes first
-        self.runs.write(self.conversation, exchange, first)
+        self.runs.write(self.conversation, exchange, wish)
         self._load_models()
 
     def _load_models(self) -> None:

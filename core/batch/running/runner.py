@@ -353,7 +353,7 @@ class Runner:
         """Run one problem, and yield its events."""
         conversation = ask(problem.text, settings)
         with self._controlled() as control:
-            yield from run(self.pair, conversation, settings, control=control, resume_trace=resume_trace)
+            yield from run(self.pair, conversation, settings, control=control, before=resume_trace)
 
     @contextmanager
     def _controlled(self) -> Iterator[Control]:

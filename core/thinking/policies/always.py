@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.policy import (
-    WITHOUT_END,
-    Move,
-    Needs,
-    Policy,
-    PolicyArm,
-    PolicySettings,
-    View,
-    keep,
-    take_over,
-)
+from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import LARGE_ONLY
+from baton_reasoning.core.thinking.requests import WITHOUT_END, Program, TakeOver
+from baton_reasoning.core.thinking.text import Text
 
 
 class Always(Policy):
@@ -25,7 +16,7 @@ class Always(Policy):
     summary = "The large model writes everything."
     needs = Needs(small=False)
     is_control = True
-    rewrites = False
+    in_answer = True
     stops_repetition = False
 
     class Settings(PolicySettings):
@@ -33,12 +24,6 @@ class Always(Policy):
 
     arms = (PolicyArm("large", Settings()),)
 
-    def opening(self, view: View) -> Move:
-        return take_over(WITHOUT_END, LARGE_ONLY)
-
-    def on_takeover_end(self, view: View) -> Move:
-        return take_over(WITHOUT_END, LARGE_ONLY)
-
-    def on_thinking_closed(self, view: View) -> Move:
-        """Go on in one unbroken write, unless the closing tag was inserted."""
-        return keep() if view.author is Author.LARGE else take_over(WITHOUT_END, LARGE_ONLY)
+    def think(self, text: Text) -> Program:
+        while True:
+            yield from TakeOver(WITHOUT_END, LARGE_ONLY)

@@ -13,21 +13,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from baton_reasoning.core.thinking.events import Finish, TokenWritten
-from baton_reasoning.core.thinking.policy import (
-    WITHOUT_END,
-    Move,
-    Needs,
-    Policy,
-    PolicyArm,
-    PolicyContext,
-    PolicySettings,
-    View,
-    look_on,
-    take_over,
-)
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.requests import WITHOUT_END, Program, TakeOver, ToEnd
+from baton_reasoning.core.thinking.text import Text
 
+ASKED = "asked"
+"""Counts whether the large model was asked to solve the problem."""
 UNSURE_ANSWER = TakeoverReason("unsure answer", "Solved afresh by the large model", capped=False)
 
 
@@ -37,8 +30,7 @@ class Cascade(Policy):
     summary = "The small model answers alone; if it was unsure, the large one solves the problem afresh."
     needs = Needs(alternatives=2)
     is_control = True
-    rewrites = False
-    answers_again = True
+    in_answer = True
     stops_repetition = False
     reasons = (UNSURE_ANSWER,)
     main_parameters = ("tau",)
@@ -54,45 +46,17 @@ class Cascade(Policy):
         )
 
     arms = (PolicyArm("cascade", Settings()),)
+    counts = (ASKED,)
     settings: Settings
 
-    def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
-        super().__init__(settings, context)
-        self._margins: list[float] = []
-        """p1 - p2 of each token of the small model."""
-        self._asked = False
-        """Whether the large model was asked."""
-
-    def opening(self, view: View) -> Move:
-        return look_on(settles=True)
-
-    def at_boundary(self, view: View) -> Move:
-        self._margins += map(margin, view.tokens)
-        return look_on(settles=True)
-
-    def on_lookahead(self, view: View) -> Move:
-        """Count each token at once: a limit may end the write before the next boundary."""
-        if not view.text_ended:  # else `at_end` counts what is left
-            self._margins += map(margin, view.tokens)
-        return look_on(settles=True)
-
-    def on_takeover_end(self, view: View) -> Move:
-        return look_on(settles=True)
-
-    def at_end(self, view: View, finish: Finish) -> Move | None:
-        if self._asked:
-            return None
-        self._margins += map(margin, view.tokens)
-        confidence = sum(self._margins) / max(1, len(self._margins))
-        if finish is Finish.END_OF_TEXT and confidence >= self.settings.tau:
-            return None
-        self._asked = True
-        return take_over(WITHOUT_END, UNSURE_ANSWER, rewrite_from=0)
-
-    def on_thinking_closed(self, view: View) -> Move:
-        """Go on in one unbroken write, unless a closing tag was inserted for the large model."""
-        is_inserted = self._asked and not view.author.is_model
-        return take_over(WITHOUT_END, UNSURE_ANSWER) if is_inserted else look_on(settles=True)
+    def think(self, text: Text) -> Program:
+        if not self.counters[ASKED]:
+            draft = yield from ToEnd()
+            confidence = sum(map(margin, draft.tokens)) / max(1, len(draft.tokens))
+            if draft.text_ended and confidence >= self.settings.tau:
+                return
+            self.counters[ASKED] = 1
+        yield from TakeOver(WITHOUT_END, UNSURE_ANSWER)
 
 
 def margin(token: TokenWritten) -> float:

@@ -13,8 +13,9 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from baton_reasoning.core.thinking.cue_rules import REFERENCE, RULES, CuePolicy, CueSettings
-from baton_reasoning.core.thinking.policy import Move, PolicyArm, View
+from baton_reasoning.core.thinking.policy import PolicyArm
 from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.requests import Program
 
 EVERY_STEP = TakeoverReason("every step", "Every step")
 
@@ -24,7 +25,6 @@ class EveryStep(CuePolicy):
     title = "Every step"
     summary = "The large model opens the text and begins each step: for small models not trained to reason."
     reasons = (EVERY_STEP, *RULES)
-    sentence_reasons = (EVERY_STEP,)
 
     class Settings(CueSettings):
         policy: Literal["every-step"] = "every-step"
@@ -46,5 +46,8 @@ class EveryStep(CuePolicy):
     main_parameters = ("opening", "n1")
     settings: Settings
 
-    def at_step(self, view: View) -> Move:
-        return self.take_over(self.settings.n1, EVERY_STEP)
+    def begin_step(self) -> Program:
+        """Rule 4: the large model writes the first n1 tokens."""
+        took = yield from self.take_over(self.settings.n1, EVERY_STEP)
+        if not took.handed_back:
+            yield from self.verify(took)

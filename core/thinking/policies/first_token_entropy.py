@@ -11,22 +11,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from baton_reasoning.core.thinking.policy import (
-    LAST_STEP,
-    WITHOUT_END,
-    Ablation,
-    Move,
-    Needs,
-    Policy,
-    PolicyArm,
-    PolicySettings,
-    Until,
-    View,
-    keep,
-    look_on,
-    take_over,
-)
+from baton_reasoning.core.thinking.policy import Ablation, Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
+from baton_reasoning.core.thinking.requests import WITHOUT_END, LookAhead, More, Program, Step, TakeOver, Until, Written
+from baton_reasoning.core.thinking.text import Text
 
 ENTROPY = TakeoverReason("first-token entropy", "First-token entropy")
 
@@ -63,36 +51,29 @@ class FirstTokenEntropy(Policy):
     main_parameters = ("tau",)
     settings: Settings
 
-    def opening(self, view: View) -> Move:
-        return look_on(within_step=True)
+    def think(self, text: Text) -> Program:
+        cap = self.settings.step_cap
+        if text.within_step:
+            yield from Step(cap)
+        while True:
+            first = yield from LookAhead()
+            while not self.has_begun(first):
+                first = yield from More()
+            if self.is_unsure(first):
+                took = yield from TakeOver(cap, ENTROPY, until=Until.STEP)
+                if not took.handed_back:
+                    continue
+            yield from Step(cap)
 
-    def at_boundary(self, view: View) -> Move:
-        """Decide after a step, which may have been the one token that is probed."""
-        if not view.thinking:
-            return keep()
-        if view.author is self.default_writer and self._is_unsure_how_to_begin(view):
-            return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP, rewrite_from=LAST_STEP)
-        return look_on(within_step=True, ends_step=True)
+    def answer(self, text: Text) -> Program:
+        yield from TakeOver(WITHOUT_END, ANSWER)
 
-    def on_lookahead(self, view: View) -> Move:
-        if view.text_ended:
-            return keep()
-        if self._is_unsure_how_to_begin(view):
-            return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP)
-        return look_on(within_step=True, ends_step=len(view.tokens) >= self.settings.step_cap)
+    def has_begun(self, look: Written) -> bool:
+        """Tell whether the step has its first token, white space aside."""
+        is_over = look.text_ended or look.closed or len(look.tokens) >= self.settings.step_cap
+        return is_over or any(token.text and not token.text.isspace() for token in look.tokens)
 
-    def on_takeover_end(self, view: View) -> Move:
-        """Begin a new step, at a boundary or at the cap."""
-        return self.at_boundary(view)
-
-    def on_thinking_closed(self, view: View) -> Move:
-        if view.in_lookahead and self._is_unsure_how_to_begin(view):
-            return take_over(self.settings.step_cap, ENTROPY, until=Until.STEP)
-        return take_over(WITHOUT_END, ANSWER, keep_lookahead=True)
-
-    def _is_unsure_how_to_begin(self, view: View) -> bool:
-        """Tell whether the newest token is the first of the step, and the small model was unsure of it."""
-        begun = [token for token in view.tokens if not token.text.isspace()]
-        if not begun or any(token.text for token in begun[:-1]):  # the tokens of half a character have no text
-            return False
-        return begun[0].entropy_of_alternatives >= self.settings.tau
+    def is_unsure(self, first: Written) -> bool:
+        """Tell whether the small model was unsure of the first token: of its first part, if it is half a character."""
+        begun = [token for token in first.tokens if not token.text.isspace()]
+        return bool(begun) and not first.text_ended and begun[0].entropy_of_alternatives >= self.settings.tau

@@ -1,9 +1,11 @@
 """Implements the paper's policy (§3): the large model writes where the small one reflects, affirms or verifies.
 
-rule 1  a cue in the lookahead  →  the large model writes n1 tokens in its place
-rules 2 and 3: core/thinking/cue_rules.py
+rule 1  a cue in the lookahead                      →  the large model writes n1 tokens in its place
+rule 2  a verification cue in what then stands      →  it writes n2 tokens more
+rule 3  the count of negative sentences reaches c   →  auxiliary prompt, then the large model writes n3 tokens
 
-Its presets are Baton's, the paper's and the authors' code (docs/method.md).
+Rules 2 and 3, which `every-step` has as well, are in core/thinking/cue_rules.py. The presets are Baton's, the paper's
+and the authors' code (docs/method.md).
 """
 
 from __future__ import annotations
@@ -14,12 +16,13 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.cue_rules import PAPER, REFERENCE, RULES, CuePolicy, CueSettings, Scope
+from baton_reasoning.core.thinking.cue_rules import PAPER, REFERENCE, RULES, CuePolicy, CueSettings
 from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
-from baton_reasoning.core.thinking.policy import Ablation, Advice, Move, PolicyArm, View, keep, look_on
+from baton_reasoning.core.thinking.policy import Ablation, Advice, PolicyArm
 from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.requests import Discard, LookAhead, More, Program, Written
 from baton_reasoning.core.thinking.trace import Trace
 
 REFLECTION = TakeoverReason("reflection", "Reflection takeover")
@@ -36,7 +39,6 @@ class Keywords(CuePolicy):
     title = "Keywords"
     summary = "The large model writes where the small one hesitates, concludes or checks: “wait”, “yes”, “verify”."
     reasons = (REFLECTION, AFFIRMATION, *RULES)
-    sentence_reasons = (REFLECTION, AFFIRMATION)
 
     class Settings(CueSettings):
         policy: Literal["keywords"] = "keywords"
@@ -99,31 +101,32 @@ class Keywords(CuePolicy):
             (EveryStep.name, FirstTokenEntropy.name),
         )
 
-    def at_step(self, view: View) -> Move:
-        return look_on()
+    def begin_step(self) -> Program:
+        """Rule 1: with a cue in its lookahead, the large model writes n1 tokens in place of the small one."""
+        look = yield from LookAhead()
+        while not (is_complete := self.is_complete(look)) and not self.cue_in(look, is_complete):
+            look = yield from More()
+        if cue := self.cue_in(look, is_complete):
+            took = yield from self.take_over(self.settings.n1, _BY_CUE[cue.category], cue)
+            if not took.handed_back:
+                yield from self.verify(took)
+        elif not self.settings.keep_lookahead and not self._is_closed(look):
+            yield from Discard()
 
-    def on_lookahead(self, view: View) -> Move:
-        settings = self.settings
-        text = self.prose(view.text)
-        full = len(view.tokens) >= settings.n1 or view.text_ended
-        if settings.stop_at_first_cue:
-            interjection = len(text.split()) < 2 and not view.at_boundary  # "Hmm. Wait, no"
-            full = full or (view.sentence_ended and not interjection)
-            cue = next(iter(self.lexicon.find(text, complete=full)), None)
-        elif full:
-            cue = self.deciding_cue(text)
-        else:
-            return look_on()
-        if cue:
-            return self._at_cue(cue)
-        return keep(discard=not settings.keep_lookahead) if full else look_on()
+    def cue_in(self, look: Written, is_complete: bool) -> Cue | None:
+        """Return the cue that decides: the first one as soon as it stands there, or one of the majority at the end."""
+        text = self.prose(look.text)
+        if self.settings.stop_at_first_cue and not self._is_closed(look):
+            return next(iter(self.lexicon.find(text, is_complete)), None)
+        return self.deciding_cue(text) if is_complete else None
 
-    def on_thinking_closed(self, view: View) -> Move:
-        is_decided = view.in_lookahead and self.settings.scope is Scope.THINKING
-        if is_decided and (cue := self.deciding_cue(self.prose(view.text))):
-            return self._at_cue(cue)
-        return super().on_thinking_closed(view)
+    def is_complete(self, look: Written) -> bool:
+        """Tell whether the lookahead has its n1 tokens, or is a sentence."""
+        if len(look.tokens) >= self.settings.n1 or look.text_ended or self._is_closed(look):
+            return True
+        is_interjection = len(self.prose(look.text).split()) < 2 and not look.at_boundary  # "Hmm. Wait, no"
+        return self.settings.stop_at_first_cue and look.sentence_ended and not is_interjection
 
-    def _at_cue(self, cue: Cue) -> Move:
-        """Apply rule 1."""
-        return self.take_over(self.settings.n1, _BY_CUE[cue.category], cue)
+    def _is_closed(self, look: Written) -> bool:
+        """Tell whether the thinking, to which the rules apply, is over."""
+        return look.closed and not self.in_answer

@@ -13,7 +13,6 @@ class Never(Policy):
     summary = "The small model writes everything."
     needs = Needs(large=False)
     is_control = True
-    rewrites = False
     stops_repetition = False
 
     class Settings(PolicySettings):

@@ -10,8 +10,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from baton_reasoning.core.thinking.policy import Move, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
+from baton_reasoning.core.thinking.policy import Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.requests import Program, Step, TakeOver, Until
+from baton_reasoning.core.thinking.text import Text
 
 RANDOM = TakeoverReason("random", "Random takeover")
 
@@ -21,7 +23,6 @@ class RandomTakeover(Policy):
     title = "Random"
     summary = "The large model writes at places drawn by chance: the control for every other policy."
     is_control = True
-    rewrites = False
     reasons = (RANDOM,)
 
     class Settings(PolicySettings):
@@ -41,9 +42,9 @@ class RandomTakeover(Policy):
     )
     settings: Settings
 
-    def at_boundary(self, view: View) -> Move:
-        """Take over by chance. Each place of the text has its own draw, wherever a run began."""
-        draw = random.Random(f"{self.context.seed} {len(view.body)}").random()
-        if view.thinking and draw < self.settings.p:
-            return take_over(self.settings.n1, RANDOM, until=self.settings.until)
-        return keep()
+    def think(self, text: Text) -> Program:
+        while True:
+            yield from Step(here=True)
+            # Each place of the text has its own draw, wherever a run began.
+            if random.Random(f"{self.context.seed} {text.position}").random() < self.settings.p:
+                yield from TakeOver(self.settings.n1, RANDOM, until=self.settings.until)

@@ -13,18 +13,11 @@ from typing import Literal
 from pydantic import Field
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.policy import (
-    WITHOUT_END,
-    Move,
-    Policy,
-    PolicyArm,
-    PolicySettings,
-    Until,
-    View,
-    look_on,
-    take_over,
-)
+from baton_reasoning.core.thinking.cues import Cue
+from baton_reasoning.core.thinking.policy import Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import ANSWER, TakeoverReason
+from baton_reasoning.core.thinking.requests import WITHOUT_END, LookAhead, More, Program, Step, TakeOver, Until, Written
+from baton_reasoning.core.thinking.text import Text
 
 RELAY = TakeoverReason("easy sentence", "Easy sentence, by the small model")
 
@@ -35,7 +28,6 @@ class Relay(Policy):
     summary = "The large model writes; after certain words the small one finishes the sentence."
     reasons = (RELAY,)
     default_writer = Author.LARGE
-    rewrites = False
 
     class Settings(PolicySettings):
         policy: Literal["relay"] = "relay"
@@ -48,29 +40,26 @@ class Relay(Policy):
     main_parameters = ("sentence_cap",)
     settings: Settings
 
-    def opening(self, view: View) -> Move:
-        return look_on(within_step=True)
+    def think(self, text: Text) -> Program:
+        cap = self.settings.sentence_cap
+        while True:
+            look = yield from LookAhead()
+            while not (self.is_over(look) or self.cue_in(look)):
+                look = yield from More()
+            if cue := self.cue_in(look):
+                yield from TakeOver(cap, RELAY, cue, Until.FIRST_SENTENCE, Author.SMALL, keep=True)
+            elif look.ends_step:
+                yield from Step()
 
-    def at_boundary(self, view: View) -> Move:
-        return look_on(within_step=True)
-
-    def on_lookahead(self, view: View) -> Move:
-        is_searched = view.thinking and not view.sentence_ended
-        if is_searched and (cues := self.lexicon.find(view.text, complete=False)):
-            return take_over(
-                self.settings.sentence_cap,
-                RELAY,
-                cues[0],
-                until=Until.FIRST_SENTENCE,
-                author=Author.SMALL,
-                keep_lookahead=True,
-            )
-        return look_on(within_step=True, settles=view.sentence_ended)
-
-    def on_takeover_end(self, view: View) -> Move:
-        return look_on(within_step=True)
-
-    def on_thinking_closed(self, view: View) -> Move:
+    def answer(self, text: Text) -> Program:
         if self.settings.small_answers:
-            return take_over(WITHOUT_END, ANSWER, author=Author.SMALL, keep_lookahead=True)
-        return super().on_thinking_closed(view)
+            yield from TakeOver(WITHOUT_END, ANSWER, author=Author.SMALL)
+        else:
+            yield from super().answer(text)
+
+    def cue_in(self, look: Written) -> Cue | None:
+        return None if self.is_over(look) else next(iter(self.lexicon.find(look.text, complete=False)), None)
+
+    def is_over(self, look: Written) -> bool:
+        """Tell whether the sentence is over in which a cue is looked for."""
+        return look.sentence_ended or look.ends_step or look.closed

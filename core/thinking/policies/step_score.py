@@ -12,23 +12,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from baton_reasoning.core.engines.base import Judgement
-from baton_reasoning.core.thinking.policy import (
-    LAST_STEP,
-    Close,
-    Judge,
-    Move,
-    Needs,
-    Policy,
-    PolicyArm,
-    PolicySettings,
-    Until,
-    View,
-    keep,
-    look_on,
-    take_over,
-)
+from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, REPETITION, TakeoverReason
+from baton_reasoning.core.thinking.requests import Close, Judge, Program, Step, TakeOver, Until
+from baton_reasoning.core.thinking.text import Text
 
 SCORE = TakeoverReason("low step score", "Low step score")
 QUESTION = (
@@ -67,45 +54,18 @@ class StepScore(Policy):
 
     arms = (PolicyArm("step-score", Settings()),)
     main_parameters = ("threshold", "step_cap")
-    counts = ("first steps",)  # that the large model has written
     settings: Settings
 
-    def opening(self, view: View) -> Move:
-        if self.counters["first steps"] < self.settings.first_steps_large:
-            self.counters["first steps"] += 1
-            return take_over(self.settings.step_cap, OPENING, until=Until.STEP)
-        return look_on(within_step=True)
-
-    def on_lookahead(self, view: View) -> Move:
-        is_last = view.text_ended and bool(view.text.strip())
-        return self._judge() if is_last or len(view.tokens) >= self.settings.step_cap else look_on(within_step=True)
-
-    def at_boundary(self, view: View) -> Move:
-        return self._judge() if view.thinking else keep()
-
-    def on_judgement(self, view: View, judgement: Judgement) -> Move:
-        score = score_of(judgement.probabilities, self.settings.weighted)
-        if score < self.settings.threshold:
-            return take_over(self.settings.step_cap, SCORE, until=Until.STEP, rewrite_from=LAST_STEP)
-        return self._after_step(view)
-
-    def on_takeover_end(self, view: View) -> Move:
-        """Do not judge what the large model wrote."""
-        if view.takeover and view.takeover.reason is OPENING:
-            return self.opening(view)
-        return self._after_step(view)
-
-    def on_thinking_closed(self, view: View) -> Move:
-        if view.author is self.default_writer:
-            return self._judge()
-        return super().on_thinking_closed(view)
-
-    def _judge(self) -> Move:
-        return Judge(self.settings.question, DIGITS)
-
-    def _after_step(self, view: View) -> Move:
-        if not view.thinking:
-            return keep()
-        if view.repeats_step:
-            return Close(REPETITION)
-        return look_on(within_step=True, ends_step=True)
+    def think(self, text: Text) -> Program:
+        settings = self.settings
+        for _ in range(text.steps_ended, settings.first_steps_large):
+            yield from TakeOver(settings.step_cap, OPENING, until=Until.STEP)
+        while True:
+            step = yield from Step(settings.step_cap, draft=True)
+            if step.text_ended and not step.text.strip():
+                return
+            judgement = yield from Judge(settings.question, DIGITS)
+            if score_of(judgement.probabilities, settings.weighted) < settings.threshold:
+                yield from TakeOver(settings.step_cap, SCORE, until=Until.STEP)
+            if text.thinking and text.repeats_step:
+                yield from Close(REPETITION)

@@ -13,18 +13,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from baton_reasoning.core.thinking.policy import (
-    Ablation,
-    Move,
-    Needs,
-    Policy,
-    PolicyArm,
-    PolicySettings,
-    View,
-    look_on,
-    take_over,
-)
+from baton_reasoning.core.thinking.policy import Ablation, Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.requests import LookAhead, Program, TakeOver, Written
+from baton_reasoning.core.thinking.text import Text
 
 TOKEN_ENTROPY = TakeoverReason("token entropy", "Unsure token")
 LONGEST = 512
@@ -37,7 +29,7 @@ class TokenEntropy(Policy):
     summary = "The large model writes each token of which the small one is unsure."
     needs = Needs(alternatives=20, alternatives_in_takeovers=20)
     reasons = (TOKEN_ENTROPY,)
-    rewrites = False
+    in_answer = True
     hands_back_empty = False
     main_parameters = ("tau", "returns_below")
 
@@ -67,23 +59,17 @@ class TokenEntropy(Policy):
     )
     settings: Settings
 
-    def opening(self, view: View) -> Move:
-        return look_on(settles=True)
+    def think(self, text: Text) -> Program:
+        settings = self.settings
+        while True:
+            look = yield from LookAhead()
+            if not any(token.entropy_or_estimate >= settings.tau for token in look.tokens):
+                continue
+            if settings.returns_below:
+                yield from TakeOver(LONGEST, TOKEN_ENTROPY, ends=self.is_sure)
+            else:
+                yield from TakeOver(1, TOKEN_ENTROPY)
 
-    def at_boundary(self, view: View) -> Move:
-        return look_on(settles=True)
-
-    def on_lookahead(self, view: View) -> Move:
-        if any(token.entropy_or_estimate >= self.settings.tau for token in view.tokens):
-            tokens = LONGEST if self.settings.returns_below else 1
-            return take_over(tokens, TOKEN_ENTROPY, watched=bool(self.settings.returns_below))
-        return look_on(settles=True)
-
-    def ends_takeover(self, view: View) -> bool:
-        return view.tokens[-1].entropy_or_estimate < self.settings.returns_below
-
-    def on_takeover_end(self, view: View) -> Move:
-        return look_on(settles=True)
-
-    def on_thinking_closed(self, view: View) -> Move:
-        return look_on(settles=True)
+    def is_sure(self, took: Written) -> bool:
+        """Tell whether the large model is sure of its newest token, and returns."""
+        return took.tokens[-1].entropy_or_estimate < self.settings.returns_below

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 
 from baton_reasoning.core.engines.base import Token
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.thinking.steps import Boundary, Decoder, Splitter
+from baton_reasoning.core.thinking.steps import Boundary, Decoder, Splitter, same_step_twice
 
 
-class TextState:
-    """A text that grows and is cut back."""
+class Text:
+    """A text that grows and is cut back. Policies read it; only the driver changes it."""
 
     def __init__(
         self,
@@ -52,6 +52,26 @@ class TextState:
         return self.answer_start is None
 
     @property
+    def closed_by(self) -> Author | None:
+        """Return who closed the thinking; None if it is open."""
+        return next((part.author for part in reversed(self.body.parts) if part.closing_tag), None)
+
+    @property
+    def large_share(self) -> float:
+        """Return the large model's share of all tokens (the paper's modify ratio)."""
+        return self.tokens[Author.LARGE] / max(1, self.kept)
+
+    @property
+    def kept(self) -> int:
+        """Return the number of tokens of both models."""
+        return self.tokens[Author.SMALL] + self.tokens[Author.LARGE]
+
+    @property
+    def repeats_step(self) -> bool:
+        """Tell whether the last two steps are the same."""
+        return same_step_twice(self.body.text, self.boundary)
+
+    @property
     def inside_character(self) -> bool:
         """Tell whether the last token ended inside a character, or its text comes with a later one: then nothing is
         decided or handed over."""
@@ -71,6 +91,11 @@ class TextState:
     def last_step_start(self) -> int:
         """Return where the step before the current one begins."""
         return self._step_starts[-2] if len(self._step_starts) > 1 else 0
+
+    @property
+    def steps_ended(self) -> int:
+        """Return how many steps have ended."""
+        return len(self._step_starts) - 1
 
     @property
     def step_begun(self) -> bool:
@@ -139,7 +164,9 @@ class TextState:
     @property
     def before_tag(self) -> int:
         """Return where a closing tag that is not complete yet may begin; the end of the text if there is none."""
-        tail = self.body.text[-max(map(len, self.closing_tags), default=0) :] if self.thinking else ""
+        if not self.thinking or not self.closing_tags:
+            return self.position
+        tail = self.body.text[-max(map(len, self.closing_tags)) :]
         for length in range(len(tail), 0, -1):
             if any(tag.startswith(tail[-length:]) for tag in self.closing_tags):
                 return self.position - length

@@ -1,0 +1,623 @@
+"""Carries out the program of a policy, and hides from it what no policy should see.
+
+    the program asks ──► Step, LookAhead, More, ToEnd   the default writer goes on, in one write if it can
+                         Discard                        what waits is discarded
+                         TakeOver                       a model writes in place of what waits, or at the end
+                         Judge, Score, Trial            a model is asked about the text
+                         Insert, Close                  a text that no model writes
+    the program is over ► the default writer goes on to the end of the text
+
+A person and the limits of a run are asked after every token. An interruption closes the program, what is wanted is
+carried out, and the program starts anew where the text stands. It starts anew, too, where the thinking is closed (there
+`Policy.answer` follows), and where a model is lost and the other one goes on alone.
+
+Hidden are halves of characters, what a token holds of the next step, and what comes of the end of a text, of its tokens
+or of a context.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, TypeVar
+
+from baton_reasoning.core.engines.base import Judgement, Scores, Session, Stop
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.errors import BatonError, ContextFull
+from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.events import AskedBy, Event, Finish, PrefillProgressed, TokenWritten, Tried, Until
+from baton_reasoning.core.thinking.interruptions import Ended, Interrupted, Interruption, Moment, Wish
+from baton_reasoning.core.thinking.policy import Policy
+from baton_reasoning.core.thinking.reasons import (
+    ANSWER,
+    LARGE_ONLY,
+    REPETITION,
+    SMALL_ONLY,
+    UNCLOSED,
+    TakeoverReason,
+)
+from baton_reasoning.core.thinking.requests import (
+    WITHOUT_END,
+    Close,
+    Discard,
+    Insert,
+    Judge,
+    LookAhead,
+    More,
+    Program,
+    Request,
+    Score,
+    Step,
+    TakeOver,
+    ToEnd,
+    Trial,
+    Written,
+)
+from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.text import Text
+from baton_reasoning.core.thinking.write_stream import WriteStream
+
+T = TypeVar("T")
+Happens = Generator[Event, None, T]
+"""Yields what happens; returns a result."""
+
+IDLE_REQUESTS = 1000
+"""So many requests without a token in between end the run: a program that asks for ever would hang it."""
+UTF8_REST = 3
+"""Tokens beyond its limit that a takeover may need to complete a character."""
+FINISHES = {Stop.END_OF_TEXT: Finish.END_OF_TEXT, Stop.LIMIT: Finish.MAX_TOKENS, Stop.CONTEXT_FULL: Finish.CONTEXT_FULL}
+"""Why a writer can write no more."""
+
+
+class _Boundary(Enum):
+    """A step boundary at the end of the text that the program has not been asked about."""
+
+    FOUND = auto()
+    """The text was taken up there."""
+    AFTER_TAKEOVER = auto()
+
+
+@dataclass(slots=True)
+class _Passage:
+    """What the default writer has written since the last decision."""
+
+    start: int
+    tokens: list[TokenWritten] = field(default_factory=list)
+    to_boundary: int = 0
+    """Number of tokens up to the last boundary in it; 0 if there is none."""
+    waits: bool = True
+    """Whether the next request may replace it."""
+    is_step: bool = False
+    """Whether it was asked for as a step, or as the rest of one."""
+    is_over: bool = False
+    """Whether the step has ended: what is written next is another one."""
+    is_final: bool = False
+    """Whether the writer can write no more, and the program was told."""
+
+    def append(self, token: TokenWritten) -> None:
+        self.tokens.append(token)
+        if token.ends_step:
+            self.to_boundary = len(self.tokens)
+
+
+@dataclass(slots=True)
+class _Settled:
+    """Reports up to where the text is final, once for each position."""
+
+    on_settled: Callable[[int], object] | None
+    position: int
+
+    def report(self, position: int) -> None:
+        if position > self.position:
+            self.position = position
+            if self.on_settled:
+                self.on_settled(position)
+
+
+class Driver:
+    """Carries out one run over open sessions."""
+
+    def __init__(
+        self,
+        sessions: Mapping[Author, Session],
+        policy: Policy,
+        settings: RunSettings,
+        interruptions: Sequence[Interruption] = (),
+        written: Sequence[Part] = (),
+        on_settled: Callable[[int], object] | None = None,
+    ) -> None:
+        """`written`: a text to take up. `on_settled`: see `core.run.run`."""
+        tags = [session.card.thinking.closing for session in sessions.values() if session.card.thinking]
+        self.sessions = sessions
+        self.policy = policy
+        self.settings = settings
+        self.interruptions = interruptions
+        self.text = Text(tags, written, settings.boundary)
+        self.stream = WriteStream(sessions, self.text, settings)
+        self.now = self.stream.now
+        self._counters = dict(policy.counters)
+        self._asked = policy.default_writer
+        """The model that works now, or worked last."""
+        self._writing: Generator[Event, None, None] | None = None
+        """The default writer's open write."""
+        self._passage: _Passage | None = None
+        self._boundary = _Boundary.FOUND if self.text.at_boundary else None
+        self._settled = _Settled(on_settled, self.text.position)
+
+    def run(self, wish: Wish | None = None) -> Iterator[Event]:
+        """Yield everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once.
+
+        `wish`: what a person wants before the policy decides.
+        """
+        try:
+            ended = yield from self._until_the_end(wish or Wish())
+        finally:
+            self._lift_pen()
+        self._settled.report(self.text.position)
+        yield events.RunEnded(self.now(), ended.finish, ended.reason)
+
+    def _until_the_end(self, wish: Wish) -> Happens[Ended]:
+        while True:
+            wanted, wish = wish, Wish()
+            try:
+                if wanted.request:
+                    self._lift_pen()
+                yield from self._let_stand()
+                yield from self._grant(wanted)
+                yield from self._follow(self._program())
+            except Interrupted as interruption:
+                wish = interruption.wish
+            except Ended as end:
+                return end
+            except BatonError as error:
+                self._lift_pen()
+                if last := (yield from self._after_failure(error)):
+                    return last
+
+    def _program(self) -> Program:
+        """Ask for the rest of the text as the policy does."""
+        policy, text = self.policy, self.text
+        if other := self._answers_instead():
+            yield from TakeOver(WITHOUT_END, ANSWER, author=other)
+        if text.thinking or policy.in_answer:
+            yield from policy.think(text)
+        else:
+            yield from policy.answer(text)
+        while True:
+            yield from Step()
+
+    def _follow(self, program: Program) -> Happens[None]:
+        """Carry out the requests of a program."""
+        idle, decoded = 0, self.stream.decoded
+        with closing(program):
+            request = next(program)
+            while True:
+                result = yield from self._carry_out(request)
+                idle, decoded = idle + 1 if decoded == self.stream.decoded else 0, self.stream.decoded
+                if idle > IDLE_REQUESTS:
+                    raise Ended(
+                        Finish.FAILED, f"Stopped: the policy “{self.policy.name}” asks, and nothing is written."
+                    )
+                request = program.send(result)
+
+    def _carry_out(self, request: Request[Any]) -> Happens[Any]:
+        boundary, self._boundary = self._boundary, None
+        self._is_allowed(None)
+        match request:
+            case Step(draft=False, here=here) if boundary is _Boundary.FOUND or (boundary and here):
+                return Written("", (), self.text.position, at_boundary=True)
+        yield from self._report_counters()
+        match request:
+            case Step() | LookAhead() | More() | ToEnd() if self.policy.default_writer not in self.sessions:
+                return (yield from self._take_over(self._replacement()))
+            case Step() | LookAhead() | More():
+                return (yield from self._go_on(request))
+            case ToEnd():
+                return (yield from self._go_to_end(request))
+            case TakeOver():
+                return (yield from self._take_over(request))
+            case Discard():
+                return (yield from self._discard())
+        self._lift_pen()
+        yield from self._drop_beginning()
+        self._check_tokens()
+        match request:
+            case Judge():
+                return (yield from self._judge(request))
+            case Score():
+                return (yield from self._score(request))
+            case Trial():
+                return (yield from self._try(request))
+            case Insert():
+                return (yield from self._insert(request))
+            case Close():
+                return (yield from self._close(request))
+
+    # The default writer ----------------------------------------------------------------------------------------------
+
+    def _go_on(self, request: Step | LookAhead | More) -> Happens[Written]:
+        """Let the default writer go on. Its write stays open until something else is asked for."""
+        passage = yield from self._passage_for(request)
+        if passage.is_final:
+            raise self._after_stop(self.policy.default_writer)
+        least = len(passage.tokens) + 1 if isinstance(request, More) else 1
+        while not self._is_fulfilled(request, passage, least):
+            if not (yield from self._write_token(passage)):
+                passage.is_final = True
+                if not passage.waits or self.stream.stop is not Stop.END_OF_TEXT:
+                    raise self._after_stop(self.policy.default_writer)
+                return self._written(passage, Finish.END_OF_TEXT)
+            if self._ends_thinking(passage.start):
+                if not passage.waits:
+                    raise Interrupted(Wish())
+                return self._written(passage)
+        passage.is_over = isinstance(request, Step)
+        return self._written(passage)
+
+    def _is_fulfilled(self, request: Step | LookAhead | More, passage: _Passage, least: int) -> bool:
+        if isinstance(request, Step):
+            return passage.to_boundary > 0 or 0 < request.cap <= len(passage.tokens)
+        has_begun = isinstance(request, LookAhead) and bool(self.text.body.text[passage.start :].strip())
+        return has_begun or len(passage.tokens) >= least
+
+    def _go_to_end(self, request: ToEnd) -> Happens[Written]:
+        """Let the default writer complete its text. Where its thinking has to be closed, the answer belongs to it."""
+        passage = yield from self._passage_for(request)
+        while True:
+            try:
+                while (yield from self._write_token(passage)):
+                    pass
+                if self.stream.stop in (None, Stop.CANCELLED):
+                    raise self._after_stop(self.policy.default_writer)
+                if self.stream.stop is not Stop.END_OF_TEXT or not self._is_open:
+                    passage.is_final = True
+                    return self._written(passage, FINISHES[self.stream.stop])
+                reason = UNCLOSED
+            except Interrupted as interruption:
+                close = interruption.wish.request
+                if not isinstance(close, Close) or not self._is_open:
+                    raise
+                reason = close.reason
+            self._lift_pen()
+            yield from self._insert_tag(reason)
+
+    def _passage_for(self, request: Step | LookAhead | More | ToEnd) -> Happens[_Passage]:
+        """Return the passage that the request goes on with, or another one. That may have begun: a token that completes
+        a boundary may hold the first word of the next step. Raises Interrupted if the thinking is over."""
+        passage = self._passage
+        if passage and self._ends_thinking(passage.start):
+            raise Interrupted(Wish())
+        goes_on = isinstance(request, Step | More) and passage is not None and not passage.is_over
+        if passage is None or not (goes_on or passage.is_final):
+            start, tokens = self.text.position, list[TokenWritten]()
+            if passage and passage.is_over and passage.to_boundary:
+                start, tokens = self.text.step_start, passage.tokens[passage.to_boundary :]
+            yield from self._let_stand()
+            passage = self._passage = _Passage(start, tokens)
+        passage.is_step = isinstance(request, Step | ToEnd)
+        passage.waits = not isinstance(request, Step) or request.draft
+        return passage
+
+    def _write_token(self, passage: _Passage) -> Happens[bool]:
+        author = self._asked = self.policy.default_writer
+        if self._writing is None:
+            self._check_tokens()
+            self._writing = self.stream.write(author, WITHOUT_END, None, self.policy.needs.alternatives)
+        return (yield from self._next_token(self._writing, author, passage.append))
+
+    def _next_token(
+        self,
+        writing: Generator[Event, None, None],
+        author: Author,
+        append: Callable[[TokenWritten], object],
+        in_takeover: bool = False,
+    ) -> Happens[bool]:
+        """Yield what happens until a token is written; returns False once its model has stopped. Nothing is decided in
+        the middle of a character."""
+        for event in writing:
+            yield event
+            if isinstance(event, PrefillProgressed):
+                self._check(author, in_takeover)
+            elif isinstance(event, TokenWritten):
+                append(event)
+                if not self.text.inside_character:
+                    yield from self._close_if_tagged(author)
+                    self._check(author, in_takeover)
+                    self._settle()
+                    return True
+        return False
+
+    def _written(self, passage: _Passage, finish: Finish | None = None) -> Written:
+        """Show a passage, or the step that has ended in it."""
+        is_step = passage.is_over and passage.to_boundary > 0
+        end = self.text.step_start if is_step else self.text.position
+        tokens = passage.tokens[: passage.to_boundary] if is_step else passage.tokens
+        return Written(
+            self.text.body.text[passage.start : end],
+            tokens,
+            passage.start,
+            at_boundary=is_step or self.text.at_boundary,
+            ends_step=passage.to_boundary > 0,
+            closed=(self.text.answer_start or 0) > passage.start,
+            finish=finish,
+        )
+
+    # Takeovers -------------------------------------------------------------------------------------------------------
+
+    def _take_over(self, request: TakeOver, asked_by: AskedBy = AskedBy.POLICY) -> Happens[Written]:
+        """Let a model write its tokens. Boundaries among them count as steps, and nothing is decided there."""
+        if request.author not in self.sessions or not self._is_allowed(request):
+            return self._no_takeover()
+        start, rewrites = yield from self._clear_place(request)
+        self._asked = request.author
+        yield events.TakeoverStarted(
+            self.now(),
+            request.reason.id,
+            request.cue,
+            request.tokens,
+            start,
+            request.author,
+            request.until,
+            rewrites,
+            asked_by,
+        )
+        if start < self.text.position:
+            yield self.stream.discard(start)
+        tokens = list[TokenWritten]()
+        try:
+            yield from self._write_takeover(request, start, tokens)
+        except Interrupted as interruption:
+            yield events.TakeoverEnded(self.now(), len(tokens), interruption.wish.asked_by)
+            raise
+        except BatonError:
+            if self._survivor:
+                yield events.TakeoverEnded(self.now(), len(tokens))
+            raise
+        stop = self.stream.stop
+        if stop is Stop.CANCELLED or (stop is Stop.LIMIT and self.stream.remaining <= 0):
+            raise self._after_stop(request.author)
+        yield events.TakeoverEnded(self.now(), len(tokens))
+        if stop is Stop.END_OF_TEXT and not tokens and self._hands_back_empty(request, rewrites):
+            return self._no_takeover()
+        if stop not in (None, Stop.LIMIT):
+            raise self._after_stop(request.author)
+        if request.until is Until.STEP and self.text.within_step:
+            yield self._end_step()
+        self._boundary = _Boundary.AFTER_TAKEOVER if self.text.at_boundary else None
+        return Written(self.text.body.text[start:], tokens, start, self.text.at_boundary)
+
+    def _clear_place(self, request: TakeOver) -> Happens[tuple[int, bool]]:
+        """Return where a takeover begins, and whether it rewrites a step: then the step is still to be discarded.
+
+        A lookahead is discarded here; anything that the takeover does not replace stands. Raises Ended if no tokens
+        remain for it.
+        """
+        self._lift_pen()
+        yield from self._drop_beginning()
+        passage = self._passage if self._passage and self._passage.waits and not request.keep else None
+        if not passage:
+            yield from self._let_stand()
+        elif not passage.is_step:
+            yield self.stream.discard(passage.start)
+        start, self._passage = passage.start if passage else self.text.position, None
+        if start == self.text.position or not self.stream.may_decode:
+            self._check_tokens()
+        return start, passage is not None and passage.is_step
+
+    def _write_takeover(self, request: TakeOver, start: int, tokens: list[TokenWritten]) -> Happens[None]:
+        """Write the tokens of a takeover into `tokens`."""
+        text, needs = self.text, self.policy.needs
+        limit = request.limit + UTF8_REST
+        writing = self.stream.write(request.author, limit, request.reason.id, needs.alternatives_in_takeovers)
+        with closing(writing):
+            while (yield from self._next_token(writing, request.author, tokens.append, in_takeover=True)):
+                if self._ends_thinking(start):
+                    raise Interrupted(Wish(asked_by=AskedBy.POLICY))
+                took = Written(text.body.text[start:], tokens, start, text.at_boundary)
+                if request.is_over(took, text.body.text):
+                    return
+
+    def _hands_back_empty(self, request: TakeOver, rewrites: bool) -> bool:
+        """Tell whether a takeover that its model ended at once is handed back. Where no thinking is open, a large model
+        with nothing to write has found the text complete."""
+        is_complete = request.author is Author.LARGE and not self._is_open
+        return self.policy.hands_back_empty and request.tokens < WITHOUT_END and not rewrites and not is_complete
+
+    def _replacement(self) -> TakeOver:
+        """Return the takeover to the end by the one model there is, where the default writer takes no part."""
+        is_large = Author.LARGE in self.sessions
+        author, reason = (Author.LARGE, LARGE_ONLY) if is_large else (Author.SMALL, SMALL_ONLY)
+        return TakeOver(WITHOUT_END, reason, author=author)
+
+    def _no_takeover(self) -> Written:
+        return Written("", (), self.text.position, handed_back=True)
+
+    # Questions, and what no model writes -----------------------------------------------------------------------------
+
+    def _judge(self, request: Judge) -> Happens[Judgement]:
+        began, self._asked = time.perf_counter(), request.author
+        judgement = self.sessions[request.author].judge(tuple(self.text.body.parts), request.question, request.choices)
+        self._check(self.policy.default_writer)  # one that was cancelled says nothing
+        probabilities, read, mass = judgement
+        cost = time.perf_counter() - began, read.reused, read.prefilled
+        yield events.Judged(self.now(), request.choices, probabilities, *cost, request.author, mass)
+        return judgement
+
+    def _score(self, request: Score) -> Happens[Scores]:
+        began, self._asked = time.perf_counter(), request.author
+        start = self._passage.start if self._passage and self._passage.waits else self.text.rewritable_from
+        scores = self.sessions[request.author].score(tuple(self.text.body.parts), start)
+        self._check(self.policy.default_writer)
+        read, seconds = scores.handoff, time.perf_counter() - began
+        yield events.Scored(self.now(), scores.tokens, seconds, read.reused, read.prefilled, request.author)
+        return scores
+
+    def _try(self, request: Trial) -> Happens[Tried]:
+        self._asked = request.author
+        tried = yield from self.stream.attempt(request)
+        self._check(self.policy.default_writer)
+        return tried
+
+    def _insert(self, request: Insert) -> Happens[None]:
+        yield from self._let_stand()
+        self.text.insert(request.text)
+        yield events.TextInserted(self.now(), request.text, request.reason.id)
+        if (yield from self._close_if_tagged(Author.INSERTED)) and not self.policy.in_answer:
+            raise Interrupted(Wish())
+
+    def _close(self, request: Close) -> Happens[None]:
+        """Close the thinking; the program starts anew. If neither model has thinking tags, the run ends instead."""
+        if not self._is_open:
+            if request.reason is REPETITION:
+                raise Ended(Finish.REPETITION, "Stopped: the text was repeating itself.")
+            raise Ended(Finish.MAX_TOKENS, f"Stopped: {request.reason.label.lower()}.")
+        yield from self._insert_tag(request.reason)
+        raise Interrupted(Wish())
+
+    def _insert_tag(self, reason: TakeoverReason) -> Happens[None]:
+        inserted = f"\n{self.text.closing_tags[0]}\n\n"
+        self.text.insert(inserted)
+        yield events.TextInserted(self.now(), inserted, reason.id)
+        yield from self._close_if_tagged(Author.INSERTED)
+
+    # Interruptions, ends and failures --------------------------------------------------------------------------------
+
+    def _grant(self, wish: Wish) -> Happens[None]:
+        """Carry out what a person or a limit wants."""
+        match wish.request:
+            case TakeOver() as takeover:
+                if wish.rewrites:
+                    self._passage = _Passage(self.text.rewritable_from, is_step=True)
+                yield from self._take_over(takeover, wish.asked_by)
+            case Close() as close:
+                yield from self._close(close)
+            case Step() as step:
+                yield from self._go_on(step)
+                self._boundary = _Boundary.FOUND if self.text.at_boundary else None
+
+    def _after_stop(self, author: Author) -> Ended | Interrupted:
+        """Return what follows when a model can write no more. Raises ContextFull."""
+        card = self.sessions[author].card
+        match self.stream.stop:
+            case Stop.END_OF_TEXT if self._is_open:
+                return Interrupted(Wish(Close(UNCLOSED), AskedBy.POLICY))
+            case Stop.END_OF_TEXT:
+                return Ended(Finish.END_OF_TEXT)
+            case Stop.CONTEXT_FULL:
+                raise ContextFull(f"The context of {card.name} is full ({card.context} tokens).")
+            case Stop.CANCELLED:
+                self._check(author)
+                return Ended(Finish.STOPPED)
+            case Stop.LIMIT if self.stream.remaining > 0:
+                reason = f"Stopped: {card.name} on {card.location} ended the text at a limit of its own."
+                return Ended(Finish.MAX_TOKENS, reason)
+            case _:
+                return self._out_of_tokens()
+
+    def _after_failure(self, error: BatonError) -> Happens[Ended | None]:
+        """Go on with the other model when one is lost or refuses, or end the run."""
+        if not (alone := self._survivor):
+            return Ended(Finish.CONTEXT_FULL if isinstance(error, ContextFull) else Finish.FAILED, str(error))
+        yield events.Noticed(self.now(), f"{error} The {alone.value} model goes on alone.", self._asked)
+        counters, self.policy = self.policy.counters, Policy()
+        self.policy.default_writer, self.policy.counters = alone, counters
+        return None
+
+    @property
+    def _survivor(self) -> Author | None:
+        """Return the model that goes on alone if the one that works now is lost."""
+        lost = self._asked
+        alone = Author.SMALL if lost is Author.LARGE else Author.LARGE
+        is_possible = lost is Author.LARGE or lost is not self.policy.default_writer
+        return alone if self.settings.small_alone and is_possible and alone in self.sessions else None
+
+    def _answers_instead(self) -> Author | None:
+        """Return the model that writes an answer in place of the default writer. To a model without thinking tags the
+        text was complete when a closing tag was inserted: the one that has them goes on."""
+        text, session = self.text, self.sessions.get(self.policy.default_writer)
+        if not text.closed_by or text.closed_by.is_model or not session or session.card.thinking:
+            return None
+        return next((author for author, each in self.sessions.items() if each.card.thinking), None)
+
+    def _check_tokens(self) -> None:
+        """Raise Ended if no token may be written any more."""
+        if self.stream.remaining <= 0:
+            raise self._out_of_tokens()
+
+    def _out_of_tokens(self) -> Ended:
+        kept, most = self.text.kept, self.settings.max_tokens
+        if kept >= most:
+            return Ended(Finish.MAX_TOKENS)
+        reason = f"Stopped: {self.stream.decoded:,} tokens were written, and only {kept:,} of them were kept."
+        return Ended(Finish.MAX_TOKENS, reason)
+
+    # What all of them use --------------------------------------------------------------------------------------------
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether the text is in a thinking that has to be closed: a model without tags has none."""
+        return self.text.thinking and bool(self.text.closing_tags)
+
+    def _ends_thinking(self, start: int) -> bool:
+        """Tell whether the text from `start` on closes the thinking, and the program of the thinking ends with it."""
+        return not self.policy.in_answer and (self.text.answer_start or 0) > start
+
+    def _check(self, author: Author, in_takeover: bool = False) -> None:
+        moment = Moment(self.text, author, in_takeover, self.now())
+        for source in self.interruptions:
+            source.check(moment)
+
+    def _is_allowed(self, takeover: TakeOver | None) -> bool:
+        moment = Moment(self.text, self.policy.default_writer, False, self.now())
+        answers = [source.allows(takeover, moment) for source in self.interruptions]
+        return all(answers)
+
+    def _lift_pen(self) -> None:
+        """End the default writer's open write."""
+        if self._writing:
+            self._writing.close()
+            self._writing = None
+
+    def _let_stand(self) -> Happens[None]:
+        """Let stand what waits. A step that ended at its cap ends there."""
+        passage, self._passage = self._passage, None
+        if passage and passage.is_over and not passage.to_boundary and self.text.within_step:
+            yield self._end_step()
+
+    def _drop_beginning(self) -> Happens[None]:
+        """Discard the beginning of the next step: what is asked for concerns the one that has ended."""
+        passage = self._passage
+        if passage and passage.is_over and passage.to_boundary and self.text.step_begun:
+            yield self.stream.discard(self.text.step_start)
+
+    def _discard(self) -> Happens[None]:
+        if self._passage and self._passage.waits:
+            self._lift_pen()
+            yield self.stream.discard(self._passage.start)
+            self._passage = None
+
+    def _end_step(self) -> Event:
+        self.text.end_step()
+        return events.StepEnded(self.now(), self.text.position)
+
+    def _close_if_tagged(self, author: Author) -> Happens[bool]:
+        """Close the thinking if the text has just completed a closing tag; returns whether it has."""
+        if not (tag := self.text.close_thinking()):
+            return False
+        yield events.ThinkingClosed(self.now(), author, self.text.answer_start or 0, tag)
+        return True
+
+    def _settle(self) -> None:
+        """Report that the text up to here is final: what waits, and a closing tag that is not complete, are not."""
+        passage, end = self._passage, self.text.before_tag
+        if passage and (passage.waits or passage.to_boundary):
+            end = min(end, passage.start if passage.waits else self.text.step_start)
+        self._settled.report(end)
+
+    def _report_counters(self) -> Happens[None]:
+        if self.policy.counters != self._counters:
+            self._counters = dict(self.policy.counters)
+            yield events.CountersChanged(self.now(), dict(self._counters))

@@ -1,0 +1,195 @@
+"""Defines the requests by which a policy writes with two pens: what its program yields, and what it gets back.
+
+    step = yield from Step()                     the default writer's, to the end of a step
+    look = yield from LookAhead()                its next token, which may be replaced
+    took = yield from TakeOver(20, REFLECTION)   the other model's
+    judged = yield from Judge(QUESTION, DIGITS)
+
+One rule holds: what the default writer wrote for a lookahead or a draft waits. It stands once the next request does not
+replace it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from baton_reasoning.core.engines.base import Judgement, Scores
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.cues import Cue
+from baton_reasoning.core.thinking.events import Finish, TokenWritten, Tried
+from baton_reasoning.core.thinking.events import Until as Until
+from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.steps import ends_sentence
+
+WITHOUT_END = 1 << 30
+"""Tokens of a takeover that only the end of the text (or a person) ends."""
+SLACK = 32
+"""Tokens by which a takeover may be longer, to end with its sentence."""
+
+Result = TypeVar("Result")
+
+
+class Request(Generic[Result]):
+    """What a program asks for. `result = yield from request` gives the result its type."""
+
+    __slots__ = ()
+
+    def __iter__(self) -> Generator[Request[Any], Any, Result]:
+        result: Result = yield self
+        return result
+
+
+Program: TypeAlias = Generator[Request[Any], Any, None]
+"""What a policy writes: requests, in the order in which they are carried out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a model has written for a request."""
+
+    text: str
+    tokens: Sequence[TokenWritten]
+    start: int
+    """Characters of the body before it."""
+    at_boundary: bool = False
+    """Whether it ends with a step."""
+    ends_step: bool = False
+    """Whether a step has ended in it."""
+    closed: bool = False
+    """Whether the thinking was closed in it. (The program of a policy that decides in the thinking only is asked about
+    such a text where it may still be replaced.)"""
+    finish: Finish | None = None
+    """Why the writer can write no more; else None."""
+    handed_back: bool = False
+    """Whether a takeover did not come about: its model had nothing to write, or a limit refuses it."""
+
+    @property
+    def text_ended(self) -> bool:
+        """Tell whether the writer has ended its text."""
+        return self.finish is Finish.END_OF_TEXT
+
+    @property
+    def sentence_ended(self) -> bool:
+        return self.text_ended or (bool(self.text.strip()) and (self.at_boundary or ends_sentence(self.text)))
+
+
+# The default writer's pen --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Request[Written]):
+    """Lets the default writer write to the end of its step; what waits as a lookahead is the beginning of the step."""
+
+    cap: int = 0
+    """Tokens at which a step ends without a boundary; 0: none."""
+    draft: bool = False
+    """The step waits: the next request may replace it."""
+    here: bool = False
+    """If a takeover has just ended at a boundary, nothing more is written: that is the end of the step."""
+
+
+@dataclass(frozen=True, slots=True)
+class LookAhead(Request[Written]):
+    """Lets the default writer write its next token, which waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class More(Request[Written]):
+    """Lets the default writer write another token of its lookahead, all of which waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToEnd(Request[Written]):
+    """Lets the default writer write to its end of text, or of its tokens or context; all of it waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discard(Request[None]):
+    """Discards what waits, so that the default writer writes it again."""
+
+
+# The other pen -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver(Request[Written]):
+    """Lets a model write in place of what waits, or at the end of the text. Inside it nothing is decided."""
+
+    tokens: int
+    reason: TakeoverReason
+    cue: Cue | None = None
+    until: Until = Until.TOKENS
+    author: Author = Author.LARGE
+    keep: bool = False
+    """What waits stands, and the takeover follows it."""
+    ends: Callable[[Written], bool] | None = None
+    """Tells after each token whether the takeover ends there."""
+
+    @property
+    def limit(self) -> int:
+        return self.tokens + (SLACK if self.until is Until.SENTENCE else 0)
+
+    def is_over(self, took: Written, body: str) -> bool:
+        """Tell whether the takeover ends here. White space alone is neither a sentence nor a step: a model that begins
+        with an indented line is not at the end of anything."""
+        written = len(took.tokens)
+        if written >= self.limit or (self.ends is not None and self.ends(took)):
+            return True
+        if self.until is Until.TOKENS or not took.text.strip():
+            return False
+        if self.until is Until.STEP:
+            return took.at_boundary
+        is_long_enough = self.until is Until.FIRST_SENTENCE or written >= self.tokens
+        return is_long_enough and (took.at_boundary or ends_sentence(body))
+
+
+# Questions, which leave the text alone -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Judge(Request[Judgement]):
+    """Asks a model a question about the text, to be answered with one of `choices`; neither enters the text."""
+
+    question: str
+    choices: tuple[str, ...]
+    author: Author = Author.LARGE
+
+
+@dataclass(frozen=True, slots=True)
+class Score(Request[Scores]):
+    """Lets a model read what waits, or else the last step, and give the log-probability of each of its tokens."""
+
+    author: Author = Author.LARGE
+
+
+@dataclass(frozen=True, slots=True)
+class Trial(Request[Tried]):
+    """Lets a model try how it would go on; none of it enters the text.
+
+    The tokens are those that the model would write there, drawn by the same random numbers.
+    """
+
+    tokens: int
+    author: Author
+    start: int | None = None
+    """The position of the body after which it begins; None: the end."""
+
+
+# What no model writes ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Insert(Request[None]):
+    """Inserts a text that neither model wrote (paper §3, rule 3)."""
+
+    text: str
+    reason: TakeoverReason
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Request[None]):
+    """Closes the thinking, so that the answer follows. If neither model has thinking tags, the text ends."""
+
+    reason: TakeoverReason
