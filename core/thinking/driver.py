@@ -198,9 +198,8 @@ class Driver:
                 result = yield from self._carry_out(request)
                 idle, decoded = idle + 1 if decoded == self.stream.decoded else 0, self.stream.decoded
                 if idle > IDLE_REQUESTS:
-                    raise Ended(
-                        Finish.FAILED, f"Stopped: the policy “{self.policy.name}” asks, and nothing is written."
-                    )
+                    reason = f"Stopped: the policy “{self.policy.title}” goes on asking, and nothing is written."
+                    raise Ended(Finish.FAILED, reason)
                 request = program.send(result)
 
     def _carry_out(self, request: Request[Any]) -> Happens[Any]:
@@ -612,6 +611,8 @@ class Driver:
 
     def _settle(self) -> None:
         """Report that the text up to here is final: what waits, and a closing tag that is not complete, are not."""
+        if self._settled.on_settled is None:
+            return
         passage, end = self._passage, self.text.before_tag
         if passage and (passage.waits or passage.to_boundary):
             end = min(end, passage.start if passage.waits else self.text.step_start)

@@ -103,11 +103,6 @@ class Text:
         return bool(self.body.text[self.step_start :].strip())
 
     @property
-    def edited_until(self) -> int:
-        """Return the end of the last text that a person wrote, which no model writes again."""
-        return self._edited_until
-
-    @property
     def within_step(self) -> bool:
         """Tell whether the text ends within a step: after its first character and before its boundary. After a cap,
         white space is a step, too, or a step before the cap would be rewritten in its place."""
