@@ -340,7 +340,7 @@ class Driver:
             passage.start,
             at_boundary=is_step or self.text.at_boundary,
             ends_step=passage.to_boundary > 0,
-            closed=(self.text.answer_start or 0) > passage.start,
+            closed=self._ends_thinking(passage.start),
             finish=finish,
         )
 

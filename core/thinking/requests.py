@@ -58,8 +58,8 @@ class Written:
     ends_step: bool = False
     """Whether a step has ended in it."""
     closed: bool = False
-    """Whether the thinking was closed in it. (The program of a policy that decides in the thinking only is asked about
-    such a text where it may still be replaced.)"""
+    """Whether it closes the thinking, and so ends the program of a policy that does not decide in the answer. It is
+    asked about such a text once more, where it may still be replaced."""
     finish: Finish | None = None
     """Why the writer can write no more; else None."""
     handed_back: bool = False

@@ -70,8 +70,10 @@ class FirstTokenEntropy(Policy):
 
     def has_begun(self, look: Written) -> bool:
         """Tell whether the step has its first token, white space aside."""
-        is_over = look.text_ended or look.closed or len(look.tokens) >= self.settings.step_cap
-        return is_over or any(token.text and not token.text.isspace() for token in look.tokens)
+        is_over = look.text_ended or look.closed or look.ends_step
+        if is_over or len(look.tokens) >= self.settings.step_cap:
+            return True
+        return any(token.text and not token.text.isspace() for token in look.tokens)
 
     def is_unsure(self, first: Written) -> bool:
         """Tell whether the small model was unsure of the first token: of its first part, if it is half a character."""

@@ -10,8 +10,8 @@ and the authors' code (docs/method.md).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar, Literal
+from collections.abc import Generator, Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -22,7 +22,7 @@ from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from baton_reasoning.core.thinking.policy import Ablation, Advice, PolicyArm
 from baton_reasoning.core.thinking.reasons import TakeoverReason
-from baton_reasoning.core.thinking.requests import Discard, LookAhead, More, Program, Written
+from baton_reasoning.core.thinking.requests import Discard, LookAhead, More, Program, Request, Written
 from baton_reasoning.core.thinking.trace import Trace
 
 REFLECTION = TakeoverReason("reflection", "Reflection takeover")
@@ -103,30 +103,34 @@ class Keywords(CuePolicy):
 
     def begin_step(self) -> Program:
         """Rule 1: with a cue in its lookahead, the large model writes n1 tokens in place of the small one."""
-        look = yield from LookAhead()
-        while not (is_complete := self.is_complete(look)) and not self.cue_in(look, is_complete):
-            look = yield from More()
-        if cue := self.cue_in(look, is_complete):
+        look, cue = yield from self.look_ahead()
+        if cue:
             took = yield from self.take_over(self.settings.n1, _BY_CUE[cue.category], cue)
             if not took.handed_back:
                 yield from self.verify(took)
-        elif not self.settings.keep_lookahead and not self._is_closed(look):
+        elif not self.settings.keep_lookahead and not look.closed:
             yield from Discard()
+
+    def look_ahead(self) -> Generator[Request[Any], Any, tuple[Written, Cue | None]]:
+        """Let the small model write until a cue decides, or its lookahead is complete."""
+        look = yield from LookAhead()
+        while True:
+            is_complete = self.is_complete(look)
+            cue = self.cue_in(look, is_complete)
+            if cue or is_complete:
+                return look, cue
+            look = yield from More()
 
     def cue_in(self, look: Written, is_complete: bool) -> Cue | None:
         """Return the cue that decides: the first one as soon as it stands there, or one of the majority at the end."""
         text = self.prose(look.text)
-        if self.settings.stop_at_first_cue and not self._is_closed(look):
+        if self.settings.stop_at_first_cue and not look.closed:
             return next(iter(self.lexicon.find(text, is_complete)), None)
         return self.deciding_cue(text) if is_complete else None
 
     def is_complete(self, look: Written) -> bool:
         """Tell whether the lookahead has its n1 tokens, or is a sentence."""
-        if len(look.tokens) >= self.settings.n1 or look.text_ended or self._is_closed(look):
+        if len(look.tokens) >= self.settings.n1 or look.text_ended or look.closed:
             return True
         is_interjection = len(self.prose(look.text).split()) < 2 and not look.at_boundary  # "Hmm. Wait, no"
         return self.settings.stop_at_first_cue and look.sentence_ended and not is_interjection
-
-    def _is_closed(self, look: Written) -> bool:
-        """Tell whether the thinking, to which the rules apply, is over."""
-        return look.closed and not self.in_answer

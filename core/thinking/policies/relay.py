@@ -43,10 +43,10 @@ class Relay(Policy):
     def think(self, text: Text) -> Program:
         cap = self.settings.sentence_cap
         while True:
-            look = yield from LookAhead()
-            while not (self.is_over(look) or self.cue_in(look)):
+            look, cue = (yield from LookAhead()), None
+            while not self.is_over(look) and not (cue := self.cue_in(look)):
                 look = yield from More()
-            if cue := self.cue_in(look):
+            if cue:
                 yield from TakeOver(cap, RELAY, cue, Until.FIRST_SENTENCE, Author.SMALL, keep=True)
             elif look.ends_step:
                 yield from Step()
@@ -58,7 +58,7 @@ class Relay(Policy):
             yield from super().answer(text)
 
     def cue_in(self, look: Written) -> Cue | None:
-        return None if self.is_over(look) else next(iter(self.lexicon.find(look.text, complete=False)), None)
+        return next(iter(self.lexicon.find(look.text, complete=False)), None)
 
     def is_over(self, look: Written) -> bool:
         """Tell whether the sentence is over in which a cue is looked for."""
