@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from baton_reasoning.core.thinking.events import Event
 from baton_reasoning.core.thinking.reasons import SHARED_REASONS
+from baton_reasoning.core.thinking.requests import Request
 from baton_reasoning.core.thinking.trace_json import KINDS
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +23,8 @@ PAGES = sorted(
 CODE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]+))?\)")
 SOURCE = re.compile(r"`((?:app|core|docs|packaging|resources|tests)/[\w./-]+)`")
+REQUESTS = {kind.__name__: kind for kind in Request.__subclasses__()}
+"""By name: a dataclass with slots may be listed twice, as it was made and without them."""
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
 
@@ -62,6 +67,12 @@ def test_every_event_is_documented_with_its_fields(kind: str) -> None:
     event: type[Event] = KINDS[kind]
     fields = [field for field in event.__struct_fields__ if field != "at"]
     assert [field for field in fields if f"`{field}`" not in row[1]] == []
+
+
+@pytest.mark.parametrize("kind", REQUESTS.values(), ids=REQUESTS)
+def test_every_request_is_documented_with_its_fields(kind: type[Any]) -> None:
+    call = f"{kind.__name__}({', '.join(field.name for field in fields(kind))})"
+    assert f"`{call}`" in (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 
 
 def test_every_shared_reason_is_documented() -> None:

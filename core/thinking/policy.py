@@ -167,7 +167,8 @@ class Policy:
 
         It begins where the text stands: at its beginning, or where a person, a limit or an earlier run left it. What
         has to outlast that is in `text` or in `counters`. A program that decides `in_answer`, too, writes all of the
-        text; else it ends where the thinking does, and is asked once more only about what may still be replaced.
+        text. Any other ends where the thinking does, and needs no check: only a lookahead or a draft in which the
+        thinking was closed is still returned (`Written.closed`), since it may be replaced.
         """
         return
         yield

@@ -5,8 +5,8 @@
     took = yield from TakeOver(20, REFLECTION)   the other model's
     judged = yield from Judge(QUESTION, DIGITS)
 
-One rule holds: what the default writer wrote for a lookahead or a draft waits. It stands once the next request does not
-replace it.
+One rule holds: what the default writer wrote for a lookahead, a draft or to the end waits. Questions leave it waiting,
+`TakeOver` replaces it, `Discard` discards it, and it stands once anything else is asked for.
 """
 
 from __future__ import annotations
@@ -47,23 +47,24 @@ Program: TypeAlias = Generator[Request[Any], Any, None]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What a model has written for a request."""
+    """What a model has written for a request. Of a step that another model began, it is only the rest."""
 
     text: str
     tokens: Sequence[TokenWritten]
     start: int
     """Characters of the body before it."""
     at_boundary: bool = False
-    """Whether it ends with a step."""
+    """Whether a step boundary is at its end."""
     ends_step: bool = False
-    """Whether a step has ended in it."""
+    """Whether a step boundary is in it. The token that completes one may hold the first word of the next step, too."""
     closed: bool = False
     """Whether it closes the thinking, and so ends the program of a policy that does not decide in the answer. It is
     asked about such a text once more, where it may still be replaced."""
     finish: Finish | None = None
     """Why the writer can write no more; else None."""
     handed_back: bool = False
-    """Whether a takeover did not come about: its model had nothing to write, or a limit refuses it."""
+    """Whether a takeover did not come about: a limit refuses it, and what waits is still there; or its model has
+    nothing to write."""
 
     @property
     def text_ended(self) -> bool:
@@ -80,19 +81,26 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Step(Request[Written]):
-    """Lets the default writer write to the end of its step; what waits as a lookahead is the beginning of the step."""
+    """Lets the default writer write to the end of its step; what waits as a lookahead is the beginning of the step.
+
+    Where a text is taken up at a boundary, nothing is written: that is the end of a step.
+    """
 
     cap: int = 0
     """Tokens at which a step ends without a boundary; 0: none."""
     draft: bool = False
     """The step waits: the next request may replace it."""
     here: bool = False
-    """If a takeover has just ended at a boundary, nothing more is written: that is the end of the step."""
+    """If a takeover has just ended at a boundary, nothing is written: that is the end of the step. Else the default
+    writer first writes a step of its own."""
 
 
 @dataclass(frozen=True, slots=True)
 class LookAhead(Request[Written]):
-    """Lets the default writer write its next token, which waits."""
+    """Lets the default writer write its next token, which waits; earlier lookaheads stand.
+
+    If the token that ended a step has the first word of the next one, the lookahead is that word, without a token.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +126,7 @@ class TakeOver(Request[Written]):
     """Lets a model write in place of what waits, or at the end of the text. Inside it nothing is decided."""
 
     tokens: int
+    """As `until` says: exactly so many, at least so many, or at most."""
     reason: TakeoverReason
     cue: Cue | None = None
     until: Until = Until.TOKENS
@@ -190,6 +199,9 @@ class Insert(Request[None]):
 
 @dataclass(frozen=True, slots=True)
 class Close(Request[None]):
-    """Closes the thinking, so that the answer follows. If neither model has thinking tags, the text ends."""
+    """Closes the thinking, so that the answer follows. If neither model has thinking tags, the text ends.
+
+    The program gets no answer: it is over.
+    """
 
     reason: TakeoverReason

@@ -6,21 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from baton_reasoning.core.engines.base import Scores
-from baton_reasoning.core.thinking.policy import (
-    LAST_STEP,
-    Move,
-    Needs,
-    Policy,
-    PolicyArm,
-    PolicySettings,
-    Score,
-    Until,
-    View,
-    keep,
-    take_over,
-)
+from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.requests import Program, Score, Step, TakeOver, Until
+from baton_reasoning.core.thinking.text import Text
 
 DISAGREEMENT = TakeoverReason("disagreement", "Unlikely to the large model")
 
@@ -46,14 +35,9 @@ class Agreement(Policy):
     arms = (PolicyArm("agreement", Settings()),)
     settings: Settings
 
-    def at_boundary(self, view: View) -> Move:
-        return Score() if view.thinking else keep()
-
-    def on_score(self, view: View, scores: Scores) -> Move:
-        if scores.mean_logprob < self.settings.bound:
-            return take_over(self.settings.step_cap, DISAGREEMENT, until=Until.STEP, rewrite_from=LAST_STEP)
-        return keep()
-
-    def on_takeover_end(self, view: View) -> Move:
-        """Do not score what the large model wrote."""
-        return keep()
+    def think(self, text: Text) -> Program:
+        while True:
+            yield from Step(draft=True)
+            scores = yield from Score()
+            if scores.mean_logprob < self.settings.bound:
+                yield from TakeOver(self.settings.step_cap, DISAGREEMENT, until=Until.STEP)

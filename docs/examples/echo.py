@@ -1,4 +1,4 @@
-"""An engine that repeats the question, one word per token: the minimum that the loop can run on."""
+"""An engine that repeats the question, one word per token: the minimum that a policy can run on."""
 
 from __future__ import annotations
 

@@ -12,23 +12,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from baton_reasoning.core.engines.base import Judgement
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.events import Tried
-from baton_reasoning.core.thinking.policy import (
-    Judge,
-    Move,
-    Needs,
-    Policy,
-    PolicyArm,
-    PolicyContext,
-    PolicySettings,
-    Trial,
-    View,
-    look_on,
-    take_over,
-)
+from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.requests import Judge, LookAhead, Program, TakeOver, Trial, Written
+from baton_reasoning.core.thinking.text import Text
 
 MENTOR = TakeoverReason("mentor", "Chosen by the small model")
 QUESTION = (
@@ -52,44 +40,23 @@ class Mentor(Policy):
     arms = (PolicyArm("mentor", Settings()),)
     settings: Settings
 
-    def __init__(self, settings: PolicySettings | None = None, context: PolicyContext | None = None) -> None:
-        super().__init__(settings, context)
-        self._start = 0
-        """Where both attempts begin."""
-        self._word = self._by_large = ""
-        """The small model's first token there, and the large model's attempt."""
+    def think(self, text: Text) -> Program:
+        tokens = self.settings.tokens
+        while True:
+            word = yield from LookAhead()
+            if not self.is_compared(word):
+                continue
+            large = yield from Trial(tokens, Author.LARGE, start=word.start)
+            if large.text.strip().startswith(word.text.strip()):
+                continue
+            small = yield from Trial(max(1, tokens - 1), Author.SMALL)
+            question = QUESTION.format(small=word.text + small.text, large=large.text)
+            judged = yield from Judge(question, ("A", "B"), Author.SMALL)
+            by_small, by_large = judged.probabilities
+            if by_large > by_small:
+                yield from TakeOver(tokens, MENTOR)
 
-    def opening(self, view: View) -> Move:
-        return look_on(settles=True)
-
-    def at_boundary(self, view: View) -> Move:
-        return look_on(settles=True)
-
-    def on_lookahead(self, view: View) -> Move:
-        """Ask the large model at some words, each with its own draw, wherever a run began."""
-        draw = random.Random(f"{self.context.seed} {view.start}").random()
-        if not view.thinking or not view.text[:1].isspace() or not view.text.strip() or draw >= self.settings.chance:
-            return look_on(settles=True)
-        self._start, self._word = view.start, view.text
-        return Trial(self.settings.tokens, Author.LARGE, start=view.start)
-
-    def on_trial(self, view: View, tried: Tried) -> Move:
-        if tried.author is Author.LARGE:
-            self._by_large = tried.text
-            if self._by_large.strip().startswith(self._word.strip()):
-                return look_on(settles=True)
-            return Trial(max(1, self.settings.tokens - 1), Author.SMALL)
-        by_small = self._word + tried.text
-        return Judge(QUESTION.format(small=by_small, large=self._by_large), ("A", "B"), Author.SMALL)
-
-    def on_judgement(self, view: View, judgement: Judgement) -> Move:
-        small, large = judgement.probabilities
-        if large > small:
-            return take_over(self.settings.tokens, MENTOR, rewrite_from=self._start)
-        return look_on(settles=True)
-
-    def on_takeover_end(self, view: View) -> Move:
-        return look_on(settles=True)
-
-    def on_thinking_closed(self, view: View) -> Move:
-        return look_on(settles=True)
+    def is_compared(self, word: Written) -> bool:
+        """Draw for the beginning of a word: each place of the text has its own draw, wherever a run began."""
+        begins = word.text[:1].isspace() and not word.text.isspace() and not word.closed
+        return begins and random.Random(f"{self.context.seed} {word.start}").random() < self.settings.chance

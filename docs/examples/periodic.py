@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from baton_reasoning.core.thinking.policy import Move, Policy, PolicyArm, PolicySettings, Until, View, keep, take_over
+from baton_reasoning.core.thinking.policy import Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.requests import Program, Step, TakeOver, Until
+from baton_reasoning.core.thinking.text import Text
 
 PERIODIC = TakeoverReason("periodic", "Every n-th step")
 
@@ -17,7 +19,6 @@ class Periodic(Policy):
     title = "Every n-th step"
     summary = "The large model writes every n-th step, wherever that falls."
     is_control = True
-    rewrites = False
     reasons = (PERIODIC,)
 
     class Settings(PolicySettings):
@@ -26,13 +27,10 @@ class Periodic(Policy):
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step by the large model.")
 
     arms = (PolicyArm("periodic", Settings()),)
-    counts = ("steps",)  # that have ended
     settings: Settings
 
-    def at_boundary(self, view: View) -> Move:
-        if not view.thinking:
-            return keep()
-        self.counters["steps"] += 1
-        if (self.counters["steps"] + 1) % self.settings.every:
-            return keep()
-        return take_over(self.settings.step_cap, PERIODIC, until=Until.STEP)
+    def think(self, text: Text) -> Program:
+        while True:
+            yield from Step(here=True)
+            if (text.steps_ended + 1) % self.settings.every == 0:
+                yield from TakeOver(self.settings.step_cap, PERIODIC, until=Until.STEP)

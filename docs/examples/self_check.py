@@ -10,23 +10,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from baton_reasoning.core.engines.base import Judgement
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.policies.step_score import DIGITS, QUESTION, score_of
-from baton_reasoning.core.thinking.policy import (
-    LAST_STEP,
-    Judge,
-    Move,
-    Needs,
-    Policy,
-    PolicyArm,
-    PolicySettings,
-    Until,
-    View,
-    keep,
-    take_over,
-)
+from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.requests import Judge, Program, Step, TakeOver, Until
+from baton_reasoning.core.thinking.text import Text
 
 REJECTED = TakeoverReason("rejected", "Rejected by the large model")
 CHECK = "\n\nIs the last step above correct? Answer yes or no: "
@@ -52,18 +41,14 @@ class SelfCheck(Policy):
     arms = (PolicyArm("self-check", Settings()),)
     settings: Settings
 
-    def at_boundary(self, view: View) -> Move:
-        return Judge(CHECK, YES_OR_NO, Author.SMALL) if view.thinking else keep()
-
-    def on_judgement(self, view: View, judgement: Judgement) -> Move:
-        probabilities = judgement.probabilities
-        if len(probabilities) == len(YES_OR_NO):
-            is_sure = sum(probabilities[:3]) >= self.settings.sure
-            return keep() if is_sure else Judge(QUESTION, DIGITS)
-        if score_of(probabilities, weighted=False) < self.settings.threshold:
-            return take_over(self.settings.step_cap, REJECTED, until=Until.STEP, rewrite_from=LAST_STEP)
-        return keep()
-
-    def on_takeover_end(self, view: View) -> Move:
-        """Do not check what the large model wrote."""
-        return keep()
+    def think(self, text: Text) -> Program:
+        while True:
+            step = yield from Step(draft=True)
+            if not step.text.strip():
+                return  # the text has ended, and its last step was judged before
+            checked = yield from Judge(CHECK, YES_OR_NO, Author.SMALL)
+            if sum(checked.probabilities[:3]) >= self.settings.sure:
+                continue
+            judged = yield from Judge(QUESTION, DIGITS)
+            if score_of(judged.probabilities, weighted=False) < self.settings.threshold:
+                yield from TakeOver(self.settings.step_cap, REJECTED, until=Until.STEP)

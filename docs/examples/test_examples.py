@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from after_a_long_step import LONG_STEP, AfterALongStep
 from agreement import DISAGREEMENT, Agreement
 from mentor import Mentor
 from periodic import PERIODIC, Periodic
@@ -19,7 +20,7 @@ from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.events import Finish, TakeoverStarted, Tried
 from baton_reasoning.core.thinking.policy import PolicySettings
-from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
+from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, TakeoverReason
 from baton_reasoning.core.thinking.trace import Trace
 
 
@@ -43,8 +44,9 @@ def reasons(trace: Trace) -> set[str]:
     ("settings", "expected"),
     [
         (Periodic.Settings(every=2), [PERIODIC]),
-        (Agreement.Settings(bound=0), [DISAGREEMENT]),
-        (SelfCheck.Settings(sure=1, threshold=9), [REJECTED]),
+        (AfterALongStep.Settings(tokens=12), [LONG_STEP]),
+        (Agreement.Settings(bound=0), [DISAGREEMENT, ANSWER]),
+        (SelfCheck.Settings(sure=1, threshold=9), [REJECTED, ANSWER]),
         (Triggers.Settings(hesitations=1, confidence=0), [OPENING, UNPRODUCTIVE]),
     ],
     ids=lambda value: value.policy if isinstance(value, PolicySettings) else "",

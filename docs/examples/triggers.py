@@ -13,19 +13,10 @@ from typing import Literal
 from pydantic import Field
 
 from baton_reasoning.core.thinking.cues import Category
-from baton_reasoning.core.thinking.policy import (
-    LAST_STEP,
-    Move,
-    Needs,
-    Policy,
-    PolicyArm,
-    PolicySettings,
-    Until,
-    View,
-    keep,
-    take_over,
-)
+from baton_reasoning.core.thinking.policy import Needs, Policy, PolicyArm, PolicySettings
 from baton_reasoning.core.thinking.reasons import OPENING, TakeoverReason
+from baton_reasoning.core.thinking.requests import Program, Step, TakeOver, Until, Written
+from baton_reasoning.core.thinking.text import Text
 
 OVERCONFIDENCE = TakeoverReason("overconfidence", "Extraordinary confidence")
 UNPRODUCTIVE = TakeoverReason("unproductive loop", "Unproductive loop")
@@ -55,30 +46,29 @@ class Triggers(Policy):
         step_cap: int = Field(512, ge=1, title="Step cap", description="Tokens of a step by the large model.")
 
     arms = (PolicyArm("triggers", Settings()),)
-    counts = ("planned", "hesitating")  # steps of the plan; steps in a row with a reflection
+    counts = ("hesitating",)  # steps in a row with a reflection
     settings: Settings
 
-    def opening(self, view: View) -> Move:
-        if self.counters["planned"] >= self.settings.plan_steps:
-            return keep()
-        self.counters["planned"] += 1
-        return take_over(self.settings.step_cap, OPENING, until=Until.STEP)
+    def think(self, text: Text) -> Program:
+        cap = self.settings.step_cap
+        for _ in range(text.steps_ended, self.settings.plan_steps):
+            yield from TakeOver(cap, OPENING, until=Until.STEP)
+        while True:
+            step = yield from Step(draft=True)
+            if step.closed or step.text_ended:
+                return  # no step follows in which the large model could help
+            if self.goes_in_circles(step) or text.repeats_step:
+                self.counters["hesitating"] = 0
+                yield from TakeOver(cap, UNPRODUCTIVE, until=Until.STEP, keep=True)
+            elif self.is_too_sure(step):
+                yield from TakeOver(cap, OVERCONFIDENCE, until=Until.STEP)
 
-    def at_boundary(self, view: View) -> Move:
-        if not view.thinking:
-            return keep()
-        hesitates = self.lexicon.sign(view.text) is Category.REFLECTION
+    def goes_in_circles(self, step: Written) -> bool:
+        """Count the step if it hesitates; tell whether that makes too many in a row."""
+        hesitates = self.lexicon.sign(step.text) is Category.REFLECTION
         self.counters["hesitating"] = self.counters["hesitating"] + 1 if hesitates else 0
-        if self.counters["hesitating"] >= self.settings.hesitations or view.repeats_step:
-            self.counters["hesitating"] = 0
-            return take_over(self.settings.step_cap, UNPRODUCTIVE, until=Until.STEP)
-        logprobs = [token.logprob for token in view.tokens if token.logprob is not None]
-        is_own = sum(len(token.text) for token in view.tokens) == len(view.text)  # not begun by the large model
-        if is_own and logprobs and sum(logprobs) / len(logprobs) > self.settings.confidence:
-            return take_over(self.settings.step_cap, OVERCONFIDENCE, until=Until.STEP, rewrite_from=LAST_STEP)
-        return keep()
+        return self.counters["hesitating"] >= self.settings.hesitations
 
-    def on_takeover_end(self, view: View) -> Move:
-        if view.takeover and view.takeover.reason is OPENING and view.thinking:
-            return self.opening(view)
-        return keep()
+    def is_too_sure(self, step: Written) -> bool:
+        logprobs = [token.logprob for token in step.tokens if token.logprob is not None]
+        return bool(logprobs) and sum(logprobs) / len(logprobs) > self.settings.confidence

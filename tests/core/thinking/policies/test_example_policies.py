@@ -1,8 +1,9 @@
-"""The plug-ins of docs/examples: agreement, self-check, triggers, mentor and periodic."""
+"""The plug-ins of docs/examples: after-a-long-step, agreement, self-check, triggers, mentor and periodic."""
 
 from __future__ import annotations
 
 import pytest
+from after_a_long_step import LONG_STEP, AfterALongStep
 from agreement import DISAGREEMENT, Agreement
 from mentor import MENTOR, Mentor
 from periodic import PERIODIC, Periodic
@@ -12,7 +13,7 @@ from triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, unmet_need
 from baton_reasoning.core.thinking.control import Control
-from baton_reasoning.core.thinking.events import CountersChanged, Finish, Judged, Scored, TakeoverStarted, Tried
+from baton_reasoning.core.thinking.events import Finish, Judged, Scored, TakeoverStarted, Tried
 from baton_reasoning.core.thinking.policy import Policy, PolicyContext
 from baton_reasoning.core.thinking.reasons import OPENING
 from baton_reasoning.core.thinking.run_settings import RunSettings
@@ -28,6 +29,16 @@ def reasons(done: Run) -> list[str]:
     return [takeover.reason for takeover in done.all(TakeoverStarted)]
 
 
+# after-a-long-step
+
+
+def test_the_large_model_writes_after_a_long_step_only() -> None:
+    policy = AfterALongStep(AfterALongStep.Settings(tokens=6))
+    done = run(policy, ["One.\n\nTwo is a long step.\n\n", "Four.</think>"], ["Three is long as well.\n\n"])
+    assert [author for author, text in done.told if text.strip()] == ["small", "small", "large", "small"]
+    assert reasons(done) == [LONG_STEP.id]
+
+
 # agreement
 
 
@@ -41,12 +52,13 @@ def test_a_step_that_the_large_model_finds_unlikely_is_rewritten() -> None:
     done = agreed(["One.\n\nNo", "Two.\n\nNo", "End.</think>Four."], {"Two": -9.0})
     assert reasons(done) == [DISAGREEMENT.id]
     assert done.trace.text.startswith("One.\n\nBetter.\n\n"), "and what it wrote itself is not scored"
-    assert [len(event.tokens) for event in done.all(Scored)] == [3, 3]
+    assert [len(event.tokens) for event in done.all(Scored)] == [3, 3, 3]
     assert [token.logprob for token in done.all(Scored)[0].tokens] == pytest.approx([-0.1] * 3)
 
 
 def test_nothing_is_scored_in_the_answer() -> None:
-    assert agreed(["One.</think>Two.\n\nThree.\n\nFour."], {}).all(Scored) == []
+    done = agreed(["One.</think>Two.\n\nThree.\n\nFour."], {})
+    assert ["".join(token.text for token in event.tokens) for event in done.all(Scored)] == ["One.</think>"]
 
 
 @pytest.mark.parametrize(
@@ -75,20 +87,25 @@ def checking(small_marks: list[str], large_marks: list[str]) -> Run:
 
 
 def test_a_step_of_which_the_small_model_is_sure_is_kept_without_asking_the_large_one() -> None:
-    done = checking(["yes", "Yes"], [])
+    done = checking(["yes", "Yes", "YES"], [])
     assert reasons(done) == []
     assert {event.author for event in done.all(Judged)} == {Author.SMALL}
 
 
 def test_a_step_of_which_it_is_unsure_goes_to_the_large_model_which_rewrites_what_it_rejects() -> None:
-    done = checking(["yes", "no"], ["3"])
-    assert [event.author for event in done.all(Judged)] == [Author.SMALL, Author.SMALL, Author.LARGE]
+    done = checking(["yes", "no", "yes"], ["3"])
+    assert [event.author for event in done.all(Judged)] == [Author.SMALL, Author.SMALL, Author.LARGE, Author.SMALL]
     assert reasons(done) == [REJECTED.id]
     assert done.trace.text.startswith("One.\n\nBetter.\n\n")
 
 
 def test_what_the_large_model_accepts_is_kept() -> None:
-    assert reasons(checking(["no", "No"], ["8", "9"])) == []
+    assert reasons(checking(["no", "No", "NO"], ["8", "9", "7"])) == []
+
+
+def test_a_text_that_ends_after_a_step_has_no_other_step_to_check() -> None:
+    done = run(SelfCheck(), ScriptedEngine("One.\n\n", "", "Four.", marks=["yes"] * 9), [])
+    assert len(done.all(Judged)) == 1
 
 
 # triggers
@@ -98,6 +115,12 @@ def test_the_large_model_writes_the_plan() -> None:
     done = run(Triggers(Triggers.Settings(plan_steps=2)), ["End.</think>Four."], BETTER)
     assert reasons(done) == [OPENING.id, OPENING.id]
     assert done.trace.text.startswith("Better.\n\nBetter.\n\nEnd.")
+
+
+def test_a_plan_that_has_begun_is_completed_in_a_text_that_is_taken_up() -> None:
+    first = run(Triggers(Triggers.Settings(plan_steps=2)), [], BETTER, RunSettings(max_tokens=3))
+    again = run(Triggers(Triggers.Settings(plan_steps=2)), ["End.</think>Four."], BETTER, before=first.trace)
+    assert reasons(again) == [OPENING.id]
 
 
 def test_extraordinary_confidence_is_rewritten() -> None:
@@ -120,7 +143,9 @@ def test_extraordinary_confidence_is_rewritten() -> None:
 )
 def test_going_in_circles_brings_the_large_model(steps: str, expected: list[str]) -> None:
     small = ScriptedEngine(f"{steps}End.</think>Four.", "End.</think>Four.", chances=lambda _: (0.5, 0.5))
-    assert reasons(run(Triggers(Triggers.Settings(plan_steps=0, hesitations=2)), small, BETTER)) == expected
+    done = run(Triggers(Triggers.Settings(plan_steps=0, hesitations=2)), small, BETTER)
+    assert reasons(done) == expected
+    assert done.trace.text.startswith(f"{steps}Better." if expected else f"{steps}End."), "the steps themselves stand"
 
 
 def test_what_was_counted_is_kept_in_a_resumed_run() -> None:
@@ -138,12 +163,12 @@ LARGE = {"The": " sum is five", "The sum": " is five", "The sum is": " four, so 
 """What the large model writes after the small one's text: the first difference is in the fourth word."""
 
 
-def mentored(mark: str, chance: float = 1.0, resume_trace: Trace | None = None) -> Run:
+def mentored(mark: str, chance: float = 1.0, before: Trace | None = None) -> Run:
     small = ScriptedEngine(
         continue_with=lambda _, body: SMALL.removeprefix(body) if SMALL.startswith(body) else "", marks=mark * 99
     )
     large = ScriptedEngine(continue_with=lambda _, body: LARGE.get(body, " and so on"), name="large")
-    return run(Mentor(Mentor.Settings(chance=chance, tokens=4)), small, large, resume_trace=resume_trace)
+    return run(Mentor(Mentor.Settings(chance=chance, tokens=4)), small, large, before=before)
 
 
 def test_the_text_that_the_small_model_chooses_stands() -> None:
@@ -208,9 +233,8 @@ def test_every_third_step_is_written_by_the_large_model() -> None:
     assert {takeover.reason for takeover in done.all(TakeoverStarted)} == {PERIODIC.id}
 
 
-def test_steps_are_counted_on_when_a_run_is_resumed() -> None:
+def test_steps_are_counted_on_in_a_text_that_is_taken_up() -> None:
     first = run(periodic(), STEPS, THIRDS, RunSettings(max_tokens=5))
-    assert first.all(CountersChanged)[-1].counters == {"steps": 1}
-    resumed = run(periodic(), [" And.\n\n"], ["Three.</think>"], resume_trace=first.trace)
-    assert resumed.all(TakeoverStarted)[0].position > 0
-    assert [event.counters["steps"] for event in resumed.all(CountersChanged)] == [2]
+    assert not first.all(TakeoverStarted)
+    again = run(periodic(), [" And.\n\n"], ["Three.</think>"], before=first.trace)
+    assert [piece.author for piece in again.trace.pieces][-2:] == [Author.SMALL, Author.LARGE]
