@@ -1,7 +1,7 @@
 """Random numbers by position: the number that draws a token is a function of the seed, the writer and the position.
 
-How often something was drawn before does not matter. So a text that was interrupted, forked or begun again after a
-crash, and one that another model drafts, is the text that it would have been otherwise.
+How often something was drawn before does not matter. So a text that is begun again after a crash, or that another model
+drafts, is the text that it would have been otherwise.
 """
 
 from __future__ import annotations

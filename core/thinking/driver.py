@@ -66,6 +66,8 @@ Happens = Generator[Event, None, T]
 
 IDLE_REQUESTS = 1000
 """So many requests without a token in between end the run: a program that asks for ever would hang it."""
+RESTART = Wish(asked_by=AskedBy.POLICY)
+"""The program starts anew where the thinking is closed, or a model is lost."""
 UTF8_REST = 3
 """Tokens beyond its limit that a takeover may need to complete a character."""
 FINISHES = {Stop.END_OF_TEXT: Finish.END_OF_TEXT, Stop.LIMIT: Finish.MAX_TOKENS, Stop.CONTEXT_FULL: Finish.CONTEXT_FULL}
@@ -76,7 +78,7 @@ class _Boundary(Enum):
     """A step boundary at the end of the text that the program has not been asked about."""
 
     FOUND = auto()
-    """The text was taken up there."""
+    """The text is taken up there, or a person hands back there."""
     AFTER_TAKEOVER = auto()
 
 
@@ -144,7 +146,7 @@ class Driver:
         self._writing: Generator[Event, None, None] | None = None
         """The default writer's open write."""
         self._passage: _Passage | None = None
-        self._boundary = _Boundary.FOUND if self.text.at_boundary else None
+        self._boundary: _Boundary | None = None
         self._settled = _Settled(on_settled, self.text.position)
 
     def run(self, wish: Wish | None = None) -> Iterator[Event]:
@@ -161,7 +163,7 @@ class Driver:
 
     def _until_the_end(self, wish: Wish) -> Happens[Ended]:
         while True:
-            wanted, wish = wish, Wish()
+            wanted, wish = wish, RESTART
             try:
                 if wanted.request:
                     self._lift_pen()
@@ -246,12 +248,13 @@ class Driver:
         while not self._is_fulfilled(request, passage, least):
             if not (yield from self._write_token(passage)):
                 passage.is_final = True
-                if not passage.waits or self.stream.stop is not Stop.END_OF_TEXT:
+                is_blank = isinstance(request, Step) and not self.text.body.text[passage.start :].strip()
+                if not passage.waits or is_blank or self.stream.stop is not Stop.END_OF_TEXT:
                     raise self._after_stop(self.policy.default_writer)
                 return self._written(passage, Finish.END_OF_TEXT)
             if self._ends_thinking(passage.start):
                 if not passage.waits:
-                    raise Interrupted(Wish())
+                    raise Interrupted(RESTART)
                 return self._written(passage)
         passage.is_over = isinstance(request, Step)
         return self._written(passage)
@@ -288,7 +291,7 @@ class Driver:
         a boundary may hold the first word of the next step. Raises Interrupted if the thinking is over."""
         passage = self._passage
         if passage and self._ends_thinking(passage.start):
-            raise Interrupted(Wish())
+            raise Interrupted(RESTART)
         goes_on = isinstance(request, Step | More) and passage is not None and not passage.is_over
         if passage is None or not (goes_on or passage.is_final):
             start, tokens = self.text.position, list[TokenWritten]()
@@ -414,7 +417,7 @@ class Driver:
         with closing(writing):
             while (yield from self._next_token(writing, request.author, tokens.append, in_takeover=True)):
                 if self._ends_thinking(start):
-                    raise Interrupted(Wish(asked_by=AskedBy.POLICY))
+                    raise Interrupted(RESTART)
                 took = Written(text.body.text[start:], tokens, start, text.at_boundary)
                 if request.is_over(took, text.body.text):
                     return
@@ -465,7 +468,7 @@ class Driver:
         self.text.insert(request.text)
         yield events.TextInserted(self.now(), request.text, request.reason.id)
         if (yield from self._close_if_tagged(Author.INSERTED)) and not self.policy.in_answer:
-            raise Interrupted(Wish())
+            raise Interrupted(RESTART)
 
     def _close(self, request: Close) -> Happens[None]:
         """Close the thinking; the program starts anew. If neither model has thinking tags, the run ends instead."""
@@ -474,7 +477,7 @@ class Driver:
                 raise Ended(Finish.REPETITION, "Stopped: the text was repeating itself.")
             raise Ended(Finish.MAX_TOKENS, f"Stopped: {request.reason.label.lower()}.")
         yield from self._insert_tag(request.reason)
-        raise Interrupted(Wish())
+        raise Interrupted(RESTART)
 
     def _insert_tag(self, reason: TakeoverReason) -> Happens[None]:
         inserted = f"\n{self.text.closing_tags[0]}\n\n"
@@ -495,7 +498,8 @@ class Driver:
                 yield from self._close(close)
             case Step() as step:
                 yield from self._go_on(step)
-                self._boundary = _Boundary.FOUND if self.text.at_boundary else None
+        if wish.asked_by is AskedBy.PERSON and self.text.at_boundary:
+            self._boundary = _Boundary.FOUND
 
     def _after_stop(self, author: Author) -> Ended | Interrupted:
         """Return what follows when a model can write no more. Raises ContextFull."""

@@ -43,9 +43,7 @@ class SelfCheck(Policy):
 
     def think(self, text: Text) -> Program:
         while True:
-            step = yield from Step(draft=True)
-            if not step.text.strip():
-                return  # the text has ended, and its last step was judged before
+            yield from Step(draft=True)
             checked = yield from Judge(CHECK, YES_OR_NO, Author.SMALL)
             if sum(checked.probabilities[:3]) >= self.settings.sure:
                 continue

@@ -61,9 +61,7 @@ class StepScore(Policy):
         for _ in range(text.steps_ended, settings.first_steps_large):
             yield from TakeOver(settings.step_cap, OPENING, until=Until.STEP)
         while True:
-            step = yield from Step(settings.step_cap, draft=True)
-            if step.text_ended and not step.text.strip():
-                return
+            yield from Step(settings.step_cap, draft=True)
             judgement = yield from Judge(settings.question, DIGITS)
             if score_of(judgement.probabilities, settings.weighted) < settings.threshold:
                 yield from TakeOver(settings.step_cap, SCORE, until=Until.STEP)
