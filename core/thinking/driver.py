@@ -92,12 +92,12 @@ class _Passage:
     """Number of tokens up to the last boundary in it; 0 if there is none."""
     waits: bool = True
     """Whether the next request may replace it."""
-    is_step: bool = False
-    """Whether it was asked for as a step, or as the rest of one."""
-    is_over: bool = False
-    """Whether the step has ended: what is written next is another one."""
-    is_final: bool = False
-    """Whether the writer can write no more, and the program was told."""
+    is_rewritten: bool = False
+    """Whether what replaces it is said to rewrite it: a step or a text, not a lookahead."""
+    step_ended: bool = False
+    """Whether it was asked for as a step, which has ended: what is written next is another one."""
+    text_ended: bool = False
+    """Whether the program was told that the writer can write no more."""
 
     def append(self, token: TokenWritten) -> None:
         self.tokens.append(token)
@@ -242,12 +242,12 @@ class Driver:
     def _go_on(self, request: Step | LookAhead | More) -> Happens[Written]:
         """Let the default writer go on. Its write stays open until something else is asked for."""
         passage = yield from self._passage_for(request)
-        if passage.is_final:
+        if passage.text_ended:
             raise self._after_stop(self.policy.default_writer)
         least = len(passage.tokens) + 1 if isinstance(request, More) else 1
         while not self._is_fulfilled(request, passage, least):
             if not (yield from self._write_token(passage)):
-                passage.is_final = True
+                passage.text_ended = True
                 is_blank = isinstance(request, Step) and not self.text.body.text[passage.start :].strip()
                 if not passage.waits or is_blank or self.stream.stop is not Stop.END_OF_TEXT:
                     raise self._after_stop(self.policy.default_writer)
@@ -256,7 +256,7 @@ class Driver:
                 if not passage.waits:
                     raise Interrupted(RESTART)
                 return self._written(passage)
-        passage.is_over = isinstance(request, Step)
+        passage.step_ended = isinstance(request, Step)
         return self._written(passage)
 
     def _is_fulfilled(self, request: Step | LookAhead | More, passage: _Passage, least: int) -> bool:
@@ -275,7 +275,7 @@ class Driver:
                 if self.stream.stop in (None, Stop.CANCELLED):
                     raise self._after_stop(self.policy.default_writer)
                 if self.stream.stop is not Stop.END_OF_TEXT or not self._is_open:
-                    passage.is_final = True
+                    passage.text_ended = True
                     return self._written(passage, FINISHES[self.stream.stop])
                 reason = UNCLOSED
             except Interrupted as interruption:
@@ -292,14 +292,14 @@ class Driver:
         passage = self._passage
         if passage and self._ends_thinking(passage.start):
             raise Interrupted(RESTART)
-        goes_on = isinstance(request, Step | More) and passage is not None and not passage.is_over
-        if passage is None or not (goes_on or passage.is_final):
+        goes_on = isinstance(request, Step | More) and passage is not None and not passage.step_ended
+        if passage is None or not (goes_on or passage.text_ended):
             start, tokens = self.text.position, list[TokenWritten]()
-            if passage and passage.is_over and passage.to_boundary:
+            if passage and passage.step_ended and passage.to_boundary:
                 start, tokens = self.text.step_start, passage.tokens[passage.to_boundary :]
             yield from self._let_stand()
             passage = self._passage = _Passage(start, tokens)
-        passage.is_step = isinstance(request, Step | ToEnd)
+        passage.is_rewritten = isinstance(request, Step | ToEnd)
         passage.waits = not isinstance(request, Step) or request.draft
         return passage
 
@@ -334,7 +334,7 @@ class Driver:
 
     def _written(self, passage: _Passage, finish: Finish | None = None) -> Written:
         """Show a passage, or the step that has ended in it."""
-        is_step = passage.is_over and passage.to_boundary > 0
+        is_step = passage.step_ended and passage.to_boundary > 0
         end = self.text.step_start if is_step else self.text.position
         tokens = passage.tokens[: passage.to_boundary] if is_step else passage.tokens
         return Written(
@@ -402,12 +402,12 @@ class Driver:
         passage = self._passage if self._passage and self._passage.waits and not request.keep else None
         if not passage:
             yield from self._let_stand()
-        elif not passage.is_step:
+        elif not passage.is_rewritten:
             yield self.stream.discard(passage.start)
         start, self._passage = passage.start if passage else self.text.position, None
         if start == self.text.position or not self.stream.may_decode:
             self._check_tokens()
-        return start, passage is not None and passage.is_step
+        return start, passage is not None and passage.is_rewritten
 
     def _write_takeover(self, request: TakeOver, start: int, tokens: list[TokenWritten]) -> Happens[None]:
         """Write the tokens of a takeover into `tokens`."""
@@ -492,7 +492,7 @@ class Driver:
         match wish.request:
             case TakeOver() as takeover:
                 if wish.rewrites:
-                    self._passage = _Passage(self.text.rewritable_from, is_step=True)
+                    self._passage = _Passage(self.text.rewritable_from, is_rewritten=True)
                 yield from self._take_over(takeover, wish.asked_by)
             case Close() as close:
                 yield from self._close(close)
@@ -587,13 +587,13 @@ class Driver:
     def _let_stand(self) -> Happens[None]:
         """Let stand what waits. A step that ended at its cap ends there."""
         passage, self._passage = self._passage, None
-        if passage and passage.is_over and not passage.to_boundary and self.text.within_step:
+        if passage and passage.step_ended and not passage.to_boundary and self.text.within_step:
             yield self._end_step()
 
     def _drop_beginning(self) -> Happens[None]:
         """Discard the beginning of the next step: what is asked for concerns the one that has ended."""
         passage = self._passage
-        if passage and passage.is_over and passage.to_boundary and self.text.step_begun:
+        if passage and passage.step_ended and passage.to_boundary and self.text.step_begun:
             yield self.stream.discard(self.text.step_start)
 
     def _discard(self) -> Happens[None]:
