@@ -26,7 +26,7 @@ class JobEnded(NamedTuple):
 
 
 class JobStopped(NamedTuple):
-    """A job was stopped, and waits again with its text so far."""
+    """A job was stopped, and waits to be written anew."""
 
     job: int
 

@@ -3,9 +3,9 @@
     store ──claim──► worker threads ──run, grade──► store, and an event for the caller
 
 All arms of a problem come before the next problem, so that other load on the machine slows every arm alike, and a batch
-that stops early still compares its arms. It can be killed at any moment and resumed: an incomplete text is continued, a
-complete one is only graded, and nothing runs twice (core/store/batches.py). The engines batch the requests of all
-threads.
+that stops early still compares its arms. It can be killed at any moment and resumed: an interrupted answer is written
+anew from its seed, so that it is what it would have been; a complete text is only graded, and no result is made twice
+(core/store/batches.py). The engines batch the requests of all threads.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Runner:
         return not self._may_begin.is_set()
 
     def stop(self) -> None:
-        """Stop every text at its next token. The texts are kept, and the batch can be resumed."""
+        """Stop every text at its next token. A resume writes these answers anew."""
         with self._lock:
             self._stopped = True
             controls = list(self._controls)
@@ -296,32 +296,35 @@ class Runner:
             _log.exception("job %d of batch %s", job.id, self.batch)
             error = f"An unexpected error: {type(failure).__name__}: {failure}"
         notices = tuple(dict.fromkeys(notice.text for notice in trace.notices))[:MOST_NOTICES]
-        conditions = self._conditions(job, load, pauses)
+        conditions = self._conditions(load, pauses)
         self._events.put(JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
 
     def _graded(self, job: Job, trace: Trace) -> tuple[str, Verdict]:
         answer = answer_of(trace, job.problem.expected) or ""
         return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how())
 
-    def _conditions(self, job: Job, load: LoadReading, pauses: int) -> Conditions:
+    def _conditions(self, load: LoadReading, pauses: int) -> Conditions:
         return Conditions(
             parallel=self.parallel,
             threads=threads_of(self.pair),
             other_load=round(self._load.others_since(load), 3),
             paused=pauses != self._pauses or self.paused,
-            resumed=job.attempt > 1,
         )
 
     def _written(self, job: Job) -> Trace:
-        """Solve the problem, or continue the text of an earlier attempt."""
-        trace = self.store.runs.trace(job.run) if job.attempt > 1 else Trace()
-        if trace.finish not in (None, Finish.STOPPED):
-            return trace  # the program was killed between the last token and the grade
+        """Solve the problem, unless an earlier attempt has: then the program was killed before it was graded.
+
+        What an interrupted attempt left is discarded, not continued: a model that reads a text at once, and not token
+        by token, rounds differently, and may go on in other words.
+        """
+        if job.attempt > 1 and (before := self.store.runs.trace(job.run)).finish not in (None, Finish.STOPPED):
+            return before
+        trace = Trace()
         settings = _for_job(self._arms[job.arm.name].settings, job.seed, job.position)
-        recorder = self.store.runs.record(job.run)
+        recorder = self.store.runs.record(job.run, anew=True)
         reported = time.monotonic()
         try:
-            with closing(self._solved(job.problem, settings, trace)) as events:
+            with closing(self._solved(job.problem, settings)) as events:
                 for event in events:
                     trace.apply(event)
                     recorder.record([event])
@@ -347,13 +350,11 @@ class Runner:
         large = sum(trace.totals[Author.LARGE].kept for trace in traces)
         return large / max(1, sum(trace.tokens for trace in traces))
 
-    def _solved(
-        self, problem: Problem, settings: RunSettings, resume_trace: Trace | None = None
-    ) -> Generator[Event, None, None]:
+    def _solved(self, problem: Problem, settings: RunSettings) -> Generator[Event, None, None]:
         """Run one problem, and yield its events."""
         conversation = ask(problem.text, settings)
         with self._controlled() as control:
-            yield from run(self.pair, conversation, settings, control=control, resume_trace=resume_trace)
+            yield from run(self.pair, conversation, settings, control=control)
 
     @contextmanager
     def _controlled(self) -> Iterator[Control]:
