@@ -25,6 +25,7 @@ from baton_reasoning.core.batch.running.arms import Arm, OtherModels, needs, ref
 from baton_reasoning.core.batch.running.batch_events import (
     BatchEvent,
     Calibrated,
+    Finishing,
     JobEnded,
     JobGrew,
     JobRetried,
@@ -67,7 +68,7 @@ MOST_NOTICES = 5
 
 
 class Runner:
-    """One pass over a batch. Call `run` once; `pause`, `resume` and `stop` from any thread."""
+    """One pass over a batch. Call `run` once; `pause`, `resume`, `finish` and `stop` from any thread."""
 
     def __init__(
         self,
@@ -98,13 +99,17 @@ class Runner:
         self._pauses = 0
         self._may_begin = threading.Event()
         self._may_begin.set()
+        self.ending = False
+        """Whether it was told to begin no other problem, by `finish` or `stop`."""
+        self.under_way = 0
+        """Answers that are being written or graded."""
         self._stopped = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may call `stop` while its thread holds it
         self._controls: set[Control] = set()
         self._events: SimpleQueue[BatchEvent | None] = SimpleQueue()
 
     def run(self) -> Generator[BatchEvent, None, None]:
-        """Run until no job waits or `stop` is called, and yield events; closing the generator stops the batch, too.
+        """Run until no job waits or it is told to end, and yield events; closing the generator stops the batch, too.
 
         A problem that fails is a result with an error. Raises StoreError when results cannot be saved, and
         SettingsError if the batch was begun with other models.
@@ -121,9 +126,10 @@ class Runner:
             self._warm_up(needs(arms))
             yield from self._calibrate()
             yield from self._run_jobs()
-            hashing.join()
-        finally:
+        except BaseException:
             self.stop()
+            raise
+        finally:
             hashing.join()
             self._save_hashes(hashes)
 
@@ -139,10 +145,21 @@ class Runner:
     def paused(self) -> bool:
         return not self._may_begin.is_set()
 
+    def finish(self) -> None:
+        """Complete the answers that are under way, begin no other, and end; if none is under way, stop."""
+        with self._lock:
+            self.ending = True
+            answers = self.under_way
+        if not answers:
+            self.stop()
+            return
+        self._events.put(Finishing(answers))
+        self._may_begin.set()
+
     def stop(self) -> None:
         """Stop every text at its next token. A resume writes these answers anew."""
         with self._lock:
-            self._stopped = True
+            self.ending = self._stopped = True
             controls = list(self._controls)
         for control in controls:
             control.stop()
@@ -178,11 +195,11 @@ class Runner:
                     pass
 
     def _hash_models(self, hashes: dict[str, str]) -> None:
-        """Compute the missing SHA-256 of local models, by their path; ends early if the batch is stopped."""
+        """Compute the missing SHA-256 of local models, by their path; ends early if the batch does."""
         models = (self._settings.small_of(self.models.small), self._settings.large_of(self.models.large))
         for model in filter(None, models):
             if model.path and not model.sha256:
-                hashes[model.path] = sha256_of(Path(model.path), lambda: self._stopped)
+                hashes[model.path] = sha256_of(Path(model.path), lambda: self.ending)
 
     def _save_hashes(self, hashes: dict[str, str]) -> None:
         if any(hashes.values()):
@@ -208,7 +225,7 @@ class Runner:
         """
         totals = {each.arm: each for each in self.store.batches.totals(self.batch)}
         for name, arm in list(self._arms.items()):
-            if self._stopped or not arm.equal_share_of or totals[name].done == totals[name].jobs:
+            if self.ending or not arm.equal_share_of or totals[name].done == totals[name].jobs:
                 continue
             chance, share = self._settings.chances.get(name), self._settings.shares.get(name)
             try:
@@ -219,7 +236,7 @@ class Runner:
             except BatonError as error:
                 self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"
                 continue
-            if self._stopped:
+            if self.ending:
                 return
             self._change_settings(
                 chances=self._settings.chances | {name: chance}, shares=self._settings.shares | {name: share}
@@ -262,15 +279,27 @@ class Runner:
         """Claim and carry out jobs until none waits; the work of one thread."""
         while True:
             self._may_begin.wait()
-            if self._stopped or not (jobs := self.store.batches.claim(self.batch, 1, list(self._arms))):
-                return
-            try:
-                self._carry_out(jobs[0])
-            except BaseException:
-                # Otherwise the job would stay claimed until this program ends, and a resume would skip it.
-                self.store.batches.give_back_later(jobs[0])
-                self.stop()
-                raise
+            with self._counted():
+                if self.ending or not (jobs := self.store.batches.claim(self.batch, 1, list(self._arms))):
+                    return
+                try:
+                    self._carry_out(jobs[0])
+                except BaseException:
+                    # Otherwise the job would stay claimed until this program ends, and a resume would skip it.
+                    self.store.batches.give_back_later(jobs[0])
+                    self.stop()
+                    raise
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count an answer as under way."""
+        with self._lock:
+            self.under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.under_way -= 1
 
     def _carry_out(self, job: Job) -> None:
         """Run and grade one job. Any error but StoreError is the result of this job, and the batch goes on."""

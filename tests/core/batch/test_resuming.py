@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
+import threading
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from baton_reasoning.core.batch.running.batch_events import JobStopped
+from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, Finishing, JobEnded, JobStopped
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.batch_rows import JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event
 from baton_reasoning.core.thinking.policies.never import Never
@@ -20,6 +22,7 @@ from tests.core.batch.counting import counting_pair, problems, solution, unlike_
 from tests.core.thinking.drawn import settings_of
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 
 STOPS = 12
 
@@ -98,3 +101,54 @@ def test_a_text_that_was_complete_is_only_graded(store: Store, grader: Grader) -
     assert (graded.answer, graded.verdict, graded.metrics) == (done.answer, done.verdict, done.metrics)
     assert isinstance(pair.small, ScriptedEngine)
     assert pair.small.sessions == []
+
+
+class TwoAtOnce:
+    """A batch of nine answers, two at once, each pair of which meets at its second token and then does something."""
+
+    def __init__(self, store: Store, grader: Grader, then: Callable[[Runner], None]) -> None:
+        batch = batch_of(store, "small", count=9)
+        meeting = threading.Barrier(2, lambda: then(runner), PATIENCE)
+
+        def meet(body: str) -> None:
+            if body == "First":
+                meeting.wait()
+
+        engine = ScriptedEngine(continue_with=unlike_after_reading, before_token=meet)
+        runner = Runner(store, batch, Pair(engine), grader, parallel=2)
+        self.events = list(runner.run())
+        self.states = [row.state for row in store.batches.results(batch)]
+
+
+def test_told_to_finish_it_completes_what_is_under_way_and_begins_no_other(store: Store, grader: Grader) -> None:
+    batch = TwoAtOnce(store, grader, Runner.finish)
+    assert Finishing(2) in batch.events
+    assert len([event for event in batch.events if isinstance(event, JobEnded)]) == 2
+    assert batch.states == [JobState.DONE] * 2 + [JobState.WAITING] * 7
+
+
+def test_told_to_finish_while_it_is_paused_it_ends(store: Store, grader: Grader) -> None:
+    def pause_and_finish(runner: Runner) -> None:
+        runner.pause()
+        runner.finish()
+
+    assert TwoAtOnce(store, grader, pause_and_finish).states.count(JobState.DONE) == 2
+
+
+def test_told_to_stop_while_it_finishes_it_stops_at_once(store: Store, grader: Grader) -> None:
+    def finish_and_stop(runner: Runner) -> None:
+        runner.finish()
+        runner.stop()
+
+    batch = TwoAtOnce(store, grader, finish_and_stop)
+    assert len([event for event in batch.events if isinstance(event, JobStopped)]) == 2
+    assert set(batch.states) == {JobState.WAITING}
+
+
+def test_told_to_finish_where_nothing_is_under_way_it_stops(store: Store, grader: Grader) -> None:
+    runner = Runner(store, batch_of(store, "baton", "random"), Pair(*engines()), grader)
+    happened: list[BatchEvent] = []
+    for event in runner.run():
+        happened.append(event)
+        runner.finish()
+    assert [type(event) for event in happened] == [Calibrated]
