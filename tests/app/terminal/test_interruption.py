@@ -238,16 +238,17 @@ class HeldServer(FaultyServer):
 
 @pytest.fixture
 def held_server() -> Iterator[HeldServer]:
-    with HeldServer() as server:
+    server = HeldServer()
+    with server:
         yield server
         server.let_go.set()
 
 
 @contextmanager
-def batch_under_way(server: HeldServer, out: Path) -> Iterator[Terminal]:
-    """A batch of four answers, two of which are under way."""
+def batch_under_way(server: HeldServer, out: Path, count: int = 4) -> Iterator[Terminal]:
+    """A batch of so many answers, two of which are under way."""
     problems = out.with_suffix(".jsonl")
-    problems.write_text("\n".join(json.dumps({"problem": f"{n} + {4 - n}", "answer": "4"}) for n in range(4)))
+    problems.write_text("\n".join(json.dumps({"problem": f"{n} + {4 - n}", "answer": "4"}) for n in range(count)))
     options = ("--arm", "small", "--small", server.url, "--parallel", "2", "--out", str(out), "--no-history")
     with Terminal("batch", "run", str(problems), *options) as terminal:
         server.wait_for_answers(2)
@@ -276,6 +277,18 @@ def test_the_first_ctrl_c_finishes_the_answers_of_a_batch_that_are_under_way(
     assert answers(out) == ["4", "4", "", ""]
     resume(out)
     assert (answers(out), held_server.questions) == (["4"] * 4, [1, 1, 1, 1])
+
+
+def test_a_batch_whose_last_answers_are_finished_is_reported_and_needs_no_resume(
+    held_server: HeldServer, folder: Path
+) -> None:
+    with batch_under_way(held_server, folder / "out", count=2) as terminal:
+        terminal.press(CTRL_C)
+        terminal.wait_for("Finishing 2 answers.")
+        held_server.let_go.set()
+        ended_cleanly(terminal)
+        assert "To continue" not in terminal.screen
+    assert answers(folder / "out") == ["4"] * 2
 
 
 def test_the_second_ctrl_c_stops_them_and_they_are_written_anew(held_server: HeldServer, folder: Path) -> None:
