@@ -31,6 +31,8 @@ class BatchActivity(Enum):
     """Waits for the models of the next arms."""
     RUNNING = auto()
     PAUSED = auto()
+    FINISHING = auto()
+    """Completes the answers that are under way, and begins no other."""
     REGRADING = auto()
 
 
@@ -89,9 +91,16 @@ class BatchExecution(QObject):
     def activity(self) -> BatchActivity:
         if self._is_loading:
             return BatchActivity.LOADING
-        if self._runner:
-            return BatchActivity.PAUSED if self._runner.paused else BatchActivity.RUNNING
-        return BatchActivity.IDLE
+        if not self._runner:
+            return BatchActivity.IDLE
+        if self._runner.ending:
+            return BatchActivity.FINISHING
+        return BatchActivity.PAUSED if self._runner.paused else BatchActivity.RUNNING
+
+    @property
+    def under_way(self) -> int:
+        """Answers that are being written or graded."""
+        return self._runner.under_way if self._runner else 0
 
     def start(self, store: Store, batch_id: str, groups: list[OtherModels], parallel: int, retry: bool) -> None:
         """Run the waiting jobs of the arms that use these models. `parallel`: problems at once.
@@ -118,12 +127,20 @@ class BatchExecution(QObject):
         self.changed.emit()
 
     def stop(self) -> None:
-        """Stop every text at its next token. What is written is kept, and the batch can be resumed."""
+        """Complete the answers that are under way, and begin no other; if asked again, stop them at their next token.
+
+        The batch can be resumed, and then writes those anew.
+        """
+        self._end(at_once=self.activity is BatchActivity.FINISHING)
+
+    def _end(self, at_once: bool) -> None:
         if self._is_loading:
             self._cancel_loading()
         self._groups = self._groups[:1]
-        if self._runner:
+        if self._runner and at_once:
             self._runner.stop()
+        elif self._runner:
+            self._runner.finish()
         self.changed.emit()
 
     def _run_when_loaded(self) -> None:
@@ -163,7 +180,7 @@ class BatchExecution(QObject):
 
     def _models_changed(self) -> None:
         if self._runner and self._models.state is LoadState.WAITING:
-            self.stop()
+            self._end(at_once=True)
             self.noticed.emit("The batch was stopped, since other models were chosen. It can resume with its own.")
         if not self._is_loading:
             if not self._runner and self._demo.state is LoadState.READY:

@@ -72,6 +72,9 @@ _WIDTHS = {
     ResultColumn.TIME: 76,
 }
 """Pixels of each column at the usual text size."""
+_STOP = ("Stop", "Finishes the answers under way, and begins no other")
+_STOP_NOW = ("Stop now", "Ends the answers under way at once; they are written anew next time")
+"""Text and tool tip of the button before it is pressed, and once it is."""
 
 
 class RunView(QWidget):
@@ -90,7 +93,7 @@ class RunView(QWidget):
         self.title, self.summary = label("", Role.HEADING), ElidedLabel("", Role.MUTED)
         self.bar, self.status = progress_bar("Progress of the batch"), label("", Role.MUTED)
         self.run = button("Start", self._press_run, Role.PRIMARY)
-        self.stop = button("Stop", session.stop, tip="What is being written is kept, and goes on next time")
+        self.stop = button(_STOP[0], session.stop, tip=_STOP[1])
         self.retry = button("Retry errors", session.retry_errors)
         self.export = QPushButton("Export")
         self.arm, self.shown = combo_box(), combo_box()
@@ -191,7 +194,11 @@ class RunView(QWidget):
         else:
             text = "Resume" if session.running or progress.done else "Start"
         self.run.setText(text)
-        self.run.setEnabled(not over and activity not in (BatchActivity.LOADING, BatchActivity.REGRADING))
+        fixed = (BatchActivity.LOADING, BatchActivity.FINISHING, BatchActivity.REGRADING)
+        self.run.setEnabled(not over and activity not in fixed)
+        text, tip = _STOP_NOW if activity is BatchActivity.FINISHING else _STOP
+        self.stop.setText(text)
+        self.stop.setToolTip(tip)
         self.stop.setEnabled(session.running)
         self.regrade.setEnabled(progress.done > 0 and not session.running)
         self.failures.setEnabled(progress.done > 0)
@@ -213,6 +220,8 @@ class RunView(QWidget):
                 status = f"graded again: {self._graded:,} / {progress.done:,}"
             case BatchActivity.PAUSED:
                 status += " · paused"
+            case BatchActivity.FINISHING:
+                status += f" · finishing {counted(session.under_way, 'answer')}"
             case BatchActivity.RUNNING:
                 status += f" · {session.parallel} at once · {time_left(progress.seconds_left())}"
         self.status.setText(status)

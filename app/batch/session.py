@@ -133,6 +133,11 @@ class BatchSession(QObject):
         return self._execution.status
 
     @property
+    def under_way(self) -> int:
+        """Answers of the running batch that are being written or graded."""
+        return self._execution.under_way
+
+    @property
     def running(self) -> bool:
         """Whether the batch in view must be left as it is: it runs, is about to, or is graded again."""
         return self.activity is not BatchActivity.IDLE
@@ -257,7 +262,10 @@ class BatchSession(QObject):
         self._execution.resume()
 
     def stop(self) -> None:
-        """Stop every text at its next token and keep what is there; or stop the grading, which then changes nothing."""
+        """Complete the answers that are under way, and begin no other; if asked again, stop them at their next token.
+
+        Grading is stopped at once, and then changes nothing.
+        """
         if self.activity is BatchActivity.REGRADING and self._regrading:
             self._regrading.stop()
         elif self._is_in_view:

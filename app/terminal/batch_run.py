@@ -28,7 +28,14 @@ from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export
 from baton_reasoning.core.batch.reporting.report_text import text_report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
-from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, JobEnded, JobRetried, JobStarted
+from baton_reasoning.core.batch.running.batch_events import (
+    BatchEvent,
+    Calibrated,
+    Finishing,
+    JobEnded,
+    JobRetried,
+    JobStarted,
+)
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, local_context
 from baton_reasoning.core.batch.running.creation import create_batch, without_duplicates
 from baton_reasoning.core.batch.running.progress import BatchProgress, time_left
@@ -177,11 +184,11 @@ def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str])
         opened = open_pair(models, run.loading, needs(group), parallel=run.parallel)
         with opened as pair, run.place.store() as store:
             batch_id = batch_id or batch(store)
-            _run_with(pair, names, run, store, batch_id)
+            is_ended = _run_with(pair, names, run, store, batch_id)
             totals = store.batches.totals(batch_id)
             ran = {arm.name for arm in group}
             waits = any(row.state is JobState.WAITING and row.arm in ran for row in store.batches.results(batch_id))
-        if waits:
+        if is_ended or waits:
             return _stopped(run, batch_id, totals)
     code = _conclude(run, batch_id)
     if claimed := sum(total.jobs - total.done for total in totals):
@@ -195,7 +202,9 @@ def _stopped(run: BatchRun, batch_id: str, totals: Sequence[ArmTotals]) -> int:
     """Say how far a stopped batch came and how to resume it; report a small batch as well."""
     run.place.refuse_lost()
     jobs, done = sum(arm.jobs for arm in totals), sum(arm.done for arm in totals)
-    if jobs <= REPORTED_AT_ONCE:
+    if done == jobs:  # the last answers were under way, and were finished
+        _conclude(run, batch_id)
+    elif jobs <= REPORTED_AT_ONCE:
         _conclude(run, batch_id)
         report(f"Stopped. To continue: {run.to_continue}")
     else:
@@ -206,14 +215,18 @@ def _stopped(run: BatchRun, batch_id: str, totals: Sequence[ArmTotals]) -> int:
     return exit_code_of_signal()
 
 
-def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch_id: str) -> None:
-    """Run all arms of these models, until they are done or the batch is stopped."""
+def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch_id: str) -> bool:
+    """Run all arms of these models; returns whether a signal has ended that."""
     json = run.json
     with Grader() as grader:
         runner = Runner(store, batch_id, pair, grader, run.parallel, names, retry=True)
         done = BatchProgress(store.batches.totals(batch_id), run.parallel)
         problems = list(store.batches.problems(batch_id)) if json else []
-        with stops_on_interrupt(runner), progress("Batch", json) as line, contextlib.closing(runner.run()) as events:
+        with (
+            stops_on_interrupt(runner, runner.finish),
+            progress("Batch", json) as line,
+            contextlib.closing(runner.run()) as events,
+        ):
             for row in _ended(events, done, line):
                 if json:
                     outline = store.runs.outline(row.run)
@@ -221,6 +234,7 @@ def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch
                     write_json(result.model_dump(mode="json", by_alias=True))
     for bill in bills_of(pair):
         (remark if json else write)(bill)
+    return runner.ending
 
 
 def _ended(events: Iterator[BatchEvent], done: BatchProgress, line: ProgressLine) -> Iterator[ResultRow]:
@@ -230,6 +244,8 @@ def _ended(events: Iterator[BatchEvent], done: BatchProgress, line: ProgressLine
         match event:
             case Calibrated():
                 line.remark(f"{event.arm}: p = {event.chance:.3f} for a large share of {event.share:.1%}")
+            case Finishing(answers):
+                line.report(f"Finishing {counted(answers, 'answer')}. Press Ctrl+C again to stop now.")
             case JobStarted(job):
                 arm = job.arm.name
             case JobRetried(row):

@@ -94,11 +94,16 @@ class ProgressLine:
             self._live.update(self._task, completed=fraction, words=safe_line(words, 200))
 
     def remark(self, sentence: str) -> None:
+        """Write a line above the progress, unless -q was given."""
+        if not is_quiet():
+            self.report(sentence)
+
+    def report(self, sentence: str) -> None:
         """Write a line above the progress."""
         if self._live:
             self._live.console.out(f"baton: {safe_line(sentence)}", highlight=False)
         else:
-            remark(sentence)
+            report(sentence)
 
 
 @contextmanager

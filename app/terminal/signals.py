@@ -1,6 +1,7 @@
 """Handle Ctrl+C, SIGTERM and SIGHUP: the program ends with one line and an exit code, never a traceback.
 
-During a run or a batch, the first signal stops it and keeps the text so far; the second ends the program.
+During a run or a batch, the first signal stops it, and the second ends the program. A batch takes one Ctrl+C more: the
+first finishes the answers that are under way.
 """
 
 from __future__ import annotations
@@ -30,9 +31,12 @@ def interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def stops_on_interrupt(control: Stoppable) -> Iterator[None]:
-    """Let the first signal stop the run; a second one ends the program."""
-    with _handled_by(control.stop, once=True):
+def stops_on_interrupt(control: Stoppable, finish: Callable[[], object] | None = None) -> Iterator[None]:
+    """Let the first signal stop the run; a second one ends the program.
+
+    `finish`: what the first Ctrl+C does instead; any later signal then stops the run.
+    """
+    with _handled_by(control.stop, once=True, first=finish):
         yield
 
 
@@ -42,7 +46,10 @@ def exit_code_of_signal() -> int:
 
 
 @contextmanager
-def _handled_by(action: Callable[[], object], once: bool = False) -> Iterator[None]:
+def _handled_by(
+    action: Callable[[], object], once: bool = False, first: Callable[[], object] | None = None
+) -> Iterator[None]:
+    """`once`: later signals are handled as before. `first`: what the first Ctrl+C does instead."""
     before: dict[int, Any] = {}
 
     def restore() -> None:
@@ -51,7 +58,12 @@ def _handled_by(action: Callable[[], object], once: bool = False) -> Iterator[No
 
     def handle(number: int, _: object) -> None:
         global _received
+        nonlocal first
         _received = signal.Signals(number)
+        if first and number == signal.SIGINT:
+            finish, first = first, None
+            finish()
+            return
         if once:
             restore()
         action()

@@ -59,7 +59,7 @@ class Job:
     run: str
     """Id of the run that records its events: `runs.record(job.run)`."""
     attempt: int
-    """1 at its first claim. Later attempts find the events of earlier ones in the run, and may continue from there."""
+    """1 at its first claim. Later attempts find the events of earlier ones in the run."""
 
 
 class Conditions(BaseModel):
@@ -71,7 +71,6 @@ class Conditions(BaseModel):
     threads: int = Field(description="Threads of the local model that has most; 0 if no model is local.")
     other_load: float = Field(description="Share of the CPU that other programs used meanwhile, 0 to 1.")
     paused: bool = Field(False, description="The batch was paused meanwhile, so that fewer texts were written at once.")
-    resumed: bool = Field(False, description="The text was continued after an interruption.")
 
 
 class ResultRow(NamedTuple):

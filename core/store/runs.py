@@ -43,9 +43,12 @@ class Runs:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def record(self, run: str) -> Recorder:
-        """Begin to record the run's events, after those that are saved. Raises StoreError."""
-        sequence = self._database.write(lambda connection: _begin(connection, run))
+    def record(self, run: str, anew: bool = False) -> Recorder:
+        """Begin to record the run's events, after those that are saved or, if `anew`, in their place.
+
+        Raises StoreError.
+        """
+        sequence = self._database.write(lambda connection: _begin(connection, run, anew))
         return Recorder(self._database.writer, run, lambda _: sequence, conclude)
 
     def record_later(self, run: str) -> Recorder:
@@ -148,9 +151,11 @@ def summary_of(row: sqlite3.Row) -> RunSummary:
     return RunSummary(row["id"], state, finish, row["reason"], row["answer"], RunMetrics.of_row(row))
 
 
-def _begin(connection: sqlite3.Connection, run: str) -> int:
-    """Mark the run as running in this program; returns the number of the next chunk."""
+def _begin(connection: sqlite3.Connection, run: str, anew: bool = False) -> int:
+    """Mark the run as running in this program; returns the number of the next chunk. `anew`: forget what is saved."""
     _refuse_if_written_elsewhere(connection, run)
+    if anew:
+        connection.execute("DELETE FROM runs WHERE id = ?", (run,))
     connection.execute(
         """INSERT INTO runs (id, started, state, owner) VALUES (?, ?, ?, ?)
             ON CONFLICT (id) DO UPDATE SET state = excluded.state, owner = excluded.owner""",

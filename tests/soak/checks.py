@@ -74,12 +74,13 @@ class Kept:
         self._store = store
         self._last = 0
         self._seen: dict[int, tuple[str, int, int, bytes]] = {}
-        self._failed: set[str] = set()
-        """Runs that ended in an error: their texts go when they are tried again."""
+        self._anew: set[str] = set()
+        """Runs of a batch that failed or were interrupted: their texts go when they are written anew."""
 
     def look(self) -> None:
         with contextlib.suppress(sqlite3.Error), reading(self._store) as connection:
-            self._failed.update(row["run"] for row in connection.execute("SELECT run FROM jobs WHERE error <> ''"))
+            written_anew = connection.execute("SELECT run FROM jobs WHERE error <> '' OR attempt > 1")
+            self._anew.update(row["run"] for row in written_anew)
             for row in connection.execute(
                 "SELECT rowid, run, sequence, events FROM event_chunks WHERE rowid > ?", (self._last,)
             ):
@@ -94,7 +95,7 @@ class Kept:
         lost = [
             events
             for run, sequence, code, events in self._seen.values()
-            if there.get((run, sequence)) != code and run not in self._failed
+            if there.get((run, sequence)) != code and run not in self._anew
         ]
         self._seen.clear()
         return sum(isinstance(event, TokenWritten) for events in lost for event in unpack(events))

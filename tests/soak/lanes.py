@@ -374,7 +374,7 @@ class BatchLane(Lane):
 
     def ask_to_end_program(self) -> None:
         assert self.program
-        self.program.send_signal(self.chance.choice((signal.SIGINT, signal.SIGTERM)))
+        self.program.send_signal(signal.SIGTERM)  # Ctrl+C would finish the answers under way first
 
     def stopped(self) -> None:
         if self.kept:

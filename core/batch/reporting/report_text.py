@@ -193,11 +193,8 @@ def _speed_notes(report: Report) -> list[str]:
         parts = [f"{' and '.join(map(str, threads))} {'thread' if threads == [1] else 'threads'}"] if threads else []
         lowest, highest = f"{min(loads):.0%}", f"{max(loads):.0%}"
         parts.append(f"{lowest if lowest == highest else f'{lowest} to {highest}'} of the CPU used by other programs")
-        for count, what in (
-            (sum(arm.conditions.paused for arm in ran), "written while the batch was paused"),
-            (sum(arm.conditions.resumed for arm in ran), "continued after an interruption"),
-        ):
-            parts += [f"{counted(count, 'answer')} {what}"] if count else []
+        paused = sum(arm.conditions.paused for arm in ran)
+        parts += [f"{counted(paused, 'answer')} written while the batch was paused"] if paused else []
         lines.append(f"Conditions: {', '.join(parts)}")
     return lines
 
@@ -209,7 +206,6 @@ def conditions_text(found: Conditions) -> str:
         parts.append(counted(found.threads, "thread"))
     parts.append(f"{found.other_load:.0%} of the CPU used by other programs")
     parts += ["the batch was paused meanwhile"] if found.paused else []
-    parts += ["continued after an interruption"] if found.resumed else []
     return ", ".join(parts)
 
 

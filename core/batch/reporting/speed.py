@@ -29,7 +29,6 @@ class ArmConditions(BaseModel):
         0.0, description="Mean share of the CPU that other programs used, weighted by the answers' seconds, 0 to 1."
     )
     paused: int = Field(0, description="Answers during which the batch was paused.")
-    resumed: int = Field(0, description="Answers that were continued after an interruption.")
     seconds: float = Field(0.0, description="Of the answers with recorded conditions.")
 
     @classmethod
@@ -41,7 +40,6 @@ class ArmConditions(BaseModel):
             setups=tuple((parallel, threads, count) for (parallel, threads), count in setups.most_common()),
             other_load=sum(found.other_load * each for found, each in recorded) / seconds if seconds else 0.0,
             paused=sum(found.paused for found, _ in recorded),
-            resumed=sum(found.resumed for found, _ in recorded),
             seconds=seconds,
         )
 

@@ -26,7 +26,7 @@ class JobEnded(NamedTuple):
 
 
 class JobStopped(NamedTuple):
-    """A job was stopped, and waits again with its text so far."""
+    """A job was stopped, and waits to be written anew."""
 
     job: int
 
@@ -37,6 +37,12 @@ class JobRetried(NamedTuple):
     row: ResultRow
 
 
+class Finishing(NamedTuple):
+    """No other job begins; so many answers are under way, and are completed."""
+
+    answers: int
+
+
 class Calibrated(NamedTuple):
     """The chance of takeover was found that gives a random arm the large share of another, `share` in the pilot."""
 
@@ -45,4 +51,4 @@ class Calibrated(NamedTuple):
     share: float
 
 
-BatchEvent = JobStarted | JobGrew | JobEnded | JobStopped | JobRetried | Calibrated
+BatchEvent = JobStarted | JobGrew | JobEnded | JobStopped | JobRetried | Finishing | Calibrated

@@ -3,9 +3,9 @@
     store ──claim──► worker threads ──run, grade──► store, and an event for the caller
 
 All arms of a problem come before the next problem, so that other load on the machine slows every arm alike, and a batch
-that stops early still compares its arms. It can be killed at any moment and resumed: an incomplete text is continued, a
-complete one is only graded, and nothing runs twice (core/store/batches.py). The engines batch the requests of all
-threads.
+that stops early still compares its arms. It can be killed at any moment and resumed: an interrupted answer is written
+anew from its seed, so that it is what it would have been; a complete text is only graded, and no result is made twice
+(core/store/batches.py). The engines batch the requests of all threads.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from baton_reasoning.core.batch.running.arms import Arm, OtherModels, needs, ref
 from baton_reasoning.core.batch.running.batch_events import (
     BatchEvent,
     Calibrated,
+    Finishing,
     JobEnded,
     JobGrew,
     JobRetried,
@@ -67,7 +68,7 @@ MOST_NOTICES = 5
 
 
 class Runner:
-    """One pass over a batch. Call `run` once; `pause`, `resume` and `stop` from any thread."""
+    """One pass over a batch. Call `run` once; `pause`, `resume`, `finish` and `stop` from any thread."""
 
     def __init__(
         self,
@@ -98,13 +99,17 @@ class Runner:
         self._pauses = 0
         self._may_begin = threading.Event()
         self._may_begin.set()
+        self.ending = False
+        """Whether it was told to begin no other problem, by `finish` or `stop`."""
+        self.under_way = 0
+        """Answers that are being written or graded."""
         self._stopped = False
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal may call `stop` while its thread holds it
         self._controls: set[Control] = set()
         self._events: SimpleQueue[BatchEvent | None] = SimpleQueue()
 
     def run(self) -> Generator[BatchEvent, None, None]:
-        """Run until no job waits or `stop` is called, and yield events; closing the generator stops the batch, too.
+        """Run until no job waits or it is told to end, and yield events; closing the generator stops the batch, too.
 
         A problem that fails is a result with an error. Raises StoreError when results cannot be saved, and
         SettingsError if the batch was begun with other models.
@@ -121,9 +126,10 @@ class Runner:
             self._warm_up(needs(arms))
             yield from self._calibrate()
             yield from self._run_jobs()
-            hashing.join()
-        finally:
+        except BaseException:
             self.stop()
+            raise
+        finally:
             hashing.join()
             self._save_hashes(hashes)
 
@@ -139,10 +145,21 @@ class Runner:
     def paused(self) -> bool:
         return not self._may_begin.is_set()
 
-    def stop(self) -> None:
-        """Stop every text at its next token. The texts are kept, and the batch can be resumed."""
+    def finish(self) -> None:
+        """Complete the answers that are under way, begin no other, and end; if none is under way, stop."""
         with self._lock:
-            self._stopped = True
+            self.ending = True
+            answers = self.under_way
+        if not answers:
+            self.stop()
+            return
+        self._events.put(Finishing(answers))
+        self._may_begin.set()
+
+    def stop(self) -> None:
+        """Stop every text at its next token. A resume writes these answers anew."""
+        with self._lock:
+            self.ending = self._stopped = True
             controls = list(self._controls)
         for control in controls:
             control.stop()
@@ -178,11 +195,11 @@ class Runner:
                     pass
 
     def _hash_models(self, hashes: dict[str, str]) -> None:
-        """Compute the missing SHA-256 of local models, by their path; ends early if the batch is stopped."""
+        """Compute the missing SHA-256 of local models, by their path; ends early if the batch does."""
         models = (self._settings.small_of(self.models.small), self._settings.large_of(self.models.large))
         for model in filter(None, models):
             if model.path and not model.sha256:
-                hashes[model.path] = sha256_of(Path(model.path), lambda: self._stopped)
+                hashes[model.path] = sha256_of(Path(model.path), lambda: self.ending)
 
     def _save_hashes(self, hashes: dict[str, str]) -> None:
         if any(hashes.values()):
@@ -208,7 +225,7 @@ class Runner:
         """
         totals = {each.arm: each for each in self.store.batches.totals(self.batch)}
         for name, arm in list(self._arms.items()):
-            if self._stopped or not arm.equal_share_of or totals[name].done == totals[name].jobs:
+            if self.ending or not arm.equal_share_of or totals[name].done == totals[name].jobs:
                 continue
             chance, share = self._settings.chances.get(name), self._settings.shares.get(name)
             try:
@@ -219,7 +236,7 @@ class Runner:
             except BatonError as error:
                 self._not_calibrated[name] = f"The chance of takeover could not be measured: {error}"
                 continue
-            if self._stopped:
+            if self.ending:
                 return
             self._change_settings(
                 chances=self._settings.chances | {name: chance}, shares=self._settings.shares | {name: share}
@@ -262,15 +279,27 @@ class Runner:
         """Claim and carry out jobs until none waits; the work of one thread."""
         while True:
             self._may_begin.wait()
-            if self._stopped or not (jobs := self.store.batches.claim(self.batch, 1, list(self._arms))):
-                return
-            try:
-                self._carry_out(jobs[0])
-            except BaseException:
-                # Otherwise the job would stay claimed until this program ends, and a resume would skip it.
-                self.store.batches.give_back_later(jobs[0])
-                self.stop()
-                raise
+            with self._counted():
+                if self.ending or not (jobs := self.store.batches.claim(self.batch, 1, list(self._arms))):
+                    return
+                try:
+                    self._carry_out(jobs[0])
+                except BaseException:
+                    # Otherwise the job would stay claimed until this program ends, and a resume would skip it.
+                    self.store.batches.give_back_later(jobs[0])
+                    self.stop()
+                    raise
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count an answer as under way."""
+        with self._lock:
+            self.under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.under_way -= 1
 
     def _carry_out(self, job: Job) -> None:
         """Run and grade one job. Any error but StoreError is the result of this job, and the batch goes on."""
@@ -296,32 +325,35 @@ class Runner:
             _log.exception("job %d of batch %s", job.id, self.batch)
             error = f"An unexpected error: {type(failure).__name__}: {failure}"
         notices = tuple(dict.fromkeys(notice.text for notice in trace.notices))[:MOST_NOTICES]
-        conditions = self._conditions(job, load, pauses)
+        conditions = self._conditions(load, pauses)
         self._events.put(JobEnded(self.store.batches.finish(job, answer, verdict, error, notices, conditions)))
 
     def _graded(self, job: Job, trace: Trace) -> tuple[str, Verdict]:
         answer = answer_of(trace, job.problem.expected) or ""
         return answer, verdict_on(self.grader, job.problem, answer, trace.answer.strip(), self._how())
 
-    def _conditions(self, job: Job, load: LoadReading, pauses: int) -> Conditions:
+    def _conditions(self, load: LoadReading, pauses: int) -> Conditions:
         return Conditions(
             parallel=self.parallel,
             threads=threads_of(self.pair),
             other_load=round(self._load.others_since(load), 3),
             paused=pauses != self._pauses or self.paused,
-            resumed=job.attempt > 1,
         )
 
     def _written(self, job: Job) -> Trace:
-        """Solve the problem, or continue the text of an earlier attempt."""
-        trace = self.store.runs.trace(job.run) if job.attempt > 1 else Trace()
-        if trace.finish not in (None, Finish.STOPPED):
-            return trace  # the program was killed between the last token and the grade
+        """Solve the problem, unless an earlier attempt has: then the program was killed before it was graded.
+
+        What an interrupted attempt left is discarded, not continued: a model that reads a text at once, and not token
+        by token, rounds differently, and may go on in other words.
+        """
+        if job.attempt > 1 and (before := self.store.runs.trace(job.run)).finish not in (None, Finish.STOPPED):
+            return before
+        trace = Trace()
         settings = _for_job(self._arms[job.arm.name].settings, job.seed, job.position)
-        recorder = self.store.runs.record(job.run)
+        recorder = self.store.runs.record(job.run, anew=True)
         reported = time.monotonic()
         try:
-            with closing(self._solved(job.problem, settings, trace)) as events:
+            with closing(self._solved(job.problem, settings)) as events:
                 for event in events:
                     trace.apply(event)
                     recorder.record([event])
@@ -347,13 +379,11 @@ class Runner:
         large = sum(trace.totals[Author.LARGE].kept for trace in traces)
         return large / max(1, sum(trace.tokens for trace in traces))
 
-    def _solved(
-        self, problem: Problem, settings: RunSettings, resume_trace: Trace | None = None
-    ) -> Generator[Event, None, None]:
+    def _solved(self, problem: Problem, settings: RunSettings) -> Generator[Event, None, None]:
         """Run one problem, and yield its events."""
         conversation = ask(problem.text, settings)
         with self._controlled() as control:
-            yield from run(self.pair, conversation, settings, control=control, before=resume_trace)
+            yield from run(self.pair, conversation, settings, control=control)
 
     @contextmanager
     def _controlled(self) -> Iterator[Control]:

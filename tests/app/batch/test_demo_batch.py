@@ -159,7 +159,8 @@ def test_a_stopped_batch_resumes_on_a_pair_that_is_opened_again(
 ) -> None:
     begin(page, qtbot, problem_file)
     qtbot.waitUntil(lambda: page.session.activity is BatchActivity.RUNNING)
-    page.session.stop()
+    for _ in range(2):
+        page.session.stop()
     demo.let_go.set()
     wait_until_done(page, qtbot)
     assert page.session.progress.done < 4

@@ -8,8 +8,10 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -22,6 +24,7 @@ from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MO
 from baton_reasoning.core.thinking.control import Control
 from tests.app.terminal.terminal import CTRL_C, CTRL_D, LIMIT, Terminal
 from tests.core.models.hub_server import HubServer, running_hub
+from tests.fakes.faulty_server import FaultyServer, Wire, about, end, stream, token
 
 REPOSITORY = "tiny/demo-GGUF"
 PROBLEM = DemoProblem(60_836).question
@@ -210,25 +213,115 @@ def test_while_the_endpoint_writes_an_answer() -> None:
             stopped_cleanly(terminal)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ["batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--limit", "4", "-c", "1024"],
-        pytest.param(["evidence"], marks=pytest.mark.long),
-    ],
-    ids=["batch", "evidence"],
-)
-def test_a_batch_says_how_to_continue_it_and_continues(command: list[str], folder: Path) -> None:
-    out = str(folder / "out")
-    with Terminal(*command, "--parallel", "2", "--out", out) as terminal:
-        terminal.wait_for(" of 4" if command[0] == "batch" else " errors")
+class HeldServer(FaultyServer):
+    """Answers 4 to each question, and waits before the end of its answers until they are let go."""
+
+    def __init__(self) -> None:
+        self.let_go, self._held = threading.Event(), threading.Semaphore(0)
+        props = about()["/props"] | {"total_slots": 2}
+        super().__init__(stream(token("4", 1), self._hold, end(1, "eos")), routes={"/props": props})
+
+    def wait_for_answers(self, count: int) -> None:
+        """Wait until so many more answers are held."""
+        for _ in range(count):
+            assert self._held.acquire(timeout=LIMIT)
+
+    @property
+    def questions(self) -> list[int]:
+        """How often each prompt was sent."""
+        return sorted(Counter(str(each["prompt"]) for each in self.completions).values())
+
+    def _hold(self, _: Wire) -> None:
+        self._held.release()
+        self.let_go.wait(LIMIT)
+
+
+@pytest.fixture
+def held_server() -> Iterator[HeldServer]:
+    server = HeldServer()
+    with server:
+        yield server
+        server.let_go.set()
+
+
+@contextmanager
+def batch_under_way(server: HeldServer, out: Path, count: int = 4) -> Iterator[Terminal]:
+    """A batch of so many answers, two of which are under way."""
+    problems = out.with_suffix(".jsonl")
+    problems.write_text("\n".join(json.dumps({"problem": f"{n} + {4 - n}", "answer": "4"}) for n in range(count)))
+    options = ("--arm", "small", "--small", server.url, "--parallel", "2", "--out", str(out), "--no-history")
+    with Terminal("batch", "run", str(problems), *options) as terminal:
+        server.wait_for_answers(2)
+        yield terminal
+
+
+def answers(out: Path) -> list[str]:
+    return [json.loads(line)["answer"] for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
+
+
+def resume(out: Path) -> None:
+    with Terminal("batch", "resume", str(out)) as terminal:
+        assert terminal.exit_code() == 0, terminal.screen
+
+
+def test_the_first_ctrl_c_finishes_the_answers_of_a_batch_that_are_under_way(
+    held_server: HeldServer, folder: Path
+) -> None:
+    out = folder / "out"
+    with batch_under_way(held_server, out) as terminal:
+        terminal.press(CTRL_C)
+        terminal.wait_for("Finishing 2 answers. Press Ctrl+C again to stop now.")
+        held_server.let_go.set()
+        stopped_cleanly(terminal)
+        assert f"To continue: baton batch resume {out}" in terminal.screen
+    assert answers(out) == ["4", "4", "", ""]
+    resume(out)
+    assert (answers(out), held_server.questions) == (["4"] * 4, [1, 1, 1, 1])
+
+
+def test_a_batch_whose_last_answers_are_finished_is_reported_and_needs_no_resume(
+    held_server: HeldServer, folder: Path
+) -> None:
+    with batch_under_way(held_server, folder / "out", count=2) as terminal:
+        terminal.press(CTRL_C)
+        terminal.wait_for("Finishing 2 answers.")
+        held_server.let_go.set()
+        ended_cleanly(terminal)
+        assert "To continue" not in terminal.screen
+    assert answers(folder / "out") == ["4"] * 2
+
+
+def test_the_second_ctrl_c_stops_them_and_they_are_written_anew(held_server: HeldServer, folder: Path) -> None:
+    out = folder / "out"
+    with batch_under_way(held_server, out) as terminal:
+        terminal.press(CTRL_C)
+        terminal.wait_for("Finishing 2 answers.")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
-        how = f"baton batch resume {out}" if command[0] == "batch" else "the same command"
-        assert f"To continue: {how}" in terminal.screen
-    if command[0] == "batch":
-        with Terminal("batch", "resume", out, "-c", "1024") as terminal:
-            assert terminal.exit_code() == 0, terminal.screen
+    assert answers(out) == [""] * 4
+    held_server.let_go.set()
+    resume(out)
+    assert (answers(out), held_server.questions) == (["4"] * 4, [1, 1, 2, 2])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_any_other_signal_stops_a_batch_at_once(
+    held_server: HeldServer, folder: Path, number: signal.Signals, code: int
+) -> None:
+    with batch_under_way(held_server, folder / "out") as terminal:
+        os.kill(terminal.process.pid, number)
+        ended_cleanly(terminal, code)
+        assert "Finishing" not in terminal.screen
+    assert answers(folder / "out") == [""] * 4
+
+
+@pytest.mark.long
+def test_evidence_is_continued_by_the_same_command(folder: Path) -> None:
+    with Terminal("evidence", "--parallel", "2", "--out", str(folder / "out")) as terminal:
+        terminal.wait_for(" errors")
+        terminal.press(CTRL_C)
+        stopped_cleanly(terminal)
+        assert "To continue: the same command" in terminal.screen
 
 
 @pytest.mark.long
@@ -257,6 +350,17 @@ def test_the_first_signal_stops_a_run_and_the_second_ends_the_program(number: si
             with pytest.raises(KeyboardInterrupt):
                 signal.raise_signal(number)
         assert exit_code_of_signal() == code
+
+
+def test_in_a_batch_the_first_ctrl_c_finishes_the_second_stops_and_the_third_ends_the_program() -> None:
+    control, finished = Control(), threading.Event()
+    with interruptible(), stops_on_interrupt(control, finished.set):
+        signal.raise_signal(signal.SIGINT)
+        assert (finished.is_set(), control.stopped) == (True, False)
+        signal.raise_signal(signal.SIGINT)
+        assert control.stopped
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
 
 
 def test_a_killed_program_leaves_no_log_behind() -> None:

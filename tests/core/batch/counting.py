@@ -27,6 +27,11 @@ def rest(whole: str, body: str) -> str:
     return whole[len(body) :] if whole.startswith(body) else ""
 
 
+def unlike_after_reading(conversation: Conversation, body: str) -> str:
+    """What a model writes that goes on in other words after a text which it has read: real ones round otherwise."""
+    return " Or not.\n\n</think>\n\nThe answer is \\boxed{-1}." if body else solution(number_in(conversation))
+
+
 def small_engine() -> ScriptedEngine:
     def text(conversation: Conversation, body: str) -> str:
         n = number_in(conversation)

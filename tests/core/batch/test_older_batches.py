@@ -24,6 +24,7 @@ LINE = "Begun by an older version of Baton: what this one does not know, such as
 class OlderConditions(Conditions):
     joules: float = 12.5
     machine: str = "desk"
+    resumed: bool = True
 
 
 def test_votes_names_of_one_arm_energy_and_merged_folders_are_left_out(

@@ -1,43 +1,154 @@
-"""A batch that was killed goes on with each of its texts."""
+"""A batch that was interrupted comes to the texts, verdicts and counts of an undisturbed one."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import random
+import threading
+from collections.abc import Callable
 
+from msgspec.structs import replace
+
+from baton_reasoning.core.batch.running.batch_events import BatchEvent, Calibrated, Finishing, JobEnded, JobStopped
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.batch.running.runner import Runner
-from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.run import Pair, RunSettings
+from baton_reasoning.core.grading.verdict import Outcome
+from baton_reasoning.core.run import Pair
+from baton_reasoning.core.store.batch_rows import JobState, ResultRow
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.events import RunStarted, TakeoverStarted, TokenWritten
-from baton_reasoning.core.thinking.trace import Trace
-from tests.core.batch.counting import problems
-from tests.core.thinking.drawn import outcome, settings_of
+from baton_reasoning.core.thinking.events import Event
+from baton_reasoning.core.thinking.policies.never import Never
+from tests.core.batch.counting import counting_pair, problems, solution, unlike_after_reading
+from tests.core.thinking.drawn import settings_of
 from tests.core.thinking.oracles.worlds import World
+from tests.fakes.scripted import ScriptedEngine
+from tests.patience import PATIENCE
 
-WORLD = World(5, tagged=True, drawn=True)
+STOPS = 12
 
 
-def test_a_text_killed_inside_a_takeover_goes_on_with_the_large_model(tmp_path: Path) -> None:
-    base = settings_of(arms_of(["baton"], RunSettings())[0].settings.policy, seed=1)
-    (arm,) = arms_of(["baton"], base)
-    with Store.open(tmp_path / "b.sqlite") as store, Grader() as grader:
-        batch = store.batches.create("b", {}, problems(1), [arm.stored()])
-        list(Runner(store, batch, Pair(*WORLD.engines), grader).run())
-        (row,) = store.batches.results(batch, "baton")
-        events = list(store.runs.events(row.run))
-        start = next(number for number, event in enumerate(events) if isinstance(event, TakeoverStarted))
-        tokens = [number for number, event in enumerate(events) if number > start and isinstance(event, TokenWritten)]
-        again = store.batches.create("again", {}, problems(1), [arm.stored()])
-        (job,) = store.batches.claim(again)
-        recorder = store.runs.record(job.run)
-        recorder.record(events[: tokens[2]])
-        recorder.finish().result()
-        store.batches.give_back(job)
-        list(Runner(store, again, Pair(*WORLD.engines), grader).run())
-        resumed = list(store.runs.events(job.run))
-    restarted = [number for number, event in enumerate(resumed) if isinstance(event, RunStarted)][-1]
-    first = next(event for event in resumed[restarted:] if isinstance(event, TokenWritten))
-    assert first.author is Author.LARGE
-    assert outcome(Trace.of(resumed)) == outcome(Trace.of(events))
+def engines() -> tuple[ScriptedEngine, ScriptedEngine]:
+    return World(5, tagged=True, drawn=True).engines
+
+
+def batch_of(store: Store, *recipes: str, count: int = 2) -> str:
+    arms = arms_of(recipes, settings_of(Never.Settings(), seed=1))
+    return store.batches.create("b", {}, problems(count), [arm.stored() for arm in arms])
+
+
+def results(store: Store, batch: str) -> list[tuple[ResultRow, list[Event]]]:
+    """The rows and their stored events, times and machine load aside."""
+    found = []
+    for row in store.batches.results(batch):
+        metrics, events = row.metrics._replace(seconds=0.0), store.runs.events(row.run)
+        timeless = row._replace(job=0, run="", metrics=metrics, conditions=None, started=None, ended=None)
+        found.append((timeless, [replace(event, at=0.0) for event in events]))
+    return found
+
+
+def test_a_batch_that_is_stopped_again_and_again_is_as_an_undisturbed_one(store: Store, grader: Grader) -> None:
+    small, large = engines()
+    undisturbed, disturbed = (batch_of(store, "small", "baton", "every-step") for _ in range(2))
+    list(Runner(store, undisturbed, Pair(small, large), grader).run())
+    tokens = small.written + large.written
+    assert len({row.metrics.tokens for row in store.batches.results(undisturbed)}) > 2
+    dice, stopped = random.Random(3), 0
+    for _ in range(STOPS):
+        runner = Runner(store, disturbed, Pair(small, large), grader)
+        stop_at = small.written + large.written + dice.randint(1, tokens // 4)
+
+        def stop_when_due(_: str, runner: Runner = runner, stop_at: int = stop_at) -> None:
+            if small.written + large.written >= stop_at:
+                runner.stop()
+
+        small.before_token = large.before_token = stop_when_due
+        stopped += sum(isinstance(event, JobStopped) for event in runner.run())
+    small.before_token = large.before_token = lambda _: None
+    list(Runner(store, disturbed, Pair(small, large), grader).run())
+    assert stopped >= 3
+    assert results(store, disturbed) == results(store, undisturbed)
+
+
+def test_a_text_that_was_stopped_is_written_anew_from_its_beginning(store: Store, grader: Grader) -> None:
+    batch = batch_of(store, "small")
+    engine = ScriptedEngine(continue_with=unlike_after_reading)
+    runner = Runner(store, batch, Pair(engine), grader)
+    engine.before_token = lambda body: runner.stop() if body.endswith("Then") else None
+    stopped = [event for event in runner.run() if isinstance(event, JobStopped)]
+    assert stopped
+    kept = [store.runs.trace(row.run).text for row in store.batches.results(batch) if row.job == stopped[0].job]
+    assert kept == ["First we count.\n\nThen"], "until it is resumed"
+    again = ScriptedEngine(continue_with=unlike_after_reading)
+    list(Runner(store, batch, Pair(again), grader).run())
+    assert {call.body for call in again.calls} == {""}
+    rows = list(store.batches.results(batch))
+    assert [store.runs.trace(row.run).text for row in rows] == [solution(0), solution(1)]
+    assert [row.verdict and row.verdict.outcome for row in rows] == [Outcome.CORRECT] * 2
+
+
+def test_a_text_that_was_complete_is_only_graded(store: Store, grader: Grader) -> None:
+    undisturbed, killed = (batch_of(store, "small", count=1) for _ in range(2))
+    list(Runner(store, undisturbed, counting_pair(), grader).run())
+    (done,) = store.batches.results(undisturbed)
+    (job,) = store.batches.claim(killed)
+    recorder = store.runs.record(job.run)
+    recorder.record(store.runs.events(done.run))
+    recorder.finish().result()
+    store.batches.give_back(job)
+    pair = counting_pair()
+    list(Runner(store, killed, pair, grader).run())
+    (graded,) = store.batches.results(killed)
+    assert (graded.answer, graded.verdict, graded.metrics) == (done.answer, done.verdict, done.metrics)
+    assert isinstance(pair.small, ScriptedEngine)
+    assert pair.small.sessions == []
+
+
+class TwoAtOnce:
+    """A batch of nine answers, two at once, each pair of which meets at its second token and then does something."""
+
+    def __init__(self, store: Store, grader: Grader, then: Callable[[Runner], None]) -> None:
+        batch = batch_of(store, "small", count=9)
+        meeting = threading.Barrier(2, lambda: then(runner), PATIENCE)
+
+        def meet(body: str) -> None:
+            if body == "First":
+                meeting.wait()
+
+        engine = ScriptedEngine(continue_with=unlike_after_reading, before_token=meet)
+        runner = Runner(store, batch, Pair(engine), grader, parallel=2)
+        self.events = list(runner.run())
+        self.states = [row.state for row in store.batches.results(batch)]
+
+
+def test_told_to_finish_it_completes_what_is_under_way_and_begins_no_other(store: Store, grader: Grader) -> None:
+    batch = TwoAtOnce(store, grader, Runner.finish)
+    assert Finishing(2) in batch.events
+    assert len([event for event in batch.events if isinstance(event, JobEnded)]) == 2
+    assert batch.states == [JobState.DONE] * 2 + [JobState.WAITING] * 7
+
+
+def test_told_to_finish_while_it_is_paused_it_ends(store: Store, grader: Grader) -> None:
+    def pause_and_finish(runner: Runner) -> None:
+        runner.pause()
+        runner.finish()
+
+    assert TwoAtOnce(store, grader, pause_and_finish).states.count(JobState.DONE) == 2
+
+
+def test_told_to_stop_while_it_finishes_it_stops_at_once(store: Store, grader: Grader) -> None:
+    def finish_and_stop(runner: Runner) -> None:
+        runner.finish()
+        runner.stop()
+
+    batch = TwoAtOnce(store, grader, finish_and_stop)
+    assert len([event for event in batch.events if isinstance(event, JobStopped)]) == 2
+    assert set(batch.states) == {JobState.WAITING}
+
+
+def test_told_to_finish_where_nothing_is_under_way_it_stops(store: Store, grader: Grader) -> None:
+    runner = Runner(store, batch_of(store, "baton", "random"), Pair(*engines()), grader)
+    happened: list[BatchEvent] = []
+    for event in runner.run():
+        happened.append(event)
+        runner.finish()
+    assert [type(event) for event in happened] == [Calibrated]

@@ -20,7 +20,6 @@ from baton_reasoning.core.batch.running.batch_events import (
     JobEnded,
     JobRetried,
     JobStarted,
-    JobStopped,
 )
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
 from baton_reasoning.core.batch.running.creation import create_batch
@@ -43,6 +42,7 @@ from tests.core.batch.counting import (
     rest,
     small_engine,
     solution,
+    unlike_after_reading,
 )
 from tests.fakes.full_disk import a_full_disk
 from tests.fakes.scripted import Fault, ScriptedEngine
@@ -236,7 +236,7 @@ def test_each_row_has_the_conditions_under_which_it_was_written(store: Store, gr
     run_all(store, batch, counting_pair(), grader, parallel=2)
     for row in rows(store, batch):
         assert row.conditions is not None
-        assert (row.conditions.parallel, row.conditions.paused, row.conditions.resumed) == (2, False, False)
+        assert (row.conditions.parallel, row.conditions.paused) == (2, False)
         assert 0 <= row.conditions.other_load <= 1
         assert row.started is not None
         assert row.ended is not None
@@ -286,7 +286,6 @@ def test_only_errors_are_tried_again(store: Store, grader: Grader) -> None:
     assert [each.job.position for each in events if isinstance(each, JobStarted)] == [0]
     assert store.runs.trace(failed.run).text == "", "nothing else names it, so it would never be deleted"
     assert outcomes(store, batch, "small")[0] is Outcome.CORRECT
-    assert not any(row.conditions.resumed for row in rows(store, batch) if row.conditions), "nothing was interrupted"
 
 
 def test_a_batch_that_a_full_disk_ended_goes_on_in_the_same_program(store: Store, grader: Grader) -> None:
@@ -301,24 +300,6 @@ def test_a_batch_that_a_full_disk_ended_goes_on_in_the_same_program(store: Store
     run_all(store, batch, counting_pair(), grader)
     assert [store.runs.trace(row.run).text for row in rows(store, batch)] == [solution(0), solution(2)]
     assert [row.state for row in rows(store, batch)] == [JobState.DONE] * 2
-
-
-def test_stopped_in_the_middle_of_a_text_it_goes_on_from_there(store: Store, grader: Grader) -> None:
-    batch = batch_of(store, 2)
-    stopper: list[Runner] = []
-
-    def stop_at_the_second_step(body: str) -> None:
-        if body.endswith("Then"):
-            stopper[0].stop()
-
-    engine = ScriptedEngine(continue_with=small_engine().continue_with, before_token=stop_at_the_second_step)
-    stopper.append(Runner(store, batch, Pair(engine), grader))
-    assert any(isinstance(each, JobStopped) for each in stopper[0].run())
-    assert store.batches.open(batch).done == 0
-    again = small_engine()
-    run_all(store, batch, Pair(again), grader, parallel=1)
-    assert [store.runs.trace(row.run).text for row in rows(store, batch)] == [solution(0), solution(2)]
-    assert again.sessions[0].calls[0].body.startswith("First we count.")
 
 
 def test_paused_it_begins_no_other_problem(store: Store, grader: Grader) -> None:
@@ -433,7 +414,7 @@ def rest_from(text: str, body: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.scaled
-def test_killed_many_times_no_problem_is_lost_and_none_run_twice(tmp_path: Path) -> None:
+def test_killed_many_times_no_problem_is_lost_no_result_is_made_twice_and_no_text_is_changed(tmp_path: Path) -> None:
     path, dice = tmp_path / "baton.sqlite", random.Random(5)
     with Store.open(path) as store:
         batch = batch_of(store, OFTEN_KILLED)
@@ -445,7 +426,7 @@ def test_killed_many_times_no_problem_is_lost_and_none_run_twice(tmp_path: Path)
     with Store.open(path) as store:
         assert 0 < store.batches.open(batch).done < OFTEN_KILLED, "all was done before the last kill"
         with Grader() as grader:
-            run_all(store, batch, Pair(large_engine().with_card(name="small")), grader)
+            run_all(store, batch, Pair(ScriptedEngine(continue_with=unlike_after_reading)), grader)
         assert [store.runs.trace(row.run).text for row in rows(store, batch)] == [
             solution(n) for n in range(OFTEN_KILLED)
         ]

@@ -69,6 +69,16 @@ def test_a_run_goes_on_where_it_stopped(store: Store) -> None:
     assert list(store.runs.events("r")) == events
 
 
+def test_a_run_that_is_begun_anew_keeps_nothing_of_before(store: Store) -> None:
+    save(store, "r", a_run(steps=9))
+    recorder = store.runs.record("r", anew=True)
+    assert list(store.runs.events("r")) == []
+    recorder.record(a_run(steps=1))
+    recorder.finish().result()
+    assert list(store.runs.events("r")) == a_run(steps=1)
+    assert store.runs.outline("r") == outline_of(Trace.of(a_run(steps=1)))
+
+
 def test_a_run_that_is_not_there_is_said_to_be_missing(store: Store) -> None:
     with pytest.raises(StoreError, match="not in the store"):
         store.runs.summary("nobody")
