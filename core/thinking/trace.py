@@ -179,27 +179,15 @@ class Trace:
                 self._step_over = True
             case events.ThinkingClosed():
                 self._close(event)
-            case events.Judged() | events.Scored() | events.Tried():
-                self._ask(event)
-
-    def _ask(self, event: events.Judged | events.Scored | events.Tried) -> None:
-        """Keep what a model said about the text with the piece that it is about."""
-        piece = self.pieces[-1] if self.pieces else None
-        match event:
             case events.Judged():
                 self._judged = event
-                if piece:
-                    piece.judged = event
-            case events.Scored() if piece:
-                piece.scored = event
-            case events.Tried():
-                self._tried(event)
-
-    def _tried(self, event: events.Tried) -> None:
-        """Keep a trial with the piece after which it began: what stands beyond may be discarded for it."""
-        before = next((piece for piece in reversed(self.pieces) if piece.position < event.position), None)
-        if before:
-            before.tried = event
+                if self.pieces:
+                    self.pieces[-1].judged = event
+            case events.Tried(position=position):
+                # What stands beyond the place where it began may be discarded for it.
+                before = next((piece for piece in reversed(self.pieces) if piece.position < position), None)
+                if before:
+                    before.tried = event
 
     def _apply_to_costs(self, event: Event) -> None:
         match event:
@@ -352,7 +340,7 @@ class Trace:
         if not self.pieces:
             return False
         closed_here = self.closed is not None and not self.pieces[-1].in_answer
-        return closed_here or self.length in self._capped or self.steps[-1].is_over(self._boundary)
+        return closed_here or self.length in self._capped or Splitter(self.steps[-1].text, self._boundary).at_boundary
 
     @property
     def _boundary(self) -> Boundary:
