@@ -11,7 +11,6 @@ the difference of the values after and before them.
 
 from __future__ import annotations
 
-import difflib
 from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
@@ -226,29 +225,6 @@ def places_of(trace: Trace) -> list[TextPlace]:
     for span in takeover_spans(trace):
         places |= {TextPlace(span.start), TextPlace(span.end), span.baseline}
     return sorted(places, key=lambda place: place.order)
-
-
-def corrected(trace: Trace, span: TakeoverSpan) -> tuple[str, str]:
-    """Return what a takeover changed in a few words: (“06680”, “96680”); empty where nothing that can be named.
-
-    Its text is compared with the text that it replaced and, if no number differs, with the step before it.
-    """
-    after = trace.text_between(span.start, span.end)
-    step = trace.steps[span.piece.step - 1].text if span.piece.step else ""
-    for before in (span.piece.replaced, step):
-        found = _difference_of_texts(before, after)
-        if any(map(str.isdigit, "".join(found))):
-            return found
-    return _difference_of_texts(span.piece.replaced, after)
-
-
-def _difference_of_texts(before: str, after: str) -> tuple[str, str]:
-    """Return the words in which two texts differ, those with a number first."""
-    one, other = before.split(), after.split()
-    codes = difflib.SequenceMatcher(a=one, b=other, autojunk=False).get_opcodes()
-    found = [(" ".join(one[i:j][:3]), " ".join(other[k:m][:3])) for tag, i, j, k, m in codes if tag == "replace"]
-    numbers = (pair for pair in found if all(any(map(str.isdigit, words)) for words in pair))
-    return next(numbers, found[0] if found else ("", ""))
 
 
 def _exactly(value: float) -> Estimate:

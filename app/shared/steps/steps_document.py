@@ -22,8 +22,8 @@ from baton_reasoning.app.shared.steps.typesetting import Typesetter
 from baton_reasoning.app.shared.theme import Colours
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.thinking.corrections import Change, Effect, change_of
 from baton_reasoning.core.thinking.cues import Lexicon, english
+from baton_reasoning.core.thinking.differences import Change, Effect, change_of
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.registry import make_policy
