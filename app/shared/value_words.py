@@ -11,7 +11,7 @@ from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.shared.labels import SIGNS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.intervals import Estimate
-from baton_reasoning.core.thinking.differences import changed_words
+from baton_reasoning.core.thinking.differences import Effect, change_of
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace
@@ -181,13 +181,11 @@ def _turn_sentence(trace: Trace, turn: TakeoverWorth | ValueChange) -> str:
     opening = "The turn:" if is_won else "Rose most at"
     if isinstance(turn, ValueChange):
         return f"{opening} {_quoted_steps(trace, turn)}"
-    span, step = turn.span, turn.piece.step
-    earlier = turn.piece.replaced, trace.steps[step - 1].text if step else ""
-    changed = changed_words(trace.text_between(span.start, span.end), *earlier)
-    before, after = (words.rstrip(".,;:") for words in changed)
-    if before or after:
-        return f"{opening} step {step + 1}, {before} → {after}"
-    return f"{opening} step {step + 1}: {_quoted(trace, span.start, span.end)}"
+    index = next(number for number, piece in enumerate(trace.pieces) if piece is turn.piece)
+    change = change_of(trace.pieces, index)
+    if change and change.effect is Effect.CORRECTED:
+        return f"{opening} step {turn.piece.step + 1}, {change.before} → {change.after}"
+    return f"{opening} step {turn.piece.step + 1}: {_quoted(trace, turn.span.start, turn.span.end)}"
 
 
 def _quoted_steps(trace: Trace, change: ValueChange) -> str:

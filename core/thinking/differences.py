@@ -325,9 +325,9 @@ def _by_words(now: str, before: str) -> Change | None:
     same = sum(block.size for block in matcher.get_matching_blocks())
     other = [
         pair
-        for old, new in _replaced(matcher)
-        if len(old) == len(new)
-        for pair in zip(old, new, strict=True)
+        for kind, start, end, our_start, our_end in matcher.get_opcodes()
+        if kind == "replace" and end - start == our_end - our_start
+        for pair in zip(theirs[start:end], ours[our_start:our_end], strict=True)
         if all(map(_NUMBER.fullmatch, pair))
     ]
     if len(other) == 1 and 2 * same >= ALIKE * (len(ours) + len(theirs)) and _numbers_but_one(theirs, ours):
@@ -341,27 +341,3 @@ def _numbers_but_one(theirs: list[str], ours: list[str]) -> bool:
     """Tell whether exactly one number differs between the two, and at least one is the same."""
     before, now = ([word for word in words if _NUMBER.fullmatch(word)] for words in (theirs, ours))
     return len(before) == len(now) > 1 and sum(a != b for a, b in zip(before, now, strict=True)) == 1
-
-
-def changed_words(text: str, replaced: str, before: str) -> tuple[str, str]:
-    """Return what a takeover changed in a few words: (“06680”, “96680”); empty where nothing that can be named.
-
-    Its text is compared with the text that it replaced and, if no number differs, with the step before it.
-    """
-    found = [_first_replaced(each.split(), text.split()) for each in (replaced, before)]
-    return next((pair for pair in found if any(map(str.isdigit, "".join(pair)))), found[0])
-
-
-def _first_replaced(before: Sequence[str], after: Sequence[str]) -> tuple[str, str]:
-    """Return the first words that stand in place of others, those with a number first."""
-    matcher = SequenceMatcher(None, before, after, autojunk=False)
-    found = [(" ".join(old[:3]), " ".join(new[:3])) for old, new in _replaced(matcher)]
-    numbers = (pair for pair in found if all(any(map(str.isdigit, words)) for words in pair))
-    return next(numbers, found[0] if found else ("", ""))
-
-
-def _replaced(matcher: SequenceMatcher[str]) -> Iterator[tuple[Sequence[str], Sequence[str]]]:
-    """Yield the words of the first text in place of which the second one has others, with those."""
-    for kind, start, end, other_start, other_end in matcher.get_opcodes():
-        if kind == "replace":
-            yield matcher.a[start:end], matcher.b[other_start:other_end]
