@@ -76,9 +76,13 @@ def value_text(value: float) -> str:
 
 def notable_changes(trace: Trace, values: StepValues) -> list[NotableChange]:
     """Return what changed the value beyond chance, in order: a takeover by its worth, if that is."""
-    changes = [(each.before, each.after, each.difference) for each in values.certain]
-    changes += [(each.before, each.after, each.worth) for each in values.takeovers if each.is_certain]
-    found = {each[1].position: NotableChange(*each, StepsBetween.of(trace, each[0], each[1])) for each in changes}
+    changes = [*values.certain, *(each for each in values.takeovers if each.is_certain)]
+    found = {
+        each.after.position: NotableChange(
+            each.before, each.after, each.difference, StepsBetween.of(trace, each.before, each.after)
+        )
+        for each in changes
+    }
     return [found[position] for position in sorted(found)]
 
 
@@ -176,10 +180,10 @@ def _loss_sentence(trace: Trace, loss: ValueChange) -> str:
     return f"{'Lost' if is_lost else 'Fell most'} at {_quoted_steps(trace, loss)}"
 
 
-def _turn_sentence(trace: Trace, turn: TakeoverWorth | ValueChange) -> str:
+def _turn_sentence(trace: Trace, turn: ValueChange) -> str:
     is_won = turn.before.value.value < WON <= turn.after.value.value
     opening = "The turn:" if is_won else "Rose most at"
-    if isinstance(turn, ValueChange):
+    if not isinstance(turn, TakeoverWorth):
         return f"{opening} {_quoted_steps(trace, turn)}"
     index = next(number for number, piece in enumerate(trace.pieces) if piece is turn.piece)
     change = change_of(trace.pieces, index)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
 from typing import NamedTuple
@@ -78,35 +79,43 @@ class ValuedPlace(NamedTuple):
         return round(self.value.value * self.continuations)
 
 
-class ValueChange(NamedTuple):
+@dataclass(frozen=True)
+class ValueChange:
     """What happened to the value between two neighbouring places of the text that stands."""
 
     before: ValuedPlace
     after: ValuedPlace
-    difference: Estimate
+
+    @cached_property
+    def difference(self) -> Estimate:
+        return newcombe(self.before.value, self.after.value)
+
+    @property
+    def is_rise(self) -> bool:
+        """Tell whether the value rose beyond chance."""
+        return self.difference.low > 0
+
+    @property
+    def is_fall(self) -> bool:
+        """Tell whether the value fell beyond chance."""
+        return self.difference.high < 0
 
     @property
     def is_certain(self) -> bool:
         """Tell whether the difference is beyond chance."""
-        return self.difference.low > 0 or self.difference.high < 0
+        return self.is_rise or self.is_fall
 
 
-class TakeoverWorth(NamedTuple):
-    """What one takeover was worth."""
+@dataclass(frozen=True)
+class TakeoverWorth(ValueChange):
+    """What one takeover was worth: the difference to the place where the text that it replaced ends; if it replaced
+    none, to where it begins."""
 
     span: TakeoverSpan
-    before: ValuedPlace
-    """Where the text that it replaced ends; without one, where the takeover begins."""
-    after: ValuedPlace
-    worth: Estimate
 
     @property
     def piece(self) -> Piece:
         return self.span.piece
-
-    @property
-    def is_certain(self) -> bool:
-        return self.worth.low > 0 or self.worth.high < 0
 
 
 class StepValues:
@@ -124,9 +133,7 @@ class StepValues:
         self._by_place = {each.place: each for each in valued}
         self.places = sorted((each for each in valued if not each.place.replaced), key=lambda each: each.position)
         """The valued places of the text that stands, in order."""
-        self.changes = [
-            ValueChange(one, other, newcombe(one.value, other.value)) for one, other in pairwise(self.places)
-        ]
+        self.changes = [ValueChange(one, other) for one, other in pairwise(self.places)]
         self.takeovers = list(self._worths())
         """The takeovers whose worth is known, in order."""
 
@@ -135,12 +142,6 @@ class StepValues:
         """Return the values by this writer, or those that were estimated last; None if there are none."""
         estimated = trace.values.get(writer) if writer else next(reversed(trace.values.values()), None)
         return cls(trace, estimated) if estimated else None
-
-    @staticmethod
-    def differ(one: ValuedPlace, other: ValuedPlace) -> bool:
-        """Tell whether two values differ beyond chance."""
-        difference = newcombe(one.value, other.value)
-        return difference.low > 0 or difference.high < 0
 
     def at(self, place: TextPlace) -> ValuedPlace | None:
         return self._by_place.get(place)
@@ -154,11 +155,11 @@ class StepValues:
     def rises(self) -> list[tuple[Author, Estimate]]:
         """Return all rises beyond chance, with who brought them."""
         spans = [(worth.span.start, worth.span.end) for worth in self.takeovers]
-        of_takeovers = [(Author.LARGE, worth.worth) for worth in self.takeovers if worth.worth.low > 0]
+        of_takeovers = [(Author.LARGE, worth.difference) for worth in self.takeovers if worth.is_rise]
         others = [
             (change.after.author or Author.SMALL, change.difference)
             for change in self.changes
-            if change.difference.low > 0 and not any(start < change.after.position <= end for start, end in spans)
+            if change.is_rise and not any(start < change.after.position <= end for start, end in spans)
         ]
         return of_takeovers + others
 
@@ -170,17 +171,16 @@ class StepValues:
         return by_large / total if total else None
 
     @property
-    def turn(self) -> TakeoverWorth | ValueChange | None:
+    def turn(self) -> ValueChange | None:
         """Return what raised the value most, beyond chance: a takeover before any other step."""
-        takeovers = [worth for worth in self.takeovers if worth.worth.low > 0]
-        if takeovers:
-            return max(takeovers, key=lambda worth: worth.worth.value)
-        return max((c for c in self.changes if c.difference.low > 0), key=lambda c: c.difference.value, default=None)
+        rises = [worth for worth in self.takeovers if worth.is_rise] or [each for each in self.changes if each.is_rise]
+        return max(rises, key=lambda change: change.difference.value, default=None)
 
     @property
     def loss(self) -> ValueChange | None:
         """Return what lowered the value most, beyond chance."""
-        return min((c for c in self.changes if c.difference.high < 0), key=lambda c: c.difference.value, default=None)
+        falls = (change for change in self.changes if change.is_fall)
+        return min(falls, key=lambda change: change.difference.value, default=None)
 
     def _valued(self, place: PlaceOutcomes) -> ValuedPlace | None:
         right, wrong = place.outcomes.count(RIGHT), place.outcomes.count(WRONG)
@@ -200,7 +200,7 @@ class StepValues:
             after = self._by_place.get(TextPlace(span.end))
             before = self._by_place.get(span.baseline)
             if before and after:
-                yield TakeoverWorth(span, before, after, newcombe(before.value, after.value))
+                yield TakeoverWorth(before, after, span)
 
 
 def takeover_spans(trace: Trace) -> Iterator[TakeoverSpan]:
