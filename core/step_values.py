@@ -335,7 +335,7 @@ class ValueEstimator:
                     yield ContinuationNumber(place, k)
 
     def _tokens_after(self, place: TextPlace) -> int:
-        return sum(len(piece.tokens) for piece in self._trace.pieces if piece.position + piece.length > place.position)
+        return sum(len(piece.tokens) for piece in self._trace.pieces if piece.end_position > place.position)
 
     # Outcomes ------------------------------------------------------------------------------------------------------
 

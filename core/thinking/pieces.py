@@ -60,6 +60,11 @@ class Piece:
         return self._text
 
     @property
+    def end_position(self) -> int:
+        """Return where it ends in the body, in characters."""
+        return self.position + self.length
+
+    @property
     def accepted_drafts(self) -> int:
         """Count the tokens that the small model drafted for this piece of the large one, and that were kept."""
         return sum(token.drafted for token in self.tokens)
@@ -112,6 +117,10 @@ class Step:
     @property
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def end_position(self) -> int:
+        return self.pieces[-1].end_position
 
     @property
     def tokens(self) -> int:

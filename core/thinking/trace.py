@@ -49,8 +49,6 @@ class Trace:
         """The takeover that has begun and not ended."""
         self.handoffs = 0
         """Number of changes of the writer."""
-        self.length = 0
-        """Characters of the body."""
         self.seconds = 0.0
         self.answer_began: float | None = None
         """Seconds to the first token of the answer that is more than white space."""
@@ -81,10 +79,15 @@ class Trace:
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces)
 
+    @property
+    def length(self) -> int:
+        """Return the number of characters of the body."""
+        return self.pieces[-1].end_position if self.pieces else 0
+
     def text_between(self, start: int, end: int) -> str:
         """Return characters `start` to `end`: quickly near the end of a text, however long it is."""
         first = len(self.pieces)
-        while first and self.pieces[first - 1].position + self.pieces[first - 1].length > start:
+        while first and self.pieces[first - 1].end_position > start:
             first -= 1
         if first == len(self.pieces):
             return ""
@@ -170,7 +173,6 @@ class Trace:
                 self.takeover, self._new_piece = None, True
             case events.TextInserted(text=text, reason=reason, author=author):
                 self._begin_piece(author, reason, self.seconds).insert(text)
-                self.length += len(text)
                 self._new_piece, self._step_over = True, Splitter(text, self._boundary).at_boundary
             case events.TextDiscarded():
                 self._discard(event)
@@ -215,15 +217,16 @@ class Trace:
 
         What was decided there, and what was written for that and discarded, is no part of it: it is decided again.
         """
-        standing: list[tuple[int, int]] = []
-        """Where each token and inserted text that stands ends, and the number of events up to it."""
-        text = Trace()
+        length, standing = 0, list[tuple[int, int]]()
+        """`standing`: where each token and inserted text that stands ends, and the number of events up to it."""
         for number, event in enumerate(self.events, 1):
-            text.apply(event)
-            while standing and standing[-1][0] > text.length:
-                standing.pop()
-            if isinstance(event, TokenWritten | events.TextInserted) and event.text:
-                standing.append((text.length, number))
+            if isinstance(event, events.TextDiscarded):
+                length = event.position
+                while standing and standing[-1][0] > length:
+                    standing.pop()
+            elif isinstance(event, TokenWritten | events.TextInserted) and event.text:
+                length += len(event.text)
+                standing.append((length, number))
         return Trace.of(self.events[: max((number for end, number in standing if end <= position), default=0)])
 
     def parts(self) -> list[Part]:
@@ -259,7 +262,6 @@ class Trace:
         piece = self.pieces[-1]
         piece.append(event)
         piece.end = self._last_at = self.seconds
-        self.length += len(event.text)
         self._step_over |= event.ends_step
         if self.answer_began is None and (self.closed or not self.thinks) and event.text.strip():
             self.answer_began, self._answer_begun_at = self.seconds, self.length
@@ -302,9 +304,7 @@ class Trace:
         last = self.pieces[-1] if self.pieces else None
         if last and not last.tokens and (answer := last.text[event.position - last.position :]).strip():
             last.cut(event.position - last.position)  # a person wrote the beginning of the answer, too
-            self.length = event.position
             self._begin_piece(last.author, last.reason, self.seconds).insert(answer)
-            self.length += len(answer)
 
     def _handed_over(self, event: events.HandedOver) -> None:
         self._last_at, self.prefill = self.seconds, None
@@ -318,7 +318,6 @@ class Trace:
             piece = self.pieces[-1]
             for token in piece.cut(max(0, event.position - piece.position)):
                 self.totals[token.author].discarded += 1
-            self.length = piece.position + piece.length
             if piece.length or piece.tokens:
                 break
             self.pieces.pop()

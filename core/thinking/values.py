@@ -208,20 +208,14 @@ def takeover_spans(trace: Trace) -> Iterator[TakeoverSpan]:
     pieces = [piece for piece in trace.pieces if piece.author is Author.LARGE and piece.takeover]
     for _, group in groupby(pieces, lambda piece: id(piece.takeover)):
         written = list(group)
-        end = written[-1].position + written[-1].length
-        yield TakeoverSpan(written[0].position, end, written[0], sum(len(piece.tokens) for piece in written))
-
-
-def end_of_step(trace: Trace, step: int) -> int:
-    """Return where a step ends, with the separator: the characters of the body up to there."""
-    last = trace.steps[step].pieces[-1]
-    return last.position + last.length
+        tokens = sum(len(piece.tokens) for piece in written)
+        yield TakeoverSpan(written[0].position, written[-1].end_position, written[0], tokens)
 
 
 def places_of(trace: Trace) -> list[TextPlace]:
     """Return all places whose values can be asked for: the beginning, the end of each step, and the beginning, the end
     and the replaced text of each takeover."""
-    places = {TextPlace(0), *(TextPlace(end_of_step(trace, step.index)) for step in trace.steps)}
+    places = {TextPlace(0), *(TextPlace(step.end_position) for step in trace.steps)}
     for span in takeover_spans(trace):
         places |= {TextPlace(span.start), TextPlace(span.end), span.baseline}
     return sorted(places, key=lambda place: place.order)

@@ -319,7 +319,7 @@ class StepsDocument(QObject):
         if index == 0:
             return None
         earlier, piece = self.shown[index - 1].piece, self.shown[index].piece
-        if piece.position != earlier.position + earlier.length:
+        if piece.position != earlier.end_position:
             return None  # line breaks stand between them
         before, text = earlier.text, piece.text
         gap = before[len(before.rstrip()) :] + text[: len(text) - len(text.lstrip())]
