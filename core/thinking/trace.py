@@ -157,7 +157,7 @@ class Trace:
     def _start(self, event: events.RunStarted) -> None:
         self._offset = self.seconds
         self._earlier_usage = dict(self.usage)
-        self.started, self.ended, self._writer = event, None, None
+        self.started, self.ended, self.takeover, self._writer = event, None, None, None
         self._new_piece = True
 
     def _apply_to_text(self, event: Event) -> None:
