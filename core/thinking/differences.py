@@ -145,17 +145,13 @@ def parting(rows: Sequence[Row], texts: range | None = None) -> int:
     there.
     """
     texts = range(len(rows[0].steps) if rows else 0) if texts is None else texts
-    ends = {text: _last_row(rows, text) for text in texts}
+    ends = {text: max((n for n, row in enumerate(rows) if row.steps[text] is not None), default=-1) for text in texts}
     for index, (steps, likeness) in enumerate(rows):
         has_step = any(steps[text] is not None for text in texts)
         is_missed = has_step and any(steps[text] is None and index < ends[text] for text in texts)
         if is_missed or any(likeness[text] not in (None, Likeness.SAME) for text in texts[:-1]):
             return index
     return len(rows)
-
-
-def _last_row(rows: Sequence[Row], text: int) -> int:
-    return next((index for index in range(len(rows) - 1, -1, -1) if rows[index].steps[text] is not None), -1)
 
 
 def _last_known(columns: Sequence[Sequence[Words]], steps: Sequence[int | None]) -> Words:
