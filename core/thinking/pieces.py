@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from baton_reasoning.core.engines.body import Author, cut_tokens
 from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.events import HandedOver, Judged, Scored, TakeoverStarted, TokenWritten, Tried
+from baton_reasoning.core.thinking.steps import Boundary, Splitter
 
 LEAST_SECONDS = 0.1
 """A piece that was decoded in less time has no speed: tokens arrive in bursts."""
@@ -102,9 +103,14 @@ class Piece:
 
     def cut(self, length: int) -> list[TokenWritten]:
         """Keep the first `length` characters; return the tokens that were removed."""
-        gone = cut_tokens(self.tokens, self.length - length, lambda token, text: replace(token, text=text, id=None))
+        gone = cut_tokens(self.tokens, self.length - length, _shortened)
         self._text, self.length = self.text[:length], length
         return gone
+
+
+def _shortened(token: TokenWritten, text: str) -> TokenWritten:
+    """Return what is left of a token that lies across a cut."""
+    return replace(token, text=text, id=None, ends_step=token.ends_step and text[-1:].isspace())
 
 
 @dataclass(slots=True)
@@ -129,6 +135,16 @@ class Step:
     @property
     def in_answer(self) -> bool:
         return self.pieces[-1].in_answer
+
+    def is_over(self, boundary: Boundary) -> bool:
+        """Tell whether it ends at a boundary that nothing but white space follows. `boundary`: the run's."""
+        for piece in reversed(self.pieces):
+            if not piece.tokens:
+                return Splitter(piece.text, boundary).at_boundary
+            for token in reversed(piece.tokens):
+                if token.ends_step or token.text.strip():
+                    return token.ends_step
+        return False
 
 
 @dataclass(slots=True)

@@ -339,7 +339,7 @@ class Trace:
         if not self.pieces:
             return False
         closed_here = self.closed is not None and not self.pieces[-1].in_answer
-        return closed_here or self.length in self._capped or Splitter(self.steps[-1].text, self._boundary).at_boundary
+        return closed_here or self.length in self._capped or self.steps[-1].is_over(self._boundary)
 
     @property
     def _boundary(self) -> Boundary:

@@ -12,7 +12,7 @@ the difference of the values after and before them.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
@@ -173,7 +173,9 @@ class StepValues:
     @property
     def turn(self) -> ValueChange | None:
         """Return what raised the value most, beyond chance: a takeover before any other step."""
-        rises = [worth for worth in self.takeovers if worth.is_rise] or [each for each in self.changes if each.is_rise]
+        takeovers = any(worth.is_rise for worth in self.takeovers)
+        changes: Sequence[ValueChange] = self.takeovers if takeovers else self.changes
+        rises = (change for change in changes if change.is_rise)
         return max(rises, key=lambda change: change.difference.value, default=None)
 
     @property
