@@ -5,6 +5,7 @@ Views, exports and the batch table read it. Adding a token takes the same short 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
@@ -86,12 +87,8 @@ class Trace:
 
     def text_between(self, start: int, end: int) -> str:
         """Return characters `start` to `end`: quickly near the end of a text, however long it is."""
-        first = len(self.pieces)
-        while first and self.pieces[first - 1].end_position > start:
-            first -= 1
-        if first == len(self.pieces):
-            return ""
-        offset = self.pieces[first].position
+        first = max(0, bisect_right(self.pieces, start, key=lambda piece: piece.position) - 1)
+        offset = self.pieces[first].position if self.pieces else 0
         return "".join(piece.text for piece in self.pieces[first:])[max(0, start - offset) : max(0, end - offset)]
 
     @property
