@@ -114,7 +114,7 @@ def _shortened(token: TokenWritten, text: str) -> TokenWritten:
 
 
 @dataclass(slots=True)
-class Step:
+class TraceStep:
     """The text between two step boundaries, including the separator at its end."""
 
     index: int

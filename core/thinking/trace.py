@@ -15,9 +15,8 @@ from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
-from baton_reasoning.core.thinking.pieces import CacheReach
+from baton_reasoning.core.thinking.pieces import CacheReach, TraceStep
 from baton_reasoning.core.thinking.pieces import Piece as Piece
-from baton_reasoning.core.thinking.pieces import Step as Step
 from baton_reasoning.core.thinking.pieces import Totals as Totals
 from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
 
@@ -28,7 +27,7 @@ class Trace:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.pieces: list[Piece] = []
-        self.steps: list[Step] = []
+        self.steps: list[TraceStep] = []
         self.totals = {author: Totals() for author in Author}
         self.started: events.RunStarted | None = None
         self.closed: events.ThinkingClosed | None = None
@@ -286,7 +285,7 @@ class Trace:
         self._handoff = None if written else self._handoff
         self.pieces.append(piece)
         if step == len(self.steps):
-            self.steps.append(Step(step, []))
+            self.steps.append(TraceStep(step, []))
         self.steps[step].pieces.append(piece)
         return piece
 
