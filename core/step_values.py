@@ -41,6 +41,7 @@ from baton_reasoning.core.thinking.values import (
     WRONG,
     StepValues,
     TextPlace,
+    ValueChange,
     ValuedPlace,
     places_of,
     takeover_spans,
@@ -311,19 +312,19 @@ class ValueEstimator:
                 if _may_differ(left, right) or _may_differ(*([each] for each in pair)):
                     for each in pair:
                         wanted[each.place] = max(wanted[each.place], self._options.continuations)
-                self._grow(pair[0], pair[1], wanted)
-        for worth in values.takeovers:
-            self._grow(worth.before, worth.after, wanted)
+        changes = [] if self._options.only_takeovers else values.changes
+        for change in [*changes, *values.takeovers]:
+            self._grow(change, wanted)
         return self._measurable(wanted)
 
-    def _grow(self, one: ValuedPlace, other: ValuedPlace, wanted: Counter[TextPlace]) -> None:
+    def _grow(self, change: ValueChange, wanted: Counter[TextPlace]) -> None:
         """Double K at two places that have K each, if their values differ much, but not beyond chance."""
-        usual = self._options.continuations
-        known = [len(self._outcomes.get(each.place, "")) for each in (one, other)]
-        if min(known) < usual or StepValues.differ(one, other):
+        usual, places = self._options.continuations, (change.before, change.after)
+        known = [len(self._outcomes.get(each.place, "")) for each in places]
+        if min(known) < usual or change.is_certain:
             return
-        if abs(one.value.value - other.value.value) >= LARGE_DIFFERENCE:
-            for each, number in zip((one, other), known, strict=True):
+        if abs(change.difference.value) >= LARGE_DIFFERENCE:
+            for each, number in zip(places, known, strict=True):
                 wanted[each.place] = max(wanted[each.place], min(MOST_GROWTH * usual, 2 * number))
 
     def _missing(self, wanted: Mapping[TextPlace, int]) -> Iterator[ContinuationNumber]:
@@ -334,7 +335,7 @@ class ValueEstimator:
                     yield ContinuationNumber(place, k)
 
     def _tokens_after(self, place: TextPlace) -> int:
-        return sum(len(piece.tokens) for piece in self._trace.pieces if piece.position + piece.length > place.position)
+        return sum(len(piece.tokens) for piece in self._trace.pieces if piece.end_position > place.position)
 
     # Outcomes ------------------------------------------------------------------------------------------------------
 

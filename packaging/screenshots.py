@@ -34,7 +34,7 @@ from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, READY_PROBLEMS
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import Appearance, ColourScheme
-from baton_reasoning.core.thinking.corrections import Effect, change_of
+from baton_reasoning.core.thinking.differences import Effect, change_of
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Piece
 

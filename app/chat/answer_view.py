@@ -27,7 +27,7 @@ from baton_reasoning.app.shared.widgets.layout import Spacer, hbox, vbox
 from baton_reasoning.app.shared.widgets.ribbon import Ribbon
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.model_costs import ModelCosts
-from baton_reasoning.core.thinking.corrections import corrections
+from baton_reasoning.core.thinking.differences import corrections
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Piece, Trace
 

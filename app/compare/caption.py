@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.alignment import Numbers, Row, differing_numbers, parting
+from baton_reasoning.core.thinking.differences import Row, differing_numbers, parting
 from baton_reasoning.core.thinking.trace import Trace
 
 LONGEST_NUMBER = 12
@@ -48,7 +48,7 @@ def _beginning(left: int, step: int | None) -> str:
     return f"Columns {left + 1} and {left + 2} diverge at step {(step or 0) + 1}"
 
 
-def _unequal(numbers: Numbers) -> str:
+def _unequal(numbers: tuple[str, str]) -> str:
     """Return “849 ≠ 149”, long numbers cut short."""
     one, other = (each if len(each) <= LONGEST_NUMBER else f"{each[:LONGEST_NUMBER]}…" for each in numbers)
     return f"{one} ≠ {other}"

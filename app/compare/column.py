@@ -23,7 +23,7 @@ from baton_reasoning.app.shared.widgets.ribbon import Ribbon
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.extraction import answer_of, last_boxed
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.thinking.alignment import thinking_steps
+from baton_reasoning.core.thinking.differences import thinking_steps
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace

@@ -21,7 +21,7 @@ from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.shared.steps.steps_document import GAP
 from baton_reasoning.app.shared.steps.steps_view import PAD, StepsView
 from baton_reasoning.app.shared.theme import current_theme
-from baton_reasoning.core.thinking.alignment import Likeness, Row, align, parting
+from baton_reasoning.core.thinking.differences import Likeness, Row, align, parting
 
 AT_ONCE = 40
 """Rows placed in one go, a few milliseconds; the rest follows when the window is idle."""

@@ -25,7 +25,7 @@ from baton_reasoning.app.shared.theme import Role
 from baton_reasoning.app.shared.widgets.controls import Hairline, IconButton, button, label, plain_tip, scrolling
 from baton_reasoning.app.shared.widgets.layout import hbox, holder, vbox
 from baton_reasoning.core.grading.grader import Standing
-from baton_reasoning.core.thinking.alignment import Row
+from baton_reasoning.core.thinking.differences import Row
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece
 

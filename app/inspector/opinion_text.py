@@ -72,7 +72,7 @@ class OpinionText(QPlainTextEdit):
     def show_opinion(self, trace: Trace, opinion: Opinion | None) -> None:
         self.chosen = self._pressed = None
         self._places = opinion.disagreements if opinion else []
-        self._large = [(p.position, p.position + p.length) for p in trace.pieces if p.author is Author.LARGE]
+        self._large = [(p.position, p.end_position) for p in trace.pieces if p.author is Author.LARGE]
         text = trace.text if opinion else ""
         self._wide = [found.start() for found in BEYOND_16_BITS.finditer(text)]
         self._wide_units = [index + before for before, index in enumerate(self._wide)]

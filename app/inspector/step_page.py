@@ -16,7 +16,7 @@ from baton_reasoning.app.shared.widgets.flow import FlowLayout
 from baton_reasoning.app.shared.widgets.layout import Spacer, vbox
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.corrections import Effect, change_of
+from baton_reasoning.core.thinking.differences import Effect, change_of
 from baton_reasoning.core.thinking.registry import reason_label
 from baton_reasoning.core.thinking.trace import Piece, Trace
 

@@ -11,9 +11,10 @@ from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.shared.labels import SIGNS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.thinking.differences import Effect, change_of
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace, corrected
+from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace
 
 MOST_NAMED = 5
 """Changes that are named besides the turn or the loss."""
@@ -75,9 +76,13 @@ def value_text(value: float) -> str:
 
 def notable_changes(trace: Trace, values: StepValues) -> list[NotableChange]:
     """Return what changed the value beyond chance, in order: a takeover by its worth, if that is."""
-    changes = [(each.before, each.after, each.difference) for each in values.certain]
-    changes += [(each.before, each.after, each.worth) for each in values.takeovers if each.is_certain]
-    found = {each[1].position: NotableChange(*each, StepsBetween.of(trace, each[0], each[1])) for each in changes}
+    changes = [*values.certain, *(each for each in values.takeovers if each.is_certain)]
+    found = {
+        each.after.position: NotableChange(
+            each.before, each.after, each.difference, StepsBetween.of(trace, each.before, each.after)
+        )
+        for each in changes
+    }
     return [found[position] for position in sorted(found)]
 
 
@@ -175,14 +180,15 @@ def _loss_sentence(trace: Trace, loss: ValueChange) -> str:
     return f"{'Lost' if is_lost else 'Fell most'} at {_quoted_steps(trace, loss)}"
 
 
-def _turn_sentence(trace: Trace, turn: TakeoverWorth | ValueChange) -> str:
+def _turn_sentence(trace: Trace, turn: ValueChange) -> str:
     is_won = turn.before.value.value < WON <= turn.after.value.value
     opening = "The turn:" if is_won else "Rose most at"
-    if isinstance(turn, ValueChange):
+    if not isinstance(turn, TakeoverWorth):
         return f"{opening} {_quoted_steps(trace, turn)}"
-    before, after = (words.rstrip(".,;:") for words in corrected(trace, turn.span))
-    if before or after:
-        return f"{opening} step {turn.piece.step + 1}, {before} → {after}"
+    index = next(number for number, piece in enumerate(trace.pieces) if piece is turn.piece)
+    change = change_of(trace.pieces, index)
+    if change and change.effect is Effect.CORRECTED:
+        return f"{opening} step {turn.piece.step + 1}, {change.before} → {change.after}"
     return f"{opening} step {turn.piece.step + 1}: {_quoted(trace, turn.span.start, turn.span.end)}"
 
 

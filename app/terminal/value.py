@@ -186,4 +186,4 @@ def _rows(trace: Trace, values: StepValues) -> Iterator[tuple[str, ...]]:
 
 def _worth_text(worth: TakeoverWorth) -> str:
     instead = f", instead of {worth.before.value.value:.2f}" if worth.before.place.replaced else ""
-    return f"{signed(worth.worth)}{instead}"
+    return f"{signed(worth.difference)}{instead}"

@@ -6,10 +6,10 @@ vocabulary can take ids, and any other tokenises the text.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 
 class Author(Enum):
@@ -43,6 +43,35 @@ class Part(NamedTuple):
     """Tokens that it counts for: several in some closing tags, none if it is the rest of a token."""
 
 
+class HasText(Protocol):
+    """A token, with the text that it completes."""
+
+    @property
+    def text(self) -> str: ...
+
+
+T = TypeVar("T", bound=HasText)
+
+
+def cut_tokens(tokens: list[T], surplus: int, shortened: Callable[[T, str], T]) -> list[T]:
+    """Cut the last `surplus` characters off a list of tokens; return the tokens that went as a whole, in order.
+
+    `shortened`: makes what is left of a token that lies across the cut, without its id. So it makes those before it
+    whose text it completes, with no text.
+    """
+    gone: list[T] = []
+    while tokens and (surplus or not tokens[-1].text):
+        token = tokens.pop()
+        if 0 < surplus < len(token.text):
+            complete = next((count for count in range(len(tokens), 0, -1) if tokens[count - 1].text), 0)
+            tokens[complete:] = [shortened(each, "") for each in tokens[complete:]]
+            tokens.append(shortened(token, token.text[:-surplus]))
+            break
+        gone.append(token)
+        surplus -= len(token.text)
+    return gone[::-1]
+
+
 class Body:
     """A growing text that can be cut back. Lengths and positions are in characters."""
 
@@ -62,29 +91,12 @@ class Body:
     def cut(self, length: int) -> list[Part]:
         """Keep the first `length` characters; return the parts that were removed, in order.
 
-        A token that lies across the cut loses its id, and so do those whose text it completes: what is left of it
-        stays as text.
+        What is left of a token that lies across the cut stays as text; its rest is returned and counts for no token.
         """
-        removed: list[Part] = []
-        end = len(self.text)
-        while self.parts and (end > length or not self.parts[-1].text):
-            part = self.parts.pop()
-            start = end - len(part.text)
-            if start < length < end:
-                self._forget_incomplete_ids()
-                self.parts.append(Part(part.text[: length - start], part.author))
-                part = part._replace(text=part.text[length - start :])
-                start = length
-            removed.append(part)
-            end = start
+        gone = cut_tokens(self.parts, len(self) - length, lambda part, text: Part(text, part.author))
+        rest = self.text[length : len(self) - sum(len(part.text) for part in gone)]
         self.text = self.text[:length]
-        return removed[::-1]
-
-    def _forget_incomplete_ids(self) -> None:
-        for place in reversed(range(len(self.parts))):
-            if self.parts[place].text:
-                return
-            self.parts[place] = Part("", self.parts[place].author)
+        return [Part(rest, self.parts[-1].author, tokens=0), *gone] if rest else gone
 
     def mark_closing(self, tag: str) -> None:
         """Mark the tag that the text has just completed, so that any model can read it as its own.
@@ -97,10 +109,7 @@ class Body:
         if last.text == after:
             self.parts[-1] = last._replace(closing_tag=tag)
         else:
-            count = len(self.parts)
-            gone = self.cut(len(before))
-            whole = gone[len(gone) - (count - len(self.parts)) :]  # a token that lies across the cut counts before it
-            tokens = sum(part.tokens for part in whole)
+            tokens = sum(part.tokens for part in self.cut(len(before)))
             self.append(Part(after, last.author, closing_tag=tag, tokens=tokens))
 
 
@@ -134,9 +143,14 @@ def rendered_runs(
     return runs
 
 
+def parts_before(parts: Sequence[Part], length: int) -> list[Part]:
+    """Return the first `length` characters of a body."""
+    before = Body(parts)
+    before.cut(length)
+    return before.parts
+
+
 def bytes_before(parts: Sequence[Part], start: int, closing_tag: str) -> int:
     """Count the UTF-8 bytes of the first `start` characters of a body, as a model with this closing tag reads it."""
-    before = Body(parts)
-    before.cut(start)
-    texts = rendered_runs([part._replace(id=None) for part in before.parts], "", closing_tag)
+    texts = rendered_runs([part._replace(id=None) for part in parts_before(parts, start)], "", closing_tag)
     return sum(len(text.encode(errors="replace")) for text in texts if isinstance(text, str))

@@ -47,7 +47,7 @@ def _rows(values: StepValues) -> Iterator[tuple[str, ...]]:
             SIGNS[each.author] if each.author else "",
             f"{each.value.value:.2f}",
             _interval(each.value, "–") if each.continuations else "the answer's verdict",
-            f"{worth.worth.value:+.2f} ({_interval(worth.worth, ' to ', '+')})" if worth else "",
+            f"{worth.difference.value:+.2f} ({_interval(worth.difference, ' to ', '+')})" if worth else "",
         )
 
 

@@ -89,7 +89,7 @@ class Answer:
         sent = ((0, thinking, 0), (answer, answer + self.content_length, shift))
         for piece in trace.pieces:
             for first, last, moved in sent:
-                start, end = max(piece.position, first), min(piece.position + piece.length, last)
+                start, end = max(piece.position, first), min(piece.end_position, last)
                 if start < end:
                     yield {
                         "author": piece.author.value,

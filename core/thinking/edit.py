@@ -5,14 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.events import (
-    AskedBy,
-    RunStarted,
-    TakeoverEnded,
-    TextInserted,
-    ThinkingClosed,
-    TokenWritten,
-)
+from baton_reasoning.core.thinking.events import AskedBy, RunStarted, TakeoverEnded, TextInserted, ThinkingClosed
 from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
@@ -33,7 +26,8 @@ def edited(trace: Trace, position: int, text: str) -> Trace:
         kept = Trace.of(event for event in trace.events[:1] if isinstance(event, RunStarted))
     at = kept.events[-1].at if kept.events else 0.0
     if kept.takeover:
-        kept.apply(TakeoverEnded(at, _tokens_of_takeover(kept), AskedBy.PERSON))
+        tokens = sum(len(piece.tokens) for piece in kept.pieces if piece.takeover is kept.takeover)
+        kept.apply(TakeoverEnded(at, tokens, AskedBy.PERSON))
     state = Text(_closing_tags(kept), kept.parts())
     if tag := state.close_thinking():
         kept.apply(ThinkingClosed(at, kept.pieces[-1].author, state.answer_start or 0, tag))
@@ -42,12 +36,6 @@ def edited(trace: Trace, position: int, text: str) -> Trace:
     if tag := state.close_thinking():
         kept.apply(ThinkingClosed(at, Author.PERSON, state.answer_start or 0, tag))
     return kept
-
-
-def _tokens_of_takeover(trace: Trace) -> int:
-    """Return how many tokens the takeover under way has: nothing is discarded inside one."""
-    since = takewhile(lambda event: event is not trace.takeover, reversed(trace.events))
-    return sum(isinstance(event, TokenWritten) for event in since)
 
 
 def _closing_tags(trace: Trace) -> list[str]:

@@ -59,12 +59,14 @@ class AskedBy(Enum):
     LIMIT = "limit"
 
 
-class _Event(Struct, frozen=True, omit_defaults=True, tag_field="event"):
-    """Encoded as a JSON object: the tag as `event`, then the fields that differ from their defaults."""
+class Event(Struct, frozen=True, omit_defaults=True, tag_field="event"):
+    """Something that happened. Encoded as a JSON object: the tag as `event`, then the fields that differ from their
+    defaults."""
 
-
-class RunStarted(_Event, frozen=True, tag="run_started"):
     at: Seconds
+
+
+class RunStarted(Event, frozen=True, tag="run_started"):
     conversation: Conversation
     policy: str
     settings: dict[str, Any]
@@ -83,25 +85,22 @@ class RunStarted(_Event, frozen=True, tag="run_started"):
         return bool(self.settings.get("thinking", True))
 
 
-class WriteStarted(_Event, frozen=True, tag="write_started"):
-    at: Seconds
+class WriteStarted(Event, frozen=True, tag="write_started"):
     author: Author
     reason: str | None
     """Id of a TakeoverReason; None for the default writer."""
     position: Count
 
 
-class WriteEnded(_Event, frozen=True, tag="write_ended"):
+class WriteEnded(Event, frozen=True, tag="write_ended"):
     """A model stopped writing by itself. A write that the loop ended has no such event."""
 
-    at: Seconds
     stop: Stop
 
 
-class HandedOver(_Event, frozen=True, tag="handed_over"):
+class HandedOver(Event, frozen=True, tag="handed_over"):
     """A model has brought its KV cache to the text: the cost of a handoff. `seconds` end at `at`."""
 
-    at: Seconds
     author: Author
     reused: Count
     prefilled: Count
@@ -109,55 +108,40 @@ class HandedOver(_Event, frozen=True, tag="handed_over"):
     passing: Passing
 
 
-class PrefillProgressed(_Event, frozen=True, tag="prefill_progress"):
+class PrefillProgressed(Event, frozen=True, tag="prefill_progress"):
     """Reports how much of a long text a model has read before it writes.
 
     Traces and the database do not keep it: there is one for each chunk, and `HandedOver` has the cost of the whole
     prefill.
     """
 
-    at: Seconds
     author: Author
     tokens: Count
     """Tokens read so far, of `total`; neither counts tokens that were in the KV cache already."""
     total: Count
 
 
-class TokenWritten(_Event, frozen=True, tag="token"):
+class TokenWritten(Event, frozen=True, tag="token"):
     """A model wrote a token: the engine's `Token`, with its text and its place in the run."""
 
-    at: Seconds
     author: Author
     id: int | None
     text: str
+    """Empty if the token ends inside a character: the one that completes the character has all of its text."""
     logprob: float | None = None
     alternatives: tuple[Alternative, ...] = ()
     ends_step: bool = False
     """True if this token completed a step boundary."""
     drafted: bool = False
     rejected_drafts: int = 0
-    data: bytes = b""
-    """Its bytes where they differ from those of `text`: a token that ends inside a character has no text yet, and the
-    one that completes the character has all of it."""
     entropy: float | None = None
     """Of the whole vocabulary, in nats; None if the engine did not give it."""
 
     @classmethod
     def of(cls, token: Token, at: Seconds, author: Author, text: str, ends_step: bool = False) -> TokenWritten:
         """Record what a session yielded, with the text that it completes."""
-        return cls(
-            at,
-            author,
-            token.id,
-            text,
-            token.logprob,
-            token.alternatives,
-            ends_step,
-            token.drafted,
-            token.rejected_drafts,
-            data=b"" if text.encode(errors="replace") == token.data else token.data,
-            entropy=token.entropy,
-        )
+        drafts = token.drafted, token.rejected_drafts
+        return cls(at, author, token.id, text, token.logprob, token.alternatives, ends_step, *drafts, token.entropy)
 
     @property
     def entropy_of_alternatives(self) -> float:
@@ -171,35 +155,22 @@ class TokenWritten(_Event, frozen=True, tag="token"):
         """Return the entropy over the whole vocabulary if it is known, else that of the alternatives."""
         return self.entropy_of_alternatives if self.entropy is None else self.entropy
 
-    @property
-    def token(self) -> Token:
-        """Return the token as the session yielded it."""
-        drafts = self.drafted, self.rejected_drafts
-        return Token(self.id, self.encoded, self.logprob, self.alternatives, *drafts, self.entropy)
 
-    @property
-    def encoded(self) -> bytes:
-        return self.data or self.text.encode(errors="replace")
-
-
-class StepEnded(_Event, frozen=True, tag="step_ended"):
+class StepEnded(Event, frozen=True, tag="step_ended"):
     """A step ended at its cap, without a boundary; what follows is a step of its own."""
 
-    at: Seconds
     position: Count
 
 
-class TextDiscarded(_Event, frozen=True, tag="text_discarded"):
+class TextDiscarded(Event, frozen=True, tag="text_discarded"):
     """The text from `position` on was discarded: a lookahead that a policy replaced, or a step to be rewritten."""
 
-    at: Seconds
     position: Count
     text: str
     tokens: Count
 
 
-class TakeoverStarted(_Event, frozen=True, tag="takeover_started"):
-    at: Seconds
+class TakeoverStarted(Event, frozen=True, tag="takeover_started"):
     reason: str
     """Id of a TakeoverReason."""
     cue: Cue | None
@@ -213,37 +184,33 @@ class TakeoverStarted(_Event, frozen=True, tag="takeover_started"):
     asked_by: AskedBy = AskedBy.POLICY
 
 
-class TakeoverEnded(_Event, frozen=True, tag="takeover_ended"):
+class TakeoverEnded(Event, frozen=True, tag="takeover_ended"):
     """A takeover ended. It is missing if the run was stopped, or reached its length limit, inside the takeover."""
 
-    at: Seconds
     tokens: Count
     asked_by: AskedBy = AskedBy.POLICY
     """Who ended it; `POLICY` if it reached its planned length."""
 
 
-class TextInserted(_Event, frozen=True, tag="text_inserted"):
+class TextInserted(Event, frozen=True, tag="text_inserted"):
     """A text that no model wrote was put at the end: by a policy, or by a person who edited the answer."""
 
-    at: Seconds
     text: str
     reason: str
     """Id of a TakeoverReason."""
     author: Author = Author.INSERTED
 
 
-class ThinkingClosed(_Event, frozen=True, tag="thinking_closed"):
-    at: Seconds
+class ThinkingClosed(Event, frozen=True, tag="thinking_closed"):
     author: Author
     position: Count
     """Where the answer begins: just after the closing tag."""
     tag: str
 
 
-class Judged(_Event, frozen=True, tag="judged"):
+class Judged(Event, frozen=True, tag="judged"):
     """A model answered a question about the text, with a probability for each choice."""
 
-    at: Seconds
     choices: tuple[str, ...]
     probabilities: tuple[float, ...]
     seconds: Seconds
@@ -256,10 +223,9 @@ class Judged(_Event, frozen=True, tag="judged"):
     have said something else. None: unknown."""
 
 
-class Scored(_Event, frozen=True, tag="scored"):
+class Scored(Event, frozen=True, tag="scored"):
     """A model read a step and gave the log-probability of each of its tokens."""
 
-    at: Seconds
     tokens: tuple[ScoredToken, ...]
     seconds: Seconds
     reused: Count = 0
@@ -267,10 +233,9 @@ class Scored(_Event, frozen=True, tag="scored"):
     author: Author = Author.LARGE
 
 
-class Tried(_Event, frozen=True, tag="tried"):
+class Tried(Event, frozen=True, tag="tried"):
     """A model tried how it would go on; none of it entered the text."""
 
-    at: Seconds
     author: Author
     position: Count
     """The trial began after so many characters of the body."""
@@ -287,20 +252,18 @@ class Tried(_Event, frozen=True, tag="tried"):
         return "".join(token.text for token in self.tokens)
 
 
-class CountersChanged(_Event, frozen=True, tag="counters_changed"):
+class CountersChanged(Event, frozen=True, tag="counters_changed"):
     """The policy's counters changed; each policy has names of its own."""
 
-    at: Seconds
     counters: dict[str, float]
 
 
-class Prefetched(_Event, frozen=True, tag="prefetch"):
+class Prefetched(Event, frozen=True, tag="prefetch"):
     """A model's server read ahead in the background while the other model wrote: one request, complete or cut short.
 
     It is reported when that model is next used or the run ends, so `at` may be much later.
     """
 
-    at: Seconds
     author: Author
     began: Seconds
     """Seconds since the run began."""
@@ -308,36 +271,32 @@ class Prefetched(_Event, frozen=True, tag="prefetch"):
     tokens: Count
 
 
-class UsageReported(_Event, frozen=True, tag="usage"):
+class UsageReported(Event, frozen=True, tag="usage"):
     """The usage of one model's server since the run began; the last report of a run is complete."""
 
-    at: Seconds
     author: Author
     usage: Usage
 
 
-class Noticed(_Event, frozen=True, tag="noticed"):
-    at: Seconds
+class Noticed(Event, frozen=True, tag="noticed"):
     text: str
     lost: Author | None = None
     """The model that failed for good, if the notice is about one: the other goes on alone."""
 
 
-class RunEnded(_Event, frozen=True, tag="run_ended"):
-    at: Seconds
+class RunEnded(Event, frozen=True, tag="run_ended"):
     finish: Finish
     reason: str = ""
     """One sentence if the run failed or stopped early."""
 
 
-class OpinionGiven(_Event, frozen=True, tag="opinion"):
+class OpinionGiven(Event, frozen=True, tag="opinion"):
     """The large model read the finished text once (a second opinion). It follows `RunEnded` and changes no text.
 
     `tokens` are those of the large model, in order from the beginning, with the log-probability that it gave each;
     alternatives stand only where its first choice was at least three times as likely.
     """
 
-    at: Seconds
     model: str
     """Name of the model that read the text."""
     length: Count
@@ -359,11 +318,10 @@ class PlaceOutcomes(NamedTuple):
     """Whether the lookahead or step that was replaced there stands before the continuations, too."""
 
 
-class ValuesEstimated(_Event, frozen=True, tag="values"):
+class ValuesEstimated(Event, frozen=True, tag="values"):
     """Continuations from places of the finished text were graded (Monte Carlo). It follows `RunEnded` and changes no
     text. A later one by the same writer takes the place of an earlier one, and holds its continuations, too."""
 
-    at: Seconds
     writer: str
     """Who wrote the continuations: “small” or “large” alone, or “policy”, the run's own."""
     model: str
@@ -385,29 +343,3 @@ class ValuesEstimated(_Event, frozen=True, tag="values"):
     tokens: Count = 0
     """Tokens of all continuations."""
     seconds: Seconds = 0.0
-
-
-Event = (
-    RunStarted
-    | WriteStarted
-    | WriteEnded
-    | HandedOver
-    | PrefillProgressed
-    | TokenWritten
-    | StepEnded
-    | TextDiscarded
-    | TakeoverStarted
-    | TakeoverEnded
-    | TextInserted
-    | ThinkingClosed
-    | Judged
-    | Scored
-    | Tried
-    | CountersChanged
-    | Prefetched
-    | UsageReported
-    | Noticed
-    | RunEnded
-    | OpinionGiven
-    | ValuesEstimated
-)

@@ -8,18 +8,18 @@ question (core/thinking/values.py).
 from __future__ import annotations
 
 import math
-import threading
 import time
 from bisect import bisect_right
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from enum import Enum
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Engine, ScoredToken, Session
-from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.body import Author, parts_before
 from baton_reasoning.core.errors import BatonError, Cancelled, EngineRefused, SettingsError
 from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import OpinionGiven
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
@@ -63,20 +63,16 @@ class SecondOpinion:
             raise error
         assert large is not None
         assert trace.started is not None
-        self._large, self._trace = large, trace
-        self._started = trace.started
-        self._session: Session | None = None
-        self._stopped = threading.Event()
+        self._large, self._trace, self._started = large, trace, trace.started
+        self._control = Control()
 
     @property
     def stopped(self) -> bool:
-        return self._stopped.is_set()
+        return self._control.stopped
 
     def stop(self) -> None:
         """End the reading, from any thread; the opinion covers what has been read by then."""
-        self._stopped.set()
-        if session := self._session:
-            session.cancel()
+        self._control.stop()
 
     def read(self) -> Generator[OpinionProgress | OpinionGiven, None, None]:
         """Yield progress after each part of the text, then the opinion, unless it was stopped before the first part.
@@ -86,10 +82,10 @@ class SecondOpinion:
         began, parts = time.monotonic(), self._trace.parts()
         tokens: list[ScoredToken] = []
         length = reused = prefilled = 0
-        with suppress(Cancelled), self._opened(self._large) as session:
-            for start, end in self._portions(session, parts):
+        with suppress(Cancelled), closing(self._open()) as session:
+            for start, end in self._portions(session):
                 scores = session.score(parts_before(parts, end), start, ALTERNATIVES)
-                if self._stopped.is_set():
+                if self.stopped:
                     break
                 tokens += map(essential, scores.tokens)
                 reused, prefilled = reused + scores.handoff.reused, prefilled + scores.handoff.prefilled
@@ -108,47 +104,22 @@ class SecondOpinion:
             prefilled,
         )
 
-    @contextmanager
-    def _opened(self, engine: Engine) -> Iterator[Session]:
-        started = self._started
-        session = engine.open(started.conversation, Sampling(), self._attach, thinks=started.thinks)
-        try:
-            yield session
-        finally:
-            self._session = None
-            session.close()
+    def _open(self) -> Session:
+        asked = self._started
+        return self._large.open(asked.conversation, Sampling(), self._control.attach, thinks=asked.thinks)
 
-    def _attach(self, session: Session) -> None:
-        self._session = session
-        if self._stopped.is_set():
-            session.cancel()
-
-    def _portions(self, session: Session, parts: Sequence[Part]) -> Iterator[tuple[int, int]]:
+    def _portions(self, session: Session) -> Iterator[tuple[int, int]]:
         """Divide the body into stretches, in characters. A local model reads some steps at a time; a server, which
         begins again from the prompt with every request, reads all at once."""
-        starts = {step.pieces[0].position for step in self._trace.steps}
-        begin = at = read = 0
-        for part in parts:
-            if is_local(session) and read >= TOKENS_A_READ and at in starts and at > begin:
-                yield begin, at
-                begin, read = at, 0
-            at += len(part.text)
-            read += 1
-        yield begin, at
-
-
-def is_local(session: Session) -> bool:
-    return session.card.placement is not None or session.card.location == "this machine"
-
-
-def parts_before(parts: Sequence[Part], length: int) -> list[Part]:
-    """Return the parts that make up the first `length` characters."""
-    at = 0
-    for index, part in enumerate(parts):
-        if at >= length:
-            return list(parts[:index])
-        at += len(part.text)
-    return list(parts)
+        is_local = session.card.placement is not None or session.card.location == "this machine"
+        begin = read = 0
+        for step in self._trace.steps:
+            start = step.pieces[0].position
+            if is_local and read >= TOKENS_A_READ:
+                yield begin, start
+                begin, read = start, 0
+            read += step.tokens
+        yield begin, self._trace.length
 
 
 def essential(token: ScoredToken) -> ScoredToken:
@@ -229,13 +200,13 @@ class Opinion:
         return [place for place in self.disagreements if place.sequel is Sequel.MISSED]
 
 
-def spans(text: str, tokens: Sequence[ScoredToken], begin: int = 0) -> Iterator[tuple[int, int]]:
-    """Yield where each scored token is in the text, from `begin` on: start and end in characters.
+def spans(text: str, tokens: Sequence[ScoredToken]) -> Iterator[tuple[int, int]]:
+    """Yield where each scored token is in the text: start and end in characters.
 
     A model reads its own closing tag, and a token may contain half a character: what does not match literally is passed
     over, and the next token that matches is found a few characters later.
     """
-    at, lost = begin, 0
+    at = lost = 0
     for token in tokens:
         start = at if text.startswith(token.text, at) else text.find(token.text, at, at + 12 + lost + len(token.text))
         if start < 0 or not token.text:

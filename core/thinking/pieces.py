@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.body import Author, cut_tokens
 from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.events import HandedOver, Judged, Scored, TakeoverStarted, TokenWritten, Tried
 from baton_reasoning.core.thinking.steps import Boundary, Splitter
@@ -43,8 +43,6 @@ class Piece:
     in_answer: bool = False
     judged: Judged | None = None
     """The judgement of the step that ends with this piece, or that it replaced."""
-    scored: Scored | None = None
-    """How likely the large model found the step that ends with this piece."""
     tried: Tried | None = None
     """The last trial that began in this piece, or at its end."""
     end: float = 0.0
@@ -61,6 +59,11 @@ class Piece:
             self._text += "".join(self._fresh)
             self._fresh.clear()
         return self._text
+
+    @property
+    def end_position(self) -> int:
+        """Return where it ends in the body, in characters."""
+        return self.position + self.length
 
     @property
     def accepted_drafts(self) -> int:
@@ -99,32 +102,19 @@ class Piece:
         self.insert(token.text)
 
     def cut(self, length: int) -> list[TokenWritten]:
-        """Keep the first `length` characters; returns the tokens that were cut off.
-
-        A token that lies across the cut keeps its first part and loses its id, and so do those whose text it completed.
-        """
-        text, end = self.text, self.length
-        gone: list[TokenWritten] = []
-        while self.tokens and (end > length or not self.tokens[-1].text):
-            token = self.tokens.pop()
-            start = end - len(token.text)
-            if start < length < end:
-                rest = token.text[: length - start]
-                for place in reversed(range(len(self.tokens))):
-                    if self.tokens[place].text:
-                        break
-                    self.tokens[place] = replace(self.tokens[place], id=None)
-                ends_step = token.ends_step and rest[-1].isspace()
-                self.tokens.append(replace(token, text=rest, id=None, ends_step=ends_step))
-                break
-            gone.append(token)
-            end = start
-        self._text, self.length = text[:length], length
+        """Keep the first `length` characters; return the tokens that were removed."""
+        gone = cut_tokens(self.tokens, self.length - length, _shortened)
+        self._text, self.length = self.text[:length], length
         return gone
 
 
+def _shortened(token: TokenWritten, text: str) -> TokenWritten:
+    """Return what is left of a token that lies across a cut."""
+    return replace(token, text=text, id=None, ends_step=token.ends_step and text[-1:].isspace())
+
+
 @dataclass(slots=True)
-class Step:
+class TraceStep:
     """The text between two step boundaries, including the separator at its end."""
 
     index: int
@@ -133,6 +123,10 @@ class Step:
     @property
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def end_position(self) -> int:
+        return self.pieces[-1].end_position
 
     @property
     def tokens(self) -> int:
@@ -151,13 +145,6 @@ class Step:
                 if token.ends_step or token.text.strip():
                     return token.ends_step
         return False
-
-    @property
-    def judged(self) -> Judged | None:
-        return next((piece.judged for piece in reversed(self.pieces) if piece.judged), None)
-
-    def by(self, author: Author) -> Iterator[Piece]:
-        return (piece for piece in self.pieces if piece.author is author)
 
 
 @dataclass(slots=True)

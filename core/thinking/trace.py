@@ -5,6 +5,7 @@ Views, exports and the batch table read it. Adding a token takes the same short 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
@@ -14,9 +15,8 @@ from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
-from baton_reasoning.core.thinking.pieces import CacheReach
+from baton_reasoning.core.thinking.pieces import CacheReach, TraceStep
 from baton_reasoning.core.thinking.pieces import Piece as Piece
-from baton_reasoning.core.thinking.pieces import Step as Step
 from baton_reasoning.core.thinking.pieces import Totals as Totals
 from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
 
@@ -27,7 +27,7 @@ class Trace:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.pieces: list[Piece] = []
-        self.steps: list[Step] = []
+        self.steps: list[TraceStep] = []
         self.totals = {author: Totals() for author in Author}
         self.started: events.RunStarted | None = None
         self.closed: events.ThinkingClosed | None = None
@@ -49,8 +49,6 @@ class Trace:
         """The takeover that has begun and not ended."""
         self.handoffs = 0
         """Number of changes of the writer."""
-        self.length = 0
-        """Characters of the body."""
         self.seconds = 0.0
         self.answer_began: float | None = None
         """Seconds to the first token of the answer that is more than white space."""
@@ -81,14 +79,15 @@ class Trace:
     def text(self) -> str:
         return "".join(piece.text for piece in self.pieces)
 
+    @property
+    def length(self) -> int:
+        """Return the number of characters of the body."""
+        return self.pieces[-1].end_position if self.pieces else 0
+
     def text_between(self, start: int, end: int) -> str:
         """Return characters `start` to `end`: quickly near the end of a text, however long it is."""
-        first = len(self.pieces)
-        while first and self.pieces[first - 1].position + self.pieces[first - 1].length > start:
-            first -= 1
-        if first == len(self.pieces):
-            return ""
-        offset = self.pieces[first].position
+        first = max(0, bisect_right(self.pieces, start, key=lambda piece: piece.position) - 1)
+        offset = self.pieces[first].position if self.pieces else 0
         return "".join(piece.text for piece in self.pieces[first:])[max(0, start - offset) : max(0, end - offset)]
 
     @property
@@ -154,7 +153,7 @@ class Trace:
     def _start(self, event: events.RunStarted) -> None:
         self._offset = self.seconds
         self._earlier_usage = dict(self.usage)
-        self.started, self.ended, self._writer = event, None, None
+        self.started, self.ended, self.takeover, self._writer = event, None, None, None
         self._new_piece = True
 
     def _apply_to_text(self, event: Event) -> None:
@@ -170,7 +169,6 @@ class Trace:
                 self.takeover, self._new_piece = None, True
             case events.TextInserted(text=text, reason=reason, author=author):
                 self._begin_piece(author, reason, self.seconds).insert(text)
-                self.length += len(text)
                 self._new_piece, self._step_over = True, Splitter(text, self._boundary).at_boundary
             case events.TextDiscarded():
                 self._discard(event)
@@ -179,27 +177,15 @@ class Trace:
                 self._step_over = True
             case events.ThinkingClosed():
                 self._close(event)
-            case events.Judged() | events.Scored() | events.Tried():
-                self._ask(event)
-
-    def _ask(self, event: events.Judged | events.Scored | events.Tried) -> None:
-        """Keep what a model said about the text with the piece that it is about."""
-        piece = self.pieces[-1] if self.pieces else None
-        match event:
             case events.Judged():
                 self._judged = event
-                if piece:
-                    piece.judged = event
-            case events.Scored() if piece:
-                piece.scored = event
-            case events.Tried():
-                self._tried(event)
-
-    def _tried(self, event: events.Tried) -> None:
-        """Keep a trial with the piece after which it began: what stands beyond may be discarded for it."""
-        before = next((piece for piece in reversed(self.pieces) if piece.position < event.position), None)
-        if before:
-            before.tried = event
+                if self.pieces:
+                    self.pieces[-1].judged = event
+            case events.Tried(position=position):
+                # What stands beyond the place where it began may be discarded for it.
+                before = next((piece for piece in reversed(self.pieces) if piece.position < position), None)
+                if before:
+                    before.tried = event
 
     def _apply_to_costs(self, event: Event) -> None:
         match event:
@@ -227,15 +213,16 @@ class Trace:
 
         What was decided there, and what was written for that and discarded, is no part of it: it is decided again.
         """
-        standing: list[tuple[int, int]] = []
-        """Where each token and inserted text that stands ends, and the number of events up to it."""
-        text = Trace()
+        length, standing = 0, list[tuple[int, int]]()
+        """`standing`: where each token and inserted text that stands ends, and the number of events up to it."""
         for number, event in enumerate(self.events, 1):
-            text.apply(event)
-            while standing and standing[-1][0] > text.length:
-                standing.pop()
-            if isinstance(event, TokenWritten | events.TextInserted) and event.text:
-                standing.append((text.length, number))
+            if isinstance(event, events.TextDiscarded):
+                length = event.position
+                while standing and standing[-1][0] > length:
+                    standing.pop()
+            elif isinstance(event, TokenWritten | events.TextInserted) and event.text:
+                length += len(event.text)
+                standing.append((length, number))
         return Trace.of(self.events[: max((number for end, number in standing if end <= position), default=0)])
 
     def parts(self) -> list[Part]:
@@ -271,7 +258,6 @@ class Trace:
         piece = self.pieces[-1]
         piece.append(event)
         piece.end = self._last_at = self.seconds
-        self.length += len(event.text)
         self._step_over |= event.ends_step
         if self.answer_began is None and (self.closed or not self.thinks) and event.text.strip():
             self.answer_began, self._answer_begun_at = self.seconds, self.length
@@ -299,7 +285,7 @@ class Trace:
         self._handoff = None if written else self._handoff
         self.pieces.append(piece)
         if step == len(self.steps):
-            self.steps.append(Step(step, []))
+            self.steps.append(TraceStep(step, []))
         self.steps[step].pieces.append(piece)
         return piece
 
@@ -314,9 +300,7 @@ class Trace:
         last = self.pieces[-1] if self.pieces else None
         if last and not last.tokens and (answer := last.text[event.position - last.position :]).strip():
             last.cut(event.position - last.position)  # a person wrote the beginning of the answer, too
-            self.length = event.position
             self._begin_piece(last.author, last.reason, self.seconds).insert(answer)
-            self.length += len(answer)
 
     def _handed_over(self, event: events.HandedOver) -> None:
         self._last_at, self.prefill = self.seconds, None
@@ -330,7 +314,6 @@ class Trace:
             piece = self.pieces[-1]
             for token in piece.cut(max(0, event.position - piece.position)):
                 self.totals[token.author].discarded += 1
-            self.length = piece.position + piece.length
             if piece.length or piece.tokens:
                 break
             self.pieces.pop()

@@ -10,7 +10,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from msgspec import ValidationError, convert, to_builtins
 from msgspec.structs import replace
@@ -30,7 +30,7 @@ SUMMARY = "trace"
 """The kind of the last line, which is no event."""
 NOT_KNOWN = "A part of this run is not shown: another version of Baton wrote it."
 
-KINDS: dict[str, type[Event]] = {kind.__struct_config__.tag: kind for kind in get_args(Event)}
+KINDS: dict[str, type[Event]] = {str(kind.__struct_config__.tag): kind for kind in Event.__subclasses__()}
 """Event classes by the tag in their JSON."""
 _MALFORMED = (ValidationError, ValueError, TypeError, KeyError, OverflowError, RecursionError, SettingsError)
 _FORMER_ENDS = ("first mark",)

@@ -11,9 +11,9 @@ the difference of the values after and before them.
 
 from __future__ import annotations
 
-import difflib
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, pairwise
 from typing import NamedTuple
@@ -79,35 +79,43 @@ class ValuedPlace(NamedTuple):
         return round(self.value.value * self.continuations)
 
 
-class ValueChange(NamedTuple):
+@dataclass(frozen=True)
+class ValueChange:
     """What happened to the value between two neighbouring places of the text that stands."""
 
     before: ValuedPlace
     after: ValuedPlace
-    difference: Estimate
+
+    @cached_property
+    def difference(self) -> Estimate:
+        return newcombe(self.before.value, self.after.value)
+
+    @property
+    def is_rise(self) -> bool:
+        """Tell whether the value rose beyond chance."""
+        return self.difference.low > 0
+
+    @property
+    def is_fall(self) -> bool:
+        """Tell whether the value fell beyond chance."""
+        return self.difference.high < 0
 
     @property
     def is_certain(self) -> bool:
         """Tell whether the difference is beyond chance."""
-        return self.difference.low > 0 or self.difference.high < 0
+        return self.is_rise or self.is_fall
 
 
-class TakeoverWorth(NamedTuple):
-    """What one takeover was worth."""
+@dataclass(frozen=True)
+class TakeoverWorth(ValueChange):
+    """What one takeover was worth: the difference to the place where the text that it replaced ends; if it replaced
+    none, to where it begins."""
 
     span: TakeoverSpan
-    before: ValuedPlace
-    """Where the text that it replaced ends; without one, where the takeover begins."""
-    after: ValuedPlace
-    worth: Estimate
 
     @property
     def piece(self) -> Piece:
         return self.span.piece
-
-    @property
-    def is_certain(self) -> bool:
-        return self.worth.low > 0 or self.worth.high < 0
 
 
 class StepValues:
@@ -125,9 +133,7 @@ class StepValues:
         self._by_place = {each.place: each for each in valued}
         self.places = sorted((each for each in valued if not each.place.replaced), key=lambda each: each.position)
         """The valued places of the text that stands, in order."""
-        self.changes = [
-            ValueChange(one, other, newcombe(one.value, other.value)) for one, other in pairwise(self.places)
-        ]
+        self.changes = [ValueChange(one, other) for one, other in pairwise(self.places)]
         self.takeovers = list(self._worths())
         """The takeovers whose worth is known, in order."""
 
@@ -136,12 +142,6 @@ class StepValues:
         """Return the values by this writer, or those that were estimated last; None if there are none."""
         estimated = trace.values.get(writer) if writer else next(reversed(trace.values.values()), None)
         return cls(trace, estimated) if estimated else None
-
-    @staticmethod
-    def differ(one: ValuedPlace, other: ValuedPlace) -> bool:
-        """Tell whether two values differ beyond chance."""
-        difference = newcombe(one.value, other.value)
-        return difference.low > 0 or difference.high < 0
 
     def at(self, place: TextPlace) -> ValuedPlace | None:
         return self._by_place.get(place)
@@ -155,11 +155,11 @@ class StepValues:
     def rises(self) -> list[tuple[Author, Estimate]]:
         """Return all rises beyond chance, with who brought them."""
         spans = [(worth.span.start, worth.span.end) for worth in self.takeovers]
-        of_takeovers = [(Author.LARGE, worth.worth) for worth in self.takeovers if worth.worth.low > 0]
+        of_takeovers = [(Author.LARGE, worth.difference) for worth in self.takeovers if worth.is_rise]
         others = [
             (change.after.author or Author.SMALL, change.difference)
             for change in self.changes
-            if change.difference.low > 0 and not any(start < change.after.position <= end for start, end in spans)
+            if change.is_rise and not any(start < change.after.position <= end for start, end in spans)
         ]
         return of_takeovers + others
 
@@ -171,17 +171,18 @@ class StepValues:
         return by_large / total if total else None
 
     @property
-    def turn(self) -> TakeoverWorth | ValueChange | None:
+    def turn(self) -> ValueChange | None:
         """Return what raised the value most, beyond chance: a takeover before any other step."""
-        takeovers = [worth for worth in self.takeovers if worth.worth.low > 0]
-        if takeovers:
-            return max(takeovers, key=lambda worth: worth.worth.value)
-        return max((c for c in self.changes if c.difference.low > 0), key=lambda c: c.difference.value, default=None)
+        takeovers = any(worth.is_rise for worth in self.takeovers)
+        changes: Sequence[ValueChange] = self.takeovers if takeovers else self.changes
+        rises = (change for change in changes if change.is_rise)
+        return max(rises, key=lambda change: change.difference.value, default=None)
 
     @property
     def loss(self) -> ValueChange | None:
         """Return what lowered the value most, beyond chance."""
-        return min((c for c in self.changes if c.difference.high < 0), key=lambda c: c.difference.value, default=None)
+        falls = (change for change in self.changes if change.is_fall)
+        return min(falls, key=lambda change: change.difference.value, default=None)
 
     def _valued(self, place: PlaceOutcomes) -> ValuedPlace | None:
         right, wrong = place.outcomes.count(RIGHT), place.outcomes.count(WRONG)
@@ -201,7 +202,7 @@ class StepValues:
             after = self._by_place.get(TextPlace(span.end))
             before = self._by_place.get(span.baseline)
             if before and after:
-                yield TakeoverWorth(span, before, after, newcombe(before.value, after.value))
+                yield TakeoverWorth(before, after, span)
 
 
 def takeover_spans(trace: Trace) -> Iterator[TakeoverSpan]:
@@ -209,46 +210,17 @@ def takeover_spans(trace: Trace) -> Iterator[TakeoverSpan]:
     pieces = [piece for piece in trace.pieces if piece.author is Author.LARGE and piece.takeover]
     for _, group in groupby(pieces, lambda piece: id(piece.takeover)):
         written = list(group)
-        end = written[-1].position + written[-1].length
-        yield TakeoverSpan(written[0].position, end, written[0], sum(len(piece.tokens) for piece in written))
-
-
-def end_of_step(trace: Trace, step: int) -> int:
-    """Return where a step ends, with the separator: the characters of the body up to there."""
-    last = trace.steps[step].pieces[-1]
-    return last.position + last.length
+        tokens = sum(len(piece.tokens) for piece in written)
+        yield TakeoverSpan(written[0].position, written[-1].end_position, written[0], tokens)
 
 
 def places_of(trace: Trace) -> list[TextPlace]:
     """Return all places whose values can be asked for: the beginning, the end of each step, and the beginning, the end
     and the replaced text of each takeover."""
-    places = {TextPlace(0), *(TextPlace(end_of_step(trace, step.index)) for step in trace.steps)}
+    places = {TextPlace(0), *(TextPlace(step.end_position) for step in trace.steps)}
     for span in takeover_spans(trace):
         places |= {TextPlace(span.start), TextPlace(span.end), span.baseline}
     return sorted(places, key=lambda place: place.order)
-
-
-def corrected(trace: Trace, span: TakeoverSpan) -> tuple[str, str]:
-    """Return what a takeover changed in a few words: (“06680”, “96680”); empty where nothing that can be named.
-
-    Its text is compared with the text that it replaced and, if no number differs, with the step before it.
-    """
-    after = trace.text_between(span.start, span.end)
-    step = trace.steps[span.piece.step - 1].text if span.piece.step else ""
-    for before in (span.piece.replaced, step):
-        found = _difference_of_texts(before, after)
-        if any(map(str.isdigit, "".join(found))):
-            return found
-    return _difference_of_texts(span.piece.replaced, after)
-
-
-def _difference_of_texts(before: str, after: str) -> tuple[str, str]:
-    """Return the words in which two texts differ, those with a number first."""
-    one, other = before.split(), after.split()
-    codes = difflib.SequenceMatcher(a=one, b=other, autojunk=False).get_opcodes()
-    found = [(" ".join(one[i:j][:3]), " ".join(other[k:m][:3])) for tag, i, j, k, m in codes if tag == "replace"]
-    numbers = (pair for pair in found if all(any(map(str.isdigit, words)) for words in pair))
-    return next(numbers, found[0] if found else ("", ""))
 
 
 def _exactly(value: float) -> Estimate:

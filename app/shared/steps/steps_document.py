@@ -22,8 +22,8 @@ from baton_reasoning.app.shared.steps.typesetting import Typesetter
 from baton_reasoning.app.shared.theme import Colours
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.thinking.corrections import Change, Effect, change_of
 from baton_reasoning.core.thinking.cues import Lexicon, english
+from baton_reasoning.core.thinking.differences import Change, Effect, change_of
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.registry import make_policy
@@ -319,7 +319,7 @@ class StepsDocument(QObject):
         if index == 0:
             return None
         earlier, piece = self.shown[index - 1].piece, self.shown[index].piece
-        if piece.position != earlier.position + earlier.length:
+        if piece.position != earlier.end_position:
             return None  # line breaks stand between them
         before, text = earlier.text, piece.text
         gap = before[len(before.rstrip()) :] + text[: len(text) - len(text.lstrip())]

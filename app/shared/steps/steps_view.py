@@ -15,7 +15,7 @@ from baton_reasoning.app.shared.steps.steps_document import AT_ONCE, GAP, ShownP
 from baton_reasoning.app.shared.steps.typesetting import Typesetter
 from baton_reasoning.app.shared.theme import SIGN, Colours, current_theme, ink_of, tint_of
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.corrections import Effect
+from baton_reasoning.core.thinking.differences import Effect
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace
 

@@ -13,7 +13,7 @@ from baton_reasoning.app.shared.theme import Colours, blend, ink_of
 from baton_reasoning.app.shared.value_words import piece_before
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.thinking.values import StepValues, ValuedPlace, end_of_step
+from baton_reasoning.core.thinking.values import StepValues, ValuedPlace
 
 ROOM_FOR_A_NUMBER = 1.6
 """Widths of the last step's number between two numbers below the plot."""
@@ -45,7 +45,7 @@ class PlottedValues:
     """Where the values of one text lie on a plot."""
 
     def __init__(self, trace: Trace, values: StepValues) -> None:
-        self._ends = [end_of_step(trace, step.index) for step in trace.steps]
+        self._ends = [step.end_position for step in trace.steps]
         self.steps = len(trace.steps)
         self.ends_right = values.estimated.ends_right if values.estimated.is_expected else None
         self.points: list[CurvePoint] = []

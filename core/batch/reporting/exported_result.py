@@ -68,7 +68,7 @@ class PlaceValue(BaseModel):
 
     @classmethod
     def all_of(cls, values: StepValues) -> Iterator[PlaceValue]:
-        worths = {worth.after.place: worth.worth.value for worth in values.takeovers}
+        worths = {worth.after.place: worth.difference.value for worth in values.takeovers}
         for each in values.estimated.places:
             if found := values.at(TextPlace(each.position, each.replaced)):
                 yield cls(

@@ -66,10 +66,10 @@ class MeanWorth:
         worths = [worth for _, worth in found]
         return cls(
             len(worths),
-            _mean((problem, worth.worth) for problem, worth in found),
-            sum(worth.worth.low > 0 for worth in worths),
-            sum(worth.worth.low > 0 and _is_won_after(worth) for worth in worths),
-            sum(worth.worth.high < 0 and _is_lost_after(worth) for worth in worths),
+            _mean((problem, worth.difference) for problem, worth in found),
+            sum(worth.is_rise for worth in worths),
+            sum(worth.is_rise and _is_won_after(worth) for worth in worths),
+            sum(worth.is_fall and _is_lost_after(worth) for worth in worths),
             sum(worth.span.tokens for worth in worths),
         )
 

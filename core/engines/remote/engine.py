@@ -24,7 +24,7 @@ from baton_reasoning.core.engines.base import (
     WriteItem,
     ignore,
 )
-from baton_reasoning.core.engines.body import Part
+from baton_reasoning.core.engines.body import Part, parts_before
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote.address import ServerAddress
 from baton_reasoning.core.engines.remote.prefetch import Prefetch
@@ -325,7 +325,7 @@ class RemoteSession:
         with suppress(Cancelled), self._call():
             connection = self._connection
             prompt = self._prompt_builder.with_body(body, connection.ask)
-            before = self._prompt_builder.with_body(_up_to(body, start), connection.ask)
+            before = self._prompt_builder.with_body(parts_before(body, start), connection.ask)
             first = next((n for n, (a, b) in enumerate(zip(prompt, before, strict=False)) if a != b), len(before))
             self._meter.allowed(1)
             sent, received = connection.bytes_sent, connection.bytes_received
@@ -492,13 +492,3 @@ def _added(first: Handoff, second: Handoff) -> Handoff:
     """Add the costs of two requests for one text: what the first reused, and what both read."""
     read = first.prefilled + second.prefilled
     return Handoff(first.reused, read, first.seconds + second.seconds, second.passing)
-
-
-def _up_to(body: Sequence[Part], length: int) -> Sequence[Part]:
-    """Return the parts that end within the first `length` characters."""
-    end = 0
-    for count, part in enumerate(body):
-        end += len(part.text)
-        if end > length:
-            return body[:count]
-    return body

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from baton_reasoning.app.compare.caption import caption
-from baton_reasoning.core.thinking.alignment import align, thinking_steps
+from baton_reasoning.core.thinking.differences import align, thinking_steps
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import keywords, run
 

@@ -21,7 +21,6 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
-from baton_reasoning.core.thinking.values import end_of_step
 from tests.app.compare.conftest import ALONE, PROBLEM, arms_loader, dialog, rest_of, settle, view_of
 from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
 from tests.fakes.scripted import ScriptedEngine
@@ -477,7 +476,7 @@ def test_columns_with_values_get_a_chart_when_they_have_them(compare: Compare) -
     assert view.values.isHidden()
     for column in view.columns[:2]:
         trace = column.exchange.trace
-        places = (PlaceOutcomes(0, "0" * 16), PlaceOutcomes(end_of_step(trace, 0), "1" * 16))
+        places = (PlaceOutcomes(0, "0" * 16), PlaceOutcomes(trace.steps[0].end_position, "1" * 16))
         trace.apply(ValuesEstimated(0.0, "small", "Small", trace.length, "4", True, 99, places))
         window.session.progressed.emit(column.exchange)
     assert view.values.isVisible()

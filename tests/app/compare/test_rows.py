@@ -14,7 +14,7 @@ from baton_reasoning.app.shared.background import BackgroundTasks
 from baton_reasoning.app.shared.steps.steps_document import thinking_pieces
 from baton_reasoning.app.shared.steps.steps_view import StepsView
 from baton_reasoning.app.shared.steps.typesetting import Typesetter
-from baton_reasoning.core.thinking.alignment import thinking_steps
+from baton_reasoning.core.thinking.differences import thinking_steps
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run

@@ -141,7 +141,7 @@ def said(right: Mapping[TextPlace, int], *, is_expected: bool = True) -> list[st
 
 def test_the_turn_and_the_large_models_part_are_named() -> None:
     assert said(RESCUED) == [
-        "The turn: step 2, Wait, maybe → Step 1 goes",
+        "The turn: step 2: Step 1 goes on.",
         "large wrote 43%, brought 100% of the gain",
     ]
 

@@ -109,6 +109,19 @@ def test_drafted_tokens_come_back_with_what_was_rejected(store: Store) -> None:
     assert (piece.accepted_drafts, piece.drafts) == (1, 4)
 
 
+def test_columns_of_an_earlier_version_are_passed_over() -> None:
+    line = {
+        "event": "tokens",
+        "author": "small",
+        "at": [0, 1],
+        "id": [1, 2],
+        "text": ["", "é"],
+        "data": ["ww==", "qQ=="],
+    }
+    tokens = [TokenWritten(0.0, Author.SMALL, 1, ""), TokenWritten(1.0, Author.SMALL, 2, "é")]
+    assert list(unpack(zlib.compress(json.dumps(line).encode()))) == tokens
+
+
 VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5)
 FIELDS = st.sampled_from("event at id text author logprob alternatives ends_step drafted rejected_drafts".split())
 LINES = st.dictionaries(

@@ -272,6 +272,14 @@ def test_a_second_start_goes_on_in_time_and_text(reflective: Run) -> None:
     assert trace.finish is None
 
 
+def test_a_second_start_does_not_go_on_with_the_takeover_that_was_interrupted() -> None:
+    start = events.RunStarted(0.0, QUESTION, "relay", {}, 0, None, None, 0, True)
+    interrupted = [start, events.TakeoverStarted(0.1, OPENING.id, None, 9, 0), token(LARGE, "So", 0.2)]
+    trace = Trace.of([*interrupted, start, token(LARGE, " it", 0.1)])
+    assert trace.takeover is None
+    assert [piece.takeover for piece in trace.pieces] == [interrupted[1], None]
+
+
 def test_a_line_that_is_not_json_is_named() -> None:
     with pytest.raises(StoreError, match="Line 2"):
         trace_from_lines(["{}", "{oops"])

@@ -12,7 +12,7 @@ from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Prefetched, RunEnded, RunStarted, TakeoverEnded, UsageReported
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
-from baton_reasoning.core.thinking.policy import Until
+from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import trace_to_json
 from tests.fakes.charging import ChargingEngine, ChargingSession

@@ -19,8 +19,8 @@ from baton_reasoning.app.shared.steps.typesetting import Typesetter
 from baton_reasoning.core.cue_profiler import lexicon_json
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.thinking.corrections import Change, Effect
 from baton_reasoning.core.thinking.cues import Category, Lexicon
+from baton_reasoning.core.thinking.differences import Change, Effect
 from baton_reasoning.core.thinking.events import Event, RunStarted
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policy import PolicyContext, Until

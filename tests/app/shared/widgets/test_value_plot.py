@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QApplication
 from baton_reasoning.app.shared.widgets.value_plot import PlottedValues, ValuePlot
 from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues, TextPlace, end_of_step, places_of, takeover_spans
+from baton_reasoning.core.thinking.values import StepValues, TextPlace, places_of, takeover_spans
 from tests.core.thinking.running import keywords, run
 
 
@@ -32,7 +32,7 @@ def test_a_step_ends_at_its_number_and_what_ends_within_it_lies_between(trace: T
     curve = curve_of(trace, dict.fromkeys(places_of(trace), "1111"))
     by_position = {point.place.position: point.x for point in curve.points}
     assert by_position[0] == 0
-    assert [by_position[end_of_step(trace, step.index)] for step in trace.steps] == [1, 2, 3, 4, 5]
+    assert [by_position[step.end_position] for step in trace.steps] == [1, 2, 3, 4, 5]
     assert 1 < by_position[span.end] < 2
 
 

@@ -1,4 +1,4 @@
-"""Steps of texts side by side: every step in one row, in order, with what is like it."""
+"""Steps of texts side by side, each in one row, in order, with what is like it; and what a takeover corrected."""
 
 from __future__ import annotations
 
@@ -6,11 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.thinking import alignment
-from baton_reasoning.core.thinking.alignment import Likeness, Row, align, differing_numbers, parting, thinking_steps
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking import differences
+from baton_reasoning.core.thinking.differences import (
+    Change,
+    Effect,
+    Likeness,
+    Row,
+    align,
+    change,
+    change_of,
+    differing_numbers,
+    parting,
+    thinking_steps,
+)
 from baton_reasoning.core.thinking.events import ThinkingClosed
 from baton_reasoning.core.thinking.policies.keywords import Keywords
-from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace import Piece, Trace
 from tests.core.thinking.running import keywords, run
 
 ONE = "First we add the two numbers."
@@ -19,6 +31,7 @@ THREE = "The half of it is seven."
 WRONG = "The half of it is eight."
 WAIT = "Wait, did I carry the digit over?"
 END = "So that is what was asked for."
+REPEATED = Change(Effect.REPEATED)
 SAME, ALIKE, OTHER = Likeness.SAME, Likeness.ALIKE, Likeness.OTHER
 
 steps = st.sampled_from([ONE, TWO, THREE, WRONG, WAIT, END, "So.", ""])
@@ -88,7 +101,7 @@ def test_a_third_text_is_lined_up_with_the_first_two() -> None:
 
 
 def test_too_many_steps_to_compare_stand_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alignment, "MOST_PAIRS", 1)
+    monkeypatch.setattr(differences, "MOST_PAIRS", 1)
     rows = align([[ONE, THREE, END], [ONE, WAIT, WRONG, END]])
     assert places(rows)[:3] == [(0, 0), (1, 1), (None, 2)]
 
@@ -138,3 +151,43 @@ def test_numbers_decide_whether_steps_are_alike(one: str, other: str, likeness: 
 def test_the_first_number_that_the_other_step_has_not_is_named() -> None:
     assert differing_numbers("21 + 7 = 849", "21 + 7 = 149") == ("849", "149")
     assert differing_numbers("21 + 7 = 28", "21 + 7") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "earlier", "expected"),
+    [
+        ("Let me check term 7: 338 + 649 = 987.", "From the last two we get term 7: 338 + 649 = 087.", ("087", "987")),
+        ("Wait, term 4: 284 + 027 = 311.", "From the last two we get term 4: 284 + 027 = 311.", REPEATED),
+        ("From the last two: 649 + 987 = 636.", "From the last two: 338 + 649 = 987.", None),
+        ("Wait, \\(2 \\times 5 = 10\\).", "So $2 \\cdot 5 = 11$ fish.", ("11", "10")),
+        ("Hmm, 2*5 = 10.", "So $2 \\times 5 = 10$ fish.", REPEATED),
+        ("The train needs 45 minutes and not 30.", "Let us look at something else entirely.", None),
+        ("x = 7 would do as well.", "x = 5 is a solution.", None),
+        ("Wait.", "Wait.", None),
+        ("Term 8 of 12 is 649 and 987.", "Term 7 of 12 is 338 and 649.", None),
+        pytest.param("2 + 2 = 4. " + "and so on " * 100_000, "2 + 2 = 5.", ("5", "4"), id="by its beginning"),
+    ],
+)
+def test_a_step_is_compared_with_the_one_before(
+    text: str, earlier: str, expected: Change | tuple[str, str] | None
+) -> None:
+    if isinstance(expected, tuple) and not isinstance(expected, Change):
+        expected = Change(Effect.CORRECTED, *expected)
+    assert change(text, "", [earlier]) == expected
+
+
+def test_a_lookahead_that_was_replaced_counts_before_the_steps() -> None:
+    found = change("Wait, that makes 12 apples for 3 people.", "Wait, that makes 15 apples for 3 people.", ["Hm."])
+    assert found == Change(Effect.CORRECTED, "15", "12")
+
+
+def test_the_newest_value_of_an_equation_is_what_is_compared() -> None:
+    assert change("So 2 + 2 = 4.", "", ["2 + 2 = 5.", "No, 2 + 2 = 4."]) == REPEATED
+
+
+def test_only_a_takeover_of_the_large_model_changes_anything() -> None:
+    small = Piece(Author.SMALL, 0, 0, 0.0)
+    small.insert("2 + 2 = 5.")
+    again = Piece(Author.SMALL, 1, 10, 0.0)
+    again.insert("2 + 2 = 4.")
+    assert change_of([small, again], 1) is None

@@ -1,10 +1,13 @@
-"""Align the steps of several texts: steps that are the same or alike share a row.
+"""Compares texts: lines up the steps of several, and finds out what a takeover changed in the text before it.
 
     first    a   b   c           e
     second   a   b   x   c alike e
              =   =   ≠   ≈       =
 
-Numbers decide: steps of which each has a number that the other has not are different, however alike their words are.
+Numbers decide: steps of which each has a number that the other has not are different, however alike their words are;
+and only numbers show that a takeover corrected something. Either the left side of an equation has another value
+(`338 + 649 = 087`, then `= 987`), or the text is mostly that of the lookahead or of the step before, with one number
+changed. What differs more than that is new text, and nothing is said about it.
 
 Two texts are lined up in three passes: the beginning that they share; then steps that are the same (difflib); then,
 between those, the pairs of steps that are most alike together. Steps that are left over between two matches are paired
@@ -15,22 +18,40 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
 from enum import Enum
 from functools import lru_cache
 from itertools import pairwise, takewhile
 from typing import NamedTuple
 
-from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.trace import Piece, Trace
 
 ALIKE = 0.6
-"""Share of common words from which two steps are alike."""
+"""Share of common words from which two texts are alike."""
+REPEATED = 0.8
+"""Share of a takeover's words from which, if they are in an earlier text, it repeats that text."""
 FEW_WORDS = 3
 """A shorter step ("So.") says too little to line two texts up by."""
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+FEWEST_WORDS = 4
+"""A shorter takeover says too little to tell what it changed."""
+BEFORE = 6
+"""A takeover is compared with this many pieces before it."""
+LONGEST = 2_000
+"""Number of characters of a takeover that are compared."""
+LONGEST_LEFT = 80
+"""Most characters before the equals sign that can be its left side."""
 MOST_PAIRS = 60_000
 """Most pairs of steps that are compared between two matches; if there are more, steps are paired by number."""
+
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_WORD = re.compile(rf"{_NUMBER.pattern}|\w+|[^\w\s]")
+_LATEX = re.compile(r"\\(?:left|right|,|;|!|quad|[()\[\]])|[${}]")
+_OPERATORS = {r"\times": "×", r"\cdot": "×", r"\div": "÷", "*": "×", "−": "-"}
+_VALUE = re.compile(rf"=\s*(-?{_NUMBER.pattern})")
+_LEFT = re.compile(r"(?:(?<!\w)[A-Za-z](?!\w)|[-+/^×÷#()\d.,\s])+$")
+_HAS_OPERATOR = re.compile(r"[-+/^×÷#]")
 
 
 class Likeness(Enum):
@@ -78,28 +99,19 @@ def words_of(text: str) -> Words:
     for word in re.findall(r"\w+|[^\w\s]", text):
         seen[word] += 1
         words.append((word, seen[word]))
-    return Words(" ".join(text.split()), frozenset(words), tuple(NUMBER.findall(text)))
+    return Words(" ".join(text.split()), frozenset(words), tuple(_NUMBER.findall(text)))
 
 
-class Numbers(NamedTuple):
-    """A number of each of two steps that the other step has not."""
-
-    one: str
-    other: str
-
-
-def differing_numbers(one: str, other: str) -> Numbers | None:
+def differing_numbers(one: str, other: str) -> tuple[str, str] | None:
     """Return the first number of each step that the other has not; None unless both have one."""
     return _differing(words_of(one), words_of(other))
 
 
-def _differing(one: Words, other: Words) -> Numbers | None:
+def _differing(one: Words, other: Words) -> tuple[str, str] | None:
     own, its = Counter(one.numbers) - Counter(other.numbers), Counter(other.numbers) - Counter(one.numbers)
     if not own or not its:
         return None
-    return Numbers(
-        next(each for each in one.numbers if each in own), next(each for each in other.numbers if each in its)
-    )
+    return next(each for each in one.numbers if each in own), next(each for each in other.numbers if each in its)
 
 
 def thinking_steps(trace: Trace, live: bool = False) -> list[str]:
@@ -133,17 +145,13 @@ def parting(rows: Sequence[Row], texts: range | None = None) -> int:
     there.
     """
     texts = range(len(rows[0].steps) if rows else 0) if texts is None else texts
-    ends = {text: _last_row(rows, text) for text in texts}
+    ends = {text: max((n for n, row in enumerate(rows) if row.steps[text] is not None), default=-1) for text in texts}
     for index, (steps, likeness) in enumerate(rows):
         has_step = any(steps[text] is not None for text in texts)
         is_missed = has_step and any(steps[text] is None and index < ends[text] for text in texts)
         if is_missed or any(likeness[text] not in (None, Likeness.SAME) for text in texts[:-1]):
             return index
     return len(rows)
-
-
-def _last_row(rows: Sequence[Row], text: int) -> int:
-    return next((index for index in range(len(rows) - 1, -1, -1) if rows[index].steps[text] is not None), -1)
 
 
 def _last_known(columns: Sequence[Sequence[Words]], steps: Sequence[int | None]) -> Words:
@@ -232,3 +240,100 @@ def _worth(one: Words, other: Words) -> float:
         return 0.0
     share = one.share_with(other)
     return share if share >= ALIKE else 0.0
+
+
+class Effect(Enum):
+    """Tells what a takeover did to the text before it."""
+
+    CORRECTED = "corrected"
+    REPEATED = "repeated"
+
+
+class Change(NamedTuple):
+    effect: Effect
+    before: str = ""
+    """The earlier value; empty for a repetition."""
+    after: str = ""
+    """The new value, as it is in the text."""
+
+
+def change_of(pieces: Sequence[Piece], index: int) -> Change | None:
+    """Return what the takeover that wrote a piece changed; None for new text, and for a piece of another author."""
+    piece = pieces[index]
+    if piece.author is not Author.LARGE or piece.takeover is None:
+        return None
+    earlier = [other.text for other in pieces[max(0, index - BEFORE) : index] if other.author is not Author.INSERTED]
+    return change(piece.text, piece.replaced, earlier)
+
+
+def corrections(pieces: Sequence[Piece]) -> int:
+    """Count the takeovers that corrected a value."""
+    changes = (change_of(pieces, index) for index in range(len(pieces)))
+    return sum(change is not None and change.effect is Effect.CORRECTED for change in changes)
+
+
+def change(text: str, replaced: str, earlier: Sequence[str]) -> Change | None:
+    """Compare a text with the lookahead that it replaced, and with the earlier texts, of which the oldest is first."""
+    now = _plain(text)
+    candidates = [_plain(each) for each in (replaced, *reversed(earlier)) if each.strip()]
+    if found := _by_equation(now, candidates):
+        return found
+    nearest = candidates[: 1 + bool(replaced.strip())]  # the lookahead, and the step before
+    return next(filter(None, (_by_words(now, each) for each in nearest)), None)
+
+
+def _plain(text: str) -> str:
+    """Strip the marks of LaTeX, and write each operator in one form."""
+    text = text[:LONGEST]
+    for written, plain in _OPERATORS.items():
+        text = text.replace(written, plain)
+    return _LATEX.sub("", text)
+
+
+def _by_equation(now: str, candidates: Sequence[str]) -> Change | None:
+    """Compare the first equation that is also in an earlier text, the newest text first."""
+    known: dict[str, str] = {}
+    for candidate in candidates:
+        for left, value in _equations(candidate):
+            known.setdefault(left, value)
+    repeated = None
+    for left, value in _equations(now):
+        if left in known and known[left] != value:
+            return Change(Effect.CORRECTED, known[left], value)
+        if left in known:
+            repeated = Change(Effect.REPEATED)
+    return repeated
+
+
+def _equations(text: str) -> Iterator[tuple[str, str]]:
+    for match in _VALUE.finditer(text):
+        found = _LEFT.search(text[max(0, match.start() - LONGEST_LEFT) : match.start()])
+        left = "".join(found[0].split()).lstrip(".,)") if found else ""
+        if _HAS_OPERATOR.search(left) and _NUMBER.search(left):
+            yield left, match[1]
+
+
+def _by_words(now: str, before: str) -> Change | None:
+    ours, theirs = _WORD.findall(now), _WORD.findall(before)
+    if min(len(ours), len(theirs)) < FEWEST_WORDS:
+        return None
+    matcher = SequenceMatcher(None, theirs, ours, autojunk=False)
+    same = sum(block.size for block in matcher.get_matching_blocks())
+    other = [
+        pair
+        for kind, start, end, our_start, our_end in matcher.get_opcodes()
+        if kind == "replace" and end - start == our_end - our_start
+        for pair in zip(theirs[start:end], ours[our_start:our_end], strict=True)
+        if all(map(_NUMBER.fullmatch, pair))
+    ]
+    if len(other) == 1 and 2 * same >= ALIKE * (len(ours) + len(theirs)) and _numbers_but_one(theirs, ours):
+        return Change(Effect.CORRECTED, *other[0])
+    if not other and same >= REPEATED * len(ours):
+        return Change(Effect.REPEATED)
+    return None
+
+
+def _numbers_but_one(theirs: list[str], ours: list[str]) -> bool:
+    """Tell whether exactly one number differs between the two, and at least one is the same."""
+    before, now = ([word for word in words if _NUMBER.fullmatch(word)] for words in (theirs, ours))
+    return len(before) == len(now) > 1 and sum(a != b for a, b in zip(before, now, strict=True)) == 1
