@@ -28,7 +28,7 @@ from baton_reasoning.core.engines.base import Judgement, Scores, Session, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import BatonError, ContextFull
 from baton_reasoning.core.thinking import events
-from baton_reasoning.core.thinking.events import AskedBy, Event, Finish, PrefillProgressed, TokenWritten, Tried, Until
+from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten, Tried, Until
 from baton_reasoning.core.thinking.interruptions import Ended, Interrupted, Interruption, Moment, Wish
 from baton_reasoning.core.thinking.policy import Policy
 from baton_reasoning.core.thinking.reasons import (
@@ -66,7 +66,7 @@ Happens = Generator[Event, None, T]
 
 IDLE_REQUESTS = 1000
 """So many requests without a token in between end the run: a program that asks for ever would hang it."""
-RESTART = Wish(asked_by=AskedBy.POLICY)
+RESTART = Wish()
 """The program starts anew where the thinking is closed, or a model is lost."""
 UTF8_REST = 3
 """Tokens beyond its limit that a takeover may need to complete a character."""
@@ -92,8 +92,6 @@ class _Passage:
     """Number of tokens up to the last boundary in it; 0 if there is none."""
     waits: bool = True
     """Whether the next request may replace it."""
-    is_rewritten: bool = False
-    """Whether what replaces it is said to rewrite it: a step or a text, not a lookahead."""
     step_ended: bool = False
     """Whether it was asked for as a step, which has ended: what is written next is another one."""
     text_ended: bool = False
@@ -299,7 +297,6 @@ class Driver:
                 start, tokens = self.text.step_start, passage.tokens[passage.to_boundary :]
             yield from self._let_stand()
             passage = self._passage = _Passage(start, tokens)
-        passage.is_rewritten = isinstance(request, Step | ToEnd)
         passage.waits = not isinstance(request, Step) or request.draft
         return passage
 
@@ -349,11 +346,11 @@ class Driver:
 
     # Takeovers -------------------------------------------------------------------------------------------------------
 
-    def _take_over(self, request: TakeOver, asked_by: AskedBy = AskedBy.POLICY) -> Happens[Written]:
+    def _take_over(self, request: TakeOver) -> Happens[Written]:
         """Let a model write its tokens. Boundaries among them count as steps, and nothing is decided there."""
         if request.author not in self.sessions or not self._is_allowed(request):
             return self._no_takeover()
-        start, rewrites = yield from self._clear_place(request)
+        start = yield from self._clear_place(request)
         self._asked = request.author
         yield events.TakeoverStarted(
             self.now(),
@@ -363,16 +360,12 @@ class Driver:
             start,
             request.author,
             request.until,
-            rewrites,
-            asked_by,
         )
-        if start < self.text.position:
-            yield self.stream.discard(start)
         tokens = list[TokenWritten]()
         try:
             yield from self._write_takeover(request, start, tokens)
-        except Interrupted as interruption:
-            yield events.TakeoverEnded(self.now(), len(tokens), interruption.wish.asked_by)
+        except Interrupted:
+            yield events.TakeoverEnded(self.now(), len(tokens))
             raise
         except BatonError:
             if self._survivor:
@@ -382,7 +375,7 @@ class Driver:
         if stop is Stop.CANCELLED or (stop is Stop.LIMIT and self.stream.remaining <= 0):
             raise self._after_stop(request.author)
         yield events.TakeoverEnded(self.now(), len(tokens))
-        if stop is Stop.END_OF_TEXT and not tokens and self._hands_back_empty(request, rewrites):
+        if stop is Stop.END_OF_TEXT and not tokens and self._hands_back_empty(request):
             return self._no_takeover()
         if stop not in (None, Stop.LIMIT):
             raise self._after_stop(request.author)
@@ -391,23 +384,18 @@ class Driver:
         self._boundary = _Boundary.AFTER_TAKEOVER if self.text.at_boundary else None
         return Written(self.text.body.text[start:], tokens, start, self.text.at_boundary)
 
-    def _clear_place(self, request: TakeOver) -> Happens[tuple[int, bool]]:
-        """Return where a takeover begins, and whether it rewrites a step: then the step is still to be discarded.
-
-        A lookahead is discarded here; anything that the takeover does not replace stands. Raises Ended if no tokens
-        remain for it.
-        """
+    def _clear_place(self, request: TakeOver) -> Happens[int]:
+        """Discard what a takeover replaces, and let stand anything else; returns where it begins. Raises Ended if no
+        tokens remain for it."""
         self._lift_pen()
         yield from self._drop_beginning()
-        passage = self._passage if self._passage and self._passage.waits and not request.keep else None
-        if not passage:
-            yield from self._let_stand()
-        elif not passage.is_rewritten:
+        passage = self._passage
+        if passage and passage.waits and not request.keep and passage.start < self.text.position:
             yield self.stream.discard(passage.start)
-        start, self._passage = passage.start if passage else self.text.position, None
-        if start == self.text.position or not self.stream.may_decode:
-            self._check_tokens()
-        return start, passage is not None and passage.is_rewritten
+            self._passage = None
+        yield from self._let_stand()
+        self._check_tokens()
+        return self.text.position
 
     def _write_takeover(self, request: TakeOver, start: int, tokens: list[TokenWritten]) -> Happens[None]:
         """Write the tokens of a takeover into `tokens`."""
@@ -422,11 +410,11 @@ class Driver:
                 if request.is_over(took, text.body.text):
                     return
 
-    def _hands_back_empty(self, request: TakeOver, rewrites: bool) -> bool:
+    def _hands_back_empty(self, request: TakeOver) -> bool:
         """Tell whether a takeover that its model ended at once is handed back. Where no thinking is open, a large model
         with nothing to write has found the text complete."""
         is_complete = request.author is Author.LARGE and not self._is_open
-        return self.policy.hands_back_empty and request.tokens < WITHOUT_END and not rewrites and not is_complete
+        return self.policy.hands_back_empty and request.tokens < WITHOUT_END and not is_complete
 
     def _replacement(self) -> TakeOver:
         """Return the takeover to the end by the one model there is, where the default writer takes no part."""
@@ -492,13 +480,13 @@ class Driver:
         match wish.request:
             case TakeOver() as takeover:
                 if wish.rewrites:
-                    self._passage = _Passage(self.text.rewritable_from, is_rewritten=True)
-                yield from self._take_over(takeover, wish.asked_by)
+                    self._passage = _Passage(self.text.rewritable_from)
+                yield from self._take_over(takeover)
             case Close() as close:
                 yield from self._close(close)
             case Step() as step:
                 yield from self._go_on(step)
-        if wish.asked_by is AskedBy.PERSON and self.text.at_boundary:
+        if wish is not RESTART and self.text.at_boundary:
             self._boundary = _Boundary.FOUND
 
     def _after_stop(self, author: Author) -> Ended | Interrupted:
@@ -506,7 +494,7 @@ class Driver:
         card = self.sessions[author].card
         match self.stream.stop:
             case Stop.END_OF_TEXT if self._is_open:
-                return Interrupted(Wish(Close(UNCLOSED), AskedBy.POLICY))
+                return Interrupted(Wish(Close(UNCLOSED)))
             case Stop.END_OF_TEXT:
                 return Ended(Finish.END_OF_TEXT)
             case Stop.CONTEXT_FULL:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.events import AskedBy, RunStarted, TakeoverEnded, TextInserted, ThinkingClosed
+from baton_reasoning.core.thinking.events import RunStarted, TakeoverEnded, TextInserted, ThinkingClosed
 from baton_reasoning.core.thinking.reasons import EDITED
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
@@ -27,7 +27,7 @@ def edited(trace: Trace, position: int, text: str) -> Trace:
     at = kept.events[-1].at if kept.events else 0.0
     if kept.takeover:
         tokens = sum(len(piece.tokens) for piece in kept.pieces if piece.takeover is kept.takeover)
-        kept.apply(TakeoverEnded(at, tokens, AskedBy.PERSON))
+        kept.apply(TakeoverEnded(at, tokens))
     state = Text(_closing_tags(kept), kept.parts())
     if tag := state.close_thinking():
         kept.apply(ThinkingClosed(at, kept.pieces[-1].author, state.answer_start or 0, tag))

@@ -51,14 +51,6 @@ class Until(Enum):
     """At the first end of a sentence or step; the tokens are a cap."""
 
 
-class AskedBy(Enum):
-    """Who made a decision."""
-
-    POLICY = "policy"
-    PERSON = "person"
-    LIMIT = "limit"
-
-
 class Event(Struct, frozen=True, omit_defaults=True, tag_field="event"):
     """Something that happened. Encoded as a JSON object: the tag as `event`, then the fields that differ from their
     defaults."""
@@ -179,17 +171,12 @@ class TakeoverStarted(Event, frozen=True, tag="takeover_started"):
     position: Count
     author: Author = Author.LARGE
     until: Until = Until.TOKENS
-    rewrites: bool = False
-    """Whether the step from `position` on is discarded and rewritten."""
-    asked_by: AskedBy = AskedBy.POLICY
 
 
 class TakeoverEnded(Event, frozen=True, tag="takeover_ended"):
     """A takeover ended. It is missing if the run was stopped, or reached its length limit, inside the takeover."""
 
     tokens: Count
-    asked_by: AskedBy = AskedBy.POLICY
-    """Who ended it; `POLICY` if it reached its planned length."""
 
 
 class TextInserted(Event, frozen=True, tag="text_inserted"):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.events import AskedBy, Finish
+from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.requests import Close, Step, TakeOver
 from baton_reasoning.core.thinking.text import Text
 
@@ -20,7 +20,6 @@ class Wish:
 
     request: TakeOver | Close | Step | None = None
     """None: only the program starts anew."""
-    asked_by: AskedBy = AskedBy.PERSON
     rewrites: bool = False
     """Whether a takeover replaces the step that is being written or, at a boundary, the one that has just ended."""
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.engines.base import Session
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.events import AskedBy, Finish
+from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.interruptions import Ended, Interrupted, Interruption, Moment, Wish
 from baton_reasoning.core.thinking.reasons import BUDGET, REPETITION
 from baton_reasoning.core.thinking.requests import Close, TakeOver, Until
@@ -52,13 +52,13 @@ class LimitsGuard(Interruption):
         self._check_time(moment)
         limits, text = self.limits, moment.text
         if text.thinking and 0 < limits.max_thinking_tokens <= text.kept:
-            raise Interrupted(Wish(Close(BUDGET), AskedBy.LIMIT))
+            raise Interrupted(Wish(Close(BUDGET)))
         if limits.repetition and self._repetition.found(text):
             if self._handed_over:
-                raise Interrupted(Wish(Close(REPETITION), AskedBy.LIMIT))
+                raise Interrupted(Wish(Close(REPETITION)))
             self._handed_over = True
             other = Author.SMALL if moment.author is Author.LARGE else Author.LARGE
-            raise Interrupted(Wish(TakeOver(512, REPETITION, until=Until.STEP, author=other), AskedBy.LIMIT))
+            raise Interrupted(Wish(TakeOver(512, REPETITION, until=Until.STEP, author=other)))
 
     def allows(self, takeover: TakeOver | None, moment: Moment) -> bool:
         self._check_time(moment)

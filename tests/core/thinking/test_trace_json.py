@@ -61,9 +61,7 @@ ONE_OF_EACH: list[Event] = [
     events.StepEnded(1.5, 12),
     events.TextDiscarded(2.0, 4, "Wait,", 2),
     events.TakeoverStarted(2.0, VERIFICATION.id, CUE, 125, 4),
-    events.TakeoverStarted(
-        2.0, PERSON.id, None, 125, 4, until=events.Until.STEP, rewrites=True, asked_by=events.AskedBy.PERSON
-    ),
+    events.TakeoverStarted(2.0, PERSON.id, None, 125, 4, until=events.Until.STEP),
     events.TakeoverEnded(3.0, 20),
     events.TextInserted(3.0, "Let us check.", EXCESSIVE_REFLECTION.id),
     events.ThinkingClosed(4.0, Author.INSERTED, 99, "</think>"),
