@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
 
 import pytest
 
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.control import Control
-from baton_reasoning.core.thinking.events import Event, TakeoverStarted
-from baton_reasoning.core.thinking.policy import Move, PolicySettings
+from baton_reasoning.core.thinking.events import TakeoverStarted
+from baton_reasoning.core.thinking.interruptions import Wish
+from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.oracles.worlds import World
@@ -39,25 +39,14 @@ def written(
     world: World,
     settings: RunSettings,
     before: Trace | None = None,
-    move: Move | None = None,
+    wish: Wish | None = None,
     control: Control | None = None,
 ) -> Trace:
     """The text to its end, from where `before` was interrupted."""
-    trace = before or Trace()
-    for event in happening(world, settings, trace, move, control):
+    trace, asked = before or Trace(), ask("Add.", settings)
+    for event in run(Pair(*world.engines), asked, settings, control=control, before=trace, wish=wish):
         trace.apply(event)
     return trace
-
-
-def happening(
-    world: World,
-    settings: RunSettings,
-    before: Trace | None = None,
-    move: Move | None = None,
-    control: Control | None = None,
-) -> Sequence[Event]:
-    pair, asked = Pair(*world.engines), ask("Add.", settings)
-    return list(run(pair, asked, settings, control=control, resume_trace=before, first_move=move))
 
 
 def outcome(trace: Trace) -> tuple[object, ...]:

@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -17,6 +16,7 @@ from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import (
     Event,
     Finish,
@@ -27,11 +27,12 @@ from baton_reasoning.core.thinking.events import (
     TextDiscarded,
     TokenWritten,
 )
-from baton_reasoning.core.thinking.loop import Loop
+from baton_reasoning.core.thinking.interruptions import Moment
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
@@ -129,7 +130,7 @@ def test_stop_cancels_the_sessions_so_that_a_long_prefill_ends_also_those_that_a
 
 
 def test_a_signal_may_stop_the_thread_that_asks_for_a_wish() -> None:
-    class Signalled(NamedTuple):
+    class Signalled(Text):
         @property
         def at_boundary(self) -> bool:
             control.stop()
@@ -137,7 +138,8 @@ def test_a_signal_may_stop_the_thread_that_asks_for_a_wish() -> None:
 
     control = Control()
     control.take_over(now=False)
-    thread = threading.Thread(target=control.interrupt, args=(Signalled(),), daemon=True)
+    moment = Moment(Signalled(), Author.SMALL, in_takeover=False, seconds=0)
+    thread = threading.Thread(target=control.check, args=(moment,), daemon=True)
     thread.start()
     thread.join(PATIENCE)
     assert not thread.is_alive()
@@ -169,7 +171,7 @@ def test_the_progress_of_a_long_prefill_is_an_event_and_that_of_a_short_one_is_n
         small = ScriptedEngine("One.</think>", prefill=lambda: [PrefillProgress(64, total)])
         trace = Trace()
         reports = 0
-        for event in Loop({Author.SMALL: small.open()}, Never(), RunSettings()).run():
+        for event in Driver({Author.SMALL: small.open()}, Never(), RunSettings()).run():
             trace.apply(event)
             reports += trace.prefill is not None
         return reports, trace.events

@@ -21,7 +21,7 @@ from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
 from baton_reasoning.core.thinking.policies.never import Never
-from baton_reasoning.core.thinking.policy import PolicyContext, keep
+from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, REPETITION, TakeoverReason
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings
@@ -238,9 +238,7 @@ def test_a_text_gone_on_with_keeps_its_counter_and_its_firings() -> None:
     assert between_firings(first)[-1:] == [2], "it fired before"
     small = ScriptedEngine(continue_with=lambda *_: "Wait, hm.\n\n" * 50)
     large = ScriptedEngine(continue_with=lambda *_: "Wait, so it is.\n\n" * 200, name="large")
-    rest = run(
-        keywords(settings), small, large, RunSettings(max_tokens=120), resume_trace=first.trace, first_move=keep()
-    )
+    rest = run(keywords(settings), small, large, RunSettings(max_tokens=120), before=first.trace)
     lengths = [t.tokens for t in first.all(TakeoverStarted) + rest.all(TakeoverStarted)]
     assert lengths == [t.tokens for t in whole.all(TakeoverStarted)]
 

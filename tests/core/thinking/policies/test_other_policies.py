@@ -24,9 +24,10 @@ from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.policies.relay import Relay
 from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore
-from baton_reasoning.core.thinking.policy import PolicyContext, Until, View
+from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, TakeoverReason
 from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run

@@ -1,4 +1,4 @@
-"""The loop turns moves into writes and events: handoffs, boundaries, endings, failures."""
+"""The driver turns requests into writes and events: handoffs, boundaries, endings, failures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.models.overrides import ThinkingTags
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
+from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver
 from baton_reasoning.core.thinking.events import (
     Finish,
     HandedOver,
@@ -22,60 +23,42 @@ from baton_reasoning.core.thinking.events import (
     TokenWritten,
     WriteStarted,
 )
-from baton_reasoning.core.thinking.loop import Loop
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
-from baton_reasoning.core.thinking.policy import (
-    LAST_STEP,
-    Close,
-    Finished,
-    Insert,
-    Move,
-    Policy,
-    Until,
-    View,
-    Write,
-    keep,
-    look_on,
-    take_over,
-)
+from baton_reasoning.core.thinking.policy import Policy
 from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, PERSON, UNCLOSED, TakeoverReason
 from baton_reasoning.core.thinking.registry import POLICIES, make_policy
+from baton_reasoning.core.thinking.requests import (
+    Close,
+    Discard,
+    Insert,
+    Judge,
+    LookAhead,
+    Program,
+    Step,
+    TakeOver,
+    Until,
+)
 from baton_reasoning.core.thinking.run_settings import RunSettings
-from baton_reasoning.core.thinking.text_state import TextState
+from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
-from tests.core.thinking.running import keywords, run
+from tests.core.thinking.running import AtBoundary, Programmed, keywords, run
 from tests.fakes.scripted import TORN, Fault, ScriptedEngine, characters, chunks, single_bytes, words
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
 SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
 
 
-class AtBoundary(Policy):
-    """Answers the first boundaries with these moves, then keeps."""
-
-    name = "at boundary"
-
-    def __init__(self, *moves: Move) -> None:
-        super().__init__()
-        self.moves = list(moves)
-        self.seen: list[View] = []
-
-    def at_boundary(self, view: View) -> Move:
-        self.seen.append(view)
-        return self.moves.pop(0) if self.moves else keep()
-
-
-def three_tokens(reason: TakeoverReason = RANDOM) -> Write:
-    return take_over(3, reason)
+def three_tokens(reason: TakeoverReason = RANDOM) -> TakeOver:
+    return TakeOver(3, reason)
 
 
 def test_the_policy_sees_the_step_that_has_ended() -> None:
     policy = AtBoundary()
     run(policy, ["One is.\n\nTwo is.\n\nThree.</think>"])
-    assert [view.text for view in policy.seen] == ["One is.\n\n", "Two is.\n\n"]
-    assert all(view.at_boundary and view.thinking for view in policy.seen)
+    assert [step.text for step in policy.steps] == ["One is.\n\n", "Two is.\n\n"]
+    assert all(step.at_boundary for step in policy.steps)
 
 
 @given(st.sampled_from([words, characters, single_bytes, chunks(2), chunks(3), chunks(7)]))
@@ -85,7 +68,7 @@ def test_every_tokenisation_gives_the_same_boundaries(split: object) -> None:
     text = "Größe.\n\nZwei — drei.\n \nVier 四五.\r\n\r\nFünf.</think>\n\nAntwort."
     done = run(policy, ScriptedEngine(text, split=split))  # type: ignore[arg-type]
     assert done.trace.text == text
-    assert [view.text.split()[0] for view in policy.seen] == ["Größe.", "Zwei", "Vier", "Fünf.</think>"]
+    assert [step.text.split()[0] for step in policy.steps] == ["Größe.", "Zwei", "Vier"]
 
 
 def test_what_a_token_holds_of_the_next_step_goes_if_the_large_model_writes_that_step() -> None:
@@ -139,9 +122,13 @@ def test_every_write_draws_anew_and_a_seed_repeats_the_run() -> None:
     assert seeds == [call.seed for call in (*again.small.calls, *again.large.calls)]
 
 
-def test_an_inserted_text_comes_before_the_takeover_that_goes_with_it() -> None:
-    move = Insert("Let us check. ", EXCESSIVE_REFLECTION, three_tokens(EXCESSIVE_REFLECTION))
-    done = run(AtBoundary(move), ["One.\n\nNo", " End.</think>"], ["It is so. No"])
+def test_a_takeover_follows_an_inserted_text() -> None:
+    def program(_: Text) -> Program:
+        yield from Step()
+        yield from Insert("Let us check. ", EXCESSIVE_REFLECTION)
+        yield from three_tokens(EXCESSIVE_REFLECTION)
+
+    done = run(Programmed(program), ["One.\n\nNo", " End.</think>"], ["It is so. No"])
     assert done.told[1:3] == [("inserted", "Let us check. "), ("large", "It is so")]
 
 
@@ -159,7 +146,7 @@ def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written
 
 def test_a_run_goes_on_from_a_written_text() -> None:
     done = run(Never(), ["One.\n\nTwo.</think>\n\nFour"])
-    again = run(Never(), [" and no more."], resume_trace=done.trace)
+    again = run(Never(), [" and no more."], before=done.trace)
     assert [call.body for call in again.small.calls] == ["One.\n\nTwo.</think>\n\nFour"]
     assert again.small.calls[0].prefilled > 0
     assert again.all(ThinkingClosed) == []
@@ -169,7 +156,7 @@ def test_a_run_goes_on_from_a_written_text() -> None:
 
 
 def test_end_of_text_of_the_large_model_ends_the_run_as_well() -> None:
-    done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], ["So.</think>", "\n\nFour."])
+    done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], ["So.</think>", "\n\nFour."])
     assert (done.trace.finish, done.trace.answer) == (Finish.END_OF_TEXT, "\n\nFour.")
     assert len(done.small.calls) == 1
 
@@ -211,13 +198,13 @@ def test_each_token_of_a_discarded_closing_tag_counts(tag: list[str]) -> None:
 def test_half_a_closing_tag_at_the_end_of_a_run_is_final() -> None:
     settled: list[int] = []
     small = ScriptedEngine(["One.", "</", "think>"]).open()
-    list(Loop({SMALL: small}, Never(), RunSettings(max_tokens=2), on_settled=settled.append).run())
+    list(Driver({SMALL: small}, Never(), RunSettings(max_tokens=2), on_settled=settled.append).run())
     assert settled == [len("One."), len("One.</")]
 
 
 def test_a_closing_tag_that_is_repeated_in_a_continued_text_does_not_begin_the_answer() -> None:
     parts = [Part("One.", SMALL), Part("</think>", SMALL, closing_tag="</think>"), Part("Four.\n\nSo </think>", SMALL)]
-    text = TextState(["</think>"], parts)
+    text = Text(["</think>"], parts)
     text.discard(len("One.</think>Four.\n\n"))
     assert text.answer_start == len("One.</think>")
 
@@ -240,7 +227,7 @@ def test_max_tokens_counts_what_is_kept_and_not_the_prompt() -> None:
 
 
 def test_a_takeover_takes_no_more_than_max_tokens_leave() -> None:
-    done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], ["so " * 80], RunSettings(max_tokens=8))
+    done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], ["so " * 80], RunSettings(max_tokens=8))
     assert (done.trace.tokens, done.trace.finish) == (8, Finish.MAX_TOKENS)
 
 
@@ -257,20 +244,13 @@ def test_white_space_is_no_step_of_a_large_model_that_begins_with_it(policy: str
 
 
 def test_a_run_that_keeps_nothing_of_its_work_ends_and_says_so() -> None:
-    class NeverContent(Policy):
-        name = "never content"
-
-        def at_boundary(self, view: View) -> Move:
-            return look_on()
-
-        def on_lookahead(self, view: View) -> Move:
-            return keep(discard=True) if len(view.tokens) > 20 else look_on()
-
-        def opening(self, view: View) -> Move:
-            return look_on()
+    def never_content(_: Text) -> Program:
+        while True:
+            yield from LookAhead()
+            yield from Discard()
 
     small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" + " two" * 40)
-    done = run(NeverContent(), small, [], RunSettings(max_tokens=50))
+    done = run(Programmed(never_content), small, [], RunSettings(max_tokens=50))
     assert done.trace.ended
     assert done.trace.ended.finish is Finish.MAX_TOKENS
     assert "were written, and only" in done.trace.ended.reason
@@ -279,7 +259,7 @@ def test_a_run_that_keeps_nothing_of_its_work_ends_and_says_so() -> None:
 
 def test_a_text_that_is_continued_has_the_steps_that_it_had() -> None:
     parts = [Part(text, Author.SMALL) for text in ("One", ".\n\n", "  Two", "\n", "\n", " Three")]
-    state = TextState(written=parts)
+    state = Text(written=parts)
     assert state.body.text[state.step_start :] == " Three", "a leading blank belongs to its step"
     assert state.body.text[state.last_step_start : state.step_start] == "  Two\n\n"
 
@@ -294,7 +274,7 @@ def test_a_full_context_ends_the_run_with_the_text_so_far() -> None:
 
 def test_the_small_model_goes_on_alone_when_the_large_ones_context_is_full() -> None:
     large = ScriptedEngine("so " * 100, name="large", context=30)
-    done = run(AtBoundary(take_over(90, RANDOM)), ["One.\n\nTwo", " End.</think>"], large)
+    done = run(AtBoundary(TakeOver(90, RANDOM)), ["One.\n\nTwo", " End.</think>"], large)
     assert done.trace.text.endswith("End.</think>")
     assert "The small model goes on alone." in done.all(Noticed)[0].text
 
@@ -327,7 +307,7 @@ def test_a_lost_small_model_fails_the_run_and_keeps_its_text() -> None:
 
 def test_half_a_character_of_a_lost_model_is_not_left_in_the_text() -> None:
     large = ScriptedEngine("aé", name="large", split=single_bytes, faults=[Fault(after=2)])
-    done = run(AtBoundary(take_over(9, RANDOM)), ["One.\n\nNo", " End.</think>"], large)
+    done = run(AtBoundary(TakeOver(9, RANDOM)), ["One.\n\nNo", " End.</think>"], large)
     assert done.trace.text == "One.\n\na End.</think>"
     assert done.all(TextDiscarded)[-1].tokens == 1
 
@@ -339,8 +319,8 @@ def test_what_an_engine_tells_is_told_on() -> None:
 
 def test_with_one_model_a_policy_for_two_keeps_to_it() -> None:
     small = ScriptedEngine("One.\n\nTwo.", " Three.</think>")
-    loop = Loop({SMALL: small.open()}, AtBoundary(three_tokens()), RunSettings())
-    text = "".join(event.text for event in loop.run() if isinstance(event, TokenWritten))
+    driver = Driver({SMALL: small.open()}, AtBoundary(three_tokens()), RunSettings())
+    text = "".join(event.text for event in driver.run() if isinstance(event, TokenWritten))
     assert text.startswith("One.\n\n")
     assert text.endswith("Three.</think>")
 
@@ -350,7 +330,7 @@ def test_with_one_model_a_policy_for_two_keeps_to_it() -> None:
 
 def test_each_model_reads_the_close_of_thinking_in_its_own_words() -> None:
     large = ScriptedEngine("So.[/THINK]", "\n\nFour.", name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
-    done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], large)
+    done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], large)
     assert done.all(ThinkingClosed)[0].tag == "[/THINK]"
     assert done.trace.thinking_text == "One.\n\nSo."
     assert done.trace.answer == "\n\nFour."
@@ -360,8 +340,8 @@ def test_the_small_models_tag_is_translated_for_the_large_one() -> None:
     class ThenLarge(Policy):
         name = "large answers"
 
-        def on_thinking_closed(self, view: View) -> Move:
-            return take_over(20, ANSWER)
+        def answer(self, text: Text) -> Program:  # noqa: ARG002 - the policy's
+            yield from TakeOver(20, ANSWER)
 
     large = ScriptedEngine("Four.", name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
     done = run(ThenLarge(), ["One.</think>"], large)
@@ -393,25 +373,11 @@ def test_a_takeover_is_framed_by_its_events() -> None:
 
 def test_closing_the_run_ends_the_write_that_is_under_way() -> None:
     small = ScriptedEngine("One two three.")
-    loop = Loop({SMALL: small.open()}, Never(), RunSettings())
-    events = loop.run()
+    driver = Driver({SMALL: small.open()}, Never(), RunSettings())
+    events = driver.run()
     next(event for event in events if isinstance(event, TokenWritten))
     events.close()  # type: ignore[attr-defined]
     assert small.written == 1
-
-
-@pytest.mark.parametrize("first", [Finished(Finish.STOPPED), look_on(), three_tokens()])
-def test_a_run_may_begin_with_a_move_of_the_caller(first: Move) -> None:
-    done = run(Never(), ["One.</think>"], ["So it is"], first_move=first)
-    assert bool(done.large.calls) is (isinstance(first, Write) and first.is_takeover)
-    assert bool(done.small.calls) is not isinstance(first, Finished)
-
-
-def test_a_step_written_again_is_the_last_one_or_the_one_under_way() -> None:
-    again = take_over(9, PERSON, until=Until.STEP, rewrite_from=LAST_STEP)
-    done = run(AtBoundary(keep(), again), ["One.\n\nTwo.\n\nNo", "End.</think>"], ["Better.\n\nNo"])
-    assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>"
-    assert [gone.text for gone in done.all(TextDiscarded)] == ["Two.\n\n"]
 
 
 def test_a_pair_in_which_only_the_large_model_has_tags_closes_its_thinking_and_answers() -> None:
