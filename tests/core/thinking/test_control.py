@@ -87,11 +87,12 @@ def test_giving_back_takes_back_a_takeover_that_has_not_begun() -> None:
     assert controlled(control, ScriptedEngine("One.</think>")).all(TakeoverStarted) == []
 
 
-def test_giving_back_without_a_small_model_changes_nothing() -> None:
+def test_giving_back_to_a_policy_of_the_large_model_alone_changes_no_writer() -> None:
     control = Control()
-    large = ScriptedEngine("One two.</think>", name="large", before_token=pressing(control.give_back, "One"))
-    done = run(Always(), ScriptedEngine(" three.</think>"), large, interruptions=[control])
-    assert done.trace.text == "One two three.</think>"
+    press = pressing(control.give_back, "One")
+    large = ScriptedEngine("One two.", " Three.</think>", name="large", before_token=press)
+    done = run(Always(), ScriptedEngine("No"), large, interruptions=[control])
+    assert (done.trace.text, done.small.calls) == ("One two Three.</think>", [])
 
 
 def test_rewrite_step_replaces_the_step_under_way() -> None:

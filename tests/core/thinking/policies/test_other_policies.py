@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from baton_reasoning.core.engines.base import Alternative, Judgement
+from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as run_pair
@@ -122,22 +122,24 @@ def test_random_takeovers_come_with_the_chance_that_was_asked_for() -> None:
     assert abs(share - 0.25) < 4 * math.sqrt(0.25 * 0.75 / boundaries)
 
 
-def test_random_takeovers_repeat_with_their_seed() -> None:
-    def at(seed: int) -> list[int]:
-        small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 100)
-        large = ScriptedEngine(continue_with=lambda *_: " Two. Three", name="large")
-        done = run(at_random(0.5, seed), small, large, RunSettings(max_tokens=200))
-        return [takeover.position for takeover in done.all(TakeoverStarted)]
+def by_chance(seed: int, before: Trace | None = None) -> Run:
+    small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 100)
+    large = ScriptedEngine(continue_with=lambda *_: " Two. Three", name="large")
+    return run(at_random(0.5, seed), small, large, RunSettings(max_tokens=200), before=before)
 
-    assert at(1) == at(1) != at(2)
+
+def places(done: Run) -> list[int]:
+    return [takeover.position for takeover in done.all(TakeoverStarted)]
+
+
+def test_random_takeovers_repeat_with_their_seed() -> None:
+    assert places(by_chance(1)) == places(by_chance(1)) != places(by_chance(2))
 
 
 def test_a_text_gone_on_with_meets_the_dice_of_its_place() -> None:
-    policy = at_random(0.5, seed=3)
-    views = [View("One.\n\n" * n, 0, (), Author.SMALL, thinking=True, at_boundary=True) for n in range(1, 60)]
-    moves = [policy.at_boundary(view) for view in views]
-    assert [at_random(0.5, seed=3).at_boundary(view) for view in views[30:]] == moves[30:]
-    assert len(set(map(str, moves))) == 2
+    whole = by_chance(3)
+    for number, place in enumerate(places(whole)[:6]):
+        assert places(by_chance(3, before=whole.trace.until(place))) == places(whole)[number:]
 
 
 def test_the_entropy_of_alternatives_is_scaled_to_a_sum_of_1() -> None:
@@ -199,11 +201,10 @@ def test_a_score_at_the_threshold_is_accepted() -> None:
 
 @pytest.mark.parametrize(("chances", "stands"), [({5: 0.5, 9: 0.5}, True), ({5: 0.6, 9: 0.4}, False)])
 def test_a_weighted_score_is_the_mean_over_the_digits(chances: dict[int, float], stands: bool) -> None:
-    view = View("One.\n\n", 0, (), Author.SMALL, thinking=True, at_boundary=True)
-    move = StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=True)).on_judgement(
-        view, Judgement(tuple(chances.get(n, 0.0) for n in range(10)))
-    )
-    assert (not move.is_takeover) is stands  # type: ignore[union-attr]
+    large = ScriptedEngine("Better.</think>", name="large")
+    large.judged = lambda _body, choices: [chances.get(n, 0.0) for n in range(len(choices))]  # type: ignore[method-assign]
+    done = run(StepScore(StepScore.Settings(threshold=7, weighted=True)), ["One.</think>"], large)
+    assert (rules(done) == []) is stands
 
 
 def test_the_question_never_enters_the_text_of_the_large_model() -> None:
