@@ -9,8 +9,8 @@ from baton_reasoning.core.run import Pair, unmet_need
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Finish, HandedOver, Noticed, TakeoverStarted, TextDiscarded
-from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
 from baton_reasoning.core.thinking.interruptions import Moment
+from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
 from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
 from baton_reasoning.core.thinking.policy import Needs, Policy
 from baton_reasoning.core.thinking.reasons import ANSWER, PERSON, REPETITION, SMALL_ONLY

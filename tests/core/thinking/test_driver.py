@@ -10,7 +10,7 @@ from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.models.overrides import ThinkingTags
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
-from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver
+from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import (
     Finish,
     HandedOver,
@@ -27,18 +27,16 @@ from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
 from baton_reasoning.core.thinking.policy import Policy
-from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, PERSON, UNCLOSED, TakeoverReason
+from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, UNCLOSED, TakeoverReason
 from baton_reasoning.core.thinking.registry import POLICIES, make_policy
 from baton_reasoning.core.thinking.requests import (
     Close,
     Discard,
     Insert,
-    Judge,
     LookAhead,
     Program,
     Step,
     TakeOver,
-    Until,
 )
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
@@ -340,7 +338,7 @@ def test_the_small_models_tag_is_translated_for_the_large_one() -> None:
     class ThenLarge(Policy):
         name = "large answers"
 
-        def answer(self, text: Text) -> Program:  # noqa: ARG002 - the policy's
+        def answer(self, text: Text) -> Program:
             yield from TakeOver(20, ANSWER)
 
     large = ScriptedEngine("Four.", name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
