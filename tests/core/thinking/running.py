@@ -76,11 +76,11 @@ def run(
     before: Trace | None = None,
     wish: Wish | None = None,
 ) -> Run:
-    """One whole run. Texts make engines of one vocabulary; each write takes the next text."""
+    """One whole run, which `before` begins. Texts make engines of one vocabulary; each write takes the next text."""
     small = small if isinstance(small, ScriptedEngine) else ScriptedEngine(*small)
     large = large if isinstance(large, ScriptedEngine) else ScriptedEngine(*large, name="large")
     sessions = {Author.SMALL: small.open(), Author.LARGE: large.open()}
-    if before:
+    if before and before.counters:
         policy = type(policy)(policy.settings, replace(policy.context, counters=before.counters))
     driver = Driver(sessions, policy, settings, interruptions, before.parts() if before else ())
     started = RunStarted(
@@ -94,7 +94,7 @@ def run(
         sessions[Author.SMALL].prompt_tokens,
         True,
     )
-    events: list[Event] = [started, *driver.run(wish)]
+    events: list[Event] = [*(before.events if before else ()), started, *driver.run(wish)]
     return Run(Trace.of(events), small, large)
 
 

@@ -29,12 +29,13 @@ from baton_reasoning.core.thinking.events import (
 )
 from baton_reasoning.core.thinking.interruptions import Moment
 from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.thinking.running import Run, run
+from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
@@ -95,12 +96,51 @@ def test_giving_back_to_a_policy_of_the_large_model_alone_changes_no_writer() ->
     assert (done.trace.text, done.small.calls) == ("One two Three.</think>", [])
 
 
-def test_rewrite_step_replaces_the_step_under_way() -> None:
+@pytest.mark.parametrize(("when", "gone"), [("Two", "Two is"), ("Two is.", "Two is.\n\n")])
+def test_rewrite_step_replaces_the_step_under_way_or_at_a_boundary_the_one_that_has_ended(when: str, gone: str) -> None:
     control = Control()
-    small = ScriptedEngine("One.\n\nTwo is bad", "End.</think>", before_token=pressing(control.rewrite_step, "Two"))
+    press = pressing(control.rewrite_step, when)
+    small = ScriptedEngine("One.\n\nTwo is.\n\nThree", "End.</think>", before_token=press)
     done = controlled(control, small, ScriptedEngine("Better.\n\nNo", name="large"))
     assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>"
-    assert [gone.text for gone in done.all(TextDiscarded)] == ["Two is"]
+    assert [each.text for each in done.all(TextDiscarded)] == [gone]
+
+
+# Inside a lookahead
+
+
+AGAINST = Keywords.presets["baton"].model_copy(update={"stop_at_first_cue": False, "n1": 4})
+"""A lookahead of four tokens, whose cue is met at its end."""
+
+
+def in_lookahead(button: Callable[[Control], None], *large: str) -> Run:
+    control = Control()
+    press = pressing(lambda: button(control), "Two is")
+    small = ScriptedEngine("One.\n\nTwo is it, wait. No", " now.\n\nYes, so it is", " End.</think>", before_token=press)
+    return run(keywords(AGAINST), small, ScriptedEngine(*large, name="large"), interruptions=[control])
+
+
+def test_a_takeover_inside_a_lookahead_goes_on_from_it_and_the_policy_decides_after_it() -> None:
+    done = in_lookahead(Control.take_over, " now so.</think>")
+    assert done.trace.text == "One.\n\nTwo is it now so.</think>"
+    assert (done.all(TextDiscarded), [took.reason for took in done.all(TakeoverStarted)][:1]) == ([], [PERSON.id])
+
+
+def test_after_it_is_given_back_the_step_is_completed_and_the_next_one_decided() -> None:
+    control = Control()
+    small = ScriptedEngine(
+        "One.\n\nTwo is it", " now.\n\nYes, so it is", " End.</think>", before_token=pressing(control.take_over, "Two")
+    )
+    large = ScriptedEngine(" then so", "Fine, it is.", name="large", before_token=pressing(control.give_back, " is"))
+    done = run(keywords(AGAINST), small, large, interruptions=[control])
+    assert done.trace.text == "One.\n\nTwo is then now.\n\nFine, it is. End.</think>"
+    assert [took.reason for took in done.all(TakeoverStarted)] == [PERSON.id, AFFIRMATION.id]
+
+
+def test_a_rewrite_inside_a_lookahead_replaces_it() -> None:
+    done = in_lookahead(Control.rewrite_step, "Better.\n\nNo", "Fine, it is.")
+    assert done.trace.text.startswith("One.\n\nBetter.\n\n")
+    assert [gone.text for gone in done.all(TextDiscarded)][:1] == ["Two is it"]
 
 
 def test_stop_ends_the_run_with_what_is_there() -> None:

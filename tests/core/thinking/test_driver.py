@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.overrides import ThinkingTags
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
-from baton_reasoning.core.thinking.driver import Driver
+from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver
 from baton_reasoning.core.thinking.events import (
     Finish,
     HandedOver,
@@ -23,20 +24,27 @@ from baton_reasoning.core.thinking.events import (
     TokenWritten,
     WriteStarted,
 )
+from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
 from baton_reasoning.core.thinking.policy import Policy
-from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, UNCLOSED, TakeoverReason
+from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, OPENING, UNCLOSED, TakeoverReason
 from baton_reasoning.core.thinking.registry import POLICIES, make_policy
 from baton_reasoning.core.thinking.requests import (
     Close,
     Discard,
     Insert,
+    Judge,
     LookAhead,
+    More,
     Program,
+    Request,
+    Score,
     Step,
     TakeOver,
+    ToEnd,
+    Trial,
 )
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
@@ -48,8 +56,79 @@ SMALL, LARGE = Author.SMALL, Author.LARGE
 SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
 
 
+ONE = TakeOver(1, RANDOM)
+KEEPING = TakeOver(1, RANDOM, keep=True)
+
+
 def three_tokens(reason: TakeoverReason = RANDOM) -> TakeOver:
     return TakeOver(3, reason)
+
+
+def making(*requests: Request[object]) -> Programmed:
+    """A policy that makes these requests, and then lets the default writer go on."""
+
+    def program(_: Text) -> Program:
+        while asked:
+            yield from asked.pop(0)
+
+    asked = list(requests)
+    return Programmed(program)
+
+
+# What waits
+
+
+@pytest.mark.parametrize(
+    ("requests", "text"),
+    [
+        ([LookAhead(), ONE], "L"),
+        ([LookAhead(), More(), ONE], "L"),
+        ([LookAhead(), LookAhead(), ONE], "OneL"),
+        ([LookAhead(), KEEPING], "OneL"),
+        ([LookAhead(), Insert("I", OPENING), ONE], "OneIL"),
+        ([LookAhead(), Judge("?", ("A",)), ONE], "L"),
+        ([LookAhead(), Trial(2, LARGE), ONE], "L"),
+        ([LookAhead(), Step(), ONE], "One two.\n\nL"),
+        ([Step(draft=True), ONE], "L"),
+        ([Step(draft=True), Score(), ONE], "L"),
+        ([Step(draft=True), Step(draft=True), ONE], "One two.\n\nL"),
+        ([Step(cap=1, draft=True), ONE], "L"),
+        ([Step(cap=1), ONE], "OneL"),
+        ([ToEnd(), ONE], "L"),
+        ([ToEnd(), Step()], "One two.\n\nThree.</think>"),
+        ([LookAhead(), Discard()], ""),
+        ([Step(), Discard(), ONE], "One two.\n\nL"),
+    ],
+)
+def test_what_waits_stands_once_the_next_request_does_not_replace_it(
+    requests: list[Request[object]], text: str
+) -> None:
+    done = run(making(*requests), ["One two.\n\nThree.</think>", " Four.</think>"], [["L"]] * 3)
+    assert done.trace.text.removesuffix(" Four.</think>") == text
+    assert sum(gone.tokens for gone in done.all(TextDiscarded)) == done.small.written - done.trace.totals[SMALL].kept
+
+
+def test_a_step_is_what_the_default_writer_writes_to_its_boundary_without_the_first_word_after_it() -> None:
+    policy = AtBoundary()
+    run(policy, [["One", ".\n\nWait", ",", " two", ".\n\n", "End", "</think>"]])
+    assert [step.text for step in policy.steps] == ["One.\n\n", "Wait, two.\n\n"]
+    assert [len(step.tokens) for step in policy.steps] == [2, 3]
+
+
+@pytest.mark.parametrize("request_", [Discard(), Judge("?", ("A",)), Trial(1, LARGE, start=0), TakeOver(9, RANDOM)])
+def test_a_program_that_asks_for_ever_ends_with_a_sentence_and_its_text(request_: Request[object]) -> None:
+    asked = list[object]()
+
+    def for_ever(_: Text) -> Program:
+        yield from Step()
+        while True:
+            asked.append((yield from request_))
+
+    done = run(Programmed(for_ever), ["One.\n\nTwo"], [], interruptions=[LimitsGuard(Limits(max_large_share=0))])
+    assert (done.trace.text, done.trace.finish) == ("One.\n\n", Finish.FAILED)
+    assert done.trace.ended
+    assert done.trace.ended.reason == "Stopped: the policy “programmed” asks, and nothing is written."
+    assert len(asked) <= IDLE_REQUESTS
 
 
 def test_the_policy_sees_the_step_that_has_ended() -> None:
@@ -147,7 +226,23 @@ def test_a_run_goes_on_from_a_written_text() -> None:
     again = run(Never(), [" and no more."], before=done.trace)
     assert [call.body for call in again.small.calls] == ["One.\n\nTwo.</think>\n\nFour"]
     assert again.small.calls[0].prefilled > 0
-    assert again.all(ThinkingClosed) == []
+    assert len(again.all(ThinkingClosed)) == 1
+
+
+def test_a_text_that_is_taken_up_at_a_boundary_is_decided_there() -> None:
+    begun = run(Never(), ["One.\n\nTwo is"], settings=RunSettings(max_tokens=3)).trace
+    taken_up = run(AtBoundary(three_tokens()), [" End.</think>"], ["So it is"], before=begun)
+    assert taken_up.trace.text == "One.\n\nSo it is End.</think>"
+    draft = run(making(Step(draft=True), ONE), ["Two.\n\n", " End.</think>"], [["L"]], before=begun)
+    assert draft.trace.text == "One.\n\nL End.</think>", "the step before stands"
+
+
+def test_within_a_step_the_rest_of_it_comes_first() -> None:
+    begun = run(Never(), ["One is two"], settings=RunSettings(max_tokens=2)).trace
+    policy = AtBoundary(three_tokens())
+    taken_up = run(policy, [" two.\n\nNo", " End.</think>"], ["So it is"], before=begun)
+    assert policy.steps[0].text == " two.\n\n"
+    assert taken_up.trace.text == "One is two.\n\nSo it is End.</think>"
 
 
 # Endings
@@ -198,6 +293,16 @@ def test_half_a_closing_tag_at_the_end_of_a_run_is_final() -> None:
     small = ScriptedEngine(["One.", "</", "think>"]).open()
     list(Driver({SMALL: small}, Never(), RunSettings(max_tokens=2), on_settled=settled.append).run())
     assert settled == [len("One."), len("One.</")]
+
+
+def test_where_no_model_has_a_tag_none_is_looked_for() -> None:
+    class Unread(str):
+        def __getitem__(self, key: object) -> str:
+            raise AssertionError("the text was read")
+
+    text = Text(written=[Part("One <", SMALL)])
+    text.body.text = Unread(text.body.text)
+    assert text.before_tag == text.position
 
 
 def test_a_closing_tag_that_is_repeated_in_a_continued_text_does_not_begin_the_answer() -> None:
@@ -287,6 +392,32 @@ def test_the_small_model_goes_on_alone_when_the_large_one_is_lost() -> None:
     assert done.trace.finish is Finish.END_OF_TEXT
     assert done.all(Noticed)[0].text.startswith("The model's process ended.")
     assert [ended.tokens for ended in done.all(TakeoverEnded)] == [2]
+
+
+class Gone(ScriptedEngine):
+    """A server that is there no more."""
+
+    def fail_if_gone(self) -> None:
+        if self.sessions:
+            raise EngineLost("It is gone.")
+
+
+@pytest.mark.parametrize("request_", [TakeOver(9, RANDOM), Judge("?", ("A",)), Score(), Trial(3, LARGE)])
+@pytest.mark.parametrize("before", [Step(), Step(draft=True)])
+def test_whatever_a_lost_model_was_asked_the_small_one_goes_on_from_what_stands(
+    request_: Request[object], before: Step
+) -> None:
+    done = run(making(before, request_), ["One.\n\n", "Two.</think>"], Gone(name="large"))
+    replaced = before.draft and isinstance(request_, TakeOver)
+    assert done.trace.text == ("Two.</think>" if replaced else "One.\n\nTwo.</think>")
+    assert [notice.text for notice in done.all(Noticed)] == ["It is gone. The small model goes on alone."]
+    assert len(done.all(TakeoverStarted)) == len(done.all(TakeoverEnded))
+
+
+@pytest.mark.parametrize("request_", [Step(), LookAhead(), ToEnd()])
+def test_a_lost_small_model_ends_the_run_with_its_text(request_: Request[object]) -> None:
+    done = run(making(request_, request_), ScriptedEngine("One two.\n\nNo", faults=[Fault(after=1)]))
+    assert (done.trace.text, done.trace.finish) == ("One", Finish.FAILED)
 
 
 def test_or_the_run_fails_if_that_was_asked_for() -> None:

@@ -29,6 +29,7 @@ from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, TakeoverReaso
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import CERTAIN, TORN, Kind, ScriptedEngine
@@ -138,8 +139,8 @@ def test_random_takeovers_repeat_with_their_seed() -> None:
 
 def test_a_text_gone_on_with_meets_the_dice_of_its_place() -> None:
     whole = by_chance(3)
-    for number, place in enumerate(places(whole)[:6]):
-        assert places(by_chance(3, before=whole.trace.until(place))) == places(whole)[number:]
+    for place in places(whole)[:6]:
+        assert places(by_chance(3, before=whole.trace.until(place))) == places(whole)
 
 
 def test_the_entropy_of_alternatives_is_scaled_to_a_sum_of_1() -> None:
@@ -267,6 +268,15 @@ def test_white_space_between_two_caps_is_rewritten_without_the_step_before_it() 
     small = ScriptedEngine([" a", " b"], ["\t", "\t"], ["End", "</think>"])
     large = ScriptedEngine([" c", " d", "No"], name="large", marks="919")
     assert run(StepScore(StepScore.Settings(step_cap=2)), small, large).trace.text == " a b c dEnd</think>"
+
+
+def test_blanks_at_the_cap_are_rewritten_without_the_line_before_them() -> None:
+    small = ScriptedEngine(["Good", " step", ".", "\n"], *[[" "] * 4] * 3, ["End", "</think>"])
+    large = ScriptedEngine(*[["Two", "\n"]] * 3, ["Four"], name="large", marks="90909099")
+    settings = RunSettings(boundary=Boundary.LINE, max_tokens=40)
+    done = run(StepScore(StepScore.Settings(step_cap=4)), small, large, settings)
+    assert done.trace.text.startswith("Good step.\n")
+    assert {gone.text for gone in done.all(TextDiscarded)} == {"    "}
 
 
 def test_the_step_that_closes_the_thinking_is_judged_too() -> None:
