@@ -10,12 +10,14 @@ from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver
 from baton_reasoning.core.thinking.events import (
     Finish,
     HandedOver,
     Noticed,
+    StepEnded,
     TakeoverEnded,
     TakeoverStarted,
     TextDiscarded,
@@ -113,6 +115,31 @@ def test_a_step_is_what_the_default_writer_writes_to_its_boundary_without_the_fi
     run(policy, [["One", ".\n\nWait", ",", " two", ".\n\n", "End", "</think>"]])
     assert [step.text for step in policy.steps] == ["One.\n\n", "Wait, two.\n\n"]
     assert [len(step.tokens) for step in policy.steps] == [2, 3]
+
+
+def capped(_: Text) -> Program:
+    while True:
+        yield from Step(cap=2)
+
+
+def test_a_step_that_ends_at_its_cap_is_a_step_of_its_own_also_if_it_is_white_space() -> None:
+    tokens = ["a", " b", "\n", "\n", "c", "</think>"]
+    ends = run(Programmed(capped), [tokens]).all(StepEnded)
+    assert [end.position for end in ends] == [len("a b"), len("a b\n\n")]
+    control = Control()
+    small = ScriptedEngine(tokens, "End.</think>", before_token=lambda body: body == "a b\n" and control.rewrite_step())
+    done = run(Programmed(capped), small, ["Two.\n\n"], interruptions=[control])
+    assert done.trace.text == "a bTwo.\n\nEnd.</think>"
+
+
+def test_what_follows_a_cap_makes_no_boundary_with_the_text_before_it_also_after_a_discard() -> None:
+    text = Text()
+    text.insert("One.\n")
+    text.end_step()
+    text.insert("Two")
+    text.discard(len("One.\n"))
+    text.insert("\n")
+    assert not text.at_boundary
 
 
 @pytest.mark.parametrize("request_", [Discard(), Judge("?", ("A",)), Trial(1, LARGE, start=0), TakeOver(9, RANDOM)])
