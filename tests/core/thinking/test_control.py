@@ -23,6 +23,7 @@ from baton_reasoning.core.thinking.events import (
     HandedOver,
     PrefillProgressed,
     RunEnded,
+    TakeoverEnded,
     TakeoverStarted,
     TextDiscarded,
     TokenWritten,
@@ -190,6 +191,9 @@ def test_a_cancelled_write_ends_the_run_as_stopped() -> None:
     small = ScriptedEngine("One two three.", before_token=pressing(lambda: small.sessions[0].cancel(), "One"))
     done = run(Never(), small)
     assert (done.trace.text, done.trace.finish) == ("One", Finish.STOPPED)
+    large = ScriptedEngine("One two.", before_token=pressing(lambda: large.sessions[0].cancel(), "One"))
+    done = run(Always(), [], large)
+    assert (done.trace.text, done.trace.finish, done.all(TakeoverEnded)) == ("One", Finish.STOPPED, [])
 
 
 def test_wishes_may_come_from_another_thread() -> None:

@@ -26,12 +26,13 @@ from baton_reasoning.core.thinking.events import (
     TokenWritten,
     WriteStarted,
 )
+from baton_reasoning.core.thinking.interruptions import Wish
 from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
 from baton_reasoning.core.thinking.policy import Policy
-from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, OPENING, UNCLOSED, TakeoverReason
+from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, OPENING, PERSON, UNCLOSED, TakeoverReason
 from baton_reasoning.core.thinking.registry import POLICIES, make_policy
 from baton_reasoning.core.thinking.requests import (
     Close,
@@ -47,6 +48,7 @@ from baton_reasoning.core.thinking.requests import (
     TakeOver,
     ToEnd,
     Trial,
+    Until,
 )
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
@@ -264,6 +266,20 @@ def test_a_text_that_is_taken_up_at_a_boundary_is_decided_there() -> None:
     assert draft.trace.text == "One.\n\nL End.</think>", "the step before stands"
 
 
+@pytest.mark.parametrize(
+    ("first", "text"),
+    [
+        (Step(), "One.\n\nTwo.\n\nSo it is End.</think>"),
+        (TakeOver(9, PERSON, until=Until.STEP), "One.\n\nMine.\n\nTwo.\n\nSo it is End.</think>"),
+    ],
+)
+def test_what_a_person_wants_first_comes_before_the_policy_decides(first: Step | TakeOver, text: str) -> None:
+    begun = run(Never(), ["One.\n\nTwo is"], settings=RunSettings(max_tokens=3)).trace
+    large = ["Mine.\n\nNo"] * isinstance(first, TakeOver) + ["So it is"]
+    small = ["Two.\n\nNo", " End.</think>"]
+    assert run(AtBoundary(three_tokens()), small, large, before=begun, wish=Wish(first)).trace.text == text
+
+
 def test_within_a_step_the_rest_of_it_comes_first() -> None:
     begun = run(Never(), ["One is two"], settings=RunSettings(max_tokens=2)).trace
     policy = AtBoundary(three_tokens())
@@ -357,8 +373,11 @@ def test_max_tokens_counts_what_is_kept_and_not_the_prompt() -> None:
 
 
 def test_a_takeover_takes_no_more_than_max_tokens_leave() -> None:
-    done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], ["so " * 80], RunSettings(max_tokens=8))
-    assert (done.trace.tokens, done.trace.finish) == (8, Finish.MAX_TOKENS)
+    for most, takeovers in (8, 1), (3, 0):
+        policy, settings = AtBoundary(TakeOver(50, RANDOM)), RunSettings(max_tokens=most)
+        done = run(policy, ["One.\n\nTwo"], ["so " * 80], settings)
+        assert (done.trace.tokens, done.trace.finish) == (most, Finish.MAX_TOKENS)
+        assert len(done.all(TakeoverStarted)) == takeovers
 
 
 @pytest.mark.parametrize("policy", ["step-score", "first-token-entropy"])
