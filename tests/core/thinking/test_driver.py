@@ -267,14 +267,17 @@ def test_a_text_that_is_taken_up_at_a_boundary_is_decided_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "text"),
+    ("tokens", "first", "text"),
     [
-        (Step(), "One.\n\nTwo.\n\nSo it is End.</think>"),
-        (TakeOver(9, PERSON, until=Until.STEP), "One.\n\nMine.\n\nTwo.\n\nSo it is End.</think>"),
+        (3, Step(), "One.\n\nTwo.\n\nSo it is End.</think>"),
+        (1, Step(), "OneTwo.\n\nSo it is End.</think>"),
+        (3, TakeOver(9, PERSON, until=Until.STEP), "One.\n\nMine.\n\nTwo.\n\nSo it is End.</think>"),
     ],
 )
-def test_what_a_person_wants_first_comes_before_the_policy_decides(first: Step | TakeOver, text: str) -> None:
-    begun = run(Never(), ["One.\n\nTwo is"], settings=RunSettings(max_tokens=3)).trace
+def test_what_a_person_wants_first_comes_before_the_policy_decides(
+    tokens: int, first: Step | TakeOver, text: str
+) -> None:
+    begun = run(Never(), ["One.\n\nTwo is"], settings=RunSettings(max_tokens=tokens)).trace
     large = ["Mine.\n\nNo"] * isinstance(first, TakeOver) + ["So it is"]
     small = ["Two.\n\nNo", " End.</think>"]
     assert run(AtBoundary(three_tokens()), small, large, before=begun, wish=Wish(first)).trace.text == text
