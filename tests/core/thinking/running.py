@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.driver import Driver
@@ -55,7 +55,7 @@ class AtBoundary(Policy):
 
     name = "at boundary"
 
-    def __init__(self, *requests: Request[object]) -> None:
+    def __init__(self, *requests: Request[Any]) -> None:
         super().__init__()
         self.requests = list(requests)
         self.steps: list[Written] = []
@@ -69,8 +69,8 @@ class AtBoundary(Policy):
 
 def run(
     policy: Policy,
-    small: ScriptedEngine | Sequence[str] = (),
-    large: ScriptedEngine | Sequence[str] = (),
+    small: ScriptedEngine | Sequence[str | Sequence[str]] = (),
+    large: ScriptedEngine | Sequence[str | Sequence[str]] = (),
     settings: RunSettings = RunSettings(),  # noqa: B008 - frozen
     interruptions: Sequence[Interruption] = (),
     before: Trace | None = None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,7 +70,7 @@ def three_tokens(reason: TakeoverReason = RANDOM) -> TakeOver:
     return TakeOver(3, reason)
 
 
-def making(*requests: Request[object]) -> Programmed:
+def making(*requests: Request[Any]) -> Programmed:
     """A policy that makes these requests, and then lets the default writer go on."""
 
     def program(_: Text) -> Program:
@@ -104,9 +106,7 @@ def making(*requests: Request[object]) -> Programmed:
         ([Step(), Discard(), ONE], "One two.\n\nL"),
     ],
 )
-def test_what_waits_stands_once_the_next_request_does_not_replace_it(
-    requests: list[Request[object]], text: str
-) -> None:
+def test_what_waits_stands_once_the_next_request_does_not_replace_it(requests: list[Request[Any]], text: str) -> None:
     done = run(making(*requests), ["One two.\n\nThree.</think>", " Four.</think>"], [["L"]] * 3)
     assert done.trace.text.removesuffix(" Four.</think>") == text
     assert sum(gone.tokens for gone in done.all(TextDiscarded)) == done.small.written - done.trace.totals[SMALL].kept
@@ -129,7 +129,12 @@ def test_a_step_that_ends_at_its_cap_is_a_step_of_its_own_also_if_it_is_white_sp
     ends = run(Programmed(capped), [tokens]).all(StepEnded)
     assert [end.position for end in ends] == [len("a b"), len("a b\n\n")]
     control = Control()
-    small = ScriptedEngine(tokens, "End.</think>", before_token=lambda body: body == "a b\n" and control.rewrite_step())
+
+    def press(body: str) -> None:
+        if body == "a b\n":
+            control.rewrite_step()
+
+    small = ScriptedEngine(tokens, "End.</think>", before_token=press)
     done = run(Programmed(capped), small, ["Two.\n\n"], interruptions=[control])
     assert done.trace.text == "a bTwo.\n\nEnd.</think>"
 
@@ -145,7 +150,7 @@ def test_what_follows_a_cap_makes_no_boundary_with_the_text_before_it_also_after
 
 
 @pytest.mark.parametrize("request_", [Discard(), Judge("?", ("A",)), Trial(1, LARGE, start=0), TakeOver(9, RANDOM)])
-def test_a_program_that_asks_for_ever_ends_with_a_sentence_and_its_text(request_: Request[object]) -> None:
+def test_a_program_that_asks_for_ever_ends_with_a_sentence_and_its_text(request_: Request[Any]) -> None:
     asked = list[object]()
 
     def for_ever(_: Text) -> Program:
@@ -454,7 +459,7 @@ class Gone(ScriptedEngine):
 @pytest.mark.parametrize("request_", [TakeOver(9, RANDOM), Judge("?", ("A",)), Score(), Trial(3, LARGE)])
 @pytest.mark.parametrize("before", [Step(), Step(draft=True)])
 def test_whatever_a_lost_model_was_asked_the_small_one_goes_on_from_what_stands(
-    request_: Request[object], before: Step
+    request_: Request[Any], before: Step
 ) -> None:
     done = run(making(before, request_), ["One.\n\n", "Two.</think>"], Gone(name="large"))
     replaced = before.draft and isinstance(request_, TakeOver)
@@ -464,7 +469,7 @@ def test_whatever_a_lost_model_was_asked_the_small_one_goes_on_from_what_stands(
 
 
 @pytest.mark.parametrize("request_", [Step(), LookAhead(), ToEnd()])
-def test_a_lost_small_model_ends_the_run_with_its_text(request_: Request[object]) -> None:
+def test_a_lost_small_model_ends_the_run_with_its_text(request_: Request[Any]) -> None:
     done = run(making(request_, request_), ScriptedEngine("One two.\n\nNo", faults=[Fault(after=1)]))
     assert (done.trace.text, done.trace.finish) == ("One", Finish.FAILED)
 

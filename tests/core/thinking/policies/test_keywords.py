@@ -160,7 +160,7 @@ def test_row_a_takeover_that_ends_at_a_boundary(preset: Keywords.Settings, write
     done = run(
         keywords(with_(preset, n1=2)),
         ["One.\n\nWait, no", "Wait, so", "Then.</think>"],
-        large,  # type: ignore[arg-type]
+        large,
     )
     assert [span.author.value for span in done.trace.pieces][: len(writers)] == writers
 
@@ -337,7 +337,7 @@ def test_row_end_of_a_takeover_may_be_inside_a_word_for_the_reference() -> None:
     done = run(
         keywords(with_(REFERENCE, n1=2)),
         ["One.\n\nWait, no", " End</think>"],
-        [["So", " ver", "ify"]],  # type: ignore[list-item]
+        [["So", " ver", "ify"]],
     )
     assert done.trace.text == "One.\n\nSo ver End</think>"
 

@@ -203,7 +203,7 @@ def test_a_score_at_the_threshold_is_accepted() -> None:
 @pytest.mark.parametrize(("chances", "stands"), [({5: 0.5, 9: 0.5}, True), ({5: 0.6, 9: 0.4}, False)])
 def test_a_weighted_score_is_the_mean_over_the_digits(chances: dict[int, float], stands: bool) -> None:
     large = ScriptedEngine("Better.</think>", name="large")
-    large.judged = lambda _body, choices: [chances.get(n, 0.0) for n in range(len(choices))]  # type: ignore[method-assign]
+    large.judged = lambda body, choices: [chances.get(n, 0.0) for n in range(len(choices))]  # type: ignore[method-assign]  # noqa: ARG005
     done = run(StepScore(StepScore.Settings(threshold=7, weighted=True)), ["One.</think>"], large)
     assert (rules(done) == []) is stands
 
