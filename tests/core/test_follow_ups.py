@@ -28,7 +28,7 @@ def pair() -> Iterator[Pair]:
 
 def reused(pair: Pair, conversation: Conversation, settings: RunSettings, before: Trace | None = None) -> int:
     """Tokens that the KV cache held of the text that the run began with."""
-    trace = Trace.of(run(pair, conversation, settings, resume_trace=before))
+    trace = Trace.of(run(pair, conversation, settings, before=before))
     return next(piece.handoff.reused for piece in trace.pieces[::-1] if piece.handoff)
 
 

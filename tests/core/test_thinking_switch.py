@@ -75,7 +75,7 @@ def test_a_text_without_thinking_goes_on_without_it() -> None:
     small = scripted("It is 2, of course.")
     whole = Trace.of(run(Pair(small), ask("1 + 1?", OFF), OFF))
     begun = Trace.of(whole.events[: len(whole.events) // 2])
-    for event in run(Pair(small), ask("1 + 1?", OFF), OFF, resume_trace=begun):
+    for event in run(Pair(small), ask("1 + 1?", OFF), OFF, before=begun):
         begun.apply(event)
     assert not begun.thinks
     assert small.sessions[-1].thinks is False

@@ -115,14 +115,14 @@ def test_a_policy_in_a_package_is_run_and_tested(installed: Path, tmp_path: Path
 @pytest.mark.long
 def test_a_policy_in_a_package_is_type_checked(installed: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(installed.parent / "examples", tmp_path / "examples")
-    wrong = (folder / "periodic.py").read_text(encoding="utf-8") + "\nPeriodic().at_boundary(1)\n"
+    wrong = (folder / "periodic.py").read_text(encoding="utf-8") + "\nPeriodic().think(1)\n"
     (folder / "wrong.py").write_text(wrong, encoding="utf-8")
     python, policies = command(installed, "python"), ("agreement", "mentor", "periodic", "self_check", "triggers")
     assert "no issues" in output(folder, python, "-m", "mypy", *(f"{name}.py" for name in policies))
     refused = subprocess.run(
         [python, "-m", "mypy", "wrong.py"], cwd=folder, capture_output=True, text=True, check=False
     )
-    assert 'incompatible type "int"; expected "View"' in refused.stdout
+    assert 'incompatible type "int"; expected "Text"' in refused.stdout
 
 
 def test_metadata_names_authors_addresses_and_kinds_and_links_of_the_description_are_absolute(installed: Path) -> None:

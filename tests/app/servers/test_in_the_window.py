@@ -27,7 +27,7 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
-from baton_reasoning.core.thinking.policy import Until
+from baton_reasoning.core.thinking.requests import Until
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, end, error, hold, progress, stream, token
 from tests.fakes.keyrings import MemoryKeyring
 from tests.servers.llama_server import KEY, LlamaServer

@@ -27,7 +27,7 @@ from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
-from baton_reasoning.core.thinking.policy import Until
+from baton_reasoning.core.thinking.requests import Until
 from tests.app.conftest import ScriptedLoader
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 

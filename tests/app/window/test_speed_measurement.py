@@ -19,7 +19,7 @@ from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.models.source import ServerUrls, file_source
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.policies.keywords import Keywords
-from baton_reasoning.core.thinking.policy import Until
+from baton_reasoning.core.thinking.requests import Until
 from tests.app.conftest import ScriptedLoader, last_answer
 from tests.fakes.scripted import ScriptedEngine
 

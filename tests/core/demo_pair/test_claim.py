@@ -1,7 +1,7 @@
 """The claim of the demo pair, on the shipped files: where the large model writes matters, not only how much.
 
-Held-out problems in each arm, through the program's own engines and loop, at the temperature of use: 32, and 200 in the
-long tier. The margins are so wide that chance cannot close them; a worse pair, loop or policy can.
+Held-out problems in each arm, through the program's own engines and driver, at the temperature of use: 32, and 200 in
+the long tier. The margins are so wide that chance cannot close them; a worse pair, driver or policy can.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,17 +1,20 @@
-"""Runs of the loop over scripted engines, for the tests of the method."""
+"""Runs of the driver over scripted engines, for the tests of the method."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Event, RunStarted
-from baton_reasoning.core.thinking.loop import Loop
+from baton_reasoning.core.thinking.interruptions import Interruption, Wish
 from baton_reasoning.core.thinking.policies.keywords import Keywords
-from baton_reasoning.core.thinking.policy import Interruption, Move, Policy
+from baton_reasoning.core.thinking.policy import Policy
+from baton_reasoning.core.thinking.requests import Program, Request, Step, Written
 from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
 from tests.fakes.scripted import QUESTION, ScriptedEngine
 
@@ -34,22 +37,52 @@ class Run(NamedTuple):
         return [(piece.author.value, piece.text) for piece in self.trace.pieces]
 
 
+class Programmed(Policy):
+    """Decides by any program."""
+
+    name = "programmed"
+
+    def __init__(self, program: Callable[[Text], Program]) -> None:
+        super().__init__()
+        self._program = program
+
+    def think(self, text: Text) -> Program:
+        return self._program(text)
+
+
+class AtBoundary(Policy):
+    """Makes one of these requests at each boundary, then lets the default writer go on."""
+
+    name = "at boundary"
+
+    def __init__(self, *requests: Request[Any]) -> None:
+        super().__init__()
+        self.requests = list(requests)
+        self.steps: list[Written] = []
+
+    def think(self, text: Text) -> Program:
+        while True:
+            self.steps.append((yield from Step()))
+            if self.requests:
+                yield from self.requests.pop(0)
+
+
 def run(
     policy: Policy,
-    small: ScriptedEngine | Sequence[str] = (),
-    large: ScriptedEngine | Sequence[str] = (),
+    small: ScriptedEngine | Sequence[str | Sequence[str]] = (),
+    large: ScriptedEngine | Sequence[str | Sequence[str]] = (),
     settings: RunSettings = RunSettings(),  # noqa: B008 - frozen
     interruptions: Sequence[Interruption] = (),
-    resume_trace: Trace | None = None,
-    first_move: Move | None = None,
+    before: Trace | None = None,
+    wish: Wish | None = None,
 ) -> Run:
-    """One whole run. Texts make engines of one vocabulary; each write takes the next text."""
+    """One whole run, which `before` begins. Texts make engines of one vocabulary; each write takes the next text."""
     small = small if isinstance(small, ScriptedEngine) else ScriptedEngine(*small)
     large = large if isinstance(large, ScriptedEngine) else ScriptedEngine(*large, name="large")
     sessions = {Author.SMALL: small.open(), Author.LARGE: large.open()}
-    if resume_trace:
-        policy = type(policy)(policy.settings, replace(policy.context, counters=resume_trace.counters))
-    loop = Loop(sessions, policy, settings, interruptions, resume_trace.parts() if resume_trace else ())
+    if before and before.counters:
+        policy = type(policy)(policy.settings, replace(policy.context, counters=before.counters))
+    driver = Driver(sessions, policy, settings, interruptions, before.parts() if before else ())
     started = RunStarted(
         0.0,
         QUESTION,
@@ -61,7 +94,7 @@ def run(
         sessions[Author.SMALL].prompt_tokens,
         True,
     )
-    events: list[Event] = [started, *loop.run(first_move)]
+    events: list[Event] = [*(before.events if before else ()), started, *driver.run(wish)]
     return Run(Trace.of(events), small, large)
 
 

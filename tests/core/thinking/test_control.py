@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -17,23 +16,27 @@ from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.run import run as run_pair
 from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import (
     Event,
     Finish,
     HandedOver,
     PrefillProgressed,
     RunEnded,
+    TakeoverEnded,
     TakeoverStarted,
     TextDiscarded,
     TokenWritten,
 )
-from baton_reasoning.core.thinking.loop import Loop
+from baton_reasoning.core.thinking.interruptions import Moment
 from baton_reasoning.core.thinking.policies.always import Always
+from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.reasons import PERSON
 from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.thinking.running import Run, run
+from tests.core.thinking.running import Run, keywords, run
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
@@ -86,19 +89,59 @@ def test_giving_back_takes_back_a_takeover_that_has_not_begun() -> None:
     assert controlled(control, ScriptedEngine("One.</think>")).all(TakeoverStarted) == []
 
 
-def test_giving_back_without_a_small_model_changes_nothing() -> None:
+def test_giving_back_to_a_policy_of_the_large_model_alone_changes_no_writer() -> None:
     control = Control()
-    large = ScriptedEngine("One two.</think>", name="large", before_token=pressing(control.give_back, "One"))
-    done = run(Always(), ScriptedEngine(" three.</think>"), large, interruptions=[control])
-    assert done.trace.text == "One two three.</think>"
+    press = pressing(control.give_back, "One")
+    large = ScriptedEngine("One two.", " Three.</think>", name="large", before_token=press)
+    done = run(Always(), ScriptedEngine("No"), large, interruptions=[control])
+    assert (done.trace.text, done.small.calls) == ("One two Three.</think>", [])
 
 
-def test_rewrite_step_replaces_the_step_under_way() -> None:
+@pytest.mark.parametrize(("when", "gone"), [("Two", "Two is"), ("Two is.", "Two is.\n\n")])
+def test_rewrite_step_replaces_the_step_under_way_or_at_a_boundary_the_one_that_has_ended(when: str, gone: str) -> None:
     control = Control()
-    small = ScriptedEngine("One.\n\nTwo is bad", "End.</think>", before_token=pressing(control.rewrite_step, "Two"))
+    press = pressing(control.rewrite_step, when)
+    small = ScriptedEngine("One.\n\nTwo is.\n\nThree", "End.</think>", before_token=press)
     done = controlled(control, small, ScriptedEngine("Better.\n\nNo", name="large"))
     assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>"
-    assert [gone.text for gone in done.all(TextDiscarded)] == ["Two is"]
+    assert [each.text for each in done.all(TextDiscarded)] == [gone]
+
+
+# Inside a lookahead
+
+
+AGAINST = Keywords.presets["baton"].model_copy(update={"stop_at_first_cue": False, "n1": 4})
+"""A lookahead of four tokens, whose cue is met at its end."""
+
+
+def in_lookahead(button: Callable[[Control], None], *large: str) -> Run:
+    control = Control()
+    press = pressing(lambda: button(control), "Two is")
+    small = ScriptedEngine("One.\n\nTwo is it, wait. No", " now.\n\nYes, so it is", " End.</think>", before_token=press)
+    return run(keywords(AGAINST), small, ScriptedEngine(*large, name="large"), interruptions=[control])
+
+
+def test_a_takeover_inside_a_lookahead_goes_on_from_it_and_the_policy_decides_after_it() -> None:
+    done = in_lookahead(Control.take_over, " now so.</think>")
+    assert done.trace.text == "One.\n\nTwo is it now so.</think>"
+    assert (done.all(TextDiscarded), [took.reason for took in done.all(TakeoverStarted)][:1]) == ([], [PERSON.id])
+
+
+def test_after_it_is_given_back_the_step_is_completed_and_the_next_one_decided() -> None:
+    control = Control()
+    small = ScriptedEngine(
+        "One.\n\nTwo is it", " now.\n\nYes, so it is", " End.</think>", before_token=pressing(control.take_over, "Two")
+    )
+    large = ScriptedEngine(" then so", "Fine, it is.", name="large", before_token=pressing(control.give_back, " is"))
+    done = run(keywords(AGAINST), small, large, interruptions=[control])
+    assert done.trace.text == "One.\n\nTwo is then now.\n\nFine, it is. End.</think>"
+    assert [took.reason for took in done.all(TakeoverStarted)] == [PERSON.id, AFFIRMATION.id]
+
+
+def test_a_rewrite_inside_a_lookahead_replaces_it() -> None:
+    done = in_lookahead(Control.rewrite_step, "Better.\n\nNo", "Fine, it is.")
+    assert done.trace.text.startswith("One.\n\nBetter.\n\n")
+    assert [gone.text for gone in done.all(TextDiscarded)][:1] == ["Two is it"]
 
 
 def test_stop_ends_the_run_with_what_is_there() -> None:
@@ -129,7 +172,7 @@ def test_stop_cancels_the_sessions_so_that_a_long_prefill_ends_also_those_that_a
 
 
 def test_a_signal_may_stop_the_thread_that_asks_for_a_wish() -> None:
-    class Signalled(NamedTuple):
+    class Signalled(Text):
         @property
         def at_boundary(self) -> bool:
             control.stop()
@@ -137,7 +180,8 @@ def test_a_signal_may_stop_the_thread_that_asks_for_a_wish() -> None:
 
     control = Control()
     control.take_over(now=False)
-    thread = threading.Thread(target=control.interrupt, args=(Signalled(),), daemon=True)
+    moment = Moment(Signalled(), Author.SMALL, in_takeover=False, seconds=0)
+    thread = threading.Thread(target=control.check, args=(moment,), daemon=True)
     thread.start()
     thread.join(PATIENCE)
     assert not thread.is_alive()
@@ -147,6 +191,9 @@ def test_a_cancelled_write_ends_the_run_as_stopped() -> None:
     small = ScriptedEngine("One two three.", before_token=pressing(lambda: small.sessions[0].cancel(), "One"))
     done = run(Never(), small)
     assert (done.trace.text, done.trace.finish) == ("One", Finish.STOPPED)
+    large = ScriptedEngine("One two.", before_token=pressing(lambda: large.sessions[0].cancel(), "One"))
+    done = run(Always(), [], large)
+    assert (done.trace.text, done.trace.finish, done.all(TakeoverEnded)) == ("One", Finish.STOPPED, [])
 
 
 def test_wishes_may_come_from_another_thread() -> None:
@@ -169,7 +216,7 @@ def test_the_progress_of_a_long_prefill_is_an_event_and_that_of_a_short_one_is_n
         small = ScriptedEngine("One.</think>", prefill=lambda: [PrefillProgress(64, total)])
         trace = Trace()
         reports = 0
-        for event in Loop({Author.SMALL: small.open()}, Never(), RunSettings()).run():
+        for event in Driver({Author.SMALL: small.open()}, Never(), RunSettings()).run():
             trace.apply(event)
             reports += trace.prefill is not None
         return reports, trace.events

@@ -1,4 +1,4 @@
-"""The loop is symmetrical: under relay the large model writes by default, and hands sentences to the small one."""
+"""The driver is symmetrical: under relay the large model writes by default, and hands sentences to the small one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.run import Pair, unmet_need
 from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Finish, HandedOver, Noticed, TakeoverStarted, TextDiscarded
+from baton_reasoning.core.thinking.interruptions import Moment
 from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
-from baton_reasoning.core.thinking.loop import Loop
-from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
-from baton_reasoning.core.thinking.policy import Move, Needs, View, Write, keep, look_on, take_over
+from baton_reasoning.core.thinking.policy import Needs, Policy
 from baton_reasoning.core.thinking.reasons import ANSWER, PERSON, REPETITION, SMALL_ONLY
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from tests.core.thinking.running import run
@@ -70,18 +70,14 @@ def test_when_the_large_model_is_lost_the_small_one_goes_on_alone() -> None:
     assert done.trace.text.endswith(" and so on.</think> Four.")
 
 
-class SmallIsMissing(Always):
-    """The large model writes by default, and is not there."""
-
+class LargeWrites(Policy):
+    name = "large writes"
     default_writer = Author.LARGE
-
-    def opening(self, view: View) -> Move:
-        return keep()
 
 
 def test_a_default_writer_that_is_missing_is_replaced() -> None:
     sessions: dict[Author, Session] = {Author.SMALL: ScriptedEngine("One.").open()}
-    events = list(Loop(sessions, SmallIsMissing(), RunSettings(max_tokens=1)).run())
+    events = list(Driver(sessions, LargeWrites(), RunSettings(max_tokens=1)).run())
     assert [event.reason for event in events if isinstance(event, TakeoverStarted)] == [SMALL_ONLY.id]
 
 
@@ -94,20 +90,14 @@ def test_a_text_of_the_large_model_that_repeats_itself_is_handed_to_the_small_on
 
 def test_a_person_takes_over_and_gives_back() -> None:
     class Hand(Control):
-        def interrupt(self, view: View) -> Move | None:
-            if view.body.endswith("One.\n\n"):
+        def check(self, moment: Moment) -> None:
+            if moment.text.body.text.endswith("One.\n\n"):
                 self.rewrite_step()
-            return super().interrupt(view)
+            super().check(moment)
 
     done = run(Relay(), [], ["One.\n\nTwo.", "First.\n\nNo", " End.</think>"], interruptions=[Hand()])
     assert done.all(TextDiscarded)[0].text == "One.\n\n"
     assert done.all(TakeoverStarted)[0].reason == PERSON.id
-
-
-def test_a_write_says_what_it_is() -> None:
-    assert not keep().is_takeover
-    assert not look_on().is_takeover
-    assert take_over(3, RELAY) == Write(Author.LARGE, RELAY, tokens=3)
 
 
 class Reading(Relay):

@@ -6,16 +6,23 @@ import threading
 
 import pytest
 
-from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.events import Finish, TakeoverStarted, TextInserted, ThinkingClosed
+from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.thinking.events import Finish, TakeoverStarted, TextDiscarded, TextInserted, ThinkingClosed
 from baton_reasoning.core.thinking.limits import Limits, LimitsGuard, RepetitionDetector, cancelled_after
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
+from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
+from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
-from baton_reasoning.core.thinking.policy import Policy, Until, View
+from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
+from baton_reasoning.core.thinking.policies.step_score import StepScore
+from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
+from baton_reasoning.core.thinking.policy import Policy, PolicySettings
 from baton_reasoning.core.thinking.reasons import BUDGET, REPETITION, TakeoverReason
-from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.registry import POLICIES, make_policy
+from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.text import Text
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
@@ -39,6 +46,12 @@ def test_a_thinking_budget_closes_the_thinking_once_and_the_answer_follows() -> 
     assert done.all(TextInserted)[0].reason == BUDGET.id
 
 
+def test_a_budget_that_ends_in_a_step_that_waits_lets_it_stand() -> None:
+    small, large = ScriptedEngine("one two three", "Four."), ScriptedEngine(name="large", marks="0")
+    done = run(StepScore(), small, large, interruptions=[LimitsGuard(Limits(max_thinking_tokens=2))])
+    assert (done.trace.text, done.large.calls) == ("one two\n</think>\n\nFour.", [])
+
+
 def test_a_budget_that_ends_on_the_closing_tag_closes_nothing_twice() -> None:
     done = limited(Limits(max_thinking_tokens=3), Never(), ["one two</think> four"], [])
     assert len(done.all(ThinkingClosed)) == 1
@@ -57,6 +70,26 @@ def test_no_takeover_begins_above_the_cap_on_the_large_share() -> None:
     )
     assert free.trace.large_share > 0.3
     assert 0.1 < capped.trace.large_share < 0.25
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Keywords.Settings(),
+        EveryStep.Settings(),
+        StepScore.Settings(),
+        FirstTokenEntropy.Settings(tau=0),
+        TokenEntropy.Settings(tau=0),
+        RandomTakeover.Settings(p=1),
+    ],
+    ids=lambda policy: policy.policy,
+)
+def test_what_waits_for_a_takeover_stands_if_the_cap_refuses_it(policy: PolicySettings) -> None:
+    text = "One.\n\nWait, two.\n\nLet us verify.</think>Four."
+    small = ScriptedEngine(continue_with=lambda _, body: text[len(body) :])
+    large = ScriptedEngine("", name="large", marks="0" * 9)
+    done = run(make_policy(policy), small, large, interruptions=[LimitsGuard(Limits(max_large_share=0))])
+    assert (done.trace.thinking_text, done.all(TextDiscarded)) == (text.partition("</think>")[0], [])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -83,12 +116,12 @@ def test_a_large_model_that_repeats_itself_in_a_takeover_hands_over_to_the_small
 def test_a_text_gone_on_with_is_not_handed_over_once_more() -> None:
     first = limited(Limits(), Never(), ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.\n\nFour."], ["Let me.\n\nNo"], 16)
     guard = LimitsGuard(Limits(), before=first.trace)
-    rest = run(Never(), ["Five.\n\nFive.\n\nFive.", "Six."], interruptions=[guard], resume_trace=first.trace)
-    assert (rules(first), rules(rest)) == ([REPETITION], [])
+    rest = run(Never(), ["Five.\n\nFive.\n\nFive.", "Six."], interruptions=[guard], before=first.trace)
+    assert rules(first) == rules(rest) == [REPETITION]
     assert [text.reason for text in rest.all(TextInserted)] == [REPETITION.id], "the thinking is closed at once"
 
 
-def test_no_move_begins_when_the_time_is_over() -> None:
+def test_nothing_begins_when_the_time_is_over() -> None:
     done = limited(Limits(max_seconds=1e-9), Never(), ["One."], [])
     assert (done.trace.finish, done.small.calls) == (Finish.TIME, [])
 
@@ -137,24 +170,26 @@ def test_a_baseline_has_no_detector(policy: str) -> None:
     assert not POLICIES[policy]().stops_repetition
 
 
-def view(body: str, at_boundary: bool = False, tokens: int = RepetitionDetector.EVERY) -> View:
-    return View(body, 0, (), Author.SMALL, thinking=True, at_boundary=at_boundary, small_tokens=tokens)
+def text_of(body: str) -> Text:
+    """As many tokens as between two searches."""
+    tokens = [Part("", Author.SMALL, 1)] * (RepetitionDetector.EVERY - 1)
+    return Text(written=[*tokens, Part(body, Author.SMALL, 1)])
 
 
 @pytest.mark.parametrize("text", ["no, " * 40, "3" * 200, ("a long phrase with many words, " * 5 + "\n") * 4])
 def test_what_is_a_loop(text: str) -> None:
-    assert RepetitionDetector().found(view(text))
+    assert RepetitionDetector().found(text_of(text))
 
 
 @pytest.mark.parametrize("text", ["no, no, no", " ".join(map(str, range(300))), "", "\n" * 300, "Two.\n\nThree.\n\n"])
 def test_what_is_none(text: str) -> None:
-    assert not RepetitionDetector().found(view(text, at_boundary=text.endswith(".\n\n")))
+    assert not RepetitionDetector().found(text_of(text))
 
 
 def test_the_same_place_is_found_once() -> None:
     repetition = RepetitionDetector()
-    assert repetition.found(view("Two.\n\nTwo.\n\n", at_boundary=True))
-    assert not repetition.found(view("Two.\n\nTwo.\n\n\n", at_boundary=True))
+    assert repetition.found(text_of("Two.\n\nTwo.\n\n"))
+    assert not repetition.found(text_of("Two.\n\nTwo.\n\n\n"))
 
 
 def test_a_small_model_alone_cannot_be_handed_over() -> None:

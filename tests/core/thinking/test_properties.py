@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.store.event_chunks import pack, unpack
-from baton_reasoning.core.thinking.events import PrefillProgressed, RunStarted, TokenWritten
+from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.edit import edited
+from baton_reasoning.core.thinking.events import Finish, TextDiscarded
+from baton_reasoning.core.thinking.interruptions import Interrupted, Moment, Wish
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
-from tests.core.thinking.drawn import MOST, every_policy, outcome, settings_of, written
+from tests.core.thinking.drawn import PRESETS, every_policy, odd_models, random_settings, settings_of, written
 from tests.core.thinking.oracles.worlds import World
 from tests.tiers import size
 
@@ -23,59 +27,98 @@ pytestmark = pytest.mark.scaled
 in_worlds = pytest.mark.parametrize("seed", range(size(2, long=30)))
 
 
-@every_policy
-@in_worlds
-def test_a_text_killed_after_any_event_and_resumed_is_the_undisturbed_text(policy: PolicySettings, seed: int) -> None:
-    world, settings = World(seed, tagged=True, drawn=True), settings_of(policy, seed)
-    undisturbed = written(world, settings)
-    ends = range(1, len(undisturbed.events))
-    for end in random.Random(seed).sample(ends, min(len(ends), size(4, long=30))):
-        once = Trace.of(undisturbed.events[:end])
-        written(world, settings, once)
-        assert outcome(once) == outcome(undisturbed), f"killed after {undisturbed.events[end - 1]}"
-        again = Trace.of(once.events[: random.Random(end).randrange(end, len(once.events))])
-        written(world, settings, again)
-        assert outcome(again) == outcome(undisturbed), "killed again"
+def assert_consistent(trace: Trace, most: int) -> None:
+    """It ends within its bound, counts what it holds, and is the same once it is stored."""
+    decoded = sum(total.decoded for total in trace.totals.values())
+    gone = sum(event.tokens for event in trace.events if isinstance(event, TextDiscarded))
+    assert decoded <= DECODED_AT_MOST * most
+    assert trace.tokens == decoded - gone == sum(len(piece.tokens) for piece in trace.pieces) <= most
+    stored = Trace.of(unpack(pack(trace.events)))
+    assert (stored.text, stored.events, stored.pieces) == (trace.text, trace.events, trace.pieces)
+    assert (stored.totals, stored.handoffs, stored.seconds) == (trace.totals, trace.handoffs, trace.seconds)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_any_settings_end_with_any_models(name: str) -> None:
+    for seed in range(size(12, long=2000)):
+        dice = random.Random(f"{name} {seed}")
+        settings, world = random_settings(POLICIES[name], dice), odd_models(dice)
+        trace = written(world, settings)
+        assert_consistent(trace, settings.max_tokens)
+        assert trace.finish is not Finish.FAILED
+
+
+class Restless(Control):
+    """Begins the program anew at random tokens, or presses one of a person's buttons."""
+
+    def __init__(self, dice: random.Random, chance: float, *buttons: Callable[[Control], None]) -> None:
+        super().__init__()
+        self._dice, self._chance, self._buttons = dice, chance, buttons
+
+    def check(self, moment: Moment) -> None:
+        if self._dice.random() < self._chance:
+            if not self._buttons:
+                raise Interrupted(Wish())
+            self._dice.choice(self._buttons)(self)
+        super().check(moment)
 
 
 @every_policy
 @in_worlds
-def test_a_stored_trace_equals_the_live_one_in_every_count(policy: PolicySettings, seed: int) -> None:
-    live = written(World(seed, tagged=True, drawn=True), settings_of(policy, seed))
-    stored = Trace.of(unpack(pack(live.events)))
-    assert stored.events == live.events
-    assert (stored.totals, stored.handoffs, stored.seconds) == (live.totals, live.handoffs, live.seconds)
-    assert stored.pieces == live.pieces
+@pytest.mark.parametrize("chance", [0.05, 1])
+def test_a_program_that_begins_anew_after_any_token_ends_well(policy: PolicySettings, seed: int, chance: float) -> None:
+    settings, restless = settings_of(policy, seed), Restless(random.Random(seed), chance)
+    assert_consistent(written(World(seed, tagged=True, drawn=True), settings, control=restless), settings.max_tokens)
 
 
 @every_policy
 @in_worlds
-def test_every_run_ends_within_its_bound_of_decoded_tokens(policy: PolicySettings, seed: int) -> None:
-    trace = written(World(seed, tagged=True, drawn=True, cue_rate=0.5), settings_of(policy, seed))
-    assert trace.ended
-    assert sum(total.decoded for total in trace.totals.values()) <= DECODED_AT_MOST * MOST
+def test_a_person_may_do_anything_at_any_token(policy: PolicySettings, seed: int) -> None:
+    settings = settings_of(policy, seed)
+    buttons = Control.take_over, Control.give_back, Control.rewrite_step, lambda control: control.take_over(now=False)
+    restless = Restless(random.Random(seed), 0.1, *buttons)
+    trace = written(World(seed, tagged=True, drawn=True, sewn=True), settings, control=restless, may_rewrite=True)
+    assert_consistent(trace, settings.max_tokens)
 
 
 @every_policy
 @in_worlds
-def test_settled_text_is_never_discarded(policy: PolicySettings, seed: int) -> None:
-    settings, trace, settled = settings_of(policy, seed), Trace(), [""]
+@pytest.mark.parametrize("lost", [Author.SMALL, Author.LARGE])
+def test_a_model_that_is_lost_anywhere_leaves_the_other_one_alone(
+    policy: PolicySettings, seed: int, lost: Author
+) -> None:
+    world, settings, kind = World(seed, tagged=True, drawn=True), settings_of(policy, seed), POLICIES.of(policy)
+    engine, after = world.engines[lost is Author.LARGE], random.Random(seed).randrange(60)
 
-    def settle(position: int) -> None:
-        assert position > len(settled[-1])
-        settled.append(trace.text[:position])
+    def fail(_body: str) -> None:
+        if engine.written >= after:
+            raise EngineLost("The model is lost.")
 
-    world = World(seed, tagged=True, drawn=True)
-    asked = ask("Add.", settings)
-    for event in run(Pair(*world.engines), asked, settings, on_settled=settle):
-        trace.apply(event)
-        assert trace.text.startswith(settled[-1])
-    assert settled[-1] == trace.text
+    engine.before_token = fail
+    trace = written(world, settings)
+    assert_consistent(trace, settings.max_tokens)
+    if kind.default_writer is Author.LARGE or (lost is Author.LARGE and kind.needs.small):
+        assert trace.finish is not Finish.FAILED
 
 
-def test_the_progress_of_a_prefill_is_in_no_trace() -> None:
-    trace = written(World(1, tagged=True, drawn=True), settings_of(POLICIES["keywords"].Settings(), 1))
-    trace.apply(PrefillProgressed(1.0, Author.SMALL, 512, 1024))
-    assert not any(isinstance(event, PrefillProgressed) for event in trace.events)
-    assert isinstance(trace.events[0], RunStarted)
-    assert any(isinstance(event, TokenWritten) for event in trace.events)
+@every_policy
+@in_worlds
+def test_a_text_is_taken_up_wherever_it_was_interrupted(policy: PolicySettings, seed: int) -> None:
+    """After a kill, at a fork or an edit, with the same settings or others: it stands, and so do its counters."""
+    dice, world, settings = random.Random(seed), World(seed, tagged=True, drawn=True), settings_of(policy, seed)
+    whole = written(world, settings)
+    for _ in range(size(4, long=20)):
+        place = dice.randrange(whole.length + 1)
+        before = dice.choice(
+            (
+                Trace.of(whole.events[: dice.randrange(1, len(whole.events))]),
+                whole.until(place),
+                edited(whole, place, dice.choice(("Wait, 3.", "so it is 4.\n\n", "a", "So.</think>"))),
+            )
+        )
+        chosen = dice.choice((settings, settings_of(dice.choice(tuple(PRESETS.values())), seed)))
+        trace = written(world, chosen, Trace.of(before.events))
+        assert trace.text.startswith(before.text)
+        assert_consistent(trace, settings.max_tokens)
+        for name in {"longer takeovers", "asked"} & before.counters.keys() if chosen is settings else ():
+            assert trace.counters[name] >= before.counters[name]

@@ -2,12 +2,12 @@
 
 import pytest
 
-from baton_reasoning.app.shared.conversations.branching import move_of
+from baton_reasoning.app.shared.conversations.branching import wish_of
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import TextDiscarded
 from baton_reasoning.core.thinking.policies.keywords import Keywords
-from baton_reasoning.core.thinking.policy import Until, Write, keep
 from baton_reasoning.core.thinking.reasons import PERSON
+from baton_reasoning.core.thinking.requests import Step, TakeOver, Until
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run
 
@@ -42,7 +42,7 @@ def test_what_was_decided_at_the_place_is_decided_again_and_not_counted(trace: T
 
 
 def test_the_large_model_is_let_write_one_step_and_the_small_one_as_the_policy_says() -> None:
-    asked = move_of(Author.LARGE)
-    assert isinstance(asked, Write)
+    asked = wish_of(Author.LARGE).request
+    assert isinstance(asked, TakeOver)
     assert (asked.reason, asked.until) == (PERSON, Until.STEP)
-    assert move_of(Author.SMALL) == keep()
+    assert wish_of(Author.SMALL).request == Step()

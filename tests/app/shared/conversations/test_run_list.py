@@ -145,7 +145,7 @@ def test_a_stopped_answer_that_is_wanted_again_at_once_goes_on_from_its_text(ben
     bench.held.let_go("one")
     qtbot.waitUntil(lambda: bench.runs.is_idle)
     assert one.trace.text == "About one, we think.\n\nDone.</think>\n\nThat was one."
-    assert [event.resumed for event in one.trace.events if isinstance(event, RunStarted)] == [False, True]
+    assert sum(isinstance(event, RunStarted) for event in one.trace.events) == 2
 
 
 def test_an_answer_that_ends_out_of_view_is_unread_until_it_is_viewed(bench: Bench, qtbot: QtBot) -> None:

@@ -23,7 +23,8 @@ from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.differences import Change, Effect
 from baton_reasoning.core.thinking.events import Event, RunStarted
 from baton_reasoning.core.thinking.policies.keywords import Keywords
-from baton_reasoning.core.thinking.policy import PolicyContext, Until
+from baton_reasoning.core.thinking.policy import PolicyContext
+from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run
 

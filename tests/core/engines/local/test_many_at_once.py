@@ -20,7 +20,6 @@ from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.limits import Limits
-from baton_reasoning.core.thinking.policy import keep
 from baton_reasoning.core.thinking.trace import Trace
 
 pytestmark = pytest.mark.slow
@@ -65,9 +64,8 @@ def restless(pair: Pair, number: int) -> Finish | None:
     for _ in range(dice.choice((1, 2, 3))):
         trace = Trace.of(trace.events[: dice.randrange(len(trace.events) + 1)])
         control, stops_at, left_at = Control(), dice.choice((0, dice.randrange(150))), dice.randrange(400)
-        first = keep() if trace.pieces else None
         question = ask(PROBLEMS[number].question, settings)
-        with closing(run(pair, question, settings, control=control, resume_trace=trace, first_move=first)) as events:
+        with closing(run(pair, question, settings, control=control, before=trace)) as events:
             for happened, event in enumerate(events, 1):
                 trace.apply(event)
                 if happened == stops_at:

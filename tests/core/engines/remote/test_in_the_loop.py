@@ -1,4 +1,4 @@
-"""The loop with its large model on a server: takeovers arrive there, and the small model goes on alone after it."""
+"""Runs with a large model on a server: takeovers arrive there, and the small model goes on alone after it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, Noticed, TakeoverStarted, TokenWritten
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.policies.relay import Relay
-from baton_reasoning.core.thinking.policy import PolicySettings, Until
+from baton_reasoning.core.thinking.policy import PolicySettings
+from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.remote.writing import HURRIED
 from tests.fakes.faulty_server import FaultyServer, end, error, progress, stream, token

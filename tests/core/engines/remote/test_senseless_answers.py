@@ -82,7 +82,7 @@ def test_any_events_are_understood_or_refused(events: list[dict[str, Any]], othe
 
 
 def check(item: AnswerEvent) -> None:
-    """Nothing that the loop, the trace or a local model could not take."""
+    """Nothing that the driver, the trace or a local model could not take."""
     match item:
         case PromptProgress(reused, done, total):
             assert (reused or 0) >= 0

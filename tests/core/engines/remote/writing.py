@@ -44,7 +44,7 @@ def stop(items: Sequence[WriteItem]) -> Stop:
 
 
 def as_parts(session: Session, items: Iterable[WriteItem], author: Author = Author.LARGE) -> list[Part]:
-    """What was written, as the loop would keep it (whole characters only)."""
+    """What was written, as the driver would keep it (whole characters only)."""
     return [Part(token.data.decode(), author, token.id, session.card.vocabulary) for token in tokens(items)]
 
 

@@ -30,6 +30,7 @@ CUES = (
     *(" hold on", " confident", " recap", " think again"),
 )
 BOUNDARIES = ("\n\n", ".\n\n", "\n", " \n", "\n \n\n")
+SEWN_BOUNDARIES = (*BOUNDARIES, "\n\nWait", ".\n\n So")
 HALF_A_CHARACTER = "é".encode()[:1]
 PARTS_OF_BOUNDARIES = ("\n", " \n", ".\n", "\t", " ", "\r\n")
 """So that several tokens, and often both writers, share in a boundary."""
@@ -50,6 +51,8 @@ class World:
     """How often a model that may end the text does so at a token."""
     split: bool = False
     """Whether no token holds a whole boundary."""
+    sewn: bool = False
+    """Whether a token may hold a boundary and the first word after it."""
 
     def next_token(self, author: Author, body: str, number: int | None = None) -> str | None:
         """The token that this model writes after the body; None is the end of text."""
@@ -65,7 +68,8 @@ class World:
         if self.split and body.strip() and 0 < body[len(body.rstrip()) :].count("\n") < 2 and draw < 0.6:
             return dice.choice(PARTS_OF_BOUNDARIES)
         if draw < 0.14 and body.strip() and body[len(body.rstrip()) :].count("\n") < 2:
-            return dice.choice(PARTS_OF_BOUNDARIES if self.split else BOUNDARIES)
+            whole = SEWN_BOUNDARIES if self.sewn else BOUNDARIES
+            return dice.choice(PARTS_OF_BOUNDARIES if self.split else whole)
         return dice.choice(CUES if draw < 0.14 + self.cue_rate else STATEMENTS)
 
     def tokens(self, author: Author, body: str) -> Iterator[str]:

@@ -21,7 +21,7 @@ from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
 from baton_reasoning.core.thinking.policies.never import Never
-from baton_reasoning.core.thinking.policy import PolicyContext, keep
+from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, REPETITION, TakeoverReason
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings
@@ -160,7 +160,7 @@ def test_row_a_takeover_that_ends_at_a_boundary(preset: Keywords.Settings, write
     done = run(
         keywords(with_(preset, n1=2)),
         ["One.\n\nWait, no", "Wait, so", "Then.</think>"],
-        large,  # type: ignore[arg-type]
+        large,
     )
     assert [span.author.value for span in done.trace.pieces][: len(writers)] == writers
 
@@ -238,10 +238,8 @@ def test_a_text_gone_on_with_keeps_its_counter_and_its_firings() -> None:
     assert between_firings(first)[-1:] == [2], "it fired before"
     small = ScriptedEngine(continue_with=lambda *_: "Wait, hm.\n\n" * 50)
     large = ScriptedEngine(continue_with=lambda *_: "Wait, so it is.\n\n" * 200, name="large")
-    rest = run(
-        keywords(settings), small, large, RunSettings(max_tokens=120), resume_trace=first.trace, first_move=keep()
-    )
-    lengths = [t.tokens for t in first.all(TakeoverStarted) + rest.all(TakeoverStarted)]
+    rest = run(keywords(settings), small, large, RunSettings(max_tokens=120), before=first.trace)
+    lengths = [t.tokens for t in rest.all(TakeoverStarted)]
     assert lengths == [t.tokens for t in whole.all(TakeoverStarted)]
 
 
@@ -339,7 +337,7 @@ def test_row_end_of_a_takeover_may_be_inside_a_word_for_the_reference() -> None:
     done = run(
         keywords(with_(REFERENCE, n1=2)),
         ["One.\n\nWait, no", " End</think>"],
-        [["So", " ver", "ify"]],  # type: ignore[list-item]
+        [["So", " ver", "ify"]],
     )
     assert done.trace.text == "One.\n\nSo ver End</think>"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from baton_reasoning.core.engines.base import Alternative, Judgement
+from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as run_pair
@@ -24,10 +24,12 @@ from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.policies.relay import Relay
 from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore
-from baton_reasoning.core.thinking.policy import PolicyContext, Until, View
+from baton_reasoning.core.thinking.policy import PolicyContext
 from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, TakeoverReason
 from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import Run, run
 from tests.fakes.scripted import CERTAIN, TORN, Kind, ScriptedEngine
@@ -121,22 +123,24 @@ def test_random_takeovers_come_with_the_chance_that_was_asked_for() -> None:
     assert abs(share - 0.25) < 4 * math.sqrt(0.25 * 0.75 / boundaries)
 
 
-def test_random_takeovers_repeat_with_their_seed() -> None:
-    def at(seed: int) -> list[int]:
-        small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 100)
-        large = ScriptedEngine(continue_with=lambda *_: " Two. Three", name="large")
-        done = run(at_random(0.5, seed), small, large, RunSettings(max_tokens=200))
-        return [takeover.position for takeover in done.all(TakeoverStarted)]
+def by_chance(seed: int, before: Trace | None = None) -> Run:
+    small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" * 100)
+    large = ScriptedEngine(continue_with=lambda *_: " Two. Three", name="large")
+    return run(at_random(0.5, seed), small, large, RunSettings(max_tokens=200), before=before)
 
-    assert at(1) == at(1) != at(2)
+
+def places(done: Run) -> list[int]:
+    return [takeover.position for takeover in done.all(TakeoverStarted)]
+
+
+def test_random_takeovers_repeat_with_their_seed() -> None:
+    assert places(by_chance(1)) == places(by_chance(1)) != places(by_chance(2))
 
 
 def test_a_text_gone_on_with_meets_the_dice_of_its_place() -> None:
-    policy = at_random(0.5, seed=3)
-    views = [View("One.\n\n" * n, 0, (), Author.SMALL, thinking=True, at_boundary=True) for n in range(1, 60)]
-    moves = [policy.at_boundary(view) for view in views]
-    assert [at_random(0.5, seed=3).at_boundary(view) for view in views[30:]] == moves[30:]
-    assert len(set(map(str, moves))) == 2
+    whole = by_chance(3)
+    for place in places(whole)[:6]:
+        assert places(by_chance(3, before=whole.trace.until(place))) == places(whole)
 
 
 def test_the_entropy_of_alternatives_is_scaled_to_a_sum_of_1() -> None:
@@ -198,11 +202,10 @@ def test_a_score_at_the_threshold_is_accepted() -> None:
 
 @pytest.mark.parametrize(("chances", "stands"), [({5: 0.5, 9: 0.5}, True), ({5: 0.6, 9: 0.4}, False)])
 def test_a_weighted_score_is_the_mean_over_the_digits(chances: dict[int, float], stands: bool) -> None:
-    view = View("One.\n\n", 0, (), Author.SMALL, thinking=True, at_boundary=True)
-    move = StepScore(StepScore.Settings(threshold=7, step_cap=512, weighted=True)).on_judgement(
-        view, Judgement(tuple(chances.get(n, 0.0) for n in range(10)))
-    )
-    assert (not move.is_takeover) is stands  # type: ignore[union-attr]
+    large = ScriptedEngine("Better.</think>", name="large")
+    large.judged = lambda body, choices: [chances.get(n, 0.0) for n in range(len(choices))]  # type: ignore[method-assign]  # noqa: ARG005
+    done = run(StepScore(StepScore.Settings(threshold=7, weighted=True)), ["One.</think>"], large)
+    assert (rules(done) == []) is stands
 
 
 def test_the_question_never_enters_the_text_of_the_large_model() -> None:
@@ -265,6 +268,15 @@ def test_white_space_between_two_caps_is_rewritten_without_the_step_before_it() 
     small = ScriptedEngine([" a", " b"], ["\t", "\t"], ["End", "</think>"])
     large = ScriptedEngine([" c", " d", "No"], name="large", marks="919")
     assert run(StepScore(StepScore.Settings(step_cap=2)), small, large).trace.text == " a b c dEnd</think>"
+
+
+def test_blanks_at_the_cap_are_rewritten_without_the_line_before_them() -> None:
+    small = ScriptedEngine(["Good", " step", ".", "\n"], *[[" "] * 4] * 3, ["End", "</think>"])
+    large = ScriptedEngine(*[["Two", "\n"]] * 3, ["Four"], name="large", marks="90909099")
+    settings = RunSettings(boundary=Boundary.LINE, max_tokens=40)
+    done = run(StepScore(StepScore.Settings(step_cap=4)), small, large, settings)
+    assert done.trace.text.startswith("Good step.\n")
+    assert {gone.text for gone in done.all(TextDiscarded)} == {"    "}
 
 
 def test_the_step_that_closes_the_thinking_is_judged_too() -> None:

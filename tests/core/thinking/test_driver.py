@@ -1,6 +1,8 @@
-"""The loop turns moves into writes and events: handoffs, boundaries, endings, failures."""
+"""The driver turns requests into writes and events: handoffs, boundaries, endings, failures."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -8,12 +10,16 @@ from hypothesis import strategies as st
 
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
+from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver
 from baton_reasoning.core.thinking.events import (
     Finish,
     HandedOver,
     Noticed,
+    StepEnded,
     TakeoverEnded,
     TakeoverStarted,
     TextDiscarded,
@@ -22,60 +28,148 @@ from baton_reasoning.core.thinking.events import (
     TokenWritten,
     WriteStarted,
 )
-from baton_reasoning.core.thinking.loop import Loop
+from baton_reasoning.core.thinking.interruptions import Wish
+from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
-from baton_reasoning.core.thinking.policy import (
-    LAST_STEP,
-    Close,
-    Finished,
-    Insert,
-    Move,
-    Policy,
-    Until,
-    View,
-    Write,
-    keep,
-    look_on,
-    take_over,
-)
-from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, PERSON, UNCLOSED, TakeoverReason
+from baton_reasoning.core.thinking.policy import Policy
+from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, OPENING, PERSON, UNCLOSED, TakeoverReason
 from baton_reasoning.core.thinking.registry import POLICIES, make_policy
+from baton_reasoning.core.thinking.requests import (
+    Close,
+    Discard,
+    Insert,
+    Judge,
+    LookAhead,
+    More,
+    Program,
+    Request,
+    Score,
+    Step,
+    TakeOver,
+    ToEnd,
+    Trial,
+    Until,
+)
 from baton_reasoning.core.thinking.run_settings import RunSettings
-from baton_reasoning.core.thinking.text_state import TextState
+from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
-from tests.core.thinking.running import keywords, run
+from tests.core.thinking.running import AtBoundary, Programmed, keywords, run
 from tests.fakes.scripted import TORN, Fault, ScriptedEngine, characters, chunks, single_bytes, words
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
 SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
 
 
-class AtBoundary(Policy):
-    """Answers the first boundaries with these moves, then keeps."""
-
-    name = "at boundary"
-
-    def __init__(self, *moves: Move) -> None:
-        super().__init__()
-        self.moves = list(moves)
-        self.seen: list[View] = []
-
-    def at_boundary(self, view: View) -> Move:
-        self.seen.append(view)
-        return self.moves.pop(0) if self.moves else keep()
+ONE = TakeOver(1, RANDOM)
+KEEPING = TakeOver(1, RANDOM, keep=True)
 
 
-def three_tokens(reason: TakeoverReason = RANDOM) -> Write:
-    return take_over(3, reason)
+def three_tokens(reason: TakeoverReason = RANDOM) -> TakeOver:
+    return TakeOver(3, reason)
+
+
+def making(*requests: Request[Any]) -> Programmed:
+    """A policy that makes these requests, and then lets the default writer go on."""
+
+    def program(_: Text) -> Program:
+        while asked:
+            yield from asked.pop(0)
+
+    asked = list(requests)
+    return Programmed(program)
+
+
+# What waits
+
+
+@pytest.mark.parametrize(
+    ("requests", "text"),
+    [
+        ([LookAhead(), ONE], "L"),
+        ([LookAhead(), More(), ONE], "L"),
+        ([LookAhead(), LookAhead(), ONE], "OneL"),
+        ([LookAhead(), KEEPING], "OneL"),
+        ([LookAhead(), Insert("I", OPENING), ONE], "OneIL"),
+        ([LookAhead(), Judge("?", ("A",)), ONE], "L"),
+        ([LookAhead(), Trial(2, LARGE), ONE], "L"),
+        ([LookAhead(), Step(), ONE], "One two.\n\nL"),
+        ([Step(draft=True), ONE], "L"),
+        ([Step(draft=True), Score(), ONE], "L"),
+        ([Step(draft=True), Step(draft=True), ONE], "One two.\n\nL"),
+        ([Step(cap=1, draft=True), ONE], "L"),
+        ([Step(cap=1), ONE], "OneL"),
+        ([ToEnd(), ONE], "L"),
+        ([ToEnd(), Step()], "One two.\n\nThree.</think>"),
+        ([LookAhead(), Discard()], ""),
+        ([Step(), Discard(), ONE], "One two.\n\nL"),
+    ],
+)
+def test_what_waits_stands_once_the_next_request_does_not_replace_it(requests: list[Request[Any]], text: str) -> None:
+    done = run(making(*requests), ["One two.\n\nThree.</think>", " Four.</think>"], [["L"]] * 3)
+    assert done.trace.text.removesuffix(" Four.</think>") == text
+    assert sum(gone.tokens for gone in done.all(TextDiscarded)) == done.small.written - done.trace.totals[SMALL].kept
+
+
+def test_a_step_is_what_the_default_writer_writes_to_its_boundary_without_the_first_word_after_it() -> None:
+    policy = AtBoundary()
+    run(policy, [["One", ".\n\nWait", ",", " two", ".\n\n", "End", "</think>"]])
+    assert [step.text for step in policy.steps] == ["One.\n\n", "Wait, two.\n\n"]
+    assert [len(step.tokens) for step in policy.steps] == [2, 3]
+
+
+def capped(_: Text) -> Program:
+    while True:
+        yield from Step(cap=2)
+
+
+def test_a_step_that_ends_at_its_cap_is_a_step_of_its_own_also_if_it_is_white_space() -> None:
+    tokens = ["a", " b", "\n", "\n", "c", "</think>"]
+    ends = run(Programmed(capped), [tokens]).all(StepEnded)
+    assert [end.position for end in ends] == [len("a b"), len("a b\n\n")]
+    control = Control()
+
+    def press(body: str) -> None:
+        if body == "a b\n":
+            control.rewrite_step()
+
+    small = ScriptedEngine(tokens, "End.</think>", before_token=press)
+    done = run(Programmed(capped), small, ["Two.\n\n"], interruptions=[control])
+    assert done.trace.text == "a bTwo.\n\nEnd.</think>"
+
+
+def test_what_follows_a_cap_makes_no_boundary_with_the_text_before_it_also_after_a_discard() -> None:
+    text = Text()
+    text.insert("One.\n")
+    text.end_step()
+    text.insert("Two")
+    text.discard(len("One.\n"))
+    text.insert("\n")
+    assert not text.at_boundary
+
+
+@pytest.mark.parametrize("request_", [Discard(), Judge("?", ("A",)), Trial(1, LARGE, start=0), TakeOver(9, RANDOM)])
+def test_a_program_that_asks_for_ever_ends_with_a_sentence_and_its_text(request_: Request[Any]) -> None:
+    asked = list[object]()
+
+    def for_ever(_: Text) -> Program:
+        yield from Step()
+        while True:
+            asked.append((yield from request_))
+
+    done = run(Programmed(for_ever), ["One.\n\nTwo"], [], interruptions=[LimitsGuard(Limits(max_large_share=0))])
+    assert (done.trace.text, done.trace.finish) == ("One.\n\n", Finish.FAILED)
+    assert done.trace.ended
+    assert done.trace.ended.reason == "Stopped: the policy “programmed” asks, and nothing is written."
+    assert len(asked) <= IDLE_REQUESTS
 
 
 def test_the_policy_sees_the_step_that_has_ended() -> None:
     policy = AtBoundary()
     run(policy, ["One is.\n\nTwo is.\n\nThree.</think>"])
-    assert [view.text for view in policy.seen] == ["One is.\n\n", "Two is.\n\n"]
-    assert all(view.at_boundary and view.thinking for view in policy.seen)
+    assert [step.text for step in policy.steps] == ["One is.\n\n", "Two is.\n\n"]
+    assert all(step.at_boundary for step in policy.steps)
 
 
 @given(st.sampled_from([words, characters, single_bytes, chunks(2), chunks(3), chunks(7)]))
@@ -85,7 +179,7 @@ def test_every_tokenisation_gives_the_same_boundaries(split: object) -> None:
     text = "Größe.\n\nZwei — drei.\n \nVier 四五.\r\n\r\nFünf.</think>\n\nAntwort."
     done = run(policy, ScriptedEngine(text, split=split))  # type: ignore[arg-type]
     assert done.trace.text == text
-    assert [view.text.split()[0] for view in policy.seen] == ["Größe.", "Zwei", "Vier", "Fünf.</think>"]
+    assert [step.text.split()[0] for step in policy.steps] == ["Größe.", "Zwei", "Vier"]
 
 
 def test_what_a_token_holds_of_the_next_step_goes_if_the_large_model_writes_that_step() -> None:
@@ -139,9 +233,13 @@ def test_every_write_draws_anew_and_a_seed_repeats_the_run() -> None:
     assert seeds == [call.seed for call in (*again.small.calls, *again.large.calls)]
 
 
-def test_an_inserted_text_comes_before_the_takeover_that_goes_with_it() -> None:
-    move = Insert("Let us check. ", EXCESSIVE_REFLECTION, three_tokens(EXCESSIVE_REFLECTION))
-    done = run(AtBoundary(move), ["One.\n\nNo", " End.</think>"], ["It is so. No"])
+def test_a_takeover_follows_an_inserted_text() -> None:
+    def program(_: Text) -> Program:
+        yield from Step()
+        yield from Insert("Let us check. ", EXCESSIVE_REFLECTION)
+        yield from three_tokens(EXCESSIVE_REFLECTION)
+
+    done = run(Programmed(program), ["One.\n\nNo", " End.</think>"], ["It is so. No"])
     assert done.told[1:3] == [("inserted", "Let us check. "), ("large", "It is so")]
 
 
@@ -159,17 +257,50 @@ def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written
 
 def test_a_run_goes_on_from_a_written_text() -> None:
     done = run(Never(), ["One.\n\nTwo.</think>\n\nFour"])
-    again = run(Never(), [" and no more."], resume_trace=done.trace)
+    again = run(Never(), [" and no more."], before=done.trace)
     assert [call.body for call in again.small.calls] == ["One.\n\nTwo.</think>\n\nFour"]
     assert again.small.calls[0].prefilled > 0
-    assert again.all(ThinkingClosed) == []
+    assert len(again.all(ThinkingClosed)) == 1
+
+
+def test_a_text_that_is_taken_up_at_a_boundary_is_decided_there() -> None:
+    begun = run(Never(), ["One.\n\nTwo is"], settings=RunSettings(max_tokens=3)).trace
+    taken_up = run(AtBoundary(three_tokens()), [" End.</think>"], ["So it is"], before=begun)
+    assert taken_up.trace.text == "One.\n\nSo it is End.</think>"
+    draft = run(making(Step(draft=True), ONE), ["Two.\n\n", " End.</think>"], [["L"]], before=begun)
+    assert draft.trace.text == "One.\n\nL End.</think>", "the step before stands"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "first", "text"),
+    [
+        (3, Step(), "One.\n\nTwo.\n\nSo it is End.</think>"),
+        (1, Step(), "OneTwo.\n\nSo it is End.</think>"),
+        (3, TakeOver(9, PERSON, until=Until.STEP), "One.\n\nMine.\n\nTwo.\n\nSo it is End.</think>"),
+    ],
+)
+def test_what_a_person_wants_first_comes_before_the_policy_decides(
+    tokens: int, first: Step | TakeOver, text: str
+) -> None:
+    begun = run(Never(), ["One.\n\nTwo is"], settings=RunSettings(max_tokens=tokens)).trace
+    large = ["Mine.\n\nNo"] * isinstance(first, TakeOver) + ["So it is"]
+    small = ["Two.\n\nNo", " End.</think>"]
+    assert run(AtBoundary(three_tokens()), small, large, before=begun, wish=Wish(first)).trace.text == text
+
+
+def test_within_a_step_the_rest_of_it_comes_first() -> None:
+    begun = run(Never(), ["One is two"], settings=RunSettings(max_tokens=2)).trace
+    policy = AtBoundary(three_tokens())
+    taken_up = run(policy, [" two.\n\nNo", " End.</think>"], ["So it is"], before=begun)
+    assert policy.steps[0].text == " two.\n\n"
+    assert taken_up.trace.text == "One is two.\n\nSo it is End.</think>"
 
 
 # Endings
 
 
 def test_end_of_text_of_the_large_model_ends_the_run_as_well() -> None:
-    done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], ["So.</think>", "\n\nFour."])
+    done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], ["So.</think>", "\n\nFour."])
     assert (done.trace.finish, done.trace.answer) == (Finish.END_OF_TEXT, "\n\nFour.")
     assert len(done.small.calls) == 1
 
@@ -211,13 +342,23 @@ def test_each_token_of_a_discarded_closing_tag_counts(tag: list[str]) -> None:
 def test_half_a_closing_tag_at_the_end_of_a_run_is_final() -> None:
     settled: list[int] = []
     small = ScriptedEngine(["One.", "</", "think>"]).open()
-    list(Loop({SMALL: small}, Never(), RunSettings(max_tokens=2), on_settled=settled.append).run())
+    list(Driver({SMALL: small}, Never(), RunSettings(max_tokens=2), on_settled=settled.append).run())
     assert settled == [len("One."), len("One.</")]
+
+
+def test_where_no_model_has_a_tag_none_is_looked_for() -> None:
+    class Unread(str):
+        def __getitem__(self, key: object) -> str:
+            raise AssertionError("the text was read")
+
+    text = Text(written=[Part("One <", SMALL)])
+    text.body.text = Unread(text.body.text)
+    assert text.before_tag == text.position
 
 
 def test_a_closing_tag_that_is_repeated_in_a_continued_text_does_not_begin_the_answer() -> None:
     parts = [Part("One.", SMALL), Part("</think>", SMALL, closing_tag="</think>"), Part("Four.\n\nSo </think>", SMALL)]
-    text = TextState(["</think>"], parts)
+    text = Text(["</think>"], parts)
     text.discard(len("One.</think>Four.\n\n"))
     assert text.answer_start == len("One.</think>")
 
@@ -240,8 +381,11 @@ def test_max_tokens_counts_what_is_kept_and_not_the_prompt() -> None:
 
 
 def test_a_takeover_takes_no_more_than_max_tokens_leave() -> None:
-    done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], ["so " * 80], RunSettings(max_tokens=8))
-    assert (done.trace.tokens, done.trace.finish) == (8, Finish.MAX_TOKENS)
+    for most, takeovers in (8, 1), (3, 0):
+        policy, settings = AtBoundary(TakeOver(50, RANDOM)), RunSettings(max_tokens=most)
+        done = run(policy, ["One.\n\nTwo"], ["so " * 80], settings)
+        assert (done.trace.tokens, done.trace.finish) == (most, Finish.MAX_TOKENS)
+        assert len(done.all(TakeoverStarted)) == takeovers
 
 
 @pytest.mark.parametrize("policy", ["step-score", "first-token-entropy"])
@@ -257,20 +401,13 @@ def test_white_space_is_no_step_of_a_large_model_that_begins_with_it(policy: str
 
 
 def test_a_run_that_keeps_nothing_of_its_work_ends_and_says_so() -> None:
-    class NeverContent(Policy):
-        name = "never content"
-
-        def at_boundary(self, view: View) -> Move:
-            return look_on()
-
-        def on_lookahead(self, view: View) -> Move:
-            return keep(discard=True) if len(view.tokens) > 20 else look_on()
-
-        def opening(self, view: View) -> Move:
-            return look_on()
+    def never_content(_: Text) -> Program:
+        while True:
+            yield from LookAhead()
+            yield from Discard()
 
     small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" + " two" * 40)
-    done = run(NeverContent(), small, [], RunSettings(max_tokens=50))
+    done = run(Programmed(never_content), small, [], RunSettings(max_tokens=50))
     assert done.trace.ended
     assert done.trace.ended.finish is Finish.MAX_TOKENS
     assert "were written, and only" in done.trace.ended.reason
@@ -279,7 +416,7 @@ def test_a_run_that_keeps_nothing_of_its_work_ends_and_says_so() -> None:
 
 def test_a_text_that_is_continued_has_the_steps_that_it_had() -> None:
     parts = [Part(text, Author.SMALL) for text in ("One", ".\n\n", "  Two", "\n", "\n", " Three")]
-    state = TextState(written=parts)
+    state = Text(written=parts)
     assert state.body.text[state.step_start :] == " Three", "a leading blank belongs to its step"
     assert state.body.text[state.last_step_start : state.step_start] == "  Two\n\n"
 
@@ -294,7 +431,7 @@ def test_a_full_context_ends_the_run_with_the_text_so_far() -> None:
 
 def test_the_small_model_goes_on_alone_when_the_large_ones_context_is_full() -> None:
     large = ScriptedEngine("so " * 100, name="large", context=30)
-    done = run(AtBoundary(take_over(90, RANDOM)), ["One.\n\nTwo", " End.</think>"], large)
+    done = run(AtBoundary(TakeOver(90, RANDOM)), ["One.\n\nTwo", " End.</think>"], large)
     assert done.trace.text.endswith("End.</think>")
     assert "The small model goes on alone." in done.all(Noticed)[0].text
 
@@ -309,6 +446,32 @@ def test_the_small_model_goes_on_alone_when_the_large_one_is_lost() -> None:
     assert done.trace.finish is Finish.END_OF_TEXT
     assert done.all(Noticed)[0].text.startswith("The model's process ended.")
     assert [ended.tokens for ended in done.all(TakeoverEnded)] == [2]
+
+
+class Gone(ScriptedEngine):
+    """A server that is there no more."""
+
+    def fail_if_gone(self) -> None:
+        if self.sessions:
+            raise EngineLost("It is gone.")
+
+
+@pytest.mark.parametrize("request_", [TakeOver(9, RANDOM), Judge("?", ("A",)), Score(), Trial(3, LARGE)])
+@pytest.mark.parametrize("before", [Step(), Step(draft=True)])
+def test_whatever_a_lost_model_was_asked_the_small_one_goes_on_from_what_stands(
+    request_: Request[Any], before: Step
+) -> None:
+    done = run(making(before, request_), ["One.\n\n", "Two.</think>"], Gone(name="large"))
+    replaced = before.draft and isinstance(request_, TakeOver)
+    assert done.trace.text == ("Two.</think>" if replaced else "One.\n\nTwo.</think>")
+    assert [notice.text for notice in done.all(Noticed)] == ["It is gone. The small model goes on alone."]
+    assert len(done.all(TakeoverStarted)) == len(done.all(TakeoverEnded))
+
+
+@pytest.mark.parametrize("request_", [Step(), LookAhead(), ToEnd()])
+def test_a_lost_small_model_ends_the_run_with_its_text(request_: Request[Any]) -> None:
+    done = run(making(request_, request_), ScriptedEngine("One two.\n\nNo", faults=[Fault(after=1)]))
+    assert (done.trace.text, done.trace.finish) == ("One", Finish.FAILED)
 
 
 def test_or_the_run_fails_if_that_was_asked_for() -> None:
@@ -327,7 +490,7 @@ def test_a_lost_small_model_fails_the_run_and_keeps_its_text() -> None:
 
 def test_half_a_character_of_a_lost_model_is_not_left_in_the_text() -> None:
     large = ScriptedEngine("aé", name="large", split=single_bytes, faults=[Fault(after=2)])
-    done = run(AtBoundary(take_over(9, RANDOM)), ["One.\n\nNo", " End.</think>"], large)
+    done = run(AtBoundary(TakeOver(9, RANDOM)), ["One.\n\nNo", " End.</think>"], large)
     assert done.trace.text == "One.\n\na End.</think>"
     assert done.all(TextDiscarded)[-1].tokens == 1
 
@@ -339,8 +502,8 @@ def test_what_an_engine_tells_is_told_on() -> None:
 
 def test_with_one_model_a_policy_for_two_keeps_to_it() -> None:
     small = ScriptedEngine("One.\n\nTwo.", " Three.</think>")
-    loop = Loop({SMALL: small.open()}, AtBoundary(three_tokens()), RunSettings())
-    text = "".join(event.text for event in loop.run() if isinstance(event, TokenWritten))
+    driver = Driver({SMALL: small.open()}, AtBoundary(three_tokens()), RunSettings())
+    text = "".join(event.text for event in driver.run() if isinstance(event, TokenWritten))
     assert text.startswith("One.\n\n")
     assert text.endswith("Three.</think>")
 
@@ -350,7 +513,7 @@ def test_with_one_model_a_policy_for_two_keeps_to_it() -> None:
 
 def test_each_model_reads_the_close_of_thinking_in_its_own_words() -> None:
     large = ScriptedEngine("So.[/THINK]", "\n\nFour.", name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
-    done = run(AtBoundary(take_over(50, RANDOM)), ["One.\n\nTwo"], large)
+    done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], large)
     assert done.all(ThinkingClosed)[0].tag == "[/THINK]"
     assert done.trace.thinking_text == "One.\n\nSo."
     assert done.trace.answer == "\n\nFour."
@@ -360,8 +523,8 @@ def test_the_small_models_tag_is_translated_for_the_large_one() -> None:
     class ThenLarge(Policy):
         name = "large answers"
 
-        def on_thinking_closed(self, view: View) -> Move:
-            return take_over(20, ANSWER)
+        def answer(self, text: Text) -> Program:
+            yield from TakeOver(20, ANSWER)
 
     large = ScriptedEngine("Four.", name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
     done = run(ThenLarge(), ["One.</think>"], large)
@@ -393,25 +556,11 @@ def test_a_takeover_is_framed_by_its_events() -> None:
 
 def test_closing_the_run_ends_the_write_that_is_under_way() -> None:
     small = ScriptedEngine("One two three.")
-    loop = Loop({SMALL: small.open()}, Never(), RunSettings())
-    events = loop.run()
+    driver = Driver({SMALL: small.open()}, Never(), RunSettings())
+    events = driver.run()
     next(event for event in events if isinstance(event, TokenWritten))
     events.close()  # type: ignore[attr-defined]
     assert small.written == 1
-
-
-@pytest.mark.parametrize("first", [Finished(Finish.STOPPED), look_on(), three_tokens()])
-def test_a_run_may_begin_with_a_move_of_the_caller(first: Move) -> None:
-    done = run(Never(), ["One.</think>"], ["So it is"], first_move=first)
-    assert bool(done.large.calls) is (isinstance(first, Write) and first.is_takeover)
-    assert bool(done.small.calls) is not isinstance(first, Finished)
-
-
-def test_a_step_written_again_is_the_last_one_or_the_one_under_way() -> None:
-    again = take_over(9, PERSON, until=Until.STEP, rewrite_from=LAST_STEP)
-    done = run(AtBoundary(keep(), again), ["One.\n\nTwo.\n\nNo", "End.</think>"], ["Better.\n\nNo"])
-    assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>"
-    assert [gone.text for gone in done.all(TextDiscarded)] == ["Two.\n\n"]
 
 
 def test_a_pair_in_which_only_the_large_model_has_tags_closes_its_thinking_and_answers() -> None:
