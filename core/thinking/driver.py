@@ -117,6 +117,16 @@ class _Settled:
                 self.on_settled(position)
 
 
+class _Alone(Policy):
+    """One model writes to the end, the answer included: the other one is lost, and not asked again."""
+
+    in_answer = True
+
+    def __init__(self, writer: Author, counters: dict[str, int]) -> None:
+        super().__init__()
+        self.default_writer, self.counters = writer, counters
+
+
 class Driver:
     """Carries out one run over open sessions."""
 
@@ -180,7 +190,7 @@ class Driver:
     def _program(self) -> Program:
         """Ask for the rest of the text as the policy does."""
         policy, text = self.policy, self.text
-        if other := self._answers_instead():
+        if not isinstance(policy, _Alone) and (other := self._answers_instead()):
             yield from TakeOver(WITHOUT_END, ANSWER, author=other)
         if text.thinking or policy.in_answer:
             yield from policy.think(text)
@@ -513,8 +523,7 @@ class Driver:
         if not (alone := self._survivor):
             return Ended(Finish.CONTEXT_FULL if isinstance(error, ContextFull) else Finish.FAILED, str(error))
         yield events.Noticed(self.now(), f"{error} The {alone.value} model goes on alone.", self._asked)
-        counters, self.policy = self.policy.counters, Policy()
-        self.policy.default_writer, self.policy.counters = alone, counters
+        self.policy = _Alone(alone, self.policy.counters)
         return None
 
     @property
