@@ -198,7 +198,7 @@ class Driver:
                 result = yield from self._carry_out(request)
                 idle, decoded = idle + 1 if decoded == self.stream.decoded else 0, self.stream.decoded
                 if idle > IDLE_REQUESTS:
-                    reason = f"Stopped: the policy “{self.policy.title}” goes on asking, and nothing is written."
+                    reason = f"Stopped: the policy “{self.policy.name}” goes on asking, and nothing is written."
                     raise Ended(Finish.FAILED, reason)
                 request = program.send(result)
 

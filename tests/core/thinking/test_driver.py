@@ -161,7 +161,7 @@ def test_a_program_that_asks_for_ever_ends_with_a_sentence_and_its_text(request_
     done = run(Programmed(for_ever), ["One.\n\nTwo"], [], interruptions=[LimitsGuard(Limits(max_large_share=0))])
     assert (done.trace.text, done.trace.finish) == ("One.\n\n", Finish.FAILED)
     assert done.trace.ended
-    assert done.trace.ended.reason == "Stopped: the policy “programmed” asks, and nothing is written."
+    assert done.trace.ended.reason == "Stopped: the policy “programmed” goes on asking, and nothing is written."
     assert len(asked) <= IDLE_REQUESTS
 
 
@@ -276,15 +276,16 @@ def test_a_text_that_is_taken_up_at_a_boundary_is_decided_there() -> None:
     [
         (3, Step(), "One.\n\nTwo.\n\nSo it is End.</think>"),
         (1, Step(), "OneTwo.\n\nSo it is End.</think>"),
-        (3, TakeOver(9, PERSON, until=Until.STEP), "One.\n\nMine.\n\nTwo.\n\nSo it is End.</think>"),
+        (3, TakeOver(9, PERSON, until=Until.STEP), "One.\n\nMine.\n\nSo it is End.</think>"),
     ],
 )
 def test_what_a_person_wants_first_comes_before_the_policy_decides(
     tokens: int, first: Step | TakeOver, text: str
 ) -> None:
     begun = run(Never(), ["One.\n\nTwo is"], settings=RunSettings(max_tokens=tokens)).trace
-    large = ["Mine.\n\nNo"] * isinstance(first, TakeOver) + ["So it is"]
-    small = ["Two.\n\nNo", " End.</think>"]
+    is_large = isinstance(first, TakeOver)
+    large = ["Mine.\n\nNo"] * is_large + ["So it is"]
+    small = ["Two.\n\nNo"] * (not is_large) + [" End.</think>"]
     assert run(AtBoundary(three_tokens()), small, large, before=begun, wish=Wish(first)).trace.text == text
 
 
