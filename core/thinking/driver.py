@@ -117,6 +117,16 @@ class _Settled:
                 self.on_settled(position)
 
 
+class _Alone(Policy):
+    """One model writes to the end, the answer included: the other one is lost, and not asked again."""
+
+    in_answer = True
+
+    def __init__(self, writer: Author, counters: dict[str, int]) -> None:
+        super().__init__()
+        self.default_writer, self.counters = writer, counters
+
+
 class Driver:
     """Carries out one run over open sessions."""
 
@@ -513,8 +523,7 @@ class Driver:
         if not (alone := self._survivor):
             return Ended(Finish.CONTEXT_FULL if isinstance(error, ContextFull) else Finish.FAILED, str(error))
         yield events.Noticed(self.now(), f"{error} The {alone.value} model goes on alone.", self._asked)
-        counters, self.policy = self.policy.counters, Policy()
-        self.policy.default_writer, self.policy.counters = alone, counters
+        self.policy = _Alone(alone, self.policy.counters)
         return None
 
     @property
@@ -529,7 +538,8 @@ class Driver:
         """Return the model that writes an answer in place of the default writer. To a model without thinking tags the
         text was complete when a closing tag was inserted: the one that has them goes on."""
         text, session = self.text, self.sessions.get(self.policy.default_writer)
-        if not text.closed_by or text.closed_by.is_model or not session or session.card.thinking:
+        is_closed_by_none = text.closed_by is not None and not text.closed_by.is_model
+        if not is_closed_by_none or not session or session.card.thinking or isinstance(self.policy, _Alone):
             return None
         return next((author for author, each in self.sessions.items() if each.card.thinking), None)
 

@@ -40,7 +40,7 @@ class Run(NamedTuple):
 class Programmed(Policy):
     """Decides by any program."""
 
-    name = "programmed"
+    name, title = "programmed", "Programmed"
 
     def __init__(self, program: Callable[[Text], Program]) -> None:
         super().__init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from baton_reasoning.core.thinking.events import (
     Finish,
     HandedOver,
     Noticed,
+    RunEnded,
     StepEnded,
     TakeoverEnded,
     TakeoverStarted,
@@ -56,7 +58,7 @@ from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
 from tests.core.thinking.running import AtBoundary, Programmed, keywords, run
-from tests.fakes.scripted import TORN, Fault, ScriptedEngine, characters, chunks, single_bytes, words
+from tests.fakes.scripted import THINK, TORN, Fault, ScriptedEngine, characters, chunks, single_bytes, words
 
 SMALL, LARGE = Author.SMALL, Author.LARGE
 SHORT = Keywords.presets["baton"].model_copy(update={"n1": 2})
@@ -283,9 +285,8 @@ def test_what_a_person_wants_first_comes_before_the_policy_decides(
     tokens: int, first: Step | TakeOver, text: str
 ) -> None:
     begun = run(Never(), ["One.\n\nTwo is"], settings=RunSettings(max_tokens=tokens)).trace
-    is_large = isinstance(first, TakeOver)
-    large = ["Mine.\n\nNo"] * is_large + ["So it is"]
-    small = ["Two.\n\nNo"] * (not is_large) + [" End.</think>"]
+    large = ["Mine.\n\nNo"] * isinstance(first, TakeOver) + ["So it is"]
+    small = ["Two.\n\nNo"] * isinstance(first, Step) + [" End.</think>"]
     assert run(AtBoundary(three_tokens()), small, large, before=begun, wish=Wish(first)).trace.text == text
 
 
@@ -467,6 +468,22 @@ def test_whatever_a_lost_model_was_asked_the_small_one_goes_on_from_what_stands(
     assert done.trace.text == ("Two.</think>" if replaced else "One.\n\nTwo.</think>")
     assert [notice.text for notice in done.all(Noticed)] == ["It is gone. The small model goes on alone."]
     assert len(done.all(TakeoverStarted)) == len(done.all(TakeoverEnded))
+
+
+@pytest.mark.parametrize("tags", [None, THINK], ids=["the small model has no tags", "it has"])
+@pytest.mark.parametrize(
+    ("closes", "after"), [(TakeOver(9, RANDOM), 3), (Close(BUDGET), 0)], ids=["the large model closes", "a limit does"]
+)
+def test_a_model_that_is_lost_in_the_answer_is_not_asked_for_it_again(
+    tags: ThinkingTags | None, closes: Request[Any], after: int
+) -> None:
+    """The run went on for ever, with a notice each time."""
+    small = ScriptedEngine("One.\n\n", " Four.", thinking=tags)
+    large = ScriptedEngine("So.</think>", " Six", name="large", faults=[Fault(after, for_good=True)])
+    driver = Driver({SMALL: small.open(), LARGE: large.open()}, AtBoundary(closes), RunSettings())
+    happened = list(islice(driver.run(), 100))
+    assert isinstance(happened[-1], RunEnded)
+    assert "".join(event.text for event in happened if isinstance(event, TokenWritten)).endswith(" Four.")
 
 
 @pytest.mark.parametrize("request_", [Step(), LookAhead(), ToEnd()])

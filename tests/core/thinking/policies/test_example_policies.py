@@ -120,7 +120,7 @@ def test_the_large_model_writes_the_plan() -> None:
 def test_a_plan_that_has_begun_is_completed_in_a_text_that_is_taken_up() -> None:
     first = run(Triggers(Triggers.Settings(plan_steps=2)), [], BETTER, RunSettings(max_tokens=3))
     again = run(Triggers(Triggers.Settings(plan_steps=2)), ["End.</think>Four."], BETTER, before=first.trace)
-    assert reasons(again) == [OPENING.id, OPENING.id], "one before, one now"
+    assert reasons(again) == [OPENING.id, OPENING.id], "one before, and one after"
 
 
 def test_extraordinary_confidence_is_rewritten() -> None:
