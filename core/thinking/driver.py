@@ -192,7 +192,7 @@ class Driver:
     def _program(self) -> Program:
         """Ask for the rest of the text as the policy does."""
         policy, text = self.policy, self.text
-        if not isinstance(policy, _Alone) and (other := self._answers_instead()):
+        if other := self._answers_instead():
             yield from TakeOver(WITHOUT_END, ANSWER, author=other)
         if text.thinking or policy.in_answer:
             yield from policy.think(text)
@@ -210,7 +210,7 @@ class Driver:
                 result = yield from self._carry_out(request)
                 idle, decoded = idle + 1 if decoded == self.stream.decoded else 0, self.stream.decoded
                 if idle > IDLE_REQUESTS:
-                    reason = f"Stopped: the policy “{self.policy.title}” goes on asking, and nothing is written."
+                    reason = f"Stopped: the policy “{self.policy.name}” goes on asking, and nothing is written."
                     raise Ended(Finish.FAILED, reason)
                 request = program.send(result)
 
@@ -540,7 +540,8 @@ class Driver:
         """Return the model that writes an answer in place of the default writer. To a model without thinking tags the
         text was complete when a closing tag was inserted: the one that has them goes on."""
         text, session = self.text, self.sessions.get(self.policy.default_writer)
-        if not text.closed_by or text.closed_by.is_model or not session or session.card.thinking:
+        is_closed_by_none = text.closed_by is not None and not text.closed_by.is_model
+        if not is_closed_by_none or not session or session.card.thinking or isinstance(self.policy, _Alone):
             return None
         return next((author for author, each in self.sessions.items() if each.card.thinking), None)
 

@@ -164,7 +164,7 @@ def test_a_program_that_asks_for_ever_ends_with_a_sentence_and_its_text(request_
     done = run(Programmed(for_ever), ["One.\n\nTwo"], [], interruptions=[LimitsGuard(Limits(max_large_share=0))])
     assert (done.trace.text, done.trace.finish) == ("One.\n\n", Finish.FAILED)
     assert done.trace.ended
-    assert done.trace.ended.reason == "Stopped: the policy “Programmed” goes on asking, and nothing is written."
+    assert done.trace.ended.reason == "Stopped: the policy “programmed” goes on asking, and nothing is written."
     assert len(asked) <= IDLE_REQUESTS
 
 
