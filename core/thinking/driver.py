@@ -170,6 +170,8 @@ class Driver:
         yield events.RunEnded(self.now(), ended.finish, ended.reason)
 
     def _until_the_end(self, wish: Wish) -> Happens[Ended]:
+        if parts := self.text.body.parts:  # a text that is taken up may end with a tag that was not told of yet
+            yield from self._close_if_tagged(parts[-1].author)
         while True:
             wanted, wish = wish, RESTART
             try:

@@ -32,6 +32,7 @@ from baton_reasoning.core.thinking.events import (
 )
 from baton_reasoning.core.thinking.interruptions import Wish
 from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
+from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
@@ -288,6 +289,14 @@ def test_what_a_person_wants_first_comes_before_the_policy_decides(
     large = ["Mine.\n\nNo"] * isinstance(first, TakeOver) + ["So it is"]
     small = ["Two.\n\nNo"] * isinstance(first, Step) + [" End.</think>"]
     assert run(AtBoundary(three_tokens()), small, large, before=begun, wish=Wish(first)).trace.text == text
+
+
+def test_a_text_that_is_taken_up_just_after_its_closing_tag_is_in_the_answer() -> None:
+    whole = run(Never(), ["One.</think> Four."]).trace
+    before = whole.until(len("One.</think>"))
+    assert not before.closed, "it ends with the token, before the event that tells of the tag"
+    taken_up = run(FirstTokenEntropy(), [], [" Five."], before=before)
+    assert (taken_up.trace.answer, len(taken_up.small.calls)) == (" Five.", 0)
 
 
 def test_within_a_step_the_rest_of_it_comes_first() -> None:

@@ -40,7 +40,7 @@ def assert_consistent(trace: Trace, most: int) -> None:
 
 @pytest.mark.parametrize("name", POLICIES)
 def test_any_settings_end_with_any_models(name: str) -> None:
-    for seed in range(size(12, long=2000)):
+    for seed in range(size(40, long=2000)):
         dice = random.Random(f"{name} {seed}")
         settings, world = random_settings(POLICIES[name], dice), odd_models(dice)
         trace = written(world, settings)
