@@ -74,7 +74,7 @@ def test_the_source_distribution_is_the_repository(source: Path) -> None:
 
 
 def test_an_installation_takes_one_name(installed: Path) -> None:
-    policies = {"agreement.py", "mentor.py", "periodic.py", "self_check.py", "triggers.py"}
+    policies = {"after_a_long_step.py", "agreement.py", "mentor.py", "periodic.py", "self_check.py", "triggers.py"}
     others = {"baton", "core", "dependencies.pth", "__pycache__", *policies}
     names = {path.name for path in site_packages(installed).iterdir()} - others
     assert names == {
@@ -109,7 +109,7 @@ def test_a_policy_in_a_package_is_run_and_tested(installed: Path, tmp_path: Path
     tests = installed.parent / "examples" / "test_examples.py"
     shutil.copy(tests, tmp_path)
     told = output(tmp_path, command(installed, "python"), "-m", "pytest", "-q", "-p", "no:cacheprovider", tests.name)
-    assert "5 passed" in told
+    assert "6 passed" in told
 
 
 @pytest.mark.long

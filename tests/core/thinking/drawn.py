@@ -14,7 +14,6 @@ from pydantic.fields import FieldInfo
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.control import Control
-from baton_reasoning.core.thinking.events import TakeoverStarted
 from baton_reasoning.core.thinking.interruptions import Wish
 from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.policy import Policy, PolicySettings
@@ -122,11 +121,3 @@ def written(
     assert may_rewrite or trace.text == settled[-1]
     assert trace.ended
     return trace
-
-
-def outcome(trace: Trace) -> tuple[object, ...]:
-    """What must not depend on an interruption."""
-    spans = [(piece.author, piece.text, piece.reason, piece.handoff is None) for piece in trace.pieces]
-    takeovers = [(each.reason, each.position) for each in trace.events if isinstance(each, TakeoverStarted)]
-    kept = {author: (total.kept, total.takeovers) for author, total in trace.totals.items()}
-    return spans, takeovers, kept, dict(trace.counters), trace.finish
