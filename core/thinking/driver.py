@@ -70,6 +70,10 @@ RESTART = Wish()
 """The program starts anew where the thinking is closed, or a model is lost."""
 UTF8_REST = 3
 """Tokens beyond its limit that a takeover may need to complete a character."""
+RESTART = Wish()
+"""The program starts anew where the thinking is closed, or a model is lost."""
+UTF8_REST = 3
+"""Tokens beyond its limit that a takeover may need to complete a character."""
 FINISHES = {Stop.END_OF_TEXT: Finish.END_OF_TEXT, Stop.LIMIT: Finish.MAX_TOKENS, Stop.CONTEXT_FULL: Finish.CONTEXT_FULL}
 """Why a writer can write no more."""
 
@@ -261,7 +265,7 @@ class Driver:
                 is_blank = isinstance(request, Step) and not self.text.body.text[passage.start :].strip()
                 if not passage.waits or is_blank or self.stream.stop is not Stop.END_OF_TEXT:
                     raise self._after_stop(self.policy.default_writer)
-                return self._written(passage, Finish.END_OF_TEXT)
+                return self._written(passage, text_ended=True)
             if self._ends_thinking(passage.start):
                 if not passage.waits:
                     raise Interrupted(RESTART)
@@ -286,7 +290,7 @@ class Driver:
                     raise self._after_stop(self.policy.default_writer)
                 if self.stream.stop is not Stop.END_OF_TEXT or not self._is_open:
                     passage.text_ended = True
-                    return self._written(passage, FINISHES[self.stream.stop])
+                    return self._written(passage, text_ended=self.stream.stop is Stop.END_OF_TEXT)
                 reason = UNCLOSED
             except Interrupted as interruption:
                 close = interruption.wish.request
@@ -341,7 +345,7 @@ class Driver:
                     return True
         return False
 
-    def _written(self, passage: _Passage, finish: Finish | None = None) -> Written:
+    def _written(self, passage: _Passage, *, text_ended: bool = False) -> Written:
         """Show a passage, or the step that has ended in it."""
         is_step = passage.step_ended and passage.to_boundary > 0
         end = self.text.step_start if is_step else self.text.position
@@ -353,7 +357,7 @@ class Driver:
             at_boundary=is_step or self.text.at_boundary,
             ends_step=passage.to_boundary > 0,
             closed=self._ends_thinking(passage.start),
-            finish=finish,
+            text_ended=text_ended,
         )
 
     # Takeovers -------------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from baton_reasoning.core.engines.base import Judgement, Scores
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.cues import Cue
-from baton_reasoning.core.thinking.events import Finish, TokenWritten, Tried
+from baton_reasoning.core.thinking.events import TokenWritten, Tried
 from baton_reasoning.core.thinking.events import Until as Until
 from baton_reasoning.core.thinking.reasons import TakeoverReason
 from baton_reasoning.core.thinking.steps import ends_sentence
@@ -60,16 +60,11 @@ class Written:
     closed: bool = False
     """Whether it closes the thinking, and so ends the program of a policy that does not decide in the answer. It is
     asked about such a text once more, where it may still be replaced."""
-    finish: Finish | None = None
-    """Why the writer can write no more; else None."""
+    text_ended: bool = False
+    """Whether the writer has ended its text."""
     handed_back: bool = False
     """Whether a takeover did not come about: a limit refuses it, and what waits is still there; or its model has
     nothing to write."""
-
-    @property
-    def text_ended(self) -> bool:
-        """Tell whether the writer has ended its text."""
-        return self.finish is Finish.END_OF_TEXT
 
     @property
     def sentence_ended(self) -> bool:

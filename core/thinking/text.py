@@ -139,12 +139,9 @@ class Text:
 
     def discard(self, position: int) -> tuple[str, int]:
         """Cut the text at `position`; returns the discarded text and its number of tokens."""
-        before = len(self.body.parts)
         gone = self.body.cut(position)
         self.discards += 1
-        # A token that lies across the cut keeps what is left of it.
-        whole = gone[len(gone) - (before - len(self.body.parts)) :]
-        for part in whole:
+        for part in gone:
             self.tokens[part.author] -= part.tokens
         while len(self._step_starts) > 1 and self.step_start > position:
             self._step_starts.pop()
@@ -154,7 +151,7 @@ class Text:
         begins = self.step_start if self.step_start in self._capped else self.last_step_start
         self._splitter = Splitter(self.body.text[begins:], self.boundary)
         self._decoder = Decoder()
-        return "".join(part.text for part in gone), sum(part.tokens for part in whole if part.author.is_model)
+        return "".join(part.text for part in gone), sum(part.tokens for part in gone if part.author.is_model)
 
     @property
     def before_tag(self) -> int:
