@@ -79,9 +79,7 @@ class Control(Interruption):
             case _:
                 raise Interrupted(Wish(TakeOver(WITHOUT_END, PERSON)))
 
-    def allows(self, takeover: TakeOver | None, moment: Moment) -> bool:  # noqa: ARG002 - the protocol shows more
-        if self._stopped:
-            raise Ended(Finish.STOPPED)
+    def allows(self, takeover: TakeOver, moment: Moment) -> bool:  # noqa: ARG002 - the protocol shows more
         return True
 
     def _ask(self, request: PersonRequest) -> None:

@@ -164,7 +164,7 @@ class CuePolicy(Policy):
                 yield from self.begin_step()
 
     def begin_step(self) -> Program:
-        """Decide who begins a step: rule 1, or 4."""
+        """Decide who begins a step: by rule 1 in `keywords`, and by rule 4 in `every-step`."""
         raise NotImplementedError
 
     def verify(self, took: Written) -> Program:
@@ -179,7 +179,8 @@ class CuePolicy(Policy):
             yield from self.take_over(self.settings.n2, VERIFICATION, cue)
 
     def stop_reflecting(self) -> Program:
-        """Rule 3: after c negative sentences a prompt is inserted, and the large model writes n3 tokens."""
+        """Rule 3: after c negative sentences (`verify` counts them) a prompt is inserted, and the large model writes n3
+        tokens."""
         settings = self.settings
         n3 = self._grown(settings.n3, settings.n3_step, settings.n3_most)
         self.counters["reflections"] = 0

@@ -66,16 +66,12 @@ Happens = Generator[Event, None, T]
 
 IDLE_REQUESTS = 1000
 """So many requests without a token in between end the run: a program that asks for ever would hang it."""
-RESTART = Wish()
-"""The program starts anew where the thinking is closed, or a model is lost."""
 UTF8_REST = 3
 """Tokens beyond its limit that a takeover may need to complete a character."""
-RESTART = Wish()
-"""The program starts anew where the thinking is closed, or a model is lost."""
-UTF8_REST = 3
-"""Tokens beyond its limit that a takeover may need to complete a character."""
-FINISHES = {Stop.END_OF_TEXT: Finish.END_OF_TEXT, Stop.LIMIT: Finish.MAX_TOKENS, Stop.CONTEXT_FULL: Finish.CONTEXT_FULL}
-"""Why a writer can write no more."""
+
+
+class _Restarted(Exception):
+    """The program starts anew: the thinking is closed."""
 
 
 class _Boundary(Enum):
@@ -173,17 +169,21 @@ class Driver:
         self._settled.report(self.text.position)
         yield events.RunEnded(self.now(), ended.finish, ended.reason)
 
-    def _until_the_end(self, wish: Wish) -> Happens[Ended]:
+    def _until_the_end(self, first: Wish) -> Happens[Ended]:
+        wish: Wish | None = first
         if parts := self.text.body.parts:  # a text that is taken up may end with a tag that was not told of yet
             yield from self._close_if_tagged(parts[-1].author)
         while True:
-            wanted, wish = wish, RESTART
+            wanted, wish = wish, None
             try:
-                if wanted.request:
-                    self._lift_pen()
+                if wanted is first:
+                    self._check(self.policy.default_writer)
                 yield from self._let_stand()
-                yield from self._grant(wanted)
+                if wanted:
+                    yield from self._grant(wanted)
                 yield from self._follow(self._program())
+            except _Restarted:
+                pass
             except Interrupted as interruption:
                 wish = interruption.wish
             except Ended as end:
@@ -220,7 +220,6 @@ class Driver:
 
     def _carry_out(self, request: Request[Any]) -> Happens[Any]:
         boundary, self._boundary = self._boundary, None
-        self._is_allowed(None)
         match request:
             case Step(draft=False, here=here) if boundary is _Boundary.FOUND or (boundary and here):
                 return Written("", (), self.text.position, at_boundary=True)
@@ -268,7 +267,7 @@ class Driver:
                 return self._written(passage, text_ended=True)
             if self._ends_thinking(passage.start):
                 if not passage.waits:
-                    raise Interrupted(RESTART)
+                    raise _Restarted
                 return self._written(passage)
         passage.step_ended = isinstance(request, Step)
         return self._written(passage)
@@ -305,7 +304,7 @@ class Driver:
         a boundary may hold the first word of the next step. Raises Interrupted if the thinking is over."""
         passage = self._passage
         if passage and self._ends_thinking(passage.start):
-            raise Interrupted(RESTART)
+            raise _Restarted
         goes_on = isinstance(request, Step | More) and passage is not None and not passage.step_ended
         if passage is None or not (goes_on or passage.text_ended):
             start, tokens = self.text.position, list[TokenWritten]()
@@ -380,7 +379,7 @@ class Driver:
         tokens = list[TokenWritten]()
         try:
             yield from self._write_takeover(request, start, tokens)
-        except Interrupted:
+        except (Interrupted, _Restarted):
             yield events.TakeoverEnded(self.now(), len(tokens))
             raise
         except BatonError:
@@ -421,7 +420,7 @@ class Driver:
         with closing(writing):
             while (yield from self._next_token(writing, request.author, tokens.append, in_takeover=True)):
                 if self._ends_thinking(start):
-                    raise Interrupted(RESTART)
+                    raise _Restarted
                 took = Written(text.body.text[start:], tokens, start, text.at_boundary)
                 if request.is_over(took, text.body.text):
                     return
@@ -472,7 +471,7 @@ class Driver:
         self.text.insert(request.text)
         yield events.TextInserted(self.now(), request.text, request.reason.id)
         if (yield from self._close_if_tagged(Author.INSERTED)) and not self.policy.in_answer:
-            raise Interrupted(RESTART)
+            raise _Restarted
 
     def _close(self, request: Close) -> Happens[None]:
         """Close the thinking; the program starts anew. If neither model has thinking tags, the run ends instead."""
@@ -481,7 +480,7 @@ class Driver:
                 raise Ended(Finish.REPETITION, "Stopped: the text was repeating itself.")
             raise Ended(Finish.MAX_TOKENS, f"Stopped: {request.reason.label.lower()}.")
         yield from self._insert_tag(request.reason)
-        raise Interrupted(RESTART)
+        raise _Restarted
 
     def _insert_tag(self, reason: TakeoverReason) -> Happens[None]:
         inserted = f"\n{self.text.closing_tags[0]}\n\n"
@@ -492,7 +491,8 @@ class Driver:
     # Interruptions, ends and failures --------------------------------------------------------------------------------
 
     def _grant(self, wish: Wish) -> Happens[None]:
-        """Carry out what a person or a limit wants."""
+        """Carry out what a person or a limit wants. A boundary at which it ends is decided on by the new program."""
+        self._lift_pen()
         match wish.request:
             case TakeOver() as takeover:
                 if wish.rewrites:
@@ -502,7 +502,7 @@ class Driver:
                 yield from self._close(close)
             case Step() as step:
                 yield from self._go_on(step)
-        if wish is not RESTART and self.text.at_boundary:
+        if self.text.at_boundary:
             self._boundary = _Boundary.FOUND
 
     def _after_stop(self, author: Author) -> Ended | Interrupted:
@@ -577,10 +577,9 @@ class Driver:
         for source in self.interruptions:
             source.check(moment)
 
-    def _is_allowed(self, takeover: TakeOver | None) -> bool:
+    def _is_allowed(self, takeover: TakeOver) -> bool:
         moment = Moment(self.text, self.policy.default_writer, False, self.now())
-        answers = [source.allows(takeover, moment) for source in self.interruptions]
-        return all(answers)
+        return all(source.allows(takeover, moment) for source in self.interruptions)
 
     def _lift_pen(self) -> None:
         """End the default writer's open write."""

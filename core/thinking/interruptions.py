@@ -57,9 +57,9 @@ class Interruption(Protocol):
     """May interrupt a program."""
 
     def check(self, moment: Moment) -> None:
-        """Asked after every token, and during a long prefill. Raises Interrupted, or Ended."""
+        """Asked at the beginning, after every token, and during a long prefill. Raises Interrupted, or Ended."""
         ...
 
-    def allows(self, takeover: TakeOver | None, moment: Moment) -> bool:
-        """Asked before each request: may this takeover begin? Raises Ended."""
+    def allows(self, takeover: TakeOver, moment: Moment) -> bool:
+        """Tell whether a takeover may begin."""
         ...

@@ -49,8 +49,9 @@ class LimitsGuard(Interruption):
         self._handed_over = before is not None and any(piece.reason == REPETITION.id for piece in before.pieces)
 
     def check(self, moment: Moment) -> None:
-        self._check_time(moment)
         limits, text = self.limits, moment.text
+        if 0 < limits.max_seconds <= moment.seconds:
+            raise Ended(Finish.TIME, f"The time limit of {limits.max_seconds:g} seconds was reached.")
         if text.thinking and 0 < limits.max_thinking_tokens <= text.kept:
             raise Interrupted(Wish(Close(BUDGET)))
         if limits.repetition and self._repetition.found(text):
@@ -60,16 +61,10 @@ class LimitsGuard(Interruption):
             other = Author.SMALL if moment.author is Author.LARGE else Author.LARGE
             raise Interrupted(Wish(TakeOver(512, REPETITION, until=Until.STEP, author=other)))
 
-    def allows(self, takeover: TakeOver | None, moment: Moment) -> bool:
-        self._check_time(moment)
+    def allows(self, takeover: TakeOver, moment: Moment) -> bool:
         cap = self.limits.max_large_share
-        is_capped = takeover is not None and takeover.author is Author.LARGE and takeover.reason.capped
+        is_capped = takeover.author is Author.LARGE and takeover.reason.capped
         return not is_capped or cap >= 1 or moment.text.large_share < cap
-
-    def _check_time(self, moment: Moment) -> None:
-        limit = self.limits.max_seconds
-        if 0 < limit <= moment.seconds:
-            raise Ended(Finish.TIME, f"The time limit of {limit:g} seconds was reached.")
 
 
 @contextmanager

@@ -78,8 +78,8 @@ def test_give_back_lets_the_small_model_write_on() -> None:
     control = Control()
     control.take_over()
     large = ScriptedEngine("it is so and on", name="large", before_token=pressing(control.give_back, "is"))
-    done = controlled(control, ScriptedEngine("One ", " two.</think>"), large)
-    assert done.trace.text == "Oneit is so two.</think>"
+    done = controlled(control, ScriptedEngine(" two.</think>"), large)
+    assert done.trace.text == "it is so two.</think>"
 
 
 def test_giving_back_takes_back_a_takeover_that_has_not_begun() -> None:
