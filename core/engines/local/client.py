@@ -111,6 +111,7 @@ class LocalEngine:
         self._lock = threading.Lock()
         self._numbers = count(1)
         self._restarts = RestartPolicy()
+        self._is_closed = False
         self.draft_lengths: WeakKeyDictionary[LocalEngine, DraftLength] = WeakKeyDictionary()
         """What is known of the drafts of each small model for this one."""
         RENDERER.start()  # while the model loads, so that the first session does not wait for it
@@ -181,7 +182,7 @@ class LocalEngine:
         with self._lock:
             if self._process is not process:
                 return
-            if process.has_other_files or not self._restarts.allows_restart():
+            if self._is_closed or process.has_other_files or not self._restarts.allows_restart():
                 raise EngineLost(lost.message, LOAD_AGAIN) from lost
             self._process.close()
             memory = isinstance(lost, ProcessLost) and lost.is_out_of_memory
@@ -192,6 +193,9 @@ class LocalEngine:
                 self._restarts.succeeded()  # it did not fail: the next request may try it again
                 raise
             self._process, self._options, change = loaded
+            if self._is_closed:  # while it was loaded
+                self._process.close()
+                raise EngineLost(lost.message, LOAD_AGAIN) from lost
             self._card = replace(self._card, placement=self._placement(change))
 
     @property
@@ -205,6 +209,7 @@ class LocalEngine:
         self._restarts.succeeded()
 
     def close(self) -> None:
+        self._is_closed = True
         self._process.close()
 
 

@@ -70,6 +70,7 @@ class ModelProcess:
         self.name = Path(options.path).name
         self._replies: dict[int, Replies] = {}
         self._lock = threading.Lock()
+        self._closing = threading.Lock()
         self._lost: EngineLost | None = None
         with contextlib.ExitStack() as until_all_can_be_undone:
             until_all_can_be_undone.enter_context(signals_held())
@@ -120,7 +121,10 @@ class ModelProcess:
             self._replies.pop(number, None)
 
     def close(self) -> None:
-        """End the process: ask it to, and kill it if it does not."""
+        """End the process: ask it to, and kill it if it does not. Only the first of several calls does it: a second one
+        at the same time would close a file descriptor that belongs to somebody else by then."""
+        if not self._closing.acquire(blocking=False):
+            return
         if self._lock.acquire(timeout=CLOSE_SECONDS):  # a send to a stopped process may hold it
             try:
                 with contextlib.suppress(OSError):

@@ -246,7 +246,7 @@ def test_what_was_stopped_inside_a_takeover_stands_and_is_continued_later(make_w
     window.session.open(conversation)
     qtbot.waitUntil(lambda: window.session.ready)
     leaf = last_exchange(window)
-    assert leaf.trace.finish is Finish.STOPPED
+    qtbot.waitUntil(lambda: leaf.trace.finish is Finish.STOPPED)
     before, text = len(leaf.trace.events), leaf.trace.text
     window.session.go_on(leaf)
     qtbot.waitUntil(lambda: window.session.ready)

@@ -198,6 +198,25 @@ def test_a_restart_can_be_cancelled_and_is_tried_again_for_the_next_text(engine:
     assert ids(list(engine.open(QUESTION, GREEDY).write([], 3, 1)))
 
 
+def test_a_model_that_was_closed_is_not_started_again(engine: LocalEngine) -> None:
+    """Its sessions may still ask in other threads."""
+    session, process = engine.open(QUESTION, GREEDY), engine.process
+    engine.close()
+    with pytest.raises(EngineLost):
+        session.read([])
+    assert engine.process is process
+
+
+def test_a_model_that_is_closed_while_it_is_started_again_leaves_no_process(engine: LocalEngine) -> None:
+    process = engine.process
+    send(engine, signal.SIGKILL)
+    with pytest.raises(EngineLost) as lost:
+        only_reply(process.ask(0, Tokenize(0, "x")))
+    with pytest.raises(EngineLost):
+        engine.recover(lost.value, process, lambda _: engine.close())
+    assert not engine.process.alive
+
+
 @pytest.mark.parametrize("is_sending", [False, True], ids=["idle", "in the middle of a message"])
 def test_closing_ends_a_process_that_hangs(is_sending: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the watchdog, which would kill it after a while."""
