@@ -147,7 +147,6 @@ class Driver:
         self.interruptions = interruptions
         self.text = Text(tags, written, settings.boundary)
         self.stream = WriteStream(sessions, self.text, settings)
-        self.now = self.stream.now
         self._counters = dict(policy.counters)
         self._asked = policy.default_writer
         """The model that works now, or worked last."""
@@ -167,7 +166,7 @@ class Driver:
         finally:
             self._lift_pen()
         self._settled.report(self.text.position)
-        yield events.RunEnded(self.now(), ended.finish, ended.reason)
+        yield events.RunEnded(self.stream.now(), ended.finish, ended.reason)
 
     def _until_the_end(self, first: Wish) -> Happens[Ended]:
         wish: Wish | None = first
@@ -368,7 +367,7 @@ class Driver:
         start = yield from self._clear_place(request)
         self._asked = request.author
         yield events.TakeoverStarted(
-            self.now(),
+            self.stream.now(),
             request.reason.id,
             request.cue,
             request.tokens,
@@ -380,16 +379,16 @@ class Driver:
         try:
             yield from self._write_takeover(request, start, tokens)
         except (Interrupted, _Restarted):
-            yield events.TakeoverEnded(self.now(), len(tokens))
+            yield events.TakeoverEnded(self.stream.now(), len(tokens))
             raise
         except BatonError:
             if self._survivor:
-                yield events.TakeoverEnded(self.now(), len(tokens))
+                yield events.TakeoverEnded(self.stream.now(), len(tokens))
             raise
         stop = self.stream.stop
         if stop is Stop.CANCELLED or (stop is Stop.LIMIT and self.stream.remaining <= 0):
             raise self._after_stop(request.author)
-        yield events.TakeoverEnded(self.now(), len(tokens))
+        yield events.TakeoverEnded(self.stream.now(), len(tokens))
         if stop is Stop.END_OF_TEXT and not tokens and self._hands_back_empty(request):
             return self._no_takeover()
         if stop not in (None, Stop.LIMIT):
@@ -448,7 +447,7 @@ class Driver:
         self._check(self.policy.default_writer)  # one that was cancelled says nothing
         probabilities, read, mass = judgement
         cost = time.perf_counter() - began, read.reused, read.prefilled
-        yield events.Judged(self.now(), request.choices, probabilities, *cost, request.author, mass)
+        yield events.Judged(self.stream.now(), request.choices, probabilities, *cost, request.author, mass)
         return judgement
 
     def _score(self, request: Score) -> Happens[Scores]:
@@ -457,7 +456,7 @@ class Driver:
         scores = self.sessions[request.author].score(tuple(self.text.body.parts), start)
         self._check(self.policy.default_writer)
         read, seconds = scores.handoff, time.perf_counter() - began
-        yield events.Scored(self.now(), scores.tokens, seconds, read.reused, read.prefilled, request.author)
+        yield events.Scored(self.stream.now(), scores.tokens, seconds, read.reused, read.prefilled, request.author)
         return scores
 
     def _try(self, request: Trial) -> Happens[Tried]:
@@ -469,7 +468,7 @@ class Driver:
     def _insert(self, request: Insert) -> Happens[None]:
         yield from self._let_stand()
         self.text.insert(request.text)
-        yield events.TextInserted(self.now(), request.text, request.reason.id)
+        yield events.TextInserted(self.stream.now(), request.text, request.reason.id)
         if (yield from self._close_if_tagged(Author.INSERTED)) and not self.policy.in_answer:
             raise _Restarted
 
@@ -485,7 +484,7 @@ class Driver:
     def _insert_tag(self, reason: TakeoverReason) -> Happens[None]:
         inserted = f"\n{self.text.closing_tags[0]}\n\n"
         self.text.insert(inserted)
-        yield events.TextInserted(self.now(), inserted, reason.id)
+        yield events.TextInserted(self.stream.now(), inserted, reason.id)
         yield from self._close_if_tagged(Author.INSERTED)
 
     # Interruptions, ends and failures --------------------------------------------------------------------------------
@@ -528,7 +527,7 @@ class Driver:
         """Go on with the other model when one is lost or refuses, or end the run."""
         if not (alone := self._survivor):
             return Ended(Finish.CONTEXT_FULL if isinstance(error, ContextFull) else Finish.FAILED, str(error))
-        yield events.Noticed(self.now(), f"{error} The {alone.value} model goes on alone.", self._asked)
+        yield events.Noticed(self.stream.now(), f"{error} The {alone.value} model goes on alone.", self._asked)
         self.policy = _Alone(alone, self.policy.counters)
         return None
 
@@ -573,12 +572,12 @@ class Driver:
         return not self.policy.in_answer and (self.text.answer_start or 0) > start
 
     def _check(self, author: Author, in_takeover: bool = False) -> None:
-        moment = Moment(self.text, author, in_takeover, self.now())
+        moment = Moment(self.text, author, in_takeover, self.stream.now())
         for source in self.interruptions:
             source.check(moment)
 
     def _is_allowed(self, takeover: TakeOver) -> bool:
-        moment = Moment(self.text, self.policy.default_writer, False, self.now())
+        moment = Moment(self.text, self.policy.default_writer, False, self.stream.now())
         return all(source.allows(takeover, moment) for source in self.interruptions)
 
     def _lift_pen(self) -> None:
@@ -607,13 +606,13 @@ class Driver:
 
     def _end_step(self) -> Event:
         self.text.end_step()
-        return events.StepEnded(self.now(), self.text.position)
+        return events.StepEnded(self.stream.now(), self.text.position)
 
     def _close_if_tagged(self, author: Author) -> Happens[bool]:
         """Close the thinking if the text has just completed a closing tag; returns whether it has."""
         if not (tag := self.text.close_thinking()):
             return False
-        yield events.ThinkingClosed(self.now(), author, self.text.answer_start or 0, tag)
+        yield events.ThinkingClosed(self.stream.now(), author, self.text.answer_start or 0, tag)
         return True
 
     def _settle(self) -> None:
@@ -628,4 +627,4 @@ class Driver:
     def _report_counters(self) -> Happens[None]:
         if self.policy.counters != self._counters:
             self._counters = dict(self.policy.counters)
-            yield events.CountersChanged(self.now(), dict(self._counters))
+            yield events.CountersChanged(self.stream.now(), dict(self._counters))
