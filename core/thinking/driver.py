@@ -71,11 +71,11 @@ UTF8_REST = 3
 
 
 class _Restarted(Exception):
-    """The program starts anew: the thinking is closed."""
+    """The thinking is closed, so the program starts anew."""
 
 
 class _Boundary(Enum):
-    """A step boundary at the end of the text that the program has not been asked about."""
+    """A step boundary at the end of the text, about which the program has not been asked."""
 
     FOUND = auto()
     """The text is taken up there, or a person hands back there."""
@@ -300,7 +300,7 @@ class Driver:
 
     def _passage_for(self, request: Step | LookAhead | More | ToEnd) -> Happens[_Passage]:
         """Return the passage that the request goes on with, or another one. That may have begun: a token that completes
-        a boundary may hold the first word of the next step. Raises Interrupted if the thinking is over."""
+        a boundary may hold the first word of the next step. Raises _Restarted if the thinking is over."""
         passage = self._passage
         if passage and self._ends_thinking(passage.start):
             raise _Restarted
@@ -431,7 +431,7 @@ class Driver:
         return self.policy.hands_back_empty and request.tokens < WITHOUT_END and not is_complete
 
     def _replacement(self) -> TakeOver:
-        """Return the takeover to the end by the one model there is, where the default writer takes no part."""
+        """Return a takeover to the end by the only model there is, for a default writer that takes no part."""
         is_large = Author.LARGE in self.sessions
         author, reason = (Author.LARGE, LARGE_ONLY) if is_large else (Author.SMALL, SMALL_ONLY)
         return TakeOver(WITHOUT_END, reason, author=author)
@@ -543,8 +543,8 @@ class Driver:
         """Return the model that writes an answer in place of the default writer. To a model without thinking tags the
         text was complete when a closing tag was inserted: the one that has them goes on."""
         text, session = self.text, self.sessions.get(self.policy.default_writer)
-        is_closed_by_none = text.closed_by is not None and not text.closed_by.is_model
-        if not is_closed_by_none or not session or session.card.thinking or isinstance(self.policy, _Alone):
+        was_inserted = text.closed_by is not None and not text.closed_by.is_model
+        if not was_inserted or not session or session.card.thinking or isinstance(self.policy, _Alone):
             return None
         return next((author for author, each in self.sessions.items() if each.card.thinking), None)
 
