@@ -500,7 +500,7 @@ class Driver:
             case Close() as close:
                 yield from self._close(close)
             case Step() as step:
-                yield from self._go_on(step)
+                yield from self._carry_out(step)
         if self.text.at_boundary:
             self._boundary = _Boundary.FOUND
 

@@ -9,12 +9,15 @@ from baton_reasoning.core.run import Pair, unmet_need
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Finish, HandedOver, Noticed, TakeoverStarted, TextDiscarded
-from baton_reasoning.core.thinking.interruptions import Moment
+from baton_reasoning.core.thinking.interruptions import Moment, Wish
 from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
+from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
 from baton_reasoning.core.thinking.policy import Needs, Policy
 from baton_reasoning.core.thinking.reasons import ANSWER, PERSON, REPETITION, SMALL_ONLY
+from baton_reasoning.core.thinking.requests import Step
 from baton_reasoning.core.thinking.run_settings import RunSettings
+from baton_reasoning.core.thinking.trace import Trace
 from tests.core.thinking.running import run
 from tests.fakes.scripted import Fault, ScriptedEngine
 
@@ -114,3 +117,9 @@ def test_what_a_policy_needs_is_asked_of_the_model_that_has_to_give_it() -> None
     assert "probabilities of each token, and large gives none" in str(unmet_need(Reading, Pair(plain, silent).cards))
     assert "probabilities of a text" in str(unmet_need(Reading, Pair(scoring, plain).cards))
     assert "needs a large model" in str(unmet_need(Relay, Pair(plain).cards))
+
+
+def test_a_step_that_a_person_wants_of_a_model_that_takes_no_part_is_written_by_the_other() -> None:
+    sessions: dict[Author, Session] = {Author.LARGE: ScriptedEngine("Mine.</think> So.", name="large").open()}
+    trace = Trace.of(Driver(sessions, Always(), RunSettings()).run(Wish(Step())))
+    assert (trace.text, trace.finish) == ("Mine.</think> So.", Finish.END_OF_TEXT)
