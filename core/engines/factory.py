@@ -10,14 +10,11 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import NotReady, RetryState, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
-from baton_reasoning.core.engines.remote.failures import NotReady
-from baton_reasoning.core.engines.remote.pool import ServerPool
-from baton_reasoning.core.engines.remote.retry import RetryState
-from baton_reasoning.core.engines.remote.server_check import open_server
-from baton_reasoning.core.engines.remote.state import StatusCallback
-from baton_reasoning.core.engines.remote.vocabulary import PROBE
+from baton_reasoning.core.engines.remote.protocol import PROBE
+from baton_reasoning.core.engines.remote.servers import ServerPool, open_server
+from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.models.preferences import LocalChoices
 from baton_reasoning.core.models.source import DemoModel, HubFile, ModelSource, ServerUrls

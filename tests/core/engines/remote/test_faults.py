@@ -11,12 +11,11 @@ import pytest
 
 from baton_reasoning.core.engines.base import Message, PrefillProgress, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.remote import transport
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote import connection
+from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.retry import RetryPolicy
-from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus, StatusCallback
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus, StatusCallback
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from tests.core.engines.remote.writing import GREEDY, HURRIED, foreign, handoff, notices, stop, text, tokens
@@ -148,7 +147,7 @@ def test_each_fault_has_its_words(answer: Answer, kind: type[EngineError], words
 
 
 def test_an_error_report_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "LARGEST_ANSWER", 1000)
+    monkeypatch.setattr(connection, "LARGEST_ANSWER", 1000)
 
     def report(wire: Wire) -> None:
         wire.head(500)

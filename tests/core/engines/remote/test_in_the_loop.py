@@ -9,10 +9,10 @@ from contextlib import closing
 import pytest
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.state import ServerState
+from baton_reasoning.core.engines.remote.status import ServerState
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, Noticed, TakeoverStarted, TokenWritten

@@ -12,12 +12,11 @@ from baton_reasoning.core.engines.base import Conversation, Message, Passing, Pr
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.factory import share_vocabulary
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
-from baton_reasoning.core.engines.remote.retry import RetryPolicy
-from baton_reasoning.core.engines.remote.state import ServerState
-from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
+from baton_reasoning.core.engines.remote.protocol import PROBE, fingerprint
+from baton_reasoning.core.engines.remote.status import ServerState
 from baton_reasoning.core.errors import ContextFull
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling

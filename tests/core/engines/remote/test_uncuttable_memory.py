@@ -9,11 +9,10 @@ import pytest
 
 from baton_reasoning.core.engines.base import Message, Session
 from baton_reasoning.core.engines.body import Part
-from baton_reasoning.core.engines.remote.address import ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.connection import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions, settled
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.prefetch import settled
-from baton_reasoning.core.engines.remote.server_check import try_connection
+from baton_reasoning.core.engines.remote.servers import try_connection
 from baton_reasoning.core.models.overrides import Sampling
 from tests.core.engines.local.test_uncuttable_memory import grow
 from tests.core.engines.remote.writing import GREEDY, foreign, handoff, text, token_count, tokens

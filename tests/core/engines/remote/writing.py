@@ -8,8 +8,8 @@ import httpx2
 
 from baton_reasoning.core.engines.base import End, Handoff, Message, Notice, Session, Stop, Token, WriteItem
 from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.remote.connection import RetryPolicy
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.retry import RetryPolicy
 from baton_reasoning.core.models.overrides import Sampling
 from tests.servers.llama_server import KEY
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
-from baton_reasoning.core.engines.remote.openai_completions import OpenAICompletionsEngine
-from baton_reasoning.core.engines.remote.pool import ServerPool
-from baton_reasoning.core.engines.remote.server_check import VocabularyMatch, open_server, try_connection
-from baton_reasoning.core.engines.remote.vocabulary import PROBE
+from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
+from baton_reasoning.core.engines.remote.protocol import PROBE
+from baton_reasoning.core.engines.remote.servers import ServerPool, VocabularyMatch, open_server, try_connection
 from baton_reasoning.core.engines.usage import Cap, Prices, Usage
 from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.models.overrides import ModelOverrides, TagSource, ThinkingTags

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from baton_reasoning.core.engines.remote.retry import RetryPolicy, RetryState
-from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus, StatusTracker
+from baton_reasoning.core.engines.remote.connection import RetryPolicy, RetryState
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus, StatusTracker
 from baton_reasoning.core.errors import EngineLost
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import queue
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from enum import Enum
 
 from baton_reasoning.core.engines.base import Handoff, Notice, Passing, Stop
-from baton_reasoning.core.engines.remote.fields import Fields
+from baton_reasoning.core.engines.remote.connection import (
+    Fields,
+    HttpConnection,
+    Payload,
+    RetryPolicy,
+    garbage,
+    parsed,
+)
 from baton_reasoning.core.engines.remote.protocol import (
     AnswerEvent,
     AnswerParser,
@@ -18,11 +28,98 @@ from baton_reasoning.core.engines.remote.protocol import (
     StreamEnd,
     size_of,
 )
-from baton_reasoning.core.engines.remote.retry import RetryPolicy
-from baton_reasoning.core.engines.remote.state import ServerState, SessionStatus
-from baton_reasoning.core.engines.remote.transport import AnswerStream, BackgroundPing, HttpConnection, Signal
+from baton_reasoning.core.engines.remote.status import ServerState, SessionStatus
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
-from baton_reasoning.core.errors import EngineLost, EngineRefused
+from baton_reasoning.core.errors import EngineError, EngineLost, EngineRefused
+
+
+class BackgroundPing:
+    """Asks, in a thread, whether a server still answers short questions while it is silent to a long one."""
+
+    def __init__(self, connection: HttpConnection) -> None:
+        self._connection = connection
+        self._failure: EngineLost | None = None
+        self._thread = threading.Thread(target=self._ask, name=f"ping of {connection.host}", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_running(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def failure(self) -> EngineLost | None:
+        """Why there was no answer; None while it is asked, and if there was one."""
+        return self._failure
+
+    def close(self) -> None:
+        self._connection.halt()
+        self._thread.join()
+        self._connection.close()
+
+    def _ask(self) -> None:
+        try:
+            self._connection.ask("/v1/models")
+        except EngineLost as error:
+            self._failure = error
+        except EngineError:
+            pass  # it answers, even if it refuses
+
+
+class Signal(Enum):
+    """What `AnswerStream.next` may return instead of an event."""
+
+    SILENCE = "nothing arrived in that time"
+    ENDED = "the answer is complete"
+
+
+class AnswerStream:
+    """The events of one answer. A context manager: leaving it closes the socket, and so stops the server."""
+
+    def __init__(self, connection: HttpConnection, path: str, payload: Payload, most_events: int) -> None:
+        self._connection = connection
+        self._messages: queue.SimpleQueue[Fields | Signal | EngineError] = queue.SimpleQueue()
+        events = connection.events(path, payload)
+        self._reader = threading.Thread(
+            target=self._read, args=(events, most_events), name=f"answer of {connection.host}", daemon=True
+        )
+        self._reader.start()
+
+    def __enter__(self) -> AnswerStream:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._reader.is_alive():
+            self._connection.cut()
+            self._reader.join()
+
+    def next(self, seconds: float) -> Fields | Signal:
+        """Return the next event, or a signal. Raises the EngineError that ended the answer: Cancelled, if halted."""
+        message: Fields | Signal | EngineError = Signal.SILENCE
+        with suppress(queue.Empty):
+            message = self._messages.get(timeout=seconds)
+        self._connection.refuse_if_halted()
+        if isinstance(message, EngineError):
+            raise message
+        return message
+
+    def _read(self, events: Iterator[str], most_events: int) -> None:
+        try:
+            for number, data in enumerate(events):
+                if data == "[DONE]":  # the end in OpenAI's protocol
+                    break
+                if number >= most_events:
+                    raise EngineRefused(
+                        f"{self._connection.host} keeps writing after the end of its answer.",
+                        "Look at the server's log.",
+                    )
+                self._messages.put(Fields(parsed(data)))
+        except EngineError as error:
+            self._messages.put(error)
+        except ValueError:
+            self._messages.put(garbage(self._connection.host))
+        finally:
+            self._messages.put(Signal.ENDED)
+
 
 TICK = 1.0
 """Seconds between checks of the time-outs while nothing arrives."""

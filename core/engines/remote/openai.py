@@ -15,11 +15,10 @@ from typing import Any, NamedTuple
 from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import Fields, ServerAddress, UnknownModel, from_report, number
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
-from baton_reasoning.core.engines.remote.failures import UnknownModel, from_report
-from baton_reasoning.core.engines.remote.fields import Fields, number
 from baton_reasoning.core.engines.remote.protocol import (
+    PROBE,
     AnswerEvent,
     Ask,
     CompletionRequest,
@@ -31,10 +30,10 @@ from baton_reasoning.core.engines.remote.protocol import (
     StreamEnd,
     TextPromptBuilder,
     checked_ids,
+    fingerprint,
     no_scores,
     size_of,
 )
-from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
 from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.models.overrides import tags_in
 from baton_reasoning.core.text import one_line
