@@ -105,9 +105,9 @@ def _open_when_ready(url: str, factory: EngineFactory) -> RemoteEngine:
         try:
             return open_server(*server, factory.watcher, factory.on_status)
         except NotReady as error:
-            pause = retrying.pause_after(error)
-            factory.on_status(f"{error.message} Trying again in {pause:.1f} s.")
-            time.sleep(pause)
+            retrying.count(error)
+            factory.on_status(f"{error.message} Trying again in {retrying.pause:.1f} s.")
+            time.sleep(retrying.pause)
 
 
 def share_vocabulary(one: Engine, other: Engine) -> bool:

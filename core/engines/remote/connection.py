@@ -143,29 +143,30 @@ class RetryPolicy:
 
 
 class RetryState:
-    """Counts the failures of one request."""
+    """Counts the failures of one request in a row, and says how long to pause before the next attempt."""
 
     def __init__(self, policy: RetryPolicy) -> None:
         self._policy = policy
         self.failures = 0
+        self.pause = 0.0
+        """Seconds until the next attempt."""
         self._waited_for_loading = 0.0
 
     def progressed(self) -> None:
         self.failures = 0
         self._waited_for_loading = 0.0
 
-    def pause_after(self, error: EngineLost) -> float:
-        """Return the seconds until the next attempt. Raises the error after the last attempt that is allowed."""
+    def count(self, error: EngineLost) -> None:
+        """Count a failure. Raises it after the last attempt that the policy allows."""
         policy = self._policy
-        pause = min(policy.first_pause * 2.0**self.failures, policy.longest_pause)
+        self.pause = min(policy.first_pause * 2.0**self.failures, policy.longest_pause)
         self.failures += 1
         if isinstance(error, NotReady):
-            self._waited_for_loading += pause
+            self._waited_for_loading += self.pause
             if self._waited_for_loading > policy.loading:
                 raise error
         elif self.failures >= policy.tries:
             raise error
-        return pause
 
 
 LARGEST_NUMBER = 2.0**53

@@ -26,6 +26,7 @@ from baton_reasoning.core.engines.base import (
     ignore,
 )
 from baton_reasoning.core.engines.body import Part, parts_before
+from baton_reasoning.core.engines.continuing import continued
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, RetryState, ServerAddress
 from baton_reasoning.core.engines.remote.protocol import (
@@ -96,7 +97,6 @@ class RemoteEngine:
         self._meter = UsageMeter(self.options.prices, self.options.cap, self.address.host)
         self._lock = threading.Lock()
         self._sessions: set[RemoteSession] = set()
-        self._asking = threading.Lock()
         self._closing = threading.Event()
         self._routed_model = ""
         self._connection = self.new_connection()
@@ -213,11 +213,6 @@ class RemoteEngine:
         with self._lock:
             self._sessions.discard(session)
 
-    def _ask(self, question: Callable[[Ask], Result]) -> Result:
-        """Ask over the engine's own connection, one question at a time, with retries."""
-        with self._asking:
-            return self._retry(question, self._connection)
-
     def _retry(self, question: Callable[[Ask], Result], connection: HttpConnection) -> Result:
         """Repeat a question while the server is lost or not ready, as often as the policy allows."""
         retries = RetryState(self.options.retry_policy)
@@ -225,8 +220,8 @@ class RemoteEngine:
             try:
                 return question(connection.ask)
             except EngineLost as error:
-                pause = retries.pause_after(error)
-            connection.pause(pause)
+                retries.count(error)
+            connection.pause(retries.pause)
 
 
 class RemoteSession:
@@ -407,60 +402,45 @@ class RemoteSession:
         self, body: Sequence[Part], request: CompletionRequest, question: str = ""
     ) -> Generator[WriteItem, None, None]:
         """Read and write. If the connection breaks, a new request continues after the last token that arrived."""
-        passing = passing_of(body, self.card.vocabulary)
-        kept: list[Token] = []
         retries = RetryState(self._retry_policy)
-        is_noticed = False
-        end = End(Stop.CANCELLED)
-        pause = 0.0
-        while True:
-            try:
-                if retries.failures:
-                    self._connection.pause(pause)
-                    self._protocol.check_model(self._connection.ask)
-                so_far = (*body, *as_parts(kept, self.card.vocabulary))
-                prompt = self._prompt_builder.with_body(so_far, self._connection.ask, question)
-                if kept and len(kept) >= request.limit:
-                    yield End(Stop.LIMIT)
-                    return
-                rest = replace(request, limit=request.limit - len(kept), position=request.position + len(kept))
-                with closing(self._answer(prompt, rest, passing)) as items:
-                    for item in items:
-                        if isinstance(item, End):
-                            end = item
-                            break
-                        if isinstance(item, Token):
-                            kept.append(item)
-                            retries.progressed()
-                            is_noticed = False
-                        yield item
-                if end.stop is Stop.LIMIT and len(kept) < request.limit:
-                    self._meter.allowed(1)  # a cap that cut the write short refuses the rest of it
-                yield end
-                return
-            except Cancelled:
-                yield End(Stop.CANCELLED)
-                return
-            except EngineLost as error:
-                pause = retries.pause_after(error)
-                self._status.fail(ServerState.RECONNECTING, error.message, retries.failures, self._retry_policy.tries)
-                if not is_noticed:  # one line in the answer; the status shows each attempt
-                    is_noticed = True
-                    yield Notice(f"{error.message} {RETRYING}")
 
-    def _answer(self, prompt: Prompt, request: CompletionRequest, passing: Passing) -> Generator[WriteItem, None, None]:
+        def attempt(arrived: list[Token]) -> Generator[WriteItem, None, None]:
+            if retries.failures:
+                self._connection.pause(retries.pause)
+                self._protocol.check_model(self._connection.ask)
+            so_far = (*body, *as_parts(arrived, self.card.vocabulary))
+            prompt = self._prompt_builder.with_body(so_far, self._connection.ask, question)
+            if arrived and len(arrived) >= request.limit:
+                yield End(Stop.LIMIT)
+                return
+            rest = replace(request, limit=request.limit - len(arrived), position=request.position + len(arrived))
+            yield from self._answer(prompt, rest, passing_of(body, self.card.vocabulary), retries)
+
+        def repair(error: EngineLost, _: int) -> Generator[Notice, None, None]:
+            retries.count(error)
+            self._status.fail(ServerState.RECONNECTING, error.message, retries.failures, self._retry_policy.tries)
+            if retries.failures == 1:  # one line in the answer; the status shows each attempt
+                yield Notice(f"{error.message} {RETRYING}")
+
+        try:
+            yield from continued(attempt, repair)
+        except Cancelled:
+            yield End(Stop.CANCELLED)
+
+    def _answer(
+        self, prompt: Prompt, request: CompletionRequest, passing: Passing, retries: RetryState
+    ) -> Generator[WriteItem, None, None]:
         """Send one request and yield a handoff, tokens, an end. Leaving it early closes the socket."""
-        if request.limit:
-            request = replace(request, limit=self._meter.allowed(request.limit))
-        payload = self._protocol.payload(prompt, request, self._connection.ask)
+        allowed = self._meter.allowed(request.limit) if request.limit else 0
+        payload = self._protocol.payload(prompt, replace(request, limit=allowed), self._connection.ask)
         parser = self._protocol.answer_parser(self._connection.ask)
         reader = self._reader(self._connection, prompt)
-        most_events = reader.most_events(request.limit)
+        stop = Stop.LIMIT
+        written = 0
         with (
             reader.metered(self._connection, self._meter),
-            AnswerStream(self._connection, self._protocol.path, payload, most_events) as stream,
+            AnswerStream(self._connection, self._protocol.path, payload, reader.most_events(allowed)) as stream,
         ):
-            written = 0
             for event in reader.events(stream, parser):
                 if isinstance(event, Notice):
                     yield event
@@ -473,14 +453,17 @@ class RemoteSession:
                 if handoff := reader.handoff(passing):
                     yield handoff
                 if isinstance(event, StreamEnd):
-                    yield End(event.stop)
-                    return
-                if written >= request.limit > 0:
-                    yield End(Stop.LIMIT)  # the server did not stop there
-                    return
-                for token in event.tokens[: request.limit - written]:
+                    stop = event.stop
+                    break
+                if written >= allowed > 0:
+                    break  # the server did not stop at the limit
+                for token in event.tokens[: allowed - written]:
                     written += 1
+                    retries.progressed()
                     yield token
+        if stop is Stop.LIMIT and written < request.limit:
+            self._meter.allowed(1)  # a cap that shortened the write refuses the rest of it
+        yield End(stop)
 
     def _reader(self, connection: HttpConnection, prompt: Prompt) -> ResponseReader:
         return ResponseReader(connection, self._retry_policy, self._status, self._restarts, prompt)
