@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -18,7 +19,6 @@ from baton_reasoning.core.engines.base import (
     Judgement,
     Notice,
     Passing,
-    PrefillProgress,
     Scores,
     Stop,
     Token,
@@ -34,9 +34,7 @@ from baton_reasoning.core.engines.remote.protocol import (
     CompletionRequest,
     Prompt,
     PromptBuilder,
-    PromptProgress,
     ServerProtocol,
-    StreamEnd,
     as_parts,
     judgement_of,
     no_scores,
@@ -47,11 +45,10 @@ from baton_reasoning.core.engines.remote.status import (
     RETRYING,
     ServerState,
     ServerStatus,
-    SessionStatus,
     StatusCallback,
     StatusTracker,
 )
-from baton_reasoning.core.engines.remote.stream import AnswerStream, ResponseReader, RestartDetector
+from baton_reasoning.core.engines.remote.stream import Answer, RestartDetector
 from baton_reasoning.core.engines.usage import Cap, PrefetchedText, Prices, RequestUsage, Usage, UsageMeter
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.overrides import ModelOverrides, Sampling
@@ -243,6 +240,10 @@ class RemoteSession:
         self._cancelled = False
         self._closed = False
         self._prefetch: Prefetch | None = None
+        self._prefetched: deque[PrefetchedText] = deque()
+        """Prefetch requests that have ended, until somebody takes them."""
+        self._settled_length = -1
+        """Parts of the body that were offered last, if the cache cannot be truncated."""
         try:
             engine.add(self)
             attach(self)
@@ -252,9 +253,7 @@ class RemoteSession:
             self.close()
             raise
         if self.card.supports_prefetch:
-            self._prefetch = Prefetch(
-                self._protocol, self._prompt_builder, engine.new_connection(), self._meter, self._status, self._reader
-            )
+            self._prefetch = Prefetch(engine.new_connection(), self._read_ahead)
 
     @property
     def card(self) -> ModelCard:
@@ -276,17 +275,18 @@ class RemoteSession:
         return Handoff(0, 0, 0.0)
 
     def prefetch(self, body: Sequence[Part]) -> None:
-        if self._prefetch:
-            self._prefetch.offer(body)
+        if not self._prefetch:
+            return
+        if not self.card.supports_truncation:
+            body = settled(body)
+            if len(body) == self._settled_length:
+                return  # that much was offered before; at first, the conversation alone is read
+            self._settled_length = len(body)
+        self._prefetch.offer(body)
 
     def take_prefetched(self) -> tuple[PrefetchedText, ...]:
         """Return the prefetch requests that have ended since the last call."""
-        return self._prefetch.take_finished() if self._prefetch else ()
-
-    def wait_for_prefetch(self) -> None:
-        """Wait until what was offered has been read (for measurements and tests)."""
-        if self._prefetch:
-            self._prefetch.wait()
+        return tuple(self._prefetched.popleft() for _ in range(len(self._prefetched)))
 
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
@@ -432,41 +432,33 @@ class RemoteSession:
     ) -> Generator[WriteItem, None, None]:
         """Send one request and yield a handoff, tokens, an end. Leaving it early closes the socket."""
         allowed = self._meter.allowed(request.limit) if request.limit else 0
-        payload = self._protocol.payload(prompt, replace(request, limit=allowed), self._connection.ask)
-        parser = self._protocol.answer_parser(self._connection.ask)
-        reader = self._reader(self._connection, prompt)
-        stop = Stop.LIMIT
+        answer = self._new_answer(self._connection, prompt)
         written = 0
-        with (
-            reader.metered(self._connection, self._meter),
-            AnswerStream(self._connection, self._protocol.path, payload, reader.most_events(allowed)) as stream,
-        ):
-            for event in reader.events(stream, parser):
-                if isinstance(event, Notice):
-                    yield event
-                    continue
-                if isinstance(event, PromptProgress):
-                    reused = event.reused or 0
-                    if event.done < event.total:
-                        yield PrefillProgress(event.done - reused, event.total - reused)
-                    continue
-                if handoff := reader.handoff(passing):
-                    yield handoff
-                if isinstance(event, StreamEnd):
-                    stop = event.stop
-                    break
-                if written >= allowed > 0:
-                    break  # the server did not stop at the limit
-                for token in event.tokens[: allowed - written]:
+        with closing(answer.items(self._protocol, replace(request, limit=allowed), self._meter, passing)) as items:
+            for item in items:
+                if isinstance(item, Token):
                     written += 1
                     retries.progressed()
-                    yield token
-        if stop is Stop.LIMIT and written < request.limit:
-            self._meter.allowed(1)  # a cap that shortened the write refuses the rest of it
-        yield End(stop)
+                elif item == End(Stop.LIMIT) and written < request.limit:
+                    self._meter.allowed(1)  # a cap that shortened the write refuses the rest of it
+                yield item
 
-    def _reader(self, connection: HttpConnection, prompt: Prompt) -> ResponseReader:
-        return ResponseReader(connection, self._retry_policy, self._status, self._restarts, prompt)
+    def _new_answer(self, connection: HttpConnection, prompt: Prompt) -> Answer:
+        return Answer(connection, self._retry_policy, self._status, self._restarts, prompt)
+
+    def _read_ahead(self, connection: HttpConnection, body: Sequence[Part]) -> None:
+        """Read a body into the KV cache, in the thread that prefetches. Raises EngineError."""
+        self._meter.allowed(1)
+        prompt = self._prompt_builder.with_body(body, connection.ask)
+        if not isinstance(prompt, str):
+            prompt = prompt[:-HELD_BACK]
+        answer = self._new_answer(connection, prompt)
+        try:
+            for _ in answer.items(self._protocol, CompletionRequest(0, 0, Sampling()), self._meter):
+                pass
+        finally:
+            self._prefetched.append(answer.as_prefetched())
+            self._status.set(ServerState.CONNECTED)
 
     def _refuse_beyond_context(self, tokens: int) -> None:
         if tokens >= self.card.context > 0:
@@ -484,14 +476,14 @@ def _added(first: Handoff, second: Handoff) -> Handoff:
 
 _BOUNDARY = re.compile(r"\n[ \t]*\n\s*")
 HELD_BACK = 1
-"""Tokens at the end that are not read yet: the next ones may merge with them, and not every memory can be cut."""
+"""Last tokens that are not prefetched: later text may retokenise them, and some caches cannot be truncated."""
 
 
 def settled(body: Sequence[Part]) -> Sequence[Part]:
     """Return the body up to its last step boundary (a run of two or more newlines).
 
-    What follows may be a lookahead that is discarded. A memory that cannot be cut would then have to read the text
-    from its beginning, so only settled text may be read into it.
+    What follows may be a lookahead that is discarded. A cache that cannot be truncated would then be prefilled from
+    the beginning, so only settled text is prefetched into it.
     """
     ends = [match.end() for match in _BOUNDARY.finditer("".join(part.text for part in body))]
     if not ends:
@@ -505,74 +497,46 @@ def settled(body: Sequence[Part]) -> Sequence[Part]:
 
 
 class Prefetch:
-    """The background requests of one session, made by a thread that sleeps until a text is offered."""
+    """Reads the text so far while the small model writes, in a thread that sleeps until a text is offered.
 
-    def __init__(
-        self,
-        protocol: ServerProtocol,
-        prompt_builder: PromptBuilder,
-        connection: HttpConnection,
-        meter: UsageMeter,
-        status: SessionStatus,
-        new_reader: Callable[[HttpConnection, Prompt], ResponseReader],
-    ) -> None:
-        """`connection`: for these requests alone. `new_reader`: a reader for one answer over a connection."""
-        self._protocol = protocol
-        self._prompt_builder = prompt_builder
+    It is only a hint: the newest text wins, a real request ends it, and the next request reports its failures.
+    """
+
+    def __init__(self, connection: HttpConnection, read: Callable[[HttpConnection, Sequence[Part]], None]) -> None:
+        """`connection`: for these requests alone. `read`: sends one, and raises EngineError."""
         self._connection = connection
-        self._meter = meter
-        self._status = status
-        self._new_reader = new_reader
+        self._read = read
         self._changed = threading.Condition()
         self._newest: Sequence[Part] | None = None
         self._busy = False
-        self._settled_length = -1
-        """Parts of the body that were offered last, if the model's memory cannot be cut."""
-        self._finished: list[PrefetchedText] = []
         self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"prefetch on {connection.host}", daemon=True)
         self._thread.start()
 
     def offer(self, body: Sequence[Part]) -> None:
         """Offer a text to be read; the newest one wins. Never blocks for longer than a lock is held."""
-        if not self._protocol.card.supports_truncation:
-            body = settled(body)
-            if len(body) == self._settled_length:
-                return  # that much was offered before; at first, the conversation alone is read
-            self._settled_length = len(body)
         with self._changed:
             self._newest = body
             self._changed.notify_all()
 
     def yield_to(self, connection: HttpConnection) -> HttpConnection:
-        """Stop for a real request. Return the connection for it: of the two, the one that is open already."""
+        """End the reading for a real request. Return the connection for it: of the two, the one that is open."""
         with self._changed:
             self._newest = None
-            self._stop_reading()
+            self._end_reading()
             if self._connection.is_open and not connection.is_open:
                 self._connection, connection = connection, self._connection
         return connection
 
-    def take_finished(self) -> tuple[PrefetchedText, ...]:
-        """Return the requests that have ended since the last call."""
-        with self._changed:
-            finished, self._finished = tuple(self._finished), []
-        return finished
-
-    def wait(self) -> None:
-        """Until what was offered has been read (for measurements and tests)."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or (self._newest is None and not self._busy))
-
     def close(self) -> None:
         with self._changed:
             self._closed = True
-            self._stop_reading()
+            self._end_reading()
             self._changed.notify_all()
         self._thread.join()
         self._connection.close()
 
-    def _stop_reading(self) -> None:
+    def _end_reading(self) -> None:
         if self._busy:
             self._connection.halt()
             self._changed.wait_for(lambda: not self._busy)
@@ -582,7 +546,7 @@ class Prefetch:
         try:
             while (body := self._next_offer()) is not None:
                 try:
-                    self._read(body)
+                    self._read(self._connection, body)
                 except EngineRefused:
                     return  # a cap is reached, or the model is another: it would be refused again
                 except EngineError:
@@ -601,25 +565,3 @@ class Prefetch:
             body, self._newest = self._newest, None
             self._busy = body is not None and not self._closed
             return body if self._busy else None
-
-    def _read(self, body: Sequence[Part]) -> None:
-        protocol, connection = self._protocol, self._connection
-        self._meter.allowed(1)
-        prompt: Prompt = self._prompt_builder.with_body(body, connection.ask)
-        if not isinstance(prompt, str):
-            prompt = prompt[:-HELD_BACK]
-        parser = protocol.answer_parser(connection.ask)
-        reader = self._new_reader(connection, prompt)
-        payload = protocol.payload(prompt, CompletionRequest(0, 0, Sampling()), connection.ask)
-        try:
-            with (
-                reader.metered(connection, self._meter),
-                AnswerStream(connection, protocol.path, payload, reader.most_events(1)) as stream,
-            ):
-                for event in reader.events(stream, parser):
-                    if isinstance(event, StreamEnd):
-                        return
-        finally:
-            with self._changed:
-                self._finished.append(reader.as_prefetched())
-            self._status.set(ServerState.CONNECTED)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, suppress
 from enum import Enum
 
-from baton_reasoning.core.engines.base import Handoff, Notice, Passing, Stop
+from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, WriteItem
 from baton_reasoning.core.engines.remote.connection import (
     Fields,
     HttpConnection,
@@ -22,8 +22,10 @@ from baton_reasoning.core.engines.remote.protocol import (
     AnswerEvent,
     AnswerParser,
     Ask,
+    CompletionRequest,
     Prompt,
     PromptProgress,
+    ServerProtocol,
     StreamedText,
     StreamEnd,
     size_of,
@@ -31,38 +33,6 @@ from baton_reasoning.core.engines.remote.protocol import (
 from baton_reasoning.core.engines.remote.status import ServerState, SessionStatus
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
 from baton_reasoning.core.errors import EngineError, EngineLost, EngineRefused
-
-
-class BackgroundPing:
-    """Asks, in a thread, whether a server still answers short questions while it is silent to a long one."""
-
-    def __init__(self, connection: HttpConnection) -> None:
-        self._connection = connection
-        self._failure: EngineLost | None = None
-        self._thread = threading.Thread(target=self._ask, name=f"ping of {connection.host}", daemon=True)
-        self._thread.start()
-
-    @property
-    def is_running(self) -> bool:
-        return self._thread.is_alive()
-
-    @property
-    def failure(self) -> EngineLost | None:
-        """Why there was no answer; None while it is asked, and if there was one."""
-        return self._failure
-
-    def close(self) -> None:
-        self._connection.halt()
-        self._thread.join()
-        self._connection.close()
-
-    def _ask(self) -> None:
-        try:
-            self._connection.ask("/v1/models")
-        except EngineLost as error:
-            self._failure = error
-        except EngineError:
-            pass  # it answers, even if it refuses
 
 
 class Signal(Enum):
@@ -155,8 +125,8 @@ class RestartDetector:
         self._has_read = True
 
 
-class ResponseReader:
-    """Reads one answer, with its time-outs, and counts what it costs."""
+class Answer:
+    """One answer of a server: what it yields, its time-outs, its status, and what it costs."""
 
     def __init__(
         self,
@@ -173,40 +143,78 @@ class ResponseReader:
         self._status = status
         self._restarts = restarts
         self._prompt = prompt
-        self._ping: BackgroundPing | None = None
         self._began = time.perf_counter()
         self._progress: PromptProgress | None = None
         self._first_token: float | None = None
         self._written = 0
         self._end = StreamEnd(Stop.CANCELLED)
-        self._handed_over = False
 
-    def most_events(self, limit: int) -> int:
-        """Bound the events of an answer, above what an honest server sends: one a token, and progress as it reads."""
-        return 2 * limit + len(self._prompt) + 1000
+    def items(
+        self,
+        protocol: ServerProtocol,
+        request: CompletionRequest,
+        meter: UsageMeter,
+        passing: Passing = Passing.IDS,
+    ) -> Generator[WriteItem, None, None]:
+        """Send the request, and yield progress and notices, a handoff, at most `limit` tokens, and an end.
 
-    def events(self, stream: AnswerStream, parser: AnswerParser) -> Iterator[AnswerEvent | Notice]:
-        """Yield the events of the answer, and a Notice now and then while none arrives.
-
+        Leaving it early closes the socket. However it ends, its usage is added to the meter.
         Raises Cancelled if the connection is halted; EngineLost if the stream ends before the answer does, if it is
         silent too long, or if the server no longer answers short questions while the request waits. Only whole events
         count: bytes that trickle in are silence.
         """
+        connection = self._connection
+        payload = protocol.payload(self._prompt, request, connection.ask)
+        parser = protocol.answer_parser(connection.ask)
+        # Above what an honest server sends: one event a token, and progress as it reads.
+        most_events = 2 * request.limit + len(self._prompt) + 1000
+        self._began = time.perf_counter()
+        sent, received = connection.bytes_sent, connection.bytes_received
         try:
-            yield from self._events(stream, parser)
+            with AnswerStream(connection, protocol.path, payload, most_events) as stream:
+                stop = yield from self._until_end(self._events(stream, parser), request.limit, passing)
         finally:
-            if self._ping:
-                self._ping.close()
+            meter.add(self._usage(connection.bytes_sent - sent, connection.bytes_received - received))
+        yield End(stop)
+
+    def _until_end(
+        self, events: Iterator[AnswerEvent | Notice], limit: int, passing: Passing
+    ) -> Generator[WriteItem, None, Stop]:
+        written = 0
+        has_handoff = False
+        for event in events:
+            match event:
+                case Notice():
+                    yield event
+                    continue
+                case PromptProgress(reused, done, total):
+                    if done < total:
+                        yield PrefillProgress(done - (reused or 0), total - (reused or 0))
+                    continue
+            if not has_handoff and self._first_token:
+                has_handoff = True
+                reused, done, _ = self._counts
+                yield Handoff(reused, done - reused, self._first_token - self._began, passing)
+            if isinstance(event, StreamEnd):
+                return event.stop
+            if written >= limit > 0:
+                break  # the server did not stop there
+            yield from event.tokens[: limit - written]
+            written += len(event.tokens[: limit - written])
+        return Stop.LIMIT
 
     def _events(self, stream: AnswerStream, parser: AnswerParser) -> Iterator[AnswerEvent | Notice]:
+        """Yield the events of the answer, and a Notice now and then while none arrives."""
         policy = self._policy
         tick = min(TICK, policy.notice_every, policy.between_tokens, policy.first_token)
         last_event = last_notice = time.perf_counter()
+        unanswered: EngineLost | None = None
         while True:
             message = stream.next(tick)
             now = time.perf_counter()
             if isinstance(message, Fields):
                 last_event = now
+                unanswered = None
                 for event in parser.parse(message):
                     self._record(event)
                     yield event
@@ -219,29 +227,32 @@ class ResponseReader:
                 self._record(end)
                 yield end
                 return
-            elif message is Signal.SILENCE:
+            else:
                 self._status.set(self._state, self._share)
                 silent = now - last_event
                 if silent >= (policy.between_tokens if self._first_token else policy.first_token):
                     raise EngineLost(f"{self._host} has sent nothing for {silent:.0f} s.", "Look at the server's log.")
+                if unanswered:
+                    raise EngineLost(
+                        f"{self._host} accepts the request but does not answer, not even a short question.",
+                        "Restart the server, or check whether another program listens at that port.",
+                    ) from unanswered
                 if now - last_notice >= policy.notice_every:
                     last_notice = now
-                    self._check_alive()
                     yield Notice(self._progress_text(now - self._began))
+                    unanswered = self._ping()
 
-    def _check_alive(self) -> None:
-        """Ping a silent server: one whose slots are all busy answers it, one that hangs does not."""
-        if self._first_token or self._progress:
-            return
-        if self._ping and self._ping.failure:
-            raise EngineLost(
-                f"{self._host} accepts the request but does not answer, not even a short question.",
-                "Restart the server, or check whether another program listens at that port.",
-            ) from self._ping.failure
-        if self._ping is None or not self._ping.is_running:
-            if self._ping:
-                self._ping.close()
-            self._ping = BackgroundPing(self._connection.beside())
+    def _ping(self) -> EngineLost | None:
+        """Ask a silent server a short question: one whose slots are all busy answers it, one that hangs does not."""
+        if not self._first_token and not self._progress:
+            try:
+                with closing(self._connection.beside()) as aside:
+                    aside.ask("/v1/models")
+            except EngineLost as error:
+                return error
+            except EngineRefused:
+                pass  # it answers
+        return None
 
     def _record(self, event: AnswerEvent) -> None:
         match event:
@@ -258,41 +269,25 @@ class ResponseReader:
                 self._written = self._written if written is None else written
         self._status.set(self._state, self._share)
 
-    def handoff(self, passing: Passing) -> Handoff | None:
-        """Return the cost of the handoff, once: when the first token, or the end, has arrived."""
-        if self._handed_over or self._first_token is None:
-            return None
-        self._handed_over = True
-        reused, done, _ = self._counts
-        return Handoff(reused, done - reused, self._first_token - self._began, passing)
-
     def as_prefetched(self) -> PrefetchedText:
         """Return what was read from the beginning until now."""
         reused, done, _ = self._counts
         return PrefetchedText(self._began, time.perf_counter() - self._began, done - reused)
 
-    @contextmanager
-    def metered(self, connection: HttpConnection, meter: UsageMeter) -> Iterator[None]:
-        """Add the usage of the request made inside to the meter, however it ends."""
-        sent, received = connection.bytes_sent, connection.bytes_received
-        try:
-            yield
-        finally:
-            reused, done, total = self._counts
-            meter.add(
-                RequestUsage(
-                    sent=total,
-                    reused=reused,
-                    read=done - reused,
-                    written=self._written,
-                    drafted=self._end.drafted,
-                    accepted=self._end.accepted,
-                    bytes_sent=connection.bytes_sent - sent,
-                    bytes_received=connection.bytes_received - received,
-                    seconds_waited=(self._first_token or time.perf_counter()) - self._began,
-                    estimated=total > 0 and (self._progress is None or self._progress.reused is None),
-                )
-            )
+    def _usage(self, bytes_sent: int, bytes_received: int) -> RequestUsage:
+        reused, done, total = self._counts
+        return RequestUsage(
+            sent=total,
+            reused=reused,
+            read=done - reused,
+            written=self._written,
+            drafted=self._end.drafted,
+            accepted=self._end.accepted,
+            bytes_sent=bytes_sent,
+            bytes_received=bytes_received,
+            seconds_waited=(self._first_token or time.perf_counter()) - self._began,
+            estimated=total > 0 and (self._progress is None or self._progress.reused is None),
+        )
 
     @property
     def _counts(self) -> tuple[int, int, int]:

@@ -28,6 +28,7 @@ from tests.core.engines.remote.writing import (
     foreign,
     handoff,
     notices,
+    prefetched,
     stop,
     text,
     token_count,
@@ -341,20 +342,10 @@ STEP = foreign(*"We have to find the days of the week in their order. Monday com
 def test_at_a_boundary_little_is_left_to_read(eager_engine: LlamaServerEngine, eager: RemoteSession) -> None:
     eager.read([])
     without = token_count(eager_engine, "".join(part.text for part in STEP))
-    eager.prefetch(STEP)
-    eager.wait_for_prefetch()
+    prefetched(eager, STEP)
     items = list(eager.write(STEP, 2, seed=1))
     assert without > 10
     assert handoff(items).prefilled <= 2
-
-
-def test_the_newest_text_wins(eager: RemoteSession) -> None:
-    eager.read([])
-    for end in range(1, len(STEP) + 1):
-        eager.prefetch(STEP[:end])
-    eager.wait_for_prefetch()
-    assert eager.usage.cost.requests < len(STEP)
-    assert handoff(eager.write(STEP, 1, seed=1)).prefilled <= 2
 
 
 def test_a_real_request_does_not_wait_for_it(eager: RemoteSession) -> None:
@@ -367,20 +358,19 @@ def test_a_real_request_does_not_wait_for_it(eager: RemoteSession) -> None:
 
 def test_a_discarded_text_is_rolled_back(eager: RemoteSession) -> None:
     eager.read([])
-    eager.prefetch(STEP)
-    eager.wait_for_prefetch()
+    prefetched(eager, STEP)
     assert handoff(eager.write([], 1, seed=1)).reused >= eager.prompt_tokens - 1
 
 
 def test_it_is_off_where_the_server_is_on_the_same_machine(engine: LlamaServerEngine, session: RemoteSession) -> None:
     assert not engine.card.supports_prefetch
     session.prefetch(STEP)
-    session.wait_for_prefetch()
+    session.write([], 1, seed=1).close()
+    assert session.take_prefetched() == ()
     assert session.usage.cost.requests == 0
 
 
 def test_what_was_read_along_is_on_the_bill(eager_engine: LlamaServerEngine, eager: RemoteSession) -> None:
-    eager.prefetch(STEP)
-    eager.wait_for_prefetch()
+    prefetched(eager, STEP)
     assert eager.usage.cost.read > 10
     assert eager_engine.status.state is ServerState.CONNECTED
