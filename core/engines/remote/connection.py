@@ -8,6 +8,7 @@ import queue
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -427,7 +428,7 @@ class HttpConnection:
         self._is_halted = False
         self._halts: queue.SimpleQueue[None] = queue.SimpleQueue()
         """Ends a pause. Unlike an Event, it can be used by a signal handler in the thread that waits for it."""
-        self._beside: list[HttpConnection] = []
+        self._sibling: HttpConnection | None = None
 
     def ask(self, path: str, payload: Payload | None = None, seconds: float | None = None) -> Fields:
         """Ask a short question, answered as a JSON object: GET, or POST with a payload. Raises EngineError.
@@ -440,6 +441,12 @@ class HttpConnection:
         """Ask a short question, answered as a list of JSON objects. Raises EngineError."""
         answer = self._asked(path, None, None)
         return [Fields(each) for each in answer] if isinstance(answer, list) else []
+
+    def ping(self) -> float:
+        """Ask what every server answers at once; return the milliseconds until it did. Raises EngineError."""
+        began = time.perf_counter()
+        self.ask("/v1/models")
+        return (time.perf_counter() - began) * 1000
 
     def _asked(self, path: str, payload: Payload | None, seconds: float | None) -> object:
         timed_out = threading.Event()
@@ -482,19 +489,20 @@ class HttpConnection:
             self._halts.get(timeout=seconds)
         self.refuse_if_halted()
 
-    def beside(self) -> HttpConnection:
-        """Open another connection to the same server, for use at the same time; it is halted with this one."""
+    @contextmanager
+    def sibling(self) -> Iterator[HttpConnection]:
+        """Open another connection to the same server for a question meanwhile; it is halted with this one."""
         other = HttpConnection(self._address, self._policy, self._tls)
         other.model = self.model
         with self._lock:
-            self._beside = [each for each in self._beside if not each.is_closed] + [other]
+            self._sibling = other
             if self._is_halted:
                 other.halt()
-        return other
-
-    @property
-    def is_closed(self) -> bool:
-        return self._client.is_closed
+        try:
+            yield other
+        finally:
+            self._sibling = None
+            other.close()
 
     @property
     def is_open(self) -> bool:
@@ -513,8 +521,8 @@ class HttpConnection:
         with self._lock:
             self._is_halted = True
             self.cut()
-            for other in self._beside:
-                other.halt()
+            if self._sibling:
+                self._sibling.halt()
         self._halts.put(None)
 
     def resume(self) -> None:

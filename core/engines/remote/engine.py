@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from functools import partial
 
 from baton_reasoning.core.engines.base import (
     Attach,
@@ -42,6 +42,7 @@ from baton_reasoning.core.engines.remote.protocol import (
     same_vocabulary,
 )
 from baton_reasoning.core.engines.remote.status import (
+    IDLE,
     RETRYING,
     ServerState,
     ServerStatus,
@@ -53,8 +54,6 @@ from baton_reasoning.core.engines.usage import Cap, PrefetchedText, Prices, Requ
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.overrides import ModelOverrides, Sampling
 from baton_reasoning.core.models.source import ServerUrls
-
-Result = TypeVar("Result")
 
 SCORE_SECONDS = 600.0
 """Time-out of a request for scores: the whole prompt is read, without progress."""
@@ -91,9 +90,9 @@ class RemoteEngine:
         self.options = options or RemoteOptions()
         self.status_tracker = StatusTracker(on_status)
         self._tls = self.address.tls()
-        self._meter = UsageMeter(self.options.prices, self.options.cap, self.address.host)
-        self._lock = threading.Lock()
-        self._sessions: set[RemoteSession] = set()
+        self.meter = UsageMeter(self.options.prices, self.options.cap, self.address.host)
+        self.sessions: set[RemoteSession] = set()
+        """Those that are open."""
         self._closing = threading.Event()
         self._routed_model = ""
         self._connection = self.new_connection()
@@ -131,12 +130,10 @@ class RemoteEngine:
 
     def ping(self) -> None:
         """Ask whether the server is there, so that its status stays true while no session uses it. Blocks a moment."""
-        began = time.perf_counter()
         milliseconds: float | None = None
         with closing(self.new_connection()) as connection:
             try:
-                connection.ask("/v1/models")
-                milliseconds = (time.perf_counter() - began) * 1000
+                milliseconds = connection.ping()
             except EngineLost:
                 pass  # the status then says so
             except EngineError:
@@ -145,14 +142,9 @@ class RemoteEngine:
             self.status_tracker.record_ping(milliseconds)
 
     @property
-    def open_sessions(self) -> int:
-        with self._lock:
-            return len(self._sessions)
-
-    @property
     def usage(self) -> Usage:
         """Usage of all sessions, closed ones included."""
-        return self._meter.usage
+        return self.meter.usage
 
     def open(
         self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
@@ -161,9 +153,7 @@ class RemoteEngine:
 
     def close(self) -> None:
         self._closing.set()
-        with self._lock:
-            sessions = tuple(self._sessions)
-        for session in sessions:
+        for session in tuple(self.sessions):
             session.close()
         self._connection.halt()
         self._connection.close()
@@ -179,46 +169,14 @@ class RemoteEngine:
             self.protocol.card = replace(self.card, vocabulary=vocabulary)
         return same
 
-    def share_meter(self, meter: UsageMeter) -> None:
-        """Count all usage in another meter too, whose cap then applies here. Call it before sessions are opened."""
-        self._meter.join(meter)
-
     def route_to(self, model: str) -> None:
         """Name this model of a router in each request; empty: the server is no router."""
         self._routed_model = self._connection.model = model
-
-    # For sessions ---------------------------------------------------------------------------------------------------
 
     def new_connection(self) -> HttpConnection:
         connection = HttpConnection(self.address, self.options.retry_policy, self._tls)
         connection.model = self._routed_model
         return connection
-
-    def new_meter(self) -> UsageMeter:
-        """Make the meter of one session, a part of the engine's."""
-        return UsageMeter(self.options.prices, whole=self._meter)
-
-    def render(self, conversation: Conversation, thinks: bool, connection: HttpConnection) -> PromptBuilder:
-        """Render the conversation, with retries. Raises EngineError."""
-        return self._retry(lambda ask: self.protocol.prompt_builder(conversation, ask, thinks), connection)
-
-    def add(self, session: RemoteSession) -> None:
-        with self._lock:
-            self._sessions.add(session)
-
-    def remove(self, session: RemoteSession) -> None:
-        with self._lock:
-            self._sessions.discard(session)
-
-    def _retry(self, question: Callable[[Ask], Result], connection: HttpConnection) -> Result:
-        """Repeat a question while the server is lost or not ready, as often as the policy allows."""
-        retries = RetryState(self.options.retry_policy)
-        while True:
-            try:
-                return question(connection.ask)
-            except EngineLost as error:
-                retries.count(error)
-            connection.pause(retries.pause)
 
 
 class RemoteSession:
@@ -234,8 +192,8 @@ class RemoteSession:
         self._retry_policy = engine.options.retry_policy
         self._sampling = sampling
         self._connection = engine.new_connection()
-        self._meter = engine.new_meter()
-        self._status = engine.status_tracker.new_session()
+        self._meter = UsageMeter(engine.options.prices, whole=engine.meter)
+        self._show = partial(engine.status_tracker.set, self)
         self._restarts = RestartDetector(engine.protocol.check_model)
         self._cancelled = False
         self._closed = False
@@ -245,9 +203,9 @@ class RemoteSession:
         self._settled_length = -1
         """Parts of the body that were offered last, if the cache cannot be truncated."""
         try:
-            engine.add(self)
+            engine.sessions.add(self)
             attach(self)
-            self._prompt_builder = engine.render(conversation, thinks, self._connection)
+            self._prompt_builder = self._rendered(conversation)
             self._refuse_beyond_context(self._prompt_builder.prompt_tokens)
         except BaseException:
             self.close()
@@ -358,8 +316,8 @@ class RemoteSession:
         if self._prefetch:
             self._prefetch.close()
         self._connection.close()
-        self._status.close()
-        self._engine.remove(self)
+        self._engine.status_tracker.close(self)
+        self._engine.sessions.discard(self)
 
     # One call after another -----------------------------------------------------------------------------------------
 
@@ -378,18 +336,18 @@ class RemoteSession:
         try:
             yield
         except EngineRefused as error:
-            self._status.fail(ServerState.REFUSED, error.message)
+            self._show(ServerStatus(ServerState.REFUSED, reason=error.message))
             raise
         except EngineLost as error:
             if self._prefetch:
                 self._prefetch.close()
-            self._status.fail(ServerState.LOST, error.message)
+            self._show(ServerStatus(ServerState.LOST, reason=error.message))
             raise
         except (EngineError, GeneratorExit):
-            self._status.set(ServerState.CONNECTED)
+            self._show(IDLE)
             raise
         else:
-            self._status.set(ServerState.CONNECTED)
+            self._show(IDLE)
 
     def _read(self, body: Sequence[Part]) -> Handoff:
         handoff = Handoff(0, 0, 0.0)
@@ -418,7 +376,8 @@ class RemoteSession:
 
         def repair(error: EngineLost, _: int) -> Generator[Notice, None, None]:
             retries.count(error)
-            self._status.fail(ServerState.RECONNECTING, error.message, retries.failures, self._retry_policy.tries)
+            attempt, attempts = retries.failures, self._retry_policy.tries
+            self._show(ServerStatus(ServerState.RECONNECTING, reason=error.message, attempt=attempt, attempts=attempts))
             if retries.failures == 1:  # one line in the answer; the status shows each attempt
                 yield Notice(f"{error.message} {RETRYING}")
 
@@ -444,7 +403,7 @@ class RemoteSession:
                 yield item
 
     def _new_answer(self, connection: HttpConnection, prompt: Prompt) -> Answer:
-        return Answer(connection, self._retry_policy, self._status, self._restarts, prompt)
+        return Answer(connection, self._retry_policy, self._show, self._restarts, prompt)
 
     def _read_ahead(self, connection: HttpConnection, body: Sequence[Part]) -> None:
         """Read a body into the KV cache, in the thread that prefetches. Raises EngineError."""
@@ -458,7 +417,17 @@ class RemoteSession:
                 pass
         finally:
             self._prefetched.append(answer.as_prefetched())
-            self._status.set(ServerState.CONNECTED)
+            self._show(IDLE)
+
+    def _rendered(self, conversation: Conversation) -> PromptBuilder:
+        """Render the conversation; again while the server is lost or not ready, as often as the policy allows."""
+        retries = RetryState(self._retry_policy)
+        while True:
+            try:
+                return self._protocol.prompt_builder(conversation, self._connection.ask, self._thinks)
+            except EngineLost as error:
+                retries.count(error)
+            self._connection.pause(retries.pause)
 
     def _refuse_beyond_context(self, tokens: int) -> None:
         if tokens >= self.card.context > 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -58,7 +57,7 @@ class ServerPool:
         cap = reduce(Cap.tightest, (engine.options.cap for engine in engines))
         self._meter = UsageMeter(first.options.prices, cap, "all servers together")
         for engine in engines:
-            engine.share_meter(self._meter)
+            engine.meter.join(self._meter)
         self._lock = threading.Lock()
 
     @property
@@ -104,7 +103,7 @@ class ServerPool:
 
     def _by_load(self) -> list[RemoteEngine]:
         with self._lock:
-            return sorted(self.engines, key=lambda engine: engine.open_sessions)
+            return sorted(self.engines, key=lambda engine: len(engine.sessions))
 
 
 def _abilities(card: ModelCard) -> tuple[object, ...]:
@@ -245,7 +244,7 @@ def try_connection(
             vocabulary=_compare(engine.card, probe_ids),
             slots=slots,
             free_slots=free,
-            milliseconds=_latency(connection),
+            milliseconds=connection.ping(),
             cannot=_cannot(engine.card),
             models=models if len(models) > 1 else (),
         )
@@ -263,12 +262,6 @@ def _slots(connection: HttpConnection) -> tuple[int | None, int | None]:
     except EngineRefused:
         return None, None
     return len(slots), sum(not slot.flag("is_processing") for slot in slots)
-
-
-def _latency(connection: HttpConnection) -> float:
-    began = time.perf_counter()
-    connection.ask("/v1/models")
-    return (time.perf_counter() - began) * 1000
 
 
 def _compare(card: ModelCard, probe_ids: Sequence[int]) -> VocabularyMatch:

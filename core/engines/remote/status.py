@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 from typing import NamedTuple
 
@@ -45,10 +45,6 @@ class ServerStatus(NamedTuple):
     attempts: int = 0
     """After so many the server is given up."""
 
-    @property
-    def rank(self) -> int:
-        return _RANK[self.state]
-
 
 IDLE = ServerStatus(ServerState.CONNECTED)
 
@@ -62,81 +58,52 @@ class StatusTracker:
     def __init__(self, on_change: StatusCallback | None = None) -> None:
         self._on_change = on_change
         self._lock = threading.Lock()
-        self._numbers = itertools.count(1)
-        self._sessions: dict[int, ServerStatus] = {}
+        self._sessions: dict[object, ServerStatus] = {}
         self._milliseconds: float | None = None
         self._last_failure = IDLE
         """How the session that was closed last failed; IDLE if it did not, and after any later success."""
-        self._status = IDLE
+        self.status = IDLE
 
-    @property
-    def status(self) -> ServerStatus:
-        return self._status
-
-    def new_session(self) -> SessionStatus:
-        return SessionStatus(self, next(self._numbers))
-
-    def record_ping(self, milliseconds: float | None) -> None:
-        """Record the latency of a ping, None for no answer. Open sessions take precedence; a refusal stays visible."""
-        with self._lock:
-            self._milliseconds = milliseconds
-            if self._last_failure.state is not ServerState.REFUSED:
-                self._last_failure = IDLE if milliseconds is not None else ServerStatus(ServerState.LOST)
-            changed = self._update()
-        self._report(changed)
-
-    def set_session(self, number: int, status: ServerStatus) -> None:
-        with self._lock:
+    def set(self, session: object, status: ServerStatus) -> None:
+        """Set the status of a session. The share of a prompt is rounded to percents, each of which is reported once."""
+        with self._changing():
             self._last_failure = IDLE
             if status.state is ServerState.CONNECTED:
-                self._sessions.pop(number, None)
+                self._sessions.pop(session, None)
             else:
-                self._sessions[number] = status
-            changed = self._update()
-        self._report(changed)
+                share = None if status.share is None else round(status.share, 2)
+                self._sessions[session] = status._replace(share=share)
 
-    def close_session(self, number: int) -> None:
-        """Close a session. If it was refused or lost its server, that stays visible until the next success."""
-        with self._lock:
-            left = self._sessions.pop(number, IDLE)
+    def close(self, session: object) -> None:
+        """Forget a session. If it was refused or lost its server, that stays visible until the next success."""
+        with self._changing():
+            left = self._sessions.pop(session, IDLE)
             if left.state is ServerState.REFUSED:
                 self._last_failure = left
             elif left.state in (ServerState.RECONNECTING, ServerState.LOST):
                 self._last_failure = ServerStatus(ServerState.LOST, reason=left.reason)
-            changed = self._update()
-        self._report(changed)
 
-    def _update(self) -> bool:
-        before, self._status = self._status, most_important(self._sessions.values() or (self._last_failure,))
-        if self._status == IDLE:
-            self._status = ServerStatus(ServerState.CONNECTED, milliseconds=self._milliseconds)
-        return self._status != before
+    def record_ping(self, milliseconds: float | None) -> None:
+        """Record the latency of a ping, None for no answer. Open sessions take precedence; a refusal stays visible."""
+        with self._changing():
+            self._milliseconds = milliseconds
+            if self._last_failure.state is not ServerState.REFUSED:
+                self._last_failure = IDLE if milliseconds is not None else ServerStatus(ServerState.LOST)
 
-    def _report(self, changed: bool) -> None:
-        if changed and self._on_change:
-            self._on_change(self._status.state)
-
-
-class SessionStatus:
-    """One session's entry in a StatusTracker."""
-
-    def __init__(self, tracker: StatusTracker, number: int) -> None:
-        self._tracker = tracker
-        self._number = number
-
-    def set(self, state: ServerState, share: float | None = None) -> None:
-        rounded = None if share is None else round(share, 2)
-        self._tracker.set_session(self._number, ServerStatus(state, rounded))
-
-    def fail(self, state: ServerState, reason: str, attempt: int = 0, attempts: int = 0) -> None:
-        """Set a state of failure: reconnecting, refused or lost."""
-        status = ServerStatus(state, reason=reason, attempt=attempt, attempts=attempts)
-        self._tracker.set_session(self._number, status)
-
-    def close(self) -> None:
-        self._tracker.close_session(self._number)
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Surround a change of the sessions; then find the status, and report it if it is another."""
+        with self._lock:
+            yield
+            before = self.status
+            self.status = most_important(self._sessions.values() or (self._last_failure,))
+            if self.status == IDLE:
+                self.status = ServerStatus(ServerState.CONNECTED, milliseconds=self._milliseconds)
+            has_changed = self.status != before
+        if has_changed and self._on_change:
+            self._on_change(self.status.state)
 
 
 def most_important(statuses: Iterable[ServerStatus]) -> ServerStatus:
     """Return the most important status of several sessions, or of several servers."""
-    return max(statuses, key=lambda status: status.rank, default=IDLE)
+    return max(statuses, key=lambda status: _RANK[status.state], default=IDLE)

@@ -6,7 +6,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from enum import Enum
 
 from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, WriteItem
@@ -30,7 +30,7 @@ from baton_reasoning.core.engines.remote.protocol import (
     StreamEnd,
     size_of,
 )
-from baton_reasoning.core.engines.remote.status import ServerState, SessionStatus
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
 from baton_reasoning.core.errors import EngineError, EngineLost, EngineRefused
 
@@ -117,8 +117,8 @@ class RestartDetector:
             raise self._refusal
         if reused == 0 and self._has_read:
             try:
-                with closing(connection.beside()) as aside:
-                    self._check_model(aside.ask)
+                with connection.sibling() as sibling:
+                    self._check_model(sibling.ask)
             except EngineRefused as refusal:
                 self._refusal = refusal
                 raise
@@ -132,7 +132,7 @@ class Answer:
         self,
         connection: HttpConnection,
         policy: RetryPolicy,
-        status: SessionStatus,
+        on_status: Callable[[ServerStatus], object],
         restarts: RestartDetector,
         prompt: Prompt,
     ) -> None:
@@ -140,7 +140,7 @@ class Answer:
         self._host = connection.host
         self._connection = connection
         self._policy = policy
-        self._status = status
+        self._on_status = on_status
         self._restarts = restarts
         self._prompt = prompt
         self._began = time.perf_counter()
@@ -228,7 +228,7 @@ class Answer:
                 yield end
                 return
             else:
-                self._status.set(self._state, self._share)
+                self._on_status(self._status)
                 silent = now - last_event
                 if silent >= (policy.between_tokens if self._first_token else policy.first_token):
                     raise EngineLost(f"{self._host} has sent nothing for {silent:.0f} s.", "Look at the server's log.")
@@ -246,8 +246,8 @@ class Answer:
         """Ask a silent server a short question: one whose slots are all busy answers it, one that hangs does not."""
         if not self._first_token and not self._progress:
             try:
-                with closing(self._connection.beside()) as aside:
-                    aside.ask("/v1/models")
+                with self._connection.sibling() as sibling:
+                    sibling.ping()
             except EngineLost as error:
                 return error
             except EngineRefused:
@@ -267,7 +267,7 @@ class Answer:
                 self._end = event
                 self._first_token = self._first_token or time.perf_counter()
                 self._written = self._written if written is None else written
-        self._status.set(self._state, self._share)
+        self._on_status(self._status)
 
     def as_prefetched(self) -> PrefetchedText:
         """Return what was read from the beginning until now."""
@@ -304,16 +304,13 @@ class Answer:
         return 0, size, size
 
     @property
-    def _state(self) -> ServerState:
+    def _status(self) -> ServerStatus:
         if self._first_token:
-            return ServerState.BUSY
-        return ServerState.READING if self._progress else ServerState.WAITING
-
-    @property
-    def _share(self) -> float | None:
-        """Of the prompt that has been read; None once tokens arrive, or if no progress is reported."""
-        progress = self._progress
-        return progress.done / progress.total if progress and progress.total and not self._first_token else None
+            return ServerStatus(ServerState.BUSY)
+        if self._progress is None:
+            return ServerStatus(ServerState.WAITING)
+        _, done, total = self._progress
+        return ServerStatus(ServerState.READING, done / total if total else None)
 
     def _progress_text(self, seconds: float) -> str:
         if self._first_token:

@@ -81,11 +81,12 @@ def test_a_cut_ends_one_request_and_a_halt_all(connection: HttpConnection) -> No
     connection.cut()
     assert "data" in connection.ask("/v1/models")
     connection.halt()
-    for each in (connection, connection.beside()):
-        with pytest.raises(Cancelled):
-            each.ask("/v1/models")
-        with pytest.raises(Cancelled):
-            each.pause(600)
+    with connection.sibling() as sibling:
+        for each in (connection, sibling):
+            with pytest.raises(Cancelled):
+                each.ask("/v1/models")
+            with pytest.raises(Cancelled):
+                each.pause(600)
     connection.resume()
     assert "data" in connection.ask("/v1/models")
 

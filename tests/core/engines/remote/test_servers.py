@@ -144,11 +144,11 @@ def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:
             assert pool.card == replace(engines[0].card, source=both)
             assert pool.usage.cost.requests == 0
             sessions = [pool.open(QUESTION, GREEDY) for _ in range(4)]
-            assert [engine.open_sessions for engine in engines] == [2, 2]
+            assert [len(engine.sessions) for engine in engines] == [2, 2]
             sessions[0].close()
             first.routes["/tokenize"] = error(500, "gone")
             pool.open(QUESTION, GREEDY)
-            assert [engine.open_sessions for engine in engines] == [1, 3]
+            assert [len(engine.sessions) for engine in engines] == [1, 3]
             second.routes["/tokenize"] = error(500, "gone")
             with pytest.raises(EngineLost):
                 pool.open(QUESTION, GREEDY)

@@ -77,7 +77,7 @@ def test_stop_while_the_conversation_is_tokenised(control: Control, then: Answer
         with closing(LlamaServerEngine(server.url, options)) as engine:
             server.routes["/tokenize"] = stops(control, then)
             happened = list(run(Pair(small=engine), QUESTION, RunSettings(policy=Never.Settings()), control=control))
-            assert engine.open_sessions == 0
+            assert not engine.sessions
     assert finish_of(happened) is Finish.STOPPED
     assert len(happened) == 2, "it began and ended"
 
