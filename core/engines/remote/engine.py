@@ -36,10 +36,10 @@ from baton_reasoning.core.engines.remote.protocol import (
     PromptBuilder,
     ServerProtocol,
     as_parts,
+    fingerprint,
     judgement_of,
     no_scores,
     passing_of,
-    same_vocabulary,
 )
 from baton_reasoning.core.engines.remote.status import (
     IDLE,
@@ -161,10 +161,10 @@ class RemoteEngine:
     def adopt_vocabulary(self, vocabulary: str, probe_ids: Sequence[int]) -> bool:
         """Adopt the name of another model's vocabulary if it is the same, so that token ids can be handed over.
 
-        `vocabulary`: the hash on the other model's card. `probe_ids`: `remote.vocabulary.PROBE` by its tokenizer,
+        `vocabulary`: the hash on the other model's card. `probe_ids`: `remote.protocol.PROBE` by its tokenizer,
         control tokens recognised, without BOS. Call it before sessions are opened.
         """
-        same = same_vocabulary(self.card, probe_ids)
+        same = self.card.vocabulary == fingerprint(probe_ids)
         if same:
             self.protocol.card = replace(self.card, vocabulary=vocabulary)
         return same

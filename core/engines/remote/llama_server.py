@@ -59,14 +59,14 @@ class LlamaServerEngine(RemoteEngine):
     def detect(self, ask: Ask) -> LlamaServerProtocol:
         self.route_to(routed_model(self.address, ask))
         protocol = LlamaServerProtocol(self.address, ask, self.options.template)
-        slots = self._slots()
+        slots = self.slots()
         has_free_slot = any(not slot.flag("is_processing") for slot in slots)
         supports_truncation = protocol.supports_truncation(ask, has_free_slot)
-        drafting = _drafting(slots) and _drafting(self._slots())  # a slot tells the kind once it has had a request
+        drafting = _drafting(slots) and _drafting(self.slots())  # a slot tells the kind once it has had a request
         protocol.card = replace(protocol.card, drafting=drafting, supports_truncation=supports_truncation)
         return protocol
 
-    def _slots(self) -> list[Fields]:
+    def slots(self) -> list[Fields]:
         """List the server's slots, if possible at a moment when one is free; none if it was started with --no-slots."""
         slots: list[Fields] = []
         try:

@@ -252,11 +252,3 @@ def fingerprint(probe_ids: Sequence[int]) -> str:
     """Name the vocabulary that gives the probe these ids; never equal to a hash of a GGUF file."""
     digest = hashlib.sha256(",".join(map(str, probe_ids)).encode())
     return f"probe:{digest.hexdigest()}"
-
-
-def same_vocabulary(card: ModelCard, probe_ids: Sequence[int]) -> bool:
-    """Return whether the remote model of this card gives the probe the same ids.
-
-    `probe_ids`: the probe by another model's tokenizer, control tokens recognised, without BOS.
-    """
-    return card.vocabulary == fingerprint(probe_ids)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import partial, reduce
+from functools import reduce
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Attach, Conversation, ignore
@@ -23,7 +22,7 @@ from baton_reasoning.core.engines.remote.connection import (
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, ModelNotLoaded, load_model
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine, ServedModel, served_models
-from baton_reasoning.core.engines.remote.protocol import same_vocabulary
+from baton_reasoning.core.engines.remote.protocol import fingerprint
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback, most_important
 from baton_reasoning.core.engines.usage import Cap, Usage, UsageMeter
 from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
@@ -58,7 +57,6 @@ class ServerPool:
         self._meter = UsageMeter(first.options.prices, cap, "all servers together")
         for engine in engines:
             engine.meter.join(self._meter)
-        self._lock = threading.Lock()
 
     @property
     def card(self) -> ModelCard:
@@ -86,7 +84,7 @@ class ServerPool:
     ) -> RemoteSession:
         """Open a session on the least busy server that answers. Raises EngineLost if none does."""
         lost: EngineLost | None = None
-        for engine in self._by_load():
+        for engine in sorted(self.engines, key=lambda engine: len(engine.sessions)):
             try:
                 return engine.open(conversation, sampling, attach, thinks=thinks)
             except EngineLost as error:
@@ -101,22 +99,10 @@ class ServerPool:
         for engine in self.engines:
             engine.close()
 
-    def _by_load(self) -> list[RemoteEngine]:
-        with self._lock:
-            return sorted(self.engines, key=lambda engine: len(engine.sessions))
-
 
 def _abilities(card: ModelCard) -> tuple[object, ...]:
     """Return what a policy relies on, whichever server a session is opened on."""
     return card.drafts, card.returns_alternatives, card.returns_scores, card.thinking, card.switches_thinking
-
-
-class VocabularyMatch(Enum):
-    """Whether the server's vocabulary is the same as the other model's."""
-
-    SAME = "same vocabulary: token ids are handed over"
-    OTHER = "another vocabulary: text is handed over"
-    UNKNOWN = "vocabulary not known: text is handed over"
 
 
 class Severity(Enum):
@@ -135,55 +121,18 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionReport:
-    """The result of a connection test; fields after the point of failure are None."""
+    """The result of a connection test."""
 
     host: str
     reachable: bool | None
     """None: nothing was tried, because the server's settings are wrong."""
     key_accepted: bool | None = None
     """None: not known, because the server was not reached."""
-    card: ModelCard | None = None
-    vocabulary: VocabularyMatch = VocabularyMatch.UNKNOWN
-    slots: int | None = None
-    free_slots: int | None = None
-    milliseconds: float | None = None
-    """Latency of a short request."""
-    cannot: tuple[str, ...] = ()
-    """Missing capabilities, a sentence each."""
-    risks: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    """Everything but the problem, in the order of the test."""
     models: tuple[ServedModel, ...] = ()
     """All that the server has, if there are several."""
     problem: BatonError | None = None
-    has_key: bool = False
-    """Whether one was sent."""
-
-    @property
-    def findings(self) -> tuple[Finding, ...]:
-        """Everything but the problem, as text, in the order of the test."""
-        return tuple(self._findings())
-
-    def _findings(self) -> Iterator[Finding]:
-        if self.reachable is not None:
-            yield Finding(Severity.GOOD, "reachable") if self.reachable else Finding(Severity.BAD, "not reachable")
-        if self.key_accepted is not None:
-            accepted = "key accepted" if self.has_key else "no key needed"
-            yield Finding(Severity.GOOD, accepted) if self.key_accepted else Finding(Severity.BAD, "key not accepted")
-        for model in self.models:
-            yield Finding(Severity.PLAIN, f"has {one_line(model.name)}{f' ({model.status})' if model.status else ''}")
-        if card := self.card:
-            yield Finding(Severity.GOOD, f"serves {card.name}")
-            yield Finding(Severity.PLAIN, f"{card.context:,} tokens of context for each text")
-            same = self.vocabulary is VocabularyMatch.SAME
-            yield Finding(Severity.GOOD if same else Severity.PLAIN, self.vocabulary.value)
-            if card.drafting:
-                yield Finding(Severity.PLAIN, f"writes by speculative decoding ({card.drafting})")
-        if self.slots:
-            free = f"{self.free_slots} of {self.slots} slots free"
-            yield Finding(Severity.PLAIN if self.free_slots else Severity.WARNING, free)
-        if self.milliseconds is not None:
-            yield Finding(Severity.PLAIN, f"answers in {self.milliseconds:.0f} ms")
-        for sentence in (*self.cannot, *self.risks):
-            yield Finding(Severity.WARNING, sentence)
 
 
 def open_server(
@@ -218,64 +167,74 @@ def try_connection(
     """Test everything that a run needs; the key is tested at a protected endpoint. Writes nothing.
 
     Takes a second, unless a router has to load the model: see `open_server` for `on_wait`.
-    `probe_ids`: remote.vocabulary.PROBE by the other model's tokenizer, to compare vocabularies.
+    `probe_ids`: `remote.protocol.PROBE` by the other model's tokenizer, to compare vocabularies.
     """
     options = options or RemoteOptions()
-    report = partial(ConnectionReport, address.host, risks=address.risks, has_key=bool(address.key))
+    described: list[Finding] = []
+
+    def report(
+        reachable: bool,
+        key_accepted: bool | None = None,
+        models: Sequence[ServedModel] = (),
+        problem: BatonError | None = None,
+    ) -> ConnectionReport:
+        findings = [_verdict(reachable, "reachable", "not reachable")]
+        if key_accepted is not None:
+            accepted = "key accepted" if address.key else "no key needed"
+            findings.append(_verdict(key_accepted, accepted, "key not accepted"))
+        for name, status in models:
+            findings.append(Finding(Severity.PLAIN, f"has {one_line(name)}{f' ({status})' if status else ''}"))
+        findings += [*described, *(Finding(Severity.WARNING, risk) for risk in address.risks)]
+        return ConnectionReport(address.host, reachable, key_accepted, tuple(findings), tuple(models), problem)
+
     try:
         engine = open_server(address, options, on_wait=on_wait)
     except KeyRefused as error:
-        return report(reachable=True, key_accepted=False, problem=error)
+        return report(True, key_accepted=False, problem=error)
     except UnknownModel as error:
         with closing(HttpConnection(address, options.retry_policy, address.tls())) as connection:
-            return report(reachable=True, key_accepted=True, models=served_models(connection.ask), problem=error)
+            return report(True, True, served_models(connection.ask), error)
     except EngineLost as error:
-        return report(reachable=isinstance(error, NotReady), problem=error)
+        return report(isinstance(error, NotReady), problem=error)
     except BatonError as error:
-        return report(reachable=True, problem=error)
-    connection = engine.new_connection()
-    try:
-        slots, free = _slots(connection)
-        models = served_models(connection.ask)
-        return report(
-            reachable=True,
-            key_accepted=True,
-            card=engine.card,
-            vocabulary=_compare(engine.card, probe_ids),
-            slots=slots,
-            free_slots=free,
-            milliseconds=connection.ping(),
-            cannot=_cannot(engine.card),
-            models=models if len(models) > 1 else (),
-        )
-    except EngineLost as error:
-        return report(reachable=True, key_accepted=True, card=engine.card, problem=error)
-    finally:
-        connection.close()
-        engine.close()
+        return report(True, problem=error)
+    with closing(engine), closing(engine.new_connection()) as connection:
+        try:
+            models = served_models(connection.ask)
+            described.extend(_described(engine, connection, probe_ids))
+            return report(True, True, models if len(models) > 1 else ())
+        except EngineLost as error:
+            return report(True, True, problem=error)
 
 
-def _slots(connection: HttpConnection) -> tuple[int | None, int | None]:
-    """Count all slots and free slots; None for other servers, and for a llama-server with --no-slots."""
-    try:
-        slots = connection.ask_list("/slots")
-    except EngineRefused:
-        return None, None
-    return len(slots), sum(not slot.flag("is_processing") for slot in slots)
+def _verdict(is_good: bool, good: str, bad: str) -> Finding:
+    return Finding(Severity.GOOD, good) if is_good else Finding(Severity.BAD, bad)
 
 
-def _compare(card: ModelCard, probe_ids: Sequence[int]) -> VocabularyMatch:
+def _described(engine: RemoteEngine, connection: HttpConnection, probe_ids: Sequence[int]) -> Iterator[Finding]:
+    """Say what the server has, how busy it is, and what it cannot do."""
+    card = engine.card
+    yield Finding(Severity.GOOD, f"serves {card.name}")
+    yield Finding(Severity.PLAIN, f"{card.context:,} tokens of context for each text")
     if not probe_ids or not card.vocabulary:
-        return VocabularyMatch.UNKNOWN
-    return VocabularyMatch.SAME if same_vocabulary(card, probe_ids) else VocabularyMatch.OTHER
-
-
-def _cannot(card: ModelCard) -> tuple[str, ...]:
-    cannot = []
+        yield Finding(Severity.PLAIN, "vocabulary not known: text is handed over")
+    elif card.vocabulary == fingerprint(probe_ids):
+        yield Finding(Severity.GOOD, "same vocabulary: token ids are handed over")
+    else:
+        yield Finding(Severity.PLAIN, "another vocabulary: text is handed over")
+    if card.drafting:
+        yield Finding(Severity.PLAIN, f"writes by speculative decoding ({card.drafting})")
+    if slots := engine.slots() if isinstance(engine, LlamaServerEngine) else []:
+        free = sum(not slot.flag("is_processing") for slot in slots)
+        yield Finding(Severity.PLAIN if free else Severity.WARNING, f"{free} of {len(slots)} slots free")
+    yield Finding(Severity.PLAIN, f"answers in {connection.ping():.0f} ms")
     if not card.returns_token_ids:
-        cannot.append("It gives no token ids: each handoff passes text, which is tokenised again.")
+        yield Finding(Severity.WARNING, "It gives no token ids: each handoff passes text, which is tokenised again.")
     if not card.returns_alternatives:
-        cannot.append("It gives no log-probabilities: policies by entropy or score are not available.")
+        yield Finding(
+            Severity.WARNING, "It gives no log-probabilities: policies by entropy or score are not available."
+        )
     if not card.supports_truncation:
-        cannot.append("This server cannot undo tokens, so each handoff reads the last step again (slower).")
-    return tuple(cannot)
+        yield Finding(
+            Severity.WARNING, "This server cannot undo tokens, so each handoff reads the last step again (slower)."
+        )
