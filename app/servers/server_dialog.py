@@ -24,7 +24,7 @@ from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, UnknownModel, without_model
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
-from baton_reasoning.core.engines.remote.openai import ServedModel
+from baton_reasoning.core.engines.remote.protocol import ServedModel
 from baton_reasoning.core.engines.remote.servers import ConnectionReport, Finding, Severity, try_connection
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
 from baton_reasoning.core.models.source import server_urls

@@ -11,36 +11,14 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from baton_reasoning.core.engines.base import (
-    Attach,
-    Conversation,
-    End,
-    Handoff,
-    Judgement,
-    Notice,
-    Passing,
-    Scores,
-    Stop,
-    Token,
-    WriteItem,
-    ignore,
-)
+from baton_reasoning.core.engines import base
+from baton_reasoning.core.engines.base import Conversation, End, Handoff, Notice, Token, WriteItem
 from baton_reasoning.core.engines.body import Part, parts_before
 from baton_reasoning.core.engines.continuing import continued
 from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, RetryState, ServerAddress
-from baton_reasoning.core.engines.remote.protocol import (
-    Ask,
-    CompletionRequest,
-    Prompt,
-    PromptBuilder,
-    ServerProtocol,
-    as_parts,
-    fingerprint,
-    judgement_of,
-    no_scores,
-    passing_of,
-)
+from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import (
     IDLE,
     RETRYING,
@@ -98,26 +76,26 @@ class RemoteEngine:
         self._connection = self.new_connection()
         self.protocol = self._connect()
 
-    def detect(self, ask: Ask) -> ServerProtocol:
+    def detect(self, ask: Ask) -> protocol.ServerProtocol:
         """Ask the server what it is. Raises EngineError."""
         raise NotImplementedError
 
-    def _connect(self) -> ServerProtocol:
+    def _connect(self) -> protocol.ServerProtocol:
         """Detect the protocol; the person's overrides for the model take precedence on its card."""
         try:
-            protocol = self.detect(self._connection.ask)
+            found = self.detect(self._connection.ask)
         except EngineError:
             self._connection.close()
             raise
         overrides, prefetch = self.options.overrides, self.options.supports_prefetch
-        protocol.card = replace(
-            protocol.card,
+        found.card = replace(
+            found.card,
             source=ServerUrls((self.address.url,)),
-            thinking=overrides.thinking_tags(protocol.card.thinking),
+            thinking=overrides.thinking_tags(found.card.thinking),
             supports_prefetch=not self.address.is_this_machine if prefetch is None else prefetch,
             overrides=overrides,
         )
-        return protocol
+        return found
 
     @property
     def card(self) -> ModelCard:
@@ -147,7 +125,7 @@ class RemoteEngine:
         return self.meter.usage
 
     def open(
-        self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
+        self, conversation: Conversation, sampling: Sampling, attach: base.Attach = base.ignore, *, thinks: bool = True
     ) -> RemoteSession:
         return RemoteSession(self, conversation, sampling, attach, thinks=thinks)
 
@@ -164,7 +142,7 @@ class RemoteEngine:
         `vocabulary`: the hash on the other model's card. `probe_ids`: `remote.protocol.PROBE` by its tokenizer,
         control tokens recognised, without BOS. Call it before sessions are opened.
         """
-        same = self.card.vocabulary == fingerprint(probe_ids)
+        same = self.card.vocabulary == protocol.fingerprint(probe_ids)
         if same:
             self.protocol.card = replace(self.card, vocabulary=vocabulary)
         return same
@@ -183,7 +161,7 @@ class RemoteSession:
     """A session on a server, which keeps the KV cache and finds the longest prefix that it has read before."""
 
     def __init__(
-        self, engine: RemoteEngine, conversation: Conversation, sampling: Sampling, attach: Attach, *, thinks: bool
+        self, engine: RemoteEngine, conversation: Conversation, sampling: Sampling, attach: base.Attach, *, thinks: bool
     ) -> None:
         """`attach` is called before the first question to the server. Raises EngineError."""
         self._engine = engine
@@ -253,14 +231,14 @@ class RemoteSession:
             request = CompletionRequest(limit, seed, self._sampling, alternatives, position=position)
             yield from self._write(body, request)
 
-    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> base.Judgement:
         if not self.card.returns_alternatives:
             raise EngineRefused(
                 f"{self.card.name} on {self.card.location} gives no log-probabilities, so it cannot judge.",
                 "Choose a policy that needs none, or serve the model with llama-server or vLLM.",
             )
         request = CompletionRequest(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
-        judgement = Judgement.none(len(choices))
+        judgement = base.Judgement.none(len(choices))
         with suppress(Cancelled), self._call():
             before: Handoff | None = None
             if not self.card.supports_truncation:
@@ -272,13 +250,13 @@ class RemoteSession:
                     if isinstance(item, Handoff):
                         judgement = judgement._replace(handoff=_added(before, item) if before else item)
                     elif isinstance(item, Token):
-                        found = judgement_of(item.alternatives, choices, self._protocol.choice_bias)
+                        found = protocol.judgement_of(item.alternatives, choices, self._protocol.choice_bias)
                         return found._replace(handoff=judgement.handoff)
         return judgement
 
-    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
+    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> base.Scores:
         if not self.card.returns_scores:
-            raise no_scores(self.card)
+            raise protocol.no_scores(self.card)
         began = time.perf_counter()
         with suppress(Cancelled), self._call():
             connection = self._connection
@@ -301,8 +279,10 @@ class RemoteSession:
                     seconds_waited=seconds,
                 )
             )
-            return Scores(tokens, Handoff(0, len(prompt), seconds, passing_of(body, self.card.vocabulary)))
-        return Scores()
+            return base.Scores(
+                tokens, Handoff(0, len(prompt), seconds, protocol.passing_of(body, self.card.vocabulary))
+            )
+        return base.Scores()
 
     def cancel(self) -> None:
         self._cancelled = True  # before the connection is read: `_call` does it the other way round
@@ -366,13 +346,13 @@ class RemoteSession:
             if retries.failures:
                 self._connection.pause(retries.pause)
                 self._protocol.check_model(self._connection.ask)
-            so_far = (*body, *as_parts(arrived, self.card.vocabulary))
+            so_far = (*body, *protocol.as_parts(arrived, self.card.vocabulary))
             prompt = self._prompt_builder.with_body(so_far, self._connection.ask, question)
             if arrived and len(arrived) >= request.limit:
-                yield End(Stop.LIMIT)
+                yield End(base.Stop.LIMIT)
                 return
             rest = replace(request, limit=request.limit - len(arrived), position=request.position + len(arrived))
-            yield from self._answer(prompt, rest, passing_of(body, self.card.vocabulary), retries)
+            yield from self._answer(prompt, rest, protocol.passing_of(body, self.card.vocabulary), retries)
 
         def repair(error: EngineLost, _: int) -> Generator[Notice, None, None]:
             retries.count(error)
@@ -384,10 +364,10 @@ class RemoteSession:
         try:
             yield from continued(attempt, repair)
         except Cancelled:
-            yield End(Stop.CANCELLED)
+            yield End(base.Stop.CANCELLED)
 
     def _answer(
-        self, prompt: Prompt, request: CompletionRequest, passing: Passing, retries: RetryState
+        self, prompt: Prompt, request: CompletionRequest, passing: base.Passing, retries: RetryState
     ) -> Generator[WriteItem, None, None]:
         """Send one request and yield a handoff, tokens, an end. Leaving it early closes the socket."""
         allowed = self._meter.allowed(request.limit) if request.limit else 0
@@ -398,7 +378,7 @@ class RemoteSession:
                 if isinstance(item, Token):
                     written += 1
                     retries.progressed()
-                elif item == End(Stop.LIMIT) and written < request.limit:
+                elif item == End(base.Stop.LIMIT) and written < request.limit:
                     self._meter.allowed(1)  # a cap that shortened the write refuses the rest of it
                 yield item
 
@@ -419,7 +399,7 @@ class RemoteSession:
             self._prefetched.append(answer.as_prefetched())
             self._show(IDLE)
 
-    def _rendered(self, conversation: Conversation) -> PromptBuilder:
+    def _rendered(self, conversation: Conversation) -> protocol.PromptBuilder:
         """Render the conversation; again while the server is lost or not ready, as often as the policy allows."""
         retries = RetryState(self._retry_policy)
         while True:

@@ -18,6 +18,7 @@ from baton_reasoning.core.engines.base import Alternative, Conversation, ScoredT
 from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
 from baton_reasoning.core.engines.choices import first_tokens
 from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.connection import (
     Fields,
     HttpConnection,
@@ -28,21 +29,7 @@ from baton_reasoning.core.engines.remote.connection import (
     from_report,
 )
 from baton_reasoning.core.engines.remote.engine import RemoteEngine
-from baton_reasoning.core.engines.remote.openai import choose_model, name_of, served_models, unknown_model
-from baton_reasoning.core.engines.remote.protocol import (
-    PROBE,
-    AnswerEvent,
-    Ask,
-    CompletionRequest,
-    IdPromptBuilder,
-    Prompt,
-    PromptProgress,
-    StreamedText,
-    StreamEnd,
-    checked_ids,
-    fingerprint,
-    no_scores,
-)
+from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.gguf import supports_truncation
 from baton_reasoning.core.models.overrides import tags_in
@@ -58,13 +45,13 @@ class LlamaServerEngine(RemoteEngine):
 
     def detect(self, ask: Ask) -> LlamaServerProtocol:
         self.route_to(routed_model(self.address, ask))
-        protocol = LlamaServerProtocol(self.address, ask, self.options.template)
+        found = LlamaServerProtocol(self.address, ask, self.options.template)
         slots = self.slots()
         has_free_slot = any(not slot.flag("is_processing") for slot in slots)
-        supports_truncation = protocol.supports_truncation(ask, has_free_slot)
+        supports_truncation = found.supports_truncation(ask, has_free_slot)
         drafting = _drafting(slots) and _drafting(self.slots())  # a slot tells the kind once it has had a request
-        protocol.card = replace(protocol.card, drafting=drafting, supports_truncation=supports_truncation)
-        return protocol
+        found.card = replace(found.card, drafting=drafting, supports_truncation=supports_truncation)
+        return found
 
     def slots(self) -> list[Fields]:
         """List the server's slots, if possible at a moment when one is free; none if it was started with --no-slots."""
@@ -93,7 +80,6 @@ class ServerProperties(NamedTuple):
     model: str
     parameters: int
     quantisation: str
-    slots: int
     context: int
     """Per slot, tokens."""
     template: str
@@ -110,7 +96,7 @@ def server_properties(ask: Ask, model: str) -> ServerProperties:
 
     Raises EngineRefused if it is another kind of server.
     """
-    props, (entry, _) = ask("/props", None), choose_model(ask, model)
+    props, entry = ask("/props", None), protocol.find_model(ask, model)
     if "default_generation_settings" not in props:
         raise EngineRefused("The server is not a llama-server.", "Check its address with “Test connection”.")
     meta = entry.inside("meta")
@@ -118,7 +104,6 @@ def server_properties(ask: Ask, model: str) -> ServerProperties:
         model=entry.text("id") or props.text("model_path"),
         parameters=meta.count("n_params"),
         quantisation=meta.line("ftype") or props.line("model_ftype"),
-        slots=props.count("total_slots", 1),
         context=props.inside("default_generation_settings").count("n_ctx"),
         template=props.text("chat_template"),
         bos=props.text("bos_token"),
@@ -144,10 +129,12 @@ class LlamaServerProtocol:
         own = properties.template if self._has_template(properties.template, ask) else ""
         self._template = own if template is None else template
         self._space_prefix = self._puts_blank_first(ask)
-        self._probe_ids = checked_ids(tokenize(ask, PROBE, special=True), properties.vocabulary_size, address.host)
+        self._probe_ids = protocol.checked_ids(
+            tokenize(ask, protocol.PROBE, special=True), properties.vocabulary_size, address.host
+        )
         self.card = ModelCard(
-            name=name_of(properties.model),
-            vocabulary=fingerprint(self._probe_ids),
+            name=protocol.name_of(properties.model),
+            vocabulary=protocol.fingerprint(self._probe_ids),
             context=properties.context,
             location=address.host,
             architecture=properties.architecture,
@@ -177,7 +164,7 @@ class LlamaServerProtocol:
             reused = answer.inside("timings").count("cache_n")
         return reused >= half // 2
 
-    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> IdPromptBuilder:
+    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.IdPromptBuilder:
         properties, card = self._properties, self.card if thinks else self.card.without_thinking()
         pieces = render_prompt(conversation, self._template, properties.bos, properties.eos, card.thinking, thinks)
         prompt = [id for piece in pieces for id in self.tokenize(ask, piece.text, piece.from_template)]
@@ -186,8 +173,8 @@ class LlamaServerProtocol:
             prompt = beginning + prompt
         if not prompt:
             raise EngineRefused(f"{self.card.location} made no tokens of the question.", "Restart the server.")
-        ids = checked_ids(prompt, self._properties.vocabulary_size, self.card.location)
-        return IdPromptBuilder(card, ids, self._tokenize_body)
+        ids = protocol.checked_ids(prompt, self._properties.vocabulary_size, self.card.location)
+        return protocol.IdPromptBuilder(card, ids, self._tokenize_body)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:
         return self._completion(prompt, request) | (self._judgement(request.choices, ask) if request.choices else {})
@@ -240,19 +227,19 @@ class LlamaServerProtocol:
         return LlamaServerAnswer(self.card, ask, self._properties.vocabulary_size)
 
     def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:  # noqa: ARG002
-        raise no_scores(self.card)
+        raise protocol.no_scores(self.card)
 
     def check_model(self, ask: Ask) -> None:
         now = server_properties(ask, self._address_model)
         if (now.model, now.parameters, now.quantisation) != self._properties[:3]:
             raise EngineRefused(
-                f"{self.card.location} now serves another model: {name_of(now.model)}.",
+                f"{self.card.location} now serves another model: {protocol.name_of(now.model)}.",
                 "Start the earlier model there again, or open the new one.",
             )
 
     def _tokenize_body(self, ask: Ask, text: str) -> tuple[int, ...]:
         ids = self.tokenize(ask, text, special=False)
-        return checked_ids(ids, self._properties.vocabulary_size, self.card.location)
+        return protocol.checked_ids(ids, self._properties.vocabulary_size, self.card.location)
 
     def tokenize(self, ask: Ask, text: str, special: bool) -> tuple[int, ...]:
         """Tokenize a text on its own, without BOS; control tokens are recognised if `special`."""
@@ -291,20 +278,20 @@ class LlamaServerAnswer:
         self._silent: int | None = None
         """A token without text: the end of the text, or a control token within it."""
 
-    def parse(self, event: Fields) -> Iterator[AnswerEvent]:
+    def parse(self, event: Fields) -> Iterator[protocol.AnswerEvent]:
         if "error" in event:
             raise from_report(event, self._card.location)
         if "prompt_progress" in event:
             progress = event.inside("prompt_progress")
             done = progress.count("processed")
-            yield PromptProgress(progress.count("cache"), done, max(progress.count("total"), done))
+            yield protocol.PromptProgress(progress.count("cache"), done, max(progress.count("total"), done))
             return
         if event.flag("stop"):
             if event.text("stop_type") != "eos":
                 yield from self._control_token(self._silent)
             timings = event.inside("timings")
             drafted, accepted = timings.count("draft_n"), timings.count("draft_n_accepted")
-            yield StreamEnd(self._why(event), event.count("tokens_predicted"), drafted, accepted)
+            yield protocol.StreamEnd(self._why(event), event.count("tokens_predicted"), drafted, accepted)
             return
         text, ids = event.text("content"), self._checked(event.integers("tokens"))
         if not text and not ids:
@@ -316,16 +303,16 @@ class LlamaServerAnswer:
         if not text:
             self._silent = ids[-1]
         elif missed <= 0:
-            yield StreamedText((self._token(event, ids[-1] if ids else None, text.encode()),))
+            yield protocol.StreamedText((self._token(event, ids[-1] if ids else None, text.encode()),))
         else:
-            yield StreamedText(self._completed(event, text))
+            yield protocol.StreamedText(self._completed(event, text))
 
     def finish(self) -> None:
         """Return None: the last event always says that it is the last."""
 
-    def _control_token(self, silent: int | None) -> Iterator[StreamedText]:
+    def _control_token(self, silent: int | None) -> Iterator[protocol.StreamedText]:
         if silent is not None:
-            yield StreamedText((Token(silent, self._text(silent).encode()),))
+            yield protocol.StreamedText((Token(silent, self._text(silent).encode()),))
 
     def _completed(self, event: Fields, text: str) -> tuple[Token, ...]:
         """Recover ids by tokenizing again: the stream omits them while a character is incomplete."""
@@ -351,7 +338,7 @@ class LlamaServerAnswer:
         return Token(id, data, chances.logprob("logprob") if others else None, others)
 
     def _checked(self, ids: Sequence[int]) -> tuple[int, ...]:
-        return checked_ids(ids, self._vocabulary_size, self._card.location)
+        return protocol.checked_ids(ids, self._vocabulary_size, self._card.location)
 
     def _text(self, id: int) -> str:
         return self._ask("/detokenize", {"tokens": [id]}).text("content")
@@ -388,17 +375,17 @@ def routed_model(address: ServerAddress, ask: Ask) -> str:
     Raises UnknownModel if the address names no model of this server, and ModelNotLoaded.
     """
     if ask("/props", None).text("role") != "router":
-        if address.model and "id" not in choose_model(ask, address.model)[0]:
-            raise unknown_model(address, served_models(ask))
+        if address.model and "id" not in protocol.find_model(ask, address.model):
+            raise protocol.unknown_model(address, protocol.served_models(ask))
         return ""
-    models = served_models(ask)
+    models = protocol.served_models(ask)
     if not models:
         raise UnknownModel(
             f"{address.host} is a router without models.", "Start it with --models-dir FOLDER or --models-preset FILE."
         )
-    entry, _ = choose_model(ask, address.model)
+    entry = protocol.find_model(ask, address.model)
     if "id" not in entry or (len(models) > 1 and not address.model):
-        raise unknown_model(address, models)
+        raise protocol.unknown_model(address, models)
     name = entry.text("id")
     if entry.inside("status").text("value") not in _LOADED:
         raise ModelNotLoaded(address.host, name)
@@ -432,4 +419,4 @@ def load_model(address: ServerAddress, model: str, policy: RetryPolicy, on_wait:
 
 
 def _status(ask: Ask, model: str) -> Fields:
-    return choose_model(ask, model)[0].inside("status")
+    return protocol.find_model(ask, model).inside("status")

@@ -7,6 +7,7 @@ import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PureWindowsPath
 from typing import Any, NamedTuple, Protocol
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, Judgement, Passing, ScoredToken, Stop, Token
@@ -14,9 +15,10 @@ from baton_reasoning.core.engines.body import Author, Part, rendered_runs
 from baton_reasoning.core.engines.choices import distinctive
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.random_numbers import number_at
-from baton_reasoning.core.engines.remote.connection import Fields, foreign_token
+from baton_reasoning.core.engines.remote.connection import Fields, ServerAddress, UnknownModel, foreign_token
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.text import one_line
 
 Prompt = tuple[int, ...] | str
 """A text as a server takes it: token ids where it can, else text."""
@@ -252,3 +254,45 @@ def fingerprint(probe_ids: Sequence[int]) -> str:
     """Name the vocabulary that gives the probe these ids; never equal to a hash of a GGUF file."""
     digest = hashlib.sha256(",".join(map(str, probe_ids)).encode())
     return f"probe:{digest.hexdigest()}"
+
+
+def name_of(model: str) -> str:
+    """Return a name to show: llama.cpp's servers name a model by the path of its file by default."""
+    return one_line(PureWindowsPath(model).stem if model.endswith(".gguf") else model)
+
+
+def find_model(ask: Ask, name: str) -> Fields:
+    """Find the model's entry in `/v1/models` (the first, if the name is empty); an empty one if there is none.
+
+    llama-server gives a model several names, of which its `id` goes first.
+    """
+    entries = list(ask("/v1/models", None).each("data"))
+    by_id = (each for each in entries if not name or each.text("id") == name)
+    by_alias = (each for each in entries if name in each.list("aliases") or name_of(each.text("id")) == name)
+    return next(by_id, None) or next(by_alias, Fields(None))
+
+
+class ServedModel(NamedTuple):
+    """A model that a server lists."""
+
+    name: str
+    status: str
+    """“loaded”, “unloaded”, “loading” … on a router; empty on other servers."""
+
+
+def served_models(ask: Ask) -> tuple[ServedModel, ...]:
+    """List the models of a server. Raises EngineError."""
+    entries = ask("/v1/models", None).each("data")
+    return tuple(
+        ServedModel(entry.text("id"), entry.inside("status").line("value")) for entry in entries if "id" in entry
+    )
+
+
+def unknown_model(address: ServerAddress, models: Sequence[ServedModel]) -> UnknownModel:
+    """Make the error for an address that names none of the server's models, or none where there are several."""
+    names = [model.name for model in models]
+    has = f"{address.host} serves {one_line(', '.join(names)) or 'no model'}"
+    return UnknownModel(
+        f"{has}, but not {one_line(address.model)}." if address.model else f"{has}.",
+        f"Write its name after the address: {address.base_url}#{one_line(names[0]) if names else 'NAME'}.",
+    )

@@ -21,8 +21,8 @@ from baton_reasoning.core.engines.remote.connection import (
 )
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, ModelNotLoaded, load_model
-from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine, ServedModel, served_models
-from baton_reasoning.core.engines.remote.protocol import fingerprint
+from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
+from baton_reasoning.core.engines.remote.protocol import ServedModel, fingerprint, served_models
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback, most_important
 from baton_reasoning.core.engines.usage import Cap, Usage, UsageMeter
 from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused

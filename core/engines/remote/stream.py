@@ -10,6 +10,7 @@ from contextlib import suppress
 from enum import Enum
 
 from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, WriteItem
+from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.connection import (
     Fields,
     HttpConnection,
@@ -18,18 +19,7 @@ from baton_reasoning.core.engines.remote.connection import (
     garbage,
     parsed,
 )
-from baton_reasoning.core.engines.remote.protocol import (
-    AnswerEvent,
-    AnswerParser,
-    Ask,
-    CompletionRequest,
-    Prompt,
-    PromptProgress,
-    ServerProtocol,
-    StreamedText,
-    StreamEnd,
-    size_of,
-)
+from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
 from baton_reasoning.core.errors import EngineError, EngineLost, EngineRefused
@@ -144,14 +134,14 @@ class Answer:
         self._restarts = restarts
         self._prompt = prompt
         self._began = time.perf_counter()
-        self._progress: PromptProgress | None = None
+        self._progress: protocol.PromptProgress | None = None
         self._first_token: float | None = None
         self._written = 0
-        self._end = StreamEnd(Stop.CANCELLED)
+        self._end = protocol.StreamEnd(Stop.CANCELLED)
 
     def items(
         self,
-        protocol: ServerProtocol,
+        server: protocol.ServerProtocol,
         request: CompletionRequest,
         meter: UsageMeter,
         passing: Passing = Passing.IDS,
@@ -164,21 +154,21 @@ class Answer:
         count: bytes that trickle in are silence.
         """
         connection = self._connection
-        payload = protocol.payload(self._prompt, request, connection.ask)
-        parser = protocol.answer_parser(connection.ask)
+        payload = server.payload(self._prompt, request, connection.ask)
+        parser = server.answer_parser(connection.ask)
         # Above what an honest server sends: one event a token, and progress as it reads.
         most_events = 2 * request.limit + len(self._prompt) + 1000
         self._began = time.perf_counter()
         sent, received = connection.bytes_sent, connection.bytes_received
         try:
-            with AnswerStream(connection, protocol.path, payload, most_events) as stream:
+            with AnswerStream(connection, server.path, payload, most_events) as stream:
                 stop = yield from self._until_end(self._events(stream, parser), request.limit, passing)
         finally:
             meter.add(self._usage(connection.bytes_sent - sent, connection.bytes_received - received))
         yield End(stop)
 
     def _until_end(
-        self, events: Iterator[AnswerEvent | Notice], limit: int, passing: Passing
+        self, events: Iterator[protocol.AnswerEvent | Notice], limit: int, passing: Passing
     ) -> Generator[WriteItem, None, Stop]:
         written = 0
         has_handoff = False
@@ -187,7 +177,7 @@ class Answer:
                 case Notice():
                     yield event
                     continue
-                case PromptProgress(reused, done, total):
+                case protocol.PromptProgress(reused, done, total):
                     if done < total:
                         yield PrefillProgress(done - (reused or 0), total - (reused or 0))
                     continue
@@ -195,7 +185,7 @@ class Answer:
                 has_handoff = True
                 reused, done, _ = self._counts
                 yield Handoff(reused, done - reused, self._first_token - self._began, passing)
-            if isinstance(event, StreamEnd):
+            if isinstance(event, protocol.StreamEnd):
                 return event.stop
             if written >= limit > 0:
                 break  # the server did not stop there
@@ -203,7 +193,7 @@ class Answer:
             written += len(event.tokens[: limit - written])
         return Stop.LIMIT
 
-    def _events(self, stream: AnswerStream, parser: AnswerParser) -> Iterator[AnswerEvent | Notice]:
+    def _events(self, stream: AnswerStream, parser: protocol.AnswerParser) -> Iterator[protocol.AnswerEvent | Notice]:
         """Yield the events of the answer, and a Notice now and then while none arrives."""
         policy = self._policy
         tick = min(TICK, policy.notice_every, policy.between_tokens, policy.first_token)
@@ -254,16 +244,16 @@ class Answer:
                 pass  # it answers
         return None
 
-    def _record(self, event: AnswerEvent) -> None:
+    def _record(self, event: protocol.AnswerEvent) -> None:
         match event:
-            case PromptProgress():
+            case protocol.PromptProgress():
                 if self._progress is None:
                     self._restarts.check(event.reused, self._connection)
                 self._progress = event
-            case StreamedText(tokens):
+            case protocol.StreamedText(tokens):
                 self._first_token = self._first_token or time.perf_counter()
                 self._written += len(tokens)
-            case StreamEnd(written=written):
+            case protocol.StreamEnd(written=written):
                 self._end = event
                 self._first_token = self._first_token or time.perf_counter()
                 self._written = self._written if written is None else written
@@ -300,7 +290,7 @@ class Answer:
             return min(reused or 0, done), done, total
         if self._first_token is None:
             return 0, 0, 0
-        size = size_of(self._prompt)
+        size = protocol.size_of(self._prompt)
         return 0, size, size
 
     @property

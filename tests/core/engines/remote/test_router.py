@@ -17,7 +17,7 @@ from baton_reasoning.core.engines.factory import EngineFactory, Server, open_eng
 from baton_reasoning.core.engines.remote.connection import NotReady, ServerAddress, UnknownModel
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.openai import ServedModel
+from baton_reasoning.core.engines.remote.protocol import ServedModel
 from baton_reasoning.core.engines.remote.servers import open_server, try_connection
 from baton_reasoning.core.errors import Cancelled, EngineRefused
 from baton_reasoning.core.models.source import ServerUrls
