@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.remote.connection import NotReady, RetryState, ServerAddress
+from baton_reasoning.core.engines.remote.answers import NotReady
+from baton_reasoning.core.engines.remote.connection import RetryState, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.protocol import PROBE
 from baton_reasoning.core.engines.remote.servers import ServerPool, open_server

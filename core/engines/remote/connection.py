@@ -1,4 +1,4 @@
-"""One HTTP connection to a server: its address, time-outs, the JSON that it answers, and how it fails."""
+"""One HTTP connection to a server: its address, its time-outs, and requests that another thread may end."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from enum import Enum
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx2
 
-from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused, SettingsError
-from baton_reasoning.core.text import one_line, replace_lone_surrogates
+from baton_reasoning.core.engines.remote.answers import Fields, NotReady, from_status, from_transport, garbage, parsed
+from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, EngineRefused, SettingsError
 
 LLAMA_SERVER_PORTS = (9931, 8080)
 """llama-server's default ports: today's, and that of builds before October 2026."""
@@ -170,220 +171,6 @@ class RetryState:
             raise error
 
 
-LARGEST_NUMBER = 2.0**53
-
-
-def parsed(text: str | bytes) -> object:
-    """Parse a JSON value. Raises ValueError for anything else, NaN and excessive nesting included."""
-    try:
-        value: object = json.loads(text, parse_constant=_refused)
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    return value
-
-
-def _refused(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
-
-
-def number(value: object) -> float | None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    return float(value) if abs(value) <= LARGEST_NUMBER else None  # also None for NaN and infinity
-
-
-class Fields:
-    """A JSON object from a server; anything else counts as an empty one."""
-
-    def __init__(self, value: object) -> None:
-        self._values: Mapping[str, Any] = value if isinstance(value, dict) else {}
-
-    def __contains__(self, name: str) -> bool:
-        return self._values.get(name) is not None
-
-    def text(self, name: str) -> str:
-        """Return a text, with lone surrogates replaced by “?”."""
-        value = self._values.get(name)
-        return replace_lone_surrogates(value) if isinstance(value, str) else ""
-
-    def line(self, name: str) -> str:
-        """Return a text to show within a sentence: one printable line of bounded length."""
-        return one_line(self.text(name))
-
-    def integer(self, name: str, default: int = 0) -> int:
-        value = self.number(name)
-        return default if value is None else int(value)
-
-    def count(self, name: str, default: int = 0) -> int:
-        """Return an integer that is not negative."""
-        value = self.integer(name, default)
-        return value if value >= 0 else default
-
-    def number(self, name: str) -> float | None:
-        """Return a number that is finite, and small enough for every counter and database column."""
-        return number(self._values.get(name))
-
-    def logprob(self, name: str) -> float | None:
-        """Return a natural log-probability, never above 0."""
-        value = self.number(name)
-        return None if value is None else min(value, 0.0)
-
-    def flag(self, name: str) -> bool:
-        return self._values.get(name) is True
-
-    def inside(self, name: str) -> Fields:
-        return Fields(self._values.get(name))
-
-    def each(self, name: str) -> Iterator[Fields]:
-        value = self._values.get(name)
-        yield from map(Fields, value if isinstance(value, list) else [])
-
-    def first(self, name: str) -> Fields:
-        return next(self.each(name), Fields(None))
-
-    def integers(self, name: str) -> tuple[int, ...]:
-        value = self._values.get(name)
-        return tuple(n for n in value if type(n) is int) if isinstance(value, list) else ()
-
-    def list(self, name: str) -> list[Any]:
-        value = self._values.get(name)
-        return value if isinstance(value, list) else []
-
-    def names(self) -> tuple[str, ...]:
-        return tuple(self._values)
-
-    def numbers(self) -> Iterator[tuple[str, float]]:
-        """Yield the members that are finite numbers."""
-        for name, value in self._values.items():
-            if (known := number(value)) is not None:
-                yield replace_lone_surrogates(name), known
-
-
-class NotReady(EngineLost):
-    """The server is there but not ready: it loads its model, or is overloaded."""
-
-
-class KeyRefused(EngineRefused):
-    """The server does not accept the key."""
-
-
-class UnknownModel(EngineRefused):
-    """The address names no model that the server has."""
-
-
-class UntrustedServer(EngineRefused):
-    """Nothing was sent: the server's certificate is not trusted, or it redirects to another address."""
-
-
-def from_transport(error: httpx2.HTTPError, host: str) -> EngineError:
-    """Make the error for a request that got no answer, or only part of one."""
-    if certificate := _certificate_fault(error):
-        return UntrustedServer(
-            f"The certificate of {host} is not trusted: {certificate}.",
-            "Choose the certificate file of your authority; or accept any certificate, which is a risk.",
-        )
-    match error:
-        case httpx2.ConnectError() | httpx2.ConnectTimeout():
-            return EngineLost(
-                f"Nothing answers at {host}.", "Start the server there, or check the address and the firewall."
-            )
-        case httpx2.ProxyError():
-            return EngineLost(f"The proxy for {host} failed: {one_line(str(error))}.", "Check the proxy's address.")
-        case httpx2.TimeoutException():
-            return EngineLost(f"{host} has stopped answering.", "Look at the server's log.")
-        case httpx2.SSEError() | httpx2.DecodingError():
-            return garbage(host)
-        case _:
-            return EngineLost(f"The connection to {host} broke.", "Check that the server is still running.")
-
-
-def garbage(host: str) -> EngineLost:
-    """Make the error for an answer that no model server sends."""
-    return EngineLost(
-        f"{host} sent something that is not an answer of a model server.",
-        "Check the address, and whether a proxy is in between.",
-    )
-
-
-def from_status(response: httpx2.Response, body: bytes, host: str) -> EngineError:
-    """Make the error for an answer with a status other than 200."""
-    status = response.status_code
-    if response.is_redirect:
-        return _redirected(response, host)
-    try:
-        answer = Fields(parsed(body))
-    except ValueError:
-        answer = Fields(None)
-    return from_report(answer, host, status)
-
-
-def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> EngineError:
-    """Make the error for a server's own report: `{"error": {code, type, message}}`, in a body or within a stream."""
-    report = answer.inside("error") if answer.inside("error").text("message") else answer
-    message = (report.line("message") or answer.line("error") or answer.line("detail")).rstrip(".")
-    match report.integer("code", status):
-        case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
-            return KeyRefused(f"{host} does not accept the key.", "Enter the key that the server was started with.")
-        case HTTPStatus.NOT_FOUND | HTTPStatus.NOT_IMPLEMENTED:
-            return EngineRefused(
-                f"{host} does not offer what is needed{_quoted(message)}.",
-                "Check the address, the model's name, and which kind of server it is.",
-            )
-        case HTTPStatus.SERVICE_UNAVAILABLE | HTTPStatus.TOO_MANY_REQUESTS:
-            return NotReady(f"{host} is not ready{_quoted(message)}.", "It will be asked again in a moment.")
-        case code if code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            if _is_overflow(report, message):
-                return _context_full(report, host)
-            return EngineRefused(f"{host} refused the request{_quoted(message)}.", "Look at the server's log.")
-        case _:
-            return EngineLost(f"{host} reports a failure{_quoted(message)}.", "Look at the server's log.")
-
-
-def foreign_token(id: int, vocabulary_size: int, host: str) -> EngineRefused:
-    size = f" of {vocabulary_size:,}" if vocabulary_size else ""
-    return EngineRefused(
-        f"{host} sent token {one_line(str(id), 24)}, which is not in its vocabulary{size}.",
-        "Restart the server, or use another build of it.",
-    )
-
-
-def _redirected(response: httpx2.Response, host: str) -> UntrustedServer:
-    """Refuse a redirect: neither the key nor a text may go to an address that was not entered."""
-    target = one_line(response.headers.get("location", "another address"))
-    return UntrustedServer(
-        f"{host} redirects to {target}; nothing was sent there.",
-        "Enter that address instead, if you trust it.",
-    )
-
-
-def _is_overflow(report: Fields, message: str) -> bool:
-    # llama-server has an error type for it; vLLM, SGLang and LM Studio only a message.
-    return report.text("type") == "exceed_context_size_error" or "context length" in message.lower()
-
-
-def _context_full(report: Fields, host: str) -> ContextFull:
-    size, context = report.count("n_prompt_tokens"), report.count("n_ctx")
-    numbers = f": {size:,} tokens, and it holds {context:,}" if size and context else ""
-    return ContextFull(
-        f"The text no longer fits the context of {host}{numbers}.",
-        "Start the server with a larger context (-c), or ask for less.",
-    )
-
-
-def _certificate_fault(error: BaseException) -> str:
-    """Find the reason if a certificate was refused (httpx2 keeps it as a cause or context); else empty."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return seen.verify_message
-        seen = seen.__cause__ or seen.__context__
-    return "it speaks no TLS that is understood here" if "SSL" in str(error) else ""
-
-
-def _quoted(message: str) -> str:
-    return f": “{message}”" if message else ""
-
-
 Payload = Mapping[str, Any]
 LARGEST_ANSWER = 64 * 2**20
 _CONNECTED = (".connect_tcp.complete", ".start_tls.complete")
@@ -449,39 +236,15 @@ class HttpConnection:
         return (time.perf_counter() - began) * 1000
 
     def _asked(self, path: str, payload: Payload | None, seconds: float | None) -> object:
-        timed_out = threading.Event()
-        self._renew()
+        with Exchange(self, path, payload, self._whole) as exchange:
+            answer = exchange.next(self._policy.answer if seconds is None else seconds)
+            if answer is Signal.SILENCE:
+                raise EngineLost(f"{self.host} has stopped answering.", "Look at the server's log.")
+            exchange.finish()
+        return answer
 
-        def give_up() -> None:
-            timed_out.set()
-            self.cut()
-
-        timer = threading.Timer(self._policy.answer if seconds is None else seconds, give_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            with self._request(path, payload) as response:
-                return parsed(self._body(response))
-        except ValueError as error:
-            self.refuse_if_halted()
-            raise garbage(self.host) from error
-        except EngineLost as error:
-            if timed_out.is_set():
-                raise EngineLost(f"{self.host} has stopped answering.", "Look at the server's log.") from error
-            raise
-        finally:
-            timer.cancel()
-
-    def events(self, path: str, payload: Payload) -> Iterator[str]:
-        """Yield the data of each server-sent event; `cut` ends them from now on. Raises EngineError."""
-        self._renew()
-
-        def events() -> Iterator[str]:
-            with self._request(path, payload) as response:
-                for event in httpx2.EventSource(response):
-                    yield event.data
-
-        return events()
+    def _whole(self, response: httpx2.Response) -> Iterator[object]:
+        yield parsed(self._body(response))
 
     def pause(self, seconds: float) -> None:
         """Wait before a request is tried again. Raises Cancelled if it is halted."""
@@ -539,13 +302,13 @@ class HttpConnection:
     def close(self) -> None:
         self._client.close()
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
         """Prepare the next request, which a cut does not concern."""
         with self._lock:
             self._is_cut = self._is_halted
 
     @contextmanager
-    def _request(self, path: str, payload: Payload | None) -> Iterator[httpx2.Response]:
+    def request(self, path: str, payload: Payload | None) -> Iterator[httpx2.Response]:
         """Send a request; gives a response with status 200, not yet read."""
         if self.model:
             path, payload = _routed(path, payload, self.model)
@@ -612,3 +375,70 @@ def _routed(path: str, payload: Payload | None, model: str) -> tuple[str, Payloa
     if payload is None:
         return f"{path}?model={quote(model, safe='')}", None
     return path, {**payload, "model": model}
+
+
+class Signal(Enum):
+    """What `Exchange.next` may return instead of a message."""
+
+    SILENCE = "nothing arrived in that time"
+    ENDED = "the answer is complete"
+
+
+class Exchange:
+    """One request, whose answer a thread reads. A context manager: leaving it early closes the socket.
+
+    Time-outs are for whole messages: a server whose bytes trickle in is silent.
+    """
+
+    def __init__(
+        self,
+        connection: HttpConnection,
+        path: str,
+        payload: Payload | None,
+        read: Callable[[httpx2.Response], Iterator[object]],
+    ) -> None:
+        """`read`: yields the messages of a response. Raises ValueError or EngineError."""
+        self._connection = connection
+        self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._is_over = False
+        connection.renew()
+        self._reader = threading.Thread(
+            target=self._read, args=(path, payload, read), name=f"answer of {connection.host}", daemon=True
+        )
+        self._reader.start()
+
+    def __enter__(self) -> Exchange:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_over:
+            self._connection.cut()
+        self._reader.join()
+
+    def finish(self) -> None:
+        """Wait until the answer, which has arrived as a whole, is over, so that the connection stays open."""
+        self._reader.join()
+
+    def next(self, seconds: float) -> object:
+        """Return the next message, or a signal. Raises the EngineError that ended the answer: Cancelled, if halted."""
+        message: object = Signal.SILENCE
+        with suppress(queue.Empty):
+            message = self._messages.get(timeout=seconds)
+        self._connection.refuse_if_halted()
+        if isinstance(message, EngineError):
+            raise message
+        return message
+
+    def _read(self, path: str, payload: Payload | None, read: Callable[[httpx2.Response], Iterator[object]]) -> None:
+        end: Signal | EngineError = Signal.ENDED
+        try:
+            with self._connection.request(path, payload) as response:
+                for message in read(response):
+                    self._messages.put(message)
+        except EngineError as error:
+            end = error
+        except ValueError:
+            end = garbage(self._connection.host)
+        finally:
+            self._is_over = True
+            self._messages.put(end)

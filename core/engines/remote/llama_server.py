@@ -19,15 +19,8 @@ from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
 from baton_reasoning.core.engines.choices import first_tokens
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote import protocol
-from baton_reasoning.core.engines.remote.connection import (
-    Fields,
-    HttpConnection,
-    NotReady,
-    RetryPolicy,
-    ServerAddress,
-    UnknownModel,
-    from_report,
-)
+from baton_reasoning.core.engines.remote.answers import Fields, NotReady, UnknownModel, from_report
+from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.errors import EngineRefused

@@ -15,7 +15,8 @@ from baton_reasoning.core.engines.body import Author, Part, rendered_runs
 from baton_reasoning.core.engines.choices import distinctive
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.random_numbers import number_at
-from baton_reasoning.core.engines.remote.connection import Fields, ServerAddress, UnknownModel, foreign_token
+from baton_reasoning.core.engines.remote.answers import Fields, UnknownModel
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.text import one_line
@@ -145,7 +146,11 @@ def checked_ids(ids: Sequence[int], vocabulary_size: int, host: str) -> tuple[in
     limit = vocabulary_size or LARGEST_ID
     for id in ids:
         if not 0 <= id < limit:
-            raise foreign_token(id, vocabulary_size, host)
+            size = f" of {vocabulary_size:,}" if vocabulary_size else ""
+            raise EngineRefused(
+                f"{host} sent token {one_line(str(id), 24)}, which is not in its vocabulary{size}.",
+                "Restart the server, or use another build of it.",
+            )
     return tuple(ids)
 
 

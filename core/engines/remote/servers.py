@@ -11,14 +11,8 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Attach, Conversation, ignore
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.engines.remote.connection import (
-    HttpConnection,
-    KeyRefused,
-    NotReady,
-    ServerAddress,
-    UnknownModel,
-    UntrustedServer,
-)
+from baton_reasoning.core.engines.remote.answers import KeyRefused, NotReady, UnknownModel, UntrustedServer
+from baton_reasoning.core.engines.remote.connection import HttpConnection, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, ModelNotLoaded, load_model
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine

@@ -2,84 +2,20 @@
 
 from __future__ import annotations
 
-import queue
-import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
-from enum import Enum
+from functools import partial
+
+import httpx2
 
 from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, WriteItem
 from baton_reasoning.core.engines.remote import protocol
-from baton_reasoning.core.engines.remote.connection import (
-    Fields,
-    HttpConnection,
-    Payload,
-    RetryPolicy,
-    garbage,
-    parsed,
-)
+from baton_reasoning.core.engines.remote.answers import Fields, parsed
+from baton_reasoning.core.engines.remote.connection import Exchange, HttpConnection, RetryPolicy, Signal
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
-from baton_reasoning.core.errors import EngineError, EngineLost, EngineRefused
-
-
-class Signal(Enum):
-    """What `AnswerStream.next` may return instead of an event."""
-
-    SILENCE = "nothing arrived in that time"
-    ENDED = "the answer is complete"
-
-
-class AnswerStream:
-    """The events of one answer. A context manager: leaving it closes the socket, and so stops the server."""
-
-    def __init__(self, connection: HttpConnection, path: str, payload: Payload, most_events: int) -> None:
-        self._connection = connection
-        self._messages: queue.SimpleQueue[Fields | Signal | EngineError] = queue.SimpleQueue()
-        events = connection.events(path, payload)
-        self._reader = threading.Thread(
-            target=self._read, args=(events, most_events), name=f"answer of {connection.host}", daemon=True
-        )
-        self._reader.start()
-
-    def __enter__(self) -> AnswerStream:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._reader.is_alive():
-            self._connection.cut()
-            self._reader.join()
-
-    def next(self, seconds: float) -> Fields | Signal:
-        """Return the next event, or a signal. Raises the EngineError that ended the answer: Cancelled, if halted."""
-        message: Fields | Signal | EngineError = Signal.SILENCE
-        with suppress(queue.Empty):
-            message = self._messages.get(timeout=seconds)
-        self._connection.refuse_if_halted()
-        if isinstance(message, EngineError):
-            raise message
-        return message
-
-    def _read(self, events: Iterator[str], most_events: int) -> None:
-        try:
-            for number, data in enumerate(events):
-                if data == "[DONE]":  # the end in OpenAI's protocol
-                    break
-                if number >= most_events:
-                    raise EngineRefused(
-                        f"{self._connection.host} keeps writing after the end of its answer.",
-                        "Look at the server's log.",
-                    )
-                self._messages.put(Fields(parsed(data)))
-        except EngineError as error:
-            self._messages.put(error)
-        except ValueError:
-            self._messages.put(garbage(self._connection.host))
-        finally:
-            self._messages.put(Signal.ENDED)
-
+from baton_reasoning.core.errors import EngineLost, EngineRefused
 
 TICK = 1.0
 """Seconds between checks of the time-outs while nothing arrives."""
@@ -161,11 +97,21 @@ class Answer:
         self._began = time.perf_counter()
         sent, received = connection.bytes_sent, connection.bytes_received
         try:
-            with AnswerStream(connection, server.path, payload, most_events) as stream:
-                stop = yield from self._until_end(self._events(stream, parser), request.limit, passing)
+            with Exchange(connection, server.path, payload, partial(self._sent, most=most_events)) as exchange:
+                stop = yield from self._until_end(self._events(exchange, parser), request.limit, passing)
         finally:
             meter.add(self._usage(connection.bytes_sent - sent, connection.bytes_received - received))
         yield End(stop)
+
+    def _sent(self, response: httpx2.Response, most: int) -> Iterator[Fields]:
+        for number, event in enumerate(httpx2.EventSource(response)):
+            if event.data == "[DONE]":  # the end in OpenAI's protocol
+                return
+            if number >= most:
+                raise EngineRefused(
+                    f"{self._host} keeps writing after the end of its answer.", "Look at the server's log."
+                )
+            yield Fields(parsed(event.data))
 
     def _until_end(
         self, events: Iterator[protocol.AnswerEvent | Notice], limit: int, passing: Passing
@@ -193,14 +139,14 @@ class Answer:
             written += len(event.tokens[: limit - written])
         return Stop.LIMIT
 
-    def _events(self, stream: AnswerStream, parser: protocol.AnswerParser) -> Iterator[protocol.AnswerEvent | Notice]:
+    def _events(self, exchange: Exchange, parser: protocol.AnswerParser) -> Iterator[protocol.AnswerEvent | Notice]:
         """Yield the events of the answer, and a Notice now and then while none arrives."""
         policy = self._policy
         tick = min(TICK, policy.notice_every, policy.between_tokens, policy.first_token)
         last_event = last_notice = time.perf_counter()
         unanswered: EngineLost | None = None
         while True:
-            message = stream.next(tick)
+            message = exchange.next(tick)
             now = time.perf_counter()
             if isinstance(message, Fields):
                 last_event = now

@@ -70,11 +70,10 @@ def connection() -> Iterator[HttpConnection]:
             yield connection
 
 
-def test_events_that_are_cut_before_they_begin_do_not_begin(connection: HttpConnection) -> None:
-    events = connection.events("/completion", {})
+def test_a_request_that_is_cut_before_it_begins_does_not_begin(connection: HttpConnection) -> None:
     connection.cut()
-    with pytest.raises(EngineLost):
-        next(events)
+    with pytest.raises(EngineLost), connection.request("/v1/models", None):
+        pass
 
 
 def test_a_cut_ends_one_request_and_a_halt_all(connection: HttpConnection) -> None:

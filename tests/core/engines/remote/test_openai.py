@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from baton_reasoning.core.engines.base import Message, Passing, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.engines.remote.connection import Fields, ServerAddress
+from baton_reasoning.core.engines.remote.answers import Fields
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.openai import CompletionsAnswer, OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import StreamedText

@@ -14,7 +14,8 @@ from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MOD
 from baton_reasoning.core.engines.base import Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.factory import EngineFactory, Server, open_engine, share_vocabulary
-from baton_reasoning.core.engines.remote.connection import NotReady, ServerAddress, UnknownModel
+from baton_reasoning.core.engines.remote.answers import NotReady, UnknownModel
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.protocol import ServedModel

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from baton_reasoning.core.engines.base import Alternative, Message
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.engines.remote.connection import Fields, ServerAddress, from_report, parsed
+from baton_reasoning.core.engines.remote.answers import Fields, from_report, parsed
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerAnswer, LlamaServerProtocol, server_properties
 from baton_reasoning.core.engines.remote.openai import CompletionsAnswer, CompletionsProtocol
