@@ -101,7 +101,7 @@ class KnownServers:
         self._made_secrets: Secrets | None = None
         self._lock = threading.Lock()
         self._writing = threading.Lock()
-        self._unsaved: _ServersFile | None = None
+        self._unsaved: Mapping[str, KnownServer] | None = None
         """Settings that could not be written; they are used until the program ends."""
 
     @property
@@ -119,7 +119,17 @@ class KnownServers:
 
     def all(self) -> Mapping[str, KnownServer]:
         """Return the settings of every address. Raises SettingsError if the file is damaged."""
-        return self._read().servers
+        if self._unsaved is not None:
+            return self._unsaved
+        try:
+            return _ServersFile.model_validate_json(self._path.read_bytes()).servers
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValidationError) as error:
+            raise SettingsError(
+                f"{self._path} cannot be read: {_reason(error)}.",
+                "Correct it, or delete it and name the servers again.",
+            ) from error
 
     def address_of(self, name: str) -> str:
         """Return the address with this name, several with commas between; "" if there is none. Raises SettingsError."""
@@ -137,7 +147,7 @@ class KnownServers:
 
         Raises SettingsError if the file is damaged, so that a cap in it is not lost silently.
         """
-        return _find(self._read().servers, url)
+        return _find(self.all(), url)
 
     def server(self, url: str) -> Server:
         """Return the address with its key and settings. Raises SettingsError."""
@@ -204,7 +214,7 @@ class KnownServers:
         """Forget the key of an address. Raises SettingsError if the keyring is locked, or the file is not writable."""
         server = without_model(url)
         self._secrets.forget(server)
-        for name in [url, *(each for each in self._read().servers if without_model(each) == server)]:
+        for name in [url, *(each for each in self.all() if without_model(each) == server)]:
             self._write(name, self.find(name), has_key=False)
 
     def _write(self, url: str, known: KnownServer, has_key: bool | None) -> None:
@@ -217,31 +227,18 @@ class KnownServers:
             self._save({**before, name: known.model_copy(update={"has_key": has_key})})
 
     def _save(self, servers: Mapping[str, KnownServer]) -> None:
-        self._unsaved = _ServersFile(servers=servers)
-        write_json(self._unsaved, self._path, "The choices about servers")
+        self._unsaved = servers
+        write_json(_ServersFile(servers=servers), self._path, "The choices about servers")
         self._unsaved = None
 
     def _before(self) -> Mapping[str, KnownServer]:
         """Read the file; a damaged one, which `find` has reported, is renamed to be replaced."""
         try:
-            return self._read().servers
+            return self.all()
         except SettingsError:
             with suppress(OSError):
                 self._path.replace(self._path.with_suffix(".damaged"))
             return {}
-
-    def _read(self) -> _ServersFile:
-        if self._unsaved:
-            return self._unsaved
-        try:
-            return _ServersFile.model_validate_json(self._path.read_bytes())
-        except FileNotFoundError:
-            return _ServersFile()
-        except (OSError, ValidationError) as error:
-            raise SettingsError(
-                f"{self._path} cannot be read: {_reason(error)}.",
-                "Correct it, or delete it and name the servers again.",
-            ) from error
 
 
 def _find(servers: Mapping[str, KnownServer], url: str) -> KnownServer:

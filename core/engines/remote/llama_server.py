@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
@@ -67,43 +67,22 @@ def _drafting(slots: Iterable[Fields]) -> str:
     return next(filter(None, kinds), "unknown" if kinds else "")
 
 
-class ServerProperties(NamedTuple):
-    """What `/props` and `/v1/models` report."""
-
-    model: str
-    parameters: int
-    quantisation: str
-    context: int
-    """Per slot, tokens."""
-    template: str
-    bos: str
-    eos: str
-    vocabulary_size: int
-    """0: not reported."""
-    architecture: str
-    """`general.architecture` of the file; empty: not reported (b11549 does not)."""
-
-
-def server_properties(ask: Ask, model: str) -> ServerProperties:
-    """Ask the server what it serves: the model of this name, or its only one if that is empty.
+def server_properties(ask: Ask, model: str) -> tuple[Fields, Fields]:
+    """Return `/props`, and the entry in `/v1/models` of this model, or of the only one if the name is empty.
 
     Raises EngineRefused if it is another kind of server.
     """
     props, entry = ask("/props", None), protocol.find_model(ask, model)
     if "default_generation_settings" not in props:
         raise EngineRefused("The server is not a llama-server.", "Check its address with “Test connection”.")
+    return props, entry
+
+
+def _identity(props: Fields, entry: Fields) -> tuple[str, int, str]:
+    """Return what tells a model from another: its name, its number of parameters and its quantisation."""
     meta = entry.inside("meta")
-    return ServerProperties(
-        model=entry.text("id") or props.text("model_path"),
-        parameters=meta.count("n_params"),
-        quantisation=meta.line("ftype") or props.line("model_ftype"),
-        context=props.inside("default_generation_settings").count("n_ctx"),
-        template=props.text("chat_template"),
-        bos=props.text("bos_token"),
-        eos=props.text("eos_token"),
-        vocabulary_size=meta.count("n_vocab"),
-        architecture=meta.line("general.architecture") or props.line("general.architecture"),
-    )
+    name = entry.text("id") or props.text("model_path")
+    return name, meta.count("n_params"), meta.line("ftype") or props.line("model_ftype")
 
 
 class LlamaServerProtocol:
@@ -111,40 +90,44 @@ class LlamaServerProtocol:
 
     path = "/completion"
     choice_bias = 10.0
-    """Enough to list every choice, and little enough to tell what all of them weigh without it."""
+    """Lifts every choice into the listed alternatives, yet lets the unbiased probability mass be recovered."""
 
     def __init__(self, address: ServerAddress, ask: Ask, template: str | None) -> None:
-        properties = server_properties(ask, address.model)
+        props, entry = server_properties(ask, address.model)
+        meta = entry.inside("meta")
         self._address_model = address.model
-        self._properties = properties
+        self._identity = name, parameters, quantisation = _identity(props, entry)
+        self._bos, self._eos = props.text("bos_token"), props.text("eos_token")
+        self._vocabulary_size = meta.count("n_vocab")
+        """0: not reported."""
         self._heads: dict[tuple[str, ...], list[set[int]]] = {}
         """The first tokens of the choices that were judged."""
-        own = properties.template if self._has_template(properties.template, ask) else ""
-        self._template = own if template is None else template
+        own = props.text("chat_template")
+        self._template = template if template is not None else own if self._has_template(own, ask) else ""
         self._space_prefix = self._puts_blank_first(ask)
-        self._probe_ids = protocol.checked_ids(
-            tokenize(ask, protocol.PROBE, special=True), properties.vocabulary_size, address.host
-        )
+        probe_ids = tokenize(ask, protocol.PROBE, special=True)
+        self._probe_ids = protocol.checked_ids(probe_ids, self._vocabulary_size, address.host)
         self.card = ModelCard(
-            name=protocol.name_of(properties.model),
+            name=protocol.name_of(name),
             vocabulary=protocol.fingerprint(self._probe_ids),
-            context=properties.context,
+            context=props.inside("default_generation_settings").count("n_ctx"),  # per slot
             location=address.host,
-            architecture=properties.architecture,
-            quantisation=properties.quantisation,
-            parameters=properties.parameters,
+            # Not reported by b11549.
+            architecture=meta.line("general.architecture") or props.line("general.architecture"),
+            quantisation=quantisation,
+            parameters=parameters,
             thinking=tags_in(self._template),
             switches_thinking=has_switch(self._template),
         )
 
     def supports_truncation(self, ask: Ask, has_free_slot: bool) -> bool:
-        """Return False for a recurrent or hybrid memory, which can be cut back to a checkpoint only.
+        """Return whether the cache can be truncated; a recurrent or hybrid one only goes back to a checkpoint.
 
         Judged by the architecture, if the server reveals it; else by trial, if a slot is free: a second prompt that
-        shares the first half of the first one reuses it, unless the memory cannot be cut.
+        shares the first half of the first one reuses it, unless the cache cannot be truncated.
         """
-        if architecture := self._properties.architecture:
-            return supports_truncation(architecture)
+        if self.card.architecture:
+            return supports_truncation(self.card.architecture)
         if not has_free_slot:
             return True
         ids = list(self._probe_ids[:TRIAL_LENGTH])
@@ -157,17 +140,17 @@ class LlamaServerProtocol:
             reused = answer.inside("timings").count("cache_n")
         return reused >= half // 2
 
-    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.IdPromptBuilder:
-        properties, card = self._properties, self.card if thinks else self.card.without_thinking()
-        pieces = render_prompt(conversation, self._template, properties.bos, properties.eos, card.thinking, thinks)
+    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
+        card = self.card if thinks else self.card.without_thinking()
+        pieces = render_prompt(conversation, self._template, self._bos, self._eos, card.thinking, thinks)
         prompt = [id for piece in pieces for id in self.tokenize(ask, piece.text, piece.from_template)]
         beginning = list(tokenize(ask, "", with_bos=True))
         if prompt[: len(beginning)] != beginning:
             prompt = beginning + prompt
         if not prompt:
             raise EngineRefused(f"{self.card.location} made no tokens of the question.", "Restart the server.")
-        ids = protocol.checked_ids(prompt, self._properties.vocabulary_size, self.card.location)
-        return protocol.IdPromptBuilder(card, ids, self._tokenize_body)
+        ids = protocol.checked_ids(prompt, self._vocabulary_size, self.card.location)
+        return protocol.PromptBuilder(card, ids, self._tokenize_body)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:
         return self._completion(prompt, request) | (self._judgement(request.choices, ask) if request.choices else {})
@@ -217,22 +200,22 @@ class LlamaServerProtocol:
         }
 
     def answer_parser(self, ask: Ask) -> LlamaServerAnswer:
-        return LlamaServerAnswer(self.card, ask, self._properties.vocabulary_size)
+        return LlamaServerAnswer(self.card, ask, self._vocabulary_size)
 
     def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:  # noqa: ARG002
         raise protocol.no_scores(self.card)
 
     def check_model(self, ask: Ask) -> None:
-        now = server_properties(ask, self._address_model)
-        if (now.model, now.parameters, now.quantisation) != self._properties[:3]:
+        now = _identity(*server_properties(ask, self._address_model))
+        if now != self._identity:
             raise EngineRefused(
-                f"{self.card.location} now serves another model: {protocol.name_of(now.model)}.",
+                f"{self.card.location} now serves another model: {protocol.name_of(now[0])}.",
                 "Start the earlier model there again, or open the new one.",
             )
 
     def _tokenize_body(self, ask: Ask, text: str) -> tuple[int, ...]:
         ids = self.tokenize(ask, text, special=False)
-        return protocol.checked_ids(ids, self._properties.vocabulary_size, self.card.location)
+        return protocol.checked_ids(ids, self._vocabulary_size, self.card.location)
 
     def tokenize(self, ask: Ask, text: str, special: bool) -> tuple[int, ...]:
         """Tokenize a text on its own, without BOS; control tokens are recognised if `special`."""

@@ -102,16 +102,17 @@ class CompletionsProtocol:
 
     def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
         card = self.card if thinks else self.card.without_thinking()
+        prompt: Prompt
         if self._template is None:
             prompt = self._rendered_by_server(conversation, ask)
             if not prompt:
                 raise EngineRefused(f"{self._host} made no tokens of the question.", "Restart the server.")
-            return protocol.IdPromptBuilder(card, prompt, self._tokenize)
-        pieces = render_prompt(conversation, self._template, "", "", card.thinking, thinks)
-        text = "".join(piece.text for piece in pieces)
-        if not self.kind.ids:
-            return protocol.TextPromptBuilder(card, text)
-        return protocol.IdPromptBuilder(card, self._tokenize(ask, text, add_special=True), self._tokenize)
+        else:
+            pieces = render_prompt(conversation, self._template, "", "", card.thinking, thinks)
+            prompt = "".join(piece.text for piece in pieces)
+            if self.kind.ids:
+                prompt = self._tokenize(ask, prompt, add_special=True)
+        return protocol.PromptBuilder(card, prompt, self._tokenize)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:  # noqa: ARG002  the protocol's
         kind = self.kind

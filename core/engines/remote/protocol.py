@@ -80,16 +80,6 @@ class CompletionRequest:
         return number_at(self.seed, self.position)
 
 
-class PromptBuilder(Protocol):
-    """Builds the prompts of one conversation. It remembers how it tokenised the body last time."""
-
-    prompt_tokens: int
-
-    def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
-        """Build the whole text: conversation, body, and `extra` (a question that no model wrote)."""
-        ...
-
-
 class AnswerParser(Protocol):
     """Parses the events of one answer."""
 
@@ -199,45 +189,35 @@ def size_of(prompt: Prompt) -> int:
     return len(prompt.encode()) // _BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
 
 
-class IdPromptBuilder:
-    """Builds prompts of token ids. A text run of the body is tokenised once, as long as it stays the same."""
+class PromptBuilder:
+    """Builds the prompts of one conversation: of token ids, or of text for servers that take no ids.
 
-    def __init__(
-        self, card: ModelCard, prompt: tuple[int, ...], tokenize: Callable[[Ask, str], tuple[int, ...]]
-    ) -> None:
-        self.prompt_tokens = len(prompt)
+    A text run of the body is tokenised once, as long as it stays the same.
+    """
+
+    def __init__(self, card: ModelCard, prompt: Prompt, tokenize: Callable[[Ask, str], tuple[int, ...]]) -> None:
+        """`prompt`: the rendered conversation."""
+        self.prompt_tokens = size_of(prompt)
         self._card = card
         self._prompt = prompt
         self._tokenize = tokenize
         self._known: dict[str, tuple[int, ...]] = {}
 
     def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
-        runs = rendered_runs(body, self._card.vocabulary, _closing(self._card))
+        """Build the whole text: conversation, body, and `extra` (a question that no model wrote)."""
+        prompt = self._prompt
+        closing = self._card.thinking.closing if self._card.thinking else ""
+        runs = rendered_runs(body, "" if isinstance(prompt, str) else self._card.vocabulary, closing)
         if extra:
             runs.append(extra)
         texts = [run for run in runs if isinstance(run, str)]
+        if isinstance(prompt, str):
+            return prompt + "".join(texts)
         self._known = {text: self._known.get(text) or self._tokenize(ask, text) for text in texts}
-        ids = list(self._prompt)
+        ids = list(prompt)
         for run in runs:
             ids += self._known[run] if isinstance(run, str) else run
         return tuple(ids)
-
-
-class TextPromptBuilder:
-    """Builds prompts of text, for servers that take no token ids."""
-
-    def __init__(self, card: ModelCard, prompt: str) -> None:
-        self.prompt_tokens = size_of(prompt)
-        self._card = card
-        self._prompt = prompt
-
-    def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:  # noqa: ARG002  the protocol's
-        runs = rendered_runs(body, "", _closing(self._card))
-        return self._prompt + "".join(run for run in runs if isinstance(run, str)) + extra
-
-
-def _closing(card: ModelCard) -> str:
-    return card.thinking.closing if card.thinking else ""
 
 
 PROBE = "\n".join(
