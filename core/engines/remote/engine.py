@@ -27,7 +27,7 @@ from baton_reasoning.core.engines.remote.status import (
     StatusCallback,
     StatusTracker,
 )
-from baton_reasoning.core.engines.remote.stream import Answer, RestartDetector
+from baton_reasoning.core.engines.remote.stream import Answer
 from baton_reasoning.core.engines.usage import Cap, PrefetchedText, Prices, RequestUsage, Usage, UsageMeter
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.overrides import ModelOverrides, Sampling
@@ -69,6 +69,7 @@ class RemoteEngine:
         self.status_tracker = StatusTracker(on_status)
         self._tls = self.address.tls()
         self.meter = UsageMeter(self.options.prices, self.options.cap, self.address.host)
+        """Counts the usage of all sessions, closed ones included."""
         self.sessions: set[RemoteSession] = set()
         """Those that are open."""
         self._closing = threading.Event()
@@ -119,11 +120,6 @@ class RemoteEngine:
         if not self._closing.is_set():
             self.status_tracker.record_ping(milliseconds)
 
-    @property
-    def usage(self) -> Usage:
-        """Usage of all sessions, closed ones included."""
-        return self.meter.usage
-
     def open(
         self, conversation: Conversation, sampling: Sampling, attach: base.Attach = base.ignore, *, thinks: bool = True
     ) -> RemoteSession:
@@ -172,7 +168,9 @@ class RemoteSession:
         self._connection = engine.new_connection()
         self._meter = UsageMeter(engine.options.prices, whole=engine.meter)
         self._show = partial(engine.status_tracker.set, self)
-        self._restarts = RestartDetector(engine.protocol.check_model)
+        self._has_read = False
+        self._other_model: EngineRefused | None = None
+        """Set once the server was found to have been restarted with another model."""
         self._cancelled = False
         self._closed = False
         self._prefetch: Prefetch | None = None
@@ -242,7 +240,7 @@ class RemoteSession:
         with suppress(Cancelled), self._call():
             before: Handoff | None = None
             if not self.card.supports_truncation:
-                # A request of its own for the body: the server keeps a checkpoint at the end of each prompt, and goes
+                # A separate request for the body: the server keeps a checkpoint at the end of each prompt, and goes
                 # back to it when the question is dropped.
                 before = self._read(body)
             with closing(self._write(body, request, question)) as items:
@@ -356,8 +354,8 @@ class RemoteSession:
 
         def repair(error: EngineLost, _: int) -> Generator[Notice, None, None]:
             retries.count(error)
-            attempt, attempts = retries.failures, self._retry_policy.tries
-            self._show(ServerStatus(ServerState.RECONNECTING, reason=error.message, attempt=attempt, attempts=attempts))
+            failed, tries = retries.failures, self._retry_policy.tries
+            self._show(ServerStatus(ServerState.RECONNECTING, reason=error.message, attempt=failed, attempts=tries))
             if retries.failures == 1:  # one line in the answer; the status shows each attempt
                 yield Notice(f"{error.message} {RETRYING}")
 
@@ -383,7 +381,24 @@ class RemoteSession:
                 yield item
 
     def _new_answer(self, connection: HttpConnection, prompt: Prompt) -> Answer:
-        return Answer(connection, self._retry_policy, self._show, self._restarts, prompt)
+        return Answer(connection, self._retry_policy, self._show, self._check_restart, prompt)
+
+    def _check_restart(self, reused: int | None, connection: HttpConnection) -> None:
+        """Ask a server for its model if it reused no token of a text that it has read before: it may have restarted.
+
+        Another session may also have taken the slot, but then the prefill costs more than the question. A refusal is
+        raised at every later request too, since the other model may have read the text meanwhile.
+        """
+        if self._other_model:
+            raise self._other_model
+        if reused == 0 and self._has_read:
+            try:
+                with connection.sibling() as sibling:
+                    self._protocol.check_model(sibling.ask)
+            except EngineRefused as refusal:
+                self._other_model = refusal
+                raise
+        self._has_read = True
 
     def _read_ahead(self, connection: HttpConnection, body: Sequence[Part]) -> None:
         """Read a body into the KV cache, in the thread that prefetches. Raises EngineError."""

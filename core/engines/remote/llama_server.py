@@ -264,7 +264,7 @@ class LlamaServerAnswer:
             return
         if event.flag("stop"):
             if event.text("stop_type") != "eos":
-                yield from self._control_token(self._silent)
+                yield from self._control_token()
             timings = event.inside("timings")
             drafted, accepted = timings.count("draft_n"), timings.count("draft_n_accepted")
             yield protocol.StreamEnd(self._why(event), event.count("tokens_predicted"), drafted, accepted)
@@ -272,7 +272,7 @@ class LlamaServerAnswer:
         text, ids = event.text("content"), self._checked(event.integers("tokens"))
         if not text and not ids:
             return
-        yield from self._control_token(self._silent)
+        yield from self._control_token()
         self._silent = None
         predicted = event.count("tokens_predicted")
         missed, self._predicted = predicted - self._predicted - 1, predicted
@@ -286,9 +286,10 @@ class LlamaServerAnswer:
     def finish(self) -> None:
         """Return None: the last event always says that it is the last."""
 
-    def _control_token(self, silent: int | None) -> Iterator[protocol.StreamedText]:
-        if silent is not None:
-            yield protocol.StreamedText((Token(silent, self._text(silent).encode()),))
+    def _control_token(self) -> Iterator[protocol.StreamedText]:
+        if self._silent is not None:
+            text = self._ask("/detokenize", {"tokens": [self._silent]}).text("content")
+            yield protocol.StreamedText((Token(self._silent, text.encode()),))
 
     def _completed(self, event: Fields, text: str) -> tuple[Token, ...]:
         """Recover ids by tokenizing again: the stream omits them while a character is incomplete."""
@@ -315,9 +316,6 @@ class LlamaServerAnswer:
 
     def _checked(self, ids: Sequence[int]) -> tuple[int, ...]:
         return protocol.checked_ids(ids, self._vocabulary_size, self._card.location)
-
-    def _text(self, id: int) -> str:
-        return self._ask("/detokenize", {"tokens": [id]}).text("content")
 
     def _why(self, event: Fields) -> Stop:
         if event.text("stop_type") == "eos":

@@ -72,10 +72,10 @@ class CompletionRequest:
 
     @property
     def server_seed(self) -> int:
-        """The seed of the request: the number of its first token.
+        """The seed of the request: the random number of its first token.
 
-        The server draws the others in its own way, so a text that another request continues differs from the text of
-        one request.
+        The server samples the others with random numbers of its own, so a text that another request continues differs
+        from the text of one request.
         """
         return number_at(self.seed, self.position)
 
@@ -233,6 +233,11 @@ PROBE = "\n".join(
         "antidisestablishmentarianism pneumonoultramicroscopic zzzzqqqq XÆA-12 iPhone15 e.g. i.e. http://a.b/c?d=e",
     )
 )
+"""Tokenised to compare vocabularies, since a server reveals no hash of its own: it covers where related ones differ.
+
+Scripts, numbers, white space, code, emoji, and the control tokens of common templates. If all ids are equal, token
+ids may be handed over.
+"""
 
 
 def fingerprint(probe_ids: Sequence[int]) -> str:

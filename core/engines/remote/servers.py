@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, 
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import ServedModel, fingerprint, served_models
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback, most_important
-from baton_reasoning.core.engines.usage import Cap, Usage, UsageMeter
+from baton_reasoning.core.engines.usage import Cap, UsageMeter
 from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
 from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.models.source import ServerUrls
@@ -48,20 +48,16 @@ class ServerPool:
                 )
         self.engines = tuple(engines)
         cap = reduce(Cap.tightest, (engine.options.cap for engine in engines))
-        self._meter = UsageMeter(first.options.prices, cap, "all servers together")
+        self.meter = UsageMeter(first.options.prices, cap, "all servers together")
+        """Counts the usage of all servers, at the prices of each."""
         for engine in engines:
-            engine.meter.join(self._meter)
+            engine.meter.join(self.meter)
 
     @property
     def card(self) -> ModelCard:
         """The card of the server with the smallest context."""
         smallest = min(self.engines, key=lambda engine: engine.card.context)
         return replace(smallest.card, source=ServerUrls(tuple(engine.address.url for engine in self.engines)))
-
-    @property
-    def usage(self) -> Usage:
-        """Usage of all servers together, at the prices of each."""
-        return self._meter.usage
 
     @property
     def status(self) -> ServerStatus:

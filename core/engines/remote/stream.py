@@ -12,43 +12,13 @@ from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, Pre
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import Fields, parsed
 from baton_reasoning.core.engines.remote.connection import Exchange, HttpConnection, RetryPolicy, Signal
-from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
+from baton_reasoning.core.engines.remote.protocol import CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
 from baton_reasoning.core.errors import EngineLost, EngineRefused
 
 TICK = 1.0
 """Seconds between checks of the time-outs while nothing arrives."""
-
-
-class RestartDetector:
-    """Detects a server that was restarted between two requests with a different model.
-
-    One for each session. `check_model` asks the server, and raises EngineRefused if it serves another model.
-    """
-
-    def __init__(self, check_model: Callable[[Ask], None]) -> None:
-        self._check_model = check_model
-        self._has_read = False
-        self._refusal: EngineRefused | None = None
-
-    def check(self, reused: int | None, connection: HttpConnection) -> None:
-        """Check a request by the number of tokens that it reused from the KV cache (None: not reported).
-
-        If the server reused nothing although it has read this text before, it is asked for its model; a refusal
-        is raised at every later call too. Another session may also have taken the slot, but then the prefill costs
-        more than the question.
-        """
-        if self._refusal:
-            raise self._refusal
-        if reused == 0 and self._has_read:
-            try:
-                with connection.sibling() as sibling:
-                    self._check_model(sibling.ask)
-            except EngineRefused as refusal:
-                self._refusal = refusal
-                raise
-        self._has_read = True
 
 
 class Answer:
@@ -59,15 +29,16 @@ class Answer:
         connection: HttpConnection,
         policy: RetryPolicy,
         on_status: Callable[[ServerStatus], object],
-        restarts: RestartDetector,
+        check_restart: Callable[[int | None, HttpConnection], None],
         prompt: Prompt,
     ) -> None:
-        """`connection`: the one over which the answer comes."""
+        """`connection`: the one over which the answer comes. `check_restart` is called as soon as the server says how
+        many tokens it reused (None: it does not); it raises EngineRefused if another model is there now."""
         self._host = connection.host
         self._connection = connection
         self._policy = policy
         self._on_status = on_status
-        self._restarts = restarts
+        self._check_restart = check_restart
         self._prompt = prompt
         self._began = time.perf_counter()
         self._progress: protocol.PromptProgress | None = None
@@ -194,7 +165,7 @@ class Answer:
         match event:
             case protocol.PromptProgress():
                 if self._progress is None:
-                    self._restarts.check(event.reused, self._connection)
+                    self._check_restart(event.reused, self._connection)
                 self._progress = event
             case protocol.StreamedText(tokens):
                 self._first_token = self._first_token or time.perf_counter()

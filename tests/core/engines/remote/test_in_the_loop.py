@@ -71,10 +71,10 @@ def test_the_trace_has_the_whole_bill_and_all_that_was_read_along(server: LlamaS
         lambda state: at_rest.set() if state is ServerState.CONNECTED else None,
     )
     trace = Trace.of(run_with(engine, wait_for_the_reading))
-    assert trace.usage == {Author.LARGE: engine.usage}
+    assert trace.usage == {Author.LARGE: engine.meter.usage}
     assert trace.usage[Author.LARGE].money > 0
     takeovers = trace.totals[Author.LARGE].takeovers
-    assert len(trace.prefetches) == engine.usage.cost.requests - takeovers > 0
+    assert len(trace.prefetches) == engine.meter.usage.cost.requests - takeovers > 0
     assert trace.prefetches[0].tokens > 0
     assert all(0 <= reading.began < reading.began + reading.seconds <= reading.at for reading in trace.prefetches)
 

@@ -275,7 +275,7 @@ def test_the_bill_adds_up(engine: LlamaServerEngine, session: RemoteSession) -> 
     assert cost.written == 5
     assert cost.bytes_sent > 100
     assert cost.bytes_received > 100
-    assert engine.usage == session.usage
+    assert engine.meter.usage == session.usage
 
 
 def test_the_answer_goes_on_after_the_server_was_killed_and_started_again(smollm2: Path) -> None:

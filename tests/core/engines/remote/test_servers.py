@@ -157,7 +157,7 @@ def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:
         with closing(ServerPool(engines)) as pool:
             both = ServerUrls((first.url, second.url))
             assert pool.card == replace(engines[0].card, source=both)
-            assert pool.usage.cost.requests == 0
+            assert pool.meter.usage.cost.requests == 0
             sessions = [pool.open(QUESTION, GREEDY) for _ in range(4)]
             assert [len(engine.sessions) for engine in engines] == [2, 2]
             sessions[0].close()
@@ -181,7 +181,7 @@ def test_a_cap_holds_over_all_servers_of_a_pool_together() -> None:
             with pytest.raises(EngineRefused, match="cap of 10 tokens for all servers together is reached"):
                 list(sessions[1].write([], 30, seed=1))
             assert second.completions[0]["n_predict"] == 5, "the first server took half of the cap"
-            assert pool.usage == Usage(engines[0].usage.cost.plus(engines[1].usage.cost), 4.0, "EUR")
+            assert pool.meter.usage == Usage(engines[0].meter.usage.cost.plus(engines[1].meter.usage.cost), 4.0, "EUR")
             with pytest.raises(EngineRefused, match="cap of 10 tokens for all servers together is reached"):
                 list(sessions[0].write([], 30, seed=1))
 
