@@ -236,11 +236,11 @@ class HttpConnection:
         return (time.perf_counter() - began) * 1000
 
     def _asked(self, path: str, payload: Payload | None, seconds: float | None) -> object:
-        with Exchange(self, path, payload, self._whole) as exchange:
-            answer = exchange.next(self._policy.answer if seconds is None else seconds)
+        with HttpRequest(self, path, payload, self._whole) as request:
+            answer = request.next(self._policy.answer if seconds is None else seconds)
             if answer is Signal.SILENCE:
                 raise EngineLost(f"{self.host} has stopped answering.", "Look at the server's log.")
-            exchange.finish()
+            request.finish()
         return answer
 
     def _whole(self, response: httpx2.Response) -> Iterator[object]:
@@ -274,7 +274,7 @@ class HttpConnection:
             return self._socket is not None and self._socket.fileno() >= 0 and not self._is_cut
 
     def cut(self) -> None:
-        """End the running request, or the events that were asked for last."""
+        """End the running request, and the one that `renew` has announced."""
         with self._lock:
             self._is_cut = True
             self._shut_down()
@@ -303,7 +303,7 @@ class HttpConnection:
         self._client.close()
 
     def renew(self) -> None:
-        """Prepare the next request, which a cut does not concern."""
+        """Announce a request, which an earlier `cut` does not concern."""
         with self._lock:
             self._is_cut = self._is_halted
 
@@ -378,13 +378,13 @@ def _routed(path: str, payload: Payload | None, model: str) -> tuple[str, Payloa
 
 
 class Signal(Enum):
-    """What `Exchange.next` may return instead of a message."""
+    """What `HttpRequest.next` may return instead of a message."""
 
     SILENCE = "nothing arrived in that time"
     ENDED = "the answer is complete"
 
 
-class Exchange:
+class HttpRequest:
     """One request, whose answer a thread reads. A context manager: leaving it early closes the socket.
 
     Time-outs are for whole messages: a server whose bytes trickle in is silent.
@@ -407,7 +407,7 @@ class Exchange:
         )
         self._reader.start()
 
-    def __enter__(self) -> Exchange:
+    def __enter__(self) -> HttpRequest:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -27,7 +27,7 @@ from baton_reasoning.core.engines.remote.status import (
     StatusCallback,
     StatusTracker,
 )
-from baton_reasoning.core.engines.remote.stream import Answer
+from baton_reasoning.core.engines.remote.stream import StreamedAnswer
 from baton_reasoning.core.engines.usage import Cap, PrefetchedText, Prices, RequestUsage, Usage, UsageMeter
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.overrides import ModelOverrides, Sampling
@@ -380,8 +380,8 @@ class RemoteSession:
                     self._meter.allowed(1)  # a cap that shortened the write refuses the rest of it
                 yield item
 
-    def _new_answer(self, connection: HttpConnection, prompt: Prompt) -> Answer:
-        return Answer(connection, self._retry_policy, self._show, self._check_restart, prompt)
+    def _new_answer(self, connection: HttpConnection, prompt: Prompt) -> StreamedAnswer:
+        return StreamedAnswer(connection, self._retry_policy, self._show, self._check_restart, prompt)
 
     def _check_restart(self, reused: int | None, connection: HttpConnection) -> None:
         """Ask a server for its model if it reused no token of a text that it has read before: it may have restarted.

@@ -11,7 +11,7 @@ import httpx2
 from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, WriteItem
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import Fields, parsed
-from baton_reasoning.core.engines.remote.connection import Exchange, HttpConnection, RetryPolicy, Signal
+from baton_reasoning.core.engines.remote.connection import HttpConnection, HttpRequest, RetryPolicy, Signal
 from baton_reasoning.core.engines.remote.protocol import CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
@@ -21,7 +21,7 @@ TICK = 1.0
 """Seconds between checks of the time-outs while nothing arrives."""
 
 
-class Answer:
+class StreamedAnswer:
     """One answer of a server: what it yields, its time-outs, its status, and what it costs."""
 
     def __init__(
@@ -68,8 +68,8 @@ class Answer:
         self._began = time.perf_counter()
         sent, received = connection.bytes_sent, connection.bytes_received
         try:
-            with Exchange(connection, server.path, payload, partial(self._sent, most=most_events)) as exchange:
-                stop = yield from self._until_end(self._events(exchange, parser), request.limit, passing)
+            with HttpRequest(connection, server.path, payload, partial(self._sent, most=most_events)) as stream:
+                stop = yield from self._until_end(self._events(stream, parser), request.limit, passing)
         finally:
             meter.add(self._usage(connection.bytes_sent - sent, connection.bytes_received - received))
         yield End(stop)
@@ -110,14 +110,14 @@ class Answer:
             written += len(event.tokens[: limit - written])
         return Stop.LIMIT
 
-    def _events(self, exchange: Exchange, parser: protocol.AnswerParser) -> Iterator[protocol.AnswerEvent | Notice]:
+    def _events(self, stream: HttpRequest, parser: protocol.AnswerParser) -> Iterator[protocol.AnswerEvent | Notice]:
         """Yield the events of the answer, and a Notice now and then while none arrives."""
         policy = self._policy
         tick = min(TICK, policy.notice_every, policy.between_tokens, policy.first_token)
         last_event = last_notice = time.perf_counter()
         unanswered: EngineLost | None = None
         while True:
-            message = exchange.next(tick)
+            message = stream.next(tick)
             now = time.perf_counter()
             if isinstance(message, Fields):
                 last_event = now
