@@ -303,7 +303,7 @@ def _servers_fault(path: Path) -> str:
     In the other files a value that is wrong has its default. Here that might lose a cap or a certificate.
     """
     try:
-        from baton_reasoning.core.engines.remote.servers import KnownServers  # it imports the keyring
+        from baton_reasoning.core.engines.remote.known_servers import KnownServers  # it imports the keyring
 
         if path.is_file():
             KnownServers(path).all()

@@ -11,7 +11,7 @@ from baton_reasoning.app.shared.theme import SIGN, Role
 from baton_reasoning.app.shared.widgets.controls import ElidedLabel, button
 from baton_reasoning.app.shared.widgets.layout import hbox
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 
 
 class ServerLine(QWidget):

@@ -15,7 +15,7 @@ def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:
     """
     # Imported in the thread that asks.
     from baton_reasoning.core.engines.local.tokenizer import tokenize_by
-    from baton_reasoning.core.engines.remote.vocabulary import PROBE
+    from baton_reasoning.core.engines.remote.protocol import PROBE
     from baton_reasoning.core.errors import BatonError
 
     path = loaded.card.path if loaded and loaded.card.path else local_path(source)

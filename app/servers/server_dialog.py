@@ -22,11 +22,11 @@ from baton_reasoning.app.shared.theme import SIGN, Role, set_role
 from baton_reasoning.app.shared.widgets.controls import button, combo_box, label, line_edit, scrolling
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.address import LLAMA_SERVER_PORTS, without_model
-from baton_reasoning.core.engines.remote.failures import UnknownModel
-from baton_reasoning.core.engines.remote.openai_completions import ServedModel
-from baton_reasoning.core.engines.remote.server_check import ConnectionReport, Finding, Severity, try_connection
-from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
+from baton_reasoning.core.engines.remote.answers import UnknownModel
+from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, without_model
+from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
+from baton_reasoning.core.engines.remote.protocol import ServedModel
+from baton_reasoning.core.engines.remote.servers import ConnectionReport, Finding, Severity, try_connection
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
 from baton_reasoning.core.models.source import server_urls
 

@@ -9,7 +9,7 @@ from baton_reasoning.app.shared.format import count, duration, money, size
 from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import DeviceShare, ModelCard
-from baton_reasoning.core.engines.remote.state import RETRYING, ServerState, ServerStatus
+from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib

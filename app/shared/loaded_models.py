@@ -12,13 +12,13 @@ from PySide6.QtCore import QObject, Qt, Signal
 from baton_reasoning.app.shared.background import BackgroundTask, BackgroundTasks, StreamTask
 from baton_reasoning.app.shared.timer import single_shot_timer
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.state import ServerStatus, StatusCallback
+from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 
 if TYPE_CHECKING:
-    from baton_reasoning.core.engines.remote.servers import KnownServers
+    from baton_reasoning.core.engines.remote.known_servers import KnownServers
     from baton_reasoning.core.model_costs import ModelCosts
 
 

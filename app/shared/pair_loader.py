@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from baton_reasoning.app.shared.loaded_models import Loading, Remark
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.source import DemoModel, ModelSource, ServerUrls, local_path
 from baton_reasoning.core.run import Pair
@@ -23,7 +23,7 @@ from baton_reasoning.core.settings import ModelChoice
 
 if TYPE_CHECKING:
     from baton_reasoning.core.engines.factory import EngineFactory
-    from baton_reasoning.core.engines.remote.servers import KnownServers
+    from baton_reasoning.core.engines.remote.known_servers import KnownServers
     from baton_reasoning.core.paths import Paths
 
 LOOK_EVERY = 0.1
@@ -45,7 +45,7 @@ class PairLoader:
 
     @cached_property
     def servers(self) -> KnownServers:
-        from baton_reasoning.core.engines.remote.servers import KnownServers
+        from baton_reasoning.core.engines.remote.known_servers import KnownServers
 
         return KnownServers(self._paths.servers)
 

@@ -11,7 +11,7 @@ import click
 
 from baton_reasoning.app.shared.format import duration, short_path, size
 from baton_reasoning.app.terminal.output import progress, remark
-from baton_reasoning.core.engines.remote.servers import NAME, KnownServers
+from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
 from baton_reasoning.core.errors import DownloadError, SettingsError
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.checksums import Checksums

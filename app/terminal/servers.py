@@ -25,10 +25,10 @@ from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
 from baton_reasoning.core.engines.factory import Server
 from baton_reasoning.core.engines.local.tokenizer import tokenize_by
-from baton_reasoning.core.engines.remote.address import LLAMA_SERVER_PORTS, canonical
-from baton_reasoning.core.engines.remote.server_check import ConnectionReport, Severity, try_connection
-from baton_reasoning.core.engines.remote.servers import NAME, KnownServer, KnownServers
-from baton_reasoning.core.engines.remote.vocabulary import PROBE
+from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, canonical
+from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServer, KnownServers
+from baton_reasoning.core.engines.remote.protocol import PROBE
+from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded, read_text

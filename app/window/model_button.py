@@ -13,7 +13,7 @@ from baton_reasoning.app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from baton_reasoning.app.shared.widgets.controls import ElidedLabel, label, plain_tip
 from baton_reasoning.app.shared.widgets.layout import hbox
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.engines.remote.state import ServerStatus
+from baton_reasoning.core.engines.remote.status import ServerStatus
 
 LONGEST_NAME = 170
 """Pixels; the whole name is in the tool tip."""

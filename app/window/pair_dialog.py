@@ -37,7 +37,7 @@ from baton_reasoning.app.window.offered_models import (
     offered_pairs,
 )
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.servers import KnownServers
+from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import read_header

@@ -10,14 +10,12 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.answers import NotReady
+from baton_reasoning.core.engines.remote.connection import RetryState, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
-from baton_reasoning.core.engines.remote.failures import NotReady
-from baton_reasoning.core.engines.remote.pool import ServerPool
-from baton_reasoning.core.engines.remote.retry import RetryState
-from baton_reasoning.core.engines.remote.server_check import open_server
-from baton_reasoning.core.engines.remote.state import StatusCallback
-from baton_reasoning.core.engines.remote.vocabulary import PROBE
+from baton_reasoning.core.engines.remote.protocol import PROBE
+from baton_reasoning.core.engines.remote.servers import ServerPool, open_server
+from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.models.preferences import LocalChoices
 from baton_reasoning.core.models.source import DemoModel, HubFile, ModelSource, ServerUrls
@@ -108,9 +106,9 @@ def _open_when_ready(url: str, factory: EngineFactory) -> RemoteEngine:
         try:
             return open_server(*server, factory.watcher, factory.on_status)
         except NotReady as error:
-            pause = retrying.pause_after(error)
-            factory.on_status(f"{error.message} Trying again in {pause:.1f} s.")
-            time.sleep(pause)
+            retrying.count(error)
+            factory.on_status(f"{error.message} Trying again in {retrying.pause:.1f} s.")
+            time.sleep(retrying.pause)
 
 
 def share_vocabulary(one: Engine, other: Engine) -> bool:

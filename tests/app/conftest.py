@@ -24,8 +24,8 @@ from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.app.shared.garbage_collection import MainThreadCollector
 from baton_reasoning.app.shared.loaded_models import Loading
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.engines.remote.servers import KnownServers
-from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.engines.remote.known_servers import KnownServers
+from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.engines.template_renderer import PROCESS_NAME as RENDERER_PROCESS
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.paths import Paths

@@ -50,7 +50,7 @@ from baton_reasoning.app.window.main_window import NARROW, MainWindow
 from baton_reasoning.app.window.model_button import ModelButton, StateLabel
 from baton_reasoning.app.window.models_page import add_models_page
 from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
-from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Outcome

@@ -24,10 +24,10 @@ from baton_reasoning.core.engines.base import Handoff, Message, Session, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.factory import share_vocabulary
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.protocol import CompletionRequest
-from baton_reasoning.core.engines.remote.server_check import open_server
+from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run

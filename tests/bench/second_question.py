@@ -9,8 +9,8 @@ from contextlib import closing
 
 from baton_reasoning.core.engines.base import Conversation, Engine, Handoff, Message, Token
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.remote.address import ServerAddress
-from baton_reasoning.core.engines.remote.server_check import open_server
+from baton_reasoning.core.engines.remote.connection import ServerAddress
+from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from tests.bench.generated import MODEL, bench_model

@@ -20,9 +20,9 @@ from pathlib import Path
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.threads import default_threads
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine
-from baton_reasoning.core.engines.remote.server_check import open_server
+from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.loading import LoadOptions, Switch
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten

@@ -30,8 +30,8 @@ from baton_reasoning.app.shared.garbage_collection import MainThreadCollector
 from baton_reasoning.app.shared.loaded_models import Loading
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.servers import KnownServers
-from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.engines.remote.known_servers import KnownServers
+from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem

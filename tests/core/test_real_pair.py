@@ -16,9 +16,9 @@ import pytest
 from baton_reasoning.core.engines.base import Conversation, Message, Passing, Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine
-from baton_reasoning.core.engines.remote.server_check import open_server
+from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.control import Control

@@ -12,11 +12,11 @@ from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.load_fallback import card_of, worker_options
 from baton_reasoning.core.engines.model_card import Placement
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.answers import Fields
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
-from baton_reasoning.core.engines.remote.fields import Fields
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerProtocol
-from baton_reasoning.core.engines.remote.openai_completions import CompletionsProtocol
+from baton_reasoning.core.engines.remote.openai import CompletionsProtocol
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.loading import LoadOptions

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 
 from baton_reasoning.core.engines.base import PrefillProgress
-from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import EngineLost
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE

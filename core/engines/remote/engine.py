@@ -2,56 +2,36 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from functools import partial
 
-from baton_reasoning.core.engines.base import (
-    Attach,
-    Conversation,
-    End,
-    Handoff,
-    Judgement,
-    Notice,
-    Passing,
-    PrefillProgress,
-    Scores,
-    Stop,
-    Token,
-    WriteItem,
-    ignore,
-)
+from baton_reasoning.core.engines import base
+from baton_reasoning.core.engines.base import Conversation, End, Handoff, Notice, Token, WriteItem
 from baton_reasoning.core.engines.body import Part, parts_before
+from baton_reasoning.core.engines.continuing import continued
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.engines.remote.address import ServerAddress
-from baton_reasoning.core.engines.remote.prefetch import Prefetch
-from baton_reasoning.core.engines.remote.protocol import (
-    Ask,
-    CompletionRequest,
-    Prompt,
-    PromptBuilder,
-    PromptProgress,
-    ServerProtocol,
-    StreamEnd,
-    as_parts,
-    judgement_of,
-    no_scores,
-    passing_of,
+from baton_reasoning.core.engines.remote import protocol
+from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, RetryState, ServerAddress
+from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
+from baton_reasoning.core.engines.remote.status import (
+    IDLE,
+    RETRYING,
+    ServerState,
+    ServerStatus,
+    StatusCallback,
+    StatusTracker,
 )
-from baton_reasoning.core.engines.remote.response_reader import ResponseReader, RestartDetector
-from baton_reasoning.core.engines.remote.retry import RetryPolicy, RetryState
-from baton_reasoning.core.engines.remote.state import RETRYING, ServerState, ServerStatus, StatusCallback, StatusTracker
-from baton_reasoning.core.engines.remote.transport import AnswerStream, HttpConnection
-from baton_reasoning.core.engines.remote.vocabulary import same_vocabulary
+from baton_reasoning.core.engines.remote.stream import StreamedAnswer
 from baton_reasoning.core.engines.usage import Cap, PrefetchedText, Prices, RequestUsage, Usage, UsageMeter
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.overrides import ModelOverrides, Sampling
 from baton_reasoning.core.models.source import ServerUrls
-
-Result = TypeVar("Result")
 
 SCORE_SECONDS = 600.0
 """Time-out of a request for scores: the whole prompt is read, without progress."""
@@ -88,35 +68,35 @@ class RemoteEngine:
         self.options = options or RemoteOptions()
         self.status_tracker = StatusTracker(on_status)
         self._tls = self.address.tls()
-        self._meter = UsageMeter(self.options.prices, self.options.cap, self.address.host)
-        self._lock = threading.Lock()
-        self._sessions: set[RemoteSession] = set()
-        self._asking = threading.Lock()
+        self.meter = UsageMeter(self.options.prices, self.options.cap, self.address.host)
+        """Counts the usage of all sessions, closed ones included."""
+        self.sessions: set[RemoteSession] = set()
+        """Those that are open."""
         self._closing = threading.Event()
         self._routed_model = ""
         self._connection = self.new_connection()
         self.protocol = self._connect()
 
-    def detect(self, ask: Ask) -> ServerProtocol:
+    def detect(self, ask: Ask) -> protocol.ServerProtocol:
         """Ask the server what it is. Raises EngineError."""
         raise NotImplementedError
 
-    def _connect(self) -> ServerProtocol:
+    def _connect(self) -> protocol.ServerProtocol:
         """Detect the protocol; the person's overrides for the model take precedence on its card."""
         try:
-            protocol = self.detect(self._connection.ask)
+            found = self.detect(self._connection.ask)
         except EngineError:
             self._connection.close()
             raise
         overrides, prefetch = self.options.overrides, self.options.supports_prefetch
-        protocol.card = replace(
-            protocol.card,
+        found.card = replace(
+            found.card,
             source=ServerUrls((self.address.url,)),
-            thinking=overrides.thinking_tags(protocol.card.thinking),
+            thinking=overrides.thinking_tags(found.card.thinking),
             supports_prefetch=not self.address.is_this_machine if prefetch is None else prefetch,
             overrides=overrides,
         )
-        return protocol
+        return found
 
     @property
     def card(self) -> ModelCard:
@@ -129,12 +109,10 @@ class RemoteEngine:
 
     def ping(self) -> None:
         """Ask whether the server is there, so that its status stays true while no session uses it. Blocks a moment."""
-        began = time.perf_counter()
         milliseconds: float | None = None
         with closing(self.new_connection()) as connection:
             try:
-                connection.ask("/v1/models")
-                milliseconds = (time.perf_counter() - began) * 1000
+                milliseconds = connection.ping()
             except EngineLost:
                 pass  # the status then says so
             except EngineError:
@@ -142,26 +120,14 @@ class RemoteEngine:
         if not self._closing.is_set():
             self.status_tracker.record_ping(milliseconds)
 
-    @property
-    def open_sessions(self) -> int:
-        with self._lock:
-            return len(self._sessions)
-
-    @property
-    def usage(self) -> Usage:
-        """Usage of all sessions, closed ones included."""
-        return self._meter.usage
-
     def open(
-        self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
+        self, conversation: Conversation, sampling: Sampling, attach: base.Attach = base.ignore, *, thinks: bool = True
     ) -> RemoteSession:
         return RemoteSession(self, conversation, sampling, attach, thinks=thinks)
 
     def close(self) -> None:
         self._closing.set()
-        with self._lock:
-            sessions = tuple(self._sessions)
-        for session in sessions:
+        for session in tuple(self.sessions):
             session.close()
         self._connection.halt()
         self._connection.close()
@@ -169,66 +135,29 @@ class RemoteEngine:
     def adopt_vocabulary(self, vocabulary: str, probe_ids: Sequence[int]) -> bool:
         """Adopt the name of another model's vocabulary if it is the same, so that token ids can be handed over.
 
-        `vocabulary`: the hash on the other model's card. `probe_ids`: `remote.vocabulary.PROBE` by its tokenizer,
+        `vocabulary`: the hash on the other model's card. `probe_ids`: `remote.protocol.PROBE` by its tokenizer,
         control tokens recognised, without BOS. Call it before sessions are opened.
         """
-        same = same_vocabulary(self.card, probe_ids)
+        same = self.card.vocabulary == protocol.fingerprint(probe_ids)
         if same:
             self.protocol.card = replace(self.card, vocabulary=vocabulary)
         return same
 
-    def share_meter(self, meter: UsageMeter) -> None:
-        """Count all usage in another meter too, whose cap then applies here. Call it before sessions are opened."""
-        self._meter.join(meter)
-
     def route_to(self, model: str) -> None:
         """Name this model of a router in each request; empty: the server is no router."""
         self._routed_model = self._connection.model = model
-
-    # For sessions ---------------------------------------------------------------------------------------------------
 
     def new_connection(self) -> HttpConnection:
         connection = HttpConnection(self.address, self.options.retry_policy, self._tls)
         connection.model = self._routed_model
         return connection
 
-    def new_meter(self) -> UsageMeter:
-        """Make the meter of one session, a part of the engine's."""
-        return UsageMeter(self.options.prices, whole=self._meter)
-
-    def render(self, conversation: Conversation, thinks: bool, connection: HttpConnection) -> PromptBuilder:
-        """Render the conversation, with retries. Raises EngineError."""
-        return self._retry(lambda ask: self.protocol.prompt_builder(conversation, ask, thinks), connection)
-
-    def add(self, session: RemoteSession) -> None:
-        with self._lock:
-            self._sessions.add(session)
-
-    def remove(self, session: RemoteSession) -> None:
-        with self._lock:
-            self._sessions.discard(session)
-
-    def _ask(self, question: Callable[[Ask], Result]) -> Result:
-        """Ask over the engine's own connection, one question at a time, with retries."""
-        with self._asking:
-            return self._retry(question, self._connection)
-
-    def _retry(self, question: Callable[[Ask], Result], connection: HttpConnection) -> Result:
-        """Repeat a question while the server is lost or not ready, as often as the policy allows."""
-        retries = RetryState(self.options.retry_policy)
-        while True:
-            try:
-                return question(connection.ask)
-            except EngineLost as error:
-                pause = retries.pause_after(error)
-            connection.pause(pause)
-
 
 class RemoteSession:
     """A session on a server, which keeps the KV cache and finds the longest prefix that it has read before."""
 
     def __init__(
-        self, engine: RemoteEngine, conversation: Conversation, sampling: Sampling, attach: Attach, *, thinks: bool
+        self, engine: RemoteEngine, conversation: Conversation, sampling: Sampling, attach: base.Attach, *, thinks: bool
     ) -> None:
         """`attach` is called before the first question to the server. Raises EngineError."""
         self._engine = engine
@@ -237,24 +166,28 @@ class RemoteSession:
         self._retry_policy = engine.options.retry_policy
         self._sampling = sampling
         self._connection = engine.new_connection()
-        self._meter = engine.new_meter()
-        self._status = engine.status_tracker.new_session()
-        self._restarts = RestartDetector(engine.protocol.check_model)
+        self._meter = UsageMeter(engine.options.prices, whole=engine.meter)
+        self._show = partial(engine.status_tracker.set, self)
+        self._has_read = False
+        self._other_model: EngineRefused | None = None
+        """Set once the server was found to have been restarted with another model."""
         self._cancelled = False
         self._closed = False
         self._prefetch: Prefetch | None = None
+        self._prefetched: deque[PrefetchedText] = deque()
+        """Prefetch requests that have ended, until somebody takes them."""
+        self._settled_length = -1
+        """Parts of the body that were offered last, if the cache cannot be truncated."""
         try:
-            engine.add(self)
+            engine.sessions.add(self)
             attach(self)
-            self._prompt_builder = engine.render(conversation, thinks, self._connection)
+            self._prompt_builder = self._rendered(conversation)
             self._refuse_beyond_context(self._prompt_builder.prompt_tokens)
         except BaseException:
             self.close()
             raise
         if self.card.supports_prefetch:
-            self._prefetch = Prefetch(
-                self._protocol, self._prompt_builder, engine.new_connection(), self._meter, self._status, self._reader
-            )
+            self._prefetch = Prefetch(engine.new_connection(), self._read_ahead)
 
     @property
     def card(self) -> ModelCard:
@@ -276,17 +209,18 @@ class RemoteSession:
         return Handoff(0, 0, 0.0)
 
     def prefetch(self, body: Sequence[Part]) -> None:
-        if self._prefetch:
-            self._prefetch.offer(body)
+        if not self._prefetch:
+            return
+        if not self.card.supports_truncation:
+            body = settled(body)
+            if len(body) == self._settled_length:
+                return  # that much was offered before; at first, the conversation alone is read
+            self._settled_length = len(body)
+        self._prefetch.offer(body)
 
     def take_prefetched(self) -> tuple[PrefetchedText, ...]:
         """Return the prefetch requests that have ended since the last call."""
-        return self._prefetch.take_finished() if self._prefetch else ()
-
-    def wait_for_prefetch(self) -> None:
-        """Wait until what was offered has been read (for measurements and tests)."""
-        if self._prefetch:
-            self._prefetch.wait()
+        return tuple(self._prefetched.popleft() for _ in range(len(self._prefetched)))
 
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
@@ -295,18 +229,18 @@ class RemoteSession:
             request = CompletionRequest(limit, seed, self._sampling, alternatives, position=position)
             yield from self._write(body, request)
 
-    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> base.Judgement:
         if not self.card.returns_alternatives:
             raise EngineRefused(
                 f"{self.card.name} on {self.card.location} gives no log-probabilities, so it cannot judge.",
                 "Choose a policy that needs none, or serve the model with llama-server or vLLM.",
             )
         request = CompletionRequest(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
-        judgement = Judgement.none(len(choices))
+        judgement = base.Judgement.none(len(choices))
         with suppress(Cancelled), self._call():
             before: Handoff | None = None
             if not self.card.supports_truncation:
-                # A request of its own for the body: the server keeps a checkpoint at the end of each prompt, and goes
+                # A separate request for the body: the server keeps a checkpoint at the end of each prompt, and goes
                 # back to it when the question is dropped.
                 before = self._read(body)
             with closing(self._write(body, request, question)) as items:
@@ -314,13 +248,13 @@ class RemoteSession:
                     if isinstance(item, Handoff):
                         judgement = judgement._replace(handoff=_added(before, item) if before else item)
                     elif isinstance(item, Token):
-                        found = judgement_of(item.alternatives, choices, self._protocol.choice_bias)
+                        found = protocol.judgement_of(item.alternatives, choices, self._protocol.choice_bias)
                         return found._replace(handoff=judgement.handoff)
         return judgement
 
-    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
+    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> base.Scores:
         if not self.card.returns_scores:
-            raise no_scores(self.card)
+            raise protocol.no_scores(self.card)
         began = time.perf_counter()
         with suppress(Cancelled), self._call():
             connection = self._connection
@@ -343,8 +277,10 @@ class RemoteSession:
                     seconds_waited=seconds,
                 )
             )
-            return Scores(tokens, Handoff(0, len(prompt), seconds, passing_of(body, self.card.vocabulary)))
-        return Scores()
+            return base.Scores(
+                tokens, Handoff(0, len(prompt), seconds, protocol.passing_of(body, self.card.vocabulary))
+            )
+        return base.Scores()
 
     def cancel(self) -> None:
         self._cancelled = True  # before the connection is read: `_call` does it the other way round
@@ -358,8 +294,8 @@ class RemoteSession:
         if self._prefetch:
             self._prefetch.close()
         self._connection.close()
-        self._status.close()
-        self._engine.remove(self)
+        self._engine.status_tracker.close(self)
+        self._engine.sessions.discard(self)
 
     # One call after another -----------------------------------------------------------------------------------------
 
@@ -378,18 +314,18 @@ class RemoteSession:
         try:
             yield
         except EngineRefused as error:
-            self._status.fail(ServerState.REFUSED, error.message)
+            self._show(ServerStatus(ServerState.REFUSED, reason=error.message))
             raise
         except EngineLost as error:
             if self._prefetch:
                 self._prefetch.close()
-            self._status.fail(ServerState.LOST, error.message)
+            self._show(ServerStatus(ServerState.LOST, reason=error.message))
             raise
         except (EngineError, GeneratorExit):
-            self._status.set(ServerState.CONNECTED)
+            self._show(IDLE)
             raise
         else:
-            self._status.set(ServerState.CONNECTED)
+            self._show(IDLE)
 
     def _read(self, body: Sequence[Part]) -> Handoff:
         handoff = Handoff(0, 0, 0.0)
@@ -402,83 +338,91 @@ class RemoteSession:
         self, body: Sequence[Part], request: CompletionRequest, question: str = ""
     ) -> Generator[WriteItem, None, None]:
         """Read and write. If the connection breaks, a new request continues after the last token that arrived."""
-        passing = passing_of(body, self.card.vocabulary)
-        kept: list[Token] = []
         retries = RetryState(self._retry_policy)
-        is_noticed = False
-        end = End(Stop.CANCELLED)
-        pause = 0.0
+
+        def attempt(arrived: list[Token]) -> Generator[WriteItem, None, None]:
+            if retries.failures:
+                self._connection.pause(retries.pause)
+                self._protocol.check_model(self._connection.ask)
+            so_far = (*body, *protocol.as_parts(arrived, self.card.vocabulary))
+            prompt = self._prompt_builder.with_body(so_far, self._connection.ask, question)
+            if arrived and len(arrived) >= request.limit:
+                yield End(base.Stop.LIMIT)
+                return
+            rest = replace(request, limit=request.limit - len(arrived), position=request.position + len(arrived))
+            yield from self._answer(prompt, rest, protocol.passing_of(body, self.card.vocabulary), retries)
+
+        def repair(error: EngineLost, _: int) -> Generator[Notice, None, None]:
+            retries.count(error)
+            failed, tries = retries.failures, self._retry_policy.tries
+            self._show(ServerStatus(ServerState.RECONNECTING, reason=error.message, attempt=failed, attempts=tries))
+            if retries.failures == 1:  # one line in the answer; the status shows each attempt
+                yield Notice(f"{error.message} {RETRYING}")
+
+        try:
+            yield from continued(attempt, repair)
+        except Cancelled:
+            yield End(base.Stop.CANCELLED)
+
+    def _answer(
+        self, prompt: Prompt, request: CompletionRequest, passing: base.Passing, retries: RetryState
+    ) -> Generator[WriteItem, None, None]:
+        """Send one request and yield a handoff, tokens, an end. Leaving it early closes the socket."""
+        allowed = self._meter.allowed(request.limit) if request.limit else 0
+        answer = self._new_answer(self._connection, prompt)
+        written = 0
+        with closing(answer.items(self._protocol, replace(request, limit=allowed), self._meter, passing)) as items:
+            for item in items:
+                if isinstance(item, Token):
+                    written += 1
+                    retries.progressed()
+                elif item == End(base.Stop.LIMIT) and written < request.limit:
+                    self._meter.allowed(1)  # a cap that shortened the write refuses the rest of it
+                yield item
+
+    def _new_answer(self, connection: HttpConnection, prompt: Prompt) -> StreamedAnswer:
+        return StreamedAnswer(connection, self._retry_policy, self._show, self._check_restart, prompt)
+
+    def _check_restart(self, reused: int | None, connection: HttpConnection) -> None:
+        """Ask a server for its model if it reused no token of a text that it has read before: it may have restarted.
+
+        Another session may also have taken the slot, but then the prefill costs more than the question. A refusal is
+        raised at every later request too, since the other model may have read the text meanwhile.
+        """
+        if self._other_model:
+            raise self._other_model
+        if reused == 0 and self._has_read:
+            try:
+                with connection.sibling() as sibling:
+                    self._protocol.check_model(sibling.ask)
+            except EngineRefused as refusal:
+                self._other_model = refusal
+                raise
+        self._has_read = True
+
+    def _read_ahead(self, connection: HttpConnection, body: Sequence[Part]) -> None:
+        """Read a body into the KV cache, in the thread that prefetches. Raises EngineError."""
+        self._meter.allowed(1)
+        prompt = self._prompt_builder.with_body(body, connection.ask)
+        if not isinstance(prompt, str):
+            prompt = prompt[:-HELD_BACK]
+        answer = self._new_answer(connection, prompt)
+        try:
+            for _ in answer.items(self._protocol, CompletionRequest(0, 0, Sampling()), self._meter):
+                pass
+        finally:
+            self._prefetched.append(answer.as_prefetched())
+            self._show(IDLE)
+
+    def _rendered(self, conversation: Conversation) -> protocol.PromptBuilder:
+        """Render the conversation; again while the server is lost or not ready, as often as the policy allows."""
+        retries = RetryState(self._retry_policy)
         while True:
             try:
-                if retries.failures:
-                    self._connection.pause(pause)
-                    self._protocol.check_model(self._connection.ask)
-                so_far = (*body, *as_parts(kept, self.card.vocabulary))
-                prompt = self._prompt_builder.with_body(so_far, self._connection.ask, question)
-                if kept and len(kept) >= request.limit:
-                    yield End(Stop.LIMIT)
-                    return
-                rest = replace(request, limit=request.limit - len(kept), position=request.position + len(kept))
-                with closing(self._answer(prompt, rest, passing)) as items:
-                    for item in items:
-                        if isinstance(item, End):
-                            end = item
-                            break
-                        if isinstance(item, Token):
-                            kept.append(item)
-                            retries.progressed()
-                            is_noticed = False
-                        yield item
-                if end.stop is Stop.LIMIT and len(kept) < request.limit:
-                    self._meter.allowed(1)  # a cap that cut the write short refuses the rest of it
-                yield end
-                return
-            except Cancelled:
-                yield End(Stop.CANCELLED)
-                return
+                return self._protocol.prompt_builder(conversation, self._connection.ask, self._thinks)
             except EngineLost as error:
-                pause = retries.pause_after(error)
-                self._status.fail(ServerState.RECONNECTING, error.message, retries.failures, self._retry_policy.tries)
-                if not is_noticed:  # one line in the answer; the status shows each attempt
-                    is_noticed = True
-                    yield Notice(f"{error.message} {RETRYING}")
-
-    def _answer(self, prompt: Prompt, request: CompletionRequest, passing: Passing) -> Generator[WriteItem, None, None]:
-        """Send one request and yield a handoff, tokens, an end. Leaving it early closes the socket."""
-        if request.limit:
-            request = replace(request, limit=self._meter.allowed(request.limit))
-        payload = self._protocol.payload(prompt, request, self._connection.ask)
-        parser = self._protocol.answer_parser(self._connection.ask)
-        reader = self._reader(self._connection, prompt)
-        most_events = reader.most_events(request.limit)
-        with (
-            reader.metered(self._connection, self._meter),
-            AnswerStream(self._connection, self._protocol.path, payload, most_events) as stream,
-        ):
-            written = 0
-            for event in reader.events(stream, parser):
-                if isinstance(event, Notice):
-                    yield event
-                    continue
-                if isinstance(event, PromptProgress):
-                    reused = event.reused or 0
-                    if event.done < event.total:
-                        yield PrefillProgress(event.done - reused, event.total - reused)
-                    continue
-                if handoff := reader.handoff(passing):
-                    yield handoff
-                if isinstance(event, StreamEnd):
-                    yield End(event.stop)
-                    return
-                if written >= request.limit > 0:
-                    yield End(Stop.LIMIT)  # the server did not stop there
-                    return
-                for token in event.tokens[: request.limit - written]:
-                    written += 1
-                    yield token
-
-    def _reader(self, connection: HttpConnection, prompt: Prompt) -> ResponseReader:
-        return ResponseReader(connection, self._retry_policy, self._status, self._restarts, prompt)
+                retries.count(error)
+            self._connection.pause(retries.pause)
 
     def _refuse_beyond_context(self, tokens: int) -> None:
         if tokens >= self.card.context > 0:
@@ -492,3 +436,96 @@ def _added(first: Handoff, second: Handoff) -> Handoff:
     """Add the costs of two requests for one text: what the first reused, and what both read."""
     read = first.prefilled + second.prefilled
     return Handoff(first.reused, read, first.seconds + second.seconds, second.passing)
+
+
+_BOUNDARY = re.compile(r"\n[ \t]*\n\s*")
+HELD_BACK = 1
+"""Last tokens that are not prefetched: later text may retokenise them, and some caches cannot be truncated."""
+
+
+def settled(body: Sequence[Part]) -> Sequence[Part]:
+    """Return the body up to its last step boundary (a run of two or more newlines).
+
+    What follows may be a lookahead that is discarded. A cache that cannot be truncated would then be prefilled from
+    the beginning, so only settled text is prefetched into it.
+    """
+    ends = [match.end() for match in _BOUNDARY.finditer("".join(part.text for part in body))]
+    if not ends:
+        return ()
+    length = 0
+    for count, part in enumerate(body):
+        length += len(part.text)
+        if length > ends[-1]:
+            return body[:count]
+    return body
+
+
+class Prefetch:
+    """Reads the text so far while the small model writes, in a thread that sleeps until a text is offered.
+
+    It is only a hint: the newest text wins, a real request ends it, and the next request reports its failures.
+    """
+
+    def __init__(self, connection: HttpConnection, read: Callable[[HttpConnection, Sequence[Part]], None]) -> None:
+        """`connection`: for these requests alone. `read`: sends one, and raises EngineError."""
+        self._connection = connection
+        self._read = read
+        self._changed = threading.Condition()
+        self._newest: Sequence[Part] | None = None
+        self._busy = False
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=f"prefetch on {connection.host}", daemon=True)
+        self._thread.start()
+
+    def offer(self, body: Sequence[Part]) -> None:
+        """Offer a text to be read; the newest one wins. Never blocks for longer than a lock is held."""
+        with self._changed:
+            self._newest = body
+            self._changed.notify_all()
+
+    def yield_to(self, connection: HttpConnection) -> HttpConnection:
+        """End the reading for a real request. Return the connection for it: of the two, the one that is open."""
+        with self._changed:
+            self._newest = None
+            self._end_reading()
+            if self._connection.is_open and not connection.is_open:
+                self._connection, connection = connection, self._connection
+        return connection
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._end_reading()
+            self._changed.notify_all()
+        self._thread.join()
+        self._connection.close()
+
+    def _end_reading(self) -> None:
+        if self._busy:
+            self._connection.halt()
+            self._changed.wait_for(lambda: not self._busy)
+            self._connection.resume()
+
+    def _run(self) -> None:
+        try:
+            while (body := self._next_offer()) is not None:
+                try:
+                    self._read(self._connection, body)
+                except EngineRefused:
+                    return  # a cap is reached, or the model is another: it would be refused again
+                except EngineError:
+                    continue  # broken or halted: the next offer tries again, the next real request reports it
+        finally:  # whatever ended it: nobody may wait for this thread
+            with self._changed:
+                self._closed, self._busy = True, False
+                self._changed.notify_all()
+
+    def _next_offer(self) -> Sequence[Part] | None:
+        """Wait for the next text; None once it is closed."""
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._closed or self._newest is not None)
+            body, self._newest = self._newest, None
+            self._busy = body is not None and not self._closed
+            return body if self._busy else None

@@ -8,34 +8,21 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
 from baton_reasoning.core.engines.choices import first_tokens
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote import protocol
+from baton_reasoning.core.engines.remote.answers import Fields, NotReady, UnknownModel, from_report
+from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine
-from baton_reasoning.core.engines.remote.failures import from_report
-from baton_reasoning.core.engines.remote.fields import Fields
-from baton_reasoning.core.engines.remote.openai_completions import choose_model, name_of
-from baton_reasoning.core.engines.remote.protocol import (
-    AnswerEvent,
-    Ask,
-    CompletionRequest,
-    IdPromptBuilder,
-    Prompt,
-    PromptProgress,
-    StreamedText,
-    StreamEnd,
-    checked_ids,
-    no_scores,
-)
-from baton_reasoning.core.engines.remote.router import routed_model
-from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
+from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.gguf import supports_truncation
 from baton_reasoning.core.models.overrides import tags_in
@@ -51,15 +38,15 @@ class LlamaServerEngine(RemoteEngine):
 
     def detect(self, ask: Ask) -> LlamaServerProtocol:
         self.route_to(routed_model(self.address, ask))
-        protocol = LlamaServerProtocol(self.address, ask, self.options.template)
-        slots = self._slots()
+        found = LlamaServerProtocol(self.address, ask, self.options.template)
+        slots = self.slots()
         has_free_slot = any(not slot.flag("is_processing") for slot in slots)
-        supports_truncation = protocol.supports_truncation(ask, has_free_slot)
-        drafting = _drafting(slots) and _drafting(self._slots())  # a slot tells the kind once it has had a request
-        protocol.card = replace(protocol.card, drafting=drafting, supports_truncation=supports_truncation)
-        return protocol
+        supports_truncation = found.supports_truncation(ask, has_free_slot)
+        drafting = _drafting(slots) and _drafting(self.slots())  # a slot tells the kind once it has had a request
+        found.card = replace(found.card, drafting=drafting, supports_truncation=supports_truncation)
+        return found
 
-    def _slots(self) -> list[Fields]:
+    def slots(self) -> list[Fields]:
         """List the server's slots, if possible at a moment when one is free; none if it was started with --no-slots."""
         slots: list[Fields] = []
         try:
@@ -80,45 +67,22 @@ def _drafting(slots: Iterable[Fields]) -> str:
     return next(filter(None, kinds), "unknown" if kinds else "")
 
 
-class ServerProperties(NamedTuple):
-    """What `/props` and `/v1/models` report."""
-
-    model: str
-    parameters: int
-    quantisation: str
-    slots: int
-    context: int
-    """Per slot, tokens."""
-    template: str
-    bos: str
-    eos: str
-    vocabulary_size: int
-    """0: not reported."""
-    architecture: str
-    """`general.architecture` of the file; empty: not reported (b11549 does not)."""
-
-
-def server_properties(ask: Ask, model: str) -> ServerProperties:
-    """Ask the server what it serves: the model of this name, or its only one if that is empty.
+def server_properties(ask: Ask, model: str) -> tuple[Fields, Fields]:
+    """Return `/props`, and the entry in `/v1/models` of this model, or of the only one if the name is empty.
 
     Raises EngineRefused if it is another kind of server.
     """
-    props, (entry, _) = ask("/props", None), choose_model(ask, model)
+    props, entry = ask("/props", None), protocol.find_model(ask, model)
     if "default_generation_settings" not in props:
         raise EngineRefused("The server is not a llama-server.", "Check its address with “Test connection”.")
+    return props, entry
+
+
+def _identity(props: Fields, entry: Fields) -> tuple[str, int, str]:
+    """Return what tells a model from another: its name, its number of parameters and its quantisation."""
     meta = entry.inside("meta")
-    return ServerProperties(
-        model=entry.text("id") or props.text("model_path"),
-        parameters=meta.count("n_params"),
-        quantisation=meta.line("ftype") or props.line("model_ftype"),
-        slots=props.count("total_slots", 1),
-        context=props.inside("default_generation_settings").count("n_ctx"),
-        template=props.text("chat_template"),
-        bos=props.text("bos_token"),
-        eos=props.text("eos_token"),
-        vocabulary_size=meta.count("n_vocab"),
-        architecture=meta.line("general.architecture") or props.line("general.architecture"),
-    )
+    name = entry.text("id") or props.text("model_path")
+    return name, meta.count("n_params"), meta.line("ftype") or props.line("model_ftype")
 
 
 class LlamaServerProtocol:
@@ -126,38 +90,44 @@ class LlamaServerProtocol:
 
     path = "/completion"
     choice_bias = 10.0
-    """Enough to list every choice, and little enough to tell what all of them weigh without it."""
+    """Lifts every choice into the listed alternatives, yet lets the unbiased probability mass be recovered."""
 
     def __init__(self, address: ServerAddress, ask: Ask, template: str | None) -> None:
-        properties = server_properties(ask, address.model)
+        props, entry = server_properties(ask, address.model)
+        meta = entry.inside("meta")
         self._address_model = address.model
-        self._properties = properties
+        self._identity = name, parameters, quantisation = _identity(props, entry)
+        self._bos, self._eos = props.text("bos_token"), props.text("eos_token")
+        self._vocabulary_size = meta.count("n_vocab")
+        """0: not reported."""
         self._heads: dict[tuple[str, ...], list[set[int]]] = {}
         """The first tokens of the choices that were judged."""
-        own = properties.template if self._has_template(properties.template, ask) else ""
-        self._template = own if template is None else template
+        own = props.text("chat_template")
+        self._template = template if template is not None else own if self._has_template(own, ask) else ""
         self._space_prefix = self._puts_blank_first(ask)
-        self._probe_ids = checked_ids(tokenize(ask, PROBE, special=True), properties.vocabulary_size, address.host)
+        probe_ids = tokenize(ask, protocol.PROBE, special=True)
+        self._probe_ids = protocol.checked_ids(probe_ids, self._vocabulary_size, address.host)
         self.card = ModelCard(
-            name=name_of(properties.model),
-            vocabulary=fingerprint(self._probe_ids),
-            context=properties.context,
+            name=protocol.name_of(name),
+            vocabulary=protocol.fingerprint(self._probe_ids),
+            context=props.inside("default_generation_settings").count("n_ctx"),  # per slot
             location=address.host,
-            architecture=properties.architecture,
-            quantisation=properties.quantisation,
-            parameters=properties.parameters,
+            # Not reported by b11549.
+            architecture=meta.line("general.architecture") or props.line("general.architecture"),
+            quantisation=quantisation,
+            parameters=parameters,
             thinking=tags_in(self._template),
             switches_thinking=has_switch(self._template),
         )
 
     def supports_truncation(self, ask: Ask, has_free_slot: bool) -> bool:
-        """Return False for a recurrent or hybrid memory, which can be cut back to a checkpoint only.
+        """Return whether the cache can be truncated; a recurrent or hybrid one only goes back to a checkpoint.
 
         Judged by the architecture, if the server reveals it; else by trial, if a slot is free: a second prompt that
-        shares the first half of the first one reuses it, unless the memory cannot be cut.
+        shares the first half of the first one reuses it, unless the cache cannot be truncated.
         """
-        if architecture := self._properties.architecture:
-            return supports_truncation(architecture)
+        if self.card.architecture:
+            return supports_truncation(self.card.architecture)
         if not has_free_slot:
             return True
         ids = list(self._probe_ids[:TRIAL_LENGTH])
@@ -170,17 +140,17 @@ class LlamaServerProtocol:
             reused = answer.inside("timings").count("cache_n")
         return reused >= half // 2
 
-    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> IdPromptBuilder:
-        properties, card = self._properties, self.card if thinks else self.card.without_thinking()
-        pieces = render_prompt(conversation, self._template, properties.bos, properties.eos, card.thinking, thinks)
+    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
+        card = self.card if thinks else self.card.without_thinking()
+        pieces = render_prompt(conversation, self._template, self._bos, self._eos, card.thinking, thinks)
         prompt = [id for piece in pieces for id in self.tokenize(ask, piece.text, piece.from_template)]
         beginning = list(tokenize(ask, "", with_bos=True))
         if prompt[: len(beginning)] != beginning:
             prompt = beginning + prompt
         if not prompt:
             raise EngineRefused(f"{self.card.location} made no tokens of the question.", "Restart the server.")
-        ids = checked_ids(prompt, self._properties.vocabulary_size, self.card.location)
-        return IdPromptBuilder(card, ids, self._tokenize_body)
+        ids = protocol.checked_ids(prompt, self._vocabulary_size, self.card.location)
+        return protocol.PromptBuilder(card, ids, self._tokenize_body)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:
         return self._completion(prompt, request) | (self._judgement(request.choices, ask) if request.choices else {})
@@ -230,22 +200,22 @@ class LlamaServerProtocol:
         }
 
     def answer_parser(self, ask: Ask) -> LlamaServerAnswer:
-        return LlamaServerAnswer(self.card, ask, self._properties.vocabulary_size)
+        return LlamaServerAnswer(self.card, ask, self._vocabulary_size)
 
     def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:  # noqa: ARG002
-        raise no_scores(self.card)
+        raise protocol.no_scores(self.card)
 
     def check_model(self, ask: Ask) -> None:
-        now = server_properties(ask, self._address_model)
-        if (now.model, now.parameters, now.quantisation) != self._properties[:3]:
+        now = _identity(*server_properties(ask, self._address_model))
+        if now != self._identity:
             raise EngineRefused(
-                f"{self.card.location} now serves another model: {name_of(now.model)}.",
+                f"{self.card.location} now serves another model: {protocol.name_of(now[0])}.",
                 "Start the earlier model there again, or open the new one.",
             )
 
     def _tokenize_body(self, ask: Ask, text: str) -> tuple[int, ...]:
         ids = self.tokenize(ask, text, special=False)
-        return checked_ids(ids, self._properties.vocabulary_size, self.card.location)
+        return protocol.checked_ids(ids, self._vocabulary_size, self.card.location)
 
     def tokenize(self, ask: Ask, text: str, special: bool) -> tuple[int, ...]:
         """Tokenize a text on its own, without BOS; control tokens are recognised if `special`."""
@@ -284,41 +254,42 @@ class LlamaServerAnswer:
         self._silent: int | None = None
         """A token without text: the end of the text, or a control token within it."""
 
-    def parse(self, event: Fields) -> Iterator[AnswerEvent]:
+    def parse(self, event: Fields) -> Iterator[protocol.AnswerEvent]:
         if "error" in event:
             raise from_report(event, self._card.location)
         if "prompt_progress" in event:
             progress = event.inside("prompt_progress")
             done = progress.count("processed")
-            yield PromptProgress(progress.count("cache"), done, max(progress.count("total"), done))
+            yield protocol.PromptProgress(progress.count("cache"), done, max(progress.count("total"), done))
             return
         if event.flag("stop"):
             if event.text("stop_type") != "eos":
-                yield from self._control_token(self._silent)
+                yield from self._control_token()
             timings = event.inside("timings")
             drafted, accepted = timings.count("draft_n"), timings.count("draft_n_accepted")
-            yield StreamEnd(self._why(event), event.count("tokens_predicted"), drafted, accepted)
+            yield protocol.StreamEnd(self._why(event), event.count("tokens_predicted"), drafted, accepted)
             return
         text, ids = event.text("content"), self._checked(event.integers("tokens"))
         if not text and not ids:
             return
-        yield from self._control_token(self._silent)
+        yield from self._control_token()
         self._silent = None
         predicted = event.count("tokens_predicted")
         missed, self._predicted = predicted - self._predicted - 1, predicted
         if not text:
             self._silent = ids[-1]
         elif missed <= 0:
-            yield StreamedText((self._token(event, ids[-1] if ids else None, text.encode()),))
+            yield protocol.StreamedText((self._token(event, ids[-1] if ids else None, text.encode()),))
         else:
-            yield StreamedText(self._completed(event, text))
+            yield protocol.StreamedText(self._completed(event, text))
 
     def finish(self) -> None:
         """Return None: the last event always says that it is the last."""
 
-    def _control_token(self, silent: int | None) -> Iterator[StreamedText]:
-        if silent is not None:
-            yield StreamedText((Token(silent, self._text(silent).encode()),))
+    def _control_token(self) -> Iterator[protocol.StreamedText]:
+        if self._silent is not None:
+            text = self._ask("/detokenize", {"tokens": [self._silent]}).text("content")
+            yield protocol.StreamedText((Token(self._silent, text.encode()),))
 
     def _completed(self, event: Fields, text: str) -> tuple[Token, ...]:
         """Recover ids by tokenizing again: the stream omits them while a character is incomplete."""
@@ -344,10 +315,7 @@ class LlamaServerAnswer:
         return Token(id, data, chances.logprob("logprob") if others else None, others)
 
     def _checked(self, ids: Sequence[int]) -> tuple[int, ...]:
-        return checked_ids(ids, self._vocabulary_size, self._card.location)
-
-    def _text(self, id: int) -> str:
-        return self._ask("/detokenize", {"tokens": [id]}).text("content")
+        return protocol.checked_ids(ids, self._vocabulary_size, self._card.location)
 
     def _why(self, event: Fields) -> Stop:
         if event.text("stop_type") == "eos":
@@ -360,3 +328,69 @@ class LlamaServerAnswer:
 
 def _bytes(token: Fields) -> bytes:
     return token.text("piece").encode() or bytes(number for number in token.integers("piece") if 0 <= number < 256)
+
+
+_LOADED = ("loaded", "sleeping")
+"""A sleeping model wakes up at the next request."""
+_ON_THE_WAY = ("loading", "downloading", "downloaded")
+
+
+class ModelNotLoaded(NotReady):
+    """A router has the model, but has not loaded it; `load_model` does."""
+
+    def __init__(self, host: str, model: str) -> None:
+        super().__init__(f"{host} has not loaded {model} yet.")
+        self.model = model
+
+
+def routed_model(address: ServerAddress, ask: Ask) -> str:
+    """Return the model that each request to a router must name; empty if the server is no router.
+
+    Raises UnknownModel if the address names no model of this server, and ModelNotLoaded.
+    """
+    if ask("/props", None).text("role") != "router":
+        if address.model and "id" not in protocol.find_model(ask, address.model):
+            raise protocol.unknown_model(address, protocol.served_models(ask))
+        return ""
+    models = protocol.served_models(ask)
+    if not models:
+        raise UnknownModel(
+            f"{address.host} is a router without models.", "Start it with --models-dir FOLDER or --models-preset FILE."
+        )
+    entry = protocol.find_model(ask, address.model)
+    if "id" not in entry or (len(models) > 1 and not address.model):
+        raise protocol.unknown_model(address, models)
+    name = entry.text("id")
+    if entry.inside("status").text("value") not in _LOADED:
+        raise ModelNotLoaded(address.host, name)
+    return name
+
+
+def load_model(address: ServerAddress, model: str, policy: RetryPolicy, on_wait: Callable[[str], object]) -> None:
+    """Have a router load a model, and wait until it has.
+
+    `on_wait` is called again and again with what is waited for; raising a BatonError there ends the wait. Raises
+    EngineRefused if the model cannot be loaded, and NotReady after `policy.loading` seconds.
+    """
+    began = time.monotonic()
+    with closing(HttpConnection(address, policy, address.tls())) as connection:
+        if _status(connection.ask, model).text("value") not in _ON_THE_WAY:
+            connection.ask("/models/load", {"model": model})
+        while (status := _status(connection.ask, model)).text("value") in _ON_THE_WAY:
+            if time.monotonic() - began > policy.loading:
+                raise NotReady(
+                    f"{address.host} has been loading {model} for {policy.loading:.0f} seconds.",
+                    "Wait until it is done, and try again; or choose a smaller model.",
+                )
+            on_wait(f"{address.host} is loading {model}…")
+            connection.pause(policy.first_pause)
+        if status.text("value") not in _LOADED:
+            code = f" (exit code {status.integer('exit_code')})" if "exit_code" in status else ""
+            raise EngineRefused(
+                f"{address.host} could not load {model}{code}.",
+                "Look at the server's log: the file may be damaged, or too large for its memory.",
+            )
+
+
+def _status(ask: Ask, model: str) -> Fields:
+    return protocol.find_model(ask, model).inside("status")

@@ -1,11 +1,13 @@
-"""The interface of one kind of server: how prompts, requests and answers look."""
+"""The interface of one kind of server: how prompts, requests and answers look, and how vocabularies are compared."""
 
 from __future__ import annotations
 
 import codecs
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PureWindowsPath
 from typing import Any, NamedTuple, Protocol
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, Judgement, Passing, ScoredToken, Stop, Token
@@ -13,10 +15,11 @@ from baton_reasoning.core.engines.body import Author, Part, rendered_runs
 from baton_reasoning.core.engines.choices import distinctive
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.random_numbers import number_at
-from baton_reasoning.core.engines.remote.failures import foreign_token
-from baton_reasoning.core.engines.remote.fields import Fields
+from baton_reasoning.core.engines.remote.answers import Fields, UnknownModel
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.text import one_line
 
 Prompt = tuple[int, ...] | str
 """A text as a server takes it: token ids where it can, else text."""
@@ -69,22 +72,12 @@ class CompletionRequest:
 
     @property
     def server_seed(self) -> int:
-        """The seed of the request: the number of its first token.
+        """The seed of the request: the random number of its first token.
 
-        The server draws the others in its own way, so a text that another request continues differs from the text of
-        one request.
+        The server samples the others with random numbers of its own, so a text that another request continues differs
+        from the text of one request.
         """
         return number_at(self.seed, self.position)
-
-
-class PromptBuilder(Protocol):
-    """Builds the prompts of one conversation. It remembers how it tokenised the body last time."""
-
-    prompt_tokens: int
-
-    def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
-        """Build the whole text: conversation, body, and `extra` (a question that no model wrote)."""
-        ...
 
 
 class AnswerParser(Protocol):
@@ -143,7 +136,11 @@ def checked_ids(ids: Sequence[int], vocabulary_size: int, host: str) -> tuple[in
     limit = vocabulary_size or LARGEST_ID
     for id in ids:
         if not 0 <= id < limit:
-            raise foreign_token(id, vocabulary_size, host)
+            size = f" of {vocabulary_size:,}" if vocabulary_size else ""
+            raise EngineRefused(
+                f"{host} sent token {one_line(str(id), 24)}, which is not in its vocabulary{size}.",
+                "Restart the server, or use another build of it.",
+            )
     return tuple(ids)
 
 
@@ -192,42 +189,100 @@ def size_of(prompt: Prompt) -> int:
     return len(prompt.encode()) // _BYTES_PER_TOKEN if isinstance(prompt, str) else len(prompt)
 
 
-class IdPromptBuilder:
-    """Builds prompts of token ids. A text run of the body is tokenised once, as long as it stays the same."""
+class PromptBuilder:
+    """Builds the prompts of one conversation: of token ids, or of text for servers that take no ids.
 
-    def __init__(
-        self, card: ModelCard, prompt: tuple[int, ...], tokenize: Callable[[Ask, str], tuple[int, ...]]
-    ) -> None:
-        self.prompt_tokens = len(prompt)
+    A text run of the body is tokenised once, as long as it stays the same.
+    """
+
+    def __init__(self, card: ModelCard, prompt: Prompt, tokenize: Callable[[Ask, str], tuple[int, ...]]) -> None:
+        """`prompt`: the rendered conversation."""
+        self.prompt_tokens = size_of(prompt)
         self._card = card
         self._prompt = prompt
         self._tokenize = tokenize
         self._known: dict[str, tuple[int, ...]] = {}
 
     def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:
-        runs = rendered_runs(body, self._card.vocabulary, _closing(self._card))
+        """Build the whole text: conversation, body, and `extra` (a question that no model wrote)."""
+        prompt = self._prompt
+        closing = self._card.thinking.closing if self._card.thinking else ""
+        runs = rendered_runs(body, "" if isinstance(prompt, str) else self._card.vocabulary, closing)
         if extra:
             runs.append(extra)
         texts = [run for run in runs if isinstance(run, str)]
+        if isinstance(prompt, str):
+            return prompt + "".join(texts)
         self._known = {text: self._known.get(text) or self._tokenize(ask, text) for text in texts}
-        ids = list(self._prompt)
+        ids = list(prompt)
         for run in runs:
             ids += self._known[run] if isinstance(run, str) else run
         return tuple(ids)
 
 
-class TextPromptBuilder:
-    """Builds prompts of text, for servers that take no token ids."""
+PROBE = "\n".join(
+    (
+        "Let $x_1, \\dots, x_n$ satisfy \\frac{1}{2}\\sum_{i=1}^{n} x_i^2 \\le \\sqrt{2024}; find \\boxed{x}.",
+        "Wait, let me verify: 12345678901234567890 - 9.99e-7 = 0x1F? Alternatively, recheck the 3rd step …",
+        "def f(xs):\n    return {k: [v for v in xs if v != k][::-1] for k in xs}  # O(n²)\n\n\n\t\t\tEnd.",
+        "naïve Übergrößenträger, señor, œuvre, Þórr, İstanbul, Ωμέγα, Москва, שלום, السلام, नमस्ते, ไทย, 한국어",
+        "東京の天気は晴れです。数学的归纳法证明：对任意正整数成立。🐣🐥👩‍👩‍👧‍👦 ∀ε>0 ∃δ ⟹ ∎ ① ⅔",
+        "<think></think><|im_start|><|im_end|><|endoftext|><tool_call></tool_call><|begin_of_text|><|eot_id|>",
+        "<s></s>[INST][/INST]<start_of_turn><end_of_turn><｜User｜><｜Assistant｜><｜end▁of▁sentence｜>",
+        "<|start|><|channel|><|message|><|end|><|user|><|assistant|><|system|><unused0>[PAD0]",
+        "antidisestablishmentarianism pneumonoultramicroscopic zzzzqqqq XÆA-12 iPhone15 e.g. i.e. http://a.b/c?d=e",
+    )
+)
+"""Tokenised to compare vocabularies, since a server reveals no hash of its own: it covers where related ones differ.
 
-    def __init__(self, card: ModelCard, prompt: str) -> None:
-        self.prompt_tokens = size_of(prompt)
-        self._card = card
-        self._prompt = prompt
-
-    def with_body(self, body: Sequence[Part], ask: Ask, extra: str = "") -> Prompt:  # noqa: ARG002  the protocol's
-        runs = rendered_runs(body, "", _closing(self._card))
-        return self._prompt + "".join(run for run in runs if isinstance(run, str)) + extra
+Scripts, numbers, white space, code, emoji, and the control tokens of common templates. If all ids are equal, token
+ids may be handed over.
+"""
 
 
-def _closing(card: ModelCard) -> str:
-    return card.thinking.closing if card.thinking else ""
+def fingerprint(probe_ids: Sequence[int]) -> str:
+    """Name the vocabulary that gives the probe these ids; never equal to a hash of a GGUF file."""
+    digest = hashlib.sha256(",".join(map(str, probe_ids)).encode())
+    return f"probe:{digest.hexdigest()}"
+
+
+def name_of(model: str) -> str:
+    """Return a name to show: llama.cpp's servers name a model by the path of its file by default."""
+    return one_line(PureWindowsPath(model).stem if model.endswith(".gguf") else model)
+
+
+def find_model(ask: Ask, name: str) -> Fields:
+    """Find the model's entry in `/v1/models` (the first, if the name is empty); an empty one if there is none.
+
+    llama-server gives a model several names, of which its `id` goes first.
+    """
+    entries = list(ask("/v1/models", None).each("data"))
+    by_id = (each for each in entries if not name or each.text("id") == name)
+    by_alias = (each for each in entries if name in each.list("aliases") or name_of(each.text("id")) == name)
+    return next(by_id, None) or next(by_alias, Fields(None))
+
+
+class ServedModel(NamedTuple):
+    """A model that a server lists."""
+
+    name: str
+    status: str
+    """“loaded”, “unloaded”, “loading” … on a router; empty on other servers."""
+
+
+def served_models(ask: Ask) -> tuple[ServedModel, ...]:
+    """List the models of a server. Raises EngineError."""
+    entries = ask("/v1/models", None).each("data")
+    return tuple(
+        ServedModel(entry.text("id"), entry.inside("status").line("value")) for entry in entries if "id" in entry
+    )
+
+
+def unknown_model(address: ServerAddress, models: Sequence[ServedModel]) -> UnknownModel:
+    """Make the error for an address that names none of the server's models, or none where there are several."""
+    names = [model.name for model in models]
+    has = f"{address.host} serves {one_line(', '.join(names)) or 'no model'}"
+    return UnknownModel(
+        f"{has}, but not {one_line(address.model)}." if address.model else f"{has}.",
+        f"Write its name after the address: {address.base_url}#{one_line(names[0]) if names else 'NAME'}.",
+    )

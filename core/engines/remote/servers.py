@@ -1,258 +1,230 @@
-"""The servers that a person uses (`servers.json`): how each is reached, what it costs, and its caps."""
+"""Opens a server of unknown kind, tests a connection for a person, and joins several servers to one engine."""
 
 from __future__ import annotations
 
-import re
-import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from enum import Enum
+from functools import reduce
+from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from baton_reasoning.core.engines.factory import Server
-from baton_reasoning.core.engines.remote.address import ServerAddress, canonical, without_model
-from baton_reasoning.core.engines.remote.engine import RemoteOptions
-from baton_reasoning.core.engines.usage import Cap, Prices
-from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.files import read_text, write_json
-from baton_reasoning.core.models.catalog import catalog_models
-from baton_reasoning.core.models.loading import Switch
-from baton_reasoning.core.models.overrides import ModelOverrides
-from baton_reasoning.core.models.source import server_urls
-from baton_reasoning.core.secrets import Keeping, Secrets, find_key, take_key
-
-NAME = re.compile(r"[A-Za-z0-9][\w-]*")
-"""Of a server: it cannot be taken for a file with an ending, an address or a repository."""
-NO_TEMPLATE = "Choose the file of a chat template: text in Jinja, in UTF-8."
+from baton_reasoning.core.engines.base import Attach, Conversation, ignore
+from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.remote.answers import KeyRefused, NotReady, UnknownModel, UntrustedServer
+from baton_reasoning.core.engines.remote.connection import HttpConnection, ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions, RemoteSession
+from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, ModelNotLoaded, load_model
+from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
+from baton_reasoning.core.engines.remote.protocol import ServedModel, fingerprint, served_models
+from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback, most_important
+from baton_reasoning.core.engines.usage import Cap, UsageMeter
+from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
+from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.source import ServerUrls
+from baton_reasoning.core.text import one_line
 
 
-class ServerAccess(BaseModel):
-    """How the server is reached, and how its identity is checked."""
+class ServerPool:
+    """An Engine made of engines that serve the same model. A batch spreads over them by opening its sessions."""
 
-    model_config = ConfigDict(frozen=True)
+    def __init__(self, engines: Sequence[RemoteEngine]) -> None:
+        """The lowest of their caps applies to all together.
 
-    authority: Path | None = Field(
-        None, title="Certificate file", description="A private CA, or the server's own certificate, as PEM."
-    )
-    any_certificate: bool = Field(
-        False,
-        title="Accept any certificate",
-        description="A risk: anyone in between can pose as the server, and read texts and key.",
-    )
-    proxy: str = Field("", title="Proxy", description="Replaces HTTPS_PROXY: http://host:port.")
-
-
-class KnownServer(BaseModel):
-    """The settings of one address, or of one model there (`http://host:port#model`)."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str = Field("", title="Name", description="Stands for the address in the terminal: --large office.")
-    supports_prefetch: Switch = Field(
-        Switch.AUTOMATIC,
-        title="Prefetch",
-        description="It reads while the other model writes. Automatic: if it is another machine.",
-    )
-    template: Path | None = Field(
-        None, title="Chat template", description="A Jinja file, for servers that do not reveal the model's own."
-    )
-    access: ServerAccess = Field(default_factory=ServerAccess, title="Connection")
-    prices: Prices = Field(default_factory=Prices, title="Price per million tokens")
-    cap: Cap = Field(default_factory=Cap, title="Cap, until the models are loaded again")
-    overrides: ModelOverrides = Field(default_factory=ModelOverrides, title="Sampling and thinking")
-    key_variable: str = Field(
-        "", title="Variable with the key", description="In the environment; if it is not set, the key above."
-    )
-    has_key: bool = False
-    """Whether its key is in the keyring."""
-
-    def at(self, url: str, key: str | None) -> Server:
-        """Apply the settings to an address and its key.
-
-        Raises SettingsError for an invalid address, an unreadable template, or a money cap without prices.
+        Raises EngineRefused if they do not all have one vocabulary and one name, and can do the same.
         """
-        address = ServerAddress(url, key, self.access.authority, self.access.any_certificate, self.access.proxy or None)
-        if self.cap.money and self.prices.are_free:
-            raise SettingsError("A cap on money needs prices.", "Set the prices of the server, or cap its tokens.")
-        options = RemoteOptions(
-            prices=self.prices,
-            cap=self.cap,
-            template=read_text(self.template, NO_TEMPLATE) if self.template else None,
-            overrides=self.overrides,
-            supports_prefetch=self.supports_prefetch.is_on,
+        first, *others = engines
+        for engine in others:
+            if (engine.card.name, engine.card.vocabulary) != (first.card.name, first.card.vocabulary):
+                raise EngineRefused(
+                    f"{engine.address.host} serves {engine.card.name}, and {first.address.host} {first.card.name}.",
+                    "Servers that share the work have to serve the same model.",
+                )
+            if _abilities(engine.card) != _abilities(first.card):
+                raise EngineRefused(
+                    f"{engine.address.host} and {first.address.host} differ in speculative decoding, in the "
+                    f"probabilities that they give, or in how {first.card.name} thinks.",
+                    "Start servers that share the work with the same options and chat template.",
+                )
+        self.engines = tuple(engines)
+        cap = reduce(Cap.tightest, (engine.options.cap for engine in engines))
+        self.meter = UsageMeter(first.options.prices, cap, "all servers together")
+        """Counts the usage of all servers, at the prices of each."""
+        for engine in engines:
+            engine.meter.join(self.meter)
+
+    @property
+    def card(self) -> ModelCard:
+        """The card of the server with the smallest context."""
+        smallest = min(self.engines, key=lambda engine: engine.card.context)
+        return replace(smallest.card, source=ServerUrls(tuple(engine.address.url for engine in self.engines)))
+
+    @property
+    def status(self) -> ServerStatus:
+        """The most important status among the servers."""
+        return most_important(engine.status for engine in self.engines)
+
+    def ping(self) -> None:
+        """Ask each server whether it is there."""
+        for engine in self.engines:
+            engine.ping()
+
+    def open(
+        self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
+    ) -> RemoteSession:
+        """Open a session on the least busy server that answers. Raises EngineLost if none does."""
+        lost: EngineLost | None = None
+        for engine in sorted(self.engines, key=lambda engine: len(engine.sessions)):
+            try:
+                return engine.open(conversation, sampling, attach, thinks=thinks)
+            except EngineLost as error:
+                lost = error
+        raise lost or EngineLost("No server is left.", "Start one.")
+
+    def adopt_vocabulary(self, vocabulary: str, probe_ids: Sequence[int]) -> bool:
+        """Let each server adopt another model's vocabulary, as `RemoteEngine.adopt_vocabulary` does."""
+        return all(engine.adopt_vocabulary(vocabulary, probe_ids) for engine in self.engines)
+
+    def close(self) -> None:
+        for engine in self.engines:
+            engine.close()
+
+
+def _abilities(card: ModelCard) -> tuple[object, ...]:
+    """Return what a policy relies on, whichever server a session is opened on."""
+    return card.drafts, card.returns_alternatives, card.returns_scores, card.thinking, card.switches_thinking
+
+
+class Severity(Enum):
+    """How good or bad a finding is."""
+
+    GOOD = "good"
+    BAD = "bad"
+    WARNING = "warning"
+    PLAIN = "plain"
+
+
+class Finding(NamedTuple):
+    severity: Severity
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionReport:
+    """The result of a connection test."""
+
+    host: str
+    reachable: bool | None
+    """None: nothing was tried, because the server's settings are wrong."""
+    key_accepted: bool | None = None
+    """None: not known, because the server was not reached."""
+    findings: tuple[Finding, ...] = ()
+    """Everything but the problem, in the order of the test."""
+    models: tuple[ServedModel, ...] = ()
+    """All that the server has, if there are several."""
+    problem: BatonError | None = None
+
+
+def open_server(
+    address: ServerAddress | str,
+    options: RemoteOptions | None = None,
+    on_status: StatusCallback | None = None,
+    on_wait: Callable[[str], object] = lambda _: None,
+) -> RemoteEngine:
+    """Open a llama-server through its own protocol, any other through OpenAI's.
+
+    A router loads the model first: `on_wait` is called with what is waited for; raising a BatonError there ends the
+    wait. Raises EngineLost, EngineRefused.
+    """
+    address, options = ServerAddress(address) if isinstance(address, str) else address, options or RemoteOptions()
+    try:
+        return LlamaServerEngine(address, options, on_status)
+    except ModelNotLoaded as error:
+        load_model(address, error.model, options.retry_policy, on_wait)
+        return LlamaServerEngine(address, options, on_status)
+    except (KeyRefused, UntrustedServer, UnknownModel):
+        raise
+    except EngineRefused:
+        return OpenAICompletionsEngine(address, options, on_status)
+
+
+def try_connection(
+    address: ServerAddress,
+    options: RemoteOptions | None = None,
+    probe_ids: Sequence[int] = (),
+    on_wait: Callable[[str], object] = lambda _: None,
+) -> ConnectionReport:
+    """Test everything that a run needs; the key is tested at a protected endpoint. Writes nothing.
+
+    Takes a second, unless a router has to load the model: see `open_server` for `on_wait`.
+    `probe_ids`: `remote.protocol.PROBE` by the other model's tokenizer, to compare vocabularies.
+    """
+    options = options or RemoteOptions()
+    described: list[Finding] = []
+
+    def report(
+        reachable: bool,
+        key_accepted: bool | None = None,
+        models: Sequence[ServedModel] = (),
+        problem: BatonError | None = None,
+    ) -> ConnectionReport:
+        findings = [_verdict(reachable, "reachable", "not reachable")]
+        if key_accepted is not None:
+            accepted = "key accepted" if address.key else "no key needed"
+            findings.append(_verdict(key_accepted, accepted, "key not accepted"))
+        for name, status in models:
+            findings.append(Finding(Severity.PLAIN, f"has {one_line(name)}{f' ({status})' if status else ''}"))
+        findings += [*described, *(Finding(Severity.WARNING, risk) for risk in address.risks)]
+        return ConnectionReport(address.host, reachable, key_accepted, tuple(findings), tuple(models), problem)
+
+    try:
+        engine = open_server(address, options, on_wait=on_wait)
+    except KeyRefused as error:
+        return report(True, key_accepted=False, problem=error)
+    except UnknownModel as error:
+        with closing(HttpConnection(address, options.retry_policy, address.tls())) as connection:
+            return report(True, True, served_models(connection.ask), error)
+    except EngineLost as error:
+        return report(isinstance(error, NotReady), problem=error)
+    except BatonError as error:
+        return report(True, problem=error)
+    with closing(engine), closing(engine.new_connection()) as connection:
+        try:
+            models = served_models(connection.ask)
+            described.extend(_described(engine, connection, probe_ids))
+            return report(True, True, models if len(models) > 1 else ())
+        except EngineLost as error:
+            return report(True, True, problem=error)
+
+
+def _verdict(is_good: bool, good: str, bad: str) -> Finding:
+    return Finding(Severity.GOOD, good) if is_good else Finding(Severity.BAD, bad)
+
+
+def _described(engine: RemoteEngine, connection: HttpConnection, probe_ids: Sequence[int]) -> Iterator[Finding]:
+    """Say what the server has, how busy it is, and what it cannot do."""
+    card = engine.card
+    yield Finding(Severity.GOOD, f"serves {card.name}")
+    yield Finding(Severity.PLAIN, f"{card.context:,} tokens of context for each text")
+    if not probe_ids or not card.vocabulary:
+        yield Finding(Severity.PLAIN, "vocabulary not known: text is handed over")
+    elif card.vocabulary == fingerprint(probe_ids):
+        yield Finding(Severity.GOOD, "same vocabulary: token ids are handed over")
+    else:
+        yield Finding(Severity.PLAIN, "another vocabulary: text is handed over")
+    if card.drafting:
+        yield Finding(Severity.PLAIN, f"writes by speculative decoding ({card.drafting})")
+    if slots := engine.slots() if isinstance(engine, LlamaServerEngine) else []:
+        free = sum(not slot.flag("is_processing") for slot in slots)
+        yield Finding(Severity.PLAIN if free else Severity.WARNING, f"{free} of {len(slots)} slots free")
+    yield Finding(Severity.PLAIN, f"answers in {connection.ping():.0f} ms")
+    if not card.returns_token_ids:
+        yield Finding(Severity.WARNING, "It gives no token ids: each handoff passes text, which is tokenised again.")
+    if not card.returns_alternatives:
+        yield Finding(
+            Severity.WARNING, "It gives no log-probabilities: policies by entropy or score are not available."
         )
-        return Server(address, options)
-
-
-class _ServersFile(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-    servers: Mapping[str, KnownServer] = Field(default_factory=dict)
-
-
-class KnownServers:
-    """`servers.json` and the keyring, read at each use, so that no thread has an old copy. Thread-safe."""
-
-    def __init__(self, path: Path, secrets: Callable[[], Secrets] = Secrets) -> None:
-        """`secrets` is called when the first key is needed."""
-        self._path = path
-        self._make_secrets = secrets
-        self._made_secrets: Secrets | None = None
-        self._lock = threading.Lock()
-        self._writing = threading.Lock()
-        self._unsaved: _ServersFile | None = None
-        """Settings that could not be written; they are used until the program ends."""
-
-    @property
-    def _secrets(self) -> Secrets:
-        """One for all threads: without a keyring, it holds the keys."""
-        with self._lock:
-            if self._made_secrets is None:
-                self._made_secrets = self._make_secrets()
-            return self._made_secrets
-
-    @property
-    def keeping(self) -> Keeping:
-        """How long a key would be kept. The first call looks for the keyring, which takes a moment."""
-        return self._secrets.keeping
-
-    def all(self) -> Mapping[str, KnownServer]:
-        """Return the settings of every address. Raises SettingsError if the file is damaged."""
-        return self._read().servers
-
-    def address_of(self, name: str) -> str:
-        """Return the address with this name, several with commas between; "" if there is none. Raises SettingsError."""
-        if not NAME.fullmatch(name):
-            return ""
-        return ",".join(url for url, known in self.all().items() if known.name == name)
-
-    def names(self) -> dict[str, str]:
-        """Return the names of servers by address, several with commas between. Raises SettingsError."""
-        named = dict.fromkeys(known.name for known in self.all().values() if known.name)
-        return {self.address_of(name): name for name in named}
-
-    def find(self, url: str) -> KnownServer:
-        """Return the settings of an address, or the defaults. A model without its own has those of its server.
-
-        Raises SettingsError if the file is damaged, so that a cap in it is not lost silently.
-        """
-        return _find(self._read().servers, url)
-
-    def server(self, url: str) -> Server:
-        """Return the address with its key and settings. Raises SettingsError."""
-        return self.find(url).at(url, self.key(url))
-
-    def key(self, url: str) -> str | None:
-        """Return the key of an address; the keyring is only asked if there is one. Raises SettingsError."""
-        known = self.find(url)
-        if known.key_variable and (key := find_key(known.key_variable)):
-            return key
-        if known.has_key:
-            return self._secrets.find(without_model(url))
-        return take_key(known.key_variable) if known.key_variable else None
-
-    def keep(self, address: str, known: KnownServer, key: str = "") -> Keeping | None:
-        """Save the settings of an address, or of several with commas between, and a new key if one is given.
-
-        Returns how long the key is kept. Raises SettingsError, also for a name that cannot be given.
-        """
-        self.check_name(known.name, address)
-        keeping = None
-        for url in server_urls(address):
-            keeping = self._secrets.keep(without_model(url), key) if key else None
-            self._write(url, known, bool(key) or None)
-        return keeping
-
-    def keep_each(self, servers: Mapping[str, KnownServer]) -> None:
-        """Save the settings of several addresses, each its own. Raises SettingsError as `keep` does."""
-        for known in servers.values():
-            self.check_name(known.name, ",".join(servers))
-        for url, known in servers.items():
-            self._write(url, known, None)
-
-    def check_name(self, name: str, address: str) -> None:
-        """Raise SettingsError if the servers at this address cannot have the name."""
-        if not name:
-            return
-        if not NAME.fullmatch(name):
-            raise SettingsError(f"“{name}” cannot name a server.", "Use letters, digits, - and _, as in “office”.")
-        if name == "demo" or name.lower() in catalog_models():
-            raise SettingsError(f"“{name}” already names a model.", "Choose another name for the server.")
-        taken = server_urls(self.address_of(name))
-        if taken and not {*taken} & {canonical(url) for url in server_urls(address)}:
-            raise SettingsError(
-                f"“{name}” already names {', '.join(taken)}.", "Choose another name, or remove that server first."
-            )
-
-    def forget(self, address: str) -> None:
-        """Remove the settings of an address, or of several, and the keys that no other address needs.
-
-        Raises SettingsError.
-        """
-        gone = [canonical(url) for url in server_urls(address)]
-        with self._writing:
-            before = self._before()
-            left = {url: known for url, known in before.items() if url not in gone}
-            self._save(left)
-        still_used = {without_model(url) for url in left}
-        for url in gone:
-            if without_model(url) not in still_used and _find(before, url).has_key:
-                self._secrets.forget(without_model(url))
-
-    def forget_key(self, url: str) -> None:
-        """Forget the key of an address. Raises SettingsError if the keyring is locked, or the file is not writable."""
-        server = without_model(url)
-        self._secrets.forget(server)
-        for name in [url, *(each for each in self._read().servers if without_model(each) == server)]:
-            self._write(name, self.find(name), has_key=False)
-
-    def _write(self, url: str, known: KnownServer, has_key: bool | None) -> None:
-        """Write the settings of an address; `has_key` None keeps what the file says."""
-        name = canonical(url)
-        with self._writing:
-            before = self._before()
-            if has_key is None:
-                has_key = _find(before, url).has_key
-            self._save({**before, name: known.model_copy(update={"has_key": has_key})})
-
-    def _save(self, servers: Mapping[str, KnownServer]) -> None:
-        self._unsaved = _ServersFile(servers=servers)
-        write_json(self._unsaved, self._path, "The choices about servers")
-        self._unsaved = None
-
-    def _before(self) -> Mapping[str, KnownServer]:
-        """Read the file; a damaged one, which `find` has reported, is renamed to be replaced."""
-        try:
-            return self._read().servers
-        except SettingsError:
-            with suppress(OSError):
-                self._path.replace(self._path.with_suffix(".damaged"))
-            return {}
-
-    def _read(self) -> _ServersFile:
-        if self._unsaved:
-            return self._unsaved
-        try:
-            return _ServersFile.model_validate_json(self._path.read_bytes())
-        except FileNotFoundError:
-            return _ServersFile()
-        except (OSError, ValidationError) as error:
-            raise SettingsError(
-                f"{self._path} cannot be read: {_reason(error)}.",
-                "Correct it, or delete it and name the servers again.",
-            ) from error
-
-
-def _find(servers: Mapping[str, KnownServer], url: str) -> KnownServer:
-    server = without_model(url)
-    known = servers.get(canonical(url)) or servers.get(server, KnownServer()).model_copy(update={"name": ""})
-    has_key = any(each.has_key for name, each in servers.items() if without_model(name) == server)
-    return known.model_copy(update={"has_key": has_key})
-
-
-def _reason(error: OSError | ValidationError) -> str:
-    if isinstance(error, OSError):
-        return error.strerror or str(error)
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'its text'}: {first['msg']}"
+    if not card.supports_truncation:
+        yield Finding(
+            Severity.WARNING, "This server cannot undo tokens, so each handoff reads the last step again (slower)."
+        )

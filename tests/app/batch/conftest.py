@@ -12,8 +12,8 @@ from baton_reasoning.app.batch.page import BatchPage
 from baton_reasoning.app.shared.background import BackgroundTasks
 from baton_reasoning.app.shared.loaded_models import LoadedModels, Loading
 from baton_reasoning.app.shared.preferences import Preferences
-from baton_reasoning.core.engines.remote.servers import KnownServers
-from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.engines.remote.known_servers import KnownServers
+from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.hub_listing import HubAccess

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.servers.server_dialog import Probe, Purpose, ServerDialog
-from baton_reasoning.core.engines.remote.servers import KnownServers
+from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.secrets import Secrets
 from tests.fakes.keyrings import MemoryKeyring
 from tests.servers.llama_server import LlamaServer, ServerOptions

@@ -19,7 +19,7 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import add_models_page
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
+from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.usage import Prices
 from baton_reasoning.core.models.loading import Switch
 from baton_reasoning.core.models.source import DemoModel, parse_source

@@ -16,11 +16,10 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.demo_pair import SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.retry import RetryPolicy
-from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice

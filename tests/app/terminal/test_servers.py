@@ -14,7 +14,7 @@ from baton_reasoning.app.terminal.model_files import source_of
 from baton_reasoning.app.terminal.servers import known_server
 from baton_reasoning.core import secrets
 from baton_reasoning.core.demo_pair import READY_PROBLEMS, SMALL_MODEL
-from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
+from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.loading import Switch

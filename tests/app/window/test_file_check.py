@@ -13,8 +13,8 @@ from baton_reasoning.app.shared.background import BackgroundTasks
 from baton_reasoning.app.shared.loaded_models import LoadedModels
 from baton_reasoning.app.window.file_check import FileCheck
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.remote.servers import KnownServers
-from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.engines.remote.known_servers import KnownServers
+from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.checksums import SUMS
 from baton_reasoning.core.models.source import DemoModel

@@ -25,8 +25,8 @@ from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import Placement
-from baton_reasoning.core.engines.remote.servers import KnownServer
-from baton_reasoning.core.engines.remote.state import StatusCallback
+from baton_reasoning.core.engines.remote.known_servers import KnownServer
+from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.models.catalog import catalog
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.source import HubFile, ServerUrls, parse_source

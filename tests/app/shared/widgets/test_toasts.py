@@ -17,7 +17,7 @@ from baton_reasoning.app.shared.widgets.controls import IconButton
 from baton_reasoning.app.shared.widgets.notice import MOST_SHOWN, Cause, MessageText, Toasts
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import BatonError, Busy, EngineLost, SettingsError
 from baton_reasoning.core.models.source import LocalFile
 from tests.app.conftest import LARGE, ScriptedLoader

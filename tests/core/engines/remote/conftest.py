@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from tests.core.engines.remote.writing import GREEDY, QUESTION

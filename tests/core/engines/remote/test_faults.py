@@ -11,15 +11,25 @@ import pytest
 
 from baton_reasoning.core.engines.base import Message, PrefillProgress, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.remote import transport
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote import connection
+from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.retry import RetryPolicy
-from baton_reasoning.core.engines.remote.state import ServerState, ServerStatus, StatusCallback
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus, StatusCallback
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
-from tests.core.engines.remote.writing import GREEDY, HURRIED, foreign, handoff, notices, stop, text, tokens
+from tests.core.engines.remote.writing import (
+    GREEDY,
+    HURRIED,
+    foreign,
+    handoff,
+    notices,
+    prefetched,
+    stop,
+    text,
+    tokens,
+    wait_until,
+)
 from tests.fakes.faulty_server import (
     Answer,
     FaultyServer,
@@ -38,6 +48,7 @@ from tests.fakes.faulty_server import (
     stream,
     token,
 )
+from tests.patience import PATIENCE
 
 ASKED = (Message("user", "Q"),)
 OPTIONS, EAGER = RemoteOptions(HURRIED), RemoteOptions(HURRIED, supports_prefetch=True)
@@ -148,7 +159,7 @@ def test_each_fault_has_its_words(answer: Answer, kind: type[EngineError], words
 
 
 def test_an_error_report_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "LARGEST_ANSWER", 1000)
+    monkeypatch.setattr(connection, "LARGEST_ANSWER", 1000)
 
     def report(wire: Wire) -> None:
         wire.head(500)
@@ -252,8 +263,7 @@ def test_another_model_that_was_noticed_while_reading_along_is_refused() -> None
     with FaultyServer(*answers) as server, opened(server, EAGER) as (_, session):
         list(session.write([], 1, seed=1))
         server.routes |= about("another.gguf")
-        session.prefetch(foreign("so"))
-        session.wait_for_prefetch()
+        prefetched(session, foreign("so"))
         with pytest.raises(EngineRefused, match="another model"):
             list(session.write(foreign("so"), 1, seed=1))
 
@@ -266,7 +276,8 @@ def test_a_lost_server_is_not_read_along_by_any_more() -> None:
         with pytest.raises(EngineLost, match="CUDA error"):
             list(session.write([], 3, seed=1))
         session.prefetch(foreign("so"))
-        session.wait_for_prefetch()
+        session.close()
+        assert session.take_prefetched() == ()
         assert len(server.completions) == 3
         assert engine.status.state is ServerState.LOST
 
@@ -276,8 +287,7 @@ def test_a_failure_while_reading_along_harms_nothing() -> None:
         FaultyServer(error(500, "busy"), stream(progress(9, 9), A, end(1))) as server,
         opened(server, EAGER) as (_, session),
     ):
-        session.prefetch(foreign("so"))
-        session.wait_for_prefetch()
+        prefetched(session, foreign("so"))
         items = list(session.write(foreign("so"), 1, seed=1))
     assert text(items) == "a"
     assert notices(items) == []
@@ -287,10 +297,31 @@ def test_a_failure_while_reading_along_harms_nothing() -> None:
 def test_a_fault_of_ours_while_reading_along_leaves_nobody_waiting() -> None:
     with FaultyServer(stream(A, end(1))) as server, opened(server, EAGER) as (_, session):
         session.prefetch([Part(7, Author.SMALL)])  # type: ignore[arg-type]
-        session.wait_for_prefetch()
         assert text(session.write(foreign("so"), 1, seed=1)) == "a"
         session.prefetch(foreign("so", "on"))
-        session.wait_for_prefetch()
+
+
+def test_only_the_newest_of_the_texts_is_prefetched_next() -> None:
+    asked, free = threading.Event(), threading.Event()
+
+    def busy(wire: Wire) -> None:
+        asked.set()
+        free.wait()
+        stream(progress(9, 9), end(0))(wire)
+
+    with (
+        FaultyServer(busy, stream(progress(9, 9), end(0))) as server,
+        opened(server, RemoteOptions(supports_prefetch=True)) as (_, session),
+    ):
+        session.prefetch(foreign("a"))
+        asked.wait(PATIENCE)
+        for words in ("ab", "abc", "abcd"):
+            session.prefetch(foreign(words))
+        free.set()
+        wait_until(lambda: len(server.completions) == 2)
+        list(session.write(foreign("abcd"), 1, seed=1))
+        first, newest, _ = server.completions
+    assert newest["prompt"] == first["prompt"] + list(b"abc"), "the last token is held back"
 
 
 def test_neither_key_nor_text_follows_a_redirect() -> None:

@@ -9,10 +9,10 @@ from contextlib import closing
 import pytest
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.state import ServerState
+from baton_reasoning.core.engines.remote.status import ServerState
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, Noticed, TakeoverStarted, TokenWritten
@@ -71,10 +71,10 @@ def test_the_trace_has_the_whole_bill_and_all_that_was_read_along(server: LlamaS
         lambda state: at_rest.set() if state is ServerState.CONNECTED else None,
     )
     trace = Trace.of(run_with(engine, wait_for_the_reading))
-    assert trace.usage == {Author.LARGE: engine.usage}
+    assert trace.usage == {Author.LARGE: engine.meter.usage}
     assert trace.usage[Author.LARGE].money > 0
     takeovers = trace.totals[Author.LARGE].takeovers
-    assert len(trace.prefetches) == engine.usage.cost.requests - takeovers > 0
+    assert len(trace.prefetches) == engine.meter.usage.cost.requests - takeovers > 0
     assert trace.prefetches[0].tokens > 0
     assert all(0 <= reading.began < reading.began + reading.seconds <= reading.at for reading in trace.prefetches)
 

@@ -12,12 +12,11 @@ from baton_reasoning.core.engines.base import Conversation, Message, Passing, Pr
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.factory import share_vocabulary
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
-from baton_reasoning.core.engines.remote.retry import RetryPolicy
-from baton_reasoning.core.engines.remote.state import ServerState
-from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
+from baton_reasoning.core.engines.remote.protocol import PROBE, fingerprint
+from baton_reasoning.core.engines.remote.status import ServerState
 from baton_reasoning.core.errors import ContextFull
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
@@ -29,6 +28,7 @@ from tests.core.engines.remote.writing import (
     foreign,
     handoff,
     notices,
+    prefetched,
     stop,
     text,
     token_count,
@@ -275,7 +275,7 @@ def test_the_bill_adds_up(engine: LlamaServerEngine, session: RemoteSession) -> 
     assert cost.written == 5
     assert cost.bytes_sent > 100
     assert cost.bytes_received > 100
-    assert engine.usage == session.usage
+    assert engine.meter.usage == session.usage
 
 
 def test_the_answer_goes_on_after_the_server_was_killed_and_started_again(smollm2: Path) -> None:
@@ -342,20 +342,10 @@ STEP = foreign(*"We have to find the days of the week in their order. Monday com
 def test_at_a_boundary_little_is_left_to_read(eager_engine: LlamaServerEngine, eager: RemoteSession) -> None:
     eager.read([])
     without = token_count(eager_engine, "".join(part.text for part in STEP))
-    eager.prefetch(STEP)
-    eager.wait_for_prefetch()
+    prefetched(eager, STEP)
     items = list(eager.write(STEP, 2, seed=1))
     assert without > 10
     assert handoff(items).prefilled <= 2
-
-
-def test_the_newest_text_wins(eager: RemoteSession) -> None:
-    eager.read([])
-    for end in range(1, len(STEP) + 1):
-        eager.prefetch(STEP[:end])
-    eager.wait_for_prefetch()
-    assert eager.usage.cost.requests < len(STEP)
-    assert handoff(eager.write(STEP, 1, seed=1)).prefilled <= 2
 
 
 def test_a_real_request_does_not_wait_for_it(eager: RemoteSession) -> None:
@@ -368,20 +358,19 @@ def test_a_real_request_does_not_wait_for_it(eager: RemoteSession) -> None:
 
 def test_a_discarded_text_is_rolled_back(eager: RemoteSession) -> None:
     eager.read([])
-    eager.prefetch(STEP)
-    eager.wait_for_prefetch()
+    prefetched(eager, STEP)
     assert handoff(eager.write([], 1, seed=1)).reused >= eager.prompt_tokens - 1
 
 
 def test_it_is_off_where_the_server_is_on_the_same_machine(engine: LlamaServerEngine, session: RemoteSession) -> None:
     assert not engine.card.supports_prefetch
     session.prefetch(STEP)
-    session.wait_for_prefetch()
+    session.write([], 1, seed=1).close()
+    assert session.take_prefetched() == ()
     assert session.usage.cost.requests == 0
 
 
 def test_what_was_read_along_is_on_the_bill(eager_engine: LlamaServerEngine, eager: RemoteSession) -> None:
-    eager.prefetch(STEP)
-    eager.wait_for_prefetch()
+    prefetched(eager, STEP)
     assert eager.usage.cost.read > 10
     assert eager_engine.status.state is ServerState.CONNECTED

@@ -14,12 +14,12 @@ from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MOD
 from baton_reasoning.core.engines.base import Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.factory import EngineFactory, Server, open_engine, share_vocabulary
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.answers import NotReady, UnknownModel
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
-from baton_reasoning.core.engines.remote.failures import NotReady, UnknownModel
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.openai_completions import ServedModel
-from baton_reasoning.core.engines.remote.server_check import open_server, try_connection
+from baton_reasoning.core.engines.remote.protocol import ServedModel
+from baton_reasoning.core.engines.remote.servers import open_server, try_connection
 from baton_reasoning.core.errors import Cancelled, EngineRefused
 from baton_reasoning.core.models.source import ServerUrls
 from baton_reasoning.core.run import Pair, ask, run

@@ -14,17 +14,11 @@ from hypothesis import strategies as st
 from baton_reasoning.core.engines.base import Alternative, Message
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.answers import Fields, from_report, parsed
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
-from baton_reasoning.core.engines.remote.failures import from_report
-from baton_reasoning.core.engines.remote.fields import Fields, parsed
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerAnswer, LlamaServerProtocol, server_properties
-from baton_reasoning.core.engines.remote.openai_completions import (
-    CompletionsAnswer,
-    CompletionsProtocol,
-    choose_model,
-    served_models,
-)
+from baton_reasoning.core.engines.remote.openai import CompletionsAnswer, CompletionsProtocol
 from baton_reasoning.core.engines.remote.protocol import (
     AnswerEvent,
     AnswerParser,
@@ -33,7 +27,9 @@ from baton_reasoning.core.engines.remote.protocol import (
     ServerProtocol,
     StreamedText,
     StreamEnd,
+    find_model,
     judgement_of,
+    served_models,
 )
 from baton_reasoning.core.errors import EngineError, EngineRefused
 from baton_reasoning.core.models.overrides import Sampling
@@ -239,7 +235,7 @@ def test_a_long_report_becomes_a_short_printable_sentence() -> None:
 
 @given(OBJECTS)
 def test_any_description_of_a_server_is_understood_or_refused(answer: dict[str, Any]) -> None:
-    choose_model(always(answer), "")
+    find_model(always(answer), "")
     try:
         server_properties(always(answer), "")
         served_models(always(answer))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
@@ -10,22 +9,19 @@ from typing import Any
 import pytest
 
 from baton_reasoning.core.engines.base import End, Handoff, Judgement, Scores, Session, Stop
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import RetryPolicy
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.openai_completions import OpenAICompletionsEngine
-from baton_reasoning.core.engines.remote.pool import ServerPool
-from baton_reasoning.core.engines.remote.retry import RetryPolicy
-from baton_reasoning.core.engines.remote.transport import HttpConnection
-from baton_reasoning.core.errors import Cancelled, EngineLost
+from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
+from baton_reasoning.core.engines.remote.servers import ServerPool
+from baton_reasoning.core.errors import Cancelled
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish, Noticed, RunEnded, WriteStarted
 from baton_reasoning.core.thinking.policies.never import Never
-from tests.core.engines.remote.test_openai_completions import ROUTES
+from tests.core.engines.remote.test_openai import ROUTES
 from tests.core.engines.remote.writing import GREEDY, QUESTION, foreign
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, end, error, hold, progress, stream, token
-from tests.patience import PATIENCE
 
 PATIENT = RetryPolicy(
     answer=600, first_token=600, between_tokens=600, notice_every=600, first_pause=600, longest_pause=600
@@ -81,7 +77,7 @@ def test_stop_while_the_conversation_is_tokenised(control: Control, then: Answer
         with closing(LlamaServerEngine(server.url, options)) as engine:
             server.routes["/tokenize"] = stops(control, then)
             happened = list(run(Pair(small=engine), QUESTION, RunSettings(policy=Never.Settings()), control=control))
-            assert engine.open_sessions == 0
+            assert not engine.sessions
     assert finish_of(happened) is Finish.STOPPED
     assert len(happened) == 2, "it began and ended"
 
@@ -171,46 +167,3 @@ def test_every_call_ends_when_it_is_cancelled_and_so_does_every_later_one(
             assert CALLS[later](session) == NOTHING[later]
         session.cancel()
         assert len(server.requests) == asked
-
-
-# The connection ------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def connection() -> Iterator[HttpConnection]:
-    with FaultyServer(hold) as server:
-        address = ServerAddress(server.url)
-        with closing(HttpConnection(address, PATIENT, address.tls())) as connection:
-            yield connection
-
-
-def test_events_that_are_cut_before_they_begin_do_not_begin(connection: HttpConnection) -> None:
-    events = connection.events("/completion", {})
-    connection.cut()
-    with pytest.raises(EngineLost):
-        next(events)
-
-
-def test_a_cut_ends_one_request_and_a_halt_all(connection: HttpConnection) -> None:
-    connection.cut()
-    assert "data" in connection.ask("/v1/models")
-    connection.halt()
-    for each in (connection, connection.beside()):
-        with pytest.raises(Cancelled):
-            each.ask("/v1/models")
-        with pytest.raises(Cancelled):
-            each.pause(600)
-    connection.resume()
-    assert "data" in connection.ask("/v1/models")
-
-
-def test_a_signal_may_cancel_while_its_thread_connects(connection: HttpConnection) -> None:
-    class Signalled:
-        def get_extra_info(self, _: str) -> None:
-            connection.halt()
-
-    connecting = ("connection.connect_tcp.complete", {"return_value": Signalled()})
-    thread = threading.Thread(target=connection._on_trace, args=connecting, daemon=True)
-    thread.start()
-    thread.join(PATIENCE)
-    assert not thread.is_alive()

@@ -9,14 +9,13 @@ import pytest
 
 from baton_reasoning.core.engines.base import Message, Session
 from baton_reasoning.core.engines.body import Part
-from baton_reasoning.core.engines.remote.address import ServerAddress
-from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.remote.connection import ServerAddress
+from baton_reasoning.core.engines.remote.engine import RemoteOptions, settled
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.prefetch import settled
-from baton_reasoning.core.engines.remote.server_check import try_connection
+from baton_reasoning.core.engines.remote.servers import try_connection
 from baton_reasoning.core.models.overrides import Sampling
 from tests.core.engines.local.test_uncuttable_memory import grow
-from tests.core.engines.remote.writing import GREEDY, foreign, handoff, text, token_count, tokens
+from tests.core.engines.remote.writing import GREEDY, foreign, handoff, prefetched, text, token_count, tokens
 from tests.servers.llama_server import KEY, LlamaServer, ServerOptions
 
 pytestmark = pytest.mark.slow
@@ -60,16 +59,14 @@ def test_a_model_whose_memory_can_be_cut_is_recognised(engine: LlamaServerEngine
 
 def test_such_a_model_is_recognised_and_the_connection_test_says_what_it_costs(uncuttable: LlamaServer) -> None:
     report = try_connection(ServerAddress(uncuttable.url, KEY))
-    assert report.card
-    assert not report.card.supports_truncation
-    assert any("cannot undo tokens" in sentence for sentence in report.cannot)
+    assert any("cannot undo tokens" in finding.text for finding in report.findings)
 
 
 def test_a_lookahead_is_never_prefetched(uncuttable_engine: LlamaServerEngine) -> None:
     with closing(uncuttable_engine.open(QUESTION, GREEDY)) as session:
-        for body in ([], STEP, [*STEP, *LOOKAHEAD]):
-            session.prefetch(body)
-            session.wait_for_prefetch()
+        for body in ([], STEP):
+            prefetched(session, body)
+        session.prefetch([*STEP, *LOOKAHEAD])
         items = list(session.write([*STEP, *OTHER], 4, seed=1))
         expected = size(uncuttable_engine, session, STEP) - CHECKPOINT
     assert handoff(items).reused >= expected
@@ -80,8 +77,7 @@ def test_before_the_first_step_is_finished_the_conversation_alone_is_prefetched(
     uncuttable_engine: LlamaServerEngine,
 ) -> None:
     with closing(uncuttable_engine.open(QUESTION, GREEDY)) as session:
-        session.prefetch(LOOKAHEAD)
-        session.wait_for_prefetch()
+        prefetched(session, LOOKAHEAD)
         first = handoff(session.write(OTHER, 1, seed=1))
         assert first.reused >= session.prompt_tokens - CHECKPOINT
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
 
 import httpx2
 
 from baton_reasoning.core.engines.base import End, Handoff, Message, Notice, Session, Stop, Token, WriteItem
 from baton_reasoning.core.engines.body import Author, Part
+from baton_reasoning.core.engines.remote.connection import RetryPolicy
+from baton_reasoning.core.engines.remote.engine import RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.engines.remote.retry import RetryPolicy
 from baton_reasoning.core.models.overrides import Sampling
+from tests.patience import PATIENCE
 from tests.servers.llama_server import KEY
 
 QUESTION = (Message("user", "Name the days of the week."),)
@@ -46,6 +50,19 @@ def stop(items: Sequence[WriteItem]) -> Stop:
 def as_parts(session: Session, items: Iterable[WriteItem], author: Author = Author.LARGE) -> list[Part]:
     """What was written, as the driver would keep it (whole characters only)."""
     return [Part(token.data.decode(), author, token.id, session.card.vocabulary) for token in tokens(items)]
+
+
+def prefetched(session: RemoteSession, body: list[Part]) -> None:
+    """Offer a text, and wait until its request has ended."""
+    session.prefetch(body)
+    wait_until(lambda: bool(session.take_prefetched()))
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
 
 
 def foreign(*words: str) -> list[Part]:

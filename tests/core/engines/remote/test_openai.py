@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from baton_reasoning.core.engines.base import Message, Passing, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.answers import Fields
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
-from baton_reasoning.core.engines.remote.fields import Fields
-from baton_reasoning.core.engines.remote.openai_completions import CompletionsAnswer, OpenAICompletionsEngine
+from baton_reasoning.core.engines.remote.openai import CompletionsAnswer, OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import StreamedText
 from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.overrides import Sampling

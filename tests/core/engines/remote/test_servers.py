@@ -9,13 +9,18 @@ from typing import Any
 
 import pytest
 
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
-from baton_reasoning.core.engines.remote.openai_completions import OpenAICompletionsEngine
-from baton_reasoning.core.engines.remote.pool import ServerPool
-from baton_reasoning.core.engines.remote.server_check import VocabularyMatch, open_server, try_connection
-from baton_reasoning.core.engines.remote.vocabulary import PROBE
+from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
+from baton_reasoning.core.engines.remote.protocol import PROBE
+from baton_reasoning.core.engines.remote.servers import (
+    ConnectionReport,
+    ServerPool,
+    Severity,
+    open_server,
+    try_connection,
+)
 from baton_reasoning.core.engines.usage import Cap, Prices, Usage
 from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.models.overrides import ModelOverrides, TagSource, ThinkingTags
@@ -26,6 +31,10 @@ from tests.servers.certificates import self_signed
 from tests.servers.llama_server import KEY, LlamaServer
 
 
+def texts(report: ConnectionReport) -> list[str]:
+    return [finding.text for finding in report.findings]
+
+
 @pytest.mark.real_models
 def test_a_good_connection_is_described(server: LlamaServer, engine: LlamaServerEngine) -> None:
     with closing(engine.new_connection()) as connection:
@@ -33,14 +42,19 @@ def test_a_good_connection_is_described(server: LlamaServer, engine: LlamaServer
     report = try_connection(ServerAddress(server.url, KEY), probe_ids=ids)
     assert report.reachable
     assert report.key_accepted
-    assert report.card
-    assert report.card.context == 1024
-    assert (report.slots, report.free_slots) == (1, 1)
-    assert report.vocabulary is VocabularyMatch.SAME
-    assert report.milliseconds
-    assert report.cannot == ()
+    *said, milliseconds = texts(report)
+    assert said == [
+        "reachable",
+        "key accepted",
+        f"serves {engine.card.name}",
+        "1,024 tokens of context for each text",
+        "same vocabulary: token ids are handed over",
+        "1 of 1 slots free",
+    ]
+    assert milliseconds.startswith("answers in ")
     assert report.problem is None
-    assert try_connection(ServerAddress(server.url, KEY), probe_ids=[1, 2]).vocabulary is VocabularyMatch.OTHER
+    other = try_connection(ServerAddress(server.url, KEY), probe_ids=[1, 2])
+    assert "another vocabulary: text is handed over" in texts(other)
 
 
 @pytest.mark.real_models
@@ -69,9 +83,9 @@ def test_what_a_text_server_cannot_do_is_listed() -> None:
         report = try_connection(ServerAddress(server.url), RemoteOptions(template="{{ messages[0].content }}"))
         with closing(open_server(server.url, RemoteOptions(template=""))) as engine:
             assert isinstance(engine, OpenAICompletionsEngine)
-    assert len(report.cannot) == 2
-    assert report.vocabulary is VocabularyMatch.UNKNOWN
-    assert report.slots is None
+    assert [finding.severity for finding in report.findings].count(Severity.WARNING) == 2
+    assert "vocabulary not known: text is handed over" in texts(report)
+    assert not any("slots" in text for text in texts(report))
 
 
 def test_a_llama_server_started_without_its_slots_page_is_of_use() -> None:
@@ -81,7 +95,7 @@ def test_a_llama_server_started_without_its_slots_page_is_of_use() -> None:
         with closing(open_server(server.url)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
             assert text(session.write([], 1, seed=1)) == "a"
     assert report.problem is None
-    assert (report.slots, report.free_slots) == (None, None)
+    assert not any("slots" in text for text in texts(report))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +107,7 @@ def test_a_server_that_drafts_says_how_if_it_tells(params: dict[str, Any], kind:
 
     with FaultyServer(lambda wire: wire.json({}), routes={"/slots": slots}) as server:
         report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
-    assert f"writes by speculative decoding ({kind})" in [finding.text for finding in report.findings]
+    assert f"writes by speculative decoding ({kind})" in texts(report)
 
 
 def test_a_redirect_is_no_reason_to_try_another_protocol() -> None:
@@ -143,13 +157,13 @@ def test_a_pool_spreads_sessions_and_leaves_out_who_is_lost() -> None:
         with closing(ServerPool(engines)) as pool:
             both = ServerUrls((first.url, second.url))
             assert pool.card == replace(engines[0].card, source=both)
-            assert pool.usage.cost.requests == 0
+            assert pool.meter.usage.cost.requests == 0
             sessions = [pool.open(QUESTION, GREEDY) for _ in range(4)]
-            assert [engine.open_sessions for engine in engines] == [2, 2]
+            assert [len(engine.sessions) for engine in engines] == [2, 2]
             sessions[0].close()
             first.routes["/tokenize"] = error(500, "gone")
             pool.open(QUESTION, GREEDY)
-            assert [engine.open_sessions for engine in engines] == [1, 3]
+            assert [len(engine.sessions) for engine in engines] == [1, 3]
             second.routes["/tokenize"] = error(500, "gone")
             with pytest.raises(EngineLost):
                 pool.open(QUESTION, GREEDY)
@@ -167,7 +181,7 @@ def test_a_cap_holds_over_all_servers_of_a_pool_together() -> None:
             with pytest.raises(EngineRefused, match="cap of 10 tokens for all servers together is reached"):
                 list(sessions[1].write([], 30, seed=1))
             assert second.completions[0]["n_predict"] == 5, "the first server took half of the cap"
-            assert pool.usage == Usage(engines[0].usage.cost.plus(engines[1].usage.cost), 4.0, "EUR")
+            assert pool.meter.usage == Usage(engines[0].meter.usage.cost.plus(engines[1].meter.usage.cost), 4.0, "EUR")
             with pytest.raises(EngineRefused, match="cap of 10 tokens for all servers together is reached"):
                 list(sessions[0].write([], 30, seed=1))
 

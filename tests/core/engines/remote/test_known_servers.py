@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers, ServerAccess
+from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers, ServerAccess
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.loading import Switch

@@ -7,34 +7,17 @@ the card.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from enum import Enum
-from pathlib import PureWindowsPath
+from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.engines.remote.address import ServerAddress
+from baton_reasoning.core.engines.remote import protocol
+from baton_reasoning.core.engines.remote.answers import Fields, from_report, number
+from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
-from baton_reasoning.core.engines.remote.failures import UnknownModel, from_report
-from baton_reasoning.core.engines.remote.fields import Fields, number
-from baton_reasoning.core.engines.remote.protocol import (
-    AnswerEvent,
-    Ask,
-    CompletionRequest,
-    IdPromptBuilder,
-    Prompt,
-    PromptBuilder,
-    PromptProgress,
-    StreamedText,
-    StreamEnd,
-    TextPromptBuilder,
-    checked_ids,
-    no_scores,
-    size_of,
-)
-from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
+from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.models.overrides import tags_in
 from baton_reasoning.core.text import one_line
@@ -45,6 +28,36 @@ UNKNOWN_CONTEXT = 32_768
 
 MOST_ALTERNATIVES = 20
 """vLLM's default limit."""
+
+
+class ServerKind(NamedTuple):
+    """A kind of server, and what it can do."""
+
+    name: str
+    ids: bool = False
+    """Takes and returns token ids, and tokenises."""
+    renders: bool = False
+    """Tokenises conversations with its own template."""
+    alternatives: bool = False
+    """Gives log-probabilities."""
+    scores: bool = False
+    """Gives log-probabilities of the prompt."""
+    usage: bool = False
+    """Counts tokens while it streams, and again at the end."""
+    top_k: int | None = None
+    """Its value for no limit; None if it has no top_k."""
+
+
+UNKNOWN_KIND = ServerKind("an OpenAI-style server")
+OLLAMA = ServerKind("Ollama")
+KINDS = {
+    "vllm": ServerKind("vLLM", ids=True, renders=True, alternatives=True, scores=True, usage=True, top_k=0),
+    "sglang": ServerKind("SGLang", ids=True, alternatives=True, usage=True, top_k=-1),
+    "organization_owner": ServerKind("LM Studio"),
+    "llamacpp": ServerKind("llama-server", top_k=0),
+    "library": OLLAMA,
+}
+"""By `owned_by` in `/v1/models`."""
 
 
 class OpenAICompletionsEngine(RemoteEngine):
@@ -61,48 +74,48 @@ class CompletionsProtocol:
     choice_bias = 0.0
 
     def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions) -> None:
-        entry, self.kind = choose_model(ask, address.model)
+        entry = protocol.find_model(ask, address.model)
+        kind = KINDS.get(entry.text("owned_by"), UNKNOWN_KIND)
         self._model = entry.text("id")
         self._host = address.host
         self._template = options.template
         self._reported_context = entry.count("max_model_len")
         if not self._model:
-            raise unknown_model(address, served_models(ask))
-        if self.kind is ServerKind.OLLAMA:
+            raise protocol.unknown_model(address, protocol.served_models(ask))
+        if kind is OLLAMA:
             raise EngineRefused(
                 "Ollama wraps every text in its own chat template, so no model can continue another's text.",
                 "Serve the same model with llama-server (docs/servers.md).",
             )
-        self._abilities = self.kind.abilities
-        ids = self._abilities.ids and self._returns_ids(ask)
-        self._abilities = replace(self._abilities, ids=ids)
+        self.kind = kind._replace(ids=kind.ids and self._returns_ids(ask))
         self.card = ModelCard(
-            name=name_of(self._model),
-            vocabulary=fingerprint(self._tokenize(ask, PROBE)) if ids else "",
+            name=protocol.name_of(self._model),
+            vocabulary=protocol.fingerprint(self._tokenize(ask, protocol.PROBE)) if self.kind.ids else "",
             context=self._reported_context or UNKNOWN_CONTEXT,
             location=address.host,
             thinking=tags_in(self._trial(ask)),
             switches_thinking=has_switch(self._template or ""),
-            returns_token_ids=ids,
-            returns_alternatives=self._abilities.alternatives,
-            returns_scores=ids and self._abilities.scores,
+            returns_token_ids=self.kind.ids,
+            returns_alternatives=self.kind.alternatives,
+            returns_scores=self.kind.ids and self.kind.scores,
         )
 
-    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
+    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
         card = self.card if thinks else self.card.without_thinking()
+        prompt: Prompt
         if self._template is None:
             prompt = self._rendered_by_server(conversation, ask)
             if not prompt:
                 raise EngineRefused(f"{self._host} made no tokens of the question.", "Restart the server.")
-            return IdPromptBuilder(card, prompt, self._tokenize)
-        pieces = render_prompt(conversation, self._template, "", "", card.thinking, thinks)
-        text = "".join(piece.text for piece in pieces)
-        if not self._abilities.ids:
-            return TextPromptBuilder(card, text)
-        return IdPromptBuilder(card, self._tokenize(ask, text, add_special=True), self._tokenize)
+        else:
+            pieces = render_prompt(conversation, self._template, "", "", card.thinking, thinks)
+            prompt = "".join(piece.text for piece in pieces)
+            if self.kind.ids:
+                prompt = self._tokenize(ask, prompt, add_special=True)
+        return protocol.PromptBuilder(card, prompt, self._tokenize)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:  # noqa: ARG002  the protocol's
-        can = self._abilities
+        kind = self.kind
         payload: dict[str, Any] = {
             "model": self._model,
             "prompt": prompt,
@@ -112,32 +125,32 @@ class CompletionsProtocol:
             "seed": request.server_seed,
             "stream": True,
         }
-        if can.top_k is not None:
-            payload |= {"top_k": request.sampling.top_k or can.top_k, "min_p": 0.0}
-        if can.usage:
+        if kind.top_k is not None:
+            payload |= {"top_k": request.sampling.top_k or kind.top_k, "min_p": 0.0}
+        if kind.usage:
             payload["stream_options"] = {"include_usage": True, "continuous_usage_stats": True}
-        if can.ids:
+        if kind.ids:
             payload["return_token_ids"] = True
-        if can.alternatives and request.alternatives:
+        if kind.alternatives and request.alternatives:
             payload["logprobs"] = min(request.alternatives, MOST_ALTERNATIVES)
         return payload
 
     def _limit(self, prompt: Prompt, request: CompletionRequest) -> int:
         """Limit the new tokens: to at least 1, since servers refuse 0 (a read discards that token), and at most to what
         the context holds, since vLLM and SGLang refuse more."""
-        remaining = self._reported_context - size_of(prompt)
+        remaining = self._reported_context - protocol.size_of(prompt)
         return max(1, min(request.limit, remaining) if self._reported_context else request.limit)
 
     def answer_parser(self, ask: Ask) -> CompletionsAnswer:  # noqa: ARG002  the protocol's
-        return CompletionsAnswer(self.card, counts_at_end=self._abilities.usage)
+        return CompletionsAnswer(self.card, counts_at_end=self.kind.usage)
 
     def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
         """Score by vLLM's `prompt_logprobs`: for each prompt token a table of ids, its own and the likeliest.
 
         vLLM reads the whole prompt for it, without its prefix cache.
         """
-        if isinstance(prompt, str) or not self._abilities.scores:
-            raise no_scores(self.card)
+        if isinstance(prompt, str) or not self.kind.scores:
+            raise protocol.no_scores(self.card)
         wanted = min(max(alternatives, 1), MOST_ALTERNATIVES)
         question = {"model": self._model, "prompt": prompt, "max_tokens": 1, "prompt_logprobs": wanted}
         tables = list(ask(self.path, question).first("choices").each("prompt_logprobs"))
@@ -146,7 +159,7 @@ class CompletionsProtocol:
         return tuple(_scored(id, tables[place], alternatives) for place, id in enumerate(prompt) if place >= first)
 
     def check_model(self, ask: Ask) -> None:
-        if choose_model(ask, self._model)[0].text("id") != self._model:
+        if protocol.find_model(ask, self._model).text("id") != self._model:
             raise EngineRefused(
                 f"{self.card.location} no longer serves {self._model}.", "Start it there again, or open another model."
             )
@@ -160,9 +173,9 @@ class CompletionsProtocol:
         """Return a template, or a prompt rendered with it: either contains the thinking tags."""
         if self._template is not None:
             return self._template
-        if not (self._abilities.ids and self._abilities.renders):
+        if not (self.kind.ids and self.kind.renders):
             raise EngineRefused(
-                f"{self.kind.value} does not reveal the chat template of {self._model}.",
+                f"{self.kind.name} does not reveal the chat template of {self._model}.",
                 "Choose the file of its chat template in the settings of the server (baton servers add … --template).",
             )
         ids = self._rendered_by_server((Message("user", "1"),), ask)
@@ -178,7 +191,7 @@ class CompletionsProtocol:
         return self._ids(ask, question)
 
     def _ids(self, ask: Ask, question: dict[str, Any]) -> tuple[int, ...]:
-        return checked_ids(ask("/tokenize", question).integers("tokens"), 0, self._host)
+        return protocol.checked_ids(ask("/tokenize", question).integers("tokens"), 0, self._host)
 
 
 class _Written(NamedTuple):
@@ -204,14 +217,14 @@ class CompletionsAnswer:
         self._written: int | None = None
         self._counted = False
 
-    def parse(self, event: Fields) -> Iterator[AnswerEvent]:
+    def parse(self, event: Fields) -> Iterator[protocol.AnswerEvent]:
         if "error" in event:
             raise from_report(event, self._card.location)
         if "usage" in event:
             yield from self._usage(event.inside("usage"))
         choice = event.first("choices")
         text, reason = choice.text("text"), choice.text("finish_reason")
-        ids = checked_ids(choice.integers("token_ids"), 0, self._card.location)
+        ids = protocol.checked_ids(choice.integers("token_ids"), 0, self._card.location)
         self._tokens += _tokens_of(choice, ids)
         ends_text = reason == "stop" and ids and ids[-1] == choice.integer("matched_stop", ids[-1])
         if ends_text and len(self._tokens) > bool(text):
@@ -220,15 +233,15 @@ class CompletionsAnswer:
             tokens = _divided(text, self._tokens)
             complete = max(number for number, token in enumerate(tokens, 1) if token.data)
             self._tokens = self._tokens[complete:]
-            yield StreamedText(tokens[:complete])
+            yield protocol.StreamedText(tokens[:complete])
         if reason:
             self._stop = self._why(reason)
         is_last = "usage" in event and not event.list("choices") if self._counts_at_end else bool(reason)
         if is_last and (finished := self.finish()):
             yield finished
 
-    def finish(self) -> StreamEnd | None:
-        return StreamEnd(self._stop, self._written) if self._stop else None
+    def finish(self) -> protocol.StreamEnd | None:
+        return protocol.StreamEnd(self._stop, self._written) if self._stop else None
 
     def _why(self, reason: str) -> Stop:
         match reason:
@@ -241,7 +254,7 @@ class CompletionsAnswer:
                     f"{self._card.location} stopped the answer: “{one_line(reason)}”.", "Look at the server's log."
                 )
 
-    def _usage(self, usage: Fields) -> Iterator[PromptProgress]:
+    def _usage(self, usage: Fields) -> Iterator[protocol.PromptProgress]:
         """Report the prompt once when it has been read, and again when the server tells how much of it was reused."""
         prompt, details = usage.count("prompt_tokens"), usage.inside("prompt_tokens_details")
         self._total = usage.count("total_tokens")
@@ -250,7 +263,7 @@ class CompletionsAnswer:
         reports_reuse = "cached_tokens" in details
         if prompt and (reports_reuse or not self._counted):
             self._counted = True
-            yield PromptProgress(details.count("cached_tokens") if reports_reuse else None, prompt, prompt)
+            yield protocol.PromptProgress(details.count("cached_tokens") if reports_reuse else None, prompt, prompt)
 
 
 def _tokens_of(choice: Fields, ids: Sequence[int]) -> list[_Written]:
@@ -309,93 +322,3 @@ def _scored(id: int, table: Fields, alternatives: int) -> ScoredToken:
         key=lambda other: -other.logprob,
     )
     return ScoredToken(id, own.text("decoded_token"), own.logprob("logprob") or 0.0, tuple(others[:alternatives]))
-
-
-@dataclass(frozen=True, slots=True)
-class Abilities:
-    """What a kind of server can do.
-
-    `ids`: takes and returns token ids, and tokenises. `renders`: tokenises conversations with its own template.
-    `alternatives`: log-probabilities. `scores`: log-probabilities of the prompt. `usage`: counts tokens while it
-    streams, and again at the end. `top_k`: its value for no limit, None if it has no top_k.
-    """
-
-    ids: bool = False
-    renders: bool = False
-    alternatives: bool = False
-    scores: bool = False
-    usage: bool = False
-    top_k: int | None = None
-
-
-class ServerKind(Enum):
-    """Recognised by `owned_by` in `/v1/models`."""
-
-    VLLM = "vLLM"
-    SGLANG = "SGLang"
-    LM_STUDIO = "LM Studio"
-    LLAMA_SERVER = "llama-server"
-    OLLAMA = "Ollama"
-    UNKNOWN = "an OpenAI-style server"
-
-    @property
-    def abilities(self) -> Abilities:
-        return _ABILITIES.get(self, Abilities())
-
-
-_ABILITIES = {
-    ServerKind.VLLM: Abilities(ids=True, renders=True, alternatives=True, scores=True, usage=True, top_k=0),
-    ServerKind.SGLANG: Abilities(ids=True, alternatives=True, usage=True, top_k=-1),
-    ServerKind.LLAMA_SERVER: Abilities(top_k=0),
-}
-_OWNERS = {
-    "vllm": ServerKind.VLLM,
-    "sglang": ServerKind.SGLANG,
-    "organization_owner": ServerKind.LM_STUDIO,
-    "llamacpp": ServerKind.LLAMA_SERVER,
-    "library": ServerKind.OLLAMA,
-}
-"""Values of `owned_by` in `/v1/models`."""
-
-
-def name_of(model: str) -> str:
-    """Return a name to show: llama.cpp's servers name a model by the path of its file by default."""
-    return one_line(PureWindowsPath(model).stem if model.endswith(".gguf") else model)
-
-
-def choose_model(ask: Ask, name: str) -> tuple[Fields, ServerKind]:
-    """Find the model's entry in `/v1/models` (the first, if the name is empty), and the kind of server.
-
-    llama-server gives a model several names, of which its `id` goes first.
-    """
-    entries = list(ask("/v1/models", None).each("data"))
-    by_id = (each for each in entries if not name or each.text("id") == name)
-    by_alias = (each for each in entries if name in each.list("aliases") or name_of(each.text("id")) == name)
-    entry = next(by_id, None) or next(by_alias, Fields(None))
-    return entry, _OWNERS.get(entry.text("owned_by"), ServerKind.UNKNOWN)
-
-
-class ServedModel(NamedTuple):
-    """A model that a server lists."""
-
-    name: str
-    status: str
-    """“loaded”, “unloaded”, “loading” … on a router; empty on other servers."""
-
-
-def served_models(ask: Ask) -> tuple[ServedModel, ...]:
-    """List the models of a server. Raises EngineError."""
-    entries = ask("/v1/models", None).each("data")
-    return tuple(
-        ServedModel(entry.text("id"), entry.inside("status").line("value")) for entry in entries if "id" in entry
-    )
-
-
-def unknown_model(address: ServerAddress, models: Sequence[ServedModel]) -> UnknownModel:
-    """Make the error for an address that names none of the server's models, or none where there are several."""
-    names = [model.name for model in models]
-    has = f"{address.host} serves {one_line(', '.join(names)) or 'no model'}"
-    return UnknownModel(
-        f"{has}, but not {one_line(address.model)}." if address.model else f"{has}.",
-        f"Write its name after the address: {address.base_url}#{one_line(names[0]) if names else 'NAME'}.",
-    )

@@ -1,11 +1,18 @@
-"""Addresses as people type them."""
+"""Addresses as people type them, and connections that are cut."""
 
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.engines.remote.address import ServerAddress
-from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, ServerAddress
+from baton_reasoning.core.errors import Cancelled, EngineLost, SettingsError
+from tests.fakes.faulty_server import FaultyServer, hold
+from tests.patience import PATIENCE
 
 
 @pytest.mark.parametrize("typed", ["http://office:8080", "http://office:8080/", " http://office:8080/v1 "])
@@ -53,3 +60,43 @@ def test_a_certificate_file_that_is_none_is_refused(tmp_path: Path) -> None:
     file.write_text("nothing")
     with pytest.raises(SettingsError, match=r"ca\.pem cannot be used"):
         ServerAddress("https://office", authority=file).tls()
+
+
+@pytest.fixture
+def connection() -> Iterator[HttpConnection]:
+    with FaultyServer(hold) as server:
+        address = ServerAddress(server.url)
+        with closing(HttpConnection(address, RetryPolicy(), address.tls())) as connection:
+            yield connection
+
+
+def test_a_request_that_is_cut_before_it_begins_does_not_begin(connection: HttpConnection) -> None:
+    connection.cut()
+    with pytest.raises(EngineLost), connection.request("/v1/models", None):
+        pass
+
+
+def test_a_cut_ends_one_request_and_a_halt_all(connection: HttpConnection) -> None:
+    connection.cut()
+    assert "data" in connection.ask("/v1/models")
+    connection.halt()
+    with connection.sibling() as sibling:
+        for each in (connection, sibling):
+            with pytest.raises(Cancelled):
+                each.ask("/v1/models")
+            with pytest.raises(Cancelled):
+                each.pause(600)
+    connection.resume()
+    assert "data" in connection.ask("/v1/models")
+
+
+def test_a_signal_may_cancel_while_its_thread_connects(connection: HttpConnection) -> None:
+    class Signalled:
+        def get_extra_info(self, _: str) -> None:
+            connection.halt()
+
+    connecting = ("connection.connect_tcp.complete", {"return_value": Signalled()})
+    thread = threading.Thread(target=connection._on_trace, args=connecting, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()

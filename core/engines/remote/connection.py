@@ -1,0 +1,444 @@
+"""One HTTP connection to a server: its address, its time-outs, and requests that another thread may end."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import httpx2
+
+from baton_reasoning.core.engines.remote.answers import Fields, NotReady, from_status, from_transport, garbage, parsed
+from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, EngineRefused, SettingsError
+
+LLAMA_SERVER_PORTS = (9931, 8080)
+"""llama-server's default ports: today's, and that of builds before October 2026."""
+
+
+def canonical(url: str) -> str:
+    """Return the normal form of an address: without blanks, a last slash, and a trailing `/v1` before its `#model`."""
+    base, _, model = url.strip().partition("#")
+    base = base.rstrip("/").removesuffix("/v1")
+    return f"{base}#{model}" if model else base
+
+
+def without_model(url: str) -> str:
+    """Return the normal form of the address of a server, without the model there."""
+    return canonical(url.partition("#")[0])
+
+
+@dataclass(frozen=True, slots=True)
+class ServerAddress:
+    """An address as a person enters it: `http(s)://host[:port][/path][#model]`; a trailing `/v1` is dropped.
+
+    Raises SettingsError if it is not an address.
+    """
+
+    url: str
+    key: str | None = field(default=None, repr=False)
+    """Sent as a Bearer token, to this address only."""
+    authority: Path | None = None
+    """A private CA, or the server's own certificate, as PEM."""
+    any_certificate: bool = False
+    """Accept any certificate: a risk, see `risks`."""
+    proxy: str | None = None
+    """None: from the environment (HTTPS_PROXY, NO_PROXY …)."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "url", canonical(self.url))
+        advice = "Write it as http://host:port or https://host:port."
+        try:
+            parts = urlsplit(self.url)
+            _ = parts.port
+        except ValueError as error:
+            raise SettingsError(f"“{self.url}” is not a server address.", advice) from error
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise SettingsError(f"“{self.url}” is not a server address.", advice)
+        if parts.username or parts.password:
+            raise SettingsError("A key does not belong in an address.", "Enter it in the field for the key.")
+        if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
+            raise SettingsError("The key contains characters that no key has.", "Copy it again, without line breaks.")
+
+    @property
+    def base_url(self) -> str:
+        """The address without the model."""
+        return without_model(self.url)
+
+    @property
+    def model(self) -> str:
+        """Which model, where the server has several; empty: not named."""
+        return self.url.partition("#")[2]
+
+    @property
+    def host(self) -> str:
+        """Host and port, for people."""
+        return urlsplit(self.url).netloc
+
+    @property
+    def is_this_machine(self) -> bool:
+        name = urlsplit(self.url).hostname or ""
+        try:
+            return ipaddress.ip_address(name).is_loopback
+        except ValueError:
+            return name == "localhost"
+
+    @property
+    def risks(self) -> tuple[str, ...]:
+        """Warnings to show before a text or a key is sent there, a sentence each."""
+        risks = []
+        if self.any_certificate:
+            risks.append(f"Anyone in between can pose as {self.host}: its certificate is not checked.")
+        if self.url.startswith("http:") and not self.is_this_machine:
+            risks.append(f"Texts{' and the key' if self.key else ''} go to {self.host} unencrypted.")
+        return tuple(risks)
+
+    def tls(self) -> ssl.SSLContext:
+        """Make the TLS settings. Raises SettingsError if the private CA cannot be read."""
+        if self.any_certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            return context
+        context = ssl.create_default_context()
+        if self.authority:
+            try:
+                context.load_verify_locations(self.authority)
+            except (OSError, ssl.SSLError) as error:
+                raise SettingsError(
+                    f"{self.authority.name} cannot be used as a certificate file.",
+                    "Choose a PEM file (it begins with “-----BEGIN CERTIFICATE-----”).",
+                ) from error
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Time-outs and pauses, all in seconds."""
+
+    connect: float = 5.0
+    answer: float = 30.0
+    """For a short question (tokenise, properties)."""
+    first_token: float = 1800.0
+    """Without any progress: other users may occupy all slots, and a long prompt is read for minutes."""
+    between_tokens: float = 120.0
+    notice_every: float = 10.0
+    """While nothing arrives, progress is reported this often."""
+    tries: int = 8
+    """Failures in a row, without a token in between, before the server is given up."""
+    first_pause: float = 0.5
+    """Doubled at each failure, up to `longest_pause`."""
+    longest_pause: float = 3.0
+    loading: float = 300.0
+    """In all, while the server answers that it is not ready (503, 429)."""
+
+
+class RetryState:
+    """Counts the failures of one request in a row, and says how long to pause before the next attempt."""
+
+    def __init__(self, policy: RetryPolicy) -> None:
+        self._policy = policy
+        self.failures = 0
+        self.pause = 0.0
+        """Seconds until the next attempt."""
+        self._waited_for_loading = 0.0
+
+    def progressed(self) -> None:
+        self.failures = 0
+        self._waited_for_loading = 0.0
+
+    def count(self, error: EngineLost) -> None:
+        """Count a failure. Raises it after the last attempt that the policy allows."""
+        policy = self._policy
+        self.pause = min(policy.first_pause * 2.0**self.failures, policy.longest_pause)
+        self.failures += 1
+        if isinstance(error, NotReady):
+            self._waited_for_loading += self.pause
+            if self._waited_for_loading > policy.loading:
+                raise error
+        elif self.failures >= policy.tries:
+            raise error
+
+
+Payload = Mapping[str, Any]
+LARGEST_ANSWER = 64 * 2**20
+_CONNECTED = (".connect_tcp.complete", ".start_tls.complete")
+
+
+class HttpConnection:
+    """Sends requests one after another over one kept-alive connection.
+
+    Only `cut` and `halt` may be called from elsewhere: from another thread, or from a signal handler within this one,
+    so the lock is reentrant. httpx2 cannot end a request from another thread, and its time-outs measure silence, not
+    slowness; so the trace hook records the socket, which `cut` and `halt` shut down.
+    """
+
+    def __init__(self, address: ServerAddress, policy: RetryPolicy, tls: ssl.SSLContext) -> None:
+        self.host = address.host
+        self.model = ""
+        """Sent with each request: which model of a router."""
+        self._address = address
+        self._tls = tls
+        self.bytes_sent = 0
+        self.bytes_received = 0
+        self._policy = policy
+        try:
+            self._client = httpx2.Client(
+                base_url=address.base_url,
+                headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
+                verify=tls,
+                proxy=address.proxy,
+                trust_env=not address.is_this_machine,  # the environment's proxy cannot know this machine's ports
+                limits=httpx2.Limits(max_connections=1),
+                timeout=httpx2.Timeout(None, connect=policy.connect),
+                follow_redirects=False,
+            )
+        except (ValueError, httpx2.InvalidURL, ImportError) as error:  # of the given proxy, or the environment's
+            raise EngineRefused(
+                f"The proxy for {address.host} cannot be used: {str(error).rstrip('.')}.",
+                "Write it as http://host:port, in the settings of the server or in HTTPS_PROXY.",
+            ) from error
+        self._lock = threading.RLock()
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+        self._is_halted = False
+        self._halts: queue.SimpleQueue[None] = queue.SimpleQueue()
+        """Ends a pause. Unlike an Event, it can be used by a signal handler in the thread that waits for it."""
+        self._sibling: HttpConnection | None = None
+
+    def ask(self, path: str, payload: Payload | None = None, seconds: float | None = None) -> Fields:
+        """Ask a short question, answered as a JSON object: GET, or POST with a payload. Raises EngineError.
+
+        `seconds`: the time-out; None: that of the policy for short questions.
+        """
+        return Fields(self._asked(path, payload, seconds))
+
+    def ask_list(self, path: str) -> list[Fields]:
+        """Ask a short question, answered as a list of JSON objects. Raises EngineError."""
+        answer = self._asked(path, None, None)
+        return [Fields(each) for each in answer] if isinstance(answer, list) else []
+
+    def ping(self) -> float:
+        """Ask what every server answers at once; return the milliseconds until it did. Raises EngineError."""
+        began = time.perf_counter()
+        self.ask("/v1/models")
+        return (time.perf_counter() - began) * 1000
+
+    def _asked(self, path: str, payload: Payload | None, seconds: float | None) -> object:
+        with HttpRequest(self, path, payload, self._whole) as request:
+            answer = request.next(self._policy.answer if seconds is None else seconds)
+            if answer is Signal.SILENCE:
+                raise EngineLost(f"{self.host} has stopped answering.", "Look at the server's log.")
+            request.finish()
+        return answer
+
+    def _whole(self, response: httpx2.Response) -> Iterator[object]:
+        yield parsed(self._body(response))
+
+    def pause(self, seconds: float) -> None:
+        """Wait before a request is tried again. Raises Cancelled if it is halted."""
+        with suppress(queue.Empty):
+            self._halts.get(timeout=seconds)
+        self.refuse_if_halted()
+
+    @contextmanager
+    def sibling(self) -> Iterator[HttpConnection]:
+        """Open another connection to the same server for a question meanwhile; it is halted with this one."""
+        other = HttpConnection(self._address, self._policy, self._tls)
+        other.model = self.model
+        with self._lock:
+            self._sibling = other
+            if self._is_halted:
+                other.halt()
+        try:
+            yield other
+        finally:
+            self._sibling = None
+            other.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the next request can use an open connection, as far as this side knows."""
+        with self._lock:
+            return self._socket is not None and self._socket.fileno() >= 0 and not self._is_cut
+
+    def cut(self) -> None:
+        """End the running request, and the one that `renew` has announced."""
+        with self._lock:
+            self._is_cut = True
+            self._shut_down()
+
+    def halt(self) -> None:
+        """End the running request, and every later one until `resume`: they raise Cancelled."""
+        with self._lock:
+            self._is_halted = True
+            self.cut()
+            if self._sibling:
+                self._sibling.halt()
+        self._halts.put(None)
+
+    def resume(self) -> None:
+        """Undo `halt`. Call it while no request is running."""
+        with self._lock:
+            self._is_halted = False
+            self._halts = queue.SimpleQueue()
+
+    def refuse_if_halted(self) -> None:
+        """Raise Cancelled if the connection is halted."""
+        if self._is_halted:
+            raise Cancelled
+
+    def close(self) -> None:
+        self._client.close()
+
+    def renew(self) -> None:
+        """Announce a request, which an earlier `cut` does not concern."""
+        with self._lock:
+            self._is_cut = self._is_halted
+
+    @contextmanager
+    def request(self, path: str, payload: Payload | None) -> Iterator[httpx2.Response]:
+        """Send a request; gives a response with status 200, not yet read."""
+        if self.model:
+            path, payload = _routed(path, payload, self.model)
+        content = None if payload is None else json.dumps(payload).encode()
+        self.bytes_sent += len(content or b"")
+        try:
+            if self._is_cut:
+                raise httpx2.ReadError("cut")
+            with closing(self._send(path, content)) as response:
+                try:
+                    if response.status_code != HTTPStatus.OK:
+                        raise from_status(response, self._body(response), self.host)
+                    yield response
+                finally:
+                    self.bytes_received += response.num_bytes_downloaded
+        except httpx2.HTTPError as error:
+            self.refuse_if_halted()
+            raise from_transport(error, self.host) from error
+
+    def _body(self, response: httpx2.Response) -> bytes:
+        body = bytearray()
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) > LARGEST_ANSWER:
+                raise garbage(self.host)
+        return bytes(body)
+
+    def _send(self, path: str, content: bytes | None) -> httpx2.Response:
+        request = self._client.build_request(
+            "GET" if content is None else "POST",
+            path,
+            content=content,
+            headers={"Content-Type": "application/json"},
+            extensions={"trace": self._on_trace},
+        )
+        known = self._socket
+        try:
+            return self._client.send(request, stream=True)
+        except (httpx2.NetworkError, httpx2.RemoteProtocolError):
+            if self._is_cut or self._socket is not known:
+                raise
+            # The server has closed the kept-alive connection: a new one is enough.
+            return self._client.send(request, stream=True)
+
+    def _on_trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event.endswith(_CONNECTED):
+            with self._lock:
+                self._socket = info["return_value"].get_extra_info("socket")
+                if self._is_cut:
+                    self._shut_down()
+
+    def _shut_down(self) -> None:
+        if self._socket is None:
+            return
+        try:
+            # Not SSLSocket.shutdown: it would remove the TLS state while another thread is reading.
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+        except OSError:
+            self._socket = None  # it was closed already
+
+
+def _routed(path: str, payload: Payload | None, model: str) -> tuple[str, Payload | None]:
+    """Name the model as a router wants it: within the payload, or within the path of a GET."""
+    if payload is None:
+        return f"{path}?model={quote(model, safe='')}", None
+    return path, {**payload, "model": model}
+
+
+class Signal(Enum):
+    """What `HttpRequest.next` may return instead of a message."""
+
+    SILENCE = "nothing arrived in that time"
+    ENDED = "the answer is complete"
+
+
+class HttpRequest:
+    """One request, whose answer a thread reads. A context manager: leaving it early closes the socket.
+
+    Time-outs are for whole messages: a server whose bytes trickle in is silent.
+    """
+
+    def __init__(
+        self,
+        connection: HttpConnection,
+        path: str,
+        payload: Payload | None,
+        read: Callable[[httpx2.Response], Iterator[object]],
+    ) -> None:
+        """`read`: yields the messages of a response. Raises ValueError or EngineError."""
+        self._connection = connection
+        self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._is_over = False
+        connection.renew()
+        self._reader = threading.Thread(
+            target=self._read, args=(path, payload, read), name=f"answer of {connection.host}", daemon=True
+        )
+        self._reader.start()
+
+    def __enter__(self) -> HttpRequest:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._is_over:
+            self._connection.cut()
+        self._reader.join()
+
+    def finish(self) -> None:
+        """Wait until the answer, which has arrived as a whole, is over, so that the connection stays open."""
+        self._reader.join()
+
+    def next(self, seconds: float) -> object:
+        """Return the next message, or a signal. Raises the EngineError that ended the answer: Cancelled, if halted."""
+        message: object = Signal.SILENCE
+        with suppress(queue.Empty):
+            message = self._messages.get(timeout=seconds)
+        self._connection.refuse_if_halted()
+        if isinstance(message, EngineError):
+            raise message
+        return message
+
+    def _read(self, path: str, payload: Payload | None, read: Callable[[httpx2.Response], Iterator[object]]) -> None:
+        end: Signal | EngineError = Signal.ENDED
+        try:
+            with self._connection.request(path, payload) as response:
+                for message in read(response):
+                    self._messages.put(message)
+        except EngineError as error:
+            end = error
+        except ValueError:
+            end = garbage(self._connection.host)
+        finally:
+            self._is_over = True
+            self._messages.put(end)

@@ -1,0 +1,255 @@
+"""The servers that a person uses (`servers.json`): how each is reached, what it costs, and its caps."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from baton_reasoning.core.engines.factory import Server
+from baton_reasoning.core.engines.remote.connection import ServerAddress, canonical, without_model
+from baton_reasoning.core.engines.remote.engine import RemoteOptions
+from baton_reasoning.core.engines.usage import Cap, Prices
+from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.files import read_text, write_json
+from baton_reasoning.core.models.catalog import catalog_models
+from baton_reasoning.core.models.loading import Switch
+from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.models.source import server_urls
+from baton_reasoning.core.secrets import Keeping, Secrets, find_key, take_key
+
+NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+"""Of a server: it cannot be taken for a file with an ending, an address or a repository."""
+NO_TEMPLATE = "Choose the file of a chat template: text in Jinja, in UTF-8."
+
+
+class ServerAccess(BaseModel):
+    """How the server is reached, and how its identity is checked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    authority: Path | None = Field(
+        None, title="Certificate file", description="A private CA, or the server's own certificate, as PEM."
+    )
+    any_certificate: bool = Field(
+        False,
+        title="Accept any certificate",
+        description="A risk: anyone in between can pose as the server, and read texts and key.",
+    )
+    proxy: str = Field("", title="Proxy", description="Replaces HTTPS_PROXY: http://host:port.")
+
+
+class KnownServer(BaseModel):
+    """The settings of one address, or of one model there (`http://host:port#model`)."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field("", title="Name", description="Stands for the address in the terminal: --large office.")
+    supports_prefetch: Switch = Field(
+        Switch.AUTOMATIC,
+        title="Prefetch",
+        description="It reads while the other model writes. Automatic: if it is another machine.",
+    )
+    template: Path | None = Field(
+        None, title="Chat template", description="A Jinja file, for servers that do not reveal the model's own."
+    )
+    access: ServerAccess = Field(default_factory=ServerAccess, title="Connection")
+    prices: Prices = Field(default_factory=Prices, title="Price per million tokens")
+    cap: Cap = Field(default_factory=Cap, title="Cap, until the models are loaded again")
+    overrides: ModelOverrides = Field(default_factory=ModelOverrides, title="Sampling and thinking")
+    key_variable: str = Field(
+        "", title="Variable with the key", description="In the environment; if it is not set, the key above."
+    )
+    has_key: bool = False
+    """Whether its key is in the keyring."""
+
+    def at(self, url: str, key: str | None) -> Server:
+        """Apply the settings to an address and its key.
+
+        Raises SettingsError for an invalid address, an unreadable template, or a money cap without prices.
+        """
+        address = ServerAddress(url, key, self.access.authority, self.access.any_certificate, self.access.proxy or None)
+        if self.cap.money and self.prices.are_free:
+            raise SettingsError("A cap on money needs prices.", "Set the prices of the server, or cap its tokens.")
+        options = RemoteOptions(
+            prices=self.prices,
+            cap=self.cap,
+            template=read_text(self.template, NO_TEMPLATE) if self.template else None,
+            overrides=self.overrides,
+            supports_prefetch=self.supports_prefetch.is_on,
+        )
+        return Server(address, options)
+
+
+class _ServersFile(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    servers: Mapping[str, KnownServer] = Field(default_factory=dict)
+
+
+class KnownServers:
+    """`servers.json` and the keyring, read at each use, so that no thread has an old copy. Thread-safe."""
+
+    def __init__(self, path: Path, secrets: Callable[[], Secrets] = Secrets) -> None:
+        """`secrets` is called when the first key is needed."""
+        self._path = path
+        self._make_secrets = secrets
+        self._made_secrets: Secrets | None = None
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._unsaved: Mapping[str, KnownServer] | None = None
+        """Settings that could not be written; they are used until the program ends."""
+
+    @property
+    def _secrets(self) -> Secrets:
+        """One for all threads: without a keyring, it holds the keys."""
+        with self._lock:
+            if self._made_secrets is None:
+                self._made_secrets = self._make_secrets()
+            return self._made_secrets
+
+    @property
+    def keeping(self) -> Keeping:
+        """How long a key would be kept. The first call looks for the keyring, which takes a moment."""
+        return self._secrets.keeping
+
+    def all(self) -> Mapping[str, KnownServer]:
+        """Return the settings of every address. Raises SettingsError if the file is damaged."""
+        if self._unsaved is not None:
+            return self._unsaved
+        try:
+            return _ServersFile.model_validate_json(self._path.read_bytes()).servers
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValidationError) as error:
+            raise SettingsError(
+                f"{self._path} cannot be read: {_reason(error)}.",
+                "Correct it, or delete it and name the servers again.",
+            ) from error
+
+    def address_of(self, name: str) -> str:
+        """Return the address with this name, several with commas between; "" if there is none. Raises SettingsError."""
+        if not NAME.fullmatch(name):
+            return ""
+        return ",".join(url for url, known in self.all().items() if known.name == name)
+
+    def names(self) -> dict[str, str]:
+        """Return the names of servers by address, several with commas between. Raises SettingsError."""
+        named = dict.fromkeys(known.name for known in self.all().values() if known.name)
+        return {self.address_of(name): name for name in named}
+
+    def find(self, url: str) -> KnownServer:
+        """Return the settings of an address, or the defaults. A model without its own has those of its server.
+
+        Raises SettingsError if the file is damaged, so that a cap in it is not lost silently.
+        """
+        return _find(self.all(), url)
+
+    def server(self, url: str) -> Server:
+        """Return the address with its key and settings. Raises SettingsError."""
+        return self.find(url).at(url, self.key(url))
+
+    def key(self, url: str) -> str | None:
+        """Return the key of an address; the keyring is only asked if there is one. Raises SettingsError."""
+        known = self.find(url)
+        if known.key_variable and (key := find_key(known.key_variable)):
+            return key
+        if known.has_key:
+            return self._secrets.find(without_model(url))
+        return take_key(known.key_variable) if known.key_variable else None
+
+    def keep(self, address: str, known: KnownServer, key: str = "") -> Keeping | None:
+        """Save the settings of an address, or of several with commas between, and a new key if one is given.
+
+        Returns how long the key is kept. Raises SettingsError, also for a name that cannot be given.
+        """
+        self.check_name(known.name, address)
+        keeping = None
+        for url in server_urls(address):
+            keeping = self._secrets.keep(without_model(url), key) if key else None
+            self._write(url, known, bool(key) or None)
+        return keeping
+
+    def keep_each(self, servers: Mapping[str, KnownServer]) -> None:
+        """Save the settings of several addresses, each its own. Raises SettingsError as `keep` does."""
+        for known in servers.values():
+            self.check_name(known.name, ",".join(servers))
+        for url, known in servers.items():
+            self._write(url, known, None)
+
+    def check_name(self, name: str, address: str) -> None:
+        """Raise SettingsError if the servers at this address cannot have the name."""
+        if not name:
+            return
+        if not NAME.fullmatch(name):
+            raise SettingsError(f"“{name}” cannot name a server.", "Use letters, digits, - and _, as in “office”.")
+        if name == "demo" or name.lower() in catalog_models():
+            raise SettingsError(f"“{name}” already names a model.", "Choose another name for the server.")
+        taken = server_urls(self.address_of(name))
+        if taken and not {*taken} & {canonical(url) for url in server_urls(address)}:
+            raise SettingsError(
+                f"“{name}” already names {', '.join(taken)}.", "Choose another name, or remove that server first."
+            )
+
+    def forget(self, address: str) -> None:
+        """Remove the settings of an address, or of several, and the keys that no other address needs.
+
+        Raises SettingsError.
+        """
+        gone = [canonical(url) for url in server_urls(address)]
+        with self._writing:
+            before = self._before()
+            left = {url: known for url, known in before.items() if url not in gone}
+            self._save(left)
+        still_used = {without_model(url) for url in left}
+        for url in gone:
+            if without_model(url) not in still_used and _find(before, url).has_key:
+                self._secrets.forget(without_model(url))
+
+    def forget_key(self, url: str) -> None:
+        """Forget the key of an address. Raises SettingsError if the keyring is locked, or the file is not writable."""
+        server = without_model(url)
+        self._secrets.forget(server)
+        for name in [url, *(each for each in self.all() if without_model(each) == server)]:
+            self._write(name, self.find(name), has_key=False)
+
+    def _write(self, url: str, known: KnownServer, has_key: bool | None) -> None:
+        """Write the settings of an address; `has_key` None keeps what the file says."""
+        name = canonical(url)
+        with self._writing:
+            before = self._before()
+            if has_key is None:
+                has_key = _find(before, url).has_key
+            self._save({**before, name: known.model_copy(update={"has_key": has_key})})
+
+    def _save(self, servers: Mapping[str, KnownServer]) -> None:
+        self._unsaved = servers
+        write_json(_ServersFile(servers=servers), self._path, "The choices about servers")
+        self._unsaved = None
+
+    def _before(self) -> Mapping[str, KnownServer]:
+        """Read the file; a damaged one, which `find` has reported, is renamed to be replaced."""
+        try:
+            return self.all()
+        except SettingsError:
+            with suppress(OSError):
+                self._path.replace(self._path.with_suffix(".damaged"))
+            return {}
+
+
+def _find(servers: Mapping[str, KnownServer], url: str) -> KnownServer:
+    server = without_model(url)
+    known = servers.get(canonical(url)) or servers.get(server, KnownServer()).model_copy(update={"name": ""})
+    has_key = any(each.has_key for name, each in servers.items() if without_model(name) == server)
+    return known.model_copy(update={"has_key": has_key})
+
+
+def _reason(error: OSError | ValidationError) -> str:
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'its text'}: {first['msg']}"

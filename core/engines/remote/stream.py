@@ -1,0 +1,228 @@
+"""Reads one streamed answer: time-outs, progress, the cost of the handoff, and token usage."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
+
+import httpx2
+
+from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, WriteItem
+from baton_reasoning.core.engines.remote import protocol
+from baton_reasoning.core.engines.remote.answers import Fields, parsed
+from baton_reasoning.core.engines.remote.connection import HttpConnection, HttpRequest, RetryPolicy, Signal
+from baton_reasoning.core.engines.remote.protocol import CompletionRequest, Prompt
+from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
+from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, UsageMeter
+from baton_reasoning.core.errors import EngineLost, EngineRefused
+
+TICK = 1.0
+"""Seconds between checks of the time-outs while nothing arrives."""
+
+
+class StreamedAnswer:
+    """One answer of a server: what it yields, its time-outs, its status, and what it costs."""
+
+    def __init__(
+        self,
+        connection: HttpConnection,
+        policy: RetryPolicy,
+        on_status: Callable[[ServerStatus], object],
+        check_restart: Callable[[int | None, HttpConnection], None],
+        prompt: Prompt,
+    ) -> None:
+        """`connection`: the one over which the answer comes. `check_restart` is called as soon as the server says how
+        many tokens it reused (None: it does not); it raises EngineRefused if another model is there now."""
+        self._host = connection.host
+        self._connection = connection
+        self._policy = policy
+        self._on_status = on_status
+        self._check_restart = check_restart
+        self._prompt = prompt
+        self._began = time.perf_counter()
+        self._progress: protocol.PromptProgress | None = None
+        self._first_token: float | None = None
+        self._written = 0
+        self._end = protocol.StreamEnd(Stop.CANCELLED)
+
+    def items(
+        self,
+        server: protocol.ServerProtocol,
+        request: CompletionRequest,
+        meter: UsageMeter,
+        passing: Passing = Passing.IDS,
+    ) -> Generator[WriteItem, None, None]:
+        """Send the request, and yield progress and notices, a handoff, at most `limit` tokens, and an end.
+
+        Leaving it early closes the socket. However it ends, its usage is added to the meter.
+        Raises Cancelled if the connection is halted; EngineLost if the stream ends before the answer does, if it is
+        silent too long, or if the server no longer answers short questions while the request waits. Only whole events
+        count: bytes that trickle in are silence.
+        """
+        connection = self._connection
+        payload = server.payload(self._prompt, request, connection.ask)
+        parser = server.answer_parser(connection.ask)
+        # Above what an honest server sends: one event a token, and progress as it reads.
+        most_events = 2 * request.limit + len(self._prompt) + 1000
+        self._began = time.perf_counter()
+        sent, received = connection.bytes_sent, connection.bytes_received
+        try:
+            with HttpRequest(connection, server.path, payload, partial(self._sent, most=most_events)) as stream:
+                stop = yield from self._until_end(self._events(stream, parser), request.limit, passing)
+        finally:
+            meter.add(self._usage(connection.bytes_sent - sent, connection.bytes_received - received))
+        yield End(stop)
+
+    def _sent(self, response: httpx2.Response, most: int) -> Iterator[Fields]:
+        for number, event in enumerate(httpx2.EventSource(response)):
+            if event.data == "[DONE]":  # the end in OpenAI's protocol
+                return
+            if number >= most:
+                raise EngineRefused(
+                    f"{self._host} keeps writing after the end of its answer.", "Look at the server's log."
+                )
+            yield Fields(parsed(event.data))
+
+    def _until_end(
+        self, events: Iterator[protocol.AnswerEvent | Notice], limit: int, passing: Passing
+    ) -> Generator[WriteItem, None, Stop]:
+        written = 0
+        has_handoff = False
+        for event in events:
+            match event:
+                case Notice():
+                    yield event
+                    continue
+                case protocol.PromptProgress(reused, done, total):
+                    if done < total:
+                        yield PrefillProgress(done - (reused or 0), total - (reused or 0))
+                    continue
+            if not has_handoff and self._first_token:
+                has_handoff = True
+                reused, done, _ = self._counts
+                yield Handoff(reused, done - reused, self._first_token - self._began, passing)
+            if isinstance(event, protocol.StreamEnd):
+                return event.stop
+            if written >= limit > 0:
+                break  # the server did not stop there
+            yield from event.tokens[: limit - written]
+            written += len(event.tokens[: limit - written])
+        return Stop.LIMIT
+
+    def _events(self, stream: HttpRequest, parser: protocol.AnswerParser) -> Iterator[protocol.AnswerEvent | Notice]:
+        """Yield the events of the answer, and a Notice now and then while none arrives."""
+        policy = self._policy
+        tick = min(TICK, policy.notice_every, policy.between_tokens, policy.first_token)
+        last_event = last_notice = time.perf_counter()
+        unanswered: EngineLost | None = None
+        while True:
+            message = stream.next(tick)
+            now = time.perf_counter()
+            if isinstance(message, Fields):
+                last_event = now
+                unanswered = None
+                for event in parser.parse(message):
+                    self._record(event)
+                    yield event
+            elif message is Signal.ENDED:
+                end = parser.finish()
+                if end is None:
+                    raise EngineLost(
+                        f"{self._host} broke off in the middle of its answer.", "Look at the server's log."
+                    )
+                self._record(end)
+                yield end
+                return
+            else:
+                self._on_status(self._status)
+                silent = now - last_event
+                if silent >= (policy.between_tokens if self._first_token else policy.first_token):
+                    raise EngineLost(f"{self._host} has sent nothing for {silent:.0f} s.", "Look at the server's log.")
+                if unanswered:
+                    raise EngineLost(
+                        f"{self._host} accepts the request but does not answer, not even a short question.",
+                        "Restart the server, or check whether another program listens at that port.",
+                    ) from unanswered
+                if now - last_notice >= policy.notice_every:
+                    last_notice = now
+                    yield Notice(self._progress_text(now - self._began))
+                    unanswered = self._ping()
+
+    def _ping(self) -> EngineLost | None:
+        """Ask a silent server a short question: one whose slots are all busy answers it, one that hangs does not."""
+        if not self._first_token and not self._progress:
+            try:
+                with self._connection.sibling() as sibling:
+                    sibling.ping()
+            except EngineLost as error:
+                return error
+            except EngineRefused:
+                pass  # it answers
+        return None
+
+    def _record(self, event: protocol.AnswerEvent) -> None:
+        match event:
+            case protocol.PromptProgress():
+                if self._progress is None:
+                    self._check_restart(event.reused, self._connection)
+                self._progress = event
+            case protocol.StreamedText(tokens):
+                self._first_token = self._first_token or time.perf_counter()
+                self._written += len(tokens)
+            case protocol.StreamEnd(written=written):
+                self._end = event
+                self._first_token = self._first_token or time.perf_counter()
+                self._written = self._written if written is None else written
+        self._on_status(self._status)
+
+    def as_prefetched(self) -> PrefetchedText:
+        """Return what was read from the beginning until now."""
+        reused, done, _ = self._counts
+        return PrefetchedText(self._began, time.perf_counter() - self._began, done - reused)
+
+    def _usage(self, bytes_sent: int, bytes_received: int) -> RequestUsage:
+        reused, done, total = self._counts
+        return RequestUsage(
+            sent=total,
+            reused=reused,
+            read=done - reused,
+            written=self._written,
+            drafted=self._end.drafted,
+            accepted=self._end.accepted,
+            bytes_sent=bytes_sent,
+            bytes_received=bytes_received,
+            seconds_waited=(self._first_token or time.perf_counter()) - self._began,
+            estimated=total > 0 and (self._progress is None or self._progress.reused is None),
+        )
+
+    @property
+    def _counts(self) -> tuple[int, int, int]:
+        """Prompt tokens reused, processed so far (reused ones included), and in all, as the server reports them.
+
+        An estimate if it wrote something without reporting; tokens that may have been reused count as read.
+        """
+        if self._progress:
+            reused, done, total = self._progress
+            return min(reused or 0, done), done, total
+        if self._first_token is None:
+            return 0, 0, 0
+        size = protocol.size_of(self._prompt)
+        return 0, size, size
+
+    @property
+    def _status(self) -> ServerStatus:
+        if self._first_token:
+            return ServerStatus(ServerState.BUSY)
+        if self._progress is None:
+            return ServerStatus(ServerState.WAITING)
+        _, done, total = self._progress
+        return ServerStatus(ServerState.READING, done / total if total else None)
+
+    def _progress_text(self, seconds: float) -> str:
+        if self._first_token:
+            return f"{self._host} pauses, {seconds:.0f} s after the request."
+        if self._progress:
+            done, total = self._progress.done, self._progress.total
+            return f"Reading the prompt on {self._host}: {done / max(total, 1):.0%} ({done:,} of {total:,} tokens)."
+        return f"Waiting for a free slot on {self._host}, {seconds:.0f} s so far."
