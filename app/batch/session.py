@@ -31,7 +31,7 @@ from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded
 from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.models.hub_listing import HubAccess
+from baton_reasoning.core.models.options import HubAccess
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batch_rows import Batch, ResultRow

@@ -14,20 +14,26 @@ from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.devices import Devices, find_devices
-from baton_reasoning.core.models.fit import Fit, fit, fit_with_layers
+from baton_reasoning.core.models.fit import Fit, estimate, fit, fit_with_layers
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.hub_listing import HubAccess
-from baton_reasoning.core.models.library import BrokenFile, Inventory, Library, LocalModel, known_folders
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.overrides import ModelOverrides
-from baton_reasoning.core.models.preferences import (
+from baton_reasoning.core.models.library import (
+    BrokenFile,
+    Inventory,
+    Library,
+    LocalModel,
+    delete_for_good,
+    known_folders,
+    move_to_trash,
+)
+from baton_reasoning.core.models.options import (
     TOKEN,
+    HubAccess,
+    LoadOptions,
+    ModelOverrides,
     ModelPreferences,
     load_preferences,
     save_preferences,
 )
-from baton_reasoning.core.models.trash import delete_for_good, move_to_trash
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 

@@ -25,11 +25,9 @@ from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.devices import Devices, disk_free
 from baton_reasoning.core.models.download import SPARE_BYTES
-from baton_reasoning.core.models.fit import Fit, FitKind, fit, in_gib
-from baton_reasoning.core.models.hub_listing import Listing, Quantisation, Repository, manifest_for, recommended
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate, rough_shape
-from baton_reasoning.core.models.source import HubFile
+from baton_reasoning.core.models.fit import Fit, FitKind, estimate, fit, in_gib, rough_shape
+from baton_reasoning.core.models.hub import Listing, Quantisation, Repository, manifest_for, recommended
+from baton_reasoning.core.models.options import HubFile, LoadOptions
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
 _HEADS = ("Quantisation", "Size", "On this machine, about", "")

@@ -28,7 +28,7 @@ from baton_reasoning.core.models.devices import Devices, disk_free
 from baton_reasoning.core.models.download import SPARE_BYTES, DownloadManifest
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.gguf import GgufHeader
-from baton_reasoning.core.models.source import HubFile
+from baton_reasoning.core.models.options import HubFile
 
 EVIDENCE = {
     PublishedResult.PAPER: "Measured in the paper.",

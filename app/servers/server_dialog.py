@@ -28,7 +28,7 @@ from baton_reasoning.core.engines.remote.openai_completions import ServedModel
 from baton_reasoning.core.engines.remote.server_check import ConnectionReport, Finding, Severity, try_connection
 from baton_reasoning.core.engines.remote.servers import KnownServer, KnownServers
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
-from baton_reasoning.core.models.source import server_urls
+from baton_reasoning.core.models.options import server_urls
 
 Answer = TypeVar("Answer")
 Probe = Callable[[], Sequence[int]]

@@ -42,7 +42,7 @@ from baton_reasoning.core.batch.running.recipes import RECIPES, arms_of
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.models.options import load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.policies.drafted import Drafted
 

@@ -16,9 +16,16 @@ from baton_reasoning.core.errors import DownloadError, SettingsError
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
-from baton_reasoning.core.models.hub_listing import HubAccess, downloaded
-from baton_reasoning.core.models.preferences import load_preferences
-from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, parse_source
+from baton_reasoning.core.models.hub import downloaded
+from baton_reasoning.core.models.options import (
+    DemoModel,
+    HubAccess,
+    HubFile,
+    LocalFile,
+    ModelSource,
+    load_preferences,
+    parse_source,
+)
 from baton_reasoning.core.paths import Paths
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")

@@ -35,12 +35,20 @@ from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.devices import find_devices
-from baton_reasoning.core.models.fit import FitKind, fit, fit_pair
+from baton_reasoning.core.models.fit import FitKind, estimate, fit, fit_pair
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import LoadOptions, Switch
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.preferences import LocalChoices, load_preferences
-from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, is_demo_pair, local_path
+from baton_reasoning.core.models.options import (
+    DemoModel,
+    HubFile,
+    LoadOptions,
+    LocalChoices,
+    LocalFile,
+    ModelSource,
+    Switch,
+    is_demo_pair,
+    load_preferences,
+    local_path,
+)
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice, SettingsFile

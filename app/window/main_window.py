@@ -147,7 +147,7 @@ class MainWindow(QMainWindow):
     def _add_batch_page(self, store: Store) -> None:
         from baton_reasoning.app.batch.page import BatchPage
         from baton_reasoning.app.shared.pair_loader import PairLoader
-        from baton_reasoning.core.models.preferences import hub_access
+        from baton_reasoning.core.models.options import hub_access
 
         access = partial(hub_access, self.paths.model_preferences)
         tiny = PairLoader(self.paths, costly_demo=False)

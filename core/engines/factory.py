@@ -19,8 +19,7 @@ from baton_reasoning.core.engines.remote.server_check import open_server
 from baton_reasoning.core.engines.remote.state import StatusCallback
 from baton_reasoning.core.engines.remote.vocabulary import PROBE
 from baton_reasoning.core.errors import ModelFileError
-from baton_reasoning.core.models.preferences import LocalChoices
-from baton_reasoning.core.models.source import DemoModel, HubFile, ModelSource, ServerUrls
+from baton_reasoning.core.models.options import DemoModel, HubFile, LocalChoices, ModelSource, ServerUrls
 
 
 class Server(NamedTuple):

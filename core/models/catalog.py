@@ -17,12 +17,9 @@ from importlib.resources import files
 from typing import Any
 
 from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.fit import PairFit, fit_pair
-from baton_reasoning.core.models.ggml_types import label_of
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import Block, ModelShape, estimate
-from baton_reasoning.core.models.overrides import ModelOverrides
-from baton_reasoning.core.models.source import HubFile
+from baton_reasoning.core.models.fit import Block, ModelShape, PairFit, estimate, fit_pair
+from baton_reasoning.core.models.gguf_format import label_of
+from baton_reasoning.core.models.options import HubFile, LoadOptions, ModelOverrides
 
 USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
 

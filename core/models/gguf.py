@@ -16,9 +16,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from baton_reasoning.core.errors import ModelFileError
-from baton_reasoning.core.models.ggml_types import FILE_TYPES
-from baton_reasoning.core.models.gguf_format import Keys, LongArray, RawHeader, Tensor, Value, read_raw, shards_of
-from baton_reasoning.core.models.overrides import KNOWN_TAGS, ThinkingTags, tags_in
+from baton_reasoning.core.models.gguf_format import (
+    FILE_TYPES,
+    Keys,
+    LongArray,
+    RawHeader,
+    Tensor,
+    Value,
+    read_raw,
+    shards_of,
+)
+from baton_reasoning.core.models.options import KNOWN_TAGS, ThinkingTags, tags_in
 
 MAX_TEMPLATE_CHARACTERS = 2**18
 MAX_BLOCKS = 10_000

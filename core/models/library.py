@@ -1,8 +1,8 @@
-"""Finds the models on this machine: GGUF files, and all in a list of folders, read where they are, never copied."""
+"""Finds the models on this machine, read where they are and never copied, and deletes those that a person chose."""
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -163,3 +163,32 @@ def _gguf_files(folder: Path) -> Iterator[Path]:
                 yield path
             if group is not None:
                 groups.add(group)
+
+
+# Deleting -------------------------------------------------------------------------------------------------------------
+
+
+def move_to_trash(model: LocalModel) -> None:
+    """Move all files of a model to the system's trash. Raises ModelFileError if it does not take them."""
+    from send2trash import send2trash  # looks for the way of this desktop when it is imported
+
+    _remove(model, send2trash, "could not be moved to the system's trash", "Its disk may have none.")
+
+
+def delete_for_good(model: LocalModel) -> None:
+    """Delete all files of a model. Raises ModelFileError."""
+    advice = "Close the programs that use it, and check that you may change its folder."
+    _remove(model, lambda file: file.unlink(missing_ok=True), "could not be deleted", advice)
+
+
+def _remove(model: LocalModel, remove: Callable[[Path], object], failed: str, advice: str) -> None:
+    header = model.header
+    if not model.can_be_deleted:
+        raise ModelFileError(f"{header.name} comes with the program and cannot be deleted.")
+    # In the Hub cache a model is a link; the bytes lie elsewhere. Links first, while what they point to is still there.
+    files = {file for shard in header.shards for file in (shard, shard.resolve())}
+    for file in sorted(files, key=lambda file: (not file.is_symlink(), file)):
+        try:
+            remove(file)
+        except OSError as error:
+            raise ModelFileError(f"{file} {failed}: {error.strerror or error}.", advice) from error

@@ -48,8 +48,7 @@ from baton_reasoning.core.engines.remote.transport import AnswerStream, HttpConn
 from baton_reasoning.core.engines.remote.vocabulary import same_vocabulary
 from baton_reasoning.core.engines.usage import Cap, PrefetchedText, Prices, RequestUsage, Usage, UsageMeter
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
-from baton_reasoning.core.models.overrides import ModelOverrides, Sampling
-from baton_reasoning.core.models.source import ServerUrls
+from baton_reasoning.core.models.options import ModelOverrides, Sampling, ServerUrls
 
 Result = TypeVar("Result")
 

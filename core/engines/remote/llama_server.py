@@ -38,7 +38,7 @@ from baton_reasoning.core.engines.remote.router import routed_model
 from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.gguf import supports_truncation
-from baton_reasoning.core.models.overrides import tags_in
+from baton_reasoning.core.models.options import tags_in
 
 LOOKS_FOR_FREE_SLOT = 10
 TRIAL_LENGTH = 32

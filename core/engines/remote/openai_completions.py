@@ -36,7 +36,7 @@ from baton_reasoning.core.engines.remote.protocol import (
 )
 from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
 from baton_reasoning.core.errors import EngineLost, EngineRefused
-from baton_reasoning.core.models.overrides import tags_in
+from baton_reasoning.core.models.options import tags_in
 from baton_reasoning.core.text import one_line
 
 UNKNOWN_CONTEXT = 32_768

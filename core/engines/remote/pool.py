@@ -13,8 +13,7 @@ from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteSessi
 from baton_reasoning.core.engines.remote.state import ServerStatus, most_important
 from baton_reasoning.core.engines.usage import Cap, Usage, UsageMeter
 from baton_reasoning.core.errors import EngineLost, EngineRefused
-from baton_reasoning.core.models.overrides import Sampling
-from baton_reasoning.core.models.source import ServerUrls
+from baton_reasoning.core.models.options import Sampling, ServerUrls
 
 
 class ServerPool:

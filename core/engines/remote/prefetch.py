@@ -22,7 +22,7 @@ from baton_reasoning.core.engines.remote.state import ServerState, SessionStatus
 from baton_reasoning.core.engines.remote.transport import AnswerStream, HttpConnection
 from baton_reasoning.core.engines.usage import PrefetchedText, UsageMeter
 from baton_reasoning.core.errors import EngineError, EngineRefused
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 
 _BOUNDARY = re.compile(r"\n[ \t]*\n\s*")
 HELD_BACK = 1

@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.random_numbers import number_at
 from baton_reasoning.core.engines.remote.failures import foreign_token
 from baton_reasoning.core.engines.remote.fields import Fields
 from baton_reasoning.core.errors import EngineRefused
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 
 Prompt = tuple[int, ...] | str
 """A text as a server takes it: token ids where it can, else text."""

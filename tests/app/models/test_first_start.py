@@ -23,8 +23,7 @@ from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.models.catalog import read_catalog
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.models.options import LoadOptions, ModelOverrides
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.thinking.events import Finish

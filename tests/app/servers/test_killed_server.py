@@ -21,7 +21,7 @@ from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.retry import RetryPolicy
 from baton_reasoning.core.engines.remote.state import StatusCallback
-from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish

@@ -18,9 +18,7 @@ from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MO
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.models.checksums import SUMS, Checksums
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import ModelOverrides
-from baton_reasoning.core.models.preferences import ModelPreferences, save_preferences
+from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, ModelPreferences, save_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
 from tests.app.terminal.conftest import DEMO, Baton

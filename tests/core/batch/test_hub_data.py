@@ -12,7 +12,7 @@ from baton_reasoning.core.batch.reading.hub_data import HubDataSet
 from baton_reasoning.core.batch.reading.problems import read_data_set
 from baton_reasoning.core.errors import BatonError, DownloadError, ProblemFileError
 from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.hub_listing import HubAccess
+from baton_reasoning.core.models.options import HubAccess
 from tests.core.batch.data_hub import COMMIT, DataHub, running_data_hub
 
 NOWHERE = "http://127.0.0.1:9"

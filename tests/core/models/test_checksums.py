@@ -11,7 +11,7 @@ import pytest
 
 from baton_reasoning.core.models import checksums
 from baton_reasoning.core.models.checksums import SUMS, Checksums, published_sha256, sha256_of
-from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.models.options import DemoModel
 
 WEIGHTS = b"GGUF" + bytes(range(256)) * 16
 DAMAGED = WEIGHTS[:2048] + bytes(len(WEIGHTS) - 2048)

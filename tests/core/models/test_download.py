@@ -24,9 +24,8 @@ from baton_reasoning.core.models.download import (
     discard,
     find_unfinished,
 )
-from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.hub_listing import HubAccess, downloaded, manifest_for
-from baton_reasoning.core.models.source import HubFile
+from baton_reasoning.core.models.hub import Hub, downloaded, manifest_for
+from baton_reasoning.core.models.options import HubAccess, HubFile
 from tests.core.models.hub_server import HubServer, running_hub
 
 REPOSITORY = "owner/model-GGUF"
@@ -89,8 +88,8 @@ def test_each_request_asks_only_for_what_is_missing(hub: HubServer, tmp_path: Pa
 def test_a_new_program_goes_on_where_the_last_one_crashed(hub: HubServer, tmp_path: Path) -> None:
     program = (
         "import os, sys\nfrom pathlib import Path\nfrom baton_reasoning.core.models.download import Downloader\n"
-        "from baton_reasoning.core.models.hub import Hub\n"
-        "from baton_reasoning.core.models.hub_listing import HubAccess, manifest_for\n"
+        "from baton_reasoning.core.models.hub import Hub, manifest_for\n"
+        "from baton_reasoning.core.models.options import HubAccess\n"
         "hub = Hub(HubAccess(sys.argv[1])); listing = hub.list_files(sys.argv[2])\n"
         "for progress in Downloader().download(manifest_for(listing, listing.choices[0], Path(sys.argv[3]))):\n"
         "    if progress.done > 1_000_000: os._exit(9)\n"

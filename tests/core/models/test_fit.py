@@ -5,9 +5,19 @@ from dataclasses import replace
 import pytest
 
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
-from baton_reasoning.core.models.fit import GIB, FitKind, fit, fit_pair, fit_with_layers, in_gib
-from baton_reasoning.core.models.loading import KvType, LoadOptions
-from baton_reasoning.core.models.memory import Block, MemoryEstimate, ModelShape, estimate
+from baton_reasoning.core.models.fit import (
+    GIB,
+    Block,
+    FitKind,
+    MemoryEstimate,
+    ModelShape,
+    estimate,
+    fit,
+    fit_pair,
+    fit_with_layers,
+    in_gib,
+)
+from baton_reasoning.core.models.options import KvType, LoadOptions
 
 
 def model(gib: float, *, blocks: int = 32, tied: bool = False) -> ModelShape:

@@ -15,10 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.fit import estimate
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.models.options import LoadOptions, ThinkingTags
 from tests.core.models.gguf_builder import (
     WORDS,
     TensorSpec,

@@ -11,12 +11,10 @@ from huggingface_hub import constants
 from huggingface_hub.utils import _detect_agent
 
 from baton_reasoning.core.errors import DownloadError
-from baton_reasoning.core.models.download import DownloadManifest, RemoteFile
-from baton_reasoning.core.models.ggml_types import label_of
-from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.hub_failures import refused, seconds_to_wait
-from baton_reasoning.core.models.hub_listing import (
-    HubAccess,
+from baton_reasoning.core.models.download import DownloadManifest, RemoteFile, refused, seconds_to_wait
+from baton_reasoning.core.models.gguf_format import label_of
+from baton_reasoning.core.models.hub import (
+    Hub,
     Listing,
     Quantisation,
     Repository,
@@ -25,7 +23,7 @@ from baton_reasoning.core.models.hub_listing import (
     quantisations,
     recommended,
 )
-from baton_reasoning.core.models.source import HubFile
+from baton_reasoning.core.models.options import HubAccess, HubFile
 from tests.core.models.hub_server import REVISION, HubServer, running_hub
 
 REPOSITORY = "owner/model-GGUF"

@@ -10,8 +10,16 @@ import pytest
 from baton_reasoning.core.child_process import answered_apart
 from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.library import Folder, FolderOrigin, Inventory, Library, LocalModel, known_folders
-from baton_reasoning.core.models.trash import delete_for_good, move_to_trash
+from baton_reasoning.core.models.library import (
+    Folder,
+    FolderOrigin,
+    Inventory,
+    Library,
+    LocalModel,
+    delete_for_good,
+    known_folders,
+    move_to_trash,
+)
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf, write_split_gguf
 
 

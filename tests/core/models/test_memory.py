@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pytest
 
+from baton_reasoning.core.models.fit import Block, MemoryEstimate, ModelShape, estimate
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
-from baton_reasoning.core.models.memory import Block, MemoryEstimate, ModelShape, estimate
+from baton_reasoning.core.models.options import KvType, LoadOptions, Switch
 from tests.patience import PATIENCE
 
 REPOSITORY = Path(__file__).resolve().parents[3]

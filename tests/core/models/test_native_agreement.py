@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.models.ggml_types import FILE_TYPES, TENSOR_TYPES
 from baton_reasoning.core.models.gguf import HYBRID, NOT_WRITERS, RECURRENT, WRITERS, supports_truncation
-from baton_reasoning.core.models.loading import KvType
+from baton_reasoning.core.models.gguf_format import FILE_TYPES, TENSOR_TYPES
+from baton_reasoning.core.models.options import KvType
 
 LLAMA_CPP = import_module("llama_cpp")
 LIBRARIES = Path(str(LLAMA_CPP.__file__)).parent / "lib"

@@ -6,12 +6,20 @@ import pytest
 
 from baton_reasoning.core.demo_pair import SMALL_MODEL
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.models.fit import estimate
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.hub_listing import ENDPOINT
-from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.overrides import ModelOverrides, TagSource, ThinkingTags
-from baton_reasoning.core.models.preferences import ModelPreferences, load_preferences, save_preferences
+from baton_reasoning.core.models.options import (
+    ENDPOINT,
+    KvType,
+    LoadOptions,
+    ModelOverrides,
+    ModelPreferences,
+    Switch,
+    TagSource,
+    ThinkingTags,
+    load_preferences,
+    save_preferences,
+)
 
 CUES = '{"reflection": {"moment": []}}'
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.models.source import (
+from baton_reasoning.core.models.options import (
     DemoModel,
     HubFile,
     LocalFile,

@@ -36,7 +36,7 @@ from baton_reasoning.core.engines.remote.protocol import (
     judgement_of,
 )
 from baton_reasoning.core.errors import EngineError, EngineRefused
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 from tests.fakes.faulty_server import about
 
 CARD = ModelCard("any", "", 100)

@@ -10,7 +10,7 @@ from baton_reasoning.core.engines.base import End, Handoff, Message, Notice, Ses
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.retry import RetryPolicy
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 from tests.servers.llama_server import KEY
 
 QUESTION = (Message("user", "Name the days of the week."),)
