@@ -163,9 +163,7 @@ class BatchSession(QObject):
         """Read a data set of the Hub, named as in core/batch/reading/hub_data.py. `access` is called in the thread."""
 
         def read() -> ProblemSet:
-            from baton_reasoning.core.models.hub import (
-                Hub,  # half a second the first time, so not in the window's own thread
-            )
+            from baton_reasoning.core.models.hub import Hub  # with it comes the network
 
             return read_data_set(name, Hub(access()), named=columns)
 

@@ -26,7 +26,7 @@ from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.devices import Devices, disk_free
 from baton_reasoning.core.models.download import SPARE_BYTES
 from baton_reasoning.core.models.fit import Fit, FitKind, estimate, fit, in_gib, rough_shape
-from baton_reasoning.core.models.hub import Listing, Quantisation, Repository, manifest_for, recommended
+from baton_reasoning.core.models.hub import Hub, Listing, Quantisation, Repository, manifest_for, recommended
 from baton_reasoning.core.models.options import HubFile, LoadOptions
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
@@ -82,10 +82,6 @@ class HubSearchTab(QWidget):
         access = self._controller.access()
 
         def find() -> tuple[Repository, ...]:
-            from baton_reasoning.core.models.hub import (
-                Hub,  # half a second the first time, so not in the window's own thread
-            )
-
             return Hub(access).search(text)
 
         self._wanted = None
@@ -137,8 +133,6 @@ class HubSearchTab(QWidget):
         devices, folder = self._controller.devices, self._controller.folder
 
         def list_files() -> RepositoryFits:
-            from baton_reasoning.core.models.hub import Hub
-
             listing = Hub(access).list_files(name)
             places = tuple(place_of(listing, choice, devices) for choice in listing.choices)
             return RepositoryFits(listing, places, disk_free(folder))

@@ -16,7 +16,7 @@ from baton_reasoning.core.errors import DownloadError, SettingsError
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
-from baton_reasoning.core.models.hub import downloaded
+from baton_reasoning.core.models.hub import Hub, downloaded
 from baton_reasoning.core.models.options import (
     DemoModel,
     HubAccess,
@@ -75,8 +75,6 @@ def file_of(source: HubFile, yes: bool = False) -> Path:
 
 def look_up(source: HubFile) -> DownloadManifest:
     """Ask the Hub which files to download. Raises DownloadError."""
-    from baton_reasoning.core.models.hub import Hub  # it takes a third of a second to import
-
     access = hub_access()
     with progress(f"Asking {urlsplit(access.endpoint).hostname or access.endpoint}"):
         return Hub(access).manifest(source, models_folder())

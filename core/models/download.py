@@ -354,7 +354,7 @@ class Downloader:
             try:
                 wait, reason = yield from self._request(manifest, file, meter, wait)
             except httpx2.TransportError as error:
-                reason, cause = _reason(error), error
+                reason, cause = reason_of(error), error
             fruitless = 0 if manifest.bytes_of(file) > before else fruitless + 1
             if reason and manifest.bytes_of(file) < file.bytes:
                 if fruitless >= ATTEMPTS:
@@ -483,7 +483,7 @@ def _disk_failure(manifest: DownloadManifest, error: OSError) -> DownloadError:
     return DownloadError(f"{where} cannot be written: {error.strerror or error}.", "Keep models in another folder.")
 
 
-def _reason(error: httpx2.TransportError) -> str:
+def reason_of(error: httpx2.HTTPError) -> str:
     if isinstance(error, httpx2.TimeoutException):
         return "it does not answer"
     return str(error).rstrip(".") or type(error).__name__

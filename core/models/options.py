@@ -394,9 +394,13 @@ class ModelPreferences(BaseModel):
         return self.model_copy(update={"overrides": changed})
 
     def access(self, token: str | None) -> HubAccess:
-        """Return how to reach the Hub: HF_ENDPOINT unless a person set a mirror, HF_TOKEN unless `token` is given."""
+        """Return how to reach the Hub.
+
+        HF_ENDPOINT holds unless a person set a mirror, HF_TOKEN unless `token` is given, HF_HUB_OFFLINE always.
+        """
         endpoint = self.endpoint if self.endpoint != ENDPOINT else os.environ.get("HF_ENDPOINT", ENDPOINT)
-        return HubAccess(endpoint.rstrip("/"), token or environment_secret("HF_TOKEN"), self.offline)
+        offline = self.offline or os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+        return HubAccess(endpoint.rstrip("/"), token or environment_secret("HF_TOKEN"), offline)
 
 
 def _key(model: Path) -> str:

@@ -104,5 +104,8 @@ def test_mirror_and_token_may_come_from_the_environment(monkeypatch: pytest.Monk
     assert ModelPreferences().access(None).token == "hf_environment"
     chosen = ModelPreferences(endpoint="https://other.example").access("hf_keyring")
     assert (chosen.endpoint, chosen.token) == ("https://other.example", "hf_keyring")
+    assert not chosen.offline
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert ModelPreferences().access(None).offline
     monkeypatch.delenv("HF_ENDPOINT")
     assert ModelPreferences().access(None).endpoint == ENDPOINT
