@@ -18,7 +18,7 @@ from enum import Enum, auto
 from typing import Any
 
 from baton_reasoning.core.models.devices import Device, Devices
-from baton_reasoning.core.models.gguf import HYBRID, RECURRENT, GgufHeader
+from baton_reasoning.core.models.gguf import RECURRENT, GgufHeader
 from baton_reasoning.core.models.options import KvType, LoadOptions, Switch
 
 # How much memory a model takes ----------------------------------------------------------------------------------------
@@ -132,9 +132,7 @@ def shape_of(header: GgufHeader) -> ModelShape:
 
 def _block(header: GgufHeader, number: int) -> Block:
     attends = _attends(header, number)
-    keeps_state = header.architecture in _BOTH_IN_EACH_BLOCK or (
-        header.architecture in RECURRENT | HYBRID and not attends
-    )
+    keeps_state = header.architecture in _BOTH_IN_EACH_BLOCK or not (header.supports_truncation or attends)
     return Block(
         tensor_bytes=header.layer_bytes[number],
         cache_elements=_cache_elements(header, number) if attends and number < _blocks_with_cache(header) else 0,

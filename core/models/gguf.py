@@ -93,8 +93,8 @@ class GgufHeader:
 def read_header(path: Path) -> GgufHeader:
     """Read the header of a model from any one of its files.
 
-    Raises ModelFileError if the file is no GGUF, damaged, cut short, of an architecture that cannot write
-    here, without tensors, or if one of its parts is missing.
+    Raises ModelFileError if the file is no GGUF, damaged, cut short, of an architecture that cannot write text, without
+    tensors, or if one of its parts is missing.
     """
     shards = shards_of(path)
     raws = [read_raw(shard) for shard in shards]
@@ -136,6 +136,7 @@ def _interpret(
     head_length = embedding // heads if heads else 0
     kv_heads = of_model.wholes("attention.head_count_kv", default=heads)
     names = {tensor.name for tensor in tensors}
+    numbers = of_model.all_wholes()
     return GgufHeader(
         path=path,
         shards=shards,
@@ -165,8 +166,8 @@ def _interpret(
         add_space_prefix=keys.flag("tokenizer.ggml.add_space_prefix"),
         chat_template=template,
         thinking_tags=_thinking_tags(template, vocabulary),
-        supports_truncation=supports_truncation(architecture),
-        numbers=of_model.all_wholes(),
+        supports_truncation=supports_truncation(architecture, numbers),
+        numbers=numbers,
     )
 
 
@@ -176,12 +177,8 @@ def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> No
             f"{path.name} is {NOT_WRITERS[architecture]} ({architecture}), which does not write text here.",
             "Choose a text model.",
         )
-    if architecture not in WRITERS:
-        called = f"“{architecture[:80]}”" if architecture else "one that it does not name"
-        raise ModelFileError(
-            f"{path.name} has an architecture that this version cannot load: {called}.",
-            "Look for a newer version of the program, or choose another model.",
-        )
+    if not architecture:
+        raise ModelFileError(f"{path.name} does not name its architecture.", "Choose another conversion of the model.")
     if not tensors:
         raise ModelFileError(
             f"{path.name} holds only a vocabulary: it has no tensors.",
@@ -315,31 +312,19 @@ _HYBRID = """
     nemotron_h nemotron_h_moe plamo2 qwen35 qwen35moe qwen3next qwen4exp
 """
 
-_ATTENDING = """
-    afmoe apertus arcee arctic baichuan bailingmoe bailingmoe2 bitnet bloom chameleon chatglm codeshell cogvlm
-    cohere2 cohere2moe command-r dbrx deci deepseek deepseek2 deepseek2-ocr deepseek32 dots1 dots3note
-    ernie4_5 ernie4_5-moe exaone exaone-moe exaone4 falcon gemma gemma2 gemma3 gemma3n gemma4 glm-dsa glm4
-    glm4moe gpt-oss gpt2 gptj gptneox granite granite_swa granitemoe graniteswitch grok grovemoe hrm_text
-    hunyuan-dense hunyuan-moe hunyuan_vl hy_v3 hy_v4 internlm2 jais jais2 laguna llama llama4 maincoder
-    maple mellum mimo2 minicpm minicpm3 minimax-m2 minimax-m3 mistral3 mistral4 mpt muse-glimmer nanbeige
-    nemotron olmo olmo2 olmoe openelm orion paddleocr pangu-embedded phi2 phi3 phimoe plamo plamo3 plm qwen
-    qwen2 qwen2moe qwen2vl qwen3 qwen3moe qwen3vl qwen3vlmoe refact seed_oss smallthinker smollm3 spark2_5
-    stablelm starcoder starcoder2 step35 talkie xverse
-"""
-
 _EMBEDDING = """
     bert eurobert gemma-embedding jina-bert-v2 jina-bert-v3 llama-embed modern-bert neo-bert nomic-bert
     nomic-bert-moe
 """
 
+_STATE_KEYS = ("ssm.", "wkv.", "shortconv.", "kda.")
+"""Keys that only models with a recurrent state have: for those that are newer than the two lists."""
+
 RECURRENT = frozenset(_RECURRENT.split())
-"""Their whole memory is one recurrent state, which cannot be cut back to an earlier token."""
+"""Their whole memory is one recurrent state, which cannot be truncated to an earlier token."""
 
 HYBRID = frozenset(_HYBRID.split())
 """Some layers attend, some keep a recurrent state: rolled back through snapshots."""
-
-WRITERS = frozenset(_ATTENDING.split()) | RECURRENT | HYBRID
-"""Architectures that llama.cpp loads and that write text from left to right."""
 
 NOT_WRITERS: dict[str, str] = {
     "clip": "the vision part of a model",
@@ -349,9 +334,14 @@ NOT_WRITERS: dict[str, str] = {
     **dict.fromkeys(("pockettts", "qwen3tts", "wavtokenizer-dec"), "a speech model"),
     **dict.fromkeys(("dflash", "eagle3", "gemma4-assistant"), "a drafting head for another model"),
 }
-"""Architectures that llama.cpp knows and that cannot write a text step by step, with what they are."""
+"""Architectures that llama.cpp knows and that cannot write a text step by step, with what they are. One that llama.cpp
+does not know is refused by llama.cpp itself, when the model is loaded."""
 
 
-def supports_truncation(architecture: str) -> bool:
-    """Return whether the KV cache can be cut back to an earlier token; otherwise snapshots are needed."""
-    return architecture not in RECURRENT and architecture not in HYBRID
+def supports_truncation(architecture: str, numbers: Iterable[str] = ()) -> bool:
+    """Return whether the KV cache can be truncated to an earlier token; otherwise snapshots are needed.
+
+    `numbers`: the names of the model's own keys, where its header is known.
+    """
+    keeps_state = architecture in RECURRENT | HYBRID or any(key.startswith(_STATE_KEYS) for key in numbers)
+    return not keeps_state

@@ -161,7 +161,7 @@ class KvType(Enum):
 
     @property
     def is_quantised(self) -> bool:
-        return self in (KvType.Q4_0, KvType.Q8_0)
+        return TENSOR_TYPES[self.value].block > 1
 
     def bytes_for(self, elements: int) -> int:
         kind = TENSOR_TYPES[self.value]

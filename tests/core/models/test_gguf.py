@@ -86,9 +86,14 @@ class TestWhatIsRead:
         header = header_with(tmp_path)
         assert pickle.loads(pickle.dumps(header)) == header
 
-    def test_recurrent_and_hybrid_memories_cannot_be_cut(self, tmp_path: Path) -> None:
+    def test_recurrent_and_hybrid_memories_cannot_be_truncated(self, tmp_path: Path) -> None:
         for architecture in ("mamba2", "qwen3next", "lfm2", "nemotron_h"):
             assert not header_with(tmp_path, general__architecture=architecture).supports_truncation
+
+    def test_an_architecture_of_tomorrow_is_read_and_judged_by_its_keys(self, tmp_path: Path) -> None:
+        header = header_with(tmp_path, general__architecture="gpt9", gpt9__block_count=2)
+        assert (header.architecture, header.block_count, header.supports_truncation) == ("gpt9", 2, True)
+        assert not header_with(tmp_path, general__architecture="gpt9", gpt9__ssm__state_size=8).supports_truncation
 
 
 class TestThinkingTags:
@@ -221,7 +226,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("changes", "words"),
         [
-            ({"general__architecture": "gpt9"}, "“gpt9”"),
+            ({"general__architecture": None}, "does not name its architecture"),
             ({"general__architecture": "clip"}, "the vision part of a model"),
             ({"tokenizer__ggml__tokens": None}, "no vocabulary"),
             ({"llama__block_count": "two"}, "“llama.block_count” is not a whole number"),
