@@ -7,6 +7,10 @@ KV cache: for each block, cells × (key + value elements) × bytes per element. 
 batch of logits and of hidden states, or of attention scores where flash attention is off (“compute buffer size” in
 llama.cpp's log). Within 10% of what llama.cpp allocates.
 
+On a CPU llama.cpp also keeps a repacked copy of 4-bit weights (“CPU_REPACK” in its log). The originals, in the mapped
+file, are not read again, and the system takes their pages back when memory is short: so a process looks larger than the
+estimate by the copy (1.28 times for a Q4_K_M of 1.5B), and needs no more.
+
 Every device keeps a margin of 1 GiB for what cannot be estimated: the driver, the window, other programs.
 """
 
@@ -15,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from itertools import accumulate
 from typing import Any
 
 from baton_reasoning.core.models.devices import Device, Devices
@@ -245,22 +250,22 @@ def fit_with_layers(needs: MemoryEstimate, devices: Devices, layers: int) -> Fit
     if not devices.gpus:
         place = fit(needs, devices)
         return replace(place, advice=f"No GPU is in use, so that GPU layers make no difference. {place.advice}")
-    sizes = (needs.output_bytes, *reversed(needs.block_bytes))[:layers]
-    capacity, on_gpu = _gpu_capacity(needs, devices), sum(sizes)
-    in_ram = needs.total_bytes - sum(sizes[1:])
-    shared = on_gpu if any(gpu.shares_ram for gpu in devices.gpus) else 0
+    place = _placed(needs, layers)
+    on_gpu, capacity, ram = sum(_layer_sizes(needs)[:layers]), _gpu_capacity(needs, devices), _ram_capacity(devices)
     if on_gpu > capacity:
-        most, _ = _layers_within(needs, capacity)
-        lack = f"{len(sizes)} layers take {in_gib(on_gpu)} of the GPU, which has {in_gib(capacity)} for them"
-        return Fit(FitKind.DOES_NOT_FIT, len(sizes), on_gpu, in_ram, f"{lack}; at most {most} would fit.")
-    if layers > len(needs.block_bytes):
+        most = _layers_within(needs, capacity)
+        lack = f"{place.layers} layers take {in_gib(on_gpu)} of the GPU, which has {in_gib(capacity)} for them"
+        return replace(place, kind=FitKind.DOES_NOT_FIT, gpu_bytes=on_gpu, advice=f"{lack}; at most {most} would fit.")
+    if place.kind is FitKind.WHOLE_ON_GPU:
         return fit(needs, devices)
-    if in_ram + shared > _ram_capacity(devices):
-        lack = f"The rest takes {in_gib(in_ram)} of RAM, and {in_gib(_ram_capacity(devices))} can be used"
-        return Fit(FitKind.DOES_NOT_FIT, len(sizes), on_gpu, in_ram, f"{lack}; {_more_layers(needs, devices)}.")
-    kind, with_buffer = (FitKind.SPLIT, on_gpu + needs.compute_bytes) if on_gpu else (FitKind.RAM_ONLY, 0)
-    advice = f"{len(sizes)} layers take {in_gib(with_buffer)} of the GPU, the rest {in_gib(in_ram)} of RAM."
-    return Fit(kind, len(sizes), with_buffer, in_ram, advice)
+    if not _leaves_enough_ram(place, needs, devices):
+        lack = f"The rest takes {in_gib(place.ram_bytes)} of RAM, and {in_gib(ram)} can be used"
+        advice = f"{lack}; {_more_layers(needs, devices)}."
+        return replace(place, kind=FitKind.DOES_NOT_FIT, gpu_bytes=on_gpu, advice=advice)
+    advice = (
+        f"{place.layers} layers take {in_gib(place.gpu_bytes)} of the GPU, the rest {in_gib(place.ram_bytes)} of RAM."
+    )
+    return replace(place, advice=advice)
 
 
 def _more_layers(needs: MemoryEstimate, devices: Devices) -> str:
@@ -299,28 +304,37 @@ def _devices_after(placed: Fit, devices: Devices) -> Devices:
 
 
 def _place(needs: MemoryEstimate, devices: Devices) -> Fit:
-    layers, on_gpu = _layers_within(needs, _gpu_capacity(needs, devices))
-    everything = len(needs.block_bytes) + 1
-    if layers == everything:
-        embedding = needs.shape.token_embedding_bytes
-        return Fit(FitKind.WHOLE_ON_GPU, layers, on_gpu + needs.compute_bytes, embedding, "")
-    in_ram = needs.total_bytes - sum(needs.block_bytes[len(needs.block_bytes) - max(layers - 1, 0) :])
-    shared = on_gpu if any(gpu.shares_ram for gpu in devices.gpus) else 0
-    if layers > 1 and in_ram + shared <= _ram_capacity(devices):
-        return Fit(FitKind.SPLIT, layers, on_gpu + needs.compute_bytes, in_ram, "")
-    if needs.total_bytes <= _ram_capacity(devices):
+    place = _placed(needs, _layers_within(needs, _gpu_capacity(needs, devices)))
+    if place.kind is FitKind.WHOLE_ON_GPU or (place.layers > 1 and _leaves_enough_ram(place, needs, devices)):
+        return place
+    place = _placed(needs, 0)
+    return place if place.ram_bytes <= _ram_capacity(devices) else replace(place, kind=FitKind.DOES_NOT_FIT)
+
+
+def _placed(needs: MemoryEstimate, layers: int) -> Fit:
+    """Place so many layers on the GPU, and the rest in RAM, whether they fit or not."""
+    sizes = _layer_sizes(needs)[:layers]
+    on_gpu = sum(sizes) + needs.compute_bytes
+    if not sizes:
         return Fit(FitKind.RAM_ONLY, 0, 0, needs.total_bytes, "")
-    return Fit(FitKind.DOES_NOT_FIT, 0, 0, needs.total_bytes, "")
+    if len(sizes) > len(needs.block_bytes):
+        return Fit(FitKind.WHOLE_ON_GPU, len(sizes), on_gpu, needs.shape.token_embedding_bytes, "")
+    return Fit(FitKind.SPLIT, len(sizes), on_gpu, needs.total_bytes - sum(sizes[1:]), "")
 
 
-def _layers_within(needs: MemoryEstimate, capacity: int) -> tuple[int, int]:
-    """Count the layers that go into `capacity` bytes, and the bytes they take."""
-    layers = taken = 0
-    for size in (needs.output_bytes, *reversed(needs.block_bytes)):
-        if taken + size > capacity:
-            break
-        layers, taken = layers + 1, taken + size
-    return layers, taken
+def _layer_sizes(needs: MemoryEstimate) -> tuple[int, ...]:
+    """Return the bytes of each layer in the order in which they go to the GPU."""
+    return (needs.output_bytes, *reversed(needs.block_bytes))
+
+
+def _layers_within(needs: MemoryEstimate, capacity: int) -> int:
+    """Count the layers that go into `capacity` bytes."""
+    return sum(taken <= capacity for taken in accumulate(_layer_sizes(needs)))
+
+
+def _leaves_enough_ram(place: Fit, needs: MemoryEstimate, devices: Devices) -> bool:
+    shared = place.gpu_bytes - needs.compute_bytes if any(gpu.shares_ram for gpu in devices.gpus) else 0
+    return place.ram_bytes + max(shared, 0) <= _ram_capacity(devices)
 
 
 def _gpu_capacity(needs: MemoryEstimate, devices: Devices) -> int:
