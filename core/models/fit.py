@@ -23,7 +23,7 @@ from itertools import accumulate
 from typing import Any
 
 from baton_reasoning.core.models.devices import Device, Devices
-from baton_reasoning.core.models.gguf import RECURRENT, GgufHeader
+from baton_reasoning.core.models.gguf import Block, ModelShape
 from baton_reasoning.core.models.options import KvType, LoadOptions, Switch
 
 # How much memory a model takes ----------------------------------------------------------------------------------------
@@ -53,17 +53,13 @@ class MemoryEstimate:
         return self.tensor_bytes + self.kv_bytes + self.state_bytes + self.compute_bytes
 
 
-def estimate(model: GgufHeader | ModelShape, options: LoadOptions) -> MemoryEstimate:
+def estimate(shape: ModelShape, options: LoadOptions) -> MemoryEstimate:
     """Estimate what a model takes if it is loaded with these options.
 
-    The model of a header never gets a longer context than it was trained for, as in a local engine.
+    It never gets a longer context than it was trained for, as in a local engine.
     """
-    if isinstance(model, GgufHeader):
-        trained = model.context_length or options.context
-        options = options.model_copy(update={"context": min(options.context, trained)})
-        shape = shape_of(model)
-    else:
-        shape = model
+    trained = shape.context_length or options.context
+    options = options.model_copy(update={"context": min(options.context, trained)})
     cells = -(-options.context * options.parallel // CELL_PADDING) * CELL_PADDING
     kv = [options.kv_type.bytes_for(cells * block.cache_elements) for block in shape.blocks]
     states = [block.state_bytes * options.parallel for block in shape.blocks]
@@ -89,105 +85,6 @@ def _compute_bytes(shape: ModelShape, batch: int, scored_cells: int) -> int:
     feed_forward = 2 * shape.feed_forward_length + 2 * shape.embedding_length
     attention = (shape.head_count + 1) * scored_cells + 5 * shape.embedding_length if scored_cells else 0
     return 4 * batch * max(logits, feed_forward, attention)
-
-
-@dataclass(frozen=True)
-class Block:
-    """One block: bytes of its tensors, elements of keys and values per token, bytes of its recurrent state."""
-
-    tensor_bytes: int
-    cache_elements: int
-    state_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class ModelShape:
-    """The sizes of a model that decide its memory: in bytes, lengths in elements."""
-
-    tensor_bytes: int
-    blocks: tuple[Block, ...]
-    token_embedding_bytes: int
-    output_is_tied: bool
-    embedding_length: int
-    feed_forward_length: int
-    vocabulary_size: int
-    head_count: int = 0
-    """0 where it is not known: then flash attention has to be taken for granted."""
-
-
-# Every how many blocks one attends, in hybrids that do not say it by their KV heads.
-_ATTENTION_INTERVAL = {"minimax-01": 8, "qwen35": 4, "qwen35moe": 4, "qwen3next": 4, "qwen4exp": 4}
-_BOTH_IN_EACH_BLOCK = frozenset({"falcon-h1"})
-_GEMMA3N_BLOCKS_WITH_CACHE = 20
-
-
-def shape_of(header: GgufHeader) -> ModelShape:
-    """Derive the shape from a header, as llama.cpp does for each architecture."""
-    return ModelShape(
-        tensor_bytes=header.tensor_bytes,
-        blocks=tuple(_block(header, number) for number in range(header.block_count)),
-        token_embedding_bytes=header.token_embedding_bytes,
-        output_is_tied=header.output_is_tied,
-        embedding_length=header.embedding_length,
-        feed_forward_length=header.feed_forward_length,
-        vocabulary_size=header.vocabulary_size,
-        head_count=header.head_count,
-    )
-
-
-def _block(header: GgufHeader, number: int) -> Block:
-    attends = _attends(header, number)
-    keeps_state = header.architecture in _BOTH_IN_EACH_BLOCK or not (header.supports_truncation or attends)
-    return Block(
-        tensor_bytes=header.layer_bytes[number],
-        cache_elements=_cache_elements(header, number) if attends and number < _blocks_with_cache(header) else 0,
-        state_bytes=_state_bytes(header) if keeps_state else 0,
-    )
-
-
-def _attends(header: GgufHeader, number: int) -> bool:
-    if header.architecture in RECURRENT:
-        return False
-    if header.architecture in _ATTENTION_INTERVAL:
-        interval = header.numbers.get("full_attention_interval", _ATTENTION_INTERVAL[header.architecture])
-        return interval > 0 and (number + 1) % interval == 0
-    return number < len(header.head_count_kv) and header.head_count_kv[number] > 0
-
-
-def _blocks_with_cache(header: GgufHeader) -> int:
-    """Return how many blocks have a cache of their own; later ones reuse theirs."""
-    if header.architecture == "gemma3n":
-        return _GEMMA3N_BLOCKS_WITH_CACHE
-    return header.block_count - header.numbers.get("attention.shared_kv_layers", 0)
-
-
-def _cache_elements(header: GgufHeader, number: int) -> int:
-    """Return the elements of keys and values that an attending block keeps for each token."""
-    key_length, value_length = header.key_length, header.value_length
-    if number < len(header.sliding_blocks) and header.sliding_blocks[number]:
-        key_length = header.numbers.get("attention.key_length_swa", key_length)
-        value_length = header.numbers.get("attention.value_length_swa", value_length)
-    if "attention.key_length_mla" in header.numbers:
-        value_length = 0  # latent attention: the values are read out of the keys
-    kv_heads = header.head_count_kv[number] if number < len(header.head_count_kv) else 0
-    return kv_heads * (key_length + value_length)
-
-
-def _state_bytes(header: GgufHeader) -> int:
-    """Return the bytes of one block's recurrent state for one sequence: `n_embd_r` and `n_embd_s`, in F32."""
-    numbers, embedding = header.numbers, header.embedding_length
-    if head := numbers.get("wkv.head_size", 0):
-        elements = numbers.get("token_shift_count", 2) * embedding + embedding * head
-    elif cached := numbers.get("shortconv.l_cache", 0):
-        elements = embedding * (cached - 1)
-    elif head := numbers.get("kda.head_dim", 0):
-        kernel = numbers.get("ssm.conv_kernel", 4)
-        elements = 3 * max(kernel - 1, 0) * header.head_count * head + head * head * header.head_count
-    else:
-        inner, state = numbers.get("ssm.inner_size", 0), numbers.get("ssm.state_size", 0)
-        groups, kernel = numbers.get("ssm.group_count", 0), numbers.get("ssm.conv_kernel", 0)
-        elements = max(kernel - 1, 0) * (inner + 2 * groups * state) + state * inner
-    return 4 * elements
 
 
 BITS_PER_WEIGHT = 4.85  # Q4_K_M, where nothing better is known

@@ -12,7 +12,7 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from baton_reasoning.core.errors import ModelFileError
@@ -35,8 +35,35 @@ _BLOCK_NAME = re.compile(r"blk\.(\d+)\.")
 
 
 @dataclass(frozen=True)
-class GgufHeader:
-    """One model on disk. Sizes in bytes, lengths in tokens or elements; source: llama.cpp's GGUF keys."""
+class Block:
+    """One block: bytes of its tensors, elements of keys and values per token, bytes of its recurrent state."""
+
+    tensor_bytes: int
+    cache_elements: int
+    state_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """The sizes of a model that decide its memory: in bytes, lengths in tokens or elements."""
+
+    tensor_bytes: int
+    blocks: tuple[Block, ...]
+    token_embedding_bytes: int
+    output_is_tied: bool
+    """The output layer reuses the token embedding."""
+    embedding_length: int
+    feed_forward_length: int
+    vocabulary_size: int
+    head_count: int = 0
+    """0 where it is not known: then flash attention has to be taken for granted."""
+    context_length: int = 0
+    """Tokens the model was trained for; 0 where it is not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GgufHeader(ModelShape):
+    """One model on disk. Source: llama.cpp's GGUF keys."""
 
     path: Path
     """The file to load; of a model in several files, the first."""
@@ -51,27 +78,8 @@ class GgufHeader:
     """As people say it: “Q4_K_M”."""
     licence: str | None
     parameters: int
-    tensor_bytes: int
-    layer_bytes: tuple[int, ...]
-    """Tensor bytes of each block."""
-    token_embedding_bytes: int
-    output_is_tied: bool
-    """The output layer reuses the token embedding."""
-    expert_bytes: int
-    """Tensor bytes of all experts that a router chooses from."""
-    context_length: int
-    """Tokens the model was trained for; 0 where the file does not say."""
-    block_count: int
-    embedding_length: int
-    feed_forward_length: int
-    head_count: int
-    head_count_kv: tuple[int, ...]
-    """KV heads of each block; 0 where a block keeps no KV cache."""
-    key_length: int
-    value_length: int
-    sliding_blocks: tuple[bool, ...]
-    """Whether each block has a sliding window; empty where the file does not say it block by block."""
-    vocabulary_size: int
+    idle_expert_bytes: int
+    """Tensor bytes of the experts that the router does not choose for a token."""
     vocabulary_hash: str
     """SHA-256 over tokenizer model, pre-tokenizer, tokens and merges: equal means token ids mean the same."""
     add_space_prefix: bool
@@ -79,15 +87,15 @@ class GgufHeader:
     thinking_tags: ThinkingTags | None
     """Guessed from the chat template; without one, from the vocabulary."""
     supports_truncation: bool
-    numbers: Mapping[str, int] = field(hash=False, repr=False)
-    """All whole-number keys of the architecture, without its prefix: “ssm.state_size”."""
+
+    @property
+    def block_count(self) -> int:
+        return len(self.blocks)
 
     @property
     def active_bytes(self) -> int:
         """Bytes that the decode of a token reads: not the embeddings of other tokens, nor the experts not chosen."""
-        experts, used = self.numbers.get("expert_count", 0), self.numbers.get("expert_used_count", 0)
-        idle = self.expert_bytes * (experts - used) // experts if experts >= used > 0 else 0
-        return self.tensor_bytes - idle - (0 if self.output_is_tied else self.token_embedding_bytes)
+        return self.tensor_bytes - self.idle_expert_bytes - (0 if self.output_is_tied else self.token_embedding_bytes)
 
 
 def read_header(path: Path) -> GgufHeader:
@@ -127,16 +135,12 @@ def _interpret(
     architecture = keys.text("general.architecture") or ""
     _check_it_writes(path, architecture, tensors)
     of_model = Keys(path, values, prefix=f"{architecture}.")
+    numbers = of_model.all_wholes()
     vocabulary = _vocabulary(path, values)
     template = _chat_template(keys)
     parameters = sum(tensor.elements for tensor in tensors)
-    blocks = _block_count(of_model)
     embedding = of_model.whole("embedding_length")
     heads = max(of_model.wholes("attention.head_count", default=0), default=0)
-    head_length = embedding // heads if heads else 0
-    kv_heads = of_model.wholes("attention.head_count_kv", default=heads)
-    names = {tensor.name for tensor in tensors}
-    numbers = of_model.all_wholes()
     return GgufHeader(
         path=path,
         shards=shards,
@@ -148,26 +152,20 @@ def _interpret(
         licence=keys.text("general.license"),
         parameters=parameters,
         tensor_bytes=sum(tensor.bytes for tensor in tensors),
-        layer_bytes=_layer_bytes(tensors, blocks),
+        blocks=_blocks(architecture, of_model, tensors, heads, embedding),
         token_embedding_bytes=sum(tensor.bytes for tensor in tensors if tensor.name == "token_embd.weight"),
-        output_is_tied="output.weight" not in names,
-        expert_bytes=sum(tensor.bytes for tensor in tensors if "_exps." in tensor.name),
+        output_is_tied=all(tensor.name != "output.weight" for tensor in tensors),
+        idle_expert_bytes=_idle_expert_bytes(tensors, numbers),
         context_length=of_model.whole("context_length"),
-        block_count=blocks,
         embedding_length=embedding,
         feed_forward_length=max(of_model.wholes("feed_forward_length", default=0), default=0),
         head_count=heads,
-        head_count_kv=(kv_heads * blocks if len(kv_heads) == 1 else kv_heads)[:blocks],
-        key_length=of_model.whole("attention.key_length", default=head_length),
-        value_length=of_model.whole("attention.value_length", default=head_length),
-        sliding_blocks=_sliding_blocks(of_model),
         vocabulary_size=vocabulary.size,
         vocabulary_hash=vocabulary.hash,
         add_space_prefix=keys.flag("tokenizer.ggml.add_space_prefix"),
         chat_template=template,
         thinking_tags=_thinking_tags(template, vocabulary),
         supports_truncation=supports_truncation(architecture, numbers),
-        numbers=numbers,
     )
 
 
@@ -196,13 +194,6 @@ def _chat_template(keys: Keys) -> str | None:
     return template
 
 
-def _block_count(keys: Keys) -> int:
-    blocks = keys.whole("block_count")
-    if blocks > MAX_BLOCKS:
-        raise ModelFileError(f"{keys.path.name} is damaged: it claims {blocks:,} blocks.", "Download it again.")
-    return blocks
-
-
 def _quantisation(file_type: int, tensors: Iterable[Tensor]) -> str:
     if file_type in FILE_TYPES:
         return FILE_TYPES[file_type]
@@ -219,18 +210,10 @@ def _size_label(parameters: int) -> str:
     return str(parameters)
 
 
-def _layer_bytes(tensors: Iterable[Tensor], blocks: int) -> tuple[int, ...]:
-    sizes = [0] * blocks
-    for tensor in tensors:
-        match = _BLOCK_NAME.match(tensor.name)
-        if match and len(match[1]) < 6 and int(match[1]) < blocks:
-            sizes[int(match[1])] += tensor.bytes
-    return tuple(sizes)
-
-
-def _sliding_blocks(keys: Keys) -> tuple[bool, ...]:
-    value = keys.values.get(f"{keys.prefix}attention.sliding_window_pattern")
-    return tuple(bool(flag) for flag in value) if isinstance(value, tuple) else ()
+def _idle_expert_bytes(tensors: Iterable[Tensor], numbers: Mapping[str, int]) -> int:
+    experts, used = numbers.get("expert_count", 0), numbers.get("expert_used_count", 0)
+    size = sum(tensor.bytes for tensor in tensors if "_exps." in tensor.name)
+    return size * (experts - used) // experts if experts >= used > 0 else 0
 
 
 def _thinking_tags(template: str | None, vocabulary: Vocabulary) -> ThinkingTags | None:
@@ -301,6 +284,94 @@ def _named(value: Value | None) -> bytes:
 
 def _stored(text: bytes) -> bytes:
     return struct.pack("<Q", len(text)) + text
+
+
+# Blocks ------------------------------------------------------------------------------------------------------------
+
+# Every how many blocks one attends, in hybrids that do not say it by their KV heads.
+_ATTENTION_INTERVAL = {"minimax-01": 8, "qwen35": 4, "qwen35moe": 4, "qwen3next": 4, "qwen4exp": 4}
+_BOTH_IN_EACH_BLOCK = frozenset({"falcon-h1"})
+_GEMMA3N_BLOCKS_WITH_CACHE = 20
+
+
+def _blocks(architecture: str, keys: Keys, tensors: Iterable[Tensor], heads: int, embedding: int) -> tuple[Block, ...]:
+    """Derive what each block keeps in memory, as llama.cpp does for each architecture."""
+    count = keys.whole("block_count")
+    if count > MAX_BLOCKS:
+        raise ModelFileError(f"{keys.path.name} is damaged: it claims {count:,} blocks.", "Download it again.")
+    numbers = keys.all_wholes()
+    sizes = _tensor_bytes_by_block(tensors, count)
+    kv_heads = _kv_heads(architecture, keys, count, heads)
+    cache = _cache_elements(keys, kv_heads, embedding // heads if heads else 0)
+    # Later blocks reuse the cache of earlier ones.
+    with_cache = count - numbers.get("attention.shared_kv_layers", 0)
+    if architecture == "gemma3n":
+        with_cache = _GEMMA3N_BLOCKS_WITH_CACHE
+    state = 0 if supports_truncation(architecture, numbers) else _state_bytes(numbers, embedding, heads)
+    in_each = architecture in _BOTH_IN_EACH_BLOCK
+    return tuple(
+        Block(
+            tensor_bytes=sizes[number],
+            cache_elements=cache[number] if number < with_cache else 0,
+            state_bytes=state if in_each or not kv_heads[number] else 0,
+        )
+        for number in range(count)
+    )
+
+
+def _tensor_bytes_by_block(tensors: Iterable[Tensor], count: int) -> list[int]:
+    sizes = [0] * count
+    for tensor in tensors:
+        match = _BLOCK_NAME.match(tensor.name)
+        if match and len(match[1]) < 6 and int(match[1]) < count:
+            sizes[int(match[1])] += tensor.bytes
+    return sizes
+
+
+def _kv_heads(architecture: str, keys: Keys, count: int, heads: int) -> list[int]:
+    """Return the KV heads of each block; 0 where a block does not attend."""
+    if architecture in RECURRENT:
+        return [0] * count
+    named = keys.wholes("attention.head_count_kv", default=heads)
+    found = [*named, *[0] * count][:count] if len(named) > 1 else [*named] * count
+    if architecture not in _ATTENTION_INTERVAL:
+        return found
+    every = keys.whole("full_attention_interval", default=_ATTENTION_INTERVAL[architecture])
+    return [kv if every and (number + 1) % every == 0 else 0 for number, kv in enumerate(found)]
+
+
+def _cache_elements(keys: Keys, kv_heads: list[int], head_length: int) -> list[int]:
+    """Return the elements of keys and values that each block keeps for each token."""
+    numbers = keys.all_wholes()
+    key = keys.whole("attention.key_length", default=head_length)
+    value = keys.whole("attention.value_length", default=head_length)
+    key_in_window, value_in_window = numbers.get("attention.key_length_swa", key), value
+    if "attention.key_length_mla" in numbers:  # latent attention: the values are read out of the keys
+        value = value_in_window = 0
+    else:
+        value_in_window = numbers.get("attention.value_length_swa", value)
+    pattern = keys.values.get(f"{keys.prefix}attention.sliding_window_pattern")
+    sliding = pattern if isinstance(pattern, tuple) else ()  # else the file does not say it block by block
+    return [
+        heads * (key_in_window + value_in_window if slides else key + value)
+        for heads, slides in zip(kv_heads, [*sliding, *[False] * len(kv_heads)], strict=False)
+    ]
+
+
+def _state_bytes(numbers: Mapping[str, int], embedding: int, heads: int) -> int:
+    """Return the bytes of one block's recurrent state for one sequence: `n_embd_r` and `n_embd_s`, in F32."""
+    if head := numbers.get("wkv.head_size", 0):
+        elements = numbers.get("token_shift_count", 2) * embedding + embedding * head
+    elif cached := numbers.get("shortconv.l_cache", 0):
+        elements = embedding * (cached - 1)
+    elif head := numbers.get("kda.head_dim", 0):
+        kernel = numbers.get("ssm.conv_kernel", 4)
+        elements = 3 * max(kernel - 1, 0) * heads * head + head * head * heads
+    else:
+        inner, state = numbers.get("ssm.inner_size", 0), numbers.get("ssm.state_size", 0)
+        groups, kernel = numbers.get("ssm.group_count", 0), numbers.get("ssm.conv_kernel", 0)
+        elements = max(kernel - 1, 0) * (inner + 2 * groups * state) + state * inner
+    return 4 * elements
 
 
 # Architectures -----------------------------------------------------------------------------------------------------

@@ -87,8 +87,8 @@ def tiny_catalog() -> str:
             "blocks": header.block_count,
             "embedding_length": header.embedding_length,
             "feed_forward_length": header.feed_forward_length,
-            "kv_heads": max(header.head_count_kv),
-            "head_length": header.key_length,
+            "kv_heads": 1,
+            "head_length": header.blocks[0].cache_elements // 2,
             "vocabulary_size": header.vocabulary_size,
             "output_is_tied": header.output_is_tied,
         }

@@ -53,7 +53,7 @@ class TestWhatIsRead:
         header = header_with(tmp_path)
         sizes = [tensor_bytes(tensor) for tensor in tensors_of_a_llama()]
         assert header.tensor_bytes == sum(sizes)
-        assert header.layer_bytes == (sum(sizes[1:5]), sum(sizes[5:9]))
+        assert [block.tensor_bytes for block in header.blocks] == [sum(sizes[1:5]), sum(sizes[5:9])]
         assert header.token_embedding_bytes == sizes[0]
         assert header.output_is_tied
         assert header.file_bytes == (tmp_path / "model.gguf").stat().st_size
@@ -70,9 +70,9 @@ class TestWhatIsRead:
 
     def test_head_lengths_follow_from_the_embedding_where_the_file_is_silent(self, tmp_path: Path) -> None:
         header = header_with(tmp_path)
-        assert (header.key_length, header.value_length, header.head_count_kv) == (16, 16, (2, 2))
+        assert [block.cache_elements for block in header.blocks] == [2 * (16 + 16)] * 2
         by_block = header_with(tmp_path, llama__attention__head_count_kv=[4, 0])
-        assert by_block.head_count_kv == (4, 0), "they may differ by block"
+        assert [block.cache_elements for block in by_block.blocks] == [4 * 32, 0], "heads may differ by block"
 
     def test_what_a_file_leaves_out_follows_from_what_it_holds(self, tmp_path: Path) -> None:
         header = header_with(tmp_path, general__name=None, general__file_type=None)
@@ -267,7 +267,7 @@ class TestRealFiles:
     def test_smollm2(self, smollm2: Path) -> None:
         header = read_header(smollm2)
         assert (header.architecture, header.size_label, header.quantisation) == ("llama", "135M", "Q4_1")
-        assert (header.block_count, header.head_count, header.head_count_kv[0]) == (30, 9, 3)
+        assert (header.block_count, header.head_count, header.blocks[0].cache_elements) == (30, 9, 3 * 128)
         assert (header.vocabulary_size, header.context_length) == (49152, 8192)
         assert header.chat_template is not None
         assert header.thinking_tags is None
@@ -275,7 +275,7 @@ class TestRealFiles:
     def test_gemma(self, gemma: Path, smollm2: Path) -> None:
         header = read_header(gemma)
         assert (header.architecture, header.size_label, header.quantisation) == ("gemma3", "270M", "Q4_K_M")
-        assert (header.key_length, header.vocabulary_size) == (256, 262144)
+        assert (header.blocks[0].cache_elements, header.vocabulary_size) == (2 * 256, 262144)
         assert header.vocabulary_hash != read_header(smollm2).vocabulary_hash
         assert header.chat_template is None
 
