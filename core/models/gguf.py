@@ -302,7 +302,7 @@ def _blocks(architecture: str, keys: Keys, tensors: Iterable[Tensor], heads: int
     numbers = keys.all_wholes()
     sizes = _tensor_bytes_by_block(tensors, count)
     kv_heads = _kv_heads(architecture, keys, count, heads)
-    cache = _cache_elements(keys, kv_heads, embedding // heads if heads else 0)
+    cache = _cache_elements(keys, numbers, kv_heads, embedding // heads if heads else 0)
     # Later blocks reuse the cache of earlier ones.
     with_cache = count - numbers.get("attention.shared_kv_layers", 0)
     if architecture == "gemma3n":
@@ -340,22 +340,19 @@ def _kv_heads(architecture: str, keys: Keys, count: int, heads: int) -> list[int
     return [kv if every and (number + 1) % every == 0 else 0 for number, kv in enumerate(found)]
 
 
-def _cache_elements(keys: Keys, kv_heads: list[int], head_length: int) -> list[int]:
+def _cache_elements(keys: Keys, numbers: Mapping[str, int], kv_heads: list[int], head_length: int) -> list[int]:
     """Return the elements of keys and values that each block keeps for each token."""
-    numbers = keys.all_wholes()
     key = keys.whole("attention.key_length", default=head_length)
     value = keys.whole("attention.value_length", default=head_length)
-    key_in_window, value_in_window = numbers.get("attention.key_length_swa", key), value
+    key_in_window = numbers.get("attention.key_length_swa", key)
+    value_in_window = numbers.get("attention.value_length_swa", value)
     if "attention.key_length_mla" in numbers:  # latent attention: the values are read out of the keys
         value = value_in_window = 0
-    else:
-        value_in_window = numbers.get("attention.value_length_swa", value)
     pattern = keys.values.get(f"{keys.prefix}attention.sliding_window_pattern")
-    sliding = pattern if isinstance(pattern, tuple) else ()  # else the file does not say it block by block
-    return [
-        heads * (key_in_window + value_in_window if slides else key + value)
-        for heads, slides in zip(kv_heads, [*sliding, *[False] * len(kv_heads)], strict=False)
-    ]
+    slides = [*pattern] if isinstance(pattern, tuple) else []  # else the file does not say it block by block
+    slides += [False] * len(kv_heads)
+    lengths = [key_in_window + value_in_window if each else key + value for each in slides]
+    return [heads * length for heads, length in zip(kv_heads, lengths, strict=False)]
 
 
 def _state_bytes(numbers: Mapping[str, int], embedding: int, heads: int) -> int:

@@ -20,10 +20,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
-from pydantic.config import JsonDict
 
 from baton_reasoning import resources
 from baton_reasoning.core.child_process import environment_secret
@@ -272,8 +271,9 @@ class TagSource(Enum):
     NONE = "none"
 
 
-_AS_THE_RUN: JsonDict = {"none": "Default"}
-"""For a form: the name of a value that is not set."""
+def _unset(title: str, description: str, **bounds: float) -> Any:
+    """Make the field of a value that the run decides while it is not set; a form names that “Default”."""
+    return Field(None, title=title, description=description, json_schema_extra={"none": "Default"}, **bounds)
 
 
 class ModelOverrides(BaseModel):
@@ -281,25 +281,9 @@ class ModelOverrides(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    temperature: float | None = Field(
-        None, ge=0, le=5, title="Temperature", description="0 takes the likeliest token.", json_schema_extra=_AS_THE_RUN
-    )
-    top_p: float | None = Field(
-        None,
-        gt=0,
-        le=1,
-        title="Top-p",
-        description="Sample from this share of the probability.",
-        json_schema_extra=_AS_THE_RUN,
-    )
-    top_k: int | None = Field(
-        None,
-        ge=0,
-        le=1000,
-        title="Top-k",
-        description="Sample from the top k tokens (0 = off).",
-        json_schema_extra=_AS_THE_RUN,
-    )
+    temperature: float | None = _unset("Temperature", "0 takes the likeliest token.", ge=0, le=5)
+    top_p: float | None = _unset("Top-p", "Sample from this share of the probability.", gt=0, le=1)
+    top_k: int | None = _unset("Top-k", "Sample from the top k tokens (0 = off).", ge=0, le=1000)
     tags: TagSource = Field(
         TagSource.TEMPLATE, title="Thinking tags", description="What opens and closes its thinking."
     )
