@@ -26,17 +26,20 @@ from baton_reasoning.core.models.gguf_format import label_of, shard_group
 from baton_reasoning.core.models.options import HubAccess, HubFile
 
 
-@dataclass(frozen=True)
-class Repository:
-    """One search result."""
+class Repository(msgspec.Struct, frozen=True):
+    """A repository as the Hub's API describes it."""
 
-    name: str
+    name: str = msgspec.field(name="id")
     """“owner/name”."""
-    downloads: int
+    downloads: int = 0
     """In the last 30 days."""
-    licence: str | None
-    gated: bool
+    tags: tuple[str, ...] = ()
+    gated: bool | str = False
     """Its publisher requires agreement to terms first."""
+
+    @property
+    def licence(self) -> str | None:
+        return next((tag.removeprefix("license:") for tag in self.tags if tag.startswith("license:")), None)
 
 
 @dataclass(frozen=True)
@@ -70,8 +73,6 @@ class Quantisation:
     label: str
     """“Q4_K_M”, or the file's name if that names no quantisation."""
     files: tuple[RemoteFile, ...]
-    folder: str
-    """Where in the repository, “” for its top."""
 
     @property
     def bytes(self) -> int:
@@ -81,17 +82,14 @@ class Quantisation:
 def quantisations(files: Iterable[tuple[str, RemoteFile]]) -> tuple[Quantisation, ...]:
     """Group (path in the repository, file) into choices, smallest first. Files of other kinds are left out."""
     groups: dict[str, list[tuple[str, RemoteFile]]] = {}
-    for path, file in files:
-        if not _is_model(path):
-            continue
-        group = shard_group(Path(file.name)) or file.name
-        groups.setdefault(f"{PurePosixPath(path).parent}/{group}", []).append((path, file))
-    found = []
-    for members in groups.values():
-        members.sort()
-        first = PurePosixPath(members[0][0])
-        folder = "" if str(first.parent) == "." else str(first.parent)
-        found.append(Quantisation(label_of(str(first)), tuple(file for _, file in members), folder))
+    for path, file in dict(files).items():  # a faulty mirror may name a file twice
+        if _is_model(path):
+            group = shard_group(Path(file.name)) or file.name
+            groups.setdefault(f"{PurePosixPath(path).parent}/{group}", []).append((path, file))
+    found = [
+        Quantisation(label_of(members[0][0]), tuple(file for _, file in members))
+        for members in map(sorted, groups.values())
+    ]
     return tuple(sorted(found, key=lambda choice: choice.bytes))
 
 
@@ -146,21 +144,17 @@ class _File(msgspec.Struct):
     lfs: _Lfs | None = None
 
 
-class _Gguf(msgspec.Struct):
+class _Gguf(msgspec.Struct, frozen=True):
     total: int | None = None
     """Parameters of the model."""
 
 
-class _Entry(msgspec.Struct):
-    """A repository as the Hub's API describes it, with the API's names."""
+class _Contents(Repository, frozen=True):
+    """A repository with its files at one commit."""
 
-    id: str
-    sha: str | None = None
-    downloads: int | None = None
-    tags: list[str] | None = None
-    gated: bool | str | None = None
-    siblings: list[_File] | None = None
-    gguf: _Gguf | None = None
+    sha: str = ""
+    siblings: tuple[_File, ...] = ()
+    gguf: _Gguf = _Gguf()
 
 
 Answer = TypeVar("Answer")
@@ -184,18 +178,18 @@ class Hub:
         """Search repositories with GGUF files by name; the most downloaded come first."""
         with self._asking("The search", self.access.endpoint):
             query = {"filter": "gguf", "search": text, "sort": "downloads", "limit": limit, "full": True}
-            found = self._get("models", list[_Entry], query)
-        return tuple(_repository(entry.id, entry) for entry in found if _NAME.fullmatch(entry.id))
+            found = self._get("models", list[Repository], query)
+        return tuple(repository for repository in found if _NAME.fullmatch(repository.name))
 
     def list_files(self, repository: str) -> Listing:
         """List every quantisation of a repository, with sizes and hashes."""
         with self._asking(repository, f"{self.access.endpoint}/{repository}"):
-            entry = self._get(f"models/{_checked_name(repository)}", _Entry, {"blobs": True})
-        revision = entry.sha or "main"
+            contents = self._get(f"models/{_checked_name(repository)}", _Contents, {"blobs": True})
+        revision = contents.sha or "main"
         folder = f"{self.access.endpoint}/{repository}/resolve/{quote(revision, safe='')}"
-        files = [(file.rfilename, _remote_file(folder, file)) for file in entry.siblings or () if file.size is not None]
-        parameters = entry.gguf.total if entry.gguf else None
-        return Listing(_repository(repository, entry), revision, parameters, quantisations(files))
+        files = [(file.rfilename, _remote_file(folder, file)) for file in contents.siblings if file.size is not None]
+        about = msgspec.structs.replace(contents, name=repository)  # no server chooses the folder of a model
+        return Listing(about, revision, contents.gguf.total, quantisations(files))
 
     def manifest(self, source: HubFile, models: Path) -> DownloadManifest:
         """Look up what has to be downloaded for a source. Raises DownloadError, which names what there is."""
@@ -215,9 +209,9 @@ class Hub:
         """List the files of a data set at a commit, tag or branch; None is the main branch."""
         with self._asking(name, f"{self.access.endpoint}/datasets/{name}"):
             at = f"/revision/{quote(revision, safe='')}" if revision else ""
-            entry = self._get(f"datasets/{_checked_name(name)}{at}", _Entry, {"blobs": True})
-        sizes = {file.rfilename: file.size or 0 for file in entry.siblings or ()}
-        return DataSetFiles(entry.sha or revision or "main", sizes)
+            contents = self._get(f"datasets/{_checked_name(name)}{at}", _Contents, {"blobs": True})
+        sizes = {file.rfilename: file.size or 0 for file in contents.siblings}
+        return DataSetFiles(contents.sha or revision or "main", sizes)
 
     def data_file(self, name: str, revision: str, path: str) -> Path:
         """Return a file of a data set, from huggingface_hub's cache or downloaded into it."""
@@ -312,8 +306,3 @@ def _remote_file(folder: str, file: _File) -> RemoteFile:
     """Make a file to download; `folder` is the address of the repository's files."""
     name = file.rfilename.rpartition("/")[2]
     return RemoteFile(f"{folder}/{quote(file.rfilename)}", name, file.size or 0, file.lfs.sha256 if file.lfs else None)
-
-
-def _repository(name: str, entry: _Entry) -> Repository:
-    licences = [tag.removeprefix("license:") for tag in entry.tags or () if tag.startswith("license:")]
-    return Repository(name, entry.downloads or 0, licences[0] if licences else None, bool(entry.gated))

@@ -156,6 +156,13 @@ def test_a_mirror_cannot_choose_the_folder_that_a_model_goes_to(hub: HubServer, 
     assert Hub(HubAccess(hub.endpoint)).search("m") == ()
 
 
+def test_a_file_that_is_listed_twice_counts_once(hub: HubServer) -> None:
+    file = {"rfilename": "m-Q4_K_M.gguf", "size": 9}
+    hub.listing = {"id": REPOSITORY, "sha": REVISION, "siblings": [file, file]}
+    (choice,) = Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY).choices
+    assert choice.bytes == 9
+
+
 @pytest.mark.parametrize("listing", [[], {"siblings": []}, {"id": "a/b", "siblings": [{"rfilename": 5}]}, "words"])
 def test_an_answer_that_is_no_listing_points_at_the_mirror(hub: HubServer, listing: object) -> None:
     hub.listing = listing
@@ -177,8 +184,8 @@ def test_a_mirror_cannot_name_a_file_outside_the_models_folder(name: str, tmp_pa
 @pytest.mark.parametrize("name", ["../../x", "owner/..", "owner/nul", "owner\\..\\x/y", "C:/x", "a/b\x00", ""])
 def test_a_listing_that_was_made_elsewhere_is_checked_when_it_is_ordered(tmp_path: Path, name: str) -> None:
     file = RemoteFile("http://x/m.gguf", "m.gguf", 9)
-    choice = Quantisation("Q4_K_M", (file,), "")
-    listing = Listing(Repository(name, 0, None, False), "main", None, (choice,))
+    choice = Quantisation("Q4_K_M", (file,))
+    listing = Listing(Repository(name), "main", None, (choice,))
     with pytest.raises(DownloadError, match="cannot be stored"):
         manifest_for(listing, choice, tmp_path / "models")
 
