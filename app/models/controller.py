@@ -19,11 +19,11 @@ from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import (
     BrokenFile,
     Inventory,
-    Library,
     LocalModel,
     delete_for_good,
     known_folders,
     move_to_trash,
+    scan,
 )
 from baton_reasoning.core.models.options import (
     TOKEN,
@@ -73,7 +73,6 @@ class ModelsController(QObject):
         self._home = home
         self._general = general
         self._used = used
-        self._library = Library(())
         self.inventory = Inventory((), ())
         self.has_scanned = False
         """Whether the folders have been looked at."""
@@ -98,12 +97,9 @@ class ModelsController(QObject):
         """Look at the folders again, and at the machine once."""
         chosen = tuple(dict.fromkeys((*self.preferences.added, *self._used())))
         folders = known_folders(self.folder, chosen, built_in=self._built_in, home=self._home)
-        if folders != self._library.folders:
-            self._library = Library(folders)
-        library = self._library
 
         def look() -> Iterator[Inventory | Devices]:
-            yield library.scan()
+            yield scan(folders)
             if self.devices is None:
                 yield find_devices()
 

@@ -20,11 +20,11 @@ from baton_reasoning.core.models.devices import find_devices
 from baton_reasoning.core.models.hub import Hub, downloaded
 from baton_reasoning.core.models.library import (
     Inventory,
-    Library,
     LocalModel,
     delete_for_good,
     known_folders,
     move_to_trash,
+    scan,
 )
 from baton_reasoning.core.models.options import DEMO_FOLDER, HubFile, LocalFile, load_preferences
 from baton_reasoning.core.paths import Paths
@@ -217,4 +217,4 @@ def _model(name: str) -> LocalModel:
 
 def _inventory() -> Inventory:
     preferences = load_preferences(Paths.of_user().model_preferences)
-    return Library(known_folders(models_folder(), preferences.added, built_in=(DEMO_FOLDER,))).scan()
+    return scan(known_folders(models_folder(), preferences.added, built_in=(DEMO_FOLDER,)))

@@ -130,12 +130,12 @@ class WindowDialogs(QObject):
 
     def _models_here(self) -> list[str]:
         """Return the paths of the models on this machine. Reads folders, so call it in a thread."""
-        from baton_reasoning.core.models.library import Library, known_folders
+        from baton_reasoning.core.models.library import known_folders, scan
         from baton_reasoning.core.models.options import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
         folders = known_folders(preferences.folder or self._paths.models, preferences.added)
-        return [str(model.header.path) for model in Library(folders).scan().models]
+        return [str(model.header.path) for model in scan(folders).models]
 
     @staticmethod
     def _known_pairs() -> Sequence[CatalogPair]:
