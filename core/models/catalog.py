@@ -103,13 +103,13 @@ def catalog_models() -> dict[str, CatalogModel]:
 
 def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[FittingPair, ...]:
     """Return the pairs whose models both fit, the lightest first."""
-    fitting = [FittingPair(pair, _fit(pair, devices, context)) for pair in catalog()]
-    return tuple(sorted((each for each in fitting if each.fit.fits), key=lambda each: each.pair.bytes))
-
-
-def _fit(pair: CatalogPair, devices: Devices, context: int) -> PairFit:
     options = LoadOptions(context=context)
-    return fit_pair(estimate(pair.small.shape, options), estimate(pair.large.shape, options), devices)
+    fitting = []
+    for pair in catalog():
+        fit = fit_pair(estimate(pair.small.shape, options), estimate(pair.large.shape, options), devices)
+        if fit.fits:
+            fitting.append(FittingPair(pair, fit))
+    return tuple(sorted(fitting, key=lambda each: each.pair.bytes))
 
 
 def _model(key: str, entry: Mapping[str, Any]) -> CatalogModel:
