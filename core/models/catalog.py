@@ -17,7 +17,8 @@ from importlib.resources import files
 from typing import Any
 
 from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.fit import Block, ModelShape, PairFit, estimate, fit_pair
+from baton_reasoning.core.models.fit import PairFit, estimate, fit_pair
+from baton_reasoning.core.models.gguf import Block, ModelShape
 from baton_reasoning.core.models.gguf_format import label_of
 from baton_reasoning.core.models.options import HubFile, LoadOptions, ModelOverrides
 

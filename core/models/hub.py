@@ -177,7 +177,13 @@ class Hub:
     def search(self, text: str, limit: int = MOST_RESULTS) -> tuple[Repository, ...]:
         """Search repositories with GGUF files by name; the most downloaded come first."""
         with self._asking("The search", self.access.endpoint):
-            query = {"filter": "gguf", "search": text, "sort": "downloads", "limit": limit, "full": True}
+            query: dict[str, str | int] = {
+                "filter": "gguf",
+                "search": text,
+                "sort": "downloads",
+                "limit": limit,
+                "full": True,
+            }
             found = self._get("models", list[Repository], query)
         return tuple(repository for repository in found if _NAME.fullmatch(repository.name))
 

@@ -271,7 +271,7 @@ class TagSource(Enum):
     NONE = "none"
 
 
-def _unset(title: str, description: str, **bounds: float) -> Any:
+def _unset(title: str, description: str, **bounds: Any) -> Any:
     """Make the field of a value that the run decides while it is not set; a form names that “Default”."""
     return Field(None, title=title, description=description, json_schema_extra={"none": "Default"}, **bounds)
 

@@ -12,17 +12,15 @@ import pytest
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
 from baton_reasoning.core.models.fit import (
     GIB,
-    Block,
     FitKind,
     MemoryEstimate,
-    ModelShape,
     estimate,
     fit,
     fit_pair,
     fit_with_layers,
     in_gib,
 )
-from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.gguf import Block, ModelShape, read_header
 from baton_reasoning.core.models.options import KvType, LoadOptions, Switch
 from tests.patience import PATIENCE
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from baton_reasoning.core.models.catalog import CatalogModel, catalog
-from baton_reasoning.core.models.fit import ModelShape, estimate, rough_shape
-from baton_reasoning.core.models.gguf import read_header
+from baton_reasoning.core.models.fit import estimate, rough_shape
+from baton_reasoning.core.models.gguf import ModelShape, read_header
 from baton_reasoning.core.models.options import LoadOptions
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf
 
