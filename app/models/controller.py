@@ -12,7 +12,6 @@ from baton_reasoning.app.shared.background import BackgroundTask, StreamTask
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.model_costs import ModelCosts
-from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.devices import Devices, find_devices
 from baton_reasoning.core.models.fit import Fit, estimate, fit, fit_with_layers
 from baton_reasoning.core.models.gguf import read_header
@@ -88,10 +87,6 @@ class ModelsController(QObject):
     def folder(self) -> Path:
         """Where downloads go."""
         return self.preferences.folder or self._paths.models
-
-    @property
-    def checksums(self) -> Checksums:
-        return Checksums(self._paths.checksums)
 
     def refresh(self) -> None:
         """Look at the folders again, and at the machine once."""

@@ -14,7 +14,6 @@ from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.core.engines.remote.servers import NAME, KnownServers
 from baton_reasoning.core.errors import DownloadError, SettingsError
 from baton_reasoning.core.models.catalog import catalog_models
-from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
 from baton_reasoning.core.models.hub import Hub, downloaded
 from baton_reasoning.core.models.options import (
@@ -82,7 +81,7 @@ def look_up(source: HubFile) -> DownloadManifest:
 
 def fetch(manifest: DownloadManifest) -> Path:
     """Download with progress. An interrupted download is kept, and the next call resumes it."""
-    downloader = Downloader(hub_access().token, checksums=Checksums(Paths.of_user().checksums))
+    downloader = Downloader(hub_access().token)
     try:
         with progress(f"Downloading {manifest.title}") as line:
             for step in downloader.download(manifest):

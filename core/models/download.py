@@ -32,7 +32,6 @@ import httpx2
 from msgspec import convert
 
 from baton_reasoning.core.errors import DownloadError
-from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.devices import disk_free
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.text import one_line
@@ -297,18 +296,11 @@ _RETRIED = frozenset({429, 500, 502, 503, 504})
 class Downloader:
     """Downloads over one connection pool. `token` goes to the first host only, not to where it redirects.
 
-    `checksums` keeps the published hash of each file, for later. `sleep` may be replaced by tests.
+    `sleep` may be replaced by tests.
     """
 
-    def __init__(
-        self,
-        token: str | None = None,
-        *,
-        checksums: Checksums | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, token: str | None = None, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._token = token
-        self._checksums = checksums
         self._client = httpx2.Client(follow_redirects=True, timeout=SILENCE)
         self._sleep = sleep
 
@@ -341,8 +333,6 @@ class Downloader:
                 with part.open("rb") as content:
                     os.fsync(content.fileno())
                 part.replace(manifest.target(file))
-                if self._checksums and file.sha256:
-                    self._checksums.learn(manifest.target(file), file.sha256)
         manifest.path.unlink(missing_ok=True)
 
     def _fetch(self, manifest: DownloadManifest, file: RemoteFile, meter: SpeedMeter) -> Steps:
