@@ -1,8 +1,9 @@
 """Reads what a GGUF file says about its model: `read_header(path)`.
 
 A reader of our own, because a header is read in milliseconds without native code and without the weights: the library
-lists a folder of models, and a file that is broken, cut short or unsupported is refused with a reason. llama.cpp, which
+lists a folder of models, and a file that is broken, truncated or of no use is refused with a reason. llama.cpp, which
 loads a model or ends its process, never sees such a file; the `gguf` package maps the whole file and trusts its counts.
+Whether llama.cpp knows the architecture shows when the model is loaded.
 """
 
 from __future__ import annotations
