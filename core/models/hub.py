@@ -13,7 +13,7 @@ from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import httpx2
@@ -227,8 +227,7 @@ class Hub:
             # Else every request says which agent and which libraries run here, and huggingface.co is asked for a list
             # of agents even where a mirror is used.
             constants.HF_HUB_DISABLE_TELEMETRY = True
-            # huggingface_hub itself has no time-out.
-            set_client_factory(lambda: httpx2.Client(follow_redirects=True, timeout=SECONDS_TO_ANSWER))
+            set_client_factory(lambda: _OneTryClient(follow_redirects=True, timeout=SECONDS_TO_ANSWER))
             return Path(
                 hf_hub_download(
                     name,
@@ -290,6 +289,16 @@ class Hub:
                         return msgspec.json.decode(_body(answer.raise_for_status(), ends), type=kind)
                     request = answer.next_request
             raise httpx2.TooManyRedirects("it redirects again and again")
+
+
+class _OneTryClient(httpx2.Client):
+    """A client whose failures huggingface_hub does not retry: its six attempts take minutes where the Hub is silent."""
+
+    def send(self, *arguments: Any, **options: Any) -> httpx2.Response:
+        try:
+            return super().send(*arguments, **options)
+        except (httpx2.TimeoutException, httpx2.NetworkError) as error:
+            raise httpx2.TransportError(download.reason_of(error)) from error
 
 
 def _body(answer: httpx2.Response, ends: float) -> bytes:

@@ -127,3 +127,10 @@ def test_a_cache_that_takes_no_file_is_said(hub: DataHub, tmp_path: Path) -> Non
     (tmp_path / "cache").write_text("a file where the folder should be", encoding="utf-8")
     with pytest.raises(DownloadError, match=r"maths/sums/test\.jsonl cannot be stored"):
         texts("hf:maths/sums", hub.endpoint)
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_hub_that_is_gone_once_its_files_are_listed_is_asked_once(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(DownloadError, match=f"{NOWHERE} cannot be reached"):
+        Hub(HubAccess(NOWHERE)).data_file("maths/sums", COMMIT, "test.jsonl")
+    assert "Retrying" not in caplog.text
