@@ -24,15 +24,18 @@ from urllib.parse import urlsplit
 
 from baton_reasoning.core.child_process import NoAnswer, answered_apart
 from baton_reasoning.core.errors import BatonError, ModelFileError, SettingsError, StoreError
-from baton_reasoning.core.models.devices import DeviceKind, Devices, disk_free, find_devices
-from baton_reasoning.core.models.fit import in_gib
-from baton_reasoning.core.models.ggml_backends import (
+from baton_reasoning.core.models.devices import (
+    DeviceKind,
+    Devices,
     backend_names,
+    disk_free,
+    find_devices,
     has_gpu_backend,
     library_folder,
     log_quietly,
 )
-from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.models.fit import in_gib
+from baton_reasoning.core.models.options import load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.store.damage import is_damaged
 from baton_reasoning.core.version import version as baton_version

@@ -17,7 +17,7 @@ from baton_reasoning.core.engines.model_card import ModelCard, Placement
 from baton_reasoning.core.errors import Cancelled, SettingsError
 from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.files import read_json, write_json
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 from baton_reasoning.core.run import Pair
 
 QUESTION: Conversation = (Message("user", "Count."),)

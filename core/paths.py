@@ -50,10 +50,6 @@ class Paths:
         return self.data / "baton.sqlite"
 
     @property
-    def checksums(self) -> Path:
-        return self.data / "checksums.json"
-
-    @property
     def model_costs(self) -> Path:
         return self.cache / "model_costs.json"
 

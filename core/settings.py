@@ -14,8 +14,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_seriali
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_object, tolerant_value, write_json
-from baton_reasoning.core.models.loading import Context, GpuLayers, LoadOptions, Parallel, Threads
-from baton_reasoning.core.models.source import DemoModel, ModelSource, ServerUrls, is_demo_pair, parse_source
+from baton_reasoning.core.models.options import (
+    Context,
+    DemoModel,
+    GpuLayers,
+    LoadOptions,
+    ModelSource,
+    Parallel,
+    ServerUrls,
+    Threads,
+    is_demo_pair,
+    parse_source,
+)
 from baton_reasoning.core.run import RunSettings
 
 

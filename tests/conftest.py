@@ -13,7 +13,7 @@ import pytest
 from hypothesis import is_hypothesis_test, settings
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair
 from tests.packaged_models import gemma_path, qwen_path, smollm2_path
 from tests.tiers import size

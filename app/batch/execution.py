@@ -19,7 +19,7 @@ from baton_reasoning.core.batch.running.batch_events import BatchEvent
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import BatonError, SettingsError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.models.source import DemoModel, parse_source
+from baton_reasoning.core.models.options import DemoModel, parse_source
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.store import Store

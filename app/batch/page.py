@@ -22,8 +22,7 @@ from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DEMO_SETTINGS
 from baton_reasoning.core.errors import BatonError, StoreError
-from baton_reasoning.core.models.hub_listing import HubAccess
-from baton_reasoning.core.models.source import local_path
+from baton_reasoning.core.models.options import HubAccess, local_path
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.store.batch_rows import Batch, ResultRow

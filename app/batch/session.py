@@ -31,7 +31,7 @@ from baton_reasoning.core.batch.running.regrading import RegradeCounts, Regraded
 from baton_reasoning.core.errors import BatonError, Busy, SettingsError, StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.models.hub_listing import HubAccess
+from baton_reasoning.core.models.options import HubAccess
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.store.batch_rows import Batch, ResultRow
@@ -163,9 +163,7 @@ class BatchSession(QObject):
         """Read a data set of the Hub, named as in core/batch/reading/hub_data.py. `access` is called in the thread."""
 
         def read() -> ProblemSet:
-            from baton_reasoning.core.models.hub import (
-                Hub,  # half a second the first time, so not in the window's own thread
-            )
+            from baton_reasoning.core.models.hub import Hub  # with it comes the network
 
             return read_data_set(name, Hub(access()), named=columns)
 

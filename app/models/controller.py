@@ -12,22 +12,27 @@ from baton_reasoning.app.shared.background import BackgroundTask, StreamTask
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.model_costs import ModelCosts
-from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.devices import Devices, find_devices
-from baton_reasoning.core.models.fit import Fit, fit, fit_with_layers
+from baton_reasoning.core.models.fit import Fit, estimate, fit, fit_with_layers
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.hub_listing import HubAccess
-from baton_reasoning.core.models.library import BrokenFile, Inventory, Library, LocalModel, known_folders
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.overrides import ModelOverrides
-from baton_reasoning.core.models.preferences import (
+from baton_reasoning.core.models.library import (
+    BrokenFile,
+    Inventory,
+    LocalModel,
+    delete_for_good,
+    known_folders,
+    move_to_trash,
+    scan,
+)
+from baton_reasoning.core.models.options import (
     TOKEN,
+    HubAccess,
+    LoadOptions,
+    ModelOverrides,
     ModelPreferences,
     load_preferences,
     save_preferences,
 )
-from baton_reasoning.core.models.trash import delete_for_good, move_to_trash
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 
@@ -67,7 +72,6 @@ class ModelsController(QObject):
         self._home = home
         self._general = general
         self._used = used
-        self._library = Library(())
         self.inventory = Inventory((), ())
         self.has_scanned = False
         """Whether the folders have been looked at."""
@@ -84,20 +88,13 @@ class ModelsController(QObject):
         """Where downloads go."""
         return self.preferences.folder or self._paths.models
 
-    @property
-    def checksums(self) -> Checksums:
-        return Checksums(self._paths.checksums)
-
     def refresh(self) -> None:
         """Look at the folders again, and at the machine once."""
         chosen = tuple(dict.fromkeys((*self.preferences.added, *self._used())))
         folders = known_folders(self.folder, chosen, built_in=self._built_in, home=self._home)
-        if folders != self._library.folders:
-            self._library = Library(folders)
-        library = self._library
 
         def look() -> Iterator[Inventory | Devices]:
-            yield library.scan()
+            yield scan(folders)
             if self.devices is None:
                 yield find_devices()
 

@@ -87,7 +87,7 @@ class DownloadRow(QWidget):
         def download() -> Iterator[DownloadProgress]:
             from baton_reasoning.core.models.download import Downloader  # with it comes the network
 
-            downloader = Downloader(token, checksums=self._controller.checksums)
+            downloader = Downloader(token)
             try:
                 with closing(downloader.download(order)) as steps:
                     yield from steps

@@ -25,11 +25,9 @@ from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.devices import Devices, disk_free
 from baton_reasoning.core.models.download import SPARE_BYTES
-from baton_reasoning.core.models.fit import Fit, FitKind, fit, in_gib
-from baton_reasoning.core.models.hub_listing import Listing, Quantisation, Repository, manifest_for, recommended
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate, rough_shape
-from baton_reasoning.core.models.source import HubFile
+from baton_reasoning.core.models.fit import Fit, FitKind, estimate, fit, in_gib, rough_shape
+from baton_reasoning.core.models.hub import Hub, Listing, Quantisation, Repository, manifest_for, recommended
+from baton_reasoning.core.models.options import HubFile, LoadOptions
 
 _SIZE = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?[BM](?:-A\d+B)?)(?![\w.])", re.IGNORECASE)
 _HEADS = ("Quantisation", "Size", "On this machine, about", "")
@@ -84,10 +82,6 @@ class HubSearchTab(QWidget):
         access = self._controller.access()
 
         def find() -> tuple[Repository, ...]:
-            from baton_reasoning.core.models.hub import (
-                Hub,  # half a second the first time, so not in the window's own thread
-            )
-
             return Hub(access).search(text)
 
         self._wanted = None
@@ -139,8 +133,6 @@ class HubSearchTab(QWidget):
         devices, folder = self._controller.devices, self._controller.folder
 
         def list_files() -> RepositoryFits:
-            from baton_reasoning.core.models.hub import Hub
-
             listing = Hub(access).list_files(name)
             places = tuple(place_of(listing, choice, devices) for choice in listing.choices)
             return RepositoryFits(listing, places, disk_free(folder))

@@ -13,7 +13,7 @@ from baton_reasoning.app.shared.theme import Role
 from baton_reasoning.app.shared.widgets.controls import ElidedLabel, IconButton, button, label, line_edit
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.models.hub_listing import ENDPOINT
+from baton_reasoning.core.models.options import ENDPOINT
 
 
 class HubSettingsTab(QWidget):

@@ -12,11 +12,9 @@ from baton_reasoning.app.shared.theme import Role, set_role
 from baton_reasoning.app.shared.widgets.controls import button, combo_box, label, whole_number
 from baton_reasoning.app.shared.widgets.layout import in_row
 from baton_reasoning.core.models.catalog import Family, family_of
-from baton_reasoning.core.models.fit import FitKind, in_gib
+from baton_reasoning.core.models.fit import FitKind, estimate, in_gib
 from baton_reasoning.core.models.library import LocalModel
-from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
+from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource
 
 WIDTH = 180
 """Pixels: the longest number, with room for larger text."""

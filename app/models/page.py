@@ -24,7 +24,7 @@ from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.download import DownloadManifest
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.library import LocalModel
-from baton_reasoning.core.models.source import DemoModel, HubFile
+from baton_reasoning.core.models.options import DemoModel, HubFile
 
 
 class ModelsPage(QWidget):

@@ -28,7 +28,8 @@ from baton_reasoning.core.models.devices import Devices, disk_free
 from baton_reasoning.core.models.download import SPARE_BYTES, DownloadManifest
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.gguf import GgufHeader
-from baton_reasoning.core.models.source import HubFile
+from baton_reasoning.core.models.hub import Hub
+from baton_reasoning.core.models.options import HubFile
 
 EVIDENCE = {
     PublishedResult.PAPER: "Measured in the paper.",
@@ -222,8 +223,6 @@ class StartTab(QScrollArea):
         self._show_status("Asking the Hub for sizes and hashes…", Role.MUTED)
 
         def ask() -> list[DownloadManifest]:
-            from baton_reasoning.core.models.hub import Hub
-
             hub = Hub(access)
             return [hub.manifest(model.hub_file, folder) for model in models]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from baton_reasoning.core.engines.base import Engine
-from baton_reasoning.core.models.source import ModelSource, local_path
+from baton_reasoning.core.models.options import ModelSource, local_path
 
 
 def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:

@@ -13,7 +13,7 @@ from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, Se
 from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.fit import Fit, FitKind, in_gib
-from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
+from baton_reasoning.core.models.options import ModelOverrides, TagSource
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import tolerant
 from baton_reasoning.core.text import counted

@@ -42,7 +42,7 @@ from baton_reasoning.core.batch.running.recipes import RECIPES, arms_of
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.models.options import load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.policies.drafted import Drafted
 
@@ -239,7 +239,7 @@ def _read(file: Path, limit: int | None, named: ColumnNames) -> ProblemSet:
             return read_problems(read_input_as_file(Path(folder)), limit=limit, named=named)
     if not name.startswith(PREFIX):
         return read_problems(expanded(file), limit=limit, named=named)
-    from baton_reasoning.core.models.hub import Hub  # it takes a third of a second to import
+    from baton_reasoning.core.models.hub import Hub  # with it comes the network
 
     access = load_preferences(Paths.of_user().model_preferences).access(None)
     return read_data_set(name, Hub(access), limit, named)

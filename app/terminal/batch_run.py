@@ -46,7 +46,7 @@ from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.source import DemoModel, local_path
+from baton_reasoning.core.models.options import DemoModel, local_path
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batch_rows import ArmTotals, JobState, ResultRow

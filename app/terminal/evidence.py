@@ -32,7 +32,7 @@ from baton_reasoning.core.batch.running.creation import without_duplicates
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.models.loading import Switch
+from baton_reasoning.core.models.options import Switch
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem
 

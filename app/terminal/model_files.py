@@ -14,11 +14,17 @@ from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
 from baton_reasoning.core.errors import DownloadError, SettingsError
 from baton_reasoning.core.models.catalog import catalog_models
-from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
-from baton_reasoning.core.models.hub_listing import HubAccess, downloaded
-from baton_reasoning.core.models.preferences import load_preferences
-from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, parse_source
+from baton_reasoning.core.models.hub import Hub, downloaded
+from baton_reasoning.core.models.options import (
+    DemoModel,
+    HubAccess,
+    HubFile,
+    LocalFile,
+    ModelSource,
+    load_preferences,
+    parse_source,
+)
 from baton_reasoning.core.paths import Paths
 
 _REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+(:[\w.-]+)?")
@@ -68,8 +74,6 @@ def file_of(source: HubFile, yes: bool = False) -> Path:
 
 def look_up(source: HubFile) -> DownloadManifest:
     """Ask the Hub which files to download. Raises DownloadError."""
-    from baton_reasoning.core.models.hub import Hub  # it takes a third of a second to import
-
     access = hub_access()
     with progress(f"Asking {urlsplit(access.endpoint).hostname or access.endpoint}"):
         return Hub(access).manifest(source, models_folder())
@@ -77,7 +81,7 @@ def look_up(source: HubFile) -> DownloadManifest:
 
 def fetch(manifest: DownloadManifest) -> Path:
     """Download with progress. An interrupted download is kept, and the next call resumes it."""
-    downloader = Downloader(hub_access().token, checksums=Checksums(Paths.of_user().checksums))
+    downloader = Downloader(hub_access().token)
     try:
         with progress(f"Downloading {manifest.title}") as line:
             for step in downloader.download(manifest):

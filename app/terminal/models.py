@@ -17,12 +17,16 @@ from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, pairs_that_fit
 from baton_reasoning.core.models.devices import find_devices
-from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.hub_listing import downloaded
-from baton_reasoning.core.models.library import Inventory, Library, LocalModel, known_folders
-from baton_reasoning.core.models.preferences import load_preferences
-from baton_reasoning.core.models.source import DEMO_FOLDER, HubFile, LocalFile
-from baton_reasoning.core.models.trash import delete_for_good, move_to_trash
+from baton_reasoning.core.models.hub import Hub, downloaded
+from baton_reasoning.core.models.library import (
+    Inventory,
+    LocalModel,
+    delete_for_good,
+    known_folders,
+    move_to_trash,
+    scan,
+)
+from baton_reasoning.core.models.options import DEMO_FOLDER, HubFile, LocalFile, load_preferences
 from baton_reasoning.core.paths import Paths
 
 
@@ -213,4 +217,4 @@ def _model(name: str) -> LocalModel:
 
 def _inventory() -> Inventory:
     preferences = load_preferences(Paths.of_user().model_preferences)
-    return Library(known_folders(models_folder(), preferences.added, built_in=(DEMO_FOLDER,))).scan()
+    return scan(known_folders(models_folder(), preferences.added, built_in=(DEMO_FOLDER,)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -27,20 +26,26 @@ from baton_reasoning.app.terminal.command_line import (
 from baton_reasoning.app.terminal.model_files import file_of, source_of
 from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.app.terminal.servers import known_server
-from baton_reasoning.app.terminal.streams import report
 from baton_reasoning.core.batch.running.arms import OtherModels
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.engines.factory import EngineFactory, open_engine, share_vocabulary, tiny_demo
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.errors import ModelFileError, SettingsError
-from baton_reasoning.core.models.checksums import Checksums
+from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.devices import find_devices
-from baton_reasoning.core.models.fit import FitKind, fit, fit_pair
+from baton_reasoning.core.models.fit import FitKind, estimate, fit, fit_pair
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import LoadOptions, Switch
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.preferences import LocalChoices, load_preferences
-from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, is_demo_pair, local_path
+from baton_reasoning.core.models.options import (
+    DemoModel,
+    HubFile,
+    LoadOptions,
+    LocalChoices,
+    LocalFile,
+    ModelSource,
+    Switch,
+    is_demo_pair,
+    load_preferences,
+    local_path,
+)
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
@@ -327,7 +332,6 @@ def open_pair(
             return engine
 
         pair = Pair(opened(sources[0]), opened(sources[1]))
-        stack.enter_context(_checked(files))
         if pair.small and pair.large:
             share_vocabulary(pair.small, pair.large)
         yield pair
@@ -343,27 +347,6 @@ def _costly_demo() -> Callable[[DemoModel], Path]:
         if trouble := files.make():
             remark(trouble)
     return files.path
-
-
-@contextmanager
-def _checked(files: Sequence[Path]) -> Iterator[None]:
-    """Check the hashes of the model files while the block runs, and report each that is damaged."""
-    stopped = threading.Event()
-
-    def check() -> None:
-        try:
-            for error in Checksums(Paths.of_user().checksums).changed(files, stopped):
-                report(error)
-        except ModelFileError as error:
-            report(error)
-
-    thread = threading.Thread(target=check, name="check model files", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        thread.join()
 
 
 def on_disk(source: ModelSource, yes: bool) -> ModelSource:

@@ -32,8 +32,7 @@ from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severi
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded, read_text
-from baton_reasoning.core.models.loading import Switch
-from baton_reasoning.core.models.source import server_urls
+from baton_reasoning.core.models.options import Switch, server_urls
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import find_key
 

@@ -15,7 +15,7 @@ from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.shared.preferences import Preferences, documents_folder
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, ModelFileError
-from baton_reasoning.core.models.source import DemoModel, LocalFile, ModelSource, file_source, parse_source
+from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, file_source, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
 
@@ -130,12 +130,12 @@ class WindowDialogs(QObject):
 
     def _models_here(self) -> list[str]:
         """Return the paths of the models on this machine. Reads folders, so call it in a thread."""
-        from baton_reasoning.core.models.library import Library, known_folders
-        from baton_reasoning.core.models.preferences import load_preferences
+        from baton_reasoning.core.models.library import known_folders, scan
+        from baton_reasoning.core.models.options import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
         folders = known_folders(preferences.folder or self._paths.models, preferences.added)
-        return [str(model.header.path) for model in Library(folders).scan().models]
+        return [str(model.header.path) for model in scan(folders).models]
 
     @staticmethod
     def _known_pairs() -> Sequence[CatalogPair]:

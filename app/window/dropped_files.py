@@ -16,7 +16,7 @@ from baton_reasoning.app.window.messages import WindowMessages
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
-from baton_reasoning.core.models.source import file_source
+from baton_reasoning.core.models.options import file_source
 
 
 class DroppedFiles(QObject):

@@ -27,7 +27,6 @@ from baton_reasoning.app.shared.widgets.notice import Toasts
 from baton_reasoning.app.window.commands import CommandPalette, ShortcutList, commands_of, install
 from baton_reasoning.app.window.dialogs import WindowDialogs
 from baton_reasoning.app.window.dropped_files import DroppedFiles
-from baton_reasoning.app.window.file_check import FileCheck
 from baton_reasoning.app.window.messages import WindowMessages
 from baton_reasoning.app.window.new_version_notice import NewVersionNotice
 from baton_reasoning.app.window.speed_measurement import SpeedMeasurement
@@ -60,7 +59,6 @@ class MainWindow(QMainWindow):
         self.preferences = Preferences(SettingsFile(paths.settings), self)
         self.models = LoadedModels(loader, ModelCosts(paths.model_costs), self)
         self._monitor = ServerMonitor(self.models, self)
-        self._files = FileCheck(self.models, paths.checksums, self)
         self.session = ChatSession(self.models, self.preferences, self)
         self._speeds = SpeedMeasurement(self.models, self)
         self._appearance: tuple[ColourScheme, float] | None = None
@@ -147,7 +145,7 @@ class MainWindow(QMainWindow):
     def _add_batch_page(self, store: Store) -> None:
         from baton_reasoning.app.batch.page import BatchPage
         from baton_reasoning.app.shared.pair_loader import PairLoader
-        from baton_reasoning.core.models.preferences import hub_access
+        from baton_reasoning.core.models.options import hub_access
 
         access = partial(hub_access, self.paths.model_preferences)
         tiny = PairLoader(self.paths, costly_demo=False)
@@ -296,7 +294,6 @@ class MainWindow(QMainWindow):
         self._monitor.checked.connect(self.chat.server_line.asked)
         self.chat.context_wanted.connect(self._load_with_context)
         self.chat.splitterMoved.connect(self._remember_widths)
-        self._files.found.connect(self.show_error)
         self.preferences.changed.connect(self._apply_appearance)
         current_theme().changed.connect(self._fit_inspector)
         application = QApplication.instance()

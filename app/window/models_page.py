@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QWidget
 from baton_reasoning.app.shared.background import BackgroundTask
 from baton_reasoning.app.shared.widgets.layout import vbox
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.models.source import DEMO_FOLDER, HubFile, file_source
+from baton_reasoning.core.models.options import DEMO_FOLDER, HubFile, file_source
 
 if TYPE_CHECKING:
     from baton_reasoning.app.models.controller import ModelsController

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from baton_reasoning.app.shared.format import short_path, size
 from baton_reasoning.app.shared.theme import SIGN
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.models.source import DemoModel, LocalFile, ModelSource, parse_source
+from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource, parse_source
 from baton_reasoning.core.settings import ModelChoice
 
 if TYPE_CHECKING:

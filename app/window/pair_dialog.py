@@ -41,7 +41,7 @@ from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.source import DemoModel, HubFile, ModelSource, ServerUrls, local_path, parse_source
+from baton_reasoning.core.models.options import DemoModel, HubFile, ModelSource, ServerUrls, local_path, parse_source
 from baton_reasoning.core.settings import DEMO_OF, ModelChoice
 
 if TYPE_CHECKING:

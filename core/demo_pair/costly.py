@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from baton_reasoning.core.demo_pair.sparse_file import SparseFile
 from baton_reasoning.core.models.gguf_format import Keys, Tensor, padded, read_raw
-from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.models.options import DemoModel
 
 RATIO = 13
 """Cost of the demo's large model over that of its small one, where a person waits for one answer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from baton_reasoning.core.models.source import DEMO_FOLDER, DemoModel
+from baton_reasoning.core.models.options import DEMO_FOLDER, DemoModel
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 

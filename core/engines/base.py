@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from baton_reasoning.core.engines.body import Part
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from baton_reasoning.core.engines.base import Conversation, Message
 from baton_reasoning.core.engines.template_renderer import RENDERER, unusable
 from baton_reasoning.core.errors import EngineRefused
-from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.models.options import ThinkingTags
 
 SWITCH = "enable_thinking"
 """The variable by which most templates turn the thinking on or off: those of Qwen3, SmolLM3, GLM and others."""

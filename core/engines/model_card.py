@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides, ThinkingTags
-from baton_reasoning.core.models.source import DemoModel, ModelSource
+from baton_reasoning.core.models.options import NO_OVERRIDES, DemoModel, ModelOverrides, ModelSource, ThinkingTags
 
 
 @dataclass(frozen=True, slots=True)

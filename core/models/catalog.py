@@ -17,12 +17,10 @@ from importlib.resources import files
 from typing import Any
 
 from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.fit import PairFit, fit_pair
-from baton_reasoning.core.models.ggml_types import label_of
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import Block, ModelShape, estimate
-from baton_reasoning.core.models.overrides import ModelOverrides
-from baton_reasoning.core.models.source import HubFile
+from baton_reasoning.core.models.fit import PairFit, estimate, fit_pair
+from baton_reasoning.core.models.gguf import Block, ModelShape
+from baton_reasoning.core.models.gguf_format import label_of
+from baton_reasoning.core.models.options import HubFile, LoadOptions, ModelOverrides
 
 USUAL_CONTEXT = 16_384  # a thinking on a competition problem takes 5,000 to 18,000 tokens
 
@@ -106,13 +104,13 @@ def catalog_models() -> dict[str, CatalogModel]:
 
 def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[FittingPair, ...]:
     """Return the pairs whose models both fit, the lightest first."""
-    fitting = [FittingPair(pair, _fit(pair, devices, context)) for pair in catalog()]
-    return tuple(sorted((each for each in fitting if each.fit.fits), key=lambda each: each.pair.bytes))
-
-
-def _fit(pair: CatalogPair, devices: Devices, context: int) -> PairFit:
     options = LoadOptions(context=context)
-    return fit_pair(estimate(pair.small.shape, options), estimate(pair.large.shape, options), devices)
+    fitting = []
+    for pair in catalog():
+        fit = fit_pair(estimate(pair.small.shape, options), estimate(pair.large.shape, options), devices)
+        if fit.fits:
+            fitting.append(FittingPair(pair, fit))
+    return tuple(sorted(fitting, key=lambda each: each.pair.bytes))
 
 
 def _model(key: str, entry: Mapping[str, Any]) -> CatalogModel:

@@ -3,22 +3,32 @@
 ggml has no Python binding for devices, so they are read through ctypes (`ggml-backend.h`: `ggml_backend_dev_*`).
 Asking a GPU for its free memory initialises the driver, which takes memory and may crash; so a short-lived process
 asks, and only where a GPU backend is installed.
+
+A backend is either linked into llama.cpp's libraries or a plug-in, a library that is loaded at run time. The frozen
+program has only plug-ins, among them one CPU library for each generation of processors. llama.cpp's own variable
+`GGML_BACKEND_PATH` names one more plug-in.
 """
+
+from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import platform
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from baton_reasoning.core.child_process import NoAnswer, answered_apart
-from baton_reasoning.core.models.ggml_backends import has_gpu_backend, log_quietly, registry
 
 log = logging.getLogger(__name__)
 
+EXTRA_PLUGIN = "GGML_BACKEND_PATH"
+LIBRARY_FOLDER = "LLAMA_CPP_LIB_PATH"  # llama-cpp-python's own variable
 SECONDS_TO_ANSWER = 60  # a GPU driver may take its time when it is used for the first time
 
 
@@ -88,6 +98,86 @@ def disk_free(folder: Path) -> int:
     return int(psutil.disk_usage(str(existing)).free)
 
 
+# ggml --------------------------------------------------------------------------------------------------------------
+
+
+def library_folder() -> Path:
+    """Return the folder of llama.cpp's libraries. Loads nothing; raises ImportError if there are none."""
+    if folder := os.environ.get(LIBRARY_FOLDER):
+        return Path(folder)
+    spec = find_spec("llama_cpp")
+    if spec is None or spec.origin is None:
+        raise ImportError("llama_cpp is not installed")
+    return Path(spec.origin).parent / "lib"
+
+
+def has_gpu_backend() -> bool:
+    """Return whether a backend other than the CPU's is installed: CUDA, Metal, Vulkan … Loads nothing."""
+    if os.environ.get(EXTRA_PLUGIN):
+        return True
+    try:
+        names = {path.name.split(".")[0].removeprefix("lib") for path in library_folder().glob("*ggml-*")}
+    except ImportError:
+        return False
+    return any(not name.startswith(("ggml-base", "ggml-cpu", "ggml-blas")) for name in names)
+
+
+@cache
+def registry() -> ctypes.CDLL:
+    """Load llama_cpp and the plug-ins, and return the library through which the registry is queried.
+
+    The wheel holds each library several times, under names with and without a version. Opening one by its path would
+    load a second copy, with a registry that llama.cpp never sees; so llama.cpp's handle is used, which also finds the
+    symbols of the libraries it depends on. Windows searches one library only, and has no such copies.
+
+    Raises ImportError or OSError if the native library cannot be loaded.
+    """
+    from llama_cpp import llama_cpp as llama
+
+    ggml: ctypes.CDLL = ctypes.CDLL(str(library_folder() / "ggml.dll")) if sys.platform == "win32" else llama._lib
+    for count in (ggml.ggml_backend_dev_count, ggml.ggml_backend_reg_count):
+        count.restype = ctypes.c_size_t
+    for get in (ggml.ggml_backend_dev_get, ggml.ggml_backend_reg_get):
+        get.argtypes, get.restype = [ctypes.c_size_t], ctypes.c_void_p
+    for name in (ggml.ggml_backend_dev_name, ggml.ggml_backend_dev_description, ggml.ggml_backend_reg_name):
+        name.argtypes, name.restype = [ctypes.c_void_p], ctypes.c_char_p
+    ggml.ggml_backend_dev_type.argtypes = [ctypes.c_void_p]
+    ggml.ggml_backend_dev_memory.argtypes = [ctypes.c_void_p] * 3
+    ggml.ggml_backend_load.restype = ctypes.c_void_p
+    if ggml.ggml_backend_dev_count() == 0:  # nothing is linked, not even the CPU: everything is a plug-in
+        ggml.ggml_backend_load_all_from_path(os.fsencode(library_folder()))
+    elif plugin := os.environ.get(EXTRA_PLUGIN):
+        ggml.ggml_backend_load(os.fsencode(plugin))
+    return ggml
+
+
+_LOG_CALLBACKS: list[object] = []
+"""Kept alive: llama.cpp calls the last one as long as the process lives."""
+
+
+@cache
+def log_quietly() -> None:
+    """Send the messages of this process's llama.cpp and ggml to `logging` instead of standard error.
+
+    For a process that only asks for devices: a model's process parses the log. Raises as `registry`.
+    """
+    from llama_cpp import llama_cpp as llama
+
+    def write(_level: int, text: bytes, _data: object) -> None:
+        log.debug(text.decode(errors="replace").rstrip())
+
+    callback = llama.llama_log_callback(write)
+    _LOG_CALLBACKS.append(callback)
+    llama.llama_log_set(callback, ctypes.c_void_p(0))
+
+
+def backend_names() -> tuple[str, ...]:
+    """List the names of the backends in the registry. Raises as `registry`."""
+    ggml = registry()
+    handles = map(ggml.ggml_backend_reg_get, range(ggml.ggml_backend_reg_count()))
+    return tuple(ggml.ggml_backend_reg_name(handle).decode(errors="replace") for handle in handles)
+
+
 def ask_in_a_process() -> tuple[Device, ...]:
     """Call `ggml_devices` in a process of its own; empty if that process dies or never answers."""
     try:
@@ -101,50 +191,33 @@ def ggml_devices() -> tuple[Device, ...]:
     """List every device of ggml, the CPU included; empty if the native library cannot be loaded."""
     try:
         log_quietly()
-        ggml = _registry()
+        ggml = registry()
     except (ImportError, OSError, RuntimeError) as error:
         log.warning("ggml cannot be loaded (%s); going on as if there were no GPU", error)
         return ()
-    return tuple(_device(ggml, number) for number in range(ggml.ggml_backend_dev_count()))
+    return tuple(_device(ggml, handle) for handle in _handles(ggml))
 
 
 def gpu_names() -> tuple[str, ...]:
     """List ggml's names of the GPUs without initialising them. For a process that has loaded llama.cpp."""
     if not has_gpu_backend():
         return ()
-    ggml = _registry()
-    handles = [_handle(ggml, number) for number in range(ggml.ggml_backend_dev_count())]
-    return tuple(_name(ggml, handle) for handle in handles if _kind(ggml, handle) in GPUS)
+    ggml = registry()
+    gpus = [handle for handle in _handles(ggml) if DeviceKind(ggml.ggml_backend_dev_type(handle)) in GPUS]
+    return tuple(ggml.ggml_backend_dev_name(handle).decode(errors="replace") for handle in gpus)
 
 
-def _device(ggml: ctypes.CDLL, number: int) -> Device:
-    handle = _handle(ggml, number)
+def _handles(ggml: ctypes.CDLL) -> list[int]:
+    return [ggml.ggml_backend_dev_get(number) for number in range(ggml.ggml_backend_dev_count())]
+
+
+def _device(ggml: ctypes.CDLL, handle: int) -> Device:
     free, total = ctypes.c_size_t(), ctypes.c_size_t()
     ggml.ggml_backend_dev_memory(handle, ctypes.byref(free), ctypes.byref(total))
     return Device(
-        name=_name(ggml, handle),
+        name=ggml.ggml_backend_dev_name(handle).decode(errors="replace"),
         description=ggml.ggml_backend_dev_description(handle).decode(errors="replace"),
-        kind=_kind(ggml, handle),
+        kind=DeviceKind(ggml.ggml_backend_dev_type(handle)),
         free_bytes=free.value,
         total_bytes=total.value,
     )
-
-
-def _handle(ggml: ctypes.CDLL, number: int) -> ctypes.c_void_p:
-    return ctypes.c_void_p(ggml.ggml_backend_dev_get(ctypes.c_size_t(number)))
-
-
-def _name(ggml: ctypes.CDLL, handle: ctypes.c_void_p) -> str:
-    return str(ggml.ggml_backend_dev_name(handle).decode(errors="replace"))
-
-
-def _kind(ggml: ctypes.CDLL, handle: ctypes.c_void_p) -> DeviceKind:
-    return DeviceKind(ggml.ggml_backend_dev_type(handle))
-
-
-def _registry() -> ctypes.CDLL:
-    ggml = registry()
-    ggml.ggml_backend_dev_get.restype = ctypes.c_void_p
-    ggml.ggml_backend_dev_name.restype = ctypes.c_char_p
-    ggml.ggml_backend_dev_description.restype = ctypes.c_char_p
-    return ggml

@@ -21,6 +21,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from enum import Enum, auto
 from http import HTTPStatus
 from pathlib import Path
@@ -30,17 +32,73 @@ import httpx2
 from msgspec import convert
 
 from baton_reasoning.core.errors import DownloadError
-from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.devices import disk_free
 from baton_reasoning.core.models.fit import in_gib
-from baton_reasoning.core.models.hub_failures import (
-    IN_WINDOW,
-    LONGEST_POLITE_WAIT,
-    refused,
-    seconds_to_wait,
-    unreachable,
-)
 from baton_reasoning.core.text import one_line
+
+LONGEST_POLITE_WAIT = 120.0  # seconds; for longer waits a person should retry
+IN_WINDOW = "in the window: Models, Folders and access"
+GIVE_TOKEN = f"set HF_TOKEN to an access token ({IN_WINDOW})"
+"""Advice begins with what works everywhere, and ends with where the window has it."""
+
+
+def refused(what: str, status: int, reason: str, has_token: bool, page: str) -> DownloadError:
+    """Make the error for a request that was answered with this status. `page` has the terms, for a person."""
+    match status:
+        case HTTPStatus.UNAUTHORIZED if has_token:
+            return DownloadError(
+                f"The Hub does not accept the token that was sent for {what}.",
+                f"Make a new one on the Hub (Settings, Access Tokens) and set HF_TOKEN to it ({IN_WINDOW}).",
+            )
+        case HTTPStatus.UNAUTHORIZED:
+            return DownloadError(
+                f"{what} is private, gated or does not exist: the Hub requires a token.",
+                f"Check the name; if it is right, {GIVE_TOKEN}.",
+            )
+        case HTTPStatus.FORBIDDEN:
+            return DownloadError(
+                f"{what} is gated: its publisher requires agreement to terms first.",
+                f"Agree on {page} with your account, " + ("then try again." if has_token else f"then {GIVE_TOKEN}."),
+            )
+        case HTTPStatus.NOT_FOUND:
+            return DownloadError(f"{what} does not exist, or no longer.", "Check the name, or search for it again.")
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            return DownloadError(
+                f"The Hub has been asked too often{': ' + reason if reason else ''}.",
+                "Wait a few minutes; with an access token the limit is higher.",
+            )
+        case _ if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return DownloadError(f"The Hub has a fault of its own (HTTP {status}) with {what}.", "Try again later.")
+    return DownloadError(f"The Hub refused {what} (HTTP {status}{': ' + reason if reason else ''}).")
+
+
+def unreachable(host: str, reason: str) -> DownloadError:
+    """Make the error for a host that cannot be reached."""
+    if any(sign in reason for sign in ("Errno -2", "Errno -3", "Errno 8]", "11001", "getaddrinfo", "resolution")):
+        reason = "its name is not found, so this machine may be offline"
+    return DownloadError(
+        f"{host} cannot be reached: {reason}.",
+        f"Check the connection; if the Hub is blocked here, set HF_ENDPOINT to the address of a mirror ({IN_WINDOW}).",
+    )
+
+
+def offline(what: str) -> DownloadError:
+    """Make the error for a request while Baton is set to offline."""
+    return DownloadError(f"{what} needs the Hub, and Baton is set to offline.", f"Untick “Offline” ({IN_WINDOW}).")
+
+
+def seconds_to_wait(retry_after: str | None, otherwise: float) -> float:
+    """Parse Retry-After, seconds or a date (RFC 9110, 10.2.3); `otherwise` if it is missing or invalid."""
+    if retry_after is None:
+        return otherwise
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        moment = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return otherwise
+    return max((moment - datetime.now(UTC)).total_seconds(), 0.0) if moment.tzinfo else otherwise
+
 
 # What is downloaded ------------------------------------------------------------------------------------------------
 
@@ -238,18 +296,11 @@ _RETRIED = frozenset({429, 500, 502, 503, 504})
 class Downloader:
     """Downloads over one connection pool. `token` goes to the first host only, not to where it redirects.
 
-    `checksums` keeps the published hash of each file, for later. `sleep` may be replaced by tests.
+    `sleep` may be replaced by tests.
     """
 
-    def __init__(
-        self,
-        token: str | None = None,
-        *,
-        checksums: Checksums | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, token: str | None = None, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self._token = token
-        self._checksums = checksums
         self._client = httpx2.Client(follow_redirects=True, timeout=SILENCE)
         self._sleep = sleep
 
@@ -282,8 +333,6 @@ class Downloader:
                 with part.open("rb") as content:
                     os.fsync(content.fileno())
                 part.replace(manifest.target(file))
-                if self._checksums and file.sha256:
-                    self._checksums.learn(manifest.target(file), file.sha256)
         manifest.path.unlink(missing_ok=True)
 
     def _fetch(self, manifest: DownloadManifest, file: RemoteFile, meter: SpeedMeter) -> Steps:
@@ -295,7 +344,7 @@ class Downloader:
             try:
                 wait, reason = yield from self._request(manifest, file, meter, wait)
             except httpx2.TransportError as error:
-                reason, cause = _reason(error), error
+                reason, cause = reason_of(error), error
             fruitless = 0 if manifest.bytes_of(file) > before else fruitless + 1
             if reason and manifest.bytes_of(file) < file.bytes:
                 if fruitless >= ATTEMPTS:
@@ -424,7 +473,7 @@ def _disk_failure(manifest: DownloadManifest, error: OSError) -> DownloadError:
     return DownloadError(f"{where} cannot be written: {error.strerror or error}.", "Keep models in another folder.")
 
 
-def _reason(error: httpx2.TransportError) -> str:
+def reason_of(error: httpx2.HTTPError) -> str:
     if isinstance(error, httpx2.TimeoutException):
         return "it does not answer"
     return str(error).rstrip(".") or type(error).__name__

@@ -1,16 +1,115 @@
-"""Places a model on the devices of this machine, and advises what to change if it does not fit.
+"""Estimates how much memory a model takes, and how many of its layers fit where.
+
+    memory = tensors + KV cache + recurrent states + compute buffer
+
+KV cache: for each block, cells × (key + value elements) × bytes per element. The program loads with llama.cpp's
+`swa_full`, so a sliding-window block keeps every token too, and a text can be truncated anywhere. Compute buffer: one
+batch of logits and of hidden states, or of attention scores where flash attention is off (“compute buffer size” in
+llama.cpp's log). Within 10% of what llama.cpp allocates.
+
+On a CPU llama.cpp also keeps a repacked copy of 4-bit weights (“CPU_REPACK” in its log). The originals, in the mapped
+file, are not read again, and the system takes their pages back when memory is short: so a process looks larger than the
+estimate by the copy (1.28 times for a Q4_K_M of 1.5B), and needs no more.
 
 Every device keeps a margin of 1 GiB for what cannot be estimated: the driver, the window, other programs.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from itertools import accumulate
 from typing import Any
 
 from baton_reasoning.core.models.devices import Device, Devices
-from baton_reasoning.core.models.loading import KvType
-from baton_reasoning.core.models.memory import MemoryEstimate, estimate
+from baton_reasoning.core.models.gguf import Block, ModelShape
+from baton_reasoning.core.models.options import KvType, LoadOptions, Switch
+
+# How much memory a model takes ----------------------------------------------------------------------------------------
+
+CELL_PADDING = 256  # llama.cpp rounds a context up to this many cells
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """What a loaded model takes, in bytes, part by part."""
+
+    shape: ModelShape
+    options: LoadOptions
+    """How it is loaded."""
+    tensor_bytes: int
+    kv_bytes: int
+    state_bytes: int
+    compute_bytes: int
+    block_bytes: tuple[int, ...]
+    """Each block with its share of KV cache and states: a GPU may hold some of them."""
+    output_bytes: int
+    """What a GPU holds before any block: the output layer, with a copy of the token embedding if it is tied."""
+
+    @property
+    def total_bytes(self) -> int:
+        """Without the margin."""
+        return self.tensor_bytes + self.kv_bytes + self.state_bytes + self.compute_bytes
+
+
+def estimate(shape: ModelShape, options: LoadOptions) -> MemoryEstimate:
+    """Estimate what a model takes if it is loaded with these options.
+
+    It never gets a longer context than it was trained for, as in a local engine.
+    """
+    trained = shape.context_length or options.context
+    options = options.model_copy(update={"context": min(options.context, trained)})
+    cells = -(-options.context * options.parallel // CELL_PADDING) * CELL_PADDING
+    kv = [options.kv_type.bytes_for(cells * block.cache_elements) for block in shape.blocks]
+    states = [block.state_bytes * options.parallel for block in shape.blocks]
+    outside = max(shape.tensor_bytes - sum(block.tensor_bytes for block in shape.blocks), 0)
+    scored_cells = cells if options.flash_attention is Switch.OFF else 0
+    return MemoryEstimate(
+        shape=shape,
+        options=options,
+        tensor_bytes=shape.tensor_bytes,
+        kv_bytes=sum(kv),
+        state_bytes=sum(states),
+        compute_bytes=_compute_bytes(shape, min(options.batch, cells), scored_cells),
+        block_bytes=tuple(
+            block.tensor_bytes + cache + state for block, cache, state in zip(shape.blocks, kv, states, strict=True)
+        ),
+        output_bytes=outside if shape.output_is_tied else outside - shape.token_embedding_bytes,
+    )
+
+
+def _compute_bytes(shape: ModelShape, batch: int, scored_cells: int) -> int:
+    """Return the largest of three moments: logits, feed-forward, and attention with its scores and mask, if any."""
+    logits = shape.vocabulary_size + 2 * shape.embedding_length
+    feed_forward = 2 * shape.feed_forward_length + 2 * shape.embedding_length
+    attention = (shape.head_count + 1) * scored_cells + 5 * shape.embedding_length if scored_cells else 0
+    return 4 * batch * max(logits, feed_forward, attention)
+
+
+BITS_PER_WEIGHT = 4.85  # Q4_K_M, where nothing better is known
+USUAL_VOCABULARY = 152_000
+USUAL_CACHE_ELEMENTS = 2 * 8 * 128
+
+
+def rough_shape(file_bytes: int, parameters: int | None = None) -> ModelShape:
+    """Guess the shape of a model that is not here from its size; `parameters` as the Hub counts them, if it does."""
+    weights = parameters or round(file_bytes * 8 / BITS_PER_WEIGHT)
+    blocks = max(round((weights / (12 * 128**2)) ** (1 / 3)), 1)
+    width = 128 * blocks
+    embedding = min(file_bytes * USUAL_VOCABULARY * width // max(weights, 1), file_bytes // 4)
+    return ModelShape(
+        tensor_bytes=file_bytes,
+        blocks=(Block((file_bytes - 2 * embedding) // blocks, USUAL_CACHE_ELEMENTS),) * blocks,
+        token_embedding_bytes=embedding,
+        output_is_tied=False,
+        embedding_length=width,
+        feed_forward_length=4 * width,
+        vocabulary_size=USUAL_VOCABULARY,
+    )
+
+
+# Where it fits --------------------------------------------------------------------------------------------------------
 
 GIB = 2**30
 MARGIN_BYTES = GIB
@@ -48,22 +147,22 @@ def fit_with_layers(needs: MemoryEstimate, devices: Devices, layers: int) -> Fit
     if not devices.gpus:
         place = fit(needs, devices)
         return replace(place, advice=f"No GPU is in use, so that GPU layers make no difference. {place.advice}")
-    sizes = (needs.output_bytes, *reversed(needs.block_bytes))[:layers]
-    capacity, on_gpu = _gpu_capacity(needs, devices), sum(sizes)
-    in_ram = needs.total_bytes - sum(sizes[1:])
-    shared = on_gpu if any(gpu.shares_ram for gpu in devices.gpus) else 0
+    place = _placed(needs, layers)
+    on_gpu, capacity, ram = sum(_layer_sizes(needs)[:layers]), _gpu_capacity(needs, devices), _ram_capacity(devices)
     if on_gpu > capacity:
-        most, _ = _layers_within(needs, capacity)
-        lack = f"{len(sizes)} layers take {in_gib(on_gpu)} of the GPU, which has {in_gib(capacity)} for them"
-        return Fit(FitKind.DOES_NOT_FIT, len(sizes), on_gpu, in_ram, f"{lack}; at most {most} would fit.")
-    if layers > len(needs.block_bytes):
+        most = _layers_within(needs, capacity)
+        lack = f"{place.layers} layers take {in_gib(on_gpu)} of the GPU, which has {in_gib(capacity)} for them"
+        return replace(place, kind=FitKind.DOES_NOT_FIT, gpu_bytes=on_gpu, advice=f"{lack}; at most {most} would fit.")
+    if place.kind is FitKind.WHOLE_ON_GPU:
         return fit(needs, devices)
-    if in_ram + shared > _ram_capacity(devices):
-        lack = f"The rest takes {in_gib(in_ram)} of RAM, and {in_gib(_ram_capacity(devices))} can be used"
-        return Fit(FitKind.DOES_NOT_FIT, len(sizes), on_gpu, in_ram, f"{lack}; {_more_layers(needs, devices)}.")
-    kind, with_buffer = (FitKind.SPLIT, on_gpu + needs.compute_bytes) if on_gpu else (FitKind.RAM_ONLY, 0)
-    advice = f"{len(sizes)} layers take {in_gib(with_buffer)} of the GPU, the rest {in_gib(in_ram)} of RAM."
-    return Fit(kind, len(sizes), with_buffer, in_ram, advice)
+    if not _leaves_enough_ram(place, needs, devices):
+        lack = f"The rest takes {in_gib(place.ram_bytes)} of RAM, and {in_gib(ram)} can be used"
+        advice = f"{lack}; {_more_layers(needs, devices)}."
+        return replace(place, kind=FitKind.DOES_NOT_FIT, gpu_bytes=on_gpu, advice=advice)
+    advice = (
+        f"{place.layers} layers take {in_gib(place.gpu_bytes)} of the GPU, the rest {in_gib(place.ram_bytes)} of RAM."
+    )
+    return replace(place, advice=advice)
 
 
 def _more_layers(needs: MemoryEstimate, devices: Devices) -> str:
@@ -102,28 +201,37 @@ def _devices_after(placed: Fit, devices: Devices) -> Devices:
 
 
 def _place(needs: MemoryEstimate, devices: Devices) -> Fit:
-    layers, on_gpu = _layers_within(needs, _gpu_capacity(needs, devices))
-    everything = len(needs.block_bytes) + 1
-    if layers == everything:
-        embedding = needs.shape.token_embedding_bytes
-        return Fit(FitKind.WHOLE_ON_GPU, layers, on_gpu + needs.compute_bytes, embedding, "")
-    in_ram = needs.total_bytes - sum(needs.block_bytes[len(needs.block_bytes) - max(layers - 1, 0) :])
-    shared = on_gpu if any(gpu.shares_ram for gpu in devices.gpus) else 0
-    if layers > 1 and in_ram + shared <= _ram_capacity(devices):
-        return Fit(FitKind.SPLIT, layers, on_gpu + needs.compute_bytes, in_ram, "")
-    if needs.total_bytes <= _ram_capacity(devices):
+    place = _placed(needs, _layers_within(needs, _gpu_capacity(needs, devices)))
+    if place.kind is FitKind.WHOLE_ON_GPU or (place.layers > 1 and _leaves_enough_ram(place, needs, devices)):
+        return place
+    place = _placed(needs, 0)
+    return place if place.ram_bytes <= _ram_capacity(devices) else replace(place, kind=FitKind.DOES_NOT_FIT)
+
+
+def _placed(needs: MemoryEstimate, layers: int) -> Fit:
+    """Place so many layers on the GPU, and the rest in RAM, whether they fit or not."""
+    sizes = _layer_sizes(needs)[:layers]
+    on_gpu = sum(sizes) + needs.compute_bytes
+    if not sizes:
         return Fit(FitKind.RAM_ONLY, 0, 0, needs.total_bytes, "")
-    return Fit(FitKind.DOES_NOT_FIT, 0, 0, needs.total_bytes, "")
+    if len(sizes) > len(needs.block_bytes):
+        return Fit(FitKind.WHOLE_ON_GPU, len(sizes), on_gpu, needs.shape.token_embedding_bytes, "")
+    return Fit(FitKind.SPLIT, len(sizes), on_gpu, needs.total_bytes - sum(sizes[1:]), "")
 
 
-def _layers_within(needs: MemoryEstimate, capacity: int) -> tuple[int, int]:
-    """Count the layers that go into `capacity` bytes, and the bytes they take."""
-    layers = taken = 0
-    for size in (needs.output_bytes, *reversed(needs.block_bytes)):
-        if taken + size > capacity:
-            break
-        layers, taken = layers + 1, taken + size
-    return layers, taken
+def _layer_sizes(needs: MemoryEstimate) -> tuple[int, ...]:
+    """Return the bytes of each layer in the order in which they go to the GPU."""
+    return (needs.output_bytes, *reversed(needs.block_bytes))
+
+
+def _layers_within(needs: MemoryEstimate, capacity: int) -> int:
+    """Count the layers that go into `capacity` bytes."""
+    return sum(taken <= capacity for taken in accumulate(_layer_sizes(needs)))
+
+
+def _leaves_enough_ram(place: Fit, needs: MemoryEstimate, devices: Devices) -> bool:
+    shared = place.gpu_bytes - needs.compute_bytes if any(gpu.shares_ram for gpu in devices.gpus) else 0
+    return place.ram_bytes + max(shared, 0) <= _ram_capacity(devices)
 
 
 def _gpu_capacity(needs: MemoryEstimate, devices: Devices) -> int:

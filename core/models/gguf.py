@@ -1,8 +1,9 @@
 """Reads what a GGUF file says about its model: `read_header(path)`.
 
 A reader of our own, because a header is read in milliseconds without native code and without the weights: the library
-lists a folder of models, and a file that is broken, cut short or unsupported is refused with a reason. llama.cpp, which
+lists a folder of models, and a file that is broken, truncated or of no use is refused with a reason. llama.cpp, which
 loads a model or ends its process, never sees such a file; the `gguf` package maps the whole file and trusts its counts.
+Whether llama.cpp knows the architecture shows when the model is loaded.
 """
 
 from __future__ import annotations
@@ -12,13 +13,21 @@ import re
 import struct
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from baton_reasoning.core.errors import ModelFileError
-from baton_reasoning.core.models.ggml_types import FILE_TYPES
-from baton_reasoning.core.models.gguf_format import Keys, LongArray, RawHeader, Tensor, Value, read_raw, shards_of
-from baton_reasoning.core.models.overrides import KNOWN_TAGS, ThinkingTags, tags_in
+from baton_reasoning.core.models.gguf_format import (
+    FILE_TYPES,
+    Keys,
+    LongArray,
+    RawHeader,
+    Tensor,
+    Value,
+    read_raw,
+    shards_of,
+)
+from baton_reasoning.core.models.options import KNOWN_TAGS, ThinkingTags, tags_in
 
 MAX_TEMPLATE_CHARACTERS = 2**18
 MAX_BLOCKS = 10_000
@@ -27,8 +36,35 @@ _BLOCK_NAME = re.compile(r"blk\.(\d+)\.")
 
 
 @dataclass(frozen=True)
-class GgufHeader:
-    """One model on disk. Sizes in bytes, lengths in tokens or elements; source: llama.cpp's GGUF keys."""
+class Block:
+    """One block: bytes of its tensors, elements of keys and values per token, bytes of its recurrent state."""
+
+    tensor_bytes: int
+    cache_elements: int
+    state_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class ModelShape:
+    """The sizes of a model that decide its memory: in bytes, lengths in tokens or elements."""
+
+    tensor_bytes: int
+    blocks: tuple[Block, ...]
+    token_embedding_bytes: int
+    output_is_tied: bool
+    """The output layer reuses the token embedding."""
+    embedding_length: int
+    feed_forward_length: int
+    vocabulary_size: int
+    head_count: int = 0
+    """0 where it is not known: then flash attention has to be taken for granted."""
+    context_length: int = 0
+    """Tokens the model was trained for; 0 where it is not known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GgufHeader(ModelShape):
+    """One model on disk. Source: llama.cpp's GGUF keys."""
 
     path: Path
     """The file to load; of a model in several files, the first."""
@@ -43,27 +79,8 @@ class GgufHeader:
     """As people say it: “Q4_K_M”."""
     licence: str | None
     parameters: int
-    tensor_bytes: int
-    layer_bytes: tuple[int, ...]
-    """Tensor bytes of each block."""
-    token_embedding_bytes: int
-    output_is_tied: bool
-    """The output layer reuses the token embedding."""
-    expert_bytes: int
-    """Tensor bytes of all experts that a router chooses from."""
-    context_length: int
-    """Tokens the model was trained for; 0 where the file does not say."""
-    block_count: int
-    embedding_length: int
-    feed_forward_length: int
-    head_count: int
-    head_count_kv: tuple[int, ...]
-    """KV heads of each block; 0 where a block keeps no KV cache."""
-    key_length: int
-    value_length: int
-    sliding_blocks: tuple[bool, ...]
-    """Whether each block has a sliding window; empty where the file does not say it block by block."""
-    vocabulary_size: int
+    idle_expert_bytes: int
+    """Tensor bytes of the experts that the router does not choose for a token."""
     vocabulary_hash: str
     """SHA-256 over tokenizer model, pre-tokenizer, tokens and merges: equal means token ids mean the same."""
     add_space_prefix: bool
@@ -71,22 +88,22 @@ class GgufHeader:
     thinking_tags: ThinkingTags | None
     """Guessed from the chat template; without one, from the vocabulary."""
     supports_truncation: bool
-    numbers: Mapping[str, int] = field(hash=False, repr=False)
-    """All whole-number keys of the architecture, without its prefix: “ssm.state_size”."""
+
+    @property
+    def block_count(self) -> int:
+        return len(self.blocks)
 
     @property
     def active_bytes(self) -> int:
         """Bytes that the decode of a token reads: not the embeddings of other tokens, nor the experts not chosen."""
-        experts, used = self.numbers.get("expert_count", 0), self.numbers.get("expert_used_count", 0)
-        idle = self.expert_bytes * (experts - used) // experts if experts >= used > 0 else 0
-        return self.tensor_bytes - idle - (0 if self.output_is_tied else self.token_embedding_bytes)
+        return self.tensor_bytes - self.idle_expert_bytes - (0 if self.output_is_tied else self.token_embedding_bytes)
 
 
 def read_header(path: Path) -> GgufHeader:
     """Read the header of a model from any one of its files.
 
-    Raises ModelFileError if the file is no GGUF, damaged, cut short, of an architecture that cannot write
-    here, without tensors, or if one of its parts is missing.
+    Raises ModelFileError if the file is no GGUF, damaged, cut short, of an architecture that cannot write text, without
+    tensors, or if one of its parts is missing.
     """
     shards = shards_of(path)
     raws = [read_raw(shard) for shard in shards]
@@ -119,15 +136,12 @@ def _interpret(
     architecture = keys.text("general.architecture") or ""
     _check_it_writes(path, architecture, tensors)
     of_model = Keys(path, values, prefix=f"{architecture}.")
+    numbers = of_model.all_wholes()
     vocabulary = _vocabulary(path, values)
     template = _chat_template(keys)
     parameters = sum(tensor.elements for tensor in tensors)
-    blocks = _block_count(of_model)
     embedding = of_model.whole("embedding_length")
     heads = max(of_model.wholes("attention.head_count", default=0), default=0)
-    head_length = embedding // heads if heads else 0
-    kv_heads = of_model.wholes("attention.head_count_kv", default=heads)
-    names = {tensor.name for tensor in tensors}
     return GgufHeader(
         path=path,
         shards=shards,
@@ -139,26 +153,20 @@ def _interpret(
         licence=keys.text("general.license"),
         parameters=parameters,
         tensor_bytes=sum(tensor.bytes for tensor in tensors),
-        layer_bytes=_layer_bytes(tensors, blocks),
+        blocks=_blocks(architecture, of_model, tensors, heads, embedding),
         token_embedding_bytes=sum(tensor.bytes for tensor in tensors if tensor.name == "token_embd.weight"),
-        output_is_tied="output.weight" not in names,
-        expert_bytes=sum(tensor.bytes for tensor in tensors if "_exps." in tensor.name),
+        output_is_tied=all(tensor.name != "output.weight" for tensor in tensors),
+        idle_expert_bytes=_idle_expert_bytes(tensors, numbers),
         context_length=of_model.whole("context_length"),
-        block_count=blocks,
         embedding_length=embedding,
         feed_forward_length=max(of_model.wholes("feed_forward_length", default=0), default=0),
         head_count=heads,
-        head_count_kv=(kv_heads * blocks if len(kv_heads) == 1 else kv_heads)[:blocks],
-        key_length=of_model.whole("attention.key_length", default=head_length),
-        value_length=of_model.whole("attention.value_length", default=head_length),
-        sliding_blocks=_sliding_blocks(of_model),
         vocabulary_size=vocabulary.size,
         vocabulary_hash=vocabulary.hash,
         add_space_prefix=keys.flag("tokenizer.ggml.add_space_prefix"),
         chat_template=template,
         thinking_tags=_thinking_tags(template, vocabulary),
-        supports_truncation=supports_truncation(architecture),
-        numbers=of_model.all_wholes(),
+        supports_truncation=supports_truncation(architecture, numbers),
     )
 
 
@@ -168,12 +176,8 @@ def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> No
             f"{path.name} is {NOT_WRITERS[architecture]} ({architecture}), which does not write text here.",
             "Choose a text model.",
         )
-    if architecture not in WRITERS:
-        called = f"“{architecture[:80]}”" if architecture else "one that it does not name"
-        raise ModelFileError(
-            f"{path.name} has an architecture that this version cannot load: {called}.",
-            "Look for a newer version of the program, or choose another model.",
-        )
+    if not architecture:
+        raise ModelFileError(f"{path.name} does not name its architecture.", "Choose another conversion of the model.")
     if not tensors:
         raise ModelFileError(
             f"{path.name} holds only a vocabulary: it has no tensors.",
@@ -189,13 +193,6 @@ def _chat_template(keys: Keys) -> str | None:
             "Choose another conversion of the model.",
         )
     return template
-
-
-def _block_count(keys: Keys) -> int:
-    blocks = keys.whole("block_count")
-    if blocks > MAX_BLOCKS:
-        raise ModelFileError(f"{keys.path.name} is damaged: it claims {blocks:,} blocks.", "Download it again.")
-    return blocks
 
 
 def _quantisation(file_type: int, tensors: Iterable[Tensor]) -> str:
@@ -214,18 +211,10 @@ def _size_label(parameters: int) -> str:
     return str(parameters)
 
 
-def _layer_bytes(tensors: Iterable[Tensor], blocks: int) -> tuple[int, ...]:
-    sizes = [0] * blocks
-    for tensor in tensors:
-        match = _BLOCK_NAME.match(tensor.name)
-        if match and len(match[1]) < 6 and int(match[1]) < blocks:
-            sizes[int(match[1])] += tensor.bytes
-    return tuple(sizes)
-
-
-def _sliding_blocks(keys: Keys) -> tuple[bool, ...]:
-    value = keys.values.get(f"{keys.prefix}attention.sliding_window_pattern")
-    return tuple(bool(flag) for flag in value) if isinstance(value, tuple) else ()
+def _idle_expert_bytes(tensors: Iterable[Tensor], numbers: Mapping[str, int]) -> int:
+    experts, used = numbers.get("expert_count", 0), numbers.get("expert_used_count", 0)
+    size = sum(tensor.bytes for tensor in tensors if "_exps." in tensor.name)
+    return size * (experts - used) // experts if experts >= used > 0 else 0
 
 
 def _thinking_tags(template: str | None, vocabulary: Vocabulary) -> ThinkingTags | None:
@@ -298,6 +287,91 @@ def _stored(text: bytes) -> bytes:
     return struct.pack("<Q", len(text)) + text
 
 
+# Blocks ------------------------------------------------------------------------------------------------------------
+
+# Every how many blocks one attends, in hybrids that do not say it by their KV heads.
+_ATTENTION_INTERVAL = {"minimax-01": 8, "qwen35": 4, "qwen35moe": 4, "qwen3next": 4, "qwen4exp": 4}
+_BOTH_IN_EACH_BLOCK = frozenset({"falcon-h1"})
+_GEMMA3N_BLOCKS_WITH_CACHE = 20
+
+
+def _blocks(architecture: str, keys: Keys, tensors: Iterable[Tensor], heads: int, embedding: int) -> tuple[Block, ...]:
+    """Derive what each block keeps in memory, as llama.cpp does for each architecture."""
+    count = keys.whole("block_count")
+    if count > MAX_BLOCKS:
+        raise ModelFileError(f"{keys.path.name} is damaged: it claims {count:,} blocks.", "Download it again.")
+    numbers = keys.all_wholes()
+    sizes = _tensor_bytes_by_block(tensors, count)
+    kv_heads = _kv_heads(architecture, keys, count, heads)
+    cache = _cache_elements(keys, numbers, kv_heads, embedding // heads if heads else 0)
+    # Later blocks reuse the cache of earlier ones.
+    with_cache = count - numbers.get("attention.shared_kv_layers", 0)
+    if architecture == "gemma3n":
+        with_cache = _GEMMA3N_BLOCKS_WITH_CACHE
+    state = 0 if supports_truncation(architecture, numbers) else _state_bytes(numbers, embedding, heads)
+    in_each = architecture in _BOTH_IN_EACH_BLOCK
+    return tuple(
+        Block(
+            tensor_bytes=sizes[number],
+            cache_elements=cache[number] if number < with_cache else 0,
+            state_bytes=state if in_each or not kv_heads[number] else 0,
+        )
+        for number in range(count)
+    )
+
+
+def _tensor_bytes_by_block(tensors: Iterable[Tensor], count: int) -> list[int]:
+    sizes = [0] * count
+    for tensor in tensors:
+        match = _BLOCK_NAME.match(tensor.name)
+        if match and len(match[1]) < 6 and int(match[1]) < count:
+            sizes[int(match[1])] += tensor.bytes
+    return sizes
+
+
+def _kv_heads(architecture: str, keys: Keys, count: int, heads: int) -> list[int]:
+    """Return the KV heads of each block; 0 where a block does not attend."""
+    if architecture in RECURRENT:
+        return [0] * count
+    named = keys.wholes("attention.head_count_kv", default=heads)
+    found = [*named, *[0] * count][:count] if len(named) > 1 else [*named] * count
+    if architecture not in _ATTENTION_INTERVAL:
+        return found
+    every = keys.whole("full_attention_interval", default=_ATTENTION_INTERVAL[architecture])
+    return [kv if every and (number + 1) % every == 0 else 0 for number, kv in enumerate(found)]
+
+
+def _cache_elements(keys: Keys, numbers: Mapping[str, int], kv_heads: list[int], head_length: int) -> list[int]:
+    """Return the elements of keys and values that each block keeps for each token."""
+    key = keys.whole("attention.key_length", default=head_length)
+    value = keys.whole("attention.value_length", default=head_length)
+    key_in_window = numbers.get("attention.key_length_swa", key)
+    value_in_window = numbers.get("attention.value_length_swa", value)
+    if "attention.key_length_mla" in numbers:  # latent attention: the values are read out of the keys
+        value = value_in_window = 0
+    pattern = keys.values.get(f"{keys.prefix}attention.sliding_window_pattern")
+    slides = [*pattern] if isinstance(pattern, tuple) else []  # else the file does not say it block by block
+    slides += [False] * len(kv_heads)
+    lengths = [key_in_window + value_in_window if each else key + value for each in slides]
+    return [heads * length for heads, length in zip(kv_heads, lengths, strict=False)]
+
+
+def _state_bytes(numbers: Mapping[str, int], embedding: int, heads: int) -> int:
+    """Return the bytes of one block's recurrent state for one sequence: `n_embd_r` and `n_embd_s`, in F32."""
+    if head := numbers.get("wkv.head_size", 0):
+        elements = numbers.get("token_shift_count", 2) * embedding + embedding * head
+    elif cached := numbers.get("shortconv.l_cache", 0):
+        elements = embedding * (cached - 1)
+    elif head := numbers.get("kda.head_dim", 0):
+        kernel = numbers.get("ssm.conv_kernel", 4)
+        elements = 3 * max(kernel - 1, 0) * heads * head + head * head * heads
+    else:
+        inner, state = numbers.get("ssm.inner_size", 0), numbers.get("ssm.state_size", 0)
+        groups, kernel = numbers.get("ssm.group_count", 0), numbers.get("ssm.conv_kernel", 0)
+        elements = max(kernel - 1, 0) * (inner + 2 * groups * state) + state * inner
+    return 4 * elements
+
+
 # Architectures -----------------------------------------------------------------------------------------------------
 
 _RECURRENT = "arwkv7 mamba mamba2 rwkv6 rwkv6qwen2 rwkv7"
@@ -307,31 +381,19 @@ _HYBRID = """
     nemotron_h nemotron_h_moe plamo2 qwen35 qwen35moe qwen3next qwen4exp
 """
 
-_ATTENDING = """
-    afmoe apertus arcee arctic baichuan bailingmoe bailingmoe2 bitnet bloom chameleon chatglm codeshell cogvlm
-    cohere2 cohere2moe command-r dbrx deci deepseek deepseek2 deepseek2-ocr deepseek32 dots1 dots3note
-    ernie4_5 ernie4_5-moe exaone exaone-moe exaone4 falcon gemma gemma2 gemma3 gemma3n gemma4 glm-dsa glm4
-    glm4moe gpt-oss gpt2 gptj gptneox granite granite_swa granitemoe graniteswitch grok grovemoe hrm_text
-    hunyuan-dense hunyuan-moe hunyuan_vl hy_v3 hy_v4 internlm2 jais jais2 laguna llama llama4 maincoder
-    maple mellum mimo2 minicpm minicpm3 minimax-m2 minimax-m3 mistral3 mistral4 mpt muse-glimmer nanbeige
-    nemotron olmo olmo2 olmoe openelm orion paddleocr pangu-embedded phi2 phi3 phimoe plamo plamo3 plm qwen
-    qwen2 qwen2moe qwen2vl qwen3 qwen3moe qwen3vl qwen3vlmoe refact seed_oss smallthinker smollm3 spark2_5
-    stablelm starcoder starcoder2 step35 talkie xverse
-"""
-
 _EMBEDDING = """
     bert eurobert gemma-embedding jina-bert-v2 jina-bert-v3 llama-embed modern-bert neo-bert nomic-bert
     nomic-bert-moe
 """
 
+_STATE_KEYS = ("ssm.", "wkv.", "shortconv.", "kda.")
+"""Keys that only models with a recurrent state have: for those that are newer than the two lists."""
+
 RECURRENT = frozenset(_RECURRENT.split())
-"""Their whole memory is one recurrent state, which cannot be cut back to an earlier token."""
+"""Their whole memory is one recurrent state, which cannot be truncated to an earlier token."""
 
 HYBRID = frozenset(_HYBRID.split())
 """Some layers attend, some keep a recurrent state: rolled back through snapshots."""
-
-WRITERS = frozenset(_ATTENDING.split()) | RECURRENT | HYBRID
-"""Architectures that llama.cpp loads and that write text from left to right."""
 
 NOT_WRITERS: dict[str, str] = {
     "clip": "the vision part of a model",
@@ -341,9 +403,14 @@ NOT_WRITERS: dict[str, str] = {
     **dict.fromkeys(("pockettts", "qwen3tts", "wavtokenizer-dec"), "a speech model"),
     **dict.fromkeys(("dflash", "eagle3", "gemma4-assistant"), "a drafting head for another model"),
 }
-"""Architectures that llama.cpp knows and that cannot write a text step by step, with what they are."""
+"""Architectures that llama.cpp knows and that cannot write a text step by step, with what they are. One that llama.cpp
+does not know is refused by llama.cpp itself, when the model is loaded."""
 
 
-def supports_truncation(architecture: str) -> bool:
-    """Return whether the KV cache can be cut back to an earlier token; otherwise snapshots are needed."""
-    return architecture not in RECURRENT and architecture not in HYBRID
+def supports_truncation(architecture: str, numbers: Iterable[str] = ()) -> bool:
+    """Return whether the KV cache can be truncated to an earlier token; otherwise snapshots are needed.
+
+    `numbers`: the names of the model's own keys, where its header is known.
+    """
+    keeps_state = architecture in RECURRENT | HYBRID or any(key.startswith(_STATE_KEYS) for key in numbers)
+    return not keeps_state

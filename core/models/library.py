@@ -1,10 +1,11 @@
-"""Finds the models on this machine: GGUF files, and all in a list of folders, read where they are, never copied."""
+"""Finds the models on this machine, read where they are and never copied, and deletes those that a person chose."""
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from pathlib import Path
 
 from baton_reasoning.core.errors import ModelFileError
@@ -12,8 +13,6 @@ from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.gguf_format import shard_group
 
 DEEPEST_LEVEL = 6  # the Hub cache puts files up to five folders deep
-
-_Fingerprint = tuple[Path, int, int]
 
 
 class FolderOrigin(Enum):
@@ -63,51 +62,39 @@ class Inventory:
     broken: tuple[BrokenFile, ...]
 
 
-class Library:
-    """Scans folders for models. Headers are remembered, so that a second scan reads only what changed."""
-
-    def __init__(self, folders: tuple[Folder, ...]) -> None:
-        self.folders = folders
-        self._known: dict[_Fingerprint, GgufHeader] = {}
-
-    def scan(self) -> Inventory:
-        """Read every model's header: 10–30 ms for a model not seen before. Never raises for a bad file."""
-        models: dict[Path, LocalModel] = {}
-        broken: dict[Path, BrokenFile] = {}
-        for folder in self.folders:
-            for path in _gguf_files(folder.path):
-                # A file that is reached twice (by a link in the Hub cache, a folder in a folder) counts once.
-                real = path.resolve()
-                if real in models or real in broken:
-                    continue
-                try:
-                    models[real] = LocalModel(self._read(path), folder.source)
-                except ModelFileError as error:
-                    broken[real] = BrokenFile(path, folder.source, str(error))
-        return Inventory(
-            tuple(sorted(models.values(), key=_by_name)),
-            tuple(sorted(broken.values(), key=lambda file: file.path)),
-        )
-
-    def _read(self, path: Path) -> GgufHeader:
-        if shard_group(path) is not None:
-            return read_header(path)  # another part may have come or gone without this one changing
-        fingerprint = _fingerprint(path)
-        if fingerprint not in self._known:
-            self._known[fingerprint] = read_header(path)
-        return self._known[fingerprint]
+def scan(folders: Iterable[Folder]) -> Inventory:
+    """Read the header of every model there: 10–30 ms for one not seen before. Never raises for a bad file."""
+    models: dict[Path, LocalModel] = {}
+    broken: dict[Path, BrokenFile] = {}
+    for folder in folders:
+        for path in _gguf_files(folder.path):
+            # A file that is reached twice (by a link in the Hub cache, a folder in a folder) counts once.
+            real = path.resolve()
+            if real in models or real in broken:
+                continue
+            try:
+                models[real] = LocalModel(_read(path), folder.source)
+            except ModelFileError as error:
+                broken[real] = BrokenFile(path, folder.source, str(error))
+    return Inventory(
+        tuple(sorted(models.values(), key=lambda model: (model.header.name.lower(), model.header.file_bytes))),
+        tuple(sorted(broken.values(), key=lambda file: file.path)),
+    )
 
 
-def _by_name(model: LocalModel) -> tuple[str, int]:
-    return model.header.name.lower(), model.header.file_bytes
-
-
-def _fingerprint(path: Path) -> _Fingerprint:
+def _read(path: Path) -> GgufHeader:
     try:
         status = path.stat()
-    except OSError as error:
-        raise ModelFileError(f"{path.name} cannot be read: {error.strerror or error}.") from error
-    return path, status.st_size, status.st_mtime_ns
+    except OSError:
+        return read_header(path)  # which says why it cannot be read
+    if shard_group(path) is not None:
+        return read_header(path)  # another part may have come or gone without this one changing
+    return _read_once(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _read_once(path: Path, _size: int, _modified: int) -> GgufHeader:
+    return read_header(path)
 
 
 def known_folders(
@@ -163,3 +150,32 @@ def _gguf_files(folder: Path) -> Iterator[Path]:
                 yield path
             if group is not None:
                 groups.add(group)
+
+
+# Deleting -------------------------------------------------------------------------------------------------------------
+
+
+def move_to_trash(model: LocalModel) -> None:
+    """Move all files of a model to the system's trash. Raises ModelFileError if it does not take them."""
+    from send2trash import send2trash  # looks for the way of this desktop when it is imported
+
+    _remove(model, send2trash, "could not be moved to the system's trash", "Its disk may have none.")
+
+
+def delete_for_good(model: LocalModel) -> None:
+    """Delete all files of a model. Raises ModelFileError."""
+    advice = "Close the programs that use it, and check that you may change its folder."
+    _remove(model, lambda file: file.unlink(missing_ok=True), "could not be deleted", advice)
+
+
+def _remove(model: LocalModel, remove: Callable[[Path], object], failed: str, advice: str) -> None:
+    header = model.header
+    if not model.can_be_deleted:
+        raise ModelFileError(f"{header.name} comes with the program and cannot be deleted.")
+    # In the Hub cache a model is a link; the bytes lie elsewhere. Links first, while what they point to is still there.
+    files = {file for shard in header.shards for file in (shard, shard.resolve())}
+    for file in sorted(files, key=lambda file: (not file.is_symlink(), file)):
+        try:
+            remove(file)
+        except OSError as error:
+            raise ModelFileError(f"{file} {failed}: {error.strerror or error}.", advice) from error

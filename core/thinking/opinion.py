@@ -18,7 +18,7 @@ from typing import NamedTuple
 from baton_reasoning.core.engines.base import Alternative, Engine, ScoredToken, Session
 from baton_reasoning.core.engines.body import Author, parts_before
 from baton_reasoning.core.errors import BatonError, Cancelled, EngineRefused, SettingsError
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import OpinionGiven
 from baton_reasoning.core.thinking.trace import Piece, Trace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 from baton_reasoning.core.thinking.cues import Lexicon, parse_lexicon
 from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.registry import AnyPolicySettings, default_settings

@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.base import (
 )
 from baton_reasoning.core.engines.body import Part
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 
 
 class EchoSession:

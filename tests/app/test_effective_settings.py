@@ -10,7 +10,7 @@ import pytest
 from baton_reasoning.app.compare.chooser import arms
 from baton_reasoning.app.terminal.options import RunOptions, run_settings
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.models.source import LocalFile
+from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.policies.keywords import Keywords

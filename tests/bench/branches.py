@@ -20,8 +20,7 @@ from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.llama import BatchEntry, Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.step_values import ValueEstimator, ValuesPlan
 from baton_reasoning.core.thinking.events import ValuesEstimated

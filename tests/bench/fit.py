@@ -15,12 +15,9 @@ from baton_reasoning.core.engines.base import Conversation, Message, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.models.devices import Devices, find_devices
-from baton_reasoning.core.models.fit import fit_with_layers, in_gib
+from baton_reasoning.core.models.fit import estimate, fit_with_layers, in_gib
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.overrides import Sampling
-from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.models.options import DemoModel, LoadOptions, Sampling
 from tests.bench.generated import bench_model
 from tests.bench.rounds import Row, left_out
 from tests.packaged_models import smollm2_path

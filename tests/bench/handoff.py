@@ -11,8 +11,7 @@ from pathlib import Path
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.bench.generated import MODEL, bench_model
 from tests.bench.rounds import Row, in_turn
 from tests.packaged_models import gemma_path, smollm2_path

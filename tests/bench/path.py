@@ -24,12 +24,9 @@ from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.llama import BatchEntry, Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
-from baton_reasoning.core.models.fit import in_gib
+from baton_reasoning.core.models.fit import estimate, in_gib
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.overrides import Sampling
-from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.models.options import DemoModel, LoadOptions, Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import Author, RunEnded, TokenWritten, WriteEnded
 from baton_reasoning.core.thinking.limits import Limits

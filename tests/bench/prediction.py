@@ -22,7 +22,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.expected_time import ModelCost, Work, drafted_seconds
 from baton_reasoning.core.model_costs import measure
-from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.events import HandedOver, TokenWritten
 from baton_reasoning.core.thinking.policies.always import Always

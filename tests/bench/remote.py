@@ -28,8 +28,7 @@ from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.protocol import CompletionRequest
 from baton_reasoning.core.engines.remote.servers import open_server
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.write_stream import PREFETCH_EVERY

@@ -11,8 +11,7 @@ from baton_reasoning.core.engines.base import Conversation, Engine, Handoff, Mes
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.servers import open_server
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.bench.generated import MODEL, bench_model
 from tests.bench.rounds import Row, left_out
 from tests.packaged_models import gemma_path

@@ -26,9 +26,7 @@ from baton_reasoning.core.expected_time import (
     seconds_of_large_alone,
 )
 from baton_reasoning.core.model_costs import ModelCosts, measure
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
-from baton_reasoning.core.models.source import DemoModel, ModelSource, ServerUrls
+from baton_reasoning.core.models.options import DemoModel, LoadOptions, ModelSource, Sampling, ServerUrls
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.thinking.events import Event, HandedOver, RunStarted, TokenWritten
 from baton_reasoning.core.thinking.trace import Trace

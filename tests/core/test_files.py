@@ -1,4 +1,4 @@
-"""Files that only their owner may read, and what must not become one."""
+"""Files that only their owner may read, what must not become one, and hashes of files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.files import make_private
+from baton_reasoning.core.demo_pair import SMALL_MODEL
+from baton_reasoning.core.files import make_private, sha256_of
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows has other permissions")
 
@@ -44,3 +45,10 @@ def test_a_device_and_a_folder_stay_as_they_are(tmp_path: Path) -> None:
         file.chmod(0o755)
         make_private(file)
         assert mode(file) == 0o755
+
+
+def test_a_hash_is_that_of_the_bytes_or_empty_where_they_cannot_be_read_or_nobody_waits(tmp_path: Path) -> None:
+    published = SMALL_MODEL.with_name("SHA256SUMS").read_text("utf-8")
+    assert f"{sha256_of(SMALL_MODEL)}  {SMALL_MODEL.name}" in published.splitlines()
+    assert sha256_of(tmp_path / "missing") == ""
+    assert sha256_of(SMALL_MODEL, lambda: True) == ""

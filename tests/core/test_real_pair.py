@@ -19,7 +19,7 @@ from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine
 from baton_reasoning.core.engines.remote.servers import open_server
-from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, TextDiscarded, TokenWritten, WriteEnded

@@ -7,7 +7,7 @@ import pytest
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.models.overrides import ModelOverrides, Sampling
+from baton_reasoning.core.models.options import ModelOverrides, Sampling
 from baton_reasoning.core.run import Pair, RunSettings, ask, effective_settings, run
 from baton_reasoning.core.thinking.events import RunStarted, TakeoverStarted
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION, Keywords

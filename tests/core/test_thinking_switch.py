@@ -19,9 +19,7 @@ from baton_reasoning.core.engines.remote.llama_server import LlamaServerProtocol
 from baton_reasoning.core.engines.remote.openai import CompletionsProtocol
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import NO_OVERRIDES
-from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.models.options import NO_OVERRIDES, DemoModel, LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.limits import Limits
 from baton_reasoning.core.thinking.trace import Trace

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from baton_reasoning.core.engines.base import Attach, Conversation, ignore
 from baton_reasoning.core.engines.body import Part
 from baton_reasoning.core.engines.usage import PrefetchedText, RequestUsage, Usage
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 from tests.fakes.scripted import DEFAULTS, QUESTION, Kind, ScriptedEngine, ScriptedSession
 
 

@@ -45,7 +45,7 @@ from baton_reasoning.core.engines.body import Part, rendered_runs
 from baton_reasoning.core.engines.model_card import ModelCard, Placement
 from baton_reasoning.core.engines.random_numbers import number_at
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost
-from baton_reasoning.core.models.overrides import ModelOverrides, Sampling, ThinkingTags
+from baton_reasoning.core.models.options import ModelOverrides, Sampling, ThinkingTags
 from baton_reasoning.core.thinking.steps import Decoder
 
 Text = str | Sequence[str | bytes]

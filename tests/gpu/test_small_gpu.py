@@ -12,11 +12,9 @@ from baton_reasoning.core.engines.base import Conversation, End, Message, Notice
 from baton_reasoning.core.engines.body import Body
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.models.devices import DeviceKind, find_devices
-from baton_reasoning.core.models.fit import fit
+from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.engines.local.writing import ids, text_body, write
 from tests.gpu.conftest import SmallGpu
 

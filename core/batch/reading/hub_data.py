@@ -17,7 +17,7 @@ from baton_reasoning.core.batch.reading.formats import READERS
 from baton_reasoning.core.errors import DownloadError, ProblemFileError
 
 if TYPE_CHECKING:
-    from baton_reasoning.core.models.hub import Hub  # it takes a third of a second to import
+    from baton_reasoning.core.models.hub import Hub  # with it comes the network
 
 PREFIX = "hf:"
 LARGEST = 2**30

@@ -24,7 +24,7 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.text import counted, replace_lone_surrogates
 
 if TYPE_CHECKING:
-    from baton_reasoning.core.models.hub import Hub  # it takes a third of a second to import
+    from baton_reasoning.core.models.hub import Hub  # with it comes the network
 
 _NOT_PROBLEMS = ("readme", "license", "licence", "changelog", "contributing")
 _MOST_FILES = 10_000

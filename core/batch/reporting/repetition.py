@@ -12,10 +12,9 @@ from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch_settings import local_context
 from baton_reasoning.core.errors import ProblemFileError
-from baton_reasoning.core.files import read_text
+from baton_reasoning.core.files import read_text, sha256_of
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.models.checksums import sha256_of
-from baton_reasoning.core.models.source import DemoModel, local_path, parse_source
+from baton_reasoning.core.models.options import DemoModel, local_path, parse_source
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batch_rows import StoredArm
 from baton_reasoning.core.text import counted

@@ -12,7 +12,7 @@ from baton_reasoning.core.batch.running.provenance import Provenance, without_pa
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.store.batch_rows import Batch
 

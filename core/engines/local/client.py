@@ -71,9 +71,16 @@ from baton_reasoning.core.engines.model_card import ModelCard, Placement
 from baton_reasoning.core.engines.template_renderer import RENDERER
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
-from baton_reasoning.core.models.loading import DEFAULT_OPTIONS, LoadOptions, Switch
-from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides, Sampling
-from baton_reasoning.core.models.source import ModelSource, file_source
+from baton_reasoning.core.models.options import (
+    DEFAULT_OPTIONS,
+    NO_OVERRIDES,
+    LoadOptions,
+    ModelOverrides,
+    ModelSource,
+    Sampling,
+    Switch,
+    file_source,
+)
 
 RESTARTS_A_REQUEST = 1
 """Deaths that one request may survive: a second one may be its own fault."""

@@ -17,7 +17,7 @@ from baton_reasoning.core.engines.body import Part
 from baton_reasoning.core.engines.local.draft_gain import LENGTHS, USUAL_ACCEPTANCE, tokens_per_decode
 from baton_reasoning.core.engines.local.messages import Drafts, DraftsWanted
 from baton_reasoning.core.errors import EngineError
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 
 FIRST = 4
 """Drafts in a trial, as long as nothing is known."""

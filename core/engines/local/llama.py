@@ -26,10 +26,8 @@ from baton_reasoning.core.engines.local.thread_choice import ThreadChoice
 from baton_reasoning.core.engines.local.thread_pools import ThreadPools
 from baton_reasoning.core.engines.local.threads import default_threads
 from baton_reasoning.core.engines.local.tokenizer import Tokenizer
-from baton_reasoning.core.models.devices import gpu_names
-from baton_reasoning.core.models.ggml_backends import registry
-from baton_reasoning.core.models.loading import LoadOptions, Switch
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.devices import gpu_names, registry
+from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
 
 Logits = npt.NDArray[np.float32]
 

@@ -12,14 +12,10 @@ from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.process import DiedLoading, ModelProcess
 from baton_reasoning.core.engines.model_card import ModelCard, Placement
 from baton_reasoning.core.errors import EngineError, OutOfMemory
-from baton_reasoning.core.models.devices import find_devices
-from baton_reasoning.core.models.fit import fit
-from baton_reasoning.core.models.ggml_backends import has_gpu_backend
+from baton_reasoning.core.models.devices import find_devices, has_gpu_backend
+from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import GgufHeader
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.overrides import ModelOverrides
-from baton_reasoning.core.models.source import ModelSource
+from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, ModelSource
 
 SMALLER_BATCHES = (128, 32)
 

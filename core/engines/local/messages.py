@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 from baton_reasoning.core.engines.base import Judgement, Scores, Stop, WriteItem
 from baton_reasoning.core.engines.chat_template import PromptPiece
 from baton_reasoning.core.engines.model_card import DeviceShare
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling, ThinkingTags
+from baton_reasoning.core.models.options import LoadOptions, Sampling, ThinkingTags
 
 Run = tuple[int, ...] | str
 """Part of a body: ids of the model's own vocabulary, or a text to tokenise."""

@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import queue
+import re
 import signal
 import tempfile
 import threading
@@ -38,6 +39,7 @@ from baton_reasoning.core.engines.local.threads import spin_variables
 from baton_reasoning.core.engines.local.watching import Heartbeat, ModelFiles
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, OutOfMemory
 from baton_reasoning.core.models.gguf_format import shards_of
+from baton_reasoning.core.text import one_line
 
 SILENCE_IF_STOPPED = 2.5
 """Seconds without a heartbeat after which a process that the system says is stopped is killed."""
@@ -215,6 +217,11 @@ class ModelProcess:
                 raise OutOfMemory(
                     f"There is not enough memory for {self.name}: {reply.reason}.",
                     "Choose a shorter context, fewer GPU layers or a smaller quantisation.",
+                )
+            if unknown := re.search(r"unknown model architecture: '(.*?)'", reply.reason):
+                raise EngineError(
+                    f"{self.name} has an architecture that this version cannot load: “{one_line(unknown[1], 80)}”.",
+                    "Look for a newer version of the program, or choose another model.",
                 )
             raise EngineError(
                 f"{self.name} could not be loaded: {reply.reason}.",

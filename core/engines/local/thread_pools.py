@@ -13,7 +13,7 @@ from typing import Any
 
 from llama_cpp import llama_cpp as ll
 
-from baton_reasoning.core.models.ggml_backends import registry
+from baton_reasoning.core.models.devices import registry
 
 POLL = 1
 

@@ -25,7 +25,7 @@ from baton_reasoning.core.engines.remote.engine import RemoteEngine
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.gguf import supports_truncation
-from baton_reasoning.core.models.overrides import tags_in
+from baton_reasoning.core.models.options import tags_in
 
 LOOKS_FOR_FREE_SLOT = 10
 TRIAL_LENGTH = 32

@@ -19,7 +19,7 @@ from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.errors import EngineLost, EngineRefused
-from baton_reasoning.core.models.overrides import tags_in
+from baton_reasoning.core.models.options import tags_in
 from baton_reasoning.core.text import one_line
 
 UNKNOWN_CONTEXT = 32_768

@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.random_numbers import number_at
 from baton_reasoning.core.engines.remote.answers import Fields, UnknownModel
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.errors import EngineRefused
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 from baton_reasoning.core.text import one_line
 
 Prompt = tuple[int, ...] | str

@@ -20,8 +20,7 @@ from baton_reasoning.core.engines.remote.protocol import ServedModel, fingerprin
 from baton_reasoning.core.engines.remote.status import ServerStatus, StatusCallback, most_important
 from baton_reasoning.core.engines.usage import Cap, UsageMeter
 from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
-from baton_reasoning.core.models.overrides import Sampling
-from baton_reasoning.core.models.source import ServerUrls
+from baton_reasoning.core.models.options import Sampling, ServerUrls
 from baton_reasoning.core.text import one_line
 
 

@@ -16,8 +16,7 @@ from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.model_costs import ModelCosts
-from baton_reasoning.core.models.hub_listing import HubAccess
-from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.models.options import DemoModel, HubAccess
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice, SettingsFile
 from baton_reasoning.core.store.store import Store

@@ -23,7 +23,7 @@ from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.model_costs import ModelCosts
-from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice, SettingsFile

@@ -15,7 +15,7 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.demo_pair import LARGE_MODEL
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.remote.status import StatusCallback
-from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish

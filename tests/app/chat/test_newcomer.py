@@ -15,7 +15,7 @@ from baton_reasoning.app.chat.scoreboard_view import BEYOND, BoardAction
 from baton_reasoning.app.inspector.run_page import parameters
 from baton_reasoning.app.shared.conversations.run_list import Activity
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.models.source import DemoModel, LocalFile, ServerUrls, parse_source
+from baton_reasoning.core.models.options import DemoModel, LocalFile, ServerUrls, parse_source
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from tests.app.conftest import ScriptedLoader, answer_to, last_answer, last_exchange

@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
-from baton_reasoning.core.models.source import LocalFile
+from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.policies.keywords import Keywords

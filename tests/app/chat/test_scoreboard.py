@@ -23,7 +23,7 @@ from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.verdict import Outcome
-from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish

@@ -18,7 +18,7 @@ from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.models.source import LocalFile
+from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.trace import Piece, Trace

@@ -1,5 +1,6 @@
 """A model's card: how it writes, its chat template, and what has changed since it was loaded."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,7 @@ from baton_reasoning.app.models.page import ModelsPage
 from baton_reasoning.app.shared.labels import own_facts, placement_facts
 from baton_reasoning.core.demo_pair.settings import SMALL_MODEL
 from baton_reasoning.core.engines.model_card import DeviceShare, ModelCard, Placement
-from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
-from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
-from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.models.options import KvType, LoadOptions, ModelOverrides, Switch, TagSource, load_preferences
 from baton_reasoning.core.paths import Paths
 from tests.app.models.test_page import choose
 
@@ -64,8 +63,7 @@ def test_every_choice_about_writing_is_kept_and_one_that_is_taken_back_is_forgot
 def test_what_the_makers_recommend_is_taken_with_one_click(page: ModelsPage, monkeypatch: pytest.MonkeyPatch) -> None:
     model = choose(page, SMALL_MODEL)
     assert not page.here.card.writing.take_advice.isVisibleTo(page.here.card)
-    object.__setattr__(model.header, "name", "Phi 4 Reasoning Plus")
-    page.here.card.show_row(model)
+    page.here.card.show_row(replace(model, header=replace(model.header, name="Phi 4 Reasoning Plus")))
     page.here.card.writing.take_advice.click()
     chosen = page.controller.preferences.overrides_of(SMALL_MODEL)
     assert (chosen.temperature, chosen.top_p, chosen.top_k) == (0.8, 0.95, 50)

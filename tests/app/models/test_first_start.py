@@ -23,8 +23,7 @@ from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.models.catalog import read_catalog
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.models.options import LoadOptions, ModelOverrides
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 from baton_reasoning.core.thinking.events import Finish
@@ -88,8 +87,8 @@ def tiny_catalog() -> str:
             "blocks": header.block_count,
             "embedding_length": header.embedding_length,
             "feed_forward_length": header.feed_forward_length,
-            "kv_heads": max(header.head_count_kv),
-            "head_length": header.key_length,
+            "kv_heads": 1,
+            "head_length": header.blocks[0].cache_elements // 2,
             "vocabulary_size": header.vocabulary_size,
             "output_is_tied": header.output_is_tied,
         }

@@ -24,11 +24,9 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.expected_time import ModelCost
-from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.ggml_backends import has_gpu_backend
+from baton_reasoning.core.models.devices import Devices, has_gpu_backend
 from baton_reasoning.core.models.library import LocalModel
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.preferences import load_preferences
+from baton_reasoning.core.models.options import LoadOptions, load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.secrets import Secrets
 from tests.app.dropping import drop

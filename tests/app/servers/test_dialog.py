@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.remote.known_servers import KnownServer, Known
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.usage import Cap
 from baton_reasoning.core.errors import EngineRefused
-from baton_reasoning.core.models.source import LocalFile
+from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.secrets import Secrets
 from tests.app.servers.conftest import Open
 from tests.fakes.faulty_router import FaultyRouter

@@ -21,8 +21,7 @@ from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.usage import Prices
-from baton_reasoning.core.models.loading import Switch
-from baton_reasoning.core.models.source import DemoModel, parse_source
+from baton_reasoning.core.models.options import DemoModel, Switch, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.secrets import Secrets

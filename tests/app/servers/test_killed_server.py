@@ -20,7 +20,7 @@ from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAd
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.status import StatusCallback
-from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish

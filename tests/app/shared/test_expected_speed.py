@@ -19,7 +19,7 @@ from baton_reasoning.core.engines.model_card import ModelCard, Placement
 from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
-from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.models.options import ThinkingTags
 from baton_reasoning.core.run import Pair
 from tests.fakes.scripted import ScriptedEngine
 

@@ -18,7 +18,7 @@ from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
-from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
+from baton_reasoning.core.models.options import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ModelChoice, Settings, SettingsFile
 from baton_reasoning.core.thinking.trace_json import trace_from_lines

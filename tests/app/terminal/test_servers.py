@@ -17,8 +17,7 @@ from baton_reasoning.core.demo_pair import READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.models.loading import Switch
-from baton_reasoning.core.models.source import ServerUrls
+from baton_reasoning.core.models.options import ServerUrls, Switch
 from baton_reasoning.core.paths import Paths
 from tests.app.terminal.conftest import Baton
 from tests.fakes.faulty_router import FaultyRouter

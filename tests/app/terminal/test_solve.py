@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import pytest
@@ -17,11 +16,7 @@ from baton_reasoning.app.cli import main
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import ModelCard
-from baton_reasoning.core.models.checksums import SUMS, Checksums
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import ModelOverrides
-from baton_reasoning.core.models.preferences import ModelPreferences, save_preferences
-from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, ModelPreferences, save_preferences
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
 from tests.app.terminal.conftest import DEMO, Baton
 from tests.core.thinking.oracles.worlds import World
@@ -103,15 +98,6 @@ def test_the_demo_pair_answers_anything_if_a_person_names_it(baton: Baton, monke
     asked = baton("solve", "-")
     assert asked.returncode == 0, "a puzzle of its own needs no names"
     assert "No models are named, so the demo pair runs" in asked.stderr
-
-
-def test_a_damaged_model_is_named_though_it_answers(tmp_path: Path, baton: Baton) -> None:
-    content, file = SMALL_MODEL.read_bytes(), tmp_path / SMALL_MODEL.name
-    file.write_bytes(content[: len(content) // 2] + bytes(len(content) - len(content) // 2))
-    (tmp_path / SUMS).write_text(SMALL_MODEL.with_name(SUMS).read_text("utf-8"), encoding="utf-8")
-    assert list(Checksums(Paths.of_user().checksums).changed([file], threading.Event()))
-    done = baton("solve", PROBLEM.question, "--small", str(file), "--policy", "never", "-n", "4")
-    assert "small.gguf is damaged or was replaced" in done.stderr
 
 
 def test_drafts_are_turned_on_for_one_run(baton: Baton) -> None:

@@ -29,7 +29,7 @@ from baton_reasoning.core.engines.remote.known_servers import KnownServer
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.models.catalog import catalog
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.source import HubFile, ServerUrls, parse_source
+from baton_reasoning.core.models.options import HubFile, ServerUrls, parse_source
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.settings import ColourScheme, ModelChoice, SettingsFile
 from baton_reasoning.core.thinking.registry import matching_preset

@@ -16,7 +16,7 @@ from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import Placement
 from baton_reasoning.core.expected_time import ModelCost
-from baton_reasoning.core.models.source import ServerUrls, file_source
+from baton_reasoning.core.models.options import ServerUrls, file_source
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.requests import Until

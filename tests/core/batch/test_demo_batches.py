@@ -22,7 +22,7 @@ from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.models.source import DemoModel, LocalFile, ModelSource
+from baton_reasoning.core.models.options import DemoModel, LocalFile, ModelSource
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import large_engine, problems, small_engine

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
+from huggingface_hub.utils import _headers
 
 from baton_reasoning.core.batch.reading.hub_data import HubDataSet
 from baton_reasoning.core.batch.reading.problems import read_data_set
 from baton_reasoning.core.errors import BatonError, DownloadError, ProblemFileError
 from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.hub_listing import HubAccess
+from baton_reasoning.core.models.options import HubAccess
 from tests.core.batch.data_hub import COMMIT, DataHub, running_data_hub
 
 NOWHERE = "http://127.0.0.1:9"
@@ -109,3 +111,26 @@ def test_a_data_set_that_is_not_there_or_not_in_the_cache_is_named(hub: DataHub)
         texts("hf:maths/sums", NOWHERE)
     with pytest.raises(BatonError, match="maths/nothing"):
         texts("hf:maths/nothing", hub.endpoint)
+
+
+def test_the_library_that_keeps_the_cache_sends_no_telemetry(hub: DataHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_for_agents: list[bool] = []
+    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
+    monkeypatch.setattr(_headers, "detect_agent", lambda: looked_for_agents.append(True))
+    hub.files = {"test.jsonl": lines("New?")}
+    assert texts("hf:maths/sums", hub.endpoint) == ["New?"]
+    assert not looked_for_agents
+
+
+def test_a_cache_that_takes_no_file_is_said(hub: DataHub, tmp_path: Path) -> None:
+    hub.files = {"test.jsonl": lines("New?")}
+    (tmp_path / "cache").write_text("a file where the folder should be", encoding="utf-8")
+    with pytest.raises(DownloadError, match=r"maths/sums/test\.jsonl cannot be stored"):
+        texts("hf:maths/sums", hub.endpoint)
+
+
+@pytest.mark.usefixtures("hub")
+def test_a_hub_that_is_gone_once_its_files_are_listed_is_asked_once(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(DownloadError, match=f"{NOWHERE} cannot be reached"):
+        Hub(HubAccess(NOWHERE)).data_file("maths/sums", COMMIT, "test.jsonl")
+    assert "Retrying" not in caplog.text

@@ -12,7 +12,7 @@ from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
-from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.models.options import ThinkingTags
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batch_rows import JobState

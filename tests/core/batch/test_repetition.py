@@ -14,7 +14,7 @@ from baton_reasoning.core.batch.running.batch_settings import BatchSettings, Mod
 from baton_reasoning.core.batch.running.creation import create_batch
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.errors import ProblemFileError
-from baton_reasoning.core.models.checksums import sha256_of
+from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import problems

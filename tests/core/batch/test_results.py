@@ -18,9 +18,9 @@ from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.demo_pair import LARGE_MODEL
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.errors import EngineLost
+from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
-from baton_reasoning.core.models.checksums import sha256_of
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.store import Store

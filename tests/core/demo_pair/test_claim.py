@@ -24,8 +24,7 @@ from baton_reasoning.core.demo_pair import (
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.intervals import Interval, wilson
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.models.options import LoadOptions, ThinkingTags
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
 from baton_reasoning.core.thinking.events import Event, RunEnded, TakeoverStarted

@@ -16,9 +16,7 @@ from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, READY_PRO
 from baton_reasoning.core.demo_pair.costly import RATIO, SMALL_BLOCKS, SWITCH, DemoFiles, Shape, costly, costly_pair
 from baton_reasoning.core.engines.factory import EngineFactory, open_engine
 from baton_reasoning.core.models.gguf_format import read_raw
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.preferences import LocalChoices
-from baton_reasoning.core.models.source import DemoModel
+from baton_reasoning.core.models.options import DemoModel, LoadOptions, LocalChoices
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 

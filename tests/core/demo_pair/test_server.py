@@ -12,8 +12,7 @@ from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.step_values import ValueEstimator, ValueOptions
 from baton_reasoning.core.thinking.events import ValuesEstimated

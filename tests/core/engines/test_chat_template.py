@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
 from baton_reasoning.core.engines.template_renderer import LONGEST_TEMPLATE, TemplateRenderer
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.catalog import families, family_of
-from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.models.options import ThinkingTags
 
 THINK = ThinkingTags("<think>", "</think>")
 CHATML = (

@@ -50,6 +50,8 @@ class HubServer:
     token: str = "hf_right"
     listing: object = None
     """Sent in place of every listing and search result, if it is not None."""
+    moved: dict[str, str] = field(default_factory=dict)
+    """Paths that redirect, with where to."""
     faults: Faults = field(default_factory=Faults)
     asked: list[Asked] = field(default_factory=list)
     endpoint: str = ""
@@ -65,7 +67,9 @@ class HubServer:
         token = authorization.removeprefix("Bearer ") if authorization else None
         self.asked.append(Asked(host, handler.path, handler.headers.get("Range"), token))
         path, _, query = handler.path.partition("?")
-        if host == self.storage:
+        if path in self.moved:
+            _refuse(handler, 307, {"Location": self.moved[path]})
+        elif host == self.storage:
             self._send_file(handler, path)
         elif self.listing is not None:
             _send_json(handler, self.listing)

@@ -10,10 +10,9 @@ import pytest
 import check_catalog
 from baton_reasoning.core.models.catalog import CatalogModel, PublishedResult, catalog, catalog_models, pairs_that_fit
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
+from baton_reasoning.core.models.fit import estimate
 from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.hub_listing import HubAccess
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate
+from baton_reasoning.core.models.options import HubAccess, LoadOptions
 from tests.core.models.hub_server import HubServer, running_hub
 
 GIB = 2**30

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from baton_reasoning.core.child_process import answered_apart
-from baton_reasoning.core.models import ggml_backends
+from baton_reasoning.core.models import devices
 from baton_reasoning.core.models.devices import (
     Device,
     DeviceKind,
@@ -16,9 +16,10 @@ from baton_reasoning.core.models.devices import (
     disk_free,
     find_devices,
     ggml_devices,
+    has_gpu_backend,
     offloaded_to,
+    registry,
 )
-from baton_reasoning.core.models.ggml_backends import has_gpu_backend, registry
 
 
 def test_ram_is_what_the_system_says() -> None:
@@ -39,8 +40,8 @@ def test_ggml_names_the_cpu_and_its_memory_and_a_process_of_its_own_sees_the_sam
 def test_a_missing_native_library_means_no_gpu(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ggml_backends.registry.cache_clear()
-    ggml_backends.log_quietly.cache_clear()
+    devices.registry.cache_clear()
+    devices.log_quietly.cache_clear()
     monkeypatch.setitem(sys.modules, "llama_cpp", None)
     with caplog.at_level(logging.WARNING):
         assert ggml_devices() == ()

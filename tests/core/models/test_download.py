@@ -1,12 +1,10 @@
 """Downloads against a real server on this machine: cut, resumed, refused, checked, paused, cancelled, disk full."""
 
 import hashlib
-import os
 import random
 import resource
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.core.errors import DownloadError
-from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.download import (
     Downloader,
     DownloadManifest,
@@ -24,9 +21,8 @@ from baton_reasoning.core.models.download import (
     discard,
     find_unfinished,
 )
-from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.hub_listing import HubAccess, downloaded, manifest_for
-from baton_reasoning.core.models.source import HubFile
+from baton_reasoning.core.models.hub import Hub, downloaded, manifest_for
+from baton_reasoning.core.models.options import HubAccess, HubFile
 from tests.core.models.hub_server import HubServer, running_hub
 
 REPOSITORY = "owner/model-GGUF"
@@ -89,8 +85,8 @@ def test_each_request_asks_only_for_what_is_missing(hub: HubServer, tmp_path: Pa
 def test_a_new_program_goes_on_where_the_last_one_crashed(hub: HubServer, tmp_path: Path) -> None:
     program = (
         "import os, sys\nfrom pathlib import Path\nfrom baton_reasoning.core.models.download import Downloader\n"
-        "from baton_reasoning.core.models.hub import Hub\n"
-        "from baton_reasoning.core.models.hub_listing import HubAccess, manifest_for\n"
+        "from baton_reasoning.core.models.hub import Hub, manifest_for\n"
+        "from baton_reasoning.core.models.options import HubAccess\n"
         "hub = Hub(HubAccess(sys.argv[1])); listing = hub.list_files(sys.argv[2])\n"
         "for progress in Downloader().download(manifest_for(listing, listing.choices[0], Path(sys.argv[3]))):\n"
         "    if progress.done > 1_000_000: os._exit(9)\n"
@@ -151,15 +147,22 @@ def test_several_shards_appear_together(hub: HubServer, tmp_path: Path, download
     assert order.model.name == "big-Q8_0-00001-of-00003.gguf"
 
 
-def test_a_program_that_ends_between_two_shards_leaves_no_model_in_parts(hub: HubServer, tmp_path: Path) -> None:
-    class Ending(Checksums):
-        def learn(self, file: Path, sha256: str) -> None:
+def test_a_program_that_ends_between_two_shards_leaves_no_model_in_parts(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace = Path.replace
+
+    def ends_before_the_first(part: Path, target: Path) -> Path:
+        if target.name == "big-Q8_0-00001-of-00002.gguf":
             raise KeyboardInterrupt
+        return replace(part, target)
 
     hub.files["owner/big"] = {f"big-Q8_0-0000{number}-of-00002.gguf": CONTENT for number in (1, 2)}
     order = order_of(hub, tmp_path, repository="owner/big")
-    with pytest.raises(KeyboardInterrupt):
-        list(Downloader(checksums=Ending(tmp_path / "checksums.json")).download(order))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", ends_before_the_first)
+        with pytest.raises(KeyboardInterrupt):
+            list(Downloader().download(order))
     assert downloaded(HubFile("owner/big", "Q8_0"), tmp_path) is None
     list(Downloader().download(order))
     assert downloaded(HubFile("owner/big", "Q8_0"), tmp_path) == order.model
@@ -326,13 +329,3 @@ def test_a_file_too_large_for_the_file_system_ends_clean_and_can_go_on(
 def test_a_manifest_of_any_content_is_ignored(tmp_path: Path, content: str) -> None:
     (tmp_path / "m.gguf.order.json").write_text(content)
     assert find_unfinished(tmp_path) == ()
-
-
-def test_what_the_server_says_of_a_file_is_kept_for_later(hub: HubServer, tmp_path: Path) -> None:
-    order, kept = order_of(hub, tmp_path / "models"), Checksums(tmp_path / "checksums.json")
-    downloader = Downloader(checksums=kept)
-    list(downloader.download(order))
-    downloader.close()
-    order.model.write_bytes(bytes(len(CONTENT)))
-    os.utime(order.model, ns=(1, 1))
-    assert [FILE in error.message for error in kept.changed([order.model], threading.Event())] == [True]

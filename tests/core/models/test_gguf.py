@@ -15,10 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.fit import estimate
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.models.options import LoadOptions, ThinkingTags
 from tests.core.models.gguf_builder import (
     WORDS,
     TensorSpec,
@@ -54,7 +53,7 @@ class TestWhatIsRead:
         header = header_with(tmp_path)
         sizes = [tensor_bytes(tensor) for tensor in tensors_of_a_llama()]
         assert header.tensor_bytes == sum(sizes)
-        assert header.layer_bytes == (sum(sizes[1:5]), sum(sizes[5:9]))
+        assert [block.tensor_bytes for block in header.blocks] == [sum(sizes[1:5]), sum(sizes[5:9])]
         assert header.token_embedding_bytes == sizes[0]
         assert header.output_is_tied
         assert header.file_bytes == (tmp_path / "model.gguf").stat().st_size
@@ -71,9 +70,9 @@ class TestWhatIsRead:
 
     def test_head_lengths_follow_from_the_embedding_where_the_file_is_silent(self, tmp_path: Path) -> None:
         header = header_with(tmp_path)
-        assert (header.key_length, header.value_length, header.head_count_kv) == (16, 16, (2, 2))
+        assert [block.cache_elements for block in header.blocks] == [2 * (16 + 16)] * 2
         by_block = header_with(tmp_path, llama__attention__head_count_kv=[4, 0])
-        assert by_block.head_count_kv == (4, 0), "they may differ by block"
+        assert [block.cache_elements for block in by_block.blocks] == [4 * 32, 0], "heads may differ by block"
 
     def test_what_a_file_leaves_out_follows_from_what_it_holds(self, tmp_path: Path) -> None:
         header = header_with(tmp_path, general__name=None, general__file_type=None)
@@ -87,9 +86,14 @@ class TestWhatIsRead:
         header = header_with(tmp_path)
         assert pickle.loads(pickle.dumps(header)) == header
 
-    def test_recurrent_and_hybrid_memories_cannot_be_cut(self, tmp_path: Path) -> None:
+    def test_recurrent_and_hybrid_memories_cannot_be_truncated(self, tmp_path: Path) -> None:
         for architecture in ("mamba2", "qwen3next", "lfm2", "nemotron_h"):
             assert not header_with(tmp_path, general__architecture=architecture).supports_truncation
+
+    def test_an_architecture_of_tomorrow_is_read_and_judged_by_its_keys(self, tmp_path: Path) -> None:
+        header = header_with(tmp_path, general__architecture="gpt9", gpt9__block_count=2)
+        assert (header.architecture, header.block_count, header.supports_truncation) == ("gpt9", 2, True)
+        assert not header_with(tmp_path, general__architecture="gpt9", gpt9__ssm__state_size=8).supports_truncation
 
 
 class TestThinkingTags:
@@ -222,7 +226,7 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("changes", "words"),
         [
-            ({"general__architecture": "gpt9"}, "“gpt9”"),
+            ({"general__architecture": None}, "does not name its architecture"),
             ({"general__architecture": "clip"}, "the vision part of a model"),
             ({"tokenizer__ggml__tokens": None}, "no vocabulary"),
             ({"llama__block_count": "two"}, "“llama.block_count” is not a whole number"),
@@ -263,7 +267,7 @@ class TestRealFiles:
     def test_smollm2(self, smollm2: Path) -> None:
         header = read_header(smollm2)
         assert (header.architecture, header.size_label, header.quantisation) == ("llama", "135M", "Q4_1")
-        assert (header.block_count, header.head_count, header.head_count_kv[0]) == (30, 9, 3)
+        assert (header.block_count, header.head_count, header.blocks[0].cache_elements) == (30, 9, 3 * 128)
         assert (header.vocabulary_size, header.context_length) == (49152, 8192)
         assert header.chat_template is not None
         assert header.thinking_tags is None
@@ -271,7 +275,7 @@ class TestRealFiles:
     def test_gemma(self, gemma: Path, smollm2: Path) -> None:
         header = read_header(gemma)
         assert (header.architecture, header.size_label, header.quantisation) == ("gemma3", "270M", "Q4_K_M")
-        assert (header.key_length, header.vocabulary_size) == (256, 262144)
+        assert (header.blocks[0].cache_elements, header.vocabulary_size) == (2 * 256, 262144)
         assert header.vocabulary_hash != read_header(smollm2).vocabulary_hash
         assert header.chat_template is None
 

@@ -7,16 +7,12 @@ from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
-from huggingface_hub import constants
-from huggingface_hub.utils import _detect_agent
 
 from baton_reasoning.core.errors import DownloadError
-from baton_reasoning.core.models.download import DownloadManifest, RemoteFile
-from baton_reasoning.core.models.ggml_types import label_of
-from baton_reasoning.core.models.hub import Hub
-from baton_reasoning.core.models.hub_failures import refused, seconds_to_wait
-from baton_reasoning.core.models.hub_listing import (
-    HubAccess,
+from baton_reasoning.core.models.download import DownloadManifest, RemoteFile, refused, seconds_to_wait
+from baton_reasoning.core.models.gguf_format import label_of
+from baton_reasoning.core.models.hub import (
+    Hub,
     Listing,
     Quantisation,
     Repository,
@@ -25,7 +21,7 @@ from baton_reasoning.core.models.hub_listing import (
     quantisations,
     recommended,
 )
-from baton_reasoning.core.models.source import HubFile
+from baton_reasoning.core.models.options import HubAccess, HubFile
 from tests.core.models.hub_server import REVISION, HubServer, running_hub
 
 REPOSITORY = "owner/model-GGUF"
@@ -48,15 +44,6 @@ def test_a_search_finds_repositories_by_name(hub: HubServer) -> None:
     (found,) = Hub(HubAccess(hub.endpoint)).search("MODEL")
     assert (found.name, found.licence, found.downloads, found.gated) == (REPOSITORY, "mit", 10, False)
     assert Hub(HubAccess(hub.endpoint)).search("nothing-like-it") == ()
-
-
-def test_the_library_sends_no_telemetry(hub: HubServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", False)
-    monkeypatch.setattr(constants, "ENDPOINT", hub.endpoint)
-    monkeypatch.setattr(constants, "AGENT_HARNESSES_PATH", str(tmp_path / "agents.json"))
-    monkeypatch.setattr(_detect_agent, "_registry", None)
-    Hub(HubAccess(hub.endpoint)).search("model")
-    assert [asked.path.partition("?")[0] for asked in hub.asked] == ["/api/models"]
 
 
 def test_a_listing_has_each_quantisation_with_sizes_and_hashes_at_one_commit(hub: HubServer) -> None:
@@ -158,27 +145,30 @@ def test_the_recommended_choice_has_four_bits_or_else_is_the_largest() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [
-        "../../../x",
-        "owner/..",
-        "owner/../../x",
-        "/etc",
-        "owner/.hidden",
-        "owner\\..\\x/y",
-        "C:/x",
-        "owner/nul",
-        "a/b\x00",
-        "",
-    ],
+    ["../../../x", "owner/..", "owner/../../x", "/etc", "owner/.hidden", "owner\\..\\x/y", "C:/x", "a/b\x00", ""],
 )
-def test_a_mirror_cannot_name_a_folder_outside_the_models_folder(hub: HubServer, name: str) -> None:
+def test_a_mirror_cannot_choose_the_folder_that_a_model_goes_to(hub: HubServer, tmp_path: Path, name: str) -> None:
     file = {"rfilename": "m-Q4_K_M.gguf", "size": 9, "blobId": "0"}
     hub.listing = {"id": name, "sha": REVISION, "siblings": [file], "tags": ["gguf"]}
+    order = Hub(HubAccess(hub.endpoint)).manifest(HubFile(REPOSITORY), tmp_path)
+    assert order.folder == tmp_path / REPOSITORY, "that of the name which was asked for"
+    hub.listing = [hub.listing]
+    assert Hub(HubAccess(hub.endpoint)).search("m") == ()
+
+
+def test_a_file_that_is_listed_twice_counts_once(hub: HubServer) -> None:
+    file = {"rfilename": "m-Q4_K_M.gguf", "size": 9}
+    hub.listing = {"id": REPOSITORY, "sha": REVISION, "siblings": [file, file]}
+    (choice,) = Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY).choices
+    assert choice.bytes == 9
+
+
+@pytest.mark.parametrize("listing", [[], {"siblings": []}, {"id": "a/b", "siblings": [{"rfilename": 5}]}, "words"])
+def test_an_answer_that_is_no_listing_points_at_the_mirror(hub: HubServer, listing: object) -> None:
+    hub.listing = listing
     with pytest.raises(DownloadError, match="not a list of models") as raised:
         Hub(HubAccess(hub.endpoint)).list_files(REPOSITORY)
     assert "mirror" in raised.value.advice
-    hub.listing = [hub.listing]
-    assert Hub(HubAccess(hub.endpoint)).search("m") == ()
 
 
 @pytest.mark.parametrize(
@@ -191,12 +181,28 @@ def test_a_mirror_cannot_name_a_file_outside_the_models_folder(name: str, tmp_pa
     assert str(raised.value).isprintable()
 
 
-def test_a_listing_that_was_made_elsewhere_is_checked_when_it_is_ordered(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["../../x", "owner/..", "owner/nul", "owner\\..\\x/y", "C:/x", "a/b\x00", ""])
+def test_a_listing_that_was_made_elsewhere_is_checked_when_it_is_ordered(tmp_path: Path, name: str) -> None:
     file = RemoteFile("http://x/m.gguf", "m.gguf", 9)
-    choice = Quantisation("Q4_K_M", (file,), "")
-    listing = Listing(Repository("../../x", 0, None, False), "main", None, (choice,))
+    choice = Quantisation("Q4_K_M", (file,))
+    listing = Listing(Repository(name), "main", None, (choice,))
     with pytest.raises(DownloadError, match="cannot be stored"):
         manifest_for(listing, choice, tmp_path / "models")
+
+
+def test_a_repository_that_was_renamed_is_found_under_its_old_name(hub: HubServer) -> None:
+    hub.moved["/api/models/owner/old"] = f"/api/models/{REPOSITORY}"
+    listing = Hub(HubAccess(hub.endpoint, hub.token)).list_files("owner/old")
+    assert [choice.label for choice in listing.choices] == ["Q4_K_M", "Q8_0"]
+    assert {asked.token for asked in hub.asked} == {hub.token}
+
+
+def test_a_hub_that_redirects_for_ever_is_given_up_and_the_token_stays_with_the_first_host(hub: HubServer) -> None:
+    path = f"/api/models/{REPOSITORY}"
+    hub.moved[path] = f"{hub.storage}{path}"
+    with pytest.raises(DownloadError, match="it redirects again and again"):
+        Hub(HubAccess(hub.endpoint, hub.token)).list_files(REPOSITORY)
+    assert {(asked.host, asked.token) for asked in hub.asked} == {(hub.endpoint, hub.token), (hub.storage, None)}
 
 
 @pytest.mark.parametrize(("limit", "value"), [("LARGEST_ANSWER", 1000), ("SECONDS_IN_ALL", -1.0)])

@@ -10,8 +10,16 @@ import pytest
 from baton_reasoning.core.child_process import answered_apart
 from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.library import Folder, FolderOrigin, Inventory, Library, LocalModel, known_folders
-from baton_reasoning.core.models.trash import delete_for_good, move_to_trash
+from baton_reasoning.core.models.library import (
+    Folder,
+    FolderOrigin,
+    Inventory,
+    LocalModel,
+    delete_for_good,
+    known_folders,
+    move_to_trash,
+    scan,
+)
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf, write_split_gguf
 
 
@@ -19,8 +27,8 @@ def named(name: str) -> dict[str, object]:
     return values_of_a_llama(general__name=name)
 
 
-def scan(*folders: Path) -> Inventory:
-    return Library(tuple(Folder(folder, FolderOrigin.USER) for folder in folders)).scan()
+def scanned(*folders: Path) -> Inventory:
+    return scan(Folder(folder, FolderOrigin.USER) for folder in folders)
 
 
 def names(inventory: Inventory) -> list[str]:
@@ -31,26 +39,26 @@ def test_models_are_found_in_every_folder_by_name(tmp_path: Path) -> None:
     write_gguf(tmp_path / "a" / "publisher" / "repository" / "m.gguf", named("zebra"))
     write_gguf(tmp_path / "b" / "n.GGUF", named("Ape"))
     (tmp_path / "b" / "notes.txt").write_text("not a model")
-    assert names(scan(tmp_path / "a", tmp_path / "b", tmp_path / "missing")) == ["Ape", "zebra"]
+    assert names(scanned(tmp_path / "a", tmp_path / "b", tmp_path / "missing")) == ["Ape", "zebra"]
 
 
 def test_a_single_file_is_found_without_the_others_in_its_folder(tmp_path: Path) -> None:
     write_gguf(tmp_path / "a.gguf", named("wanted"))
     write_gguf(tmp_path / "b.gguf", named("other"))
-    assert names(scan(tmp_path / "a.gguf")) == ["wanted"]
+    assert names(scanned(tmp_path / "a.gguf")) == ["wanted"]
 
 
 def test_a_model_knows_who_put_it_there(tmp_path: Path) -> None:
     write_gguf(tmp_path / "own" / "m.gguf")
     write_gguf(tmp_path / "studio" / "n.gguf")
-    library = Library((Folder(tmp_path / "own", FolderOrigin.OWN), Folder(tmp_path / "studio", FolderOrigin.LM_STUDIO)))
-    assert {model.source for model in library.scan().models} == {FolderOrigin.OWN, FolderOrigin.LM_STUDIO}
+    found = scan([Folder(tmp_path / "own", FolderOrigin.OWN), Folder(tmp_path / "studio", FolderOrigin.LM_STUDIO)])
+    assert {model.source for model in found.models} == {FolderOrigin.OWN, FolderOrigin.LM_STUDIO}
 
 
 def test_broken_files_are_listed_with_their_reason(tmp_path: Path) -> None:
     (tmp_path / "page.gguf").write_bytes(b"<html>")
     write_gguf(tmp_path / "good.gguf")
-    inventory = scan(tmp_path)
+    inventory = scanned(tmp_path)
     assert names(inventory) == ["Little Llama"]
     (broken,) = inventory.broken
     assert broken.path == tmp_path / "page.gguf"
@@ -59,10 +67,10 @@ def test_broken_files_are_listed_with_their_reason(tmp_path: Path) -> None:
 
 def test_parts_are_one_model(tmp_path: Path) -> None:
     first, _ = write_split_gguf(tmp_path)
-    inventory = scan(tmp_path)
+    inventory = scanned(tmp_path)
     assert [len(model.header.shards) for model in inventory.models] == [2]
     first.unlink()
-    inventory = scan(tmp_path)
+    inventory = scanned(tmp_path)
     assert inventory.models == ()
     assert ["m-00001-of-00002.gguf" in broken.reason for broken in inventory.broken] == [True]
 
@@ -73,37 +81,35 @@ def test_a_model_reached_by_two_ways_counts_once(tmp_path: Path) -> None:
         link = tmp_path / "hub" / "snapshots" / snapshot / "m.gguf"
         link.parent.mkdir(parents=True)
         link.symlink_to(blob)
-    inventory = scan(tmp_path / "hub", tmp_path / "hub" / "snapshots")
+    inventory = scanned(tmp_path / "hub", tmp_path / "hub" / "snapshots")
     assert [model.header.path.parent.name for model in inventory.models] == ["one"]
 
 
 def test_a_second_scan_sees_what_changed(tmp_path: Path) -> None:
-    library = Library((Folder(tmp_path, FolderOrigin.USER),))
     path = write_gguf(tmp_path / "m.gguf", named("before"))
-    first = library.scan()
-    assert library.scan().models[0].header is first.models[0].header
+    first = scanned(tmp_path)
+    assert scanned(tmp_path).models[0].header is first.models[0].header
     write_gguf(path, named("afterwards"))
     write_gguf(tmp_path / "n.gguf", named("new"))
-    assert names(library.scan()) == ["afterwards", "new"]
+    assert names(scanned(tmp_path)) == ["afterwards", "new"]
     path.unlink()
-    assert names(library.scan()) == ["new"]
+    assert names(scanned(tmp_path)) == ["new"]
 
 
 def test_a_file_that_was_completed_is_no_longer_broken(tmp_path: Path) -> None:
-    library = Library((Folder(tmp_path, FolderOrigin.USER),))
     path = write_gguf(tmp_path / "m.gguf")
     whole = path.read_bytes()
     path.write_bytes(whole[:-100])
-    assert "cut short" in library.scan().broken[0].reason
+    assert "cut short" in scanned(tmp_path).broken[0].reason
     path.write_bytes(whole)
-    assert names(library.scan()) == ["Little Llama"]
+    assert names(scanned(tmp_path)) == ["Little Llama"]
 
 
 def test_very_deep_folders_are_not_searched_and_a_link_to_nothing_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "m.gguf").symlink_to(tmp_path / "gone")
     write_gguf(tmp_path / "1/2/3/4/5/6/m.gguf", named("deep"))
     write_gguf(tmp_path / "1/2/3/4/5/6/7/m.gguf", named("too deep"))
-    inventory = scan(tmp_path)
+    inventory = scanned(tmp_path)
     assert (names(inventory), inventory.broken) == (["deep"], ())
 
 
@@ -166,7 +172,7 @@ def test_a_pipe_that_is_called_gguf_is_a_broken_file_and_not_waited_for(tmp_path
     os.mkfifo(tmp_path / "pipe.gguf")
     with pytest.raises(ModelFileError, match="is not a file"):
         read_header(tmp_path / "pipe.gguf")
-    (broken,) = Library((Folder(tmp_path, FolderOrigin.USER),)).scan().broken
+    (broken,) = scanned(tmp_path).broken
     assert broken.path.name == "pipe.gguf"
 
 
@@ -181,7 +187,7 @@ def test_a_trashed_model_is_gone_from_its_folder(tmp_path: Path, trash: Path) ->
     path = tmp_path / "models" / "m.gguf"
     content = write_gguf(path).read_bytes()
     move_to_trash(LocalModel(read_header(path), FolderOrigin.OWN))
-    assert Library((Folder(path.parent, FolderOrigin.OWN),)).scan().models == ()
+    assert scanned(path.parent).models == ()
     assert (trash / "m.gguf").read_bytes() == content
 
 

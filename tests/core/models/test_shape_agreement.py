@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from baton_reasoning.core.models.fit import estimate
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate
+from baton_reasoning.core.models.options import LoadOptions
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,7 @@ from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.drafting import DraftLength
 from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
 from baton_reasoning.core.grading.extraction import extract_answer
-from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.serve import endpoint
 from baton_reasoning.core.serve.access import AccessRules

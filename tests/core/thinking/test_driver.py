@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.models.overrides import ThinkingTags
+from baton_reasoning.core.models.options import ThinkingTags
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver

@@ -16,8 +16,15 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.models.overrides import ModelOverrides, ThinkingTags
-from baton_reasoning.core.models.source import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
+from baton_reasoning.core.models.options import (
+    DemoModel,
+    HubFile,
+    LocalFile,
+    ModelOverrides,
+    ModelSource,
+    ServerUrls,
+    ThinkingTags,
+)
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION
 from baton_reasoning.core.thinking.cues import Category, Cue

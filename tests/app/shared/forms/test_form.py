@@ -9,7 +9,7 @@ from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.shared.forms.form import SettingsForm, entries, value_at
 from baton_reasoning.app.shared.widgets.controls import IconButton
-from baton_reasoning.core.models.overrides import ModelOverrides
+from baton_reasoning.core.models.options import ModelOverrides
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ColourScheme, Settings
 from baton_reasoning.core.thinking.policies.keywords import Keywords

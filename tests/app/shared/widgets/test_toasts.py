@@ -19,7 +19,7 @@ from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
 from baton_reasoning.core.errors import BatonError, Busy, EngineLost, SettingsError
-from baton_reasoning.core.models.source import LocalFile
+from baton_reasoning.core.models.options import LocalFile
 from tests.app.conftest import LARGE, ScriptedLoader
 from tests.fakes.scripted import ScriptedEngine
 

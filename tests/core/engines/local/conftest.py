@@ -12,8 +12,7 @@ import pytest
 
 from baton_reasoning.core.engines.base import Conversation, Message
 from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 
 QUESTION: Conversation = (Message("user", "How many pets has Ed, who has 2 dogs, 3 cats and 4 fish? Check it."),)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.errors import OutOfMemory
-from baton_reasoning.core.models.loading import LoadOptions, Switch
+from baton_reasoning.core.models.options import LoadOptions, Switch
 
 
 def main(limit: int, file: str, context: int, parallel: int, batch: int) -> None:

@@ -24,8 +24,7 @@ from baton_reasoning.core.engines.local.messages import (
     WriteBranches,
 )
 from baton_reasoning.core.errors import ContextFull
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.thinking.steps import split
 from tests.core.engines.local.test_uncuttable_memory import body, grow
 

@@ -20,8 +20,7 @@ from baton_reasoning.core.engines.local.drafting import (
     DraftPlan,
 )
 from baton_reasoning.core.engines.local.messages import DraftsWanted
-from baton_reasoning.core.models.loading import LoadOptions, Switch
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.trace import Trace

@@ -69,7 +69,7 @@ def test_a_real_model_says_where_its_layers_and_its_cache_are(small_engine: Loca
     header = read_header(smollm2)
     assert sum(share.layers for share in shares) == header.block_count + 1
     assert sum(share.weights for share in shares) >= 0.9 * header.tensor_bytes
-    cache = 2048 * 2 * sum(header.head_count_kv) * (header.key_length + header.value_length)
+    cache = 2048 * 2 * sum(block.cache_elements for block in header.blocks)
     assert sum(share.cache for share in shares) == cache
     assert all(share.compute > 0 for share in shares)
     assert placement.retreat == ""

@@ -29,8 +29,15 @@ from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.llama import Llama
 from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused, ModelFileError
-from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
-from baton_reasoning.core.models.overrides import ModelOverrides, Sampling, TagSource, ThinkingTags
+from baton_reasoning.core.models.options import (
+    KvType,
+    LoadOptions,
+    ModelOverrides,
+    Sampling,
+    Switch,
+    TagSource,
+    ThinkingTags,
+)
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.limits import Limits

@@ -14,8 +14,7 @@ from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Finish

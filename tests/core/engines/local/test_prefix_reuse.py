@@ -11,8 +11,7 @@ from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.ledger import Ledger, common_text
 from baton_reasoning.core.engines.local.llama import CHUNK
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.engines.local.writing import handoff, ids, write
 
 STORY = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 7

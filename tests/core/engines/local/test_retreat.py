@@ -16,10 +16,9 @@ from baton_reasoning.core.engines.local.load_fallback import attempts, attempts_
 from baton_reasoning.core.engines.local.messages import ModelLoaded, WorkerOptions
 from baton_reasoning.core.engines.local.process import DiedLoading
 from baton_reasoning.core.models.devices import Device, DeviceKind, Devices
-from baton_reasoning.core.models.fit import fit
+from baton_reasoning.core.models.fit import estimate, fit
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.memory import estimate
+from baton_reasoning.core.models.options import LoadOptions
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow

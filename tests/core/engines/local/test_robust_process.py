@@ -28,8 +28,7 @@ from baton_reasoning.core.engines.local.messages import Tokenize
 from baton_reasoning.core.engines.local.process import only_reply
 from baton_reasoning.core.engines.local.watching import Heartbeat
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import at_token, ids, write
 from tests.patience import PATIENCE

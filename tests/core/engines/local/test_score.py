@@ -15,8 +15,7 @@ from baton_reasoning.core.engines.base import Token
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.llama import CHUNK, largest
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.bench.generated import f32_copy
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import text_body, write

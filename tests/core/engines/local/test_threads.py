@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.threads import SPIN, default_threads, spin_variables
-from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
+from baton_reasoning.core.models.options import KvType, LoadOptions, Switch
 
 # The number of threads -----------------------------------------------------------------------------------------------
 

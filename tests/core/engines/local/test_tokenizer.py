@@ -12,7 +12,7 @@ from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.tokenizer import tokenize_by
 from baton_reasoning.core.engines.remote.protocol import PROBE
 from baton_reasoning.core.errors import ModelFileError
-from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.options import LoadOptions
 
 
 @pytest.mark.real_models

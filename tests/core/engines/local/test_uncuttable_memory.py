@@ -14,8 +14,7 @@ from baton_reasoning.core.engines.base import Message, Token
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
 from baton_reasoning.core.models.gguf import read_header
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.models.test_shape_agreement import RECIPES, REPOSITORY, USUAL
 from tests.patience import PATIENCE
 

@@ -9,8 +9,7 @@ import pytest
 from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers, ServerAccess
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.models.loading import Switch
-from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
+from baton_reasoning.core.models.options import ModelOverrides, Switch, TagSource
 from baton_reasoning.core.secrets import Keeping, Secrets
 from tests.fakes.keyrings import NO_KEYRING, MemoryKeyring
 

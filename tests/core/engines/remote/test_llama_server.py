@@ -18,8 +18,7 @@ from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, 
 from baton_reasoning.core.engines.remote.protocol import PROBE, fingerprint
 from baton_reasoning.core.engines.remote.status import ServerState
 from baton_reasoning.core.errors import ContextFull
-from baton_reasoning.core.models.loading import LoadOptions
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.run import ask
 from tests.core.engines.remote.writing import (
     GREEDY,

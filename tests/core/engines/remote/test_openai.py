@@ -18,7 +18,7 @@ from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSess
 from baton_reasoning.core.engines.remote.openai import CompletionsAnswer, OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.protocol import StreamedText
 from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, as_parts, foreign, handoff, stop, text, tokens
 from tests.fakes.faulty_server import Answer, FaultyServer, Wire, error, event, raw, stream
 from tests.servers.llama_server import KEY, LlamaServer

@@ -21,7 +21,7 @@ from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
 from baton_reasoning.core.engines.remote.protocol import ServedModel
 from baton_reasoning.core.engines.remote.servers import open_server, try_connection
 from baton_reasoning.core.errors import Cancelled, EngineRefused
-from baton_reasoning.core.models.source import ServerUrls
+from baton_reasoning.core.models.options import ServerUrls
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, foreign, stop, text

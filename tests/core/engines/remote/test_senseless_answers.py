@@ -32,7 +32,7 @@ from baton_reasoning.core.engines.remote.protocol import (
     served_models,
 )
 from baton_reasoning.core.errors import EngineError, EngineRefused
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 from tests.fakes.faulty_server import about
 
 CARD = ModelCard("any", "", 100)

@@ -23,8 +23,7 @@ from baton_reasoning.core.engines.remote.servers import (
 )
 from baton_reasoning.core.engines.usage import Cap, Prices, Usage
 from baton_reasoning.core.errors import EngineLost, EngineRefused
-from baton_reasoning.core.models.overrides import ModelOverrides, TagSource, ThinkingTags
-from baton_reasoning.core.models.source import ServerUrls
+from baton_reasoning.core.models.options import ModelOverrides, ServerUrls, TagSource, ThinkingTags
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, text
 from tests.fakes.faulty_server import FaultyServer, Wire, about, end, error, hold, progress, redirect, stream, token
 from tests.servers.certificates import self_signed

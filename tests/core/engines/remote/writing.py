@@ -13,7 +13,7 @@ from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote.connection import RetryPolicy
 from baton_reasoning.core.engines.remote.engine import RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine
-from baton_reasoning.core.models.overrides import Sampling
+from baton_reasoning.core.models.options import Sampling
 from tests.patience import PATIENCE
 from tests.servers.llama_server import KEY
 

@@ -9,7 +9,7 @@ import pytest
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.models.loading import LoadOptions
+from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.events import Finish, Judged, TokenWritten
 from baton_reasoning.core.thinking.policy import PolicySettings
