@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from baton_reasoning.core.engines.base import End, Stop
-from baton_reasoning.core.engines.local.ledger import Ledger, common_prefix
+from baton_reasoning.core.engines.local.cache import Ledger, common_prefix
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, LoadError, Sampler
 from baton_reasoning.core.engines.local.messages import (
     BranchEnded,

@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from baton_reasoning.core.engines.body import Part
-from baton_reasoning.core.engines.local.draft_gain import LENGTHS, USUAL_ACCEPTANCE, tokens_per_decode
 from baton_reasoning.core.engines.local.messages import Drafts, DraftsWanted
 from baton_reasoning.core.errors import EngineError
 from baton_reasoning.core.models.overrides import Sampling
 
+LENGTHS = (0, 1, 2, 3, 4, 6, 8)
+"""The numbers of drafts to choose from; 0 is no drafting."""
+USUAL_ACCEPTANCE = 0.7
+"""Share of drafts that a large model accepts from a small one of its family, as long as nothing is known."""
 FIRST = 4
 """Drafts in a trial, as long as nothing is known."""
 PLAIN_TOKENS = 4
@@ -79,6 +82,12 @@ class DraftLength:
         extra = max(seconds - self.plain_seconds, 0.0) / drafts
         self.seconds_a_draft = _averaged(self.seconds_a_draft, extra)
         self._is_known = True
+
+
+def tokens_per_decode(acceptance: float, drafts: int) -> float:
+    """Return (1 − a^(k+1)) / (1 − a), the tokens that a decode with k drafts yields (Leviathan et al. 2023, eq. 1)."""
+    a = min(acceptance, 0.99)
+    return float((1 - a ** (drafts + 1)) / (1 - a))
 
 
 def _averaged(before: float, now: float) -> float:

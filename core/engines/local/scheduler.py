@@ -7,15 +7,19 @@ cache, and none was drawn for nothing.
 
 from __future__ import annotations
 
+import codecs
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillProgress, ScoredToken, Scores, Stop, Token
 from baton_reasoning.core.engines.choices import first_tokens
 from baton_reasoning.core.engines.local.branches import BranchWriter
+from baton_reasoning.core.engines.local.cache import CachedSequence, PromptCache, ages
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
 from baton_reasoning.core.engines.local.messages import (
     Drafts,
@@ -28,12 +32,46 @@ from baton_reasoning.core.engines.local.messages import (
     WorkerOptions,
     WriteBranches,
 )
-from baton_reasoning.core.engines.local.prompt_cache import PromptCache
-from baton_reasoning.core.engines.local.tasks import CachedSequence, Task, ages
 from baton_reasoning.core.engines.random_numbers import number_at
 
 SCORED_AT_ONCE = 128
 """Positions a decode that score: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""
+_UTF8 = codecs.getincrementaldecoder("utf-8")
+
+
+@dataclass(eq=False)
+class Task:
+    """A request under way: first it reads, then perhaps it writes, one token a turn."""
+
+    sequence: CachedSequence
+    request: Read
+    target: list[int]
+    """Prompt, body and the question of a judgement, if there is one."""
+    text_length: int
+    """Tokens of the target without the question, which is removed after the judgement."""
+    score_from: int
+    """The next token of the target to be scored; its length if none is."""
+    decoder: codecs.IncrementalDecoder = field(default_factory=lambda: _UTF8(errors="replace"))
+    """Turns the scored tokens into text."""
+    began: float = field(default_factory=time.perf_counter)
+    pending: list[int] = field(default_factory=list)
+    """Tokens to decode next: the text to read, or the token just written."""
+    prefilled: int = 0
+    reading: bool = True
+    written: int = 0
+    sampler: Any = None
+    plain_tokens: int | None = None
+    """Tokens to write before drafts are asked for; None: it uses none."""
+    drafts: list[int] = field(default_factory=list)
+    """The last tokens of `pending`, if the small model drafted them."""
+    accepted: int = 0
+    """How many drafts of the last decode were accepted."""
+    tried: int = 0
+    seconds: float = 0.0
+    plain_seconds: float = 0.0
+    awaits_drafts: bool = False
+    halted: bool = False
+    halted_at_once: bool = False
 
 
 class Scheduler:

@@ -27,7 +27,7 @@ from baton_reasoning.core.errors import ContextFull
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.thinking.steps import split
-from tests.core.engines.local.test_uncuttable_memory import body, grow
+from tests.core.engines.local.test_recurrent_memory import body, grow
 
 pytestmark = pytest.mark.slow
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.local.ledger import CachePlan, Ledger, common_prefix
+from baton_reasoning.core.engines.local.cache import CachePlan, Ledger, common_prefix, common_text
 
 
 def holding(*ids: int) -> Ledger:
@@ -57,6 +57,48 @@ def test_logits_inside_the_cached_text_are_computed_from_the_token_before_them_o
     assert ledger.plan([1, 2, 3, 4, 5], has_logits=False, logits_from=2) == CachePlan(1, [2, 3, 4, 5])
     assert ledger.plan([1, 2, 3, 4, 5], has_logits=True, logits_from=4) == CachePlan(4, [5])
     assert ledger.plan([1, 2, 3, 4, 5], has_logits=False, logits_from=4) == CachePlan(3, [4, 5])
+
+
+def test_what_both_texts_begin_with_is_reused_and_a_token_is_left_to_read() -> None:
+    ledger = Ledger()
+    ledger.ids = list(range(300))
+    assert ledger.reusable(list(range(1000))) == 300
+    assert ledger.reusable([*range(200), 7]) == 200
+    assert ledger.reusable(list(range(300))) == 299, "the last token is read for its logits"
+    assert ledger.reusable([7]) == 0
+
+
+def test_an_exact_session_reuses_whole_chunks_and_leaves_a_token_to_read() -> None:
+    ledger = Ledger()
+    ledger.ids, ledger.whole = list(range(300)), 256
+    assert ledger.reusable(list(range(1000)), chunk=64) == 256
+    assert ledger.reusable(list(range(200)), chunk=64) == 192
+    assert ledger.reusable(list(range(192)), chunk=64) == 128, "the last chunk is read for its logits"
+    ledger.cut(130)
+    assert ledger.reusable(list(range(1000)), chunk=64) == 128
+
+
+def test_a_memory_that_cannot_be_cut_is_reused_as_a_whole_or_from_a_snapshot() -> None:
+    ledger = Ledger(supports_truncation=False)
+    ledger.ids = list(range(200))
+    ledger.remember(b"at 200")
+    ledger.ids, ledger.whole = list(range(300)), 256
+    assert ledger.reusable(list(range(1000))) == 300
+    assert ledger.reusable([*range(250), 7]) == 200
+    assert ledger.reusable([*range(150), 7]) == 0
+    assert ledger.reusable(list(range(1000)), chunk=64) == 0
+
+
+def test_a_text_in_other_tokens_is_held_up_to_the_last_place_where_both_end_a_token() -> None:
+    texts = {1: b"to", 2: b"get", 3: b"her", 4: b"together", 5: b" no", 6: b" now", 7: b"\xff7\xff", 8: b"<end>"}
+    of = texts.__getitem__
+    assert common_text([1, 2, 3, 5, 7], [4, 5, 7], of) == (5, 3)
+    assert common_text([7, 1, 2, 3], [7, 4, 6], of) == (4, 2), "the rest is new"
+    assert common_text([7, 1, 2], [7, 4], of) == (1, 1), "what is held ends within a token"
+    assert common_text([1, 2, 3, 5], [4, 6], of) == (3, 1)
+    assert common_text([1, 2, 3, 7], [4, 8], of) == (3, 1), "a control token is no text"
+    assert common_text([4], [5], of) == (0, 0)
+    assert common_text([], [4], of) == (0, 0)
 
 
 IDS = st.lists(st.integers(0, 2), max_size=12)
