@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from baton_reasoning.core.engines.base import End, Stop
-from baton_reasoning.core.engines.local.cache import Ledger, common_prefix
+from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, common_prefix
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, LoadError, Sampler
 from baton_reasoning.core.engines.local.messages import (
     BranchEnded,
@@ -59,7 +59,7 @@ class BranchWriter:
         self._context: Llama | None = None
         self._size = (0, 0)
         """Branches at once, and tokens of each."""
-        self._ledger = Ledger(options.supports_truncation)
+        self._reader = self._empty_reader()
         self._reset()
 
     def _reset(self) -> None:
@@ -118,20 +118,19 @@ class BranchWriter:
         branches = sorted(self._active.items())
         entries = [BatchEntry(branch.last, branch.length, sequence, True) for sequence, branch in branches]
         room = min(context.chunk, context.batch_size - len(entries))
-        read, held = self._unread[:room], len(self._ledger.ids)
+        read, held = self._unread[:room], len(self._reader.ledger.ids)
         entries += [BatchEntry(id, held + i, READER, False) for i, id in enumerate(read)]
         context.abort(False)
         if self._halted:  # between the look above and here
             return
         result = context.decode(entries)
         if result == Decoded.ABORTED:
-            context.cut(READER, -1)
-            self._ledger.cut(0)
+            self._reader.roll_back(context, 0)
             self._finish(End(Stop.CANCELLED))
         elif result != Decoded.DONE:
             raise RuntimeError(f"llama_decode failed with {result}")
         else:
-            self._ledger.ids += read
+            self._reader.ledger.ids += read
             del self._unread[: len(read)]
             for entry, (sequence, branch) in enumerate(branches):
                 branch.length += 1
@@ -152,7 +151,7 @@ class BranchWriter:
         self._free()
         while at_once:
             try:
-                self._context = llama.beside(tokens, at_once + 1)
+                self._context = llama.sibling(tokens, at_once + 1)
             except LoadError:
                 at_once //= 2
             else:
@@ -164,7 +163,10 @@ class BranchWriter:
         if self._context:
             self._context.close_context()
         self._context = None
-        self._ledger = Ledger(self._options.supports_truncation)
+        self._reader = self._empty_reader()
+
+    def _empty_reader(self) -> CachedSequence:
+        return CachedSequence((), Ledger(self._options.supports_truncation), slot=READER)
 
     def _start_branches(self) -> None:
         """Give free sequences to the next branches, as far as the reader has read their text."""
@@ -187,27 +189,15 @@ class BranchWriter:
 
     def _is_read(self, text: list[int]) -> bool:
         """Tell whether the reader holds exactly this text; if not, say what it has to read."""
-        ledger, context = self._ledger, self._context
+        ledger, context = self._reader.ledger, self._context
         assert context
         if ledger.ids != text:
-            self._roll_back(common_prefix(ledger.ids, text))
+            if (keep := common_prefix(ledger.ids, text)) < len(ledger.ids):
+                self._reader.roll_back(context, keep)
             self._unread = text[len(ledger.ids) :]
         elif text and not self._options.supports_truncation and len(text) not in ledger.snapshots:
             ledger.remember(context.snapshot(READER), SNAPSHOTS)
         return not self._unread
-
-    def _roll_back(self, keep: int) -> None:
-        context, ledger = self._context, self._ledger
-        assert context
-        if keep == len(ledger.ids):
-            return
-        keep = ledger.restorable(keep)
-        if not self._options.supports_truncation and not (keep and context.restore(READER, ledger.snapshots[keep])):
-            keep = 0
-        if not context.cut(READER, keep or -1):
-            keep = 0
-            context.cut(READER, -1)
-        ledger.cut(keep)
 
     def _draw(self, context: Llama, entry: int, sequence: int, branch: _Branch) -> None:
         assert self._sampler
@@ -226,7 +216,7 @@ class BranchWriter:
         assert self._context
         assert self._request
         del self._active[sequence]
-        self._context.cut(sequence, -1)
+        self._context.truncate(sequence, 0)
         text = b"".join(map(self._llama.piece, branch.written))
         self._reply((self._request.request, BranchEnded(branch.index, text, len(branch.written), stop)))
 
@@ -234,7 +224,7 @@ class BranchWriter:
         assert self._request
         for sequence in self._active:
             if self._context:
-                self._context.cut(sequence, -1)
+                self._context.truncate(sequence, 0)
         if self._sampler:
             self._llama.free_sampler(self._sampler)
         request = self._request.request

@@ -2,7 +2,7 @@
 
 The slot of a closed session keeps its text until another session needs it. A new session starts from the longest
 prefix of its text in any slot. An exact session reuses only whole prefill chunks: it then decodes the same batches as
-without, and the same seed gives the same text.
+without reuse, and the same seed gives the same text.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.local.llama import Llama, Logits
 
-ages = count()
-"""Grows with each use of a session: the smallest is the one that has been idle longest."""
+lru_clock = count()
+"""Ticks with each use of a session: the one with the smallest tick is the least recently used."""
 
 
 class CachePlan(NamedTuple):
@@ -26,19 +26,19 @@ class CachePlan(NamedTuple):
 
 
 class Ledger:
-    """The token ids of one sequence in cache order, and where its memory can be restored to.
+    """The token ids of one sequence in cache order, and the lengths to which its memory can be rolled back.
 
-    A memory that can be cut is rolled back to any token. One that cannot (recurrent, hybrid) goes back to the
-    last snapshot before the texts part.
+    A memory that can be truncated is rolled back to any token. One that cannot (recurrent, hybrid) is restored from the
+    last snapshot within the common prefix of the two texts.
     """
 
     def __init__(self, supports_truncation: bool = True) -> None:
+        self.supports_truncation = supports_truncation
         self.ids: list[int] = []
         self.snapshots: dict[int, bytes] = {}
-        """Memory state by token count, newest last; only for memories that cannot be cut."""
+        """Memory state by token count, newest last; only for memories that cannot be truncated."""
         self.whole = 0
-        """Tokens from the start that were decoded alone and in whole prefill chunks, as a new session would."""
-        self._can_be_cut = supports_truncation
+        """Length of the prefix that was prefilled exactly as a fresh session would: alone, and in whole chunks."""
 
     def plan(self, target: Sequence[int], has_logits: bool, logits_from: int | None = None) -> CachePlan:
         """Plan what to keep and what to decode, so that the cache holds `target` and the wanted logits are computed.
@@ -57,21 +57,21 @@ class Ledger:
 
     def restorable(self, keep: int) -> int:
         """Return the longest length, at most `keep`, to which the memory can be rolled back."""
-        return keep if self._can_be_cut else max((at for at in self.snapshots if at <= keep), default=0)
+        return keep if self.supports_truncation else max((at for at in self.snapshots if at <= keep), default=0)
 
     def reusable(self, target: Sequence[int], chunk: int | None = None) -> int:
-        """Count the tokens that a new session for `target` may reuse; at least one token is left.
+        """Count the tokens that a new session for `target` may reuse; at least one token is left to decode.
 
-        With a `chunk` only whole prefill chunks: the session then decodes the same batches after them as without, and
+        With a `chunk`, only whole prefill chunks: the session then decodes the same batches after them as without, and
         the same seed gives the same text.
         """
         if chunk is None:
             return self.plan(target, has_logits=False).keep
-        if not self._can_be_cut:
+        if not self.supports_truncation:
             return 0
         return min(common_prefix(self.ids, target[:-1]), self.whole) // chunk * chunk
 
-    def cut(self, length: int) -> None:
+    def truncate(self, length: int) -> None:
         self.whole = min(self.whole, length)
         del self.ids[length:]
         self.snapshots = {at: state for at, state in self.snapshots.items() if at <= length}
@@ -94,22 +94,37 @@ class CachedSequence:
     slot: int | None = None
     logits: Logits | None = None
     """The logits after the last token in the cache, if nothing was decoded since."""
-    used: int = field(default_factory=lambda: next(ages))
+    used: int = field(default_factory=lambda: next(lru_clock))
+
+    def roll_back(self, llama: Llama, keep: int) -> int:
+        """Truncate the memory to `keep` tokens, or restore the last snapshot before them where it cannot be truncated.
+
+        Returns how many tokens it holds then; 0 if the whole text has to be decoded again.
+        """
+        assert self.slot is not None
+        ledger = self.ledger
+        keep = ledger.restorable(keep)
+        if not ledger.supports_truncation and not (keep and llama.restore(self.slot, ledger.snapshots[keep])):
+            keep = 0
+        if not llama.truncate(self.slot, keep):
+            keep = 0
+            llama.truncate(self.slot, 0)
+        ledger.truncate(keep)
+        self.logits = None
+        return keep
 
 
 class PromptCache:
+    """Assigns the slots of the KV cache to sessions."""
+
     def __init__(self, llama: Llama, slots: int, supports_truncation: bool) -> None:
         self._llama = llama
-        self._supports_truncation = supports_truncation
-        self._sequences: list[CachedSequence] = []
-        """The sequences that have a slot."""
+        self._ledgers = [Ledger(supports_truncation) for _ in range(slots)]
+        """What each slot holds, also after its session was closed."""
         self._free = list(range(slots))
         """The slot that was given back last is at the end."""
-        self._kept = {slot: self.empty_ledger() for slot in self._free}
-        """What free slots still hold of closed sessions."""
-
-    def empty_ledger(self) -> Ledger:
-        return Ledger(self._supports_truncation)
+        self._sequences: list[CachedSequence] = []
+        """The sequences that have a slot."""
 
     def as_written(self, prompt: tuple[int, ...]) -> tuple[int, ...]:
         """Return the prompt with as much of its beginning as possible in the tokens in which the cache holds it.
@@ -117,17 +132,16 @@ class PromptCache:
         An answer that two models wrote in turn has the end of a token wherever one of them stopped. The tokenizer,
         which reads the text as a whole, joins some of these tokens, and all after them would have to be read again.
         """
-        ledgers = [*(other.ledger for other in self._sequences), *self._kept.values()]
-        ends = [(*common_text(ledger.ids, prompt, self._llama.text_or_control), ledger) for ledger in ledgers]
+        ends = [(*common_text(ledger.ids, prompt, self._llama.text_or_control), ledger) for ledger in self._ledgers]
         held, end, ledger = max(ends, key=lambda found: found[1])
         return (*ledger.ids[:held], *prompt[end:])
 
     def give_slot(
         self, sequence: CachedSequence, target: list[int], busy: Collection[CachedSequence], *, exact: bool
     ) -> bool:
-        """Give a sequence a slot that starts with what any slot holds of its target.
+        """Give a sequence a slot that starts with the longest prefix of its target in any slot.
 
-        If none is free it takes the slot of the session that has been idle longest. Returns False if all are busy.
+        If none is free, it takes the slot of the least recently used session. Returns False if all are busy.
         """
         if sequence.slot is not None:
             return True
@@ -138,11 +152,11 @@ class PromptCache:
             self.take_slot(min(idle, key=lambda other: other.used))
         chunk = self._llama.chunk
         # Less than a chunk is no reason to overwrite another conversation: many begin with the same words.
-        slot = max(self._free, key=lambda slot: self._kept[slot].reusable(target) // chunk)
+        slot = max(self._free, key=lambda slot: self._ledgers[slot].reusable(target) // chunk)
         self._free.remove(slot)
-        sequence.ledger = self._start_from_prefix(slot, target, chunk if exact else None)
-        sequence.slot = slot
         self._sequences.append(sequence)
+        sequence.slot, sequence.ledger = slot, self._ledgers[slot]
+        self._copy_prefix(sequence, slot, target, chunk if exact else None)
         return True
 
     def take_slot(self, sequence: CachedSequence) -> None:
@@ -150,32 +164,25 @@ class PromptCache:
         if sequence.slot is not None:
             self._sequences.remove(sequence)
             self._free.append(sequence.slot)
-            self._kept[sequence.slot] = sequence.ledger
             sequence.slot, sequence.logits = None, None
-            sequence.ledger = self.empty_ledger()
+            sequence.ledger = Ledger(sequence.ledger.supports_truncation)
 
-    def _start_from_prefix(self, slot: int, target: list[int], chunk: int | None) -> Ledger:
-        """Return what a free slot holds, once it starts with the longest prefix of the target in any slot.
+    def _copy_prefix(self, sequence: CachedSequence, slot: int, target: list[int], chunk: int | None) -> None:
+        """Copy the longest prefix of the target into a slot, if another one holds a longer prefix than this one.
 
-        With a `chunk` it holds only whole chunks of the target; else its session removes what is not its text.
+        With a `chunk` the slot then holds only whole chunks of the target; else the session removes what is not its
+        text.
         """
-        holders = {other.slot: other.ledger for other in self._sequences if other.slot is not None} | self._kept
-        lengths = {holder: ledger.reusable(target, chunk) for holder, ledger in holders.items()}
-        donor = max(lengths, key=lambda holder: lengths[holder])
-        ledger, length = self._kept.pop(slot), lengths[slot]
-        if lengths[donor] > length and self._supports_truncation:
+        lengths = [ledger.reusable(target, chunk) for ledger in self._ledgers]
+        donor, length = lengths.index(max(lengths)), lengths[slot]
+        ledger = sequence.ledger
+        if lengths[donor] > length and ledger.supports_truncation:
             length = lengths[donor]
-            self._llama.cut(slot, -1)
+            self._llama.truncate(slot, 0)
             self._llama.copy(donor, slot, length)
-            ledger = self.empty_ledger()
-            ledger.ids, ledger.whole = target[:length], min(length, holders[donor].whole)
-        if chunk is None:
-            return ledger
-        if not length or not self._llama.cut(slot, length):
-            self._llama.cut(slot, -1)
-            length = 0
-        ledger.cut(length)
-        return ledger
+            ledger.ids, ledger.whole = target[:length], min(length, self._ledgers[donor].whole)
+        if chunk is not None:
+            sequence.roll_back(self._llama, length)
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
@@ -187,8 +194,10 @@ def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:
 
 
 def common_text(a: Sequence[int], b: Sequence[int], text_of: Callable[[int], bytes]) -> tuple[int, int]:
-    """Count the tokens of each of two texts up to the last place where both have the end of a token, and the same text
-    before it, in whatever tokens. `text_of` a control token must be unlike any text."""
+    """Find the longest common prefix of two texts that ends at a token boundary in both, however they are tokenized.
+
+    Returns its length in the tokens of each. `text_of` a control token must be unlike any text.
+    """
     end_a = end_b = next_a = next_b = common_prefix(a, b)
     rest_a = rest_b = b""
     while True:

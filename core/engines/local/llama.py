@@ -95,14 +95,10 @@ class Llama(Tokenizer):
         self.model = self._load(options, on_progress)
         super().__init__(ll.llama_model_get_vocab(self.model), options.space_prefix)
         self.vocabulary_size: int = ll.llama_vocab_n_tokens(self.vocab)
-        self.context = self._make_context(load)
-        self.memory = ll.llama_get_memory(self.context)
-        self.batch = ll.llama_batch_init(load.batch, 0, 1)
-        self.thread_choice = self._make_thread_choice()
         self.bos_id: int = ll.llama_vocab_bos(self.vocab)
         self.eos_id: int = ll.llama_vocab_eos(self.vocab)
         self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
-        self._make_abortable()
+        self._make_context(load)
         self.chunk = self._measured_chunk(load.batch) if self.has_common_cache else min(CHUNK, load.batch)
         """Tokens a decode while a long text is read."""
         self.shares = self._loading_log.shares(gpu_names())
@@ -146,7 +142,7 @@ class Llama(Tokenizer):
             raise LoadError("; ".join(self._said) or "llama.cpp gave no reason")
         return model
 
-    def _make_context(self, load: LoadOptions) -> Any:
+    def _make_context(self, load: LoadOptions) -> None:
         params = ll.llama_context_default_params()
         params.n_ctx = load.context * load.parallel
         params.n_batch = params.n_ubatch = load.batch
@@ -168,32 +164,26 @@ class Llama(Tokenizer):
             params.n_ubatch = min(load.batch, CHUNK)
         if flash_attention is not Switch.AUTOMATIC:
             params.flash_attn_type = int(flash_attention is Switch.ON)
-        context = ll.llama_init_from_model(self.model, params)
-        if not context:
+        self.context = ll.llama_init_from_model(self.model, params)
+        if not self.context:
             raise LoadError("; ".join(self._said) or "there is not enough memory for the context")
-        self._pools.attach(context, self.threads)
-        return context
-
-    def _make_thread_choice(self) -> ThreadChoice | None:
-        """Return None where the number of threads stays: a person chose it, or another number would change the text."""
-        load = self._load_options
+        self.memory = ll.llama_get_memory(self.context)
+        self.batch = ll.llama_batch_init(load.batch, 0, 1)
+        self._pools.attach(self.context, self.threads)
+        self._make_abortable()
         is_split = load.flash_attention is Switch.ON and not load.kv_type.is_quantised
-        if load.threads or is_split or self.has_common_cache:
-            return None
-        return ThreadChoice(self.threads)
+        is_fixed = load.threads or is_split or self.has_common_cache
+        self.thread_choice = None if is_fixed else ThreadChoice(self.threads)
+        """None where the number of threads stays: a person chose it, or another number would change the text."""
 
-    def beside(self, tokens: int, sequences: int) -> Llama:
+    def sibling(self, tokens: int, sequences: int) -> Llama:
         """Make another context over the same weights, for so many sequences of so many tokens.
 
         Free it with `close_context`. Raises LoadError if memory does not hold it.
         """
         load = self._load_options.model_copy(update={"context": tokens, "parallel": sequences})
         other = copy.copy(self)
-        other.context = self._make_context(load)
-        other.memory = ll.llama_get_memory(other.context)
-        other.batch = ll.llama_batch_init(load.batch, 0, 1)
-        other.thread_choice = other._make_thread_choice()
-        other._make_abortable()
+        other._make_context(load)
         return other
 
     def close_context(self) -> None:
@@ -209,7 +199,7 @@ class Llama(Tokenizer):
             self.decode(entries)
             ll.llama_synchronize(self.context)
             seconds = time.perf_counter() - began
-            self.cut(0, -1)
+            self.truncate(0, 0)
         return chunk_for(len(entries) / max(seconds, 1e-6), batch)
 
     @property
@@ -263,9 +253,9 @@ class Llama(Tokenizer):
 
     # Memory ------------------------------------------------------------------------------------------------------
 
-    def cut(self, sequence: int, position: int) -> bool:
-        """Remove a sequence from this position on; return False if its memory cannot be cut there."""
-        return bool(ll.llama_memory_seq_rm(self.memory, sequence, position, -1))
+    def truncate(self, sequence: int, length: int) -> bool:
+        """Keep the first `length` tokens of a sequence; return False if its memory cannot be truncated there."""
+        return bool(ll.llama_memory_seq_rm(self.memory, sequence, length or -1, -1))
 
     def copy(self, source: int, sequence: int, length: int) -> None:
         """Make an empty sequence hold the first `length` tokens of another one. Memory must support truncation."""
@@ -273,10 +263,10 @@ class Llama(Tokenizer):
             ll.llama_memory_seq_cp(self.memory, source, sequence, 0, length)
         else:  # llama.cpp copies between separate caches only as a whole
             ll.llama_memory_seq_cp(self.memory, source, sequence, -1, -1)
-            self.cut(sequence, length)
+            self.truncate(sequence, length)
 
     def snapshot(self, sequence: int) -> bytes:
-        """Save the part of a sequence's memory that cannot be cut (its recurrent state)."""
+        """Save the part of a sequence's memory that cannot be truncated (its recurrent state)."""
         flags = ll.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
         size = ll.llama_state_seq_get_size_ext(self.context, sequence, flags)
         state = (ctypes.c_uint8 * size)()
@@ -360,11 +350,9 @@ class Llama(Tokenizer):
         """Return the log-probability of the chosen token and the `count` likeliest, in nats, before any filter."""
         highest = float(logits.max())
         total = highest + float(np.log(np.exp(logits - highest).sum()))
-        if not count:
-            return float(logits[chosen]) - total, ()
         others = tuple(
             Alternative(id, self.piece(id).decode(errors="replace"), float(logits[id]) - total)
-            for id in largest(logits, count)
+            for id in (largest(logits, count) if count else ())
         )
         return float(logits[chosen]) - total, others
 

@@ -19,7 +19,7 @@ import numpy as np
 from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillProgress, ScoredToken, Scores, Stop, Token
 from baton_reasoning.core.engines.choices import first_tokens
 from baton_reasoning.core.engines.local.branches import BranchWriter
-from baton_reasoning.core.engines.local.cache import CachedSequence, PromptCache, ages
+from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, PromptCache, lru_clock
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
 from baton_reasoning.core.engines.local.messages import (
     Drafts,
@@ -100,7 +100,7 @@ class Scheduler:
     # Requests ----------------------------------------------------------------------------------------------------
 
     def open(self, session: int, prompt: tuple[int, ...]) -> None:
-        self.sequences[session] = CachedSequence(prompt, self.cache.empty_ledger())
+        self.sequences[session] = CachedSequence(prompt, Ledger(self.options.supports_truncation))
 
     def close(self, session: int) -> None:
         if branches := self.branches.pop(session, None):
@@ -211,7 +211,7 @@ class Scheduler:
         sequence, ledger = task.sequence, task.sequence.ledger
         keep, new = ledger.plan(task.target, sequence.logits is not None, task.score_from)
         if keep < len(ledger.ids):
-            keep = self._roll_back(sequence, keep)
+            keep = sequence.roll_back(self.llama, keep)
             new = task.target[keep:]
         task.pending, task.prefilled = new, len(new)
         self._show_progress(task)
@@ -229,23 +229,6 @@ class Scheduler:
         if task.prefilled > self.chunk:
             progress = PrefillProgress(task.prefilled - len(task.pending), task.prefilled)
             self.reply((task.request.request, progress))
-
-    def _roll_back(self, sequence: CachedSequence, keep: int) -> int:
-        """Roll a sequence's memory back to `keep` tokens or, where it cannot be cut, to the last snapshot before.
-
-        Returns how many it holds then; 0 if all of it has to be read again.
-        """
-        ledger, slot = sequence.ledger, sequence.slot
-        assert slot is not None
-        keep = ledger.restorable(keep)
-        if not self.options.supports_truncation and not (keep and self.llama.restore(slot, ledger.snapshots[keep])):
-            keep = 0
-        if not self.llama.cut(slot, keep or -1):
-            keep = 0
-            self.llama.cut(slot, -1)
-        ledger.cut(keep)
-        sequence.logits = None
-        return keep
 
     def _fill_batch(self) -> list[tuple[Task, int]]:
         """Fill a batch with the tokens of writers first, then of readers as far as it goes.
@@ -332,8 +315,8 @@ class Scheduler:
         for task, _ in turns:
             sequence = task.sequence
             held = list(sequence.ledger.ids)
-            if sequence.slot is not None and not self.llama.cut(sequence.slot, len(held)):
-                task.pending = held[self._roll_back(sequence, len(held)) :] + task.pending
+            if sequence.slot is not None and not self.llama.truncate(sequence.slot, len(held)):
+                task.pending = held[sequence.roll_back(self.llama, len(held)) :] + task.pending
             if result == Decoded.NO_ROOM:
                 self._finish(task, Failed(context_full=True, reason="the KV cache has no room left"))
             elif task.halted_at_once:
@@ -375,7 +358,7 @@ class Scheduler:
             if task not in self.running:
                 break
         if task.accepted < task.tried:
-            self._roll_back(task.sequence, held + task.accepted)
+            task.sequence.roll_back(self.llama, held + task.accepted)
 
     def _ask_for_drafts(self, task: Task) -> None:
         if task.plain_tokens is None or task.reading or task not in self.running:
@@ -433,7 +416,7 @@ class Scheduler:
             sequence.logits = self.llama.logits(entry).copy()
         if request.choices:
             self.reply((request.request, self._judged(request.choices, sequence.logits)))
-            self._roll_back(sequence, task.text_length)
+            sequence.roll_back(self.llama, task.text_length)
         self._finish(task, End(Stop.LIMIT))
 
     def _write_token(self, task: Task, entry: int | None, draft: int | None = None, drafts: int = 0) -> int | None:
@@ -485,5 +468,5 @@ class Scheduler:
         for tasks in (self.running, self.waiting):
             if task in tasks:
                 tasks.remove(task)
-        task.sequence.used = next(ages)
+        task.sequence.used = next(lru_clock)
         self.reply((task.request.request, item))

@@ -177,10 +177,10 @@ class LittleRoom(Llama):
 
     most = 0
 
-    def beside(self, tokens: int, sequences: int) -> Llama:
+    def sibling(self, tokens: int, sequences: int) -> Llama:
         if sequences > self.most:
             raise LoadError("there is not enough memory for the context")
-        return super().beside(tokens, sequences)
+        return super().sibling(tokens, sequences)
 
 
 @pytest.mark.parametrize(("sequences", "ended"), [(2, 4), (3, 4), (0, 0)])

@@ -23,7 +23,7 @@ def test_a_text_that_is_already_there_needs_its_last_token_where_the_logits_are_
     assert holding(1, 2, 3).plan([1, 2], has_logits=True) == CachePlan(1, [2]), "these logits are of a later place"
 
 
-def test_a_memory_that_cannot_be_cut_goes_back_to_its_last_snapshot() -> None:
+def test_a_memory_that_cannot_be_truncated_goes_back_to_its_last_snapshot() -> None:
     ledger = Ledger(supports_truncation=False)
     ledger.ids = [1, 2]
     ledger.remember(b"at 2")
@@ -42,7 +42,7 @@ def test_snapshots_beyond_the_cut_are_forgotten_and_only_the_newest_are_kept() -
         ledger.ids.append(at)
         ledger.remember(bytes([at]), most=3)
     assert sorted(ledger.snapshots) == [5, 6, 7]
-    ledger.cut(6)
+    ledger.truncate(6)
     assert sorted(ledger.snapshots) == [5, 6]
 
 
@@ -74,11 +74,11 @@ def test_an_exact_session_reuses_whole_chunks_and_leaves_a_token_to_read() -> No
     assert ledger.reusable(list(range(1000)), chunk=64) == 256
     assert ledger.reusable(list(range(200)), chunk=64) == 192
     assert ledger.reusable(list(range(192)), chunk=64) == 128, "the last chunk is read for its logits"
-    ledger.cut(130)
+    ledger.truncate(130)
     assert ledger.reusable(list(range(1000)), chunk=64) == 128
 
 
-def test_a_memory_that_cannot_be_cut_is_reused_as_a_whole_or_from_a_snapshot() -> None:
+def test_a_memory_that_cannot_be_truncated_is_reused_as_a_whole_or_from_a_snapshot() -> None:
     ledger = Ledger(supports_truncation=False)
     ledger.ids = list(range(200))
     ledger.remember(b"at 200")
@@ -106,19 +106,19 @@ IDS = st.lists(st.integers(0, 2), max_size=12)
 
 @given(st.lists(st.tuples(IDS, st.booleans(), st.integers(0, 12)), max_size=6), st.booleans(), st.integers(1, 4))
 def test_after_any_texts_the_cache_holds_the_last_and_every_wanted_logit(
-    texts: list[tuple[list[int], bool, int]], can_be_cut: bool, chunk: int
+    texts: list[tuple[list[int], bool, int]], can_truncate: bool, chunk: int
 ) -> None:
-    ledger, has_logits = Ledger(can_be_cut), False
+    ledger, has_logits = Ledger(can_truncate), False
     for target, wants_all, at in texts:
         first = min(at, len(target)) if wants_all else None
         before = list(ledger.ids)
         keep, new = ledger.plan(target, has_logits, first)
         assert [*before[:keep], *new] == target
-        assert keep in {0, len(before), *ledger.snapshots} or can_be_cut
+        assert keep in {0, len(before), *ledger.snapshots} or can_truncate
         wanted = range(max(len(target) if first is None else first, 1), len(target) + 1)
         computed = {*range(keep + 1, len(target) + 1), *([len(before)] if has_logits else [])}
         assert set(wanted) <= computed
-        ledger.cut(keep)
+        ledger.truncate(keep)
         ledger.ids += new
         assert ledger.ids == target
         if new and at % 2:
