@@ -134,7 +134,7 @@ class BranchWriter:
             del self._unread[: len(read)]
             for entry, (sequence, branch) in enumerate(branches):
                 branch.length += 1
-                self._draw(context, entry, sequence, branch)
+                self._sample(context, entry, sequence, branch)
             if not self._active and not self._waiting:
                 self._finish(End(Stop.LIMIT))
 
@@ -199,18 +199,15 @@ class BranchWriter:
             ledger.remember(context.snapshot(READER), SNAPSHOTS)
         return not self._unread
 
-    def _draw(self, context: Llama, entry: int, sequence: int, branch: _Branch) -> None:
+    def _sample(self, context: Llama, entry: int, sequence: int, branch: _Branch) -> None:
         assert self._sampler
         token = context.sample(self._sampler, entry, number_at(branch.seed, len(branch.written)))
-        if context.ends_text(token):
-            self._end(sequence, branch, Stop.END_OF_TEXT)
-            return
-        branch.written.append(token)
-        branch.last = token
-        if len(branch.written) >= branch.limit:
-            self._end(sequence, branch, Stop.LIMIT)
-        elif branch.length + 1 >= self._size[1]:
-            self._end(sequence, branch, Stop.CONTEXT_FULL)
+        stop = context.stop_after(token, branch.limit - len(branch.written) - 1, branch.length)
+        if stop is not Stop.END_OF_TEXT:
+            branch.written.append(token)
+            branch.last = token
+        if stop:
+            self._end(sequence, branch, stop)
 
     def _end(self, sequence: int, branch: _Branch, stop: Stop) -> None:
         assert self._context

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from llama_cpp import llama_cpp as ll
 
-from baton_reasoning.core.engines.base import Alternative
+from baton_reasoning.core.engines.base import Alternative, Stop
 from baton_reasoning.core.engines.local.loading_log import LoadingLog
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.thread_choice import ThreadChoice
@@ -167,6 +167,7 @@ class Llama(Tokenizer):
         self.context = ll.llama_init_from_model(self.model, params)
         if not self.context:
             raise LoadError("; ".join(self._said) or "there is not enough memory for the context")
+        self.context_length = load.context
         self.memory = ll.llama_get_memory(self.context)
         self.batch = ll.llama_batch_init(load.batch, 0, 1)
         self._pools.attach(self.context, self.threads)
@@ -243,10 +244,6 @@ class Llama(Tokenizer):
     def text_or_control(self, token: int) -> bytes:
         """Return the bytes of a token; of a control token some that no text has."""
         return b"\xff%d\xff" % token if ll.llama_vocab_is_control(self.vocab, token) else self.piece(token)
-
-    def ends_text(self, token: int) -> bool:
-        """Return whether this is one of the model's end tokens (eos, eot, eom)."""
-        return bool(ll.llama_vocab_is_eog(self.vocab, token))
 
     def special_text(self, token: int) -> str:
         return self.piece(token).decode(errors="replace") if token >= 0 else ""
@@ -345,6 +342,15 @@ class Llama(Tokenizer):
             ll.llama_sampler_apply(sampler.chain, ctypes.byref(array))
         token: int = array.data[array.selected].id
         return token
+
+    def stop_after(self, token: int, remaining: int, cached: int) -> Stop | None:
+        """Tell why a text ends with this token, if it does: it is an end token (eos, eot, eom), no token `remaining`
+        may follow it, or the context is full with the `cached` tokens and this one."""
+        if ll.llama_vocab_is_eog(self.vocab, token):
+            return Stop.END_OF_TEXT
+        if remaining <= 0:
+            return Stop.LIMIT
+        return Stop.CONTEXT_FULL if cached + 1 >= self.context_length else None
 
     def likeliest(self, logits: Logits, count: int, chosen: int) -> tuple[float, tuple[Alternative, ...]]:
         """Return the log-probability of the chosen token and the `count` likeliest, in nats, before any filter."""

@@ -431,8 +431,10 @@ class Scheduler:
             logits, token = sequence.logits, llama.sample_from(task.sampler, sequence.logits, number)
         else:
             logits, token = llama.logits(entry), llama.sample(task.sampler, entry, number)
-        if llama.ends_text(token):
-            self._finish(task, End(Stop.END_OF_TEXT))
+        cached = len(sequence.ledger.ids) - drafts  # drafts that are not accepted yet do not count
+        stop = llama.stop_after(token, request.limit - task.written - 1, cached)
+        if stop is Stop.END_OF_TEXT:
+            self._finish(task, End(stop))
             return None
         logprob, others = llama.likeliest(logits, request.alternatives, token) if request.alternatives else (None, ())
         entropy = llama.entropy(logits) if request.alternatives else None
@@ -442,10 +444,8 @@ class Scheduler:
         sequence.logits = None
         task.written += 1
         task.pending = [token]
-        if task.written >= request.limit:
-            self._finish(task, End(Stop.LIMIT))
-        elif len(sequence.ledger.ids) - drafts + 1 >= self.options.load.context:  # drafts not kept yet do not count
-            self._finish(task, End(Stop.CONTEXT_FULL))
+        if stop:
+            self._finish(task, End(stop))
         return token
 
     def _judged(self, choices: tuple[str, ...], logits: Logits | None) -> Judgement:
