@@ -294,7 +294,7 @@ class Llama(Tokenizer):
         began = time.perf_counter()
         result: int = ll.llama_decode(self.context, batch)
         if choice and result == Decoded.DONE:
-            choice.record(len(entries), time.perf_counter() - began)
+            choice.record(time.perf_counter() - began)
         return result
 
     def logits(self, entry: int) -> Logits:
