@@ -35,17 +35,14 @@ Logits = npt.NDArray[np.float32]
 
 _ERROR = 4  # GGML_LOG_LEVEL_ERROR
 
-
 CHUNK = 64
-"""Tokens per decode while a long text is read on a CPU: larger chunks are hardly faster, and seeded results must not
-depend on a measurement."""
+"""Tokens per decode of a prefill on a CPU: larger chunks are hardly faster, and seeded results must not depend on a
+measurement."""
 CHUNK_SECONDS = 0.3
-"""How long a chunk may take on a device whose decodes cannot be aborted: a person waits that long for Stop."""
+"""How long a chunk may take on a device whose decodes cannot be aborted: Stop waits for its end."""
 _TRIAL = 16
 GROUP = 64
-"""Logits whose maximum is taken together when the likeliest are looked for."""
-
-
+"""Size of the groups whose maxima tell `largest` what to sort."""
 _LOG_CALLBACKS: list[Any] = []
 """Kept alive: llama.cpp calls the last one also after its model is gone."""
 
@@ -64,7 +61,7 @@ class BatchEntry(NamedTuple):
 
 
 class Sampler(NamedTuple):
-    """A native chain of filters. Each draw has a random number of its own."""
+    """A native chain of filters. Each token is sampled by a random number of its own."""
 
     chain: Any
     is_greedy: bool
@@ -80,10 +77,10 @@ class Llama(Tokenizer):
     """One loaded model with one context of `parallel` sequences."""
 
     def __init__(self, options: WorkerOptions, on_progress: Callable[[float], None]) -> None:
-        """`on_progress` is called with the part of the model that has been read, 0 to 1, once every percent."""
+        """`on_progress` is called with the fraction of the model that is loaded, 0 to 1, once every percent."""
         load = options.load
         self.threads = load.threads or default_threads()
-        """The most that decode at once."""
+        """The largest number of threads of a decode."""
         self.batch_size = load.batch
         self._pools = ThreadPools()
         self._load_options = load
@@ -100,9 +97,9 @@ class Llama(Tokenizer):
         self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
         self._make_context(load)
         self.chunk = self._measured_chunk(load.batch) if self.has_common_cache else min(CHUNK, load.batch)
-        """Tokens a decode while a long text is read."""
+        """Tokens per decode of a prefill."""
         self.shares = self._loading_log.shares(gpu_names())
-        """What each device holds of the model."""
+        """Bytes of the model on each device."""
 
     # Loading -----------------------------------------------------------------------------------------------------
 
@@ -178,7 +175,7 @@ class Llama(Tokenizer):
         """None where the number of threads stays: a person chose it, or another number would change the text."""
 
     def sibling(self, tokens: int, sequences: int) -> Llama:
-        """Make another context over the same weights, for so many sequences of so many tokens.
+        """Make another context over the same weights, for `sequences` of `tokens` each.
 
         Free it with `close_context`. Raises LoadError if memory does not hold it.
         """
@@ -225,7 +222,7 @@ class Llama(Tokenizer):
         ll.llama_set_abort_callback(self.context, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p))
 
     def abort(self, wanted: bool = True) -> None:
-        """Ask a running decode to stop (from any thread), or undo that before the next one."""
+        """Ask a running decode to stop (from any thread); `wanted=False` withdraws that before the next one."""
         self._abort_flag[0] = b"\x01" if wanted else b"\x00"
 
     # Text --------------------------------------------------------------------------------------------------------
@@ -242,7 +239,7 @@ class Llama(Tokenizer):
             capacity = -size
 
     def text_or_control(self, token: int) -> bytes:
-        """Return the bytes of a token; of a control token some that no text has."""
+        """Return the bytes of a token; for a control token, bytes that no text contains."""
         return b"\xff%d\xff" % token if ll.llama_vocab_is_control(self.vocab, token) else self.piece(token)
 
     def special_text(self, token: int) -> str:
@@ -326,19 +323,19 @@ class Llama(Tokenizer):
         ll.llama_sampler_free(sampler.chain)
 
     def sample(self, sampler: Sampler, entry: int, number: int) -> int:
-        """Draw a token by this random number from the logits of this entry of the last batch."""
-        with _drawing(sampler, number):
+        """Sample a token by this random number from the logits of this entry of the last batch."""
+        with _sampling(sampler, number):
             token: int = ll.llama_sampler_sample(sampler.chain, self.context, entry)
         return token
 
     def sample_from(self, sampler: Sampler, logits: Logits, number: int) -> int:
-        """Draw a token from logits that were kept."""
+        """Sample a token by this random number from logits that were kept."""
         candidates = np.zeros(len(logits), dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         candidates["id"] = np.arange(len(logits), dtype=np.int32)
         candidates["logit"] = logits
         data = candidates.ctypes.data_as(ctypes.POINTER(ll.llama_token_data))
         array = ll.llama_token_data_array(data=data, size=len(logits), selected=-1, sorted=False)
-        with _drawing(sampler, number):
+        with _sampling(sampler, number):
             ll.llama_sampler_apply(sampler.chain, ctypes.byref(array))
         token: int = array.data[array.selected].id
         return token
@@ -372,8 +369,8 @@ class Llama(Tokenizer):
 
 
 @contextmanager
-def _drawing(sampler: Sampler, number: int) -> Iterator[None]:
-    """End the chain with a draw by this number: the seed of a generator that is used once."""
+def _sampling(sampler: Sampler, number: int) -> Iterator[None]:
+    """Let the chain sample by this number, which seeds a generator for one use."""
     if sampler.is_greedy:
         yield
         return
@@ -388,8 +385,8 @@ def _drawing(sampler: Sampler, number: int) -> Iterator[None]:
 def largest(values: Logits, count: int) -> list[int]:
     """Find the indices of the `count` largest values, the largest first.
 
-    Sorting a whole vocabulary would take milliseconds. Where `count` groups hold a value of at least b, so many values
-    are: only those are sorted. 0.06 ms for 49,152 values.
+    Sorting a whole vocabulary would take milliseconds. If `count` groups have a maximum of at least b, so many values
+    are at least b: only those are sorted. 0.06 ms for 49,152 values.
     """
     groups = len(values) // GROUP
     if groups > count:
@@ -403,7 +400,7 @@ def largest(values: Logits, count: int) -> list[int]:
 
 
 def chunk_for(tokens_a_second: float, batch: int) -> int:
-    """Choose the largest of a few sizes that is read in CHUNK_SECONDS.
+    """Return the largest of a few sizes that decodes within CHUNK_SECONDS.
 
     They are few, so that a measurement rarely changes the size, and with it the text of a seed.
     """
