@@ -200,7 +200,7 @@ def test_where_memory_is_short_fewer_are_decoded_at_once_and_none_is_a_refusal(s
 
 
 @pytest.mark.parametrize("architecture", ["mamba2", "lfm2"])
-def test_memory_that_cannot_be_cut_is_shared_by_snapshots(architecture: str, tmp_path: Path) -> None:
+def test_memory_that_cannot_be_truncated_is_shared_by_snapshots(architecture: str, tmp_path: Path) -> None:
     """A recurrent model and a hybrid one. Their weights are random, so that near-ties are frequent: few tokens."""
     with closing(LocalEngine(grow(architecture, tmp_path), LoadOptions(context=256, threads=1))) as engine:
         assert not engine.card.supports_truncation

@@ -1,4 +1,4 @@
-"""The ledger decides what a handoff keeps and what it decodes."""
+"""The ledger decides what a handoff keeps and decodes, and what a new session reuses."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -36,7 +36,7 @@ def test_a_memory_that_cannot_be_truncated_goes_back_to_its_last_snapshot() -> N
     assert ledger.plan([7], has_logits=True) == CachePlan(0, [7])
 
 
-def test_snapshots_beyond_the_cut_are_forgotten_and_only_the_newest_are_kept() -> None:
+def test_snapshots_beyond_a_truncation_are_forgotten_and_only_the_newest_are_kept() -> None:
     ledger = Ledger(supports_truncation=False)
     for at in range(1, 8):
         ledger.ids.append(at)
