@@ -1,4 +1,4 @@
-"""Models whose memory cannot be truncated are restored from snapshots: a recurrent and a hybrid one, grown in the test."""
+"""Models whose memory cannot be truncated are restored from snapshots: a recurrent and a hybrid one, grown here."""
 
 import json
 import subprocess
