@@ -22,7 +22,7 @@ from typing import NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.local.draft_gain import LENGTHS, USUAL_ACCEPTANCE, tokens_per_decode
+from baton_reasoning.core.engines.local.drafting import LENGTHS, USUAL_ACCEPTANCE, tokens_per_decode
 from baton_reasoning.core.thinking.events import HandedOver
 from baton_reasoning.core.thinking.trace import Trace
 

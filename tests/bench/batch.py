@@ -42,7 +42,7 @@ def raw(connection: Connection, setup: Setup) -> None:
     while request := connection.recv():
         sequences, prompt = request
         for sequence in range(sequences):
-            llama.cut(sequence, -1)
+            llama.truncate(sequence, 0)
             llama.decode([BatchEntry(1, position, sequence, False) for position in range(prompt)])
         began = time.perf_counter()
         for position in range(prompt, prompt + TOKENS - 1):

@@ -142,7 +142,7 @@ def bare(connection: Connection, setup: Setup, options: LoadOptions) -> None:
     llama = Llama(WorkerOptions(str(setup.path), options), lambda _: None)
     held = 0
     while wanted := connection.recv():
-        llama.cut(0, min(held, wanted) or -1)
+        llama.truncate(0, min(held, wanted))
         for start in range(min(held, wanted), wanted, llama.chunk):
             end = min(start + llama.chunk, wanted)
             llama.decode([BatchEntry(1, position, 0, position == wanted - 1) for position in range(start, end)])

@@ -1,30 +1,33 @@
 """Decides how many tokens the small model drafts for the large one, by what drafts cost and save on this machine.
 
 While the large model writes, the small one drafts the next k tokens. The large one decodes its last token and the
-drafts in one batch, samples position by position with its own sampler, and keeps drafts up to the first difference:
-every token is drawn from its own distribution, and drafts only save decodes. The small one draws its drafts by the
-random numbers that the large one will draw by: where the two agree on what is likely, they draw the same token.
+drafts in one batch, samples position by position with its own sampler, and accepts drafts up to the first difference:
+every token is sampled from its own distribution, and drafts only save decodes. The small one samples its drafts by the
+random numbers of the same positions: where the two models agree on what is likely, they sample the same token.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from baton_reasoning.core.engines.body import Part
-from baton_reasoning.core.engines.local.draft_gain import LENGTHS, USUAL_ACCEPTANCE, tokens_per_decode
 from baton_reasoning.core.engines.local.messages import Drafts, DraftsWanted
 from baton_reasoning.core.errors import EngineError
 from baton_reasoning.core.models.options import Sampling
 
+LENGTHS = (0, 1, 2, 3, 4, 6, 8)
+"""The numbers of drafts to choose from; 0 is no drafting."""
+USUAL_ACCEPTANCE = 0.7
+"""Assumed acceptance rate of drafts from a small model of the same family, before any was measured."""
 FIRST = 4
-"""Drafts in a trial, as long as nothing is known."""
+"""Drafts of a decode before their cost is known."""
 PLAIN_TOKENS = 4
 """Tokens written without drafts at the beginning, to time plain decodes."""
 FIRST_PAUSE, LONGEST_PAUSE = 64, 2048
-"""Tokens without drafts after a trial that did not pay; doubled after each."""
+"""Tokens without drafts after drafts that did not pay; doubled after each such trial."""
 MEMORY = 0.8
 """Weight of the past in moving averages."""
 
@@ -47,8 +50,9 @@ class DraftLength:
     """One more token in a decode and one draft, together."""
     _next_pause: int = FIRST_PAUSE
     _paused: int = 0
-    """Tokens that are left of a pause."""
-    _is_known: bool = field(default=False)
+    """Remaining tokens of a pause."""
+    _is_known: bool = False
+    """Whether drafts were measured since the last pause."""
 
     def plan(self) -> DraftPlan:
         if not self.plain_seconds:
@@ -73,20 +77,23 @@ class DraftLength:
         return tokens_per_decode(self.acceptance, drafts) / (self.plain_seconds + drafts * self.seconds_a_draft)
 
     def record(self, drafts: int, accepted: int, seconds: float) -> None:
-        """Record a decode with drafts: how many were kept, and the seconds for drafting, decode and sampling."""
-        tried = min(accepted + 1, drafts)  # those behind the first difference were not judged
+        """Record a decode with drafts: how many were accepted, and the seconds of drafting, decode and sampling."""
+        tried = min(accepted + 1, drafts)  # those after the first rejected one were not compared
         self.acceptance = MEMORY**tried * self.acceptance + (1 - MEMORY**tried) * accepted / tried
         extra = max(seconds - self.plain_seconds, 0.0) / drafts
-        self.seconds_a_draft = _averaged(self.seconds_a_draft, extra)
+        before = self.seconds_a_draft or extra
+        self.seconds_a_draft = MEMORY * before + (1 - MEMORY) * extra
         self._is_known = True
 
 
-def _averaged(before: float, now: float) -> float:
-    return MEMORY * before + (1 - MEMORY) * now if before else now
+def tokens_per_decode(acceptance: float, drafts: int) -> float:
+    """Return (1 − a^(k+1)) / (1 − a), the tokens that a decode with k drafts yields (Leviathan et al. 2023, eq. 1)."""
+    a = min(acceptance, 0.99)
+    return float((1 - a ** (drafts + 1)) / (1 - a))
 
 
 class DraftedWrite(NamedTuple):
-    """What the small model has to know of a write of the large one."""
+    """A write of the large model, as the small one has to know it to draft for it."""
 
     body: Sequence[Part] = ()
     written: Sequence[int] = ()
@@ -101,16 +108,16 @@ class Drafter:
     """Lets the small model draft for the writes of a session of the large one."""
 
     def __init__(self, session: DraftingSession, length: DraftLength) -> None:
-        """`length`: what is known of this pair of models, kept from one conversation to the next."""
+        """`length`: what was measured of this pair of models, kept from one conversation to the next."""
         self._session = session
         self._length = length
         self._write = DraftedWrite()
         self._base: int | None = None
         """Tokens of prompt and body in the small model's text, once it has read them."""
         self._plain_from = 0
-        """Of its tokens, those at the last decision, if no drafts followed from it."""
+        """Tokens written at the last decision: those since then are counted as written without drafts."""
         self._seconds = 0.0
-        """The last drafts took, without what the small model read once for all drafts of the write."""
+        """Time that the last drafts took, without the prefill, which serves all drafts of the write."""
         self._is_lost = False
 
     def begin(self, write: DraftedWrite) -> int:
@@ -134,7 +141,7 @@ class Drafter:
         try:
             drafted = self._session.draft(self._write, plan.drafts, self._base)
         except EngineError:
-            self._is_lost = True  # the large model writes without; the loop reports it when it is the small one's turn
+            self._is_lost = True  # the large model goes on without drafts; the small one's next write reports it
             return Drafts(wanted.request, (), FIRST_PAUSE)
         self._base = drafted.base
         self._seconds = time.perf_counter() - began - drafted.read_seconds
@@ -146,16 +153,16 @@ class Drafter:
 
 
 class DraftedTokens(NamedTuple):
-    """What the small model drafts."""
+    """The small model's drafts for one decode of the large one."""
 
     ids: tuple[int, ...]
     base: int | None
     """Tokens of prompt and body in its text; given to the next call for the same write."""
     read_seconds: float = 0.0
-    """For reading prompt and body, in the first call for a write: it would have read them anyway, or does so once."""
+    """For the prefill in the first call for a write, which serves all of its drafts."""
 
 
 class DraftingSession(Protocol):
-    """A session of the small model, as far as a Drafter uses it."""
+    """The part of a small model's session that a Drafter uses."""
 
     def draft(self, write: DraftedWrite, count: int, base: int | None) -> DraftedTokens: ...

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from llama_cpp import llama_cpp as ll
 
-from baton_reasoning.core.engines.base import Alternative
+from baton_reasoning.core.engines.base import Alternative, Stop
 from baton_reasoning.core.engines.local.loading_log import LoadingLog
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.thread_choice import ThreadChoice
@@ -33,17 +33,14 @@ Logits = npt.NDArray[np.float32]
 
 _ERROR = 4  # GGML_LOG_LEVEL_ERROR
 
-
 CHUNK = 64
-"""Tokens per decode while a long text is read on a CPU: larger chunks are hardly faster, and seeded results must not
-depend on a measurement."""
+"""Tokens per decode of a prefill on a CPU: larger chunks are hardly faster, and seeded results must not depend on a
+measurement."""
 CHUNK_SECONDS = 0.3
-"""How long a chunk may take on a device whose decodes cannot be aborted: a person waits that long for Stop."""
+"""How long a chunk may take on a device whose decodes cannot be aborted: Stop waits for its end."""
 _TRIAL = 16
 GROUP = 64
-"""Logits whose maximum is taken together when the likeliest are looked for."""
-
-
+"""Size of the groups whose maxima tell `largest` what to sort."""
 _LOG_CALLBACKS: list[Any] = []
 """Kept alive: llama.cpp calls the last one also after its model is gone."""
 
@@ -62,7 +59,7 @@ class BatchEntry(NamedTuple):
 
 
 class Sampler(NamedTuple):
-    """A native chain of filters. Each draw has a random number of its own."""
+    """A native chain of filters. Each token is sampled by a random number of its own."""
 
     chain: Any
     is_greedy: bool
@@ -78,10 +75,10 @@ class Llama(Tokenizer):
     """One loaded model with one context of `parallel` sequences."""
 
     def __init__(self, options: WorkerOptions, on_progress: Callable[[float], None]) -> None:
-        """`on_progress` is called with the part of the model that has been read, 0 to 1, once every percent."""
+        """`on_progress` is called with the fraction of the model that is loaded, 0 to 1, once every percent."""
         load = options.load
         self.threads = load.threads or default_threads()
-        """The most that decode at once."""
+        """The largest number of threads of a decode."""
         self.batch_size = load.batch
         self._pools = ThreadPools()
         self._load_options = load
@@ -93,18 +90,14 @@ class Llama(Tokenizer):
         self.model = self._load(options, on_progress)
         super().__init__(ll.llama_model_get_vocab(self.model), options.space_prefix)
         self.vocabulary_size: int = ll.llama_vocab_n_tokens(self.vocab)
-        self.context = self._make_context(load)
-        self.memory = ll.llama_get_memory(self.context)
-        self.batch = ll.llama_batch_init(load.batch, 0, 1)
-        self.thread_choice = self._make_thread_choice()
         self.bos_id: int = ll.llama_vocab_bos(self.vocab)
         self.eos_id: int = ll.llama_vocab_eos(self.vocab)
         self.adds_bos = bool(ll.llama_vocab_get_add_bos(self.vocab)) and self.bos_id >= 0
-        self._make_abortable()
+        self._make_context(load)
         self.chunk = self._measured_chunk(load.batch) if self.has_common_cache else min(CHUNK, load.batch)
-        """Tokens a decode while a long text is read."""
+        """Tokens per decode of a prefill."""
         self.shares = self._loading_log.shares(gpu_names())
-        """What each device holds of the model."""
+        """Bytes of the model on each device."""
 
     # Loading -----------------------------------------------------------------------------------------------------
 
@@ -144,7 +137,7 @@ class Llama(Tokenizer):
             raise LoadError("; ".join(self._said) or "llama.cpp gave no reason")
         return model
 
-    def _make_context(self, load: LoadOptions) -> Any:
+    def _make_context(self, load: LoadOptions) -> None:
         params = ll.llama_context_default_params()
         params.n_ctx = load.context * load.parallel
         params.n_batch = params.n_ubatch = load.batch
@@ -166,32 +159,27 @@ class Llama(Tokenizer):
             params.n_ubatch = min(load.batch, CHUNK)
         if flash_attention is not Switch.AUTOMATIC:
             params.flash_attn_type = int(flash_attention is Switch.ON)
-        context = ll.llama_init_from_model(self.model, params)
-        if not context:
+        self.context = ll.llama_init_from_model(self.model, params)
+        if not self.context:
             raise LoadError("; ".join(self._said) or "there is not enough memory for the context")
-        self._pools.attach(context, self.threads)
-        return context
-
-    def _make_thread_choice(self) -> ThreadChoice | None:
-        """Return None where the number of threads stays: a person chose it, or another number would change the text."""
-        load = self._load_options
+        self.context_length = load.context
+        self.memory = ll.llama_get_memory(self.context)
+        self.batch = ll.llama_batch_init(load.batch, 0, 1)
+        self._pools.attach(self.context, self.threads)
+        self._make_abortable()
         is_split = load.flash_attention is Switch.ON and not load.kv_type.is_quantised
-        if load.threads or is_split or self.has_common_cache:
-            return None
-        return ThreadChoice(self.threads)
+        is_fixed = load.threads or is_split or self.has_common_cache
+        self.thread_choice = None if is_fixed else ThreadChoice(self.threads)
+        """None where the number of threads stays: a person chose it, or another number would change the text."""
 
-    def beside(self, tokens: int, sequences: int) -> Llama:
-        """Make another context over the same weights, for so many sequences of so many tokens.
+    def sibling(self, tokens: int, sequences: int) -> Llama:
+        """Make another context over the same weights, for `sequences` of `tokens` each.
 
         Free it with `close_context`. Raises LoadError if memory does not hold it.
         """
         load = self._load_options.model_copy(update={"context": tokens, "parallel": sequences})
         other = copy.copy(self)
-        other.context = self._make_context(load)
-        other.memory = ll.llama_get_memory(other.context)
-        other.batch = ll.llama_batch_init(load.batch, 0, 1)
-        other.thread_choice = other._make_thread_choice()
-        other._make_abortable()
+        other._make_context(load)
         return other
 
     def close_context(self) -> None:
@@ -207,7 +195,7 @@ class Llama(Tokenizer):
             self.decode(entries)
             ll.llama_synchronize(self.context)
             seconds = time.perf_counter() - began
-            self.cut(0, -1)
+            self.truncate(0, 0)
         return chunk_for(len(entries) / max(seconds, 1e-6), batch)
 
     @property
@@ -232,7 +220,7 @@ class Llama(Tokenizer):
         ll.llama_set_abort_callback(self.context, self._abort_callback, ctypes.cast(self._abort_flag, ctypes.c_void_p))
 
     def abort(self, wanted: bool = True) -> None:
-        """Ask a running decode to stop (from any thread), or undo that before the next one."""
+        """Ask a running decode to stop (from any thread); `wanted=False` withdraws that before the next one."""
         self._abort_flag[0] = b"\x01" if wanted else b"\x00"
 
     # Text --------------------------------------------------------------------------------------------------------
@@ -249,21 +237,17 @@ class Llama(Tokenizer):
             capacity = -size
 
     def text_or_control(self, token: int) -> bytes:
-        """Return the bytes of a token; of a control token some that no text has."""
+        """Return the bytes of a token; for a control token, bytes that no text contains."""
         return b"\xff%d\xff" % token if ll.llama_vocab_is_control(self.vocab, token) else self.piece(token)
-
-    def ends_text(self, token: int) -> bool:
-        """Return whether this is one of the model's end tokens (eos, eot, eom)."""
-        return bool(ll.llama_vocab_is_eog(self.vocab, token))
 
     def special_text(self, token: int) -> str:
         return self.piece(token).decode(errors="replace") if token >= 0 else ""
 
     # Memory ------------------------------------------------------------------------------------------------------
 
-    def cut(self, sequence: int, position: int) -> bool:
-        """Remove a sequence from this position on; return False if its memory cannot be cut there."""
-        return bool(ll.llama_memory_seq_rm(self.memory, sequence, position, -1))
+    def truncate(self, sequence: int, length: int) -> bool:
+        """Keep the first `length` tokens of a sequence; return False if its memory cannot be truncated there."""
+        return bool(ll.llama_memory_seq_rm(self.memory, sequence, length or -1, -1))
 
     def copy(self, source: int, sequence: int, length: int) -> None:
         """Make an empty sequence hold the first `length` tokens of another one. Memory must support truncation."""
@@ -271,10 +255,10 @@ class Llama(Tokenizer):
             ll.llama_memory_seq_cp(self.memory, source, sequence, 0, length)
         else:  # llama.cpp copies between separate caches only as a whole
             ll.llama_memory_seq_cp(self.memory, source, sequence, -1, -1)
-            self.cut(sequence, length)
+            self.truncate(sequence, length)
 
     def snapshot(self, sequence: int) -> bytes:
-        """Save the part of a sequence's memory that cannot be cut (its recurrent state)."""
+        """Save the part of a sequence's memory that cannot be truncated (its recurrent state)."""
         flags = ll.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY
         size = ll.llama_state_seq_get_size_ext(self.context, sequence, flags)
         state = (ctypes.c_uint8 * size)()
@@ -305,7 +289,7 @@ class Llama(Tokenizer):
         began = time.perf_counter()
         result: int = ll.llama_decode(self.context, batch)
         if choice and result == Decoded.DONE:
-            choice.record(len(entries), time.perf_counter() - began)
+            choice.record(time.perf_counter() - began)
         return result
 
     def logits(self, entry: int) -> Logits:
@@ -337,32 +321,39 @@ class Llama(Tokenizer):
         ll.llama_sampler_free(sampler.chain)
 
     def sample(self, sampler: Sampler, entry: int, number: int) -> int:
-        """Draw a token by this random number from the logits of this entry of the last batch."""
-        with _drawing(sampler, number):
+        """Sample a token by this random number from the logits of this entry of the last batch."""
+        with _sampling(sampler, number):
             token: int = ll.llama_sampler_sample(sampler.chain, self.context, entry)
         return token
 
     def sample_from(self, sampler: Sampler, logits: Logits, number: int) -> int:
-        """Draw a token from logits that were kept."""
+        """Sample a token by this random number from logits that were kept."""
         candidates = np.zeros(len(logits), dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         candidates["id"] = np.arange(len(logits), dtype=np.int32)
         candidates["logit"] = logits
         data = candidates.ctypes.data_as(ctypes.POINTER(ll.llama_token_data))
         array = ll.llama_token_data_array(data=data, size=len(logits), selected=-1, sorted=False)
-        with _drawing(sampler, number):
+        with _sampling(sampler, number):
             ll.llama_sampler_apply(sampler.chain, ctypes.byref(array))
         token: int = array.data[array.selected].id
         return token
+
+    def stop_after(self, token: int, remaining: int, cached: int) -> Stop | None:
+        """Tell why a text ends with this token, if it does: it is an end token (eos, eot, eom), no token `remaining`
+        may follow it, or the context is full with the `cached` tokens and this one."""
+        if ll.llama_vocab_is_eog(self.vocab, token):
+            return Stop.END_OF_TEXT
+        if remaining <= 0:
+            return Stop.LIMIT
+        return Stop.CONTEXT_FULL if cached + 1 >= self.context_length else None
 
     def likeliest(self, logits: Logits, count: int, chosen: int) -> tuple[float, tuple[Alternative, ...]]:
         """Return the log-probability of the chosen token and the `count` likeliest, in nats, before any filter."""
         highest = float(logits.max())
         total = highest + float(np.log(np.exp(logits - highest).sum()))
-        if not count:
-            return float(logits[chosen]) - total, ()
         others = tuple(
             Alternative(id, self.piece(id).decode(errors="replace"), float(logits[id]) - total)
-            for id in largest(logits, count)
+            for id in (largest(logits, count) if count else ())
         )
         return float(logits[chosen]) - total, others
 
@@ -376,8 +367,8 @@ class Llama(Tokenizer):
 
 
 @contextmanager
-def _drawing(sampler: Sampler, number: int) -> Iterator[None]:
-    """End the chain with a draw by this number: the seed of a generator that is used once."""
+def _sampling(sampler: Sampler, number: int) -> Iterator[None]:
+    """Let the chain sample by this number, which seeds a generator for one use."""
     if sampler.is_greedy:
         yield
         return
@@ -392,8 +383,8 @@ def _drawing(sampler: Sampler, number: int) -> Iterator[None]:
 def largest(values: Logits, count: int) -> list[int]:
     """Find the indices of the `count` largest values, the largest first.
 
-    Sorting a whole vocabulary would take milliseconds. Where `count` groups hold a value of at least b, so many values
-    are: only those are sorted. 0.06 ms for 49,152 values.
+    Sorting a whole vocabulary would take milliseconds. If `count` groups have a maximum of at least b, so many values
+    are at least b: only those are sorted. 0.06 ms for 49,152 values.
     """
     groups = len(values) // GROUP
     if groups > count:
@@ -407,7 +398,7 @@ def largest(values: Logits, count: int) -> list[int]:
 
 
 def chunk_for(tokens_a_second: float, batch: int) -> int:
-    """Choose the largest of a few sizes that is read in CHUNK_SECONDS.
+    """Return the largest of a few sizes that decodes within CHUNK_SECONDS.
 
     They are few, so that a measurement rarely changes the size, and with it the text of a seed.
     """

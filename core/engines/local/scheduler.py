@@ -1,45 +1,72 @@
-"""Continuous batching: all sessions of a model share each `llama_decode`, new ones join at the next.
+"""Continuous batching: all sessions of a model share each `llama_decode`, and new ones join at the next.
 
-A batch takes first the tokens of every session that writes, then as much as fits of the texts being read. After the
-decode, each writer draws its next token, unless it was stopped meanwhile: then the token that it stopped at is in the
-cache, and none was drawn for nothing.
+A batch takes the next token of every session that generates, then as much as fits of the texts to prefill. After the
+decode the next tokens are sampled. A session that was cancelled meanwhile samples none: its last token is cached.
 """
 
 from __future__ import annotations
 
+import codecs
 import re
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillProgress, ScoredToken, Scores, Stop, Token
 from baton_reasoning.core.engines.choices import first_tokens
+from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.branches import BranchWriter
+from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, PromptCache, lru_clock
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
-from baton_reasoning.core.engines.local.messages import (
-    Drafts,
-    DraftsWanted,
-    Failed,
-    Read,
-    Reply,
-    ReplyItem,
-    Run,
-    WorkerOptions,
-    WriteBranches,
-)
-from baton_reasoning.core.engines.local.prompt_cache import PromptCache
-from baton_reasoning.core.engines.local.tasks import CachedSequence, Task, ages
 from baton_reasoning.core.engines.random_numbers import number_at
 
 SCORED_AT_ONCE = 128
-"""Positions a decode that score: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""
+"""Tokens scored by one decode: each takes a row of logits over the whole vocabulary (128 × 152,000 floats: 78 MB)."""
+_UTF8 = codecs.getincrementaldecoder("utf-8")
+
+
+@dataclass(eq=False)
+class Task:
+    """A request under way: it prefills its target, then perhaps generates, one token a turn."""
+
+    sequence: CachedSequence
+    request: messages.Read
+    target: list[int]
+    """Prompt, body and the question of a judgement, if there is one."""
+    text_length: int
+    """Tokens of the target without the question, which is removed after the judgement."""
+    score_from: int
+    """The next token of the target to be scored; its length if none is."""
+    decoder: codecs.IncrementalDecoder = field(default_factory=lambda: _UTF8(errors="replace"))
+    """Turns the scored tokens into text."""
+    began: float = field(default_factory=time.perf_counter)
+    pending: list[int] = field(default_factory=list)
+    """Tokens to decode next: the text to prefill, or the token just sampled and the drafts after it."""
+    prefilled: int = 0
+    reading: bool = True
+    written: int = 0
+    sampler: Any = None
+    plain_tokens: int | None = None
+    """Tokens to generate before drafts are asked for; None: it uses none."""
+    drafts: list[int] = field(default_factory=list)
+    """The last tokens of `pending`, if the small model drafted them."""
+    accepted: int = 0
+    """Drafts of the last decode that were accepted, of those `tried`."""
+    tried: int = 0
+    seconds: float = 0.0
+    plain_seconds: float = 0.0
+    awaits_drafts: bool = False
+    halted: bool = False
+    halted_at_once: bool = False
 
 
 class Scheduler:
-    """Turns requests into batches and replies. One thread calls it, but for `halt`."""
+    """Turns requests into batches and replies. Only `halt` may be called from another thread."""
 
-    def __init__(self, llama: Llama, options: WorkerOptions, reply: Callable[[Reply], None]) -> None:
+    def __init__(self, llama: Llama, options: messages.WorkerOptions, reply: Callable[[messages.Reply], None]) -> None:
         self.llama = llama
         self.options = options
         self.reply = reply
@@ -47,8 +74,6 @@ class Scheduler:
         self.waiting: list[Task] = []
         self.running: list[Task] = []
         self.in_decode: list[Task] = []
-        self.chunk = llama.chunk
-        """Chunks end at multiples of it, so that a text is cut up in the same way wherever reading begins."""
         self.branches: dict[int, BranchWriter] = {}
         """By session."""
         self.cache = PromptCache(llama, options.load.parallel, options.supports_truncation)
@@ -62,7 +87,7 @@ class Scheduler:
     # Requests ----------------------------------------------------------------------------------------------------
 
     def open(self, session: int, prompt: tuple[int, ...]) -> None:
-        self.sequences[session] = CachedSequence(prompt, self.cache.empty_ledger())
+        self.sequences[session] = CachedSequence(prompt, Ledger(self.options.supports_truncation))
 
     def close(self, session: int) -> None:
         if branches := self.branches.pop(session, None):
@@ -77,7 +102,7 @@ class Scheduler:
     def text_in_cache(self, session: int) -> bytes:
         return b"".join(map(self.llama.piece, self.sequences[session].ledger.ids))
 
-    def begin(self, request: Read) -> None:
+    def begin(self, request: messages.Read) -> None:
         sequence = self.sequences[request.session]
         if not (sequence.text or request.exact):
             sequence.prompt = self.cache.as_written(sequence.prompt)
@@ -86,33 +111,33 @@ class Scheduler:
         target = [*text, *self.llama.tokenize(request.question, False)]
         if len(target) + bool(request.limit) > self.options.load.context:
             reason = f"{len(target)} tokens are more than the context of {self.options.load.context} holds"
-            self.reply((request.request, Failed(context_full=True, reason=reason)))
+            self.reply((request.request, messages.Failed(context_full=True, reason=reason)))
             return
-        task = Task(sequence, request, target, len(text), self._first_scored(sequence, request, target))
-        task.plain_tokens = request.plain_tokens
-        self.waiting.append(task)
+        score_from = self._first_scored(sequence, request, target)
+        plain_tokens = request.plain_tokens
+        self.waiting.append(Task(sequence, request, target, len(text), score_from, plain_tokens=plain_tokens))
 
-    def begin_branches(self, request: WriteBranches) -> None:
+    def begin_branches(self, request: messages.WriteBranches) -> None:
         prompt = self.sequences[request.session].prompt
         writer = self.branches.get(request.session)
         if writer is None:
             writer = self.branches[request.session] = BranchWriter(self.llama, self.options, self.reply)
         writer.begin(request, [[*prompt, *self._ids(text)] for text in request.texts])
 
-    def take_drafts(self, drafts: Drafts) -> None:
+    def take_drafts(self, drafts: messages.Drafts) -> None:
         """Go on with a write that waits for drafts."""
         for task in self.running:
             if task.request.request == drafts.request and task.awaits_drafts:
                 held = len(task.sequence.ledger.ids)
+                load, remaining = self.options.load, task.request.limit - task.written
                 # Behind the last draft the context holds one more token.
-                most = min(self.options.load.context - held - 2, task.request.limit - task.written - 1)
-                most = min(most, self.options.load.batch - 1)
+                most = min(load.context - held - 2, remaining - 1, load.batch - 1)
                 task.drafts = list(drafts.ids[: max(most, 0)])
                 task.pending += task.drafts
                 task.plain_tokens = drafts.plain_tokens
                 task.awaits_drafts = False
 
-    def _first_scored(self, sequence: CachedSequence, request: Read, target: list[int]) -> int:
+    def _first_scored(self, sequence: CachedSequence, request: messages.Read, target: list[int]) -> int:
         """Find the first token that ends after `score_from` bytes of the body; never 0, which nothing precedes."""
         if request.score_from is None:
             return len(target)
@@ -124,7 +149,7 @@ class Scheduler:
         return len(target)
 
     def halt(self, request: int, at_once: bool) -> None:
-        """Stop a request. Called by the listening thread, so that a long decode can be left in the middle."""
+        """Stop a request. Called by the listening thread, so that a long decode can be aborted."""
         for task in (*self.running, *self.waiting):
             if task.request.request == request:
                 task.halted = True
@@ -134,7 +159,7 @@ class Scheduler:
         if self.in_decode and all(task.halted_at_once for task in self.in_decode):
             self.llama.abort()
 
-    def _ids(self, runs: list[Run]) -> list[int]:
+    def _ids(self, runs: list[messages.Run]) -> list[int]:
         ids: list[int] = []
         thinking = self.options.thinking
         for run in runs:
@@ -150,70 +175,12 @@ class Scheduler:
     # One turn ----------------------------------------------------------------------------------------------------
 
     def next_turns(self) -> list[tuple[Task, int]]:
-        """Decide which tasks decode how many tokens now; empty if there is nothing to decode."""
+        """Decide which tasks decode how many tokens now: those that generate first, then prefills as far as they fit.
+
+        Empty if there is nothing to decode. The turns are in order of slots: where each sequence has a cache of its
+        own, neighbours share a decode.
+        """
         self._start_waiting()
-        return self._fill_batch()
-
-    def _start_waiting(self) -> None:
-        for task in list(self.waiting):
-            if any(other.sequence is task.sequence for other in self.running):
-                continue
-            if task.halted:
-                self._finish(task, End(Stop.CANCELLED))
-            elif self._give_slot(task):
-                self.waiting.remove(task)
-                self.running.append(task)
-                self._plan(task)
-
-    def _give_slot(self, task: Task) -> bool:
-        busy = [other.sequence for other in self.running]
-        return self.cache.give_slot(task.sequence, task.target, busy, exact=task.request.exact)
-
-    def _plan(self, task: Task) -> None:
-        sequence, ledger = task.sequence, task.sequence.ledger
-        keep, new = ledger.plan(task.target, sequence.logits is not None, task.score_from)
-        if keep < len(ledger.ids):
-            keep = self._roll_back(sequence, keep)
-            new = task.target[keep:]
-        task.pending, task.prefilled = new, len(new)
-        self._show_progress(task)
-        if sequence.logits is not None and len(ledger.ids) == task.score_from < len(task.target):
-            self._reply_scores(task, [(task.score_from, sequence.logits)])
-        if task.request.question:
-            self._take_snapshot(task)
-        if new:
-            sequence.logits = None
-        else:
-            self._read_finished(task, None)
-
-    def _show_progress(self, task: Task) -> None:
-        """Tell how far a text is read that takes more than one chunk."""
-        if task.prefilled > self.chunk:
-            progress = PrefillProgress(task.prefilled - len(task.pending), task.prefilled)
-            self.reply((task.request.request, progress))
-
-    def _roll_back(self, sequence: CachedSequence, keep: int) -> int:
-        """Roll a sequence's memory back to `keep` tokens or, where it cannot be cut, to the last snapshot before.
-
-        Returns how many it holds then; 0 if all of it has to be read again.
-        """
-        ledger, slot = sequence.ledger, sequence.slot
-        assert slot is not None
-        keep = ledger.restorable(keep)
-        if not self.options.supports_truncation and not (keep and self.llama.restore(slot, ledger.snapshots[keep])):
-            keep = 0
-        if not self.llama.cut(slot, keep or -1):
-            keep = 0
-            self.llama.cut(slot, -1)
-        ledger.cut(keep)
-        sequence.logits = None
-        return keep
-
-    def _fill_batch(self) -> list[tuple[Task, int]]:
-        """Fill a batch with the tokens of writers first, then of readers as far as it goes.
-
-        The turns are in order of slots: where sequences have caches of their own, neighbours share a decode.
-        """
         remaining = self.options.load.batch
         turns: list[tuple[Task, int]] = []
         for task in sorted(self.running, key=lambda task: task.reading):
@@ -226,13 +193,52 @@ class Scheduler:
                 remaining -= number
         return sorted(turns, key=lambda turn: turn[0].sequence.slot or 0)
 
+    def _start_waiting(self) -> None:
+        """Start the tasks whose sequence is not busy and gets a slot."""
+        for task in list(self.waiting):
+            busy = [other.sequence for other in self.running]
+            if task.sequence in busy:
+                continue
+            if task.halted:
+                self._finish(task, End(Stop.CANCELLED))
+            elif self.cache.give_slot(task.sequence, task.target, busy, exact=task.request.exact):
+                self.waiting.remove(task)
+                self.running.append(task)
+                self._plan(task)
+
+    def _plan(self, task: Task) -> None:
+        sequence, ledger = task.sequence, task.sequence.ledger
+        keep, new = ledger.plan(task.target, sequence.logits is not None, task.score_from)
+        if keep < len(ledger.ids):
+            keep = sequence.roll_back(self.llama, keep)
+            new = task.target[keep:]
+        task.pending, task.prefilled = new, len(new)
+        self._show_progress(task)
+        if sequence.logits is not None and len(ledger.ids) == task.score_from < len(task.target):
+            self._score(task, [(task.score_from, sequence.logits)])
+        if task.request.question:
+            self._take_snapshot(task)
+        if new:
+            sequence.logits = None
+        else:
+            self._read_finished(task, None)
+
+    def _show_progress(self, task: Task) -> None:
+        """Report the progress of a prefill that takes more than one chunk."""
+        if task.prefilled > self.llama.chunk:
+            progress = PrefillProgress(task.prefilled - len(task.pending), task.prefilled)
+            self.reply((task.request.request, progress))
+
     def _next_tokens(self, task: Task) -> int:
-        """Count the tokens to decode next: a long text is read in chunks, with a pause for a snapshot where a question
-        begins, and after as many tokens as are scored at once."""
+        """Count the tokens to decode next.
+
+        A long text is prefilled in chunks, which end at multiples of their size, wherever the prefill begins. A decode
+        also ends where a question begins, for a snapshot, and after as many tokens as are scored at once.
+        """
         held = len(task.sequence.ledger.ids)
         number = len(task.pending)
-        if number > self.chunk:
-            number = self.chunk - held % self.chunk
+        if number > self.llama.chunk:
+            number = self.llama.chunk - held % self.llama.chunk
         if task.score_from < len(task.target):
             number = min(number, max(task.score_from - 1 - held, 0) + SCORED_AT_ONCE)
         to_question = task.text_length - held
@@ -266,9 +272,9 @@ class Scheduler:
         if result != Decoded.DONE:
             self._after_failed_decode(result, turns)
             return
-        for task, number in turns:  # before anything else: a session that is closed now leaves its slot to others
+        for task, number in turns:  # before `receive`: a session that is closed there leaves its slot to others
             ledger = task.sequence.ledger
-            if len(turns) == 1 and number == self.chunk and len(ledger.ids) == ledger.whole:
+            if len(turns) == 1 and number == self.llama.chunk and len(ledger.ids) == ledger.whole:
                 ledger.whole += number
             ledger.ids += task.pending[:number]
             del task.pending[:number]
@@ -281,23 +287,26 @@ class Scheduler:
         """Go on after a decode of `number` tokens of this task, the last of which is `last_entry` of the batch."""
         if task.reading and task.pending:
             self._show_progress(task)
-        if task.reading and len(task.sequence.ledger.ids) >= task.score_from:
-            self._score_read(task, number, last_entry)
+        held = len(task.sequence.ledger.ids)
+        if task.reading and held >= task.score_from:
+            first = max(held - number + 1, task.score_from)
+            # The logits before a token are those of the entry of the token before it.
+            self._score(task, [(at, self.llama.logits(last_entry - held + at)) for at in range(first, held + 1)])
         self._take_snapshot(task)
         if not task.pending:
             self._turn_finished(task, last_entry, began)
 
     def _after_failed_decode(self, result: int, turns: list[tuple[Task, int]]) -> None:
-        """Remove what it left in memory. A request that is cancelled or has no room ends; the others decode again."""
+        """Remove what it left in the cache. A request that was cancelled or has no space ends; the others try again."""
         if result < 0:
             raise RuntimeError(f"llama_decode failed with {result}")
         for task, _ in turns:
             sequence = task.sequence
             held = list(sequence.ledger.ids)
-            if sequence.slot is not None and not self.llama.cut(sequence.slot, len(held)):
-                task.pending = held[self._roll_back(sequence, len(held)) :] + task.pending
+            if sequence.slot is not None and not self.llama.truncate(sequence.slot, len(held)):
+                task.pending = held[sequence.roll_back(self.llama, len(held)) :] + task.pending
             if result == Decoded.NO_ROOM:
-                self._finish(task, Failed(context_full=True, reason="the KV cache has no room left"))
+                self._finish(task, messages.Failed(context_full=True, reason="the KV cache has no room left"))
             elif task.halted_at_once:
                 self._finish(task, End(Stop.CANCELLED))
 
@@ -307,7 +316,7 @@ class Scheduler:
         if task.reading:
             self._read_finished(task, entry)
         elif task.drafts:
-            self._keep_drafts(task, entry)
+            self._accept_drafts(task, entry)
             task.seconds = time.perf_counter() - began
         elif task.halted:
             task.sequence.logits = self.llama.logits(entry).copy()
@@ -318,11 +327,11 @@ class Scheduler:
             task.plain_seconds = 0.8 * task.plain_seconds + 0.2 * seconds if task.plain_seconds else seconds
         self._ask_for_drafts(task)
 
-    def _keep_drafts(self, task: Task, last_entry: int) -> None:
-        """Draw at each position after the last token, and keep drafts as long as what is drawn is the draft.
+    def _accept_drafts(self, task: Task, last_entry: int) -> None:
+        """Sample at each position after the last token, and accept drafts as long as the sampled token is the draft.
 
-        The cache then holds the last token and the drafts that were kept; the token that differs, or the one after
-        the last draft, is decoded next.
+        The cache then holds the last token and the accepted drafts; the token that differs, or the one after the last
+        draft, is decoded next.
         """
         drafts, task.drafts = task.drafts, []
         held = len(task.sequence.ledger.ids) - len(drafts)
@@ -337,7 +346,7 @@ class Scheduler:
             if task not in self.running:
                 break
         if task.accepted < task.tried:
-            self._roll_back(task.sequence, held + task.accepted)
+            task.sequence.roll_back(self.llama, held + task.accepted)
 
     def _ask_for_drafts(self, task: Task) -> None:
         if task.plain_tokens is None or task.reading or task not in self.running:
@@ -346,35 +355,24 @@ class Scheduler:
         if task.plain_tokens <= 0:
             task.awaits_drafts = True
             request = task.request.request
-            wanted = DraftsWanted(request, task.tried, task.accepted, task.seconds, task.plain_seconds)
+            wanted = messages.DraftsWanted(request, task.tried, task.accepted, task.seconds, task.plain_seconds)
             self.reply((request, wanted))
             task.tried = task.accepted = 0
 
-    def _score_read(self, task: Task, number: int, last_entry: int) -> None:
-        """Score each token that follows one of the `number` tokens just decoded, the last of which is `last_entry`."""
-        held = len(task.sequence.ledger.ids)
-        first = max(held - number + 1, task.score_from)
-        entry = last_entry - held + 1  # logits of token i are those of the entry of token i − 1
-        self._reply_scores(task, [(i, self.llama.logits(entry + i - 1)) for i in range(first, held + 1)])
-
-    def _reply_scores(self, task: Task, rows: Sequence[tuple[int, Logits]]) -> None:
-        """Reply with the scores of `rows`: an index in the target, and the logits before it.
-
-        The index after the last token has nothing to score.
-        """
-        llama, alternatives = self.llama, task.request.alternatives
+    def _score(self, task: Task, rows: Sequence[tuple[int, Logits]]) -> None:
+        """Score the tokens of the target at these indices by the logits before each; behind the target is none."""
         tokens = []
         for index, logits in rows:
             if index < len(task.target):
                 id = task.target[index]
-                logprob, others = llama.likeliest(logits, alternatives, id)
-                tokens.append(ScoredToken(id, task.decoder.decode(llama.piece(id)), logprob, others))
+                logprob, others = self.llama.likeliest(logits, task.request.alternatives, id)
+                tokens.append(ScoredToken(id, task.decoder.decode(self.llama.piece(id)), logprob, others))
                 task.score_from = index + 1
         if tokens:
             self.reply((task.request.request, Scores(tuple(tokens))))
 
     def _take_snapshot(self, task: Task) -> None:
-        """Save a memory that cannot be cut, where a text has been read, and where what is written may end a step."""
+        """Save a memory that cannot be truncated: where a text was prefilled, and where a step may end."""
         ledger, slot = task.sequence.ledger, task.sequence.slot
         if self.options.supports_truncation or slot is None or not ledger.ids or len(ledger.ids) in ledger.snapshots:
             return
@@ -382,7 +380,7 @@ class Scheduler:
             ledger.remember(self.llama.snapshot(slot))
 
     def _read_finished(self, task: Task, entry: int | None) -> None:
-        """Go on once the text is in the cache; its last logits are in the batch (`entry`) or were kept (None)."""
+        """Go on once the text is cached; the logits after it are in the batch (`entry`) or were kept (None)."""
         request, sequence = task.request, task.sequence
         task.reading = False
         seconds = time.perf_counter() - task.began
@@ -395,13 +393,13 @@ class Scheduler:
             sequence.logits = self.llama.logits(entry).copy()
         if request.choices:
             self.reply((request.request, self._judged(request.choices, sequence.logits)))
-            self._roll_back(sequence, task.text_length)
+            sequence.roll_back(self.llama, task.text_length)
         self._finish(task, End(Stop.LIMIT))
 
     def _write_token(self, task: Task, entry: int | None, draft: int | None = None, drafts: int = 0) -> int | None:
-        """Draw the next token; return None if it ends the text.
+        """Sample the next token; return None if it ends the text.
 
-        It counts as drafted if it is the draft, the first of `drafts`; else all of these are rejected.
+        `draft`, the first of `drafts` drafts, is accepted if it is that token; else all of them are rejected.
         """
         request, sequence, llama = task.request, task.sequence, self.llama
         number = number_at(request.seed, request.position + task.written)
@@ -410,8 +408,10 @@ class Scheduler:
             logits, token = sequence.logits, llama.sample_from(task.sampler, sequence.logits, number)
         else:
             logits, token = llama.logits(entry), llama.sample(task.sampler, entry, number)
-        if llama.ends_text(token):
-            self._finish(task, End(Stop.END_OF_TEXT))
+        cached = len(sequence.ledger.ids) - drafts  # drafts that are not accepted yet do not count
+        stop = llama.stop_after(token, request.limit - task.written - 1, cached)
+        if stop is Stop.END_OF_TEXT:
+            self._finish(task, End(stop))
             return None
         logprob, others = llama.likeliest(logits, request.alternatives, token) if request.alternatives else (None, ())
         entropy = llama.entropy(logits) if request.alternatives else None
@@ -421,31 +421,26 @@ class Scheduler:
         sequence.logits = None
         task.written += 1
         task.pending = [token]
-        if task.written >= request.limit:
-            self._finish(task, End(Stop.LIMIT))
-        elif len(sequence.ledger.ids) - drafts + 1 >= self.options.load.context:  # drafts not kept yet do not count
-            self._finish(task, End(Stop.CONTEXT_FULL))
+        if stop:
+            self._finish(task, End(stop))
         return token
 
     def _judged(self, choices: tuple[str, ...], logits: Logits | None) -> Judgement:
-        """Weigh the choices by their chance to come next, with or without a blank before them."""
+        """Weigh the choices by their probability to come next, with or without a blank before them."""
         assert logits is not None
         chances = np.exp(logits - logits.max())
         heads = first_tokens(choices, lambda text: self.llama.tokenize(text, False))
         weights = [sum(float(chances[first]) for first in each) for each in heads]
         named = [float(chances[first]) for first in set().union(*heads)]
         total = sum(weights) or 1.0
-        return Judgement(
-            tuple(weight / total for weight in weights),
-            mass=sum(named) / float(chances.sum()),
-        )
+        return Judgement(tuple(weight / total for weight in weights), mass=sum(named) / float(chances.sum()))
 
-    def _finish(self, task: Task, item: ReplyItem) -> None:
+    def _finish(self, task: Task, item: messages.ReplyItem) -> None:
         if task.sampler is not None:
             self.llama.free_sampler(task.sampler)
             task.sampler = None
         for tasks in (self.running, self.waiting):
             if task in tasks:
                 tasks.remove(task)
-        task.sequence.used = next(ages)
+        task.sequence.used = next(lru_clock)
         self.reply((task.request.request, item))

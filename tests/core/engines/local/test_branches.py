@@ -26,7 +26,7 @@ from baton_reasoning.core.engines.local.messages import (
 from baton_reasoning.core.errors import ContextFull
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.thinking.steps import split
-from tests.core.engines.local.test_uncuttable_memory import body, grow
+from tests.core.engines.local.test_recurrent_memory import body, grow
 
 pytestmark = pytest.mark.slow
 
@@ -176,10 +176,10 @@ class LittleRoom(Llama):
 
     most = 0
 
-    def beside(self, tokens: int, sequences: int) -> Llama:
+    def sibling(self, tokens: int, sequences: int) -> Llama:
         if sequences > self.most:
             raise LoadError("there is not enough memory for the context")
-        return super().beside(tokens, sequences)
+        return super().sibling(tokens, sequences)
 
 
 @pytest.mark.parametrize(("sequences", "ended"), [(2, 4), (3, 4), (0, 0)])
@@ -199,7 +199,7 @@ def test_where_memory_is_short_fewer_are_decoded_at_once_and_none_is_a_refusal(s
 
 
 @pytest.mark.parametrize("architecture", ["mamba2", "lfm2"])
-def test_memory_that_cannot_be_cut_is_shared_by_snapshots(architecture: str, tmp_path: Path) -> None:
+def test_memory_that_cannot_be_truncated_is_shared_by_snapshots(architecture: str, tmp_path: Path) -> None:
     """A recurrent model and a hybrid one. Their weights are random, so that near-ties are frequent: few tokens."""
     with closing(LocalEngine(grow(architecture, tmp_path), LoadOptions(context=256, threads=1))) as engine:
         assert not engine.card.supports_truncation

@@ -9,7 +9,6 @@ import pytest
 from baton_reasoning.core.engines.base import Conversation, Handoff, Message, Notice, PrefillProgress
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.local.ledger import Ledger, common_text
 from baton_reasoning.core.engines.local.llama import CHUNK
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.engines.local.writing import handoff, ids, write
@@ -62,48 +61,6 @@ def test_a_long_prompt_shows_how_far_it_is_read(smollm2: Path) -> None:
         assert [item.tokens for item in progress] == [0, 64, 128, 192][: len(progress)]
         assert {item.total for item in progress} == {handoff(items).prefilled}
         assert len(progress) >= 3
-
-
-def test_what_both_texts_begin_with_is_reused_and_a_token_is_left_to_read() -> None:
-    ledger = Ledger()
-    ledger.ids = list(range(300))
-    assert ledger.reusable(list(range(1000))) == 300
-    assert ledger.reusable([*range(200), 7]) == 200
-    assert ledger.reusable(list(range(300))) == 299, "the last token is read for its logits"
-    assert ledger.reusable([7]) == 0
-
-
-def test_an_exact_session_reuses_whole_chunks_and_leaves_a_token_to_read() -> None:
-    ledger = Ledger()
-    ledger.ids, ledger.whole = list(range(300)), 256
-    assert ledger.reusable(list(range(1000)), chunk=64) == 256
-    assert ledger.reusable(list(range(200)), chunk=64) == 192
-    assert ledger.reusable(list(range(192)), chunk=64) == 128, "the last chunk is read for its logits"
-    ledger.cut(130)
-    assert ledger.reusable(list(range(1000)), chunk=64) == 128
-
-
-def test_a_memory_that_cannot_be_cut_is_reused_as_a_whole_or_from_a_snapshot() -> None:
-    ledger = Ledger(supports_truncation=False)
-    ledger.ids = list(range(200))
-    ledger.remember(b"at 200")
-    ledger.ids, ledger.whole = list(range(300)), 256
-    assert ledger.reusable(list(range(1000))) == 300
-    assert ledger.reusable([*range(250), 7]) == 200
-    assert ledger.reusable([*range(150), 7]) == 0
-    assert ledger.reusable(list(range(1000)), chunk=64) == 0
-
-
-def test_a_text_in_other_tokens_is_held_up_to_the_last_place_where_both_end_a_token() -> None:
-    texts = {1: b"to", 2: b"get", 3: b"her", 4: b"together", 5: b" no", 6: b" now", 7: b"\xff7\xff", 8: b"<end>"}
-    of = texts.__getitem__
-    assert common_text([1, 2, 3, 5, 7], [4, 5, 7], of) == (5, 3)
-    assert common_text([7, 1, 2, 3], [7, 4, 6], of) == (4, 2), "the rest is new"
-    assert common_text([7, 1, 2], [7, 4], of) == (1, 1), "what is held ends within a token"
-    assert common_text([1, 2, 3, 5], [4, 6], of) == (3, 1)
-    assert common_text([1, 2, 3, 7], [4, 8], of) == (3, 1), "a control token is no text"
-    assert common_text([4], [5], of) == (0, 0)
-    assert common_text([], [4], of) == (0, 0)
 
 
 # The second turn of a conversation ------------------------------------------------------------------------------------

@@ -1,91 +1,98 @@
-"""The number of threads follows the load, and trials cost little. No clock runs: the choice is told the seconds."""
+"""The number of threads follows the load. No clock runs: the choice is told what the cores did."""
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable
+from collections import namedtuple
+from dataclasses import dataclass
 
+import psutil
 import pytest
 
-from baton_reasoning.core.engines.local.thread_choice import LARGE, ThreadChoice
+from baton_reasoning.core.engines.local.thread_choice import INTERVAL, CpuTimes, ThreadChoice, cpu_times
 
-Seconds = Callable[[int], float]
-"""Of a decode of one token, by its number of threads."""
-
-
-def idle(threads: int) -> float:
-    return 1 / threads
+SECONDS = 0.05
+"""Of a decode."""
 
 
-def beside(busy: int, cores: int) -> Seconds:
-    """All threads wait for the one that shares its core with one of so many busy programs."""
-    return lambda threads: (1.0 if threads <= cores - busy else 3.0) / threads
+@dataclass
+class Cores:
+    """Cores that this process shares fairly with programs that are always busy."""
+
+    count: int
+    busy: float = 0
+    clock: float = 100.0
+    own: float = 10.0
+    idle: float = 50.0
+
+    def times(self) -> CpuTimes:
+        return CpuTimes(self.clock, self.own, self.idle)
+
+    def decode(self, choice: ThreadChoice, seconds: float) -> None:
+        for _ in range(round(seconds / SECONDS)):
+            self.work(choice.threads, SECONDS)
+            choice.record(SECONDS)
+
+    def work(self, threads: int, seconds: float, *, is_own: bool = True) -> None:
+        wanted = threads + self.busy
+        share = min(1.0, self.count / wanted)
+        self.clock += seconds
+        self.own += is_own * threads * share * seconds
+        self.idle += (self.count - wanted * share) * seconds
 
 
-def decode(choice: ThreadChoice, seconds: Seconds, count: int, tokens: Callable[[int], int] = lambda _: 1) -> float:
-    """Decode `count` times; return what it took of the time with the number that was chosen least wrongly."""
-    taken = 0.0
-    for number in range(count):
-        cost = seconds(choice.threads) * (1 + 0.1 * tokens(number))
-        choice.record(tokens(number), cost)
-        taken += cost
-    return taken
+@pytest.mark.parametrize("count", [1, 2, 4, 16])
+def test_on_an_idle_machine_all_threads_work(count: int) -> None:
+    cores = Cores(count, busy=0.3)  # the program shows what is written
+    choice = ThreadChoice(count, cores.times)
+    for _ in range(50):
+        cores.decode(choice, INTERVAL)
+        assert choice.threads == count
 
 
-def share_of_best(choice: ThreadChoice, seconds: Seconds, count: int, most: int) -> float:
-    best = min(seconds(threads) for threads in range(1, most + 1))
-    return best * 1.1 * count / decode(choice, seconds, count)
+@pytest.mark.parametrize(("count", "busy"), [(2, 1), (2, 2), (4, 1), (4, 2), (8, 3), (16, 1)])
+def test_busy_programs_are_left_their_cores_and_these_are_taken_back(count: int, busy: int) -> None:
+    cores = Cores(count)
+    choice = ThreadChoice(count, cores.times)
+    cores.decode(choice, 5)
+    cores.busy = busy
+    cores.decode(choice, 1)
+    for _ in range(20):
+        cores.decode(choice, INTERVAL)
+        assert choice.threads == max(count - busy, 1)
+    cores.busy = 0
+    cores.decode(choice, 2 * INTERVAL)
+    assert choice.threads == count
 
 
-@pytest.mark.parametrize("cores", [2, 4, 16])
-def test_on_an_idle_machine_all_threads_work_and_trials_cost_little(cores: int) -> None:
-    choice = ThreadChoice(cores)
-    assert share_of_best(choice, idle, 200, cores) > 0.97
-    assert share_of_best(choice, idle, 2000, cores) > 0.985
+def test_cores_beyond_the_threads_are_for_others() -> None:
+    """As hyper-threads are, of which each core has two."""
+    cores = Cores(8, busy=4)
+    choice = ThreadChoice(4, cores.times)
+    cores.decode(choice, 2)
+    assert choice.threads == 4
 
 
-@pytest.mark.parametrize(("cores", "busy"), [(2, 1), (4, 1), (4, 2), (8, 3), (16, 1)])
-def test_busy_programs_are_left_their_cores_and_these_are_taken_back(cores: int, busy: int) -> None:
-    choice = ThreadChoice(cores)
-    decode(choice, idle, 300)
-    decode(choice, beside(busy, cores), 600)
-    assert share_of_best(choice, beside(busy, cores), 1000, cores) > 0.95
-    decode(choice, idle, 1500)
-    assert share_of_best(choice, idle, 1000, cores) > 0.95
+def test_a_model_that_works_between_the_decodes_is_no_other_program() -> None:
+    cores = Cores(2)
+    choice = ThreadChoice(2, cores.times)
+    for _ in range(50):
+        cores.decode(choice, 0.2)
+        cores.work(2, 0.2, is_own=False)
+        assert choice.threads == 2
 
 
-def test_a_program_that_comes_is_noticed_before_the_next_regular_trial() -> None:
-    choice = ThreadChoice(2)
-    decode(choice, idle, 120)  # the next regular trial is about a hundred decodes away
-    decode(choice, beside(1, 2), 24)
-    assert choice.threads == 1
-
-
-def test_noise_alone_takes_no_thread_away() -> None:
-    numbers = random.Random(4)
-    choice = ThreadChoice(2)
-    noisy = 0.0
-    for _ in range(5000):
-        cost = idle(choice.threads) * numbers.choice([0.9, 1, 1, 1.1, 1.1, 4])
-        noisy += choice.threads == 2
-        choice.record(1, cost)
-    assert noisy > 4800
-
-
-def test_decodes_are_compared_with_those_of_as_many_tokens() -> None:
-    """As in a batch, where texts begin and end: here 12 and 13 in turn, and now and then one that begins."""
-    choice = ThreadChoice(2)
-    decode(choice, beside(1, 2), 200, lambda number: 100 if number % 10 == 0 else 12 + number % 2)
-    assert choice.threads == 1
-
-
-def test_reading_a_text_is_no_trial() -> None:
-    choice = ThreadChoice(2)
-    decode(choice, beside(1, 2), 500, lambda _: LARGE)
+def test_a_system_that_shows_no_idle_time_gets_all_threads() -> None:
+    cores = Cores(2, busy=1)
+    choice = ThreadChoice(2, lambda: cores.times()._replace(idle=0.0))
+    cores.decode(choice, 2)
     assert choice.threads == 2
 
 
-def test_one_core_has_one_thread() -> None:
-    choice = ThreadChoice(1)
-    decode(choice, idle, 300)
-    assert choice.threads == 1
+def test_only_the_cpus_that_the_process_may_use_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = namedtuple("times", ("user", "idle", "iowait"))
+    every = [times(1.0, 10.0 * cpu, 1.0) for cpu in range(4)]
+    monkeypatch.setattr(psutil, "cpu_times", lambda percpu: every if percpu else None)
+    monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda _: [1, 3], raising=False)
+    assert cpu_times().idle == 42
+    monkeypatch.delattr(psutil.Process, "cpu_affinity")
+    assert cpu_times().idle == 64

@@ -166,7 +166,7 @@ def test_another_number_of_threads_in_the_middle_changes_no_logit(
             entries = [BatchEntry(5, LENGTH + number, 0, True) for number in range(tokens)]
             assert llama.decode(entries) == Decoded.DONE
             logits.append(llama.logits(tokens - 1).copy())
-            llama.cut(0, LENGTH)
+            llama.truncate(0, LENGTH)
         assert all(np.array_equal(logits[0], others) for others in logits[1:])
 
 

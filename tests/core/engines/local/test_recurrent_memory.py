@@ -1,4 +1,4 @@
-"""Models whose memory cannot be cut go back by snapshots: a recurrent and a hybrid one, grown in the test."""
+"""Models whose memory cannot be truncated are restored from snapshots: a recurrent and a hybrid one, grown here."""
 
 import json
 import subprocess
@@ -74,7 +74,7 @@ def assert_as_a_fresh_one_says(
     assert [chance for _, chance in found] == pytest.approx([chance for _, chance in expected], abs=1e-3)
 
 
-def test_a_text_cut_back_to_a_reading_reuses_it_and_says_what_a_fresh_one_says(engine: LocalEngine) -> None:
+def test_a_text_truncated_to_a_reading_reuses_it_and_says_what_a_fresh_one_says(engine: LocalEngine) -> None:
     assert not engine.card.supports_truncation
     session = engine.open(QUESTION, Sampling())
     kept, gone, instead = [3, 4, 5, 6], [7, 8, 9], [10, 11]
@@ -109,7 +109,7 @@ def test_its_past_makes_a_difference(engine: LocalEngine) -> None:
         session.close()
 
 
-def test_a_text_cut_back_further_than_any_snapshot_is_read_anew(engine: LocalEngine) -> None:
+def test_a_text_truncated_further_than_any_snapshot_is_read_anew(engine: LocalEngine) -> None:
     session = engine.open(QUESTION, Sampling())
     session.read(body(engine, 3, 4, 5))
     again = session.read(body(engine, 9))
@@ -117,7 +117,7 @@ def test_a_text_cut_back_further_than_any_snapshot_is_read_anew(engine: LocalEng
     session.close()
 
 
-def test_a_judge_reads_no_more_than_where_memory_can_be_cut(engine: LocalEngine) -> None:
+def test_a_judge_reads_no_more_than_where_memory_can_be_truncated(engine: LocalEngine) -> None:
     """Its question is forgotten by going back to where it began."""
     session, text, question = engine.open(QUESTION, Sampling()), [3, 4, 5, 6], len(engine.tokenize("a?"))
     session.judge(body(engine, *text), "a?", ("a", "b"))
