@@ -2,11 +2,16 @@
 
 import pytest
 
-from baton_reasoning.core.grading.answer_span import answer_at_start
-from baton_reasoning.core.grading.choices import choice_letter
-from baton_reasoning.core.grading.conclusion import answer_in_conclusion
-from baton_reasoning.core.grading.extraction import expected_answer, extract_answer, extract_choice, last_boxed
-from baton_reasoning.core.grading.given import given_in_continuation
+from baton_reasoning.core.grading.compare import choice_letter
+from baton_reasoning.core.grading.extract import (
+    answer_at_start,
+    answer_in_conclusion,
+    expected_answer,
+    extract_answer,
+    extract_choice,
+    given_in_continuation,
+    last_boxed,
+)
 from baton_reasoning.core.grading.verdict import How, Regex
 
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.grading.comparison import compare
+from baton_reasoning.core.grading.compare import compare
 from baton_reasoning.core.grading.grader import Grader, standings
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
 from tests.core.grading.labelled_set import PARTS, figures_of, graded_by_baton, read_cases

@@ -4,10 +4,9 @@ from fractions import Fraction
 
 import pytest
 
-from baton_reasoning.core.grading.normal_form import normalise, tidy
-from baton_reasoning.core.grading.other_numbers import same_other_number
-from baton_reasoning.core.grading.quantities import read_quantity, same_quantity
-from baton_reasoning.core.grading.structures import Form, read_structure, same_structure
+from baton_reasoning.core.grading.compare import Form, read_structure, same_structure
+from baton_reasoning.core.grading.normal import normalise, tidy
+from baton_reasoning.core.grading.numbers import read_quantity, same_other_number, same_quantity
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The routes of the endpoint: /v1/models, /v1/chat/completions, /v1/completions and /health.
+"""The endpoint of `baton serve`: the routes /v1/models, /v1/chat/completions, /v1/completions, /health; the server.
 
 The model name of a request selects an arm. As many requests are answered at once as the engines were opened for;
 others wait for their turn.
@@ -9,34 +9,28 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+import uvicorn
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from baton_reasoning.core.engines.base import Conversation, Message
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, ask, question
+from baton_reasoning.core.serve import schema
 from baton_reasoning.core.serve.access import AccessRules, Refusal, access
-from baton_reasoning.core.serve.answers import RunStream, SettledText
-from baton_reasoning.core.serve.response_shapes import ChatShape, CompletionShape, ResponseShape
-from baton_reasoning.core.serve.schema import (
-    UNSUPPORTED,
-    ChatRequest,
-    CompletionOptions,
-    CompletionRequestBody,
-    ErrorKind,
-    error_body,
-    error_response,
-)
+from baton_reasoning.core.serve.schema import ErrorKind
+from baton_reasoning.core.serve.stream import RunStream, SettledText
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES
 
@@ -47,7 +41,7 @@ REQUEST_SECONDS = 60.0
 MAX_SEED = 2**31
 SERVED = "Use POST /v1/chat/completions or /v1/completions, or GET /v1/models."
 GONE = Refusal(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
-CODES = {UNSUPPORTED: UNSUPPORTED, "missing": "missing_required_parameter"}
+CODES = {schema.UNSUPPORTED: schema.UNSUPPORTED, "missing": "missing_required_parameter"}
 """OpenAI's codes by pydantic's types."""
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -101,19 +95,19 @@ class Endpoint:
         return JSONResponse(self._model(name))
 
     async def chat(self, request: Request) -> Response:
-        body = _parsed(await _read(request), ChatRequest)
+        body = _parsed(await _read(request), schema.ChatRequest)
         conversation = tuple(
             Message("system" if message.role == "developer" else message.role, message.text)
             for message in body.messages
         )
-        return await self._respond(request, body, conversation, ChatShape(body.model))
+        return await self._respond(request, body, conversation, schema.ChatShape(body.model))
 
     async def complete(self, request: Request) -> Response:
-        body = _parsed(await _read(request), CompletionRequestBody)
-        return await self._respond(request, body, (Message("user", body.text),), CompletionShape(body.model))
+        body = _parsed(await _read(request), schema.CompletionRequestBody)
+        return await self._respond(request, body, (Message("user", body.text),), schema.CompletionShape(body.model))
 
     async def _respond(
-        self, request: Request, body: CompletionOptions, conversation: Conversation, shape: ResponseShape
+        self, request: Request, body: schema.CompletionOptions, conversation: Conversation, shape: schema.ResponseShape
     ) -> Response:
         settings = self._arm(body.model)
         needs = POLICIES.of(settings.policy).needs
@@ -123,13 +117,13 @@ class Endpoint:
         answer = self._streamed(stream, shape, body.wants_usage) if body.stream else self._whole(stream, shape)
         return await _unless_gone(request, answer, shape.prompt_field)
 
-    async def _whole(self, stream: RunStream, shape: ResponseShape) -> Response:
+    async def _whole(self, stream: RunStream, shape: schema.ResponseShape) -> Response:
         async with aclosing(self._texts(stream)) as incoming:
             texts = [text async for text in incoming]
         reasoning, content = ("".join(parts) for parts in zip(*texts, strict=True)) if texts else ("", "")
         return JSONResponse(shape.whole(stream, reasoning, content))
 
-    async def _streamed(self, stream: RunStream, shape: ResponseShape, wants_usage: bool) -> Response:
+    async def _streamed(self, stream: RunStream, shape: schema.ResponseShape, wants_usage: bool) -> Response:
         """Begin the response with the run: until then an error is a status. Raises BatonError."""
         texts = self._texts(stream)
         await anext(texts, None)
@@ -174,7 +168,7 @@ class _EventStream(StreamingResponse):
 
 
 async def _chunks(
-    texts: AsyncIterator[SettledText], stream: RunStream, shape: ResponseShape, wants_usage: bool
+    texts: AsyncIterator[SettledText], stream: RunStream, shape: schema.ResponseShape, wants_usage: bool
 ) -> AsyncIterator[str]:
     try:
         for opening in shape.opening():
@@ -183,7 +177,7 @@ async def _chunks(
             for chunk in shape.parts(text):
                 yield _event(chunk)
     except BatonError as error:
-        yield _event(error_body(*_refusal(error, shape.prompt_field)[1:]))
+        yield _event(schema.error_body(*_refusal(error, shape.prompt_field)[1:]))
         return
     yield _event(shape.end(stream))
     if wants_usage:
@@ -212,9 +206,9 @@ async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response], 
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
             return answering.result()
-        return error_response(*GONE)
+        return schema.error_response(*GONE)
     except BatonError as error:
-        return error_response(*_refusal(error, prompt_field))
+        return schema.error_response(*_refusal(error, prompt_field))
     finally:
         for task in (answering, leaving):
             task.cancel()
@@ -258,7 +252,7 @@ def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
     return ask(last.content, arm, tuple(before)) if last.role == "user" else conversation
 
 
-def _settings(arm: RunSettings, body: CompletionOptions) -> RunSettings:
+def _settings(arm: RunSettings, body: schema.CompletionOptions) -> RunSettings:
     """Apply what the request changes to the arm's settings.
 
     An answer that the small model finished alone, because the large one was lost, would pass for the pair's: it is an
@@ -279,12 +273,12 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     kind = ErrorKind.NOT_FOUND if error.status_code == 404 else ErrorKind.INVALID_REQUEST
     sentence = f"{request.method} {request.url.path}: {error.detail}. {SERVED}"
-    return error_response(error.status_code, kind, sentence)
+    return schema.error_response(error.status_code, kind, sentence)
 
 
 async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
     assert isinstance(error, _Refused)
-    return error_response(*error.refusal)
+    return schema.error_response(*error.refusal)
 
 
 def _refusal(error: BatonError, prompt_field: str) -> Refusal:
@@ -299,3 +293,80 @@ async def _disconnected(request: Request) -> None:
     """Wait until the client goes away. Await it once the body is read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+# The socket and the process
+
+
+SHUTDOWN_SECONDS = 2
+"""Requests that are still being answered have this long after Ctrl+C."""
+
+
+class EndpointServer:
+    """An ASGI application on an address that is bound at once, so that a taken port is an error before models load."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Bind the address; `port` 0 takes a free one. Raises BatonError if that fails."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # Unless the protocol is named, asyncio leaves Nagle's algorithm on, which holds a response back for 40 ms.
+        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+            self._socket.listen()  # clients may connect as soon as `on_ready` has been called
+        except OSError as error:
+            self._socket.close()
+            raise BatonError(
+                f"{host}:{port} cannot be used: {error.strerror or error}.", "Choose another port with --port."
+            ) from error
+        self.host = host
+        self._server: uvicorn.Server | None = None
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/v1"
+
+    def serve(
+        self,
+        application: ASGIApp,
+        on_ready: Callable[[], object] = lambda: None,
+        on_stop: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Answer requests; return after `stop`, raise KeyboardInterrupt after Ctrl+C.
+
+        `on_stop` is called before that, so that requests which are being answered end, too.
+        """
+        config = uvicorn.Config(
+            application,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+        )
+        self._server = _Server(config, on_stop)
+        on_ready()
+        self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Stop within `SHUTDOWN_SECONDS`. May be called from any thread."""
+        if self._server:
+            self._server.should_exit = True
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        await super().shutdown(sockets)
