@@ -26,7 +26,7 @@ from baton_reasoning.app.shared.loaded_models import Loading
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.remote.servers import KnownServers
 from baton_reasoning.core.engines.remote.state import StatusCallback
-from baton_reasoning.core.engines.template_renderer import PROCESS_NAME as RENDERER_PROCESS
+from baton_reasoning.core.engines.templates import PROCESS_NAME as RENDERER_PROCESS
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair

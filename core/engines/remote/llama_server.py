@@ -14,7 +14,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, ScoredToken, Stop, Token
-from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
 from baton_reasoning.core.engines.choices import first_tokens
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote.address import ServerAddress
@@ -36,6 +35,7 @@ from baton_reasoning.core.engines.remote.protocol import (
 )
 from baton_reasoning.core.engines.remote.router import routed_model
 from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
+from baton_reasoning.core.engines.templates import has_switch, render_prompt
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.gguf import supports_truncation
 from baton_reasoning.core.models.overrides import tags_in

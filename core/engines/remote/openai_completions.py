@@ -13,7 +13,6 @@ from pathlib import PureWindowsPath
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ScoredToken, Stop, Token
-from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote.address import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
@@ -35,6 +34,7 @@ from baton_reasoning.core.engines.remote.protocol import (
     size_of,
 )
 from baton_reasoning.core.engines.remote.vocabulary import PROBE, fingerprint
+from baton_reasoning.core.engines.templates import has_switch, render_prompt
 from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.models.overrides import tags_in
 from baton_reasoning.core.text import one_line

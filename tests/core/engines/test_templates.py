@@ -12,10 +12,9 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from baton_reasoning.core.engines import template_renderer
+from baton_reasoning.core.engines import templates
 from baton_reasoning.core.engines.base import Message
-from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
-from baton_reasoning.core.engines.template_renderer import LONGEST_TEMPLATE, TemplateRenderer
+from baton_reasoning.core.engines.templates import LONGEST_TEMPLATE, TemplateRenderer, has_switch, render_prompt
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.catalog import families, family_of
 from baton_reasoning.core.models.overrides import ThinkingTags
@@ -184,7 +183,7 @@ def test_a_template_that_never_ends_is_stopped_and_the_next_one_is_rendered(
     renderer: TemplateRenderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renderer.render("", {})
-    monkeypatch.setattr(template_renderer, "SECONDS", 0.3)
+    monkeypatch.setattr(templates, "SECONDS", 0.3)
     with pytest.raises(EngineRefused, match="did not finish within"):
         renderer.render(LOOP, {})
     monkeypatch.undo()
@@ -210,8 +209,8 @@ def test_a_template_that_loops_ends_also_if_the_program_is_killed(renderer: Temp
     renderer.render("", {})
     process = psutil.Process(renderer.pid)
     seconds, _ = process.rlimit(psutil.RLIMIT_CPU)
-    assert 0 < seconds <= sum(process.cpu_times()[:2]) + 2 * template_renderer.SECONDS + 2
-    assert process.rlimit(psutil.RLIMIT_AS) == (template_renderer.MEMORY, template_renderer.MEMORY)
+    assert 0 < seconds <= sum(process.cpu_times()[:2]) + 2 * templates.SECONDS + 2
+    assert process.rlimit(psutil.RLIMIT_AS) == (templates.MEMORY, templates.MEMORY)
 
 
 def test_threads_take_turns(renderer: TemplateRenderer) -> None:
@@ -246,7 +245,7 @@ def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd: pytes
     """As when a pipe is reset with an answer unread in it."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=template_renderer._serve, args=(theirs,))
+    process = context.Process(target=templates._serve, args=(theirs,))
     process.start()
     theirs.close()
     ours.close()  # before it has said that it is ready
