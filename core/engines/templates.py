@@ -11,20 +11,15 @@ from __future__ import annotations
 
 import json
 import math
-import multiprocessing
-import signal
 import threading
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from baton_reasoning.core.child_process import start_shielded
+from baton_reasoning.core.child_process import Child, NoAnswer, TimedOut, TimeLimit
 from baton_reasoning.core.errors import EngineRefused
 
 if TYPE_CHECKING:  # the child imports this module too, and starts sooner without pydantic
@@ -37,7 +32,16 @@ SWITCH = "enable_thinking"
 """The variable by which most templates turn the thinking on or off: those of Qwen3, SmolLM3, GLM and others."""
 MOST_REPEATS = 4
 """Repeats of each message in a prompt; otherwise a short template could multiply a long question."""
+LONGEST_TEMPLATE = 512 * 2**10
+"""Characters. The longest published ones have 30,000."""
+LONGEST_PROMPT = 4 * 2**20
+"""Characters of a rendered prompt, without what the user wrote."""
+MEMORY = 512 * 2**20
+"""Bytes of address space for the child."""
+SECONDS = 5.0
+"""For one rendering."""
 _MARK = "\ue000{}\ue001"  # private-use characters, which have no meaning in a template
+_REMEDY = "Look for another conversion of the model, or choose a file with its chat template."
 
 
 class PromptPiece(NamedTuple):
@@ -81,9 +85,9 @@ def _rendered(conversation: Conversation, template: str, bos: str, eos: str, thi
     variables = {"messages": marked, "bos_token": bos, "eos_token": eos, "add_generation_prompt": True, "tools": None}
     variables[SWITCH] = thinks
     if conversation[0].role != "system":
-        return RENDERER.render(template, variables)
+        return render_template(template, variables)
     try:
-        text = RENDERER.render(template, variables)
+        text = render_template(template, variables)
     except EngineRefused:
         return ""  # such as “System role not supported”; any other error comes again without a system prompt
     head, mark, _ = text.partition(_MARK.format(0))
@@ -115,107 +119,24 @@ def _fill_in(text: str, conversation: Conversation) -> list[PromptPiece]:
     return pieces
 
 
-# The child process, as the program sees it
-
-
-LONGEST_TEMPLATE = 512 * 2**10
-"""Characters. The longest published ones have 30,000."""
-LONGEST_PROMPT = 4 * 2**20
-"""Characters of a rendered prompt, without what the user wrote."""
-MEMORY = 512 * 2**20
-"""Bytes of address space for the child."""
-SECONDS = 5.0
-"""For one rendering."""
-SECONDS_TO_START = 60.0
-PROCESS_NAME = "chat template renderer"
-_REMEDY = "Look for another conversion of the model, or choose a file with its chat template."
-
-
-class TemplateRenderer:
-    """A child process that is started at the first use, or by `start`. Thread-safe; one rendering at a time."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._process: BaseProcess | None = None
-        self._connection: Connection | None = None
-        self._is_ready = False
-        self._failed: dict[str, str] = {}
-        """Templates that reached a limit, and which one: they are not tried again."""
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process else None
-
-    def start(self) -> None:
-        """Start the child, if there is none, and return without waiting for it."""
-        with self._lock:
-            self._start()
-
-    def render(self, template: str, variables: Mapping[str, Any]) -> str:
-        """Render a template. Raises EngineRefused for every error in it, and at the limits."""
-        if len(template) > LONGEST_TEMPLATE:
-            raise unusable(f"it has {len(template):,} characters, and {LONGEST_TEMPLATE:,} are allowed")
-        with self._lock:
-            if reason := self._failed.get(template):
-                raise unusable(reason)
-            answer = self._ask(template, variables)
-        if "error" in answer:
-            raise unusable(str(answer["error"]))
-        return str(answer["text"]).encode("utf-8", "replace").decode()  # a template can write half a character
-
-    def close(self) -> None:
-        with self._lock:
-            self._stop()
-
-    def _ask(self, template: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        request = json.dumps({"template": template, "variables": variables}).encode()
-        for _ in range(2):  # the first child may have been killed while it was idle
-            connection = self._start()
+def render_template(template: str, variables: Mapping[str, Any]) -> str:
+    """Render a template in the child. Raises EngineRefused for every error in it, and at the limits."""
+    if len(template) > LONGEST_TEMPLATE:
+        raise unusable(f"it has {len(template):,} characters, and {LONGEST_TEMPLATE:,} are allowed")
+    request = json.dumps({"template": template, "variables": variables}).encode()
+    with _lock:
+        if template not in _failed:
             try:
-                if not self._is_ready:
-                    self._receive(connection, SECONDS_TO_START)
-                    self._is_ready = True
-                connection.send_bytes(request)
-                return self._receive(connection, SECONDS)
-            except TimeoutError as error:
-                self._stop()
-                self._failed[template] = f"it did not finish within {SECONDS:g} seconds"
-                raise unusable(self._failed[template]) from error
-            except (EOFError, OSError):
-                self._stop()
-        self._failed[template] = "it ends the process that renders it"
-        raise unusable(self._failed[template])
-
-    @staticmethod
-    def _receive(connection: Connection, seconds: float) -> dict[str, Any]:
-        if not connection.poll(seconds):
-            raise TimeoutError
-        answer = json.loads(connection.recv_bytes())
-        assert isinstance(answer, dict)
-        return answer
-
-    def _start(self) -> Connection:
-        if self._connection is None:
-            context = multiprocessing.get_context("spawn")
-            self._connection, theirs = context.Pipe()
-            self._process = context.Process(target=_serve, args=(theirs,), name=PROCESS_NAME, daemon=True)
-            start_shielded(self._process)
-            theirs.close()  # only the child may hold its end, or its death would not be noticed here
-            self._is_ready = False
-        return self._connection
-
-    def _stop(self) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.join()
-            self._process.close()
-        if self._connection:
-            self._connection.close()
-        self._process = self._connection = None
-
-
-RENDERER = TemplateRenderer()
-"""The renderer of this program."""
+                answer = json.loads(RENDERER.ask(request, TimeLimit(SECONDS)))
+            except TimedOut:
+                _failed[template] = f"it did not finish within {SECONDS:g} seconds"
+            except NoAnswer:
+                _failed[template] = "it ends the process that renders it"
+        if reason := _failed.get(template):
+            raise unusable(reason)
+    if "error" in answer:
+        raise unusable(str(answer["error"]))
+    return str(answer["text"]).encode("utf-8", "replace").decode()  # a template can write half a character
 
 
 def unusable(reason: str) -> EngineRefused:
@@ -226,34 +147,23 @@ def unusable(reason: str) -> EngineRefused:
 # In the child process ------------------------------------------------------------------------------------------------
 
 
-def _serve(connection: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program handles Ctrl+C
-    _compiled("")  # imports Jinja before the first request
-    _limit_memory()
-    with suppress(EOFError, OSError):  # the program has ended, or was killed with an answer unread
-        connection.send_bytes(b"{}")
-        while True:
-            request = json.loads(connection.recv_bytes())
-            _limit_seconds()
-            connection.send_bytes(json.dumps(_answer(request)).encode())
+def _import_jinja() -> None:
+    _compiled("")
 
 
-def _answer(request: Mapping[str, Any]) -> dict[str, str]:
+def _answer(data: bytes) -> bytes:
+    request = json.loads(data)
+    _limit_seconds()
+    return json.dumps(_outcome(request["template"], request["variables"])).encode()
+
+
+def _outcome(template: str, variables: Mapping[str, Any]) -> dict[str, str]:
     try:
-        return {"text": _limited_text(request["template"], request["variables"])}
+        return {"text": _limited_text(template, variables)}
     except MemoryError:
         return {"error": "it needs too much memory"}
     except Exception as error:  # noqa: BLE001  a template can raise any error
         return {"error": f"{error}"[:300].strip().rstrip(".") or type(error).__name__}
-
-
-def _limit_memory() -> None:
-    try:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    except (ImportError, ValueError, OSError):
-        return  # Windows has none, macOS may refuse it: the time limit is left
 
 
 def _limit_seconds() -> None:
@@ -293,3 +203,10 @@ def _compiled(template: str) -> jinja2.Template:
     environment.globals["raise_exception"] = raise_exception
     environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
     return environment.from_string(template)
+
+
+RENDERER = Child(_answer, _import_jinja, MEMORY)
+"""The child of this program in which templates are rendered, one at a time."""
+_lock = threading.Lock()
+_failed: dict[str, str] = {}
+"""Templates that reached a limit, and which one: they are not tried again."""

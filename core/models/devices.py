@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from baton_reasoning.core.child_process import NoAnswer, answered_apart
+from baton_reasoning.core.child_process import NoAnswer, run_in_subprocess
 from baton_reasoning.core.models.ggml_backends import has_gpu_backend, log_quietly, registry
 
 log = logging.getLogger(__name__)
@@ -91,7 +91,7 @@ def disk_free(folder: Path) -> int:
 def ask_in_a_process() -> tuple[Device, ...]:
     """Call `ggml_devices` in a process of its own; empty if that process dies or never answers."""
     try:
-        return answered_apart(ggml_devices, seconds=SECONDS_TO_ANSWER)
+        return run_in_subprocess(ggml_devices, seconds=SECONDS_TO_ANSWER)
     except NoAnswer as error:
         log.warning("the devices could not be queried (%s); going on as if there were no GPU", error)
         return ()
