@@ -44,14 +44,12 @@ def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
     """Compare two tidy answers that are no options."""
     if _same_text(expected, given):
         return compare_exact(expected, given)
-    numeric = compare_numeric(expected, given)
-    if numeric.outcome is not Outcome.UNSCORED or _both_numbers(expected, given):
+    numeric = _compare_numbers(expected, given)
+    if numeric is not None:
         return numeric
     same = same_other_number(expected, given)
     if same is not None:
-        return Verdict.of(
-            same, How.NUMERIC, f"{shortened(given)} {'equals' if same else 'is not'} {shortened(expected)}."
-        )
+        return _numeric_verdict(same, expected, given)
     words = compare_words(expected, given)
     if words is not None:
         return words
@@ -64,11 +62,9 @@ def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
     right, said = _without_unit(right), _without_unit(said)
     if is_prose(right) or is_prose(said):
         prose = "answer" if is_prose(said) else "expected answer"
-        return Verdict(Outcome.UNSCORED, How.EXACT, f"The {prose} is prose.")
+        return Verdict.of(None, How.EXACT, f"The {prose} is prose.")
     if right != said and right.casefold() == said.casefold():
-        return Verdict(
-            Outcome.UNSCORED, How.EXACT, f"{shortened(given)} and {shortened(expected)} differ in case only."
-        )
+        return Verdict.of(None, How.EXACT, f"{shortened(given)} and {shortened(expected)} differ in case only.")
     return algebra(right, said)
 
 
@@ -83,23 +79,31 @@ def compare_choice(expected: str, given: str) -> Verdict:
     right, chosen = choice_letter(expected, LETTERS), choice_letter(given, LETTERS)
     if right is None or chosen is None:
         missing = "expected answer" if right is None else "answer"
-        return Verdict(Outcome.UNSCORED, How.CHOICE, f"The {missing} names no letter.")
+        return Verdict.of(None, How.CHOICE, f"The {missing} names no letter.")
     return Verdict.of(right == chosen, How.CHOICE, f"{chosen} was chosen, {right} is right.")
 
 
 def compare_numeric(expected: str, given: str) -> Verdict:
     """Compare two numbers; unscored if one is no number, or their units differ."""
+    missing = "expected answer" if _quantity(expected, given) is None else "answer"
+    no_number = Verdict.of(None, How.NUMERIC, f"The {missing} is not a plain number.")
+    return _compare_numbers(expected, given) or no_number
+
+
+def _compare_numbers(expected: str, given: str) -> Verdict | None:
+    """Compare two numbers as `compare_numeric`; None if one is no number."""
     right, number = _quantity(expected, given), _quantity(given, expected)
     if right is not None and right.base is not None and right.digits == normalise(given):
         return Verdict.of(True, How.NUMERIC, f"{shortened(given)} has the digits of {shortened(expected)}.")
     if right is None or number is None:
-        missing = "expected answer" if right is None else "answer"
-        return Verdict(Outcome.UNSCORED, How.NUMERIC, f"The {missing} is not a plain number.")
+        return None
     same = same_quantity(right, number)
     if same is None:
-        return Verdict(
-            Outcome.UNSCORED, How.NUMERIC, f"{shortened(given)} and {shortened(expected)} differ in unit or base."
-        )
+        return Verdict.of(None, How.NUMERIC, f"{shortened(given)} and {shortened(expected)} differ in unit or base.")
+    return _numeric_verdict(same, expected, given)
+
+
+def _numeric_verdict(same: bool, expected: str, given: str) -> Verdict:
     return Verdict.of(same, How.NUMERIC, f"{shortened(given)} {'equals' if same else 'is not'} {shortened(expected)}.")
 
 
@@ -114,20 +118,15 @@ def _quantity(text: str, other: str) -> Quantity | None:
     return read_quantity(without_name(tidy(text), tidy(other)))
 
 
-def _both_numbers(expected: str, given: str) -> bool:
-    return _quantity(expected, given) is not None and _quantity(given, expected) is not None
-
-
 def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | None:
     r"""Compare options by letter and content: `\textbf{(C) } 27` is answered by `C`, by `27` and by `(C) 27`."""
     right, said = read_option(expected), read_option(given)
     if right is None and said is None:
         letters, chosen = letters_of(expected), letters_of(given)
-        if letters is not None and chosen is not None:
-            return Verdict.of(
-                letters == chosen, How.CHOICE, f"{shortened(given)} was chosen, {shortened(expected)} is right."
-            )
-        return None
+        if letters is None or chosen is None:
+            return None
+        reason = f"{shortened(given)} was chosen, {shortened(expected)} is right."
+        return Verdict.of(letters == chosen, How.CHOICE, reason)
     if right is None:
         # A letter alone says nothing of a value; an option that is written out is compared by its content.
         assert said is not None
@@ -137,7 +136,7 @@ def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | N
             return _compare_values(tidy(expected), said.content, algebra)
         if len(tidy(given)) == 1 and re.search(r"[A-Za-z]", tidy(expected)):
             return None
-        return Verdict(Outcome.UNSCORED, How.CHOICE, f"Option {said.letter} may be {shortened(expected)}.")
+        return Verdict.of(None, How.CHOICE, f"Option {said.letter} may be {shortened(expected)}.")
     if said is None:
         if right.content:
             return _compare_values(right.content, tidy(given), algebra)
@@ -146,7 +145,7 @@ def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | N
     if right.content and said.content:
         same = _compare_values(right.content, said.content, algebra).outcome
         if (same is Outcome.CORRECT) != (verdict.outcome is Outcome.CORRECT) and same is not Outcome.UNSCORED:
-            return Verdict(Outcome.UNSCORED, How.CHOICE, "The letter and the content of the options disagree.")
+            return Verdict.of(None, How.CHOICE, "The letter and the content of the options disagree.")
     return verdict
 
 
@@ -170,9 +169,7 @@ def _compare_structures(expected: str, given: str, algebra: Algebra) -> Verdict 
 
     same = same_structure(right, said, same_item)
     if same is None:
-        return Verdict(
-            Outcome.UNSCORED, deciding[0], f"{shortened(given)} cannot be compared with {shortened(expected)}."
-        )
+        return Verdict.of(None, deciding[0], f"{shortened(given)} cannot be compared with {shortened(expected)}.")
     return Verdict.of(same, deciding[0], f"{shortened(given)} {'is' if same else 'is not'} {shortened(expected)}.")
 
 
@@ -181,16 +178,12 @@ def _without_unit(text: str) -> str:
     unit = _UNIT_AT_END.search(text, max(0, len(text) - _LONGEST_UNIT))
     if unit is None or not unit.start():
         return text
-    word = unit.group().strip()
-    return (
-        text[: unit.start()]
-        if read_unit(f" {word}") is not None and not re.search(r"\\[a-zA-Z]*$", text[: unit.start() + 1])
-        else text
-    )
+    is_unit = read_unit(f" {unit.group().strip()}") is not None
+    is_command = re.search(r"\\[a-zA-Z]*$", text[: unit.start() + 1]) is not None
+    return text[: unit.start()] if is_unit and not is_command else text
 
 
 # Options of multiple-choice problems: `(C)`, `\textbf{(C) } 27`, `C. 1-i`, and several letters at once
-
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 """The labels of the options of a multiple-choice problem, in order."""

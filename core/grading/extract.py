@@ -276,7 +276,6 @@ def given_in_continuation(
 
 # The conclusion of a text that marks no answer: a bold or bare line, or what its last sentence says
 
-
 _LAST_LINES = 4
 """Lines at the end in which a bold answer counts as the conclusion."""
 _LONGEST_LINE = 2_000
@@ -498,7 +497,6 @@ def _is_unmarked(text: str) -> bool:
 
 
 # Where an answer ends in running text: `$18, because 9 eggs at $2 make $18.` holds three prices and no formula
-
 
 WRAPPING = ' \t\n*_`:,;"“”'
 """What may stand around an answer without being part of it."""

@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from itertools import combinations
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from baton_reasoning.core.child_process import Child, NoAnswer, TimedOut, TimeLimit
@@ -38,9 +37,7 @@ class Grader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def grade(self, expected: str | None, given: str | None, how: How | Regex = How.AUTO) -> Verdict:
@@ -50,14 +47,14 @@ class Grader:
         """
         named = How.REGEX if isinstance(how, Regex) else how
         if not (expected and expected.strip()) and not (isinstance(how, Regex) and "{expected}" not in how.pattern):
-            return Verdict(Outcome.UNSCORED, named, "The problem has no expected answer.")
+            return Verdict.of(None, named, "The problem has no expected answer.")
         if not (given and given.strip()):
             return Verdict(Outcome.WRONG, named, "The model gave no answer.")
         expected, given = _encodable(expected or ""), _encodable(given)
         if isinstance(how, Regex):
             return self._ask(How.REGEX, how.filled(expected), given, TimeLimit(self._time_limit))
         if max(len(expected), len(given)) > _LONGEST_ANSWER:
-            return Verdict(Outcome.UNSCORED, named, f"The answer is longer than {_LONGEST_ANSWER:,} characters.")
+            return Verdict.of(None, named, f"The answer is longer than {_LONGEST_ANSWER:,} characters.")
         match how:
             case How.EXACT:
                 return compare_exact(expected, given)
@@ -70,7 +67,7 @@ class Grader:
             case How.AUTO:
                 return compare(expected, given, partial(self._algebra, time=TimeLimit(self._time_limit)))
             case How.REGEX:
-                return Verdict(Outcome.UNSCORED, How.REGEX, "Grading by pattern needs a pattern.")
+                return Verdict.of(None, How.REGEX, "Grading by pattern needs a pattern.")
 
     def close(self) -> None:
         """End the child. The grader can be used again: it starts another."""

@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
+from baton_reasoning.core.grading.verdict import How, Verdict
 
 # The order matters: what a pattern makes, a later one may read.
 _SPELLINGS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
@@ -172,7 +172,6 @@ def _without_approximation(text: str, other: str) -> str:
 
 # Answers in words: names, yes and no, "no solution"; and prose, which no program should judge
 
-
 _LONGEST_NAME = 4
 """Words; what is longer is prose."""
 _VERDICTS = frozenset("yes no true false".split())
@@ -213,7 +212,7 @@ def compare_words(expected: str, given: str) -> Verdict | None:
     if not is_words(expected):
         return None
     if len(expected.split()) > _LONGEST_NAME:
-        return Verdict(Outcome.UNSCORED, How.EXACT, "The expected answer is prose.")
+        return Verdict.of(None, How.EXACT, "The expected answer is prose.")
     right, said = _plain(expected), _plain(given)
     if right == said:
         return _verdict(True, expected, given)
@@ -269,11 +268,10 @@ def _verdict(same: bool, expected: str, given: str) -> Verdict:
 
 
 def _in_doubt(expected: str, given: str) -> Verdict:
-    return Verdict(Outcome.UNSCORED, How.EXACT, f"“{shortened(given)}” may mean “{shortened(expected)}”.")
+    return Verdict.of(None, How.EXACT, f"“{shortened(given)}” may mean “{shortened(expected)}”.")
 
 
 # Numbers in English words: `twenty-one`, `one hundred and five`, `two thirds`, `a dozen`
-
 
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -281,32 +279,11 @@ _UNITS = (
 ).split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
 _SMALL = {word: value for value, word in enumerate(_UNITS)} | {word: 20 + 10 * at for at, word in enumerate(_TENS)}
-SCALES = {
-    "hundred": 100,
-    "thousand": 1_000,
-    "million": 10**6,
-    "billion": 10**9,
-    "trillion": 10**12,
-    "dozen": 12,
-}
+SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12}
 """Words that multiply the number before them."""
-_PARTS = {
-    "half": 2,
-    "halves": 2,
-    "third": 3,
-    "quarter": 4,
-    "fourth": 4,
-    "fifth": 5,
-    "sixth": 6,
-    "seventh": 7,
-    "eighth": 8,
-    "ninth": 9,
-    "tenth": 10,
-    "eleventh": 11,
-    "twelfth": 12,
-    "twentieth": 20,
-    "hundredth": 100,
-}
+_ORDINALS = "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
+_PARTS = {"half": 2, "halves": 2, "quarter": 4, "twentieth": 20, "hundredth": 100}
+_PARTS |= {word: value for value, word in enumerate(_ORDINALS, 3)}
 
 
 def read_number_words(text: str) -> Fraction | None:

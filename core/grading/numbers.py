@@ -14,10 +14,10 @@ from baton_reasoning.core.grading.normal import SCALES, read_number_words, tidy
 
 # Units, and conversion between those of the same kind
 
-
 _DEFINITIONS = """
 length    m meter metre; km kilometer kilometre 1000; cm centimeter centimetre 1/100; mm millimeter millimetre 1/1000
 length    in inch inches 127/5000; ft foot feet 381/1250; yd yard 1143/1250; mi mile 201168/125
+length^3  l L liter litre 1/1000; ml mL milliliter millilitre 1/1000000
 mass      g gram; kg kilogram 1000; mg milligram 1/1000; lb lbs pound 45359237/100000; oz ounce 45359237/1600000
 time      s sec second; min minute 60; h hr hour 3600; day 86400; week 604800
 calendar  month; year yr 12
@@ -37,12 +37,10 @@ kelvin    K kelvin
 pressure  Pa pascal; kPa 1000
 frequency Hz hertz
 amount    mol mole
-speed     mph 1397/3125; kph 5/18
-nothing   unit
+length*time^-1 mph 1397/3125; kph 5/18
+1         unit
 """
-_LITRES = dict.fromkeys(("l", "L", "liter", "litre"), Fraction(1, 1000)) | dict.fromkeys(
-    ("ml", "mL", "milliliter", "millilitre"), Fraction(1, 10**6)
-)
+"""A kind, the names of its base unit, and of others with their factors."""
 # Kinds that are related though this table does not convert them: a year is 365 days or 366.
 _RELATED = ({"time", "calendar"}, {"length", "gallons"}, {"money", "euro", "sterling"})
 _SQUARED = {"square": 2, "sq": 2, "cubic": 3}
@@ -78,10 +76,6 @@ class Unit:
     def is_none(self) -> bool:
         return not self.dimensions and not self.other
 
-    @property
-    def alone(self) -> Unit:
-        return replace(self, rest="")
-
     def factor_to(self, other: Unit) -> Fraction | None:
         """Return the factor that converts a value to the unit `other`; None if they are of different kinds."""
         if self.dimensions != other.dimensions:
@@ -110,15 +104,14 @@ NO_UNIT = Unit()
 def _table() -> dict[str, tuple[Dimensions, Fraction]]:
     table: dict[str, tuple[Dimensions, Fraction]] = {}
     for line in _DEFINITIONS.strip().splitlines():
-        dimension, definitions = line.split(maxsplit=1)
+        kind, definitions = line.split(maxsplit=1)
+        powers = [each.partition("^") for each in kind.split("*") if each != "1"]
+        dimensions = tuple((name, int(power or 1)) for name, _, power in powers)
         for definition in definitions.split(";"):
             *names, last = definition.split()
-            factor = Fraction(last) if last[0].isdigit() else Fraction(1)
-            dimensions = {"speed": (("length", 1), ("time", -1)), "nothing": ()}.get(dimension, ((dimension, 1),))
-            for name in names if last[0].isdigit() else [*names, last]:
-                table[name] = (dimensions, factor)
-    for name, factor in _LITRES.items():
-        table[name] = ((("length", 3),), factor)
+            is_base = not last[0].isdigit()
+            for name in [*names, last] if is_base else names:
+                table[name] = (dimensions, Fraction(1 if is_base else last))
     return table
 
 
@@ -220,7 +213,6 @@ def _singular(word: str) -> str:
 
 # Quantities
 
-
 _FEWEST_DIGITS = 6
 """Significant digits with which a rounded decimal is accepted for an exact value."""
 _MOST_DIGITS = 300
@@ -284,7 +276,7 @@ def read_quantity(text: str) -> Quantity | None:
         added = read_quantity(more)
         if added is None or added.unit.dimensions != unit.dimensions or not unit.dimensions:
             return None
-        return Quantity(value + added.value * added.unit.factor / unit.factor, unit.alone)
+        return Quantity(value + added.value * added.unit.factor / unit.factor, replace(unit, rest=""))
     places = len(number["decimal"].partition(".")[2]) if "." in (number["decimal"] or "") and scale == 1 else None
     return Quantity(value * scale, unit, places)
 
@@ -440,7 +432,6 @@ def _repeating(number: re.Match[str]) -> Fraction | None:
 
 
 # Numbers that are no quantity: ratios, times of day and residues
-
 
 _RATIO = re.compile(r"(\d{1,18})\s*(?::|\bto\b)\s*(\d{1,18})")
 _TIME = re.compile(r"(?P<hour>\d{1,2}):(?P<minute>\d\d)(?: (?P<half>am|pm))?")
