@@ -15,7 +15,6 @@ from typing import NamedTuple
 from baton_reasoning.core.grading.normal import (
     compare_words,
     is_prose,
-    is_words,
     normalise,
     says_no_value,
     shortened,
@@ -153,24 +152,17 @@ def _compare_structures(expected: str, given: str, algebra: Algebra) -> Verdict 
     right, said = read_structure(expected, given), read_structure(given, expected)
     if right is None or said is None:
         return None
-    deciding = [How.NUMERIC]
+    decided_by = How.NUMERIC
 
     def same_item(one: str, other: str) -> bool | None:
-        if _same_text(one, other):
-            return True
-        numeric = compare_numeric(one, other)
-        if numeric.outcome is not Outcome.UNSCORED:
-            return numeric.outcome is Outcome.CORRECT
-        if is_words(tidy(one)) or is_words(tidy(other)):
-            return False if is_words(tidy(one)) and is_words(tidy(other)) else None
-        deciding[0] = How.MATH
-        verdict = algebra(without_name(tidy(one), tidy(other)), without_name(tidy(other), tidy(one)))
+        nonlocal decided_by
+        verdict = _compare_values(tidy(one), tidy(other), algebra)
+        decided_by = How.MATH if verdict.how is How.MATH else decided_by
         return None if verdict.outcome is Outcome.UNSCORED else verdict.outcome is Outcome.CORRECT
 
     same = same_structure(right, said, same_item)
-    if same is None:
-        return Verdict.of(None, deciding[0], f"{shortened(given)} cannot be compared with {shortened(expected)}.")
-    return Verdict.of(same, deciding[0], f"{shortened(given)} {'is' if same else 'is not'} {shortened(expected)}.")
+    relation = {True: "is", False: "is not", None: "cannot be compared with"}[same]
+    return Verdict.of(same, decided_by, f"{shortened(given)} {relation} {shortened(expected)}.")
 
 
 def _without_unit(text: str) -> str:
