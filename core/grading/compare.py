@@ -259,9 +259,13 @@ class Structure:
     """Parts as text or as structures; `brackets` are those of a tuple or interval; `names` those of `x = 1, y = 2`."""
 
     form: Form
-    parts: tuple[str | Structure, ...]
+    parts: tuple[Part, ...]
     brackets: str = ""
     names: tuple[str, ...] = ()
+
+
+Part = str | Structure
+SamePart = Callable[[Part, Part], bool | None]
 
 
 def read_structure(text: str, other: str = "") -> Structure | None:
@@ -281,7 +285,7 @@ def same_structure(expected: Structure, given: Structure, same_item: SameItem, d
         return None
     expected, given = _alike(expected, given)
 
-    def same_part(one: str | Structure, other: str | Structure) -> bool | None:
+    def same_part(one: Part, other: Part) -> bool | None:
         one = read_structure(one, other if isinstance(other, str) else "") or one if isinstance(one, str) else one
         other = read_structure(other) or other if isinstance(other, str) else other
         if isinstance(one, Structure) and isinstance(other, Structure):
@@ -304,31 +308,22 @@ def _alike(expected: Structure, given: Structure) -> tuple[Structure, Structure]
     """Bring both to one form where a person would read them so."""
     forms = {expected.form, given.form}
     if forms == {Form.LIST} and expected.names and given.names:
-        return _by_name(expected), _by_name(given)
+        return _as_tuple(expected), _as_tuple(given)
     if forms == {Form.LIST, Form.TUPLE}:
         # "x = 1, y = 2" and "1, 2" are a pair where one is expected; a list in brackets is a list where that is.
-        tuple_is_expected = expected.form is Form.TUPLE
-        bare = given if tuple_is_expected else expected
-        if tuple_is_expected or bare.names:
-            listed = _by_name(bare) if bare.names else Structure(Form.TUPLE, bare.parts, "()")
-            return (expected, listed) if tuple_is_expected else (listed, given)
-        return expected, Structure(Form.LIST, given.parts)
+        if expected.form is Form.TUPLE:
+            return expected, _as_tuple(given)
+        return (_as_tuple(expected), given) if expected.names else (expected, Structure(Form.LIST, given.parts))
     if forms == {Form.LIST, Form.SET}:
         return Structure(Form.SET, expected.parts), Structure(Form.SET, given.parts)
     if Form.MATRIX in forms and Form.TUPLE in forms:
         return _as_vector(expected), _as_vector(given)
-    if Form.INTERVAL in forms and forms & {Form.TUPLE, Form.UNION}:
-        if Form.UNION in forms:
-            return expected, given
+    if forms == {Form.INTERVAL, Form.TUPLE}:
         return _as_interval(expected), _as_interval(given)
     return expected, given
 
 
-def _same_in_any_order(
-    expected: Sequence[str | Structure],
-    given: Sequence[str | Structure],
-    same_part: Callable[[str | Structure, str | Structure], bool | None],
-) -> bool | None:
+def _same_in_any_order(expected: Sequence[Part], given: Sequence[Part], same_part: SamePart) -> bool | None:
     left, missing, undecided = list(given), 0, False
     for one in expected:
         same: list[bool | None] = []
@@ -350,8 +345,11 @@ def _same_in_any_order(
     return all(any(same_part(one, other) for one in expected) for other in left)
 
 
-def _by_name(structure: Structure) -> Structure:
-    pairs = sorted(zip(structure.names, structure.parts, strict=True), key=lambda pair: pair[0])
+def _as_tuple(listed: Structure) -> Structure:
+    """Turn a list into a tuple, in the order of its names if it has some."""
+    if not listed.names:
+        return Structure(Form.TUPLE, listed.parts, "()")
+    pairs = sorted(zip(listed.names, listed.parts, strict=True), key=lambda pair: pair[0])
     return Structure(Form.TUPLE, tuple(part for _, part in pairs), "()")
 
 
@@ -362,9 +360,8 @@ def _as_vector(structure: Structure) -> Structure:
     rows = [row.parts for row in structure.parts if isinstance(row, Structure)]
     if len(rows) == 1:
         return Structure(Form.TUPLE, rows[0], "()")
-    return (
-        Structure(Form.TUPLE, tuple(row[0] for row in rows), "()") if all(len(row) == 1 for row in rows) else structure
-    )
+    is_column = all(len(row) == 1 for row in rows)
+    return Structure(Form.TUPLE, tuple(row[0] for row in rows), "()") if is_column else structure
 
 
 def _as_interval(structure: Structure) -> Structure:

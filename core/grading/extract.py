@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from baton_reasoning.core.grading.compare import LETTERS, choice_letter
-from baton_reasoning.core.grading.normal import read_number_words, tidy
+from baton_reasoning.core.grading.normal import number_words_at, tidy
 from baton_reasoning.core.grading.numbers import read_quantity, read_unit
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.thinking.events import Finish
@@ -283,7 +283,6 @@ _LONGEST_CONCLUSION = 20_000
 """Characters at the end of a text in which a conclusion is looked for."""
 _LONGEST_BARE_LINE = 200
 _MOST_WORDS_IN_BOLD = 8
-_MOST_WORDS_IN_NUMBER = 6
 
 _ALIGNMENT = re.compile(r"\\(?:begin|end)\{(?:align|gather|equation|eqnarray)\*?\}")
 _RULE = re.compile(r"^[\s\-*_=#>|`$]*$|^\\(?:end|begin)\{[a-z*]+\}$|^\\[\])]$|^\\[\[(]$")
@@ -447,10 +446,7 @@ def _right_side(formula: str | None) -> str | None:
 
 def _after_verb(sentence: str) -> str | None:
     """Find the value after the last verb that has one: `5/12` in "the probability is 5/12"."""
-    formulas = [formula.span() for formula in formulas_in(sentence)]
-    for verb in reversed(list(_STATES.finditer(sentence))):
-        if any(start < verb.start() < end for start, end in formulas):
-            continue
+    for verb in reversed(_outside_formulas(_STATES, sentence)):
         rest = sentence[verb.end() :]
         if not formulas_in(rest):
             rest = rest[rest.rfind("=") + 1 :]
@@ -459,7 +455,7 @@ def _after_verb(sentence: str) -> str | None:
             continue
         if formula_at(value, 0) or _LIST.match(value) or read_quantity(value) is not None or _is_unmarked(value):
             return value
-        stated = _number_words_at(value) or _first_value(rest)
+        stated = number_words_at(value) or _first_value(rest)
         if stated is not None:
             return stated
     return None
@@ -482,13 +478,6 @@ def _last_value(sentence: str) -> str | None:
     equals = sentence.rfind("=")
     after = [number for number in numbers if 0 <= equals < number.start()]
     return quantity_at(sentence, *(after or numbers[-1:])[0].span())
-
-
-def _number_words_at(text: str) -> str | None:
-    """Return the number in words at the beginning: `ten` in "ten of them"."""
-    words = text.split()[:_MOST_WORDS_IN_NUMBER]
-    beginnings = (" ".join(words[:count]) for count in range(len(words), 0, -1))
-    return next((beginning for beginning in beginnings if read_number_words(beginning) is not None), None)
 
 
 def _is_unmarked(text: str) -> bool:
@@ -550,8 +539,8 @@ def answer_at_start(text: str) -> str | None:
     rest = text[at:]
     end = _SENTENCE_END.search(rest)
     rest = rest[: end.start() if end else None]
-    clause = _clause_outside_formulas(rest)
-    return trimmed(answer + (rest[:clause] if clause else rest))
+    clause = next((clause.start() for clause in _outside_formulas(_CLAUSE, rest) if clause.start()), None)
+    return trimmed(answer + rest[:clause])
 
 
 def quantity_at(sentence: str, start: int, end: int) -> str | None:
@@ -618,10 +607,7 @@ def _unit_at(text: str, at: int) -> str:
     return unit.group()
 
 
-def _clause_outside_formulas(text: str) -> int:
-    """Find where the first clause outside of formulas begins; 0 without one."""
+def _outside_formulas(pattern: re.Pattern[str], text: str) -> list[re.Match[str]]:
+    """Find the matches that begin outside of formulas."""
     spans = [formula.span() for formula in formulas_in(text)]
-    for clause in _CLAUSE.finditer(text):
-        if clause.start() and not any(start < clause.start() < end for start, end in spans):
-            return clause.start()
-    return 0
+    return [match for match in pattern.finditer(text) if not any(start < match.start() < end for start, end in spans)]

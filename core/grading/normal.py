@@ -284,6 +284,7 @@ SCALES = {"hundred": 100, "thousand": 1_000, "million": 10**6, "billion": 10**9,
 _ORDINALS = "third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth".split()
 _PARTS = {"half": 2, "halves": 2, "quarter": 4, "twentieth": 20, "hundredth": 100}
 _PARTS |= {word: value for value, word in enumerate(_ORDINALS, 3)}
+_MOST_WORDS_IN_NUMBER = 12
 
 
 def read_number_words(text: str) -> Fraction | None:
@@ -301,6 +302,13 @@ def read_number_words(text: str) -> Fraction | None:
         return None if top is None else Fraction(top, _PARTS[last])
     cardinal = _cardinal(words)
     return None if cardinal is None else Fraction(cardinal)
+
+
+def number_words_at(text: str) -> str | None:
+    """Return the number in words at the beginning of a text: `ten` in "ten of them"; None without one."""
+    words = text.split()[:_MOST_WORDS_IN_NUMBER]
+    beginnings = (" ".join(words[:count]) for count in range(len(words), 0, -1))
+    return next((beginning for beginning in beginnings if read_number_words(beginning) is not None), None)
 
 
 def _cardinal(words: list[str]) -> int | None:

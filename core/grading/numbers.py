@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from baton_reasoning.core.grading.normal import SCALES, read_number_words, tidy
+from baton_reasoning.core.grading.normal import SCALES, number_words_at, read_number_words, tidy
 
 # Units, and conversion between those of the same kind
 
@@ -351,13 +351,10 @@ def _in_base(based: re.Match[str]) -> Quantity | None:
 
 def _in_words(text: str) -> Quantity | None:
     """Read `twenty-one eggs`: the longest beginning that is a number in words, then a unit."""
-    words = text.replace("-", " ").split()
-    for count in range(min(len(words), 12), 0, -1):
-        value = read_number_words(" ".join(words[:count]))
-        if value is not None:
-            unit = read_unit(" " + " ".join(words[count:]) if count < len(words) else "")
-            return Quantity(value, unit) if unit is not None and not unit.rest else None
-    return None
+    text = " ".join(text.replace("-", " ").split())
+    number = number_words_at(text)
+    value, unit = read_number_words(number or ""), read_unit(text.removeprefix(number or ""))
+    return Quantity(value, unit) if value is not None and unit is not None and not unit.rest else None
 
 
 def _unit_after(text: str, number: re.Match[str]) -> tuple[Unit, int] | None:
