@@ -15,8 +15,8 @@ from typing import NamedTuple
 from baton_reasoning.core.grading.normal import (
     compare_words,
     is_prose,
+    no_value,
     normalise,
-    says_no_value,
     shortened,
     tidy,
     without_name,
@@ -43,28 +43,26 @@ def _compare_values(expected: str, given: str, algebra: Algebra) -> Verdict:
     """Compare two tidy answers that are no options."""
     if _same_text(expected, given):
         return compare_exact(expected, given)
-    numeric = _compare_numbers(expected, given)
-    if numeric is not None:
-        return numeric
-    same = same_other_number(expected, given)
-    if same is not None:
-        return _numeric_verdict(same, expected, given)
-    words = compare_words(expected, given)
-    if words is not None:
-        return words
-    right, said = without_name(expected, given), without_name(given, expected)
-    structure = _compare_structures(expected, given, algebra)
-    if structure is not None:
-        return structure
-    if says_no_value(given):
+    return (
+        _compare_numbers(expected, given)
+        or _compare_other_numbers(expected, given)
+        or compare_words(expected, given)
+        or _compare_structures(expected, given, algebra)
+        or _compare_expressions(without_name(expected, given), without_name(given, expected), algebra)
+    )
+
+
+def _compare_expressions(expected: str, given: str, algebra: Algebra) -> Verdict:
+    """Compare two tidy answers that are neither numbers nor words nor lists: by algebra, unless one is prose."""
+    if no_value(given):
         return Verdict.of(False, How.EXACT, f"“{shortened(given)}” is not “{shortened(expected)}”.")
-    right, said = _without_unit(right), _without_unit(said)
-    if is_prose(right) or is_prose(said):
-        prose = "answer" if is_prose(said) else "expected answer"
+    expected, given = _without_unit(expected), _without_unit(given)
+    if is_prose(expected) or is_prose(given):
+        prose = "answer" if is_prose(given) else "expected answer"
         return Verdict.of(None, How.EXACT, f"The {prose} is prose.")
-    if right != said and right.casefold() == said.casefold():
+    if expected != given and expected.casefold() == given.casefold():
         return Verdict.of(None, How.EXACT, f"{shortened(given)} and {shortened(expected)} differ in case only.")
-    return algebra(right, said)
+    return algebra(expected, given)
 
 
 def compare_exact(expected: str, given: str) -> Verdict:
@@ -100,6 +98,11 @@ def _compare_numbers(expected: str, given: str) -> Verdict | None:
     if same is None:
         return Verdict.of(None, How.NUMERIC, f"{shortened(given)} and {shortened(expected)} differ in unit or base.")
     return _numeric_verdict(same, expected, given)
+
+
+def _compare_other_numbers(expected: str, given: str) -> Verdict | None:
+    same = same_other_number(expected, given)
+    return None if same is None else _numeric_verdict(same, expected, given)
 
 
 def _numeric_verdict(same: bool, expected: str, given: str) -> Verdict:
@@ -143,7 +146,7 @@ def _compare_options(expected: str, given: str, algebra: Algebra) -> Verdict | N
     verdict = Verdict.of(right.letter == said.letter, How.CHOICE, f"{said.letter} was chosen, {right.letter} is right.")
     if right.content and said.content:
         same = _compare_values(right.content, said.content, algebra).outcome
-        if (same is Outcome.CORRECT) != (verdict.outcome is Outcome.CORRECT) and same is not Outcome.UNSCORED:
+        if {same, verdict.outcome} == {Outcome.CORRECT, Outcome.WRONG}:
             return Verdict.of(None, How.CHOICE, "The letter and the content of the options disagree.")
     return verdict
 
@@ -270,8 +273,7 @@ SamePart = Callable[[Part, Part], bool | None]
 
 def read_structure(text: str, other: str = "") -> Structure | None:
     """Read the structure of a tidy answer, or None. Names that it shares with the answer `other` are removed."""
-    interval = _inequality(text)
-    if interval is not None:
+    if (interval := _inequality(text)) is not None:
         return interval
     text = without_name(text, other)
     if _REALS.fullmatch(text):

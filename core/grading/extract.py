@@ -98,10 +98,8 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
     Where `expected` is a letter, a chosen letter is looked for first. A text that was cut off (not `finished`) has no
     conclusion.
     """
-    if expected and choice_letter(expected) == expected:
-        letter = extract_choice(text)
-        if letter is not None:
-            return letter
+    if expected and choice_letter(expected) == expected and (letter := extract_choice(text)):
+        return letter
     finished = finished and not (THINKING_START in text and THINKING_END not in text)
     text = text.rsplit(THINKING_END, 1)[-1]
     return _marked_answer(text) or (answer_in_conclusion(_without_denials(text)) if finished else None)
@@ -123,13 +121,11 @@ def extract_choice(text: str) -> str | None:
     """Find the letter that a model chose: boxed, after "answer is", as "option B", or alone on a line."""
     text = text.rsplit(THINKING_END, 1)[-1]
     answer = _marked_answer(text)
-    letter = choice_letter(answer) if answer else None
-    if letter is not None:
+    if answer and (letter := choice_letter(answer)):
         return letter
     text = _without_denials(text)
     lines = [line for line in text.strip().splitlines() if line.strip(" *-_#")]
-    letter = choice_letter(lines[-1].strip(" *")) if lines else None
-    if letter is not None:
+    if lines and (letter := choice_letter(lines[-1].strip(" *"))):
         return letter
     found = sorted([*_OPTION.finditer(text), *_IS_CORRECT.finditer(text)], key=re.Match[str].start)
     options = [option["letter"] for option in found if option["letter"] in LETTERS[:10]]
@@ -143,11 +139,9 @@ def expected_answer(value: str, *, worked: bool = False) -> str | None:
     answer only if it is one short line.
     """
     value = value.strip()
-    hashes = _HASHES.findall(value)
-    if hashes:
+    if hashes := _HASHES.findall(value):
         return str(hashes[-1]).strip() or None
-    boxed = last_boxed(value)
-    if boxed is not None:
+    if (boxed := last_boxed(value)) is not None:
         return boxed
     if worked and (marked := _marked_answer(value)):
         return marked
@@ -163,8 +157,7 @@ def _marked_answer(text: str) -> str | None:
         # `\boxed{\text{The answer is } 18}`
         sentence = "answer" in boxed and len(boxed) <= _LONGEST_SENTENCE
         return (_after_phrase(tidy(boxed)) if sentence else None) or boxed
-    tagged = _TAGGED.findall(text) or _HASHES.findall(text)
-    if tagged:
+    if tagged := _TAGGED.findall(text) or _HASHES.findall(text):
         return answer_at_start(tagged[-1])
     return _after_phrase(_without_denials(text))
 
@@ -197,10 +190,8 @@ def _affirmed(sentence: re.Match[str]) -> str:
 def _after_phrase(text: str) -> str | None:
     for phrase in reversed(list(_PHRASE.finditer(text))[-_MOST_PHRASES:]):
         rest = text[phrase.end() :]
-        if _NO_ANSWER.match(rest) is None:
-            answer = answer_at_start(rest)
-            if answer is not None:
-                return answer
+        if _NO_ANSWER.match(rest) is None and (answer := answer_at_start(rest)) is not None:
+            return answer
     return None
 
 
@@ -350,8 +341,7 @@ def answer_in_conclusion(text: str) -> str | None:
     if _is_bare(last):
         return _bare_value(last)
     for line in reversed(lines[-_LAST_LINES:]):
-        answer = _bold_answer(line)
-        if answer is not None:
+        if (answer := _bold_answer(line)) is not None:
             return answer
     if _REFUSAL.search(last):
         return None
@@ -455,8 +445,7 @@ def _after_verb(sentence: str) -> str | None:
             continue
         if formula_at(value, 0) or _LIST.match(value) or read_quantity(value) is not None or _is_unmarked(value):
             return value
-        stated = number_words_at(value) or _first_value(rest)
-        if stated is not None:
+        if (stated := number_words_at(value) or _first_value(rest)) is not None:
             return stated
     return None
 

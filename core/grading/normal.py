@@ -203,7 +203,7 @@ _NO_VALUE = {
 
 def compare_words(expected: str, given: str) -> Verdict | None:
     """Compare two tidy answers; None if the expected one is not words, or its form must decide."""
-    right, said = _no_value(expected), _no_value(given)
+    right, said = no_value(expected), no_value(given)
     if right is not None:
         same = right == said
         if not same and is_words(given) and said is None:
@@ -229,9 +229,10 @@ def compare_words(expected: str, given: str) -> Verdict | None:
     return _verdict(False, expected, given)
 
 
-def says_no_value(text: str) -> bool:
-    """Tell whether a tidy answer says that there is no value: "no solution", "undefined", "infinitely many" …"""
-    return _no_value(text) is not None
+def no_value(text: str) -> str | None:
+    """Return how a tidy answer says that there is no value: "none", "undefined" …; None if it does not say so."""
+    text = text.casefold().strip().rpartition(" is ")[2].removeprefix("+")
+    return next((name for name, pattern in _NO_VALUE.items() if re.fullmatch(pattern, text)), None)
 
 
 def is_prose(text: str) -> bool:
@@ -256,11 +257,6 @@ def _means(right: str, said: str) -> bool:
 
 def _plain(text: str) -> str:
     return _ARTICLES.sub("", text.casefold().strip()).strip()
-
-
-def _no_value(text: str) -> str | None:
-    text = text.casefold().strip().rpartition(" is ")[2].removeprefix("+")
-    return next((name for name, pattern in _NO_VALUE.items() if re.fullmatch(pattern, text)), None)
 
 
 def _verdict(same: bool, expected: str, given: str) -> Verdict:

@@ -258,8 +258,7 @@ def read_quantity(text: str) -> Quantity | None:
     text = _ABOUT.sub("", tidy(text))
     if text.startswith("(") and text.endswith(")") and not re.search("[,()]", text[1:-1]):
         text = text[1:-1].strip()
-    based = _BASED.fullmatch(text)
-    if based is not None:
+    if (based := _BASED.fullmatch(text)) is not None:
         return _in_base(based)
     number = _NUMBER.match(text)
     if number is None:
@@ -334,11 +333,7 @@ def _same_in_base(expected: Quantity, given: Quantity) -> bool | None:
 
 def _in_base(based: re.Match[str]) -> Quantity | None:
     named = based["base"] or based["said"]
-    if named.isdigit():
-        base = int(named)
-    else:
-        number = read_number_words(named)
-        base = int(number) if number is not None else 0
+    base = int(named) if named.isdigit() else int(read_number_words(named) or 0)
     digits = based["digits"]
     # A letter with an index, such as `F_2`, is a name.
     if not 2 <= base <= 16 or not (re.search(r"\d", digits) or len(digits) > 1) or len(digits) > _MOST_DIGITS:
@@ -360,8 +355,7 @@ def _in_words(text: str) -> Quantity | None:
 def _unit_after(text: str, number: re.Match[str]) -> tuple[Unit, int] | None:
     rest = text[number.end() :]
     scale = 1
-    scaled = _SCALE.match(rest)
-    if scaled is not None:
+    if (scaled := _SCALE.match(rest)) is not None:
         scale = SCALES[scaled["scale"].lower()]
         rest = rest[scaled.end() :]
     currency = re.search("[$€£]", number.group())
@@ -440,8 +434,7 @@ _RESIDUE = re.compile(
 def same_other_number(expected: str, given: str) -> bool | None:
     """Tell whether two tidy answers are the same ratio, time or residue; None if they are none, or in doubt."""
     for compare in (_same_time, _same_ratio, _same_residue):
-        same = compare(expected, given)
-        if same is not None:
+        if (same := compare(expected, given)) is not None:
             return same
     return None
 
