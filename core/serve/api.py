@@ -28,8 +28,8 @@ from baton_reasoning.core.engines.base import Conversation, Message
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, ask, question
 from baton_reasoning.core.serve import schema
-from baton_reasoning.core.serve.access import AccessRules, Refusal, access
-from baton_reasoning.core.serve.schema import ErrorKind
+from baton_reasoning.core.serve.access import AccessRules, access
+from baton_reasoning.core.serve.schema import ErrorKind, Refusal
 from baton_reasoning.core.serve.stream import RunStream, SettledText
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -40,7 +40,6 @@ REQUEST_SECONDS = 60.0
 """The body of a request has this long to arrive."""
 MAX_SEED = 2**31
 SERVED = "Use POST /v1/chat/completions or /v1/completions, or GET /v1/models."
-GONE = Refusal(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
 CODES = {schema.UNSUPPORTED: schema.UNSUPPORTED, "missing": "missing_required_parameter"}
 """OpenAI's codes by pydantic's types."""
 
@@ -71,7 +70,7 @@ class Endpoint:
                 Route("/v1/completions", self.complete, methods=["POST"]),
             ],
             middleware=access(rules),
-            exception_handlers={HTTPException: _http_error, _Refused: _refused},
+            exception_handlers={HTTPException: _error_response, Refusal: _error_response},
         )
 
     def stop(self) -> None:
@@ -104,7 +103,9 @@ class Endpoint:
 
     async def complete(self, request: Request) -> Response:
         body = _parsed(await _read(request), schema.CompletionRequestBody)
-        return await self._respond(request, body, (Message("user", body.text),), schema.CompletionShape(body.model))
+        return await self._respond(
+            request, body, (Message("user", body.prompt[0]),), schema.CompletionShape(body.model)
+        )
 
     async def _respond(
         self, request: Request, body: schema.CompletionOptions, conversation: Conversation, shape: schema.ResponseShape
@@ -113,15 +114,20 @@ class Endpoint:
         needs = POLICIES.of(settings.policy).needs
         small = self._pair.small if needs.small or needs.drafts else None
         pair = Pair(small, self._pair.large if needs.large else None)
-        stream = RunStream(pair, _asked(conversation, settings), _settings(settings, body), body.stops)
-        answer = self._streamed(stream, shape, body.wants_usage) if body.stream else self._whole(stream, shape)
+        stops = tuple(filter(None, body.stop))
+        stream = RunStream(pair, _asked(conversation, settings), _settings(settings, body), stops)
+        answer = (
+            self._streamed(stream, shape, body.stream_options.include_usage)
+            if body.stream
+            else self._whole(stream, shape)
+        )
         return await _unless_gone(request, answer, shape.prompt_field)
 
     async def _whole(self, stream: RunStream, shape: schema.ResponseShape) -> Response:
         async with aclosing(self._texts(stream)) as incoming:
             texts = [text async for text in incoming]
-        reasoning, content = ("".join(parts) for parts in zip(*texts, strict=True)) if texts else ("", "")
-        return JSONResponse(shape.whole(stream, reasoning, content))
+        text = SettledText("".join(text.reasoning for text in texts), "".join(text.content for text in texts))
+        return JSONResponse(shape.whole(stream, text))
 
     async def _streamed(self, stream: RunStream, shape: schema.ResponseShape, wants_usage: bool) -> Response:
         """Begin the response with the run: until then an error is a status. Raises BatonError."""
@@ -141,8 +147,7 @@ class Endpoint:
                         yield text
             finally:
                 self._running.discard(stream)
-        stream.answer.refuse_failed()
-        if self._stopping and stream.answer.trace.finish in (None, Finish.STOPPED):
+        if self._stopping and stream.trace.finish in (None, Finish.STOPPED):
             raise _stopped()
 
     def _model(self, name: str) -> dict[str, Any]:
@@ -151,7 +156,7 @@ class Endpoint:
     def _arm(self, name: str) -> RunSettings:
         if name not in self._arms:
             sentence = f"There is no arm called {name!r}. Choose one of {', '.join(self._arms)}."
-            raise _Refused(Refusal(404, ErrorKind.NOT_FOUND, sentence, "model_not_found", "model"))
+            raise Refusal(404, ErrorKind.NOT_FOUND, sentence, "model_not_found", "model")
         return self._arms[name]
 
 
@@ -171,26 +176,18 @@ async def _chunks(
     texts: AsyncIterator[SettledText], stream: RunStream, shape: schema.ResponseShape, wants_usage: bool
 ) -> AsyncIterator[str]:
     try:
-        for opening in shape.opening():
-            yield _event(opening)
+        for delta in shape.opening:
+            yield _event(shape.chunk(delta))
         async for text in texts:
-            for chunk in shape.parts(text):
-                yield _event(chunk)
+            for delta in shape.deltas(text):
+                yield _event(shape.chunk(delta))
     except BatonError as error:
-        yield _event(schema.error_body(*_refusal(error, shape.prompt_field)[1:]))
+        yield _event(_refusal(error, shape.prompt_field).body)
         return
     yield _event(shape.end(stream))
     if wants_usage:
         yield _event(shape.usage(stream))
     yield "data: [DONE]\n\n"
-
-
-class _Refused(Exception):
-    """Ends the handling of a request with a refusal."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal)
-        self.refusal = refusal
 
 
 def _stopped() -> EngineLost:
@@ -206,9 +203,9 @@ async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response], 
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
             return answering.result()
-        return schema.error_response(*GONE)
+        raise _gone()
     except BatonError as error:
-        return schema.error_response(*_refusal(error, prompt_field))
+        raise _refusal(error, prompt_field) from error
     finally:
         for task in (answering, leaving):
             task.cancel()
@@ -223,17 +220,17 @@ async def _read(request: Request) -> bytes:
                 data += chunk
                 if len(data) > MAX_BODY:
                     sentence = f"A request may have {MAX_BODY >> 20} MiB at most."
-                    raise _Refused(Refusal(413, ErrorKind.INVALID_REQUEST, sentence))
+                    raise Refusal(413, ErrorKind.INVALID_REQUEST, sentence)
     except ClientDisconnect:
-        raise _Refused(GONE) from None
+        raise _gone() from None
     except TimeoutError:
         sentence = f"The body did not arrive within {REQUEST_SECONDS:.0f} s."
-        raise _Refused(Refusal(408, ErrorKind.INVALID_REQUEST, sentence)) from None
+        raise Refusal(408, ErrorKind.INVALID_REQUEST, sentence) from None
     return bytes(data)
 
 
 def _parsed(data: bytes, kind: type[Body]) -> Body:
-    """Parse the body of a request as JSON of this kind. Raises _Refused."""
+    """Parse the body of a request as JSON of this kind. Raises Refusal."""
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
@@ -241,8 +238,7 @@ def _parsed(data: bytes, kind: type[Body]) -> Body:
         place = ".".join(map(str, first["loc"])) or "the body"
         code = CODES.get(first["type"], "invalid_value")
         param = str(first["loc"][0]) if first["loc"] else None
-        refusal = Refusal(400, ErrorKind.INVALID_REQUEST, f"{place}: {first['msg']}.", code, param)
-        raise _Refused(refusal) from error
+        raise Refusal(400, ErrorKind.INVALID_REQUEST, f"{place}: {first['msg']}.", code, param) from error
 
 
 def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
@@ -269,16 +265,17 @@ def _event(data: Mapping[str, Any]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    kind = ErrorKind.NOT_FOUND if error.status_code == 404 else ErrorKind.INVALID_REQUEST
-    sentence = f"{request.method} {request.url.path}: {error.detail}. {SERVED}"
-    return schema.error_response(error.status_code, kind, sentence)
+async def _error_response(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        kind = ErrorKind.NOT_FOUND if error.status_code == 404 else ErrorKind.INVALID_REQUEST
+        sentence = f"{request.method} {request.url.path}: {error.detail}. {SERVED}"
+        return Refusal(error.status_code, kind, sentence).response()
+    assert isinstance(error, Refusal)
+    return error.response()
 
 
-async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
-    assert isinstance(error, _Refused)
-    return schema.error_response(*error.refusal)
+def _gone() -> Refusal:
+    return Refusal(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
 
 
 def _refusal(error: BatonError, prompt_field: str) -> Refusal:

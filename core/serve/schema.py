@@ -11,7 +11,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from enum import Enum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -33,15 +33,18 @@ class ErrorKind(Enum):
     SERVER = "server_error"
 
 
-def error_body(kind: ErrorKind, message: str, code: str | None = None, param: str | None = None) -> dict[str, Any]:
-    """Build the body of an error. `code` is one of OpenAI's, `param` the field of the request that is to blame."""
-    return {"error": {"message": message, "type": kind.value, "param": param, "code": code}}
+class Refusal(Exception):
+    """Says why a request is not answered. `code` is one of OpenAI's, `param` the field of the request to blame."""
 
+    def __init__(
+        self, status: int, kind: ErrorKind, message: str, code: str | None = None, param: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.body = {"error": {"message": message, "type": kind.value, "param": param, "code": code}}
 
-def error_response(
-    status: int, kind: ErrorKind, message: str, code: str | None = None, param: str | None = None
-) -> JSONResponse:
-    return JSONResponse(error_body(kind, message, code, param), status_code=status)
+    def response(self) -> JSONResponse:
+        return JSONResponse(self.body, status_code=self.status)
 
 
 UNSUPPORTED = "unsupported_value"
@@ -102,6 +105,7 @@ NO_PENALTY = "There are no penalties"
 
 class StreamOptions(Nullable):
     include_usage: bool = False
+    """Whether the last chunk holds the usage."""
 
 
 class CompletionOptions(Nullable):
@@ -129,18 +133,9 @@ class CompletionOptions(Nullable):
     chat_template_kwargs: Annotated[Any, only({}, reason="The templates take none")] = None
 
     @property
-    def stops(self) -> tuple[str, ...]:
-        return tuple(filter(None, self.stop))
-
-    @property
     def limit(self) -> int | None:
         """New tokens at most, thinking included; None leaves the arm's limit."""
         return self.max_tokens
-
-    @property
-    def wants_usage(self) -> bool:
-        """Whether the last chunk of a stream holds the usage."""
-        return self.stream_options.include_usage
 
 
 class ChatRequest(CompletionOptions):
@@ -170,10 +165,6 @@ class CompletionRequestBody(CompletionOptions):
     suffix: Annotated[str, only("", reason="The models cannot write towards a suffix")] = ""
     best_of: Annotated[int, only(1, reason=ONE_CHOICE)] = 1
 
-    @property
-    def text(self) -> str:
-        return self.prompt[0]
-
 
 # Responses
 
@@ -181,77 +172,68 @@ class CompletionRequestBody(CompletionOptions):
 class ResponseShape(ABC):
     """Builds the responses of one kind, whole and in chunks."""
 
-    kind = ""
-    chunk_kind = ""
-    prefix = ""
+    kind = chunk_kind = prefix = ""
     prompt_field = ""
     """The field of a request that has the prompt."""
     separator = ""
     """What stands between the thinking and the answer in one text."""
+    opening: ClassVar[tuple[dict[str, Any], ...]] = ()
+    """What the chunks before the text hold."""
+    ending: ClassVar[dict[str, Any]]
+    """What the chunk after the text holds."""
 
     def __init__(self, model: str) -> None:
         self._model = model
         self._id = f"{self.prefix}-{secrets.token_hex(12)}"
         self._created = int(time.time())
 
-    def opening(self) -> list[dict[str, Any]]:
-        return []
+    @abstractmethod
+    def message(self, text: SettledText) -> dict[str, Any]:
+        """Build what a whole response holds."""
 
     @abstractmethod
-    def parts(self, text: SettledText) -> list[dict[str, Any]]: ...
+    def deltas(self, text: SettledText) -> list[dict[str, Any]]:
+        """Build what each of the next chunks holds."""
 
-    @abstractmethod
-    def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]: ...
+    def whole(self, stream: RunStream, text: SettledText) -> dict[str, Any]:
+        extra = {"usage": stream.usage(), "baton": stream.authorship(self.separator)}
+        return self._envelope(self.kind, self._choice(self.message(text), stream.finish_reason)) | extra
 
-    @abstractmethod
-    def last_choice(self) -> dict[str, Any]: ...
-
-    def whole(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:
-        answer = stream.answer
-        choice = {"index": 0, "finish_reason": answer.finish_reason, **self.choice(stream, reasoning, content)}
-        return self._envelope(self.kind, [choice]) | {
-            "usage": answer.usage(),
-            "baton": answer.authorship(self.separator),
-        }
+    def chunk(self, delta: dict[str, Any]) -> dict[str, Any]:
+        return self._envelope(self.chunk_kind, self._choice(delta, None))
 
     def end(self, stream: RunStream) -> dict[str, Any]:
         """Build the chunk that says why the text ended, with its authorship."""
-        choice = {"index": 0, "finish_reason": stream.answer.finish_reason, **self.last_choice()}
-        return self._envelope(self.chunk_kind, [choice]) | {"baton": stream.answer.authorship(self.separator)}
+        choice = self._choice(self.ending, stream.finish_reason)
+        return self._envelope(self.chunk_kind, choice) | {"baton": stream.authorship(self.separator)}
 
     def usage(self, stream: RunStream) -> dict[str, Any]:
-        return self._envelope(self.chunk_kind, []) | {"usage": stream.answer.usage()}
+        return self._envelope(self.chunk_kind) | {"usage": stream.usage()}
 
-    def _chunk(self, choice: dict[str, Any]) -> dict[str, Any]:
-        return self._envelope(self.chunk_kind, [{"index": 0, "finish_reason": None, **choice}])
+    def _choice(self, held: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+        return {"index": 0, "finish_reason": finish_reason, **held}
 
-    def _envelope(self, kind: str, choices: list[dict[str, Any]]) -> dict[str, Any]:
+    def _envelope(self, kind: str, *choices: dict[str, Any]) -> dict[str, Any]:
         return {"id": self._id, "object": kind, "created": self._created, "model": self._model, "choices": choices}
 
 
 class ChatShape(ResponseShape):
-    """Chat completions; the thinking stands in `reasoning_content`, as DeepSeek's and vLLM's endpoints have it."""
+    """Chat completions; the thinking is in `reasoning_content`, where DeepSeek's and vLLM's endpoints have it."""
 
     kind = "chat.completion"
     chunk_kind = "chat.completion.chunk"
     prefix = "chatcmpl"
     prompt_field = "messages"
+    opening: ClassVar = ({"delta": {"role": "assistant", "content": ""}},)
+    ending: ClassVar = {"delta": {}}
 
-    def opening(self) -> list[dict[str, Any]]:
-        return [self._chunk({"delta": {"role": "assistant", "content": ""}})]
+    def message(self, text: SettledText) -> dict[str, Any]:
+        thinking = {"reasoning_content": text.reasoning} if text.reasoning else {}
+        return {"message": {"role": "assistant", "content": text.content, **thinking}}
 
-    def parts(self, text: SettledText) -> list[dict[str, Any]]:
+    def deltas(self, text: SettledText) -> list[dict[str, Any]]:
         fields = (("reasoning_content", text.reasoning), ("content", text.content))
-        return [self._chunk({"delta": {name: value}}) for name, value in fields if value]
-
-    def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:  # noqa: ARG002
-        message: dict[str, Any] = {"role": "assistant", "content": content}
-        if reasoning:
-            message["reasoning_content"] = reasoning
-        return {"message": message}
-
-    def last_choice(self) -> dict[str, Any]:
-        return {"delta": {}}
+        return [{"delta": {name: value}} for name, value in fields if value]
 
 
 class CompletionShape(ResponseShape):
@@ -261,20 +243,15 @@ class CompletionShape(ResponseShape):
     prefix = "cmpl"
     prompt_field = "prompt"
     separator = "\n\n"
+    ending: ClassVar = {"text": "", "logprobs": None}
+    _next_separator = ""
 
-    def __init__(self, model: str) -> None:
-        super().__init__(model)
-        self._next_separator = ""
+    def message(self, text: SettledText) -> dict[str, Any]:
+        return {"text": self.separator.join(filter(None, text)), "logprobs": None}
 
-    def parts(self, text: SettledText) -> list[dict[str, Any]]:
+    def deltas(self, text: SettledText) -> list[dict[str, Any]]:
         if text.reasoning:
             self._next_separator = self.separator
         if text.content:
             text, self._next_separator = text._replace(content=self._next_separator + text.content), ""
-        return [self._chunk({"text": part, "logprobs": None}) for part in text if part]
-
-    def choice(self, stream: RunStream, reasoning: str, content: str) -> dict[str, Any]:  # noqa: ARG002
-        return {"text": self.separator.join(filter(None, (reasoning, content))), "logprobs": None}
-
-    def last_choice(self) -> dict[str, Any]:
-        return {"text": "", "logprobs": None}
+        return [{"text": part, "logprobs": None} for part in text if part]
