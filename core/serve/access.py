@@ -19,7 +19,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.serve.schema import ErrorKind, Refusal
+from baton_reasoning.core.serve.schema import Refusal
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -56,17 +56,17 @@ class AccessRules:
         """Refuse a request for another host, or from a page that was not allowed; None if it is neither."""
         hosts = LOOPBACK_NAMES | {name.lower() for name in (self.host, *self.allowed_hosts)}
         if (host := _host_name(headers.get("host", ""))) not in hosts:
-            return Refusal(403, ErrorKind.PERMISSION, f"The Host {host!r} is not allowed. Allow it with --allow-host.")
+            return Refusal(403, f"The Host {host!r} is not allowed. Allow it with --allow-host.")
         origin = headers.get("origin")
         if origin is not None and origin not in self.allowed_origins:
             sentence = f"The Origin {origin!r} is not allowed. Allow it with --allow-origin."
-            return Refusal(403, ErrorKind.PERMISSION, sentence)
+            return Refusal(403, sentence)
         return None
 
     def keyless(self, headers: Headers) -> Refusal | None:
         """Refuse a request without the key, where one is set; None if it has it."""
         if self.key and not self._has_key(headers):
-            return Refusal(401, ErrorKind.AUTHENTICATION, "The API key is missing or wrong.", "invalid_api_key")
+            return Refusal(401, "The API key is missing or wrong.", "invalid_api_key")
         return None
 
     def _has_key(self, headers: Headers) -> bool:

@@ -29,7 +29,7 @@ from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, Set
 from baton_reasoning.core.run import Pair, RunSettings, ask, question
 from baton_reasoning.core.serve import schema
 from baton_reasoning.core.serve.access import AccessRules, access
-from baton_reasoning.core.serve.schema import ErrorKind, Refusal
+from baton_reasoning.core.serve.schema import Refusal, ResponseShape
 from baton_reasoning.core.serve.stream import RunStream, SettledText
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -44,6 +44,7 @@ CODES = {schema.UNSUPPORTED: schema.UNSUPPORTED, "missing": "missing_required_pa
 """OpenAI's codes by pydantic's types."""
 
 Body = TypeVar("Body", bound=BaseModel)
+Texts = AsyncGenerator[SettledText, None]
 
 
 class Endpoint:
@@ -99,43 +100,27 @@ class Endpoint:
             Message("system" if message.role == "developer" else message.role, message.text)
             for message in body.messages
         )
-        return await self._respond(request, body, conversation, schema.ChatShape(body.model))
+        return await self._respond(request, body, conversation, schema.ChatShape)
 
     async def complete(self, request: Request) -> Response:
         body = _parsed(await _read(request), schema.CompletionRequestBody)
-        return await self._respond(
-            request, body, (Message("user", body.prompt[0]),), schema.CompletionShape(body.model)
-        )
+        return await self._respond(request, body, (Message("user", body.prompt[0]),), schema.CompletionShape)
 
     async def _respond(
-        self, request: Request, body: schema.CompletionOptions, conversation: Conversation, shape: schema.ResponseShape
+        self, request: Request, body: schema.CompletionOptions, conversation: Conversation, kind: type[ResponseShape]
     ) -> Response:
-        settings = self._arm(body.model)
-        needs = POLICIES.of(settings.policy).needs
+        arm = self._arm(body.model)
+        needs = POLICIES.of(arm.policy).needs
         small = self._pair.small if needs.small or needs.drafts else None
         pair = Pair(small, self._pair.large if needs.large else None)
-        stops = tuple(filter(None, body.stop))
-        stream = RunStream(pair, _asked(conversation, settings), _settings(settings, body), stops)
-        answer = (
-            self._streamed(stream, shape, body.stream_options.include_usage)
-            if body.stream
-            else self._whole(stream, shape)
-        )
+        stream = RunStream(pair, _asked(conversation, arm), _settings(arm, body), tuple(filter(None, body.stop)))
+        shape = kind(body.model, stream)
+        wants_usage = body.stream_options.include_usage
+        texts = self._texts(stream)
+        answer = _streamed(texts, shape, wants_usage) if body.stream else _whole(texts, shape)
         return await _unless_gone(request, answer, shape.prompt_field)
 
-    async def _whole(self, stream: RunStream, shape: schema.ResponseShape) -> Response:
-        async with aclosing(self._texts(stream)) as incoming:
-            texts = [text async for text in incoming]
-        text = SettledText("".join(text.reasoning for text in texts), "".join(text.content for text in texts))
-        return JSONResponse(shape.whole(stream, text))
-
-    async def _streamed(self, stream: RunStream, shape: schema.ResponseShape, wants_usage: bool) -> Response:
-        """Begin the response with the run: until then an error is a status. Raises BatonError."""
-        texts = self._texts(stream)
-        await anext(texts, None)
-        return _EventStream(texts, _chunks(texts, stream, shape, wants_usage))
-
-    async def _texts(self, stream: RunStream) -> AsyncGenerator[SettledText, None]:
+    async def _texts(self, stream: RunStream) -> Texts:
         """Yield what the run writes, once a slot is free. Raises BatonError if it fails or the endpoint stops."""
         async with self._slots:
             if self._stopping:
@@ -156,14 +141,27 @@ class Endpoint:
     def _arm(self, name: str) -> RunSettings:
         if name not in self._arms:
             sentence = f"There is no arm called {name!r}. Choose one of {', '.join(self._arms)}."
-            raise Refusal(404, ErrorKind.NOT_FOUND, sentence, "model_not_found", "model")
+            raise Refusal(404, sentence, "model_not_found", "model")
         return self._arms[name]
+
+
+async def _whole(texts: Texts, shape: ResponseShape) -> Response:
+    async with aclosing(texts):
+        incoming = [text async for text in texts]
+    text = SettledText("".join(text.reasoning for text in incoming), "".join(text.content for text in incoming))
+    return JSONResponse(shape.whole(text))
+
+
+async def _streamed(texts: Texts, shape: ResponseShape, wants_usage: bool) -> Response:
+    """Begin the response with the run: until then an error is a status. Raises BatonError."""
+    await anext(texts, None)
+    return _EventStream(texts, _chunks(texts, shape, wants_usage))
 
 
 class _EventStream(StreamingResponse):
     """Server-sent events, whose source of texts is closed even if the client leaves before the first."""
 
-    def __init__(self, texts: AsyncGenerator[SettledText, None], events: AsyncIterator[str]) -> None:
+    def __init__(self, texts: Texts, events: AsyncIterator[str]) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
         self._texts = texts
 
@@ -172,9 +170,7 @@ class _EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _chunks(
-    texts: AsyncIterator[SettledText], stream: RunStream, shape: schema.ResponseShape, wants_usage: bool
-) -> AsyncIterator[str]:
+async def _chunks(texts: Texts, shape: ResponseShape, wants_usage: bool) -> AsyncIterator[str]:
     try:
         for delta in shape.opening:
             yield _event(shape.chunk(delta))
@@ -184,9 +180,9 @@ async def _chunks(
     except BatonError as error:
         yield _event(_refusal(error, shape.prompt_field).body)
         return
-    yield _event(shape.end(stream))
+    yield _event(shape.end())
     if wants_usage:
-        yield _event(shape.usage(stream))
+        yield _event(shape.usage())
     yield "data: [DONE]\n\n"
 
 
@@ -219,13 +215,11 @@ async def _read(request: Request) -> bytes:
             async for chunk in request.stream():
                 data += chunk
                 if len(data) > MAX_BODY:
-                    sentence = f"A request may have {MAX_BODY >> 20} MiB at most."
-                    raise Refusal(413, ErrorKind.INVALID_REQUEST, sentence)
+                    raise Refusal(413, f"A request may have {MAX_BODY >> 20} MiB at most.")
     except ClientDisconnect:
         raise _gone() from None
     except TimeoutError:
-        sentence = f"The body did not arrive within {REQUEST_SECONDS:.0f} s."
-        raise Refusal(408, ErrorKind.INVALID_REQUEST, sentence) from None
+        raise Refusal(408, f"The body did not arrive within {REQUEST_SECONDS:.0f} s.") from None
     return bytes(data)
 
 
@@ -238,7 +232,7 @@ def _parsed(data: bytes, kind: type[Body]) -> Body:
         place = ".".join(map(str, first["loc"])) or "the body"
         code = CODES.get(first["type"], "invalid_value")
         param = str(first["loc"][0]) if first["loc"] else None
-        raise Refusal(400, ErrorKind.INVALID_REQUEST, f"{place}: {first['msg']}.", code, param) from error
+        raise Refusal(400, f"{place}: {first['msg']}.", code, param) from error
 
 
 def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
@@ -267,23 +261,21 @@ def _event(data: Mapping[str, Any]) -> str:
 
 async def _error_response(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
-        kind = ErrorKind.NOT_FOUND if error.status_code == 404 else ErrorKind.INVALID_REQUEST
-        sentence = f"{request.method} {request.url.path}: {error.detail}. {SERVED}"
-        return Refusal(error.status_code, kind, sentence).response()
+        error = Refusal(error.status_code, f"{request.method} {request.url.path}: {error.detail}. {SERVED}")
     assert isinstance(error, Refusal)
     return error.response()
 
 
 def _gone() -> Refusal:
-    return Refusal(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
+    return Refusal(499, "The client has gone away.")
 
 
 def _refusal(error: BatonError, prompt_field: str) -> Refusal:
     if isinstance(error, ContextFull):
-        return Refusal(400, ErrorKind.INVALID_REQUEST, str(error), "context_length_exceeded", prompt_field)
+        return Refusal(400, str(error), "context_length_exceeded", prompt_field)
     if isinstance(error, SettingsError):
-        return Refusal(400, ErrorKind.INVALID_REQUEST, str(error))
-    return Refusal(503 if isinstance(error, EngineLost) else 502, ErrorKind.SERVER, str(error))
+        return Refusal(400, str(error))
+    return Refusal(503 if isinstance(error, EngineLost) else 502, str(error))
 
 
 async def _disconnected(request: Request) -> None:
@@ -313,9 +305,8 @@ class EndpointServer:
             self._socket.listen()  # clients may connect as soon as `on_ready` has been called
         except OSError as error:
             self._socket.close()
-            raise BatonError(
-                f"{host}:{port} cannot be used: {error.strerror or error}.", "Choose another port with --port."
-            ) from error
+            problem = f"{host}:{port} cannot be used: {error.strerror or error}."
+            raise BatonError(problem, "Choose another port with --port.") from error
         self.host = host
         self._server: uvicorn.Server | None = None
 
@@ -330,22 +321,13 @@ class EndpointServer:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}/v1"
 
-    def serve(
-        self,
-        application: ASGIApp,
-        on_ready: Callable[[], object] = lambda: None,
-        on_stop: Callable[[], object] = lambda: None,
-    ) -> None:
+    def serve(self, application: ASGIApp, on_ready: Callable[[], object], on_stop: Callable[[], object]) -> None:
         """Answer requests; return after `stop`, raise KeyboardInterrupt after Ctrl+C.
 
         `on_stop` is called before that, so that requests which are being answered end, too.
         """
-        config = uvicorn.Config(
-            application,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-        )
+        config = uvicorn.Config(application, log_level="warning", access_log=False)
+        config.timeout_graceful_shutdown = SHUTDOWN_SECONDS
         self._server = _Server(config, on_stop)
         on_ready()
         self._server.run(sockets=[self._socket])

@@ -10,7 +10,6 @@ from __future__ import annotations
 import secrets
 import time
 from abc import ABC, abstractmethod
-from enum import Enum
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -23,25 +22,24 @@ MAX_STOPS = 4
 """Stop strings in one request, as OpenAI allows."""
 
 
-class ErrorKind(Enum):
-    """OpenAI's error types."""
-
-    INVALID_REQUEST = "invalid_request_error"
-    AUTHENTICATION = "authentication_error"
-    PERMISSION = "permission_error"
-    NOT_FOUND = "not_found_error"
-    SERVER = "server_error"
+ERROR_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    502: "server_error",
+    503: "server_error",
+}
+"""OpenAI's types of errors by HTTP status; the others are `invalid_request_error`."""
 
 
 class Refusal(Exception):
     """Says why a request is not answered. `code` is one of OpenAI's, `param` the field of the request to blame."""
 
-    def __init__(
-        self, status: int, kind: ErrorKind, message: str, code: str | None = None, param: str | None = None
-    ) -> None:
+    def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None) -> None:
         super().__init__(message)
         self.status = status
-        self.body = {"error": {"message": message, "type": kind.value, "param": param, "code": code}}
+        kind = ERROR_TYPES.get(status, "invalid_request_error")
+        self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
     def response(self) -> JSONResponse:
         return JSONResponse(self.body, status_code=self.status)
@@ -182,8 +180,9 @@ class ResponseShape(ABC):
     ending: ClassVar[dict[str, Any]]
     """What the chunk after the text holds."""
 
-    def __init__(self, model: str) -> None:
+    def __init__(self, model: str, stream: RunStream) -> None:
         self._model = model
+        self._stream = stream
         self._id = f"{self.prefix}-{secrets.token_hex(12)}"
         self._created = int(time.time())
 
@@ -195,20 +194,20 @@ class ResponseShape(ABC):
     def deltas(self, text: SettledText) -> list[dict[str, Any]]:
         """Build what each of the next chunks holds."""
 
-    def whole(self, stream: RunStream, text: SettledText) -> dict[str, Any]:
-        extra = {"usage": stream.usage(), "baton": stream.authorship(self.separator)}
-        return self._envelope(self.kind, self._choice(self.message(text), stream.finish_reason)) | extra
+    def whole(self, text: SettledText) -> dict[str, Any]:
+        extra = {"usage": self._stream.usage(), "baton": self._stream.authorship(self.separator)}
+        return self._envelope(self.kind, self._choice(self.message(text), self._stream.finish_reason)) | extra
 
     def chunk(self, delta: dict[str, Any]) -> dict[str, Any]:
         return self._envelope(self.chunk_kind, self._choice(delta, None))
 
-    def end(self, stream: RunStream) -> dict[str, Any]:
+    def end(self) -> dict[str, Any]:
         """Build the chunk that says why the text ended, with its authorship."""
-        choice = self._choice(self.ending, stream.finish_reason)
-        return self._envelope(self.chunk_kind, choice) | {"baton": stream.authorship(self.separator)}
+        choice = self._choice(self.ending, self._stream.finish_reason)
+        return self._envelope(self.chunk_kind, choice) | {"baton": self._stream.authorship(self.separator)}
 
-    def usage(self, stream: RunStream) -> dict[str, Any]:
-        return self._envelope(self.chunk_kind) | {"usage": stream.usage()}
+    def usage(self) -> dict[str, Any]:
+        return self._envelope(self.chunk_kind) | {"usage": self._stream.usage()}
 
     def _choice(self, held: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
         return {"index": 0, "finish_reason": finish_reason, **held}
