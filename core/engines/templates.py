@@ -64,7 +64,7 @@ def render_prompt(
     `thinks`: False sets the template's switch to off and opens no thinking.
 
     Without a template the contents are joined by blank lines, which a base model can continue. A system prompt that
-    the template has no place for stands at the head of the first question, as the makers of such models advise.
+    the template has no place for is put at the start of the first question, as the makers of such models advise.
     Raises EngineRefused if the template cannot be rendered within the limits.
     """
     if not template:
@@ -96,7 +96,7 @@ def _rendered(conversation: Conversation, template: str, bos: str, eos: str, thi
 
 
 def _merged(conversation: Conversation) -> Conversation:
-    """Move the system prompt to the head of the first question."""
+    """Move the system prompt to the start of the first question."""
     system, first, *others = conversation
     return (replace(first, content=f"{system.content}\n\n{first.content}"), *others)
 

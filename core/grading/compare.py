@@ -220,7 +220,7 @@ def letters_of(answer: str) -> frozenset[str] | None:
     if not _SEVERAL_LETTERS.fullmatch(answer):
         return None
     letters = re.findall("[A-J]", answer)
-    # "BAD" may be a word or a product; letters of options stand in order.
+    # "BAD" may be a word or a product; option letters are listed in order.
     in_order = not answer.isalpha() or letters == sorted(letters)
     return frozenset(letters) if in_order and len(set(letters)) == len(letters) else None
 

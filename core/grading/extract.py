@@ -37,7 +37,7 @@ _VERB = (
 )
 _ABOUT = r"(?:[*_`\"”)\]]{0,4}[ \t]+(?:to|for|of|in)\b[^.:=\n]{1,60}?)?[*_`\"”)\]\s]{0,6}"
 """A few words between "answer" and the verb: "to the problem", "for x"."""
-# What stands before an answer.
+# A phrase that introduces an answer.
 _PHRASE = re.compile(
     rf"\b{_SUBJECT}\b{_ABOUT}{_VERB}"
     rf"(?:[\s:*_]*\b(?:therefore|thus|then|hence|simply|indeed|clearly|as\s+follows|given\s+by)\b,?)*[\s:*_]*(?=\S)"
@@ -95,7 +95,7 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
 
     It is the last `\boxed{…}` after the thinking, else the rest of "the answer is …", else what the conclusion says.
 
-    Where `expected` is a letter, a chosen letter is looked for first. A text that was cut off (not `finished`) has no
+    Where `expected` is a letter, a chosen letter is looked for first. A truncated text (not `finished`) has no
     conclusion.
     """
     if expected and choice_letter(expected) == expected and (letter := extract_choice(text)):
@@ -106,7 +106,7 @@ def extract_answer(text: str, expected: str | None = None, *, finished: bool = T
 
 
 def answer_of(trace: Trace, expected: str | None = None) -> str | None:
-    """Find the answer of a run. Thinking that never ended, or an answer that was cut off, has no conclusion."""
+    """Find the answer of a run. Unfinished thinking and a truncated answer have no conclusion."""
     finished = trace.finish is Finish.END_OF_TEXT and (trace.closed is not None or not trace.thinks)
     return extract_answer(trace.answer if trace.closed else trace.text, expected, finished=finished)
 
@@ -477,7 +477,7 @@ def _is_unmarked(text: str) -> bool:
 # Where an answer ends in running text: `$18, because 9 eggs at $2 make $18.` holds three prices and no formula
 
 WRAPPING = ' \t\n*_`:,;"“”'
-"""What may stand around an answer without being part of it."""
+"""Characters around an answer that are not part of it."""
 _LONGEST = 2_000
 _FORMULA = re.compile(
     r"\$\$(?P<display>.+?)\$\$|\\\[(?P<square>.+?)\\\]|\\\((?P<round>.+?)\\\)"
@@ -509,7 +509,7 @@ _ORNAMENT = re.compile(r"[^\w)\]}>%°$€£¢¹²³…'’.!?+|∞∅−/\\-]{1,
 
 
 def answer_at_start(text: str) -> str | None:
-    """Cut the answer from the beginning of `text`, without the sentence around it; None if nothing is left.
+    """Extract the answer that `text` begins with, without the rest of its sentence; None if nothing is left.
 
     A formula may run over several lines; plain words end with their sentence, or where a clause explains them.
     """
@@ -521,7 +521,7 @@ def answer_at_start(text: str) -> str | None:
         more = _MORE.match(text, at)
         if more is None or not formula_at(text, more.end()):
             unit = _unit_at(text, at)
-            # One formula is what stands in it; several stay a list.
+            # A single formula loses its dollar signs; several stay a list.
             return (answer + unit).strip(WRAPPING) or None if unit else inside(answer)
         answer += more.group()
         at = more.end()

@@ -16,7 +16,7 @@ from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
 
 TIME_LIMIT = 5.0
-"""Seconds for one question to the worker; almost all take milliseconds."""
+"""Seconds for one pair of answers; almost all take milliseconds."""
 _MOST_MEMORY = 4 * 2**30
 """Bytes of address space for the child; `9^{9^9}` ends in a MemoryError, not in a frozen machine. POSIX only."""
 _LONGEST_ANSWER = 5_000
@@ -126,8 +126,7 @@ def standings(answers: Sequence[str | None], expected: str, grader: Grader) -> l
 
 
 def _import_math_verify() -> None:
-    """Load SymPy, so that this costs no question its time."""
-    # It warns at every call that its time limit is off; ours is the parent's.
+    """Load SymPy, so that it costs no question its time; and silence a warning at each call that there is no limit."""
     logging.getLogger("math_verify").setLevel(logging.ERROR)
     import math_verify  # noqa: F401
 

@@ -130,7 +130,7 @@ def normalise(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """Tidy an answer and cut it to 40 characters, for a sentence about it."""
+    """Tidy an answer and truncate it to 40 characters, for a sentence about it."""
     text = tidy(text)
     return text if len(text) <= 40 else f"{text[:39]}…"
 

@@ -304,7 +304,7 @@ def _readings(expected: Quantity, given: Quantity) -> list[tuple[Fraction, Fract
 
 
 def _close(expected: Quantity, given: Quantity, one: Fraction, other: Fraction) -> bool:
-    """Tell whether they are equal, or one is the other cut or rounded to at least six significant digits."""
+    """Tell whether they are equal, or one is the other truncated or rounded to at least six significant digits."""
     if one == other:
         return True
     return _rounded(expected.places, one, other) or _rounded(given.places, other, one)

@@ -187,7 +187,7 @@ async def _chunks(texts: Texts, shape: ResponseShape, wants_usage: bool) -> Asyn
 
 
 def _stopped() -> EngineLost:
-    """Make the error for a request that the end of the endpoint has cut short."""
+    """Make the error for a request whose answer was interrupted when the endpoint stopped."""
     return EngineLost("The endpoint was stopped before the answer was whole.", "Start it, and ask again.")
 
 

@@ -61,7 +61,7 @@ def only(*accepted: Any, reason: str) -> AfterValidator:
 
 
 class Nullable(BaseModel):
-    """A model in which null stands for a field that is left out."""
+    """A model in which a null field counts as left out."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -174,7 +174,7 @@ class ResponseShape(ABC):
     prompt_field = ""
     """The field of a request that has the prompt."""
     separator = ""
-    """What stands between the thinking and the answer in one text."""
+    """Text between the thinking and the answer where both are one text."""
     opening: ClassVar[tuple[dict[str, Any], ...]] = ()
     """What the chunks before the text hold."""
     ending: ClassVar[dict[str, Any]]

@@ -123,7 +123,7 @@ class RunStream:
     def _until_stop(self, text: SettledText, over: bool) -> SettledText | None:
         """Truncate at a stop string; the end of the text waits while it may be the beginning of one.
 
-        White space between the thinking and the answer is no part of the answer.
+        White space between the thinking and the answer is dropped.
         """
         self._content += text.content if self._content else text.content.lstrip()
         start = self._content_sent

@@ -2,7 +2,6 @@
 
 import pytest
 
-from baton_reasoning.core.grading.compare import choice_letter
 from baton_reasoning.core.grading.extract import (
     answer_at_start,
     answer_in_conclusion,
@@ -111,28 +110,6 @@ def test_a_letter_is_looked_for_first_where_one_is_expected() -> None:
 def test_a_text_that_never_ends_its_phrases_is_searched_once(text: str) -> None:
     assert last_boxed(text) is None
     extract_answer(text)
-
-
-@pytest.mark.parametrize(
-    ("answer", "letter"),
-    [
-        ("B", "B"),
-        ("b", "B"),
-        ("(B)", "B"),
-        ("B) 12", "B"),
-        ("B. Paris", "B"),
-        (r"\text{(B)}", "B"),
-        (r"\textbf{(D) } 7", "D"),
-        ("Option C", "C"),
-        ("**B**", "B"),
-        ("A triangle", None),
-        ("Bach", None),
-        ("12", None),
-        ("Z", None),
-    ],
-)
-def test_a_letter_is_told_from_a_word(answer: str, letter: str | None) -> None:
-    assert choice_letter(answer) == letter
 
 
 @pytest.mark.parametrize(
