@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 
-from baton_reasoning.core.child_process import NoAnswer, answered_apart
+from baton_reasoning.core.child_process import NoAnswer, run_in_subprocess
 
 SECONDS = 60.0
 
@@ -18,7 +18,7 @@ SECONDS = 60.0
 def qt_problem() -> str:
     """Return why Qt cannot be loaded; "" if it can. A process of its own tries it, in about a second."""
     try:
-        return answered_apart(_import_qt, seconds=SECONDS)
+        return run_in_subprocess(_import_qt, seconds=SECONDS)
     except NoAnswer as error:
         return str(error)
 

@@ -1,24 +1,29 @@
-"""Starts child processes without the environment's secrets and out of reach of Ctrl+C, and kills those that hang."""
+"""Child processes: started without the environment's secrets and out of reach of Ctrl+C, killed when they hang."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from time import monotonic
 from typing import Any, TypeVar
 
 from baton_reasoning.core.errors import BatonError
 
 Answer = TypeVar("Answer")
+AnswersBytes = Callable[[bytes], bytes]
 
-
+SECONDS_TO_START = 60.0
+"""A child has this long to import what it needs; no question's time counts meanwhile."""
 _SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
 _HELD = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 environment_lock = threading.Lock()
@@ -101,38 +106,156 @@ def signals_held() -> Iterator[None]:
 
 
 class NoAnswer(Exception):
-    """The process died, or did not answer in time."""
+    """The child process ended, or did not answer in time."""
 
 
-def answered_apart(question: Callable[..., Answer], *arguments: Any, seconds: float) -> Answer:
-    """Call `question`, a function at the top of a module, in a process of its own, which is killed after `seconds`.
+class TimedOut(NoAnswer):
+    """The child process did not answer in time and was killed."""
 
-    The process takes a quarter of a second to start. Raises NoAnswer, and the BatonErrors that `question` raises.
+
+@dataclass
+class TimeLimit:
+    """The seconds that are left for an answer, however many questions to a child it takes."""
+
+    left: float
+
+
+class Child:
+    """A process that answers questions, one at a time; started at the first, and again after it ended or was killed.
+
+    `answer` is called in it for each question, `prepare` once before; both are functions at the top of a module.
+    `memory` limits its address space in bytes after `prepare`, where the system can; 0 is no limit.
+    Questions and answers are bytes, so nothing that an untrusted child sends is executed here. Thread-safe.
     """
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_answer, args=(theirs, question, arguments), daemon=True)
-    start_shielded(process)
-    theirs.close()  # only the process may hold its end, or its death would not be seen here
+
+    def __init__(self, answer: AnswersBytes, prepare: Callable[[], object] | None = None, memory: int = 0) -> None:
+        self._work = (answer, prepare, memory)
+        self._lock = threading.Lock()
+        self._process: BaseProcess | None = None
+        self._connection: Connection | None = None
+        self._is_ready = False
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
+
+    def start(self) -> None:
+        """Start the process if there is none, and return without waiting for it. A failure shows when it is asked."""
+        with self._lock, suppress(OSError):
+            self._started()
+
+    def ask(self, question: bytes, limit: TimeLimit) -> bytes:
+        """Return the answer; the time it took is taken off the limit.
+
+        A process that has ended since the last question is replaced, and the new one is asked. Raises NoAnswer if the
+        process cannot start or ends over the question, and TimedOut, which kills it.
+        """
+        if limit.left <= 0:
+            raise TimedOut("there was no time left")
+        with self._lock:
+            while True:
+                is_new = self._connection is None
+                try:
+                    return self._answer(question, limit)
+                except (EOFError, OSError) as error:
+                    self._kill()
+                    if is_new:
+                        raise NoAnswer("the process ended") from error
+                except BaseException:  # after Ctrl+C, too: its late answer would be taken for the next question's
+                    self._kill()
+                    raise
+
+    def kill(self) -> None:
+        """End the process, if there is one. The next question starts another."""
+        with self._lock:
+            self._kill()
+
+    def _answer(self, question: bytes, limit: TimeLimit) -> bytes:
+        connection = self._started()
+        if not self._is_ready:
+            if not connection.poll(SECONDS_TO_START):
+                raise NoAnswer(f"the process did not start within {SECONDS_TO_START:g} seconds")
+            connection.recv_bytes()
+            self._is_ready = True
+        began, seconds = monotonic(), limit.left
+        connection.send_bytes(question)
+        answered = connection.poll(seconds)
+        limit.left -= monotonic() - began
+        if not answered:
+            raise TimedOut(f"there was no answer within {seconds:g} seconds")
+        return connection.recv_bytes()
+
+    def _started(self) -> Connection:
+        if self._connection is None:
+            context = multiprocessing.get_context("spawn")
+            self._connection, theirs = context.Pipe()
+            self._process = context.Process(target=_serve, args=(theirs, *self._work), daemon=True)
+            self._is_ready = False
+            try:
+                start_shielded(self._process)
+            except OSError:
+                self._kill()
+                raise
+            finally:
+                theirs.close()  # only the process may hold its end, or its death would not be seen here
+        return self._connection
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            if self._process.pid is not None:
+                self._process.kill()
+                self._process.join()
+            self._process.close()
+        if self._connection is not None:
+            self._connection.close()
+        self._process = self._connection = None
+
+
+def run_in_subprocess(function: Callable[..., Answer], *arguments: Any, seconds: float) -> Answer:
+    """Call a function at the top of a module in a process of its own, which is killed after `seconds`.
+
+    The process takes a quarter of a second to start. Raises NoAnswer, and the BatonErrors that the function raises.
+    """
+    child = Child(_call)
     try:
-        if not ours.poll(seconds):
-            raise NoAnswer(f"there was no answer within {seconds:g} seconds")
-        answer = ours.recv()
-    except EOFError as error:
-        raise NoAnswer("the process ended") from error
+        answer = pickle.loads(child.ask(pickle.dumps((function, arguments)), TimeLimit(seconds)))
     finally:
-        process.kill()
-        process.join()
-        process.close()
-        ours.close()
+        child.kill()
     if isinstance(answer, BatonError):
         raise answer
     return answer  # type: ignore[no-any-return]
 
 
-def _answer(connection: Connection, question: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+# In the child process ------------------------------------------------------------------------------------------------
+
+
+def _serve(connection: Connection, answer: AnswersBytes, prepare: Callable[[], object] | None, memory: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program handles Ctrl+C
+    if prepare:
+        prepare()
+    if memory:
+        _limit_memory(memory)
+    with suppress(EOFError, OSError):  # the program has ended, or was killed with an answer unread
+        connection.send_bytes(b"ready")
+        while True:
+            connection.send_bytes(answer(connection.recv_bytes()))
+
+
+def _limit_memory(most: int) -> None:
     try:
-        answer = question(*arguments)
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    except (ImportError, ValueError, OSError):
+        return  # Windows has none, macOS may refuse it: the time limit is left
+
+
+def _call(question: bytes) -> bytes:
+    function, arguments = pickle.loads(question)
+    try:
+        answer = function(*arguments)
     except BatonError as error:
         answer = error
-    connection.send(answer)
+    return pickle.dumps(answer)

@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, Wri
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.random_numbers import number_at, stream_of
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.grading.given import given_in, given_in_continuation
+from baton_reasoning.core.grading.extract import given_in, given_in_continuation
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.run import Pair, run
 from baton_reasoning.core.thinking.control import Control
@@ -43,7 +43,7 @@ class WrittenContinuation(NamedTuple):
 
     which: ContinuationNumber
     given: str | None
-    """What is graded (`core.grading.given`); None without an answer."""
+    """What is graded (`core.grading.extract`); None without an answer."""
     tokens: int
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-from baton_reasoning.core.child_process import NoAnswer, answered_apart
+from baton_reasoning.core.child_process import NoAnswer, run_in_subprocess
 from baton_reasoning.core.errors import BatonError, ModelFileError, SettingsError, StoreError
 from baton_reasoning.core.models.devices import (
     DeviceKind,
@@ -112,7 +112,7 @@ def _binding_version() -> str:
 def _library(_: Paths) -> Iterator[Check]:
     """Check that llama.cpp can be loaded, in a process of its own, since it may crash."""
     try:
-        backends = answered_apart(_backends, seconds=SECONDS)
+        backends = run_in_subprocess(_backends, seconds=SECONDS)
     except (NoAnswer, BatonError) as error:
         yield Check("llama.cpp", State.PROBLEM, f"cannot be loaded: {error}", REINSTALL)
     else:

@@ -25,8 +25,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
 from baton_reasoning.core.files import tolerant_value
-from baton_reasoning.core.grading.extraction import answer_of
-from baton_reasoning.core.grading.given import given_in
+from baton_reasoning.core.grading.extract import answer_of, given_in
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.run import Pair, unmet_need

@@ -98,7 +98,7 @@ def test_only_servers_the_hub_and_the_page_of_releases_are_spoken_to() -> None:
 
 def test_only_serve_can_open_a_port() -> None:
     """connection.py names socket's errors and options; display.py looks whether an X server answers."""
-    served = {f"core/serve/{name}.py" for name in ("server", "endpoint", "answers")}
+    served = {f"core/serve/{name}.py" for name in ("api", "stream")}
     assert importing(LISTENS) == {*served, "core/engines/remote/connection.py", "app/display.py"}
     for file in ("core/engines/remote/connection.py", "app/display.py"):
         text = (ROOT / file).read_text(encoding="utf-8")

@@ -31,7 +31,7 @@ from baton_reasoning.app.shared.widgets.controls import plain_tip
 from baton_reasoning.app.shared.widgets.ribbon import RibbonLayout, RibbonSegment, paint_ribbon
 from baton_reasoning.core.batch.reporting.report_text import conditions_text
 from baton_reasoning.core.batch.running.batch_events import JobGrew
-from baton_reasoning.core.grading.normal_form import tidy
+from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batch_rows import JobState, ResultRow
 

@@ -465,7 +465,7 @@ class ChatPage(QSplitter):
 
 def end_in_words(conversation: Conversation, trace: Trace) -> str:
     """Say how an answer ended, and its boxed result, for a person who hears it."""
-    from baton_reasoning.core.grading.extraction import (
+    from baton_reasoning.core.grading.extract import (
         last_boxed,  # not at the start of a window, which this would delay
     )
 

@@ -21,7 +21,7 @@ from baton_reasoning.app.shared.widgets.controls import button, label
 from baton_reasoning.app.shared.widgets.layout import hbox, vbox
 from baton_reasoning.app.shared.widgets.ribbon import Ribbon
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.grading.extraction import answer_of, last_boxed
+from baton_reasoning.core.grading.extract import answer_of, last_boxed
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.differences import thinking_steps
 from baton_reasoning.core.thinking.events import Finish

@@ -48,8 +48,7 @@ def serve(
     """
     try:
         from baton_reasoning.core.serve.access import AccessRules, origins
-        from baton_reasoning.core.serve.endpoint import Endpoint
-        from baton_reasoning.core.serve.server import EndpointServer
+        from baton_reasoning.core.serve.api import Endpoint, EndpointServer
     except ModuleNotFoundError as error:
         raise SettingsError(NOT_INSTALLED, how_to_install("serve")) from error
     rules = AccessRules(host, _key(serve_key_env), frozenset(allow_host), origins(allow_origin))

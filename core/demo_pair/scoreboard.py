@@ -41,7 +41,7 @@ class ScoreRow(NamedTuple):
     @classmethod
     def of(cls, trace: Trace, expected: str) -> ScoreRow:
         """Score a finished answer: the demo models write what is `expected` exactly so, or it is wrong."""
-        from baton_reasoning.core.grading.extraction import answer_of  # would delay the start of a window
+        from baton_reasoning.core.grading.extract import answer_of  # would delay the start of a window
 
         answer = answer_of(trace)
         outcome = Outcome.CORRECT if answer == expected else Outcome.WRONG

@@ -2,56 +2,42 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import threading
+import json
+import logging
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
-from time import monotonic
-from types import TracebackType
 from typing import NamedTuple, Self
 
-from baton_reasoning.core.child_process import start_shielded
-from baton_reasoning.core.grading.comparison import compare, compare_choice, compare_exact, compare_numeric
-from baton_reasoning.core.grading.normal_form import tidy
+from baton_reasoning.core.child_process import Child, NoAnswer, TimedOut, TimeLimit
+from baton_reasoning.core.grading.compare import compare, compare_choice, compare_exact, compare_numeric
+from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
-from baton_reasoning.core.grading.worker import MathQuestion, RegexQuestion, Reply, serve
 
 TIME_LIMIT = 5.0
-"""Seconds for one question to the worker; almost all take milliseconds."""
-_START_LIMIT = 60.0
+"""Seconds for one pair of answers; almost all take milliseconds."""
+_MOST_MEMORY = 4 * 2**30
+"""Bytes of address space for the child; `9^{9^9}` ends in a MemoryError, not in a frozen machine. POSIX only."""
 _LONGEST_ANSWER = 5_000
 """Characters; what is longer is no answer, and algebra on it would only run into the time limit."""
 
 
-@dataclass
-class _Time:
-    """The seconds that the worker may still spend on one pair of answers, however many questions that takes."""
-
-    left: float
-
-
 class Grader:
-    """Grades answers; owns one worker process, started when first needed and again after it was killed.
+    """Grades answers; owns one child process, started when first needed and again after it ended or was killed.
 
-    A context manager. `grade` may be called from many threads; questions to the worker wait for each other.
+    A context manager. `grade` may be called from many threads; questions to the child wait for each other.
     """
 
     def __init__(self, time_limit: float = TIME_LIMIT) -> None:
+        """`time_limit`: seconds that the child may spend on one pair of answers, however many questions that takes."""
         self._time_limit = time_limit
-        self._lock = threading.Lock()
-        self._process: SpawnProcess | None = None
-        self._connection: Connection | None = None
+        self._child = Child(_answer, _import_math_verify, _MOST_MEMORY)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def grade(self, expected: str | None, given: str | None, how: How | Regex = How.AUTO) -> Verdict:
@@ -61,14 +47,14 @@ class Grader:
         """
         named = How.REGEX if isinstance(how, Regex) else how
         if not (expected and expected.strip()) and not (isinstance(how, Regex) and "{expected}" not in how.pattern):
-            return Verdict(Outcome.UNSCORED, named, "The problem has no expected answer.")
+            return Verdict.of(None, named, "The problem has no expected answer.")
         if not (given and given.strip()):
             return Verdict(Outcome.WRONG, named, "The model gave no answer.")
         expected, given = _encodable(expected or ""), _encodable(given)
         if isinstance(how, Regex):
-            return self._ask(RegexQuestion(how.filled(expected), given), How.REGEX, _Time(self._time_limit))
+            return self._ask(How.REGEX, how.filled(expected), given, TimeLimit(self._time_limit))
         if max(len(expected), len(given)) > _LONGEST_ANSWER:
-            return Verdict(Outcome.UNSCORED, named, f"The answer is longer than {_LONGEST_ANSWER:,} characters.")
+            return Verdict.of(None, named, f"The answer is longer than {_LONGEST_ANSWER:,} characters.")
         match how:
             case How.EXACT:
                 return compare_exact(expected, given)
@@ -77,71 +63,33 @@ class Grader:
             case How.CHOICE:
                 return compare_choice(expected, given)
             case How.MATH:
-                return self._algebra(expected, given, _Time(self._time_limit))
+                return self._algebra(expected, given, TimeLimit(self._time_limit))
             case How.AUTO:
-                return compare(expected, given, partial(self._algebra, time=_Time(self._time_limit)))
+                return compare(expected, given, partial(self._algebra, time=TimeLimit(self._time_limit)))
             case How.REGEX:
-                return Verdict(Outcome.UNSCORED, How.REGEX, "Grading by pattern needs a pattern.")
+                return Verdict.of(None, How.REGEX, "Grading by pattern needs a pattern.")
 
     def close(self) -> None:
-        """End the worker. The grader can be used again: it starts another."""
-        with self._lock:
-            self._stop()
+        """End the child. The grader can be used again: it starts another."""
+        self._child.kill()
 
-    def _algebra(self, expected: str, given: str, time: _Time) -> Verdict:
-        return self._ask(MathQuestion(_latex(expected), _latex(given)), How.MATH, time)
+    def _algebra(self, expected: str, given: str, time: TimeLimit) -> Verdict:
+        return self._ask(How.MATH, _latex(expected), _latex(given), time)
 
-    def _ask(self, question: MathQuestion | RegexQuestion, how: How, time: _Time) -> Verdict:
-        with self._lock:
-            reply = self._reply_to(question, time)
-        return Verdict.of(reply.same, how, reply.reason)
-
-    def _reply_to(self, question: MathQuestion | RegexQuestion, time: _Time) -> Reply:
-        too_long = f"Comparing took longer than {self._time_limit:g} seconds and was stopped."
-        if time.left <= 0:
-            return Reply(None, too_long)
+    def _ask(self, how: How, expected: str, given: str, time: TimeLimit) -> Verdict:
+        """Ask the child whether two answers, both LaTeX, are equal; or whether the pattern `expected` occurs."""
+        question = json.dumps([how.value, expected, given]).encode()
         try:
-            connection = self._connection or self._start()
-            began = monotonic()
-            connection.send(question)
-            answered = connection.poll(time.left)
-            time.left -= monotonic() - began
-            if answered:
-                reply: Reply = connection.recv()
-                return reply
-            reason = too_long
-        except (EOFError, OSError):
-            reason = "The process that compares answers ended; it may have run out of memory."
-        self._stop()
-        return Reply(None, reason)
-
-    def _start(self) -> Connection:
-        """Start the worker and wait until it is ready, so that loading SymPy costs no question its time."""
-        context = multiprocessing.get_context("spawn")
-        connection, theirs = context.Pipe()
-        process = context.Process(target=serve, args=(theirs,), name="grading", daemon=True)
-        start_shielded(process)
-        self._process, self._connection = process, connection
-        # Only the worker may hold its end, or its death would not be seen here as end of file.
-        theirs.close()
-        if not connection.poll(_START_LIMIT):
-            raise EOFError
-        connection.recv()
-        return connection
-
-    def _stop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        if self._process is not None:
-            self._process.kill()
-            self._process.join()
-            self._process.close()
-            self._process = None
+            same, reason = json.loads(self._child.ask(question, time))
+        except TimedOut:
+            same, reason = None, f"Comparing took longer than {self._time_limit:g} seconds and was stopped."
+        except NoAnswer:
+            same, reason = None, "The process that compares answers ended; it may have run out of memory."
+        return Verdict.of(same, how, reason)
 
 
 def _encodable(text: str) -> str:
-    """Replace lone surrogates, which neither the worker nor a database accepts."""
+    """Replace lone surrogates, which no database accepts."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -172,3 +120,37 @@ def standings(answers: Sequence[str | None], expected: str, grader: Grader) -> l
             same[other].append(one)
     outcomes = [grader.grade(expected, answer).outcome for answer in answers]
     return [Standing(*standing) for standing in zip(answers, outcomes, map(tuple, same), strict=True)]
+
+
+# In the child process, which may hang: math-verify's algebra and users' regular expressions --------------------------
+
+
+def _import_math_verify() -> None:
+    """Load SymPy, so that it costs no question its time; and silence a warning at each call that there is no limit."""
+    logging.getLogger("math_verify").setLevel(logging.ERROR)
+    import math_verify  # noqa: F401
+
+
+def _answer(question: bytes) -> bytes:
+    how, expected, given = json.loads(question)
+    try:
+        same, reason = _found(expected, given) if How(how) is How.REGEX else _equal(expected, given)
+    except Exception as error:  # noqa: BLE001 - whatever SymPy or `re` raises, these two cannot be compared
+        same, reason = None, f"The answers cannot be compared ({type(error).__name__})."
+    return json.dumps([same, reason]).encode()
+
+
+def _found(pattern: str, text: str) -> tuple[bool, str]:
+    found = re.search(pattern, text) is not None
+    return found, f"The pattern was {'found' if found else 'not found'}."
+
+
+def _equal(expected: str, given: str) -> tuple[bool | None, str]:
+    """Compare by algebra; None if one cannot be read. The order matters: math-verify takes the gold answer first."""
+    from math_verify import LatexExtractionConfig, parse, verify
+
+    right, said = (parse(f"${latex}$", [LatexExtractionConfig()], parsing_timeout=None) for latex in (expected, given))
+    if not right or not said:
+        return None, f"The {'answer' if right else 'expected answer'} cannot be read as mathematics."
+    same = verify(right, said, timeout_seconds=None, raise_on_error=True)
+    return same, f"They are {'equal' if same else 'not equal'} by algebra."

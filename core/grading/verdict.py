@@ -36,7 +36,7 @@ class How(Enum):
 
 @dataclass(frozen=True)
 class Regex:
-    """A pattern that a right answer contains; `{expected}` in it stands for the expected answer, literally.
+    """A pattern that a right answer contains; `{expected}` in it is replaced by the expected answer, escaped.
 
     Raises SettingsError for a pattern that `re` does not accept.
     """

@@ -23,7 +23,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from baton_reasoning.core.child_process import NoAnswer, answered_apart
+from baton_reasoning.core.child_process import NoAnswer, run_in_subprocess
 
 log = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ def backend_names() -> tuple[str, ...]:
 def ask_in_a_process() -> tuple[Device, ...]:
     """Call `ggml_devices` in a process of its own; empty if that process dies or never answers."""
     try:
-        return answered_apart(ggml_devices, seconds=SECONDS_TO_ANSWER)
+        return run_in_subprocess(ggml_devices, seconds=SECONDS_TO_ANSWER)
     except NoAnswer as error:
         log.warning("the devices could not be queried (%s); going on as if there were no GPU", error)
         return ()

@@ -7,10 +7,10 @@ A page in a browser can send requests to a server on the loopback interface, eve
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import ip_address
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -19,28 +19,17 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.serve.schema import ErrorKind, error_response
+from baton_reasoning.core.serve.schema import Refusal
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
-class Refusal(NamedTuple):
-    status: int
-    kind: ErrorKind
-    sentence: str
-    code: str | None = None
-    param: str | None = None
-
-
 def is_loopback(host: str) -> bool:
     """Return whether only this machine can reach a server bound to `host`."""
-    if host == "localhost":
-        return True
-    try:
+    with suppress(ValueError):
         return ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return host == "localhost"
 
 
 @dataclass(frozen=True)
@@ -65,22 +54,20 @@ class AccessRules:
 
     def foreign(self, headers: Headers) -> Refusal | None:
         """Refuse a request for another host, or from a page that was not allowed; None if it is neither."""
-        if (host := _host_name(headers.get("host", ""))) not in self._hosts():
-            return Refusal(403, ErrorKind.PERMISSION, f"The Host {host!r} is not allowed. Allow it with --allow-host.")
+        hosts = LOOPBACK_NAMES | {name.lower() for name in (self.host, *self.allowed_hosts)}
+        if (host := _host_name(headers.get("host", ""))) not in hosts:
+            return Refusal(403, f"The Host {host!r} is not allowed. Allow it with --allow-host.")
         origin = headers.get("origin")
         if origin is not None and origin not in self.allowed_origins:
             sentence = f"The Origin {origin!r} is not allowed. Allow it with --allow-origin."
-            return Refusal(403, ErrorKind.PERMISSION, sentence)
+            return Refusal(403, sentence)
         return None
 
     def keyless(self, headers: Headers) -> Refusal | None:
         """Refuse a request without the key, where one is set; None if it has it."""
         if self.key and not self._has_key(headers):
-            return Refusal(401, ErrorKind.AUTHENTICATION, "The API key is missing or wrong.", "invalid_api_key")
+            return Refusal(401, "The API key is missing or wrong.", "invalid_api_key")
         return None
-
-    def _hosts(self) -> Collection[str]:
-        return LOOPBACK_NAMES | {name.lower() for name in (self.host, *self.allowed_hosts)}
 
     def _has_key(self, headers: Headers) -> bool:
         scheme, _, given = headers.get("authorization", "").partition(" ")
@@ -110,7 +97,7 @@ class RefusingMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and (refusal := self._check(Headers(scope=scope))):
-            await error_response(*refusal)(scope, receive, send)
+            await refusal.response()(scope, receive, send)
             return
         if scope["type"] in ("http", "lifespan"):
             await self._app(scope, receive, send)

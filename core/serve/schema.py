@@ -1,4 +1,4 @@
-"""The requests of the endpoint, and its errors, as OpenAI defines them for chat completions and completions.
+"""The requests and responses of the endpoint, and its errors, as OpenAI defines them, whole and in chunks.
 
 Fields that a client may leave out, or send as null, have OpenAI's meaning. Fields that would change the answer and
 cannot be honoured are refused; unknown ones are ignored. What OpenAI has no field for is under `baton` in a response:
@@ -7,36 +7,42 @@ who wrote what, the large model's share, takeovers. Clients may ignore it.
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import Annotated, Any, Literal
+import secrets
+import time
+from abc import ABC, abstractmethod
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import JSONResponse
 
+from baton_reasoning.core.serve.stream import RunStream, SettledText
+
 MAX_STOPS = 4
 """Stop strings in one request, as OpenAI allows."""
 
 
-class ErrorKind(Enum):
-    """OpenAI's error types."""
-
-    INVALID_REQUEST = "invalid_request_error"
-    AUTHENTICATION = "authentication_error"
-    PERMISSION = "permission_error"
-    NOT_FOUND = "not_found_error"
-    SERVER = "server_error"
-
-
-def error_body(kind: ErrorKind, message: str, code: str | None = None, param: str | None = None) -> dict[str, Any]:
-    """Build the body of an error. `code` is one of OpenAI's, `param` the field of the request that is to blame."""
-    return {"error": {"message": message, "type": kind.value, "param": param, "code": code}}
+ERROR_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    502: "server_error",
+    503: "server_error",
+}
+"""OpenAI's types of errors by HTTP status; the others are `invalid_request_error`."""
 
 
-def error_response(
-    status: int, kind: ErrorKind, message: str, code: str | None = None, param: str | None = None
-) -> JSONResponse:
-    return JSONResponse(error_body(kind, message, code, param), status_code=status)
+class Refusal(Exception):
+    """Says why a request is not answered. `code` is one of OpenAI's, `param` the field of the request to blame."""
+
+    def __init__(self, status: int, message: str, code: str | None = None, param: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        kind = ERROR_TYPES.get(status, "invalid_request_error")
+        self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+    def response(self) -> JSONResponse:
+        return JSONResponse(self.body, status_code=self.status)
 
 
 UNSUPPORTED = "unsupported_value"
@@ -55,7 +61,7 @@ def only(*accepted: Any, reason: str) -> AfterValidator:
 
 
 class Nullable(BaseModel):
-    """A model in which null stands for a field that is left out."""
+    """A model in which a null field counts as left out."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -97,6 +103,7 @@ NO_PENALTY = "There are no penalties"
 
 class StreamOptions(Nullable):
     include_usage: bool = False
+    """Whether the last chunk holds the usage."""
 
 
 class CompletionOptions(Nullable):
@@ -124,18 +131,9 @@ class CompletionOptions(Nullable):
     chat_template_kwargs: Annotated[Any, only({}, reason="The templates take none")] = None
 
     @property
-    def stops(self) -> tuple[str, ...]:
-        return tuple(filter(None, self.stop))
-
-    @property
     def limit(self) -> int | None:
         """New tokens at most, thinking included; None leaves the arm's limit."""
         return self.max_tokens
-
-    @property
-    def wants_usage(self) -> bool:
-        """Whether the last chunk of a stream holds the usage."""
-        return self.stream_options.include_usage
 
 
 class ChatRequest(CompletionOptions):
@@ -165,6 +163,94 @@ class CompletionRequestBody(CompletionOptions):
     suffix: Annotated[str, only("", reason="The models cannot write towards a suffix")] = ""
     best_of: Annotated[int, only(1, reason=ONE_CHOICE)] = 1
 
-    @property
-    def text(self) -> str:
-        return self.prompt[0]
+
+# Responses
+
+
+class ResponseShape(ABC):
+    """Builds the responses of one kind, whole and in chunks."""
+
+    kind = chunk_kind = prefix = ""
+    prompt_field = ""
+    """The field of a request that has the prompt."""
+    separator = ""
+    """Text between the thinking and the answer where both are one text."""
+    opening: ClassVar[tuple[dict[str, Any], ...]] = ()
+    """What the chunks before the text hold."""
+    ending: ClassVar[dict[str, Any]]
+    """What the chunk after the text holds."""
+
+    def __init__(self, model: str, stream: RunStream) -> None:
+        self._model = model
+        self._stream = stream
+        self._id = f"{self.prefix}-{secrets.token_hex(12)}"
+        self._created = int(time.time())
+
+    @abstractmethod
+    def message(self, text: SettledText) -> dict[str, Any]:
+        """Build what a whole response holds."""
+
+    @abstractmethod
+    def deltas(self, text: SettledText) -> list[dict[str, Any]]:
+        """Build what each of the next chunks holds."""
+
+    def whole(self, text: SettledText) -> dict[str, Any]:
+        extra = {"usage": self._stream.usage(), "baton": self._stream.authorship(self.separator)}
+        return self._envelope(self.kind, self._choice(self.message(text), self._stream.finish_reason)) | extra
+
+    def chunk(self, delta: dict[str, Any]) -> dict[str, Any]:
+        return self._envelope(self.chunk_kind, self._choice(delta, None))
+
+    def end(self) -> dict[str, Any]:
+        """Build the chunk that says why the text ended, with its authorship."""
+        choice = self._choice(self.ending, self._stream.finish_reason)
+        return self._envelope(self.chunk_kind, choice) | {"baton": self._stream.authorship(self.separator)}
+
+    def usage(self) -> dict[str, Any]:
+        return self._envelope(self.chunk_kind) | {"usage": self._stream.usage()}
+
+    def _choice(self, held: dict[str, Any], finish_reason: str | None) -> dict[str, Any]:
+        return {"index": 0, "finish_reason": finish_reason, **held}
+
+    def _envelope(self, kind: str, *choices: dict[str, Any]) -> dict[str, Any]:
+        return {"id": self._id, "object": kind, "created": self._created, "model": self._model, "choices": choices}
+
+
+class ChatShape(ResponseShape):
+    """Chat completions; the thinking is in `reasoning_content`, where DeepSeek's and vLLM's endpoints have it."""
+
+    kind = "chat.completion"
+    chunk_kind = "chat.completion.chunk"
+    prefix = "chatcmpl"
+    prompt_field = "messages"
+    opening: ClassVar = ({"delta": {"role": "assistant", "content": ""}},)
+    ending: ClassVar = {"delta": {}}
+
+    def message(self, text: SettledText) -> dict[str, Any]:
+        thinking = {"reasoning_content": text.reasoning} if text.reasoning else {}
+        return {"message": {"role": "assistant", "content": text.content, **thinking}}
+
+    def deltas(self, text: SettledText) -> list[dict[str, Any]]:
+        fields = (("reasoning_content", text.reasoning), ("content", text.content))
+        return [{"delta": {name: value}} for name, value in fields if value]
+
+
+class CompletionShape(ResponseShape):
+    """Completions: thinking, a blank line and the answer are one text."""
+
+    kind = chunk_kind = "text_completion"
+    prefix = "cmpl"
+    prompt_field = "prompt"
+    separator = "\n\n"
+    ending: ClassVar = {"text": "", "logprobs": None}
+    _next_separator = ""
+
+    def message(self, text: SettledText) -> dict[str, Any]:
+        return {"text": self.separator.join(filter(None, text)), "logprobs": None}
+
+    def deltas(self, text: SettledText) -> list[dict[str, Any]]:
+        if text.reasoning:
+            self._next_separator = self.separator
+        if text.content:
+            text, self._next_separator = text._replace(content=self._next_separator + text.content), ""
+        return [{"text": part, "logprobs": None} for part in text if part]

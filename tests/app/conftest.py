@@ -26,7 +26,7 @@ from baton_reasoning.app.shared.loaded_models import Loading
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.remote.known_servers import KnownServers
 from baton_reasoning.core.engines.remote.status import StatusCallback
-from baton_reasoning.core.engines.template_renderer import PROCESS_NAME as RENDERER_PROCESS
+from baton_reasoning.core.engines.templates import RENDERER
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair
@@ -130,7 +130,7 @@ def no_leaks(qapp: QApplication) -> Iterator[None]:
     ]
     assert not timers, f"timers left: {[(timer, timer.parent()) for timer in timers]}"
     # The renderer of chat templates serves the whole program, and ends with it.
-    started = {child for child in set(multiprocessing.active_children()) - processes if child.name != RENDERER_PROCESS}
+    started = {child for child in set(multiprocessing.active_children()) - processes if child.pid != RENDERER.pid}
     assert not started, f"processes left: {started}"
     gc.freeze()  # what is alive now is not the next test's, and need not be looked through again
 

@@ -1,15 +1,25 @@
-"""Child processes: how they are started, and a question in one of them: its answer, its error, or no answer in time."""
+"""Child processes: how they start, and what becomes of a question to one: an answer, an error, or none in time."""
 
 import multiprocessing
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.child_process import NoAnswer, answered_apart, signals_held, start_shielded
+from baton_reasoning.core import child_process
+from baton_reasoning.core.child_process import (
+    Child,
+    NoAnswer,
+    TimedOut,
+    TimeLimit,
+    run_in_subprocess,
+    signals_held,
+    start_shielded,
+)
 from baton_reasoning.core.errors import SettingsError
 
 
@@ -29,17 +39,63 @@ def never() -> None:
     threading.Event().wait()
 
 
+def pid_or_nothing(question: bytes) -> bytes:
+    """Answer every question but `never`."""
+    if question == b"never":
+        never()
+    return str(os.getpid()).encode()
+
+
+A_MINUTE = TimeLimit(60)
+
+
+@pytest.fixture
+def child() -> Iterator[Child]:
+    child = Child(pid_or_nothing)
+    yield child
+    child.kill()
+
+
 def test_the_answer_comes_back_and_so_does_an_error_in_words() -> None:
-    assert answered_apart(larger, 4, seconds=60) == 5
+    assert run_in_subprocess(larger, 4, seconds=60) == 5
     with pytest.raises(SettingsError, match="Ask for something else"):
-        answered_apart(refused, seconds=60)
+        run_in_subprocess(refused, seconds=60)
 
 
 def test_a_process_that_dies_is_no_answer_and_a_question_without_an_end_is_given_up() -> None:
     with pytest.raises(NoAnswer, match="no answer within"):
-        answered_apart(never, seconds=0.1)
+        run_in_subprocess(never, seconds=0.1)
     with pytest.raises(NoAnswer, match="the process ended"):
-        answered_apart(died, seconds=60)
+        run_in_subprocess(died, seconds=60)
+
+
+def test_a_process_that_was_killed_between_two_questions_is_replaced(child: Child) -> None:
+    first = child.ask(b"", A_MINUTE)
+    os.kill(int(first), signal.SIGTERM)
+    assert child.ask(b"", A_MINUTE) != first
+
+
+def test_a_process_is_killed_at_its_time_limit_and_the_next_question_starts_another(child: Child) -> None:
+    first = child.ask(b"", A_MINUTE)
+    limit = TimeLimit(0.1)
+    for _ in range(2):
+        with pytest.raises(TimedOut):
+            child.ask(b"never", limit)
+    assert child.pid is None
+    assert child.ask(b"", A_MINUTE) != first
+
+
+def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd: pytest.CaptureFixture[str]) -> None:
+    """As when a pipe is reset with an answer unread in it."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=child_process._serve, args=(theirs, pid_or_nothing, None, 0))
+    process.start()
+    theirs.close()
+    ours.close()  # before it has said that it is ready
+    process.join()
+    assert process.exitcode == 0
+    assert capfd.readouterr().err == ""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the signals that a process blocks are not readable")

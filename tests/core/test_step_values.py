@@ -17,7 +17,7 @@ from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, SettingsError
-from baton_reasoning.core.grading.extraction import answer_of
+from baton_reasoning.core.grading.extract import answer_of
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Regex
 from baton_reasoning.core.intervals import wilson

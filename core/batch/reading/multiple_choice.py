@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from baton_reasoning.core.batch.reading.record import Value, is_missing
-from baton_reasoning.core.grading.choices import LETTERS
+from baton_reasoning.core.grading.compare import LETTERS
 
 # A label before an option: "A) red", "(b) green", "C. blue", "d : 4".
 _LABEL = re.compile(r"(?:^|(?<=[\s,;|]))\(?([A-Za-z])\s?[).:]\s*")

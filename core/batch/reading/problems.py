@@ -19,7 +19,7 @@ from baton_reasoning.core.batch.reading.record import Record, Rejected, Value, i
 from baton_reasoning.core.batch.reading.shapes import HasImage, flattened
 from baton_reasoning.core.batch.reading.source import ProblemSource
 from baton_reasoning.core.errors import ProblemFileError
-from baton_reasoning.core.grading.extraction import expected_answer
+from baton_reasoning.core.grading.extract import expected_answer
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.text import counted, replace_lone_surrogates
 

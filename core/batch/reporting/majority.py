@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, grouped
-from baton_reasoning.core.grading.normal_form import normalise
+from baton_reasoning.core.grading.normal import normalise
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.store.batch_rows import ResultRow

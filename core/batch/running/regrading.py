@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.grading.extraction import extract_answer
+from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex, Verdict
 from baton_reasoning.core.problem import Problem

@@ -40,7 +40,7 @@ from baton_reasoning.core.batch.running.regrading import verdict_on
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, EngineError, SettingsError, StoreError
 from baton_reasoning.core.files import sha256_of
-from baton_reasoning.core.grading.extraction import answer_of
+from baton_reasoning.core.grading.extract import answer_of
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex, Verdict
 from baton_reasoning.core.problem import Problem

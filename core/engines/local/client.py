@@ -31,7 +31,6 @@ from baton_reasoning.core.engines.base import (
     ignore,
 )
 from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs
-from baton_reasoning.core.engines.chat_template import PromptPiece, render_prompt
 from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
 from baton_reasoning.core.engines.local.load_fallback import (
     attempts,
@@ -68,7 +67,7 @@ from baton_reasoning.core.engines.local.process import (
 )
 from baton_reasoning.core.engines.local.restarts import RestartPolicy
 from baton_reasoning.core.engines.model_card import ModelCard, Placement
-from baton_reasoning.core.engines.template_renderer import RENDERER
+from baton_reasoning.core.engines.templates import RENDERER, PromptPiece, render_prompt
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
 from baton_reasoning.core.models.options import (

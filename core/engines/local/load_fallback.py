@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.chat_template import has_switch
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.process import DiedLoading, ModelProcess
 from baton_reasoning.core.engines.model_card import ModelCard, Placement
+from baton_reasoning.core.engines.templates import has_switch
 from baton_reasoning.core.errors import EngineError, OutOfMemory
 from baton_reasoning.core.models.devices import find_devices, has_gpu_backend
 from baton_reasoning.core.models.fit import estimate, fit

@@ -11,8 +11,8 @@ from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.base import Judgement, Scores, Stop, WriteItem
-from baton_reasoning.core.engines.chat_template import PromptPiece
 from baton_reasoning.core.engines.model_card import DeviceShare
+from baton_reasoning.core.engines.templates import PromptPiece
 from baton_reasoning.core.models.options import LoadOptions, Sampling, ThinkingTags
 
 Run = tuple[int, ...] | str

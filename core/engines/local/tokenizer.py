@@ -9,7 +9,7 @@ from typing import Any
 
 from llama_cpp import llama_cpp as ll
 
-from baton_reasoning.core.child_process import NoAnswer, answered_apart
+from baton_reasoning.core.child_process import NoAnswer, run_in_subprocess
 from baton_reasoning.core.errors import EngineLost, ModelFileError
 from baton_reasoning.core.models.gguf import read_header
 
@@ -48,7 +48,7 @@ def tokenize_by(model: Path, text: str) -> tuple[int, ...]:
     """
     header = read_header(model)
     try:
-        return answered_apart(
+        return run_in_subprocess(
             _tokenize_by, str(header.path), header.add_space_prefix, text, seconds=SECONDS_TO_TOKENIZE
         )
     except NoAnswer as error:

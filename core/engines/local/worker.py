@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
-from baton_reasoning.core.engines.chat_template import PromptPiece
 from baton_reasoning.core.engines.local.llama import Llama, LoadError
 from baton_reasoning.core.engines.local.messages import (
     AtLoading,
@@ -37,6 +36,7 @@ from baton_reasoning.core.engines.local.messages import (
     send,
 )
 from baton_reasoning.core.engines.local.scheduler import Scheduler
+from baton_reasoning.core.engines.templates import PromptPiece
 
 HEARTBEAT_SECONDS = 1.0
 LONGEST_STEP = 300.0

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, ScoredToken, Stop, Token
-from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
 from baton_reasoning.core.engines.choices import first_tokens
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote import protocol
@@ -23,6 +22,7 @@ from baton_reasoning.core.engines.remote.answers import Fields, NotReady, Unknow
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
+from baton_reasoning.core.engines.templates import has_switch, render_prompt
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.gguf import supports_truncation
 from baton_reasoning.core.models.options import tags_in

@@ -11,13 +11,13 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ScoredToken, Stop, Token
-from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import Fields, from_report, number
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
+from baton_reasoning.core.engines.templates import has_switch, render_prompt
 from baton_reasoning.core.errors import EngineLost, EngineRefused
 from baton_reasoning.core.models.options import tags_in
 from baton_reasoning.core.text import one_line

@@ -16,7 +16,7 @@ import pytest
 
 from baton_reasoning.app.cli import main
 from baton_reasoning.core.demo_pair import held_out_problems
-from baton_reasoning.core.grading.extraction import extract_answer
+from baton_reasoning.core.grading.extract import extract_answer
 from tests.app.terminal.conftest import Baton
 
 pytestmark = pytest.mark.slow

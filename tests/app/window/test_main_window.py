@@ -43,7 +43,7 @@ Make = Callable[..., MainWindow]
 def test_the_window_opens_without_the_libraries_that_take_long_to_import() -> None:
     slow = {"numpy", "httpx2", "huggingface_hub", "jinja2", "math_verify", "ziamath", "llama_cpp", "starlette"}
     slow |= {"markdown_it", "psutil"}
-    slow |= {f"baton_reasoning.core.{name}" for name in ("store.store", "store.runs", "grading.extraction")}
+    slow |= {f"baton_reasoning.core.{name}" for name in ("store.store", "store.runs", "grading.extract")}
     modules = "baton_reasoning.app.window.main_window, baton_reasoning.app.shared.pair_loader"
     code = f"import sys, {modules}; print(*sys.modules)"
     imported = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from baton_reasoning.core.grading.extraction import extract_answer
+from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Outcome
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from baton_reasoning.core.child_process import answered_apart
+from baton_reasoning.core.child_process import run_in_subprocess
 from baton_reasoning.core.models import devices
 from baton_reasoning.core.models.devices import (
     Device,
@@ -96,12 +96,12 @@ def test_a_plug_in_named_by_llama_cpps_variable_counts_as_a_gpu_backend(monkeypa
 
 
 def test_llama_cpp_and_baton_share_one_registry() -> None:
-    assert answered_apart(copies_of_ggml, seconds=60) == 1
+    assert run_in_subprocess(copies_of_ggml, seconds=60) == 1
 
 
 def test_a_plug_in_that_cannot_be_loaded_leaves_the_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("GGML_BACKEND_PATH", str(tmp_path / "libggml-nothing.so"))
-    assert answered_apart(number_of_devices, seconds=60) == 1
+    assert run_in_subprocess(number_of_devices, seconds=60) == 1
 
 
 def copies_of_ggml() -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.child_process import answered_apart
+from baton_reasoning.core.child_process import run_in_subprocess
 from baton_reasoning.core.errors import ModelFileError
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.library import (
@@ -236,6 +236,6 @@ def test_built_in_models_stay(remove: type, tmp_path: Path, trash: Path) -> None
 def test_the_trash_is_that_of_the_desktop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
-    answered_apart(move_to_trash, model_at(tmp_path / "m.gguf"), seconds=60)
+    run_in_subprocess(move_to_trash, model_at(tmp_path / "m.gguf"), seconds=60)
     assert (tmp_path / "share" / "Trash" / "files" / "m.gguf").exists()
     assert f"Path={tmp_path}/m.gguf" in (tmp_path / "share" / "Trash" / "info" / "m.gguf.trashinfo").read_text()

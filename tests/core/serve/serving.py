@@ -11,8 +11,7 @@ import openai
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.serve.access import AccessRules
-from baton_reasoning.core.serve.endpoint import Endpoint
-from baton_reasoning.core.serve.server import EndpointServer
+from baton_reasoning.core.serve.api import Endpoint, EndpointServer
 
 
 def settings(base: RunSettings | None = None) -> Mapping[str, RunSettings]:

@@ -2,11 +2,15 @@
 
 import pytest
 
-from baton_reasoning.core.grading.answer_span import answer_at_start
-from baton_reasoning.core.grading.choices import choice_letter
-from baton_reasoning.core.grading.conclusion import answer_in_conclusion
-from baton_reasoning.core.grading.extraction import expected_answer, extract_answer, extract_choice, last_boxed
-from baton_reasoning.core.grading.given import given_in_continuation
+from baton_reasoning.core.grading.extract import (
+    answer_at_start,
+    answer_in_conclusion,
+    expected_answer,
+    extract_answer,
+    extract_choice,
+    given_in_continuation,
+    last_boxed,
+)
 from baton_reasoning.core.grading.verdict import How, Regex
 
 
@@ -106,28 +110,6 @@ def test_a_letter_is_looked_for_first_where_one_is_expected() -> None:
 def test_a_text_that_never_ends_its_phrases_is_searched_once(text: str) -> None:
     assert last_boxed(text) is None
     extract_answer(text)
-
-
-@pytest.mark.parametrize(
-    ("answer", "letter"),
-    [
-        ("B", "B"),
-        ("b", "B"),
-        ("(B)", "B"),
-        ("B) 12", "B"),
-        ("B. Paris", "B"),
-        (r"\text{(B)}", "B"),
-        (r"\textbf{(D) } 7", "D"),
-        ("Option C", "C"),
-        ("**B**", "B"),
-        ("A triangle", None),
-        ("Bach", None),
-        ("12", None),
-        ("Z", None),
-    ],
-)
-def test_a_letter_is_told_from_a_word(answer: str, letter: str | None) -> None:
-    assert choice_letter(answer) == letter
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The routes of the endpoint: /v1/models, /v1/chat/completions, /v1/completions and /health.
+"""The endpoint of `baton serve`: the routes /v1/models, /v1/chat/completions, /v1/completions, /health; the server.
 
 The model name of a request selects an arm. As many requests are answered at once as the engines were opened for;
 others wait for their turn.
@@ -9,34 +9,28 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
+import socket
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar
 
+import uvicorn
 from pydantic import BaseModel, ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from baton_reasoning.core.engines.base import Conversation, Message
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost, SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, ask, question
-from baton_reasoning.core.serve.access import AccessRules, Refusal, access
-from baton_reasoning.core.serve.answers import RunStream, SettledText
-from baton_reasoning.core.serve.response_shapes import ChatShape, CompletionShape, ResponseShape
-from baton_reasoning.core.serve.schema import (
-    UNSUPPORTED,
-    ChatRequest,
-    CompletionOptions,
-    CompletionRequestBody,
-    ErrorKind,
-    error_body,
-    error_response,
-)
+from baton_reasoning.core.serve import schema
+from baton_reasoning.core.serve.access import AccessRules, access
+from baton_reasoning.core.serve.schema import Refusal, ResponseShape
+from baton_reasoning.core.serve.stream import RunStream, SettledText
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.registry import POLICIES
 
@@ -46,11 +40,11 @@ REQUEST_SECONDS = 60.0
 """The body of a request has this long to arrive."""
 MAX_SEED = 2**31
 SERVED = "Use POST /v1/chat/completions or /v1/completions, or GET /v1/models."
-GONE = Refusal(499, ErrorKind.INVALID_REQUEST, "The client has gone away.")
-CODES = {UNSUPPORTED: UNSUPPORTED, "missing": "missing_required_parameter"}
+CODES = {schema.UNSUPPORTED: schema.UNSUPPORTED, "missing": "missing_required_parameter"}
 """OpenAI's codes by pydantic's types."""
 
 Body = TypeVar("Body", bound=BaseModel)
+Texts = AsyncGenerator[SettledText, None]
 
 
 class Endpoint:
@@ -77,7 +71,7 @@ class Endpoint:
                 Route("/v1/completions", self.complete, methods=["POST"]),
             ],
             middleware=access(rules),
-            exception_handlers={HTTPException: _http_error, _Refused: _refused},
+            exception_handlers={HTTPException: _error_response, Refusal: _error_response},
         )
 
     def stop(self) -> None:
@@ -101,41 +95,32 @@ class Endpoint:
         return JSONResponse(self._model(name))
 
     async def chat(self, request: Request) -> Response:
-        body = _parsed(await _read(request), ChatRequest)
+        body = _parsed(await _read(request), schema.ChatRequest)
         conversation = tuple(
             Message("system" if message.role == "developer" else message.role, message.text)
             for message in body.messages
         )
-        return await self._respond(request, body, conversation, ChatShape(body.model))
+        return await self._respond(request, body, conversation, schema.ChatShape)
 
     async def complete(self, request: Request) -> Response:
-        body = _parsed(await _read(request), CompletionRequestBody)
-        return await self._respond(request, body, (Message("user", body.text),), CompletionShape(body.model))
+        body = _parsed(await _read(request), schema.CompletionRequestBody)
+        return await self._respond(request, body, (Message("user", body.prompt[0]),), schema.CompletionShape)
 
     async def _respond(
-        self, request: Request, body: CompletionOptions, conversation: Conversation, shape: ResponseShape
+        self, request: Request, body: schema.CompletionOptions, conversation: Conversation, kind: type[ResponseShape]
     ) -> Response:
-        settings = self._arm(body.model)
-        needs = POLICIES.of(settings.policy).needs
+        arm = self._arm(body.model)
+        needs = POLICIES.of(arm.policy).needs
         small = self._pair.small if needs.small or needs.drafts else None
         pair = Pair(small, self._pair.large if needs.large else None)
-        stream = RunStream(pair, _asked(conversation, settings), _settings(settings, body), body.stops)
-        answer = self._streamed(stream, shape, body.wants_usage) if body.stream else self._whole(stream, shape)
+        stream = RunStream(pair, _asked(conversation, arm), _settings(arm, body), tuple(filter(None, body.stop)))
+        shape = kind(body.model, stream)
+        wants_usage = body.stream_options.include_usage
+        texts = self._texts(stream)
+        answer = _streamed(texts, shape, wants_usage) if body.stream else _whole(texts, shape)
         return await _unless_gone(request, answer, shape.prompt_field)
 
-    async def _whole(self, stream: RunStream, shape: ResponseShape) -> Response:
-        async with aclosing(self._texts(stream)) as incoming:
-            texts = [text async for text in incoming]
-        reasoning, content = ("".join(parts) for parts in zip(*texts, strict=True)) if texts else ("", "")
-        return JSONResponse(shape.whole(stream, reasoning, content))
-
-    async def _streamed(self, stream: RunStream, shape: ResponseShape, wants_usage: bool) -> Response:
-        """Begin the response with the run: until then an error is a status. Raises BatonError."""
-        texts = self._texts(stream)
-        await anext(texts, None)
-        return _EventStream(texts, _chunks(texts, stream, shape, wants_usage))
-
-    async def _texts(self, stream: RunStream) -> AsyncGenerator[SettledText, None]:
+    async def _texts(self, stream: RunStream) -> Texts:
         """Yield what the run writes, once a slot is free. Raises BatonError if it fails or the endpoint stops."""
         async with self._slots:
             if self._stopping:
@@ -147,8 +132,7 @@ class Endpoint:
                         yield text
             finally:
                 self._running.discard(stream)
-        stream.answer.refuse_failed()
-        if self._stopping and stream.answer.trace.finish in (None, Finish.STOPPED):
+        if self._stopping and stream.trace.finish in (None, Finish.STOPPED):
             raise _stopped()
 
     def _model(self, name: str) -> dict[str, Any]:
@@ -157,14 +141,27 @@ class Endpoint:
     def _arm(self, name: str) -> RunSettings:
         if name not in self._arms:
             sentence = f"There is no arm called {name!r}. Choose one of {', '.join(self._arms)}."
-            raise _Refused(Refusal(404, ErrorKind.NOT_FOUND, sentence, "model_not_found", "model"))
+            raise Refusal(404, sentence, "model_not_found", "model")
         return self._arms[name]
+
+
+async def _whole(texts: Texts, shape: ResponseShape) -> Response:
+    async with aclosing(texts):
+        incoming = [text async for text in texts]
+    text = SettledText("".join(text.reasoning for text in incoming), "".join(text.content for text in incoming))
+    return JSONResponse(shape.whole(text))
+
+
+async def _streamed(texts: Texts, shape: ResponseShape, wants_usage: bool) -> Response:
+    """Begin the response with the run: until then an error is a status. Raises BatonError."""
+    await anext(texts, None)
+    return _EventStream(texts, _chunks(texts, shape, wants_usage))
 
 
 class _EventStream(StreamingResponse):
     """Server-sent events, whose source of texts is closed even if the client leaves before the first."""
 
-    def __init__(self, texts: AsyncGenerator[SettledText, None], events: AsyncIterator[str]) -> None:
+    def __init__(self, texts: Texts, events: AsyncIterator[str]) -> None:
         super().__init__(events, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
         self._texts = texts
 
@@ -173,34 +170,24 @@ class _EventStream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-async def _chunks(
-    texts: AsyncIterator[SettledText], stream: RunStream, shape: ResponseShape, wants_usage: bool
-) -> AsyncIterator[str]:
+async def _chunks(texts: Texts, shape: ResponseShape, wants_usage: bool) -> AsyncIterator[str]:
     try:
-        for opening in shape.opening():
-            yield _event(opening)
+        for delta in shape.opening:
+            yield _event(shape.chunk(delta))
         async for text in texts:
-            for chunk in shape.parts(text):
-                yield _event(chunk)
+            for delta in shape.deltas(text):
+                yield _event(shape.chunk(delta))
     except BatonError as error:
-        yield _event(error_body(*_refusal(error, shape.prompt_field)[1:]))
+        yield _event(_refusal(error, shape.prompt_field).body)
         return
-    yield _event(shape.end(stream))
+    yield _event(shape.end())
     if wants_usage:
-        yield _event(shape.usage(stream))
+        yield _event(shape.usage())
     yield "data: [DONE]\n\n"
 
 
-class _Refused(Exception):
-    """Ends the handling of a request with a refusal."""
-
-    def __init__(self, refusal: Refusal) -> None:
-        super().__init__(refusal)
-        self.refusal = refusal
-
-
 def _stopped() -> EngineLost:
-    """Make the error for a request that the end of the endpoint has cut short."""
+    """Make the error for a request whose answer was interrupted when the endpoint stopped."""
     return EngineLost("The endpoint was stopped before the answer was whole.", "Start it, and ask again.")
 
 
@@ -212,9 +199,9 @@ async def _unless_gone(request: Request, answer: Coroutine[Any, Any, Response], 
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
             return answering.result()
-        return error_response(*GONE)
+        raise _gone()
     except BatonError as error:
-        return error_response(*_refusal(error, prompt_field))
+        raise _refusal(error, prompt_field) from error
     finally:
         for task in (answering, leaving):
             task.cancel()
@@ -228,18 +215,16 @@ async def _read(request: Request) -> bytes:
             async for chunk in request.stream():
                 data += chunk
                 if len(data) > MAX_BODY:
-                    sentence = f"A request may have {MAX_BODY >> 20} MiB at most."
-                    raise _Refused(Refusal(413, ErrorKind.INVALID_REQUEST, sentence))
+                    raise Refusal(413, f"A request may have {MAX_BODY >> 20} MiB at most.")
     except ClientDisconnect:
-        raise _Refused(GONE) from None
+        raise _gone() from None
     except TimeoutError:
-        sentence = f"The body did not arrive within {REQUEST_SECONDS:.0f} s."
-        raise _Refused(Refusal(408, ErrorKind.INVALID_REQUEST, sentence)) from None
+        raise Refusal(408, f"The body did not arrive within {REQUEST_SECONDS:.0f} s.") from None
     return bytes(data)
 
 
 def _parsed(data: bytes, kind: type[Body]) -> Body:
-    """Parse the body of a request as JSON of this kind. Raises _Refused."""
+    """Parse the body of a request as JSON of this kind. Raises Refusal."""
     try:
         return kind.model_validate_json(data)
     except ValidationError as error:
@@ -247,8 +232,7 @@ def _parsed(data: bytes, kind: type[Body]) -> Body:
         place = ".".join(map(str, first["loc"])) or "the body"
         code = CODES.get(first["type"], "invalid_value")
         param = str(first["loc"][0]) if first["loc"] else None
-        refusal = Refusal(400, ErrorKind.INVALID_REQUEST, f"{place}: {first['msg']}.", code, param)
-        raise _Refused(refusal) from error
+        raise Refusal(400, f"{place}: {first['msg']}.", code, param) from error
 
 
 def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
@@ -258,7 +242,7 @@ def _asked(conversation: Conversation, arm: RunSettings) -> Conversation:
     return ask(last.content, arm, tuple(before)) if last.role == "user" else conversation
 
 
-def _settings(arm: RunSettings, body: CompletionOptions) -> RunSettings:
+def _settings(arm: RunSettings, body: schema.CompletionOptions) -> RunSettings:
     """Apply what the request changes to the arm's settings.
 
     An answer that the small model finished alone, because the large one was lost, would pass for the pair's: it is an
@@ -275,27 +259,93 @@ def _event(data: Mapping[str, Any]) -> str:
     return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    kind = ErrorKind.NOT_FOUND if error.status_code == 404 else ErrorKind.INVALID_REQUEST
-    sentence = f"{request.method} {request.url.path}: {error.detail}. {SERVED}"
-    return error_response(error.status_code, kind, sentence)
+async def _error_response(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        error = Refusal(error.status_code, f"{request.method} {request.url.path}: {error.detail}. {SERVED}")
+    assert isinstance(error, Refusal)
+    return error.response()
 
 
-async def _refused(request: Request, error: Exception) -> Response:  # noqa: ARG001 - a handler's signature
-    assert isinstance(error, _Refused)
-    return error_response(*error.refusal)
+def _gone() -> Refusal:
+    return Refusal(499, "The client has gone away.")
 
 
 def _refusal(error: BatonError, prompt_field: str) -> Refusal:
     if isinstance(error, ContextFull):
-        return Refusal(400, ErrorKind.INVALID_REQUEST, str(error), "context_length_exceeded", prompt_field)
+        return Refusal(400, str(error), "context_length_exceeded", prompt_field)
     if isinstance(error, SettingsError):
-        return Refusal(400, ErrorKind.INVALID_REQUEST, str(error))
-    return Refusal(503 if isinstance(error, EngineLost) else 502, ErrorKind.SERVER, str(error))
+        return Refusal(400, str(error))
+    return Refusal(503 if isinstance(error, EngineLost) else 502, str(error))
 
 
 async def _disconnected(request: Request) -> None:
     """Wait until the client goes away. Await it once the body is read."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+# The socket and the process
+
+
+SHUTDOWN_SECONDS = 2
+"""Requests that are still being answered have this long after Ctrl+C."""
+
+
+class EndpointServer:
+    """An ASGI application on an address that is bound at once, so that a taken port is an error before models load."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """Bind the address; `port` 0 takes a free one. Raises BatonError if that fails."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # Unless the protocol is named, asyncio leaves Nagle's algorithm on, which holds a response back for 40 ms.
+        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            self._socket.bind((host, port))
+            self._socket.listen()  # clients may connect as soon as `on_ready` has been called
+        except OSError as error:
+            self._socket.close()
+            problem = f"{host}:{port} cannot be used: {error.strerror or error}."
+            raise BatonError(problem, "Choose another port with --port.") from error
+        self.host = host
+        self._server: uvicorn.Server | None = None
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """The base URL for clients."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}/v1"
+
+    def serve(self, application: ASGIApp, on_ready: Callable[[], object], on_stop: Callable[[], object]) -> None:
+        """Answer requests; return after `stop`, raise KeyboardInterrupt after Ctrl+C.
+
+        `on_stop` is called before that, so that requests which are being answered end, too.
+        """
+        config = uvicorn.Config(application, log_level="warning", access_log=False)
+        config.timeout_graceful_shutdown = SHUTDOWN_SECONDS
+        self._server = _Server(config, on_stop)
+        on_ready()
+        self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Stop within `SHUTDOWN_SECONDS`. May be called from any thread."""
+        if self._server:
+            self._server.should_exit = True
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_stop: Callable[[], object]) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        await super().shutdown(sockets)

@@ -22,12 +22,12 @@ from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MOD
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.drafting import DraftLength
 from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
-from baton_reasoning.core.grading.extraction import extract_answer
+from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.serve import endpoint
+from baton_reasoning.core.serve import api
 from baton_reasoning.core.serve.access import AccessRules
-from baton_reasoning.core.serve.endpoint import MAX_BODY
+from baton_reasoning.core.serve.api import MAX_BODY
 from baton_reasoning.core.serve.schema import ChatRequest, CompletionRequestBody
 from baton_reasoning.core.thinking.limits import Limits
 from tests.core.serve.serving import client_of, serving, settings
@@ -377,7 +377,7 @@ def test_a_stop_string_ends_the_run(model: str, stream: bool) -> None:
 
 
 def test_a_body_that_does_not_arrive_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(endpoint, "REQUEST_SECONDS", 0.1)
+    monkeypatch.setattr(api, "REQUEST_SECONDS", 0.1)
     half_a_body = f"POST /v1/{CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{{".encode()
     with (
         serving(Pair(ScriptedEngine(SMALL_TEXT)), settings()) as server,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
 
 import psutil
 import pytest
 
-from baton_reasoning.core.engines import template_renderer
+from baton_reasoning.core.engines import templates
 from baton_reasoning.core.engines.base import Message
-from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
-from baton_reasoning.core.engines.template_renderer import LONGEST_TEMPLATE, TemplateRenderer
+from baton_reasoning.core.engines.templates import (
+    LONGEST_TEMPLATE,
+    RENDERER,
+    has_switch,
+    render_prompt,
+    render_template,
+)
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.catalog import families, family_of
 from baton_reasoning.core.models.options import ThinkingTags
@@ -135,23 +138,16 @@ def test_the_switch_of_a_template_turns_thinking_on_and_off(template: str) -> No
 LOOP = "{% for a in range(99999) %}" * 3 + "{% endfor %}" * 3
 
 
-@pytest.fixture
-def renderer() -> Iterator[TemplateRenderer]:
-    renderer = TemplateRenderer()
-    yield renderer
-    renderer.close()
-
-
 def render(template: str, *contents: str) -> str:
     conversation = tuple(Message("user", content) for content in contents)
     return "".join(piece.text for piece in render_prompt(conversation, template, "", "", None))
 
 
-def test_one_process_renders_template_after_template(renderer: TemplateRenderer) -> None:
-    assert renderer.render("{{ a }}!", {"a": "hello"}) == "hello!"
-    first = renderer.pid
-    assert renderer.render("{{ a }}?", {"a": "hello"}) == "hello?"
-    assert renderer.pid == first
+def test_one_process_renders_template_after_template() -> None:
+    assert render_template("{{ a }}!", {"a": "hello"}) == "hello!"
+    first = RENDERER.pid
+    assert render_template("{{ a }}?", {"a": "hello"}) == "hello?"
+    assert RENDERER.pid == first
 
 
 @pytest.mark.parametrize(
@@ -180,45 +176,43 @@ def test_every_error_in_a_template_is_a_sentence(template: str, reason: str) -> 
     assert len(str(raised.value)) < 500
 
 
-def test_a_template_that_never_ends_is_stopped_and_the_next_one_is_rendered(
-    renderer: TemplateRenderer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    renderer.render("", {})
-    monkeypatch.setattr(template_renderer, "SECONDS", 0.3)
+def test_a_template_that_never_ends_is_stopped_and_the_next_one_is_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    render_template("", {})
+    monkeypatch.setattr(templates, "SECONDS", 0.3)
     with pytest.raises(EngineRefused, match="did not finish within"):
-        renderer.render(LOOP, {})
+        render_template(LOOP, {})
     monkeypatch.undo()
-    assert renderer.render("{{ a }}", {"a": 1}) == "1"
-    process = renderer.pid
+    assert render_template("{{ a }}", {"a": 1}) == "1"
+    process = RENDERER.pid
     with pytest.raises(EngineRefused, match="did not finish within"):
-        renderer.render(LOOP, {})
-    assert renderer.pid == process, "it was not tried again"
+        render_template(LOOP, {})
+    assert RENDERER.pid == process, "it was not tried again"
 
 
-def test_a_renderer_that_was_killed_is_started_again(renderer: TemplateRenderer) -> None:
-    renderer.render("", {})
-    first = renderer.pid
+def test_a_renderer_that_was_killed_is_started_again() -> None:
+    render_template("", {})
+    first = RENDERER.pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    assert renderer.render("b", {}) == "b"
-    assert renderer.pid != first
+    assert render_template("b", {}) == "b"
+    assert RENDERER.pid != first
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limits of another process are not readable")
-def test_a_template_that_loops_ends_also_if_the_program_is_killed(renderer: TemplateRenderer) -> None:
+def test_a_template_that_loops_ends_also_if_the_program_is_killed() -> None:
     """Nobody is left to kill its process then, so it has limits of its own."""
-    renderer.render("", {})
-    process = psutil.Process(renderer.pid)
+    render_template("", {})
+    process = psutil.Process(RENDERER.pid)
     seconds, _ = process.rlimit(psutil.RLIMIT_CPU)
-    assert 0 < seconds <= sum(process.cpu_times()[:2]) + 2 * template_renderer.SECONDS + 2
-    assert process.rlimit(psutil.RLIMIT_AS) == (template_renderer.MEMORY, template_renderer.MEMORY)
+    assert 0 < seconds <= sum(process.cpu_times()[:2]) + 2 * templates.SECONDS + 2
+    assert process.rlimit(psutil.RLIMIT_AS) == (templates.MEMORY, templates.MEMORY)
 
 
-def test_threads_take_turns(renderer: TemplateRenderer) -> None:
+def test_threads_take_turns() -> None:
     found: dict[int, str] = {}
 
     def work(number: int) -> None:
-        found[number] = renderer.render("{{ n }}", {"n": number})
+        found[number] = render_template("{{ n }}", {"n": number})
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -240,16 +234,3 @@ def test_a_template_cannot_multiply_a_long_question() -> None:
 
 def test_half_a_character_in_a_template_is_replaced() -> None:
     assert render("{{ '\\ud83d' }}", "Q") == "?"
-
-
-def test_the_process_ends_without_a_word_when_the_program_is_killed(capfd: pytest.CaptureFixture[str]) -> None:
-    """As when a pipe is reset with an answer unread in it."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=template_renderer._serve, args=(theirs,))
-    process.start()
-    theirs.close()
-    ours.close()  # before it has said that it is ready
-    process.join()
-    assert process.exitcode == 0
-    assert capfd.readouterr().err == ""

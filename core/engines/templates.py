@@ -1,0 +1,212 @@
+"""Renders a conversation by a model's chat template, in a child process with limits on time and memory.
+
+A template comes from a model file or a server, so it may loop for ever or build gigabytes of text, and can raise
+any Python error. The child runs it in Jinja's immutable sandbox; the parent kills the child at the time limit, and
+starts another one for the next template. Requests and answers are JSON, so nothing of the child's is executed here.
+
+What a person wrote is kept apart from the template's own text, so that "<|im_end|>" in a question stays text.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from baton_reasoning.core.child_process import Child, NoAnswer, TimedOut, TimeLimit
+from baton_reasoning.core.errors import EngineRefused
+
+if TYPE_CHECKING:  # the child imports this module too, and starts sooner without pydantic
+    import jinja2
+
+    from baton_reasoning.core.engines.base import Conversation
+    from baton_reasoning.core.models.options import ThinkingTags
+
+SWITCH = "enable_thinking"
+"""The variable by which most templates turn the thinking on or off: those of Qwen3, SmolLM3, GLM and others."""
+MOST_REPEATS = 4
+"""Repeats of each message in a prompt; otherwise a short template could multiply a long question."""
+LONGEST_TEMPLATE = 512 * 2**10
+"""Characters. The longest published ones have 30,000."""
+LONGEST_PROMPT = 4 * 2**20
+"""Characters of a rendered prompt, without what the user wrote."""
+MEMORY = 512 * 2**20
+"""Bytes of address space for the child."""
+SECONDS = 5.0
+"""For one rendering."""
+_MARK = "\ue000{}\ue001"  # private-use characters, which have no meaning in a template
+_REMEDY = "Look for another conversion of the model, or choose a file with its chat template."
+
+
+class PromptPiece(NamedTuple):
+    """A part of a prompt. Control tokens are recognised in a template's own text only."""
+
+    text: str
+    from_template: bool
+
+
+def has_switch(template: str) -> bool:
+    """Tell whether the template can turn the thinking off."""
+    return SWITCH in template
+
+
+def render_prompt(
+    conversation: Conversation, template: str, bos: str, eos: str, thinking: ThinkingTags | None, thinks: bool = True
+) -> list[PromptPiece]:
+    """Render the prompt up to where the model writes, with the generation prompt and the opening of thinking.
+
+    `thinks`: False sets the template's switch to off and opens no thinking.
+
+    Without a template the contents are joined by blank lines, which a base model can continue. A system prompt that
+    the template has no place for is put at the start of the first question, as the makers of such models advise.
+    Raises EngineRefused if the template cannot be rendered within the limits.
+    """
+    if not template:
+        text = "".join(f"{message.content}\n\n" for message in conversation)
+        return [PromptPiece(bos, True), PromptPiece(text, False)]
+    text = _rendered(conversation, template, bos, eos, thinks)
+    if not text and conversation[0].role == "system":
+        conversation = _merged(conversation)
+        text = _rendered(conversation, template, bos, eos, thinks)
+    if thinking and thinks and not text.rstrip().endswith(thinking.opening):
+        text += f"{thinking.opening}\n"
+    return _fill_in(text, conversation)
+
+
+def _rendered(conversation: Conversation, template: str, bos: str, eos: str, thinks: bool) -> str:
+    """Render the template with a mark for each message; "" if it has no place for the system prompt."""
+    marked = [{"role": message.role, "content": _MARK.format(index)} for index, message in enumerate(conversation)]
+    variables = {"messages": marked, "bos_token": bos, "eos_token": eos, "add_generation_prompt": True, "tools": None}
+    variables[SWITCH] = thinks
+    if conversation[0].role != "system":
+        return render_template(template, variables)
+    try:
+        text = render_template(template, variables)
+    except EngineRefused:
+        return ""  # such as “System role not supported”; any other error comes again without a system prompt
+    head, mark, _ = text.partition(_MARK.format(0))
+    # A template that never speaks of a system would show the prompt as what another role has said.
+    return text if mark and ("system" in template or "system" in head.lower()) else ""
+
+
+def _merged(conversation: Conversation) -> Conversation:
+    """Move the system prompt to the start of the first question."""
+    system, first, *others = conversation
+    return (replace(first, content=f"{system.content}\n\n{first.content}"), *others)
+
+
+def _fill_in(text: str, conversation: Conversation) -> list[PromptPiece]:
+    """Replace the marks by the messages, each a piece of its own."""
+    pieces: list[PromptPiece] = []
+    head, *parts = text.split("\ue000")
+    if head:
+        pieces.append(PromptPiece(head, True))
+    if len(parts) > MOST_REPEATS * len(conversation):
+        raise unusable("it repeats what messages say too often")
+    for part in parts:
+        index, _, rest = part.partition("\ue001")
+        if not (index.isdecimal() and int(index) < len(conversation)):
+            raise unusable("it changes what a message says")
+        pieces.append(PromptPiece(conversation[int(index)].content, False))
+        if rest:
+            pieces.append(PromptPiece(rest, True))
+    return pieces
+
+
+def render_template(template: str, variables: Mapping[str, Any]) -> str:
+    """Render a template in the child. Raises EngineRefused for every error in it, and at the limits."""
+    if len(template) > LONGEST_TEMPLATE:
+        raise unusable(f"it has {len(template):,} characters, and {LONGEST_TEMPLATE:,} are allowed")
+    request = json.dumps({"template": template, "variables": variables}).encode()
+    with _lock:
+        if template not in _failed:
+            try:
+                answer = json.loads(RENDERER.ask(request, TimeLimit(SECONDS)))
+            except TimedOut:
+                _failed[template] = f"it did not finish within {SECONDS:g} seconds"
+            except NoAnswer:
+                _failed[template] = "it ends the process that renders it"
+        if reason := _failed.get(template):
+            raise unusable(reason)
+    if "error" in answer:
+        raise unusable(str(answer["error"]))
+    return str(answer["text"]).encode("utf-8", "replace").decode()  # a template can write half a character
+
+
+def unusable(reason: str) -> EngineRefused:
+    """Make the error for a template that cannot be rendered."""
+    return EngineRefused(f"The model's chat template cannot be used: {reason}.", _REMEDY)
+
+
+# In the child process ------------------------------------------------------------------------------------------------
+
+
+def _import_jinja() -> None:
+    _compiled("")
+
+
+def _answer(data: bytes) -> bytes:
+    request = json.loads(data)
+    _limit_seconds()
+    return json.dumps(_outcome(request["template"], request["variables"])).encode()
+
+
+def _outcome(template: str, variables: Mapping[str, Any]) -> dict[str, str]:
+    try:
+        return {"text": _limited_text(template, variables)}
+    except MemoryError:
+        return {"error": "it needs too much memory"}
+    except Exception as error:  # noqa: BLE001  a template can raise any error
+        return {"error": f"{error}"[:300].strip().rstrip(".") or type(error).__name__}
+
+
+def _limit_seconds() -> None:
+    """Set a hard limit on processor time, in case the parent is killed while a template loops."""
+    try:
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + 2 * SECONDS), hard))
+    except (ImportError, ValueError, OSError):
+        return
+
+
+def _limited_text(template: str, variables: Mapping[str, Any]) -> str:
+    pieces: list[str] = []
+    length = 0
+    for piece in _compiled(template).generate(**variables):
+        pieces.append(piece)
+        length += len(piece)
+        if length > LONGEST_PROMPT:
+            raise ValueError(f"its text is longer than {LONGEST_PROMPT:,} characters")
+    return "".join(pieces)
+
+
+@lru_cache(maxsize=8)
+def _compiled(template: str) -> jinja2.Template:
+    """Compile a template: milliseconds, and every session of a model has the same one."""
+    import jinja2
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    def raise_exception(reason: str) -> str:
+        raise jinja2.TemplateError(reason)
+
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.globals["raise_exception"] = raise_exception
+    environment.globals["strftime_now"] = lambda form: datetime.now().astimezone().strftime(form)
+    return environment.from_string(template)
+
+
+RENDERER = Child(_answer, _import_jinja, MEMORY)
+"""The child of this program in which templates are rendered, one at a time."""
+_lock = threading.Lock()
+_failed: dict[str, str] = {}
+"""Templates that reached a limit, and which one: they are not tried again."""
