@@ -446,8 +446,8 @@ class Driver:
         judgement = self.sessions[request.author].judge(tuple(self.text.body.parts), request.question, request.choices)
         self._check(self.policy.default_writer)  # one that was cancelled says nothing
         probabilities, read, mass = judgement
-        cost = time.perf_counter() - began, read.reused, read.prefilled
-        yield events.Judged(self.stream.now(), request.choices, probabilities, *cost, request.author, mass)
+        read = read._replace(seconds=time.perf_counter() - began)
+        yield events.Judged(self.stream.now(), request.choices, probabilities, read, request.author, mass)
         return judgement
 
     def _score(self, request: Score) -> Happens[Scores]:
@@ -455,8 +455,8 @@ class Driver:
         start = self._passage.start if self._passage and self._passage.waits else self.text.rewritable_from
         scores = self.sessions[request.author].score(tuple(self.text.body.parts), start)
         self._check(self.policy.default_writer)
-        read, seconds = scores.handoff, time.perf_counter() - began
-        yield events.Scored(self.stream.now(), scores.tokens, seconds, read.reused, read.prefilled, request.author)
+        read = scores.handoff._replace(seconds=time.perf_counter() - began)
+        yield events.Scored(self.stream.now(), scores.tokens, read, request.author)
         return scores
 
     def _try(self, request: Trial) -> Happens[Tried]:

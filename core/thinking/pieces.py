@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from baton_reasoning.core.engines.base import Handoff
 from baton_reasoning.core.engines.body import Author, cut_tokens
 from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.events import HandedOver, Judged, Scored, TakeoverStarted, TokenWritten, Tried
@@ -31,7 +32,7 @@ class Piece:
     """Id of the TakeoverReason; None for the default writer."""
     takeover: TakeoverStarted | None = None
     """The takeover that it belongs to; the pieces of one takeover share it."""
-    handoff: HandedOver | None = None
+    handoff: Handoff | None = None
     """The cost of the handoff to its author, in the first piece of a write."""
     replaced: str = ""
     """The lookahead or step that was discarded just before, and that this piece replaces."""
@@ -219,9 +220,10 @@ class CacheReach:
 
     def read(self, event: HandedOver | Judged | Scored | Tried) -> int:
         """Count a prefill; returns how many of its tokens stand at positions that had been reached before."""
-        self.furthest = max(self.furthest, event.reused)
-        self.cached = event.reused + event.prefilled
-        again = max(0, min(self.furthest, self.cached) - event.reused)
+        handoff = event.handoff
+        self.furthest = max(self.furthest, handoff.reused)
+        self.cached = handoff.reused + handoff.prefilled
+        again = max(0, min(self.furthest, self.cached) - handoff.reused)
         if isinstance(event, HandedOver | Scored):
             self.furthest = max(self.furthest, self.cached)
         return again

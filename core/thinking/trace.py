@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
+from baton_reasoning.core.engines.base import Handoff
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import StoreError
@@ -62,7 +63,7 @@ class Trace:
         self._capped: set[int] = set()
         """Positions at which a step ended without a boundary."""
         self._write: events.WriteStarted | None = None
-        self._handoff: events.HandedOver | None = None
+        self._handoff: Handoff | None = None
         self._reach = {author: CacheReach() for author in Author}
         self._judged: events.Judged | None = None
         self._replaced: list[events.TextDiscarded] = []
@@ -190,8 +191,8 @@ class Trace:
     def _apply_to_costs(self, event: Event) -> None:
         match event:
             case events.HandedOver() | events.Judged() | events.Scored() | events.Tried():
-                self.totals[event.author].reused += event.reused
-                self.totals[event.author].prefilled += event.prefilled
+                self.totals[event.author].reused += event.handoff.reused
+                self.totals[event.author].prefilled += event.handoff.prefilled
                 self.totals[event.author].reread += self._reach[event.author].read(event)
                 if isinstance(event, events.HandedOver):
                     self._handed_over(event)
@@ -304,8 +305,8 @@ class Trace:
 
     def _handed_over(self, event: events.HandedOver) -> None:
         self._last_at, self.prefill = self.seconds, None
-        self._handoff = event if self._new_piece else None  # else the piece goes on that was interrupted
-        self.totals[event.author].handoff_seconds += event.seconds
+        self._handoff = event.handoff if self._new_piece else None  # else the piece goes on that was interrupted
+        self.totals[event.author].handoff_seconds += event.handoff.seconds
         self.handoffs += self._writer not in (None, event.author)
         self._writer = event.author
 

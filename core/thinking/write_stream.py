@@ -91,12 +91,12 @@ class WriteStream:
                     case Token():
                         written, ends_step = self.text.append(item, author, session.card.vocabulary)
                         self.decoded += 1
-                        yield TokenWritten.of(item, self.now(), author, written, ends_step)
+                        yield TokenWritten(self.now(), author, item.id, written, *item[2:], ends_step=ends_step)
                         self._prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
                     case PrefillProgress(total=total) if total > SHORT_PREFILL:
                         yield PrefillProgressed(self.now(), author, *item)
                     case Handoff():
-                        yield HandedOver(self.now(), author, *item)
+                        yield HandedOver(self.now(), author, item)
                     case Notice():
                         yield Noticed(self.now(), *item)
                     case End(stop):
@@ -127,8 +127,8 @@ class WriteStream:
                         yield Noticed(self.now(), *item)
                     case End():
                         stop = item.stop
-        seconds = time.perf_counter() - began
-        tried = Tried(self.now(), request.author, start, tuple(tokens), stop, seconds, read.reused, read.prefilled)
+        read = read._replace(seconds=time.perf_counter() - began)
+        tried = Tried(self.now(), request.author, start, tuple(tokens), stop, read)
         if stop is not Stop.CANCELLED:  # a cancelled one says nothing
             yield tried
         return tried

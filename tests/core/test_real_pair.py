@@ -98,7 +98,7 @@ def held_by(trace: Trace, author: Author) -> int:
     held = 0
     for event in trace.events:
         if isinstance(event, HandedOver) and event.author is author:
-            held = event.reused + event.prefilled
+            held = event.handoff.reused + event.handoff.prefilled
         elif isinstance(event, TokenWritten) and event.author is author:
             held += 1
     return held
@@ -108,7 +108,7 @@ def assert_reads_what_is_new(first: Trace, second: Trace) -> None:
     """The last token may not have been decoded."""
     for author in Author.SMALL, Author.LARGE:
         for read in handoffs_to(second, author)[:1]:
-            assert held_by(first, author) - 2 <= read.reused
+            assert held_by(first, author) - 2 <= read.handoff.reused
 
 
 def assert_is_whole(trace: Trace) -> None:
