@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping
 from contextlib import closing
 
 from baton_reasoning.core.engines.base import End, Handoff, Notice, PrefillProgress, ScoredToken, Session, Stop, Token
-from baton_reasoning.core.engines.body import Author, Body
+from baton_reasoning.core.engines.body import Author, parts_before
 from baton_reasoning.core.engines.random_numbers import stream_of
 from baton_reasoning.core.thinking.events import (
     Event,
@@ -106,16 +106,15 @@ class WriteStream:
     def attempt(self, request: Trial) -> Generator[Event, None, Tried]:
         """Let a model try how it would go on, outside the text. Its next call cuts the trial from its cache again."""
         began, session, decoder = time.perf_counter(), self.sessions[request.author], Decoder()
-        body = Body(self.text.body.parts)
-        if request.start is not None:
-            body.cut(request.start)
-        start, cuts = len(body), len(body) < self.text.position
-        kept = sum(part.tokens for part in body.parts if part.author.is_model)
+        parts = self.text.body.parts if request.start is None else parts_before(self.text.body.parts, request.start)
+        start = sum(len(part.text) for part in parts)
+        cuts = start < self.text.position
+        kept = sum(part.tokens for part in parts if part.author.is_model)
         tokens, read, stop = list[ScoredToken](), Handoff(0, 0, 0.0), Stop.CANCELLED
         # As if the text after `start` had been discarded: so a takeover from there writes what was tried.
         seed = stream_of(self.settings.seed, request.author.value, self.text.discards + cuts)
         limit = min(request.tokens, self._left_to_decode)
-        with closing(session.write(tuple(body.parts), limit, seed, alternatives=1, position=kept)) as items:
+        with closing(session.write(tuple(parts), limit, seed, alternatives=1, position=kept)) as items:
             for item in items:
                 match item:
                     case Token(id, data, logprob):
