@@ -126,11 +126,11 @@ def trace_to_json(trace: Trace) -> Json:
             for author, total in trace.totals.items()
             if author.is_model
         },
-        "pieces": [piece_to_json(piece) for piece in trace.pieces],
+        "pieces": [_piece_to_json(piece) for piece in trace.pieces],
     }
 
 
-def piece_to_json(piece: Piece) -> Json:
+def _piece_to_json(piece: Piece) -> Json:
     return {
         "author": piece.author.value,
         "step": piece.step,
@@ -140,9 +140,7 @@ def piece_to_json(piece: Piece) -> Json:
         "reason": piece.reason,
         "cue": piece.cue.word if piece.cue else None,
         "cue_category": piece.cue.category.value if piece.cue else None,
-        "handoff_seconds": piece.handoff.seconds if piece.handoff else None,
-        "reused": piece.handoff.reused if piece.handoff else None,
-        "prefilled": piece.handoff.prefilled if piece.handoff else None,
+        "handoff": to_builtins(piece.handoff),
         "replaced": piece.replaced,
         "replaced_tokens": piece.replaced_tokens,
         "counters": dict(piece.counters),
