@@ -230,6 +230,10 @@ class Tried(Event, frozen=True, tag="tried"):
         return "".join(token.text for token in self.tokens)
 
 
+Reading = HandedOver | Judged | Scored | Tried
+"""A model has read the text while the run went on; all of them have the cost as `handoff`."""
+
+
 class CountersChanged(Event, frozen=True, tag="counters_changed"):
     """The policy's counters changed; each policy has names of its own."""
 

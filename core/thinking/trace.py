@@ -189,15 +189,16 @@ class Trace:
                     before.tried = event
 
     def _apply_to_costs(self, event: Event) -> None:
+        if isinstance(event, events.Reading):
+            total = self.totals[event.author]
+            total.reused += event.handoff.reused
+            total.prefilled += event.handoff.prefilled
+            total.reread += self._reach[event.author].read(event)
         match event:
-            case events.HandedOver() | events.Judged() | events.Scored() | events.Tried():
-                self.totals[event.author].reused += event.handoff.reused
-                self.totals[event.author].prefilled += event.handoff.prefilled
-                self.totals[event.author].reread += self._reach[event.author].read(event)
-                if isinstance(event, events.HandedOver):
-                    self._handed_over(event)
-                elif isinstance(event, events.Tried):
-                    self.totals[event.author].tried += len(event.tokens)
+            case events.HandedOver():
+                self._handed_over(event)
+            case events.Tried(author=author, tokens=tokens):
+                self.totals[author].tried += len(tokens)
             case events.CountersChanged(counters=counters):
                 self.counters = counters
             case events.Prefetched(began=began):

@@ -9,17 +9,8 @@ from contextlib import closing
 from baton_reasoning.core.engines.base import End, Handoff, Notice, PrefillProgress, ScoredToken, Session, Stop, Token
 from baton_reasoning.core.engines.body import Author, parts_before
 from baton_reasoning.core.engines.random_numbers import stream_of
-from baton_reasoning.core.thinking.events import (
-    Event,
-    HandedOver,
-    Noticed,
-    PrefillProgressed,
-    TextDiscarded,
-    TokenWritten,
-    Tried,
-    WriteEnded,
-    WriteStarted,
-)
+from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.events import Event, Tried
 from baton_reasoning.core.thinking.requests import Trial
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Decoder
@@ -77,7 +68,7 @@ class WriteStream:
         if self.text.inside_character:
             # The other model was lost in the middle of a character: no tokenizer can continue from there.
             yield self.discard(self.text.position)
-        yield WriteStarted(self.now(), author, reason, self.text.position)
+        yield events.WriteStarted(self.now(), author, reason, self.text.position)
         items = session.write(
             tuple(self.text.body.parts),
             limit=min(limit, self.remaining),
@@ -91,17 +82,17 @@ class WriteStream:
                     case Token():
                         written, ends_step = self.text.append(item, author, session.card.vocabulary)
                         self.decoded += 1
-                        yield TokenWritten(self.now(), author, item.id, written, *item[2:], ends_step=ends_step)
+                        yield events.TokenWritten(self.now(), author, item.id, written, *item[2:], ends_step=ends_step)
                         self._prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
                     case PrefillProgress(total=total) if total > SHORT_PREFILL:
-                        yield PrefillProgressed(self.now(), author, *item)
+                        yield events.PrefillProgressed(self.now(), author, *item)
                     case Handoff():
-                        yield HandedOver(self.now(), author, item)
+                        yield events.HandedOver(self.now(), author, item)
                     case Notice():
-                        yield Noticed(self.now(), *item)
+                        yield events.Noticed(self.now(), *item)
                     case End(stop):
                         self.stop = stop
-                        yield WriteEnded(self.now(), stop)
+                        yield events.WriteEnded(self.now(), stop)
 
     def attempt(self, request: Trial) -> Generator[Event, None, Tried]:
         """Let a model try how it would go on, outside the text. Its next call cuts the trial from its cache again."""
@@ -123,7 +114,7 @@ class WriteStream:
                     case Handoff():
                         read = item
                     case Notice():
-                        yield Noticed(self.now(), *item)
+                        yield events.Noticed(self.now(), *item)
                     case End():
                         stop = item.stop
         read = read._replace(seconds=time.perf_counter() - began)
@@ -135,7 +126,7 @@ class WriteStream:
     def discard(self, position: int) -> Event:
         """Cut the text at `position`."""
         text, tokens = self.text.discard(position)
-        return TextDiscarded(self.now(), position, text, tokens)
+        return events.TextDiscarded(self.now(), position, text, tokens)
 
     def _prefetch(self, author: Author, *, is_takeover: bool, ends_step: bool) -> None:
         """Ask the other model to read ahead while the default writer writes: every few tokens, and at the end of a
