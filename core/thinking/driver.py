@@ -164,7 +164,7 @@ class Driver:
         try:
             ended = yield from self._until_the_end(wish or Wish())
         finally:
-            self._lift_pen()
+            self._end_write()
         self._settled.report(self.text.position)
         yield events.RunEnded(self.stream.now(), ended.finish, ended.reason)
 
@@ -177,7 +177,7 @@ class Driver:
             try:
                 if wanted is first:
                     self._check(self.policy.default_writer)
-                yield from self._let_stand()
+                yield from self._accept()
                 if wanted:
                     yield from self._grant(wanted)
                 yield from self._follow(self._program())
@@ -188,7 +188,7 @@ class Driver:
             except Ended as end:
                 return end
             except BatonError as error:
-                self._lift_pen()
+                self._end_write()
                 if last := (yield from self._after_failure(error)):
                     return last
 
@@ -234,8 +234,8 @@ class Driver:
                 return (yield from self._take_over(request))
             case Discard():
                 return (yield from self._discard())
-        self._lift_pen()
-        yield from self._drop_beginning()
+        self._end_write()
+        yield from self._discard_next_step()
         self._check_tokens()
         match request:
             case Judge():
@@ -252,7 +252,7 @@ class Driver:
     # The default writer ----------------------------------------------------------------------------------------------
 
     def _go_on(self, request: Step | LookAhead | More) -> Happens[Written]:
-        """Let the default writer go on. Its write stays open until something else is asked for."""
+        """Let the default writer continue. Its write stays open until something else is requested."""
         passage = yield from self._passage_for(request)
         if passage.text_ended:
             raise self._after_stop(self.policy.default_writer)
@@ -295,24 +295,29 @@ class Driver:
                 if not isinstance(close, Close) or not self._is_open:
                     raise
                 reason = close.reason
-            self._lift_pen()
+            self._end_write()
             yield from self._insert_tag(reason)
 
     def _passage_for(self, request: Step | LookAhead | More | ToEnd) -> Happens[_Passage]:
-        """Return the passage that the request goes on with, or another one. That may have begun: a token that completes
-        a boundary may hold the first word of the next step. Raises _Restarted if the thinking is over."""
+        """Return the passage that the request continues, or begin one. Raises _Restarted if the thinking is over."""
         passage = self._passage
         if passage and self._ends_thinking(passage.start):
             raise _Restarted
-        goes_on = isinstance(request, Step | More) and passage is not None and not passage.step_ended
-        if passage is None or not (goes_on or passage.text_ended):
-            start, tokens = self.text.position, list[TokenWritten]()
-            if passage and passage.step_ended and passage.to_boundary:
-                start, tokens = self.text.step_start, passage.tokens[passage.to_boundary :]
-            yield from self._let_stand()
-            passage = self._passage = _Passage(start, tokens)
+        is_continued = isinstance(request, Step | More) and passage is not None and not passage.step_ended
+        if passage is None or not (is_continued or passage.text_ended):
+            passage = yield from self._begin_passage()
         passage.waits = not isinstance(request, Step) or request.draft
         return passage
+
+    def _begin_passage(self) -> Happens[_Passage]:
+        """Accept what waits, and begin a passage after it. A token that completed a boundary may hold the first word of
+        the next step: then the passage begins with that."""
+        last, start, tokens = self._passage, self.text.position, list[TokenWritten]()
+        if last and last.step_ended and last.to_boundary:
+            start, tokens = self.text.step_start, last.tokens[last.to_boundary :]
+        yield from self._accept()
+        self._passage = _Passage(start, tokens)
+        return self._passage
 
     def _write_token(self, passage: _Passage) -> Happens[bool]:
         author = self._asked = self.policy.default_writer
@@ -353,7 +358,7 @@ class Driver:
             tokens,
             passage.start,
             at_boundary=is_step or self.text.at_boundary,
-            ends_step=passage.to_boundary > 0,
+            has_boundary=passage.to_boundary > 0,
             closed=self._ends_thinking(passage.start),
             text_ended=text_ended,
         )
@@ -399,15 +404,15 @@ class Driver:
         return Written(self.text.body.text[start:], tokens, start, self.text.at_boundary)
 
     def _clear_place(self, request: TakeOver) -> Happens[int]:
-        """Discard what a takeover replaces, and let stand anything else; returns where it begins. Raises Ended if no
-        tokens remain for it."""
-        self._lift_pen()
-        yield from self._drop_beginning()
+        """Discard what a takeover replaces, accept anything else, and return where it begins. Raises Ended if no tokens
+        remain for it."""
+        self._end_write()
+        yield from self._discard_next_step()
         passage = self._passage
         if passage and passage.waits and not request.keep and passage.start < self.text.position:
             yield self.stream.discard(passage.start)
             self._passage = None
-        yield from self._let_stand()
+        yield from self._accept()
         self._check_tokens()
         return self.text.position
 
@@ -437,7 +442,7 @@ class Driver:
         return TakeOver(WITHOUT_END, reason, author=author)
 
     def _no_takeover(self) -> Written:
-        return Written("", (), self.text.position, handed_back=True)
+        return Written("", (), self.text.position, skipped=True)
 
     # Questions, and what no model writes -----------------------------------------------------------------------------
 
@@ -466,7 +471,7 @@ class Driver:
         return tried
 
     def _insert(self, request: Insert) -> Happens[None]:
-        yield from self._let_stand()
+        yield from self._accept()
         self.text.insert(request.text)
         yield events.TextInserted(self.stream.now(), request.text, request.reason.id)
         if (yield from self._close_if_tagged(Author.INSERTED)) and not self.policy.in_answer:
@@ -491,7 +496,7 @@ class Driver:
 
     def _grant(self, wish: Wish) -> Happens[None]:
         """Carry out what a person or a limit wants. A boundary at which it ends is decided on by the new program."""
-        self._lift_pen()
+        self._end_write()
         match wish.request:
             case TakeOver() as takeover:
                 if wish.rewrites:
@@ -580,27 +585,27 @@ class Driver:
         moment = Moment(self.text, self.policy.default_writer, False, self.stream.now())
         return all(source.allows(takeover, moment) for source in self.interruptions)
 
-    def _lift_pen(self) -> None:
+    def _end_write(self) -> None:
         """End the default writer's open write."""
         if self._writing:
             self._writing.close()
             self._writing = None
 
-    def _let_stand(self) -> Happens[None]:
-        """Let stand what waits. A step that ended at its cap ends there."""
+    def _accept(self) -> Happens[None]:
+        """Accept what waits: it can no longer be replaced. A step that reached its cap ends there."""
         passage, self._passage = self._passage, None
         if passage and passage.step_ended and not passage.to_boundary and self.text.within_step:
             yield self._end_step()
 
-    def _drop_beginning(self) -> Happens[None]:
-        """Discard the beginning of the next step: what is asked for concerns the one that has ended."""
+    def _discard_next_step(self) -> Happens[None]:
+        """Discard what was written of the next step: the request is about the one that has ended."""
         passage = self._passage
         if passage and passage.step_ended and passage.to_boundary and self.text.step_begun:
             yield self.stream.discard(self.text.step_start)
 
     def _discard(self) -> Happens[None]:
         if self._passage and self._passage.waits:
-            self._lift_pen()
+            self._end_write()
             yield self.stream.discard(self._passage.start)
             self._passage = None
 

@@ -55,16 +55,17 @@ class Written:
     """Characters of the body before it."""
     at_boundary: bool = False
     """Whether a step boundary is at its end."""
-    ends_step: bool = False
-    """Whether a step boundary is in it. The token that completes one may hold the first word of the next step, too."""
+    has_boundary: bool = False
+    """Whether a step boundary is anywhere in it: the token that completes one may hold the first word of the next step,
+    too."""
     closed: bool = False
     """Whether it closes the thinking, and so ends the program of a policy that does not decide in the answer. The
     program is asked once more where the text may still be replaced."""
     text_ended: bool = False
     """Whether the writer has ended its text. So has the run if the program now asks the writer to go on."""
-    handed_back: bool = False
-    """Whether a takeover did not come about: a limit refuses it, and what waits is still there; or its model has
-    nothing to write."""
+    skipped: bool = False
+    """Whether a takeover did not happen: a limit refused it, and what waits is still there; or its model had nothing to
+    write."""
 
     @property
     def sentence_ended(self) -> bool:
