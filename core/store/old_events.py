@@ -11,7 +11,7 @@ from typing import Any
 from baton_reasoning.core.store.event_chunks import json_line
 from baton_reasoning.core.thinking.trace_json import Json, upgraded
 
-_DEFAULTS = {
+_DEFAULTS: Json = {
     "logprob": None,
     "alternatives": [],
     "drafted": False,
@@ -19,6 +19,7 @@ _DEFAULTS = {
     "entropy": None,
     "ends_step": False,
 }
+"""Fields of a token that a row leaves out where they have these values; a column was left out if all had them."""
 _NEVER_LEFT_OUT = ("at", "id", "text")
 _OF_DAMAGE = (zlib.error, ValueError, TypeError, LookupError, RecursionError)
 

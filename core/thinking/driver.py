@@ -27,18 +27,10 @@ from typing import Any, TypeVar
 from baton_reasoning.core.engines.base import Judgement, Scores, Session, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import BatonError, ContextFull
-from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking import events, reasons
 from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten, Tried, Until
 from baton_reasoning.core.thinking.interruptions import Ended, Interrupted, Interruption, Moment, Wish
 from baton_reasoning.core.thinking.policy import Policy
-from baton_reasoning.core.thinking.reasons import (
-    ANSWER,
-    LARGE_ONLY,
-    REPETITION,
-    SMALL_ONLY,
-    UNCLOSED,
-    TakeoverReason,
-)
 from baton_reasoning.core.thinking.requests import (
     WITHOUT_END,
     Close,
@@ -196,7 +188,7 @@ class Driver:
         """Ask for the rest of the text as the policy does."""
         policy, text = self.policy, self.text
         if other := self._answers_instead():
-            yield from TakeOver(WITHOUT_END, ANSWER, author=other)
+            yield from TakeOver(WITHOUT_END, reasons.ANSWER, author=other)
         if text.thinking or policy.in_answer:
             yield from policy.think(text)
         else:
@@ -289,7 +281,7 @@ class Driver:
                 if self.stream.stop is not Stop.END_OF_TEXT or not self._is_open:
                     passage.text_ended = True
                     return self._written(passage, text_ended=self.stream.stop is Stop.END_OF_TEXT)
-                reason = UNCLOSED
+                reason = reasons.UNCLOSED
             except Interrupted as interruption:
                 close = interruption.wish.request
                 if not isinstance(close, Close) or not self._is_open:
@@ -438,7 +430,7 @@ class Driver:
     def _replacement(self) -> TakeOver:
         """Return a takeover to the end by the only model there is, for a default writer that takes no part."""
         is_large = Author.LARGE in self.sessions
-        author, reason = (Author.LARGE, LARGE_ONLY) if is_large else (Author.SMALL, SMALL_ONLY)
+        author, reason = (Author.LARGE, reasons.LARGE_ONLY) if is_large else (Author.SMALL, reasons.SMALL_ONLY)
         return TakeOver(WITHOUT_END, reason, author=author)
 
     def _no_takeover(self) -> Written:
@@ -480,13 +472,13 @@ class Driver:
     def _close(self, request: Close) -> Happens[None]:
         """Close the thinking; the program starts anew. If neither model has thinking tags, the run ends instead."""
         if not self._is_open:
-            if request.reason is REPETITION:
+            if request.reason is reasons.REPETITION:
                 raise Ended(Finish.REPETITION, "Stopped: the text was repeating itself.")
             raise Ended(Finish.MAX_TOKENS, f"Stopped: {request.reason.label.lower()}.")
         yield from self._insert_tag(request.reason)
         raise _Restarted
 
-    def _insert_tag(self, reason: TakeoverReason) -> Happens[None]:
+    def _insert_tag(self, reason: reasons.TakeoverReason) -> Happens[None]:
         inserted = f"\n{self.text.closing_tags[0]}\n\n"
         self.text.insert(inserted)
         yield events.TextInserted(self.stream.now(), inserted, reason.id)
@@ -514,7 +506,7 @@ class Driver:
         card = self.sessions[author].card
         match self.stream.stop:
             case Stop.END_OF_TEXT if self._is_open:
-                return Interrupted(Wish(Close(UNCLOSED)))
+                return Interrupted(Wish(Close(reasons.UNCLOSED)))
             case Stop.END_OF_TEXT:
                 return Ended(Finish.END_OF_TEXT)
             case Stop.CONTEXT_FULL:
