@@ -74,7 +74,7 @@ def cut_tokens(tokens: list[T], surplus: int, shortened: Callable[[T, str], T]) 
 
 
 class Body:
-    """A growing text that can be cut back. Lengths and positions are in characters."""
+    """A growing text that can be truncated. Lengths and positions are in characters."""
 
     def __init__(self, parts: Iterable[Part] = ()) -> None:
         self.parts = list(parts)
@@ -88,9 +88,9 @@ class Body:
         self.text += part.text
 
     def cut(self, length: int) -> list[Part]:
-        """Keep the first `length` characters; return the parts that were removed, in order.
+        """Truncate the body to `length` characters; return the parts that were removed, in order.
 
-        What is left of a token that lies across the cut stays as text; its rest is returned and counts for no token.
+        A token that lies across the cut stays as a text without id; its rest is returned and counts as no token.
         """
         gone = cut_tokens(self.parts, len(self) - length, _shortened)
         rest = self.text[length : len(self) - sum(len(part.text) for part in gone)]

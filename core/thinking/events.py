@@ -85,7 +85,7 @@ class WriteStarted(Event, frozen=True, tag="write_started"):
 
 
 class WriteEnded(Event, frozen=True, tag="write_ended"):
-    """A model stopped writing by itself. A write that the loop ended has no such event."""
+    """A model stopped writing by itself. There is no such event for a write that the driver ended."""
 
     stop: Stop
 
@@ -175,7 +175,7 @@ class TakeoverEnded(Event, frozen=True, tag="takeover_ended"):
 
 
 class TextInserted(Event, frozen=True, tag="text_inserted"):
-    """A text that no model wrote was put at the end: by a policy, or by a person who edited the answer."""
+    """A text that no model wrote was appended: by a policy, or by a person who edited the answer."""
 
     text: str
     reason: str
@@ -213,7 +213,7 @@ class Scored(Event, frozen=True, tag="scored"):
 
 
 class Tried(Event, frozen=True, tag="tried"):
-    """A model tried how it would go on; none of it entered the text."""
+    """A model tried how it would continue; none of it entered the text."""
 
     author: Author
     position: Count
@@ -296,12 +296,12 @@ class PlaceOutcomes(NamedTuple):
     outcomes: str
     """One sign for each continuation, by its number: 1 right, 0 wrong, ? not gradable, - not finished."""
     replaced: bool = False
-    """Whether the lookahead or step that was replaced there stands before the continuations, too."""
+    """Whether the continuations follow the lookahead or step that was replaced there, not the present text."""
 
 
 class ValuesEstimated(Event, frozen=True, tag="values"):
     """Continuations from places of the finished text were graded (Monte Carlo). It follows `RunEnded` and changes no
-    text. A later one by the same writer takes the place of an earlier one, and holds its continuations, too."""
+    text. A later one by the same writer replaces an earlier one, whose continuations it includes."""
 
     writer: str
     """Who wrote the continuations: “small” or “large” alone, or “policy”, the run's own."""

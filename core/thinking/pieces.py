@@ -1,4 +1,4 @@
-"""What a trace is made of: pieces by one author each, the steps that they form, and the totals of each author."""
+"""What a trace consists of: pieces by one author each, the steps that they form, and the totals of each author."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEAST_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Piece:
-    """A stretch of text by one author, which grows while it is being written."""
+    """A stretch of the text by one author within one step, which grows while it is being written."""
 
     author: Author
     step: int

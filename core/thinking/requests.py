@@ -1,12 +1,12 @@
-"""Defines the requests by which a policy writes with two pens: what its program yields, and what it gets back.
+"""Defines what the program of a policy can request of the two models, and what each request returns.
 
     step = yield from Step()                     the default writer's, to the end of a step
     look = yield from LookAhead()                its next token, which may be replaced
     took = yield from TakeOver(20, REFLECTION)   the other model's
     judged = yield from Judge(QUESTION, DIGITS)
 
-One rule holds: what the default writer wrote for a lookahead, a draft or to the end waits. Questions leave it waiting,
-`TakeOver` replaces it, `Discard` discards it, and it stands once anything else is asked for.
+What the default writer wrote for a lookahead, a draft or to the end waits to be accepted. Questions leave it waiting,
+`TakeOver` replaces it, `Discard` discards it, and any other request accepts it.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Written:
         return self.text_ended or (bool(self.text.strip()) and (self.at_boundary or ends_sentence(self.text)))
 
 
-# The default writer's pen --------------------------------------------------------------------------------------------
+# The default writer --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Step(Request[Written]):
 
 @dataclass(frozen=True, slots=True)
 class LookAhead(Request[Written]):
-    """Lets the default writer write its next token, which waits; earlier lookaheads stand.
+    """Lets the default writer write its next token, which waits; earlier lookaheads are accepted.
 
     If the token that ended a step has the first word of the next one, the lookahead is that word, without a token.
     """
@@ -114,7 +114,7 @@ class Discard(Request[None]):
     """Discards what waits, so that the default writer writes it again."""
 
 
-# The other pen -------------------------------------------------------------------------------------------------------
+# Takeovers -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ class TakeOver(Request[Written]):
     until: Until = Until.TOKENS
     author: Author = Author.LARGE
     keep: bool = False
-    """What waits stands, and the takeover follows it."""
+    """Whether what waits is accepted, so that the takeover follows it."""
     ends: Callable[[Written], bool] | None = None
     """Tells after each token whether the takeover ends there."""
 
@@ -171,7 +171,7 @@ class Score(Request[Scores]):
 
 @dataclass(frozen=True, slots=True)
 class Trial(Request[Tried]):
-    """Lets a model try how it would go on; none of it enters the text.
+    """Lets a model try how it would continue; none of it enters the text.
 
     The tokens are those that the model would write there, drawn by the same random numbers.
     """

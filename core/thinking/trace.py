@@ -183,7 +183,7 @@ class Trace:
                 if self.pieces:
                     self.pieces[-1].judged = event
             case events.Tried(position=position):
-                # What stands beyond the place where it began may be discarded for it.
+                # It may have begun before the end of the text, and what follows its beginning may be discarded for it.
                 before = next((piece for piece in reversed(self.pieces) if piece.position < position), None)
                 if before:
                     before.tried = event
@@ -211,26 +211,26 @@ class Trace:
                 self.ended, self.prefill = event, None
 
     def until(self, position: int) -> Trace:
-        """Return a new trace that ends `position` characters into the body, or at the beginning of the token there.
+        """Return a new trace that ends `position` characters into the body, or before the token that lies across it.
 
-        What was decided there, and what was written for that and discarded, is no part of it: it is decided again.
+        Decisions at that position, and text that was discarded for them, are left out: they are made again.
         """
-        length, standing = 0, list[tuple[int, int]]()
-        """`standing`: where each token and inserted text that stands ends, and the number of events up to it."""
+        length, kept = 0, list[tuple[int, int]]()
+        """`kept`: where each token and inserted text that was not discarded ends, and the number of events up to it."""
         for number, event in enumerate(self.events, 1):
             if isinstance(event, events.TextDiscarded):
                 length = event.position
-                while standing and standing[-1][0] > length:
-                    standing.pop()
+                while kept and kept[-1][0] > length:
+                    kept.pop()
             elif isinstance(event, TokenWritten | events.TextInserted) and event.text:
                 length += len(event.text)
-                standing.append((length, number))
-        return Trace.of(self.events[: max((number for end, number in standing if end <= position), default=0)])
+                kept.append((length, number))
+        return Trace.of(self.events[: max((number for end, number in kept if end <= position), default=0)])
 
     def parts(self) -> list[Part]:
-        """Return the body with token ids, as a loop takes it to continue the text.
+        """Return the body with token ids, from which a run can continue the text.
 
-        Raises StoreError if the thinking is closed where no closing tag stands.
+        Raises StoreError if the thinking is closed at a position without a closing tag.
         """
         closed, body = self.closed, Body()
         for piece in self.pieces:

@@ -95,14 +95,14 @@ class WriteStream:
                         yield events.WriteEnded(self.now(), stop)
 
     def attempt(self, request: Trial) -> Generator[Event, None, Tried]:
-        """Let a model try how it would go on, outside the text. Its next call cuts the trial from its cache again."""
+        """Let a model try how it would continue, outside the text. Its next call truncates its cache to the text."""
         began, session, decoder = time.perf_counter(), self.sessions[request.author], Decoder()
         parts = self.text.body.parts if request.start is None else parts_before(self.text.body.parts, request.start)
         start = sum(len(part.text) for part in parts)
         cuts = start < self.text.position
         kept = sum(part.tokens for part in parts if part.author.is_model)
         tokens, read, stop = list[ScoredToken](), Handoff(0, 0, 0.0), Stop.CANCELLED
-        # As if the text after `start` had been discarded: so a takeover from there writes what was tried.
+        # The seed is as if the text after `start` had been discarded, so that a takeover from there repeats the trial.
         seed = stream_of(self.settings.seed, request.author.value, self.text.discards + cuts)
         limit = min(request.tokens, self._left_to_decode)
         with closing(session.write(tuple(parts), limit, seed, alternatives=1, position=kept)) as items:
