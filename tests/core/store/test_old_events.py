@@ -1,6 +1,7 @@
 """Answers that earlier versions stored keep their text and who wrote it."""
 
 import json
+import random
 import sqlite3
 import zlib
 from contextlib import closing
@@ -123,6 +124,24 @@ def test_a_damaged_part_stays_as_it_is_and_the_rest_is_converted(path: Path) -> 
         chunks = [events for (events,) in connection.execute("SELECT events FROM event_chunks ORDER BY sequence")]
     assert chunks[1] == b"no chunk"
     assert list(unpack(chunks[2])) == EVENTS[4:5]
+
+
+def test_a_damaged_page_of_the_file_does_not_stop_the_conversion(path: Path) -> None:
+    """Each row fills a page. Of a large file only a part is checked at the start."""
+    noise = random.Random(7)
+    lines = [LINES[4] | {"text": [noise.randbytes(2500).hex()]} for _ in range(3)]
+    store_before(path, *map(chunk, lines))
+    file = bytearray(path.read_bytes())
+    page_size = int.from_bytes(file[16:18], "big")
+    file[file.index(chunk(lines[1])) // page_size * page_size] = 0xFF  # no type of a page
+    path.write_bytes(file)
+    with closing(sqlite3.connect(path)) as connection:
+        convert_chunks(connection)
+        one = "SELECT events FROM event_chunks WHERE run = 'r' AND sequence = ?"
+        (last,) = connection.execute(one, (2,)).fetchone()
+        with pytest.raises(sqlite3.DatabaseError, match="malformed"):
+            connection.execute(one, (1,)).fetchone()
+    assert [event.text for event in unpack(last) if isinstance(event, TokenWritten)] == lines[2]["text"]
 
 
 JSON = st.none() | st.integers() | st.text(max_size=3) | st.lists(st.none() | st.integers() | st.text(max_size=3))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Alternative, Handoff, Message, Passing, ScoredToken, Stop
+from baton_reasoning.core.engines.base import Alternative, Handoff, Message, Passing, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
@@ -124,6 +124,13 @@ def test_an_event_of_schema_1_is_read_as_one_of_today(event: Event) -> None:
     if handoff := data.pop("handoff", None):
         data |= dict(zip(("reused", "prefilled", "seconds", "passing"), handoff, strict=True))
     assert event_from_json(json.loads(json.dumps(data))) == event
+
+
+def test_a_written_token_has_the_fields_of_the_engines_in_their_order() -> None:
+    """With its text in place of the bytes; what records it relies on the order."""
+    _, _, *fields, ends_step = events.TokenWritten.__struct_fields__
+    assert fields == ["text" if name == "data" else name for name in Token._fields]
+    assert ends_step == "ends_step"
 
 
 def test_what_another_version_wrote_is_passed_over_with_a_notice() -> None:
