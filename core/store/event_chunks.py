@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.store.old_events import DAMAGE, rows_of
 from baton_reasoning.core.thinking.events import Event, TokenWritten
-from baton_reasoning.core.thinking.trace_json import Json, event_to_json, events_from_json
+from baton_reasoning.core.thinking.trace_json import event_to_json, events_from_json
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(TokenWritten)
@@ -25,37 +26,21 @@ def pack(events: Iterable[Event]) -> bytes:
 def unpack(chunk: bytes) -> Iterator[Event]:
     """Yield the events of a chunk. Raises StoreError if it is damaged."""
     try:
-        lines = zlib.decompress(chunk).split(b"\n")
-    except zlib.error as error:
+        for line in filter(None, zlib.decompress(chunk).split(b"\n")):
+            try:
+                yield _DECODER.decode(line)
+            except (ValueError, RecursionError):  # another event, or a token that `_line` left to json
+                yield from events_from_json(rows_of(json.loads(line)))
+    except DAMAGE as error:
         raise StoreError("A part of this run cannot be read.", "The rest of it is shown.") from error
-    for line in filter(None, lines):
-        try:
-            yield _DECODER.decode(line)
-        except (ValueError, RecursionError):  # another event, or a token that `_line` left to json
-            yield from events_from_json([_parsed(line)])
-
-
-def json_line(data: Json) -> bytes:
-    """Write an event as a line, in ASCII: models write lone surrogates, which UTF-8 cannot encode."""
-    return json.dumps(data, separators=(",", ":"), default=str).encode("ascii")
 
 
 def _line(event: Event) -> bytes:
     if isinstance(event, TokenWritten):
         try:
             line = _ENCODER.encode(event)
+            if b"null" not in line:  # msgspec writes NaN and infinities as null, too; json keeps them
+                return line
         except UnicodeEncodeError:
-            return json_line(event_to_json(event))
-        if b"null" not in line:  # msgspec would write NaN and infinities as null; json keeps them
-            return line
-    return json_line(event_to_json(event))
-
-
-def _parsed(line: bytes) -> Json:
-    try:
-        data = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise StoreError("A part of this run cannot be read.", "The rest of it is shown.") from error
-    if not isinstance(data, dict):
-        raise StoreError("A part of this run holds no events.", "The rest of it is shown.")
-    return data
+            pass  # models write lone surrogates, which have no UTF-8; json escapes them
+    return json.dumps(event_to_json(event), separators=(",", ":"), default=str).encode("ascii")

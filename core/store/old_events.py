@@ -1,4 +1,4 @@
-"""Rewrites events that were stored in schema 1, where tokens in a row by one author were one line of columns."""
+"""Reads and rewrites events that were stored in schema 1: tokens in a row by one author were one line of columns."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from baton_reasoning.core.store.event_chunks import json_line
 from baton_reasoning.core.thinking.trace_json import Json, upgraded
 
+DAMAGE = (zlib.error, ValueError, TypeError, LookupError, RecursionError)
+"""The errors that a damaged chunk raises."""
 _DEFAULTS: Json = {
     "logprob": None,
     "alternatives": [],
@@ -21,30 +22,24 @@ _DEFAULTS: Json = {
 }
 """Fields of a token that a row leaves out where they have these values; a column was left out if all had them."""
 _NEVER_LEFT_OUT = ("at", "id", "text")
-_OF_DAMAGE = (zlib.error, ValueError, TypeError, LookupError, RecursionError)
 
 
 def convert_chunks(connection: sqlite3.Connection) -> None:
-    """Rewrite all events, inside a migration. A damaged chunk stays as it is: reading it raises StoreError."""
+    """Rewrite the events of all runs, inside a migration. What is damaged stays as it is, and reading reports it."""
     for (rowid,) in connection.execute("SELECT rowid FROM event_chunks").fetchall():
         try:
             (chunk,) = connection.execute("SELECT events FROM event_chunks WHERE rowid = ?", (rowid,)).fetchone()
-            connection.execute("UPDATE event_chunks SET events = ? WHERE rowid = ?", (converted(chunk), rowid))
+            connection.execute("UPDATE event_chunks SET events = ? WHERE rowid = ?", (_converted(chunk), rowid))
         except sqlite3.OperationalError:
             raise  # such as a full disk
-        except (sqlite3.DatabaseError, *_OF_DAMAGE):
-            pass  # a damaged page or chunk
+        except (sqlite3.DatabaseError, *DAMAGE):
+            pass  # a damaged page, or a damaged chunk
 
 
-def converted(chunk: bytes) -> bytes:
-    """Return a chunk as it is packed today. Raises an error of `_OF_DAMAGE`."""
-    lines = filter(None, zlib.decompress(chunk).split(b"\n"))
-    return zlib.compress(b"\n".join(json_line(row) for line in lines for row in _rows(json.loads(line))))
-
-
-def _rows(line: Any) -> Iterator[Json]:
+def rows_of(line: Any) -> Iterator[Json]:
+    """Yield the events of a stored line as objects of today. Raises an error of `DAMAGE`."""
     if not isinstance(line, dict):
-        raise TypeError("A line of this chunk is no event.")
+        raise TypeError("The line is no object.")
     if line.get("event") != "tokens":
         yield upgraded(line)
         return
@@ -53,3 +48,9 @@ def _rows(line: Any) -> Iterator[Json]:
     for values in zip(*columns.values(), strict=True):
         token = zip(columns, values, strict=True)
         yield row | {name: value for name, value in token if name in _NEVER_LEFT_OUT or value != _DEFAULTS[name]}
+
+
+def _converted(chunk: bytes) -> bytes:
+    lines = filter(None, zlib.decompress(chunk).split(b"\n"))
+    rows = (json.dumps(row, separators=(",", ":")) for line in lines for row in rows_of(json.loads(line)))
+    return zlib.compress("\n".join(rows).encode("ascii"))
