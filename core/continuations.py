@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, WritesBranches
-from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.body import Author, Part, parts_before
 from baton_reasoning.core.engines.random_numbers import number_at, stream_of
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.extract import given_in, given_in_continuation
@@ -161,11 +161,10 @@ class Continuations:
             yield WrittenContinuation(which, given, item.tokens)
 
     def _body(self, place: TextPlace) -> Sequence[Part]:
-        body = Body(self._parts)
-        body.cut(place.position)
+        parts = parts_before(self._parts, place.position)
         if place.replaced:
-            body.append(Part(self._replaced[place.position], Author.SMALL))
-        return body.parts
+            parts.append(Part(self._replaced[place.position], Author.SMALL))
+        return parts
 
     # As runs ---------------------------------------------------------------------------------------------------------
 

@@ -209,7 +209,7 @@ def score_text(piece: Piece) -> str:
         return ""
     chances = dict(zip(piece.judged.choices, piece.judged.probabilities, strict=True))
     likeliest = max(chances, key=lambda choice: chances[choice])
-    said = f"{likeliest} ({chances[likeliest]:.0%} sure), asked in {duration(piece.judged.seconds)}"
+    said = f"{likeliest} ({chances[likeliest]:.0%} sure), asked in {duration(piece.judged.handoff.seconds)}"
     mass = piece.judged.mass
     return said if mass is None else f"{said}; all answers together had {mass:.1%} of the probability"
 
@@ -220,4 +220,4 @@ def tried_text(piece: Piece) -> str:
         return ""
     tried = piece.tried
     written = " ".join(tried.text.split())
-    return f"“{written}” by {WHO[tried.author]}, in {duration(tried.seconds)}"
+    return f"“{written}” by {WHO[tried.author]}, in {duration(tried.handoff.seconds)}"

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from baton_reasoning.core.engines.body import Part
 from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.usage import Count, Seconds
 from baton_reasoning.core.models.options import Sampling
 
 
@@ -62,9 +63,9 @@ class Passing(Enum):
 class Handoff(NamedTuple):
     """What bringing a model's KV cache to a text cost: tokens reused, tokens prefilled, seconds."""
 
-    reused: int
-    prefilled: int
-    seconds: float
+    reused: Count
+    prefilled: Count
+    seconds: Seconds
     passing: Passing = Passing.IDS
 
 

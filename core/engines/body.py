@@ -56,30 +56,29 @@ T = TypeVar("T", bound=HasText)
 def cut_tokens(tokens: list[T], surplus: int, shortened: Callable[[T, str], T]) -> list[T]:
     """Cut the last `surplus` characters off a list of tokens; return the tokens that went as a whole, in order.
 
-    `shortened`: makes what is left of a token that lies across the cut, without its id. So it makes those before it
-    whose text it completes, with no text.
+    `shortened` makes what is left of a token that lies across the cut, without its id. It also makes the tokens before
+    it whose text it completes, with no text.
     """
     gone: list[T] = []
-    while tokens and (surplus or not tokens[-1].text):
-        token = tokens.pop()
-        if 0 < surplus < len(token.text):
-            complete = next((count for count in range(len(tokens), 0, -1) if tokens[count - 1].text), 0)
-            tokens[complete:] = [shortened(each, "") for each in tokens[complete:]]
-            tokens.append(shortened(token, token.text[:-surplus]))
-            break
-        gone.append(token)
-        surplus -= len(token.text)
+    while tokens and surplus >= len(tokens[-1].text):
+        gone.append(tokens.pop())
+        surplus -= len(gone[-1].text)
+    if tokens and surplus > 0:
+        start = len(tokens) - 1
+        while start and not tokens[start - 1].text:
+            start -= 1
+        *unfinished, across = tokens[start:]
+        tokens[start:] = [shortened(each, "") for each in unfinished]
+        tokens.append(shortened(across, across.text[:-surplus]))
     return gone[::-1]
 
 
 class Body:
-    """A growing text that can be cut back. Lengths and positions are in characters."""
+    """A growing text that can be truncated. Lengths and positions are in characters."""
 
     def __init__(self, parts: Iterable[Part] = ()) -> None:
-        self.parts: list[Part] = []
-        self.text = ""
-        for part in parts:
-            self.append(part)
+        self.parts = list(parts)
+        self.text = "".join(part.text for part in self.parts)
 
     def __len__(self) -> int:
         return len(self.text)
@@ -89,11 +88,11 @@ class Body:
         self.text += part.text
 
     def cut(self, length: int) -> list[Part]:
-        """Keep the first `length` characters; return the parts that were removed, in order.
+        """Truncate the body to `length` characters; return the parts that were removed, in order.
 
-        What is left of a token that lies across the cut stays as text; its rest is returned and counts for no token.
+        A token that lies across the cut stays as a text without id; its rest is returned and counts as no token.
         """
-        gone = cut_tokens(self.parts, len(self) - length, lambda part, text: Part(text, part.author))
+        gone = cut_tokens(self.parts, len(self) - length, _shortened)
         rest = self.text[length : len(self) - sum(len(part.text) for part in gone)]
         self.text = self.text[:length]
         return [Part(rest, self.parts[-1].author, tokens=0), *gone] if rest else gone
@@ -145,9 +144,14 @@ def rendered_runs(
 
 def parts_before(parts: Sequence[Part], length: int) -> list[Part]:
     """Return the first `length` characters of a body."""
-    before = Body(parts)
-    before.cut(length)
-    return before.parts
+    before = list(parts)
+    cut_tokens(before, sum(len(part.text) for part in before) - length, _shortened)
+    return before
+
+
+def _shortened(part: Part, text: str) -> Part:
+    """Return what is left of a token that lies across a cut."""
+    return Part(text, part.author)
 
 
 def bytes_before(parts: Sequence[Part], start: int, closing_tag: str) -> int:

@@ -18,7 +18,7 @@ from typing import TypeVar
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.files import make_private, private_folder
 from baton_reasoning.core.store.damage import is_damaged, primary_code, reported_as_store_error, set_aside
-from baton_reasoning.core.store.migrations import MIGRATIONS
+from baton_reasoning.core.store.migrations import MIGRATIONS, Migration
 from baton_reasoning.core.store.writer import Trouble, Writer
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Database:
         self,
         path: Path,
         on_trouble: Trouble | None = None,
-        migrations: Sequence[Sequence[str]] = MIGRATIONS,
+        migrations: Sequence[Migration] = MIGRATIONS,
         as_it_stands: bool = False,
     ) -> None:
         """`as_it_stands`: open the file for reading only, without a lock or a journal, which need free disk space."""
@@ -119,7 +119,7 @@ class Database:
                 connection.execute("PRAGMA query_only = ON")
             return connection
 
-    def _migrate(self, connection: sqlite3.Connection, migrations: Sequence[Sequence[str]]) -> None:
+    def _migrate(self, connection: sqlite3.Connection, migrations: Sequence[Migration]) -> None:
         version = _version(connection)
         if version > len(migrations):
             raise StoreError(
@@ -132,11 +132,14 @@ class Database:
         try:
             # Read again under the lock: another program may have migrated the file meanwhile.
             for migration in migrations[_version(connection) :]:
-                for statement in migration:
-                    connection.execute(statement)
+                for change in migration:
+                    if isinstance(change, str):
+                        connection.execute(change)
+                    else:
+                        change(connection)
             connection.execute(f"PRAGMA user_version = {len(migrations)}")
             connection.execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
             connection.execute("ROLLBACK")
             raise
 

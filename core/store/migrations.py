@@ -5,6 +5,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable, Sequence
+
+from baton_reasoning.core.store.old_events import convert_chunks
+
+Migration = Sequence[str | Callable[[sqlite3.Connection], object]]
+"""Statements, and functions for what SQL cannot do, in order."""
+
 _FIRST = (
     # The columns after `owner` follow from the events and are filled in when the run ends.
     """CREATE TABLE runs (
@@ -66,5 +74,6 @@ _FIRST = (
 
 _PINS = ("ALTER TABLE conversations ADD COLUMN pinned TEXT",)
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _PINS)
-"""The statements of each migration, in order."""
+_PLAIN_EVENTS = (convert_chunks,)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _PLAIN_EVENTS)

@@ -47,6 +47,7 @@ MOST_PAIRS = 60_000
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _WORD = re.compile(rf"{_NUMBER.pattern}|\w+|[^\w\s]")
+"""A number, a word or a mark."""
 _LATEX = re.compile(r"\\(?:left|right|,|;|!|quad|[()\[\]])|[${}]")
 _OPERATORS = {r"\times": "×", r"\cdot": "×", r"\div": "÷", "*": "×", "−": "-"}
 _VALUE = re.compile(rf"=\s*(-?{_NUMBER.pattern})")
@@ -96,7 +97,7 @@ def words_of(text: str) -> Words:
     """Prepare a step for comparison. Cached, because texts that grow are aligned again and again."""
     seen: Counter[str] = Counter()
     words = []
-    for word in re.findall(r"\w+|[^\w\s]", text):
+    for word in _WORD.findall(text):
         seen[word] += 1
         words.append((word, seen[word]))
     return Words(" ".join(text.split()), frozenset(words), tuple(_NUMBER.findall(text)))

@@ -27,18 +27,10 @@ from typing import Any, TypeVar
 from baton_reasoning.core.engines.base import Judgement, Scores, Session, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import BatonError, ContextFull
-from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking import events, reasons
 from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten, Tried, Until
 from baton_reasoning.core.thinking.interruptions import Ended, Interrupted, Interruption, Moment, Wish
 from baton_reasoning.core.thinking.policy import Policy
-from baton_reasoning.core.thinking.reasons import (
-    ANSWER,
-    LARGE_ONLY,
-    REPETITION,
-    SMALL_ONLY,
-    UNCLOSED,
-    TakeoverReason,
-)
 from baton_reasoning.core.thinking.requests import (
     WITHOUT_END,
     Close,
@@ -164,7 +156,7 @@ class Driver:
         try:
             ended = yield from self._until_the_end(wish or Wish())
         finally:
-            self._lift_pen()
+            self._end_write()
         self._settled.report(self.text.position)
         yield events.RunEnded(self.stream.now(), ended.finish, ended.reason)
 
@@ -177,7 +169,7 @@ class Driver:
             try:
                 if wanted is first:
                     self._check(self.policy.default_writer)
-                yield from self._let_stand()
+                yield from self._accept()
                 if wanted:
                     yield from self._grant(wanted)
                 yield from self._follow(self._program())
@@ -188,7 +180,7 @@ class Driver:
             except Ended as end:
                 return end
             except BatonError as error:
-                self._lift_pen()
+                self._end_write()
                 if last := (yield from self._after_failure(error)):
                     return last
 
@@ -196,7 +188,7 @@ class Driver:
         """Ask for the rest of the text as the policy does."""
         policy, text = self.policy, self.text
         if other := self._answers_instead():
-            yield from TakeOver(WITHOUT_END, ANSWER, author=other)
+            yield from TakeOver(WITHOUT_END, reasons.ANSWER, author=other)
         if text.thinking or policy.in_answer:
             yield from policy.think(text)
         else:
@@ -234,8 +226,8 @@ class Driver:
                 return (yield from self._take_over(request))
             case Discard():
                 return (yield from self._discard())
-        self._lift_pen()
-        yield from self._drop_beginning()
+        self._end_write()
+        yield from self._discard_next_step()
         self._check_tokens()
         match request:
             case Judge():
@@ -252,7 +244,7 @@ class Driver:
     # The default writer ----------------------------------------------------------------------------------------------
 
     def _go_on(self, request: Step | LookAhead | More) -> Happens[Written]:
-        """Let the default writer go on. Its write stays open until something else is asked for."""
+        """Let the default writer continue. Its write stays open until something else is requested."""
         passage = yield from self._passage_for(request)
         if passage.text_ended:
             raise self._after_stop(self.policy.default_writer)
@@ -289,30 +281,35 @@ class Driver:
                 if self.stream.stop is not Stop.END_OF_TEXT or not self._is_open:
                     passage.text_ended = True
                     return self._written(passage, text_ended=self.stream.stop is Stop.END_OF_TEXT)
-                reason = UNCLOSED
+                reason = reasons.UNCLOSED
             except Interrupted as interruption:
                 close = interruption.wish.request
                 if not isinstance(close, Close) or not self._is_open:
                     raise
                 reason = close.reason
-            self._lift_pen()
+            self._end_write()
             yield from self._insert_tag(reason)
 
     def _passage_for(self, request: Step | LookAhead | More | ToEnd) -> Happens[_Passage]:
-        """Return the passage that the request goes on with, or another one. That may have begun: a token that completes
-        a boundary may hold the first word of the next step. Raises _Restarted if the thinking is over."""
+        """Return the passage that the request continues, or begin one. Raises _Restarted if the thinking is over."""
         passage = self._passage
         if passage and self._ends_thinking(passage.start):
             raise _Restarted
-        goes_on = isinstance(request, Step | More) and passage is not None and not passage.step_ended
-        if passage is None or not (goes_on or passage.text_ended):
-            start, tokens = self.text.position, list[TokenWritten]()
-            if passage and passage.step_ended and passage.to_boundary:
-                start, tokens = self.text.step_start, passage.tokens[passage.to_boundary :]
-            yield from self._let_stand()
-            passage = self._passage = _Passage(start, tokens)
+        is_continued = isinstance(request, Step | More) and passage is not None and not passage.step_ended
+        if passage is None or not (is_continued or passage.text_ended):
+            passage = yield from self._begin_passage()
         passage.waits = not isinstance(request, Step) or request.draft
         return passage
+
+    def _begin_passage(self) -> Happens[_Passage]:
+        """Accept what waits, and begin a passage after it. A token that completed a boundary may hold the first word of
+        the next step: then the passage begins with that."""
+        last, start, tokens = self._passage, self.text.position, list[TokenWritten]()
+        if last and last.step_ended and last.to_boundary:
+            start, tokens = self.text.step_start, last.tokens[last.to_boundary :]
+        yield from self._accept()
+        self._passage = _Passage(start, tokens)
+        return self._passage
 
     def _write_token(self, passage: _Passage) -> Happens[bool]:
         author = self._asked = self.policy.default_writer
@@ -353,7 +350,7 @@ class Driver:
             tokens,
             passage.start,
             at_boundary=is_step or self.text.at_boundary,
-            ends_step=passage.to_boundary > 0,
+            has_boundary=passage.to_boundary > 0,
             closed=self._ends_thinking(passage.start),
             text_ended=text_ended,
         )
@@ -399,15 +396,15 @@ class Driver:
         return Written(self.text.body.text[start:], tokens, start, self.text.at_boundary)
 
     def _clear_place(self, request: TakeOver) -> Happens[int]:
-        """Discard what a takeover replaces, and let stand anything else; returns where it begins. Raises Ended if no
-        tokens remain for it."""
-        self._lift_pen()
-        yield from self._drop_beginning()
+        """Discard what a takeover replaces, accept anything else, and return where it begins. Raises Ended if no tokens
+        remain for it."""
+        self._end_write()
+        yield from self._discard_next_step()
         passage = self._passage
         if passage and passage.waits and not request.keep and passage.start < self.text.position:
             yield self.stream.discard(passage.start)
             self._passage = None
-        yield from self._let_stand()
+        yield from self._accept()
         self._check_tokens()
         return self.text.position
 
@@ -433,11 +430,11 @@ class Driver:
     def _replacement(self) -> TakeOver:
         """Return a takeover to the end by the only model there is, for a default writer that takes no part."""
         is_large = Author.LARGE in self.sessions
-        author, reason = (Author.LARGE, LARGE_ONLY) if is_large else (Author.SMALL, SMALL_ONLY)
+        author, reason = (Author.LARGE, reasons.LARGE_ONLY) if is_large else (Author.SMALL, reasons.SMALL_ONLY)
         return TakeOver(WITHOUT_END, reason, author=author)
 
     def _no_takeover(self) -> Written:
-        return Written("", (), self.text.position, handed_back=True)
+        return Written("", (), self.text.position, skipped=True)
 
     # Questions, and what no model writes -----------------------------------------------------------------------------
 
@@ -446,8 +443,8 @@ class Driver:
         judgement = self.sessions[request.author].judge(tuple(self.text.body.parts), request.question, request.choices)
         self._check(self.policy.default_writer)  # one that was cancelled says nothing
         probabilities, read, mass = judgement
-        cost = time.perf_counter() - began, read.reused, read.prefilled
-        yield events.Judged(self.stream.now(), request.choices, probabilities, *cost, request.author, mass)
+        read = read._replace(seconds=time.perf_counter() - began)
+        yield events.Judged(self.stream.now(), request.choices, probabilities, read, request.author, mass)
         return judgement
 
     def _score(self, request: Score) -> Happens[Scores]:
@@ -455,8 +452,8 @@ class Driver:
         start = self._passage.start if self._passage and self._passage.waits else self.text.rewritable_from
         scores = self.sessions[request.author].score(tuple(self.text.body.parts), start)
         self._check(self.policy.default_writer)
-        read, seconds = scores.handoff, time.perf_counter() - began
-        yield events.Scored(self.stream.now(), scores.tokens, seconds, read.reused, read.prefilled, request.author)
+        read = scores.handoff._replace(seconds=time.perf_counter() - began)
+        yield events.Scored(self.stream.now(), scores.tokens, read, request.author)
         return scores
 
     def _try(self, request: Trial) -> Happens[Tried]:
@@ -466,7 +463,7 @@ class Driver:
         return tried
 
     def _insert(self, request: Insert) -> Happens[None]:
-        yield from self._let_stand()
+        yield from self._accept()
         self.text.insert(request.text)
         yield events.TextInserted(self.stream.now(), request.text, request.reason.id)
         if (yield from self._close_if_tagged(Author.INSERTED)) and not self.policy.in_answer:
@@ -475,13 +472,13 @@ class Driver:
     def _close(self, request: Close) -> Happens[None]:
         """Close the thinking; the program starts anew. If neither model has thinking tags, the run ends instead."""
         if not self._is_open:
-            if request.reason is REPETITION:
+            if request.reason is reasons.REPETITION:
                 raise Ended(Finish.REPETITION, "Stopped: the text was repeating itself.")
             raise Ended(Finish.MAX_TOKENS, f"Stopped: {request.reason.label.lower()}.")
         yield from self._insert_tag(request.reason)
         raise _Restarted
 
-    def _insert_tag(self, reason: TakeoverReason) -> Happens[None]:
+    def _insert_tag(self, reason: reasons.TakeoverReason) -> Happens[None]:
         inserted = f"\n{self.text.closing_tags[0]}\n\n"
         self.text.insert(inserted)
         yield events.TextInserted(self.stream.now(), inserted, reason.id)
@@ -491,7 +488,7 @@ class Driver:
 
     def _grant(self, wish: Wish) -> Happens[None]:
         """Carry out what a person or a limit wants. A boundary at which it ends is decided on by the new program."""
-        self._lift_pen()
+        self._end_write()
         match wish.request:
             case TakeOver() as takeover:
                 if wish.rewrites:
@@ -509,7 +506,7 @@ class Driver:
         card = self.sessions[author].card
         match self.stream.stop:
             case Stop.END_OF_TEXT if self._is_open:
-                return Interrupted(Wish(Close(UNCLOSED)))
+                return Interrupted(Wish(Close(reasons.UNCLOSED)))
             case Stop.END_OF_TEXT:
                 return Ended(Finish.END_OF_TEXT)
             case Stop.CONTEXT_FULL:
@@ -580,27 +577,27 @@ class Driver:
         moment = Moment(self.text, self.policy.default_writer, False, self.stream.now())
         return all(source.allows(takeover, moment) for source in self.interruptions)
 
-    def _lift_pen(self) -> None:
+    def _end_write(self) -> None:
         """End the default writer's open write."""
         if self._writing:
             self._writing.close()
             self._writing = None
 
-    def _let_stand(self) -> Happens[None]:
-        """Let stand what waits. A step that ended at its cap ends there."""
+    def _accept(self) -> Happens[None]:
+        """Accept what waits: it can no longer be replaced. A step that reached its cap ends there."""
         passage, self._passage = self._passage, None
         if passage and passage.step_ended and not passage.to_boundary and self.text.within_step:
             yield self._end_step()
 
-    def _drop_beginning(self) -> Happens[None]:
-        """Discard the beginning of the next step: what is asked for concerns the one that has ended."""
+    def _discard_next_step(self) -> Happens[None]:
+        """Discard what was written of the next step: the request is about the one that has ended."""
         passage = self._passage
         if passage and passage.step_ended and passage.to_boundary and self.text.step_begun:
             yield self.stream.discard(self.text.step_start)
 
     def _discard(self) -> Happens[None]:
         if self._passage and self._passage.waits:
-            self._lift_pen()
+            self._end_write()
             yield self.stream.discard(self._passage.start)
             self._passage = None
 

@@ -1,4 +1,4 @@
-"""Lets a person change an answer in the middle: makes the trace from which the models go on."""
+"""Lets a person edit an answer: makes the trace from which the models continue."""
 
 from __future__ import annotations
 

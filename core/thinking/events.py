@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from baton_reasoning.core.engines.base import Alternative, Conversation, Passing, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.base import Alternative, Conversation, Handoff, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author as Author
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.usage import Count, Seconds, Usage
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 else:
     Card = Any  # msgspec cannot convert a union of dataclasses (ModelSource): trace_json reads and writes cards itself
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the events as JSON (docs/trace.md); grows when a field changes its meaning or goes."""
 
 
@@ -85,19 +85,16 @@ class WriteStarted(Event, frozen=True, tag="write_started"):
 
 
 class WriteEnded(Event, frozen=True, tag="write_ended"):
-    """A model stopped writing by itself. A write that the loop ended has no such event."""
+    """A model stopped writing by itself. There is no such event for a write that the driver ended."""
 
     stop: Stop
 
 
 class HandedOver(Event, frozen=True, tag="handed_over"):
-    """A model has brought its KV cache to the text: the cost of a handoff. `seconds` end at `at`."""
+    """A model has brought its KV cache to the text. The seconds of the handoff end at `at`."""
 
     author: Author
-    reused: Count
-    prefilled: Count
-    seconds: Seconds
-    passing: Passing
+    handoff: Handoff
 
 
 class PrefillProgressed(Event, frozen=True, tag="prefill_progress"):
@@ -114,7 +111,12 @@ class PrefillProgressed(Event, frozen=True, tag="prefill_progress"):
 
 
 class TokenWritten(Event, frozen=True, tag="token"):
-    """A model wrote a token: the engine's `Token`, with its text and its place in the run."""
+    """A model wrote a token. From `id` to `entropy` it has the fields of the engine's `Token`, in their order, with the
+    decoded text in place of the bytes.
+
+    It does not hold the `Token` itself, which would keep the bytes beside the text, and make a line of an exported
+    trace 12% longer and harder to read.
+    """
 
     author: Author
     id: int | None
@@ -122,18 +124,11 @@ class TokenWritten(Event, frozen=True, tag="token"):
     """Empty if the token ends inside a character: the one that completes the character has all of its text."""
     logprob: float | None = None
     alternatives: tuple[Alternative, ...] = ()
-    ends_step: bool = False
-    """True if this token completed a step boundary."""
     drafted: bool = False
     rejected_drafts: int = 0
     entropy: float | None = None
-    """Of the whole vocabulary, in nats; None if the engine did not give it."""
-
-    @classmethod
-    def of(cls, token: Token, at: Seconds, author: Author, text: str, ends_step: bool = False) -> TokenWritten:
-        """Record what a session yielded, with the text that it completes."""
-        drafts = token.drafted, token.rejected_drafts
-        return cls(at, author, token.id, text, token.logprob, token.alternatives, ends_step, *drafts, token.entropy)
+    ends_step: bool = False
+    """True if this token completed a step boundary."""
 
     @property
     def entropy_of_alternatives(self) -> float:
@@ -180,7 +175,7 @@ class TakeoverEnded(Event, frozen=True, tag="takeover_ended"):
 
 
 class TextInserted(Event, frozen=True, tag="text_inserted"):
-    """A text that no model wrote was put at the end: by a policy, or by a person who edited the answer."""
+    """A text that no model wrote was appended: by a policy, or by a person who edited the answer."""
 
     text: str
     reason: str
@@ -200,10 +195,8 @@ class Judged(Event, frozen=True, tag="judged"):
 
     choices: tuple[str, ...]
     probabilities: tuple[float, ...]
-    seconds: Seconds
-    reused: Count = 0
-    prefilled: Count = 0
-    """Tokens that the judge read: the new part of the body, and the question."""
+    handoff: Handoff
+    """What reading the new part of the body and the question cost, with the seconds of the whole request."""
     author: Author = Author.LARGE
     mass: float | None = None
     """Probability of all choices together before they were scaled to sum to 1; a low one means that the judge would
@@ -214,14 +207,13 @@ class Scored(Event, frozen=True, tag="scored"):
     """A model read a step and gave the log-probability of each of its tokens."""
 
     tokens: tuple[ScoredToken, ...]
-    seconds: Seconds
-    reused: Count = 0
-    prefilled: Count = 0
+    handoff: Handoff
+    """With the seconds of the whole request."""
     author: Author = Author.LARGE
 
 
 class Tried(Event, frozen=True, tag="tried"):
-    """A model tried how it would go on; none of it entered the text."""
+    """A model tried how it would continue; none of it entered the text."""
 
     author: Author
     position: Count
@@ -230,13 +222,16 @@ class Tried(Event, frozen=True, tag="tried"):
     """With the log-probability of each; 0 where the engine gives none."""
     stop: Stop
     """Why it ended."""
-    seconds: Seconds
-    reused: Count = 0
-    prefilled: Count = 0
+    handoff: Handoff
+    """With the seconds of the whole trial."""
 
     @property
     def text(self) -> str:
         return "".join(token.text for token in self.tokens)
+
+
+Reading = HandedOver | Judged | Scored | Tried
+"""A model has read the text while the run went on; all of them have the cost as `handoff`."""
 
 
 class CountersChanged(Event, frozen=True, tag="counters_changed"):
@@ -289,9 +284,8 @@ class OpinionGiven(Event, frozen=True, tag="opinion"):
     length: Count
     """Characters of the body that it read."""
     tokens: tuple[ScoredToken, ...]
-    seconds: Seconds = 0.0
-    reused: Count = 0
-    prefilled: Count = 0
+    handoff: Handoff = Handoff(0, 0, 0.0)
+    """What reading all of it cost, with the seconds of the whole opinion."""
 
 
 class PlaceOutcomes(NamedTuple):
@@ -302,12 +296,12 @@ class PlaceOutcomes(NamedTuple):
     outcomes: str
     """One sign for each continuation, by its number: 1 right, 0 wrong, ? not gradable, - not finished."""
     replaced: bool = False
-    """Whether the lookahead or step that was replaced there stands before the continuations, too."""
+    """Whether the continuations follow the lookahead or step that was replaced there, not the present text."""
 
 
 class ValuesEstimated(Event, frozen=True, tag="values"):
     """Continuations from places of the finished text were graded (Monte Carlo). It follows `RunEnded` and changes no
-    text. A later one by the same writer takes the place of an earlier one, and holds its continuations, too."""
+    text. A later one by the same writer replaces an earlier one, whose continuations it includes."""
 
     writer: str
     """Who wrote the continuations: “small” or “large” alone, or “policy”, the run's own."""

@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from enum import Enum
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.base import Alternative, Engine, ScoredToken, Session
+from baton_reasoning.core.engines.base import Alternative, Engine, Handoff, ScoredToken, Session
 from baton_reasoning.core.engines.body import Author, parts_before
 from baton_reasoning.core.errors import BatonError, Cancelled, EngineRefused, SettingsError
 from baton_reasoning.core.models.options import Sampling
@@ -81,28 +81,21 @@ class SecondOpinion:
         """
         began, parts = time.monotonic(), self._trace.parts()
         tokens: list[ScoredToken] = []
-        length = reused = prefilled = 0
+        length, read = 0, Handoff(0, 0, 0.0)
         with suppress(Cancelled), closing(self._open()) as session:
             for start, end in self._portions(session):
                 scores = session.score(parts_before(parts, end), start, ALTERNATIVES)
                 if self.stopped:
                     break
                 tokens += map(essential, scores.tokens)
-                reused, prefilled = reused + scores.handoff.reused, prefilled + scores.handoff.prefilled
-                length = end
+                length, (reused, prefilled, _, passing) = end, scores.handoff
+                read = Handoff(read.reused + reused, read.prefilled + prefilled, 0.0, passing)
                 yield OpinionProgress(len(tokens), max(len(tokens), len(parts)))
         if not length:
             return
-        ended, seconds = self._trace.ended, time.monotonic() - began
-        yield OpinionGiven(
-            ended.at if ended else 0.0,
-            self._large.card.name,
-            length,
-            tuple(tokens),
-            seconds,
-            reused,
-            prefilled,
-        )
+        read = read._replace(seconds=time.monotonic() - began)
+        at = self._trace.ended.at if self._trace.ended else 0.0
+        yield OpinionGiven(at, self._large.card.name, length, tuple(tokens), read)
 
     def _open(self) -> Session:
         asked = self._started

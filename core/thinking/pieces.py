@@ -1,4 +1,4 @@
-"""What a trace is made of: pieces by one author each, the steps that they form, and the totals of each author."""
+"""What a trace consists of: pieces by one author each, the steps that they form, and the totals of each author."""
 
 from __future__ import annotations
 
@@ -7,9 +7,18 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from baton_reasoning.core.engines.base import Handoff
 from baton_reasoning.core.engines.body import Author, cut_tokens
 from baton_reasoning.core.thinking.cues import Cue
-from baton_reasoning.core.thinking.events import HandedOver, Judged, Scored, TakeoverStarted, TokenWritten, Tried
+from baton_reasoning.core.thinking.events import (
+    HandedOver,
+    Judged,
+    Reading,
+    Scored,
+    TakeoverStarted,
+    TokenWritten,
+    Tried,
+)
 from baton_reasoning.core.thinking.steps import Boundary, Splitter
 
 LEAST_SECONDS = 0.1
@@ -18,7 +27,7 @@ LEAST_SECONDS = 0.1
 
 @dataclass(slots=True)
 class Piece:
-    """A stretch of text by one author, which grows while it is being written."""
+    """A stretch of the text by one author within one step, which grows while it is being written."""
 
     author: Author
     step: int
@@ -31,7 +40,7 @@ class Piece:
     """Id of the TakeoverReason; None for the default writer."""
     takeover: TakeoverStarted | None = None
     """The takeover that it belongs to; the pieces of one takeover share it."""
-    handoff: HandedOver | None = None
+    handoff: Handoff | None = None
     """The cost of the handoff to its author, in the first piece of a write."""
     replaced: str = ""
     """The lookahead or step that was discarded just before, and that this piece replaces."""
@@ -42,9 +51,9 @@ class Piece:
     """The vocabulary of its token ids."""
     in_answer: bool = False
     judged: Judged | None = None
-    """The judgement of the step that ends with this piece, or that it replaced."""
+    """The judgement of the step that ends with this piece or was replaced by it."""
     tried: Tried | None = None
-    """The last trial that began in this piece, or at its end."""
+    """The last trial that began inside this piece or at its end."""
     end: float = 0.0
     tokens: list[TokenWritten] = field(default_factory=list)
     """Empty in an inserted text."""
@@ -155,21 +164,21 @@ class Totals:
     """All tokens that it wrote into the text, whether they were kept or not."""
     discarded: int = 0
     tried: int = 0
-    """Tokens of trials, which never entered the text."""
+    """Tokens of trials, which never enter the text."""
     decode_seconds: float = 0.0
     """Sum of the times from each handoff to the last token of its write."""
     reused: int = 0
     prefilled: int = 0
     reread: int = 0
-    """Of the prefilled tokens, those at positions that it had read or written before: its cache had lost them, or
-    text stood there that was discarded."""
+    """Of the prefilled tokens, those at positions that it had read or written before: its cache had lost them, or held
+    text that was discarded."""
     handoff_seconds: float = 0.0
     takeovers: int = 0
     drafts: int = 0
     """Tokens that the small model drafted for this one, including rejected and discarded ones."""
     accepted_drafts: int = 0
     _timed: int = 0
-    """Tokens that `tokens_per_second` counts: those of writes of more than one."""
+    """Tokens that `tokens_per_second` counts: those of writes of more than one token."""
     _timed_seconds: float = 0.0
     _in_write: int = field(default=0, compare=False)
     """Tokens of the current write."""
@@ -206,27 +215,28 @@ class Totals:
 
 @dataclass(slots=True)
 class CacheReach:
-    """How far the KV cache of one model has reached into the text, in its own tokens with those of the prompt.
+    """How far the KV cache of one model has reached into the text, in that model's tokens, the prompt included.
 
-    What is put after the text for a judgement or a trial is no part of it: only what is reused later shows how much of
-    the text was read before it.
+    The question of a judgement and the tokens of a trial are not counted; the `reused` of the next request shows how
+    far the cache really reached.
     """
 
     cached: int = 0
-    """Tokens of the text that stands, up to the last one that was read or written."""
+    """Tokens of the present text in the cache, and the last one that was written."""
     furthest: int = 0
-    """Positions that were ever read, or written and read back."""
+    """The most tokens that the cache has held at any time."""
 
-    def read(self, event: HandedOver | Judged | Scored | Tried) -> int:
-        """Count a prefill; returns how many of its tokens stand at positions that had been reached before."""
-        self.furthest = max(self.furthest, event.reused)
-        self.cached = event.reused + event.prefilled
-        again = max(0, min(self.furthest, self.cached) - event.reused)
+    def read(self, event: Reading) -> int:
+        """Count a prefill; return how many of its tokens are at positions that the cache had held before."""
+        handoff = event.handoff
+        self.furthest = max(self.furthest, handoff.reused)
+        self.cached = handoff.reused + handoff.prefilled
+        again = max(0, min(self.furthest, self.cached) - handoff.reused)
         if isinstance(event, HandedOver | Scored):
             self.furthest = max(self.furthest, self.cached)
         return again
 
     def write(self) -> None:
-        """Count a token. It is only in the cache once the next one is written: the last of a write is read later."""
+        """Count a written token. It enters the cache when the next one is decoded, so the last of a write does not."""
         self.furthest = max(self.furthest, self.cached)
         self.cached += 1

@@ -1,12 +1,12 @@
-"""Defines the requests by which a policy writes with two pens: what its program yields, and what it gets back.
+"""Defines what the program of a policy can request of the two models, and what each request returns.
 
     step = yield from Step()                     the default writer's, to the end of a step
     look = yield from LookAhead()                its next token, which may be replaced
     took = yield from TakeOver(20, REFLECTION)   the other model's
     judged = yield from Judge(QUESTION, DIGITS)
 
-One rule holds: what the default writer wrote for a lookahead, a draft or to the end waits. Questions leave it waiting,
-`TakeOver` replaces it, `Discard` discards it, and it stands once anything else is asked for.
+What the default writer wrote for a lookahead, a draft or to the end waits to be accepted. Questions leave it waiting,
+`TakeOver` replaces it, `Discard` discards it, and any other request accepts it.
 """
 
 from __future__ import annotations
@@ -55,23 +55,24 @@ class Written:
     """Characters of the body before it."""
     at_boundary: bool = False
     """Whether a step boundary is at its end."""
-    ends_step: bool = False
-    """Whether a step boundary is in it. The token that completes one may hold the first word of the next step, too."""
+    has_boundary: bool = False
+    """Whether a step boundary is anywhere in it: the token that completes one may hold the first word of the next step,
+    too."""
     closed: bool = False
     """Whether it closes the thinking, and so ends the program of a policy that does not decide in the answer. The
     program is asked once more where the text may still be replaced."""
     text_ended: bool = False
     """Whether the writer has ended its text. So has the run if the program now asks the writer to go on."""
-    handed_back: bool = False
-    """Whether a takeover did not come about: a limit refuses it, and what waits is still there; or its model has
-    nothing to write."""
+    skipped: bool = False
+    """Whether a takeover did not happen: a limit refused it, and what waits is still there; or its model had nothing to
+    write."""
 
     @property
     def sentence_ended(self) -> bool:
         return self.text_ended or (bool(self.text.strip()) and (self.at_boundary or ends_sentence(self.text)))
 
 
-# The default writer's pen --------------------------------------------------------------------------------------------
+# The default writer --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Step(Request[Written]):
 
 @dataclass(frozen=True, slots=True)
 class LookAhead(Request[Written]):
-    """Lets the default writer write its next token, which waits; earlier lookaheads stand.
+    """Lets the default writer write its next token, which waits; earlier lookaheads are accepted.
 
     If the token that ended a step has the first word of the next one, the lookahead is that word, without a token.
     """
@@ -113,7 +114,7 @@ class Discard(Request[None]):
     """Discards what waits, so that the default writer writes it again."""
 
 
-# The other pen -------------------------------------------------------------------------------------------------------
+# Takeovers -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,7 @@ class TakeOver(Request[Written]):
     until: Until = Until.TOKENS
     author: Author = Author.LARGE
     keep: bool = False
-    """What waits stands, and the takeover follows it."""
+    """Whether what waits is accepted, so that the takeover follows it."""
     ends: Callable[[Written], bool] | None = None
     """Tells after each token whether the takeover ends there."""
 
@@ -170,7 +171,7 @@ class Score(Request[Scores]):
 
 @dataclass(frozen=True, slots=True)
 class Trial(Request[Tried]):
-    """Lets a model try how it would go on; none of it enters the text.
+    """Lets a model try how it would continue; none of it enters the text.
 
     The tokens are those that the model would write there, drawn by the same random numbers.
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 _SEPARATOR = " \t\r\n"
 _MOST_BLANKS = 100
-"""Blanks between two newlines that are a boundary, at most: so the end of a text tells whether one has begun."""
+"""Most blanks between the two newlines of a boundary: with a bound, the end of a text is enough to find one."""
 _LONGEST_BOUNDARY = _MOST_BLANKS + 2
 _MORE_NEWLINES = re.compile(r"[ \t\r\n]*\n")
 _SENTENCE_END = re.compile(r"(?:[^\d\s][.?!]|\d[?!]|[。？！]|[.?!][\s\"'”’)\]])[\"'”’)\]]*\s*$|\n\s*$")
@@ -72,7 +72,7 @@ class Decoder:
 
     @property
     def inside_character(self) -> bool:
-        """Tell whether the bytes so far end inside a UTF-8 sequence: no handoff here."""
+        """Tell whether the bytes so far end inside a UTF-8 sequence, where no other model can continue."""
         return bool(self._decoder.getstate()[0])
 
 

@@ -1,4 +1,4 @@
-"""Keeps the text of a run while it is written: its steps, whether the thinking is open, how much each author wrote."""
+"""Keeps the text of a run while it is written: its steps, the end of the thinking, and the tokens of each author."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from baton_reasoning.core.thinking.steps import Boundary, Decoder, Splitter, sam
 
 
 class Text:
-    """A text that grows and is cut back. Policies read it; only the driver changes it."""
+    """A text that grows and may be truncated. Policies read it; only the driver changes it."""
 
     def __init__(
         self,
@@ -73,8 +73,8 @@ class Text:
 
     @property
     def inside_character(self) -> bool:
-        """Tell whether the last token ended inside a character, or its text comes with a later one: then nothing is
-        decided or handed over."""
+        """Tell whether the last token ended inside a character, or its text comes with a later token. No decision and
+        no handoff happens there."""
         last = self.body.parts[-1] if self.body.parts else None
         return self._decoder.inside_character or (last is not None and last.id is not None and not last.text)
 
@@ -105,7 +105,7 @@ class Text:
     @property
     def within_step(self) -> bool:
         """Tell whether the text ends within a step: after its first character and before its boundary. After a cap,
-        white space is a step, too, or a step before the cap would be rewritten in its place."""
+        white space alone counts as a step; else the step before the cap would be rewritten instead."""
         return self.position > self.step_start and not self.at_boundary
 
     @property

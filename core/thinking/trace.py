@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
+from baton_reasoning.core.engines.base import Handoff
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import StoreError
@@ -62,7 +63,7 @@ class Trace:
         self._capped: set[int] = set()
         """Positions at which a step ended without a boundary."""
         self._write: events.WriteStarted | None = None
-        self._handoff: events.HandedOver | None = None
+        self._handoff: Handoff | None = None
         self._reach = {author: CacheReach() for author in Author}
         self._judged: events.Judged | None = None
         self._replaced: list[events.TextDiscarded] = []
@@ -182,21 +183,22 @@ class Trace:
                 if self.pieces:
                     self.pieces[-1].judged = event
             case events.Tried(position=position):
-                # What stands beyond the place where it began may be discarded for it.
+                # It may have begun before the end of the text, and what follows its beginning may be discarded for it.
                 before = next((piece for piece in reversed(self.pieces) if piece.position < position), None)
                 if before:
                     before.tried = event
 
     def _apply_to_costs(self, event: Event) -> None:
+        if isinstance(event, events.Reading):
+            total = self.totals[event.author]
+            total.reused += event.handoff.reused
+            total.prefilled += event.handoff.prefilled
+            total.reread += self._reach[event.author].read(event)
         match event:
-            case events.HandedOver() | events.Judged() | events.Scored() | events.Tried():
-                self.totals[event.author].reused += event.reused
-                self.totals[event.author].prefilled += event.prefilled
-                self.totals[event.author].reread += self._reach[event.author].read(event)
-                if isinstance(event, events.HandedOver):
-                    self._handed_over(event)
-                elif isinstance(event, events.Tried):
-                    self.totals[event.author].tried += len(event.tokens)
+            case events.HandedOver():
+                self._handed_over(event)
+            case events.Tried(author=author, tokens=tokens):
+                self.totals[author].tried += len(tokens)
             case events.CountersChanged(counters=counters):
                 self.counters = counters
             case events.Prefetched(began=began):
@@ -209,26 +211,26 @@ class Trace:
                 self.ended, self.prefill = event, None
 
     def until(self, position: int) -> Trace:
-        """Return a new trace that ends `position` characters into the body, or at the beginning of the token there.
+        """Return a new trace that ends `position` characters into the body, or before the token that lies across it.
 
-        What was decided there, and what was written for that and discarded, is no part of it: it is decided again.
+        Decisions at that position, and text that was discarded for them, are left out: they are made again.
         """
-        length, standing = 0, list[tuple[int, int]]()
-        """`standing`: where each token and inserted text that stands ends, and the number of events up to it."""
+        length, kept = 0, list[tuple[int, int]]()
+        """`kept`: where each token and inserted text that was not discarded ends, and the number of events up to it."""
         for number, event in enumerate(self.events, 1):
             if isinstance(event, events.TextDiscarded):
                 length = event.position
-                while standing and standing[-1][0] > length:
-                    standing.pop()
+                while kept and kept[-1][0] > length:
+                    kept.pop()
             elif isinstance(event, TokenWritten | events.TextInserted) and event.text:
                 length += len(event.text)
-                standing.append((length, number))
-        return Trace.of(self.events[: max((number for end, number in standing if end <= position), default=0)])
+                kept.append((length, number))
+        return Trace.of(self.events[: max((number for end, number in kept if end <= position), default=0)])
 
     def parts(self) -> list[Part]:
-        """Return the body with token ids, as a loop takes it to continue the text.
+        """Return the body with token ids, from which a run can continue the text.
 
-        Raises StoreError if the thinking is closed where no closing tag stands.
+        Raises StoreError if the thinking is closed at a position without a closing tag.
         """
         closed, body = self.closed, Body()
         for piece in self.pieces:
@@ -304,8 +306,8 @@ class Trace:
 
     def _handed_over(self, event: events.HandedOver) -> None:
         self._last_at, self.prefill = self.seconds, None
-        self._handoff = event if self._new_piece else None  # else the piece goes on that was interrupted
-        self.totals[event.author].handoff_seconds += event.seconds
+        self._handoff = event.handoff if self._new_piece else None  # else the piece goes on that was interrupted
+        self.totals[event.author].handoff_seconds += event.handoff.seconds
         self.handoffs += self._writer not in (None, event.author)
         self._writer = event.author
 

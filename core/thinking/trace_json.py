@@ -33,6 +33,10 @@ NOT_KNOWN = "A part of this run is not shown: another version of Baton wrote it.
 KINDS: dict[str, type[Event]] = {str(kind.__struct_config__.tag): kind for kind in Event.__subclasses__()}
 """Event classes by the tag in their JSON."""
 _MALFORMED = (ValidationError, ValueError, TypeError, KeyError, OverflowError, RecursionError, SettingsError)
+_READING = ("handed_over", "judged", "scored", "tried", "opinion")
+"""Kinds of events that hold the cost of a handoff."""
+_HANDOFF: Json = {"reused": 0, "prefilled": 0, "seconds": 0.0, "passing": "ids"}
+"""The values of a handoff, in their order, which were fields of the event in schema 1."""
 _FORMER_ENDS = ("first mark",)
 """Where a takeover ended in texts of older versions."""
 
@@ -52,14 +56,22 @@ def event_from_json(data: Json) -> Event | None:
         kind = KINDS.get(data["event"]) if isinstance(data.get("event"), str) else None
         if kind is RunStarted:
             data = data | {author: _card_from_json(data[author]) for author in ("small", "large")}
-        if data.get("until") in _FORMER_ENDS:
-            data = {name: value for name, value in data.items() if name != "until"}
-        return convert(data, kind) if kind else None
+        return convert(upgraded(data), kind) if kind else None
     except _MALFORMED as error:
         raise StoreError(
             f"An event of the kind {data['event']!r} cannot be read: {error}.",
             "The trace is damaged or was written by a newer version of Baton.",
         ) from error
+
+
+def upgraded(data: Json) -> Json:
+    """Return an event of an earlier schema as one of this schema; any other as it is."""
+    if data.get("event") in _READING and "handoff" not in data and not _HANDOFF.keys().isdisjoint(data):
+        handoff = [data.get(name, default) for name, default in _HANDOFF.items()]
+        return {name: value for name, value in data.items() if name not in _HANDOFF} | {"handoff": handoff}
+    if data.get("until") in _FORMER_ENDS:
+        return {name: value for name, value in data.items() if name != "until"}
+    return data | {"schema": SCHEMA} if data.get("schema") == 1 else data
 
 
 def events_from_json(lines: Iterable[Json]) -> Iterator[Event]:
@@ -114,11 +126,11 @@ def trace_to_json(trace: Trace) -> Json:
             for author, total in trace.totals.items()
             if author.is_model
         },
-        "pieces": [piece_to_json(piece) for piece in trace.pieces],
+        "pieces": [_piece_to_json(piece) for piece in trace.pieces],
     }
 
 
-def piece_to_json(piece: Piece) -> Json:
+def _piece_to_json(piece: Piece) -> Json:
     return {
         "author": piece.author.value,
         "step": piece.step,
@@ -128,9 +140,7 @@ def piece_to_json(piece: Piece) -> Json:
         "reason": piece.reason,
         "cue": piece.cue.word if piece.cue else None,
         "cue_category": piece.cue.category.value if piece.cue else None,
-        "handoff_seconds": piece.handoff.seconds if piece.handoff else None,
-        "reused": piece.handoff.reused if piece.handoff else None,
-        "prefilled": piece.handoff.prefilled if piece.handoff else None,
+        "handoff": to_builtins(piece.handoff),
         "replaced": piece.replaced,
         "replaced_tokens": piece.replaced_tokens,
         "counters": dict(piece.counters),

@@ -7,19 +7,10 @@ from collections.abc import Generator, Mapping
 from contextlib import closing
 
 from baton_reasoning.core.engines.base import End, Handoff, Notice, PrefillProgress, ScoredToken, Session, Stop, Token
-from baton_reasoning.core.engines.body import Author, Body
+from baton_reasoning.core.engines.body import Author, parts_before
 from baton_reasoning.core.engines.random_numbers import stream_of
-from baton_reasoning.core.thinking.events import (
-    Event,
-    HandedOver,
-    Noticed,
-    PrefillProgressed,
-    TextDiscarded,
-    TokenWritten,
-    Tried,
-    WriteEnded,
-    WriteStarted,
-)
+from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.events import Event, Tried
 from baton_reasoning.core.thinking.requests import Trial
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Decoder
@@ -77,7 +68,7 @@ class WriteStream:
         if self.text.inside_character:
             # The other model was lost in the middle of a character: no tokenizer can continue from there.
             yield self.discard(self.text.position)
-        yield WriteStarted(self.now(), author, reason, self.text.position)
+        yield events.WriteStarted(self.now(), author, reason, self.text.position)
         items = session.write(
             tuple(self.text.body.parts),
             limit=min(limit, self.remaining),
@@ -91,31 +82,30 @@ class WriteStream:
                     case Token():
                         written, ends_step = self.text.append(item, author, session.card.vocabulary)
                         self.decoded += 1
-                        yield TokenWritten.of(item, self.now(), author, written, ends_step)
+                        yield events.TokenWritten(self.now(), author, item.id, written, *item[2:], ends_step=ends_step)
                         self._prefetch(author, is_takeover=reason is not None, ends_step=ends_step)
                     case PrefillProgress(total=total) if total > SHORT_PREFILL:
-                        yield PrefillProgressed(self.now(), author, *item)
+                        yield events.PrefillProgressed(self.now(), author, *item)
                     case Handoff():
-                        yield HandedOver(self.now(), author, *item)
+                        yield events.HandedOver(self.now(), author, item)
                     case Notice():
-                        yield Noticed(self.now(), *item)
+                        yield events.Noticed(self.now(), *item)
                     case End(stop):
                         self.stop = stop
-                        yield WriteEnded(self.now(), stop)
+                        yield events.WriteEnded(self.now(), stop)
 
     def attempt(self, request: Trial) -> Generator[Event, None, Tried]:
-        """Let a model try how it would go on, outside the text. Its next call cuts the trial from its cache again."""
+        """Let a model try how it would continue, outside the text. Its next call truncates its cache to the text."""
         began, session, decoder = time.perf_counter(), self.sessions[request.author], Decoder()
-        body = Body(self.text.body.parts)
-        if request.start is not None:
-            body.cut(request.start)
-        start, cuts = len(body), len(body) < self.text.position
-        kept = sum(part.tokens for part in body.parts if part.author.is_model)
+        parts = self.text.body.parts if request.start is None else parts_before(self.text.body.parts, request.start)
+        start = sum(len(part.text) for part in parts)
+        cuts = start < self.text.position
+        kept = sum(part.tokens for part in parts if part.author.is_model)
         tokens, read, stop = list[ScoredToken](), Handoff(0, 0, 0.0), Stop.CANCELLED
-        # As if the text after `start` had been discarded: so a takeover from there writes what was tried.
+        # The seed is as if the text after `start` had been discarded, so that a takeover from there repeats the trial.
         seed = stream_of(self.settings.seed, request.author.value, self.text.discards + cuts)
         limit = min(request.tokens, self._left_to_decode)
-        with closing(session.write(tuple(body.parts), limit, seed, alternatives=1, position=kept)) as items:
+        with closing(session.write(tuple(parts), limit, seed, alternatives=1, position=kept)) as items:
             for item in items:
                 match item:
                     case Token(id, data, logprob):
@@ -124,11 +114,11 @@ class WriteStream:
                     case Handoff():
                         read = item
                     case Notice():
-                        yield Noticed(self.now(), *item)
+                        yield events.Noticed(self.now(), *item)
                     case End():
                         stop = item.stop
-        seconds = time.perf_counter() - began
-        tried = Tried(self.now(), request.author, start, tuple(tokens), stop, seconds, read.reused, read.prefilled)
+        read = read._replace(seconds=time.perf_counter() - began)
+        tried = Tried(self.now(), request.author, start, tuple(tokens), stop, read)
         if stop is not Stop.CANCELLED:  # a cancelled one says nothing
             yield tried
         return tried
@@ -136,7 +126,7 @@ class WriteStream:
     def discard(self, position: int) -> Event:
         """Cut the text at `position`."""
         text, tokens = self.text.discard(position)
-        return TextDiscarded(self.now(), position, text, tokens)
+        return events.TextDiscarded(self.now(), position, text, tokens)
 
     def _prefetch(self, author: Author, *, is_takeover: bool, ends_step: bool) -> None:
         """Ask the other model to read ahead while the default writer writes: every few tokens, and at the end of a

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL
-from baton_reasoning.core.engines.base import Conversation, Message, Passing, Session, Token, ignore
+from baton_reasoning.core.engines.base import Conversation, Handoff, Message, Session, Token, ignore
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.drafting import LENGTHS, DraftLength
@@ -80,7 +80,7 @@ def trace_of(*events: Event, large: ModelCard | None = None) -> Trace:
 
 
 def handed_over(author: Author, at: float, read: int, seconds: float) -> Event:
-    return HandedOver(at, author, 0, read, seconds, Passing.IDS)
+    return HandedOver(at, author, Handoff(0, read, seconds))
 
 
 SMALL_WRITES = (handed_over(Author.SMALL, 1.0, 100, 1.0), *(token(Author.SMALL, 1.1) for _ in range(30)))

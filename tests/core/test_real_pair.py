@@ -98,7 +98,7 @@ def held_by(trace: Trace, author: Author) -> int:
     held = 0
     for event in trace.events:
         if isinstance(event, HandedOver) and event.author is author:
-            held = event.reused + event.prefilled
+            held = event.handoff.reused + event.handoff.prefilled
         elif isinstance(event, TokenWritten) and event.author is author:
             held += 1
     return held
@@ -108,7 +108,7 @@ def assert_reads_what_is_new(first: Trace, second: Trace) -> None:
     """The last token may not have been decoded."""
     for author in Author.SMALL, Author.LARGE:
         for read in handoffs_to(second, author)[:1]:
-            assert held_by(first, author) - 2 <= read.reused
+            assert held_by(first, author) - 2 <= read.handoff.reused
 
 
 def assert_is_whole(trace: Trace) -> None:
@@ -127,7 +127,7 @@ def test_a_small_model_without_thinking_answers_with_a_large_one(pair: Pair, nam
     assert trace.closed is None
     if name == "every-step":  # the large model opens the text
         assert handoffs_to(trace, Author.LARGE)
-        passings = {read.passing for read in handoffs_to(trace, Author.SMALL)}
+        passings = {read.handoff.passing for read in handoffs_to(trace, Author.SMALL)}
         assert passings <= {Passing.TEXT}, "the vocabularies differ"
 
 
@@ -196,7 +196,7 @@ def test_a_stop_and_two_turns_with_the_large_model_on_a_server(small: LocalEngin
     assert_is_whole(first)
     second = solved(pair, continued(first), settings(max_tokens=16))
     assert second.tokens
-    assert handoffs_to(second, Author.LARGE)[0].reused >= handoffs_to(first, Author.LARGE)[0].prefilled
+    assert handoffs_to(second, Author.LARGE)[0].handoff.reused >= handoffs_to(first, Author.LARGE)[0].handoff.prefilled
 
 
 def test_the_text_goes_on_when_the_server_was_killed_in_a_takeover(

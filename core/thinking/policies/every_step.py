@@ -49,5 +49,5 @@ class EveryStep(CuePolicy):
     def begin_step(self) -> Program:
         """Rule 4: the large model writes the first n1 tokens."""
         took = yield from self.take_over(self.settings.n1, EVERY_STEP)
-        if not took.handed_back:
+        if not took.skipped:
             yield from self.verify(took)

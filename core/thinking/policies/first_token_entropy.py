@@ -61,7 +61,7 @@ class FirstTokenEntropy(Policy):
                 first = yield from More()
             if self.is_unsure(first):
                 took = yield from TakeOver(cap, ENTROPY, until=Until.STEP)
-                if not took.handed_back:
+                if not took.skipped:
                     continue
             yield from Step(cap)
 
@@ -70,7 +70,7 @@ class FirstTokenEntropy(Policy):
 
     def has_begun(self, look: Written) -> bool:
         """Tell whether the step has its first token, white space aside."""
-        is_over = look.text_ended or look.closed or look.ends_step
+        is_over = look.text_ended or look.closed or look.has_boundary
         if is_over or len(look.tokens) >= self.settings.step_cap:
             return True
         return any(token.text and not token.text.isspace() for token in look.tokens)

@@ -106,7 +106,7 @@ class Keywords(CuePolicy):
         look, cue = yield from self.look_ahead()
         if cue:
             took = yield from self.take_over(self.settings.n1, _BY_CUE[cue.category], cue)
-            if not took.handed_back:
+            if not took.skipped:
                 yield from self.verify(took)
         elif not self.settings.keep_lookahead and not look.closed:
             yield from Discard()

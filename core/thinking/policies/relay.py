@@ -48,7 +48,7 @@ class Relay(Policy):
                 look = yield from More()
             if cue:
                 yield from TakeOver(cap, RELAY, cue, Until.FIRST_SENTENCE, Author.SMALL, keep=True)
-            elif look.ends_step:
+            elif look.has_boundary:
                 yield from Step()
 
     def answer(self, text: Text) -> Program:
@@ -62,4 +62,4 @@ class Relay(Policy):
 
     def is_over(self, look: Written) -> bool:
         """Tell whether the sentence is over in which a cue is looked for."""
-        return look.sentence_ended or look.ends_step or look.closed
+        return look.sentence_ended or look.has_boundary or look.closed

@@ -7,7 +7,7 @@ from PySide6.QtCore import QPoint, Qt
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.inspector.timeline import LANE, Timeline
-from baton_reasoning.core.engines.base import Passing
+from baton_reasoning.core.engines.base import Handoff
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import HandedOver, TokenWritten, WriteStarted
 from baton_reasoning.core.thinking.trace import Trace
@@ -19,7 +19,7 @@ def timeline(qtbot: QtBot) -> Timeline:
     trace = Trace.of(
         [
             WriteStarted(0.0, Author.SMALL, None, 0),
-            HandedOver(1.0, Author.SMALL, 0, 9, 1.0, Passing.IDS),
+            HandedOver(1.0, Author.SMALL, Handoff(0, 9, 1.0)),
             TokenWritten(2.0, Author.SMALL, 1, "One.\n\n", ends_step=True),
             TokenWritten(3.0, Author.SMALL, 2, "Two."),
         ]

@@ -222,8 +222,8 @@ def test_control_c_keeps_what_is_there_and_has_an_exit_code_of_its_own(smollm2: 
 
 def test_both_files_may_be_the_same_model(tmp_path: Path, baton: Baton) -> None:
     done = baton("solve", PROBLEM.question, "--small", str(LARGE_MODEL), "--large", str(LARGE_MODEL), *EVERY, "--json")
-    handoffs = [e for e in map(json.loads, done.stdout.splitlines()) if e["event"] == "handed_over"]
-    assert {handoff["passing"] for handoff in handoffs} == {"ids"}
+    handoffs = [e["handoff"] for e in map(json.loads, done.stdout.splitlines()) if e["event"] == "handed_over"]
+    assert {passing for _, _, _, passing in handoffs} == {"ids"}
 
 
 def test_a_cue_list_of_ones_own_decides_where_the_large_model_writes(tmp_path: Path, baton: Baton) -> None:

@@ -37,7 +37,7 @@ from baton_reasoning.core.batch.reporting.statistics import holm
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.batch.running.runner import Runner
-from baton_reasoning.core.engines.base import Conversation, Passing, ScoredToken, Stop
+from baton_reasoning.core.engines.base import Conversation, Handoff, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, StoreError
 from baton_reasoning.core.grading.grader import Grader
@@ -163,12 +163,12 @@ def test_all_that_a_model_decoded_counts_as_its_work() -> None:
     tried = tuple(ScoredToken(None, text, 0.0) for text in "xy")
     trace = Trace.of(
         [
-            HandedOver(0.0, Author.SMALL, 0, 7, 0.0, Passing.IDS),
+            HandedOver(0.0, Author.SMALL, Handoff(0, 7, 0.0)),
             TokenWritten(0.0, Author.SMALL, 1, "a"),
             TokenWritten(0.0, Author.SMALL, 2, "b"),
             TextDiscarded(0.0, 1, "b", 1),
-            Tried(0.0, Author.SMALL, 1, tried, Stop.LIMIT, 0.0, reused=7, prefilled=1),
-            HandedOver(0.0, Author.LARGE, 0, 9, 0.0, Passing.IDS),
+            Tried(0.0, Author.SMALL, 1, tried, Stop.LIMIT, Handoff(7, 1, 0.0)),
+            HandedOver(0.0, Author.LARGE, Handoff(0, 9, 0.0)),
             TokenWritten(0.0, Author.LARGE, 3, "c", drafted=True, rejected_drafts=3),
         ]
     )

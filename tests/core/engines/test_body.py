@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.body import Author, Body, Part, rendered_runs
+from baton_reasoning.core.engines.body import Author, Body, Part, parts_before, rendered_runs
 
 TAG = "</think>"
 
@@ -83,3 +83,14 @@ def test_a_model_without_tags_reads_what_stands_there() -> None:
     parts = [part("Done.", 1), part(TAG, 2, tag=TAG)]
     assert rendered_runs(parts, "llama", "") == ["Done.</think>"]
     assert rendered_runs(parts, "qwen", "") == [(1, 2)]
+
+
+@given(st.lists(st.text(max_size=4), max_size=8), st.data())
+def test_the_parts_before_a_position_are_those_of_a_body_cut_there(texts: list[str], data: st.DataObject) -> None:
+    parts = [part(text, n) for n, text in enumerate(texts)]
+    body = Body(parts)
+    length = data.draw(st.integers(0, len(body) + 1))
+    assert "".join(p.text for p in parts_before(parts, length)) == body.text[:length]
+    body.cut(length)
+    assert body.parts == parts_before(parts, length)
+    assert body.text == "".join(p.text for p in body.parts)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from baton_reasoning.core.engines.base import Alternative, Message, Passing
+from baton_reasoning.core.engines.base import Alternative, Handoff, Message
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.store.runs import RunSummary
 from baton_reasoning.core.store.store import Store
@@ -25,7 +25,7 @@ from baton_reasoning.core.thinking.policies.keywords import REFLECTION
 
 def tokens(author: Author, words: list[str], at: float = 0.0) -> Iterator[TokenWritten]:
     for number, word in enumerate(words):
-        yield TokenWritten(at + number / 50, author, number, word, -0.5, (), word.endswith("\n\n"))
+        yield TokenWritten(at + number / 50, author, number, word, -0.5, ends_step=word.endswith("\n\n"))
 
 
 def started(problem: str = "What is 2 + 2?") -> RunStarted:
@@ -43,7 +43,7 @@ def a_run(problem: str = "What is 2 + 2?", answer: str = "The answer is 4.", ste
             events.append(TextDiscarded(at, position, "Wait, maybe", 3))
             events.append(TakeoverStarted(at, REFLECTION.id, Cue("wait", Category.REFLECTION, 0, 4), 20, position))
         events.append(WriteStarted(at, author, REFLECTION.id if author is Author.LARGE else None, position))
-        events.append(HandedOver(at, author, 10 * step, 3, 0.01, Passing.IDS))
+        events.append(HandedOver(at, author, Handoff(10 * step, 3, 0.01)))
         words = [f"Step {step}", " goes", " on.\n\n"]
         if author is Author.SMALL:
             events += tokens(Author.SMALL, [*words[:-1], words[-1]], at)

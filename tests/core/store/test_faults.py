@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event
@@ -299,11 +300,15 @@ def test_an_older_file_is_brought_up_to_date(path: Path) -> None:
         database.close()
 
 
-def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
+def fail(_: sqlite3.Connection) -> None:
+    raise ValueError("a row cannot be read")
+
+
+@pytest.mark.parametrize("broken", ["CREATE TABLE runs (x)", fail])
+def test_a_migration_that_fails_changes_nothing(path: Path, broken: str | Callable[..., None]) -> None:
     Store.open(path).close()
-    broken = ("CREATE TABLE more (x)", "CREATE TABLE runs (x)")
     with pytest.raises(StoreError):
-        Database(path, migrations=[*MIGRATIONS, broken])
+        Database(path, migrations=[*MIGRATIONS, ("CREATE TABLE more (x)", broken)])
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
         assert connection.execute("SELECT name FROM sqlite_master WHERE name = 'more'").fetchone() is None

@@ -1,10 +1,12 @@
 import json
+import math
 import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.errors import StoreError
@@ -109,30 +111,25 @@ def test_drafted_tokens_come_back_with_what_was_rejected(store: Store) -> None:
     assert (piece.accepted_drafts, piece.drafts) == (1, 4)
 
 
-def test_columns_of_an_earlier_version_are_passed_over() -> None:
-    line = {
-        "event": "tokens",
-        "author": "small",
-        "at": [0, 1],
-        "id": [1, 2],
-        "text": ["", "é"],
-        "data": ["ww==", "qQ=="],
-    }
-    tokens = [TokenWritten(0.0, Author.SMALL, 1, ""), TokenWritten(1.0, Author.SMALL, 2, "é")]
-    assert list(unpack(zlib.compress(json.dumps(line).encode()))) == tokens
+def test_a_token_of_any_probability_comes_back(store: Store) -> None:
+    """A broken model gives probabilities that are no numbers."""
+    alternatives = (Alternative(1, "null", -math.inf), Alternative(None, "\ud83d", -1.0))
+    events = [started(), TokenWritten(0.5, Author.SMALL, None, "a", -math.inf, alternatives)]
+    save(store, "r", events)
+    assert list(store.runs.events("r")) == events
 
 
 VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5)
 FIELDS = st.sampled_from("event at id text author logprob alternatives ends_step drafted rejected_drafts".split())
 LINES = st.dictionaries(
-    FIELDS, VALUES | st.lists(VALUES | st.lists(VALUES, max_size=3), max_size=3) | st.sampled_from(["tokens", "small"])
+    FIELDS, VALUES | st.lists(VALUES | st.lists(VALUES, max_size=3), max_size=3) | st.sampled_from(["token", "small"])
 )
 
 
 @given(st.lists(LINES | VALUES, max_size=3), st.binary(max_size=30))
 def test_a_chunk_of_any_content_is_decoded_or_refused(lines: list[object], other: bytes) -> None:
-    tokens = {"event": "tokens", "author": "small", "at": [0], "id": [1], "text": ["a"]}
-    merged = [tokens | line if isinstance(line, dict) else line for line in lines]
+    token = {"event": "token", "author": "small", "at": 0, "id": 1, "text": "a"}
+    merged = [token | line if isinstance(line, dict) else line for line in lines]
     for chunk in (*(zlib.compress("\n".join(map(json.dumps, some)).encode()) for some in (lines, merged)), other):
         try:
             events = list(unpack(chunk))

@@ -50,7 +50,7 @@ def test_only_the_difference_is_handed_over_in_both_directions() -> None:
     done = run(Relay(), SMALL, LARGE)
     handed = done.all(HandedOver)
     assert [event.author for event in handed] == [Author.LARGE, Author.SMALL, Author.LARGE, Author.SMALL]
-    assert all(event.reused > event.prefilled for event in handed[2:])
+    assert all(event.handoff.reused > event.handoff.prefilled for event in handed[2:])
 
 
 def test_when_the_small_helper_is_lost_the_large_model_goes_on_alone() -> None:

@@ -210,10 +210,10 @@ def test_nothing_is_handed_over_before_the_text_of_a_token_has_come(silent: int,
 
 def test_ids_are_handed_over_within_a_family_and_text_across() -> None:
     same = run(AtBoundary(three_tokens()), ["One.\n\nTwo", " End.</think>"], ["So it is"])
-    assert {event.passing for event in same.all(HandedOver)} == {Passing.IDS}
+    assert {event.handoff.passing for event in same.all(HandedOver)} == {Passing.IDS}
     other = ScriptedEngine("So it is", name="large", vocabulary="other")
     across = run(AtBoundary(three_tokens()), ["One.\n\nTwo", " End.</think>"], other)
-    assert [event.passing for event in across.all(HandedOver)] == [Passing.IDS, Passing.TEXT, Passing.TEXT]
+    assert [event.handoff.passing for event in across.all(HandedOver)] == [Passing.IDS, Passing.TEXT, Passing.TEXT]
     assert across.trace.text == same.trace.text
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Passing, Stop
+from baton_reasoning.core.engines.base import Handoff, Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking import events
@@ -77,7 +77,7 @@ def test_speed_is_by_the_clock_without_the_handoff() -> None:
     trace = Trace.of(
         [
             events.WriteStarted(0.0, LARGE, OPENING.id, 0),
-            events.HandedOver(5.0, LARGE, 0, 100, 5.0, Passing.IDS),
+            events.HandedOver(5.0, LARGE, Handoff(0, 100, 5.0)),
             token(LARGE, "a", 5.5),
             token(LARGE, "b", 6.0),
         ]
@@ -91,12 +91,12 @@ def test_what_a_model_reads_again_is_told_from_what_it_reads_first() -> None:
     """The small model reads a prompt of 10 tokens, writes 5, and finds other text where its last 3 stood."""
     trace = Trace.of(
         [
-            events.HandedOver(0.0, SMALL, 0, 10, 0.0, Passing.IDS),
+            events.HandedOver(0.0, SMALL, Handoff(0, 10, 0.0)),
             *(token(SMALL, letter, 0.1) for letter in "abcde"),
-            events.HandedOver(0.2, LARGE, 0, 12, 0.0, Passing.IDS),
+            events.HandedOver(0.2, LARGE, Handoff(0, 12, 0.0)),
             events.TextDiscarded(0.2, 2, "cde", 3),
             *(token(LARGE, letter, 0.3) for letter in "fghij"),
-            events.HandedOver(0.4, SMALL, 12, 5, 0.0, Passing.IDS),
+            events.HandedOver(0.4, SMALL, Handoff(12, 5, 0.0)),
         ]
     )
     assert (trace.totals[SMALL].prefilled, trace.totals[LARGE].prefilled) == (15, 12)
@@ -106,17 +106,17 @@ def test_what_a_model_reads_again_is_told_from_what_it_reads_first() -> None:
 
 def test_a_lost_cache_is_read_again_but_what_stood_outside_the_text_was_not_read() -> None:
     def judged(reused: int, prefilled: int) -> events.Judged:
-        return events.Judged(0.0, ("0", "9"), (0.5, 0.5), 0.0, reused, prefilled)
+        return events.Judged(0.0, ("0", "9"), (0.5, 0.5), Handoff(reused, prefilled, 0.0))
 
     def tried(reused: int, prefilled: int) -> events.Tried:
-        return events.Tried(0.0, LARGE, 0, (), Stop.LIMIT, 0.0, reused, prefilled)
+        return events.Tried(0.0, LARGE, 0, (), Stop.LIMIT, Handoff(reused, prefilled, 0.0))
 
     read: list[tuple[events.Event, int]] = [
         (judged(0, 30), 0),  # a text of 20 tokens, and a question of 10
-        (events.HandedOver(0.0, LARGE, 20, 1, 0.0, Passing.IDS), 0),
+        (events.HandedOver(0.0, LARGE, Handoff(20, 1, 0.0)), 0),
         (tried(21, 5), 0),
         (judged(21, 12), 0),
-        (events.HandedOver(0.0, LARGE, 0, 23, 0.0, Passing.IDS), 21),
+        (events.HandedOver(0.0, LARGE, Handoff(0, 23, 0.0)), 21),
     ]
     trace = Trace()
     for event, again in read:
@@ -132,7 +132,7 @@ def test_each_position_that_is_read_a_second_time_counts_once(handoffs: list[tup
     for kept, read, written in handoffs:
         reused = min(kept, held)
         again += len(seen & set(range(reused, reused + read)))
-        trace.apply(events.HandedOver(0.0, SMALL, reused, read, 0.0, Passing.IDS))
+        trace.apply(events.HandedOver(0.0, SMALL, Handoff(reused, read, 0.0)))
         for letter in "x" * written:
             trace.apply(token(SMALL, letter, 0.0))
         held = reused + read + max(0, written - 1)
@@ -172,7 +172,7 @@ def test_writes_of_a_single_token_are_left_out_of_the_speed() -> None:
 
 
 def test_a_trial_is_kept_with_the_text_before_it_though_what_it_was_made_for_is_discarded() -> None:
-    tried = events.Tried(1.0, SMALL, 6, (), Stop.LIMIT, 0.1)
+    tried = events.Tried(1.0, SMALL, 6, (), Stop.LIMIT, Handoff(0, 0, 0.1))
     trace = Trace.of(
         [
             token(SMALL, "Four.\n", 0.5, ends_step=True),

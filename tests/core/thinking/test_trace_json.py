@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Alternative, Message, Passing, ScoredToken, Stop
+from baton_reasoning.core.engines.base import Alternative, Handoff, Message, Passing, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
@@ -59,10 +59,10 @@ ONE_OF_EACH: list[Event] = [
     events.WriteStarted(0.5, Author.LARGE, REFLECTION.id, 10),
     events.WriteStarted(0.5, Author.SMALL, None, 10),
     events.WriteEnded(0.75, Stop.END_OF_TEXT),
-    events.HandedOver(0.25, Author.LARGE, 10, 3, 0.125, Passing.TEXT),
+    events.HandedOver(0.25, Author.LARGE, Handoff(10, 3, 0.125, Passing.TEXT)),
     events.PrefillProgressed(0.25, Author.LARGE, 440, 1024),
     events.TokenWritten(
-        1, Author.SMALL, 5, " ü", -0.5, (Alternative(5, " ü", -0.5), Alternative(None, "", -2.0)), True
+        1, Author.SMALL, 5, " ü", -0.5, (Alternative(5, " ü", -0.5), Alternative(None, "", -2.0)), ends_step=True
     ),
     events.TokenWritten(1.5, Author.LARGE, None, "", entropy=0.5),
     events.StepEnded(1.5, 12),
@@ -72,10 +72,10 @@ ONE_OF_EACH: list[Event] = [
     events.TakeoverEnded(3.0, 20),
     events.TextInserted(3.0, "Let us check.", EXCESSIVE_REFLECTION.id),
     events.ThinkingClosed(4.0, Author.INSERTED, 99, "</think>"),
-    events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5),
-    events.Judged(4.0, ("0", "1"), (0.25, 0.75), 0.5, 3, 4, Author.SMALL, 0.125),
-    events.Scored(4.0, (ScoredToken(7, " so", -0.75), ScoredToken(None, ".", -0.25)), 0.5, 100, 12),
-    events.Tried(4.0, Author.LARGE, 12, (ScoredToken(7, "4", -0.25),), Stop.LIMIT, 0.5, 100, 12),
+    events.Judged(4.0, ("0", "1"), (0.25, 0.75), Handoff(0, 0, 0.5)),
+    events.Judged(4.0, ("0", "1"), (0.25, 0.75), Handoff(3, 4, 0.5), Author.SMALL, 0.125),
+    events.Scored(4.0, (ScoredToken(7, " so", -0.75), ScoredToken(None, ".", -0.25)), Handoff(100, 12, 0.5)),
+    events.Tried(4.0, Author.LARGE, 12, (ScoredToken(7, "4", -0.25),), Stop.LIMIT, Handoff(100, 12, 0.5)),
     events.CountersChanged(4.0, {"reflections": 3, "reflections allowed": 15}),
     events.Prefetched(4.0, Author.LARGE, 1.5, 0.25, 30),
     events.UsageReported(4.0, Author.LARGE, Usage(RequestUsage(3, sent=9, estimated=True), 0.5, "EUR")),
@@ -89,9 +89,7 @@ ONE_OF_EACH: list[Event] = [
         "large",
         12,
         (ScoredToken(7, " 211", -4.5, (Alternative(8, " 311", -0.125),)), ScoredToken(None, "�", -0.5)),
-        1.5,
-        100,
-        40,
+        Handoff(100, 40, 1.5),
     ),
     events.OpinionGiven(5.0, "large", 0, ()),
     events.ValuesEstimated(
@@ -124,6 +122,22 @@ def test_a_token_takes_little_room_and_the_first_event_says_the_schema() -> None
     assert event_to_json(ONE_OF_EACH[0])["schema"] == SCHEMA
     token = events.TokenWritten(1.5, Author.SMALL, 5, " the")
     assert event_to_json(token) == {"event": "token", "at": 1.5, "author": "small", "id": 5, "text": " the"}
+
+
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
+def test_an_event_of_schema_1_is_read_as_one_of_today(event: Event) -> None:
+    """There the values of a handoff were fields of the event."""
+    data = event_to_json(event)
+    if handoff := data.pop("handoff", None):
+        data |= dict(zip(("reused", "prefilled", "seconds", "passing"), handoff, strict=True))
+    assert event_from_json(json.loads(json.dumps(data))) == event
+
+
+def test_a_written_token_has_the_fields_of_the_engines_in_their_order() -> None:
+    """With its text in place of the bytes; what records it relies on the order."""
+    _, _, *fields, ends_step = events.TokenWritten.__struct_fields__
+    assert fields == ["text" if name == "data" else name for name in Token._fields]
+    assert ends_step == "ends_step"
 
 
 def test_what_another_version_wrote_is_passed_over_with_a_notice() -> None:
@@ -185,6 +199,9 @@ def test_a_trace_of_an_earlier_version_shows_its_text_and_says_what_is_not_as_it
         {"event": "token", "at": "soon", "author": "small", "id": 5, "text": "a"},
         {"event": "token", "at": 1, "author": "small", "id": 5, "text": 7},
         {"event": "judged", "at": 1, "choices": 3, "probabilities": [], "seconds": 0},
+        {"event": "judged", "at": 1, "choices": [], "probabilities": []},
+        {"event": "handed_over", "at": 1, "author": "small", "handoff": [1, 2, float("nan"), "ids"]},
+        {"event": "handed_over", "at": 1, "author": "small", "reused": -1, "prefilled": 2, "seconds": 1},
     ],
 )
 def test_a_broken_event_is_refused_with_its_kind(data: dict[str, object]) -> None:

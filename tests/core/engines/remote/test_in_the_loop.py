@@ -54,7 +54,7 @@ def test_takeovers_are_written_by_the_server(server: LlamaServer) -> None:
     handoffs = [event for event in events if isinstance(event, HandedOver) and event.author is Author.LARGE]
     assert len(takeovers) == len(handoffs) >= 2
     assert written(events, Author.LARGE)
-    assert handoffs[1].reused > handoffs[0].reused
+    assert handoffs[1].handoff.reused > handoffs[0].handoff.reused
 
 
 @pytest.mark.real_models

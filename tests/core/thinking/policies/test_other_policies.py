@@ -219,8 +219,8 @@ def test_what_the_judge_reads_counts_as_read_by_the_large_model() -> None:
     large = ScriptedEngine(name="large", marks="9")
     done = run(scoring(), ["One.\n\nTwo.</think>"], large)
     judged, call = done.all(Judged)[0], done.large.calls[0]
-    assert judged.prefilled == call.prefilled > 0
-    assert done.trace.totals[Author.LARGE].prefilled == judged.prefilled
+    assert judged.handoff.prefilled == call.prefilled > 0
+    assert done.trace.totals[Author.LARGE].prefilled == judged.handoff.prefilled
 
 
 def test_a_judge_who_is_stopped_gives_no_score() -> None:
