@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from baton_reasoning.app.shared.format import count, duration, money, size
 from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.engines.base import DeviceShare, ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import DeviceShare, ModelCard
 from baton_reasoning.core.engines.remote.state import RETRYING, ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import SettingsError

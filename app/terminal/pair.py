@@ -29,9 +29,8 @@ from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.app.terminal.servers import known_server
 from baton_reasoning.app.terminal.streams import report
 from baton_reasoning.core.batch.running.arms import OtherModels
-from baton_reasoning.core.engines.base import Engine
-from baton_reasoning.core.engines.factory import EngineFactory, open_engine, share_vocabulary, tiny_demo
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import Engine, ModelCard
+from baton_reasoning.core.engines.open import EngineFactory, open_engine, share_vocabulary, tiny_demo
 from baton_reasoning.core.errors import ModelFileError, SettingsError
 from baton_reasoning.core.models.checksums import Checksums
 from baton_reasoning.core.models.devices import find_devices

@@ -23,8 +23,8 @@ from baton_reasoning.app.terminal.command_line import (
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
-from baton_reasoning.core.engines.factory import Server
 from baton_reasoning.core.engines.local.tokenizer import tokenize_by
+from baton_reasoning.core.engines.open import Server
 from baton_reasoning.core.engines.remote.address import LLAMA_SERVER_PORTS, canonical
 from baton_reasoning.core.engines.remote.server_check import ConnectionReport, Severity, try_connection
 from baton_reasoning.core.engines.remote.servers import NAME, KnownServer, KnownServers

@@ -12,7 +12,7 @@ from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from baton_reasoning.app.shared.widgets.controls import ElidedLabel, label, plain_tip
 from baton_reasoning.app.shared.widgets.layout import hbox
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.remote.state import ServerStatus
 
 LONGEST_NAME = 170

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from baton_reasoning.core.engines.base import Alternative, Conversation, Passing, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.base import Alternative, Conversation, ModelCard, Passing, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.body import Author as Author
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.usage import Count, Seconds, Usage
 from baton_reasoning.core.thinking.cues import Cue
 

@@ -18,8 +18,8 @@ from typing import NamedTuple
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.demo_pair.costly import of_blocks
 from baton_reasoning.core.engines.base import Conversation, Message, Token
-from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.drafting import DraftLength
+from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.loading import LoadOptions, Switch
 from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.run import RunSettings, ask

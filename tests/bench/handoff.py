@@ -10,7 +10,7 @@ from pathlib import Path
 
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from tests.bench.generated import MODEL, bench_model

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
+from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from tests.bench.generated import LONG_CONTEXT, NO_REAL_PAIR, bench_model

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from baton_reasoning.core.engines.base import Conversation, Engine, Handoff, Message, Token
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.remote.address import ServerAddress
 from baton_reasoning.core.engines.remote.server_check import open_server
 from baton_reasoning.core.models.loading import LoadOptions

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from baton_reasoning.core.engines.base import Message
+from baton_reasoning.core.engines.base import Message, Placement
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.local.load_fallback import card_of, worker_options
-from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.engines.local.placement import card_of, worker_options
 from baton_reasoning.core.engines.remote.address import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.fields import Fields

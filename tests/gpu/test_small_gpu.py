@@ -10,7 +10,7 @@ import pytest
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import Conversation, End, Message, Notice, Stop, Token, WriteItem
 from baton_reasoning.core.engines.body import Body
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.devices import DeviceKind, find_devices
 from baton_reasoning.core.models.fit import fit
 from baton_reasoning.core.models.gguf import read_header

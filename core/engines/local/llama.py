@@ -20,11 +20,10 @@ import numpy.typing as npt
 from llama_cpp import llama_cpp as ll
 
 from baton_reasoning.core.engines.base import Alternative
-from baton_reasoning.core.engines.local.loading_log import LoadingLog
 from baton_reasoning.core.engines.local.messages import WorkerOptions
+from baton_reasoning.core.engines.local.placement import LoadingLog
 from baton_reasoning.core.engines.local.thread_choice import ThreadChoice
-from baton_reasoning.core.engines.local.thread_pools import ThreadPools
-from baton_reasoning.core.engines.local.threads import default_threads
+from baton_reasoning.core.engines.local.threads import ThreadPools, default_threads
 from baton_reasoning.core.engines.local.tokenizer import Tokenizer
 from baton_reasoning.core.models.devices import gpu_names
 from baton_reasoning.core.models.ggml_backends import registry

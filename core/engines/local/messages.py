@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from baton_reasoning.core.engines.base import Judgement, Scores, Stop, WriteItem
+from baton_reasoning.core.engines.base import DeviceShare, Judgement, Scores, Stop, WriteItem
 from baton_reasoning.core.engines.chat_template import PromptPiece
-from baton_reasoning.core.engines.model_card import DeviceShare
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling, ThinkingTags
 

@@ -10,7 +10,8 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -18,7 +19,6 @@ from typing import IO, Any, NamedTuple
 import psutil
 
 from baton_reasoning.core.child_process import signals_held, start_shielded
-from baton_reasoning.core.engines.local.child import run_worker
 from baton_reasoning.core.engines.local.messages import (
     CacheDump,
     Failed,
@@ -34,8 +34,6 @@ from baton_reasoning.core.engines.local.messages import (
     receive,
     send,
 )
-from baton_reasoning.core.engines.local.threads import spin_variables
-from baton_reasoning.core.engines.local.watching import Heartbeat, ModelFiles
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, OutOfMemory
 from baton_reasoning.core.models.gguf_format import shards_of
 
@@ -48,6 +46,14 @@ SILENCE_AT_START = 90.0
 LOOK_EVERY = 0.5
 CLOSE_SECONDS = 1.0
 """A process that does not end within this time is killed."""
+SPIN = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
+"""What bounds the spinning of threads that wait, in GCC's and LLVM's OpenMP (there: milliseconds).
+
+By default they spin for milliseconds, which a thread that waits for its core does not get. Measured on two cores with a
+model of 1.5B / of 135M, tokens a second: 14 / 180 idle, but 2 beside one busy process. 10,000 rounds, some tenths of a
+millisecond, leave 14 / 177 idle, and 5 / 26 beside it. 1,000 leave 7 beside it, but 132 of the 180: the barriers of a
+small model are so close that sleeping costs more than waiting. With 100,000 it is 3 / 11.
+"""
 
 
 class CancelRequested(NamedTuple):
@@ -356,3 +362,111 @@ def next_reply(replies: Replies, stop_at: float | None) -> ReplyItem | EngineLos
         return replies.get(timeout=max(stop_at - time.monotonic(), 0))
     except queue.Empty:
         return None
+
+
+def run_worker(*arguments: Any) -> None:
+    """Run `worker.main`, imported in the child only: llama.cpp's binding and numpy take a third of a second."""
+    from baton_reasoning.core.engines.local.worker import main
+
+    main(*arguments)
+
+
+def spin_variables(environment: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """Return what a model's process gets in its environment besides: `SPIN`, unless a person chose how threads wait."""
+    chosen = any(name in environment for name in ("OMP_WAIT_POLICY", *SPIN))
+    return {} if chosen else SPIN
+
+
+PAUSE = 1.5
+"""Seconds between two checks after which the program itself must have been stopped, or the machine asleep."""
+
+
+class Heartbeat:
+    """Measures how long a process has been silent, without the time in which this program could not listen."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._heard = self._looked = clock()
+
+    def beat(self) -> None:
+        self._heard = self._clock()
+
+    def silence(self) -> float:
+        """Return the seconds of silence. Call it at least once a second: a longer pause is this program's own, and
+        restarts the count."""
+        now = self._clock()
+        if now - self._looked > PAUSE:
+            self._heard = now
+        self._looked = now
+        return now - self._heard
+
+
+class _State(NamedTuple):
+    device: int
+    inode: int
+    size: int
+    modified: int
+    """Nanoseconds."""
+
+
+class ModelFiles:
+    """The files of a model, as they were when its process was started.
+
+    llama.cpp maps them into memory: what is written over a file appears in the weights, so a model whose file was
+    overwritten would go on with zeros. A file that another one has replaced stays mapped, but cannot be loaded again.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._states = {path: _state(path) for path in paths}
+
+    def were_overwritten(self) -> bool:
+        """Return whether the mapped weights may have changed. Takes microseconds."""
+        return any(
+            before and (now := _state(path)) and now != before and now[:2] == before[:2]
+            for path, before in self._states.items()
+        )
+
+    def are_others(self) -> bool:
+        """Return whether a file was replaced, changed or deleted."""
+        return any(_state(path) != before for path, before in self._states.items())
+
+
+def _state(path: Path) -> _State | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return _State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+MOST = 6
+SECONDS = 600.0
+
+
+class RestartPolicy:
+    """One restart between two successes, and at most `most` in `seconds`; else the process counts as lost.
+
+    A success is a request that ended by itself, or that the caller closed after its first token: a takeover always
+    ends that way.
+    """
+
+    def __init__(self, most: int = MOST, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._most = most
+        self._seconds = seconds
+        self._clock = clock
+        self._restarts: deque[float] = deque()
+        self._succeeded = True
+
+    def allows_restart(self) -> bool:
+        """Return whether the process may be restarted now; True counts as a restart."""
+        now = self._clock()
+        while self._restarts and self._restarts[0] <= now - self._seconds:
+            self._restarts.popleft()
+        if not self._succeeded or len(self._restarts) >= self._most:
+            return False
+        self._succeeded = False
+        self._restarts.append(now)
+        return True
+
+    def succeeded(self) -> None:
+        self._succeeded = True

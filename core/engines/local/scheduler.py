@@ -13,8 +13,17 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillProgress, ScoredToken, Scores, Stop, Token
-from baton_reasoning.core.engines.choices import first_tokens
+from baton_reasoning.core.engines.base import (
+    End,
+    Handoff,
+    Judgement,
+    PrefillProgress,
+    ScoredToken,
+    Scores,
+    Stop,
+    Token,
+    first_tokens,
+)
 from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
 from baton_reasoning.core.engines.local.messages import (

@@ -15,6 +15,7 @@ from baton_reasoning.core.engines.base import (
     End,
     Handoff,
     Judgement,
+    ModelCard,
     Notice,
     Passing,
     PrefillProgress,
@@ -25,7 +26,6 @@ from baton_reasoning.core.engines.base import (
     ignore,
 )
 from baton_reasoning.core.engines.body import Part, parts_before
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote.address import ServerAddress
 from baton_reasoning.core.engines.remote.prefetch import Prefetch
 from baton_reasoning.core.engines.remote.protocol import (

@@ -13,10 +13,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from baton_reasoning.core.engines.base import Alternative, Conversation, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.base import (
+    Alternative,
+    Conversation,
+    ModelCard,
+    ScoredToken,
+    Stop,
+    Token,
+    first_tokens,
+)
 from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
-from baton_reasoning.core.engines.choices import first_tokens
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote.address import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine
 from baton_reasoning.core.engines.remote.failures import from_report

@@ -12,9 +12,8 @@ from enum import Enum
 from pathlib import PureWindowsPath
 from typing import Any, NamedTuple
 
-from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ModelCard, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.chat_template import has_switch, render_prompt
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote.address import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.failures import UnknownModel, from_report

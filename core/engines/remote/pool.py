@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
 
-from baton_reasoning.core.engines.base import Attach, Conversation, ignore
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import Attach, Conversation, ModelCard, ignore
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteSession
 from baton_reasoning.core.engines.remote.state import ServerStatus, most_important
 from baton_reasoning.core.engines.usage import Cap, Usage, UsageMeter

@@ -8,10 +8,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from baton_reasoning.core.engines.base import Alternative, Conversation, Judgement, Passing, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.base import (
+    Alternative,
+    Conversation,
+    Judgement,
+    ModelCard,
+    Passing,
+    ScoredToken,
+    Stop,
+    Token,
+    distinctive,
+)
 from baton_reasoning.core.engines.body import Author, Part, rendered_runs
-from baton_reasoning.core.engines.choices import distinctive
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.random_numbers import number_at
 from baton_reasoning.core.engines.remote.failures import foreign_token
 from baton_reasoning.core.engines.remote.fields import Fields

@@ -10,7 +10,7 @@ from enum import Enum
 from functools import partial
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.remote.address import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.failures import KeyRefused, NotReady, UnknownModel, UntrustedServer

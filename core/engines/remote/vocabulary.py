@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import ModelCard
 
 PROBE = "\n".join(
     (

@@ -11,7 +11,7 @@ from baton_reasoning.app.models.model_forms import WritingForm
 from baton_reasoning.app.models.page import ModelsPage
 from baton_reasoning.app.shared.labels import own_facts, placement_facts
 from baton_reasoning.core.demo_pair.settings import SMALL_MODEL
-from baton_reasoning.core.engines.model_card import DeviceShare, ModelCard, Placement
+from baton_reasoning.core.engines.base import DeviceShare, ModelCard, Placement
 from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch
 from baton_reasoning.core.models.overrides import ModelOverrides, TagSource
 from baton_reasoning.core.models.preferences import load_preferences

@@ -10,7 +10,7 @@ import pytest
 
 from baton_reasoning.app.cli import main
 from baton_reasoning.core.engines import factory
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 
 Baton = Callable[..., CompletedProcess[str]]
 DEMO = ("--small", "demo", "--large", "demo")

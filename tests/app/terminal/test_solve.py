@@ -15,8 +15,8 @@ import pytest
 
 from baton_reasoning.app.cli import main
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.models.checksums import SUMS, Checksums
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import ModelOverrides

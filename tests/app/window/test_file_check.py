@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.shared.background import BackgroundTasks
 from baton_reasoning.app.shared.loaded_models import LoadedModels
 from baton_reasoning.app.window.file_check import FileCheck
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.remote.servers import KnownServers
 from baton_reasoning.core.engines.remote.state import StatusCallback
 from baton_reasoning.core.model_costs import ModelCosts

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Alternative, Message, Passing, ScoredToken, Stop
+from baton_reasoning.core.engines.base import Alternative, Message, ModelCard, Passing, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.models.overrides import ModelOverrides, ThinkingTags

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.core.engines.base import Conversation, Message
-from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
+from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 

@@ -9,7 +9,7 @@ import resource
 import sys
 from pathlib import Path
 
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.errors import OutOfMemory
 from baton_reasoning.core.models.loading import LoadOptions, Switch
 

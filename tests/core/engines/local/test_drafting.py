@@ -10,7 +10,6 @@ import pytest
 
 from baton_reasoning.core.engines.base import Conversation, End, Message, Stop, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.drafting import (
     FIRST,
     DraftedTokens,
@@ -19,6 +18,7 @@ from baton_reasoning.core.engines.local.drafting import (
     DraftLength,
     DraftPlan,
 )
+from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.messages import DraftsWanted
 from baton_reasoning.core.models.loading import LoadOptions, Switch
 from baton_reasoning.core.models.overrides import Sampling

@@ -13,7 +13,7 @@ import pytest
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from baton_reasoning.core.run import Pair, ask, run

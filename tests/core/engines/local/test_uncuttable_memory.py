@@ -12,7 +12,7 @@ import pytest
 
 from baton_reasoning.core.engines.base import Message, Token
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
+from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling

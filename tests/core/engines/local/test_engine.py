@@ -26,7 +26,7 @@ from baton_reasoning.core.engines.base import (
     WriteItem,
 )
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
+from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.llama import Llama
 from baton_reasoning.core.errors import ContextFull, EngineLost, EngineRefused, ModelFileError
 from baton_reasoning.core.models.loading import KvType, LoadOptions, Switch

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Engine
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.remote.address import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.failures import NotReady

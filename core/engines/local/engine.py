@@ -20,8 +20,10 @@ from baton_reasoning.core.engines.base import (
     End,
     Handoff,
     Judgement,
+    ModelCard,
     Notice,
     Passing,
+    Placement,
     PrefillProgress,
     Scores,
     Session,
@@ -33,15 +35,6 @@ from baton_reasoning.core.engines.base import (
 from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs
 from baton_reasoning.core.engines.chat_template import PromptPiece, render_prompt
 from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
-from baton_reasoning.core.engines.local.load_fallback import (
-    attempts,
-    attempts_after_death,
-    card_of,
-    layers_to_begin_with,
-    load_first_that_fits,
-    worker_options,
-)
-from baton_reasoning.core.engines.local.loading_log import RAM
 from baton_reasoning.core.engines.local.messages import (
     BranchEnded,
     BranchWanted,
@@ -58,16 +51,24 @@ from baton_reasoning.core.engines.local.messages import (
     Tokenized,
     WriteBranches,
 )
+from baton_reasoning.core.engines.local.placement import (
+    RAM,
+    attempts,
+    attempts_after_death,
+    card_of,
+    layers_to_begin_with,
+    load_first_that_fits,
+    worker_options,
+)
 from baton_reasoning.core.engines.local.process import (
     CancelRequested,
     ModelProcess,
     ProcessLost,
     Replies,
+    RestartPolicy,
     next_reply,
     only_reply,
 )
-from baton_reasoning.core.engines.local.restarts import RestartPolicy
-from baton_reasoning.core.engines.model_card import ModelCard, Placement
 from baton_reasoning.core.engines.template_renderer import RENDERER
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.gguf import GgufHeader, read_header

@@ -21,12 +21,12 @@ import pytest
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import End, Judgement, Message, Notice, Session, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.engines.local import client, worker
+from baton_reasoning.core.engines.local import engine as local_engine
 from baton_reasoning.core.engines.local import process as model_process
-from baton_reasoning.core.engines.local.client import REPLACED, LocalEngine
+from baton_reasoning.core.engines.local import worker
+from baton_reasoning.core.engines.local.engine import REPLACED, LocalEngine
 from baton_reasoning.core.engines.local.messages import Tokenize
-from baton_reasoning.core.engines.local.process import only_reply
-from baton_reasoning.core.engines.local.watching import Heartbeat
+from baton_reasoning.core.engines.local.process import Heartbeat, RestartPolicy, only_reply
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
@@ -162,7 +162,7 @@ def test_a_session_can_be_cancelled_while_the_process_that_opens_it_hangs(hangs:
 
 
 def test_a_second_cancellation_does_not_prolong_the_first(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(local_engine, "STOP_SECONDS", 0.2)
     monkeypatch.setattr(model_process, "SILENCE_IF_STOPPED", 600.0)
     session = engine.open(QUESTION, GREEDY)
     send(engine, signal.SIGSTOP)
@@ -453,3 +453,34 @@ def test_the_process_of_a_model_inherits_no_keys(monkeypatch: pytest.MonkeyPatch
 def test_the_words_of_every_back_end_and_of_python_for_memory_are_recognised(line: str) -> None:
     assert model_process.speaks_of_memory(line)
     assert not model_process.speaks_of_memory("GGML_ASSERT(n_tokens > 0) failed")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_second_death_without_a_success_between_is_final() -> None:
+    policy = RestartPolicy()
+    assert policy.allows_restart()
+    assert not policy.allows_restart()
+
+
+def test_a_success_allows_another_restart() -> None:
+    policy = RestartPolicy()
+    for _ in range(3):
+        assert policy.allows_restart()
+        policy.succeeded()
+
+
+def test_restarts_are_bounded_in_time_also_where_each_is_followed_by_a_success() -> None:
+    clock = Clock()
+    policy = RestartPolicy(most=2, seconds=60, clock=clock)
+    for _ in range(2):
+        assert policy.allows_restart()
+        policy.succeeded()
+    assert not policy.allows_restart()
+    clock.now = 61
+    assert policy.allows_restart()
