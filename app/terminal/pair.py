@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from baton_reasoning.app.shared.labels import placement_facts, retreat_text
+from baton_reasoning.app.shared.labels import fallback_text, placement_facts
 from baton_reasoning.app.terminal.command_line import (
     LOCAL_MODELS,
     MODELS,
@@ -290,7 +290,7 @@ def describe(card: ModelCard) -> None:
     if is_set("verbose"):
         for name, fact in placement_facts(card):
             remark(f"{name}: {fact}")
-    elif words := retreat_text(card):
+    elif words := fallback_text(card):
         remark(words)
 
 

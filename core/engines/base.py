@@ -184,8 +184,8 @@ class Placement:
     batch: int
     threads: int
     kv_type: str
-    retreat: str = ""
-    """What is less than was asked for, because memory ran out: “with 12 of 33 layers on the GPU”."""
+    fallback: str = ""
+    """What was reduced to fit memory: “with 12 of 33 layers on the GPU”."""
     parallel: int = 1
     """Sessions that may decode at the same time, each with the whole context."""
 

@@ -4,70 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
-from typing import Any
 from weakref import WeakKeyDictionary
 
-from baton_reasoning.core.engines.base import (
-    Attach,
-    Branch,
-    Continuation,
-    Conversation,
-    End,
-    Handoff,
-    Judgement,
-    ModelCard,
-    Notice,
-    Passing,
-    Placement,
-    PrefillProgress,
-    Scores,
-    Session,
-    Stop,
-    Token,
-    WriteItem,
-    ignore,
-)
+from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs
-from baton_reasoning.core.engines.chat_template import PromptPiece, render_prompt
+from baton_reasoning.core.engines.chat_template import PromptPiece, has_switch, render_prompt
+from baton_reasoning.core.engines.continuing import continued
+from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
-from baton_reasoning.core.engines.local.messages import (
-    BranchEnded,
-    BranchWanted,
-    CacheDump,
-    Cancel,
-    CloseSession,
-    DraftsWanted,
-    DumpCache,
-    Failed,
-    Open,
-    Read,
-    ReadItem,
-    Tokenize,
-    Tokenized,
-    WriteBranches,
-)
-from baton_reasoning.core.engines.local.placement import (
-    RAM,
-    attempts,
-    attempts_after_death,
-    card_of,
-    layers_to_begin_with,
-    load_first_that_fits,
-    worker_options,
-)
+from baton_reasoning.core.engines.local.placement import RAM, ModelLoader, worker_options
 from baton_reasoning.core.engines.local.process import (
     CancelRequested,
     ModelProcess,
     ProcessLost,
-    Replies,
     RestartPolicy,
-    next_reply,
-    only_reply,
+    SentRequest,
 )
 from baton_reasoning.core.engines.template_renderer import RENDERER
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
@@ -77,7 +32,7 @@ from baton_reasoning.core.models.overrides import NO_OVERRIDES, ModelOverrides, 
 from baton_reasoning.core.models.source import ModelSource, file_source
 
 RESTARTS_A_REQUEST = 1
-"""Deaths that one request may survive: a second one may be its own fault."""
+"""Deaths of the process that one request may survive: a second one may be its own fault."""
 LOAD_AGAIN = "Load the model again, or choose another one."
 REPLACED = (
     "The file of {} was replaced or deleted after it was loaded. This text comes from the file as it was, which can no "
@@ -85,6 +40,8 @@ REPLACED = (
 )
 STOP_SECONDS = 1.5
 """A cancelled request ends after this time, also if the worker is still busy with it."""
+WAIT_SECONDS = 0.1
+"""Between two looks whether a session was cancelled that waits for another one to reload the model."""
 
 
 class LocalEngine:
@@ -109,41 +66,30 @@ class LocalEngine:
         if options.conflict:
             raise EngineRefused(options.conflict)
         self._options = worker_options(header, options, overrides)
-        self._lock = threading.Lock()
-        self._numbers = count(1)
+        self._loader = ModelLoader(header, self._options)
+        self._reloading = threading.Lock()
         self._restarts = RestartPolicy()
         self._is_closed = False
         self.draft_lengths: WeakKeyDictionary[LocalEngine, DraftLength] = WeakKeyDictionary()
         """What is known of the drafts of each small model for this one."""
         RENDERER.start()  # while the model loads, so that the first session does not wait for it
-        self._process, retreat = self._load(header, on_progress)
-        self._card = card_of(
-            header, self._options, overrides, self._placement(retreat), source or file_source(path.absolute())
-        )
-
-    def _load(self, header: GgufHeader, on_progress: Callable[[float], object]) -> tuple[ModelProcess, str]:
-        """Load as asked; if the device is out of memory, lighter and lighter. Also returns what is less than asked."""
-        load = self._options.load
-        layers = layers_to_begin_with(header, load)
-        if load.gpu_layers < 0:  # an overfull GPU may take the system down, so “all” is never tried blindly
-            load = load.model_copy(update={"gpu_layers": layers})
-        self._asked, self._layers = load, layers
-        ways = list(attempts(load, layers))
-        process, self._options, change = load_first_that_fits(self._options, ways, header.name, on_progress)
-        return process, change
-
-    def _placement(self, retreat: str) -> Placement:
-        loaded, load = self._process.loaded, self._options.load
-        return Placement(loaded.shares, load.batch, loaded.threads, load.kv_type.name.lower(), retreat, load.parallel)
+        self._process = self._loader.load(on_progress)
+        card = card_of(header, self._options, overrides, source or file_source(path.absolute()))
+        self._card = replace(card, placement=self._loader.placement(self._process))
 
     @property
-    def card(self) -> ModelCard:
+    def card(self) -> base.ModelCard:
         return self._card
 
     @property
     def loaded_as(self) -> LoadOptions:
         """How the model was loaded, which may be lighter than asked."""
-        return self._options.load
+        return self._loader.attempt.options
+
+    @property
+    def fallback(self) -> str:
+        """What was reduced to fit memory: “with a batch of 128 tokens”; “” if it was loaded as asked."""
+        return self._loader.attempt.fallback
 
     @property
     def is_on_gpu(self) -> bool:
@@ -153,57 +99,54 @@ class LocalEngine:
     def process(self) -> ModelProcess:
         return self._process
 
-    def next_number(self) -> int:
-        with self._lock:
-            return next(self._numbers)
-
     def open(
-        self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
+        self,
+        conversation: base.Conversation,
+        sampling: Sampling,
+        attach: base.Attach = base.ignore,
+        *,
+        thinks: bool = True,
     ) -> LocalSession:
         return LocalSession(self, conversation, sampling, attach, thinks=thinks)
 
-    def render(self, conversation: Conversation, thinks: bool) -> tuple[PromptPiece, ...]:
+    def render(self, conversation: base.Conversation, thinks: bool) -> tuple[PromptPiece, ...]:
         """By the model's chat template. Raises EngineRefused."""
         loaded, options = self._process.loaded, self._options
         return tuple(render_prompt(conversation, options.template, loaded.bos, loaded.eos, options.thinking, thinks))
 
     def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
         """Return the ids of a text on its own, without BOS; `special` recognises control tokens. Raises EngineLost."""
-        number = self.next_number()
-        tokenized = only_reply(self._process.ask(number, Tokenize(number, text, special)))
-        assert isinstance(tokenized, Tokenized)
-        return tokenized.ids
+        with self._process.sent(messages.Tokenize(0, text, special)) as sent:
+            return sent.token_ids()
 
     def recover(self, lost: EngineLost, process: ModelProcess, on_progress: Callable[[float], object]) -> None:
         """Start a dead process again, unless another session has done it: lighter, if memory ran out.
 
-        `on_progress` may raise Cancelled while the model is loaded. Raises EngineLost if the restart policy does not
-        allow it, OutOfMemory if the model fits in no way any more.
+        `on_progress` may raise Cancelled while the model is loaded, by this session or by another one. Raises
+        EngineLost if the restart policy does not allow it, OutOfMemory if the model fits in no way any more.
         """
-        with self._lock:
-            if self._process is not process:
-                return
-            if self._is_closed or process.has_other_files or not self._restarts.allows_restart():
-                raise EngineLost(lost.message, LOAD_AGAIN) from lost
-            self._process.close()
-            memory = isinstance(lost, ProcessLost) and lost.is_out_of_memory
-            ways = attempts_after_death(self._asked, self._layers, self._options.load, memory=memory)
-            try:
-                loaded = load_first_that_fits(self._options, ways, self._card.name, on_progress)
-            except Cancelled:
-                self._restarts.succeeded()  # it did not fail: the next request may try it again
-                raise
-            self._process, self._options, change = loaded
-            if self._is_closed:  # while it was loaded
-                self._process.close()
-                raise EngineLost(lost.message, LOAD_AGAIN) from lost
-            self._card = replace(self._card, placement=self._placement(change))
+        while not self._reloading.acquire(timeout=WAIT_SECONDS):
+            on_progress(0)
+        try:
+            if self._process is process:
+                self._reload(lost, on_progress)
+        finally:
+            self._reloading.release()
 
-    @property
-    def lighter_words(self) -> str:
-        """“ with a batch of 128 tokens” if the model is loaded lighter than asked; else empty."""
-        placement = self._card.placement
-        return f" {placement.retreat}" if placement and placement.retreat else ""
+    def _reload(self, lost: EngineLost, on_progress: Callable[[float], object]) -> None:
+        if self._is_closed or self._process.has_other_files or not self._restarts.allows_restart():
+            raise EngineLost(lost.message, LOAD_AGAIN) from lost
+        self._process.close()
+        try:
+            lighter = isinstance(lost, ProcessLost) and lost.is_out_of_memory
+            self._process = self._loader.load(on_progress, lighter=lighter)
+        except Cancelled:
+            self._restarts.succeeded()  # it did not fail: the next request may try it again
+            raise
+        if self._is_closed:  # while it was loaded
+            self._process.close()
+            raise EngineLost(lost.message, LOAD_AGAIN) from lost
+        self._card = replace(self._card, placement=self._loader.placement(self._process))
 
     def succeeded(self) -> None:
         """A request came to its end: the next death may be repaired by a restart."""
@@ -214,11 +157,39 @@ class LocalEngine:
         self._process.close()
 
 
+def card_of(
+    header: GgufHeader, options: messages.WorkerOptions, overrides: ModelOverrides, source: ModelSource
+) -> base.ModelCard:
+    """Describe a model by its file and by how it is to be loaded, without its placement."""
+    return base.ModelCard(
+        name=header.name or header.path.stem,
+        vocabulary=header.vocabulary_hash,
+        context=options.load.context,
+        source=source,
+        path=header.path,
+        architecture=header.architecture,
+        quantisation=header.quantisation,
+        parameters=header.parameters,
+        thinking=options.thinking,
+        switches_thinking=has_switch(options.template),
+        returns_scores=True,
+        supports_truncation=options.supports_truncation,
+        writes_branches=True,
+        overrides=overrides,
+    )
+
+
 class LocalSession:
     """One text on a local model. If the process dies it is restarted, and the text goes on."""
 
     def __init__(
-        self, engine: LocalEngine, conversation: Conversation, sampling: Sampling, attach: Attach, *, thinks: bool
+        self,
+        engine: LocalEngine,
+        conversation: base.Conversation,
+        sampling: Sampling,
+        attach: base.Attach,
+        *,
+        thinks: bool,
     ) -> None:
         """`attach` is called before the process is asked for anything. Raises EngineError."""
         self._engine = engine
@@ -227,16 +198,14 @@ class LocalSession:
         self._sampling = sampling
         self._drafter: Drafter | None = None
         self._is_exact = False
-        self._has_told = False
-        """Whether a notice has said that the model's file was replaced."""
-        self._replies: Replies | None = None
-        """Of the request under way."""
+        self._warned_of_another_file = False
+        self._under_way: SentRequest | None = None
         self._cancelled = False
         attach(self)
         self._open()
 
     @property
-    def card(self) -> ModelCard:
+    def card(self) -> base.ModelCard:
         card = self._engine.card
         return card if self._thinks else card.without_thinking()
 
@@ -244,87 +213,75 @@ class LocalSession:
     def prompt_tokens(self) -> int:
         return self._prompt_tokens
 
-    def read(self, body: Sequence[Part]) -> Handoff:
-        items = [item for item in self._carry_out(self._asking(body)) if isinstance(item, Handoff)]
-        return items[-1] if items else Handoff(0, 0, 0.0)  # nothing, if it was cancelled
+    def read(self, body: Sequence[Part]) -> base.Handoff:
+        items = [item for item in self._results(self._request(body)) if isinstance(item, base.Handoff)]
+        return items[-1] if items else base.Handoff(0, 0, 0.0)  # nothing, if it was cancelled
 
     def prefetch(self, body: Sequence[Part]) -> None:
         """Does nothing: on one machine it would slow the model that writes (see `ModelCard.supports_prefetch`)."""
 
     def write(
         self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
-    ) -> Generator[WriteItem, None, None]:
+    ) -> Generator[base.WriteItem, None, None]:
         written: list[int] = []
-        drafted = DraftedWrite(body, written, self._sampling, seed, position)
-        plain_tokens = self._drafter.begin(drafted) if self._drafter else None
-        asking = self._asking(
-            body,
-            limit=limit,
-            sampling=self._sampling,
-            seed=seed,
-            position=position,
-            alternatives=alternatives,
-            plain_tokens=plain_tokens,
+        request = self._request(body)._replace(
+            limit=limit, sampling=self._sampling, seed=seed, position=position, alternatives=alternatives
         )
-        for item in self._carry_out(asking, written):
-            assert not isinstance(item, Judgement | Scores)
+        if self._drafter:
+            drafted = DraftedWrite(body, written, self._sampling, seed, position)
+            request = request._replace(plain_tokens=self._drafter.begin(drafted))
+        for item in self._results(request):
+            assert not isinstance(item, base.Judgement | base.Scores)
+            if isinstance(item, base.Token) and item.id is not None:
+                written.append(item.id)
             yield item
-            if isinstance(item, Handoff) and not self._has_told and self._engine.process.has_other_files:
-                self._has_told = True
-                yield Notice(REPLACED.format(self.card.name))
+            if isinstance(item, base.Handoff):
+                yield from self._warning_of_another_file()
 
-    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> Judgement:
-        judgement = Judgement.none(len(choices))
-        for item in self._carry_out(self._asking(body, question=question, choices=choices)):
-            if isinstance(item, Handoff):
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> base.Judgement:
+        judgement = base.Judgement.none(len(choices))
+        for item in self._results(self._request(body)._replace(question=question, choices=choices)):
+            if isinstance(item, base.Handoff):
                 judgement = judgement._replace(handoff=item)
-            elif isinstance(item, Judgement):
+            elif isinstance(item, base.Judgement):
                 judgement = item._replace(handoff=judgement.handoff)
         return judgement
 
-    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> Scores:
-        scores = Scores()
+    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> base.Scores:
+        scores = base.Scores()
         tags = self.card.thinking
         score_from = bytes_before(body, start, tags.closing if tags else "")
-        asking = self._asking(body, alternatives=alternatives, score_from=score_from)
-        for item in self._carry_out(asking):
-            if isinstance(item, Handoff):
+        for item in self._results(self._request(body)._replace(alternatives=alternatives, score_from=score_from)):
+            if isinstance(item, base.Handoff):
                 scores = scores._replace(handoff=item)
-            elif isinstance(item, Scores):
+            elif isinstance(item, base.Scores):
                 scores = scores._replace(tokens=scores.tokens + item.tokens)
-            elif isinstance(item, Notice):
-                scores = Scores()  # the process died and was restarted: the text is scored from its start again
+            elif isinstance(item, base.Notice):
+                scores = base.Scores()  # the process was restarted: the text is scored from its start again
         return scores
 
-    def write_branches(self, branches: Sequence[Branch]) -> Generator[Continuation | Notice, None, None]:
+    def write_branches(self, branches: Sequence[base.Branch]) -> Generator[base.Continuation | base.Notice, None, None]:
         """If the process dies, the branches that have not ended are written again."""
-        left, deaths = list(range(len(branches))), 0
-        while left:
+        left = list(range(len(branches)))
+
+        def write_left(_: object) -> Generator[base.Continuation, None, None]:
+            if not left:
+                return
             asked = list(left)
-            try:
-                self._refuse_if_cancelled()
-                if self._process is not self._engine.process:
-                    self._open()
-                for item in self._replies_to(self._asking_for([branches[index] for index in asked])):
-                    if isinstance(item, BranchEnded):
-                        index = asked[item.branch]
-                        left.remove(index)
-                        yield Continuation(index, item.text.decode(errors="replace"), item.tokens, item.stop)
-                self._engine.succeeded()
-                return
-            except Cancelled:
-                return
-            except EngineLost as lost:
-                deaths += 1
-                yield self._started_again(lost, deaths)
+            self._open_if_restarted()
+            for item in self._replies(self._branches_request([branches[index] for index in asked])):
+                if isinstance(item, messages.BranchEnded):
+                    index = asked[item.branch]
+                    left.remove(index)
+                    yield base.Continuation(index, item.text.decode(errors="replace"), item.tokens, item.stop)
+            self._engine.succeeded()
 
-    def _asking_for(self, branches: Sequence[Branch]) -> WriteBranches:
-        bodies = {id(branch.body): branch.body for branch in branches}
-        numbers = {key: number for number, key in enumerate(bodies)}
-        wanted = [BranchWanted(numbers[id(branch.body)], branch.seed, branch.limit) for branch in branches]
-        return WriteBranches(0, 0, [self._runs(body) for body in bodies.values()], wanted, self._sampling)
+        try:
+            yield from continued(write_left, self._restart)
+        except Cancelled:
+            return
 
-    def use_drafts_of(self, small: Session, *, asked: bool = False) -> bool:
+    def use_drafts_of(self, small: base.Session, *, asked: bool = False) -> bool:
         self._drafter = None
         wanted = self._engine.loaded_as.drafts
         if not (asked or wanted is Switch.ON or (wanted is Switch.AUTOMATIC and self._engine.is_on_gpu)):
@@ -340,19 +297,19 @@ class LocalSession:
     def repeat_exactly(self) -> None:
         self._is_exact = True
 
-    def draft(self, write: DraftedWrite, count: int, base: int | None) -> DraftedTokens:
-        """The next `count` tokens of another model's write as this one would draw them; fewer if the text ends.
+    def draft(self, write: DraftedWrite, count: int, kept: int | None) -> DraftedTokens:
+        """Draft the next `count` tokens of another model's write as this one samples them; fewer if the text ends.
 
-        `base`: what the call before returned for the same write, so that only new tokens pass the pipe. Raises
+        `kept`: what the call before returned for the same write, so that only new tokens pass the pipe. Raises
         EngineError.
         """
         written = write.written
         if self._process is not self._engine.process or not self._process.alive:
             self._open()
-            base = None
-        asking = self._asking(write.body) if base is None else Read(0, 0, [], base=base)
-        asking = asking._replace(
-            runs=[*asking.runs, tuple(written)],
+            kept = None
+        request = self._request(write.body) if kept is None else messages.Read(0, 0, [], base=kept)
+        request = request._replace(
+            runs=[*request.runs, tuple(written)],
             limit=count,
             sampling=write.sampling,
             seed=write.seed,
@@ -360,29 +317,22 @@ class LocalSession:
         )
         ids: list[int] = []
         read_seconds = 0.0
-        for item in self._stream(asking):
-            if isinstance(item, Handoff):
-                if base is None and item.prefilled > 1:  # one token is read for the first draft itself
+        for item in self._replies(request):
+            if isinstance(item, base.Handoff):
+                if kept is None and item.prefilled > 1:  # one token is read for the first draft itself
                     read_seconds = item.seconds * (1 - 1 / item.prefilled)
-                base = item.reused + item.prefilled - len(written)
-            elif isinstance(item, Token) and item.id is not None:
+                kept = item.reused + item.prefilled - len(written)
+            elif isinstance(item, base.Token) and item.id is not None:
                 ids.append(item.id)
-        return DraftedTokens(tuple(ids), base, read_seconds)
+        return DraftedTokens(tuple(ids), kept, read_seconds)
 
     def cancel(self) -> None:
-        self._cancelled = True  # before the replies are read: `_ask` does it the other way round
-        if (replies := self._replies) is not None:
-            replies.put(CancelRequested())  # the thread that waits for replies passes it on: this one never blocks
-
-    def text_in_cache(self) -> bytes:
-        """What the KV cache holds now, prompt included: for tests and bug reports."""
-        number = self._engine.next_number()
-        shown = only_reply(self._process.ask(number, DumpCache(self._number, number)))
-        assert isinstance(shown, CacheDump)
-        return shown.text
+        self._cancelled = True  # before the request is read: `_sent` does it the other way round
+        if (sent := self._under_way) is not None:
+            sent.cancel()  # the thread that waits for replies passes it on: this one never blocks
 
     def close(self) -> None:
-        self._process.tell(CloseSession(self._number))
+        self._process.tell(messages.CloseSession(self._number))
 
     # -----------------------------------------------------------------------------------------------------------------
 
@@ -394,6 +344,28 @@ class LocalSession:
             self._recover(lost)
             self._open_in(self._engine.process)
 
+    def _open_in(self, process: ModelProcess) -> None:
+        self._process = process
+        prompt = self._engine.render(self._conversation, self._thinks)
+        with self._sent(messages.Open(0, prompt)) as sent:
+            self._number = sent.number
+            try:
+                self._prompt_tokens = len(sent.token_ids())
+            except Cancelled:
+                self.close()
+                raise
+        if self._prompt_tokens >= self.card.context:
+            raise ContextFull(
+                f"The prompt has {self._prompt_tokens} tokens, and {self.card.name} holds {self.card.context}.",
+                "Shorten the prompt, or load the model with a longer context.",
+            )
+
+    def _open_if_restarted(self) -> None:
+        """Open in a process that was started since. Raises Cancelled if this session was cancelled."""
+        self._refuse_if_cancelled()
+        if self._process is not self._engine.process:
+            self._open()
+
     def _recover(self, lost: EngineLost) -> None:
         self._engine.recover(lost, self._process, lambda _: self._refuse_if_cancelled())
 
@@ -401,115 +373,109 @@ class LocalSession:
         if self._cancelled:
             raise Cancelled
 
-    def _ask(self, number: int, request: Open | Read | WriteBranches) -> Replies:
-        """Ask the process; `cancel` reaches whoever waits for the replies, even if it came before."""
-        self._replies = replies = self._process.ask(number, request)
-        if self._cancelled:
-            replies.put(CancelRequested())
-        return replies
-
-    def _open_in(self, process: ModelProcess) -> None:
-        self._process = process
-        self._number, number = self._engine.next_number(), self._engine.next_number()
-        prompt = self._engine.render(self._conversation, self._thinks)
-        try:
-            tokenized = only_reply(self._ask(number, Open(self._number, number, prompt)))
-        except Cancelled:
-            self.close()
-            raise
-        assert isinstance(tokenized, Tokenized)
-        self._prompt_tokens = len(tokenized.ids)
-        if self._prompt_tokens >= self.card.context:
-            raise ContextFull(
-                f"The prompt has {self._prompt_tokens} tokens, and {self.card.name} holds {self.card.context}.",
-                "Shorten the prompt, or load the model with a longer context.",
-            )
-
-    def _asking(self, body: Sequence[Part], **what: Any) -> Read:
-        return Read(0, 0, self._runs(body), exact=self._is_exact, **what)
-
-    def _runs(self, body: Sequence[Part]) -> list[tuple[int, ...] | str]:
-        tags, size = self.card.thinking, self._process.loaded.vocabulary_size
-        return rendered_runs(body, self.card.vocabulary, tags.closing if tags else "", size)
-
-    def _carry_out(self, asking: Read, written: list[int] | None = None) -> Generator[ReadItem, None, None]:
-        """Send a request and yield its results; `written` is filled with the ids of the tokens."""
-        try:
-            self._refuse_if_cancelled()
-            yield from self._in_spite_of_deaths(asking, [] if written is None else written)
-        except Cancelled:
-            yield End(Stop.CANCELLED)
-
-    def _in_spite_of_deaths(self, asking: Read, written: list[int]) -> Generator[ReadItem, None, None]:
-        """If the process dies, go on from the last token that arrived."""
-        deaths = 0
-        while True:
-            try:
-                if self._process is not self._engine.process:
-                    self._open()
-                going_on = asking._replace(
-                    runs=[*asking.runs, tuple(written)],
-                    limit=asking.limit - len(written),
-                    position=asking.position + len(written),
-                )
-                with closing(self._stream(going_on)) as items:
-                    for item in items:
-                        if isinstance(item, Token) and item.id is not None:
-                            written.append(item.id)
-                        yield item
-                self._engine.succeeded()
-                return
-            except GeneratorExit:
-                if written:
-                    self._engine.succeeded()
-                raise
-            except EngineLost as lost:
-                deaths += 1
-                yield self._started_again(lost, deaths)
-
-    def _started_again(self, lost: EngineLost, deaths: int) -> Notice:
+    def _restart(self, lost: EngineLost, deaths: int) -> Generator[base.Notice, None, None]:
         """Start the process again. Raises EngineLost if this request has survived enough deaths."""
         if deaths > RESTARTS_A_REQUEST:
             raise EngineLost(lost.message, LOAD_AGAIN) from lost
         self._recover(lost)
-        return Notice(f"{lost.message} It was started again{self._engine.lighter_words}, and the text goes on.")
+        reduced = f" {self._engine.fallback}" if self._engine.fallback else ""
+        yield base.Notice(f"{lost.message} It was started again{reduced}, and the text goes on.")
 
-    def _stream(self, asking: Read) -> Generator[ReadItem, None, None]:
-        passing = Passing.TEXT if any(isinstance(run, str) for run in asking.runs) else Passing.IDS
-        for item in self._replies_to(asking):
-            if isinstance(item, Handoff):
-                yield item._replace(passing=passing)
-            elif not isinstance(item, BranchEnded):
-                yield item
+    def _warning_of_another_file(self) -> Iterator[base.Notice]:
+        """Yield a notice, once in a session, if the model's file was replaced after it was loaded."""
+        if not self._warned_of_another_file and self._process.has_other_files:
+            self._warned_of_another_file = True
+            yield base.Notice(REPLACED.format(self.card.name))
 
-    def _replies_to(self, asking: Read | WriteBranches) -> Generator[ReadItem | BranchEnded, None, None]:
-        process, number = self._process, self._engine.next_number()
-        replies = self._ask(number, asking._replace(session=self._number, request=number))
-        stop_at: float | None = None
+    # Requests --------------------------------------------------------------------------------------------------------
+
+    def _request(self, body: Sequence[Part]) -> messages.Read:
+        """Make a request that reads the body; it is numbered when it is sent."""
+        return messages.Read(0, 0, self._runs(body), exact=self._is_exact)
+
+    def _branches_request(self, branches: Sequence[base.Branch]) -> messages.WriteBranches:
+        bodies = {id(branch.body): branch.body for branch in branches}
+        numbers = {key: number for number, key in enumerate(bodies)}
+        wanted = [messages.BranchWanted(numbers[id(branch.body)], branch.seed, branch.limit) for branch in branches]
+        return messages.WriteBranches(0, 0, [self._runs(body) for body in bodies.values()], wanted, self._sampling)
+
+    def _runs(self, body: Sequence[Part]) -> list[messages.Run]:
+        tags, size = self.card.thinking, self._process.loaded.vocabulary_size
+        return rendered_runs(body, self.card.vocabulary, tags.closing if tags else "", size)
+
+    @contextmanager
+    def _sent(self, request: messages.Question) -> Iterator[SentRequest]:
+        """Send a request; `cancel` reaches whoever waits for its replies, even if it came before."""
+        with self._process.sent(request) as sent:
+            self._under_way = sent
+            if self._cancelled:
+                sent.cancel()
+            try:
+                yield sent
+            finally:
+                self._under_way = None
+
+    def _results(self, request: messages.Read) -> Generator[messages.ReadItem, None, None]:
+        """Send a request and yield its results. If the process dies, go on from the last token that arrived."""
+
+        def write(arrived: list[base.Token]) -> Generator[messages.ReadItem, None, None]:
+            self._open_if_restarted()
+            ids = tuple(token.id for token in arrived if token.id is not None)
+            rest = request._replace(
+                runs=[*request.runs, ids], limit=request.limit - len(ids), position=request.position + len(ids)
+            )
+            try:
+                for item in self._replies(rest):
+                    assert not isinstance(item, messages.BranchEnded)
+                    yield item
+            except GeneratorExit:
+                if arrived:
+                    self._engine.succeeded()
+                raise
+            self._engine.succeeded()
+
         try:
-            while True:
-                match next_reply(replies, stop_at):
-                    case Token() | PrefillProgress() | Judgement() | Scores() | Handoff() | BranchEnded() as item:
-                        yield item
-                    case DraftsWanted() as wanted if self._drafter:
-                        process.tell(self._drafter.answer(wanted))
-                    case End() as end:
-                        yield end
-                        return
-                    case None:
-                        yield End(Stop.CANCELLED)
-                        return
-                    case CancelRequested():
-                        stop_at = stop_at or time.monotonic() + STOP_SECONDS  # a second Stop brings no second wait
-                        process.tell(Cancel(number, at_once=True))
-                    case Failed(context_full, reason):
-                        raise self._failure(context_full, reason)
-                    case EngineLost() as lost:
-                        raise lost
-        finally:
-            self._replies = None
-            process.forget(number)
-            process.tell(Cancel(number))
+            yield from continued(write, self._restart)
+        except Cancelled:
+            yield base.End(base.Stop.CANCELLED)
+
+    def _replies(
+        self, request: messages.Read | messages.WriteBranches
+    ) -> Generator[messages.ReadItem | messages.BranchEnded, None, None]:
+        """Send a request and yield its replies up to the last one. Raises EngineLost if the process dies."""
+        is_text = isinstance(request, messages.Read) and any(isinstance(run, str) for run in request.runs)
+        process, stop_at = self._process, None
+        with self._sent(request._replace(session=self._number)) as sent:
+            try:
+                while True:
+                    match sent.next_reply(stop_at):
+                        case (
+                            base.Token()
+                            | base.PrefillProgress()
+                            | base.Judgement()
+                            | base.Scores()
+                            | messages.BranchEnded() as item
+                        ):
+                            yield item
+                        case base.Handoff() as handoff:
+                            yield handoff._replace(passing=base.Passing.TEXT if is_text else base.Passing.IDS)
+                        case messages.DraftsWanted() as wanted if self._drafter:
+                            process.tell(self._drafter.answer(wanted))
+                        case base.End() as end:
+                            yield end
+                            return
+                        case None:
+                            yield base.End(base.Stop.CANCELLED)
+                            return
+                        case CancelRequested():
+                            stop_at = stop_at or time.monotonic() + STOP_SECONDS  # a second Stop brings no second wait
+                            process.tell(messages.Cancel(sent.number, at_once=True))
+                        case messages.Failed(context_full, reason):
+                            raise self._failure(context_full, reason)
+                        case EngineLost() as lost:
+                            raise lost
+            finally:
+                process.tell(messages.Cancel(sent.number))
 
     def _failure(self, context_full: bool, reason: str) -> EngineError:
         if context_full:

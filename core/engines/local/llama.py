@@ -211,12 +211,6 @@ class Llama(Tokenizer):
             self.cut(0, -1)
         return chunk_for(len(entries) / max(seconds, 1e-6), batch)
 
-    @property
-    def description(self) -> str:
-        text = ctypes.create_string_buffer(256)
-        ll.llama_model_desc(self.model, text, len(text))
-        return text.value.decode(errors="replace")
-
     # Abort -------------------------------------------------------------------------------------------------------
 
     def _make_abortable(self) -> None:

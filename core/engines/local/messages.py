@@ -36,9 +36,8 @@ class WorkerOptions:
 
 
 class Open(NamedTuple):
-    """Begin a session. The rendered prompt, whose chat template the program's renderer has run."""
+    """Open a session, which gets the number of this request, at the end of a rendered prompt."""
 
-    session: int
     request: int
     prompt: tuple[PromptPiece, ...]
 
@@ -113,18 +112,13 @@ class Tokenize(NamedTuple):
     """Recognise control tokens."""
 
 
-class DumpCache(NamedTuple):
-    """Ask for the text in the KV cache of a session, for tests and bug reports."""
-
-    session: int
-    request: int
-
-
 class Shutdown(NamedTuple):
     """End the process."""
 
 
-Request = Open | Read | WriteBranches | Drafts | Cancel | CloseSession | Tokenize | DumpCache | Shutdown
+Question = Open | Read | WriteBranches | Tokenize
+"""What is replied to."""
+Request = Question | Drafts | Cancel | CloseSession | Shutdown
 
 
 # From the process ------------------------------------------------------------------------------------------------
@@ -137,12 +131,9 @@ class LoadingProgress(NamedTuple):
 
 
 class ModelLoaded(NamedTuple):
-    """The model is ready: tokens per session, threads used, llama.cpp's own description of it, where it lies, and the
-    texts of its BOS and EOS tokens."""
+    """The model is ready: threads used, what each device holds of it, and the texts of its BOS and EOS tokens."""
 
-    context: int
     threads: int
-    description: str
     shares: tuple[DeviceShare, ...]
     vocabulary_size: int
     bos: str
@@ -158,12 +149,6 @@ class Tokenized(NamedTuple):
     """Token ids of a prompt (answer to Open) or of a text (to Tokenize)."""
 
     ids: tuple[int, ...]
-
-
-class CacheDump(NamedTuple):
-    """The text in the cache, prompt included (answer to DumpCache)."""
-
-    text: bytes
 
 
 class DraftsWanted(NamedTuple):
@@ -196,7 +181,7 @@ class Failed(NamedTuple):
 AtLoading = LoadingProgress | ModelLoaded | LoadFailed
 ReadItem = WriteItem | Judgement | Scores
 """What a Read yields: its Handoff says nothing of how the text was passed, and Scores come batch by batch."""
-ReplyItem = ReadItem | BranchEnded | Tokenized | CacheDump | DraftsWanted | Failed
+ReplyItem = ReadItem | BranchEnded | Tokenized | DraftsWanted | Failed
 """The last one of a Read or WriteBranches is an End or Failed; every other request has a single reply."""
 Reply = tuple[int, ReplyItem]
 """The number of a request, and what is replied to it: a plain tuple, since there is one for each token."""

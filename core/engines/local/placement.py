@@ -1,19 +1,18 @@
-"""Loads a model with less when a device is out of memory: smaller batches, then fewer layers on the GPU.
+"""Places a model on this machine: the layers that fit, lighter attempts if memory runs out, and who holds what.
 
 The context is never shortened: it decides how long a text can be, and that is a person's choice.
 """
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.base import DeviceShare, ModelCard, Placement
-from baton_reasoning.core.engines.chat_template import has_switch
+from baton_reasoning.core.engines.base import DeviceShare, Placement
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.process import DiedLoading, ModelProcess
-from baton_reasoning.core.errors import EngineError, OutOfMemory
+from baton_reasoning.core.errors import OutOfMemory
 from baton_reasoning.core.models.devices import find_devices
 from baton_reasoning.core.models.fit import fit
 from baton_reasoning.core.models.ggml_backends import has_gpu_backend
@@ -21,9 +20,9 @@ from baton_reasoning.core.models.gguf import GgufHeader
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.memory import estimate
 from baton_reasoning.core.models.overrides import ModelOverrides
-from baton_reasoning.core.models.source import ModelSource
 
 SMALLER_BATCHES = (128, 32)
+RAM = "RAM"
 
 
 def worker_options(header: GgufHeader, options: LoadOptions, overrides: ModelOverrides) -> WorkerOptions:
@@ -40,31 +39,70 @@ def worker_options(header: GgufHeader, options: LoadOptions, overrides: ModelOve
 
 
 class Attempt(NamedTuple):
+    """One way to load a model."""
+
     options: LoadOptions
-    change: str
-    """The difference to what a person chose; “” for the first attempt."""
+    fallback: str
+    """What it reduces to fit memory: “with a batch of 128 tokens”; “” for the first attempt."""
 
 
-def card_of(
-    header: GgufHeader, options: WorkerOptions, overrides: ModelOverrides, placement: Placement, source: ModelSource
-) -> ModelCard:
-    return ModelCard(
-        name=header.name or header.path.stem,
-        vocabulary=header.vocabulary_hash,
-        context=options.load.context,
-        source=source,
-        path=header.path,
-        architecture=header.architecture,
-        quantisation=header.quantisation,
-        parameters=header.parameters,
-        thinking=options.thinking,
-        switches_thinking=has_switch(options.template),
-        returns_scores=True,
-        supports_truncation=options.supports_truncation,
-        writes_branches=True,
-        overrides=overrides,
-        placement=placement,
-    )
+class ModelLoader:
+    """Loads a model into a process, as asked or lighter, and remembers how."""
+
+    def __init__(self, header: GgufHeader, options: WorkerOptions) -> None:
+        layers, load = first_layers(header, options.load), options.load
+        if load.gpu_layers < 0:  # an overfull GPU may take the system down, so “all” is never tried blindly
+            load = load.model_copy(update={"gpu_layers": layers})
+        self._name = header.name or header.path.stem
+        self._options = options
+        self._attempts = list(attempts(load, layers))
+        self._loaded = 0
+        """Index of the attempt that succeeded last."""
+
+    @property
+    def attempt(self) -> Attempt:
+        """How the model was loaded last."""
+        return self._attempts[self._loaded]
+
+    def load(self, on_progress: Callable[[float], object], *, lighter: bool = False) -> ModelProcess:
+        """Load the model as it was loaded last, or else lighter; `lighter`: it ran out of memory that way.
+
+        Each attempt has a process of its own, which has ended before the next begins: nothing of a failed attempt stays
+        in a device's memory. Raises OutOfMemory or another EngineError after the lightest one.
+        """
+        first = min(self._loaded + lighter, len(self._attempts) - 1)
+        for index, attempt in enumerate(self._attempts[first:], first):
+            try:
+                process = ModelProcess(replace(self._options, load=attempt.options), on_progress)
+            except (OutOfMemory, DiedLoading) as error:
+                if isinstance(error, DiedLoading) and not attempt.options.gpu_layers:
+                    raise
+                failure = error
+            else:
+                self._loaded = index
+                return process
+        also = f", not even {attempt.fallback}" if attempt.fallback else ""
+        raise type(failure)(
+            f"{failure.message.removesuffix('.')}{also}.",
+            f"{failure.advice} The Models page shows how much memory {self._name} needs.",
+        ) from failure
+
+    def placement(self, process: ModelProcess) -> Placement:
+        """Describe how the model was loaded, and which devices hold it."""
+        (load, fallback), loaded = self.attempt, process.loaded
+        return Placement(loaded.shares, load.batch, loaded.threads, load.kv_type.name.lower(), fallback, load.parallel)
+
+
+def first_layers(header: GgufHeader, options: LoadOptions) -> int:
+    """Return the GPU layers of the first attempt: as chosen, or as many as fit; 0 without a GPU backend."""
+    if not has_gpu_backend():
+        return 0
+    if options.gpu_layers >= 0:
+        return min(options.gpu_layers, header.block_count + 1)
+    devices = find_devices()
+    if not devices.gpus:
+        return 0
+    return fit(estimate(header, options), devices).layers
 
 
 def attempts(options: LoadOptions, layers: int) -> Iterator[Attempt]:
@@ -84,84 +122,17 @@ def attempts(options: LoadOptions, layers: int) -> Iterator[Attempt]:
         if fewer < on_gpu:
             on_gpu = fewer
             smaller = f" and a batch of {batch} tokens" if batch < options.batch else ""
-            change = f"with {fewer} of {layers} layers on the GPU{smaller}"
-            yield Attempt(_changed(options, gpu_layers=fewer, batch=batch), change)
+            fallback = f"with {fewer} of {layers} layers on the GPU{smaller}"
+            yield Attempt(_changed(options, gpu_layers=fewer, batch=batch), fallback)
     lightest = _changed(options, gpu_layers=0) if layers else options
     for smaller_batch in batches:
         if smaller_batch < batch or not layers:
             yield Attempt(_changed(lightest, batch=smaller_batch), f"with a batch of {smaller_batch} tokens")
 
 
-def attempts_after_death(options: LoadOptions, layers: int, loaded_as: LoadOptions, *, memory: bool) -> list[Attempt]:
-    """List ways to reload a model whose process died, loaded as `loaded_as`: as before, then lighter and lighter.
-
-    `memory`: it ran out of memory and would do so again, so only lighter ways are listed, if there are any.
-    """
-    candidates = list(attempts(options, layers))
-    at = [candidate.options for candidate in candidates].index(loaded_as)
-    return candidates[at + 1 if memory else at :] or candidates[at:]
-
-
-class Loaded(NamedTuple):
-    """A model in a process, and how it was loaded."""
-
-    process: ModelProcess
-    options: WorkerOptions
-    change: str
-    """As in `Attempt`."""
-
-
-def load_first_that_fits(
-    options: WorkerOptions,
-    candidates: Sequence[Attempt],
-    name: str,
-    on_progress: Callable[[float], object] = lambda _: None,
-) -> Loaded:
-    """Load a model in the first of these ways for which there is enough memory.
-
-    Each attempt has a process of its own, which has ended before the next begins: nothing of a failed attempt stays in
-    a device's memory. Raises OutOfMemory or another EngineError after the last.
-    """
-    tried: list[str] = []
-    failure: EngineError | None = None
-    for load, change in candidates:
-        lighter = replace(options, load=load)
-        try:
-            return Loaded(ModelProcess(lighter, on_progress), lighter, change)
-        except (OutOfMemory, DiedLoading) as error:
-            if isinstance(error, DiedLoading) and not load.gpu_layers:
-                raise
-            failure = error
-            tried += [change] if change else []
-    assert failure is not None
-    raise given_up(name, failure, tried) from failure
-
-
-def layers_to_begin_with(header: GgufHeader, options: LoadOptions) -> int:
-    """Return the GPU layers of the first attempt: as chosen, or as many as fit; 0 without a GPU backend."""
-    if not has_gpu_backend():
-        return 0
-    if options.gpu_layers >= 0:
-        return min(options.gpu_layers, header.block_count + 1)
-    devices = find_devices()
-    if not devices.gpus:
-        return 0
-    return fit(estimate(header, options), devices).layers
-
-
-def given_up(name: str, last: EngineError, tried: list[str]) -> EngineError:
-    """Make the error after the last attempt, of the class of its failure."""
-    also = f", not even {tried[-1]}" if tried else ""
-    return type(last)(
-        f"{last.message.removesuffix('.')}{also}.", f"{last.advice} The Models page shows how much memory {name} needs."
-    )
-
-
 def _changed(options: LoadOptions, **values: int) -> LoadOptions:
     return options.model_copy(update=values)
 
-
-RAM = "RAM"
 
 _LAYER = re.compile(r"layer\s+\d+ assigned to device (\S+),")
 _BUFFER = re.compile(r"(\S+) +(model|KV|RS|compute|output) buffer size = +([\d.]+) MiB")
@@ -195,28 +166,26 @@ class LoadingLog:
 
     def shares(self, gpus: Collection[str]) -> tuple[DeviceShare, ...]:
         """Return the share of each device, GPUs first, in ggml's order; `gpus`: ggml's names of them."""
-        devices = [device for device in (*gpus, RAM) if device == RAM or self._holds_something(device, gpus)]
-        return tuple(self._share(device, gpus) for device in devices)
-
-    def _share(self, device: str, gpus: Collection[str]) -> DeviceShare:
-        def taken(*kinds: str, ending: str = "") -> int:
-            return sum(
-                round(size * 2**20)
-                for (kind, name), size in self._buffers.items()
-                if kind in kinds and _device_of(name, gpus) == device and name.endswith(ending)
+        held = {device: Counter[str]() for device in (*gpus, RAM)}
+        for name, layers in self._layers.items():
+            held[_device_of(name, gpus)]["layers"] += layers
+        for (kind, name), mebibytes in self._buffers.items():
+            device, size = _device_of(name, gpus), round(mebibytes * 2**20)
+            held[device][kind] += size
+            if kind == "model" and device == RAM and name.endswith("_Mapped"):
+                held[device]["mapped"] += size
+        return tuple(
+            DeviceShare(
+                device=device,
+                layers=found["layers"],
+                weights=found["model"],
+                cache=found["KV"] + found["RS"],
+                compute=found["compute"] + found["output"],
+                mapped=found["mapped"],
             )
-
-        return DeviceShare(
-            device=device,
-            layers=sum(count for name, count in self._layers.items() if _device_of(name, gpus) == device),
-            weights=taken("model"),
-            cache=taken("KV", "RS"),
-            compute=taken("compute", "output"),
-            mapped=taken("model", ending="_Mapped") if device == RAM else 0,
+            for device, found in held.items()
+            if found or device == RAM
         )
-
-    def _holds_something(self, device: str, gpus: Collection[str]) -> bool:
-        return any(_device_of(name, gpus) == device for _, name in self._buffers)
 
 
 def _device_of(buffer: str, gpus: Collection[str]) -> str:

@@ -11,7 +11,9 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -19,21 +21,7 @@ from typing import IO, Any, NamedTuple
 import psutil
 
 from baton_reasoning.core.child_process import signals_held, start_shielded
-from baton_reasoning.core.engines.local.messages import (
-    CacheDump,
-    Failed,
-    LoadFailed,
-    LoadingProgress,
-    ModelLoaded,
-    Reply,
-    ReplyItem,
-    Request,
-    Shutdown,
-    Tokenized,
-    WorkerOptions,
-    receive,
-    send,
-)
+from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, OutOfMemory
 from baton_reasoning.core.models.gguf_format import shards_of
 
@@ -57,11 +45,46 @@ small model are so close that sleeping costs more than waiting. With 100,000 it 
 
 
 class CancelRequested(NamedTuple):
-    """A message that whoever cancels a request puts among its replies."""
+    """What `SentRequest.cancel` puts among the replies."""
 
 
-Replies = queue.SimpleQueue[ReplyItem | EngineLost | CancelRequested]
-"""The replies to one request; EngineLost is the last one if the process is gone."""
+class SentRequest:
+    """A request to a model's process, and its replies in the order in which they arrive."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._replies: queue.SimpleQueue[messages.ReplyItem | EngineLost | CancelRequested] = queue.SimpleQueue()
+
+    def put(self, reply: messages.ReplyItem | EngineLost) -> None:
+        """Add a reply; EngineLost is the last one if the process is gone."""
+        self._replies.put(reply)
+
+    def cancel(self) -> None:
+        """Tell whoever waits for replies that they are no longer wanted. Never blocks."""
+        self._replies.put(CancelRequested())
+
+    def next_reply(self, stop_at: float | None) -> messages.ReplyItem | EngineLost | CancelRequested | None:
+        """Wait for the next reply; None if there is none before `stop_at` (by time.monotonic)."""
+        if stop_at is None:
+            return self._replies.get()
+        try:
+            return self._replies.get(timeout=max(stop_at - time.monotonic(), 0))
+        except queue.Empty:
+            return None
+
+    def token_ids(self) -> tuple[int, ...]:
+        """Wait for the only reply to Open or Tokenize. Raises EngineLost, Cancelled."""
+        reply = self._replies.get()
+        if isinstance(reply, EngineLost):
+            raise reply
+        if isinstance(reply, CancelRequested):
+            raise Cancelled
+        assert isinstance(reply, messages.Tokenized)
+        return reply.ids
+
+
+_numbers = count(1)
+"""Of sessions and requests, unique in this program: a session of a process that died names none in the next one."""
 
 
 class ModelProcess:
@@ -70,11 +93,13 @@ class ModelProcess:
     Raises EngineError (or OutOfMemory) if the model cannot be loaded.
     """
 
-    def __init__(self, options: WorkerOptions, on_progress: Callable[[float], object] = lambda _: None) -> None:
+    def __init__(
+        self, options: messages.WorkerOptions, on_progress: Callable[[float], object] = lambda _: None
+    ) -> None:
         """`on_progress` is called at least once a second with the part of the model that has been read, 0 to 1; an
         exception that it raises ends the process."""
         self.name = Path(options.path).name
-        self._replies: dict[int, Replies] = {}
+        self._sent: dict[int, SentRequest] = {}
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._lost: EngineLost | None = None
@@ -106,25 +131,28 @@ class ModelProcess:
         """Whether the model's files have changed since the process was started: it must not be restarted with them."""
         return self._files.are_others()
 
-    def ask(self, number: int, request: Request) -> Replies:
-        """Send a request, and return the queue of its replies. Raises EngineLost if the process is gone."""
-        replies: Replies = queue.SimpleQueue()
+    @contextmanager
+    def sent(self, request: messages.Question) -> Iterator[SentRequest]:
+        """Number and send a request; its replies are collected until the end of the block.
+
+        Raises EngineLost if the process is gone.
+        """
+        sent = SentRequest(next(_numbers))
         with self._lock:
             if self._lost:
                 raise self._lost
-            self._replies[number] = replies
-        self.tell(request)
-        return replies
+            self._sent[sent.number] = sent
+        try:
+            self.tell(request._replace(request=sent.number))
+            yield sent
+        finally:
+            with self._lock:
+                self._sent.pop(sent.number, None)
 
-    def tell(self, request: Request) -> None:
+    def tell(self, request: messages.Request) -> None:
         """Send a message that has no reply; if the process is gone, nothing happens."""
         with self._lock, contextlib.suppress(OSError):
-            send(self._connection, request)
-
-    def forget(self, number: int) -> None:
-        """Drop further replies to this request."""
-        with self._lock:
-            self._replies.pop(number, None)
+            messages.send(self._connection, request)
 
     def close(self) -> None:
         """End the process: ask it to, and kill it if it does not. Only the first of several calls does it: a second one
@@ -134,7 +162,7 @@ class ModelProcess:
         if self._lock.acquire(timeout=CLOSE_SECONDS):  # a send to a stopped process may hold it
             try:
                 with contextlib.suppress(OSError):
-                    send(self._connection, Shutdown())
+                    messages.send(self._connection, messages.Shutdown())
             finally:
                 self._lock.release()
             self._process.join(CLOSE_SECONDS)
@@ -145,7 +173,7 @@ class ModelProcess:
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _make(self, options: WorkerOptions) -> None:
+    def _make(self, options: messages.WorkerOptions) -> None:
         self._log, self._log_path, self._their_log = _error_log()
         """What native code writes to standard error in the child."""
         self._files = ModelFiles(shards_of(Path(options.path)))
@@ -199,15 +227,15 @@ class ModelProcess:
 
     def _next_message(self) -> Any:
         """Receive a message. Raises EOFError or OSError if the process is gone."""
-        message = receive(self._connection)
+        message = messages.receive(self._connection)
         self._heartbeat.beat()
         self._has_spoken = True
         return message
 
-    def _wait_until_loaded(self, on_progress: Callable[[float], object]) -> ModelLoaded:
+    def _wait_until_loaded(self, on_progress: Callable[[float], object]) -> messages.ModelLoaded:
         try:
             reply = self._next_message()
-            while isinstance(reply, LoadingProgress):
+            while isinstance(reply, messages.LoadingProgress):
                 on_progress(reply.fraction)
                 reply = self._next_message()
         except (EOFError, OSError) as error:
@@ -215,7 +243,7 @@ class ModelProcess:
             lost = self._cause_of_death()
             kind = OutOfMemory if lost.is_out_of_memory else DiedLoading
             raise kind(f"{self.name} could not be loaded: {lost.message}", lost.advice) from error
-        if isinstance(reply, LoadFailed):
+        if isinstance(reply, messages.LoadFailed):
             self._process.join()
             if reply.out_of_memory:
                 raise OutOfMemory(
@@ -226,7 +254,7 @@ class ModelProcess:
                 f"{self.name} could not be loaded: {reply.reason}.",
                 "The file may be damaged, or too new for this llama.cpp.",
             )
-        assert isinstance(reply, ModelLoaded)
+        assert isinstance(reply, messages.ModelLoaded)
         return reply
 
     def _remove_log(self) -> None:
@@ -245,21 +273,20 @@ class ModelProcess:
             self._process.join()
             with self._lock:
                 self._lost = self._cause_of_death()
-                for replies in self._replies.values():
-                    replies.put(self._lost)
-                self._replies.clear()
+                for sent in self._sent.values():
+                    sent.put(self._lost)
 
     def _pass_on_replies(self) -> None:
         """Pass replies on until the process is gone, or has to be killed. Raises EOFError or OSError."""
         while True:
-            arrived: list[Reply] = self._next_message()  # empty: a heartbeat
+            arrived: list[messages.Reply] = self._next_message()  # empty: a heartbeat
             if arrived and self._files.were_overwritten():  # these tokens may come from other weights
                 self._process.kill()
                 return
             with self._lock:
-                for request, item in arrived:
-                    if (replies := self._replies.get(request)) is not None:
-                        replies.put(item)
+                for number, item in arrived:
+                    if sent := self._sent.get(number):
+                        sent.put(item)
 
     def _cause_of_death(self) -> ProcessLost:
         """Explain the death in one sentence, by the exit code and the last line of native code."""
@@ -339,29 +366,6 @@ def _name_of(number: int) -> str:
 def speaks_of_memory(line: str) -> bool:
     """Return whether a line of native code (ggml, CUDA, Vulkan, C++ library) reports that memory ran out."""
     return any(phrase in line.lower() for phrase in _MEMORY)
-
-
-def only_reply(replies: Replies) -> Tokenized | CacheDump:
-    """Wait for the one reply of a request that is not streamed. Raises EngineError."""
-    reply = replies.get()
-    if isinstance(reply, CancelRequested):
-        raise Cancelled
-    if isinstance(reply, EngineLost):
-        raise reply
-    if isinstance(reply, Failed):
-        raise EngineError(reply.reason)
-    assert isinstance(reply, Tokenized | CacheDump)
-    return reply
-
-
-def next_reply(replies: Replies, stop_at: float | None) -> ReplyItem | EngineLost | CancelRequested | None:
-    """Wait for the next reply; None if there is none before `stop_at` (by time.monotonic)."""
-    if stop_at is None:
-        return replies.get()
-    try:
-        return replies.get(timeout=max(stop_at - time.monotonic(), 0))
-    except queue.Empty:
-        return None
 
 
 def run_worker(*arguments: Any) -> None:

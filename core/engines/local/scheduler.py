@@ -83,9 +83,6 @@ class Scheduler:
             self._finish(task, End(Stop.CANCELLED))
         self.cache.take_slot(sequence)
 
-    def text_in_cache(self, session: int) -> bytes:
-        return b"".join(map(self.llama.piece, self.sequences[session].ledger.ids))
-
     def begin(self, request: Read) -> None:
         sequence = self.sequences[request.session]
         if not (sequence.text or request.exact):

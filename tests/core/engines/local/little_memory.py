@@ -24,7 +24,7 @@ def main(limit: int, file: str, context: int, parallel: int, batch: int) -> None
         print(f"out of memory: {error}")
         return
     assert engine.card.placement is not None
-    print(f"{engine.card.placement.retreat}; {engine.loaded_as.batch}; {len(engine.tokenize('It loads, and works.'))}")
+    print(f"{engine.card.placement.fallback}; {engine.loaded_as.batch}; {len(engine.tokenize('It loads, and works.'))}")
     engine.close()
 
 

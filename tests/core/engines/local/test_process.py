@@ -22,16 +22,16 @@ from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import End, Judgement, Message, Notice, Session, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import engine as local_engine
+from baton_reasoning.core.engines.local import placement, worker
 from baton_reasoning.core.engines.local import process as model_process
-from baton_reasoning.core.engines.local import worker
 from baton_reasoning.core.engines.local.engine import REPLACED, LocalEngine
-from baton_reasoning.core.engines.local.messages import Tokenize
-from baton_reasoning.core.engines.local.process import Heartbeat, RestartPolicy, only_reply
-from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost
+from baton_reasoning.core.engines.local.messages import Tokenize, WorkerOptions
+from baton_reasoning.core.engines.local.process import Heartbeat, RestartPolicy
+from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
 from baton_reasoning.core.models.loading import LoadOptions
 from baton_reasoning.core.models.overrides import Sampling
 from tests.core.engines.local.conftest import QUESTION
-from tests.core.engines.local.writing import at_token, ids, write
+from tests.core.engines.local.writing import at_token, ids, text_read, write
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -192,10 +192,63 @@ def test_a_restart_can_be_cancelled_and_is_tried_again_for_the_next_text(engine:
     process = engine.process
     send(engine, signal.SIGKILL)
     with pytest.raises(EngineLost) as lost:
-        only_reply(process.ask(0, Tokenize(0, "x")))
+        engine.tokenize("x")
     with pytest.raises(Cancelled):
         engine.recover(lost.value, process, cancelled)
     assert ids(list(engine.open(QUESTION, GREEDY).write([], 3, 1)))
+
+
+def test_a_reload_keeps_nobody_else_waiting(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    class Slow(model_process.ModelProcess):
+        def __init__(self, options: WorkerOptions, on_progress: Callable[[float], object]) -> None:
+            begun.set()
+            assert may_go_on.wait(PATIENCE)
+            super().__init__(options, on_progress)
+
+    def cancelled(_: float) -> NoReturn:
+        raise Cancelled
+
+    monkeypatch.setattr(placement, "ModelProcess", Slow)
+    process, session = engine.process, engine.open(QUESTION, GREEDY)
+    send(engine, signal.SIGKILL)
+    with pytest.raises(EngineLost) as lost:
+        engine.tokenize("x")
+    with ThreadPoolExecutor(3) as pool:
+        writing = pool.submit(list, session.write([], 3, 1))
+        assert begun.wait(PATIENCE)
+        try:
+            with pytest.raises(EngineLost):
+                pool.submit(engine.tokenize, "x").result(PATIENCE)
+            with pytest.raises(Cancelled):
+                pool.submit(engine.recover, lost.value, process, cancelled).result(PATIENCE)
+        finally:
+            may_go_on.set()
+    assert len(ids(writing.result())) == 3
+
+
+def test_no_request_leaves_its_queue_of_replies_behind(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sent() -> int:
+        return len(engine.process._sent)
+
+    for _ in range(3):
+        engine.tokenize("x")
+        engine.open(QUESTION, GREEDY).close()
+    session = engine.open(QUESTION, GREEDY)
+    write(session, Body(), limit=30, stop_after=3)
+    with pytest.raises(ContextFull):
+        session.read([Part(" word" * 600, Author.INSERTED)])
+    assert sent() == 0
+    at_token(3, monkeypatch, partial(send, engine, signal.SIGKILL))
+    process = engine.process
+    assert ids(list(session.write([], 30, 1)))
+    assert sent() == len(process._sent) == 0
+    session.cancel()
+    session.read([])
+    with pytest.raises(Cancelled):
+        engine.open(QUESTION, GREEDY, lambda session: session.cancel())
+    assert sent() == 0
 
 
 def test_a_model_that_was_closed_is_not_started_again(engine: LocalEngine) -> None:
@@ -211,7 +264,7 @@ def test_a_model_that_is_closed_while_it_is_started_again_leaves_no_process(engi
     process = engine.process
     send(engine, signal.SIGKILL)
     with pytest.raises(EngineLost) as lost:
-        only_reply(process.ask(0, Tokenize(0, "x")))
+        engine.tokenize("x")
     with pytest.raises(EngineLost):
         engine.recover(lost.value, process, lambda _: engine.close())
     assert not engine.process.alive
@@ -417,8 +470,7 @@ def test_a_process_is_not_silent_while_the_program_itself_was_stopped() -> None:
 def test_ids_outside_the_vocabulary_are_read_as_their_text(engine: LocalEngine) -> None:
     session, vocabulary = engine.open(QUESTION, GREEDY), engine.card.vocabulary
     body = [Part(" two", Author.LARGE, id=10**8, vocabulary=vocabulary), Part(" and", Author.LARGE, -5, vocabulary)]
-    session.read(body)
-    assert session.text_in_cache().decode().endswith(" two and")
+    assert text_read(session, body) == " two and"
     assert engine.process.alive
 
 
