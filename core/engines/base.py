@@ -32,7 +32,7 @@ Conversation = tuple[Message, ...]
 
 
 class Alternative(NamedTuple):
-    """A token that could have stood there: its text and natural log-probability before sampling filters."""
+    """A likely token at a position: its text and natural log-probability before sampling filters."""
 
     id: int | None
     text: str
@@ -47,9 +47,9 @@ class Token(NamedTuple):
     logprob: float | None = None
     alternatives: tuple[Alternative, ...] = ()
     drafted: bool = False
-    """Proposed by the small model and accepted: it saved a decode of the large one, which drew it all the same."""
+    """Drafted by the small model and accepted: it saved a decode of the large one, which sampled it itself."""
     rejected_drafts: int = 0
-    """Drafts from this position on that were dropped, because the first of them was not this token."""
+    """Drafts from this position on that were rejected, because the first of them was not this token."""
     entropy: float | None = None
     """Of the whole vocabulary at its position, before sampling filters, in nats; None unless alternatives were asked
     for and the engine sees all probabilities."""
@@ -130,7 +130,7 @@ class Scores(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """Something that a person should know and that did not stop the writing, in one sentence."""
+    """One sentence for a person about something that did not stop the write."""
 
     text: str
 
@@ -145,13 +145,13 @@ class Stop(Enum):
 
 
 class End(NamedTuple):
-    """The last item of a write that was not closed from outside."""
+    """The last item of a write that the caller did not close."""
 
     stop: Stop
 
 
 class PrefillProgress(NamedTuple):
-    """How far a model is with a text that it reads in several chunks: tokens read, of so many; first 0."""
+    """How much of a long text has been prefilled: `tokens` of `total`; first 0."""
 
     tokens: int
     total: int
@@ -357,7 +357,7 @@ class RepeatsExactly(Protocol):
 
 
 class Branch(NamedTuple):
-    """A continuation to be written: the text before it, the stream of its random numbers, and its length at most."""
+    """A continuation to write: the text before it, the stream of its random numbers, and its most tokens."""
 
     body: Sequence[Part]
     """Branches of one place share the same object."""
@@ -366,7 +366,7 @@ class Branch(NamedTuple):
 
 
 class Continuation(NamedTuple):
-    """A branch that has come to its end."""
+    """A finished branch."""
 
     branch: int
     """Index of the branch."""

@@ -41,7 +41,7 @@ REPLACED = (
 STOP_SECONDS = 1.5
 """A cancelled request ends after this time, also if the worker is still busy with it."""
 WAIT_SECONDS = 0.1
-"""Between two looks whether a session was cancelled that waits for another one to reload the model."""
+"""How often a session that waits for another one to reload the model checks whether it was cancelled."""
 
 
 class LocalEngine:
@@ -68,18 +68,14 @@ class LocalEngine:
         self._options = worker_options(header, options, overrides)
         self._loader = ModelLoader(header, self._options)
         self._reloading = threading.Lock()
-        self._restarts = RestartPolicy()
+        self.restarts = RestartPolicy()
         self._is_closed = False
         self.draft_lengths: WeakKeyDictionary[LocalEngine, DraftLength] = WeakKeyDictionary()
         """What is known of the drafts of each small model for this one."""
         RENDERER.start()  # while the model loads, so that the first session does not wait for it
-        self._process = self._loader.load(on_progress)
+        self.process = self._loader.load(on_progress)
         card = card_of(header, self._options, overrides, source or file_source(path.absolute()))
-        self._card = replace(card, placement=self._loader.placement(self._process))
-
-    @property
-    def card(self) -> base.ModelCard:
-        return self._card
+        self.card = replace(card, placement=self._loader.placement(self.process))
 
     @property
     def loaded_as(self) -> LoadOptions:
@@ -93,11 +89,7 @@ class LocalEngine:
 
     @property
     def is_on_gpu(self) -> bool:
-        return any(share.device != RAM and share.layers for share in self._process.loaded.shares)
-
-    @property
-    def process(self) -> ModelProcess:
-        return self._process
+        return any(share.device != RAM and share.layers for share in self.process.loaded.shares)
 
     def open(
         self,
@@ -107,16 +99,16 @@ class LocalEngine:
         *,
         thinks: bool = True,
     ) -> LocalSession:
-        return LocalSession(self, conversation, sampling, attach, thinks=thinks)
+        return LocalSession(self, conversation, sampling, attach, thinks)
 
     def render(self, conversation: base.Conversation, thinks: bool) -> tuple[PromptPiece, ...]:
         """By the model's chat template. Raises EngineRefused."""
-        loaded, options = self._process.loaded, self._options
+        loaded, options = self.process.loaded, self._options
         return tuple(render_prompt(conversation, options.template, loaded.bos, loaded.eos, options.thinking, thinks))
 
     def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
         """Return the ids of a text on its own, without BOS; `special` recognises control tokens. Raises EngineLost."""
-        with self._process.sent(messages.Tokenize(0, text, special)) as sent:
+        with self.process.sent(messages.Tokenize(0, text, special)) as sent:
             return sent.token_ids()
 
     def recover(self, lost: EngineLost, process: ModelProcess, on_progress: Callable[[float], object]) -> None:
@@ -128,33 +120,29 @@ class LocalEngine:
         while not self._reloading.acquire(timeout=WAIT_SECONDS):
             on_progress(0)
         try:
-            if self._process is process:
+            if self.process is process:
                 self._reload(lost, on_progress)
         finally:
             self._reloading.release()
 
     def _reload(self, lost: EngineLost, on_progress: Callable[[float], object]) -> None:
-        if self._is_closed or self._process.has_other_files or not self._restarts.allows_restart():
+        if self._is_closed or self.process.has_other_files or not self.restarts.allows_restart():
             raise EngineLost(lost.message, LOAD_AGAIN) from lost
-        self._process.close()
+        self.process.close()
         try:
             lighter = isinstance(lost, ProcessLost) and lost.is_out_of_memory
-            self._process = self._loader.load(on_progress, lighter=lighter)
+            self.process = self._loader.load(on_progress, lighter=lighter)
         except Cancelled:
-            self._restarts.succeeded()  # it did not fail: the next request may try it again
+            self.restarts.succeeded()  # it did not fail: the next request may try it again
             raise
         if self._is_closed:  # while it was loaded
-            self._process.close()
+            self.process.close()
             raise EngineLost(lost.message, LOAD_AGAIN) from lost
-        self._card = replace(self._card, placement=self._loader.placement(self._process))
-
-    def succeeded(self) -> None:
-        """A request came to its end: the next death may be repaired by a restart."""
-        self._restarts.succeeded()
+        self.card = replace(self.card, placement=self._loader.placement(self.process))
 
     def close(self) -> None:
         self._is_closed = True
-        self._process.close()
+        self.process.close()
 
 
 def card_of(
@@ -188,7 +176,6 @@ class LocalSession:
         conversation: base.Conversation,
         sampling: Sampling,
         attach: base.Attach,
-        *,
         thinks: bool,
     ) -> None:
         """`attach` is called before the process is asked for anything. Raises EngineError."""
@@ -208,10 +195,6 @@ class LocalSession:
     def card(self) -> base.ModelCard:
         card = self._engine.card
         return card if self._thinks else card.without_thinking()
-
-    @property
-    def prompt_tokens(self) -> int:
-        return self._prompt_tokens
 
     def read(self, body: Sequence[Part]) -> base.Handoff:
         items = [item for item in self._results(self._request(body)) if isinstance(item, base.Handoff)]
@@ -274,7 +257,7 @@ class LocalSession:
                     index = asked[item.branch]
                     left.remove(index)
                     yield base.Continuation(index, item.text.decode(errors="replace"), item.tokens, item.stop)
-            self._engine.succeeded()
+            self._engine.restarts.succeeded()
 
         try:
             yield from continued(write_left, self._restart)
@@ -350,13 +333,13 @@ class LocalSession:
         with self._sent(messages.Open(0, prompt)) as sent:
             self._number = sent.number
             try:
-                self._prompt_tokens = len(sent.token_ids())
+                self.prompt_tokens = len(sent.token_ids())
             except Cancelled:
                 self.close()
                 raise
-        if self._prompt_tokens >= self.card.context:
+        if self.prompt_tokens >= self.card.context:
             raise ContextFull(
-                f"The prompt has {self._prompt_tokens} tokens, and {self.card.name} holds {self.card.context}.",
+                f"The prompt has {self.prompt_tokens} tokens, and {self.card.name} holds {self.card.context}.",
                 "Shorten the prompt, or load the model with a longer context.",
             )
 
@@ -430,9 +413,9 @@ class LocalSession:
                     yield item
             except GeneratorExit:
                 if arrived:
-                    self._engine.succeeded()
+                    self._engine.restarts.succeeded()
                 raise
-            self._engine.succeeded()
+            self._engine.restarts.succeeded()
 
         try:
             yield from continued(write, self._restart)

@@ -46,7 +46,7 @@ class Read(NamedTuple):
     """Bring a session to a text; then write `limit` tokens (0: none), or weigh `choices` as the next token.
 
     `base` keeps so many tokens of the session's last text, and `runs` follow them instead of the prompt.
-    Tokens are drawn by the numbers of the stream `seed`, the first one by that at `position` (random_numbers.py).
+    Tokens are sampled by the numbers of the stream `seed`, the first one by that at `position` (random_numbers.py).
     `plain_tokens`: ask for drafts (DraftsWanted) after so many tokens; None writes without.
     `score_from` scores what is read after so many bytes of the body, with `alternatives` at each position.
     `exact`: of what other sessions left in the KV cache, reuse only what this one would decode in the same batches.
@@ -69,7 +69,7 @@ class Read(NamedTuple):
 
 
 class BranchWanted(NamedTuple):
-    """One branch: the index of the text before it, the stream of its random numbers, and its length at most."""
+    """One branch: the index of the text before it, the stream of its random numbers, and its most tokens."""
 
     text: int
     seed: int
@@ -131,7 +131,7 @@ class LoadingProgress(NamedTuple):
 
 
 class ModelLoaded(NamedTuple):
-    """The model is ready: threads used, what each device holds of it, and the texts of its BOS and EOS tokens."""
+    """The model is ready. `threads` decode at most; `bos` and `eos` are the texts of these tokens."""
 
     threads: int
     shares: tuple[DeviceShare, ...]
@@ -152,8 +152,8 @@ class Tokenized(NamedTuple):
 
 
 class DraftsWanted(NamedTuple):
-    """A write pauses until Drafts come. What the last decode with drafts did: how many it tried and kept, its seconds,
-    and those of a decode of one token (0: not known)."""
+    """A write waits for Drafts. Of the last decode with drafts: how many were tried and accepted, and its seconds;
+    `plain_seconds` are those of a decode of one token (0: not known)."""
 
     request: int
     tried: int
@@ -163,7 +163,7 @@ class DraftsWanted(NamedTuple):
 
 
 class BranchEnded(NamedTuple):
-    """A branch has come to its end: its index, its text and number of tokens."""
+    """A branch is finished: its index, its text and number of tokens."""
 
     branch: int
     text: bytes

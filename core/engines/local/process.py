@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import queue
@@ -12,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -32,8 +31,12 @@ SILENCE = 30.0
 SILENCE_AT_START = 90.0
 """Seconds until the first message: Python starts, and llama.cpp's libraries are read."""
 LOOK_EVERY = 0.5
+PAUSE = 1.5
+"""Seconds between two looks after which the program itself must have been stopped, or the machine asleep."""
 CLOSE_SECONDS = 1.0
 """A process that does not end within this time is killed."""
+MOST_RESTARTS, RESTART_SECONDS = 6, 600.0
+"""So many restarts are allowed in so many seconds."""
 SPIN = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
 """What bounds the spinning of threads that wait, in GCC's and LLVM's OpenMP (there: milliseconds).
 
@@ -42,6 +45,9 @@ model of 1.5B / of 135M, tokens a second: 14 / 180 idle, but 2 beside one busy p
 millisecond, leave 14 / 177 idle, and 5 / 26 beside it. 1,000 leave 7 beside it, but 132 of the 180: the barriers of a
 small model are so close that sleeping costs more than waiting. With 100,000 it is 3 / 11.
 """
+
+
+Clock = Callable[[], float]
 
 
 class CancelRequested(NamedTuple):
@@ -93,9 +99,7 @@ class ModelProcess:
     Raises EngineError (or OutOfMemory) if the model cannot be loaded.
     """
 
-    def __init__(
-        self, options: messages.WorkerOptions, on_progress: Callable[[float], object] = lambda _: None
-    ) -> None:
+    def __init__(self, options: messages.WorkerOptions, on_progress: Callable[[float], object]) -> None:
         """`on_progress` is called at least once a second with the part of the model that has been read, 0 to 1; an
         exception that it raises ends the process."""
         self.name = Path(options.path).name
@@ -103,7 +107,7 @@ class ModelProcess:
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._lost: EngineLost | None = None
-        with contextlib.ExitStack() as until_all_can_be_undone:
+        with ExitStack() as until_all_can_be_undone:
             until_all_can_be_undone.enter_context(signals_held())
             self._make(options)
             try:
@@ -151,7 +155,7 @@ class ModelProcess:
 
     def tell(self, request: messages.Request) -> None:
         """Send a message that has no reply; if the process is gone, nothing happens."""
-        with self._lock, contextlib.suppress(OSError):
+        with self._lock, suppress(OSError):
             messages.send(self._connection, request)
 
     def close(self) -> None:
@@ -161,7 +165,7 @@ class ModelProcess:
             return
         if self._lock.acquire(timeout=CLOSE_SECONDS):  # a send to a stopped process may hold it
             try:
-                with contextlib.suppress(OSError):
+                with suppress(OSError):
                     messages.send(self._connection, messages.Shutdown())
             finally:
                 self._lock.release()
@@ -264,7 +268,7 @@ class ModelProcess:
 
     def _receive(self) -> None:
         try:
-            with contextlib.suppress(EOFError, OSError):
+            with suppress(EOFError, OSError):
                 self._pass_on_replies()
         except BaseException:  # nobody listens to it any more
             self._process.kill()
@@ -292,6 +296,7 @@ class ModelProcess:
         """Explain the death in one sentence, by the exit code and the last line of native code."""
         code = self._process.exitcode or 0
         line = self._last_line()
+        is_out_of_memory = False
         if self.has_other_files:
             message, advice = "ended, since its file was changed while it was in use", "Load the model again."
         elif self._was_silent:
@@ -299,17 +304,14 @@ class ModelProcess:
             advice = "If it happens again, load the model with fewer GPU layers."
         elif is_out_of_memory := speaks_of_memory(line):
             message, advice = "ran out of memory", "Choose a shorter context, fewer GPU layers or a smaller model."
-            return ProcessLost(f"The process of {self.name} {message}.", advice, is_out_of_memory)
         elif code == -signal.SIGKILL:
             message = "was killed from outside, as the system does when memory runs out"
             advice = "If you did not end it, choose a smaller model or a shorter context."
-        elif code < 0:
-            message = f"stopped with {_name_of(-code)}" + (f": {line}" if line else "")
-            advice = "If it happens again, another conversion of the model may help."
         else:
-            message = f"ended unexpectedly (exit code {code})" + (f": {line}" if line else "")
+            message = f"stopped with {_name_of(-code)}" if code < 0 else f"ended unexpectedly (exit code {code})"
+            message += f": {line}" if line else ""
             advice = "If it happens again, another conversion of the model may help."
-        return ProcessLost(f"The process of {self.name} {message}.", advice)
+        return ProcessLost(f"The process of {self.name} {message}.", advice, is_out_of_memory)
 
     def _last_line(self) -> str:
         """Return what native code wrote last, preferably an error."""
@@ -340,7 +342,7 @@ class DiedLoading(EngineError):
 class ProcessLost(EngineLost):
     """The process of a model died."""
 
-    def __init__(self, message: str, advice: str, is_out_of_memory: bool = False) -> None:
+    def __init__(self, message: str, advice: str, is_out_of_memory: bool) -> None:
         super().__init__(message, advice)
         self.is_out_of_memory = is_out_of_memory
 
@@ -381,14 +383,10 @@ def spin_variables(environment: Mapping[str, str] = os.environ) -> Mapping[str, 
     return {} if chosen else SPIN
 
 
-PAUSE = 1.5
-"""Seconds between two checks after which the program itself must have been stopped, or the machine asleep."""
-
-
 class Heartbeat:
     """Measures how long a process has been silent, without the time in which this program could not listen."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._heard = self._looked = clock()
 
@@ -443,30 +441,24 @@ def _state(path: Path) -> _State | None:
     return _State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
-MOST = 6
-SECONDS = 600.0
-
-
 class RestartPolicy:
-    """One restart between two successes, and at most `most` in `seconds`; else the process counts as lost.
+    """One restart between two successes, and at most `MOST_RESTARTS` in `RESTART_SECONDS`; else the process is lost.
 
     A success is a request that ended by itself, or that the caller closed after its first token: a takeover always
     ends that way.
     """
 
-    def __init__(self, most: int = MOST, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
-        self._most = most
-        self._seconds = seconds
+    def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
-        self._restarts: deque[float] = deque()
+        self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
+        """When the last ones began."""
         self._succeeded = True
 
     def allows_restart(self) -> bool:
         """Return whether the process may be restarted now; True counts as a restart."""
         now = self._clock()
-        while self._restarts and self._restarts[0] <= now - self._seconds:
-            self._restarts.popleft()
-        if not self._succeeded or len(self._restarts) >= self._most:
+        is_full = len(self._restarts) == MOST_RESTARTS and self._restarts[0] > now - RESTART_SECONDS
+        if is_full or not self._succeeded:
             return False
         self._succeeded = False
         self._restarts.append(now)

@@ -35,17 +35,10 @@ class Outbox:
     def begin_heartbeat(self) -> None:
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
-    def show_progress(self, fraction: float) -> None:
-        self._heartbeat = messages.LoadingProgress(fraction)
-        self.send(self._heartbeat)
-
-    def show_loaded(self, loaded: messages.ModelLoaded) -> None:
-        with self._lock:
-            self._heartbeat = []
-            messages.send(self._connection, loaded)
-
     def send(self, message: messages.AtLoading | list[messages.Reply]) -> None:
+        """Send a message. The heartbeat repeats the progress of loading, and has no content after that."""
         with self._lock:
+            self._heartbeat = message if isinstance(message, messages.LoadingProgress) else []
             messages.send(self._connection, message)
 
     @contextmanager
@@ -79,13 +72,13 @@ def main(connection: Connection, options: messages.WorkerOptions, log: Connectio
     outbox = Outbox(connection)
     outbox.begin_heartbeat()
     try:
-        llama = Llama(options, outbox.show_progress)
+        llama = Llama(options, lambda fraction: outbox.send(messages.LoadingProgress(fraction)))
     except LoadError as error:
         reason = str(error)
         memory = "alloc" in reason or "memory" in reason
         outbox.send(messages.LoadFailed(reason, out_of_memory=memory))
         return
-    outbox.show_loaded(
+    outbox.send(
         messages.ModelLoaded(
             llama.threads,
             llama.shares,
@@ -98,11 +91,12 @@ def main(connection: Connection, options: messages.WorkerOptions, log: Connectio
 
 
 class Worker:
+    """Takes in requests, lets the scheduler decode, and sends its replies."""
+
     def __init__(self, connection: Connection, outbox: Outbox, llama: Llama, options: messages.WorkerOptions) -> None:
         self.connection = connection
         self.outbox = outbox
         self.llama = llama
-        self.options = options
         self.replies: list[messages.Reply] = []
         self.scheduler = Scheduler(llama, options, self.replies.append)
         self.inbox: queue.SimpleQueue[messages.Request] = queue.SimpleQueue()

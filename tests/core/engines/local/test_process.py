@@ -529,10 +529,12 @@ def test_a_success_allows_another_restart() -> None:
 
 def test_restarts_are_bounded_in_time_also_where_each_is_followed_by_a_success() -> None:
     clock = Clock()
-    policy = RestartPolicy(most=2, seconds=60, clock=clock)
-    for _ in range(2):
+    policy = RestartPolicy(clock)
+    for clock.now in range(model_process.MOST_RESTARTS):
         assert policy.allows_restart()
         policy.succeeded()
     assert not policy.allows_restart()
-    clock.now = 61
-    assert policy.allows_restart()
+    clock.now = model_process.RESTART_SECONDS
+    assert policy.allows_restart(), "the first one no longer counts"
+    policy.succeeded()
+    assert not policy.allows_restart()
