@@ -160,12 +160,15 @@ class PrefillProgress(NamedTuple):
 WriteItem = PrefillProgress | Handoff | Token | Notice | End
 
 
+RAM = "RAM"
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceShare:
     """What one device holds of a loaded model, in bytes, as llama.cpp reports it."""
 
     device: str
-    """“RAM”, or ggml's name of a GPU: “CUDA0”."""
+    """`RAM`, or ggml's name of a GPU: “CUDA0”."""
     layers: int
     """The output layer counts as one."""
     weights: int

@@ -6,7 +6,7 @@
     http://host:port[#MODEL]        a server, and which model where it has several
     http://…,http://…               several servers of the same model
 
-Settings, model cards and traces keep a source; `core.engines.factory` opens it.
+Settings, model cards and traces keep a source; `core.engines.open` opens it.
 """
 
 from __future__ import annotations

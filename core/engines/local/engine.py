@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.chat_template import PromptPiece, has_switch, 
 from baton_reasoning.core.engines.continuing import continued
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
-from baton_reasoning.core.engines.local.placement import RAM, ModelLoader, worker_options
+from baton_reasoning.core.engines.local.placement import ModelLoader, worker_options
 from baton_reasoning.core.engines.local.process import (
     CancelRequested,
     ModelProcess,
@@ -89,7 +89,7 @@ class LocalEngine:
 
     @property
     def is_on_gpu(self) -> bool:
-        return any(share.device != RAM and share.layers for share in self.process.loaded.shares)
+        return any(share.device != base.RAM and share.layers for share in self.process.loaded.shares)
 
     def open(
         self,

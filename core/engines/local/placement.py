@@ -1,15 +1,13 @@
-"""Places a model on this machine: the layers that fit, lighter attempts if memory runs out, and who holds what.
+"""Places a model on this machine: loads it with the layers that fit, and lighter if memory runs out.
 
 The context is never shortened: it decides how long a text can be, and that is a person's choice.
 """
 
-import re
-from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.base import DeviceShare, Placement
+from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.process import DiedLoading, ModelProcess
 from baton_reasoning.core.errors import OutOfMemory
@@ -22,7 +20,6 @@ from baton_reasoning.core.models.memory import estimate
 from baton_reasoning.core.models.overrides import ModelOverrides
 
 SMALLER_BATCHES = (128, 32)
-RAM = "RAM"
 
 
 def worker_options(header: GgufHeader, options: LoadOptions, overrides: ModelOverrides) -> WorkerOptions:
@@ -132,63 +129,3 @@ def attempts(options: LoadOptions, layers: int) -> Iterator[Attempt]:
 
 def _changed(options: LoadOptions, **values: int) -> LoadOptions:
     return options.model_copy(update=values)
-
-
-_LAYER = re.compile(r"layer\s+\d+ assigned to device (\S+),")
-_BUFFER = re.compile(r"(\S+) +(model|KV|RS|compute|output) buffer size = +([\d.]+) MiB")
-_STATE = re.compile(r"(\S+) \S+ \S+ state buffer size = +([\d.]+) MiB")
-
-
-class LoadingLog:
-    """Takes every line of the log, and sums up layers and buffers by device.
-
-    load_tensors: layer  12 assigned to device CUDA0, is_swa = 0         llama-model.cpp
-    load_tensors:        CUDA0 model buffer size =  4460.45 MiB
-    llama_kv_cache:      CUDA0 KV buffer size =   448.00 MiB             llama-kv-cache.cpp; RS: running states
-    sched_reserve:       CUDA0 compute buffer size =   304.75 MiB        llama-context.cpp; output: logits
-    """
-
-    def __init__(self) -> None:
-        self._layers: Counter[str] = Counter()
-        self._buffers: defaultdict[tuple[str, str], float] = defaultdict(float)
-        """MiB by kind and by ggml's name of the buffer."""
-
-    def hear(self, line: str) -> None:
-        if "buffer size" in line:
-            if found := _BUFFER.search(line):
-                name, kind, size = found[1], found[2], float(found[3])
-                # Compute buffers are measured again when something changes; of the others there may be several.
-                self._buffers[kind, name] = size if kind == "compute" else self._buffers[kind, name] + size
-            elif found := _STATE.search(line):
-                self._buffers["RS", found[1]] += float(found[2])
-        elif found := _LAYER.search(line):
-            self._layers[found[1]] += 1
-
-    def shares(self, gpus: Collection[str]) -> tuple[DeviceShare, ...]:
-        """Return the share of each device, GPUs first, in ggml's order; `gpus`: ggml's names of them."""
-        held = {device: Counter[str]() for device in (*gpus, RAM)}
-        for name, layers in self._layers.items():
-            held[_device_of(name, gpus)]["layers"] += layers
-        for (kind, name), mebibytes in self._buffers.items():
-            device, size = _device_of(name, gpus), round(mebibytes * 2**20)
-            held[device][kind] += size
-            if kind == "model" and device == RAM and name.endswith("_Mapped"):
-                held[device]["mapped"] += size
-        return tuple(
-            DeviceShare(
-                device=device,
-                layers=found["layers"],
-                weights=found["model"],
-                cache=found["KV"] + found["RS"],
-                compute=found["compute"] + found["output"],
-                mapped=found["mapped"],
-            )
-            for device, found in held.items()
-            if found or device == RAM
-        )
-
-
-def _device_of(buffer: str, gpus: Collection[str]) -> str:
-    """Find the device of a buffer: “MTL0_Mapped” is a GPU's; “CPU_Mapped”, “AMX” and “CUDA_Host” are in RAM."""
-    owners = [gpu for gpu in gpus if buffer == gpu or buffer.startswith(f"{gpu}_")]
-    return owners[0] if owners else RAM
