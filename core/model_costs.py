@@ -11,9 +11,18 @@ from typing import ClassVar
 
 from pydantic import BaseModel
 
-from baton_reasoning.core.engines.base import Attach, Conversation, Engine, Handoff, Message, Session, Token
+from baton_reasoning.core.engines.base import (
+    Attach,
+    Conversation,
+    Engine,
+    Handoff,
+    Message,
+    ModelCard,
+    Placement,
+    Session,
+    Token,
+)
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.model_card import ModelCard, Placement
 from baton_reasoning.core.errors import Cancelled, SettingsError
 from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.files import read_json, write_json

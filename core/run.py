@@ -11,13 +11,13 @@ from baton_reasoning.core.engines.base import (
     Conversation,
     Engine,
     Message,
+    ModelCard,
     RepeatsExactly,
     Session,
     UsesDrafts,
     ignore,
 )
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import BatonError, Cancelled, ContextFull, SettingsError
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.driver import Driver

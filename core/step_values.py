@@ -21,8 +21,8 @@ from copy import deepcopy
 from typing import NamedTuple
 
 from baton_reasoning.core.continuations import ContinuationNumber, Continuations
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
 from baton_reasoning.core.files import tolerant_value
 from baton_reasoning.core.grading.extract import answer_of, given_in

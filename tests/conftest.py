@@ -111,7 +111,7 @@ def qwen() -> Path:
 @pytest.fixture(scope="session")
 def demo_pair() -> Iterator[Pair]:
     """The two models that come with the program, in processes that all tests of one worker share."""
-    from baton_reasoning.core.engines.local.client import LocalEngine
+    from baton_reasoning.core.engines.local.engine import LocalEngine
 
     options = LoadOptions(context=1024, threads=1)
     with closing(LocalEngine(SMALL_MODEL, options)) as small, closing(LocalEngine(LARGE_MODEL, options)) as large:

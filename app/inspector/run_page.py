@@ -24,8 +24,8 @@ from baton_reasoning.app.shared.theme import SIGN, Role
 from baton_reasoning.app.shared.widgets.controls import Hairline, button, label
 from baton_reasoning.app.shared.widgets.facts import Facts
 from baton_reasoning.app.shared.widgets.layout import Spacer, vbox
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.limits import Limits

@@ -7,8 +7,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from baton_reasoning.app.shared.format import count, duration, money, size
 from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
+from baton_reasoning.core.engines.base import DeviceShare, ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import DeviceShare, ModelCard
 from baton_reasoning.core.engines.remote.status import RETRYING, ServerState, ServerStatus
 from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import SettingsError
@@ -213,17 +213,17 @@ def placement_facts(card: ModelCard) -> Iterator[Fact]:
         return
     threads = f"{placed.threads} thread{'s' if placed.threads != 1 else ''}"
     yield "Loaded with", f"{card.context:,} tokens, batch {placed.batch}, {threads}, {placed.kv_type} KV cache"
-    if placed.retreat:
-        yield "Less than asked", f"⚠ {retreat_text(card)}"
+    if placed.fallback:
+        yield "Less than asked", f"⚠ {fallback_text(card)}"
     for share in placed.shares:
         yield f"In {share.device}", share_text(share)
 
 
-def retreat_text(card: ModelCard) -> str:
+def fallback_text(card: ModelCard) -> str:
     """Return a sentence if a model could not be loaded as asked; else ""."""
-    if card.placement is None or not card.placement.retreat:
+    if card.placement is None or not card.placement.fallback:
         return ""
-    return f"{card.name} was loaded {card.placement.retreat}: out of memory."
+    return f"{card.name} was loaded {card.placement.fallback}: out of memory."
 
 
 def share_text(share: DeviceShare) -> str:

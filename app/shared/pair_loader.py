@@ -22,7 +22,7 @@ from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 
 if TYPE_CHECKING:
-    from baton_reasoning.core.engines.factory import EngineFactory
+    from baton_reasoning.core.engines.open import EngineFactory
     from baton_reasoning.core.engines.remote.known_servers import KnownServers
     from baton_reasoning.core.paths import Paths
 
@@ -52,7 +52,7 @@ class PairLoader:
     def __call__(self, choice: ModelChoice, watcher: StatusCallback) -> Loading:
         # Imported in the loading thread: the window is shown before any of it is needed.
         from baton_reasoning.core.demo_pair.costly import MAKING, DemoFiles
-        from baton_reasoning.core.engines.factory import EngineFactory, share_vocabulary, tiny_demo
+        from baton_reasoning.core.engines.open import EngineFactory, share_vocabulary, tiny_demo
         from baton_reasoning.core.models.options import load_preferences
 
         preferences = load_preferences(self._paths.model_preferences)
@@ -90,7 +90,7 @@ def opened(source: ModelSource, factory: EngineFactory, words: str) -> Generator
 
     Closing the generator cancels the opening and returns at once; the thread closes what it may still get.
     """
-    from baton_reasoning.core.engines.factory import open_engine
+    from baton_reasoning.core.engines.open import open_engine
 
     status: SimpleQueue[str] = SimpleQueue()
     cancelled = threading.Event()

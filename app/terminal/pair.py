@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from baton_reasoning.app.shared.labels import placement_facts, retreat_text
+from baton_reasoning.app.shared.labels import fallback_text, placement_facts
 from baton_reasoning.app.terminal.command_line import (
     LOCAL_MODELS,
     MODELS,
@@ -27,9 +27,8 @@ from baton_reasoning.app.terminal.model_files import file_of, source_of
 from baton_reasoning.app.terminal.output import progress, remark
 from baton_reasoning.app.terminal.servers import known_server
 from baton_reasoning.core.batch.running.arms import OtherModels
-from baton_reasoning.core.engines.base import Engine
-from baton_reasoning.core.engines.factory import EngineFactory, open_engine, share_vocabulary, tiny_demo
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import Engine, ModelCard
+from baton_reasoning.core.engines.open import EngineFactory, open_engine, share_vocabulary, tiny_demo
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.devices import find_devices
 from baton_reasoning.core.models.fit import FitKind, estimate, fit, fit_pair
@@ -296,7 +295,7 @@ def describe(card: ModelCard) -> None:
     if is_set("verbose"):
         for name, fact in placement_facts(card):
             remark(f"{name}: {fact}")
-    elif words := retreat_text(card):
+    elif words := fallback_text(card):
         remark(words)
 
 

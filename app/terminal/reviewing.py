@@ -21,7 +21,7 @@ from baton_reasoning.core.batch.reporting.reviews import BatchReviews
 from baton_reasoning.core.batch.running.arms import Arm, by_models
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.demo_pair import DemoProblem
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.grading.verdict import How, Regex

@@ -23,12 +23,16 @@ from baton_reasoning.app.terminal.command_line import (
 from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
-from baton_reasoning.core.engines.factory import Server
 from baton_reasoning.core.engines.local.tokenizer import tokenize_by
+from baton_reasoning.core.engines.open import Server
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, canonical
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.protocol import PROBE
-from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
+from baton_reasoning.core.engines.remote.servers import (
+    ConnectionReport,
+    Severity,
+    try_connection,
+)
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded, read_text

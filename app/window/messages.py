@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QUrl
 from PySide6.QtGui import QDesktopServices
 
 from baton_reasoning.app.shared.format import short_path
-from baton_reasoning.app.shared.labels import STATES, retreat_text
+from baton_reasoning.app.shared.labels import STATES, fallback_text
 from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.shared.preferences import Preferences
 from baton_reasoning.app.shared.widgets.notice import Cause, ToastAction, Toasts
@@ -112,7 +112,7 @@ class WindowMessages(QObject):
             self._toasts.resolve(Cause.MODELS)
             self._toasts.resolve(Cause.SERVER)
             cards = [engine.card for engine in (models.pair.small, models.pair.large) if engine]
-            if remarks := " ".join(dict.fromkeys(filter(None, [models.remark, *map(retreat_text, cards)]))):
+            if remarks := " ".join(dict.fromkeys(filter(None, [models.remark, *map(fallback_text, cards)]))):
                 self._toasts.show_message(remarks, cause=Cause.MODELS)
 
     def _show_load_error(self, error: BatonError) -> None:

@@ -7,12 +7,12 @@ from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent
 from PySide6.QtWidgets import QLabel, QPushButton, QSizePolicy, QWidget
 
 from baton_reasoning.app.shared.expected_speed import speed_of_pair
-from baton_reasoning.app.shared.labels import STATES, retreat_text, status_text
+from baton_reasoning.app.shared.labels import STATES, fallback_text, status_text
 from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.shared.theme import AUTHOR_ROLES, SIGN, Role, set_role
 from baton_reasoning.app.shared.widgets.controls import ElidedLabel, label, plain_tip
 from baton_reasoning.app.shared.widgets.layout import hbox
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.remote.status import ServerStatus
 
 LONGEST_NAME = 170
@@ -83,7 +83,7 @@ class ModelButton(QPushButton):
             self._states[author].show_status(status, short=self.is_narrow)
             if status:
                 parts.append(f"its server: {status_text(status)}")
-            if card and (less := retreat_text(card)):
+            if card and (less := fallback_text(card)):
                 parts.append(less)
             for widget in (self._signs[author], self._names[author], self._details[author], self._states[author]):
                 widget.setVisible(ready and bool(widget.text()))
@@ -136,4 +136,4 @@ class StateLabel(QLabel):
 def detail(card: ModelCard) -> str:
     """Return quantisation and server: “Q4_K_M · office-server”."""
     location = "" if card.location == "this machine" else card.location
-    return " · ".join(filter(None, (card.quantisation, location, "⚠ less" if retreat_text(card) else "")))
+    return " · ".join(filter(None, (card.quantisation, location, "⚠ less" if fallback_text(card) else "")))

@@ -7,15 +7,24 @@ policies. A session's text is its own rendering of the conversation (template, t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Generator, Hashable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import NamedTuple, Protocol, runtime_checkable
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from baton_reasoning.core.engines.body import Part
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.usage import Count, Seconds
-from baton_reasoning.core.models.options import Sampling
+from baton_reasoning.core.models.options import (
+    NO_OVERRIDES,
+    DemoModel,
+    ModelOverrides,
+    ModelSource,
+    Sampling,
+    ThinkingTags,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +39,7 @@ Conversation = tuple[Message, ...]
 
 
 class Alternative(NamedTuple):
-    """A token that could have stood there: its text and natural log-probability before sampling filters."""
+    """A likely token at a position: its text and natural log-probability before sampling filters."""
 
     id: int | None
     text: str
@@ -45,9 +54,9 @@ class Token(NamedTuple):
     logprob: float | None = None
     alternatives: tuple[Alternative, ...] = ()
     drafted: bool = False
-    """Proposed by the small model and accepted: it saved a decode of the large one, which drew it all the same."""
+    """Drafted by the small model and accepted: it saved a decode of the large one, which sampled it itself."""
     rejected_drafts: int = 0
-    """Drafts from this position on that were dropped, because the first of them was not this token."""
+    """Drafts from this position on that were rejected, because the first of them was not this token."""
     entropy: float | None = None
     """Of the whole vocabulary at its position, before sampling filters, in nats; None unless alternatives were asked
     for and the engine sees all probabilities."""
@@ -83,6 +92,25 @@ class Judgement(NamedTuple):
         return cls((1 / choices,) * choices)
 
 
+Head = TypeVar("Head", bound=Hashable)
+
+
+def first_tokens(choices: Sequence[str], tokenize: Callable[[str], Sequence[int]]) -> list[set[int]]:
+    """Return the ids that each choice may begin with, written with and without a blank before it."""
+    spellings = [[tokenize(blank + choice) for blank in ("", " ")] for choice in choices]
+    return distinctive([{ids[0] for ids in each if ids} for each in spellings])
+
+
+def distinctive(heads: Sequence[set[Head]]) -> list[set[Head]]:
+    """Remove from each choice the tokens that several choices may begin with.
+
+    Vocabularies that split digits from a blank (Qwen, Llama 3, SentencePiece) begin " 4" and " 5" with the same token,
+    which says nothing about the digit. A choice that shares all of its first tokens keeps them.
+    """
+    uses = Counter(chain.from_iterable(heads))
+    return [{head for head in each if uses[head] == 1} or each for each in heads]
+
+
 class ScoredToken(NamedTuple):
     """A token that was read, and the natural log-probability that the model gave it before sampling filters.
 
@@ -109,7 +137,7 @@ class Scores(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """Something that a person should know and that did not stop the writing, in one sentence."""
+    """One sentence for a person about something that did not stop the write."""
 
     text: str
 
@@ -124,19 +152,122 @@ class Stop(Enum):
 
 
 class End(NamedTuple):
-    """The last item of a write that was not closed from outside."""
+    """The last item of a write that the caller did not close."""
 
     stop: Stop
 
 
 class PrefillProgress(NamedTuple):
-    """How far a model is with a text that it reads in several chunks: tokens read, of so many; first 0."""
+    """How much of a long text has been prefilled: `tokens` of `total`; first 0."""
 
     tokens: int
     total: int
 
 
 WriteItem = PrefillProgress | Handoff | Token | Notice | End
+
+
+RAM = "RAM"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceShare:
+    """What one device holds of a loaded model, in bytes, as llama.cpp reports it."""
+
+    device: str
+    """`RAM`, or ggml's name of a GPU: “CUDA0”."""
+    layers: int
+    """The output layer counts as one."""
+    weights: int
+    cache: int
+    """KV cache and recurrent states."""
+    compute: int
+    mapped: int = 0
+    """Part of the weights that is mapped from the file; the system reclaims it when memory is short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """How a model on this machine was loaded, and which devices hold it."""
+
+    shares: tuple[DeviceShare, ...]
+    batch: int
+    threads: int
+    kv_type: str
+    fallback: str = ""
+    """What was reduced to fit memory: “with 12 of 33 layers on the GPU”."""
+    parallel: int = 1
+    """Sessions that may decode at the same time, each with the whole context."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What a model is and what its engine can do, as data: code reads capabilities here instead of guessing."""
+
+    name: str
+    vocabulary: str
+    """Hash of the tokenizer: models with equal hashes hand over token ids. Empty: unknown."""
+    context: int
+    """Tokens (prompt and body) that one session may hold."""
+    source: ModelSource | None = None
+    """What a person would name to open it again."""
+    path: Path | None = None
+    """The GGUF file, of a model in several files the first; None on a server. Not recorded in traces."""
+    location: str = "this machine"
+    """Where it runs, as a label: "this machine" or a host name."""
+    architecture: str = ""
+    quantisation: str = ""
+    parameters: int = 0
+    thinking: ThinkingTags | None = None
+    switches_thinking: bool = False
+    """True: its chat template has a switch that turns the thinking off."""
+    returns_token_ids: bool = True
+    returns_alternatives: bool = True
+    returns_scores: bool = False
+    """True: `score` gives the log-probabilities of a text that is read."""
+    supports_truncation: bool = True
+    """False: recurrent or hybrid memory, rolled back through snapshots."""
+    supports_prefetch: bool = False
+    """True: `prefetch` does something, because the model sits on a device of its own."""
+    drafting: str = ""
+    """The kind of its server's own speculative decoding, in llama.cpp's words (“draft-simple”, “draft-mtp”), or
+    “unknown”; empty: none. Drafted tokens come without alternatives."""
+    writes_branches: bool = False
+    """True: its sessions write many continuations side by side (`WritesBranches`)."""
+    overrides: ModelOverrides = NO_OVERRIDES
+    placement: Placement | None = None
+    """None on a server."""
+
+    @property
+    def chosen_file(self) -> Path | None:
+        """The file that a person chose: the demo model's own where a costly copy of it is loaded; None on a server."""
+        return self.source.path if isinstance(self.source, DemoModel) else self.path
+
+    def without_thinking(self) -> ModelCard:
+        """Return the card of a session whose thinking is off: its model writes the answer at once."""
+        return replace(self, thinking=None)
+
+    @property
+    def drafts(self) -> bool:
+        """Whether its server writes by speculative decoding."""
+        return bool(self.drafting)
+
+    @property
+    def returns_all_alternatives(self) -> bool:
+        """Whether it returns alternatives after the first token of a write, too."""
+        return self.returns_alternatives and not self.drafts
+
+    def obstacle_to_drafts_of(self, small: ModelCard) -> str:
+        """Return why `small` cannot draft for this model, as the rest of a sentence; empty if it can."""
+        if not (self.placement and small.placement):
+            return "both must be on this machine"
+        if not small.vocabulary == self.vocabulary != "":
+            return "their vocabularies differ"
+        if not (small.supports_truncation and self.supports_truncation):
+            return "one of them has recurrent memory, from which a rejected draft cannot be cut"
+        if self.placement.parallel > 1 or small.placement.parallel > 1:
+            return "they are loaded for parallel requests"
+        return ""
 
 
 class Session(Protocol):
@@ -236,7 +367,7 @@ class RepeatsExactly(Protocol):
 
 
 class Branch(NamedTuple):
-    """A continuation to be written: the text before it, the stream of its random numbers, and its length at most."""
+    """A continuation to write: the text before it, the stream of its random numbers, and its most tokens."""
 
     body: Sequence[Part]
     """Branches of one place share the same object."""
@@ -245,7 +376,7 @@ class Branch(NamedTuple):
 
 
 class Continuation(NamedTuple):
-    """A branch that has come to its end."""
+    """A finished branch."""
 
     branch: int
     """Index of the branch."""

@@ -160,19 +160,19 @@ class UsageMeter:
     def usage(self) -> Usage:
         return self._usage
 
-    def allowed(self, wanted: int) -> int:
-        """Return how many of the wanted tokens may be written. Raises EngineRefused if a cap is reached."""
-        return self._allowed(wanted, self._prices.written)
-
     def _add(self, usage: Usage) -> None:
         with self._lock:
             self._usage = self._usage.plus(usage)
         if self._whole:
             self._whole._add(usage)
 
-    def _allowed(self, wanted: int, price: float) -> int:
-        """`price`: of a million written tokens on the server that is to write them, perhaps one of several."""
+    def allowed(self, wanted: int, price: float | None = None) -> int:
+        """Return how many of the wanted tokens may be written. Raises EngineRefused if a cap is reached.
+
+        `price`: of a million written tokens on the server that is to write them, if it is one of several.
+        """
         cap, usage = self._cap, self._usage
+        price = self._prices.written if price is None else price
         allowed = wanted
         if cap.tokens:
             left = cap.tokens - usage.cost.read - usage.cost.written
@@ -183,7 +183,7 @@ class UsageMeter:
             affordable = int(left_money / price * MILLION) if price else wanted
             self._refuse_below_one(affordable if left_money > 0 else 0, f"{cap.money:.2f} {usage.currency}".rstrip())
             allowed = min(allowed, affordable)
-        return self._whole._allowed(allowed, price) if self._whole else allowed
+        return self._whole.allowed(allowed, price) if self._whole else allowed
 
     def _refuse_below_one(self, left: int, cap: str) -> None:
         if left < 1:

@@ -11,9 +11,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from baton_reasoning.core.engines.base import Alternative, Conversation, Handoff, ScoredToken, Stop
+from baton_reasoning.core.engines.base import (
+    Alternative,
+    Conversation,
+    Handoff,
+    ModelCard,
+    ScoredToken,
+    Stop,
+)
 from baton_reasoning.core.engines.body import Author as Author
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.usage import Count, Seconds, Usage
 from baton_reasoning.core.thinking.cues import Cue
 

@@ -16,7 +16,7 @@ from msgspec import ValidationError, convert, to_builtins
 from msgspec.structs import replace
 from pydantic import TypeAdapter
 
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.models.options import parse_source
 from baton_reasoning.core.thinking.events import SCHEMA, Event, Noticed, RunStarted

@@ -10,6 +10,7 @@ from baton_reasoning.core.engines.base import (
     End,
     Handoff,
     Judgement,
+    ModelCard,
     Scores,
     Stop,
     Token,
@@ -17,7 +18,6 @@ from baton_reasoning.core.engines.base import (
     ignore,
 )
 from baton_reasoning.core.engines.body import Part
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.models.options import Sampling
 
 

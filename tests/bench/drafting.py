@@ -18,8 +18,8 @@ from typing import NamedTuple
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.demo_pair.costly import of_blocks
 from baton_reasoning.core.engines.base import Conversation, Message, Token
-from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.drafting import DraftLength
+from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
 from baton_reasoning.core.run import RunSettings, ask
 from tests.bench.generated import bench_model, decode_seconds, f32_copy

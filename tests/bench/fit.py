@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Conversation, Message, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.devices import Devices, find_devices
 from baton_reasoning.core.models.fit import estimate, fit_with_layers, in_gib
 from baton_reasoning.core.models.gguf import read_header

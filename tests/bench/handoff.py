@@ -10,7 +10,7 @@ from pathlib import Path
 
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.bench.generated import MODEL, bench_model
 from tests.bench.rounds import Row, in_turn

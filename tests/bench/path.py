@@ -21,7 +21,7 @@ import psutil
 
 from baton_reasoning.core.demo_pair.costly import BLOCK, costly
 from baton_reasoning.core.engines.base import Message
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.llama import BatchEntry, Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.models.fit import estimate, in_gib

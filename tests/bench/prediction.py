@@ -19,7 +19,7 @@ from baton_reasoning.core.demo_pair import DEMO_SETTINGS, held_out_problems
 from baton_reasoning.core.demo_pair.costly import costly_pair
 from baton_reasoning.core.engines.base import ignore
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.expected_time import ModelCost, Work, drafted_seconds
 from baton_reasoning.core.model_costs import measure
 from baton_reasoning.core.models.options import LoadOptions

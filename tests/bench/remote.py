@@ -22,8 +22,8 @@ import httpx2
 
 from baton_reasoning.core.engines.base import Handoff, Message, Session, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.engines.factory import share_vocabulary
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
+from baton_reasoning.core.engines.open import share_vocabulary
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.protocol import CompletionRequest

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from baton_reasoning.core.engines.base import Conversation, Engine, Handoff, Message, Token
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.options import LoadOptions, Sampling

@@ -14,7 +14,7 @@ from baton_reasoning.core.cue_profiler import (
     write_texts,
 )
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, SMALL_MODEL
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.thinking.cues import Category, parse_lexicon
 from tests.fakes.scripted import ScriptedEngine

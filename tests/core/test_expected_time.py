@@ -12,11 +12,10 @@ from typing import Any
 import pytest
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL
-from baton_reasoning.core.engines.base import Conversation, Handoff, Message, Session, Token, ignore
+from baton_reasoning.core.engines.base import Conversation, Handoff, Message, ModelCard, Session, Token, ignore
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.drafting import LENGTHS, DraftLength
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.expected_time import (
     ModelCost,
     drafted_seconds,

@@ -10,8 +10,8 @@ import pytest
 
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.local.load_fallback import card_of, worker_options
-from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.engines.local.engine import card_of
+from baton_reasoning.core.engines.local.placement import worker_options
 from baton_reasoning.core.engines.remote.answers import Fields
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
@@ -91,7 +91,7 @@ def test_the_card_of_a_file_knows_whether_its_template_has_a_switch(
 ) -> None:
     header = read_header(write_gguf(tmp_path / "m.gguf", values_of_a_llama(tokenizer__chat_template=template)))
     options = worker_options(header, LoadOptions(), NO_OVERRIDES)
-    card = card_of(header, options, NO_OVERRIDES, Placement((), 1, 1, "f16"), DemoModel.SMALL)
+    card = card_of(header, options, NO_OVERRIDES, DemoModel.SMALL)
     assert (card.thinking, card.switches_thinking) == (THINK, switch)
 
 

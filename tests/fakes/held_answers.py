@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from baton_reasoning.core.engines.base import Conversation
-from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.engines.base import Conversation, Placement
 from baton_reasoning.core.run import Pair
 from tests.fakes.scripted import ScriptedEngine
 

@@ -31,8 +31,10 @@ from baton_reasoning.core.engines.base import (
     Handoff,
     Judgement,
     Message,
+    ModelCard,
     Notice,
     Passing,
+    Placement,
     PrefillProgress,
     ScoredToken,
     Scores,
@@ -42,7 +44,6 @@ from baton_reasoning.core.engines.base import (
     ignore,
 )
 from baton_reasoning.core.engines.body import Part, rendered_runs
-from baton_reasoning.core.engines.model_card import ModelCard, Placement
 from baton_reasoning.core.engines.random_numbers import number_at
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost
 from baton_reasoning.core.models.options import ModelOverrides, Sampling, ThinkingTags

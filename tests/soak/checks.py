@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.local.client import REPLACED
+from baton_reasoning.core.engines.local.engine import REPLACED
 from baton_reasoning.core.store.event_chunks import unpack
 from baton_reasoning.core.thinking.events import Finish, RunEnded, RunStarted, TokenWritten
 from baton_reasoning.core.thinking.trace import Trace

@@ -8,9 +8,10 @@ from __future__ import annotations
 import copy
 import ctypes
 import os
+import re
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,12 +20,10 @@ import numpy as np
 import numpy.typing as npt
 from llama_cpp import llama_cpp as ll
 
-from baton_reasoning.core.engines.base import Alternative, Stop
-from baton_reasoning.core.engines.local.loading_log import LoadingLog
+from baton_reasoning.core.engines.base import RAM, Alternative, DeviceShare, Stop
 from baton_reasoning.core.engines.local.messages import WorkerOptions
 from baton_reasoning.core.engines.local.thread_choice import ThreadChoice
-from baton_reasoning.core.engines.local.thread_pools import ThreadPools
-from baton_reasoning.core.engines.local.threads import default_threads
+from baton_reasoning.core.engines.local.threads import ThreadPools, default_threads
 from baton_reasoning.core.engines.local.tokenizer import Tokenizer
 from baton_reasoning.core.models.devices import gpu_names, registry
 from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
@@ -197,12 +196,6 @@ class Llama(Tokenizer):
             seconds = time.perf_counter() - began
             self.truncate(0, 0)
         return chunk_for(len(entries) / max(seconds, 1e-6), batch)
-
-    @property
-    def description(self) -> str:
-        text = ctypes.create_string_buffer(256)
-        ll.llama_model_desc(self.model, text, len(text))
-        return text.value.decode(errors="replace")
 
     # Abort -------------------------------------------------------------------------------------------------------
 
@@ -404,3 +397,65 @@ def chunk_for(tokens_a_second: float, batch: int) -> int:
     """
     sizes = [size for size in (_TRIAL, 64, 256) if size < batch] + [batch]
     return max((size for size in sizes if size <= tokens_a_second * CHUNK_SECONDS), default=sizes[0])
+
+
+# Where the model lies -------------------------------------------------------------------------------------------------
+
+_LAYER = re.compile(r"layer\s+\d+ assigned to device (\S+),")
+_BUFFER = re.compile(r"(\S+) +(model|KV|RS|compute|output) buffer size = +([\d.]+) MiB")
+_STATE = re.compile(r"(\S+) \S+ \S+ state buffer size = +([\d.]+) MiB")
+
+
+class LoadingLog:
+    """Sums up what llama.cpp's log says of each device while a model is loaded: its API has no call for that.
+
+    load_tensors: layer  12 assigned to device CUDA0, is_swa = 0         llama-model.cpp
+    load_tensors:        CUDA0 model buffer size =  4460.45 MiB
+    llama_kv_cache:      CUDA0 KV buffer size =   448.00 MiB             llama-kv-cache.cpp; RS: running states
+    sched_reserve:       CUDA0 compute buffer size =   304.75 MiB        llama-context.cpp; output: logits
+    """
+
+    def __init__(self) -> None:
+        self._layers: Counter[str] = Counter()
+        self._buffers: defaultdict[tuple[str, str], float] = defaultdict(float)
+        """MiB by kind and by ggml's name of the buffer."""
+
+    def hear(self, line: str) -> None:
+        if "buffer size" in line:
+            if found := _BUFFER.search(line):
+                name, kind, size = found[1], found[2], float(found[3])
+                # Compute buffers are measured again when something changes; of the others there may be several.
+                self._buffers[kind, name] = size if kind == "compute" else self._buffers[kind, name] + size
+            elif found := _STATE.search(line):
+                self._buffers["RS", found[1]] += float(found[2])
+        elif found := _LAYER.search(line):
+            self._layers[found[1]] += 1
+
+    def shares(self, gpus: Collection[str]) -> tuple[DeviceShare, ...]:
+        """Return the share of each device, GPUs first, in ggml's order; `gpus`: ggml's names of them."""
+        held = {device: Counter[str]() for device in (*gpus, RAM)}
+        for name, layers in self._layers.items():
+            held[_device_of(name, gpus)]["layers"] += layers
+        for (kind, name), mebibytes in self._buffers.items():
+            device, size = _device_of(name, gpus), round(mebibytes * 2**20)
+            held[device][kind] += size
+            if kind == "model" and device == RAM and name.endswith("_Mapped"):
+                held[device]["mapped"] += size
+        return tuple(
+            DeviceShare(
+                device=device,
+                layers=found["layers"],
+                weights=found["model"],
+                cache=found["KV"] + found["RS"],
+                compute=found["compute"] + found["output"],
+                mapped=found["mapped"],
+            )
+            for device, found in held.items()
+            if found or device == RAM
+        )
+
+
+def _device_of(buffer: str, gpus: Collection[str]) -> str:
+    """Find the device of a buffer: “MTL0_Mapped” is a GPU's; “CPU_Mapped”, “AMX” and “CUDA_Host” are in RAM."""
+    owners = [gpu for gpu in gpus if buffer == gpu or buffer.startswith(f"{gpu}_")]
+    return owners[0] if owners else RAM

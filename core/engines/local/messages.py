@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from baton_reasoning.core.engines.base import Judgement, Scores, Stop, WriteItem
-from baton_reasoning.core.engines.model_card import DeviceShare
+from baton_reasoning.core.engines.base import DeviceShare, Judgement, Scores, Stop, WriteItem
 from baton_reasoning.core.engines.templates import PromptPiece
 from baton_reasoning.core.models.options import LoadOptions, Sampling, ThinkingTags
 
@@ -36,9 +35,8 @@ class WorkerOptions:
 
 
 class Open(NamedTuple):
-    """Begin a session. The rendered prompt, whose chat template the program's renderer has run."""
+    """Open a session, which gets the number of this request, at the end of a rendered prompt."""
 
-    session: int
     request: int
     prompt: tuple[PromptPiece, ...]
 
@@ -47,7 +45,7 @@ class Read(NamedTuple):
     """Bring a session to a text; then write `limit` tokens (0: none), or weigh `choices` as the next token.
 
     `base` keeps so many tokens of the session's last text, and `runs` follow them instead of the prompt.
-    Tokens are drawn by the numbers of the stream `seed`, the first one by that at `position` (random_numbers.py).
+    Tokens are sampled by the numbers of the stream `seed`, the first one by that at `position` (random_numbers.py).
     `plain_tokens`: ask for drafts (DraftsWanted) after so many tokens; None writes without.
     `score_from` scores what is read after so many bytes of the body, with `alternatives` at each position.
     `exact`: of what other sessions left in the KV cache, reuse only what this one would decode in the same batches.
@@ -70,7 +68,7 @@ class Read(NamedTuple):
 
 
 class BranchWanted(NamedTuple):
-    """One branch: the index of the text before it, the stream of its random numbers, and its length at most."""
+    """One branch: the index of the text before it, the stream of its random numbers, and its most tokens."""
 
     text: int
     seed: int
@@ -113,18 +111,13 @@ class Tokenize(NamedTuple):
     """Recognise control tokens."""
 
 
-class DumpCache(NamedTuple):
-    """Ask for the text in the KV cache of a session, for tests and bug reports."""
-
-    session: int
-    request: int
-
-
 class Shutdown(NamedTuple):
     """End the process."""
 
 
-Request = Open | Read | WriteBranches | Drafts | Cancel | CloseSession | Tokenize | DumpCache | Shutdown
+Question = Open | Read | WriteBranches | Tokenize
+"""What is replied to."""
+Request = Question | Drafts | Cancel | CloseSession | Shutdown
 
 
 # From the process ------------------------------------------------------------------------------------------------
@@ -137,12 +130,9 @@ class LoadingProgress(NamedTuple):
 
 
 class ModelLoaded(NamedTuple):
-    """The model is ready: tokens per session, threads used, llama.cpp's own description of it, where it lies, and the
-    texts of its BOS and EOS tokens."""
+    """The model is ready. `threads` decode at most; `bos` and `eos` are the texts of these tokens."""
 
-    context: int
     threads: int
-    description: str
     shares: tuple[DeviceShare, ...]
     vocabulary_size: int
     bos: str
@@ -160,15 +150,9 @@ class Tokenized(NamedTuple):
     ids: tuple[int, ...]
 
 
-class CacheDump(NamedTuple):
-    """The text in the cache, prompt included (answer to DumpCache)."""
-
-    text: bytes
-
-
 class DraftsWanted(NamedTuple):
-    """A write pauses until Drafts come. What the last decode with drafts did: how many it tried and kept, its seconds,
-    and those of a decode of one token (0: not known)."""
+    """A write waits for Drafts. Of the last decode with drafts: how many were tried and accepted, and its seconds;
+    `plain_seconds` are those of a decode of one token (0: not known)."""
 
     request: int
     tried: int
@@ -178,7 +162,7 @@ class DraftsWanted(NamedTuple):
 
 
 class BranchEnded(NamedTuple):
-    """A branch has come to its end: its index, its text and number of tokens."""
+    """A branch is finished: its index, its text and number of tokens."""
 
     branch: int
     text: bytes
@@ -196,7 +180,7 @@ class Failed(NamedTuple):
 AtLoading = LoadingProgress | ModelLoaded | LoadFailed
 ReadItem = WriteItem | Judgement | Scores
 """What a Read yields: its Handoff says nothing of how the text was passed, and Scores come batch by batch."""
-ReplyItem = ReadItem | BranchEnded | Tokenized | CacheDump | DraftsWanted | Failed
+ReplyItem = ReadItem | BranchEnded | Tokenized | DraftsWanted | Failed
 """The last one of a Read or WriteBranches is an End or Failed; every other request has a single reply."""
 Reply = tuple[int, ReplyItem]
 """The number of a request, and what is replied to it: a plain tuple, since there is one for each token."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import queue
@@ -11,7 +10,10 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -19,24 +21,7 @@ from typing import IO, Any, NamedTuple
 import psutil
 
 from baton_reasoning.core.child_process import signals_held, start_shielded
-from baton_reasoning.core.engines.local.child import run_worker
-from baton_reasoning.core.engines.local.messages import (
-    CacheDump,
-    Failed,
-    LoadFailed,
-    LoadingProgress,
-    ModelLoaded,
-    Reply,
-    ReplyItem,
-    Request,
-    Shutdown,
-    Tokenized,
-    WorkerOptions,
-    receive,
-    send,
-)
-from baton_reasoning.core.engines.local.threads import spin_variables
-from baton_reasoning.core.engines.local.watching import Heartbeat, ModelFiles
+from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, OutOfMemory
 from baton_reasoning.core.models.gguf_format import shards_of
 from baton_reasoning.core.text import one_line
@@ -48,16 +33,66 @@ SILENCE = 30.0
 SILENCE_AT_START = 90.0
 """Seconds until the first message: Python starts, and llama.cpp's libraries are read."""
 LOOK_EVERY = 0.5
+PAUSE = 1.5
+"""Seconds between two looks after which the program itself must have been stopped, or the machine asleep."""
 CLOSE_SECONDS = 1.0
 """A process that does not end within this time is killed."""
+MOST_RESTARTS, RESTART_SECONDS = 6, 600.0
+"""So many restarts are allowed in so many seconds."""
+SPIN = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
+"""What bounds the spinning of threads that wait, in GCC's and LLVM's OpenMP (there: milliseconds).
+
+By default they spin for milliseconds, which a thread that waits for its core does not get. Measured on two cores with a
+model of 1.5B / of 135M, tokens a second: 14 / 180 idle, but 2 beside one busy process. 10,000 rounds, some tenths of a
+millisecond, leave 14 / 177 idle, and 5 / 26 beside it. 1,000 leave 7 beside it, but 132 of the 180: the barriers of a
+small model are so close that sleeping costs more than waiting. With 100,000 it is 3 / 11.
+"""
+
+
+Clock = Callable[[], float]
 
 
 class CancelRequested(NamedTuple):
-    """A message that whoever cancels a request puts among its replies."""
+    """What `SentRequest.cancel` puts among the replies."""
 
 
-Replies = queue.SimpleQueue[ReplyItem | EngineLost | CancelRequested]
-"""The replies to one request; EngineLost is the last one if the process is gone."""
+class SentRequest:
+    """A request to a model's process, and its replies in the order in which they arrive."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self._replies: queue.SimpleQueue[messages.ReplyItem | EngineLost | CancelRequested] = queue.SimpleQueue()
+
+    def put(self, reply: messages.ReplyItem | EngineLost) -> None:
+        """Add a reply; EngineLost is the last one if the process is gone."""
+        self._replies.put(reply)
+
+    def cancel(self) -> None:
+        """Tell whoever waits for replies that they are no longer wanted. Never blocks."""
+        self._replies.put(CancelRequested())
+
+    def next_reply(self, stop_at: float | None) -> messages.ReplyItem | EngineLost | CancelRequested | None:
+        """Wait for the next reply; None if there is none before `stop_at` (by time.monotonic)."""
+        if stop_at is None:
+            return self._replies.get()
+        try:
+            return self._replies.get(timeout=max(stop_at - time.monotonic(), 0))
+        except queue.Empty:
+            return None
+
+    def token_ids(self) -> tuple[int, ...]:
+        """Wait for the only reply to Open or Tokenize. Raises EngineLost, Cancelled."""
+        reply = self._replies.get()
+        if isinstance(reply, EngineLost):
+            raise reply
+        if isinstance(reply, CancelRequested):
+            raise Cancelled
+        assert isinstance(reply, messages.Tokenized)
+        return reply.ids
+
+
+_numbers = count(1)
+"""Of sessions and requests, unique in this program: a session of a process that died names none in the next one."""
 
 
 class ModelProcess:
@@ -66,15 +101,15 @@ class ModelProcess:
     Raises EngineError (or OutOfMemory) if the model cannot be loaded.
     """
 
-    def __init__(self, options: WorkerOptions, on_progress: Callable[[float], object] = lambda _: None) -> None:
+    def __init__(self, options: messages.WorkerOptions, on_progress: Callable[[float], object]) -> None:
         """`on_progress` is called at least once a second with the part of the model that has been read, 0 to 1; an
         exception that it raises ends the process."""
         self.name = Path(options.path).name
-        self._replies: dict[int, Replies] = {}
+        self._sent: dict[int, SentRequest] = {}
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._lost: EngineLost | None = None
-        with contextlib.ExitStack() as until_all_can_be_undone:
+        with ExitStack() as until_all_can_be_undone:
             until_all_can_be_undone.enter_context(signals_held())
             self._make(options)
             try:
@@ -102,25 +137,28 @@ class ModelProcess:
         """Whether the model's files have changed since the process was started: it must not be restarted with them."""
         return self._files.are_others()
 
-    def ask(self, number: int, request: Request) -> Replies:
-        """Send a request, and return the queue of its replies. Raises EngineLost if the process is gone."""
-        replies: Replies = queue.SimpleQueue()
+    @contextmanager
+    def sent(self, request: messages.Question) -> Iterator[SentRequest]:
+        """Number and send a request; its replies are collected until the end of the block.
+
+        Raises EngineLost if the process is gone.
+        """
+        sent = SentRequest(next(_numbers))
         with self._lock:
             if self._lost:
                 raise self._lost
-            self._replies[number] = replies
-        self.tell(request)
-        return replies
+            self._sent[sent.number] = sent
+        try:
+            self.tell(request._replace(request=sent.number))
+            yield sent
+        finally:
+            with self._lock:
+                self._sent.pop(sent.number, None)
 
-    def tell(self, request: Request) -> None:
+    def tell(self, request: messages.Request) -> None:
         """Send a message that has no reply; if the process is gone, nothing happens."""
-        with self._lock, contextlib.suppress(OSError):
-            send(self._connection, request)
-
-    def forget(self, number: int) -> None:
-        """Drop further replies to this request."""
-        with self._lock:
-            self._replies.pop(number, None)
+        with self._lock, suppress(OSError):
+            messages.send(self._connection, request)
 
     def close(self) -> None:
         """End the process: ask it to, and kill it if it does not. Only the first of several calls does it: a second one
@@ -129,8 +167,8 @@ class ModelProcess:
             return
         if self._lock.acquire(timeout=CLOSE_SECONDS):  # a send to a stopped process may hold it
             try:
-                with contextlib.suppress(OSError):
-                    send(self._connection, Shutdown())
+                with suppress(OSError):
+                    messages.send(self._connection, messages.Shutdown())
             finally:
                 self._lock.release()
             self._process.join(CLOSE_SECONDS)
@@ -141,7 +179,7 @@ class ModelProcess:
 
     # -----------------------------------------------------------------------------------------------------------------
 
-    def _make(self, options: WorkerOptions) -> None:
+    def _make(self, options: messages.WorkerOptions) -> None:
         self._log, self._log_path, self._their_log = _error_log()
         """What native code writes to standard error in the child."""
         self._files = ModelFiles(shards_of(Path(options.path)))
@@ -195,15 +233,15 @@ class ModelProcess:
 
     def _next_message(self) -> Any:
         """Receive a message. Raises EOFError or OSError if the process is gone."""
-        message = receive(self._connection)
+        message = messages.receive(self._connection)
         self._heartbeat.beat()
         self._has_spoken = True
         return message
 
-    def _wait_until_loaded(self, on_progress: Callable[[float], object]) -> ModelLoaded:
+    def _wait_until_loaded(self, on_progress: Callable[[float], object]) -> messages.ModelLoaded:
         try:
             reply = self._next_message()
-            while isinstance(reply, LoadingProgress):
+            while isinstance(reply, messages.LoadingProgress):
                 on_progress(reply.fraction)
                 reply = self._next_message()
         except (EOFError, OSError) as error:
@@ -211,7 +249,7 @@ class ModelProcess:
             lost = self._cause_of_death()
             kind = OutOfMemory if lost.is_out_of_memory else DiedLoading
             raise kind(f"{self.name} could not be loaded: {lost.message}", lost.advice) from error
-        if isinstance(reply, LoadFailed):
+        if isinstance(reply, messages.LoadFailed):
             self._process.join()
             if reply.out_of_memory:
                 raise OutOfMemory(
@@ -227,7 +265,7 @@ class ModelProcess:
                 f"{self.name} could not be loaded: {reply.reason}.",
                 "The file may be damaged, or too new for this llama.cpp.",
             )
-        assert isinstance(reply, ModelLoaded)
+        assert isinstance(reply, messages.ModelLoaded)
         return reply
 
     def _remove_log(self) -> None:
@@ -237,7 +275,7 @@ class ModelProcess:
 
     def _receive(self) -> None:
         try:
-            with contextlib.suppress(EOFError, OSError):
+            with suppress(EOFError, OSError):
                 self._pass_on_replies()
         except BaseException:  # nobody listens to it any more
             self._process.kill()
@@ -246,26 +284,26 @@ class ModelProcess:
             self._process.join()
             with self._lock:
                 self._lost = self._cause_of_death()
-                for replies in self._replies.values():
-                    replies.put(self._lost)
-                self._replies.clear()
+                for sent in self._sent.values():
+                    sent.put(self._lost)
 
     def _pass_on_replies(self) -> None:
         """Pass replies on until the process is gone, or has to be killed. Raises EOFError or OSError."""
         while True:
-            arrived: list[Reply] = self._next_message()  # empty: a heartbeat
+            arrived: list[messages.Reply] = self._next_message()  # empty: a heartbeat
             if arrived and self._files.were_overwritten():  # these tokens may come from other weights
                 self._process.kill()
                 return
             with self._lock:
-                for request, item in arrived:
-                    if (replies := self._replies.get(request)) is not None:
-                        replies.put(item)
+                for number, item in arrived:
+                    if sent := self._sent.get(number):
+                        sent.put(item)
 
     def _cause_of_death(self) -> ProcessLost:
         """Explain the death in one sentence, by the exit code and the last line of native code."""
         code = self._process.exitcode or 0
         line = self._last_line()
+        is_out_of_memory = False
         if self.has_other_files:
             message, advice = "ended, since its file was changed while it was in use", "Load the model again."
         elif self._was_silent:
@@ -273,17 +311,14 @@ class ModelProcess:
             advice = "If it happens again, load the model with fewer GPU layers."
         elif is_out_of_memory := speaks_of_memory(line):
             message, advice = "ran out of memory", "Choose a shorter context, fewer GPU layers or a smaller model."
-            return ProcessLost(f"The process of {self.name} {message}.", advice, is_out_of_memory)
         elif code == -signal.SIGKILL:
             message = "was killed from outside, as the system does when memory runs out"
             advice = "If you did not end it, choose a smaller model or a shorter context."
-        elif code < 0:
-            message = f"stopped with {_name_of(-code)}" + (f": {line}" if line else "")
-            advice = "If it happens again, another conversion of the model may help."
         else:
-            message = f"ended unexpectedly (exit code {code})" + (f": {line}" if line else "")
+            message = f"stopped with {_name_of(-code)}" if code < 0 else f"ended unexpectedly (exit code {code})"
+            message += f": {line}" if line else ""
             advice = "If it happens again, another conversion of the model may help."
-        return ProcessLost(f"The process of {self.name} {message}.", advice)
+        return ProcessLost(f"The process of {self.name} {message}.", advice, is_out_of_memory)
 
     def _last_line(self) -> str:
         """Return what native code wrote last, preferably an error."""
@@ -314,7 +349,7 @@ class DiedLoading(EngineError):
 class ProcessLost(EngineLost):
     """The process of a model died."""
 
-    def __init__(self, message: str, advice: str, is_out_of_memory: bool = False) -> None:
+    def __init__(self, message: str, advice: str, is_out_of_memory: bool) -> None:
         super().__init__(message, advice)
         self.is_out_of_memory = is_out_of_memory
 
@@ -342,24 +377,99 @@ def speaks_of_memory(line: str) -> bool:
     return any(phrase in line.lower() for phrase in _MEMORY)
 
 
-def only_reply(replies: Replies) -> Tokenized | CacheDump:
-    """Wait for the one reply of a request that is not streamed. Raises EngineError."""
-    reply = replies.get()
-    if isinstance(reply, CancelRequested):
-        raise Cancelled
-    if isinstance(reply, EngineLost):
-        raise reply
-    if isinstance(reply, Failed):
-        raise EngineError(reply.reason)
-    assert isinstance(reply, Tokenized | CacheDump)
-    return reply
+def run_worker(*arguments: Any) -> None:
+    """Run `worker.main`, imported in the child only: llama.cpp's binding and numpy take a third of a second."""
+    from baton_reasoning.core.engines.local.worker import main
+
+    main(*arguments)
 
 
-def next_reply(replies: Replies, stop_at: float | None) -> ReplyItem | EngineLost | CancelRequested | None:
-    """Wait for the next reply; None if there is none before `stop_at` (by time.monotonic)."""
-    if stop_at is None:
-        return replies.get()
+def spin_variables(environment: Mapping[str, str] = os.environ) -> Mapping[str, str]:
+    """Return what a model's process gets in its environment besides: `SPIN`, unless a person chose how threads wait."""
+    chosen = any(name in environment for name in ("OMP_WAIT_POLICY", *SPIN))
+    return {} if chosen else SPIN
+
+
+class Heartbeat:
+    """Measures how long a process has been silent, without the time in which this program could not listen."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._heard = self._looked = clock()
+
+    def beat(self) -> None:
+        self._heard = self._clock()
+
+    def silence(self) -> float:
+        """Return the seconds of silence. Call it at least once a second: a longer pause is this program's own, and
+        restarts the count."""
+        now = self._clock()
+        if now - self._looked > PAUSE:
+            self._heard = now
+        self._looked = now
+        return now - self._heard
+
+
+class _State(NamedTuple):
+    device: int
+    inode: int
+    size: int
+    modified: int
+    """Nanoseconds."""
+
+
+class ModelFiles:
+    """The files of a model, as they were when its process was started.
+
+    llama.cpp maps them into memory: what is written over a file appears in the weights, so a model whose file was
+    overwritten would go on with zeros. A file that another one has replaced stays mapped, but cannot be loaded again.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._states = {path: _state(path) for path in paths}
+
+    def were_overwritten(self) -> bool:
+        """Return whether the mapped weights may have changed. Takes microseconds."""
+        return any(
+            before and (now := _state(path)) and now != before and now[:2] == before[:2]
+            for path, before in self._states.items()
+        )
+
+    def are_others(self) -> bool:
+        """Return whether a file was replaced, changed or deleted."""
+        return any(_state(path) != before for path, before in self._states.items())
+
+
+def _state(path: Path) -> _State | None:
     try:
-        return replies.get(timeout=max(stop_at - time.monotonic(), 0))
-    except queue.Empty:
+        found = path.stat()
+    except OSError:
         return None
+    return _State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+class RestartPolicy:
+    """One restart between two successes, and at most `MOST_RESTARTS` in `RESTART_SECONDS`; else the process is lost.
+
+    A success is a request that ended by itself, or that the caller closed after its first token: a takeover always
+    ends that way.
+    """
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
+        """When the last ones began."""
+        self._succeeded = True
+
+    def allows_restart(self) -> bool:
+        """Return whether the process may be restarted now; True counts as a restart."""
+        now = self._clock()
+        is_full = len(self._restarts) == MOST_RESTARTS and self._restarts[0] > now - RESTART_SECONDS
+        if is_full or not self._succeeded:
+            return False
+        self._succeeded = False
+        self._restarts.append(now)
+        return True
+
+    def succeeded(self) -> None:
+        self._succeeded = True

@@ -15,8 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from baton_reasoning.core.engines.base import End, Handoff, Judgement, PrefillProgress, ScoredToken, Scores, Stop, Token
-from baton_reasoning.core.engines.choices import first_tokens
+from baton_reasoning.core.engines.base import (
+    End,
+    Handoff,
+    Judgement,
+    PrefillProgress,
+    ScoredToken,
+    Scores,
+    Stop,
+    Token,
+    first_tokens,
+)
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, PromptCache, lru_clock
@@ -98,9 +107,6 @@ class Scheduler:
         for task in [t for t in (*self.running, *self.waiting) if t.sequence is sequence]:
             self._finish(task, End(Stop.CANCELLED))
         self.cache.take_slot(sequence)
-
-    def text_in_cache(self, session: int) -> bytes:
-        return b"".join(map(self.llama.piece, self.sequences[session].ledger.ids))
 
     def begin(self, request: messages.Read) -> None:
         sequence = self.sequences[request.session]

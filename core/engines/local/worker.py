@@ -12,29 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
+from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.llama import Llama, LoadError
-from baton_reasoning.core.engines.local.messages import (
-    AtLoading,
-    CacheDump,
-    Cancel,
-    CloseSession,
-    Drafts,
-    DumpCache,
-    LoadFailed,
-    LoadingProgress,
-    ModelLoaded,
-    Open,
-    Read,
-    Reply,
-    Request,
-    Shutdown,
-    Tokenize,
-    Tokenized,
-    WorkerOptions,
-    WriteBranches,
-    receive,
-    send,
-)
 from baton_reasoning.core.engines.local.scheduler import Scheduler
 from baton_reasoning.core.engines.templates import PromptPiece
 
@@ -50,24 +29,17 @@ class Outbox:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._lock = threading.Lock()
-        self._heartbeat: LoadingProgress | list[Reply] = LoadingProgress(0)
+        self._heartbeat: messages.LoadingProgress | list[messages.Reply] = messages.LoadingProgress(0)
         self._step_began: float | None = None
 
     def begin_heartbeat(self) -> None:
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
 
-    def show_progress(self, fraction: float) -> None:
-        self._heartbeat = LoadingProgress(fraction)
-        self.send(self._heartbeat)
-
-    def show_loaded(self, loaded: ModelLoaded) -> None:
+    def send(self, message: messages.AtLoading | list[messages.Reply]) -> None:
+        """Send a message. The heartbeat repeats the progress of loading, and has no content after that."""
         with self._lock:
-            self._heartbeat = []
-            send(self._connection, loaded)
-
-    def send(self, message: AtLoading | list[Reply]) -> None:
-        with self._lock:
-            send(self._connection, message)
+            self._heartbeat = message if isinstance(message, messages.LoadingProgress) else []
+            messages.send(self._connection, message)
 
     @contextmanager
     def step(self) -> Iterator[None]:
@@ -86,10 +58,10 @@ class Outbox:
                 if began is not None and time.monotonic() - began > LONGEST_STEP:
                     continue
                 with self._lock:
-                    send(self._connection, self._heartbeat)
+                    messages.send(self._connection, self._heartbeat)
 
 
-def main(connection: Connection, options: WorkerOptions, log: Connection | str) -> None:
+def main(connection: Connection, options: messages.WorkerOptions, log: Connection | str) -> None:
     """Run in the child process until the program closes the pipe.
 
     Native code writes its errors to `log`, a file's descriptor or path.
@@ -100,17 +72,15 @@ def main(connection: Connection, options: WorkerOptions, log: Connection | str) 
     outbox = Outbox(connection)
     outbox.begin_heartbeat()
     try:
-        llama = Llama(options, outbox.show_progress)
+        llama = Llama(options, lambda fraction: outbox.send(messages.LoadingProgress(fraction)))
     except LoadError as error:
         reason = str(error)
         memory = "alloc" in reason or "memory" in reason
-        outbox.send(LoadFailed(reason, out_of_memory=memory))
+        outbox.send(messages.LoadFailed(reason, out_of_memory=memory))
         return
-    outbox.show_loaded(
-        ModelLoaded(
-            options.load.context,
+    outbox.send(
+        messages.ModelLoaded(
             llama.threads,
-            llama.description,
             llama.shares,
             llama.vocabulary_size,
             llama.special_text(llama.bos_id),
@@ -121,14 +91,15 @@ def main(connection: Connection, options: WorkerOptions, log: Connection | str) 
 
 
 class Worker:
-    def __init__(self, connection: Connection, outbox: Outbox, llama: Llama, options: WorkerOptions) -> None:
+    """Takes in requests, lets the scheduler decode, and sends its replies."""
+
+    def __init__(self, connection: Connection, outbox: Outbox, llama: Llama, options: messages.WorkerOptions) -> None:
         self.connection = connection
         self.outbox = outbox
         self.llama = llama
-        self.options = options
-        self.replies: list[Reply] = []
+        self.replies: list[messages.Reply] = []
         self.scheduler = Scheduler(llama, options, self.replies.append)
-        self.inbox: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self.inbox: queue.SimpleQueue[messages.Request] = queue.SimpleQueue()
 
     def run(self) -> None:
         threading.Thread(target=self._listen, name="listener", daemon=True).start()
@@ -154,47 +125,45 @@ class Worker:
         """Put requests into the inbox; Cancel and Shutdown take effect while a decode is running."""
         while True:
             try:
-                request: Request = receive(self.connection)
+                request: messages.Request = messages.receive(self.connection)
             except (EOFError, OSError):
                 os._exit(0)  # the program is gone
             except BaseException:  # noqa: BLE001 - whatever it is: a process that hears nothing would hang
                 traceback.print_exc()
                 os._exit(1)
-            if isinstance(request, Shutdown):
+            if isinstance(request, messages.Shutdown):
                 os._exit(0)
             self.inbox.put(request)
-            if isinstance(request, Cancel):
+            if isinstance(request, messages.Cancel):
                 self.scheduler.halt(*request)
 
     def _receive(self) -> None:
         while not self.inbox.empty():
             self._handle(self.inbox.get())
 
-    def _handle(self, request: Request) -> None:
+    def _handle(self, request: messages.Request) -> None:
         match request:
-            case Open(session, number, prompt):
-                self._open(session, number, prompt)
-            case Read():
+            case messages.Open(number, prompt):
+                self._open(number, prompt)
+            case messages.Read():
                 self.scheduler.begin(request)
-            case WriteBranches():
+            case messages.WriteBranches():
                 self.scheduler.begin_branches(request)
-            case Drafts():
+            case messages.Drafts():
                 self.scheduler.take_drafts(request)
-            case Cancel(number, at_once):
+            case messages.Cancel(number, at_once):
                 # Again, now that the request it speaks of has certainly been taken in.
                 self.scheduler.halt(number, at_once)
-            case CloseSession(session):
+            case messages.CloseSession(session):
                 self.scheduler.close(session)
-            case Tokenize(number, text, special):
-                self.replies.append((number, Tokenized(self.llama.tokenize(text, special))))
-            case DumpCache(session, number):
-                self.replies.append((number, CacheDump(self.scheduler.text_in_cache(session))))
+            case messages.Tokenize(number, text, special):
+                self.replies.append((number, messages.Tokenized(self.llama.tokenize(text, special))))
 
-    def _open(self, session: int, number: int, prompt: tuple[PromptPiece, ...]) -> None:
+    def _open(self, session: int, prompt: tuple[PromptPiece, ...]) -> None:
         ids: list[int] = []
         for piece in prompt:
             ids += self.llama.tokenize(piece.text, piece.from_template)
         if self.llama.adds_bos and ids[:1] != [self.llama.bos_id]:
             ids.insert(0, self.llama.bos_id)
         self.scheduler.open(session, tuple(ids))
-        self.replies.append((number, Tokenized(tuple(ids))))
+        self.replies.append((session, messages.Tokenized(tuple(ids))))

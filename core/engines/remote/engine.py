@@ -12,10 +12,9 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from baton_reasoning.core.engines import base
-from baton_reasoning.core.engines.base import Conversation, End, Handoff, Notice, Token, WriteItem
+from baton_reasoning.core.engines.base import Conversation, End, Handoff, ModelCard, Notice, Token, WriteItem
 from baton_reasoning.core.engines.body import Part, parts_before
 from baton_reasoning.core.engines.continuing import continued
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, RetryState, ServerAddress
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt

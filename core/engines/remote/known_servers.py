@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from baton_reasoning.core.engines.factory import Server
+from baton_reasoning.core.engines.open import Server
 from baton_reasoning.core.engines.remote.connection import ServerAddress, canonical, without_model
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.usage import Cap, Prices

@@ -14,9 +14,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from baton_reasoning.core.engines.base import Alternative, Conversation, ScoredToken, Stop, Token
-from baton_reasoning.core.engines.choices import first_tokens
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import (
+    Alternative,
+    Conversation,
+    ModelCard,
+    ScoredToken,
+    Stop,
+    Token,
+    first_tokens,
+)
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import Fields, NotReady, UnknownModel, from_report
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, ServerAddress

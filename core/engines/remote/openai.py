@@ -10,8 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ScoredToken, Stop, Token
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ModelCard, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import Fields, from_report, number
 from baton_reasoning.core.engines.remote.connection import ServerAddress

@@ -10,10 +10,18 @@ from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Any, NamedTuple, Protocol
 
-from baton_reasoning.core.engines.base import Alternative, Conversation, Judgement, Passing, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.base import (
+    Alternative,
+    Conversation,
+    Judgement,
+    ModelCard,
+    Passing,
+    ScoredToken,
+    Stop,
+    Token,
+    distinctive,
+)
 from baton_reasoning.core.engines.body import Author, Part, rendered_runs
-from baton_reasoning.core.engines.choices import distinctive
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.random_numbers import number_at
 from baton_reasoning.core.engines.remote.answers import Fields, UnknownModel
 from baton_reasoning.core.engines.remote.connection import ServerAddress

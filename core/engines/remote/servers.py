@@ -9,8 +9,7 @@ from enum import Enum
 from functools import reduce
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.base import Attach, Conversation, ignore
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import Attach, Conversation, ModelCard, ignore
 from baton_reasoning.core.engines.remote.answers import KeyRefused, NotReady, UnknownModel, UntrustedServer
 from baton_reasoning.core.engines.remote.connection import HttpConnection, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions, RemoteSession

@@ -13,7 +13,7 @@ from pytestqt.qtbot import QtBot
 from baton_reasoning.app.shared.loaded_models import Loading
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.demo_pair import LARGE_MODEL
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair

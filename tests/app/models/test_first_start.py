@@ -19,7 +19,7 @@ from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair import LARGE_MODEL, READY_PROBLEMS, SMALL_MODEL
 from baton_reasoning.core.demo_pair.settings import DEMO_SETTINGS
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.catalog import read_catalog
 from baton_reasoning.core.models.fit import in_gib
 from baton_reasoning.core.models.gguf import read_header

@@ -20,8 +20,8 @@ from baton_reasoning.app.shared.widgets.controls import IconButton
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.models_page import add_models_page
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.models.devices import Devices, has_gpu_backend

@@ -15,7 +15,7 @@ from baton_reasoning.app.shared.expected_speed import (
     speed_of_pair,
 )
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
-from baton_reasoning.core.engines.model_card import ModelCard, Placement
+from baton_reasoning.core.engines.base import ModelCard, Placement
 from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.gguf import GgufHeader, read_header

@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self, cast
 import pytest
 
 from baton_reasoning.app.cli import main
-from baton_reasoning.core.engines import factory
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines import open as open_module
+from baton_reasoning.core.engines.local.engine import LocalEngine
 
 Baton = Callable[..., CompletedProcess[str]]
 DEMO = ("--small", "demo", "--large", "demo")
@@ -56,7 +56,7 @@ def kept_engines() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def loaded_once(kept_engines: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model is loaded once for commands with the same options."""
-    monkeypatch.setattr(factory, "LocalEngine", KeptEngine)
+    monkeypatch.setattr(open_module, "LocalEngine", KeptEngine)
 
 
 @pytest.fixture

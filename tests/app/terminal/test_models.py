@@ -12,7 +12,7 @@ from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal.model_files import source_of
 from baton_reasoning.app.terminal.pair import describe
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
-from baton_reasoning.core.engines.model_card import ModelCard, Placement
+from baton_reasoning.core.engines.base import ModelCard, Placement
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.model_costs import ModelCosts

@@ -14,8 +14,8 @@ import pytest
 
 from baton_reasoning.app.cli import main
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.models.options import LoadOptions, ModelOverrides, ModelPreferences, save_preferences
 from baton_reasoning.core.thinking.trace_json import trace_from_lines
 from tests.app.terminal.conftest import DEMO, Baton

@@ -23,8 +23,8 @@ from baton_reasoning.app.window.main_window import MainWindow, first_size
 from baton_reasoning.app.window.offered_models import known_models
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import Placement
 from baton_reasoning.core.engines.remote.known_servers import KnownServer
 from baton_reasoning.core.engines.remote.status import StatusCallback
 from baton_reasoning.core.models.catalog import catalog

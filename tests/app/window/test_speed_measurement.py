@@ -13,8 +13,8 @@ from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.app.window.pair_dialog import PairDialog
 from baton_reasoning.core.demo_pair.settings import LARGE_MODEL, SMALL_MODEL
+from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import Placement
 from baton_reasoning.core.expected_time import ModelCost
 from baton_reasoning.core.models.options import ServerUrls, file_source
 from baton_reasoning.core.settings import ModelChoice

@@ -7,7 +7,7 @@ import pytest
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs, refuse_impossible
 from baton_reasoning.core.batch.running.recipes import RECIPES, arm_title, arms_of
-from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batch_rows import StoredArm

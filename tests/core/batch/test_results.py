@@ -16,7 +16,7 @@ from baton_reasoning.core.batch.running.provenance import Provenance
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.demo_pair import LARGE_MODEL
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.files import sha256_of
 from baton_reasoning.core.grading.grader import Grader

@@ -25,8 +25,7 @@ from baton_reasoning.core.batch.running.batch_settings import BatchSettings, Mod
 from baton_reasoning.core.batch.running.creation import create_batch
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.batch.running.runner import WARM_UP_TOKENS, Runner
-from baton_reasoning.core.engines.base import Conversation
-from baton_reasoning.core.engines.model_card import Placement
+from baton_reasoning.core.engines.base import Conversation, Placement
 from baton_reasoning.core.errors import EngineLost, EngineRefused, SettingsError, StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex

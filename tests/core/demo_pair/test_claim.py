@@ -22,7 +22,7 @@ from baton_reasoning.core.demo_pair import (
     held_out_problems,
 )
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.intervals import Interval, wilson
 from baton_reasoning.core.models.options import LoadOptions, ThinkingTags
 from baton_reasoning.core.run import Pair, RunSettings, ask, run

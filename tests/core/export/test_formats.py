@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from baton_reasoning.app.shared.theme import colours
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.export import html_page
 from baton_reasoning.core.export.exported import Answered, Exported, gather, put_into

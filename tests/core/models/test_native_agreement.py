@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.errors import EngineError
 from baton_reasoning.core.models.gguf import HYBRID, NOT_WRITERS, RECURRENT, supports_truncation
 from baton_reasoning.core.models.gguf_format import FILE_TYPES, TENSOR_TYPES

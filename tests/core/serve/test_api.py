@@ -19,8 +19,8 @@ from pydantic import BaseModel
 
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
-from baton_reasoning.core.engines.local.client import LocalEngine
 from baton_reasoning.core.engines.local.drafting import DraftLength
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.errors import BatonError, EngineLost, EngineRefused
 from baton_reasoning.core.grading.extract import extract_answer
 from baton_reasoning.core.models.options import LoadOptions

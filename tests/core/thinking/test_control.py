@@ -11,7 +11,7 @@ import pytest
 
 from baton_reasoning.core.engines.base import Message, PrefillProgress, Stop
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.run import run as run_pair

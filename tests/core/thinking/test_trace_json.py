@@ -11,9 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Alternative, Handoff, Message, Passing, ScoredToken, Stop, Token
+from baton_reasoning.core.engines.base import (
+    Alternative,
+    Handoff,
+    Message,
+    ModelCard,
+    Passing,
+    ScoredToken,
+    Stop,
+    Token,
+)
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.models.options import (

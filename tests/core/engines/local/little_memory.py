@@ -9,7 +9,7 @@ import resource
 import sys
 from pathlib import Path
 
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.errors import OutOfMemory
 from baton_reasoning.core.models.options import LoadOptions, Switch
 
@@ -24,7 +24,7 @@ def main(limit: int, file: str, context: int, parallel: int, batch: int) -> None
         print(f"out of memory: {error}")
         return
     assert engine.card.placement is not None
-    print(f"{engine.card.placement.retreat}; {engine.loaded_as.batch}; {len(engine.tokenize('It loads, and works.'))}")
+    print(f"{engine.card.placement.fallback}; {engine.loaded_as.batch}; {len(engine.tokenize('It loads, and works.'))}")
     engine.close()
 
 

@@ -13,7 +13,7 @@ from baton_reasoning.core.demo_pair import SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.base import Branch, Continuation, Conversation, End, Message, Notice, Stop, Token
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.branches import BranchWriter
-from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
+from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.llama import Llama, LoadError
 from baton_reasoning.core.engines.local.messages import (
     BranchEnded,

@@ -10,7 +10,6 @@ import pytest
 
 from baton_reasoning.core.engines.base import Conversation, End, Message, Stop, Token
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.drafting import (
     FIRST,
     DraftedTokens,
@@ -19,6 +18,7 @@ from baton_reasoning.core.engines.local.drafting import (
     DraftLength,
     DraftPlan,
 )
+from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.messages import DraftsWanted
 from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
 from baton_reasoning.core.run import Pair, RunSettings, run
@@ -26,7 +26,7 @@ from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.drafting import ConstantLength
 from tests.bench.generated import f32_copy
-from tests.core.engines.local.writing import ids, write
+from tests.core.engines.local.writing import assert_cache_holds, ids, write
 from tests.tiers import size
 
 QUESTION: Conversation = (Message("user", "Tell me a long story about a fox who learns to count."),)
@@ -55,6 +55,12 @@ def pair(smollm2: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dr
     copy = f32_copy(smollm2, tmp_path_factory.mktemp("f32") / "smollm2-f32.gguf")
     with closing(LocalEngine(smollm2, OPTIONS)) as small, closing(LocalEngine(copy, OPTIONS)) as large:
         yield DraftingPair(small, large)
+
+
+def fresh_session(engine: LocalEngine) -> LocalSession:
+    session = engine.open(QUESTION, Sampling())
+    session.repeat_exactly()
+    return session
 
 
 def tokens(session: LocalSession, limit: int, seed: int, body: Body | None = None) -> list[Token]:
@@ -159,8 +165,7 @@ def test_after_drafts_the_cache_holds_exactly_the_text(pair: DraftingPair) -> No
     for seed in range(2):
         write(large, body, limit=8, seed=seed)
         body.append(Part(" So, then:", Author.INSERTED))
-        large.read(body.parts)
-        assert large.text_in_cache().decode().endswith(body.text)
+        assert_cache_holds(body.parts, large, fresh_session(pair.large))
 
 
 @pytest.mark.real_models
@@ -170,8 +175,7 @@ def test_a_drafted_write_can_be_closed_and_goes_on(pair: DraftingPair) -> None:
     assert len(ids(write(large, body, limit=50, stop_after=5))) == 5
     assert len(ids(write(small, body, limit=4))) == 4
     assert len(ids(write(large, body, limit=9))) == 9
-    large.read(body.parts)
-    assert large.text_in_cache().decode().endswith(body.text)
+    assert_cache_holds(body.parts, large, fresh_session(pair.large))
 
 
 @pytest.mark.real_models

@@ -13,7 +13,7 @@ import pytest
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.thinking.control import Control
@@ -46,9 +46,10 @@ def test_every_run_ends_and_every_place_is_free_afterwards(engines: tuple[LocalE
     assert {Finish.STOPPED, Finish.END_OF_TEXT} <= set(finishes)
     for engine in engines:
         sessions = [engine.open(ask("", DEMO_SETTINGS), Sampling()) for _ in range(PLACES)]
+        body = [Part("word " * 60, Author.SMALL)]
         for session in sessions:
-            session.read([Part("word " * 60, Author.SMALL)])
-        assert all(session.text_in_cache() for session in sessions), "one took another's place"
+            session.read(body)
+        assert not any(session.read(body).prefilled for session in sessions), "one took another's place"
         for session in sessions:
             session.close()
 

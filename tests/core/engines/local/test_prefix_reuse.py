@@ -8,7 +8,7 @@ import pytest
 
 from baton_reasoning.core.engines.base import Conversation, Handoff, Message, Notice, PrefillProgress
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.llama import CHUNK
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.engines.local.writing import handoff, ids, write

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from baton_reasoning.core.engines.base import Token
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.engines.local.client import LocalEngine, LocalSession
+from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.llama import CHUNK, largest
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.bench.generated import f32_copy

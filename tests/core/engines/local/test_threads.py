@@ -13,11 +13,12 @@ import pytest
 
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.local import llama as llama_module
-from baton_reasoning.core.engines.local import thread_pools
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local import threads as threads_module
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama
 from baton_reasoning.core.engines.local.messages import WorkerOptions
-from baton_reasoning.core.engines.local.threads import SPIN, default_threads, spin_variables
+from baton_reasoning.core.engines.local.process import SPIN, spin_variables
+from baton_reasoning.core.engines.local.threads import default_threads
 from baton_reasoning.core.models.options import KvType, LoadOptions, Switch
 
 # The number of threads -----------------------------------------------------------------------------------------------
@@ -181,8 +182,8 @@ def test_a_number_that_a_person_chose_or_that_would_change_the_text_stays() -> N
 def test_a_build_without_openmp_is_given_pools_and_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """A build with OpenMP takes pools as well; only their waiting differs."""
     logits = []
-    for has_openmp in (thread_pools.uses_openmp(), False):
-        monkeypatch.setattr(thread_pools, "uses_openmp", lambda has_openmp=has_openmp: has_openmp)
+    for has_openmp in (threads_module.uses_openmp(), False):
+        monkeypatch.setattr(threads_module, "uses_openmp", lambda has_openmp=has_openmp: has_openmp)
         llama = loaded(LARGE_MODEL)
         assert llama.thread_choice
         for position, threads in enumerate((4, 1, 4, 2)):

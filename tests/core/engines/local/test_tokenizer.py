@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.core.demo_pair import SMALL_MODEL
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.local.tokenizer import tokenize_by
 from baton_reasoning.core.engines.remote.protocol import PROBE
 from baton_reasoning.core.errors import ModelFileError

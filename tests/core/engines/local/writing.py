@@ -10,8 +10,8 @@ import pytest
 
 from baton_reasoning.core.engines.base import Handoff, Session, Token, WriteItem
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.engines.local import process
-from baton_reasoning.core.engines.local.messages import receive
+from baton_reasoning.core.engines.local import messages
+from baton_reasoning.core.engines.local.engine import LocalSession
 from baton_reasoning.core.thinking.steps import Decoder
 
 
@@ -43,12 +43,36 @@ def text_body(text: str) -> Body:
     return Body([Part(text, Author.LARGE)])
 
 
+def text_read(session: LocalSession, body: Sequence[Part]) -> str:
+    """The body in the tokens that the model reads."""
+    return "".join(token.text for token in session.score(body, 0).tokens)
+
+
+def likeliest(session: LocalSession, body: Sequence[Part]) -> list[tuple[int | None, float]]:
+    """The five likeliest tokens after a body, and their log-probabilities."""
+    token = next(item for item in session.write(body, 1, 1, alternatives=5) if isinstance(item, Token))
+    return [(choice.id, choice.logprob) for choice in token.alternatives]
+
+
+def assert_cache_holds(body: Sequence[Part], session: LocalSession, fresh: LocalSession) -> None:
+    """After this body a session finds the same tokens likely as a fresh one that reads all of it.
+
+    Batches of other shapes round differently, by up to 0.4 a logit.
+    """
+    reused, found = session.read(body).reused, dict(likeliest(session, body))  # first: they may share one slot
+    assert reused > fresh.read(body).reused
+    expected = dict(likeliest(fresh, body))
+    shared = found.keys() & expected.keys()
+    assert len(shared) >= 3
+    assert [found[id] for id in shared] == pytest.approx([expected[id] for id in shared], abs=0.8)
+
+
 def at_token(number: int, monkeypatch: pytest.MonkeyPatch, fault: Callable[[], object], texts: int = 1) -> None:
     """Let a fault happen in the thread that reads replies, once it has read so many tokens of each of `texts` texts.
 
     No text is over then, whatever the machine's pace: `narrow_pipe` keeps the model from being far ahead.
     """
-    seen, is_over = Counter[int](), False
+    seen, is_over, receive = Counter[int](), False, messages.receive
 
     def receive_until_fault(connection: Connection) -> Any:
         nonlocal is_over
@@ -60,4 +84,4 @@ def at_token(number: int, monkeypatch: pytest.MonkeyPatch, fault: Callable[[], o
                 fault()
         return message
 
-    monkeypatch.setattr(process, "receive", receive_until_fault)
+    monkeypatch.setattr(messages, "receive", receive_until_fault)

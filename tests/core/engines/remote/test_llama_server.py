@@ -10,8 +10,8 @@ import pytest
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.base import Conversation, Message, Passing, PrefillProgress, Stop
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.factory import share_vocabulary
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
+from baton_reasoning.core.engines.open import share_vocabulary
 from baton_reasoning.core.engines.remote.connection import RetryPolicy, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Message, Passing, Stop
+from baton_reasoning.core.engines.base import Message, ModelCard, Passing, Stop
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote.answers import Fields
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession

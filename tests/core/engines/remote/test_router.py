@@ -13,7 +13,7 @@ import pytest
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, LARGE_MODEL, SMALL_MODEL, held_out_problems
 from baton_reasoning.core.engines.base import Stop
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.factory import EngineFactory, Server, open_engine, share_vocabulary
+from baton_reasoning.core.engines.open import EngineFactory, Server, open_engine, share_vocabulary
 from baton_reasoning.core.engines.remote.answers import NotReady, UnknownModel
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions

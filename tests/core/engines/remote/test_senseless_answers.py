@@ -11,9 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Alternative, Message
+from baton_reasoning.core.engines.base import Alternative, Message, ModelCard
 from baton_reasoning.core.engines.body import Author, Part
-from baton_reasoning.core.engines.model_card import ModelCard
 from baton_reasoning.core.engines.remote.answers import Fields, from_report, parsed
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions

@@ -7,7 +7,7 @@ from contextlib import closing
 
 import pytest
 
-from baton_reasoning.core.engines.model_card import ModelCard
+from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.remote.answers import Fields
 from baton_reasoning.core.engines.remote.connection import (
     HttpConnection,

@@ -12,9 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from baton_reasoning.core.engines.base import Conversation
+from baton_reasoning.core.engines.base import Conversation, Placement
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.engines.model_card import Placement
 from baton_reasoning.core.thinking.cues import english
 from tests.fakes.scripted import THINK, ScriptedEngine
 

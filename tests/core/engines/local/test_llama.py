@@ -1,12 +1,12 @@
-"""What llama.cpp says while it loads, summed up by device."""
+"""What llama.cpp says while it loads, summed up by device, and the size of its chunks."""
 
 from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.engines.local.client import LocalEngine
-from baton_reasoning.core.engines.local.loading_log import LoadingLog
-from baton_reasoning.core.engines.model_card import DeviceShare
+from baton_reasoning.core.engines.base import DeviceShare
+from baton_reasoning.core.engines.local.engine import LocalEngine
+from baton_reasoning.core.engines.local.llama import LoadingLog, chunk_for
 from baton_reasoning.core.models.gguf import read_header
 
 MIB = 2**20
@@ -72,4 +72,11 @@ def test_a_real_model_says_where_its_layers_and_its_cache_are(small_engine: Loca
     cache = 2048 * 2 * sum(block.cache_elements for block in header.blocks)
     assert sum(share.cache for share in shares) == cache
     assert all(share.compute > 0 for share in shares)
-    assert placement.retreat == ""
+    assert placement.fallback == ""
+
+
+@pytest.mark.parametrize(
+    ("speed", "chunk"), [(5000.0, 512), (1000.0, 256), (300.0, 64), (30.0, 16), (1.0, 16)], ids=str
+)
+def test_chunks_are_as_large_as_a_device_reads_in_a_third_of_a_second(speed: float, chunk: int) -> None:
+    assert chunk_for(speed, batch=512) == chunk

@@ -21,16 +21,16 @@ import pytest
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL
 from baton_reasoning.core.engines.base import End, Judgement, Message, Notice, Session, Stop, WriteItem
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.engines.local import client, worker
+from baton_reasoning.core.engines.local import engine as local_engine
+from baton_reasoning.core.engines.local import placement, worker
 from baton_reasoning.core.engines.local import process as model_process
-from baton_reasoning.core.engines.local.client import REPLACED, LocalEngine
-from baton_reasoning.core.engines.local.messages import Tokenize
-from baton_reasoning.core.engines.local.process import only_reply
-from baton_reasoning.core.engines.local.watching import Heartbeat
-from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost
+from baton_reasoning.core.engines.local.engine import REPLACED, LocalEngine
+from baton_reasoning.core.engines.local.messages import Tokenize, WorkerOptions
+from baton_reasoning.core.engines.local.process import Heartbeat, RestartPolicy
+from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.engines.local.conftest import QUESTION
-from tests.core.engines.local.writing import at_token, ids, write
+from tests.core.engines.local.writing import at_token, ids, text_read, write
 from tests.patience import PATIENCE
 
 pytestmark = pytest.mark.slow
@@ -161,7 +161,7 @@ def test_a_session_can_be_cancelled_while_the_process_that_opens_it_hangs(hangs:
 
 
 def test_a_second_cancellation_does_not_prolong_the_first(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(local_engine, "STOP_SECONDS", 0.2)
     monkeypatch.setattr(model_process, "SILENCE_IF_STOPPED", 600.0)
     session = engine.open(QUESTION, GREEDY)
     send(engine, signal.SIGSTOP)
@@ -191,10 +191,63 @@ def test_a_restart_can_be_cancelled_and_is_tried_again_for_the_next_text(engine:
     process = engine.process
     send(engine, signal.SIGKILL)
     with pytest.raises(EngineLost) as lost:
-        only_reply(process.ask(0, Tokenize(0, "x")))
+        engine.tokenize("x")
     with pytest.raises(Cancelled):
         engine.recover(lost.value, process, cancelled)
     assert ids(list(engine.open(QUESTION, GREEDY).write([], 3, 1)))
+
+
+def test_a_reload_keeps_nobody_else_waiting(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, may_go_on = threading.Event(), threading.Event()
+
+    class Slow(model_process.ModelProcess):
+        def __init__(self, options: WorkerOptions, on_progress: Callable[[float], object]) -> None:
+            begun.set()
+            assert may_go_on.wait(PATIENCE)
+            super().__init__(options, on_progress)
+
+    def cancelled(_: float) -> NoReturn:
+        raise Cancelled
+
+    monkeypatch.setattr(placement, "ModelProcess", Slow)
+    process, session = engine.process, engine.open(QUESTION, GREEDY)
+    send(engine, signal.SIGKILL)
+    with pytest.raises(EngineLost) as lost:
+        engine.tokenize("x")
+    with ThreadPoolExecutor(3) as pool:
+        writing = pool.submit(list, session.write([], 3, 1))
+        assert begun.wait(PATIENCE)
+        try:
+            with pytest.raises(EngineLost):
+                pool.submit(engine.tokenize, "x").result(PATIENCE)
+            with pytest.raises(Cancelled):
+                pool.submit(engine.recover, lost.value, process, cancelled).result(PATIENCE)
+        finally:
+            may_go_on.set()
+    assert len(ids(writing.result())) == 3
+
+
+def test_no_request_leaves_its_queue_of_replies_behind(engine: LocalEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sent() -> int:
+        return len(engine.process._sent)
+
+    for _ in range(3):
+        engine.tokenize("x")
+        engine.open(QUESTION, GREEDY).close()
+    session = engine.open(QUESTION, GREEDY)
+    write(session, Body(), limit=30, stop_after=3)
+    with pytest.raises(ContextFull):
+        session.read([Part(" word" * 600, Author.INSERTED)])
+    assert sent() == 0
+    at_token(3, monkeypatch, partial(send, engine, signal.SIGKILL))
+    process = engine.process
+    assert ids(list(session.write([], 30, 1)))
+    assert sent() == len(process._sent) == 0
+    session.cancel()
+    session.read([])
+    with pytest.raises(Cancelled):
+        engine.open(QUESTION, GREEDY, lambda session: session.cancel())
+    assert sent() == 0
 
 
 def test_a_model_that_was_closed_is_not_started_again(engine: LocalEngine) -> None:
@@ -210,7 +263,7 @@ def test_a_model_that_is_closed_while_it_is_started_again_leaves_no_process(engi
     process = engine.process
     send(engine, signal.SIGKILL)
     with pytest.raises(EngineLost) as lost:
-        only_reply(process.ask(0, Tokenize(0, "x")))
+        engine.tokenize("x")
     with pytest.raises(EngineLost):
         engine.recover(lost.value, process, lambda _: engine.close())
     assert not engine.process.alive
@@ -416,8 +469,7 @@ def test_a_process_is_not_silent_while_the_program_itself_was_stopped() -> None:
 def test_ids_outside_the_vocabulary_are_read_as_their_text(engine: LocalEngine) -> None:
     session, vocabulary = engine.open(QUESTION, GREEDY), engine.card.vocabulary
     body = [Part(" two", Author.LARGE, id=10**8, vocabulary=vocabulary), Part(" and", Author.LARGE, -5, vocabulary)]
-    session.read(body)
-    assert session.text_in_cache().decode().endswith(" two and")
+    assert text_read(session, body) == " two and"
     assert engine.process.alive
 
 
@@ -452,3 +504,36 @@ def test_the_process_of_a_model_inherits_no_keys(monkeypatch: pytest.MonkeyPatch
 def test_the_words_of_every_back_end_and_of_python_for_memory_are_recognised(line: str) -> None:
     assert model_process.speaks_of_memory(line)
     assert not model_process.speaks_of_memory("GGML_ASSERT(n_tokens > 0) failed")
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_second_death_without_a_success_between_is_final() -> None:
+    policy = RestartPolicy()
+    assert policy.allows_restart()
+    assert not policy.allows_restart()
+
+
+def test_a_success_allows_another_restart() -> None:
+    policy = RestartPolicy()
+    for _ in range(3):
+        assert policy.allows_restart()
+        policy.succeeded()
+
+
+def test_restarts_are_bounded_in_time_also_where_each_is_followed_by_a_success() -> None:
+    clock = Clock()
+    policy = RestartPolicy(clock)
+    for clock.now in range(model_process.MOST_RESTARTS):
+        assert policy.allows_restart()
+        policy.succeeded()
+    assert not policy.allows_restart()
+    clock.now = model_process.RESTART_SECONDS
+    assert policy.allows_restart(), "the first one no longer counts"
+    policy.succeeded()
+    assert not policy.allows_restart()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Engine
-from baton_reasoning.core.engines.local.client import LocalEngine
+from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.engines.remote.answers import NotReady
 from baton_reasoning.core.engines.remote.connection import RetryState, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
@@ -27,15 +27,6 @@ class Server(NamedTuple):
     options: RemoteOptions
 
 
-def plain_server(url: str) -> Server:
-    """Return a server without a key, used with the default options."""
-    return Server(ServerAddress(url), RemoteOptions())
-
-
-def default_choices(_: Path) -> LocalChoices:
-    return LocalChoices()
-
-
 def tiny_demo(model: DemoModel) -> Path:
     """Return the demo model's own file."""
     return model.path
@@ -51,8 +42,9 @@ def not_downloaded(source: HubFile) -> Path:
 class EngineFactory:
     """How engines are opened: files as a person chose for each, servers by the settings of each URL."""
 
-    local: Callable[[Path], LocalChoices] = default_choices
-    server: Callable[[str], Server] = plain_server
+    local: Callable[[Path], LocalChoices] = lambda _: LocalChoices()
+    server: Callable[[str], Server] = lambda url: Server(ServerAddress(url), RemoteOptions())
+    """By default without a key."""
     hub_file: Callable[[HubFile], Path] = not_downloaded
     """Finds a file of the Hub on this machine, or downloads it."""
     demo: Callable[[DemoModel], Path] = tiny_demo

@@ -6,8 +6,7 @@ import math
 
 import pytest
 
-from baton_reasoning.core.engines.base import Alternative
-from baton_reasoning.core.engines.choices import first_tokens
+from baton_reasoning.core.engines.base import Alternative, first_tokens
 from baton_reasoning.core.engines.remote.protocol import judgement_of
 
 BLANK, ONE, FOUR, FIVE, SPACED = 0, 1, 4, 5, 6

@@ -1,0 +1,477 @@
+"""The local engine: a GGUF file in a process of its own, through the protocol of `engines.base`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from baton_reasoning.core.engines import base
+from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs
+from baton_reasoning.core.engines.continuing import continued
+from baton_reasoning.core.engines.local import messages
+from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
+from baton_reasoning.core.engines.local.placement import ModelLoader, worker_options
+from baton_reasoning.core.engines.local.process import (
+    CancelRequested,
+    ModelProcess,
+    ProcessLost,
+    RestartPolicy,
+    SentRequest,
+)
+from baton_reasoning.core.engines.templates import RENDERER, PromptPiece, has_switch, render_prompt
+from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
+from baton_reasoning.core.models.gguf import GgufHeader, read_header
+from baton_reasoning.core.models.options import (
+    DEFAULT_OPTIONS,
+    NO_OVERRIDES,
+    LoadOptions,
+    ModelOverrides,
+    ModelSource,
+    Sampling,
+    Switch,
+    file_source,
+)
+
+RESTARTS_A_REQUEST = 1
+"""Deaths of the process that one request may survive: a second one may be its own fault."""
+LOAD_AGAIN = "Load the model again, or choose another one."
+REPLACED = (
+    "The file of {} was replaced or deleted after it was loaded. This text comes from the file as it was, which can no "
+    "longer be checked. Load the model again."
+)
+STOP_SECONDS = 1.5
+"""A cancelled request ends after this time, also if the worker is still busy with it."""
+WAIT_SECONDS = 0.1
+"""How often a session that waits for another one to reload the model checks whether it was cancelled."""
+
+
+class LocalEngine:
+    """A loaded model in a process of its own. Loading blocks: seconds for a large file.
+
+    Raises ModelFileError before any native code sees a broken file, EngineRefused for options that exclude each other,
+    OutOfMemory or EngineError if loading fails.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        options: LoadOptions = DEFAULT_OPTIONS,
+        overrides: ModelOverrides = NO_OVERRIDES,
+        *,
+        source: ModelSource | None = None,
+        on_progress: Callable[[float], object] = lambda _: None,
+    ) -> None:
+        """`source`: what the person named, if it is not the file itself. `on_progress` is called with the part of the
+        model that has been read, 0 to 1, in the thread that loads; raising a BatonError there cancels the loading."""
+        header = read_header(path)
+        if options.conflict:
+            raise EngineRefused(options.conflict)
+        self._options = worker_options(header, options, overrides)
+        self._loader = ModelLoader(header, self._options)
+        self._reloading = threading.Lock()
+        self.restarts = RestartPolicy()
+        self._is_closed = False
+        self.draft_lengths: WeakKeyDictionary[LocalEngine, DraftLength] = WeakKeyDictionary()
+        """What is known of the drafts of each small model for this one."""
+        RENDERER.start()  # while the model loads, so that the first session does not wait for it
+        self.process = self._loader.load(on_progress)
+        card = card_of(header, self._options, overrides, source or file_source(path.absolute()))
+        self.card = replace(card, placement=self._loader.placement(self.process))
+
+    @property
+    def loaded_as(self) -> LoadOptions:
+        """How the model was loaded, which may be lighter than asked."""
+        return self._loader.attempt.options
+
+    @property
+    def fallback(self) -> str:
+        """What was reduced to fit memory: “with a batch of 128 tokens”; “” if it was loaded as asked."""
+        return self._loader.attempt.fallback
+
+    @property
+    def is_on_gpu(self) -> bool:
+        return any(share.device != base.RAM and share.layers for share in self.process.loaded.shares)
+
+    def open(
+        self,
+        conversation: base.Conversation,
+        sampling: Sampling,
+        attach: base.Attach = base.ignore,
+        *,
+        thinks: bool = True,
+    ) -> LocalSession:
+        return LocalSession(self, conversation, sampling, attach, thinks)
+
+    def render(self, conversation: base.Conversation, thinks: bool) -> tuple[PromptPiece, ...]:
+        """By the model's chat template. Raises EngineRefused."""
+        loaded, options = self.process.loaded, self._options
+        return tuple(render_prompt(conversation, options.template, loaded.bos, loaded.eos, options.thinking, thinks))
+
+    def tokenize(self, text: str, special: bool = False) -> tuple[int, ...]:
+        """Return the ids of a text on its own, without BOS; `special` recognises control tokens. Raises EngineLost."""
+        with self.process.sent(messages.Tokenize(0, text, special)) as sent:
+            return sent.token_ids()
+
+    def recover(self, lost: EngineLost, process: ModelProcess, on_progress: Callable[[float], object]) -> None:
+        """Start a dead process again, unless another session has done it: lighter, if memory ran out.
+
+        `on_progress` may raise Cancelled while the model is loaded, by this session or by another one. Raises
+        EngineLost if the restart policy does not allow it, OutOfMemory if the model fits in no way any more.
+        """
+        while not self._reloading.acquire(timeout=WAIT_SECONDS):
+            on_progress(0)
+        try:
+            if self.process is process:
+                self._reload(lost, on_progress)
+        finally:
+            self._reloading.release()
+
+    def _reload(self, lost: EngineLost, on_progress: Callable[[float], object]) -> None:
+        if self._is_closed or self.process.has_other_files or not self.restarts.allows_restart():
+            raise EngineLost(lost.message, LOAD_AGAIN) from lost
+        self.process.close()
+        try:
+            lighter = isinstance(lost, ProcessLost) and lost.is_out_of_memory
+            self.process = self._loader.load(on_progress, lighter=lighter)
+        except Cancelled:
+            self.restarts.succeeded()  # it did not fail: the next request may try it again
+            raise
+        if self._is_closed:  # while it was loaded
+            self.process.close()
+            raise EngineLost(lost.message, LOAD_AGAIN) from lost
+        self.card = replace(self.card, placement=self._loader.placement(self.process))
+
+    def close(self) -> None:
+        self._is_closed = True
+        self.process.close()
+
+
+def card_of(
+    header: GgufHeader, options: messages.WorkerOptions, overrides: ModelOverrides, source: ModelSource
+) -> base.ModelCard:
+    """Describe a model by its file and by how it is to be loaded, without its placement."""
+    return base.ModelCard(
+        name=header.name or header.path.stem,
+        vocabulary=header.vocabulary_hash,
+        context=options.load.context,
+        source=source,
+        path=header.path,
+        architecture=header.architecture,
+        quantisation=header.quantisation,
+        parameters=header.parameters,
+        thinking=options.thinking,
+        switches_thinking=has_switch(options.template),
+        returns_scores=True,
+        supports_truncation=options.supports_truncation,
+        writes_branches=True,
+        overrides=overrides,
+    )
+
+
+class LocalSession:
+    """One text on a local model. If the process dies it is restarted, and the text goes on."""
+
+    def __init__(
+        self,
+        engine: LocalEngine,
+        conversation: base.Conversation,
+        sampling: Sampling,
+        attach: base.Attach,
+        thinks: bool,
+    ) -> None:
+        """`attach` is called before the process is asked for anything. Raises EngineError."""
+        self._engine = engine
+        self._thinks = thinks
+        self._conversation = conversation
+        self._sampling = sampling
+        self._drafter: Drafter | None = None
+        self._is_exact = False
+        self._warned_of_another_file = False
+        self._under_way: SentRequest | None = None
+        self._cancelled = False
+        attach(self)
+        self._open()
+
+    @property
+    def card(self) -> base.ModelCard:
+        card = self._engine.card
+        return card if self._thinks else card.without_thinking()
+
+    def read(self, body: Sequence[Part]) -> base.Handoff:
+        items = [item for item in self._results(self._request(body)) if isinstance(item, base.Handoff)]
+        return items[-1] if items else base.Handoff(0, 0, 0.0)  # nothing, if it was cancelled
+
+    def prefetch(self, body: Sequence[Part]) -> None:
+        """Does nothing: on one machine it would slow the model that writes (see `ModelCard.supports_prefetch`)."""
+
+    def write(
+        self, body: Sequence[Part], limit: int, seed: int, alternatives: int = 0, position: int = 0
+    ) -> Generator[base.WriteItem, None, None]:
+        written: list[int] = []
+        request = self._request(body)._replace(
+            limit=limit, sampling=self._sampling, seed=seed, position=position, alternatives=alternatives
+        )
+        if self._drafter:
+            drafted = DraftedWrite(body, written, self._sampling, seed, position)
+            request = request._replace(plain_tokens=self._drafter.begin(drafted))
+        for item in self._results(request):
+            assert not isinstance(item, base.Judgement | base.Scores)
+            if isinstance(item, base.Token) and item.id is not None:
+                written.append(item.id)
+            yield item
+            if isinstance(item, base.Handoff):
+                yield from self._warning_of_another_file()
+
+    def judge(self, body: Sequence[Part], question: str, choices: tuple[str, ...]) -> base.Judgement:
+        judgement = base.Judgement.none(len(choices))
+        for item in self._results(self._request(body)._replace(question=question, choices=choices)):
+            if isinstance(item, base.Handoff):
+                judgement = judgement._replace(handoff=item)
+            elif isinstance(item, base.Judgement):
+                judgement = item._replace(handoff=judgement.handoff)
+        return judgement
+
+    def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> base.Scores:
+        scores = base.Scores()
+        tags = self.card.thinking
+        score_from = bytes_before(body, start, tags.closing if tags else "")
+        for item in self._results(self._request(body)._replace(alternatives=alternatives, score_from=score_from)):
+            if isinstance(item, base.Handoff):
+                scores = scores._replace(handoff=item)
+            elif isinstance(item, base.Scores):
+                scores = scores._replace(tokens=scores.tokens + item.tokens)
+            elif isinstance(item, base.Notice):
+                scores = base.Scores()  # the process was restarted: the text is scored from its start again
+        return scores
+
+    def write_branches(self, branches: Sequence[base.Branch]) -> Generator[base.Continuation | base.Notice, None, None]:
+        """If the process dies, the branches that have not ended are written again."""
+        left = list(range(len(branches)))
+
+        def write_left(_: object) -> Generator[base.Continuation, None, None]:
+            if not left:
+                return
+            asked = list(left)
+            self._open_if_restarted()
+            for item in self._replies(self._branches_request([branches[index] for index in asked])):
+                if isinstance(item, messages.BranchEnded):
+                    index = asked[item.branch]
+                    left.remove(index)
+                    yield base.Continuation(index, item.text.decode(errors="replace"), item.tokens, item.stop)
+            self._engine.restarts.succeeded()
+
+        try:
+            yield from continued(write_left, self._restart)
+        except Cancelled:
+            return
+
+    def use_drafts_of(self, small: base.Session, *, asked: bool = False) -> bool:
+        self._drafter = None
+        wanted = self._engine.loaded_as.drafts
+        if not (asked or wanted is Switch.ON or (wanted is Switch.AUTOMATIC and self._engine.is_on_gpu)):
+            return False
+        if not isinstance(small, LocalSession) or small._engine is self._engine:
+            return False
+        if self.card.obstacle_to_drafts_of(small.card):
+            return False
+        length = self._engine.draft_lengths.setdefault(small._engine, DraftLength())
+        self._drafter = Drafter(small, length)
+        return True
+
+    def repeat_exactly(self) -> None:
+        self._is_exact = True
+
+    def draft(self, write: DraftedWrite, count: int, kept: int | None) -> DraftedTokens:
+        """Draft the next `count` tokens of another model's write as this one samples them; fewer if the text ends.
+
+        `kept`: what the call before returned for the same write, so that only new tokens pass the pipe. Raises
+        EngineError.
+        """
+        written = write.written
+        if self._process is not self._engine.process or not self._process.alive:
+            self._open()
+            kept = None
+        request = self._request(write.body) if kept is None else messages.Read(0, 0, [], base=kept)
+        request = request._replace(
+            runs=[*request.runs, tuple(written)],
+            limit=count,
+            sampling=write.sampling,
+            seed=write.seed,
+            position=write.position + len(written),
+        )
+        ids: list[int] = []
+        read_seconds = 0.0
+        for item in self._replies(request):
+            if isinstance(item, base.Handoff):
+                if kept is None and item.prefilled > 1:  # one token is read for the first draft itself
+                    read_seconds = item.seconds * (1 - 1 / item.prefilled)
+                kept = item.reused + item.prefilled - len(written)
+            elif isinstance(item, base.Token) and item.id is not None:
+                ids.append(item.id)
+        return DraftedTokens(tuple(ids), kept, read_seconds)
+
+    def cancel(self) -> None:
+        self._cancelled = True  # before the request is read: `_sent` does it the other way round
+        if (sent := self._under_way) is not None:
+            sent.cancel()  # the thread that waits for replies passes it on: this one never blocks
+
+    def close(self) -> None:
+        self._process.tell(messages.CloseSession(self._number))
+
+    # -----------------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Open in the current process, restarting it once if it died."""
+        try:
+            self._open_in(self._engine.process)
+        except EngineLost as lost:
+            self._recover(lost)
+            self._open_in(self._engine.process)
+
+    def _open_in(self, process: ModelProcess) -> None:
+        self._process = process
+        prompt = self._engine.render(self._conversation, self._thinks)
+        with self._sent(messages.Open(0, prompt)) as sent:
+            self._number = sent.number
+            try:
+                self.prompt_tokens = len(sent.token_ids())
+            except Cancelled:
+                self.close()
+                raise
+        if self.prompt_tokens >= self.card.context:
+            raise ContextFull(
+                f"The prompt has {self.prompt_tokens} tokens, and {self.card.name} holds {self.card.context}.",
+                "Shorten the prompt, or load the model with a longer context.",
+            )
+
+    def _open_if_restarted(self) -> None:
+        """Open in a process that was started since. Raises Cancelled if this session was cancelled."""
+        self._refuse_if_cancelled()
+        if self._process is not self._engine.process:
+            self._open()
+
+    def _recover(self, lost: EngineLost) -> None:
+        self._engine.recover(lost, self._process, lambda _: self._refuse_if_cancelled())
+
+    def _refuse_if_cancelled(self) -> None:
+        if self._cancelled:
+            raise Cancelled
+
+    def _restart(self, lost: EngineLost, deaths: int) -> Generator[base.Notice, None, None]:
+        """Start the process again. Raises EngineLost if this request has survived enough deaths."""
+        if deaths > RESTARTS_A_REQUEST:
+            raise EngineLost(lost.message, LOAD_AGAIN) from lost
+        self._recover(lost)
+        reduced = f" {self._engine.fallback}" if self._engine.fallback else ""
+        yield base.Notice(f"{lost.message} It was started again{reduced}, and the text goes on.")
+
+    def _warning_of_another_file(self) -> Iterator[base.Notice]:
+        """Yield a notice, once in a session, if the model's file was replaced after it was loaded."""
+        if not self._warned_of_another_file and self._process.has_other_files:
+            self._warned_of_another_file = True
+            yield base.Notice(REPLACED.format(self.card.name))
+
+    # Requests --------------------------------------------------------------------------------------------------------
+
+    def _request(self, body: Sequence[Part]) -> messages.Read:
+        """Make a request that reads the body; it is numbered when it is sent."""
+        return messages.Read(0, 0, self._runs(body), exact=self._is_exact)
+
+    def _branches_request(self, branches: Sequence[base.Branch]) -> messages.WriteBranches:
+        bodies = {id(branch.body): branch.body for branch in branches}
+        numbers = {key: number for number, key in enumerate(bodies)}
+        wanted = [messages.BranchWanted(numbers[id(branch.body)], branch.seed, branch.limit) for branch in branches]
+        return messages.WriteBranches(0, 0, [self._runs(body) for body in bodies.values()], wanted, self._sampling)
+
+    def _runs(self, body: Sequence[Part]) -> list[messages.Run]:
+        tags, size = self.card.thinking, self._process.loaded.vocabulary_size
+        return rendered_runs(body, self.card.vocabulary, tags.closing if tags else "", size)
+
+    @contextmanager
+    def _sent(self, request: messages.Question) -> Iterator[SentRequest]:
+        """Send a request; `cancel` reaches whoever waits for its replies, even if it came before."""
+        with self._process.sent(request) as sent:
+            self._under_way = sent
+            if self._cancelled:
+                sent.cancel()
+            try:
+                yield sent
+            finally:
+                self._under_way = None
+
+    def _results(self, request: messages.Read) -> Generator[messages.ReadItem, None, None]:
+        """Send a request and yield its results. If the process dies, go on from the last token that arrived."""
+
+        def write(arrived: list[base.Token]) -> Generator[messages.ReadItem, None, None]:
+            self._open_if_restarted()
+            ids = tuple(token.id for token in arrived if token.id is not None)
+            rest = request._replace(
+                runs=[*request.runs, ids], limit=request.limit - len(ids), position=request.position + len(ids)
+            )
+            try:
+                for item in self._replies(rest):
+                    assert not isinstance(item, messages.BranchEnded)
+                    yield item
+            except GeneratorExit:
+                if arrived:
+                    self._engine.restarts.succeeded()
+                raise
+            self._engine.restarts.succeeded()
+
+        try:
+            yield from continued(write, self._restart)
+        except Cancelled:
+            yield base.End(base.Stop.CANCELLED)
+
+    def _replies(
+        self, request: messages.Read | messages.WriteBranches
+    ) -> Generator[messages.ReadItem | messages.BranchEnded, None, None]:
+        """Send a request and yield its replies up to the last one. Raises EngineLost if the process dies."""
+        is_text = isinstance(request, messages.Read) and any(isinstance(run, str) for run in request.runs)
+        process, stop_at = self._process, None
+        with self._sent(request._replace(session=self._number)) as sent:
+            try:
+                while True:
+                    match sent.next_reply(stop_at):
+                        case (
+                            base.Token()
+                            | base.PrefillProgress()
+                            | base.Judgement()
+                            | base.Scores()
+                            | messages.BranchEnded() as item
+                        ):
+                            yield item
+                        case base.Handoff() as handoff:
+                            yield handoff._replace(passing=base.Passing.TEXT if is_text else base.Passing.IDS)
+                        case messages.DraftsWanted() as wanted if self._drafter:
+                            process.tell(self._drafter.answer(wanted))
+                        case base.End() as end:
+                            yield end
+                            return
+                        case None:
+                            yield base.End(base.Stop.CANCELLED)
+                            return
+                        case CancelRequested():
+                            stop_at = stop_at or time.monotonic() + STOP_SECONDS  # a second Stop brings no second wait
+                            process.tell(messages.Cancel(sent.number, at_once=True))
+                        case messages.Failed(context_full, reason):
+                            raise self._failure(context_full, reason)
+                        case EngineLost() as lost:
+                            raise lost
+            finally:
+                process.tell(messages.Cancel(sent.number))
+
+    def _failure(self, context_full: bool, reason: str) -> EngineError:
+        if context_full:
+            return ContextFull(
+                f"The context of {self.card.name} is full: {reason}.",
+                "Load it with a longer context, or begin a new conversation.",
+            )
+        return EngineError(
+            f"{self.card.name} could not go on: {reason}.", "Close other programs, or load it with a shorter context."
+        )
