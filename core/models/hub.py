@@ -1,23 +1,24 @@
 """Queries the Hugging Face Hub, or a mirror of it: searches GGUF repositories, lists files with sizes and hashes.
 
-Queries are single requests to the Hub's API, limited in time and size. The files of models come through
+Queries go through huggingface_hub, which takes a third of a second to import. The files of models come through
 `core.models.download`, which resumes and verifies; those of data sets through huggingface_hub and its cache, so that
-what was read once can be read offline. huggingface_hub takes a third of a second to import.
+what was read once can be read offline.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Generator, Iterable
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple, TypeVar
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httpx2
-import msgspec
+from msgspec import convert
 
 from baton_reasoning.core.errors import DownloadError
 from baton_reasoning.core.models import download
@@ -25,11 +26,16 @@ from baton_reasoning.core.models.download import DownloadManifest, RemoteFile
 from baton_reasoning.core.models.gguf_format import label_of, shard_group
 from baton_reasoning.core.models.options import HubAccess, HubFile
 
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi, ModelInfo
+    from huggingface_hub.hf_api import RepoSibling
 
-class Repository(msgspec.Struct, frozen=True):
-    """A repository as the Hub's API describes it."""
 
-    name: str = msgspec.field(name="id")
+@dataclass(frozen=True)
+class Repository:
+    """A repository as the Hub describes it."""
+
+    name: str
     """“owner/name”."""
     downloads: int = 0
     """In the last 30 days."""
@@ -80,12 +86,11 @@ class Quantisation:
 
 
 def quantisations(files: Iterable[tuple[str, RemoteFile]]) -> tuple[Quantisation, ...]:
-    """Group (path in the repository, file) into choices, smallest first. Files of other kinds are left out."""
+    """Group (path in the repository, file) into choices, smallest first."""
     groups: dict[str, list[tuple[str, RemoteFile]]] = {}
     for path, file in dict(files).items():  # a faulty mirror may name a file twice
-        if _is_model(path):
-            group = shard_group(Path(file.name)) or file.name
-            groups.setdefault(f"{PurePosixPath(path).parent}/{group}", []).append((path, file))
+        group = shard_group(Path(file.name)) or file.name
+        groups.setdefault(f"{PurePosixPath(path).parent}/{group}", []).append((path, file))
     found = [
         Quantisation(label_of(members[0][0]), tuple(file for _, file in members))
         for members in map(sorted, groups.values())
@@ -123,41 +128,12 @@ def downloaded(source: HubFile, folder: Path) -> Path | None:
 SECONDS_TO_ANSWER = 15.0
 """Without a byte."""
 SECONDS_IN_ALL = 60.0
-"""For one query, redirects included."""
+"""For one query."""
 LARGEST_ANSWER = 32 * 2**20
 """Bytes; a listing of 10,000 files takes 3 MiB."""
 MOST_RESULTS = 40
-MOST_REDIRECTS = 5
-"""A repository that was renamed redirects once."""
 
 _NAME = re.compile(r"\w[\w.-]*(/\w[\w.-]*)?", re.ASCII)
-
-
-class _Lfs(msgspec.Struct):
-    sha256: str
-
-
-class _File(msgspec.Struct):
-    rfilename: str
-    """Its path in the repository."""
-    size: int | None = None
-    lfs: _Lfs | None = None
-
-
-class _Gguf(msgspec.Struct, frozen=True):
-    total: int | None = None
-    """Parameters of the model."""
-
-
-class _Contents(Repository, frozen=True):
-    """A repository with its files at one commit."""
-
-    sha: str = ""
-    siblings: tuple[_File, ...] = ()
-    gguf: _Gguf = _Gguf()
-
-
-Answer = TypeVar("Answer")
 
 
 class DataSetFiles(NamedTuple):
@@ -177,25 +153,22 @@ class Hub:
     def search(self, text: str, limit: int = MOST_RESULTS) -> tuple[Repository, ...]:
         """Search repositories with GGUF files by name; the most downloaded come first."""
         with self._asking("The search", self.access.endpoint):
-            query: dict[str, str | int] = {
-                "filter": "gguf",
-                "search": text,
-                "sort": "downloads",
-                "limit": limit,
-                "full": True,
-            }
-            found = self._get("models", list[Repository], query)
-        return tuple(repository for repository in found if _NAME.fullmatch(repository.name))
+            found = self._api().list_models(filter="gguf", search=text, sort="downloads", limit=limit, full=True)
+            return tuple(_repository(info.id, info) for info in found if _NAME.fullmatch(info.id))
 
     def list_files(self, repository: str) -> Listing:
         """List every quantisation of a repository, with sizes and hashes."""
         with self._asking(repository, f"{self.access.endpoint}/{repository}"):
-            contents = self._get(f"models/{_checked_name(repository)}", _Contents, {"blobs": True})
-        revision = contents.sha or "main"
-        folder = f"{self.access.endpoint}/{repository}/resolve/{quote(revision, safe='')}"
-        files = [(file.rfilename, _remote_file(folder, file)) for file in contents.siblings if file.size is not None]
-        about = msgspec.structs.replace(contents, name=repository)  # no server chooses the folder of a model
-        return Listing(about, revision, contents.gguf.total, quantisations(files))
+            info = self._api().model_info(repository, files_metadata=True)
+            revision = info.sha or "main"
+            files = [
+                (file.rfilename, self._remote_file(repository, revision, file))
+                for file in info.siblings or ()
+                if _is_model(file.rfilename) and file.size is not None
+            ]
+            about = _repository(repository, info)  # no server chooses the folder of a model
+            parameters = convert((info.gguf or {}).get("total"), int | None)
+            return Listing(about, revision, parameters, quantisations(files))
 
     def manifest(self, source: HubFile, models: Path) -> DownloadManifest:
         """Look up what has to be downloaded for a source. Raises DownloadError, which names what there is."""
@@ -214,30 +187,14 @@ class Hub:
     def data_set(self, name: str, revision: str | None = None) -> DataSetFiles:
         """List the files of a data set at a commit, tag or branch; None is the main branch."""
         with self._asking(name, f"{self.access.endpoint}/datasets/{name}"):
-            at = f"/revision/{quote(revision, safe='')}" if revision else ""
-            contents = self._get(f"datasets/{_checked_name(name)}{at}", _Contents, {"blobs": True})
-        sizes = {file.rfilename: file.size or 0 for file in contents.siblings}
-        return DataSetFiles(contents.sha or revision or "main", sizes)
+            info = self._api().dataset_info(name, revision=revision, files_metadata=True)
+            sizes = convert({file.rfilename: file.size or 0 for file in info.siblings or ()}, dict[str, int])
+            return DataSetFiles(info.sha or revision or "main", sizes)
 
     def data_file(self, name: str, revision: str, path: str) -> Path:
         """Return a file of a data set, from huggingface_hub's cache or downloaded into it."""
         with self._asking(f"{name}/{path}", f"{self.access.endpoint}/datasets/{name}"):
-            from huggingface_hub import constants, hf_hub_download, set_client_factory
-
-            # Else every request says which agent and which libraries run here, and huggingface.co is asked for a list
-            # of agents even where a mirror is used.
-            constants.HF_HUB_DISABLE_TELEMETRY = True
-            set_client_factory(lambda: _OneTryClient(follow_redirects=True, timeout=SECONDS_TO_ANSWER))
-            return Path(
-                hf_hub_download(
-                    name,
-                    path,
-                    repo_type="dataset",
-                    revision=revision,
-                    endpoint=self.access.endpoint,
-                    token=self.access.token or False,
-                )
-            )
+            return Path(self._api().hf_hub_download(name, path, repo_type="dataset", revision=revision))
 
     def cached_data_set(self, name: str, revision: str | None = None) -> Path | None:
         """Find the folder of a data set in huggingface_hub's cache, named for its commit; None if it is not there."""
@@ -248,11 +205,31 @@ class Hub:
         except (OSError, ValueError):
             return None
 
+    def _api(self) -> HfApi:
+        from huggingface_hub import HfApi, constants
+
+        # Else every request says which agent and which libraries run here, and huggingface.co is asked for a list of
+        # agents even where a mirror is used.
+        constants.HF_HUB_DISABLE_TELEMETRY = True
+        with _CLIENT_LOCK:
+            _set_client()
+        return HfApi(endpoint=self.access.endpoint, token=self.access.token or False, library_name="baton")
+
+    def _remote_file(self, repository: str, revision: str, file: RepoSibling) -> RemoteFile:
+        from huggingface_hub import hf_hub_url
+
+        url = hf_hub_url(repository, file.rfilename, revision=revision, endpoint=self.access.endpoint)
+        name = file.rfilename.rpartition("/")[2]
+        sha256 = file.lfs.sha256 if file.lfs else None
+        return convert({"url": url, "name": name, "bytes": file.size, "sha256": sha256}, RemoteFile)
+
     @contextmanager
     def _asking(self, what: str, page: str) -> Generator[None, None, None]:
         """Refuse to ask while offline, and map every failure inside to DownloadError. `page` has the terms."""
         if self.access.offline:
             raise download.offline(what)
+        from huggingface_hub.errors import HFValidationError
+
         try:
             yield
         except httpx2.HTTPError as error:
@@ -266,39 +243,49 @@ class Hub:
             raise download.unreachable(self.access.endpoint, "it does not answer") from error
         except OSError as error:
             raise DownloadError(f"{what} cannot be stored: {error.strerror or error}.", "Free disk space.") from error
-        except (ValueError, RecursionError, httpx2.InvalidURL) as error:
+        except HFValidationError as error:
+            raise DownloadError(f"“{what}” is no name on the Hub.", "Names have the form owner/model.") from error
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, httpx2.InvalidURL) as error:
             raise DownloadError(
                 f"{self.access.endpoint} answered with something that is not a list of models.",
                 "Check the address of the mirror.",
             ) from error
 
-    def _get(self, path: str, kind: type[Answer], query: dict[str, str | int]) -> Answer:
-        """Ask the API once, following redirects by hand so that their bodies are not read.
 
-        Raises httpx2.HTTPError, and ValueError for an answer of another kind.
+class _HubClient(httpx2.Client):
+    """The client of huggingface_hub: it tries once, not six times, which takes minutes where the Hub is silent.
+
+    It also limits the time and size of queries: the library searches without a time-out.
+    """
+
+    def send(self, request: httpx2.Request, *, stream: bool = False, **options: Any) -> httpx2.Response:
+        """Send a request. Raises httpx2.TransportError itself, no subclass: the library does not try again after it.
+
+        Queries, which are not streamed, are read here; for them it also raises httpx2.HTTPStatusError.
         """
+        request.extensions["timeout"] = httpx2.Timeout(SECONDS_TO_ANSWER).as_dict()
         ends = time.monotonic() + SECONDS_IN_ALL
-        headers = {"User-Agent": "baton"}
-        if self.access.token:
-            headers["Authorization"] = f"Bearer {self.access.token}"
-        with httpx2.Client(headers=headers, timeout=SECONDS_TO_ANSWER) as client:
-            request = client.build_request("GET", f"{self.access.endpoint}/api/{path}", params=query)
-            for _ in range(MOST_REDIRECTS):
-                with closing(client.send(request, stream=True)) as answer:
-                    if answer.next_request is None:
-                        return msgspec.json.decode(_body(answer.raise_for_status(), ends), type=kind)
-                    request = answer.next_request
-            raise httpx2.TooManyRedirects("it redirects again and again")
-
-
-class _OneTryClient(httpx2.Client):
-    """A client whose failures huggingface_hub does not retry: its six attempts take minutes where the Hub is silent."""
-
-    def send(self, *arguments: Any, **options: Any) -> httpx2.Response:
         try:
-            return super().send(*arguments, **options)
-        except (httpx2.TimeoutException, httpx2.NetworkError) as error:
+            if stream or request.method != "GET":
+                return super().send(request, stream=stream, **options)
+            with closing(super().send(request, stream=True, **options)) as answer:
+                body = _body(answer.raise_for_status(), ends)
+        except httpx2.TransportError as error:
             raise httpx2.TransportError(download.reason_of(error)) from error
+        answer.headers.pop("Content-Encoding", None)
+        answer.headers.pop("Link", None)  # one page is enough, and a faulty mirror may have pages without end
+        return httpx2.Response(answer.status_code, headers=answer.headers, content=body, request=answer.request)
+
+
+_CLIENT_LOCK = threading.Lock()
+
+
+@cache
+def _set_client() -> None:
+    """Give huggingface_hub our client, once: each call closes the one before, which another thread may be using."""
+    from huggingface_hub import set_client_factory
+
+    set_client_factory(lambda: _HubClient(follow_redirects=True))
 
 
 def _body(answer: httpx2.Response, ends: float) -> bytes:
@@ -311,13 +298,7 @@ def _body(answer: httpx2.Response, ends: float) -> bytes:
     return bytes(body)
 
 
-def _checked_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise DownloadError(f"“{name}” is no name on the Hub.", "Names have the form owner/model.")
-    return name
-
-
-def _remote_file(folder: str, file: _File) -> RemoteFile:
-    """Make a file to download; `folder` is the address of the repository's files."""
-    name = file.rfilename.rpartition("/")[2]
-    return RemoteFile(f"{folder}/{quote(file.rfilename)}", name, file.size or 0, file.lfs.sha256 if file.lfs else None)
+def _repository(name: str, info: ModelInfo) -> Repository:
+    """Describe a repository. Raises ValueError for values of other types: huggingface_hub does not check them."""
+    about = {"name": name, "downloads": info.downloads or 0, "tags": info.tags or (), "gated": info.gated or False}
+    return convert(about, Repository)

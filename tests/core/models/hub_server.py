@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -50,6 +50,10 @@ class HubServer:
     token: str = "hf_right"
     listing: object = None
     """Sent in place of every listing and search result, if it is not None."""
+    next_page: str = ""
+    """Where the next `listing` is said to go on."""
+    refusal: int | None = None
+    """The status of every answer, if it is not None."""
     moved: dict[str, str] = field(default_factory=dict)
     """Paths that redirect, with where to."""
     faults: Faults = field(default_factory=Faults)
@@ -67,12 +71,15 @@ class HubServer:
         token = authorization.removeprefix("Bearer ") if authorization else None
         self.asked.append(Asked(host, handler.path, handler.headers.get("Range"), token))
         path, _, query = handler.path.partition("?")
-        if path in self.moved:
+        if self.refusal is not None:
+            _refuse(handler, self.refusal, {})
+        elif path in self.moved:
             _refuse(handler, 307, {"Location": self.moved[path]})
         elif host == self.storage:
             self._send_file(handler, path)
         elif self.listing is not None:
-            _send_json(handler, self.listing)
+            next_page, self.next_page = self.next_page, ""
+            _send_json(handler, self.listing, {"Link": f'<{next_page}>; rel="next"'} if next_page else {})
         elif path == "/api/models":
             self._send_search(handler, query)
         elif path.startswith("/api/models/"):
@@ -147,9 +154,11 @@ class HubServer:
         handler.close_connection = True
 
 
-def _send_json(handler: BaseHTTPRequestHandler, content: object) -> None:
+def _send_json(handler: BaseHTTPRequestHandler, content: object, headers: Mapping[str, str] = {}) -> None:
     body = json.dumps(content).encode()
     handler.send_response(200)
+    for name, value in headers.items():
+        handler.send_header(name, value)
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", str(len(body)))
     handler.end_headers()

@@ -1,6 +1,7 @@
 """Searching and listing against a real server on this machine, and what is said when it will not answer."""
 
 import hashlib
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -90,6 +91,31 @@ def test_a_host_that_is_not_there_is_named() -> None:
         Hub(HubAccess(gone)).list_files(REPOSITORY)
 
 
+def test_a_hub_that_is_silent_is_given_up(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr("baton_reasoning.core.models.hub.SECONDS_TO_ANSWER", 0.05)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        asking = Hub(HubAccess(f"http://127.0.0.1:{silent.getsockname()[1]}"))
+        with pytest.raises(DownloadError, match="it does not answer"):
+            asking.search("model")
+        with pytest.raises(DownloadError, match="it does not answer"):
+            asking.list_files(REPOSITORY)
+    assert "Retrying" not in caplog.text
+
+
+@pytest.mark.parametrize(("status", "words"), [(429, "too often"), (503, "fault")])
+def test_a_hub_that_refuses_is_asked_once(hub: HubServer, status: int, words: str) -> None:
+    hub.refusal = status
+    with pytest.raises(DownloadError, match=words):
+        Hub(HubAccess(hub.endpoint)).search("model")
+    assert len(hub.asked) == 1
+
+
+def test_a_search_asks_for_one_page(hub: HubServer) -> None:
+    hub.listing, hub.next_page = [], f"{hub.endpoint}/api/models"
+    assert Hub(HubAccess(hub.endpoint)).search("model") == ()
+    assert len(hub.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("status", "words"), [(401, "requires a token"), (403, "agreement to terms"), (429, "too often"), (502, "fault")]
 )
@@ -163,7 +189,14 @@ def test_a_file_that_is_listed_twice_counts_once(hub: HubServer) -> None:
     assert choice.bytes == 9
 
 
-@pytest.mark.parametrize("listing", [[], {"siblings": []}, {"id": "a/b", "siblings": [{"rfilename": 5}]}, "words"])
+@pytest.mark.parametrize(
+    "listing",
+    [
+        *([], {"siblings": []}, "words", {"id": "a/b", "siblings": [{"rfilename": 5}]}),
+        *({"id": "a/b", "downloads": "many"}, {"id": "a/b", "tags": [5]}, {"id": "a/b", "gguf": {"total": "many"}}),
+        {"id": "a/b", "siblings": [{"rfilename": "m.gguf", "size": "large"}]},
+    ],
+)
 def test_an_answer_that_is_no_listing_points_at_the_mirror(hub: HubServer, listing: object) -> None:
     hub.listing = listing
     with pytest.raises(DownloadError, match="not a list of models") as raised:
@@ -200,7 +233,7 @@ def test_a_repository_that_was_renamed_is_found_under_its_old_name(hub: HubServe
 def test_a_hub_that_redirects_for_ever_is_given_up_and_the_token_stays_with_the_first_host(hub: HubServer) -> None:
     path = f"/api/models/{REPOSITORY}"
     hub.moved[path] = f"{hub.storage}{path}"
-    with pytest.raises(DownloadError, match="it redirects again and again"):
+    with pytest.raises(DownloadError, match="maximum allowed redirects"):
         Hub(HubAccess(hub.endpoint, hub.token)).list_files(REPOSITORY)
     assert {(asked.host, asked.token) for asked in hub.asked} == {(hub.endpoint, hub.token), (hub.storage, None)}
 
