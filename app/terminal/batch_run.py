@@ -49,7 +49,7 @@ from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.source import DemoModel, local_path
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.store.batch_rows import ArmTotals, JobState, ResultRow
+from baton_reasoning.core.store.batches import ArmTotals, JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 
@@ -229,8 +229,8 @@ def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch
         ):
             for row in _ended(events, done, line):
                 if json:
-                    outline = store.runs.outline(row.run)
-                    result = ExportedResult.of(batch_id, problems[row.position], row, outline)
+                    trace, _ = store.runs.read(row.run)
+                    result = ExportedResult.of(batch_id, problems[row.position], row, trace)
                     write_json(result.model_dump(mode="json", by_alias=True))
     for bill in bills_of(pair):
         (remark if json else write)(bill)
@@ -267,7 +267,7 @@ def _conclude(run: BatchRun, batch_id: str) -> int:
     """Write results and report, print the report, and return the exit code."""
     run.place.refuse_lost()
     with run.place.store() as store, progress("Writing results", run.json) as line:
-        results = Results.read(store, batch_id, lambda share: line.show(share, "reading the texts"))
+        results = Results.read(store, batch_id)
         for written, ending in enumerate(EXPORTS, 1):
             file = run.place.file(ending)
             write_export(results, file)

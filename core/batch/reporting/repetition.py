@@ -17,7 +17,7 @@ from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.checksums import sha256_of
 from baton_reasoning.core.models.source import DemoModel, local_path, parse_source
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import StoredArm
+from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.text import counted
 
 RESULTS = "results.jsonl"
