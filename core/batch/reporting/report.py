@@ -273,9 +273,10 @@ def _arm_report(
     answers = answered(rows)
     outcomes = Counter(row.outcome for row in answers)
     failed = sum(bool(row.error) for row in rows)
-    charged = Cost.total(row.cost for row in rows)
+    cost = Cost.total(row.cost for row in answers)
+    charged = Cost.total([cost, *(row.cost for row in rows if not row.has_answer)])
     return ArmReport(
-        **dict(Cost.total(row.cost for row in answers)) | charged.model_dump(include=CHARGED),
+        **dict(cost) | charged.model_dump(include=CHARGED),
         name=arm.name,
         sweep=arm.sweep,
         settings=arm.stored().settings,
