@@ -17,7 +17,7 @@ from baton_reasoning.app.shared.widgets.controls import button, label, scrolling
 from baton_reasoning.app.shared.widgets.layout import STRETCH, holder, in_row, vbox
 from baton_reasoning.app.shared.widgets.ribbon import Ribbon
 from baton_reasoning.core.batch.reporting.failures import Failure
-from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 NOTE_LINES = 3

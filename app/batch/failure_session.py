@@ -13,7 +13,7 @@ from baton_reasoning.core.batch.reporting.divergences import BatchOpinions
 from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.reviews import ReviewsProgress
 from baton_reasoning.core.batch.running.arms import known_arms
-from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 
 
 class FailureSession(QObject):

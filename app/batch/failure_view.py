@@ -38,7 +38,7 @@ from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalys
 from baton_reasoning.core.batch.reporting.report_text import WORTH_TITLES, signed, worth_cells
 from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 
 NARROW = 900
 """Width in pixels below which the answer is shown below the list."""

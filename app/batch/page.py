@@ -25,7 +25,7 @@ from baton_reasoning.core.errors import BatonError, StoreError
 from baton_reasoning.core.models.options import HubAccess, local_path
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import RunSettings, effective_settings
-from baton_reasoning.core.store.batch_rows import Batch, ResultRow
+from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from PySide6.QtCore import QSignalBlocker
 from PySide6.QtWidgets import QComboBox
 
 from baton_reasoning.core.batch.running.recipes import arm_title
-from baton_reasoning.core.store.batch_rows import StoredArm
+from baton_reasoning.core.store.batches import StoredArm
 
 ALL = "All policies"
 

@@ -33,7 +33,7 @@ from baton_reasoning.core.batch.reporting.report_text import conditions_text
 from baton_reasoning.core.batch.running.batch_events import JobGrew
 from baton_reasoning.core.grading.normal import tidy
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.core.store.batches import JobState, ResultRow
 
 Index = QModelIndex | QPersistentModelIndex
 ROOT = QModelIndex()
@@ -95,7 +95,7 @@ class ResultTable(QAbstractTableModel):
         self.take(
             row._replace(
                 state=JobState.CLAIMED,
-                metrics=look.metrics,
+                cost=look.cost,
             )
         )
 
@@ -180,7 +180,7 @@ class ResultTable(QAbstractTableModel):
             case ResultColumn.ARM:
                 return run_title(row)
             case ResultColumn.SHARE:
-                return f"{row.metrics.large_share:.0%}" if row.metrics.tokens else ""
+                return f"{row.cost.large_share:.0%}" if row.cost.tokens else ""
             case ResultColumn.ANSWER:
                 return plain_answer(row.answer) if row.answer else "…" if row.state is JobState.CLAIMED else ""
             case ResultColumn.EXPECTED:
@@ -188,9 +188,9 @@ class ResultTable(QAbstractTableModel):
             case ResultColumn.MARK:
                 return f"{mark_of(row).value} !" if row.notices else mark_of(row).value
             case ResultColumn.TOKENS:
-                return f"{row.metrics.tokens:,}" if row.metrics.tokens else ""
+                return f"{row.cost.tokens:,}" if row.cost.tokens else ""
             case ResultColumn.TIME:
-                return duration(row.metrics.seconds) if row.metrics.tokens else ""
+                return duration(row.cost.seconds) if row.cost.tokens else ""
             case ResultColumn.RIBBON:
                 return ""
 
@@ -209,18 +209,16 @@ class ResultTable(QAbstractTableModel):
         if column is ResultColumn.PROBLEM and self._opening:
             return self._problems[row.position].text[:2000]
         if column is ResultColumn.RIBBON:
-            return f"{row.metrics.large_share:.0%} by the large model"
+            return f"{row.cost.large_share:.0%} by the large model"
         if column is ResultColumn.MARK:
             return f"{mark_of(row).name.lower()}, with a notice" if row.notices else mark_of(row).name.lower()
         return None
 
     def _layout(self, row: ResultRow, _column: ResultColumn) -> RibbonLayout | None:
-        if not row.metrics.ribbon:
+        if not row.cost.ribbon:
             return None
         if row.job not in self._layouts:
-            self._layouts[row.job] = RibbonLayout(
-                [RibbonSegment(author, tokens) for author, tokens in row.metrics.ribbon]
-            )
+            self._layouts[row.job] = RibbonLayout([RibbonSegment(author, tokens) for author, tokens in row.cost.ribbon])
         return self._layouts[row.job]
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.core.store.batches import JobState, ResultRow
 
 
 class ResultColumn(IntEnum):
@@ -124,12 +124,12 @@ def _sort_key(column: ResultColumn, problems: Sequence[Problem]) -> Callable[[Re
         ResultColumn.NUMBER: lambda row: (row.position, row.seed),
         ResultColumn.PROBLEM: lambda row: problems[row.position].text.lower(),
         ResultColumn.ARM: run_title,
-        ResultColumn.RIBBON: lambda row: row.metrics.large_share,
-        ResultColumn.SHARE: lambda row: row.metrics.large_share,
+        ResultColumn.RIBBON: lambda row: row.cost.large_share,
+        ResultColumn.SHARE: lambda row: row.cost.large_share,
         ResultColumn.ANSWER: lambda row: row.answer.lower(),
         ResultColumn.EXPECTED: lambda row: problems[row.position].expected or "",
         ResultColumn.MARK: lambda row: _ORDER.index(mark_of(row)),
-        ResultColumn.TOKENS: lambda row: row.metrics.tokens,
-        ResultColumn.TIME: lambda row: row.metrics.seconds,
+        ResultColumn.TOKENS: lambda row: row.cost.tokens,
+        ResultColumn.TIME: lambda row: row.cost.seconds,
     }
     return keys[column]

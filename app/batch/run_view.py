@@ -51,7 +51,7 @@ from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.progress import time_left
 from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.text import counted
 
 REPORT_EVERY_MS = 3000
@@ -153,7 +153,7 @@ class RunView(QWidget):
 
     def _show_report(self, report: Report) -> None:
         self._report = report
-        # A report reads every run: of a large batch it comes less often, to take a tenth of the time at most.
+        # The report of a large batch comes less often, to take a tenth of the time at most.
         self._report_timer.setInterval(max(REPORT_EVERY_MS, int(10_000 * self.session.report_seconds)))
         models = " ⇄ ".join(model.name for model in (report.small, report.large) if model)
         self.summary.setText(" · ".join(filter(None, (counted(report.problems, "problem"), models, self._calibrated))))

@@ -24,7 +24,7 @@ from baton_reasoning.app.shared.widgets.ribbon import Ribbon
 from baton_reasoning.core.batch.reporting.report_text import conditions_text
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 NEXT, PREVIOUS = "F8", "Shift+F8"

@@ -34,7 +34,7 @@ from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import HubAccess
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.store.batch_rows import Batch, ResultRow
+from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
 
 Result = TypeVar("Result")
@@ -305,7 +305,7 @@ class BatchSession(QObject):
     # Results
 
     def report(self) -> None:
-        """Compute the report in a thread: it reads every run. While one is computed, the next request waits."""
+        """Compute the report in a thread. While one is computed, the next request waits."""
         if self.batch is None:
             return
         store, batch_id = self._stored(), self.batch.id

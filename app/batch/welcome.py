@@ -30,7 +30,7 @@ from baton_reasoning.app.shared.widgets.controls import (
 from baton_reasoning.app.shared.widgets.layout import STRETCH, Spacer, hbox, vbox
 from baton_reasoning.core.batch.running.progress import BatchProgress
 from baton_reasoning.core.batch.running.recipes import arm_title
-from baton_reasoning.core.store.batch_rows import Batch
+from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.text import counted
 
 WIDEST, SHORTEST, TALLEST, BAR = 640, 80, 260, 60

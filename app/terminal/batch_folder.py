@@ -13,8 +13,8 @@ from baton_reasoning.app.terminal.recording import open_history
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
 from baton_reasoning.core.errors import SettingsError, StoreError
 from baton_reasoning.core.files import private_folder
-from baton_reasoning.core.store.batch_rows import Batch
-from baton_reasoning.core.store.process_identity import is_alive, this_process
+from baton_reasoning.core.store.batches import Batch
+from baton_reasoning.core.store.database import is_alive, this_process
 from baton_reasoning.core.store.store import Store
 
 STORE_FILE = "batch.sqlite"

@@ -25,6 +25,7 @@ from baton_reasoning.app.terminal.streams import report, write_json
 from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
 from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export
+from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.report_text import text_report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
@@ -49,12 +50,12 @@ from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import DemoModel, local_path
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.store.batch_rows import ArmTotals, JobState, ResultRow
+from baton_reasoning.core.store.batches import ArmTotals, JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 
-REPORTED_AT_ONCE = 2_000
-"""Most jobs for which Ctrl+C still writes the results: it reads every answer, in a second for this many."""
+MANY_JOBS = 2_000
+"""From here on it takes a while to create them."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -129,7 +130,7 @@ def begin(
     """Create a batch in the folder and run it."""
 
     def create(store: Store) -> str:
-        if (jobs := len(problems) * len(distinct.arms) * len(seeds)) > REPORTED_AT_ONCE:
+        if (jobs := len(problems) * len(distinct.arms) * len(seeds)) > MANY_JOBS:
             remark(f"Saving {jobs:,} jobs, so that the batch can be stopped and resumed at any time.")
         batch = create_batch(store, name, problems, distinct.arms, seeds, run.parallel, how, run.provenance(origin))
         run.place.name(batch)
@@ -199,15 +200,14 @@ def _run_arms(run: BatchRun, arms: Sequence[Arm], batch: Callable[[Store], str])
 
 
 def _stopped(run: BatchRun, batch_id: str, totals: Sequence[ArmTotals]) -> int:
-    """Say how far a stopped batch came and how to resume it; report a small batch as well."""
+    """Report how far a stopped batch came, and say how to resume it."""
     run.place.refuse_lost()
     jobs, done = sum(arm.jobs for arm in totals), sum(arm.done for arm in totals)
     if done == jobs:  # the last answers were under way, and were finished
         _conclude(run, batch_id)
-    elif jobs <= REPORTED_AT_ONCE:
-        _conclude(run, batch_id)
-        report(f"Stopped. To continue: {run.to_continue}")
     else:
+        with run.place.store() as store:
+            _print(run, Results.read(store, batch_id).report)
         report(
             f"Stopped at {done:,} of {jobs:,}; every answer is saved. To continue: {run.to_continue}. "
             f"To write results and report so far: {shlex.join(['baton', 'batch', 'report', str(run.folder)])}"
@@ -229,8 +229,8 @@ def _run_with(pair: Pair, names: OtherModels, run: BatchRun, store: Store, batch
         ):
             for row in _ended(events, done, line):
                 if json:
-                    outline = store.runs.outline(row.run)
-                    result = ExportedResult.of(batch_id, problems[row.position], row, outline)
+                    trace, _ = store.runs.read(row.run)
+                    result = ExportedResult.of(batch_id, problems[row.position], row, trace)
                     write_json(result.model_dump(mode="json", by_alias=True))
     for bill in bills_of(pair):
         (remark if json else write)(bill)
@@ -267,17 +267,20 @@ def _conclude(run: BatchRun, batch_id: str) -> int:
     """Write results and report, print the report, and return the exit code."""
     run.place.refuse_lost()
     with run.place.store() as store, progress("Writing results", run.json) as line:
-        results = Results.read(store, batch_id, lambda share: line.show(share, "reading the texts"))
+        results = Results.read(store, batch_id)
         for written, ending in enumerate(EXPORTS, 1):
             file = run.place.file(ending)
             write_export(results, file)
             line.show(written / len(EXPORTS), file.name)
-    found = results.report
+    _print(run, results.report)
+    if not (failed := sum(arm.failed for arm in results.report.arms)):
+        return ExitCode.ANSWERED
+    report(f"{counted(failed, 'error')}. The report has the reasons. To try again: {run.to_continue}")
+    return ExitCode.FAILED
+
+
+def _print(run: BatchRun, found: Report) -> None:
     if run.json:
         write_json({"report": found.model_dump(mode="json", by_alias=True)})
     elif run.prints_report:
         write(text_report(found, terminal_width()))
-    if not (failed := sum(arm.failed for arm in found.arms)):
-        return ExitCode.ANSWERED
-    report(f"{counted(failed, 'error')}. The report has the reasons. To try again: {run.to_continue}")
-    return ExitCode.FAILED

@@ -26,7 +26,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.store.batch_rows import Batch
+from baton_reasoning.core.store.batches import Batch
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.policy import Needs
@@ -58,7 +58,7 @@ class Recorded(NamedTuple):
     def keep(self, review: OpinionGiven | ValuesEstimated) -> None:
         self.trace.apply(review)
         if self.store:
-            self.store.runs.append(self.run, [review])
+            self.store.runs.append(self.run, [review]).result()
 
 
 @contextmanager

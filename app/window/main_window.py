@@ -125,6 +125,7 @@ class MainWindow(QMainWindow):
             return
         self._store = store
         repository = ConversationRepository(store, self)
+        self.saving_changed.connect(repository.saving_changed)
         self.session.use_repository(repository)
         self.chat.sidebar.use_repository(repository)
         self._add_batch_page(store)

@@ -50,7 +50,10 @@ def gather(store: Store, conversation: str) -> Exported:
 
 
 def put_into(store: Store, exported: Exported) -> str:
-    """Store a conversation with new ids; returns its id. Raises StoreError."""
+    """Store a conversation with new ids; returns its id.
+
+    Raises StoreError. If the disk was full, all but the title is still saved once it has room.
+    """
     conversation = uuid.uuid4().hex
     ids = {each.exchange.id: uuid.uuid4().hex for each in exported.exchanges}
     for each in exported.exchanges:
@@ -60,7 +63,7 @@ def put_into(store: Store, exported: Exported) -> str:
         if each.trace.events:
             recorder = store.runs.record(ids[exchange.id])
             recorder.record(each.trace.events)
-            recorder.finish().result()
+            recorder.finish()
     if exported.leaf in ids:
         store.conversations.show(conversation, ids[exported.leaf])
     store.conversations.rename(conversation, exported.name)

@@ -2,9 +2,10 @@
 
     with Store.open(paths.store) as store:  # store.py; raises StoreError
         store.conversations                 # conversations.py: trees of problems, with full-text search
-        store.runs                          # runs.py: the events of each answer; the id is that of its exchange or job
+        store.runs                          # runs.py: events and cost of answers; ids are those of exchanges and jobs
         store.batches                       # batches.py: jobs, claimed by one program each, and their results
 
-Every method may be called from any thread. Writes wait for the one writer thread, and raise StoreError; reads never
-wait. `put_later` and the like, which the window uses, do not block, and are tried again until they succeed.
+Every method may be called from any thread. Reads never wait. Writes are made by the one writer thread: most wait for
+it, and raise StoreError. What must not be lost, such as an answer, is tried again until it succeeds; its future tells
+at once whether the first try did.
 """

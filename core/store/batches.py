@@ -11,30 +11,135 @@ import sqlite3
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.grading.verdict import Verdict
+from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import (
-    ArmTotals,
-    Batch,
-    Conditions,
-    Job,
-    JobState,
-    ResultRow,
-    StoredArm,
-    batch_of,
-    job_of,
-    problem_of,
-    result_of,
-)
-from baton_reasoning.core.store.database import Database
-from baton_reasoning.core.store.process_identity import is_alive, this_process
-from baton_reasoning.core.store.run_metrics import RunMetrics
-from baton_reasoning.core.store.timestamps import now
+from baton_reasoning.core.store.database import Database, is_alive, now, this_process
+from baton_reasoning.core.store.run_cost import COLUMNS, RunCost
 from baton_reasoning.core.text import replace_lone_surrogates
+from baton_reasoning.core.thinking.events import Finish
+
+
+class JobState(Enum):
+    WAITING = "waiting"
+    CLAIMED = "claimed"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArm:
+    """One way to solve the problems; its name is unique in the batch."""
+
+    name: str
+    settings: dict[str, Any]
+    """JSON values."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    id: str
+    name: str
+    settings: dict[str, Any]
+    arms: tuple[StoredArm, ...]
+    problems: int
+    jobs: int
+    done: int
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One problem under one arm with one seed, claimed by this program."""
+
+    id: int
+    batch: str
+    arm: StoredArm
+    problem: Problem
+    position: int
+    """Index of the problem in the batch."""
+    seed: int
+    run: str
+    """Id of the run that records its events: `runs.record(job.run)`."""
+    attempt: int
+    """1 at its first claim. Later attempts find the events of earlier ones in the run."""
+
+
+class Conditions(BaseModel):
+    """What decides the speed of an answer besides models and settings."""
+
+    model_config = ConfigDict(frozen=True)
+
+    parallel: int = Field(description="Texts that were written at once, at most.")
+    threads: int = Field(description="Threads of the local model that has most; 0 if no model is local.")
+    other_load: float = Field(description="Share of the CPU that other programs used meanwhile, 0 to 1.")
+    paused: bool = Field(False, description="The batch was paused meanwhile, so that fewer texts were written at once.")
+
+
+class ResultRow(NamedTuple):
+    """A job with its result."""
+
+    job: int
+    run: str
+    arm: str
+    position: int
+    """Index of the problem in the batch."""
+    seed: int
+    state: JobState
+    answer: str
+    verdict: Verdict | None
+    error: str
+    finish: Finish | None
+    cost: RunCost
+    notices: tuple[str, ...] = ()
+    """What the engines reported while it was written, a sentence each: a retry, a restart, a cap that was reached."""
+    conditions: Conditions | None = None
+    """None until it has ended, as `ended`."""
+    started: datetime | None = None
+    """When it was first claimed."""
+    ended: datetime | None = None
+    """When its result was saved."""
+    note: str = ""
+    """A person's note on the answer."""
+    reviewed: bool = False
+    """Whether a second opinion or values were added to its run."""
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether it is done, and without an error."""
+        return self.state is JobState.DONE and not self.error
+
+    @property
+    def outcome(self) -> Outcome:
+        """Correct or wrong; unscored without a verdict."""
+        return self.verdict.outcome if self.verdict else Outcome.UNSCORED
+
+
+class ArmTotals(NamedTuple):
+    """Counts and sums over the jobs of an arm that are done, except for `jobs`, which counts all."""
+
+    arm: str
+    jobs: int
+    done: int
+    correct: int
+    wrong: int
+    failed: int
+    small_tokens: int
+    large_tokens: int
+    seconds: float
+    """Sum over those without an error."""
+
+    @property
+    def unscored(self) -> int:
+        """Jobs that are done without an error, and neither correct nor wrong."""
+        return self.done - self.correct - self.wrong - self.failed
+
 
 _NEW_RUN = "lower(hex(randomblob(16)))"
 
@@ -53,7 +158,26 @@ class Batches:
     ) -> str:
         """Create a batch whose jobs all wait; returns its id. `settings`: JSON values. Raises StoreError."""
         batch = uuid.uuid4().hex
-        self._database.write(lambda connection: _create(connection, batch, name, settings, problems, arms, seeds))
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO batches (id, name, settings, created) VALUES (?, ?, ?, ?)",
+                (batch, replace_lone_surrogates(name), json.dumps(settings), now()),
+            )
+            connection.executemany(
+                "INSERT INTO batch_problems VALUES (?, ?, ?)",
+                ((batch, position, json.dumps(asdict(problem))) for position, problem in enumerate(problems)),
+            )
+            connection.executemany(
+                "INSERT INTO batch_arms VALUES (?, ?, ?, ?)",
+                ((batch, position, arm.name, json.dumps(arm.settings)) for position, arm in enumerate(arms)),
+            )
+            connection.executemany(
+                f"INSERT INTO jobs (batch, arm, problem, seed, run) VALUES (?, ?, ?, ?, {_NEW_RUN})",
+                ((batch, arm.name, number, seed) for number in range(len(problems)) for seed in seeds for arm in arms),
+            )
+
+        self._database.write(change)
         return batch
 
     def add_arm(self, batch: str, arm: StoredArm, seeds: Sequence[int]) -> None:
@@ -66,14 +190,14 @@ class Batches:
             row = connection.execute(f"{_BATCHES} WHERE batches.id = ?", (batch,)).fetchone()
             if row is None:
                 raise StoreError("This batch is not in the store.", "It may have been deleted for good.")
-            return batch_of(row, _arms(connection, batch))
+            return _batch_of(row, _arms(connection, batch))
 
     def all(self, deleted: bool = False) -> list[Batch]:
         """List the batches, newest first; if `deleted`, those that `restore` brings back."""
         condition = f"WHERE deleted IS {'NOT NULL' if deleted else 'NULL'} ORDER BY created DESC"
         with self._database.reading() as connection:
             return [
-                batch_of(row, _arms(connection, row["id"])) for row in connection.execute(f"{_BATCHES} {condition}")
+                _batch_of(row, _arms(connection, row["id"])) for row in connection.execute(f"{_BATCHES} {condition}")
             ]
 
     def of_run(self, run: str) -> tuple[Batch, Problem] | None:
@@ -84,13 +208,13 @@ class Batches:
                     ON problem_row.batch = jobs.batch AND problem_row.position = jobs.problem WHERE run = ?""",
                 (run,),
             ).fetchone()
-        return (self.open(row["batch"]), problem_of(row["problem"])) if row else None
+        return (self.open(row["batch"]), _problem_of(row["problem"])) if row else None
 
     def problems(self, batch: str) -> Iterator[Problem]:
         with self._database.reading() as connection:
             rows = connection.execute("SELECT problem FROM batch_problems WHERE batch = ? ORDER BY position", (batch,))
             for row in rows:
-                yield problem_of(row["problem"])
+                yield _problem_of(row["problem"])
 
     def claim(self, batch: str, limit: int = 1, arms: Sequence[str] | None = None) -> list[Job]:
         """Claim the next jobs, all arms of a problem before the next problem; only of these arms, if given.
@@ -128,17 +252,15 @@ class Batches:
                     error = ?, notices = ?, conditions = ?, ended = ? WHERE id = ?""",
                 values,
             )
-            return result_of(connection.execute(f"{_RESULT} WHERE jobs.id = ?", (job.id,)).fetchone())
+            return _result_of(connection.execute(f"{_RESULT} WHERE jobs.id = ?", (job.id,)).fetchone())
 
         return self._database.write(change)
 
-    def give_back(self, job: Job) -> None:
-        """Let a job that was stopped wait again."""
-        self._change(_GIVE_BACK, job.run, job.attempt)
-
-    def give_back_later(self, job: Job) -> None:
-        """Give the job back without blocking; tried again until it succeeds."""
-        self._database.write_later(lambda connection: connection.execute(_GIVE_BACK, (job.run, job.attempt)))
+    def give_back(self, job: Job) -> Future[int]:
+        """Let a job that was stopped wait again; tried again until it succeeds."""
+        # Run and attempt name one claim: a later claim of the same job stays.
+        waiting = "UPDATE jobs SET state = 'waiting', owner = '' WHERE run = ? AND attempt = ? AND state = 'claimed'"
+        return self._database.execute(waiting, job.run, job.attempt, kept=True)
 
     def retry_failed(self, batch: str, arms: Sequence[str]) -> list[ResultRow]:
         """Let the jobs of these arms that ended in an error wait again, each with a new run; returns their new rows."""
@@ -155,16 +277,14 @@ class Batches:
                 chosen,
             )
             waiting = f"{_RESULT} WHERE jobs.id IN (SELECT value FROM json_each(?)) ORDER BY jobs.id"
-            return [result_of(row) for row in connection.execute(waiting, (json.dumps(jobs),))]
+            return [_result_of(row) for row in connection.execute(waiting, (json.dumps(jobs),))]
 
         return self._database.write(change)
 
-    def set_note(self, job: int, note: str) -> Future[None]:
-        """Keep a person's note on an answer without blocking, tried again until it succeeds; "" removes it."""
-        values = (replace_lone_surrogates(note.strip()), job)
-        return self._database.write_later(
-            lambda connection: connection.execute("UPDATE jobs SET note = ? WHERE id = ?", values)
-        )
+    def set_note(self, job: int, note: str) -> Future[int]:
+        """Keep a person's note on an answer, tried again until it succeeds; "" removes it."""
+        text = replace_lone_surrogates(note.strip())
+        return self._database.execute("UPDATE jobs SET note = ? WHERE id = ?", text, job, kept=True)
 
     def is_running(self, batch: str) -> bool:
         """Tell whether a program is writing answers of the batch."""
@@ -186,7 +306,7 @@ class Batches:
     def results(self, batch: str, arm: str | None = None) -> Iterator[ResultRow]:
         """Yield a row for every job, those that wait included, in the order of problems, seeds and arms."""
         with self._database.reading() as connection:
-            yield from map(result_of, connection.execute(_RESULTS, {"batch": batch, "arm": arm}))
+            yield from map(_result_of, connection.execute(_RESULTS, {"batch": batch, "arm": arm}))
 
     def totals(self, batch: str) -> list[ArmTotals]:
         """Sum up each arm, in their order."""
@@ -195,21 +315,15 @@ class Batches:
 
     def set_settings(self, batch: str, settings: dict[str, Any]) -> None:
         """Replace the settings (JSON values)."""
-        self._change(_SET_SETTINGS, json.dumps(settings), batch)
+        self._database.execute(_SET_SETTINGS, json.dumps(settings), batch).result()
 
     def delete(self, batch: str) -> None:
         """Take a batch out of the list; `restore` brings it back."""
-        self._change("UPDATE batches SET deleted = ? WHERE id = ?", now(), batch)
+        self._database.execute("UPDATE batches SET deleted = ? WHERE id = ?", now(), batch).result()
 
     def restore(self, batch: str) -> None:
-        self._change("UPDATE batches SET deleted = NULL WHERE id = ?", batch)
+        self._database.execute("UPDATE batches SET deleted = NULL WHERE id = ?", batch).result()
 
-    def _change(self, statement: str, *values: Any) -> int:
-        return self._database.write(lambda connection: connection.execute(statement, values).rowcount)
-
-
-_GIVE_BACK = "UPDATE jobs SET state = 'waiting', owner = '' WHERE run = ? AND attempt = ? AND state = 'claimed'"
-"""Run and attempt name one claim: a later claim of the same job stays."""
 
 _SET_SETTINGS = "UPDATE batches SET settings = ? WHERE id = ?"
 
@@ -223,9 +337,8 @@ _JOBS = """SELECT jobs.*, batch_problems.problem AS problem_json, batch_arms.set
     FROM jobs JOIN batch_problems ON batch_problems.batch = jobs.batch AND batch_problems.position = jobs.problem
     JOIN batch_arms ON batch_arms.batch = jobs.batch AND batch_arms.name = jobs.arm"""
 
-_METRICS = ", ".join(f"runs.{column}" for column in RunMetrics._fields)
-
-_RESULT = f"SELECT jobs.*, runs.finish, {_METRICS} FROM jobs LEFT JOIN runs ON runs.id = jobs.run"
+_RESULT = f"""SELECT jobs.*, runs.finish, runs.reviewed, {COLUMNS}
+    FROM jobs LEFT JOIN runs ON runs.id = jobs.run"""
 
 _RESULTS = f"{_RESULT} WHERE jobs.batch = :batch AND (:arm IS NULL OR jobs.arm = :arm) ORDER BY jobs.id"
 
@@ -239,33 +352,6 @@ _TOTALS = """SELECT batch_arms.name, count(jobs.id), coalesce(sum(jobs.state = '
     FROM batch_arms LEFT JOIN jobs ON jobs.batch = batch_arms.batch AND jobs.arm = batch_arms.name
     LEFT JOIN runs ON runs.id = jobs.run
     WHERE batch_arms.batch = ? GROUP BY batch_arms.position ORDER BY batch_arms.position"""
-
-
-def _create(
-    connection: sqlite3.Connection,
-    batch: str,
-    name: str,
-    settings: dict[str, Any],
-    problems: Sequence[Problem],
-    arms: Sequence[StoredArm],
-    seeds: Sequence[int],
-) -> None:
-    connection.execute(
-        "INSERT INTO batches (id, name, settings, created) VALUES (?, ?, ?, ?)",
-        (batch, replace_lone_surrogates(name), json.dumps(settings), now()),
-    )
-    connection.executemany(
-        "INSERT INTO batch_problems VALUES (?, ?, ?)",
-        ((batch, position, json.dumps(asdict(problem))) for position, problem in enumerate(problems)),
-    )
-    connection.executemany(
-        "INSERT INTO batch_arms VALUES (?, ?, ?, ?)",
-        ((batch, position, arm.name, json.dumps(arm.settings)) for position, arm in enumerate(arms)),
-    )
-    connection.executemany(
-        f"INSERT INTO jobs (batch, arm, problem, seed, run) VALUES (?, ?, ?, ?, {_NEW_RUN})",
-        ((batch, arm.name, position, seed) for position in range(len(problems)) for seed in seeds for arm in arms),
-    )
 
 
 def _add_arm(connection: sqlite3.Connection, batch: str, arm: StoredArm, seeds: Sequence[int]) -> None:
@@ -306,7 +392,7 @@ def _claim(connection: sqlite3.Connection, batch: str, limit: int, arms: Sequenc
             started = coalesce(started, ?) WHERE id = ?""",
         ((this_process(), now(), row["id"]) for row in rows),
     )
-    return [job_of(row) for row in rows]
+    return [_job_of(row) for row in rows]
 
 
 def _verdict(verdict: Verdict | None) -> tuple[str | None, str | None, str]:
@@ -318,3 +404,56 @@ def _verdict(verdict: Verdict | None) -> tuple[str | None, str | None, str]:
 def _arms(connection: sqlite3.Connection, batch: str) -> tuple[StoredArm, ...]:
     rows = connection.execute("SELECT name, settings FROM batch_arms WHERE batch = ? ORDER BY position", (batch,))
     return tuple(StoredArm(row["name"], json.loads(row["settings"])) for row in rows)
+
+
+def _batch_of(row: sqlite3.Row, arms: tuple[StoredArm, ...]) -> Batch:
+    return Batch(
+        row["id"],
+        row["name"],
+        json.loads(row["settings"]),
+        arms,
+        row["problems"],
+        row["jobs"],
+        row["done"],
+        datetime.fromisoformat(row["created"]),
+    )
+
+
+def _problem_of(text: str) -> Problem:
+    return Problem(**json.loads(text))
+
+
+def _job_of(row: sqlite3.Row) -> Job:
+    """Read a job from its row as it was before the claim."""
+    return Job(
+        row["id"],
+        row["batch"],
+        StoredArm(row["arm"], json.loads(row["arm_settings"])),
+        _problem_of(row["problem_json"]),
+        row["problem"],
+        row["seed"],
+        row["run"],
+        row["attempt"] + 1,
+    )
+
+
+def _result_of(row: sqlite3.Row) -> ResultRow:
+    return ResultRow(
+        row["id"],
+        row["run"],
+        row["arm"],
+        row["problem"],
+        row["seed"],
+        JobState(row["state"]),
+        row["answer"],
+        Verdict(Outcome(row["outcome"]), How(row["how"]), row["verdict_reason"]) if row["outcome"] else None,
+        row["error"],
+        Finish(row["finish"]) if row["finish"] else None,
+        RunCost.of_row(row),
+        tuple(json.loads(row["notices"])),
+        Conditions.model_validate_json(row["conditions"]) if row["conditions"] else None,
+        datetime.fromisoformat(row["started"]) if row["started"] else None,
+        datetime.fromisoformat(row["ended"]) if row["ended"] else None,
+        row["note"],
+        bool(row["reviewed"]),
+    )

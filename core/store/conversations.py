@@ -17,8 +17,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.store.database import Database
-from baton_reasoning.core.store.timestamps import format_timestamp, now, parse_timestamp
+from baton_reasoning.core.store.database import Database, format_timestamp, now
 from baton_reasoning.core.text import replace_lone_surrogates
 
 UNTITLED = "New conversation"
@@ -109,37 +108,33 @@ class Conversations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def put(self, conversation: str, exchange: StoredExchange) -> None:
-        """Add an exchange below its parent, and show it; creates the conversation if it is new. Raises StoreError."""
-        self._database.write(lambda connection: _put(connection, conversation, exchange))
+    def put(self, conversation: str, exchange: StoredExchange) -> Future[None]:
+        """Add an exchange below its parent, and show it; creates the conversation if it is new.
 
-    def put_later(self, conversation: str, exchange: StoredExchange) -> Future[None]:
-        """Add an exchange without blocking; tried again until it succeeds, when the future is done."""
-        return self._database.write_later(lambda connection: _put(connection, conversation, exchange))
+        Tried again until it succeeds; the future has StoreError if the first try failed.
+        """
+        return self._database.writer.keep(lambda connection: _put(connection, conversation, exchange))
 
-    def show(self, conversation: str, exchange: str) -> None:
-        """Remember the leaf to open next time."""
-        self._change(_SHOW, exchange, conversation)
-
-    def show_later(self, conversation: str, exchange: str) -> None:
-        self._database.write_later(lambda connection: connection.execute(_SHOW, (exchange, conversation)))
-
-    def rename(self, conversation: str, title: str) -> None:
-        """Set the title; without one, the first problem is the title."""
-        self._change(
-            "UPDATE conversations SET title = ? WHERE id = ?", replace_lone_surrogates(title.strip()), conversation
+    def show(self, conversation: str, exchange: str) -> Future[int]:
+        """Remember the leaf to open next time; tried again like `put`."""
+        return self._database.execute(
+            "UPDATE conversations SET leaf = ? WHERE id = ?", exchange, conversation, kept=True
         )
 
+    def rename(self, conversation: str, title: str) -> None:
+        """Set the title; without one, the first problem is the title. Raises StoreError."""
+        self._set("title", replace_lone_surrogates(title.strip()), conversation)
+
     def pin(self, conversation: str, pinned: bool) -> None:
-        """Keep a conversation above all others in lists, or no longer."""
-        self._change("UPDATE conversations SET pinned = ? WHERE id = ?", now() if pinned else None, conversation)
+        """Keep a conversation above all others in lists, or no longer. Raises StoreError."""
+        self._set("pinned", now() if pinned else None, conversation)
 
     def delete(self, conversation: str) -> None:
         """Remove a conversation from all lists; `restore` brings it back until the store is purged."""
-        self._change("UPDATE conversations SET deleted = ? WHERE id = ?", now(), conversation)
+        self._set("deleted", now(), conversation)
 
     def restore(self, conversation: str) -> None:
-        self._change("UPDATE conversations SET deleted = NULL WHERE id = ?", conversation)
+        self._set("deleted", None, conversation)
 
     def open(self, conversation: str) -> StoredConversation:
         """Read a conversation, also a deleted one. Raises StoreError if it is not there."""
@@ -155,8 +150,8 @@ class Conversations:
                 row["title"],
                 tuple(map(_exchange, exchanges)),
                 row["leaf"],
-                parse_timestamp(row["created"]),
-                parse_timestamp(row["changed"]),
+                datetime.fromisoformat(row["created"]),
+                datetime.fromisoformat(row["changed"]),
             )
 
     def recent(self, limit: int = 500, deleted: bool = False) -> list[Headline]:
@@ -176,7 +171,7 @@ class Conversations:
                 Headline(
                     row["id"],
                     row["title"] or title_of(row["problem"]),
-                    parse_timestamp(row["changed"]),
+                    datetime.fromisoformat(row["changed"]),
                     row["exchanges"],
                     row["title"] or one_line(row["problem"]),
                     row["pinned"] is not None,
@@ -216,17 +211,14 @@ class Conversations:
                     row["title"] or title_of(row["first_problem"]),
                     row["id"],
                     row["excerpt"] or excerpt_of(row["text"], wanted[0]),
-                    parse_timestamp(row["changed"]),
+                    datetime.fromisoformat(row["changed"]),
                     row["title"] or one_line(row["first_problem"]),
                 )
                 for row in rows
             ]
 
-    def _change(self, statement: str, *values: str | None) -> int:
-        return self._database.write(lambda connection: connection.execute(statement, values).rowcount)
-
-
-_SHOW = "UPDATE conversations SET leaf = ? WHERE id = ?"
+    def _set(self, column: str, value: str | None, conversation: str) -> None:
+        self._database.execute(f"UPDATE conversations SET {column} = ? WHERE id = ?", value, conversation).result()
 
 
 def excerpt_of(text: str, word: str) -> str:
@@ -279,5 +271,5 @@ def _put(connection: sqlite3.Connection, conversation: str, exchange: StoredExch
 
 def _exchange(row: sqlite3.Row) -> StoredExchange:
     return StoredExchange(
-        row["id"], row["parent"], row["problem"], json.loads(row["settings"]), parse_timestamp(row["created"])
+        row["id"], row["parent"], row["problem"], json.loads(row["settings"]), datetime.fromisoformat(row["created"])
     )

@@ -2,28 +2,40 @@
 
 In WAL mode with `synchronous = NORMAL`, a committed transaction survives a kill of the program; a power cut may cost
 the last transactions, never the file (sqlite.org/wal.html).
+
+Timestamps are UTC in ISO 8601, so that text order is time order. An owner, the program that writes a run or has claimed
+a job, is "PID@BOOT@TICKS" on Linux: `TICKS` is its start time in clock ticks since boot (/proc/PID/stat, field 22),
+which setting the clock does not change, and `BOOT` the first digits of the kernel's boot id, since process numbers and
+ticks repeat after a restart. Elsewhere it is "PID@SECONDS", the start time that the system records.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import TypeVar
+
+import psutil
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.files import make_private, private_folder
 from baton_reasoning.core.store.damage import is_damaged, primary_code, reported_as_store_error, set_aside
 from baton_reasoning.core.store.migrations import MIGRATIONS, Migration
-from baton_reasoning.core.store.writer import Trouble, Writer
+from baton_reasoning.core.store.writer import Change, Trouble, Writer
 
 T = TypeVar("T")
 _PATIENCE = 5.0
 """Seconds to wait for another program that writes."""
+_PROC = Path("/proc")
+_BOOT_ID = _PROC / "sys/kernel/random/boot_id"
 
 
 class Database:
@@ -56,7 +68,7 @@ class Database:
             raise
         self._idle: LifoQueue[sqlite3.Connection] = LifoQueue()
         self._closed = False
-        self._writer = Writer(connection, path, on_trouble)
+        self.writer = Writer(connection, path, on_trouble)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -74,22 +86,22 @@ class Database:
             else:
                 self._idle.put(connection)
 
-    def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+    def write(self, change: Change[T]) -> T:
         """Make the change in a transaction of the writer thread, and wait for it. Raises StoreError."""
-        return self._writer.submit(change).result()
+        return self.writer.submit(change).result()
 
-    def write_later(self, change: Callable[[sqlite3.Connection], object]) -> Future[None]:
-        """Make the change as soon as the file can be written; the future is done when it is saved."""
-        return self._writer.keep(change)
+    def execute(self, statement: str, *values: object, kept: bool = False) -> Future[int]:
+        """Let the writer execute a statement; the future has the number of rows that it changed, or StoreError.
 
-    @property
-    def writer(self) -> Writer:
-        return self._writer
+        `kept`: if it fails, it is tried again until it succeeds.
+        """
+        write = self.writer.keep if kept else self.writer.submit
+        return write(lambda connection: connection.execute(statement, values).rowcount)
 
     def close(self) -> None:
         """Save what is buffered, then close. Raises StoreError if that fails. Closing twice is allowed."""
         try:
-            self._writer.close()
+            self.writer.close()
         finally:
             self._closed = True
             while not self._idle.empty():
@@ -140,7 +152,8 @@ class Database:
             connection.execute(f"PRAGMA user_version = {len(migrations)}")
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             raise
 
 
@@ -159,3 +172,47 @@ def _use_wal(connection: sqlite3.Connection) -> None:
             if primary_code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+def now() -> str:
+    return format_timestamp(datetime.now(UTC))
+
+
+def format_timestamp(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def this_process() -> str:
+    """Return the owner that this program is."""
+    return _owner(os.getpid())
+
+
+def is_alive(owner: str) -> bool:
+    """Tell whether the program is running. Another user's process counts as running."""
+    number, _, born = owner.partition("@")
+    if not number.isdecimal():
+        return False
+    try:
+        current = _start(int(number))
+    except psutil.AccessDenied:
+        return True
+    except psutil.NoSuchProcess:
+        return False
+    return current == born
+
+
+@cache
+def _owner(pid: int) -> str:
+    return f"{pid}@{_start(pid)}"
+
+
+def _start(pid: int) -> str:
+    """Return what distinguishes this process from others with the same number. Raises psutil.NoSuchProcess."""
+    if not _BOOT_ID.exists():
+        return f"{psutil.Process(pid).create_time():.2f}"
+    try:
+        stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise psutil.NoSuchProcess(pid) from error
+    ticks = stat.rpartition(")")[2].split()[19]  # the name in parentheses may contain blanks
+    return f"{_BOOT_ID.read_text(encoding='ascii')[:8]}@{ticks}"

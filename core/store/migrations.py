@@ -1,6 +1,7 @@
 """Migrations of the database: numbered, append-only, never changed once released.
 
-`PRAGMA user_version` counts the migrations that a file has been through. A migration must keep older rows readable.
+`PRAGMA user_version` counts the migrations that a file has been through. A migration must keep older rows readable. All
+are made in one transaction: one that is killed changes nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 
 from baton_reasoning.core.store.old_events import convert_chunks
+from baton_reasoning.core.store.run_cost import fill_costs
 
 Migration = Sequence[str | Callable[[sqlite3.Connection], object]]
 """Statements, and functions for what SQL cannot do, in order."""
@@ -74,6 +76,17 @@ _FIRST = (
 
 _PINS = ("ALTER TABLE conversations ADD COLUMN pinned TEXT",)
 
-_PLAIN_EVENTS = (convert_chunks,)
+_COUNTS = """discarded_tokens small_read large_read small_reread large_reread small_decoded large_decoded large_steps
+    drafted accepted"""
+_COSTS: Migration = (
+    convert_chunks,
+    *(f"ALTER TABLE runs ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0" for name in _COUNTS.split()),
+    "ALTER TABLE runs ADD COLUMN seconds_to_answer REAL",
+    "ALTER TABLE runs ADD COLUMN takeovers TEXT NOT NULL DEFAULT '[]'",
+    # Whether a second opinion or values were added after the run, so that others need not be searched for them.
+    "ALTER TABLE runs ADD COLUMN reviewed INTEGER NOT NULL DEFAULT 0",
+    "DROP TABLE outlines",
+    fill_costs,
+)
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _PLAIN_EVENTS)
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _PINS, _COSTS)

@@ -12,9 +12,8 @@ from types import TracebackType
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.batches import Batches
 from baton_reasoning.core.store.conversations import Conversations
-from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.database import Database, format_timestamp
 from baton_reasoning.core.store.runs import Runs
-from baton_reasoning.core.store.timestamps import format_timestamp
 from baton_reasoning.core.store.writer import Trouble
 
 KEEP_DELETED = timedelta(days=30)
@@ -34,8 +33,8 @@ class Store:
     def open(cls, path: Path, on_trouble: Trouble | None = None) -> Store:
         """Open the file, or create it. Raises StoreError.
 
-        `on_trouble` is called in the writer's thread: with a StoreError when saving begins to fail or something can
-        never be saved, and with None when everything is saved again.
+        `on_trouble` is called in the writer's thread: with a StoreError when saving begins to fail, and with None
+        when everything is saved again.
         """
         store = cls(Database(path, on_trouble))
         store.runs.recover()

@@ -1,9 +1,8 @@
 """The one thread that writes, in the order of submission, each change in its own transaction.
 
-A change whose result is wanted is a task. Anything else registers as a `Buffer`: streamed events are saved together
-after half a second, a kept change at once. If the disk refuses or another program holds the file, each buffer keeps its
-data, and is saved again every two seconds. A buffer whose data can never be written (a number that SQLite cannot hold)
-does not stop the others: it is reported, kept in memory, and tried once more when the store closes.
+A change is made once (`submit`), or kept until it succeeds (`keep`). Either way its future tells how the first try
+went, so that nobody waits for a full disk. What is kept is a `Buffer`, as are the events of a run, which are saved
+together after half a second. If a buffer cannot be saved, it keeps its data, and is tried again every two seconds.
 """
 
 from __future__ import annotations
@@ -13,25 +12,26 @@ import sqlite3
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.damage import is_of_the_file, reported_as_store_error, store_error
 
 T = TypeVar("T")
-Change = Callable[[sqlite3.Connection], Any]
+Change = Callable[[sqlite3.Connection], T]
 Trouble = Callable[[StoreError | None], None]
-"""Called in the writer's thread with the error when saving begins to fail or something can never be saved, and with
-None when everything is saved again."""
+"""Called in the writer's thread with the error when saving begins to fail, and with None when everything is saved
+again."""
 
 _log = logging.getLogger(__name__)
 
 BUFFER_SECONDS = 0.5
 RETRY_SECONDS = 2.0
-UNSAVED = "An answer, or a change to one, could not be saved"
 
 
 class Buffer(Protocol):
@@ -45,24 +45,28 @@ class Buffer(Protocol):
         """Drop what was written: the transaction has been committed."""
         ...
 
+    def refused(self, error: StoreError) -> None:
+        """Learn that nothing was written. It is tried again, unless the store is closed."""
+        ...
 
-class _Task(NamedTuple):
-    change: Change
-    future: Future[Any]
 
-
-class _Kept(NamedTuple):
+class _Kept:
     """A change that is tried until it succeeds."""
 
-    change: Change
-    future: Future[None]
+    def __init__(self, change: Change[Any], future: Future[Any]) -> None:
+        self._change, self._future = change, future
+        self._result: Any = None
 
     def save(self, connection: sqlite3.Connection) -> None:
-        self.change(connection)
+        self._result = self._change(connection)
 
     def saved(self) -> None:
-        if not self.future.done():
-            self.future.set_result(None)
+        if not self._future.done():
+            self._future.set_result(self._result)
+
+    def refused(self, error: StoreError) -> None:
+        if not self._future.done():
+            self._future.set_exception(error)
 
 
 class Writer:
@@ -70,9 +74,8 @@ class Writer:
         self._connection = connection
         self._path = path
         self._on_trouble = on_trouble
-        self._inbox: SimpleQueue[_Task | Buffer | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._waiting: dict[int, Buffer] = {}
-        self._unsavable: dict[int, Buffer] = {}
         self._due = float("inf")
         self._trouble: StoreError | None = None
         self._closed = False
@@ -80,60 +83,52 @@ class Writer:
         self._thread = Thread(target=self._work, name="store writer", daemon=True)
         self._thread.start()
 
-    def submit(
-        self, change: Callable[[sqlite3.Connection], T], then: Callable[[Future[T]], object] | None = None
-    ) -> Future[T]:
-        """Make the change; the future has its result once it is saved, or StoreError.
+    def submit(self, change: Change[T]) -> Future[T]:
+        """Make the change once; the future has its result, or StoreError. Never blocks."""
+        future: Future[T] = Future()
+        if self._closed:
+            future.set_exception(_closed_error())
+        else:
+            self._inbox.put(partial(self._make, change, future))
+        return future
 
-        `then` is called with the future before anything else is written.
+    def keep(self, change: Change[T]) -> Future[T]:
+        """Make the change, again and again until it succeeds. Never blocks.
+
+        The future has the result, or StoreError if the first try failed.
         """
         future: Future[T] = Future()
-        if then:
-            future.add_done_callback(then)
-        self._accept(_Task(change, future))
+        self.save_now(_Kept(change, future))
         return future
-
-    def keep(self, change: Change) -> Future[None]:
-        """Make the change as soon as the file can be written; the future is done when it is saved. Never blocks.
-
-        The future has StoreError if the change can never be saved.
-        """
-        future: Future[None] = Future()
-        self._accept(_Kept(change, future))
-        return future
-
-    def _accept(self, wanted: _Task | _Kept) -> None:
-        if self._closed:
-            wanted.future.set_exception(StoreError("The store is closed.", "Start Baton again."))
-        else:
-            self._inbox.put(wanted)
 
     def save_soon(self, buffer: Buffer) -> None:
-        """Save the buffer soon. Never blocks, never raises."""
-        self._inbox.put(buffer)
+        """Save the buffer within half a second. Never blocks, never raises."""
+        self._save_within(BUFFER_SECONDS, buffer)
 
-    @property
-    def unsavable(self) -> tuple[Buffer, ...]:
-        """Buffers whose data can never be written."""
-        return tuple(self._unsavable.values())
+    def save_now(self, buffer: Buffer) -> None:
+        """Save the buffer as soon as possible. Never blocks, never raises."""
+        self._save_within(0.0, buffer)
 
     def close(self) -> None:
         """Save everything and end the thread. Raises StoreError if something could not be saved."""
         if not self._closed:
             self._closed = True
-            self._inbox.put(None)
+            self._inbox.put(lambda: None)
         self._thread.join()
         if self._trouble:
-            raise StoreError(f"{UNSAVED}. {self._trouble.message}", self._trouble.advice)
-        if self._unsavable or self._waiting:
-            raise StoreError(f"{UNSAVED}, and is lost.", "Please report this.")
+            lost = "An answer, or a change to one, could not be saved, and is lost."
+            raise StoreError(f"{lost} {self._trouble.message}", self._trouble.advice)
+
+    def _save_within(self, seconds: float, buffer: Buffer) -> None:
+        if self._closed:
+            buffer.refused(_closed_error())
+        else:
+            self._inbox.put(partial(self._expect, seconds, buffer))
 
     def _work(self) -> None:
-        # What a failing task leaves behind comes after the None of `close`, so the inbox decides.
+        # What arrived just before `close` may stand behind its end, so the inbox decides.
         while not self._closed or not self._inbox.empty():
             self._survive(self._do_next)
-        self._waiting = self._unsavable | self._waiting
-        self._unsavable = {}
         self._survive(self._save_buffers)
         self._connection.close()
 
@@ -145,100 +140,84 @@ class Writer:
             _log.exception("The store's writer goes on after an error.")
 
     def _do_next(self) -> None:
-        try:
-            item = self._inbox.get(timeout=self._seconds_until_due())
-        except Empty:
-            self._save_buffers()
-            return
-        if isinstance(item, _Task):
-            if self._trouble:  # what was refused comes first, if it can be saved now
-                self._save_buffers()
-            self._run(item)
-        elif item is not None and id(item) not in self._unsavable:
-            self._waiting[id(item)] = item
-            soon = 0.0 if isinstance(item, _Kept) else BUFFER_SECONDS
-            self._due = min(self._due, time.monotonic() + soon)
+        wait = None if self._due == float("inf") else max(0.0, self._due - time.monotonic())
+        with suppress(Empty):
+            self._inbox.get(timeout=wait)()
         # A busy inbox must not delay the buffers.
         if time.monotonic() >= self._due:
             self._save_buffers()
 
-    def _seconds_until_due(self) -> float | None:
-        return None if self._due == float("inf") else max(0.0, self._due - time.monotonic())
-
-    def _run(self, task: _Task) -> None:
+    def _make(self, change: Change[T], future: Future[T]) -> None:
+        if self._trouble:  # what was refused comes first, if it can be saved now
+            self._save_buffers()
         try:
             with reported_as_store_error(self._path):
-                result = self._in_transaction(task.change)
+                result = self._in_transaction(change)
         except BaseException as error:  # noqa: BLE001 - the future hands it to its caller
-            task.future.set_exception(error)
+            future.set_exception(error)
         else:
-            task.future.set_result(result)
+            future.set_result(result)
+
+    def _expect(self, seconds: float, buffer: Buffer) -> None:
+        self._waiting[id(buffer)] = buffer
+        self._due = min(self._due, time.monotonic() + seconds)
 
     def _save_buffers(self) -> None:
+        """Save all buffers in one transaction or, if one of them prevents that, each in its own."""
         self._due = float("inf")
-        if not self._waiting:
+        if not (buffers := list(self._waiting.values())):
             return
-        trouble: StoreError | None = None
-        try:
-            self._save(list(self._waiting.values()))
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with one must not keep the others from being saved
-            trouble = store_error(error, self._path) if is_of_the_file(error) else self._save_each()
+        trouble = self._save(buffers)
+        if trouble and not is_of_the_file(trouble):
+            failures = [failure for each in buffers if (failure := self._save([each]))]
+            trouble = failures[0] if failures else None
         if trouble:
             self._due = time.monotonic() + RETRY_SECONDS
-        self._report(trouble)
+        self._report(self._refuse(trouble) if trouble else None)
 
-    def _save_each(self) -> StoreError | None:
-        """Save each buffer in its own transaction, set apart those that cannot be saved; returns why the rest wait."""
-        trouble: StoreError | None = None
-        for each in list(self._waiting.values()):
-            try:
-                self._save([each])
-            except StoreError as error:
-                trouble = error
-            except Exception as error:  # noqa: BLE001 - see above
-                if is_of_the_file(error):
-                    return store_error(error, self._path)
-                self._set_apart(each, error)
-        return trouble
-
-    def _save(self, buffers: list[Buffer]) -> None:
-        """Save these buffers in one transaction."""
+    def _save(self, buffers: list[Buffer]) -> Exception | None:
+        """Save these buffers in one transaction; returns why they cannot be saved."""
 
         def change(connection: sqlite3.Connection) -> None:
             for each in buffers:
                 each.save(connection)
 
-        self._in_transaction(change)
+        try:
+            self._in_transaction(change)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with one must not keep the others from being saved
+            return error
         for each in buffers:
             del self._waiting[id(each)]
             each.saved()
+        return None
 
-    def _set_apart(self, buffer: Buffer, error: Exception) -> None:
-        """Do not retry this buffer until the store closes: it would fail again."""
-        _log.error("%s", UNSAVED, exc_info=error)
-        failure = StoreError(
-            f"{UNSAVED} ({type(error).__name__}: {error}).",
-            "Copy or export it now: it is lost when Baton is closed. Please report this.",
-        )
-        failure.__cause__ = error
-        self._unsavable[id(buffer)] = self._waiting.pop(id(buffer))
-        if isinstance(buffer, _Kept) and not buffer.future.done():
-            buffer.future.set_exception(failure)
-        self._tell(failure)
+    def _refuse(self, error: Exception) -> StoreError:
+        """Tell the buffers that still wait why; returns it in words."""
+        if isinstance(error, StoreError):
+            trouble = error
+        elif is_of_the_file(error):
+            trouble = store_error(error, self._path)
+        else:
+            told = f"An answer, or a change to one, cannot be stored ({type(error).__name__}: {error})."
+            trouble = StoreError(told, "Copy it now, and please report this.")
+            trouble.__cause__ = error
+        for each in self._waiting.values():
+            each.refused(trouble)
+        return trouble
 
     def _report(self, trouble: StoreError | None) -> None:
         before, self._trouble = self._trouble, trouble
-        if trouble and not before:
+        on_trouble = self._on_trouble
+        if on_trouble is None or bool(before) == bool(trouble):
+            return
+        if trouble:
+            if trouble.__cause__:
+                _log.error("%s", trouble.message, exc_info=trouble.__cause__)
             retry = "What is not saved is kept in memory, and tried again every two seconds."
-            self._tell(StoreError(trouble.message, f"{trouble.advice} {retry}".lstrip()))
-        elif before and not trouble and not self._unsavable:
-            self._tell(None)
+            trouble = StoreError(trouble.message, f"{trouble.advice} {retry}".lstrip())
+        self._survive(partial(on_trouble, trouble))
 
-    def _tell(self, trouble: StoreError | None) -> None:
-        if on_trouble := self._on_trouble:
-            self._survive(lambda: on_trouble(trouble))
-
-    def _in_transaction(self, change: Callable[[sqlite3.Connection], T]) -> T:
+    def _in_transaction(self, change: Change[T]) -> T:
         connection = self._connection
         if _identity(self._path) != self._file:
             # The open file can still be written to, but what it holds is lost with the last connection.
@@ -255,6 +234,10 @@ class Writer:
                 connection.execute("ROLLBACK")
             raise
         return result
+
+
+def _closed_error() -> StoreError:
+    return StoreError("The store is closed.", "Start Baton again.")
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -37,10 +37,9 @@ from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.conversations import StoredExchange
-from baton_reasoning.core.store.outline import Segment
-from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.run_cost import RunCost, Segment
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.limits import Limits
@@ -209,7 +208,8 @@ def arranging() -> list[float]:
 
 
 def _row(n: int, verdict: Verdict) -> ResultRow:
-    arm, figures = ("small", "large")[n % 2], RunMetrics(n * 7 % 13, n * 7919 % 997, ribbon=(Segment(Author.SMALL, 9),))
+    arm, ribbon = ("small", "large")[n % 2], (Segment(Author.SMALL, 9),)
+    figures = RunCost(seconds=n * 7 % 13, small_tokens=n * 7919 % 997, ribbon=ribbon)
     return ResultRow(n, "", arm, n // 2, 0, JobState.DONE, str(n), verdict, "", Finish.END_OF_TEXT, figures)
 
 
@@ -280,7 +280,7 @@ def store_long_answer(paths: Paths, conversation: str) -> None:
     settings = RunSettings(policy="never", max_tokens=10**6, limits=Limits(repetition=False))
     exchange = StoredExchange(uuid.uuid4().hex, None, "2 + 2?", settings.model_dump(mode="json"))
     with Store.open(paths.store) as store:
-        store.conversations.put(conversation, exchange)
+        store.conversations.put(conversation, exchange).result()
         recorder = store.runs.record(exchange.id)
         recorder.record(run(Pair(ScriptedEngine(text, context=10**6)), ask("2 + 2?", settings), settings))
         recorder.finish().result()

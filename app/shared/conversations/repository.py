@@ -55,19 +55,19 @@ class ConversationRepository(QObject):
             exchange.problem,
             exchange.settings.model_dump(mode="json"),
         )
-        self._store.conversations.put_later(conversation.id, stored).add_done_callback(self._emit_saved)
+        self._store.conversations.put(conversation.id, stored).add_done_callback(self._emit_saved)
         if exchange.trace.events:
             self.record(exchange, exchange.trace.events)
 
     def record(self, exchange: Exchange, events: list[Event]) -> None:
         """Save new events of an answer. Raises StoreError if another program is writing it."""
         if exchange.id not in self._recorders:
-            self._recorders[exchange.id] = self._store.runs.record_later(exchange.id)
+            self._recorders[exchange.id] = self._store.runs.record(exchange.id)
         self._recorders[exchange.id].record(events)
 
     def append(self, exchange: Exchange, events: list[Event]) -> None:
         """Save what was found out about an answer after it was written."""
-        self._store.runs.append_later(exchange.id, events)
+        self._store.runs.append(exchange.id, events)
 
     def run_ended(self, exchange: Exchange) -> None:
         if recorder := self._recorders.pop(exchange.id, None):
@@ -75,7 +75,7 @@ class ConversationRepository(QObject):
 
     def show(self, conversation: Conversation) -> None:
         if conversation.leaf:
-            self._store.conversations.show_later(conversation.id, conversation.leaf.id)
+            self._store.conversations.show(conversation.id, conversation.leaf.id)
 
     def rename(self, conversation_id: str, title: str) -> None:
         title = title.strip()
@@ -110,19 +110,9 @@ class ConversationRepository(QObject):
     def _read(self, exchanges: list[Exchange]) -> None:
         def read() -> Iterator[tuple[Exchange, Trace, StoreError | None]]:
             for exchange in exchanges:
-                yield exchange, *self._read_trace(exchange.id)
+                yield exchange, *self._store.runs.read(exchange.id)
 
         StreamTask(self, "read traces", read).items(self._show_traces).failure(self.failed.emit).start()
-
-    def _read_trace(self, run: str) -> tuple[Trace, StoreError | None]:
-        """Read a run as far as it is not damaged, and what is wrong with the rest. Runs in a thread."""
-        trace = Trace()
-        try:
-            for event in self._store.runs.events(run):
-                trace.apply(event)
-        except StoreError as error:
-            return trace, error
-        return trace, None
 
     def _show_traces(self, read: list[tuple[Exchange, Trace, StoreError | None]]) -> None:
         for exchange, trace, error in read:
@@ -130,6 +120,11 @@ class ConversationRepository(QObject):
             self.loaded.emit(exchange)
             if error:
                 self.failed.emit(error)
+
+    def saving_changed(self, trouble: StoreError | None) -> None:
+        """Learn that saving fails, or that everything is saved again."""
+        if trouble is None:
+            self.changed.emit()
 
     def _emit_saved(self, _: Future[Any]) -> None:
         """Called in the store's own thread, which may outlive the window."""

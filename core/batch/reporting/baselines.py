@@ -16,7 +16,7 @@ from baton_reasoning.core.batch.reporting.statistics import (
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.intervals import Estimate
-from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.registry import POLICIES
 
@@ -54,7 +54,7 @@ def against_baselines(arm: Arm, arms: Sequence[Arm], rows: Mapping[str, Sequence
         if gap and needs.small and needs.large and not arm.equal_share_of:
             advice = _advice(gap, *_accuracies(*right))
     if large:
-        seconds = (_by_job(rows[each.name], lambda row: row.metrics.seconds) for each in (arm, large))
+        seconds = (_by_job(rows[each.name], lambda row: row.cost.seconds) for each in (arm, large))
         time = ratio_of_sums(_sums(*seconds))
     return AgainstBaselines(gap, time, advice)
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from baton_reasoning.core.batch.reporting.reviews import BatchReviews, Review
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event
 from baton_reasoning.core.thinking.opinion import Opinion, SecondOpinion, Sequel, opinion_error
@@ -69,8 +69,9 @@ class BatchOpinions(BatchReviews):
         """
         read = None if arms is None else set(arms)
         rows = (row for row in store.batches.results(batch_id) if read is None or row.arm in read)
-        wrong = [row for row in rows if row.outcome is Outcome.WRONG]
-        super().__init__(store, [row for row in wrong if store.runs.opinion(row.run) is None])
+        wrong = (row for row in rows if row.outcome is Outcome.WRONG)
+        unread = [row for row in wrong if not (row.reviewed and store.runs.trace(row.run).opinion)]
+        super().__init__(store, unread)
         self._pair = pair
         if self.rows and (error := opinion_error(pair.large, store.runs.trace(self.rows[0].run))):
             raise error

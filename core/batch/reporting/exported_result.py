@@ -5,7 +5,7 @@ A field that changes its meaning, or is removed, means a new version of the sche
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain
 from typing import Literal, Self
@@ -13,10 +13,11 @@ from typing import Literal, Self
 from pydantic import BaseModel, Field
 
 from baton_reasoning.core.batch.reporting.report import EXPORTED
-from baton_reasoning.core.batch.reporting.run_cost import RunCost
+from baton_reasoning.core.batch.reporting.worth import values_in
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import Conditions, ResultRow
-from baton_reasoning.core.store.outline import Outline, PieceOutline
+from baton_reasoning.core.store.batches import Conditions, ResultRow
+from baton_reasoning.core.store.run_cost import Cost
+from baton_reasoning.core.thinking.trace import Piece, Trace
 from baton_reasoning.core.thinking.values import StepValues, TextPlace
 
 
@@ -36,13 +37,13 @@ class WrittenSpan(BaseModel):
     discarded_tokens: int = Field(description="Tokens that were written in its place before, and discarded.")
 
     @classmethod
-    def of(cls, piece: PieceOutline) -> WrittenSpan:
+    def of(cls, piece: Piece) -> WrittenSpan:
         return cls(
             author=piece.author.value,
             start=piece.position,
-            end=piece.position + len(piece.text),
+            end=piece.end_position,
             step=piece.step,
-            tokens=piece.token_count,
+            tokens=len(piece.tokens),
             reason=piece.reason,
             cue=piece.cue.word if piece.cue else None,
             in_answer=piece.in_answer,
@@ -83,8 +84,8 @@ class PlaceValue(BaseModel):
                 )
 
 
-class ExportedResult(BaseModel):
-    """One problem under one arm with one seed."""
+class ExportedAnswer(BaseModel):
+    """An answer to a problem, its verdict, and its text."""
 
     model_config = EXPORTED
 
@@ -109,32 +110,16 @@ class ExportedResult(BaseModel):
     answer_start: int | None = Field(description="Position in `text` after the end of the thinking; null without one.")
     spans: tuple[WrittenSpan, ...] = Field(description="Who wrote what of `text`; they cover it without gaps.")
     values: tuple[PlaceValue, ...] = Field(description="Of places of `text`, where they have been estimated.")
-    large_share: float = Field(description="Kept tokens of the large model / kept tokens of both, 0 to 1.")
-    small_tokens: int = Field(description="Kept tokens of the small model.")
-    large_tokens: int = Field(description="Kept tokens of the large model.")
-    discarded_tokens: int = Field(description="Tokens that were written and replaced.")
-    small_read: int = Field(description="Tokens that the small model prefilled.")
-    large_read: int = Field(description="Tokens that the large model prefilled.")
-    small_reread: int = Field(
-        description="Of small_read: at positions that the model had read or written before, because its cache had lost "
-        "them or text stood there that was discarded."
-    )
-    large_reread: int = Field(description="Of large_read, likewise.")
-    small_decoded: int = Field(
-        description="Tokens that the small model wrote, whether they were kept, discarded or only tried, and its "
-        "drafts for the large model."
-    )
-    large_decoded: int = Field(description="Likewise, and the drafts that the large model rejected.")
-    handoffs: int
-    steps: int
-    large_steps: int = Field(description="Steps in which the large model wrote.")
-    seconds: float = Field(description="By the clock, from the first prefill to the last token.")
+
+
+class ExportedResult(Cost, ExportedAnswer):
+    """One problem under one arm with one seed: the answer, what it cost, and how it came about."""
+
+    model_config = EXPORTED
+
     seconds_to_answer: float | None = Field(
         description="To the first token after the thinking, by the same clock; null without an answer."
     )
-    money: float = Field(description="What servers charge, in `currency`; 0 without prices.")
-    currency: str
-    remote_tokens: int = Field(description="Tokens read and written by servers.")
     finish: str = Field(description="How the text ended: end of text, max tokens …; empty if it has not.")
     started: datetime | None
     ended: datetime | None
@@ -145,19 +130,11 @@ class ExportedResult(BaseModel):
     note: str = Field(description="A person's note on the answer; empty without one.")
 
     @classmethod
-    def of(
-        cls,
-        batch: str,
-        problem: Problem,
-        row: ResultRow,
-        outline: Outline,
-        cost: RunCost | None = None,
-        values: Iterable[StepValues] = (),
-    ) -> Self:
-        """Describe the result of a job. `batch`: its id. `cost`: of the run, if the outline is left empty."""
-        metrics, verdict = row.metrics, row.verdict
-        cost = cost or RunCost.of(outline)
+    def of(cls, batch: str, problem: Problem, row: ResultRow, trace: Trace) -> Self:
+        """Describe the result of a job. `batch`: its id. `trace`: of its run, or an empty one to leave out the text."""
+        verdict = row.verdict
         return cls(
+            **dict(row.cost),
             batch=batch,
             run=row.run,
             id=problem.id,
@@ -172,28 +149,10 @@ class ExportedResult(BaseModel):
             reason=verdict.reason if verdict else "",
             error=row.error,
             notices=row.notices,
-            text=outline.text,
-            answer_start=outline.answer_position,
-            spans=tuple(map(WrittenSpan.of, outline.pieces)),
-            values=tuple(chain.from_iterable(map(PlaceValue.all_of, values))),
-            large_share=round(metrics.large_share, 6),
-            small_tokens=metrics.small_tokens,
-            large_tokens=metrics.large_tokens,
-            discarded_tokens=cost.discarded_tokens,
-            small_read=cost.small.read,
-            large_read=cost.large.read,
-            small_reread=cost.small.reread,
-            large_reread=cost.large.reread,
-            small_decoded=cost.small.decoded,
-            large_decoded=cost.large.decoded,
-            handoffs=metrics.handoffs,
-            steps=metrics.steps,
-            large_steps=cost.large_steps,
-            seconds=round(metrics.seconds, 6),
-            seconds_to_answer=None if cost.answer_began is None else round(cost.answer_began, 6),
-            money=metrics.money,
-            currency=metrics.currency,
-            remote_tokens=metrics.remote_tokens,
+            text=trace.text,
+            answer_start=trace.closed.position if trace.closed else None,
+            spans=tuple(map(WrittenSpan.of, trace.pieces)),
+            values=tuple(chain.from_iterable(map(PlaceValue.all_of, values_in(trace).values()))),
             finish=row.finish.value if row.finish else "",
             started=row.started,
             ended=row.ended,

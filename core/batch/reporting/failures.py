@@ -12,8 +12,7 @@ from baton_reasoning.core.batch.reporting.divergences import Divergence, diverge
 from baton_reasoning.core.batch.reporting.worth import MeanWorth, TakeoverKind, by_kind
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import JobState, ResultRow
-from baton_reasoning.core.store.outline import Outline, PieceOutline
+from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
 from baton_reasoning.core.thinking.trace import Trace
@@ -115,41 +114,34 @@ class FailureAnalysis(NamedTuple):
 def analyse(
     store: Store, batch_id: str, arm: str | None = None, on_progress: Callable[[float], object] = lambda _: None
 ) -> FailureAnalysis:
-    """Read the outline of every answer, and the trace of those with a second opinion or values. Raises StoreError.
+    """Read the trace of every wrong answer, and of those with a second opinion or values. Raises StoreError.
 
     `on_progress` gets the share that is read, 0 to 1.
     """
     problems = list(store.batches.problems(batch_id))
     rows = [row for row in store.batches.results(batch_id, arm) if row.state is JobState.DONE]
     failures: list[Failure] = []
-    takeovers: list[tuple[ResultRow, tuple[PieceOutline, ...]]] = []
     worths: list[tuple[int, TakeoverWorth]] = []
     for number, row in enumerate(rows):
-        outline = store.runs.outline(row.run)
-        trace = _reviewed(store, row, outline)
-        takeovers.append((row, outline.takeovers))
+        may_matter = row.reviewed and (row.cost.takeovers or row.outcome is not Outcome.CORRECT)
+        is_read = may_matter or row.outcome is Outcome.WRONG
+        trace = store.runs.read(row.run)[0] if is_read else None
         if trace and (values := StepValues.of(trace, VALUED_BY)) and values.estimated.is_expected:
             worths += [(row.position, worth) for worth in values.takeovers]
         if row.outcome is not Outcome.CORRECT:
             divergence = divergence_of(trace) if trace else None
-            kind = kind_of(row, problems[row.position].expected or "", outline, divergence)
+            kind = kind_of(row, problems[row.position].expected or "", trace, divergence)
             failures.append(Failure(row, problems[row.position], kind, divergence))
         if number % PROGRESS_EVERY == 0:
             on_progress(number / len(rows))
     order = list(FailureKind)
     failures.sort(key=lambda failure: order.index(failure.kind))
-    outcomes = tuple(_outcomes(takeovers, by_kind(worths)))
+    outcomes = tuple(_outcomes(rows, by_kind(worths)))
     return FailureAnalysis(len(rows), tuple(failures), outcomes, sum(bool(row.note) for row in rows))
 
 
-def _reviewed(store: Store, row: ResultRow, outline: Outline) -> Trace | None:
-    """Read the trace of an answer if it has a second opinion or values, and can have any that matter."""
-    may_matter = outline.takeovers or row.outcome is not Outcome.CORRECT
-    return store.runs.trace(row.run) if may_matter and store.runs.reviews(row.run) else None
-
-
-def kind_of(row: ResultRow, expected: str, outline: Outline, divergence: Divergence | None) -> FailureKind:
-    """Classify an answer that is not right."""
+def kind_of(row: ResultRow, expected: str, trace: Trace | None, divergence: Divergence | None) -> FailureKind:
+    """Classify an answer that is not right. `trace`: of a wrong one."""
     if row.error:
         return FailureKind.ERROR
     if row.finish is Finish.REPETITION:
@@ -160,7 +152,7 @@ def kind_of(row: ResultRow, expected: str, outline: Outline, divergence: Diverge
         return FailureKind.NO_ANSWER
     if row.outcome is Outcome.UNSCORED:
         return FailureKind.UNSCORED
-    if had_stated(outline.text[: outline.answer_position or 0], expected):
+    if trace and trace.closed and had_stated(trace.text[: trace.closed.position], expected):
         return FailureKind.CHANGED
     return FailureKind.DIVERGED if divergence else FailureKind.WRONG
 
@@ -179,13 +171,11 @@ def had_stated(reasoning: str, expected: str) -> bool:
     return re.search(stated, reasoning, re.IGNORECASE) is not None
 
 
-def _outcomes(
-    rows: Iterable[tuple[ResultRow, tuple[PieceOutline, ...]]], worths: Mapping[TakeoverKind, MeanWorth]
-) -> list[TakeoverOutcomes]:
+def _outcomes(rows: Iterable[ResultRow], worths: Mapping[TakeoverKind, MeanWorth]) -> list[TakeoverOutcomes]:
     takeovers: Counter[TakeoverKind] = Counter()
     answers: defaultdict[TakeoverKind, Counter[Outcome]] = defaultdict(Counter)
-    for row, pieces in rows:
-        kinds = list(map(TakeoverKind.of, pieces))
+    for row in rows:
+        kinds = list(map(TakeoverKind.of, row.cost.takeovers))
         takeovers.update(kinds)
         for kind in set(kinds):
             answers[kind][row.outcome] += 1

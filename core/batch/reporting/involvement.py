@@ -6,10 +6,9 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from baton_reasoning.core.batch.reporting.run_cost import RunCost
 from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, grouped, ratio_of_sums, sums_by_problem
 from baton_reasoning.core.intervals import Estimate
-from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 
 
 class Involvement(BaseModel):
@@ -30,15 +29,13 @@ class Involvement(BaseModel):
     )
 
     @classmethod
-    def of(cls, rows: Sequence[ResultRow], costs: Sequence[RunCost]) -> Involvement:
-        """`rows`: the answers. `costs`: of each of them."""
-        answers = list(zip(rows, costs, strict=True))
+    def of(cls, answers: Sequence[ResultRow]) -> Involvement:
         return cls(
             steps=ratio_of_sums(
-                sums_by_problem((row.position, (cost.large_steps, row.metrics.steps)) for row, cost in answers)
+                sums_by_problem((row.position, (row.cost.large_steps, row.cost.steps)) for row in answers)
             ),
             problems=clustered_accuracy(
-                grouped((row.position, cost.large.read + cost.large.decoded > 0) for row, cost in answers)
+                grouped((row.position, row.cost.large_read + row.cost.large_decoded > 0) for row in answers)
             ),
-            handoffs=ratio_of_sums(sums_by_problem((row.position, (row.metrics.handoffs, 1)) for row in rows)),
+            handoffs=ratio_of_sums(sums_by_problem((row.position, (row.cost.handoffs, 1)) for row in answers)),
         )

@@ -11,7 +11,7 @@ from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, 
 from baton_reasoning.core.grading.normal import normalise
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.intervals import Estimate
-from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 
 FEWEST = 3
 """Votes: of two, none can outvote the other."""

@@ -16,7 +16,7 @@ from baton_reasoning.core.files import read_text, sha256_of
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import DemoModel, local_path, parse_source
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import StoredArm
+from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.text import counted
 
 RESULTS = "results.jsonl"

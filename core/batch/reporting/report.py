@@ -17,7 +17,6 @@ from baton_reasoning.core.batch.reporting.baselines import AgainstBaselines, aga
 from baton_reasoning.core.batch.reporting.budgets import ScoredAnswer, accuracies_within, budgets_of
 from baton_reasoning.core.batch.reporting.involvement import Involvement
 from baton_reasoning.core.batch.reporting.majority import Majority
-from baton_reasoning.core.batch.reporting.run_cost import RunCost
 from baton_reasoning.core.batch.reporting.speed import (
     ArmConditions,
     Percentiles,
@@ -32,13 +31,16 @@ from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.grading.verdict import How, Outcome
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import Batch, ResultRow
+from baton_reasoning.core.store.batches import Batch, ResultRow
+from baton_reasoning.core.store.run_cost import Cost
 
 EXPORTED = ConfigDict(frozen=True, populate_by_name=True, ser_json_inf_nan="null")
+CHARGED = {"money", "currency", "remote_tokens"}
+"""What servers charge for errors, too, unless they were tried again."""
 
 
-class ArmReport(BaseModel):
-    """Sums and means over the jobs of an arm that have ended without an error."""
+class ArmAccuracy(BaseModel):
+    """The settings of an arm, and how many of its answers are right."""
 
     model_config = EXPORTED
 
@@ -66,18 +68,14 @@ class ArmReport(BaseModel):
         "", description="Why to use the large model alone instead of this pair; empty if nothing speaks for that."
     )
     aimed_share: float | None = Field(description="The large share that an arm of equal share aimed at, 0 to 1.")
-    small_tokens: int = Field(description="Kept tokens of the small model.")
-    large_tokens: int = Field(description="Kept tokens of the large model.")
+
+
+class ArmReport(Cost, ArmAccuracy):
+    """Sums and means over the jobs of an arm that have ended without an error; money and tokens of servers of all."""
+
+    model_config = EXPORTED
+
     involvement: Involvement
-    discarded_tokens: int = Field(description="Tokens that were written and replaced.")
-    small_read: int = Field(description="Tokens that the small model prefilled.")
-    large_read: int = Field(description="Tokens that the large model prefilled.")
-    small_reread: int = Field(
-        description="Of small_read: at positions that the model had read or written before, because its cache had lost "
-        "them or text stood there that was discarded."
-    )
-    large_reread: int = Field(description="Of large_read, likewise.")
-    seconds: float = Field(description="Sum over the answers, each by the clock.")
     seconds_to_end: Percentiles | None = Field(description="Of an answer; null without answers.")
     seconds_to_answer: Percentiles | None = Field(
         description="To the first token after the thinking, of the answers that have one; null without any."
@@ -95,13 +93,6 @@ class ArmReport(BaseModel):
         "Wilson's interval, as wide as the problems warrant; empty without a scored answer.",
     )
     takeovers: dict[str, int] = Field(description="By the id of their reason.")
-    drafted: int = Field(description="Tokens of a server's draft model (speculative decoding), in no other figure.")
-    accepted: int = Field(description="Drafted tokens that stand.")
-    money: float = Field(
-        description="What servers charge for all runs, in `currency`; errors are included unless they were tried again."
-    )
-    currency: str
-    remote_tokens: int = Field(description="Tokens read and written by servers.")
     notices: dict[str, int] = Field(description="What engines reported, with the number of answers it concerns.")
     errors: dict[str, int] = Field(description="Why answers are missing, with their number.")
     conditions: ArmConditions
@@ -116,21 +107,12 @@ class ArmReport(BaseModel):
         return self.done - self.failed
 
     @property
-    def tokens(self) -> int:
-        return self.small_tokens + self.large_tokens
-
-    @property
     def read(self) -> int:
         return self.small_read + self.large_read
 
     @property
     def reread(self) -> int:
         return self.small_reread + self.large_reread
-
-    @computed_field(description="Kept tokens of the large model over those of both, 0 to 1.")
-    @property
-    def large_share(self) -> float:
-        return self.large_tokens / max(1, self.tokens)
 
     @computed_field(description="Kept tokens per second, by the clock: handoffs and discarded tokens slow it.")
     @property
@@ -228,10 +210,8 @@ def answered(rows: Iterable[ResultRow]) -> list[ResultRow]:
     return [row for row in rows if row.has_answer]
 
 
-def build_report(
-    batch: Batch, problems: Sequence[Problem], rows: Iterable[ResultRow], costs: Mapping[int, RunCost]
-) -> Report:
-    """Sum up a batch; `costs` are those of the rows with an answer, by their job. Raises SettingsError."""
+def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[ResultRow]) -> Report:
+    """Sum up a batch. Raises SettingsError."""
     settings = BatchSettings.of(batch)
     by_arm: defaultdict[str, list[ResultRow]] = defaultdict(list)
     for row in rows:
@@ -244,7 +224,6 @@ def build_report(
         _arm_report(
             arm,
             by_arm[arm.name],
-            [costs[row.job] for row in answers[arm.name]],
             settings,
             against_baselines(arm, stored, answers),
             accuracies_within(scored[arm.name], budgets),
@@ -287,18 +266,17 @@ def _is_older(batch: Batch, arms: Sequence[Arm]) -> bool:
 def _arm_report(
     arm: Arm,
     rows: Sequence[ResultRow],
-    costs: Sequence[RunCost],
     settings: BatchSettings,
     against: AgainstBaselines,
     accuracy_in_time: tuple[Estimate, ...],
 ) -> ArmReport:
-    """`costs`: of each answer."""
     answers = answered(rows)
     outcomes = Counter(row.outcome for row in answers)
     failed = sum(bool(row.error) for row in rows)
-    small_tokens = sum(row.metrics.small_tokens for row in answers)
-    large_tokens = sum(row.metrics.large_tokens for row in answers)
+    cost = Cost.total(row.cost for row in answers)
+    charged = Cost.total([cost, *(row.cost for row in rows if not row.has_answer)])
     return ArmReport(
+        **dict(cost) | charged.model_dump(include=CHARGED),
         name=arm.name,
         sweep=arm.sweep,
         settings=arm.stored().settings,
@@ -316,27 +294,12 @@ def _arm_report(
         advice=against.advice,
         time_ratio=against.time_ratio,
         aimed_share=settings.shares.get(arm.name),
-        small_tokens=small_tokens,
-        large_tokens=large_tokens,
-        involvement=Involvement.of(answers, costs),
-        discarded_tokens=sum(each.discarded_tokens for each in costs),
-        small_read=sum(each.small.read for each in costs),
-        large_read=sum(each.large.read for each in costs),
-        small_reread=sum(each.small.reread for each in costs),
-        large_reread=sum(each.large.reread for each in costs),
-        seconds=sum(row.metrics.seconds for row in answers),
-        seconds_to_end=Percentiles.of((row.position, row.metrics.seconds) for row in answers),
-        seconds_to_answer=Percentiles.of(
-            (row.position, cost.answer_began) for row, cost in zip(answers, costs, strict=True)
-        ),
+        involvement=Involvement.of(answers),
+        seconds_to_end=Percentiles.of((row.position, row.cost.seconds) for row in answers),
+        seconds_to_answer=Percentiles.of((row.position, row.cost.seconds_to_answer) for row in answers),
         speed=speed_of(answers),
         accuracy_in_time=accuracy_in_time,
-        takeovers=dict(Counter(reason for each in costs for reason in each.takeovers).most_common()),
-        drafted=sum(each.drafted for each in costs),
-        accepted=sum(each.accepted for each in costs),
-        money=sum(row.metrics.money for row in rows),
-        currency=next((row.metrics.currency for row in rows if row.metrics.currency), ""),
-        remote_tokens=sum(row.metrics.remote_tokens for row in rows),
+        takeovers=dict(Counter(takeover.reason for row in answers for takeover in row.cost.takeovers).most_common()),
         notices=dict(Counter(notice for row in rows for notice in row.notices).most_common()),
         errors=dict(Counter(row.error for row in rows if row.error).most_common()),
         conditions=ArmConditions.of(answers),
@@ -384,4 +347,4 @@ def _is_scored(row: ResultRow) -> bool:
 def _scored_answers(rows: Iterable[ResultRow]) -> Iterator[ScoredAnswer]:
     for row in rows:
         if _is_scored(row):
-            yield ScoredAnswer(row.position, row.outcome is Outcome.CORRECT, row.metrics.seconds)
+            yield ScoredAnswer(row.position, row.outcome is Outcome.CORRECT, row.cost.seconds)

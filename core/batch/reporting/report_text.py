@@ -10,7 +10,7 @@ from baton_reasoning.core.batch.reporting.speed import Percentiles
 from baton_reasoning.core.batch.reporting.worth import MeanWorth
 from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.intervals import Estimate
-from baton_reasoning.core.store.batch_rows import Conditions
+from baton_reasoning.core.store.batches import Conditions
 from baton_reasoning.core.text import counted
 
 MOST_COMPARISONS = 15

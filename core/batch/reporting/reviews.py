@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from baton_reasoning.core.errors import ContextFull
 from baton_reasoning.core.step_values import ValuesProgress
-from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, OpinionGiven, ValuesEstimated
 from baton_reasoning.core.thinking.opinion import OpinionProgress
@@ -89,6 +89,6 @@ class BatchReviews(ABC):
                 elif isinstance(item, OpinionProgress):
                     yield item.tokens / item.total
                 elif self.is_kept(trace, item):
-                    self._store.runs.append(row.run, [item])
+                    self._store.runs.append(row.run, [item]).result()
         except ContextFull:
             self.too_long.append(row)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.batch.reporting.statistics import grouped, quantile, ratio_of_sums, sums_by_problem
 from baton_reasoning.core.intervals import Estimate
-from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 
 DIFFERENT = 0.1
 """Speeds are not compared if the shares of a setup, or the loads by other programs, differ by more than this."""
@@ -33,7 +33,7 @@ class ArmConditions(BaseModel):
 
     @classmethod
     def of(cls, rows: Iterable[ResultRow]) -> ArmConditions:
-        recorded = [(row.conditions, row.metrics.seconds) for row in rows if row.conditions]
+        recorded = [(row.conditions, row.cost.seconds) for row in rows if row.conditions]
         seconds = sum(each for _, each in recorded)
         setups = Counter((found.parallel, found.threads) for found, _ in recorded)
         return cls(
@@ -62,7 +62,7 @@ class Percentiles(BaseModel):
 
 def speed_of(rows: Iterable[ResultRow]) -> Estimate | None:
     """Estimate the kept tokens per second of an answer, by the clock, with a bootstrap interval over problems."""
-    return ratio_of_sums(sums_by_problem((row.position, (row.metrics.tokens, row.metrics.seconds)) for row in rows))
+    return ratio_of_sums(sums_by_problem((row.position, (row.cost.tokens, row.cost.seconds)) for row in rows))
 
 
 def why_not_comparable(arms: Sequence[tuple[str, ArmConditions]]) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from baton_reasoning.core.intervals import CONFIDENCE, Estimate, Z, wilson
 
@@ -82,11 +84,21 @@ def bootstrap(
     value = figure(terms.sum(axis=0)) if len(terms) else None
     if value is None:
         return None
-    dice = np.random.default_rng(0)
-    drawn = (figure(terms[dice.integers(len(terms), size=len(terms))].sum(axis=0)) for _ in range(RESAMPLES))
+    drawn = (figure(sums) for part in _resamples(len(terms)) for sums in part.astype(float) @ terms)
     known = [each for each in drawn if each is not None]
     low, high = np.quantile(known or [value], ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2))
     return Estimate(float(value), float(low), float(high))
+
+
+@lru_cache(maxsize=1)
+def _resamples(size: int) -> list[NDArray[np.uint8]]:
+    """Draw `RESAMPLES` samples of so many problems, in parts: each row has how often each problem was drawn.
+
+    They are kept, since a report asks for the same ones some dozen times.
+    """
+    dice = np.random.default_rng(0)
+    counts = [np.bincount(dice.integers(size, size=size), minlength=size).astype(np.uint8) for _ in range(RESAMPLES)]
+    return [np.array(counts[start : start + 100]) for start in range(0, RESAMPLES, 100)]
 
 
 def quantile(problems: Sequence[Sequence[float]], share: float) -> Estimate | None:

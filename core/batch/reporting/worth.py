@@ -22,12 +22,12 @@ from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.step_values import ValueEstimator, ValueOptions, is_news, is_valued
-from baton_reasoning.core.store.batch_rows import ResultRow
-from baton_reasoning.core.store.outline import PieceOutline
+from baton_reasoning.core.store.batches import ResultRow
+from baton_reasoning.core.store.run_cost import Takeover
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, ValuesEstimated
 from baton_reasoning.core.thinking.registry import reason_label
-from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, TextPlace
 
 
@@ -40,8 +40,8 @@ class TakeoverKind(NamedTuple):
     """In lower case; "" without one."""
 
     @classmethod
-    def of(cls, piece: Piece | PieceOutline) -> TakeoverKind:
-        return cls(reason_label(piece.reason or ""), piece.cue.word.lower() if piece.cue else "")
+    def of(cls, takeover: Takeover) -> TakeoverKind:
+        return cls(reason_label(takeover.reason), takeover.cue.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def drawn(store: Store, batch_id: str, size: int, seed: int = 0, arm: str | None
             "The batch has no graded answers.", "Let it run on problems with an expected answer, or name another --arm."
         )
     graded.sort(key=lambda row: number_at(stream_of(seed, f"sample {row.arm} {row.position} {row.seed}", 0), 0))
-    with_takeovers = (row for row in graded if store.runs.outline(row.run).takeovers)
+    with_takeovers = (row for row in graded if row.cost.takeovers)
     if not (rows := sorted(islice(with_takeovers, size), key=lambda row: row.job)):
         raise SettingsError("No graded answer of the batch contains a takeover.", "Name another --arm or batch.")
     return rows
@@ -158,11 +158,8 @@ def without_values(
     return [row for row in rows if not is_known(row)]
 
 
-def values_of(store: Store, run: str) -> dict[str, StepValues]:
-    """Return the values of an answer that say how often it gets right, by their writer. Raises StoreError."""
-    if not any(isinstance(each, ValuesEstimated) for each in store.runs.reviews(run)):
-        return {}
-    trace = store.runs.trace(run)
+def values_in(trace: Trace) -> dict[str, StepValues]:
+    """Return the values of an answer that say how often it gets right, by their writer."""
     return {writer: StepValues(trace, found) for writer, found in trace.values.items() if found.is_expected}
 
 
@@ -170,7 +167,8 @@ def worth_of(store: Store, rows: Iterable[ResultRow], writer: str) -> SampleWort
     """Conclude from the values of answers by this writer. Raises StoreError."""
     starts: list[tuple[int, Estimate]] = []
     found: list[tuple[int, TakeoverWorth]] = []
-    valued = [(row.position, known[writer]) for row in rows if writer in (known := values_of(store, row.run))]
+    read = ((row.position, values_in(store.runs.trace(row.run))) for row in rows)
+    valued = [(problem, known[writer]) for problem, known in read if writer in known]
     for problem, values in valued:
         found += [(problem, worth) for worth in values.takeovers]
         if start := values.at(TextPlace(0)):
@@ -184,7 +182,7 @@ def by_kind(found: Iterable[tuple[int, TakeoverWorth]]) -> dict[TakeoverKind, Me
     """Average takeovers, each with the index of its problem, by their kind; the commonest first."""
     kinds: defaultdict[TakeoverKind, list[tuple[int, TakeoverWorth]]] = defaultdict(list)
     for problem, worth in found:
-        kinds[TakeoverKind.of(worth.piece)].append((problem, worth))
+        kinds[TakeoverKind.of(Takeover.of(worth.piece))].append((problem, worth))
     return {kind: MeanWorth.of(kinds[kind]) for kind in sorted(kinds, key=lambda kind: -len(kinds[kind]))}
 
 

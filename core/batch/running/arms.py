@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import tolerant_value
 from baton_reasoning.core.run import Pair, RunSettings, unmet_need, unmet_setting
-from baton_reasoning.core.store.batch_rows import StoredArm
+from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.registry import POLICIES
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from baton_reasoning.core.store.batch_rows import Job, ResultRow
-from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.batches import Job, ResultRow
+from baton_reasoning.core.store.run_cost import RunCost
 
 
 class JobStarted(NamedTuple):
@@ -13,10 +13,10 @@ class JobStarted(NamedTuple):
 
 
 class JobGrew(NamedTuple):
-    """A text that is being written has new metrics."""
+    """A text that is being written has cost more."""
 
     job: int
-    metrics: RunMetrics
+    cost: RunCost
 
 
 class JobEnded(NamedTuple):

@@ -14,7 +14,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.store.batch_rows import Batch
+from baton_reasoning.core.store.batches import Batch
 
 _DEMO_SOURCES = {str(demo) for demo in DemoModel}
 

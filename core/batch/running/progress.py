@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from baton_reasoning.core.grading.verdict import Outcome
-from baton_reasoning.core.store.batch_rows import ArmTotals, ResultRow
+from baton_reasoning.core.store.batches import ArmTotals, ResultRow
 
 ENOUGH = 3
 """Jobs that must have ended before there is an estimate."""
@@ -43,7 +43,7 @@ class BatchProgress:
             self._failed[row.arm] += 1
             return
         self._timed[row.arm] += 1
-        self._seconds[row.arm] += row.metrics.seconds
+        self._seconds[row.arm] += row.cost.seconds
         self.correct += row.outcome is Outcome.CORRECT
         self.wrong += row.outcome is Outcome.WRONG
         self.unscored += row.outcome is Outcome.UNSCORED

@@ -7,14 +7,13 @@ from typing import NamedTuple
 
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.grading.extract import extract_answer
+from baton_reasoning.core.grading.extract import answer_of
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex, Verdict
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import ResultRow
+from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
-from baton_reasoning.core.thinking.events import Finish
 
 
 class Regraded(NamedTuple):
@@ -56,9 +55,9 @@ def regrade(
 ) -> Generator[Regraded, None, None]:
     """Find and grade every answer of the batch again; `how` also holds for later answers, and None keeps the old way.
 
-    Jobs that wait or ended in an error are left alone. Everything is saved at the end: if it is stopped before, nothing
-    changes, since a report cannot tell answers apart that were graded in different ways. Raises StoreError, and
-    SettingsError if the batch is running.
+    Jobs that wait or ended in an error, and answers whose text is damaged, are left alone. Everything is saved at the
+    end: if it is stopped before, nothing changes, since a report cannot tell answers apart that were graded in
+    different ways. Raises StoreError, and SettingsError if the batch is running.
     """
     opened = store.batches.open(batch)
     if store.batches.is_running(batch):
@@ -68,21 +67,12 @@ def regrade(
     problems = list(store.batches.problems(batch))
     graded: list[tuple[int, str, Verdict]] = []
     for row in [row for row in store.batches.results(batch) if row.has_answer]:
-        problem, written = problems[row.position], store.runs.summary(row.run).answer
-        answer = _answer_in(store, row, written, problem.expected)
-        verdict = verdict_on(grader, problem, answer, written, settings.how)
+        problem, (trace, damage) = problems[row.position], store.runs.read(row.run)
+        if damage:
+            continue
+        answer = answer_of(trace, problem.expected) or ""
+        verdict = verdict_on(grader, problem, answer, trace.answer.strip(), settings.how)
         graded.append((row.job, answer, verdict))
         yield Regraded(row._replace(answer=answer, verdict=verdict), row)
     latest = BatchSettings.of(store.batches.open(batch)).graded_by(settings.how)
     store.batches.regrade(batch, latest.stored(), graded)
-
-
-def _answer_in(store: Store, row: ResultRow, written: str, expected: str | None) -> str:
-    """Find the answer as `answer_of` does in a trace, without rebuilding the trace.
-
-    `written`: the text after the thinking, or everything if the model has no thinking tags.
-    """
-    outline = store.runs.outline(row.run)
-    is_open = outline.answer_position is None and not written
-    text = outline.text[outline.answer_position or 0 :]
-    return extract_answer(text, expected, finished=row.finish is Finish.END_OF_TEXT and not is_open) or ""

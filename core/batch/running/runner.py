@@ -45,8 +45,8 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex, Verdict
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
-from baton_reasoning.core.store.batch_rows import Conditions, Job
-from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.batches import Conditions, Job
+from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish
@@ -286,7 +286,7 @@ class Runner:
                     self._carry_out(jobs[0])
                 except BaseException:
                     # Otherwise the job would stay claimed until this program ends, and a resume would skip it.
-                    self.store.batches.give_back_later(jobs[0])
+                    self.store.batches.give_back(jobs[0])
                     self.stop()
                     raise
 
@@ -310,7 +310,7 @@ class Runner:
             if not error:
                 trace = self._written(job)
                 if trace.finish is Finish.STOPPED:
-                    self.store.batches.give_back(job)
+                    self.store.batches.give_back(job).result()
                     self._events.put(JobStopped(job.id))
                     return
                 if trace.finish is Finish.FAILED or (trace.finish is Finish.CONTEXT_FULL and not trace.tokens):
@@ -359,7 +359,7 @@ class Runner:
                     recorder.record([event])
                     if time.monotonic() - reported > PROGRESS_SECONDS:
                         reported = time.monotonic()
-                        self._events.put(JobGrew(job.id, RunMetrics.of(trace)))
+                        self._events.put(JobGrew(job.id, RunCost.of(trace)))
         finally:
             recorder.finish().result()
         return trace

@@ -173,7 +173,7 @@ def test_stopped_at_once_nothing_is_read(view: FailureView, page: BatchPage, qtb
     store, batch = page.session.store, page.session.batch
     assert store
     assert batch
-    assert all(store.runs.opinion(row.run) is None for row in store.batches.results(batch.id))
+    assert all(store.runs.trace(row.run).opinion is None for row in store.batches.results(batch.id))
 
 
 def sceptic() -> ScriptedEngine:

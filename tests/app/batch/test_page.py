@@ -35,7 +35,7 @@ from baton_reasoning.core.grading.verdict import How
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ColourScheme
-from baton_reasoning.core.store.batch_rows import Batch, StoredArm
+from baton_reasoning.core.store.batches import Batch, StoredArm
 from tests.app.batch.conftest import ScriptedLoader
 from tests.core.batch.data_hub import DataHub
 from tests.core.batch.noted import NOTES, noted_report

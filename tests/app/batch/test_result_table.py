@@ -13,9 +13,8 @@ from baton_reasoning.core.batch.running.batch_events import JobGrew
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import Conditions, JobState, ResultRow
-from baton_reasoning.core.store.outline import Segment
-from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.batches import Conditions, JobState, ResultRow
+from baton_reasoning.core.store.run_cost import RunCost, Segment
 from baton_reasoning.core.thinking.events import Finish
 from tests.core.batch.counting import problems
 
@@ -36,7 +35,7 @@ def row(job: int, arm: str = "small", outcome: Outcome | None = None, tokens: in
         verdict,
         "",
         Finish.END_OF_TEXT,
-        RunMetrics(1.5, tokens, ribbon=ribbon),
+        RunCost(seconds=1.5, small_tokens=tokens, ribbon=ribbon),
     )
 
 
@@ -95,7 +94,8 @@ def test_a_job_shows_what_became_of_it(model: ResultTable) -> None:
 
 def test_a_text_that_is_written_is_seen_to_grow(model: ResultTable, qtbot: QtBot) -> None:
     with qtbot.waitSignal(model.dataChanged):
-        model.grow(JobGrew(1, RunMetrics(2.0, 30, 10, ribbon=(Segment(Author.SMALL, 30), Segment(Author.LARGE, 10)))))
+        ribbon = (Segment(Author.SMALL, 30), Segment(Author.LARGE, 10))
+        model.grow(JobGrew(1, RunCost(seconds=2.0, small_tokens=30, large_tokens=10, ribbon=ribbon)))
     assert model.index(1, ResultColumn.MARK).data() == "running…"
     assert model.index(1, ResultColumn.SHARE).data() == "25%"
     assert model.index(1, ResultColumn.RIBBON).data(RIBBON_ROLE).place(1, 100) == (75, 100)

@@ -72,7 +72,7 @@ def test_stop_now_stops_them_and_they_are_written_anew(page: BatchPage, qtbot: Q
     assert page.session.store
     assert page.session.batch
     for row in page.session.store.batches.results(page.session.batch.id):
-        starts = [event for event in page.session.store.runs.events(row.run) if isinstance(event, RunStarted)]
+        starts = [event for event in page.session.store.runs.trace(row.run).events if isinstance(event, RunStarted)]
         assert len(starts) == 1
 
 

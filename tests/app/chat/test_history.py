@@ -20,6 +20,7 @@ from baton_reasoning.app.chat.sidebar import HistoryDelegate, HistoryRole, day_n
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.settings import SettingsFile
+from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish, TokenWritten
 from tests.app.conftest import ScriptedLoader, answer_to, last_exchange
@@ -47,6 +48,14 @@ def test_a_conversation_is_listed_and_remembered_before_the_window_closes(ask: A
     assert window.chat.sidebar.list.model().index(0, 0).data() == "TODAY"
     file = SettingsFile(window.paths.settings)
     qtbot.waitUntil(lambda: file.load().window.conversation == window.session.conversation.id)
+
+
+def test_the_list_is_read_again_once_everything_is_saved(window: MainWindow, qtbot: QtBot) -> None:
+    assert window._store
+    window._store.conversations.put("c", StoredExchange("e", None, "How many fish?")).result(PATIENCE)
+    assert names(window) == [], "as when a full disk had refused it"
+    window.saving_changed.emit(None)
+    qtbot.waitUntil(lambda: names(window) == ["How many fish?"])
 
 
 def test_the_next_window_opens_on_the_last_conversation(ask: Ask, make_window: Make, qtbot: QtBot) -> None:

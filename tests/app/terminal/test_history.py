@@ -19,7 +19,7 @@ from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import Store
-from tests.core.store.made import a_run
+from tests.core.store.made import a_run, concluded
 from tests.fakes.full_disk import a_full_disk
 
 pytestmark = pytest.mark.slow
@@ -57,7 +57,7 @@ def test_an_answer_is_listed_shown_found_and_exported(
     assert entry["kind"] == "answer"
     with Store.open(paths.store) as store:
         conversation = store.conversations.open(entry["id"])
-        assert store.runs.summary(conversation.exchanges[0].id).state is RunState.ENDED
+        assert concluded(store, conversation.exchanges[0].id).state is RunState.ENDED
     assert main(["history", "show", entry["id"][:8]]) == 0
     shown = capsys.readouterr().out
     assert PROBLEM.question in shown
@@ -108,7 +108,7 @@ def test_a_disk_that_fills_while_an_answer_is_written_is_said(paths: Paths, caps
 
 def test_the_history_can_be_read_on_a_full_disk(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
     with Store.open(paths.store) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many?"))
+        store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
     with a_full_disk():
         assert [entry["name"] for entry in listed(capsys)] == ["How many?"]
 
@@ -118,7 +118,7 @@ def test_entries_are_deleted_after_a_yes(
 ) -> None:
     with Store.open(paths.store) as store:
         for id in ("aa11", "aa22", "bb33"):
-            store.conversations.put(id, StoredExchange(f"e{id}", None, f"How many {id}?"))
+            store.conversations.put(id, StoredExchange(f"e{id}", None, f"How many {id}?")).result()
 
     def answers(line: str) -> None:
         monkeypatch.setattr(sys, "stdin", Keyboard(f"{line}\n"))
@@ -148,7 +148,7 @@ def test_a_yes_that_is_set_for_downloads_deletes_nothing(
     paths: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     with Store.open(paths.store) as store:
-        store.conversations.put("aa11", StoredExchange("e", None, "How many?"))
+        store.conversations.put("aa11", StoredExchange("e", None, "How many?")).result()
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     monkeypatch.setenv("BATON_YES", "1")
     config = tmp_path / "config.toml"

@@ -20,7 +20,7 @@ import pytest
 
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible, stops_on_interrupt
 from baton_reasoning.app.terminal.standard_input import TYPE_IT
-from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, LARGE_MODEL, SMALL_MODEL, DemoProblem
+from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.thinking.control import Control
 from tests.app.terminal.terminal import CTRL_C, CTRL_D, LIMIT, Terminal
 from tests.core.models.hub_server import HubServer, running_hub
@@ -259,6 +259,13 @@ def answers(out: Path) -> list[str]:
     return [json.loads(line)["answer"] for line in (out / "results.jsonl").read_text("utf-8").splitlines()]
 
 
+def answers_so_far(out: Path) -> list[str]:
+    """Let the answers of a batch be written that was stopped."""
+    with Terminal("batch", "report", str(out)) as terminal:
+        assert terminal.exit_code() == 0, terminal.screen
+    return answers(out)
+
+
 def resume(out: Path) -> None:
     with Terminal("batch", "resume", str(out)) as terminal:
         assert terminal.exit_code() == 0, terminal.screen
@@ -273,8 +280,10 @@ def test_the_first_ctrl_c_finishes_the_answers_of_a_batch_that_are_under_way(
         terminal.wait_for("Finishing 2 answers. Press Ctrl+C again to stop now.")
         held_server.let_go.set()
         stopped_cleanly(terminal)
-        assert f"To continue: baton batch resume {out}" in terminal.screen
-    assert answers(out) == ["4", "4", "", ""]
+        for words in ("Stopped at 2 of 4", f"baton batch resume {out}", f"baton batch report {out}", "correct"):
+            assert words in terminal.screen
+    assert not (out / "results.jsonl").exists()
+    assert answers_so_far(out) == ["4", "4", "", ""]
     resume(out)
     assert (answers(out), held_server.questions) == (["4"] * 4, [1, 1, 1, 1])
 
@@ -298,7 +307,7 @@ def test_the_second_ctrl_c_stops_them_and_they_are_written_anew(held_server: Hel
         terminal.wait_for("Finishing 2 answers.")
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
-    assert answers(out) == [""] * 4
+    assert answers_so_far(out) == [""] * 4
     held_server.let_go.set()
     resume(out)
     assert (answers(out), held_server.questions) == (["4"] * 4, [1, 1, 2, 2])
@@ -312,7 +321,7 @@ def test_any_other_signal_stops_a_batch_at_once(
         os.kill(terminal.process.pid, number)
         ended_cleanly(terminal, code)
         assert "Finishing" not in terminal.screen
-    assert answers(folder / "out") == [""] * 4
+    assert answers_so_far(folder / "out") == [""] * 4
 
 
 @pytest.mark.long
@@ -322,22 +331,6 @@ def test_evidence_is_continued_by_the_same_command(folder: Path) -> None:
         terminal.press(CTRL_C)
         stopped_cleanly(terminal)
         assert "To continue: the same command" in terminal.screen
-
-
-@pytest.mark.long
-def test_a_large_batch_is_stopped_at_once_and_reported_on_demand(folder: Path) -> None:
-    out = folder / "out"
-    arms = ("--arm", "small", "--seeds", "7", "--parallel", "2", "-c", "1024", "--out", str(out))
-    with Terminal("batch", "run", str(BATCH_PROBLEMS), *arms) as terminal:
-        terminal.wait_for("of 2,100")
-        terminal.press(CTRL_C)
-        stopped_cleanly(terminal)
-        assert "every answer is saved" in terminal.screen
-        assert "baton batch report" in terminal.screen
-    assert not (out / "results.jsonl").exists()
-    with Terminal("batch", "report", str(out)) as terminal:
-        assert terminal.exit_code() == 0, terminal.screen
-    assert len((out / "results.jsonl").read_text("utf-8").splitlines()) == 2_100
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

@@ -12,8 +12,13 @@ from baton_reasoning.core.store.store import Store
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "baton.sqlite") as store:
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "baton.sqlite"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    with Store.open(path) as store:
         yield store
 
 

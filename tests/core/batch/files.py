@@ -1,5 +1,7 @@
-"""Files of problems for tests: written to a temporary folder and read back."""
+"""Files of problems for tests: written to a temporary folder and read back; and a store that is damaged."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 from baton_reasoning.core.batch.reading.problem_set import ProblemSet
@@ -19,3 +21,9 @@ def read(folder: Path, name: str, content: str | bytes) -> ProblemSet:
 
 def texts(found: ProblemSet) -> list[str]:
     return [problem.text for problem in found.problems]
+
+
+def damage(store: Path) -> None:
+    """Make the text of every run in this file unreadable."""
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("UPDATE event_chunks SET events = x'00'")

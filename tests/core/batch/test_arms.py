@@ -10,7 +10,7 @@ from baton_reasoning.core.batch.running.recipes import RECIPES, arm_title, arms_
 from baton_reasoning.core.engines.base import Placement
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store.batch_rows import StoredArm
+from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import Keywords

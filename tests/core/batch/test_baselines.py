@@ -9,8 +9,8 @@ from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.store.batch_rows import JobState, ResultRow
-from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.batches import JobState, ResultRow
+from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.thinking.events import Finish
 
 ARMS = arms_of(["small", "large", "drafted", "baton"], RunSettings())
@@ -19,7 +19,7 @@ SMALL, LARGE, DRAFTED, BATON = ARMS
 
 def row(arm: Arm, problem: int, right: bool | None, seconds: float) -> ResultRow:
     verdict = Verdict.of(right, How.AUTO, "")
-    metrics = RunMetrics(seconds=seconds)
+    metrics = RunCost(seconds=seconds)
     return ResultRow(0, "", arm.name, problem, 0, JobState.DONE, "", verdict, "", Finish.END_OF_TEXT, metrics)
 
 

@@ -28,6 +28,7 @@ from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
+from tests.core.store.made import concluded
 from tests.fakes.scripted import ScriptedEngine
 
 SMALL = {
@@ -112,7 +113,7 @@ def test_answers_are_read_once_and_right_ones_never(store: Store, batch: str) ->
     assert [(item.done, item.total) for item in again.run()] == [(0, 0)]
     right = [row for row in store.batches.results(batch, "small") if row.answer == "4"]
     assert right
-    assert all(store.runs.opinion(row.run) is None for row in right)
+    assert all(store.runs.trace(row.run).opinion is None for row in right)
 
 
 def test_stopped_it_keeps_the_answers_that_were_read(store: Store, batch: str) -> None:
@@ -120,7 +121,7 @@ def test_stopped_it_keeps_the_answers_that_were_read(store: Store, batch: str) -
     for item in reading.run():
         if item.done == 1:
             reading.stop()
-    with_opinion = [row for row in store.batches.results(batch) if store.runs.opinion(row.run)]
+    with_opinion = [row for row in store.batches.results(batch) if store.runs.trace(row.run).opinion]
     assert len(with_opinion) == 1
     assert len(BatchOpinions(store, batch, pair()).rows) == len(reading.rows) - 1
 
@@ -138,7 +139,7 @@ def test_a_large_model_that_dies_leaves_what_was_read(store: Store, batch: str) 
 
     with pytest.raises(EngineLost):
         list(BatchOpinions(store, batch, pair(expects=dies)).run())
-    assert any(store.runs.opinion(row.run) for row in store.batches.results(batch))
+    assert any(store.runs.trace(row.run).opinion for row in store.batches.results(batch))
 
 
 def test_an_answer_that_does_not_fit_into_the_context_is_left_out_and_the_others_are_read(
@@ -153,9 +154,9 @@ def test_an_answer_that_does_not_fit_into_the_context_is_left_out_and_the_others
 
 def test_the_trace_of_a_batch_answer_shows_its_opinion_and_its_summary_stays(store: Store, batch: str) -> None:
     row = next(row for row in store.batches.results(batch, "small") if row.answer == "5")
-    before = store.runs.summary(row.run)
+    before = concluded(store, row.run)
     list(BatchOpinions(store, batch, pair()).run())
-    assert store.runs.summary(row.run) == before
+    assert concluded(store, row.run) == before
     trace = store.runs.trace(row.run)
     assert trace.opinion
     assert trace.ended

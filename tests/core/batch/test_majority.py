@@ -14,8 +14,8 @@ from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.intervals import wilson
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store.batch_rows import JobState, ResultRow
-from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.batches import JobState, ResultRow
+from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import problems, solution
 from tests.fakes.scripted import ScriptedEngine
@@ -27,7 +27,7 @@ def votes(answers: str, problem: int = 0) -> list[ResultRow]:
     return [
         ResultRow(
             *(0, "", "arm", problem, seed, JobState.DONE, answer.strip()),
-            *(verdicts.get(answer, Verdict.of(answer == "8", How.AUTO, "")), "", None, RunMetrics()),
+            *(verdicts.get(answer, Verdict.of(answer == "8", How.AUTO, "")), "", None, RunCost()),
         )
         for seed, answer in enumerate(answers)
     ]

@@ -14,7 +14,7 @@ from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Verdict
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.store.batch_rows import Conditions, StoredArm
+from baton_reasoning.core.store.batches import Conditions, StoredArm
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import counting_pair, problems
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
@@ -15,8 +17,9 @@ from baton_reasoning.core.grading.verdict import How, Outcome, Regex, Verdict
 from baton_reasoning.core.models.options import ThinkingTags
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
-from baton_reasoning.core.store.batch_rows import JobState
+from baton_reasoning.core.store.batches import JobState
 from baton_reasoning.core.store.store import Store
+from tests.core.batch.files import damage
 from tests.fakes.scripted import THINK, Fault, ScriptedEngine
 
 pytestmark = pytest.mark.slow
@@ -127,6 +130,13 @@ def test_errors_and_what_waits_stay_as_they_are(store: Store, grader: Grader) ->
     rows = list(store.batches.results(batch))
     assert [bool(row.error) for row in rows] == [True, False, False, False]
     assert [row.state for row in rows] == [JobState.DONE] * 2 + [JobState.WAITING] * 2
+
+
+def test_an_answer_whose_text_is_damaged_keeps_its_verdict(store: Store, path: Path, grader: Grader) -> None:
+    batch = answered(store, grader)
+    damage(path)
+    assert list(regrade(store, batch, grader, How.EXACT)) == []
+    assert outcomes(store, batch) == [Outcome.CORRECT] * 2
 
 
 def test_settings_of_another_version_are_refused_in_words(store: Store) -> None:

@@ -32,7 +32,6 @@ from baton_reasoning.core.batch.reporting.report_text import (
     text_report,
 )
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.reporting.run_cost import RunCost
 from baton_reasoning.core.batch.reporting.statistics import holm
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.recipes import arms_of
@@ -45,8 +44,8 @@ from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.intervals import Estimate, wilson
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.store.batch_rows import StoredArm
-from baton_reasoning.core.store.outline import ModelWork, outline_of
+from baton_reasoning.core.store.batches import StoredArm
+from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import HandedOver, TextDiscarded, TokenWritten, Tried
 from baton_reasoning.core.thinking.policies.keywords import REFLECTION
@@ -150,10 +149,10 @@ def test_what_is_discarded_and_why_the_large_model_stepped_in_is_measured() -> N
     small = ScriptedEngine("All is well.\n\nWait, is it so", " and on.</think>\n\nOne.")
     large = ScriptedEngine("Wait, it is not.", name="large")
     trace = Trace.of(run(Pair(small, large), QUESTION, RunSettings()))
-    measured = RunCost.of(outline_of(trace))
-    assert measured.takeovers == (REFLECTION.id,)
+    measured = RunCost.of(trace)
+    assert [takeover.reason for takeover in measured.takeovers] == [REFLECTION.id]
     assert measured.discarded_tokens == sum(total.discarded for total in trace.totals.values()) > 0
-    assert (measured.small.read, measured.large.read) == tuple(
+    assert (measured.small_read, measured.large_read) == tuple(
         total.prefilled for author, total in trace.totals.items() if total.decoded
     )
 
@@ -172,9 +171,9 @@ def test_all_that_a_model_decoded_counts_as_its_work() -> None:
             TokenWritten(0.0, Author.LARGE, 3, "c", drafted=True, rejected_drafts=3),
         ]
     )
-    cost = RunCost.of(outline_of(trace))
-    assert cost.small == ModelWork(read=8, reread=1, decoded=2 + 2 + 4)
-    assert cost.large == ModelWork(read=9, reread=0, decoded=1 + 3)
+    cost = RunCost.of(trace)
+    assert (cost.small_read, cost.small_reread, cost.small_decoded) == (8, 1, 2 + 2 + 4)
+    assert (cost.large_read, cost.large_reread, cost.large_decoded) == (9, 0, 1 + 3)
 
 
 def test_columns_that_do_not_fit_follow_below() -> None:
@@ -294,7 +293,7 @@ def test_the_curves_hold_what_the_rows_say(store: Store) -> None:
     found = Results.read(store, solved(store, "small", "large"))
     rows = [row for row in found.rows if row.arm == "large"]
     for limit, accuracy in zip(found.report.time_budgets, found.report.arms[1].accuracy_in_time, strict=True):
-        right = [row.outcome is Outcome.CORRECT and row.metrics.seconds <= limit for row in rows]
+        right = [row.outcome is Outcome.CORRECT and row.cost.seconds <= limit for row in rows]
         assert accuracy.value == sum(right) / len(rows)
 
 

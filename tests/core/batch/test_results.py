@@ -25,7 +25,7 @@ from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import counting_pair, large_engine, problems, small_engine
-from tests.core.batch.files import read
+from tests.core.batch.files import damage, read
 from tests.fakes.scripted import Fault, ScriptedEngine
 
 
@@ -149,13 +149,19 @@ def test_half_a_character_in_a_problem_or_an_answer_blocks_no_export(store: Stor
 
 
 def test_all_exports_are_made_of_results_that_are_read_once(store: Store, tmp_path: Path) -> None:
-    shares: list[float] = []
-    results = Results.read(store, run(store, "small"), shares.append)
-    assert shares == [0]
+    results = Results.read(store, run(store, "small"))
     report = results.report
     for ending in EXPORTS:
         write_export(results, tmp_path / f"out{ending}")
     assert results.report is report
+
+
+def test_an_answer_that_is_damaged_is_exported_up_to_there(store: Store, path: Path, tmp_path: Path) -> None:
+    batch = run(store, "small", found=problems(1))
+    damage(path)
+    for line in exported(store, batch, tmp_path / "results.jsonl"):
+        assert (line["text"], line["outcome"]) == ("", "correct")
+        assert line["small_tokens"] > 0
 
 
 def test_a_password_in_an_address_is_not_kept() -> None:

@@ -14,7 +14,7 @@ from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.store.batch_rows import JobState, ResultRow
+from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event
 from baton_reasoning.core.thinking.policies.never import Never
@@ -40,8 +40,9 @@ def results(store: Store, batch: str) -> list[tuple[ResultRow, list[Event]]]:
     """The rows and their stored events, times and machine load aside."""
     found = []
     for row in store.batches.results(batch):
-        metrics, events = row.metrics._replace(seconds=0.0), store.runs.events(row.run)
-        timeless = row._replace(job=0, run="", metrics=metrics, conditions=None, started=None, ended=None)
+        cost = row.cost.model_copy(update={"seconds": 0.0, "seconds_to_answer": None})
+        events = store.runs.trace(row.run).events
+        timeless = row._replace(job=0, run="", cost=cost, conditions=None, started=None, ended=None)
         found.append((timeless, [replace(event, at=0.0) for event in events]))
     return found
 
@@ -51,7 +52,7 @@ def test_a_batch_that_is_stopped_again_and_again_is_as_an_undisturbed_one(store:
     undisturbed, disturbed = (batch_of(store, "small", "baton", "every-step") for _ in range(2))
     list(Runner(store, undisturbed, Pair(small, large), grader).run())
     tokens = small.written + large.written
-    assert len({row.metrics.tokens for row in store.batches.results(undisturbed)}) > 2
+    assert len({row.cost.tokens for row in store.batches.results(undisturbed)}) > 2
     dice, stopped = random.Random(3), 0
     for _ in range(STOPS):
         runner = Runner(store, disturbed, Pair(small, large), grader)
@@ -92,13 +93,13 @@ def test_a_text_that_was_complete_is_only_graded(store: Store, grader: Grader) -
     (done,) = store.batches.results(undisturbed)
     (job,) = store.batches.claim(killed)
     recorder = store.runs.record(job.run)
-    recorder.record(store.runs.events(done.run))
+    recorder.record(store.runs.trace(done.run).events)
     recorder.finish().result()
     store.batches.give_back(job)
     pair = counting_pair()
     list(Runner(store, killed, pair, grader).run())
     (graded,) = store.batches.results(killed)
-    assert (graded.answer, graded.verdict, graded.metrics) == (done.answer, done.verdict, done.metrics)
+    assert (graded.answer, graded.verdict, graded.cost) == (done.answer, done.verdict, done.cost)
     assert isinstance(pair.small, ScriptedEngine)
     assert pair.small.sessions == []
 

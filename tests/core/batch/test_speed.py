@@ -13,8 +13,8 @@ from baton_reasoning.core.batch.reporting.speed import (
     why_not_comparable,
 )
 from baton_reasoning.core.batch.running.conditions import LoadMeter
-from baton_reasoning.core.store.batch_rows import Conditions, JobState, ResultRow
-from baton_reasoning.core.store.run_metrics import RunMetrics
+from baton_reasoning.core.store.batches import Conditions, JobState, ResultRow
+from baton_reasoning.core.store.run_cost import RunCost
 
 MORNING = datetime(2026, 1, 1, 8, tzinfo=UTC)
 
@@ -23,7 +23,7 @@ def row(
     position: int = 0, seconds: float = 2.0, tokens: int = 100, end: float = 0.0, parallel: int = 16, load: float = 0.0
 ) -> ResultRow:
     return ResultRow(
-        *(1, "", "arm", position, 0, JobState.DONE, "", None, "", None, RunMetrics(seconds, tokens)),
+        *(1, "", "arm", position, 0, JobState.DONE, "", None, "", None, RunCost(seconds=seconds, small_tokens=tokens)),
         conditions=Conditions(parallel=parallel, threads=2, other_load=load),
         ended=MORNING + timedelta(seconds=end),
     )

@@ -94,9 +94,9 @@ def test_a_tree_survives_export_and_import(tmp_path: Path) -> None:
             StoredExchange("2", "1", "Two?"),
             StoredExchange("3", "1", "Three?"),
         ):
-            store.conversations.put("c", exchange)
+            store.conversations.put("c", exchange).result()
             save(store, exchange.id, a_run(exchange.problem))
-        store.conversations.show("c", "2")
+        store.conversations.show("c", "2").result()
         before = gather(store, "c")
         after = gather(store, put_into(store, read_json(to_json(before))))
         assert len(store.conversations.recent()) == 2

@@ -1,10 +1,12 @@
 """Runs as a loop would report them, of any length."""
 
 from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Handoff, Message
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.store.runs import RunSummary
+from baton_reasoning.core.store.run_cost import COLUMNS, RunCost
+from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.cues import Category, Cue
 from baton_reasoning.core.thinking.events import (
@@ -59,8 +61,28 @@ def a_run(problem: str = "What is 2 + 2?", answer: str = "The answer is 4.", ste
     return events
 
 
-def save(store: Store, run: str, events: Iterable[Event]) -> RunSummary:
+class Concluded(NamedTuple):
+    """What the store keeps of a run beside its events."""
+
+    state: RunState
+    finish: Finish | None
+    reason: str
+    answer: str
+    cost: RunCost
+
+
+def concluded(store: Store, run: str) -> Concluded:
+    with store.runs._database.reading() as connection:
+        row = connection.execute(
+            f"SELECT state, finish, reason, answer, {COLUMNS} FROM runs WHERE id = ?", (run,)
+        ).fetchone()
+    finish = Finish(row["finish"]) if row["finish"] else None
+    return Concluded(RunState(row["state"]), finish, row["reason"], row["answer"], RunCost.of_row(row))
+
+
+def save(store: Store, run: str, events: Iterable[Event]) -> Concluded:
     """Let the run be written to its end, and read what it came to."""
     recorder = store.runs.record(run)
     recorder.record(events)
-    return recorder.finish().result()
+    recorder.finish().result()
+    return concluded(store, run)

@@ -6,7 +6,7 @@ import pytest
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.grading.verdict import How, Outcome, Verdict
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import JobState, StoredArm
+from baton_reasoning.core.store.batches import JobState, StoredArm
 from baton_reasoning.core.store.store import Store
 from tests.core.store.made import a_run, save
 
@@ -74,8 +74,8 @@ def test_a_finished_job_has_its_verdict_and_what_its_run_came_to(store: Store) -
     store.batches.finish(job, "4", RIGHT)
     row, *rest = store.batches.results(batch)
     assert (row.state, row.answer, row.verdict) == (JobState.DONE, "4", RIGHT)
-    assert (row.metrics.tokens, row.metrics.seconds) == (14, 5.0)
-    assert row.metrics.ribbon
+    assert (row.cost.tokens, row.cost.seconds) == (14, 5.0)
+    assert row.cost.ribbon
     assert {each.state for each in rest} == {JobState.WAITING}
     assert len(list(store.batches.results(batch, arm="both"))) == 6
 
@@ -85,12 +85,12 @@ def test_a_job_that_is_given_back_waits_again_with_the_same_run_and_one_given_ba
 ) -> None:
     batch = create(store)
     (job,) = store.batches.claim(batch)
-    store.batches.give_back(job)
+    store.batches.give_back(job).result()
     (again,) = store.batches.claim(batch)
     assert (again.id, again.run, again.attempt) == (job.id, job.run, 2)
-    store.batches.give_back_later(job)
+    store.batches.give_back(job).result()
     assert again.id not in {each.id for each in store.batches.claim(batch, 100)}
-    store.batches.give_back_later(again)
+    store.batches.give_back(again).result()
     assert [each.id for each in store.batches.claim(batch)] == [job.id]
 
 

@@ -20,16 +20,16 @@ def test_siblings_and_the_shown_path_come_back(store: Store) -> None:
     second = StoredExchange("2", "1", "And 3 + 3?")
     again = StoredExchange("3", "1", "And 3 + 4?")
     for exchange in (first, second, again):
-        store.conversations.put("c", exchange)
+        store.conversations.put("c", exchange).result()
     conversation = store.conversations.open("c")
     assert conversation.exchanges == (first, second, again)
     assert [exchange.id for exchange in conversation.path()] == ["1", "3"]
-    store.conversations.show("c", "2")
+    store.conversations.show("c", "2").result()
     assert [exchange.id for exchange in store.conversations.open("c").path()] == ["1", "2"]
 
 
 def test_a_name_comes_from_the_problem_until_a_person_gives_one(store: Store) -> None:
-    store.conversations.put("c", StoredExchange("1", None, "How many  primes\nare below 100?"))
+    store.conversations.put("c", StoredExchange("1", None, "How many  primes\nare below 100?")).result()
     answer(store, "1", "Okay, so there are 25.")
     assert store.conversations.recent()[0].name == "How many primes are below 100?"
     store.conversations.rename("c", "Primes")
@@ -41,7 +41,7 @@ def test_a_name_comes_from_the_problem_until_a_person_gives_one(store: Store) ->
 def test_a_long_problem_is_cut_at_a_word_and_its_full_name_keeps_its_end(store: Store) -> None:
     problem = "word " * 40 + "end"
     assert title_of(problem) == "word " * 11 + "word …"
-    store.conversations.put("c", StoredExchange("1", None, problem))
+    store.conversations.put("c", StoredExchange("1", None, problem)).result()
     assert store.conversations.recent()[0].full_name == problem
     assert store.conversations.search("end")[0].full_name == problem
     store.conversations.rename("c", "Words")
@@ -49,7 +49,7 @@ def test_a_long_problem_is_cut_at_a_word_and_its_full_name_keeps_its_end(store: 
 
 
 def test_what_is_deleted_can_be_had_back(store: Store) -> None:
-    store.conversations.put("c", StoredExchange("1", None, "triangle"))
+    store.conversations.put("c", StoredExchange("1", None, "triangle")).result()
     store.conversations.delete("c")
     assert store.conversations.recent() == []
     assert store.conversations.search("triangle") == []
@@ -61,21 +61,21 @@ def test_what_is_deleted_can_be_had_back(store: Store) -> None:
 
 
 def test_what_is_purged_takes_its_events_and_its_words_with_it(store: Store) -> None:
-    store.conversations.put("c", StoredExchange("1", None, "triangle"))
-    store.conversations.put("c", StoredExchange("2", "1", "square"))
+    store.conversations.put("c", StoredExchange("1", None, "triangle")).result()
+    store.conversations.put("c", StoredExchange("2", "1", "square")).result()
     answer(store, "2", "It is round.")
     store.conversations.delete("c")
     store.purge(timedelta(0)).result()
     with pytest.raises(StoreError, match="not in the store"):
         store.conversations.open("c")
-    assert list(store.runs.events("2")) == []
+    assert store.runs.trace("2").events == []
     assert store.conversations.search("round") == []
 
 
 def test_what_was_deleted_a_month_ago_is_gone_at_the_next_start(path: Path) -> None:
     with Store.open(path) as store:
         for name in ("old", "new"):
-            store.conversations.put(name, StoredExchange(name, None, "triangle"))
+            store.conversations.put(name, StoredExchange(name, None, "triangle")).result()
             store.conversations.delete(name)
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE conversations SET deleted = '2020-01-01T00:00:00.000000+00:00' WHERE id = 'old'")
@@ -87,8 +87,8 @@ def test_what_was_deleted_a_month_ago_is_gone_at_the_next_start(path: Path) -> N
 
 @pytest.mark.parametrize("words", ["eleven", "ELEV", "apples éleven", '"eleven', "eleven* OR", "apples"])
 def test_problems_and_answers_are_found_by_their_words(store: Store, words: str) -> None:
-    store.conversations.put("c", StoredExchange("1", None, "How many apples or pears?"))
-    store.conversations.put("d", StoredExchange("2", None, "Something else"))
+    store.conversations.put("c", StoredExchange("1", None, "How many apples or pears?")).result()
+    store.conversations.put("d", StoredExchange("2", None, "Something else")).result()
     answer(store, "1", "There are eleven.")
     (found,) = store.conversations.search(words)
     assert (found.conversation, found.exchange) == ("c", "1")
@@ -98,14 +98,14 @@ def test_problems_and_answers_are_found_by_their_words(store: Store, words: str)
 
 @pytest.mark.parametrize("words", ["", "  ", '"', "***", "()"])
 def test_a_search_for_no_words_finds_nothing(store: Store, words: str) -> None:
-    store.conversations.put("c", StoredExchange("1", None, "How many?"))
+    store.conversations.put("c", StoredExchange("1", None, "How many?")).result()
     assert store.conversations.search(words) == []
 
 
 @pytest.mark.parametrize("words", ["质数", "100 质数", "以内的质数有多少", "質数 25"])
 def test_words_of_a_script_without_blanks_are_found_inside_a_sentence(store: Store, words: str) -> None:
-    store.conversations.put("c", StoredExchange("1", None, "请问100以内的质数有多少个？"))
-    store.conversations.put("d", StoredExchange("2", None, "二加二等于多少？"))
+    store.conversations.put("c", StoredExchange("1", None, "请问100以内的质数有多少个？")).result()
+    store.conversations.put("d", StoredExchange("2", None, "二加二等于多少？")).result()
     answer(store, "1", "There are 25. 質数は25個あります。")
     found = store.conversations.search(words)
     assert [one.exchange for one in found] == ["1"]
@@ -115,7 +115,7 @@ def test_words_of_a_script_without_blanks_are_found_inside_a_sentence(store: Sto
 
 
 def test_thinking_is_not_searched(store: Store) -> None:
-    store.conversations.put("c", StoredExchange("1", None, "How many?"))
+    store.conversations.put("c", StoredExchange("1", None, "How many?")).result()
     answer(store, "1", "Eleven.")
     assert "goes" in store.runs.trace("1").thinking_text
     assert store.conversations.search("goes") == []

@@ -15,15 +15,16 @@ import pytest
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batch_rows import JobState, StoredArm
+from baton_reasoning.core.store.batches import JobState, StoredArm
 from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.migrations import MIGRATIONS
+from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.store.made import a_run, save, started
+from tests.core.store.made import a_run, concluded, save, started
 from tests.fakes.full_disk import a_full_disk
 from tests.patience import PATIENCE
 from tests.tiers import size
@@ -49,7 +50,7 @@ with Store.open(path) as store, Store.open(path) as reader:
     for number in count():
         recorder.record([TokenWritten(0.0, Author.SMALL, number, f" {number}")])
         if number % 100 == 0:
-            saved = sum(isinstance(event, TokenWritten) for event in reader.runs.events(job.run))
+            saved = sum(isinstance(event, TokenWritten) for event in reader.runs.trace(job.run).events)
         print(saved, flush=True)
 """
 """Writes without end, and prints how many of its tokens are saved."""
@@ -73,10 +74,10 @@ def test_a_kill_loses_nothing_that_was_saved_and_no_job(path: Path) -> None:
         assert saved >= wanted, "it saves every half second"
         with Store.open(path) as store:
             (job,) = store.batches.claim(batch)
-            tokens = [event.id for event in store.runs.events(job.run) if isinstance(event, TokenWritten)]
+            tokens = [event.id for event in store.runs.trace(job.run).events if isinstance(event, TokenWritten)]
             assert tokens == list(range(len(tokens)))
             assert len(tokens) >= saved
-            assert store.runs.summary(job.run).state is RunState.INTERRUPTED
+            assert concluded(store, job.run).state is RunState.INTERRUPTED
             assert job.attempt == 2
             store.batches.finish(job, "", None)
     with Store.open(path) as store:
@@ -86,14 +87,14 @@ def test_a_kill_loses_nothing_that_was_saved_and_no_job(path: Path) -> None:
 
 def test_an_answer_that_a_kill_broke_off_is_found_by_its_words(path: Path) -> None:
     with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many?"))
+        store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
         save(store, "e", a_run(answer="Eleven.")[:-1])
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE runs SET state = 'running', owner = '1@0.00', answer = ''")
     with Store.open(path) as store:
         store.conversations.rename("c", "")  # the writer has recovered what it found before it does this
         assert [found.exchange for found in store.conversations.search("eleven")] == ["e"]
-        assert store.runs.summary("e").state is RunState.INTERRUPTED
+        assert concluded(store, "e").state is RunState.INTERRUPTED
 
 
 def test_what_a_full_disk_refuses_is_kept_and_saved_later(path: Path) -> None:
@@ -113,33 +114,33 @@ def test_what_a_full_disk_refuses_is_kept_and_saved_later(path: Path) -> None:
             with pytest.raises(StoreError, match="disk"):
                 recorder.finish().result()
             with pytest.raises(StoreError, match="disk"):
-                store.conversations.put("c", StoredExchange("e", None, "?"))
+                store.batches.create("refused", {}, [], [])
         recorder.record(events[500:])
         recorder.finish().result()
-        assert list(store.runs.events("r")) == events
+        assert store.runs.trace("r").events == events
         assert accepted.wait(PATIENCE)
-        store.conversations.put("c", StoredExchange("e", None, "?"))
+        store.batches.create("b", {}, [], [])
+        assert [batch.name for batch in store.batches.all()] == ["b"], "what is not kept is tried once"
     assert isinstance(troubles[0], StoreError)
     assert troubles[-1] is None
 
 
-def test_what_nobody_waits_for_is_saved_once_the_disk_has_room(path: Path) -> None:
+def test_what_must_not_be_lost_is_refused_at_once_and_saved_when_the_disk_has_room(path: Path) -> None:
     refused, accepted = Event(), Event()
     with Store.open(path, lambda trouble: (refused if trouble else accepted).set()) as store:
         with a_full_disk():
-            put = store.conversations.put_later("c", StoredExchange("e", None, "How many?"))
-            store.conversations.show_later("c", "e")
-            recorder = store.runs.record_later("e")
+            put = store.conversations.put("c", StoredExchange("e", None, "How many?"))
+            show = store.conversations.show("c", "e")
+            recorder = store.runs.record("e")
             recorder.record(a_run(answer="Eleven."))
-            with pytest.raises(StoreError, match="disk"):
-                recorder.finish().result()
+            for future in (put, show, recorder.finish()):
+                with pytest.raises(StoreError, match="disk"):
+                    future.result(PATIENCE)
             assert refused.wait(PATIENCE)
-            assert not put.done()
         assert accepted.wait(PATIENCE)
-        assert put.result(PATIENCE) is None
         store.conversations.rename("c", "")  # after all that was to be saved later
         assert store.conversations.open("c").leaf == "e"
-        assert store.runs.summary("e").state is RunState.ENDED
+        assert concluded(store, "e").state is RunState.ENDED
         assert [found.exchange for found in store.conversations.search("eleven")] == ["e"]
 
 
@@ -147,7 +148,7 @@ def test_what_the_disk_refused_is_saved_before_the_next_change(path: Path) -> No
     refused = Event()
     with Store.open(path, lambda _: refused.set()) as store:
         with a_full_disk():
-            store.conversations.put_later("c", StoredExchange("e", None, "How many?"))
+            store.conversations.put("c", StoredExchange("e", None, "How many?"))
             assert refused.wait(PATIENCE)
         store.conversations.rename("c", "Eleven")
         assert store.conversations.open("c").title == "Eleven"
@@ -165,7 +166,7 @@ def test_an_answer_that_ends_as_the_store_closes_on_a_full_disk_is_said_to_be_lo
 
 def test_a_store_can_be_read_on_a_full_disk(path: Path) -> None:
     with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many?"))
+        store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
     with a_full_disk():
         with pytest.raises(StoreError, match="disk"):
             Store.open(path)
@@ -177,7 +178,7 @@ def test_a_store_can_be_read_on_a_full_disk(path: Path) -> None:
 
 def test_a_store_to_be_read_does_not_hide_what_a_killed_program_left_in_its_journal(path: Path) -> None:
     with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many?"))
+        store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
         copy = path.with_name("copy.sqlite")
         for suffix in ("", "-wal"):
             copy.with_name(copy.name + suffix).write_bytes(path.with_name(path.name + suffix).read_bytes())
@@ -187,7 +188,7 @@ def test_a_store_to_be_read_does_not_hide_what_a_killed_program_left_in_its_jour
 
 def test_an_up_to_date_store_opens_while_another_program_writes(path: Path) -> None:
     with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many?"))
+        store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         database = Database(path)
@@ -210,7 +211,7 @@ def test_a_folder_that_cannot_be_made_is_said(tmp_path: Path) -> None:
 def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, where: int) -> None:
     with Store.open(path) as store:
         for number in range(200):
-            store.conversations.put(f"c{number}", StoredExchange(f"e{number}", None, "How many? " * 20))
+            store.conversations.put(f"c{number}", StoredExchange(f"e{number}", None, "How many? " * 20)).result()
     whole = path.read_bytes()
     broken = whole[:where] + b"\xa5" * 12_000 + whole[where + 12_000 :]
     path.write_bytes(broken)
@@ -218,7 +219,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, where: int)
         (notice,) = store.notices
         assert "set aside as" in notice
         assert store.conversations.recent() == []
-        store.conversations.put("c", StoredExchange("e", None, "?"))
+        store.conversations.put("c", StoredExchange("e", None, "?")).result()
     (aside,) = path.parent.glob("*-damaged-*.sqlite")
     assert aside.read_bytes() == broken
     assert aside.name in notice
@@ -226,7 +227,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(path: Path, where: int)
 
 def test_however_a_file_is_damaged_it_opens_or_is_refused_in_words(path: Path) -> None:
     with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many? " * 20))
+        store.conversations.put("c", StoredExchange("e", None, "How many? " * 20)).result()
         store.batches.create("b", {}, [Problem("p", "?", None, {}, 1)], [StoredArm("small", {})])
     whole = path.read_bytes()
     for seed in range(150):
@@ -253,7 +254,7 @@ def test_a_schema_that_is_not_text_is_damage_like_any_other(path: Path) -> None:
 def test_only_the_owner_may_read_a_store_and_the_folder_made_for_it(tmp_path: Path) -> None:
     path = tmp_path / "data" / "baton.sqlite"
     with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "?"))
+        store.conversations.put("c", StoredExchange("e", None, "?")).result()
         modes = {file.name: file.stat().st_mode & 0o777 for file in (path.parent, *path.parent.iterdir())}
     assert modes.pop("data") == 0o700
     assert set(modes.values()) == {0o600}
@@ -290,7 +291,7 @@ def test_a_file_of_a_newer_baton_is_left_alone(path: Path) -> None:
 
 def test_an_older_file_is_brought_up_to_date(path: Path) -> None:
     with Store.open(path) as store:
-        store.conversations.put("c", StoredExchange("e", None, "How many?"))
+        store.conversations.put("c", StoredExchange("e", None, "How many?")).result()
     newer = [*MIGRATIONS, ("ALTER TABLE conversations ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'",)]
     for _ in range(2):
         database = Database(path, migrations=newer)
@@ -322,7 +323,7 @@ from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.store import Store
 with Store.open(Path(sys.argv[1])) as store:
     for number in range(50):
-        store.conversations.put(sys.argv[2], StoredExchange(f"{sys.argv[2]}{number}", None, "?"))
+        store.conversations.put(sys.argv[2], StoredExchange(f"{sys.argv[2]}{number}", None, "?")).result()
 """
     children = [subprocess.Popen([sys.executable, "-c", code, str(path), name]) for name in "ab"]
     assert [child.wait() for child in children] == [0, 0]
@@ -337,9 +338,13 @@ def test_a_broken_part_of_a_run_ends_its_trace_and_is_said(path: Path) -> None:
             save(store, "r", part)
         with closing(sqlite3.connect(path)) as connection, connection:
             connection.execute("UPDATE event_chunks SET events = x'00' WHERE sequence = 1")
-        summary = store.runs.record("r").finish().result()
+        store.runs.record("r").finish().result()
+        summary = concluded(store, "r")
         assert "cannot be read" in summary.reason
-        assert store.runs.outline("r").text == Trace.of(a_run()[:9]).text
+        trace, error = store.runs.read("r")
+        assert trace.text == Trace.of(a_run()[:9]).text
+        assert error
+        assert summary.cost == RunCost.of(trace)
         with pytest.raises(StoreError, match="cannot be read"):
             store.runs.trace("r")
 
@@ -353,6 +358,6 @@ def test_a_closed_store_refuses_in_words(path: Path) -> None:
     with pytest.raises(StoreError, match="closed"):
         store.conversations.rename("c", "x")
     with pytest.raises(StoreError, match="closed"):
-        store.conversations.put_later("c", StoredExchange("e", None, "?")).result(10)
+        store.conversations.put("c", StoredExchange("e", None, "?")).result(10)
     with Store.open(path) as again:
-        assert list(again.runs.events("r")) == [started()]
+        assert again.runs.trace("r").events == [started()]

@@ -94,7 +94,7 @@ def store_before(path: Path, *chunks: bytes) -> None:
 def test_a_stored_answer_keeps_its_text_its_authors_and_its_costs(path: Path) -> None:
     store_before(path, chunk(*LINES[:4]), chunk(*LINES[4:]))
     with Store.open(path) as store:
-        begun, *events = store.runs.events("r")
+        begun, *events = store.runs.trace("r").events
     assert isinstance(begun, RunStarted)
     assert events == EVENTS
     assert [(piece.author, piece.text) for piece in Trace.of(events).pieces] == [
@@ -123,10 +123,9 @@ def test_what_is_stored_then_is_of_the_new_schema(path: Path) -> None:
 def test_a_damaged_part_stays_as_it_is_and_the_rest_is_converted(path: Path) -> None:
     store_before(path, chunk(*LINES[:4]), b"no chunk", chunk(LINES[4]))
     with Store.open(path) as store:
-        reading = store.runs.events("r")
-        assert [next(reading) for _ in range(5)][1:] == EVENTS[:4]
-        with pytest.raises(StoreError, match="cannot be read"):
-            next(reading)
+        trace, damage = store.runs.read("r")
+    assert trace.events[1:] == EVENTS[:4]
+    assert "cannot be read" in str(damage)
     with closing(sqlite3.connect(path)) as connection:
         chunks = [events for (events,) in connection.execute("SELECT events FROM event_chunks ORDER BY sequence")]
     assert chunks[1] == b"no chunk"

@@ -11,12 +11,12 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.event_chunks import pack, unpack
-from baton_reasoning.core.store.outline import RIBBON_SEGMENTS, outline_of, ribbon_of
+from baton_reasoning.core.store.run_cost import RIBBON_SEGMENTS, RunCost, ribbon_of
 from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish, PrefillProgressed, TokenWritten, UsageReported, WriteStarted
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.store.made import a_run, save, started
+from tests.core.store.made import a_run, concluded, save, started
 
 
 def test_events_come_back_as_they_were_without_the_progress_of_a_prefill(store: Store) -> None:
@@ -25,66 +25,47 @@ def test_events_come_back_as_they_were_without_the_progress_of_a_prefill(store: 
     recorder = store.runs.record("r")
     for event in (events[0], PrefillProgressed(0.0, Author.SMALL, 64, 1000), *events[1:]):
         recorder.record([event])
-    assert recorder.finish().result().answer == "broken ?"
-    assert list(store.runs.events("r")) == events
+    recorder.finish().result()
+    assert concluded(store, "r").answer == "broken ?"
+    assert store.runs.trace("r").events == events
 
 
 def test_a_summary_says_what_the_run_came_to(store: Store) -> None:
     summary = save(store, "r", a_run(answer="It is 4."))
-    assert summary == store.runs.summary("r")
     assert (summary.state, summary.finish) == (RunState.ENDED, Finish.END_OF_TEXT)
-    assert (summary.metrics.small_tokens, summary.metrics.large_tokens, summary.metrics.steps) == (8, 6, 6)
-    assert summary.metrics.large_share == 6 / 14
+    assert (summary.cost.small_tokens, summary.cost.large_tokens, summary.cost.steps) == (8, 6, 6)
+    assert summary.cost.large_share == pytest.approx(6 / 14, abs=1e-6)
     assert summary.answer == "It is 4."
-    assert [segment.author for segment in summary.metrics.ribbon] == [Author.SMALL, Author.LARGE] * 2 + [Author.SMALL]
+    assert [segment.author for segment in summary.cost.ribbon] == [Author.SMALL, Author.LARGE] * 2 + [Author.SMALL]
 
 
 def test_a_run_of_any_usage_is_saved(store: Store) -> None:
     report = UsageReported(1.0, Author.LARGE, Usage(RequestUsage(read=2**53, written=2**53)))
     recorder = store.runs.record("r")
     recorder.record([started(), report] * 600)
-    assert recorder.finish().result().metrics.remote_tokens == 2**54
-    assert list(store.runs.events("r")) == [started(), report] * 600
-
-
-def test_an_outline_is_the_trace_without_its_tokens(store: Store) -> None:
-    save(store, "r", a_run())
-    outline, trace = store.runs.outline("r"), Trace.of(a_run())
-    assert outline == outline_of(trace)
-    assert outline.text == trace.text
-    assert [piece.token_count for piece in outline.pieces] == [len(piece.tokens) for piece in trace.pieces]
-    assert [piece.cue for piece in outline.pieces] == [piece.cue for piece in trace.pieces]
-    assert [piece.replaced for piece in outline.pieces] == [piece.replaced for piece in trace.pieces]
-
-
-def test_an_outline_can_be_had_while_the_run_goes_on(store: Store) -> None:
-    save(store, "r", a_run()[:9])
-    store.runs.record("r").record([])
-    assert store.runs.summary("r").state is RunState.RUNNING
-    assert store.runs.outline("r") == outline_of(Trace.of(a_run()[:9]))
+    recorder.finish().result()
+    assert concluded(store, "r").cost.remote_tokens == 2**54
+    assert store.runs.trace("r").events == [started(), report] * 600
 
 
 def test_a_run_goes_on_where_it_stopped(store: Store) -> None:
     events = a_run()
     for part in (events[:10], events[10:]):
         save(store, "r", part)
-    assert list(store.runs.events("r")) == events
+    assert store.runs.trace("r").events == events
 
 
 def test_a_run_that_is_begun_anew_keeps_nothing_of_before(store: Store) -> None:
     save(store, "r", a_run(steps=9))
     recorder = store.runs.record("r", anew=True)
-    assert list(store.runs.events("r")) == []
     recorder.record(a_run(steps=1))
     recorder.finish().result()
-    assert list(store.runs.events("r")) == a_run(steps=1)
-    assert store.runs.outline("r") == outline_of(Trace.of(a_run(steps=1)))
+    assert store.runs.trace("r").events == a_run(steps=1)
+    assert concluded(store, "r").cost == RunCost.of(Trace.of(a_run(steps=1)))
 
 
-def test_a_run_that_is_not_there_is_said_to_be_missing(store: Store) -> None:
-    with pytest.raises(StoreError, match="not in the store"):
-        store.runs.summary("nobody")
-    assert list(store.runs.events("nobody")) == []
+def test_a_run_that_is_not_there_has_no_events(store: Store) -> None:
+    assert store.runs.trace("nobody").events == []
 
 
 def test_a_long_ribbon_keeps_the_share_of_each_author() -> None:
@@ -106,7 +87,7 @@ def test_drafted_tokens_come_back_with_what_was_rejected(store: Store) -> None:
         TokenWritten(1.1, Author.LARGE, 2, " it", rejected_drafts=3),
     ]
     save(store, "r", events)
-    assert list(store.runs.events("r")) == events
+    assert store.runs.trace("r").events == events
     piece = Trace.of(events).pieces[-1]
     assert (piece.accepted_drafts, piece.drafts) == (1, 4)
 
@@ -116,7 +97,7 @@ def test_a_token_of_any_probability_comes_back(store: Store) -> None:
     alternatives = (Alternative(1, "null", -math.inf), Alternative(None, "\ud83d", -1.0))
     events = [started(), TokenWritten(0.5, Author.SMALL, None, "a", -math.inf, alternatives)]
     save(store, "r", events)
-    assert list(store.runs.events("r")) == events
+    assert store.runs.trace("r").events == events
 
 
 VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5)

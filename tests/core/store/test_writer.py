@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import Future
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from baton_reasoning.core.engines.base import Handoff
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.usage import MOST_COUNTED
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.database import Database
+from baton_reasoning.core.store.run_cost import LARGEST_INTEGER
 from baton_reasoning.core.store.runs import Runs
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.store.writer import Writer
-from tests.core.store.made import a_run, started
+from baton_reasoning.core.store.writer import Buffer, Writer
+from baton_reasoning.core.thinking.events import HandedOver
+from tests.core.store.made import a_run, save, started
 from tests.patience import PATIENCE
 
 
@@ -35,6 +37,9 @@ class Faulty:
 
     def saved(self) -> None:
         raise AssertionError
+
+    def refused(self, error: StoreError) -> None:
+        assert error
 
 
 def raising(error: Exception) -> Callable[[sqlite3.Connection], object]:
@@ -69,62 +74,64 @@ def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(
     database, faulty = Database(path, told.put), Faulty(save)
     runs = Runs(database)
     recorder = runs.record("r")
-    database.writer.save_soon(faulty)
     recorder.record([started()])
-    database.write_later(lambda _: None).result(10)
+    database.writer.save_soon(faulty)
+    database.writer.keep(lambda _: None).result(10)
     trouble = told.get(timeout=PATIENCE)
     assert trouble
-    assert "could not be saved" in trouble.message
-    assert "Copy or export it now" in trouble.advice
-    assert list(runs.events("r")) == [started()]
-    tries = faulty.tries
-    database.writer.save_soon(faulty)
+    assert "cannot be stored" in trouble.message
+    assert "tried again" in trouble.advice
+    assert runs.trace("r").events == [started()]
     recorder.record(a_run()[1:])
-    assert recorder.finish().result(10).answer == "The answer is 4."
-    database.write_later(lambda _: None).result(10)
-    assert faulty.tries == tries
+    recorder.finish().result(10)
+    assert runs.trace("r").events == a_run()
     assert told.empty()
-    with pytest.raises(StoreError, match="could not be saved"):
+    with pytest.raises(StoreError, match="could not be saved, and is lost"):
         database.close()
 
 
 def test_events_that_are_saved_before_finish_returns_are_saved_once(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The writer may be faster than the thread that has handed the task over."""
+    """The writer may be faster than the thread that concludes the run."""
     told: SimpleQueue[StoreError | None] = SimpleQueue()
     database = Database(path, told.put)
-    recorder, submit = Runs(database).record("r"), Writer.submit
+    recorder, save_now = Runs(database).record("r"), Writer.save_now
 
-    def submit_and_be_late(writer: Writer, *task: Any) -> Future[Any]:
-        future = submit(writer, *task)
-        future.result(10)
-        database.write_later(lambda _: None).result(10)  # saves all buffers at once
-        return future
+    def save_and_be_late(writer: Writer, buffer: Buffer) -> None:
+        save_now(writer, buffer)
+        writer.submit(lambda _: None).result(10)
 
     recorder.record(a_run())
-    monkeypatch.setattr(Writer, "submit", submit_and_be_late)
-    assert recorder.finish().result(10).answer == "The answer is 4."
+    monkeypatch.setattr(Writer, "save_now", save_and_be_late)
+    recorder.finish().result(10)
     monkeypatch.undo()
+    assert Runs(database).trace("r").events == a_run()
     database.close()
     assert told.empty()
 
 
-def test_an_answer_that_cannot_be_saved_can_be_exported_until_the_store_is_closed(path: Path) -> None:
+def test_an_answer_that_cannot_be_stored_is_said_and_stops_no_other(path: Path) -> None:
     told: SimpleQueue[StoreError | None] = SimpleQueue()
     deep: dict[str, object] = {}
     for _ in range(100_000):
         deep = {"deeper": deep}
     store = Store.open(path, told.put)
-    store.conversations.put("c", StoredExchange("e", None, "What is 2 + 2?"))
     recorder = store.runs.record("e")
     recorder.record([replace(started(), settings=deep), *a_run()[1:]])
-    with pytest.raises(RecursionError):
+    with pytest.raises(StoreError, match="cannot be stored"):
         recorder.finish().result(10)
     assert told.get(timeout=PATIENCE)
-    assert store.runs.trace("e").answer == "The answer is 4."
+    assert save(store, "other", a_run()).answer == "The answer is 4."
     with pytest.raises(StoreError, match="is lost"):
         store.close()
+
+
+def test_counts_beyond_what_the_file_holds_are_stored_as_its_largest(path: Path) -> None:
+    """A foreign trace may hold any number of events with the largest count."""
+    read = HandedOver(0.0, Author.SMALL, Handoff(0, MOST_COUNTED, 0.0))
+    with Store.open(path) as store:
+        assert save(store, "r", [started(), *[read] * 1_025]).cost.small_read == LARGEST_INTEGER
 
 
 def test_what_fails_once_is_saved_when_the_store_closes(path: Path) -> None:
@@ -138,7 +145,7 @@ def test_what_fails_once_is_saved_when_the_store_closes(path: Path) -> None:
 
     database = Database(path)
     with pytest.raises(StoreError, match="MemoryError"):
-        database.write_later(change).result(10)
+        database.writer.keep(change).result(10)
     database.close()
     with Store.open(path) as store:
         assert store.conversations.open("c").title == "New"
@@ -147,7 +154,7 @@ def test_what_fails_once_is_saved_when_the_store_closes(path: Path) -> None:
 def test_one_answer_that_must_wait_does_not_keep_the_others_from_being_saved(path: Path) -> None:
     database = Database(path)
     database.writer.save_soon(waiting := Faulty(raising(StoreError("Another Baton is writing this answer."))))
-    database.write_later(lambda _: None).result(10)
+    database.writer.keep(lambda _: None).result(10)
     assert waiting.tries == 2
     with pytest.raises(StoreError, match="Another Baton"):
         database.close()
@@ -159,7 +166,7 @@ def test_whoever_is_told_of_trouble_may_fail(path: Path) -> None:
 
     database = Database(path, on_trouble)
     with pytest.raises(StoreError):
-        database.write_later(raising(ValueError())).result(10)
+        database.writer.keep(raising(ValueError())).result(10)
     assert database.write(lambda connection: connection.execute("SELECT 1").fetchone()[0]) == 1
     with pytest.raises(StoreError, match="is lost"):
         database.close()

@@ -1,0 +1,221 @@
+"""What a run cost, as columns of the table `runs`: computed from the trace once, when the run ends.
+
+Reports, exports and the history read these columns. Only who needs the text of a run reads its events.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable
+from functools import reduce
+from itertools import chain, groupby
+from typing import Any, NamedTuple, Self
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, SkipValidation, computed_field
+
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.engines.usage import Usage
+from baton_reasoning.core.errors import StoreError
+from baton_reasoning.core.store.event_chunks import unpack
+from baton_reasoning.core.text import replace_lone_surrogates
+from baton_reasoning.core.thinking.trace import Piece, Trace
+
+RIBBON_SEGMENTS = 96
+LARGEST_INTEGER = 2**63 - 1
+"""Of SQLite; a foreign trace may count more."""
+
+
+class Segment(NamedTuple):
+    """A segment of a ribbon."""
+
+    author: Author
+    tokens: int
+
+
+class Takeover(NamedTuple):
+    """A takeover by the large model whose text stands."""
+
+    reason: str
+    """Id of the TakeoverReason."""
+    cue: str
+    """The word that led to it; empty without one."""
+
+    @classmethod
+    def of(cls, piece: Piece) -> Self:
+        """Name what led to the takeover that begins with this piece."""
+        cue = piece.cue.word if piece.cue else ""
+        return cls(replace_lone_surrogates(piece.reason or ""), replace_lone_surrogates(cue))
+
+
+class Cost(BaseModel):
+    """What a run cost, or several together. Tokens are counted by each model's own tokenizer."""
+
+    model_config = ConfigDict(frozen=True)
+
+    small_tokens: int = Field(0, description="Kept tokens of the small model.")
+    large_tokens: int = Field(0, description="Kept tokens of the large model.")
+    discarded_tokens: int = Field(0, description="Tokens that were written and replaced.")
+    small_read: int = Field(0, description="Tokens that the small model prefilled.")
+    large_read: int = Field(0, description="Tokens that the large model prefilled.")
+    small_reread: int = Field(
+        0,
+        description="Of small_read: at positions that the model had read or written before, because its cache had lost "
+        "them or text stood there that was discarded.",
+    )
+    large_reread: int = Field(0, description="Of large_read, likewise.")
+    small_decoded: int = Field(
+        0,
+        description="Tokens that the small model wrote, whether they were kept, discarded or only tried, and its "
+        "drafts for the large model.",
+    )
+    large_decoded: int = Field(0, description="Likewise, and the drafts that the large model rejected.")
+    handoffs: int = Field(0, description="Changes of the writer.")
+    steps: int = 0
+    large_steps: int = Field(0, description="Steps in which the large model wrote.")
+    drafted: int = Field(
+        0, description="Tokens of a server's draft model (speculative decoding), in no other figure but `accepted`."
+    )
+    accepted: int = Field(0, description="Drafted tokens that stand.")
+    seconds: float = Field(
+        0.0, description="By the clock, from the first prefill to the last token; the sum over several answers."
+    )
+    money: float = Field(0.0, description="What servers charge, in `currency`; 0 without prices.")
+    currency: str = ""
+    remote_tokens: int = Field(0, description="Tokens read and written by servers, discarded ones included.")
+
+    @classmethod
+    def total(cls, costs: Iterable[Cost]) -> Cost:
+        """Add up costs; the currency is the first that is named."""
+        listed = list(costs)
+        currency = next((cost.currency for cost in listed if cost.currency), "")
+        names = Cost.model_fields.keys() - {"currency"}
+        return Cost(**{name: sum(getattr(cost, name) for cost in listed) for name in names}, currency=currency)
+
+    @property
+    def tokens(self) -> int:
+        """The kept tokens of both models."""
+        return self.small_tokens + self.large_tokens
+
+    @computed_field(description="Kept tokens of the large model over those of both, 0 to 1.")
+    @property
+    def large_share(self) -> float:
+        return round(self.large_tokens / max(1, self.tokens), 6)
+
+
+class RunCost(Cost):
+    """What one run cost, and how its text came about. Everything is 0 or empty until the run has ended."""
+
+    seconds_to_answer: float | None = None
+    """To the first token of the answer; None without an answer."""
+    takeovers: SkipValidation[tuple[Takeover, ...]] = ()
+    ribbon: SkipValidation[tuple[Segment, ...]] = ()
+    """Who wrote the kept tokens, in order; see `ribbon_of`."""
+
+    @classmethod
+    def of(cls, trace: Trace) -> Self:
+        small, large = trace.totals[Author.SMALL], trace.totals[Author.LARGE]
+        usage = reduce(Usage.plus, trace.usage.values(), Usage())
+        began = trace.answer_began
+        return cls(
+            small_tokens=small.kept,
+            large_tokens=large.kept,
+            discarded_tokens=sum(piece.replaced_tokens for piece in trace.pieces),
+            small_read=small.prefilled,
+            large_read=large.prefilled,
+            small_reread=small.reread,
+            large_reread=large.reread,
+            small_decoded=small.decoded + small.tried + large.drafts,
+            large_decoded=large.decoded + large.tried + large.drafts - large.accepted_drafts,
+            handoffs=trace.handoffs,
+            steps=len(trace.steps),
+            large_steps=len({piece.step for piece in trace.pieces if piece.author is Author.LARGE}),
+            drafted=usage.cost.drafted,
+            accepted=usage.cost.accepted,
+            seconds=round(trace.seconds, 6),
+            money=usage.money,
+            currency=usage.currency,
+            remote_tokens=usage.cost.read + usage.cost.written,
+            seconds_to_answer=None if began is None else round(began, 6),
+            takeovers=takeovers_of(trace),
+            ribbon=ribbon_of(trace),
+        )
+
+    @classmethod
+    def of_row(cls, row: sqlite3.Row) -> Self:
+        """Read the cost from a row that ends with `COLUMNS`; they are all NULL where there is no run yet."""
+        values = dict(zip(cls.model_fields, row[-len(cls.model_fields) :], strict=True))
+        if values["ribbon"] is None:
+            return cls()
+        values |= {name: decoder.decode(values[name]) for name, decoder in _LISTS.items()}
+        return cls(**values)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the values for SQLite."""
+        values = {name: min(value, LARGEST_INTEGER) if isinstance(value, int) else value for name, value in self}
+        return values | {name: msgspec.json.encode(values[name]).decode() for name in _LISTS}
+
+
+COLUMNS = ", ".join(f"runs.{name}" for name in RunCost.model_fields)
+_LISTS: dict[str, msgspec.json.Decoder[Any]] = {
+    "takeovers": msgspec.json.Decoder(tuple[Takeover, ...]),
+    "ribbon": msgspec.json.Decoder(tuple[Segment, ...]),
+}
+"""The columns that hold lists as JSON."""
+
+
+def takeovers_of(trace: Trace) -> tuple[Takeover, ...]:
+    """List the takeovers by the large model. One over several steps has several pieces, but only one handoff."""
+    return tuple(
+        Takeover.of(piece) for piece in trace.pieces if piece.author is Author.LARGE and piece.reason and piece.handoff
+    )
+
+
+def ribbon_of(trace: Trace) -> tuple[Segment, ...]:
+    """Join pieces of one author that follow each other.
+
+    If there are too many segments, the run is divided into equal lengths with one segment for each author, which keeps
+    the shares.
+    """
+    segments = _joined(Segment(piece.author, len(piece.tokens)) for piece in trace.pieces)
+    if len(segments) <= RIBBON_SEGMENTS:
+        return segments
+    shares = [Counter[Author]() for _ in range(RIBBON_SEGMENTS // len(Author))]
+    total, at = max(1, sum(segment.tokens for segment in segments)), 0
+    for segment in segments:
+        shares[min(len(shares) - 1, at * len(shares) // total)][segment.author] += segment.tokens
+        at += segment.tokens
+    return _joined(Segment(author, share[author]) for share in shares for author in Author if share[author])
+
+
+def _joined(segments: Iterable[Segment]) -> tuple[Segment, ...]:
+    groups = groupby(segments, key=lambda segment: segment.author)
+    return tuple(Segment(author, sum(segment.tokens for segment in group)) for author, group in groups)
+
+
+def read_trace(connection: sqlite3.Connection, run: str) -> tuple[Trace, StoreError | None]:
+    """Read a run as far as it is not damaged, and what is wrong with the rest."""
+    trace = Trace()
+    chunks = connection.execute("SELECT events FROM event_chunks WHERE run = ? ORDER BY sequence", (run,))
+    try:
+        for event in chain.from_iterable(unpack(chunk["events"]) for chunk in chunks):
+            trace.apply(event)
+    except StoreError as error:
+        return trace, error
+    return trace, None
+
+
+def save_cost(connection: sqlite3.Connection, run: str, trace: Trace, **others: str | None) -> None:
+    """Write what follows from the trace into the row of its run, with the values of other columns."""
+    columns = others | RunCost.of(trace).columns() | {"reviewed": bool(trace.opinion or trace.values)}
+    changes = ", ".join(f"{column} = :{column}" for column in columns)
+    connection.execute(f"UPDATE runs SET {changes} WHERE id = :run", columns | {"run": run})
+
+
+def fill_costs(connection: sqlite3.Connection) -> None:
+    """Compute what the runs cost that have ended; others follow when they end, and damaged ones stay as they are."""
+    for row in connection.execute("SELECT id FROM runs WHERE state <> 'running'").fetchall():
+        trace, damage = read_trace(connection, row["id"])
+        if not damage:
+            save_cost(connection, row["id"], trace)
