@@ -77,7 +77,8 @@ class GgufHeader(ModelShape):
     """As people say it: “1.5B”, “135M”."""
     quantisation: str
     """As people say it: “Q4_K_M”."""
-    licence: str | None
+    licence: str
+    """Empty where the file does not say it."""
     parameters: int
     idle_expert_bytes: int
     """Tensor bytes of the experts that the router does not choose for a token."""
@@ -114,18 +115,14 @@ def read_header(path: Path) -> GgufHeader:
 
 def _check_parts(shards: tuple[Path, ...], raws: list[RawHeader]) -> None:
     for position, (shard, raw) in enumerate(zip(shards, raws, strict=True)):
-        count = raw.values.get("split.count", 1)
-        number = raw.values.get("split.no", position)
+        keys = Keys(shard, raw.values)
+        count, number = keys.get("split.count", 1), keys.get("split.no", position)
         if count not in (len(shards), 0) or number != position:
             raise ModelFileError(
-                f"{shard.name} is part {_plus_one(number)} of {count} inside, but its name says "
+                f"{shard.name} is part {number + 1} of {count} inside, but its name says "
                 f"{position + 1} of {len(shards)}.",
                 "Give all parts back the names under which they were published.",
             )
-
-
-def _plus_one(number: Value) -> str:
-    return str(number + 1) if isinstance(number, int) else "?"
 
 
 def _interpret(
@@ -133,37 +130,37 @@ def _interpret(
 ) -> GgufHeader:
     path = shards[0]
     keys = Keys(path, values)
-    architecture = keys.text("general.architecture") or ""
+    architecture = keys.get("general.architecture", "")
     _check_it_writes(path, architecture, tensors)
     of_model = Keys(path, values, prefix=f"{architecture}.")
     numbers = of_model.all_wholes()
     vocabulary = _vocabulary(path, values)
     template = _chat_template(keys)
     parameters = sum(tensor.elements for tensor in tensors)
-    embedding = of_model.whole("embedding_length")
-    heads = max(of_model.wholes("attention.head_count", default=0), default=0)
+    embedding = of_model.get("embedding_length", 0)
+    heads = max(of_model.wholes("attention.head_count"), default=0)
     return GgufHeader(
         path=path,
         shards=shards,
         file_bytes=file_bytes,
         architecture=architecture,
-        name=keys.text("general.name") or path.stem,
-        size_label=keys.text("general.size_label") or _size_label(parameters),
-        quantisation=_quantisation(keys.whole("general.file_type", default=-1), tensors),
-        licence=keys.text("general.license"),
+        name=keys.get("general.name", "") or path.stem,
+        size_label=keys.get("general.size_label", "") or _size_label(parameters),
+        quantisation=_quantisation(keys.get("general.file_type", -1), tensors),
+        licence=keys.get("general.license", ""),
         parameters=parameters,
         tensor_bytes=sum(tensor.bytes for tensor in tensors),
         blocks=_blocks(architecture, of_model, tensors, heads, embedding),
         token_embedding_bytes=sum(tensor.bytes for tensor in tensors if tensor.name == "token_embd.weight"),
         output_is_tied=all(tensor.name != "output.weight" for tensor in tensors),
         idle_expert_bytes=_idle_expert_bytes(tensors, numbers),
-        context_length=of_model.whole("context_length"),
+        context_length=of_model.get("context_length", 0),
         embedding_length=embedding,
-        feed_forward_length=max(of_model.wholes("feed_forward_length", default=0), default=0),
+        feed_forward_length=max(of_model.wholes("feed_forward_length"), default=0),
         head_count=heads,
         vocabulary_size=vocabulary.size,
         vocabulary_hash=vocabulary.hash,
-        add_space_prefix=keys.flag("tokenizer.ggml.add_space_prefix"),
+        add_space_prefix=keys.get("tokenizer.ggml.add_space_prefix", False),
         chat_template=template,
         thinking_tags=_thinking_tags(template, vocabulary),
         supports_truncation=supports_truncation(architecture, numbers),
@@ -186,13 +183,13 @@ def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> No
 
 
 def _chat_template(keys: Keys) -> str | None:
-    template = keys.text("tokenizer.chat_template")
-    if template is not None and len(template) > MAX_TEMPLATE_CHARACTERS:
+    template = keys.get("tokenizer.chat_template", "")
+    if len(template) > MAX_TEMPLATE_CHARACTERS:
         raise ModelFileError(
             f"{keys.path.name} carries a chat template of {len(template):,} characters.",
             "Choose another conversion of the model.",
         )
-    return template
+    return template or None
 
 
 def _quantisation(file_type: int, tensors: Iterable[Tensor]) -> str:
@@ -297,7 +294,7 @@ _GEMMA3N_BLOCKS_WITH_CACHE = 20
 
 def _blocks(architecture: str, keys: Keys, tensors: Iterable[Tensor], heads: int, embedding: int) -> tuple[Block, ...]:
     """Derive what each block keeps in memory, as llama.cpp does for each architecture."""
-    count = keys.whole("block_count")
+    count = keys.get("block_count", 0)
     if count > MAX_BLOCKS:
         raise ModelFileError(f"{keys.path.name} is damaged: it claims {count:,} blocks.", "Download it again.")
     numbers = keys.all_wholes()
@@ -337,14 +334,14 @@ def _kv_heads(architecture: str, keys: Keys, count: int, heads: int) -> list[int
     found = [*named, *[0] * count][:count] if len(named) > 1 else [*named] * count
     if architecture not in _ATTENTION_INTERVAL:
         return found
-    every = keys.whole("full_attention_interval", default=_ATTENTION_INTERVAL[architecture])
+    every = keys.get("full_attention_interval", _ATTENTION_INTERVAL[architecture])
     return [kv if every and (number + 1) % every == 0 else 0 for number, kv in enumerate(found)]
 
 
 def _cache_elements(keys: Keys, numbers: Mapping[str, int], kv_heads: list[int], head_length: int) -> list[int]:
     """Return the elements of keys and values that each block keeps for each token."""
-    key = keys.whole("attention.key_length", default=head_length)
-    value = keys.whole("attention.value_length", default=head_length)
+    key = keys.get("attention.key_length", head_length)
+    value = keys.get("attention.value_length", head_length)
     key_in_window = numbers.get("attention.key_length_swa", key)
     value_in_window = numbers.get("attention.value_length_swa", value)
     if "attention.key_length_mla" in numbers:  # latent attention: the values are read out of the keys
