@@ -38,7 +38,6 @@ class MemoryEstimate:
     shape: ModelShape
     options: LoadOptions
     """How it is loaded."""
-    tensor_bytes: int
     kv_bytes: int
     state_bytes: int
     compute_bytes: int
@@ -50,7 +49,7 @@ class MemoryEstimate:
     @property
     def total_bytes(self) -> int:
         """Without the margin."""
-        return self.tensor_bytes + self.kv_bytes + self.state_bytes + self.compute_bytes
+        return self.shape.tensor_bytes + self.kv_bytes + self.state_bytes + self.compute_bytes
 
 
 def estimate(shape: ModelShape, options: LoadOptions) -> MemoryEstimate:
@@ -68,7 +67,6 @@ def estimate(shape: ModelShape, options: LoadOptions) -> MemoryEstimate:
     return MemoryEstimate(
         shape=shape,
         options=options,
-        tensor_bytes=shape.tensor_bytes,
         kv_bytes=sum(kv),
         state_bytes=sum(states),
         compute_bytes=_compute_bytes(shape, min(options.batch, cells), scored_cells),
@@ -289,7 +287,7 @@ def _changed(needs: MemoryEstimate, **options: Any) -> MemoryEstimate:
 
 def _smaller_file(needs: MemoryEstimate, free: int) -> str:
     smallest = _changed(needs, kv_type=KvType.Q8_0, context=SMALLEST_CONTEXT)
-    for_the_file = free - (smallest.total_bytes - smallest.tensor_bytes)
+    for_the_file = free - (smallest.total_bytes - needs.shape.tensor_bytes)
     if for_the_file <= 0:
         return "close other programs, or use a model on another machine"
     return f"choose a smaller quantisation or model, with a file of at most {in_gib(for_the_file)}"
