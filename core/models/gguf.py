@@ -371,26 +371,24 @@ def _state_bytes(numbers: Mapping[str, int], embedding: int, heads: int) -> int:
 
 # Architectures -----------------------------------------------------------------------------------------------------
 
-_RECURRENT = "arwkv7 mamba mamba2 rwkv6 rwkv6qwen2 rwkv7"
+RECURRENT = frozenset("arwkv7 mamba mamba2 rwkv6 rwkv6qwen2 rwkv7".split())
+"""Their whole memory is one recurrent state, which cannot be truncated to an earlier token."""
 
-_HYBRID = """
+HYBRID = frozenset(
+    """
     bailingmoe3 deepseek4 falcon-h1 glm5-next granitehybrid jamba kimi-k3 kimi-linear lfm2 lfm2moe minimax-01
     nemotron_h nemotron_h_moe plamo2 qwen35 qwen35moe qwen3next qwen4exp
-"""
+    """.split()
+)
+"""Some layers attend, some keep a recurrent state: rolled back through snapshots."""
+
+_STATE_KEYS = ("ssm.", "wkv.", "shortconv.", "kda.")
+"""Keys that only models with a recurrent state have: for those that are newer than the two sets."""
 
 _EMBEDDING = """
     bert eurobert gemma-embedding jina-bert-v2 jina-bert-v3 llama-embed modern-bert neo-bert nomic-bert
     nomic-bert-moe
 """
-
-_STATE_KEYS = ("ssm.", "wkv.", "shortconv.", "kda.")
-"""Keys that only models with a recurrent state have: for those that are newer than the two lists."""
-
-RECURRENT = frozenset(_RECURRENT.split())
-"""Their whole memory is one recurrent state, which cannot be truncated to an earlier token."""
-
-HYBRID = frozenset(_HYBRID.split())
-"""Some layers attend, some keep a recurrent state: rolled back through snapshots."""
 
 NOT_WRITERS: dict[str, str] = {
     "clip": "the vision part of a model",
@@ -409,5 +407,4 @@ def supports_truncation(architecture: str, numbers: Iterable[str] = ()) -> bool:
 
     `numbers`: the names of the model's own keys, where its header is known.
     """
-    keeps_state = architecture in RECURRENT | HYBRID or any(key.startswith(_STATE_KEYS) for key in numbers)
-    return not keeps_state
+    return architecture not in RECURRENT | HYBRID and not any(key.startswith(_STATE_KEYS) for key in numbers)

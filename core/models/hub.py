@@ -150,10 +150,10 @@ class Hub:
     def __init__(self, access: HubAccess) -> None:
         self.access = access
 
-    def search(self, text: str, limit: int = MOST_RESULTS) -> tuple[Repository, ...]:
+    def search(self, text: str) -> tuple[Repository, ...]:
         """Search repositories with GGUF files by name; the most downloaded come first."""
         with self._asking("The search", self.access.endpoint):
-            found = self._api().list_models(filter="gguf", search=text, sort="downloads", limit=limit, full=True)
+            found = self._api().list_models(filter="gguf", search=text, sort="downloads", limit=MOST_RESULTS, full=True)
             return tuple(_repository(info.id, info) for info in found if _NAME.fullmatch(info.id))
 
     def list_files(self, repository: str) -> Listing:
