@@ -109,32 +109,14 @@ def read_header(path: Path) -> GgufHeader:
     shards = shards_of(path)
     raws = [read_raw(shard) for shard in shards]
     _check_parts(shards, raws)
+    path, values = shards[0], raws[0].values
     tensors = [tensor for raw in raws for tensor in raw.tensors]
-    return _interpret(shards, raws[0].values, tensors, sum(raw.data_end for raw in raws))
-
-
-def _check_parts(shards: tuple[Path, ...], raws: list[RawHeader]) -> None:
-    for position, (shard, raw) in enumerate(zip(shards, raws, strict=True)):
-        keys = Keys(shard, raw.values)
-        count, number = keys.get("split.count", 1), keys.get("split.no", position)
-        if count not in (len(shards), 0) or number != position:
-            raise ModelFileError(
-                f"{shard.name} is part {number + 1} of {count} inside, but its name says "
-                f"{position + 1} of {len(shards)}.",
-                "Give all parts back the names under which they were published.",
-            )
-
-
-def _interpret(
-    shards: tuple[Path, ...], values: Mapping[str, Value], tensors: list[Tensor], file_bytes: int
-) -> GgufHeader:
-    path = shards[0]
     keys = Keys(path, values)
     architecture = keys.get("general.architecture", "")
     _check_it_writes(path, architecture, tensors)
     of_model = Keys(path, values, prefix=f"{architecture}.")
     numbers = of_model.all_wholes()
-    vocabulary = _vocabulary(path, values)
+    vocabulary = _vocabulary(keys)
     template = _chat_template(keys)
     parameters = sum(tensor.elements for tensor in tensors)
     embedding = of_model.get("embedding_length", 0)
@@ -142,7 +124,7 @@ def _interpret(
     return GgufHeader(
         path=path,
         shards=shards,
-        file_bytes=file_bytes,
+        file_bytes=sum(raw.data_end for raw in raws),
         architecture=architecture,
         name=keys.get("general.name", "") or path.stem,
         size_label=keys.get("general.size_label", "") or _size_label(parameters),
@@ -165,6 +147,18 @@ def _interpret(
         thinking_tags=_thinking_tags(template, vocabulary),
         supports_truncation=supports_truncation(architecture, numbers),
     )
+
+
+def _check_parts(shards: tuple[Path, ...], raws: list[RawHeader]) -> None:
+    for position, (shard, raw) in enumerate(zip(shards, raws, strict=True)):
+        keys = Keys(shard, raw.values)
+        count, number = keys.get("split.count", 1), keys.get("split.no", position)
+        if count not in (len(shards), 0) or number != position:
+            raise ModelFileError(
+                f"{shard.name} is part {number + 1} of {count} inside, but its name says "
+                f"{position + 1} of {len(shards)}.",
+                "Give all parts back the names under which they were published.",
+            )
 
 
 def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> None:
@@ -236,16 +230,16 @@ class Vocabulary:
         return _stored(token.encode()) in self.tokens
 
 
-def _vocabulary(path: Path, values: Mapping[str, Value]) -> Vocabulary:
+def _vocabulary(keys: Keys) -> Vocabulary:
     """Read the vocabulary of a model. Raises ModelFileError if the file has none."""
-    count, tokens = _strings(values.get("tokenizer.ggml.tokens"))
+    count, tokens = _strings(keys.values.get("tokenizer.ggml.tokens"))
     if not count:
-        raise ModelFileError(f"{path.name} has no vocabulary.", "Choose another conversion of the model.")
-    _, merges = _strings(values.get("tokenizer.ggml.merges"))
+        raise ModelFileError(f"{keys.path.name} has no vocabulary.", "Choose another conversion of the model.")
+    _, merges = _strings(keys.values.get("tokenizer.ggml.merges"))
     digest = hashlib.sha256()
     for part in (
-        _named(values.get("tokenizer.ggml.model")),
-        _named(values.get("tokenizer.ggml.pre")),
+        keys.get("tokenizer.ggml.model", "").encode(),
+        keys.get("tokenizer.ggml.pre", "").encode(),
         _without_padding(count, tokens),
         merges,
     ):
@@ -274,10 +268,6 @@ def _strings(value: Value | None) -> tuple[int, bytes]:
     if isinstance(value, tuple):
         return len(value), b"".join(_stored(str(element).encode()) for element in value)
     return 0, b""
-
-
-def _named(value: Value | None) -> bytes:
-    return value.encode() if isinstance(value, str) else b""
 
 
 def _stored(text: bytes) -> bytes:
