@@ -82,11 +82,6 @@ def unreachable(host: str, reason: str) -> DownloadError:
     )
 
 
-def offline(what: str) -> DownloadError:
-    """Make the error for a request while Baton is set to offline."""
-    return DownloadError(f"{what} needs the Hub, and Baton is set to offline.", f"Untick “Offline” ({IN_WINDOW}).")
-
-
 def seconds_to_wait(retry_after: str | None, otherwise: float) -> float:
     """Parse Retry-After, seconds or a date (RFC 9110, 10.2.3); `otherwise` if it is missing or invalid."""
     if retry_after is None:

@@ -227,7 +227,8 @@ class Hub:
     def _asking(self, what: str, page: str) -> Generator[None, None, None]:
         """Refuse to ask while offline, and map every failure inside to DownloadError. `page` has the terms."""
         if self.access.offline:
-            raise download.offline(what)
+            advice = f"Untick “Offline” ({download.IN_WINDOW})."
+            raise DownloadError(f"{what} needs the Hub, and Baton is set to offline.", advice)
         from huggingface_hub.errors import HFValidationError
 
         try:
