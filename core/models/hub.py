@@ -50,10 +50,9 @@ class Repository:
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a repository at one commit, so that sizes and hashes stay true."""
+    """The files of a repository; their addresses name one commit, so that sizes and hashes stay true."""
 
     repository: Repository
-    revision: str
     parameters: int | None
     """Of the whole model, if the Hub reports it."""
     choices: tuple[Quantisation, ...]
@@ -168,7 +167,7 @@ class Hub:
             ]
             about = _repository(repository, info)  # no server chooses the folder of a model
             parameters = convert((info.gguf or {}).get("total"), int | None)
-            return Listing(about, revision, parameters, quantisations(files))
+            return Listing(about, parameters, quantisations(files))
 
     def manifest(self, source: HubFile, models: Path) -> DownloadManifest:
         """Look up what has to be downloaded for a source. Raises DownloadError, which names what there is."""
