@@ -141,7 +141,7 @@ def fit(needs: MemoryEstimate, devices: Devices) -> Fit:
 
 
 def fit_with_layers(needs: MemoryEstimate, devices: Devices, layers: int) -> Fit:
-    """Judge the placement of a model of which a person puts so many layers on the GPU."""
+    """Judge a placement with a number of GPU layers that a person chose."""
     best = fit(needs, devices)
     if not devices.gpus:
         return replace(best, advice=f"No GPU is in use, so that GPU layers make no difference. {best.advice}")

@@ -337,6 +337,8 @@ class LocalChoices(NamedTuple):
 
 
 class ModelPreferences(BaseModel):
+    """The content of `models.json`: where models are, how the Hub is reached, and the choices for each model."""
+
     model_config = ConfigDict(frozen=True)
 
     folder: Path | None = None
