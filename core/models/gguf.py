@@ -85,7 +85,8 @@ class GgufHeader(ModelShape):
     vocabulary_hash: str
     """SHA-256 over tokenizer model, pre-tokenizer, tokens and merges: equal means token ids mean the same."""
     add_space_prefix: bool
-    chat_template: str | None
+    chat_template: str
+    """Empty where the file has none."""
     thinking_tags: ThinkingTags | None
     """Guessed from the chat template; without one, from the vocabulary."""
     supports_truncation: bool
@@ -176,14 +177,14 @@ def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> No
         )
 
 
-def _chat_template(keys: Keys) -> str | None:
+def _chat_template(keys: Keys) -> str:
     template = keys.get("tokenizer.chat_template", "")
     if len(template) > MAX_TEMPLATE_CHARACTERS:
         raise ModelFileError(
             f"{keys.path.name} carries a chat template of {len(template):,} characters.",
             "Choose another conversion of the model.",
         )
-    return template or None
+    return template
 
 
 def _quantisation(file_type: int, tensors: Iterable[Tensor]) -> str:
@@ -208,8 +209,8 @@ def _idle_expert_bytes(tensors: Iterable[Tensor], numbers: Mapping[str, int]) ->
     return size * (experts - used) // experts if experts >= used > 0 else 0
 
 
-def _thinking_tags(template: str | None, vocabulary: Vocabulary) -> ThinkingTags | None:
-    if template is not None:  # a model may share its vocabulary with a thinking sibling, so the tokens do not count
+def _thinking_tags(template: str, vocabulary: Vocabulary) -> ThinkingTags | None:
+    if template:  # a model may share its vocabulary with a thinking sibling, so the tokens do not count
         return tags_in(template)
     known = (tags for tags in KNOWN_TAGS if vocabulary.has(tags.opening) and vocabulary.has(tags.closing))
     return next(known, None)
