@@ -90,7 +90,7 @@ class ModelCardView(QScrollArea):
                 facts += placement_facts(card)
             self.loading.show_model(model)
             self.writing.show_model(model)
-            self.template.setPlainText(model.header.chat_template or "")
+            self.template.setPlainText(model.header.chat_template)
             self.delete.setEnabled(model.can_be_deleted)
             size = in_gib(model.header.file_bytes)
             self.delete.setText(f"Move to the trash ({size})" if model.can_be_deleted else "Comes with Baton")

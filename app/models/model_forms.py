@@ -107,7 +107,8 @@ class LoadingForm(QWidget):
             return
         choice = self.choice
         needs = estimate(self._model.header, choice)
-        parts = f"{in_gib(needs.total_bytes)}: model {in_gib(needs.tensor_bytes)}, KV cache {in_gib(needs.kv_bytes)}"
+        model, cache = in_gib(needs.shape.tensor_bytes), in_gib(needs.kv_bytes)
+        parts = f"{in_gib(needs.total_bytes)}: model {model}, KV cache {cache}"
         fit = self._controller.fit_of(self._model, choice)
         lacks = bool(choice.conflict) or (fit is not None and fit.kind is FitKind.DOES_NOT_FIT)
         advice = choice.conflict or (fit.advice if fit else "")

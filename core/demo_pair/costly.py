@@ -121,9 +121,10 @@ def in_shape(source: Path, target: Path, shape: Shape, **changes: float) -> Spar
     raw = read_raw(source)
     content = source.read_bytes()
     had = Keys(source, raw.values, "llama.")
-    own, head = had.whole("embedding_length"), had.whole("embedding_length") // had.whole("attention.head_count")
-    shape = Shape(shape.embedding or own, shape.feed_forward or had.whole("feed_forward_length"), shape.blocks)
-    own_blocks = had.whole("block_count")
+    own = had.get("embedding_length", 0)
+    head = own // had.get("attention.head_count", 1)
+    shape = Shape(shape.embedding or own, shape.feed_forward or had.get("feed_forward_length", 0), shape.blocks)
+    own_blocks = had.get("block_count", 0)
     epsilon = raw.values["llama.attention.layer_norm_rms_epsilon"]
     assert isinstance(epsilon, float)
     numbers: dict[str, float] = {

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
-from typing import Any
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.fit import PairFit, estimate, fit_pair
@@ -36,27 +36,64 @@ class PublishedResult(Enum):
     """A sensible pair, of one family; no published benchmarks for it."""
 
 
-@dataclass(frozen=True)
-class CatalogModel:
-    """A GGUF file on the Hub."""
+class CatalogModel(BaseModel):
+    """A GGUF file on the Hub, with the figures that its makers publish."""
+
+    model_config = ConfigDict(frozen=True)
 
     key: str
+    """Its short name, such as r1-qwen-1.5b."""
     name: str
     repository: str
     file: str
     bytes: int
-    active_bytes: int
-    """Read for a token: of a mixture of experts, only those that are active."""
     licence: str
-    shape: ModelShape
+    parameters: int
+    active_parameters: int = 0
+    """Of a mixture of experts: the parameters that are read for a token."""
+    blocks: int
+    attends_every: int = 1
+    """In a hybrid, every n-th block has a KV cache, and the others a recurrent state."""
+    state_bytes: int = 0
+    """Of the recurrent state of one block."""
+    embedding_length: int
+    feed_forward_length: int
+    kv_heads: int
+    head_length: int
+    vocabulary_size: int
+    output_is_tied: bool
 
     @property
     def hub_file(self) -> HubFile:
         return HubFile(self.repository, label_of(self.file))
 
+    @property
+    def active_bytes(self) -> int:
+        """Bytes read for a token: of a mixture of experts, only those that are active."""
+        return self.bytes * (self.active_parameters or self.parameters) // self.parameters
 
-@dataclass(frozen=True)
-class CatalogPair:
+    @property
+    def shape(self) -> ModelShape:
+        """Derive the shape: blocks have equal size, and the embedding has the file's mean bits per weight."""
+        embedding = self.bytes * self.vocabulary_size * self.embedding_length // self.parameters
+        outside = embedding if self.output_is_tied else 2 * embedding
+        block_bytes = (self.bytes - outside) // self.blocks
+        attending = Block(block_bytes, 2 * self.kv_heads * self.head_length)
+        other = Block(block_bytes, 0, self.state_bytes)
+        return ModelShape(
+            tensor_bytes=self.bytes,
+            blocks=tuple(other if (block + 1) % self.attends_every else attending for block in range(self.blocks)),
+            token_embedding_bytes=embedding,
+            output_is_tied=self.output_is_tied,
+            embedding_length=self.embedding_length,
+            feed_forward_length=self.feed_forward_length,
+            vocabulary_size=self.vocabulary_size,
+        )
+
+
+class CatalogPair(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
     small: CatalogModel
     large: CatalogModel
     good_for: str
@@ -84,17 +121,9 @@ def catalog() -> tuple[CatalogPair, ...]:
 def read_catalog(text: str) -> tuple[CatalogPair, ...]:
     """Parse the pairs of a catalog, in its order."""
     content = json.loads(text)
-    models = {key: _model(key, entry) for key, entry in content["models"].items()}
-    return tuple(
-        CatalogPair(
-            models[pair["small"]],
-            models[pair["large"]],
-            pair["good_for"],
-            PublishedResult(pair["evidence"]),
-            pair["source"],
-        )
-        for pair in content["pairs"]
-    )
+    models = {key: {"key": key, **entry} for key, entry in content["models"].items()}
+    named = ({**pair, "small": models[pair["small"]], "large": models[pair["large"]]} for pair in content["pairs"])
+    return tuple(map(CatalogPair.model_validate, named))
 
 
 def catalog_models() -> dict[str, CatalogModel]:
@@ -113,61 +142,21 @@ def pairs_that_fit(devices: Devices, context: int = USUAL_CONTEXT) -> tuple[Fitt
     return tuple(sorted(fitting, key=lambda each: each.pair.bytes))
 
 
-def _model(key: str, entry: Mapping[str, Any]) -> CatalogModel:
-    return CatalogModel(
-        key=key,
-        name=entry["name"],
-        repository=entry["repository"],
-        file=entry["file"],
-        bytes=entry["bytes"],
-        active_bytes=entry["bytes"] * entry.get("active_parameters", entry["parameters"]) // entry["parameters"],
-        licence=entry["licence"],
-        shape=_shape(entry),
-    )
-
-
-def _shape(entry: Mapping[str, Any]) -> ModelShape:
-    """Derive the shape from published figures.
-
-    Blocks have equal size; in hybrids every `attends_every`-th has a KV cache, and the others a recurrent state of
-    `state_bytes`. The embedding has the file's mean bits per weight.
-    """
-    embedding = entry["bytes"] * entry["vocabulary_size"] * entry["embedding_length"] // entry["parameters"]
-    outside = embedding if entry["output_is_tied"] else 2 * embedding
-    block_bytes = (entry["bytes"] - outside) // entry["blocks"]
-    attending = Block(block_bytes, 2 * entry["kv_heads"] * entry["head_length"])
-    other = Block(block_bytes, 0, entry.get("state_bytes", 0))
-    every = entry.get("attends_every", 1)
-    blocks = tuple(attending if (block + 1) % every == 0 else other for block in range(entry["blocks"]))
-    return ModelShape(
-        tensor_bytes=entry["bytes"],
-        blocks=blocks,
-        token_embedding_bytes=embedding,
-        output_is_tied=entry["output_is_tied"],
-        embedding_length=entry["embedding_length"],
-        feed_forward_length=entry["feed_forward_length"],
-        vocabulary_size=entry["vocabulary_size"],
-    )
-
-
-@dataclass(frozen=True)
-class Family:
+class Family(BaseModel):
     name: str
-    patterns: tuple[str, ...]
-    """Of model names in lower case, with “-” between words and numbers: “qwen2-5-*-instruct*”."""
+    models: tuple[str, ...]
+    """Patterns of model names in lower case, with “-” between words and numbers: “qwen2-5-*-instruct*”."""
     sampling: ModelOverrides
     """What its makers recommend."""
 
 
 @cache
 def families() -> tuple[Family, ...]:
-    content = json.loads(files("baton_reasoning.resources").joinpath("families.json").read_text(encoding="utf-8"))
-    return tuple(
-        Family(entry["name"], tuple(entry["models"]), ModelOverrides(**entry["sampling"])) for entry in content
-    )
+    content = files("baton_reasoning.resources").joinpath("families.json").read_text(encoding="utf-8")
+    return TypeAdapter(tuple[Family, ...]).validate_json(content)
 
 
 def family_of(model: str) -> Family | None:
     """Find the family that a model's name (`general.name`) belongs to; the first, if there are several."""
     name = re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
-    return next((family for family in families() if any(fnmatchcase(name, each) for each in family.patterns)), None)
+    return next((family for family in families() if any(fnmatchcase(name, each) for each in family.models)), None)

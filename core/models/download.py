@@ -82,11 +82,6 @@ def unreachable(host: str, reason: str) -> DownloadError:
     )
 
 
-def offline(what: str) -> DownloadError:
-    """Make the error for a request while Baton is set to offline."""
-    return DownloadError(f"{what} needs the Hub, and Baton is set to offline.", f"Untick “Offline” ({IN_WINDOW}).")
-
-
 def seconds_to_wait(retry_after: str | None, otherwise: float) -> float:
     """Parse Retry-After, seconds or a date (RFC 9110, 10.2.3); `otherwise` if it is missing or invalid."""
     if retry_after is None:
@@ -133,8 +128,8 @@ class DownloadManifest:
             raise DownloadError(f"{self.title} has no files to download.")
         for file in self.files:
             checked_part(file.name)
-            if file.bytes < 0:
-                raise DownloadError(f"The server gives {one_line(file.name)} a negative size.", CHECK_MIRROR)
+            if file.bytes < 1:
+                raise DownloadError(f"The server gives {one_line(file.name)} no size.", CHECK_MIRROR)
 
     @property
     def bytes(self) -> int:
@@ -338,7 +333,7 @@ class Downloader:
     def _fetch(self, manifest: DownloadManifest, file: RemoteFile, meter: SpeedMeter) -> Steps:
         """Request the rest of a file after every cut."""
         fruitless = 0
-        while manifest.bytes_of(file) < file.bytes or not _exists(manifest, file):
+        while manifest.bytes_of(file) < file.bytes:
             before = manifest.bytes_of(file)
             wait, cause = min(2.0**fruitless, 30.0), None
             try:
@@ -429,10 +424,6 @@ def _check_disk(manifest: DownloadManifest) -> None:
             f"{manifest.title} needs {in_gib(missing)} more; the disk of {manifest.folder} has {in_gib(free)} free.",
             f"Free {in_gib(missing + SPARE_BYTES - free)} there, or keep models in another folder.",
         )
-
-
-def _exists(manifest: DownloadManifest, file: RemoteFile) -> bool:
-    return manifest.target(file).exists() or manifest.part(file).exists()
 
 
 def _check_hashes(manifest: DownloadManifest) -> Steps:

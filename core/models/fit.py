@@ -38,7 +38,6 @@ class MemoryEstimate:
     shape: ModelShape
     options: LoadOptions
     """How it is loaded."""
-    tensor_bytes: int
     kv_bytes: int
     state_bytes: int
     compute_bytes: int
@@ -50,7 +49,7 @@ class MemoryEstimate:
     @property
     def total_bytes(self) -> int:
         """Without the margin."""
-        return self.tensor_bytes + self.kv_bytes + self.state_bytes + self.compute_bytes
+        return self.shape.tensor_bytes + self.kv_bytes + self.state_bytes + self.compute_bytes
 
 
 def estimate(shape: ModelShape, options: LoadOptions) -> MemoryEstimate:
@@ -68,7 +67,6 @@ def estimate(shape: ModelShape, options: LoadOptions) -> MemoryEstimate:
     return MemoryEstimate(
         shape=shape,
         options=options,
-        tensor_bytes=shape.tensor_bytes,
         kv_bytes=sum(kv),
         state_bytes=sum(states),
         compute_bytes=_compute_bytes(shape, min(options.batch, cells), scored_cells),
@@ -143,33 +141,24 @@ def fit(needs: MemoryEstimate, devices: Devices) -> Fit:
 
 
 def fit_with_layers(needs: MemoryEstimate, devices: Devices, layers: int) -> Fit:
-    """Judge the placement of a model of which a person puts so many layers on the GPU."""
+    """Judge a placement with a number of GPU layers that a person chose."""
+    best = fit(needs, devices)
     if not devices.gpus:
-        place = fit(needs, devices)
-        return replace(place, advice=f"No GPU is in use, so that GPU layers make no difference. {place.advice}")
+        return replace(best, advice=f"No GPU is in use, so that GPU layers make no difference. {best.advice}")
     place = _placed(needs, layers)
     on_gpu, capacity, ram = sum(_layer_sizes(needs)[:layers]), _gpu_capacity(needs, devices), _ram_capacity(devices)
     if on_gpu > capacity:
         most = _layers_within(needs, capacity)
         lack = f"{place.layers} layers take {in_gib(on_gpu)} of the GPU, which has {in_gib(capacity)} for them"
-        return replace(place, kind=FitKind.DOES_NOT_FIT, gpu_bytes=on_gpu, advice=f"{lack}; at most {most} would fit.")
-    if place.kind is FitKind.WHOLE_ON_GPU:
-        return fit(needs, devices)
+        return replace(place, kind=FitKind.DOES_NOT_FIT, advice=f"{lack}; at most {most} would fit.")
+    if place.kind is FitKind.WHOLE_ON_GPU or best.kind is FitKind.DOES_NOT_FIT:
+        return best
     if not _leaves_enough_ram(place, needs, devices):
         lack = f"The rest takes {in_gib(place.ram_bytes)} of RAM, and {in_gib(ram)} can be used"
-        advice = f"{lack}; {_more_layers(needs, devices)}."
-        return replace(place, kind=FitKind.DOES_NOT_FIT, gpu_bytes=on_gpu, advice=advice)
-    advice = (
-        f"{place.layers} layers take {in_gib(place.gpu_bytes)} of the GPU, the rest {in_gib(place.ram_bytes)} of RAM."
-    )
-    return replace(place, advice=advice)
-
-
-def _more_layers(needs: MemoryEstimate, devices: Devices) -> str:
-    best = _place(needs, devices)
-    if best.kind is not FitKind.DOES_NOT_FIT:
-        return f"with {best.layers} layers on the GPU it would fit"
-    return _change_to(FitKind.RAM_ONLY, needs, devices) or _smaller_file(needs, _ram_capacity(devices))
+        advice = f"{lack}; with {best.layers} layers on the GPU it would fit."
+        return replace(place, kind=FitKind.DOES_NOT_FIT, advice=advice)
+    on_gpu_and_in_ram = f"{in_gib(place.gpu_bytes)} of the GPU, the rest {in_gib(place.ram_bytes)} of RAM"
+    return replace(place, advice=f"{place.layers} layers take {on_gpu_and_in_ram}.")
 
 
 @dataclass(frozen=True)
@@ -298,7 +287,7 @@ def _changed(needs: MemoryEstimate, **options: Any) -> MemoryEstimate:
 
 def _smaller_file(needs: MemoryEstimate, free: int) -> str:
     smallest = _changed(needs, kv_type=KvType.Q8_0, context=SMALLEST_CONTEXT)
-    for_the_file = free - (smallest.total_bytes - smallest.tensor_bytes)
+    for_the_file = free - (smallest.total_bytes - needs.shape.tensor_bytes)
     if for_the_file <= 0:
         return "close other programs, or use a model on another machine"
     return f"choose a smaller quantisation or model, with a file of at most {in_gib(for_the_file)}"

@@ -77,14 +77,16 @@ class GgufHeader(ModelShape):
     """As people say it: “1.5B”, “135M”."""
     quantisation: str
     """As people say it: “Q4_K_M”."""
-    licence: str | None
+    licence: str
+    """Empty where the file does not say it."""
     parameters: int
     idle_expert_bytes: int
     """Tensor bytes of the experts that the router does not choose for a token."""
     vocabulary_hash: str
     """SHA-256 over tokenizer model, pre-tokenizer, tokens and merges: equal means token ids mean the same."""
     add_space_prefix: bool
-    chat_template: str | None
+    chat_template: str
+    """Empty where the file has none."""
     thinking_tags: ThinkingTags | None
     """Guessed from the chat template; without one, from the vocabulary."""
     supports_truncation: bool
@@ -108,66 +110,56 @@ def read_header(path: Path) -> GgufHeader:
     shards = shards_of(path)
     raws = [read_raw(shard) for shard in shards]
     _check_parts(shards, raws)
+    path, values = shards[0], raws[0].values
     tensors = [tensor for raw in raws for tensor in raw.tensors]
-    return _interpret(shards, raws[0].values, tensors, sum(raw.data_end for raw in raws))
-
-
-def _check_parts(shards: tuple[Path, ...], raws: list[RawHeader]) -> None:
-    for position, (shard, raw) in enumerate(zip(shards, raws, strict=True)):
-        count = raw.values.get("split.count", 1)
-        number = raw.values.get("split.no", position)
-        if count not in (len(shards), 0) or number != position:
-            raise ModelFileError(
-                f"{shard.name} is part {_plus_one(number)} of {count} inside, but its name says "
-                f"{position + 1} of {len(shards)}.",
-                "Give all parts back the names under which they were published.",
-            )
-
-
-def _plus_one(number: Value) -> str:
-    return str(number + 1) if isinstance(number, int) else "?"
-
-
-def _interpret(
-    shards: tuple[Path, ...], values: Mapping[str, Value], tensors: list[Tensor], file_bytes: int
-) -> GgufHeader:
-    path = shards[0]
     keys = Keys(path, values)
-    architecture = keys.text("general.architecture") or ""
+    architecture = keys.get("general.architecture", "")
     _check_it_writes(path, architecture, tensors)
     of_model = Keys(path, values, prefix=f"{architecture}.")
     numbers = of_model.all_wholes()
-    vocabulary = _vocabulary(path, values)
+    vocabulary = _vocabulary(keys)
     template = _chat_template(keys)
     parameters = sum(tensor.elements for tensor in tensors)
-    embedding = of_model.whole("embedding_length")
-    heads = max(of_model.wholes("attention.head_count", default=0), default=0)
+    embedding = of_model.get("embedding_length", 0)
+    heads = max(of_model.wholes("attention.head_count"), default=0)
     return GgufHeader(
         path=path,
         shards=shards,
-        file_bytes=file_bytes,
+        file_bytes=sum(raw.data_end for raw in raws),
         architecture=architecture,
-        name=keys.text("general.name") or path.stem,
-        size_label=keys.text("general.size_label") or _size_label(parameters),
-        quantisation=_quantisation(keys.whole("general.file_type", default=-1), tensors),
-        licence=keys.text("general.license"),
+        name=keys.get("general.name", "") or path.stem,
+        size_label=keys.get("general.size_label", "") or _size_label(parameters),
+        quantisation=_quantisation(keys.get("general.file_type", -1), tensors),
+        licence=keys.get("general.license", ""),
         parameters=parameters,
         tensor_bytes=sum(tensor.bytes for tensor in tensors),
         blocks=_blocks(architecture, of_model, tensors, heads, embedding),
         token_embedding_bytes=sum(tensor.bytes for tensor in tensors if tensor.name == "token_embd.weight"),
         output_is_tied=all(tensor.name != "output.weight" for tensor in tensors),
         idle_expert_bytes=_idle_expert_bytes(tensors, numbers),
-        context_length=of_model.whole("context_length"),
+        context_length=of_model.get("context_length", 0),
         embedding_length=embedding,
-        feed_forward_length=max(of_model.wholes("feed_forward_length", default=0), default=0),
+        feed_forward_length=max(of_model.wholes("feed_forward_length"), default=0),
         head_count=heads,
         vocabulary_size=vocabulary.size,
         vocabulary_hash=vocabulary.hash,
-        add_space_prefix=keys.flag("tokenizer.ggml.add_space_prefix"),
+        add_space_prefix=keys.get("tokenizer.ggml.add_space_prefix", False),
         chat_template=template,
         thinking_tags=_thinking_tags(template, vocabulary),
         supports_truncation=supports_truncation(architecture, numbers),
     )
+
+
+def _check_parts(shards: tuple[Path, ...], raws: list[RawHeader]) -> None:
+    for position, (shard, raw) in enumerate(zip(shards, raws, strict=True)):
+        keys = Keys(shard, raw.values)
+        count, number = keys.get("split.count", 1), keys.get("split.no", position)
+        if count not in (len(shards), 0) or number != position:
+            raise ModelFileError(
+                f"{shard.name} is part {number + 1} of {count} inside, but its name says "
+                f"{position + 1} of {len(shards)}.",
+                "Give all parts back the names under which they were published.",
+            )
 
 
 def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> None:
@@ -185,9 +177,9 @@ def _check_it_writes(path: Path, architecture: str, tensors: list[Tensor]) -> No
         )
 
 
-def _chat_template(keys: Keys) -> str | None:
-    template = keys.text("tokenizer.chat_template")
-    if template is not None and len(template) > MAX_TEMPLATE_CHARACTERS:
+def _chat_template(keys: Keys) -> str:
+    template = keys.get("tokenizer.chat_template", "")
+    if len(template) > MAX_TEMPLATE_CHARACTERS:
         raise ModelFileError(
             f"{keys.path.name} carries a chat template of {len(template):,} characters.",
             "Choose another conversion of the model.",
@@ -217,8 +209,8 @@ def _idle_expert_bytes(tensors: Iterable[Tensor], numbers: Mapping[str, int]) ->
     return size * (experts - used) // experts if experts >= used > 0 else 0
 
 
-def _thinking_tags(template: str | None, vocabulary: Vocabulary) -> ThinkingTags | None:
-    if template is not None:  # a model may share its vocabulary with a thinking sibling, so the tokens do not count
+def _thinking_tags(template: str, vocabulary: Vocabulary) -> ThinkingTags | None:
+    if template:  # a model may share its vocabulary with a thinking sibling, so the tokens do not count
         return tags_in(template)
     known = (tags for tags in KNOWN_TAGS if vocabulary.has(tags.opening) and vocabulary.has(tags.closing))
     return next(known, None)
@@ -239,16 +231,16 @@ class Vocabulary:
         return _stored(token.encode()) in self.tokens
 
 
-def _vocabulary(path: Path, values: Mapping[str, Value]) -> Vocabulary:
+def _vocabulary(keys: Keys) -> Vocabulary:
     """Read the vocabulary of a model. Raises ModelFileError if the file has none."""
-    count, tokens = _strings(values.get("tokenizer.ggml.tokens"))
+    count, tokens = _strings(keys.values.get("tokenizer.ggml.tokens"))
     if not count:
-        raise ModelFileError(f"{path.name} has no vocabulary.", "Choose another conversion of the model.")
-    _, merges = _strings(values.get("tokenizer.ggml.merges"))
+        raise ModelFileError(f"{keys.path.name} has no vocabulary.", "Choose another conversion of the model.")
+    _, merges = _strings(keys.values.get("tokenizer.ggml.merges"))
     digest = hashlib.sha256()
     for part in (
-        _named(values.get("tokenizer.ggml.model")),
-        _named(values.get("tokenizer.ggml.pre")),
+        keys.get("tokenizer.ggml.model", "").encode(),
+        keys.get("tokenizer.ggml.pre", "").encode(),
         _without_padding(count, tokens),
         merges,
     ):
@@ -279,10 +271,6 @@ def _strings(value: Value | None) -> tuple[int, bytes]:
     return 0, b""
 
 
-def _named(value: Value | None) -> bytes:
-    return value.encode() if isinstance(value, str) else b""
-
-
 def _stored(text: bytes) -> bytes:
     return struct.pack("<Q", len(text)) + text
 
@@ -297,7 +285,7 @@ _GEMMA3N_BLOCKS_WITH_CACHE = 20
 
 def _blocks(architecture: str, keys: Keys, tensors: Iterable[Tensor], heads: int, embedding: int) -> tuple[Block, ...]:
     """Derive what each block keeps in memory, as llama.cpp does for each architecture."""
-    count = keys.whole("block_count")
+    count = keys.get("block_count", 0)
     if count > MAX_BLOCKS:
         raise ModelFileError(f"{keys.path.name} is damaged: it claims {count:,} blocks.", "Download it again.")
     numbers = keys.all_wholes()
@@ -337,14 +325,14 @@ def _kv_heads(architecture: str, keys: Keys, count: int, heads: int) -> list[int
     found = [*named, *[0] * count][:count] if len(named) > 1 else [*named] * count
     if architecture not in _ATTENTION_INTERVAL:
         return found
-    every = keys.whole("full_attention_interval", default=_ATTENTION_INTERVAL[architecture])
+    every = keys.get("full_attention_interval", _ATTENTION_INTERVAL[architecture])
     return [kv if every and (number + 1) % every == 0 else 0 for number, kv in enumerate(found)]
 
 
 def _cache_elements(keys: Keys, numbers: Mapping[str, int], kv_heads: list[int], head_length: int) -> list[int]:
     """Return the elements of keys and values that each block keeps for each token."""
-    key = keys.whole("attention.key_length", default=head_length)
-    value = keys.whole("attention.value_length", default=head_length)
+    key = keys.get("attention.key_length", head_length)
+    value = keys.get("attention.value_length", head_length)
     key_in_window = numbers.get("attention.key_length_swa", key)
     value_in_window = numbers.get("attention.value_length_swa", value)
     if "attention.key_length_mla" in numbers:  # latent attention: the values are read out of the keys
@@ -374,26 +362,24 @@ def _state_bytes(numbers: Mapping[str, int], embedding: int, heads: int) -> int:
 
 # Architectures -----------------------------------------------------------------------------------------------------
 
-_RECURRENT = "arwkv7 mamba mamba2 rwkv6 rwkv6qwen2 rwkv7"
+RECURRENT = frozenset("arwkv7 mamba mamba2 rwkv6 rwkv6qwen2 rwkv7".split())
+"""Their whole memory is one recurrent state, which cannot be truncated to an earlier token."""
 
-_HYBRID = """
+HYBRID = frozenset(
+    """
     bailingmoe3 deepseek4 falcon-h1 glm5-next granitehybrid jamba kimi-k3 kimi-linear lfm2 lfm2moe minimax-01
     nemotron_h nemotron_h_moe plamo2 qwen35 qwen35moe qwen3next qwen4exp
-"""
+    """.split()
+)
+"""Some layers attend, some keep a recurrent state: rolled back through snapshots."""
+
+_STATE_KEYS = ("ssm.", "wkv.", "shortconv.", "kda.")
+"""Keys that only models with a recurrent state have: for those that are newer than the two sets."""
 
 _EMBEDDING = """
     bert eurobert gemma-embedding jina-bert-v2 jina-bert-v3 llama-embed modern-bert neo-bert nomic-bert
     nomic-bert-moe
 """
-
-_STATE_KEYS = ("ssm.", "wkv.", "shortconv.", "kda.")
-"""Keys that only models with a recurrent state have: for those that are newer than the two lists."""
-
-RECURRENT = frozenset(_RECURRENT.split())
-"""Their whole memory is one recurrent state, which cannot be truncated to an earlier token."""
-
-HYBRID = frozenset(_HYBRID.split())
-"""Some layers attend, some keep a recurrent state: rolled back through snapshots."""
 
 NOT_WRITERS: dict[str, str] = {
     "clip": "the vision part of a model",
@@ -412,5 +398,4 @@ def supports_truncation(architecture: str, numbers: Iterable[str] = ()) -> bool:
 
     `numbers`: the names of the model's own keys, where its header is known.
     """
-    keeps_state = architecture in RECURRENT | HYBRID or any(key.startswith(_STATE_KEYS) for key in numbers)
-    return not keeps_state
+    return architecture not in RECURRENT | HYBRID and not any(key.startswith(_STATE_KEYS) for key in numbers)

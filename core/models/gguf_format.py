@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, NamedTuple, NoReturn
+from typing import BinaryIO, NamedTuple, NoReturn, TypeVar
 
 from baton_reasoning.core.errors import ModelFileError
 
@@ -217,7 +217,8 @@ class _Reader:
             if not key or key in values:
                 self._broken(f"the key “{key[:80]}” is empty or there twice")
             start = self.position
-            values[key] = self._value(self._u32())
+            kind = self._u32()
+            values[key] = self._array() if kind == _ARRAY else self._scalar(kind)
             places[key] = slice(start, self.position)
         alignment = values.get("general.alignment", ALIGNMENT)
         if type(alignment) is not int or alignment <= 0 or alignment & (alignment - 1):
@@ -278,11 +279,6 @@ class _Reader:
         # The file need not carry the padding after its last tensor.
         last = next(reversed(tensors.values()), None)
         return tuple(tensors.values()), end - (padded(last.bytes, alignment) - last.bytes) if last else 0
-
-    def _value(self, kind: int) -> Value:
-        if kind == _ARRAY:
-            return self._array()
-        return self._scalar(kind)
 
     def _scalar(self, kind: int) -> Scalar:
         if kind == _STRING:
@@ -397,6 +393,10 @@ def _looks_like(head: bytes) -> str:
     return "begins with other bytes than “GGUF”"
 
 
+_Known = TypeVar("_Known", str, bool, int)
+_EXPECTED = {str: "text", bool: "yes or no", int: "a whole number"}
+
+
 @dataclass(frozen=True)
 class Keys:
     """Values under one prefix (“llama.”). Each method raises ModelFileError on a value of the wrong type."""
@@ -405,32 +405,20 @@ class Keys:
     values: Mapping[str, Value]
     prefix: str = ""
 
-    def text(self, key: str) -> str | None:
-        value = self.values.get(self.prefix + key)
-        if value is None or isinstance(value, str):
-            return value
-        raise self._wrong(key, "text")
-
-    def flag(self, key: str) -> bool:
-        """Return False if the key is missing."""
-        value = self.values.get(self.prefix + key, False)
-        if isinstance(value, bool):
-            return value
-        raise self._wrong(key, "yes or no")
-
-    def whole(self, key: str, default: int = 0) -> int:
+    def get(self, key: str, default: _Known) -> _Known:
+        """Return the value of a key, which has the type of `default`; that is returned if the key is missing."""
         value = self.values.get(self.prefix + key)
         if value is None:
             return default
-        if isinstance(value, int) and value >= 0:
+        if isinstance(value, type(default)) and not (isinstance(value, int) and value < 0):
             return value
-        raise self._wrong(key, "a whole number")
+        raise self._wrong(key, _EXPECTED[type(default)])
 
-    def wholes(self, key: str, default: int) -> tuple[int, ...]:
+    def wholes(self, key: str, default: int = 0) -> tuple[int, ...]:
         """Return one number for all blocks, or one for each."""
         value = self.values.get(self.prefix + key)
         if not isinstance(value, tuple):
-            return (self.whole(key, default),)
+            return (self.get(key, default),)
         numbers = tuple(number for number in value if isinstance(number, int) and number >= 0)
         if len(numbers) == len(value):
             return numbers

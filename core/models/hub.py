@@ -50,10 +50,9 @@ class Repository:
 
 @dataclass(frozen=True)
 class Listing:
-    """The files of a repository at one commit, so that sizes and hashes stay true."""
+    """The files of a repository; their addresses name one commit, so that sizes and hashes stay true."""
 
     repository: Repository
-    revision: str
     parameters: int | None
     """Of the whole model, if the Hub reports it."""
     choices: tuple[Quantisation, ...]
@@ -150,10 +149,10 @@ class Hub:
     def __init__(self, access: HubAccess) -> None:
         self.access = access
 
-    def search(self, text: str, limit: int = MOST_RESULTS) -> tuple[Repository, ...]:
+    def search(self, text: str) -> tuple[Repository, ...]:
         """Search repositories with GGUF files by name; the most downloaded come first."""
         with self._asking("The search", self.access.endpoint):
-            found = self._api().list_models(filter="gguf", search=text, sort="downloads", limit=limit, full=True)
+            found = self._api().list_models(filter="gguf", search=text, sort="downloads", limit=MOST_RESULTS, full=True)
             return tuple(_repository(info.id, info) for info in found if _NAME.fullmatch(info.id))
 
     def list_files(self, repository: str) -> Listing:
@@ -168,7 +167,7 @@ class Hub:
             ]
             about = _repository(repository, info)  # no server chooses the folder of a model
             parameters = convert((info.gguf or {}).get("total"), int | None)
-            return Listing(about, revision, parameters, quantisations(files))
+            return Listing(about, parameters, quantisations(files))
 
     def manifest(self, source: HubFile, models: Path) -> DownloadManifest:
         """Look up what has to be downloaded for a source. Raises DownloadError, which names what there is."""
@@ -227,7 +226,8 @@ class Hub:
     def _asking(self, what: str, page: str) -> Generator[None, None, None]:
         """Refuse to ask while offline, and map every failure inside to DownloadError. `page` has the terms."""
         if self.access.offline:
-            raise download.offline(what)
+            advice = f"Untick “Offline” ({download.IN_WINDOW})."
+            raise DownloadError(f"{what} needs the Hub, and Baton is set to offline.", advice)
         from huggingface_hub.errors import HFValidationError
 
         try:

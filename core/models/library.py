@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -103,32 +103,30 @@ def known_folders(
     *,
     built_in: tuple[Path, ...] = (),
     home: Path | None = None,
-    environment: Mapping[str, str] | None = None,
 ) -> tuple[Folder, ...]:
     """List where models may be: the program's own folder, those of other programs, the folders and files that a person
     chose, and the built-in."""
     home = Path.home() if home is None else home
-    environment = os.environ if environment is None else environment
     cache = home / ".cache"
-    hub_home = Path(environment.get("HF_HOME", cache / "huggingface"))
+    hub_home = Path(os.environ.get("HF_HOME", cache / "huggingface"))
     return (
         Folder(own, FolderOrigin.OWN),
         Folder(home / ".lmstudio" / "models", FolderOrigin.LM_STUDIO),
         Folder(cache / "lm-studio" / "models", FolderOrigin.LM_STUDIO),
-        Folder(Path(environment.get("LLAMA_CACHE", _llama_cpp_cache(home, environment))), FolderOrigin.LLAMA_CPP),
-        Folder(Path(environment.get("HF_HUB_CACHE", hub_home / "hub")), FolderOrigin.HUB_CACHE),
+        Folder(Path(os.environ.get("LLAMA_CACHE", _llama_cpp_cache(home))), FolderOrigin.LLAMA_CPP),
+        Folder(Path(os.environ.get("HF_HUB_CACHE", hub_home / "hub")), FolderOrigin.HUB_CACHE),
         *(Folder(path, FolderOrigin.USER) for path in chosen),
         *(Folder(path, FolderOrigin.BUILT_IN) for path in built_in),
     )
 
 
-def _llama_cpp_cache(home: Path, environment: Mapping[str, str]) -> Path:
+def _llama_cpp_cache(home: Path) -> Path:
     """Return llama.cpp's cache folder, as its `fs_get_cache_directory` does."""
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "llama.cpp"
     if sys.platform == "win32":
-        return Path(environment.get("LOCALAPPDATA", home / "AppData" / "Local")) / "llama.cpp"
-    return Path(environment.get("XDG_CACHE_HOME", home / ".cache")) / "llama.cpp"
+        return Path(os.environ.get("LOCALAPPDATA", home / "AppData" / "Local")) / "llama.cpp"
+    return Path(os.environ.get("XDG_CACHE_HOME", home / ".cache")) / "llama.cpp"
 
 
 def _gguf_files(folder: Path) -> Iterator[Path]:

@@ -17,6 +17,7 @@ import filecmp
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -140,11 +141,10 @@ def local_path(source: ModelSource) -> Path | None:
 
 def server_urls(text: str) -> tuple[str, ...]:
     """Parse a text that can only name servers; one without “http” is taken for a single address."""
-    try:
-        source: ModelSource | None = parse_source(text)
-    except SettingsError:  # which says what else the text should be
-        source = None
-    return source.urls if isinstance(source, ServerUrls) else tuple(filter(None, [text.strip()]))
+    with suppress(SettingsError):  # which says what else the text should be
+        if isinstance(source := parse_source(text), ServerUrls):
+            return source.urls
+    return tuple(filter(None, [text.strip()]))
 
 
 # How llama.cpp loads it -----------------------------------------------------------------------------------------------
@@ -337,6 +337,8 @@ class LocalChoices(NamedTuple):
 
 
 class ModelPreferences(BaseModel):
+    """The content of `models.json`: where models are, how the Hub is reached, and the choices for each model."""
+
     model_config = ConfigDict(frozen=True)
 
     folder: Path | None = None

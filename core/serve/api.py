@@ -249,9 +249,9 @@ def _settings(arm: RunSettings, body: schema.CompletionOptions) -> RunSettings:
     error, as in a batch.
     """
     seed = secrets.randbelow(MAX_SEED) if body.seed is None else body.seed % MAX_SEED
-    top_k = None if body.top_k is None else max(0, body.top_k)
-    asked = {"temperature": body.temperature, "top_p": body.top_p, "top_k": top_k, "max_tokens": body.limit}
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = body.model_dump(include={"temperature", "top_p", "top_k", "max_tokens"}, exclude_none=True)
+    if body.top_k == -1:
+        given["top_k"] = 0
     return arm.model_copy(update=given | {"seed": seed, "small_alone": False})
 
 

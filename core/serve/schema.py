@@ -12,7 +12,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 from starlette.responses import JSONResponse
 
@@ -118,6 +118,7 @@ class CompletionOptions(Nullable):
     seed: int | None = None
     """Without one each request draws its own; a fixed seed repeats a text on local models."""
     max_tokens: int | None = Field(None, ge=1)
+    """New tokens at most, thinking included; None leaves the arm's limit."""
     stop: Strings = Field([], max_length=MAX_STOPS)
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
@@ -130,27 +131,18 @@ class CompletionOptions(Nullable):
     reasoning_effort: Annotated[Any, only(reason="The arm decides how long is reasoned")] = None
     chat_template_kwargs: Annotated[Any, only({}, reason="The templates take none")] = None
 
-    @property
-    def limit(self) -> int | None:
-        """New tokens at most, thinking included; None leaves the arm's limit."""
-        return self.max_tokens
-
 
 class ChatRequest(CompletionOptions):
     """`tools` that the models are free to use are ignored: a model may always answer without."""
 
     messages: list[ChatMessage] = Field(min_length=1)
-    max_completion_tokens: int | None = Field(None, ge=1)
+    max_tokens: int | None = Field(None, ge=1, validation_alias=AliasChoices("max_completion_tokens", "max_tokens"))
     tool_choice: Annotated[Any, only("auto", "none", reason=NO_TOOLS)] = None
     function_call: Annotated[Any, only("auto", "none", reason=NO_TOOLS)] = None
     response_format: Annotated[Any, only({"type": "text"}, reason="The models write plain text")] = None
     modalities: Annotated[Any, only(["text"], reason="The models write plain text")] = None
     logprobs: Annotated[bool, only(False, reason=NO_LOGPROBS)] = False
     top_logprobs: Annotated[int, only(0, reason=NO_LOGPROBS)] = 0
-
-    @property
-    def limit(self) -> int | None:
-        return self.max_completion_tokens or self.max_tokens
 
 
 class CompletionRequestBody(CompletionOptions):

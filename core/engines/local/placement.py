@@ -27,7 +27,7 @@ def worker_options(header: GgufHeader, options: LoadOptions, overrides: ModelOve
         load=options.model_copy(update={"context": context, "batch": batch}),
         supports_truncation=header.supports_truncation,
         space_prefix=header.add_space_prefix,
-        template=header.chat_template or "",
+        template=header.chat_template,
         thinking=overrides.thinking_tags(header.thinking_tags),
     )
 

@@ -121,7 +121,7 @@ def test_a_card_tells_what_the_header_says_and_deletes_no_model_of_the_demo(page
     facts = dict(facts_of(model, page.controller.inventory.models))
     assert facts["Parameters"].startswith(model.header.size_label)
     assert facts["Vocabulary"] == f"{model.header.vocabulary_size:,} tokens"
-    assert page.here.card.template.toPlainText() == (model.header.chat_template or "")
+    assert page.here.card.template.toPlainText() == model.header.chat_template
     assert not page.here.card.delete.isEnabled()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
@@ -103,7 +102,7 @@ def test_a_longer_context_leaves_room_for_fewer_pairs() -> None:
 # Against a Hub: each model is there with its size, or the difference is a sentence
 
 
-MODEL = replace(catalog()[0].small, bytes=100)
+MODEL = catalog()[0].small.model_copy(update={"bytes": 100})
 
 
 @pytest.fixture

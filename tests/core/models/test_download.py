@@ -319,6 +319,7 @@ def test_a_file_too_large_for_the_file_system_ends_clean_and_can_go_on(
     [
         "[" * 100_000,
         '{"title": "m", "files": [{"url": "", "name": "../m", "bytes": 1}]}',
+        '{"title": "m", "files": [{"url": "", "name": "m.gguf", "bytes": 0}]}',
         '{"title": "m", "files": [{"url": "", "name": 5, "bytes": 1}]}',
         '{"title": "m", "files": [{"url": "", "name": null, "bytes": 1}]}',
         '{"title": "m", "files": [{"url": "", "name": "m.gguf", "bytes": NaN}]}',

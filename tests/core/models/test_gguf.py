@@ -120,11 +120,12 @@ class TestThinkingTags:
         header = header_with(tmp_path, tokenizer__chat_template="{{ x }}", tokenizer__ggml__tokens=tokens)
         assert header.thinking_tags is None
 
-    def test_come_from_the_vocabulary_without_a_template(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("template", [None, ""])
+    def test_come_from_the_vocabulary_without_a_template(self, tmp_path: Path, template: str | None) -> None:
         tokens = [*WORDS, "[THINK]", "[/THINK]"]
-        header = header_with(tmp_path, tokenizer__chat_template=None, tokenizer__ggml__tokens=tokens)
+        header = header_with(tmp_path, tokenizer__chat_template=template, tokenizer__ggml__tokens=tokens)
         assert header.thinking_tags == ThinkingTags("[THINK]", "[/THINK]")
-        header = header_with(tmp_path, tokenizer__chat_template=None, tokenizer__ggml__tokens=[*WORDS, "<think>"])
+        header = header_with(tmp_path, tokenizer__chat_template=template, tokenizer__ggml__tokens=[*WORDS, "<think>"])
         assert header.thinking_tags is None, "one of the two tokens is missing"
 
 
@@ -230,6 +231,8 @@ class TestRefusals:
             ({"general__architecture": "clip"}, "the vision part of a model"),
             ({"tokenizer__ggml__tokens": None}, "no vocabulary"),
             ({"llama__block_count": "two"}, "“llama.block_count” is not a whole number"),
+            ({"split__no": "one"}, "“split.no” is not a whole number"),
+            ({"tokenizer__ggml__pre": 5}, "“tokenizer.ggml.pre” is not text"),
             ({"tokenizer__chat_template": "x" * 300_000}, "chat template of 300,000 characters"),
         ],
     )
@@ -269,7 +272,7 @@ class TestRealFiles:
         assert (header.architecture, header.size_label, header.quantisation) == ("llama", "135M", "Q4_1")
         assert (header.block_count, header.head_count, header.blocks[0].cache_elements) == (30, 9, 3 * 128)
         assert (header.vocabulary_size, header.context_length) == (49152, 8192)
-        assert header.chat_template is not None
+        assert header.chat_template
         assert header.thinking_tags is None
 
     def test_gemma(self, gemma: Path, smollm2: Path) -> None:
@@ -277,7 +280,7 @@ class TestRealFiles:
         assert (header.architecture, header.size_label, header.quantisation) == ("gemma3", "270M", "Q4_K_M")
         assert (header.blocks[0].cache_elements, header.vocabulary_size) == (2 * 256, 262144)
         assert header.vocabulary_hash != read_header(smollm2).vocabulary_hash
-        assert header.chat_template is None
+        assert not header.chat_template
 
     def test_a_cut_real_file(self, smollm2: Path, tmp_path: Path) -> None:
         cut = tmp_path / "cut.gguf"

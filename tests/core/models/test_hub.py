@@ -218,7 +218,7 @@ def test_a_mirror_cannot_name_a_file_outside_the_models_folder(name: str, tmp_pa
 def test_a_listing_that_was_made_elsewhere_is_checked_when_it_is_ordered(tmp_path: Path, name: str) -> None:
     file = RemoteFile("http://x/m.gguf", "m.gguf", 9)
     choice = Quantisation("Q4_K_M", (file,))
-    listing = Listing(Repository(name), "main", None, (choice,))
+    listing = Listing(Repository(name), None, (choice,))
     with pytest.raises(DownloadError, match="cannot be stored"):
         manifest_for(listing, choice, tmp_path / "models")
 

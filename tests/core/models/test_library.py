@@ -121,51 +121,54 @@ def test_vocabularies_are_the_same_or_not(tmp_path: Path) -> None:
     assert one.vocabulary_hash != stranger.vocabulary_hash
 
 
-class TestKnownFolders:
-    def test_are_those_of_the_programs_people_use(self, tmp_path: Path) -> None:
-        folders = known_folders(
-            tmp_path / "own",
-            (tmp_path / "mine",),
-            built_in=(tmp_path / "packaged",),
-            home=tmp_path,
-            environment={},
-        )
-        found = {(folder.source, folder.path) for folder in folders}
-        assert (FolderOrigin.OWN, tmp_path / "own") in found
-        assert (FolderOrigin.LM_STUDIO, tmp_path / ".lmstudio" / "models") in found
-        assert (FolderOrigin.HUB_CACHE, tmp_path / ".cache" / "huggingface" / "hub") in found
-        assert (FolderOrigin.USER, tmp_path / "mine") in found
-        assert (FolderOrigin.BUILT_IN, tmp_path / "packaged") in found
+@pytest.fixture(autouse=True)
+def without_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_HOME", "HF_HUB_CACHE", "LLAMA_CACHE", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
 
-    @pytest.mark.parametrize(
-        ("variable", "value", "source", "expected"),
-        [
-            ("HF_HOME", "hf", FolderOrigin.HUB_CACHE, "hf/hub"),
-            ("HF_HUB_CACHE", "cache", FolderOrigin.HUB_CACHE, "cache"),
-            ("LLAMA_CACHE", "llamas", FolderOrigin.LLAMA_CPP, "llamas"),
-        ],
-    )
-    def test_follow_the_environment(
-        self, tmp_path: Path, variable: str, value: str, source: FolderOrigin, expected: str
-    ) -> None:
-        environment = {variable: str(tmp_path / value)}
-        folders = known_folders(tmp_path / "own", home=tmp_path, environment=environment)
-        assert tmp_path / expected in [folder.path for folder in folders if folder.source is source]
 
-    @pytest.mark.parametrize(
-        ("platform", "expected"),
-        [
-            ("linux", ".cache/llama.cpp"),
-            ("darwin", "Library/Caches/llama.cpp"),
-            ("win32", "AppData/Local/llama.cpp"),
-        ],
-    )
-    def test_follow_the_system(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, expected: str
-    ) -> None:
-        monkeypatch.setattr("baton_reasoning.core.models.library.sys.platform", platform)
-        folders = known_folders(tmp_path / "own", home=tmp_path, environment={})
-        assert tmp_path / expected in [folder.path for folder in folders]
+def test_the_folders_of_the_programs_people_use_are_known(tmp_path: Path) -> None:
+    folders = known_folders(tmp_path / "own", (tmp_path / "mine",), built_in=(tmp_path / "packaged",), home=tmp_path)
+    found = {(folder.source, folder.path) for folder in folders}
+    assert found >= {
+        (FolderOrigin.OWN, tmp_path / "own"),
+        (FolderOrigin.LM_STUDIO, tmp_path / ".lmstudio" / "models"),
+        (FolderOrigin.HUB_CACHE, tmp_path / ".cache" / "huggingface" / "hub"),
+        (FolderOrigin.USER, tmp_path / "mine"),
+        (FolderOrigin.BUILT_IN, tmp_path / "packaged"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "source", "expected"),
+    [
+        ("HF_HOME", "hf", FolderOrigin.HUB_CACHE, "hf/hub"),
+        ("HF_HUB_CACHE", "cache", FolderOrigin.HUB_CACHE, "cache"),
+        ("LLAMA_CACHE", "llamas", FolderOrigin.LLAMA_CPP, "llamas"),
+    ],
+)
+def test_known_folders_follow_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, source: FolderOrigin, expected: str
+) -> None:
+    monkeypatch.setenv(variable, str(tmp_path / value))
+    folders = known_folders(tmp_path / "own", home=tmp_path)
+    assert tmp_path / expected in [folder.path for folder in folders if folder.source is source]
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [
+        ("linux", ".cache/llama.cpp"),
+        ("darwin", "Library/Caches/llama.cpp"),
+        ("win32", "AppData/Local/llama.cpp"),
+    ],
+)
+def test_known_folders_follow_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str, expected: str
+) -> None:
+    monkeypatch.setattr("baton_reasoning.core.models.library.sys.platform", platform)
+    folders = known_folders(tmp_path / "own", home=tmp_path)
+    assert tmp_path / expected in [folder.path for folder in folders]
 
 
 def test_a_pipe_that_is_called_gguf_is_a_broken_file_and_not_waited_for(tmp_path: Path) -> None:

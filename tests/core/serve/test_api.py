@@ -135,8 +135,10 @@ def test_a_stop_string_ends_the_answer_before_it_and_is_not_looked_for_in_the_th
     assert (choice.message.content, choice.finish_reason) == ("The answer is ", "stop")
 
 
-def test_a_limit_in_tokens_ends_the_answer_with_length(client: openai.OpenAI) -> None:
-    response = ask(client, max_tokens=5)
+@pytest.mark.parametrize("limit", ["max_tokens", "max_completion_tokens"])
+def test_a_limit_in_tokens_ends_the_answer_with_length(client: openai.OpenAI, limit: str) -> None:
+    options: dict[str, Any] = {limit: 5}
+    response = ask(client, **options)
     assert response.choices[0].finish_reason == "length"
     assert response.usage
     assert response.usage.completion_tokens == 5
@@ -193,6 +195,7 @@ def test_an_unknown_model_is_answered_with_the_names_of_the_arms(client: openai.
     [
         ({"temperature": -1}, "invalid_value"),
         ({"max_tokens": 0}, "invalid_value"),
+        ({"max_completion_tokens": 0}, "invalid_value"),
         ({"stop": list("abcde")}, "invalid_value"),
         ({"n": 2}, "unsupported_value"),
         ({"tool_choice": "required"}, "unsupported_value"),
@@ -240,7 +243,7 @@ def test_what_changes_nothing_is_accepted(client: openai.OpenAI) -> None:
 )
 def test_null_is_a_field_left_out(path: str, kind: type[BaseModel], needed: dict[str, Any]) -> None:
     with serving(Pair(ScriptedEngine(SMALL_TEXT)), {"baton": settings()["small"]}) as server:
-        body = dict.fromkeys(kind.model_fields, None) | needed
+        body = dict.fromkeys((*kind.model_fields, "max_completion_tokens"), None) | needed
         assert httpx2.post(f"{server.url}/{path}", json=body).status_code == 200
 
 
