@@ -216,12 +216,12 @@ class Batches:
             for row in rows:
                 yield _problem_of(row["problem"])
 
-    def claim(self, batch: str, limit: int = 1, arms: Sequence[str] | None = None) -> list[Job]:
-        """Claim the next jobs, all arms of a problem before the next problem; only of these arms, if given.
+    def claim(self, batch: str, arms: Sequence[str] | None = None) -> Job | None:
+        """Claim the next job, all arms of a problem before the next problem; only of these arms, if given.
 
-        Empty if none waits. A job whose program has ended comes back with its `run`, which still has its events.
+        None if no job waits. A job whose program has ended comes back with its `run`, which still has its events.
         """
-        return self._database.write(lambda connection: _claim(connection, batch, limit, arms))
+        return self._database.write(lambda connection: _claim(connection, batch, arms))
 
     def finish(
         self,
@@ -333,10 +333,6 @@ _BATCHES = """SELECT *,
     (SELECT count(*) FROM jobs WHERE batch = batches.id) AS jobs,
     (SELECT count(*) FROM jobs WHERE batch = batches.id AND state = 'done') AS done FROM batches"""
 
-_JOBS = """SELECT jobs.*, batch_problems.problem AS problem_json, batch_arms.settings AS arm_settings
-    FROM jobs JOIN batch_problems ON batch_problems.batch = jobs.batch AND batch_problems.position = jobs.problem
-    JOIN batch_arms ON batch_arms.batch = jobs.batch AND batch_arms.name = jobs.arm"""
-
 _RESULT = f"""SELECT jobs.*, runs.finish, runs.reviewed, {COLUMNS}
     FROM jobs LEFT JOIN runs ON runs.id = jobs.run"""
 
@@ -374,25 +370,27 @@ def _owners(connection: sqlite3.Connection, batch: str) -> list[str]:
     return [row["owner"] for row in rows]
 
 
-def _claim(connection: sqlite3.Connection, batch: str, limit: int, arms: Sequence[str] | None) -> list[Job]:
+def _claim(connection: sqlite3.Connection, batch: str, arms: Sequence[str] | None) -> Job | None:
     for dead in [owner for owner in _owners(connection, batch) if not is_alive(owner)]:
         connection.execute(
             "UPDATE jobs SET state = 'waiting', owner = '' WHERE batch = ? AND state = 'claimed' AND owner = ?",
             (batch, dead),
         )
-    chosen = json.dumps(list(arms)) if arms is not None else None
-    rows = connection.execute(
-        f"""{_JOBS} WHERE jobs.batch = ? AND state = 'waiting'
-            AND (? IS NULL OR jobs.arm IN (SELECT value FROM json_each(?)))
-            ORDER BY jobs.problem, jobs.seed, jobs.id LIMIT ?""",
-        (batch, chosen, chosen, limit),
-    ).fetchall()
-    connection.executemany(
-        f"""UPDATE jobs SET state = '{JobState.CLAIMED.value}', owner = ?, attempt = attempt + 1,
-            started = coalesce(started, ?) WHERE id = ?""",
-        ((this_process(), now(), row["id"]) for row in rows),
-    )
-    return [_job_of(row) for row in rows]
+    row = connection.execute(
+        """UPDATE jobs SET state = 'claimed', owner = :owner, attempt = attempt + 1, started = coalesce(started, :now)
+            WHERE id = (SELECT id FROM jobs WHERE batch = :batch AND state = 'waiting'
+                AND (:arms IS NULL OR arm IN (SELECT value FROM json_each(:arms)))
+                ORDER BY problem, seed, id LIMIT 1)
+            RETURNING id, batch, arm, problem AS position, seed, run, attempt,
+                (SELECT settings FROM batch_arms WHERE batch = jobs.batch AND name = arm) AS settings,
+                (SELECT problem FROM batch_problems WHERE batch = jobs.batch AND position = jobs.problem) AS problem""",
+        {"owner": this_process(), "now": now(), "batch": batch, "arms": None if arms is None else json.dumps(arms)},
+    ).fetchone()
+    if row is None:
+        return None
+    fields = dict(row)
+    arm = StoredArm(fields["arm"], json.loads(fields.pop("settings")))
+    return Job(**fields | {"arm": arm, "problem": _problem_of(fields["problem"])})
 
 
 def _verdict(verdict: Verdict | None) -> tuple[str | None, str | None, str]:
@@ -421,20 +419,6 @@ def _batch_of(row: sqlite3.Row, arms: tuple[StoredArm, ...]) -> Batch:
 
 def _problem_of(text: str) -> Problem:
     return Problem(**json.loads(text))
-
-
-def _job_of(row: sqlite3.Row) -> Job:
-    """Read a job from its row as it was before the claim."""
-    return Job(
-        row["id"],
-        row["batch"],
-        StoredArm(row["arm"], json.loads(row["arm_settings"])),
-        _problem_of(row["problem_json"]),
-        row["problem"],
-        row["seed"],
-        row["run"],
-        row["attempt"] + 1,
-    )
 
 
 def _result_of(row: sqlite3.Row) -> ResultRow:

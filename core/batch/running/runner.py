@@ -280,13 +280,13 @@ class Runner:
         while True:
             self._may_begin.wait()
             with self._counted():
-                if self.ending or not (jobs := self.store.batches.claim(self.batch, 1, list(self._arms))):
+                if self.ending or not (job := self.store.batches.claim(self.batch, list(self._arms))):
                     return
                 try:
-                    self._carry_out(jobs[0])
+                    self._carry_out(job)
                 except BaseException:
                     # Otherwise the job would stay claimed until this program ends, and a resume would skip it.
-                    self.store.batches.give_back(jobs[0])
+                    self.store.batches.give_back(job)
                     self.stop()
                     raise
 
