@@ -190,15 +190,13 @@ class Batches:
             row = connection.execute(f"{_BATCHES} WHERE batches.id = ?", (batch,)).fetchone()
             if row is None:
                 raise StoreError("This batch is not in the store.", "It may have been deleted for good.")
-            return _batch_of(row, _arms(connection, batch))
+            return _batch_of(connection, row)
 
     def all(self, deleted: bool = False) -> list[Batch]:
         """List the batches, newest first; if `deleted`, those that `restore` brings back."""
         condition = f"WHERE deleted IS {'NOT NULL' if deleted else 'NULL'} ORDER BY created DESC"
         with self._database.reading() as connection:
-            return [
-                _batch_of(row, _arms(connection, row["id"])) for row in connection.execute(f"{_BATCHES} {condition}")
-            ]
+            return [_batch_of(connection, row) for row in connection.execute(f"{_BATCHES} {condition}")]
 
     def of_run(self, run: str) -> tuple[Batch, Problem] | None:
         """Return the batch and the problem whose answer this run is; None if it is of no batch."""
@@ -269,15 +267,13 @@ class Batches:
         chosen = {"batch": batch, "arms": json.dumps(list(arms))}
 
         def change(connection: sqlite3.Connection) -> list[ResultRow]:
-            jobs = [row["id"] for row in connection.execute(f"SELECT id FROM jobs WHERE {failed}", chosen)]
             connection.execute(f"DELETE FROM runs WHERE id IN (SELECT run FROM jobs WHERE {failed})", chosen)
-            connection.execute(
+            jobs = connection.execute(
                 f"""UPDATE jobs SET state = 'waiting', error = '', answer = '', notices = '[]', conditions = NULL,
-                    started = NULL, ended = NULL, attempt = 0, run = {_NEW_RUN} WHERE {failed}""",
+                    started = NULL, ended = NULL, attempt = 0, run = {_NEW_RUN} WHERE {failed} RETURNING id""",
                 chosen,
-            )
-            waiting = f"{_RESULT} WHERE jobs.id IN (SELECT value FROM json_each(?)) ORDER BY jobs.id"
-            return [_result_of(row) for row in connection.execute(waiting, (json.dumps(jobs),))]
+            ).fetchall()
+            return [_result_of(connection.execute(f"{_RESULT} WHERE jobs.id = ?", job).fetchone()) for job in jobs]
 
         return self._database.write(change)
 
@@ -296,7 +292,7 @@ class Batches:
         values = [(replace_lone_surrogates(answer), *_verdict(verdict), job) for job, answer, verdict in graded]
 
         def change(connection: sqlite3.Connection) -> None:
-            connection.execute(_SET_SETTINGS, (json.dumps(settings), batch))
+            connection.execute("UPDATE batches SET settings = ? WHERE id = ?", (json.dumps(settings), batch))
             connection.executemany(
                 "UPDATE jobs SET answer = ?, outcome = ?, how = ?, verdict_reason = ? WHERE id = ?", values
             )
@@ -306,7 +302,8 @@ class Batches:
     def results(self, batch: str, arm: str | None = None) -> Iterator[ResultRow]:
         """Yield a row for every job, those that wait included, in the order of problems, seeds and arms."""
         with self._database.reading() as connection:
-            yield from map(_result_of, connection.execute(_RESULTS, {"batch": batch, "arm": arm}))
+            chosen = f"{_RESULT} WHERE jobs.batch = :batch AND (:arm IS NULL OR jobs.arm = :arm) ORDER BY jobs.id"
+            yield from map(_result_of, connection.execute(chosen, {"batch": batch, "arm": arm}))
 
     def totals(self, batch: str) -> list[ArmTotals]:
         """Sum up each arm, in their order."""
@@ -315,7 +312,7 @@ class Batches:
 
     def set_settings(self, batch: str, settings: dict[str, Any]) -> None:
         """Replace the settings (JSON values)."""
-        self._database.execute(_SET_SETTINGS, json.dumps(settings), batch).result()
+        self.regrade(batch, settings, ())
 
     def delete(self, batch: str) -> None:
         """Take a batch out of the list; `restore` brings it back."""
@@ -325,10 +322,7 @@ class Batches:
         self._database.execute("UPDATE batches SET deleted = NULL WHERE id = ?", batch).result()
 
 
-_SET_SETTINGS = "UPDATE batches SET settings = ? WHERE id = ?"
-
-
-_BATCHES = """SELECT *,
+_BATCHES = """SELECT id, name, settings, created,
     (SELECT count(*) FROM batch_problems WHERE batch = batches.id) AS problems,
     (SELECT count(*) FROM jobs WHERE batch = batches.id) AS jobs,
     (SELECT count(*) FROM jobs WHERE batch = batches.id AND state = 'done') AS done FROM batches"""
@@ -336,12 +330,9 @@ _BATCHES = """SELECT *,
 _RESULT = f"""SELECT jobs.*, runs.finish, runs.reviewed, {COLUMNS}
     FROM jobs LEFT JOIN runs ON runs.id = jobs.run"""
 
-_RESULTS = f"{_RESULT} WHERE jobs.batch = :batch AND (:arm IS NULL OR jobs.arm = :arm) ORDER BY jobs.id"
-
-_TOTALS = """SELECT batch_arms.name, count(jobs.id), coalesce(sum(jobs.state = 'done'), 0),
-    coalesce(sum(jobs.state = 'done' AND outcome = 'correct'), 0),
-    coalesce(sum(jobs.state = 'done' AND outcome = 'wrong'), 0),
-    coalesce(sum(jobs.state = 'done' AND error <> ''), 0),
+_TOTALS = """SELECT batch_arms.name, count(jobs.id), count(*) FILTER (WHERE jobs.state = 'done'),
+    count(*) FILTER (WHERE outcome = 'correct'), count(*) FILTER (WHERE outcome = 'wrong'),
+    count(*) FILTER (WHERE error <> ''),
     coalesce(sum(iif(jobs.state = 'done', small_tokens, 0)), 0),
     coalesce(sum(iif(jobs.state = 'done', large_tokens, 0)), 0),
     coalesce(sum(iif(jobs.state = 'done' AND error = '', seconds, 0)), 0.0)
@@ -404,17 +395,10 @@ def _arms(connection: sqlite3.Connection, batch: str) -> tuple[StoredArm, ...]:
     return tuple(StoredArm(row["name"], json.loads(row["settings"])) for row in rows)
 
 
-def _batch_of(row: sqlite3.Row, arms: tuple[StoredArm, ...]) -> Batch:
-    return Batch(
-        row["id"],
-        row["name"],
-        json.loads(row["settings"]),
-        arms,
-        row["problems"],
-        row["jobs"],
-        row["done"],
-        datetime.fromisoformat(row["created"]),
-    )
+def _batch_of(connection: sqlite3.Connection, row: sqlite3.Row) -> Batch:
+    arms, settings = _arms(connection, row["id"]), json.loads(row["settings"])
+    created = datetime.fromisoformat(row["created"])
+    return Batch(**dict(row) | {"arms": arms, "settings": settings, "created": created})
 
 
 def _problem_of(text: str) -> Problem:
