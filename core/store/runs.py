@@ -16,6 +16,9 @@ from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.events import Event, PrefillProgressed
 from baton_reasoning.core.thinking.trace import Trace
 
+BUFFER_SECONDS = 0.5
+"""How long events wait for others, to be saved in one chunk."""
+
 
 class RunState(Enum):
     RUNNING = "running"
@@ -56,7 +59,12 @@ class Runs:
         being continued.
         """
         chunk = pack(events)
-        return self._database.writer.keep(lambda connection: _append(connection, run, chunk))
+
+        def change(connection: sqlite3.Connection) -> None:
+            if connection.execute(f"{_ADD_CHUNK} AND state <> 'running'", (chunk, run)).rowcount:
+                connection.execute("UPDATE runs SET reviewed = 1 WHERE id = ?", (run,))
+
+        return self._database.writer.keep(change)
 
     def recover(self) -> None:
         """Conclude the runs whose program has ended; in the writer's thread, without blocking."""
@@ -70,14 +78,11 @@ class Recorder:
         self.run = run
         self._writer = writer
         self._anew = anew
-        self._sequence: int | None = None
-        """The number of the next chunk, once the run has begun."""
+        self._has_begun = False
         self._unsaved: list[Event] = []
         self._saving = 0
         """Number of unsaved events in the current transaction."""
-        self._at = 0
-        """Number of the chunk that it writes."""
-        self._wanted: Future[None] | None = None
+        self._finished: Future[None] | None = None
         """Set when the run is to be concluded; `_concluding` while the current transaction does that."""
         self._concluding: Future[None] | None = None
 
@@ -89,44 +94,46 @@ class Recorder:
         if fresh := [event for event in events if not isinstance(event, PrefillProgressed)]:
             # Appending, slicing and deleting are atomic, so the two threads need no lock.
             self._unsaved += fresh
-            self._writer.save_soon(self)
+            self._writer.save(self, within=BUFFER_SECONDS)
 
     def finish(self) -> Future[None]:
         """Save the remaining events and conclude the run.
 
         After StoreError nothing is lost: the writer tries again, or call this again to wait for it.
         """
-        self._wanted = wanted = Future[None]()
-        self._writer.save_now(self)
-        return wanted
+        self._finished = finished = Future[None]()
+        self._writer.save(self)
+        return finished
 
     def save(self, connection: sqlite3.Connection) -> None:
-        self._saving, self._concluding = len(self._unsaved), self._wanted
-        self._at = _begin(connection, self.run, self._anew) if self._sequence is None else self._sequence
+        if not self._has_begun:
+            _begin(connection, self.run, self._anew)
+        self._concluding = self._finished  # read before the events: the last ones are recorded before it is set
+        self._saving = len(self._unsaved)
         if self._saving:
-            # Nothing is inserted for a run that was deleted meanwhile.
-            connection.execute(
-                "INSERT INTO event_chunks SELECT id, ?, ? FROM runs WHERE id = ?",
-                (self._at, pack(self._unsaved[: self._saving]), self.run),
-            )
+            connection.execute(_ADD_CHUNK, (pack(self._unsaved[: self._saving]), self.run))
         if self._concluding:
             _conclude(connection, self.run)
 
     def saved(self) -> None:
+        self._has_begun = True
         del self._unsaved[: self._saving]
-        self._sequence = self._at + (self._saving > 0)
-        if self._concluding is self._wanted:  # else it is to be concluded once more
-            self._wanted = None
         if self._concluding and not self._concluding.done():
             self._concluding.set_result(None)
 
     def refused(self, error: StoreError) -> None:
-        if self._wanted and not self._wanted.done():
-            self._wanted.set_exception(error)
+        if self._finished and not self._finished.done():
+            self._finished.set_exception(error)
 
 
-def _begin(connection: sqlite3.Connection, run: str, anew: bool) -> int:
-    """Mark the run as running in this program; returns the number of the next chunk. `anew`: forget what is saved."""
+_ADD_CHUNK = """INSERT INTO event_chunks
+    SELECT id, (SELECT coalesce(max(sequence), -1) + 1 FROM event_chunks WHERE run = runs.id), ?
+    FROM runs WHERE id = ?"""
+"""Adds nothing to a run that was deleted meanwhile."""
+
+
+def _begin(connection: sqlite3.Connection, run: str, anew: bool) -> None:
+    """Mark the run as running in this program. `anew`: forget what is saved."""
     _refuse_if_written_elsewhere(connection, run)
     if anew:
         connection.execute("DELETE FROM runs WHERE id = ?", (run,))
@@ -135,25 +142,12 @@ def _begin(connection: sqlite3.Connection, run: str, anew: bool) -> int:
             ON CONFLICT (id) DO UPDATE SET state = excluded.state, owner = excluded.owner""",
         (run, now(), RunState.RUNNING.value, this_process()),
     )
-    last = connection.execute("SELECT max(sequence) FROM event_chunks WHERE run = ?", (run,)).fetchone()[0]
-    return 0 if last is None else int(last) + 1
 
 
 def _refuse_if_written_elsewhere(connection: sqlite3.Connection, run: str) -> None:
     row = connection.execute("SELECT state, owner FROM runs WHERE id = ?", (run,)).fetchone()
     if row and row["state"] == RunState.RUNNING.value and row["owner"] != this_process() and is_alive(row["owner"]):
         raise StoreError("Another Baton is writing this answer.", "Wait until it is done, or stop it there.")
-
-
-def _append(connection: sqlite3.Connection, run: str, chunk: bytes) -> None:
-    added = connection.execute(
-        """INSERT INTO event_chunks SELECT id,
-            (SELECT coalesce(max(sequence), -1) + 1 FROM event_chunks WHERE run = runs.id), ?
-            FROM runs WHERE id = ? AND state <> ?""",
-        (chunk, run, RunState.RUNNING.value),
-    )
-    if added.rowcount:
-        connection.execute("UPDATE runs SET reviewed = 1 WHERE id = ?", (run,))
 
 
 def _conclude(connection: sqlite3.Connection, run: str, state: RunState = RunState.ENDED) -> None:

@@ -30,7 +30,6 @@ again."""
 
 _log = logging.getLogger(__name__)
 
-BUFFER_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 
 
@@ -98,16 +97,15 @@ class Writer:
         The future has the result, or StoreError if the first try failed.
         """
         future: Future[T] = Future()
-        self.save_now(_Kept(change, future))
+        self.save(_Kept(change, future))
         return future
 
-    def save_soon(self, buffer: Buffer) -> None:
-        """Save the buffer within half a second. Never blocks, never raises."""
-        self._save_within(BUFFER_SECONDS, buffer)
-
-    def save_now(self, buffer: Buffer) -> None:
-        """Save the buffer as soon as possible. Never blocks, never raises."""
-        self._save_within(0.0, buffer)
+    def save(self, buffer: Buffer, within: float = 0.0) -> None:
+        """Save the buffer within so many seconds. Never blocks, never raises."""
+        if self._closed:
+            buffer.refused(_closed_error())
+        else:
+            self._inbox.put(partial(self._expect, buffer, within))
 
     def close(self) -> None:
         """Save everything and end the thread. Raises StoreError if something could not be saved."""
@@ -118,12 +116,6 @@ class Writer:
         if self._trouble:
             lost = "An answer, or a change to one, could not be saved, and is lost."
             raise StoreError(f"{lost} {self._trouble.message}", self._trouble.advice)
-
-    def _save_within(self, seconds: float, buffer: Buffer) -> None:
-        if self._closed:
-            buffer.refused(_closed_error())
-        else:
-            self._inbox.put(partial(self._expect, seconds, buffer))
 
     def _work(self) -> None:
         # What arrived just before `close` may stand behind its end, so the inbox decides.
@@ -158,9 +150,9 @@ class Writer:
         else:
             future.set_result(result)
 
-    def _expect(self, seconds: float, buffer: Buffer) -> None:
+    def _expect(self, buffer: Buffer, within: float) -> None:
         self._waiting[id(buffer)] = buffer
-        self._due = min(self._due, time.monotonic() + seconds)
+        self._due = min(self._due, time.monotonic() + within)
 
     def _save_buffers(self) -> None:
         """Save all buffers in one transaction or, if one of them prevents that, each in its own."""
