@@ -210,22 +210,15 @@ class Writer:
         self._survive(partial(on_trouble, trouble))
 
     def _in_transaction(self, change: Change[T]) -> T:
-        connection = self._connection
         if _identity(self._path) != self._file:
             # The open file can still be written to, but what it holds is lost with the last connection.
             raise StoreError(
                 f"{self._path} was deleted or moved while it was in use.",
                 "Put it back if you can; otherwise what was not saved elsewhere is lost.",
             )
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            result = change(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return result
+        with self._connection as connection:  # commits, or rolls back
+            connection.execute("BEGIN IMMEDIATE")
+            return change(connection)
 
 
 def _closed_error() -> StoreError:
