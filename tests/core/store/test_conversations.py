@@ -6,7 +6,15 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Headline, StoredExchange, by_day, title_of
+from baton_reasoning.core.store.conversations import (
+    MARK_END,
+    MARK_START,
+    Headline,
+    StoredExchange,
+    by_day,
+    path_to,
+    title_of,
+)
 from baton_reasoning.core.store.store import Store
 from tests.core.store.made import a_run, save
 
@@ -23,9 +31,9 @@ def test_siblings_and_the_shown_path_come_back(store: Store) -> None:
         store.conversations.put("c", exchange).result()
     conversation = store.conversations.open("c")
     assert conversation.exchanges == (first, second, again)
-    assert [exchange.id for exchange in conversation.path()] == ["1", "3"]
+    assert [exchange.id for exchange in path_to(conversation.exchanges, conversation.leaf)] == ["1", "3"]
     store.conversations.show("c", "2").result()
-    assert [exchange.id for exchange in store.conversations.open("c").path()] == ["1", "2"]
+    assert store.conversations.open("c").leaf == "2"
 
 
 def test_a_name_comes_from_the_problem_until_a_person_gives_one(store: Store) -> None:
@@ -43,7 +51,7 @@ def test_a_long_problem_is_cut_at_a_word_and_its_full_name_keeps_its_end(store: 
     assert title_of(problem) == "word " * 11 + "word …"
     store.conversations.put("c", StoredExchange("1", None, problem)).result()
     assert store.conversations.recent()[0].full_name == problem
-    assert store.conversations.search("end")[0].full_name == problem
+    assert store.conversations.search("end")[0].conversation.full_name == problem
     store.conversations.rename("c", "Words")
     assert store.conversations.recent()[0].full_name == "Words"
 
@@ -91,7 +99,7 @@ def test_problems_and_answers_are_found_by_their_words(store: Store, words: str)
     store.conversations.put("d", StoredExchange("2", None, "Something else")).result()
     answer(store, "1", "There are eleven.")
     (found,) = store.conversations.search(words)
-    assert (found.conversation, found.exchange) == ("c", "1")
+    assert (found.conversation.id, found.exchange) == ("c", "1")
     assert MARK_START in found.excerpt
     assert MARK_END in found.excerpt
 
@@ -123,5 +131,5 @@ def test_thinking_is_not_searched(store: Store) -> None:
 
 def test_conversations_are_listed_by_the_day_of_their_change() -> None:
     noon = datetime(2026, 5, 4, 12, tzinfo=UTC)
-    headlines = [Headline(str(days), "", noon - timedelta(days=days // 2), 1) for days in range(4)]
+    headlines = [Headline(str(days), "", noon - timedelta(days=days // 2), "") for days in range(4)]
     assert [[headline.id for headline in group] for _, group in by_day(headlines)] == [["0", "1"], ["2", "3"]]
