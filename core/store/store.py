@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,7 +37,7 @@ class Store:
         """
         store = cls(Database(path, on_trouble))
         store.runs.recover()
-        store.purge()
+        store._database.writer.submit(_purge)
         return store
 
     @classmethod
@@ -54,16 +53,6 @@ class Store:
                     return cls(Database(path, as_it_stands=True))
             raise
 
-    def purge(self, older_than: timedelta = KEEP_DELETED) -> Future[None]:
-        """Remove what was deleted at least so long ago; in the writer's thread, without blocking."""
-        before = format_timestamp(datetime.now(UTC) - older_than)
-
-        def remove(connection: sqlite3.Connection) -> None:
-            for table in ("conversations", "batches"):
-                connection.execute(f"DELETE FROM {table} WHERE deleted <= ?", (before,))
-
-        return self._database.writer.submit(remove)
-
     @property
     def notices(self) -> tuple[str, ...]:
         """Sentences about the opening, such as that a damaged file was set aside."""
@@ -78,3 +67,10 @@ class Store:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def _purge(connection: sqlite3.Connection) -> None:
+    """Remove for good what was deleted long enough ago."""
+    before = format_timestamp(datetime.now(UTC) - KEEP_DELETED)
+    for table in ("conversations", "batches"):
+        connection.execute(f"DELETE FROM {table} WHERE deleted <= ?", (before,))
