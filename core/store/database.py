@@ -186,15 +186,12 @@ def this_process() -> str:
 def is_alive(owner: str) -> bool:
     """Tell whether the program is running. Another user's process counts as running."""
     number, _, born = owner.partition("@")
-    if not number.isdecimal():
-        return False
     try:
-        current = _start(int(number))
+        return number.isdecimal() and _start(int(number)) == born
     except psutil.AccessDenied:
         return True
     except psutil.NoSuchProcess:
         return False
-    return current == born
 
 
 @cache
