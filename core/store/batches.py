@@ -172,10 +172,7 @@ class Batches:
                 "INSERT INTO batch_arms VALUES (?, ?, ?, ?)",
                 ((batch, position, arm.name, json.dumps(arm.settings)) for position, arm in enumerate(arms)),
             )
-            connection.executemany(
-                f"INSERT INTO jobs (batch, arm, problem, seed, run) VALUES (?, ?, ?, ?, {_NEW_RUN})",
-                ((batch, arm.name, number, seed) for number in range(len(problems)) for seed in seeds for arm in arms),
-            )
+            connection.execute(_ADD_JOBS, {"batch": batch, "arm": None, "seeds": json.dumps(list(seeds))})
 
         self._database.write(change)
         return batch
@@ -322,6 +319,12 @@ class Batches:
         self._database.execute("UPDATE batches SET deleted = NULL WHERE id = ?", batch).result()
 
 
+_ADD_JOBS = f"""INSERT INTO jobs (batch, arm, problem, seed, run)
+    SELECT arms.batch, arms.name, problems.position, seeds.value, {_NEW_RUN}
+    FROM batch_problems AS problems JOIN batch_arms AS arms USING (batch) JOIN json_each(:seeds) AS seeds
+    WHERE batch = :batch AND (:arm IS NULL OR arms.name = :arm)
+    ORDER BY problems.position, seeds.key, arms.position"""
+
 _BATCHES = """SELECT id, name, settings, created,
     (SELECT count(*) FROM batch_problems WHERE batch = batches.id) AS problems,
     (SELECT count(*) FROM jobs WHERE batch = batches.id) AS jobs,
@@ -348,11 +351,7 @@ def _add_arm(connection: sqlite3.Connection, batch: str, arm: StoredArm, seeds: 
         "INSERT INTO batch_arms SELECT ?, count(*), ?, ? FROM batch_arms WHERE batch = ?",
         (batch, arm.name, json.dumps(arm.settings), batch),
     )
-    connection.executemany(
-        f"""INSERT INTO jobs (batch, arm, problem, seed, run)
-            SELECT batch, ?, position, ?, {_NEW_RUN} FROM batch_problems WHERE batch = ? ORDER BY position""",
-        [(arm.name, seed, batch) for seed in seeds],
-    )
+    connection.execute(_ADD_JOBS, {"batch": batch, "arm": arm.name, "seeds": json.dumps(list(seeds))})
 
 
 def _owners(connection: sqlite3.Connection, batch: str) -> list[str]:
