@@ -11,7 +11,7 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.database import Database, is_alive, now, this_process
 from baton_reasoning.core.store.event_chunks import pack
 from baton_reasoning.core.store.run_cost import read_trace, save_cost
-from baton_reasoning.core.store.writer import Writer
+from baton_reasoning.core.store.writer import Buffer, Writer
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.events import Event, PrefillProgressed
 from baton_reasoning.core.thinking.trace import Trace
@@ -71,10 +71,11 @@ class Runs:
         self._database.writer.submit(_recover)
 
 
-class Recorder:
-    """Buffers the events of a run: one thread records, the writer's thread saves."""
+class Recorder(Buffer[None]):
+    """Buffers the events of a run: one thread records, the writer's thread saves. `future` is that of `finish`."""
 
     def __init__(self, writer: Writer, run: str, anew: bool) -> None:
+        super().__init__()
         self.run = run
         self._writer = writer
         self._anew = anew
@@ -82,9 +83,9 @@ class Recorder:
         self._unsaved: list[Event] = []
         self._saving = 0
         """Number of unsaved events in the current transaction."""
-        self._finished: Future[None] | None = None
-        """Set when the run is to be concluded; `_concluding` while the current transaction does that."""
-        self._concluding: Future[None] | None = None
+        self._is_finished = False
+        """Whether the run is to be concluded; `_concludes`: whether the current transaction does that."""
+        self._concludes = False
 
     def record(self, events: Iterable[Event]) -> None:
         """Save the events within half a second. Never blocks and never raises; what the disk refuses is saved later.
@@ -97,33 +98,30 @@ class Recorder:
             self._writer.save(self, within=BUFFER_SECONDS)
 
     def finish(self) -> Future[None]:
-        """Save the remaining events and conclude the run.
-
-        After StoreError nothing is lost: the writer tries again, or call this again to wait for it.
-        """
-        self._finished = finished = Future[None]()
+        """Save the remaining events and conclude the run. After StoreError nothing is lost: the writer tries again."""
+        self._is_finished = True
         self._writer.save(self)
-        return finished
+        return self.future
 
     def save(self, connection: sqlite3.Connection) -> None:
         if not self._has_begun:
             _begin(connection, self.run, self._anew)
-        self._concluding = self._finished  # read before the events: the last ones are recorded before it is set
+        self._concludes = self._is_finished  # read before the events: the last ones are recorded before it is set
         self._saving = len(self._unsaved)
         if self._saving:
             connection.execute(_ADD_CHUNK, (pack(self._unsaved[: self._saving]), self.run))
-        if self._concluding:
+        if self._concludes:
             _conclude(connection, self.run)
 
-    def saved(self) -> None:
+    def saved(self, result: None) -> None:
         self._has_begun = True
         del self._unsaved[: self._saving]
-        if self._concluding and not self._concluding.done():
-            self._concluding.set_result(None)
+        if self._concludes:
+            super().saved(result)
 
     def refused(self, error: StoreError) -> None:
-        if self._finished and not self._finished.done():
-            self._finished.set_exception(error)
+        if self._is_finished:
+            super().refused(error)
 
 
 _ADD_CHUNK = """INSERT INTO event_chunks

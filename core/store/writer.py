@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -17,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.damage import is_of_the_file, reported_as_store_error, store_error
@@ -33,39 +34,34 @@ _log = logging.getLogger(__name__)
 RETRY_SECONDS = 2.0
 
 
-class Buffer(Protocol):
-    """Data that the writer saves from time to time."""
+class Buffer(ABC, Generic[T]):
+    """Data that the writer saves until that succeeds; `future` tells how the first try went."""
 
-    def save(self, connection: sqlite3.Connection) -> None:
-        """Write the buffer, inside a transaction; called again if that fails."""
-        ...
+    def __init__(self) -> None:
+        self.future: Future[T] = Future()
 
-    def saved(self) -> None:
+    @abstractmethod
+    def save(self, connection: sqlite3.Connection) -> T:
+        """Write the data, inside a transaction; called again if that fails."""
+
+    def saved(self, result: T) -> None:
         """Drop what was written: the transaction has been committed."""
-        ...
+        if not self.future.done():
+            self.future.set_result(result)
 
     def refused(self, error: StoreError) -> None:
         """Learn that nothing was written. It is tried again, unless the store is closed."""
-        ...
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
-class _Kept:
-    """A change that is tried until it succeeds."""
+class _Kept(Buffer[T]):
+    def __init__(self, change: Change[T]) -> None:
+        super().__init__()
+        self._change = change
 
-    def __init__(self, change: Change[Any], future: Future[Any]) -> None:
-        self._change, self._future = change, future
-        self._result: Any = None
-
-    def save(self, connection: sqlite3.Connection) -> None:
-        self._result = self._change(connection)
-
-    def saved(self) -> None:
-        if not self._future.done():
-            self._future.set_result(self._result)
-
-    def refused(self, error: StoreError) -> None:
-        if not self._future.done():
-            self._future.set_exception(error)
+    def save(self, connection: sqlite3.Connection) -> T:
+        return self._change(connection)
 
 
 class Writer:
@@ -74,7 +70,7 @@ class Writer:
         self._path = path
         self._on_trouble = on_trouble
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._waiting: dict[int, Buffer] = {}
+        self._waiting: dict[int, Buffer[Any]] = {}
         self._due = float("inf")
         self._trouble: StoreError | None = None
         self._closed = False
@@ -96,11 +92,11 @@ class Writer:
 
         The future has the result, or StoreError if the first try failed.
         """
-        future: Future[T] = Future()
-        self.save(_Kept(change, future))
-        return future
+        kept = _Kept(change)
+        self.save(kept)
+        return kept.future
 
-    def save(self, buffer: Buffer, within: float = 0.0) -> None:
+    def save(self, buffer: Buffer[Any], within: float = 0.0) -> None:
         """Save the buffer within so many seconds. Never blocks, never raises."""
         if self._closed:
             buffer.refused(_closed_error())
@@ -150,7 +146,7 @@ class Writer:
         else:
             future.set_result(result)
 
-    def _expect(self, buffer: Buffer, within: float) -> None:
+    def _expect(self, buffer: Buffer[Any], within: float) -> None:
         self._waiting[id(buffer)] = buffer
         self._due = min(self._due, time.monotonic() + within)
 
@@ -167,20 +163,15 @@ class Writer:
             self._due = time.monotonic() + RETRY_SECONDS
         self._report(self._refuse(trouble) if trouble else None)
 
-    def _save(self, buffers: list[Buffer]) -> Exception | None:
+    def _save(self, buffers: list[Buffer[Any]]) -> Exception | None:
         """Save these buffers in one transaction; returns why they cannot be saved."""
-
-        def change(connection: sqlite3.Connection) -> None:
-            for each in buffers:
-                each.save(connection)
-
         try:
-            self._in_transaction(change)
+            results = self._in_transaction(lambda connection: [each.save(connection) for each in buffers])
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one must not keep the others from being saved
             return error
-        for each in buffers:
+        for each, result in zip(buffers, results, strict=True):
             del self._waiting[id(each)]
-            each.saved()
+            each.saved(result)
         return None
 
     def _refuse(self, error: Exception) -> StoreError:

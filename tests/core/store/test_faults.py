@@ -111,14 +111,14 @@ def test_what_a_full_disk_refuses_is_kept_and_saved_later(path: Path) -> None:
         with a_full_disk():
             recorder.record(events[:500])
             assert refused.wait(PATIENCE)
+            recorder.record(events[500:])
             with pytest.raises(StoreError, match="disk"):
                 recorder.finish().result()
             with pytest.raises(StoreError, match="disk"):
                 store.batches.create("refused", {}, [], [])
-        recorder.record(events[500:])
-        recorder.finish().result()
-        assert store.runs.trace("r").events == events
         assert accepted.wait(PATIENCE)
+        assert store.runs.trace("r").events == events
+        assert concluded(store, "r").state is RunState.ENDED
         store.batches.create("b", {}, [], [])
         assert [batch.name for batch in store.batches.all()] == ["b"], "what is not kept is tried once"
     assert isinstance(troubles[0], StoreError)

@@ -24,10 +24,11 @@ from tests.core.store.made import a_run, save, started
 from tests.patience import PATIENCE
 
 
-class Faulty:
+class Faulty(Buffer[None]):
     """A buffer whose data cannot be written."""
 
     def __init__(self, save: Callable[[sqlite3.Connection], object]) -> None:
+        super().__init__()
         self.tries = 0
         self._save = save
 
@@ -35,11 +36,8 @@ class Faulty:
         self.tries += 1
         self._save(connection)
 
-    def saved(self) -> None:
+    def saved(self, result: None) -> None:
         raise AssertionError
-
-    def refused(self, error: StoreError) -> None:
-        assert error
 
 
 def raising(error: Exception) -> Callable[[sqlite3.Connection], object]:
@@ -98,7 +96,7 @@ def test_events_that_are_saved_before_finish_returns_are_saved_once(
     database = Database(path, told.put)
     recorder, save_soon = Runs(database).record("r"), Writer.save
 
-    def save_and_be_late(writer: Writer, buffer: Buffer) -> None:
+    def save_and_be_late(writer: Writer, buffer: Buffer[None]) -> None:
         save_soon(writer, buffer)
         writer.submit(lambda _: None).result(10)
 
