@@ -137,14 +137,9 @@ class Conversations:
             exchanges = connection.execute(
                 "SELECT * FROM exchanges WHERE conversation = ? ORDER BY number", (conversation,)
             )
-            return StoredConversation(
-                row["id"],
-                row["title"],
-                tuple(map(_exchange, exchanges)),
-                row["leaf"],
-                datetime.fromisoformat(row["created"]),
-                datetime.fromisoformat(row["changed"]),
-            )
+            tree = tuple(map(_exchange, exchanges))
+            created, changed = (datetime.fromisoformat(row[name]) for name in ("created", "changed"))
+            return StoredConversation(row["id"], row["title"], tree, row["leaf"], created, changed)
 
     def recent(self, limit: int = 500, deleted: bool = False) -> list[Headline]:
         """List conversations, pinned ones first, then last changed first; if `deleted`, those that `restore` brings
