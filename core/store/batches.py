@@ -189,11 +189,11 @@ class Batches:
                 raise StoreError("This batch is not in the store.", "It may have been deleted for good.")
             return _batch_of(connection, row)
 
-    def all(self, deleted: bool = False) -> list[Batch]:
-        """List the batches, newest first; if `deleted`, those that `restore` brings back."""
-        condition = f"WHERE deleted IS {'NOT NULL' if deleted else 'NULL'} ORDER BY created DESC"
+    def all(self) -> list[Batch]:
+        """List the batches, newest first."""
         with self._database.reading() as connection:
-            return [_batch_of(connection, row) for row in connection.execute(f"{_BATCHES} {condition}")]
+            rows = connection.execute(f"{_BATCHES} WHERE deleted IS NULL ORDER BY created DESC")
+            return [_batch_of(connection, row) for row in rows]
 
     def of_run(self, run: str) -> tuple[Batch, Problem] | None:
         """Return the batch and the problem whose answer this run is; None if it is of no batch."""

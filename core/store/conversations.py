@@ -141,22 +141,20 @@ class Conversations:
             created, changed = (datetime.fromisoformat(row[name]) for name in ("created", "changed"))
             return StoredConversation(row["id"], row["title"], tree, row["leaf"], created, changed)
 
-    def recent(self, limit: int = 500, deleted: bool = False) -> list[Headline]:
-        """List conversations, pinned ones first, then last changed first; if `deleted`, those that `restore` brings
-        back."""
+    def recent(self) -> list[Headline]:
+        """List the conversations, pinned ones first, then last changed first; at most 500."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"""SELECT {_HEADLINE} FROM conversations WHERE deleted IS {"NOT NULL" if deleted else "NULL"}
-                    ORDER BY pinned IS NULL, changed DESC LIMIT ?""",
-                (limit,),
+                f"""SELECT {_HEADLINE} FROM conversations WHERE deleted IS NULL
+                    ORDER BY pinned IS NULL, changed DESC LIMIT 500"""
             )
             return [_headline(*row) for row in rows]
 
-    def search(self, words: str, limit: int = 100) -> list[Found]:
+    def search(self, words: str) -> list[Found]:
         """Find exchanges whose problem or answer has all the words, or words that begin with them; best match first.
 
-        If a word is of a script without spaces, all are looked for anywhere in the text: the index takes a whole phrase
-        of such a script for one word.
+        At most 100. If a word is of a script without spaces, all are looked for anywhere in the text: the index takes a
+        whole phrase of such a script for one word.
         """
         wanted = re.findall(r"\w+", replace_lone_surrogates(words).lower())
         if not wanted:
@@ -173,8 +171,8 @@ class Conversations:
                     exchanges.id, {_HEADLINE}
                     FROM exchange_text JOIN exchanges ON exchanges.number = exchange_text.rowid
                     JOIN conversations ON conversations.id = exchanges.conversation
-                    WHERE {condition} AND deleted IS NULL ORDER BY rank, changed DESC LIMIT ?""",
-                (*values, limit),
+                    WHERE {condition} AND deleted IS NULL ORDER BY rank, changed DESC LIMIT 100""",
+                values,
             )
             return [
                 Found(_headline(*headline), exchange, excerpt or excerpt_of(text, wanted[0]))
