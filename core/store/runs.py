@@ -66,10 +66,6 @@ class Runs:
 
         return self._database.writer.keep(change)
 
-    def recover(self) -> None:
-        """Conclude the runs whose program has ended; in the writer's thread, without blocking."""
-        self._database.writer.submit(_recover)
-
 
 class Recorder(Buffer[None]):
     """Buffers the events of a run: one thread records, the writer's thread saves. `future` is that of `finish`."""
@@ -161,7 +157,8 @@ def _conclude(connection: sqlite3.Connection, run: str, state: RunState = RunSta
     )
 
 
-def _recover(connection: sqlite3.Connection) -> None:
+def recover(connection: sqlite3.Connection) -> None:
+    """Conclude the runs whose program has ended."""
     rows = connection.execute("SELECT id, owner FROM runs WHERE state = ?", (RunState.RUNNING.value,)).fetchall()
     for row in rows:
         if not is_alive(row["owner"]):

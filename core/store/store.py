@@ -12,7 +12,7 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.batches import Batches
 from baton_reasoning.core.store.conversations import Conversations
 from baton_reasoning.core.store.database import Database, format_timestamp
-from baton_reasoning.core.store.runs import Runs
+from baton_reasoning.core.store.runs import Runs, recover
 from baton_reasoning.core.store.writer import Trouble
 
 KEEP_DELETED = timedelta(days=30)
@@ -35,10 +35,10 @@ class Store:
         `on_trouble` is called in the writer's thread: with a StoreError when saving begins to fail, and with None
         when everything is saved again.
         """
-        store = cls(Database(path, on_trouble))
-        store.runs.recover()
-        store._database.writer.submit(_purge)
-        return store
+        database = Database(path, on_trouble)
+        for change in (recover, _purge):
+            database.writer.submit(change)
+        return cls(database)
 
     @classmethod
     def open_to_read(cls, path: Path) -> Store:
