@@ -1,16 +1,10 @@
-import json
 import math
-import zlib
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
-from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.store.run_cost import RIBBON_SEGMENTS, RunCost, ribbon_of
 from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import Store
@@ -98,22 +92,3 @@ def test_a_token_of_any_probability_comes_back(store: Store) -> None:
     events = [started(), TokenWritten(0.5, Author.SMALL, None, "a", -math.inf, alternatives)]
     save(store, "r", events)
     assert store.runs.trace("r").events == events
-
-
-VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5)
-FIELDS = st.sampled_from("event at id text author logprob alternatives ends_step drafted rejected_drafts".split())
-LINES = st.dictionaries(
-    FIELDS, VALUES | st.lists(VALUES | st.lists(VALUES, max_size=3), max_size=3) | st.sampled_from(["token", "small"])
-)
-
-
-@given(st.lists(LINES | VALUES, max_size=3), st.binary(max_size=30))
-def test_a_chunk_of_any_content_is_decoded_or_refused(lines: list[object], other: bytes) -> None:
-    token = {"event": "token", "author": "small", "at": 0, "id": 1, "text": "a"}
-    merged = [token | line if isinstance(line, dict) else line for line in lines]
-    for chunk in (*(zlib.compress("\n".join(map(json.dumps, some)).encode()) for some in (lines, merged)), other):
-        try:
-            events = list(unpack(chunk))
-        except StoreError:
-            continue
-        assert list(unpack(pack(events))) == events or "nan" in repr(events)

@@ -1,4 +1,4 @@
-"""Answers that earlier versions stored keep their text and who wrote it."""
+"""Chunks of any content are read or refused; answers that earlier versions stored keep text and authors."""
 
 import json
 import zlib
@@ -13,11 +13,12 @@ from baton_reasoning.core.engines.base import Alternative, Handoff, Passing
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.database import Database
-from baton_reasoning.core.store.event_chunks import unpack
+from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.store.migrations import MIGRATIONS
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, HandedOver, Judged, RunStarted, TokenWritten, WriteStarted
 from baton_reasoning.core.thinking.trace import Trace
+from tests.core.store.made import concluded
 
 BEFORE = MIGRATIONS[:2]
 """The migrations of the versions that packed tokens in columns."""
@@ -84,8 +85,10 @@ def test_a_stored_answer_keeps_its_text_its_authors_and_its_costs(path: Path) ->
     store_before(path, chunk(*LINES[:4]), chunk(*LINES[4:]))
     with Store.open(path) as store:
         begun, *events = store.runs.trace("r").events
+        cost = concluded(store, "r").cost
     assert isinstance(begun, RunStarted)
     assert events == EVENTS
+    assert (cost.small_tokens, cost.large_tokens) == (2, 1)
     assert [(piece.author, piece.text) for piece in Trace.of(events).pieces] == [
         (Author.SMALL, "é\ud83d"),
         (Author.LARGE, " 4"),
@@ -108,3 +111,22 @@ def test_a_line_of_any_content_is_read_or_refused(change: Any) -> None:
     line = LINES[3] | change if isinstance(change, dict) else change
     with suppress(StoreError):
         assert list(unpack(chunk(line, LINES[4])))[-1:] == EVENTS[4:5]
+
+
+VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5)
+FIELDS = st.sampled_from("event at id text author logprob alternatives ends_step drafted rejected_drafts".split())
+ROWS = st.dictionaries(
+    FIELDS, VALUES | st.lists(VALUES | st.lists(VALUES, max_size=3), max_size=3) | st.sampled_from(["token", "small"])
+)
+
+
+@given(st.lists(ROWS | VALUES, max_size=3), st.binary(max_size=30))
+def test_a_chunk_of_any_content_is_decoded_or_refused(lines: list[object], other: bytes) -> None:
+    token = {"event": "token", "author": "small", "at": 0, "id": 1, "text": "a"}
+    merged = [token | line if isinstance(line, dict) else line for line in lines]
+    for packed in (chunk(*lines), chunk(*merged), other):
+        try:
+            events = list(unpack(packed))
+        except StoreError:
+            continue
+        assert list(unpack(pack(events))) == events or "nan" in repr(events)
