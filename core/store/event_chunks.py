@@ -14,7 +14,7 @@ import msgspec
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking.events import Event, TokenWritten
-from baton_reasoning.core.thinking.trace_json import Json, event_to_json, events_from_json
+from baton_reasoning.core.thinking.trace_json import event_to_json, events_from_json
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(TokenWritten)
@@ -35,7 +35,7 @@ def unpack(chunk: bytes) -> Iterator[Event]:
             try:
                 yield _DECODER.decode(line)
             except (ValueError, RecursionError):  # another event, or a token that `_line` left to json
-                yield from events_from_json(_rows(json.loads(line)))
+                yield from _events(json.loads(line))
     except (zlib.error, ValueError, TypeError, LookupError, RecursionError) as error:
         raise StoreError("A part of this run cannot be read.", "The rest of it is shown.") from error
 
@@ -51,13 +51,14 @@ def _line(event: Event) -> bytes:
     return json.dumps(event_to_json(event), separators=(",", ":"), default=str).encode("ascii")
 
 
-def _rows(line: Any) -> Iterator[Json]:
+def _events(line: Any) -> Iterator[Event]:
     """Yield the events of a line: one, or a token for each row of columns."""
     if not isinstance(line, dict):
         raise TypeError("The line is no object.")
     if line.get("event") != "tokens":
-        yield line
+        yield from events_from_json([line])
         return
     columns = {name: line[name] for name in _COLUMNS if line.get(name)}
-    for values in zip(*columns.values(), strict=True):
-        yield {"event": "token", "author": line["author"], **dict(zip(columns, values, strict=True))}
+    rows = zip(*columns.values(), strict=True)
+    token = {"event": "token", "author": line["author"]}
+    yield from msgspec.convert([token | dict(zip(columns, row, strict=True)) for row in rows], list[TokenWritten])
