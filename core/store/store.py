@@ -24,6 +24,8 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.notices = database.notices
+        """Sentences about the opening, such as that a damaged file was set aside."""
         self.conversations = Conversations(database)
         self.runs = Runs(database)
         self.batches = Batches(database)
@@ -52,11 +54,6 @@ class Store:
                 with suppress(StoreError):
                     return cls(Database(path, as_it_stands=True))
             raise
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """Sentences about the opening, such as that a damaged file was set aside."""
-        return self._database.notices
 
     def close(self) -> None:
         """Save what is buffered, then close. Raises StoreError if it cannot be saved. Closing twice is allowed."""
