@@ -59,8 +59,7 @@ class Job:
     """One problem under one arm with one seed, claimed by this program."""
 
     id: int
-    batch: str
-    arm: StoredArm
+    arm: str
     problem: Problem
     position: int
     """Index of the problem in the batch."""
@@ -371,16 +370,11 @@ def _claim(connection: sqlite3.Connection, batch: str, arms: Sequence[str] | Non
             WHERE id = (SELECT id FROM jobs WHERE batch = :batch AND state = 'waiting'
                 AND (:arms IS NULL OR arm IN (SELECT value FROM json_each(:arms)))
                 ORDER BY problem, seed, id LIMIT 1)
-            RETURNING id, batch, arm, problem AS position, seed, run, attempt,
-                (SELECT settings FROM batch_arms WHERE batch = jobs.batch AND name = arm) AS settings,
+            RETURNING id, arm, problem AS position, seed, run, attempt,
                 (SELECT problem FROM batch_problems WHERE batch = jobs.batch AND position = jobs.problem) AS problem""",
         {"owner": this_process(), "now": now(), "batch": batch, "arms": None if arms is None else json.dumps(arms)},
     ).fetchone()
-    if row is None:
-        return None
-    fields = dict(row)
-    arm = StoredArm(fields["arm"], json.loads(fields.pop("settings")))
-    return Job(**fields | {"arm": arm, "problem": _problem_of(fields["problem"])})
+    return Job(**dict(row) | {"problem": _problem_of(row["problem"])}) if row else None
 
 
 def _verdict(verdict: Verdict | None) -> tuple[str | None, str | None, str]:

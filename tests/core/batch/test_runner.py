@@ -173,7 +173,7 @@ def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store, grader
     events = run_all(store, batch, counting_pair(), grader, parallel=1)
     started = [event.job for event in events if isinstance(event, JobStarted)]
     assert [job.position for job in started] == [0] * 6 + [1] * 6 + [2] * 6
-    assert [job.arm.name for job in started][:6] == ["small", "large", "baton"] * 2
+    assert [job.arm for job in started][:6] == ["small", "large", "baton"] * 2
 
 
 def test_an_arm_that_is_added_later_is_compared_from_the_first_problem_on(store: Store, grader: Grader) -> None:
@@ -181,7 +181,7 @@ def test_an_arm_that_is_added_later_is_compared_from_the_first_problem_on(store:
     store.batches.add_arm(batch, arms_of(["large"], RunSettings())[0].stored(), [0])
     events = run_all(store, batch, counting_pair(), grader, parallel=1)
     started = [event.job for event in events if isinstance(event, JobStarted)]
-    assert [(job.position, job.arm.name) for job in started][:3] == [(0, "small"), (0, "large"), (1, "small")]
+    assert [(job.position, job.arm) for job in started][:3] == [(0, "small"), (0, "large"), (1, "small")]
 
 
 def test_a_batch_that_is_stopped_early_has_compared_all_its_arms(store: Store, grader: Grader) -> None:

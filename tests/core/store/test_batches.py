@@ -31,13 +31,13 @@ def test_a_batch_keeps_its_settings_problems_and_arms(store: Store) -> None:
 def test_a_job_is_claimed_once(store: Store) -> None:
     batch = create(store)
     jobs = claim(store, batch, 5) + claim(store, batch, 100)
-    assert len({(job.arm.name, job.problem.id, job.seed) for job in jobs}) == len(jobs) == 12
+    assert len({(job.arm, job.problem.id, job.seed) for job in jobs}) == len(jobs) == 12
     assert claim(store, batch, 1) == []
 
 
 def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store) -> None:
     jobs = claim(store, create(store), 4)
-    assert [(job.position, job.seed, job.arm.name) for job in jobs] == [
+    assert [(job.position, job.seed, job.arm) for job in jobs] == [
         (0, 0, "small"),
         (0, 0, "both"),
         (0, 1, "small"),
@@ -47,7 +47,7 @@ def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store) -> Non
 
 def test_only_the_asked_arms_are_claimed(store: Store) -> None:
     jobs = claim(store, create(store), 100, arms=["both"])
-    assert [job.arm for job in jobs] == [ARMS[1]] * 6
+    assert [job.arm for job in jobs] == ["both"] * 6
 
 
 def test_two_programs_on_one_batch_share_its_jobs(store: Store, path: Path) -> None:
@@ -112,7 +112,7 @@ def test_totals_are_counted(store: Store) -> None:
     verdicts = {("small", 0): RIGHT, ("small", 1): WRONG, ("both", 0): RIGHT, ("both", 1): RIGHT}
     for job in claim(store, batch, 8):
         error = "" if job.seed == 0 else "It was lost."
-        store.batches.finish(job, "4", None if error else verdicts[job.arm.name, job.position], error)
+        store.batches.finish(job, "4", None if error else verdicts[job.arm, job.position], error)
     small, both = store.batches.totals(batch)
     assert (small.arm, small.jobs, small.done, small.correct, small.wrong, small.failed) == ("small", 6, 4, 1, 1, 2)
     assert (both.correct, both.wrong, both.unscored, both.failed) == (2, 0, 0, 2)
