@@ -129,8 +129,6 @@ class ArmTotals(NamedTuple):
     correct: int
     wrong: int
     failed: int
-    small_tokens: int
-    large_tokens: int
     seconds: float
     """Sum over those without an error."""
 
@@ -334,10 +332,7 @@ _RESULT = f"""SELECT jobs.*, runs.finish, runs.reviewed, {COLUMNS}
 
 _TOTALS = """SELECT batch_arms.name, count(jobs.id), count(*) FILTER (WHERE jobs.state = 'done'),
     count(*) FILTER (WHERE outcome = 'correct'), count(*) FILTER (WHERE outcome = 'wrong'),
-    count(*) FILTER (WHERE error <> ''),
-    coalesce(sum(iif(jobs.state = 'done', small_tokens, 0)), 0),
-    coalesce(sum(iif(jobs.state = 'done', large_tokens, 0)), 0),
-    coalesce(sum(iif(jobs.state = 'done' AND error = '', seconds, 0)), 0.0)
+    count(*) FILTER (WHERE error <> ''), total(seconds) FILTER (WHERE jobs.state = 'done' AND error = '')
     FROM batch_arms LEFT JOIN jobs ON jobs.batch = batch_arms.batch AND jobs.arm = batch_arms.name
     LEFT JOIN runs ON runs.id = jobs.run
     WHERE batch_arms.batch = ? GROUP BY batch_arms.position ORDER BY batch_arms.position"""
