@@ -1,12 +1,15 @@
 import math
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
+from baton_reasoning.core.store.database import Database
 from baton_reasoning.core.store.run_cost import RIBBON_SEGMENTS, RunCost, ribbon_of
-from baton_reasoning.core.store.runs import RunState
+from baton_reasoning.core.store.runs import Runs, RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish, PrefillProgressed, TokenWritten, UsageReported, WriteStarted
 from baton_reasoning.core.thinking.trace import Trace
@@ -47,6 +50,18 @@ def test_a_run_goes_on_where_it_stopped(store: Store) -> None:
     for part in (events[:10], events[10:]):
         save(store, "r", part)
     assert store.runs.trace("r").events == events
+
+
+def test_a_run_is_continued_while_its_first_recorder_still_has_events(path: Path) -> None:
+    """As after a full disk: the events that were refused are saved late."""
+    with closing(Database(path)) as database:
+        runs, events = Runs(database), a_run()
+        first, second = runs.record("r"), runs.record("r")
+        for recorder, part in ((first, events[:5]), (second, events[5:9]), (first, events[9:])):
+            recorder.record(part)
+            database.writer.keep(lambda _: None).result()  # with it all that waits is saved
+        first.finish().result()
+        assert runs.trace("r").events == events
 
 
 def test_a_run_that_is_begun_anew_keeps_nothing_of_before(store: Store) -> None:
