@@ -32,6 +32,7 @@ from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings
 from baton_reasoning.core.store.batches import JobState, ResultRow
+from baton_reasoning.core.store.run_cost import Cost
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import (
     counting_pair,
@@ -399,7 +400,8 @@ def test_the_random_arm_gets_the_large_share_of_the_other(store: Store, grader: 
     large = ScriptedEngine(continue_with=lambda _, body: rest_from(text.replace("wait, no", "so"), body))
     batch = batch_of(store, 6, "baton", "random")
     events = run_all(store, batch, Pair(small, large), grader)
-    shares = {t.arm: t.large_tokens / (t.small_tokens + t.large_tokens) for t in store.batches.totals(batch)}
+    arms = ("baton", "random as baton")
+    shares = {arm: Cost.total(row.cost for row in rows(store, batch, arm)).large_share for arm in arms}
     assert any(isinstance(each, Calibrated) and 0 < each.chance <= 1 for each in events)
     assert 0 < shares["baton"] < 1
     assert shares["random as baton"] == pytest.approx(shares["baton"], abs=0.12)
