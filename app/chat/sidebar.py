@@ -254,7 +254,7 @@ class History(QAbstractListModel):
     def show_headlines(self, headlines: list[Headline], today: date) -> None:
         rows: list[HistoryRow] = []
         texts = dict(
-            zip((one.id for one in headlines), distinguished([_full_name(one) for one in headlines]), strict=True)
+            zip((one.id for one in headlines), distinguished([one.full_name for one in headlines]), strict=True)
         )
         alike = Counter(texts.values())
         pinned = [one for one in headlines if one.is_pinned]
@@ -264,16 +264,17 @@ class History(QAbstractListModel):
             rows.append(HistoryRow(heading))
             for one in group:
                 time = f"{one.changed.astimezone():%H:%M} · " if alike[texts[one.id]] > 1 else ""
-                tip = f"{_full_name(one)}\n{day_and_time(one.changed)}"
-                full = time + _full_name(one)
+                tip = f"{one.full_name}\n{day_and_time(one.changed)}"
+                full = time + one.full_name
                 rows.append(HistoryRow(time + texts[one.id], one.id, tip, one.name, one.is_pinned, full))
         self._show(rows)
 
     def show_found(self, found: list[Found]) -> None:
-        texts = distinguished([_full_name(one) for one in found])
+        headlines = [each.conversation for each in found]
+        texts = distinguished([one.full_name for one in headlines])
         rows = [
-            HistoryRow(text, one.conversation, _plain(one.excerpt), one.name, full=_full_name(one))
-            for text, one in zip(texts, found, strict=True)
+            HistoryRow(text, one.id, _plain(each.excerpt), one.name, full=one.full_name)
+            for text, one, each in zip(texts, headlines, found, strict=True)
         ]
         self._show(rows or [HistoryRow("Nothing found")])
 
@@ -327,10 +328,6 @@ def day_name(day: date, today: date) -> str:
     # Not %-d, which Windows does not have.
     text = f"{day:%A}, {day.day} {day:%B}" if day.year == today.year else f"{day.day} {day:%B %Y}"
     return text.upper()
-
-
-def _full_name(one: Headline | Found) -> str:
-    return one.full_name or one.name
 
 
 def _plain(excerpt: str) -> str:

@@ -26,7 +26,7 @@ LINK_FILE = "batch.json"
 class _Link(NamedTuple):
     batch: str = ""
     starting: str = ""
-    """The program (store/process_identity.py) that loads the models for a new batch."""
+    """The program (store/database.py, `this_process`) that loads the models for a new batch."""
 
 
 @dataclass(frozen=True)

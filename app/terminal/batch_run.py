@@ -247,7 +247,7 @@ def _ended(events: Iterator[BatchEvent], done: BatchProgress, line: ProgressLine
             case Finishing(answers):
                 line.report(f"Finishing {counted(answers, 'answer')}. Press Ctrl+C again to stop now.")
             case JobStarted(job):
-                arm = job.arm.name
+                arm = job.arm
             case JobRetried(row):
                 done.retried(row)
             case JobEnded(row):

@@ -90,9 +90,9 @@ def search(words: tuple[str, ...], json: bool) -> int:
     for each in found:
         excerpt = " ".join(each.excerpt.replace(MARK_START, "").replace(MARK_END, "").split())
         if json:
-            write_json({"id": each.conversation, "name": each.name, "excerpt": excerpt})
+            write_json({"id": each.conversation.id, "name": each.conversation.name, "excerpt": excerpt})
         else:
-            write(f"{each.conversation[:SHORT]}  {each.name}\n          {excerpt}")
+            write(f"{each.conversation.id[:SHORT]}  {each.conversation.name}\n          {excerpt}")
     return ExitCode.ANSWERED if found else ExitCode.FAILED
 
 

@@ -59,8 +59,7 @@ class Job:
     """One problem under one arm with one seed, claimed by this program."""
 
     id: int
-    batch: str
-    arm: StoredArm
+    arm: str
     problem: Problem
     position: int
     """Index of the problem in the batch."""
@@ -130,8 +129,6 @@ class ArmTotals(NamedTuple):
     correct: int
     wrong: int
     failed: int
-    small_tokens: int
-    large_tokens: int
     seconds: float
     """Sum over those without an error."""
 
@@ -172,10 +169,7 @@ class Batches:
                 "INSERT INTO batch_arms VALUES (?, ?, ?, ?)",
                 ((batch, position, arm.name, json.dumps(arm.settings)) for position, arm in enumerate(arms)),
             )
-            connection.executemany(
-                f"INSERT INTO jobs (batch, arm, problem, seed, run) VALUES (?, ?, ?, ?, {_NEW_RUN})",
-                ((batch, arm.name, number, seed) for number in range(len(problems)) for seed in seeds for arm in arms),
-            )
+            connection.execute(_ADD_JOBS, {"batch": batch, "arm": None, "seeds": json.dumps(list(seeds))})
 
         self._database.write(change)
         return batch
@@ -190,15 +184,13 @@ class Batches:
             row = connection.execute(f"{_BATCHES} WHERE batches.id = ?", (batch,)).fetchone()
             if row is None:
                 raise StoreError("This batch is not in the store.", "It may have been deleted for good.")
-            return _batch_of(row, _arms(connection, batch))
+            return _batch_of(connection, row)
 
-    def all(self, deleted: bool = False) -> list[Batch]:
-        """List the batches, newest first; if `deleted`, those that `restore` brings back."""
-        condition = f"WHERE deleted IS {'NOT NULL' if deleted else 'NULL'} ORDER BY created DESC"
+    def all(self) -> list[Batch]:
+        """List the batches, newest first."""
         with self._database.reading() as connection:
-            return [
-                _batch_of(row, _arms(connection, row["id"])) for row in connection.execute(f"{_BATCHES} {condition}")
-            ]
+            rows = connection.execute(f"{_BATCHES} WHERE deleted IS NULL ORDER BY created DESC")
+            return [_batch_of(connection, row) for row in rows]
 
     def of_run(self, run: str) -> tuple[Batch, Problem] | None:
         """Return the batch and the problem whose answer this run is; None if it is of no batch."""
@@ -216,12 +208,12 @@ class Batches:
             for row in rows:
                 yield _problem_of(row["problem"])
 
-    def claim(self, batch: str, limit: int = 1, arms: Sequence[str] | None = None) -> list[Job]:
-        """Claim the next jobs, all arms of a problem before the next problem; only of these arms, if given.
+    def claim(self, batch: str, arms: Sequence[str] | None = None) -> Job | None:
+        """Claim the next job, all arms of a problem before the next problem; only of these arms, if given.
 
-        Empty if none waits. A job whose program has ended comes back with its `run`, which still has its events.
+        None if no job waits. A job whose program has ended comes back with its `run`, which still has its events.
         """
-        return self._database.write(lambda connection: _claim(connection, batch, limit, arms))
+        return self._database.write(lambda connection: _claim(connection, batch, arms))
 
     def finish(
         self,
@@ -269,15 +261,13 @@ class Batches:
         chosen = {"batch": batch, "arms": json.dumps(list(arms))}
 
         def change(connection: sqlite3.Connection) -> list[ResultRow]:
-            jobs = [row["id"] for row in connection.execute(f"SELECT id FROM jobs WHERE {failed}", chosen)]
             connection.execute(f"DELETE FROM runs WHERE id IN (SELECT run FROM jobs WHERE {failed})", chosen)
-            connection.execute(
+            jobs = connection.execute(
                 f"""UPDATE jobs SET state = 'waiting', error = '', answer = '', notices = '[]', conditions = NULL,
-                    started = NULL, ended = NULL, attempt = 0, run = {_NEW_RUN} WHERE {failed}""",
+                    started = NULL, ended = NULL, attempt = 0, run = {_NEW_RUN} WHERE {failed} RETURNING id""",
                 chosen,
-            )
-            waiting = f"{_RESULT} WHERE jobs.id IN (SELECT value FROM json_each(?)) ORDER BY jobs.id"
-            return [_result_of(row) for row in connection.execute(waiting, (json.dumps(jobs),))]
+            ).fetchall()
+            return [_result_of(connection.execute(f"{_RESULT} WHERE jobs.id = ?", job).fetchone()) for job in jobs]
 
         return self._database.write(change)
 
@@ -296,7 +286,7 @@ class Batches:
         values = [(replace_lone_surrogates(answer), *_verdict(verdict), job) for job, answer, verdict in graded]
 
         def change(connection: sqlite3.Connection) -> None:
-            connection.execute(_SET_SETTINGS, (json.dumps(settings), batch))
+            connection.execute("UPDATE batches SET settings = ? WHERE id = ?", (json.dumps(settings), batch))
             connection.executemany(
                 "UPDATE jobs SET answer = ?, outcome = ?, how = ?, verdict_reason = ? WHERE id = ?", values
             )
@@ -306,7 +296,8 @@ class Batches:
     def results(self, batch: str, arm: str | None = None) -> Iterator[ResultRow]:
         """Yield a row for every job, those that wait included, in the order of problems, seeds and arms."""
         with self._database.reading() as connection:
-            yield from map(_result_of, connection.execute(_RESULTS, {"batch": batch, "arm": arm}))
+            chosen = f"{_RESULT} WHERE jobs.batch = :batch AND (:arm IS NULL OR jobs.arm = :arm) ORDER BY jobs.id"
+            yield from map(_result_of, connection.execute(chosen, {"batch": batch, "arm": arm}))
 
     def totals(self, batch: str) -> list[ArmTotals]:
         """Sum up each arm, in their order."""
@@ -315,7 +306,7 @@ class Batches:
 
     def set_settings(self, batch: str, settings: dict[str, Any]) -> None:
         """Replace the settings (JSON values)."""
-        self._database.execute(_SET_SETTINGS, json.dumps(settings), batch).result()
+        self.regrade(batch, settings, ())
 
     def delete(self, batch: str) -> None:
         """Take a batch out of the list; `restore` brings it back."""
@@ -325,30 +316,23 @@ class Batches:
         self._database.execute("UPDATE batches SET deleted = NULL WHERE id = ?", batch).result()
 
 
-_SET_SETTINGS = "UPDATE batches SET settings = ? WHERE id = ?"
+_ADD_JOBS = f"""INSERT INTO jobs (batch, arm, problem, seed, run)
+    SELECT arms.batch, arms.name, problems.position, seeds.value, {_NEW_RUN}
+    FROM batch_problems AS problems JOIN batch_arms AS arms USING (batch) JOIN json_each(:seeds) AS seeds
+    WHERE batch = :batch AND (:arm IS NULL OR arms.name = :arm)
+    ORDER BY problems.position, seeds.key, arms.position"""
 
-
-_BATCHES = """SELECT *,
+_BATCHES = """SELECT id, name, settings, created,
     (SELECT count(*) FROM batch_problems WHERE batch = batches.id) AS problems,
     (SELECT count(*) FROM jobs WHERE batch = batches.id) AS jobs,
     (SELECT count(*) FROM jobs WHERE batch = batches.id AND state = 'done') AS done FROM batches"""
 
-_JOBS = """SELECT jobs.*, batch_problems.problem AS problem_json, batch_arms.settings AS arm_settings
-    FROM jobs JOIN batch_problems ON batch_problems.batch = jobs.batch AND batch_problems.position = jobs.problem
-    JOIN batch_arms ON batch_arms.batch = jobs.batch AND batch_arms.name = jobs.arm"""
-
 _RESULT = f"""SELECT jobs.*, runs.finish, runs.reviewed, {COLUMNS}
     FROM jobs LEFT JOIN runs ON runs.id = jobs.run"""
 
-_RESULTS = f"{_RESULT} WHERE jobs.batch = :batch AND (:arm IS NULL OR jobs.arm = :arm) ORDER BY jobs.id"
-
-_TOTALS = """SELECT batch_arms.name, count(jobs.id), coalesce(sum(jobs.state = 'done'), 0),
-    coalesce(sum(jobs.state = 'done' AND outcome = 'correct'), 0),
-    coalesce(sum(jobs.state = 'done' AND outcome = 'wrong'), 0),
-    coalesce(sum(jobs.state = 'done' AND error <> ''), 0),
-    coalesce(sum(iif(jobs.state = 'done', small_tokens, 0)), 0),
-    coalesce(sum(iif(jobs.state = 'done', large_tokens, 0)), 0),
-    coalesce(sum(iif(jobs.state = 'done' AND error = '', seconds, 0)), 0.0)
+_TOTALS = """SELECT batch_arms.name, count(jobs.id), count(*) FILTER (WHERE jobs.state = 'done'),
+    count(*) FILTER (WHERE outcome = 'correct'), count(*) FILTER (WHERE outcome = 'wrong'),
+    count(*) FILTER (WHERE error <> ''), total(seconds) FILTER (WHERE jobs.state = 'done' AND error = '')
     FROM batch_arms LEFT JOIN jobs ON jobs.batch = batch_arms.batch AND jobs.arm = batch_arms.name
     LEFT JOIN runs ON runs.id = jobs.run
     WHERE batch_arms.batch = ? GROUP BY batch_arms.position ORDER BY batch_arms.position"""
@@ -361,11 +345,7 @@ def _add_arm(connection: sqlite3.Connection, batch: str, arm: StoredArm, seeds: 
         "INSERT INTO batch_arms SELECT ?, count(*), ?, ? FROM batch_arms WHERE batch = ?",
         (batch, arm.name, json.dumps(arm.settings), batch),
     )
-    connection.executemany(
-        f"""INSERT INTO jobs (batch, arm, problem, seed, run)
-            SELECT batch, ?, position, ?, {_NEW_RUN} FROM batch_problems WHERE batch = ? ORDER BY position""",
-        [(arm.name, seed, batch) for seed in seeds],
-    )
+    connection.execute(_ADD_JOBS, {"batch": batch, "arm": arm.name, "seeds": json.dumps(list(seeds))})
 
 
 def _owners(connection: sqlite3.Connection, batch: str) -> list[str]:
@@ -374,25 +354,22 @@ def _owners(connection: sqlite3.Connection, batch: str) -> list[str]:
     return [row["owner"] for row in rows]
 
 
-def _claim(connection: sqlite3.Connection, batch: str, limit: int, arms: Sequence[str] | None) -> list[Job]:
+def _claim(connection: sqlite3.Connection, batch: str, arms: Sequence[str] | None) -> Job | None:
     for dead in [owner for owner in _owners(connection, batch) if not is_alive(owner)]:
         connection.execute(
             "UPDATE jobs SET state = 'waiting', owner = '' WHERE batch = ? AND state = 'claimed' AND owner = ?",
             (batch, dead),
         )
-    chosen = json.dumps(list(arms)) if arms is not None else None
-    rows = connection.execute(
-        f"""{_JOBS} WHERE jobs.batch = ? AND state = 'waiting'
-            AND (? IS NULL OR jobs.arm IN (SELECT value FROM json_each(?)))
-            ORDER BY jobs.problem, jobs.seed, jobs.id LIMIT ?""",
-        (batch, chosen, chosen, limit),
-    ).fetchall()
-    connection.executemany(
-        f"""UPDATE jobs SET state = '{JobState.CLAIMED.value}', owner = ?, attempt = attempt + 1,
-            started = coalesce(started, ?) WHERE id = ?""",
-        ((this_process(), now(), row["id"]) for row in rows),
-    )
-    return [_job_of(row) for row in rows]
+    row = connection.execute(
+        """UPDATE jobs SET state = 'claimed', owner = :owner, attempt = attempt + 1, started = coalesce(started, :now)
+            WHERE id = (SELECT id FROM jobs WHERE batch = :batch AND state = 'waiting'
+                AND (:arms IS NULL OR arm IN (SELECT value FROM json_each(:arms)))
+                ORDER BY problem, seed, id LIMIT 1)
+            RETURNING id, arm, problem AS position, seed, run, attempt,
+                (SELECT problem FROM batch_problems WHERE batch = jobs.batch AND position = jobs.problem) AS problem""",
+        {"owner": this_process(), "now": now(), "batch": batch, "arms": None if arms is None else json.dumps(arms)},
+    ).fetchone()
+    return Job(**dict(row) | {"problem": _problem_of(row["problem"])}) if row else None
 
 
 def _verdict(verdict: Verdict | None) -> tuple[str | None, str | None, str]:
@@ -406,35 +383,14 @@ def _arms(connection: sqlite3.Connection, batch: str) -> tuple[StoredArm, ...]:
     return tuple(StoredArm(row["name"], json.loads(row["settings"])) for row in rows)
 
 
-def _batch_of(row: sqlite3.Row, arms: tuple[StoredArm, ...]) -> Batch:
-    return Batch(
-        row["id"],
-        row["name"],
-        json.loads(row["settings"]),
-        arms,
-        row["problems"],
-        row["jobs"],
-        row["done"],
-        datetime.fromisoformat(row["created"]),
-    )
+def _batch_of(connection: sqlite3.Connection, row: sqlite3.Row) -> Batch:
+    arms, settings = _arms(connection, row["id"]), json.loads(row["settings"])
+    created = datetime.fromisoformat(row["created"])
+    return Batch(**dict(row) | {"arms": arms, "settings": settings, "created": created})
 
 
 def _problem_of(text: str) -> Problem:
     return Problem(**json.loads(text))
-
-
-def _job_of(row: sqlite3.Row) -> Job:
-    """Read a job from its row as it was before the claim."""
-    return Job(
-        row["id"],
-        row["batch"],
-        StoredArm(row["arm"], json.loads(row["arm_settings"])),
-        _problem_of(row["problem_json"]),
-        row["problem"],
-        row["seed"],
-        row["run"],
-        row["attempt"] + 1,
-    )
 
 
 def _result_of(row: sqlite3.Row) -> ResultRow:

@@ -62,10 +62,6 @@ class StoredConversation:
     def name(self) -> str:
         return self.title or title_of(self.exchanges[0].problem if self.exchanges else "")
 
-    def path(self) -> tuple[StoredExchange, ...]:
-        """Return the exchanges from a root to the leaf."""
-        return path_to(self.exchanges, self.leaf)
-
 
 def path_to(exchanges: Sequence[StoredExchange], leaf: str | None) -> tuple[StoredExchange, ...]:
     """Return the exchanges from a root to the leaf, or to the newest exchange without a leaf."""
@@ -85,23 +81,19 @@ class Headline(NamedTuple):
     id: str
     name: str
     changed: datetime
-    exchanges: int
-    full_name: str = ""
+    full_name: str
     """The title, or the first problem up to LONGEST_FULL_NAME, on one line."""
+    exchanges: int = 0
     is_pinned: bool = False
 
 
 class Found(NamedTuple):
     """An exchange that matches a search."""
 
-    conversation: str
-    name: str
+    conversation: Headline
     exchange: str
     excerpt: str
     """Matches are between MARK_START and MARK_END."""
-    changed: datetime
-    full_name: str = ""
-    """As of a Headline."""
 
 
 class Conversations:
@@ -145,45 +137,24 @@ class Conversations:
             exchanges = connection.execute(
                 "SELECT * FROM exchanges WHERE conversation = ? ORDER BY number", (conversation,)
             )
-            return StoredConversation(
-                row["id"],
-                row["title"],
-                tuple(map(_exchange, exchanges)),
-                row["leaf"],
-                datetime.fromisoformat(row["created"]),
-                datetime.fromisoformat(row["changed"]),
-            )
+            tree = tuple(map(_exchange, exchanges))
+            created, changed = (datetime.fromisoformat(row[name]) for name in ("created", "changed"))
+            return StoredConversation(row["id"], row["title"], tree, row["leaf"], created, changed)
 
-    def recent(self, limit: int = 500, deleted: bool = False) -> list[Headline]:
-        """List conversations, pinned ones first, then last changed first; if `deleted`, those that `restore` brings
-        back."""
+    def recent(self) -> list[Headline]:
+        """List the conversations, pinned ones first, then last changed first; at most 500."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"""SELECT id, title, changed, pinned,
-                    (SELECT count(*) FROM exchanges WHERE conversation = conversations.id) AS exchanges,
-                    (SELECT substr(problem, 1, {LONGEST_FULL_NAME}) FROM exchanges
-                        WHERE conversation = conversations.id ORDER BY number LIMIT 1) AS problem
-                    FROM conversations WHERE deleted IS {"NOT NULL" if deleted else "NULL"}
-                    ORDER BY pinned IS NULL, changed DESC LIMIT ?""",
-                (limit,),
+                f"""SELECT {_HEADLINE} FROM conversations WHERE deleted IS NULL
+                    ORDER BY pinned IS NULL, changed DESC LIMIT 500"""
             )
-            return [
-                Headline(
-                    row["id"],
-                    row["title"] or title_of(row["problem"]),
-                    datetime.fromisoformat(row["changed"]),
-                    row["exchanges"],
-                    row["title"] or one_line(row["problem"]),
-                    row["pinned"] is not None,
-                )
-                for row in rows
-            ]
+            return [_headline(*row) for row in rows]
 
-    def search(self, words: str, limit: int = 100) -> list[Found]:
+    def search(self, words: str) -> list[Found]:
         """Find exchanges whose problem or answer has all the words, or words that begin with them; best match first.
 
-        If a word is of a script without spaces, all are looked for anywhere in the text: the index takes a whole phrase
-        of such a script for one word.
+        At most 100. If a word is of a script without spaces, all are looked for anywhere in the text: the index takes a
+        whole phrase of such a script for one word.
         """
         wanted = re.findall(r"\w+", replace_lone_surrogates(words).lower())
         if not wanted:
@@ -196,29 +167,31 @@ class Conversations:
             values = [MARK_START, MARK_END, " ".join(f'"{word}"*' for word in wanted)]
         with self._database.reading() as connection:
             rows = connection.execute(
-                f"""SELECT exchanges.conversation, exchanges.id, title, changed,
-                    (SELECT substr(problem, 1, {LONGEST_FULL_NAME}) FROM exchanges AS first
-                        WHERE first.conversation = conversations.id ORDER BY number LIMIT 1) AS first_problem,
-                    {excerpt} AS excerpt, exchange_text.problem || char(10) || exchange_text.answer AS text
+                f"""SELECT {excerpt}, exchange_text.problem || char(10) || exchange_text.answer,
+                    exchanges.id, {_HEADLINE}
                     FROM exchange_text JOIN exchanges ON exchanges.number = exchange_text.rowid
                     JOIN conversations ON conversations.id = exchanges.conversation
-                    WHERE {condition} AND deleted IS NULL ORDER BY rank, changed DESC LIMIT ?""",
-                (*values, limit),
+                    WHERE {condition} AND deleted IS NULL ORDER BY rank, changed DESC LIMIT 100""",
+                values,
             )
             return [
-                Found(
-                    row["conversation"],
-                    row["title"] or title_of(row["first_problem"]),
-                    row["id"],
-                    row["excerpt"] or excerpt_of(row["text"], wanted[0]),
-                    datetime.fromisoformat(row["changed"]),
-                    row["title"] or one_line(row["first_problem"]),
-                )
-                for row in rows
+                Found(_headline(*headline), exchange, excerpt or excerpt_of(text, wanted[0]))
+                for excerpt, text, exchange, *headline in rows
             ]
 
     def _set(self, column: str, value: str | None, conversation: str) -> None:
         self._database.execute(f"UPDATE conversations SET {column} = ? WHERE id = ?", value, conversation).result()
+
+
+_HEADLINE = f"""conversations.id, title, changed, pinned,
+    (SELECT count(*) FROM exchanges AS one WHERE one.conversation = conversations.id),
+    (SELECT substr(problem, 1, {LONGEST_FULL_NAME}) FROM exchanges AS one
+        WHERE one.conversation = conversations.id ORDER BY number LIMIT 1)"""
+
+
+def _headline(id: str, title: str, changed: str, pinned: str | None, exchanges: int, problem: str | None) -> Headline:
+    name, full_name = title or title_of(problem), title or one_line(problem)
+    return Headline(id, name, datetime.fromisoformat(changed), full_name, exchanges, pinned is not None)
 
 
 def excerpt_of(text: str, word: str) -> str:

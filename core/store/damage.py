@@ -62,18 +62,11 @@ def set_aside(path: Path) -> str:
 
 _DESCRIPTIONS = {
     sqlite3.SQLITE_FULL: ("The disk is full, so {name} cannot be saved.", "Free some space."),
-    sqlite3.SQLITE_IOERR: (
-        "The disk did not accept a write to {name}.",
-        "Check whether it is full or was removed.",
-    ),
-    sqlite3.SQLITE_READONLY: (
-        "{path} may not be written to.",
-        "Change its permissions, or use another data folder.",
-    ),
+    sqlite3.SQLITE_IOERR: ("The disk did not accept a write to {name}.", "Check whether it is full or was removed."),
+    sqlite3.SQLITE_READONLY: ("{path} may not be written to.", "Change its permissions, or use another data folder."),
     sqlite3.SQLITE_CANTOPEN: ("{path} cannot be opened.", "Check that its folder exists and that you may write to it."),
     sqlite3.SQLITE_PERM: ("{path} may not be opened.", "Change its permissions, or use another data folder."),
     sqlite3.SQLITE_BUSY: ("Another program keeps {name} locked.", "Wait a moment, or close the other Baton."),
-    sqlite3.SQLITE_LOCKED: ("Another program keeps {name} locked.", "Wait a moment, or close the other Baton."),
     sqlite3.SQLITE_CORRUPT: ("{path} is damaged.", "Start Baton again: it sets the file aside and begins a new one."),
     sqlite3.SQLITE_NOTADB: ("{path} is not a database.", "Start Baton again: it sets the file aside."),
 }

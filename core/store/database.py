@@ -16,7 +16,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -104,8 +104,9 @@ class Database:
             self.writer.close()
         finally:
             self._closed = True
-            while not self._idle.empty():
-                self._idle.get_nowait().close()
+            with suppress(Empty):
+                while True:
+                    self._idle.get_nowait().close()
 
     def _make_ready(self) -> None:
         """Create the folder, set a damaged file aside, and make the file private."""
@@ -140,8 +141,8 @@ class Database:
             )
         if version == len(migrations):
             return  # no lock is taken, which another program may hold
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with connection:  # commits, or rolls back
+            connection.execute("BEGIN IMMEDIATE")
             # Read again under the lock: another program may have migrated the file meanwhile.
             for migration in migrations[_version(connection) :]:
                 for change in migration:
@@ -150,11 +151,6 @@ class Database:
                     else:
                         change(connection)
             connection.execute(f"PRAGMA user_version = {len(migrations)}")
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -190,15 +186,12 @@ def this_process() -> str:
 def is_alive(owner: str) -> bool:
     """Tell whether the program is running. Another user's process counts as running."""
     number, _, born = owner.partition("@")
-    if not number.isdecimal():
-        return False
     try:
-        current = _start(int(number))
+        return number.isdecimal() and _start(int(number)) == born
     except psutil.AccessDenied:
         return True
     except psutil.NoSuchProcess:
         return False
-    return current == born
 
 
 @cache

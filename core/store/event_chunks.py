@@ -1,21 +1,26 @@
-"""Packs events into compressed chunks of JSON lines (docs/trace.md), and unpacks them."""
+"""Packs events into compressed chunks of JSON lines (docs/trace.md), and unpacks them.
+
+In schema 1, tokens in a row by one author were one line of columns. Chunks of that time stay as they are.
+"""
 
 from __future__ import annotations
 
 import json
 import zlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import msgspec
 
 from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.store.old_events import DAMAGE, rows_of
 from baton_reasoning.core.thinking.events import Event, TokenWritten
 from baton_reasoning.core.thinking.trace_json import event_to_json, events_from_json
 
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(TokenWritten)
 """Nearly all lines are tokens, which msgspec encodes and decodes several times as fast as Python's json."""
+_COLUMNS = ("at", "id", "text", "logprob", "alternatives", "drafted", "rejected_drafts", "entropy", "ends_step")
+"""A column was left out if all its values were the field's default, which stands in it as null, false, 0 or []."""
 
 
 def pack(events: Iterable[Event]) -> bytes:
@@ -30,8 +35,8 @@ def unpack(chunk: bytes) -> Iterator[Event]:
             try:
                 yield _DECODER.decode(line)
             except (ValueError, RecursionError):  # another event, or a token that `_line` left to json
-                yield from events_from_json(rows_of(json.loads(line)))
-    except DAMAGE as error:
+                yield from _events(json.loads(line))
+    except (zlib.error, ValueError, TypeError, LookupError, RecursionError) as error:
         raise StoreError("A part of this run cannot be read.", "The rest of it is shown.") from error
 
 
@@ -44,3 +49,16 @@ def _line(event: Event) -> bytes:
         except UnicodeEncodeError:
             pass  # models write lone surrogates, which have no UTF-8; json escapes them
     return json.dumps(event_to_json(event), separators=(",", ":"), default=str).encode("ascii")
+
+
+def _events(line: Any) -> Iterator[Event]:
+    """Yield the events of a line: one, or a token for each row of columns."""
+    if not isinstance(line, dict):
+        raise TypeError("The line is no object.")
+    if line.get("event") != "tokens":
+        yield from events_from_json([line])
+        return
+    columns = {name: line[name] for name in _COLUMNS if line.get(name)}
+    rows = zip(*columns.values(), strict=True)
+    token = {"event": "token", "author": line["author"]}
+    yield from msgspec.convert([token | dict(zip(columns, row, strict=True)) for row in rows], list[TokenWritten])

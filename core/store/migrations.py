@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Sequence
 
-from baton_reasoning.core.store.old_events import convert_chunks
 from baton_reasoning.core.store.run_cost import fill_costs
 
 Migration = Sequence[str | Callable[[sqlite3.Connection], object]]
@@ -79,7 +78,6 @@ _PINS = ("ALTER TABLE conversations ADD COLUMN pinned TEXT",)
 _COUNTS = """discarded_tokens small_read large_read small_reread large_reread small_decoded large_decoded large_steps
     drafted accepted"""
 _COSTS: Migration = (
-    convert_chunks,
     *(f"ALTER TABLE runs ADD COLUMN {name} INTEGER NOT NULL DEFAULT 0" for name in _COUNTS.split()),
     "ALTER TABLE runs ADD COLUMN seconds_to_answer REAL",
     "ALTER TABLE runs ADD COLUMN takeovers TEXT NOT NULL DEFAULT '[]'",

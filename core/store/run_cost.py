@@ -138,7 +138,12 @@ class RunCost(Cost):
             currency=usage.currency,
             remote_tokens=usage.cost.read + usage.cost.written,
             seconds_to_answer=None if began is None else round(began, 6),
-            takeovers=takeovers_of(trace),
+            takeovers=tuple(
+                Takeover.of(piece)
+                for piece in trace.pieces
+                # A takeover over several steps has several pieces, but only one handoff.
+                if piece.author is Author.LARGE and piece.reason and piece.handoff
+            ),
             ribbon=ribbon_of(trace),
         )
 
@@ -163,13 +168,6 @@ _LISTS: dict[str, msgspec.json.Decoder[Any]] = {
     "ribbon": msgspec.json.Decoder(tuple[Segment, ...]),
 }
 """The columns that hold lists as JSON."""
-
-
-def takeovers_of(trace: Trace) -> tuple[Takeover, ...]:
-    """List the takeovers by the large model. One over several steps has several pieces, but only one handoff."""
-    return tuple(
-        Takeover.of(piece) for piece in trace.pieces if piece.author is Author.LARGE and piece.reason and piece.handoff
-    )
 
 
 def ribbon_of(trace: Trace) -> tuple[Segment, ...]:

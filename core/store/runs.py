@@ -11,10 +11,13 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.database import Database, is_alive, now, this_process
 from baton_reasoning.core.store.event_chunks import pack
 from baton_reasoning.core.store.run_cost import read_trace, save_cost
-from baton_reasoning.core.store.writer import Writer
+from baton_reasoning.core.store.writer import Buffer, Writer
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.events import Event, PrefillProgressed
 from baton_reasoning.core.thinking.trace import Trace
+
+BUFFER_SECONDS = 0.5
+"""How long events wait for others, to be saved in one chunk."""
 
 
 class RunState(Enum):
@@ -56,30 +59,29 @@ class Runs:
         being continued.
         """
         chunk = pack(events)
-        return self._database.writer.keep(lambda connection: _append(connection, run, chunk))
 
-    def recover(self) -> None:
-        """Conclude the runs whose program has ended; in the writer's thread, without blocking."""
-        self._database.writer.submit(_recover)
+        def change(connection: sqlite3.Connection) -> None:
+            if connection.execute(f"{_ADD_CHUNK} AND state <> 'running'", (chunk, run)).rowcount:
+                connection.execute("UPDATE runs SET reviewed = 1 WHERE id = ?", (run,))
+
+        return self._database.writer.keep(change)
 
 
-class Recorder:
-    """Buffers the events of a run: one thread records, the writer's thread saves."""
+class Recorder(Buffer[None]):
+    """Buffers the events of a run: one thread records, the writer's thread saves. `future` is that of `finish`."""
 
     def __init__(self, writer: Writer, run: str, anew: bool) -> None:
+        super().__init__()
         self.run = run
         self._writer = writer
         self._anew = anew
-        self._sequence: int | None = None
-        """The number of the next chunk, once the run has begun."""
+        self._has_begun = False
         self._unsaved: list[Event] = []
         self._saving = 0
         """Number of unsaved events in the current transaction."""
-        self._at = 0
-        """Number of the chunk that it writes."""
-        self._wanted: Future[None] | None = None
-        """Set when the run is to be concluded; `_concluding` while the current transaction does that."""
-        self._concluding: Future[None] | None = None
+        self._is_finished = False
+        """Whether the run is to be concluded; `_concludes`: whether the current transaction does that."""
+        self._concludes = False
 
     def record(self, events: Iterable[Event]) -> None:
         """Save the events within half a second. Never blocks and never raises; what the disk refuses is saved later.
@@ -89,44 +91,43 @@ class Recorder:
         if fresh := [event for event in events if not isinstance(event, PrefillProgressed)]:
             # Appending, slicing and deleting are atomic, so the two threads need no lock.
             self._unsaved += fresh
-            self._writer.save_soon(self)
+            self._writer.save(self, within=BUFFER_SECONDS)
 
     def finish(self) -> Future[None]:
-        """Save the remaining events and conclude the run.
-
-        After StoreError nothing is lost: the writer tries again, or call this again to wait for it.
-        """
-        self._wanted = wanted = Future[None]()
-        self._writer.save_now(self)
-        return wanted
+        """Save the remaining events and conclude the run. After StoreError nothing is lost: the writer tries again."""
+        self._is_finished = True
+        self._writer.save(self)
+        return self.future
 
     def save(self, connection: sqlite3.Connection) -> None:
-        self._saving, self._concluding = len(self._unsaved), self._wanted
-        self._at = _begin(connection, self.run, self._anew) if self._sequence is None else self._sequence
+        if not self._has_begun:
+            _begin(connection, self.run, self._anew)
+        self._concludes = self._is_finished  # read before the events: the last ones are recorded before it is set
+        self._saving = len(self._unsaved)
         if self._saving:
-            # Nothing is inserted for a run that was deleted meanwhile.
-            connection.execute(
-                "INSERT INTO event_chunks SELECT id, ?, ? FROM runs WHERE id = ?",
-                (self._at, pack(self._unsaved[: self._saving]), self.run),
-            )
-        if self._concluding:
+            connection.execute(_ADD_CHUNK, (pack(self._unsaved[: self._saving]), self.run))
+        if self._concludes:
             _conclude(connection, self.run)
 
-    def saved(self) -> None:
+    def saved(self, result: None) -> None:
+        self._has_begun = True
         del self._unsaved[: self._saving]
-        self._sequence = self._at + (self._saving > 0)
-        if self._concluding is self._wanted:  # else it is to be concluded once more
-            self._wanted = None
-        if self._concluding and not self._concluding.done():
-            self._concluding.set_result(None)
+        if self._concludes:
+            super().saved(result)
 
     def refused(self, error: StoreError) -> None:
-        if self._wanted and not self._wanted.done():
-            self._wanted.set_exception(error)
+        if self._is_finished:
+            super().refused(error)
 
 
-def _begin(connection: sqlite3.Connection, run: str, anew: bool) -> int:
-    """Mark the run as running in this program; returns the number of the next chunk. `anew`: forget what is saved."""
+_ADD_CHUNK = """INSERT INTO event_chunks
+    SELECT id, (SELECT coalesce(max(sequence), -1) + 1 FROM event_chunks WHERE run = runs.id), ?
+    FROM runs WHERE id = ?"""
+"""Adds nothing to a run that was deleted meanwhile."""
+
+
+def _begin(connection: sqlite3.Connection, run: str, anew: bool) -> None:
+    """Mark the run as running in this program. `anew`: forget what is saved."""
     _refuse_if_written_elsewhere(connection, run)
     if anew:
         connection.execute("DELETE FROM runs WHERE id = ?", (run,))
@@ -135,25 +136,12 @@ def _begin(connection: sqlite3.Connection, run: str, anew: bool) -> int:
             ON CONFLICT (id) DO UPDATE SET state = excluded.state, owner = excluded.owner""",
         (run, now(), RunState.RUNNING.value, this_process()),
     )
-    last = connection.execute("SELECT max(sequence) FROM event_chunks WHERE run = ?", (run,)).fetchone()[0]
-    return 0 if last is None else int(last) + 1
 
 
 def _refuse_if_written_elsewhere(connection: sqlite3.Connection, run: str) -> None:
     row = connection.execute("SELECT state, owner FROM runs WHERE id = ?", (run,)).fetchone()
     if row and row["state"] == RunState.RUNNING.value and row["owner"] != this_process() and is_alive(row["owner"]):
         raise StoreError("Another Baton is writing this answer.", "Wait until it is done, or stop it there.")
-
-
-def _append(connection: sqlite3.Connection, run: str, chunk: bytes) -> None:
-    added = connection.execute(
-        """INSERT INTO event_chunks SELECT id,
-            (SELECT coalesce(max(sequence), -1) + 1 FROM event_chunks WHERE run = runs.id), ?
-            FROM runs WHERE id = ? AND state <> ?""",
-        (chunk, run, RunState.RUNNING.value),
-    )
-    if added.rowcount:
-        connection.execute("UPDATE runs SET reviewed = 1 WHERE id = ?", (run,))
 
 
 def _conclude(connection: sqlite3.Connection, run: str, state: RunState = RunState.ENDED) -> None:
@@ -169,7 +157,8 @@ def _conclude(connection: sqlite3.Connection, run: str, state: RunState = RunSta
     )
 
 
-def _recover(connection: sqlite3.Connection) -> None:
+def recover(connection: sqlite3.Connection) -> None:
+    """Conclude the runs whose program has ended."""
     rows = connection.execute("SELECT id, owner FROM runs WHERE state = ?", (RunState.RUNNING.value,)).fetchall()
     for row in rows:
         if not is_alive(row["owner"]):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from concurrent.futures import Future
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +12,7 @@ from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.batches import Batches
 from baton_reasoning.core.store.conversations import Conversations
 from baton_reasoning.core.store.database import Database, format_timestamp
-from baton_reasoning.core.store.runs import Runs
+from baton_reasoning.core.store.runs import Runs, recover
 from baton_reasoning.core.store.writer import Trouble
 
 KEEP_DELETED = timedelta(days=30)
@@ -25,6 +24,8 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.notices = database.notices
+        """Sentences about the opening, such as that a damaged file was set aside."""
         self.conversations = Conversations(database)
         self.runs = Runs(database)
         self.batches = Batches(database)
@@ -36,10 +37,10 @@ class Store:
         `on_trouble` is called in the writer's thread: with a StoreError when saving begins to fail, and with None
         when everything is saved again.
         """
-        store = cls(Database(path, on_trouble))
-        store.runs.recover()
-        store.purge()
-        return store
+        database = Database(path, on_trouble)
+        for change in (recover, _purge):
+            database.writer.submit(change)
+        return cls(database)
 
     @classmethod
     def open_to_read(cls, path: Path) -> Store:
@@ -54,21 +55,6 @@ class Store:
                     return cls(Database(path, as_it_stands=True))
             raise
 
-    def purge(self, older_than: timedelta = KEEP_DELETED) -> Future[None]:
-        """Remove what was deleted at least so long ago; in the writer's thread, without blocking."""
-        before = format_timestamp(datetime.now(UTC) - older_than)
-
-        def remove(connection: sqlite3.Connection) -> None:
-            for table in ("conversations", "batches"):
-                connection.execute(f"DELETE FROM {table} WHERE deleted <= ?", (before,))
-
-        return self._database.writer.submit(remove)
-
-    @property
-    def notices(self) -> tuple[str, ...]:
-        """Sentences about the opening, such as that a damaged file was set aside."""
-        return self._database.notices
-
     def close(self) -> None:
         """Save what is buffered, then close. Raises StoreError if it cannot be saved. Closing twice is allowed."""
         self._database.close()
@@ -78,3 +64,10 @@ class Store:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def _purge(connection: sqlite3.Connection) -> None:
+    """Remove for good what was deleted long enough ago."""
+    before = format_timestamp(datetime.now(UTC) - KEEP_DELETED)
+    for table in ("conversations", "batches"):
+        connection.execute(f"DELETE FROM {table} WHERE deleted <= ?", (before,))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -17,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.damage import is_of_the_file, reported_as_store_error, store_error
@@ -30,43 +31,37 @@ again."""
 
 _log = logging.getLogger(__name__)
 
-BUFFER_SECONDS = 0.5
 RETRY_SECONDS = 2.0
 
 
-class Buffer(Protocol):
-    """Data that the writer saves from time to time."""
+class Buffer(ABC, Generic[T]):
+    """Data that the writer saves until that succeeds; `future` tells how the first try went."""
 
-    def save(self, connection: sqlite3.Connection) -> None:
-        """Write the buffer, inside a transaction; called again if that fails."""
-        ...
+    def __init__(self) -> None:
+        self.future: Future[T] = Future()
 
-    def saved(self) -> None:
+    @abstractmethod
+    def save(self, connection: sqlite3.Connection) -> T:
+        """Write the data, inside a transaction; called again if that fails."""
+
+    def saved(self, result: T) -> None:
         """Drop what was written: the transaction has been committed."""
-        ...
+        if not self.future.done():
+            self.future.set_result(result)
 
     def refused(self, error: StoreError) -> None:
         """Learn that nothing was written. It is tried again, unless the store is closed."""
-        ...
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
-class _Kept:
-    """A change that is tried until it succeeds."""
+class _Kept(Buffer[T]):
+    def __init__(self, change: Change[T]) -> None:
+        super().__init__()
+        self._change = change
 
-    def __init__(self, change: Change[Any], future: Future[Any]) -> None:
-        self._change, self._future = change, future
-        self._result: Any = None
-
-    def save(self, connection: sqlite3.Connection) -> None:
-        self._result = self._change(connection)
-
-    def saved(self) -> None:
-        if not self._future.done():
-            self._future.set_result(self._result)
-
-    def refused(self, error: StoreError) -> None:
-        if not self._future.done():
-            self._future.set_exception(error)
+    def save(self, connection: sqlite3.Connection) -> T:
+        return self._change(connection)
 
 
 class Writer:
@@ -75,7 +70,7 @@ class Writer:
         self._path = path
         self._on_trouble = on_trouble
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        self._waiting: dict[int, Buffer] = {}
+        self._waiting: dict[int, Buffer[Any]] = {}
         self._due = float("inf")
         self._trouble: StoreError | None = None
         self._closed = False
@@ -97,17 +92,16 @@ class Writer:
 
         The future has the result, or StoreError if the first try failed.
         """
-        future: Future[T] = Future()
-        self.save_now(_Kept(change, future))
-        return future
+        kept = _Kept(change)
+        self.save(kept)
+        return kept.future
 
-    def save_soon(self, buffer: Buffer) -> None:
-        """Save the buffer within half a second. Never blocks, never raises."""
-        self._save_within(BUFFER_SECONDS, buffer)
-
-    def save_now(self, buffer: Buffer) -> None:
-        """Save the buffer as soon as possible. Never blocks, never raises."""
-        self._save_within(0.0, buffer)
+    def save(self, buffer: Buffer[Any], within: float = 0.0) -> None:
+        """Save the buffer within so many seconds. Never blocks, never raises."""
+        if self._closed:
+            buffer.refused(_closed_error())
+        else:
+            self._inbox.put(partial(self._expect, buffer, within))
 
     def close(self) -> None:
         """Save everything and end the thread. Raises StoreError if something could not be saved."""
@@ -118,12 +112,6 @@ class Writer:
         if self._trouble:
             lost = "An answer, or a change to one, could not be saved, and is lost."
             raise StoreError(f"{lost} {self._trouble.message}", self._trouble.advice)
-
-    def _save_within(self, seconds: float, buffer: Buffer) -> None:
-        if self._closed:
-            buffer.refused(_closed_error())
-        else:
-            self._inbox.put(partial(self._expect, seconds, buffer))
 
     def _work(self) -> None:
         # What arrived just before `close` may stand behind its end, so the inbox decides.
@@ -158,9 +146,9 @@ class Writer:
         else:
             future.set_result(result)
 
-    def _expect(self, seconds: float, buffer: Buffer) -> None:
+    def _expect(self, buffer: Buffer[Any], within: float) -> None:
         self._waiting[id(buffer)] = buffer
-        self._due = min(self._due, time.monotonic() + seconds)
+        self._due = min(self._due, time.monotonic() + within)
 
     def _save_buffers(self) -> None:
         """Save all buffers in one transaction or, if one of them prevents that, each in its own."""
@@ -175,20 +163,15 @@ class Writer:
             self._due = time.monotonic() + RETRY_SECONDS
         self._report(self._refuse(trouble) if trouble else None)
 
-    def _save(self, buffers: list[Buffer]) -> Exception | None:
+    def _save(self, buffers: list[Buffer[Any]]) -> Exception | None:
         """Save these buffers in one transaction; returns why they cannot be saved."""
-
-        def change(connection: sqlite3.Connection) -> None:
-            for each in buffers:
-                each.save(connection)
-
         try:
-            self._in_transaction(change)
+            results = self._in_transaction(lambda connection: [each.save(connection) for each in buffers])
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one must not keep the others from being saved
             return error
-        for each in buffers:
+        for each, result in zip(buffers, results, strict=True):
             del self._waiting[id(each)]
-            each.saved()
+            each.saved(result)
         return None
 
     def _refuse(self, error: Exception) -> StoreError:
@@ -218,22 +201,15 @@ class Writer:
         self._survive(partial(on_trouble, trouble))
 
     def _in_transaction(self, change: Change[T]) -> T:
-        connection = self._connection
         if _identity(self._path) != self._file:
             # The open file can still be written to, but what it holds is lost with the last connection.
             raise StoreError(
                 f"{self._path} was deleted or moved while it was in use.",
                 "Put it back if you can; otherwise what was not saved elsewhere is lost.",
             )
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            result = change(connection)
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-        return result
+        with self._connection as connection:  # commits, or rolls back
+            connection.execute("BEGIN IMMEDIATE")
+            return change(connection)
 
 
 def _closed_error() -> StoreError:

@@ -311,7 +311,7 @@ def killed(hour: Hour, scratch: Path) -> None:
 
 
 def is_being_written(store: Store) -> bool:
-    newest = store.conversations.open(store.conversations.recent(1)[0].id)
+    newest = store.conversations.open(store.conversations.recent()[0].id)
     return newest.name == "Killed while it is written." and store.runs.trace(newest.exchanges[0].id).tokens > 3
 
 

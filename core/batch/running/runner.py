@@ -280,13 +280,13 @@ class Runner:
         while True:
             self._may_begin.wait()
             with self._counted():
-                if self.ending or not (jobs := self.store.batches.claim(self.batch, 1, list(self._arms))):
+                if self.ending or not (job := self.store.batches.claim(self.batch, list(self._arms))):
                     return
                 try:
-                    self._carry_out(jobs[0])
+                    self._carry_out(job)
                 except BaseException:
                     # Otherwise the job would stay claimed until this program ends, and a resume would skip it.
-                    self.store.batches.give_back(jobs[0])
+                    self.store.batches.give_back(job)
                     self.stop()
                     raise
 
@@ -305,7 +305,7 @@ class Runner:
         """Run and grade one job. Any error but StoreError is the result of this job, and the batch goes on."""
         self._events.put(JobStarted(job))
         load, pauses, trace = self._load.read(), self._pauses, Trace()
-        answer, verdict, error = "", None, self._not_calibrated.get(job.arm.name, "")
+        answer, verdict, error = "", None, self._not_calibrated.get(job.arm, "")
         try:
             if not error:
                 trace = self._written(job)
@@ -349,7 +349,7 @@ class Runner:
         if job.attempt > 1 and (before := self.store.runs.trace(job.run)).finish not in (None, Finish.STOPPED):
             return before
         trace = Trace()
-        settings = _for_job(self._arms[job.arm.name].settings, job.seed, job.position)
+        settings = _for_job(self._arms[job.arm].settings, job.seed, job.position)
         recorder = self.store.runs.record(job.run, anew=True)
         reported = time.monotonic()
         try:

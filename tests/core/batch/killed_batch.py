@@ -12,7 +12,7 @@ from baton_reasoning.core.batch.running.batch_events import JobEnded, JobStarted
 from baton_reasoning.core.batch.running.runner import Runner
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.store import writer
+from baton_reasoning.core.store import runs
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import unlike_after_reading
 from tests.fakes.scripted import ScriptedEngine
@@ -24,7 +24,7 @@ def say(line: str) -> None:
 
 
 def main(path: str, batch: str) -> None:
-    writer.BUFFER_SECONDS = 0.0  # so that a kill leaves texts of which a part is saved
+    runs.BUFFER_SECONDS = 0.0  # so that a kill leaves texts of which a part is saved
     pair = Pair(ScriptedEngine(continue_with=unlike_after_reading, before_token=lambda _: say(".")))
     with Store.open(Path(path)) as store, Grader() as grader:
         for happening in Runner(store, batch, pair, grader, parallel=3).run():

@@ -17,6 +17,7 @@ from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.store.batches import Conditions, StoredArm
 from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import counting_pair, problems
+from tests.core.store.made import claim
 
 LINE = "Begun by an older version of Baton: what this one does not know, such as votes, is left out"
 
@@ -39,7 +40,7 @@ def test_votes_names_of_one_arm_energy_and_merged_folders_are_left_out(
     small = arms_of(["small"], RunSettings())[0].stored().settings
     vote = StoredArm("vote of 3", small | {"votes": 3})
     batch = store.batches.create("old", settings, problems(1), [vote], seeds=(0, 10_000, 20_000))
-    (job,) = store.batches.claim(batch)
+    (job,) = claim(store, batch)
     conditions = OlderConditions(parallel=1, threads=2, other_load=0.0)
     store.batches.finish(job, "0", Verdict.of(True, How.AUTO, ""), conditions=conditions)
     list(Runner(store, batch, counting_pair(), grader).run())

@@ -19,7 +19,7 @@ from tests.fakes.scripted import Fault, ScriptedEngine
 def totals(arm: str = "small", waiting: int = 0, answers: int = 0, seconds: float = 0.0, failed: int = 0) -> ArmTotals:
     """An arm whose answers are all right, and took so many seconds together."""
     done = answers + failed
-    return ArmTotals(arm, done + waiting, done, answers, 0, failed, 9 * answers, 0, seconds)
+    return ArmTotals(arm, done + waiting, done, answers, 0, failed, seconds)
 
 
 def test_jobs_that_end_are_counted_as_the_store_counts_them(store: Store, grader: Grader) -> None:

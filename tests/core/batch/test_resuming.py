@@ -19,6 +19,7 @@ from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event
 from baton_reasoning.core.thinking.policies.never import Never
 from tests.core.batch.counting import counting_pair, problems, solution, unlike_after_reading
+from tests.core.store.made import claim
 from tests.core.thinking.drawn import settings_of
 from tests.core.thinking.oracles.worlds import World
 from tests.fakes.scripted import ScriptedEngine
@@ -91,7 +92,7 @@ def test_a_text_that_was_complete_is_only_graded(store: Store, grader: Grader) -
     undisturbed, killed = (batch_of(store, "small", count=1) for _ in range(2))
     list(Runner(store, undisturbed, counting_pair(), grader).run())
     (done,) = store.batches.results(undisturbed)
-    (job,) = store.batches.claim(killed)
+    (job,) = claim(store, killed)
     recorder = store.runs.record(job.run)
     recorder.record(store.runs.trace(done.run).events)
     recorder.finish().result()

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Handoff, Message
 from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.store.batches import Job
 from baton_reasoning.core.store.run_cost import COLUMNS, RunCost
 from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import Store
@@ -78,6 +79,12 @@ def concluded(store: Store, run: str) -> Concluded:
         ).fetchone()
     finish = Finish(row["finish"]) if row["finish"] else None
     return Concluded(RunState(row["state"]), finish, row["reason"], row["answer"], RunCost.of_row(row))
+
+
+def claim(store: Store, batch: str, number: int = 1, arms: list[str] | None = None) -> list[Job]:
+    """Claim as many jobs as wait, up to this number."""
+    claims = (store.batches.claim(batch, arms) for _ in range(number))
+    return list(filter(None, claims))
 
 
 def save(store: Store, run: str, events: Iterable[Event]) -> Concluded:

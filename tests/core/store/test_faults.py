@@ -24,7 +24,7 @@ from baton_reasoning.core.store.runs import RunState
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import TokenWritten
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.store.made import a_run, concluded, save, started
+from tests.core.store.made import a_run, claim, concluded, save, started
 from tests.fakes.full_disk import a_full_disk
 from tests.patience import PATIENCE
 from tests.tiers import size
@@ -43,7 +43,7 @@ from tests.core.store.made import started
 
 path = Path(sys.argv[1])
 with Store.open(path) as store, Store.open(path) as reader:
-    (job,) = store.batches.claim(store.batches.all()[0].id)
+    job = store.batches.claim(store.batches.all()[0].id)
     recorder = store.runs.record(job.run)
     recorder.record([started()])
     saved = 0
@@ -73,7 +73,7 @@ def test_a_kill_loses_nothing_that_was_saved_and_no_job(path: Path) -> None:
             child.kill()
         assert saved >= wanted, "it saves every half second"
         with Store.open(path) as store:
-            (job,) = store.batches.claim(batch)
+            (job,) = claim(store, batch)
             tokens = [event.id for event in store.runs.trace(job.run).events if isinstance(event, TokenWritten)]
             assert tokens == list(range(len(tokens)))
             assert len(tokens) >= saved
@@ -81,7 +81,7 @@ def test_a_kill_loses_nothing_that_was_saved_and_no_job(path: Path) -> None:
             assert job.attempt == 2
             store.batches.finish(job, "", None)
     with Store.open(path) as store:
-        assert store.batches.claim(batch) == []
+        assert store.batches.claim(batch) is None
         assert [row.state for row in store.batches.results(batch)] == [JobState.DONE] * KILLS
 
 
@@ -111,14 +111,14 @@ def test_what_a_full_disk_refuses_is_kept_and_saved_later(path: Path) -> None:
         with a_full_disk():
             recorder.record(events[:500])
             assert refused.wait(PATIENCE)
+            recorder.record(events[500:])
             with pytest.raises(StoreError, match="disk"):
                 recorder.finish().result()
             with pytest.raises(StoreError, match="disk"):
                 store.batches.create("refused", {}, [], [])
-        recorder.record(events[500:])
-        recorder.finish().result()
-        assert store.runs.trace("r").events == events
         assert accepted.wait(PATIENCE)
+        assert store.runs.trace("r").events == events
+        assert concluded(store, "r").state is RunState.ENDED
         store.batches.create("b", {}, [], [])
         assert [batch.name for batch in store.batches.all()] == ["b"], "what is not kept is tried once"
     assert isinstance(troubles[0], StoreError)

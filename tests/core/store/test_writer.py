@@ -24,10 +24,11 @@ from tests.core.store.made import a_run, save, started
 from tests.patience import PATIENCE
 
 
-class Faulty:
+class Faulty(Buffer[None]):
     """A buffer whose data cannot be written."""
 
     def __init__(self, save: Callable[[sqlite3.Connection], object]) -> None:
+        super().__init__()
         self.tries = 0
         self._save = save
 
@@ -35,11 +36,8 @@ class Faulty:
         self.tries += 1
         self._save(connection)
 
-    def saved(self) -> None:
+    def saved(self, result: None) -> None:
         raise AssertionError
-
-    def refused(self, error: StoreError) -> None:
-        assert error
 
 
 def raising(error: Exception) -> Callable[[sqlite3.Connection], object]:
@@ -75,7 +73,7 @@ def test_a_buffer_that_cannot_be_written_is_said_once_and_the_others_are_saved(
     runs = Runs(database)
     recorder = runs.record("r")
     recorder.record([started()])
-    database.writer.save_soon(faulty)
+    database.writer.save(faulty, within=0.5)
     database.writer.keep(lambda _: None).result(10)
     trouble = told.get(timeout=PATIENCE)
     assert trouble
@@ -96,14 +94,14 @@ def test_events_that_are_saved_before_finish_returns_are_saved_once(
     """The writer may be faster than the thread that concludes the run."""
     told: SimpleQueue[StoreError | None] = SimpleQueue()
     database = Database(path, told.put)
-    recorder, save_now = Runs(database).record("r"), Writer.save_now
+    recorder, save_soon = Runs(database).record("r"), Writer.save
 
-    def save_and_be_late(writer: Writer, buffer: Buffer) -> None:
-        save_now(writer, buffer)
+    def save_and_be_late(writer: Writer, buffer: Buffer[None]) -> None:
+        save_soon(writer, buffer)
         writer.submit(lambda _: None).result(10)
 
     recorder.record(a_run())
-    monkeypatch.setattr(Writer, "save_now", save_and_be_late)
+    monkeypatch.setattr(Writer, "save", save_and_be_late)
     recorder.finish().result(10)
     monkeypatch.undo()
     assert Runs(database).trace("r").events == a_run()
@@ -153,7 +151,8 @@ def test_what_fails_once_is_saved_when_the_store_closes(path: Path) -> None:
 
 def test_one_answer_that_must_wait_does_not_keep_the_others_from_being_saved(path: Path) -> None:
     database = Database(path)
-    database.writer.save_soon(waiting := Faulty(raising(StoreError("Another Baton is writing this answer."))))
+    waiting = Faulty(raising(StoreError("Another Baton is writing this answer.")))
+    database.writer.save(waiting, within=0.5)
     database.writer.keep(lambda _: None).result(10)
     assert waiting.tries == 2
     with pytest.raises(StoreError, match="Another Baton"):

@@ -1,14 +1,11 @@
-"""Answers that earlier versions stored keep their text and who wrote it."""
+"""Chunks of any content are read or refused; answers that earlier versions stored keep text and authors."""
 
 import json
-import random
-import sqlite3
 import zlib
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,12 +13,12 @@ from baton_reasoning.core.engines.base import Alternative, Handoff, Passing
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.store.database import Database
-from baton_reasoning.core.store.event_chunks import unpack
+from baton_reasoning.core.store.event_chunks import pack, unpack
 from baton_reasoning.core.store.migrations import MIGRATIONS
-from baton_reasoning.core.store.old_events import convert_chunks
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, HandedOver, Judged, RunStarted, TokenWritten, WriteStarted
 from baton_reasoning.core.thinking.trace import Trace
+from tests.core.store.made import concluded
 
 BEFORE = MIGRATIONS[:2]
 """The migrations of the versions that packed tokens in columns."""
@@ -71,13 +68,6 @@ def chunk(*lines: object) -> bytes:
     return zlib.compress("\n".join(map(json.dumps, lines)).encode())
 
 
-def read(events: bytes) -> list[Event] | None:
-    try:
-        return list(unpack(events))
-    except StoreError:
-        return None
-
-
 def store_before(path: Path, *chunks: bytes) -> None:
     """Store a run as the versions before did."""
     database = Database(path, migrations=BEFORE)
@@ -95,82 +85,48 @@ def test_a_stored_answer_keeps_its_text_its_authors_and_its_costs(path: Path) ->
     store_before(path, chunk(*LINES[:4]), chunk(*LINES[4:]))
     with Store.open(path) as store:
         begun, *events = store.runs.trace("r").events
+        cost = concluded(store, "r").cost
     assert isinstance(begun, RunStarted)
     assert events == EVENTS
+    assert (cost.small_tokens, cost.large_tokens) == (2, 1)
     assert [(piece.author, piece.text) for piece in Trace.of(events).pieces] == [
         (Author.SMALL, "é\ud83d"),
         (Author.LARGE, " 4"),
     ]
 
 
-def test_what_is_stored_then_is_of_the_new_schema(path: Path) -> None:
-    store_before(path, chunk(*LINES))
-    Store.open(path).close()
-    with closing(sqlite3.connect(path)) as connection:
-        ((events,),) = connection.execute("SELECT events FROM event_chunks")
-    lines = [json.loads(line) for line in zlib.decompress(events).splitlines()]
-    assert [line["event"] for line in lines] == [
-        "run_started",
-        "write_started",
-        "handed_over",
-        *["token"] * 3,
-        "judged",
-    ]
-    assert lines[0]["schema"] == 2
-    assert lines[-2] == {"event": "token", "author": "large", "at": 0.5, "id": 3, "text": " 4", "drafted": True}
-
-
-def test_a_damaged_part_stays_as_it_is_and_the_rest_is_converted(path: Path) -> None:
+def test_a_damaged_part_ends_it_and_is_said(path: Path) -> None:
     store_before(path, chunk(*LINES[:4]), b"no chunk", chunk(LINES[4]))
     with Store.open(path) as store:
         trace, damage = store.runs.read("r")
     assert trace.events[1:] == EVENTS[:4]
     assert "cannot be read" in str(damage)
-    with closing(sqlite3.connect(path)) as connection:
-        chunks = [events for (events,) in connection.execute("SELECT events FROM event_chunks ORDER BY sequence")]
-    assert chunks[1] == b"no chunk"
-    assert list(unpack(chunks[2])) == EVENTS[4:5]
-
-
-def test_a_damaged_page_of_the_file_does_not_stop_the_conversion(path: Path) -> None:
-    """Each row fills a page. Of a large file only a part is checked at the start. A row beside the page may be left in
-    columns, which are still read."""
-    noise = random.Random(7)
-    lines = [LINES[4] | {"text": [noise.randbytes(2500).hex()]} for _ in range(3)]
-    store_before(path, *map(chunk, lines))
-    file = bytearray(path.read_bytes())
-    page_size = int.from_bytes(file[16:18], "big")
-    file[file.index(chunk(lines[1])) // page_size * page_size] = 0xFF  # no type of a page
-    path.write_bytes(file)
-    with closing(sqlite3.connect(path)) as connection:
-        convert_chunks(connection)
-        one = "SELECT events FROM event_chunks WHERE run = 'r' AND sequence = ?"
-        (last,) = connection.execute(one, (2,)).fetchone()
-        with pytest.raises(sqlite3.DatabaseError, match="malformed"):
-            connection.execute(one, (1,)).fetchone()
-    assert [event.text for event in unpack(last) if isinstance(event, TokenWritten)] == lines[2]["text"]
 
 
 JSON = st.none() | st.integers() | st.text(max_size=3) | st.lists(st.none() | st.integers() | st.text(max_size=3))
 
 
 @given(st.dictionaries(st.sampled_from(sorted(LINES[3])), JSON) | JSON)
-def test_a_chunk_of_any_content_is_converted_or_left(change: Any) -> None:
-    """Either way it is read as before, or refused."""
+def test_a_line_of_any_content_is_read_or_refused(change: Any) -> None:
     line = LINES[3] | change if isinstance(change, dict) else change
-    with closing(sqlite3.connect(":memory:")) as connection:
-        connection.execute("CREATE TABLE event_chunks (events BLOB)")
-        connection.executemany("INSERT INTO event_chunks VALUES (?)", [(chunk(line),), (chunk(LINES[4]),)])
-        convert_chunks(connection)
-        (first,), (last,) = connection.execute("SELECT events FROM event_chunks ORDER BY rowid")
-    assert list(unpack(last)) == EVENTS[4:5]
-    assert read(first) == read(chunk(line))
+    with suppress(StoreError):
+        assert list(unpack(chunk(line, LINES[4])))[-1:] == EVENTS[4:5]
 
 
-def test_a_conversion_that_cannot_be_saved_is_given_up(path: Path) -> None:
-    """Such as by a full disk: nothing changes, and the next start tries again."""
-    store_before(path, chunk(*LINES))
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA query_only = ON")
-        with pytest.raises(sqlite3.OperationalError):
-            convert_chunks(connection)
+VALUES = st.none() | st.booleans() | st.integers(-3, 3) | st.floats() | st.text(max_size=5)
+FIELDS = st.sampled_from("event at id text author logprob alternatives ends_step drafted rejected_drafts".split())
+ROWS = st.dictionaries(
+    FIELDS, VALUES | st.lists(VALUES | st.lists(VALUES, max_size=3), max_size=3) | st.sampled_from(["token", "small"])
+)
+
+
+@given(st.lists(ROWS | VALUES, max_size=3), st.binary(max_size=30))
+def test_a_chunk_of_any_content_is_decoded_or_refused(lines: list[object], other: bytes) -> None:
+    token = {"event": "token", "author": "small", "at": 0, "id": 1, "text": "a"}
+    merged = [token | line if isinstance(line, dict) else line for line in lines]
+    for packed in (chunk(*lines), chunk(*merged), other):
+        try:
+            events = list(unpack(packed))
+        except StoreError:
+            continue
+        assert list(unpack(pack(events))) == events or "nan" in repr(events)
