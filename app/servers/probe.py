@@ -9,7 +9,7 @@ from baton_reasoning.core.models.options import ModelSource, local_path
 
 
 def probe_beside(source: ModelSource, loaded: Engine | None) -> Sequence[int]:
-    """Tokenise `remote.vocabulary.PROBE` with a model: the loaded one, else the tokenizer in its file.
+    """Tokenise `remote.protocol.PROBE` with a model: the loaded one, else the tokenizer in its file.
 
     Empty if it is on a server too, or cannot be read. Takes a moment.
     """

@@ -23,8 +23,6 @@ from pathlib import Path
 from queue import Empty, LifoQueue
 from typing import TypeVar
 
-import psutil
-
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.files import make_private, private_folder
 from baton_reasoning.core.store.damage import is_damaged, primary_code, reported_as_store_error, set_aside
@@ -36,6 +34,7 @@ _PATIENCE = 5.0
 """Seconds to wait for another program that writes."""
 _PROC = Path("/proc")
 _BOOT_ID = _PROC / "sys/kernel/random/boot_id"
+_UNKNOWN = "of another user"
 
 
 class Database:
@@ -186,12 +185,7 @@ def this_process() -> str:
 def is_alive(owner: str) -> bool:
     """Tell whether the program is running. Another user's process counts as running."""
     number, _, born = owner.partition("@")
-    try:
-        return number.isdecimal() and _start(int(number)) == born
-    except psutil.AccessDenied:
-        return True
-    except psutil.NoSuchProcess:
-        return False
+    return number.isdecimal() and _start(int(number)) in (born, _UNKNOWN)
 
 
 @cache
@@ -200,12 +194,19 @@ def _owner(pid: int) -> str:
 
 
 def _start(pid: int) -> str:
-    """Return what distinguishes this process from others with the same number. Raises psutil.NoSuchProcess."""
+    """Return what distinguishes this process from others with the same number; “” if there is no such process."""
     if not _BOOT_ID.exists():
-        return f"{psutil.Process(pid).create_time():.2f}"
+        import psutil  # takes 10 ms, which the start of a window would wait for
+
+        try:
+            return f"{psutil.Process(pid).create_time():.2f}"
+        except psutil.AccessDenied:
+            return _UNKNOWN
+        except psutil.NoSuchProcess:
+            return ""
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-    except OSError as error:
-        raise psutil.NoSuchProcess(pid) from error
+    except OSError:
+        return ""
     ticks = stat.rpartition(")")[2].split()[19]  # the name in parentheses may contain blanks
     return f"{_BOOT_ID.read_text(encoding='ascii')[:8]}@{ticks}"
