@@ -49,7 +49,7 @@ class ServerPool:
         self.meter = UsageMeter(first.options.prices, cap, "all servers together")
         """Counts the usage of all servers, at the prices of each."""
         for engine in engines:
-            engine.meter.join(self.meter)
+            engine.meter.whole = self.meter
 
     @property
     def card(self) -> ModelCard:
