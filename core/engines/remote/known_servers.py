@@ -97,8 +97,7 @@ class KnownServers:
         self._path = path
         self._make_secrets = secrets
         self._made_secrets: Secrets | None = None
-        self._lock = threading.Lock()
-        self._writing = threading.Lock()
+        self._lock = threading.RLock()
         self._unsaved: Mapping[str, KnownServer] | None = None
         """Settings that could not be written; they are used until the program ends."""
 
@@ -160,24 +159,22 @@ class KnownServers:
             return self._secrets.find(without_model(url))
         return take_key(known.key_variable) if known.key_variable else None
 
-    def keep(self, address: str, known: KnownServer, key: str = "") -> Keeping | None:
-        """Save the settings of an address, or of several with commas between, and a new key if one is given.
+    def keep(self, servers: Mapping[str, KnownServer], key: str = "") -> None:
+        """Save the settings of each address, and their new key if one is given.
 
-        Returns how long the key is kept. Raises SettingsError, also for a name that cannot be given.
+        Raises SettingsError, also for a name that cannot be given.
         """
-        self.check_name(known.name, address)
-        keeping = None
-        for url in server_urls(address):
-            keeping = self._secrets.keep(without_model(url), key) if key else None
-            self._write(url, known, bool(key) or None)
-        return keeping
-
-    def keep_each(self, servers: Mapping[str, KnownServer]) -> None:
-        """Save the settings of several addresses, each its own. Raises SettingsError as `keep` does."""
-        for known in servers.values():
-            self.check_name(known.name, ",".join(servers))
         for url, known in servers.items():
-            self._write(url, known, None)
+            self.check_name(known.name, ",".join(servers))
+            if key:
+                self._secrets.keep(without_model(url), key)
+        with self._lock:
+            kept = self._before()
+            changed = {
+                canonical(url): known.model_copy(update={"has_key": bool(key) or _find(kept, url).has_key})
+                for url, known in servers.items()
+            }
+            self._save({**kept, **changed})
 
     def check_name(self, name: str, address: str) -> None:
         """Raise SettingsError if the servers at this address cannot have the name."""
@@ -199,7 +196,7 @@ class KnownServers:
         Raises SettingsError.
         """
         gone = [canonical(url) for url in server_urls(address)]
-        with self._writing:
+        with self._lock:
             before = self._before()
             left = {url: known for url, known in before.items() if url not in gone}
             self._save(left)
@@ -212,17 +209,10 @@ class KnownServers:
         """Forget the key of an address. Raises SettingsError if the keyring is locked, or the file is not writable."""
         server = without_model(url)
         self._secrets.forget(server)
-        for name in [url, *(each for each in self.all() if without_model(each) == server)]:
-            self._write(name, self.find(name), has_key=False)
-
-    def _write(self, url: str, known: KnownServer, has_key: bool | None) -> None:
-        """Write the settings of an address; `has_key` None keeps what the file says."""
-        name = canonical(url)
-        with self._writing:
-            before = self._before()
-            if has_key is None:
-                has_key = _find(before, url).has_key
-            self._save({**before, name: known.model_copy(update={"has_key": has_key})})
+        with self._lock:
+            kept = self._before()
+            models = {name: known for name, known in kept.items() if without_model(name) == server}
+            self._save(kept | {name: known.model_copy(update={"has_key": False}) for name, known in models.items()})
 
     def _save(self, servers: Mapping[str, KnownServer]) -> None:
         self._unsaved = servers
