@@ -285,17 +285,17 @@ class LlamaServerAnswer:
         if not text:
             self._silent = ids[-1]
         elif missed <= 0:
-            yield protocol.StreamedText((self._token(event, ids[-1] if ids else None, text.encode()),))
+            yield self._token(event, ids[-1] if ids else None, text.encode())
         else:
-            yield protocol.StreamedText(self._completed(event, text))
+            yield from self._completed(event, text)
 
     def finish(self) -> None:
         """Return None: the last event always says that it is the last."""
 
-    def _control_token(self) -> Iterator[protocol.StreamedText]:
+    def _control_token(self) -> Iterator[Token]:
         if self._silent is not None:
             text = self._ask("/detokenize", {"tokens": [self._silent]}).text("content")
-            yield protocol.StreamedText((Token(self._silent, text.encode()),))
+            yield Token(self._silent, text.encode())
 
     def _completed(self, event: Fields, text: str) -> tuple[Token, ...]:
         """Recover ids by tokenizing again: the stream omits them while a character is incomplete."""

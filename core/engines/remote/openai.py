@@ -193,15 +193,6 @@ class CompletionsProtocol:
         return protocol.checked_ids(ask("/tokenize", question).integers("tokens"), 0, self._host)
 
 
-class _Written(NamedTuple):
-    """A token of a stream. `text`: as its log-probabilities spell it; empty if they do not."""
-
-    id: int | None
-    text: str
-    logprob: float | None
-    others: tuple[Alternative, ...]
-
-
 class CompletionsAnswer:
     """Parses one stream of `/v1/completions`."""
 
@@ -209,7 +200,7 @@ class CompletionsAnswer:
         """`counts_at_end`: an event with token counts, reused ones among them, follows the answer."""
         self._card = card
         self._counts_at_end = counts_at_end
-        self._tokens: list[_Written] = []
+        self._tokens: list[Token] = []
         """Their text is still to come: they begin a character."""
         self._stop: Stop | None = None
         self._total = 0
@@ -229,10 +220,10 @@ class CompletionsAnswer:
         if ends_text and len(self._tokens) > bool(text):
             self._tokens.pop()  # the end-of-text token
         if text:
-            tokens = _divided(text, self._tokens)
+            tokens = _divided(text.encode(), self._tokens)
             complete = max(number for number, token in enumerate(tokens, 1) if token.data)
             self._tokens = self._tokens[complete:]
-            yield protocol.StreamedText(tokens[:complete])
+            yield from tokens[:complete]
         if reason:
             self._stop = self._why(reason)
         is_last = "usage" in event and not event.list("choices") if self._counts_at_end else bool(reason)
@@ -265,8 +256,11 @@ class CompletionsAnswer:
             yield protocol.PromptProgress(details.count("cached_tokens") if reports_reuse else None, prompt, prompt)
 
 
-def _tokens_of(choice: Fields, ids: Sequence[int]) -> list[_Written]:
-    """Return the tokens of an event: by its ids, by its log-probabilities, or else its text as one token."""
+def _tokens_of(choice: Fields, ids: Sequence[int]) -> list[Token]:
+    """Return the tokens of an event: by its ids, by its log-probabilities, or else its text as one token.
+
+    Their data is as the log-probabilities spell it, which may differ from the text; empty if they do not.
+    """
     logprobs = choice.inside("logprobs")
     texts, chances = logprobs.list("tokens"), logprobs.list("token_logprobs")
     tops = list(logprobs.each("top_logprobs"))
@@ -277,9 +271,9 @@ def _tokens_of(choice: Fields, ids: Sequence[int]) -> list[_Written]:
         chance = number(chances[n]) if len(chances) == count else None
         others = tops[n].numbers() if len(tops) == count else ()
         tokens.append(
-            _Written(
+            Token(
                 ids[n] if ids else None,
-                text if isinstance(text, str) else "",
+                text.encode(errors="replace") if isinstance(text, str) else b"",
                 None if chance is None else min(chance, 0.0),
                 tuple(Alternative(None, other, min(logprob, 0.0)) for other, logprob in others),
             )
@@ -287,26 +281,21 @@ def _tokens_of(choice: Fields, ids: Sequence[int]) -> list[_Written]:
     return tokens
 
 
-def _divided(text: str, tokens: Sequence[_Written]) -> tuple[Token, ...]:
-    """Divide a text among its tokens: to each that begins or ends it with its own text, from both sides.
+def _divided(data: bytes, tokens: Sequence[Token]) -> list[Token]:
+    """Divide the bytes of a text among its tokens: to each that begins or ends it with its own data, from both sides.
 
     The rest belongs to the tokens in between, all of it to the last one: they may be the bytes of a character, or the
     server has not told their texts.
     """
-    parts = [""] * len(tokens)
     first, last = 0, len(tokens) - 1
-    while first < last and tokens[first].text and text.startswith(tokens[first].text):
-        parts[first] = tokens[first].text
-        text = text[len(parts[first]) :]
+    while first < last and tokens[first].data and data.startswith(tokens[first].data):
+        data = data.removeprefix(tokens[first].data)
         first += 1
-    while first < last and tokens[last].text and text.endswith(tokens[last].text):
-        parts[last] = tokens[last].text
-        text = text[: -len(parts[last])]
+    while first < last and tokens[last].data and data.endswith(tokens[last].data):
+        data = data.removesuffix(tokens[last].data)
         last -= 1
-    parts[last] = text
-    return tuple(
-        Token(token.id, part.encode(), token.logprob, token.others) for token, part in zip(tokens, parts, strict=True)
-    )
+    between = [token._replace(data=b"") for token in tokens[first:last]]
+    return [*tokens[:first], *between, tokens[last]._replace(data=data), *tokens[last + 1 :]]
 
 
 def _scored(id: int, table: Fields, alternatives: int) -> ScoredToken:

@@ -43,12 +43,6 @@ class PromptProgress(NamedTuple):
     total: int
 
 
-class StreamedText(NamedTuple):
-    """Tokens that became text together (several where a character was split across them)."""
-
-    tokens: tuple[Token, ...]
-
-
 class StreamEnd(NamedTuple):
     """The end of an answer.
 
@@ -62,7 +56,7 @@ class StreamEnd(NamedTuple):
     accepted: int = 0
 
 
-AnswerEvent = PromptProgress | StreamedText | StreamEnd
+AnswerEvent = PromptProgress | Token | StreamEnd
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from functools import partial
 
 import httpx2
 
-from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, WriteItem
+from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, Token, WriteItem
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import Fields, parsed
 from baton_reasoning.core.engines.remote.connection import HttpConnection, HttpRequest, RetryPolicy, Signal
@@ -90,24 +90,24 @@ class StreamedAnswer:
         written = 0
         has_handoff = False
         for event in events:
-            match event:
-                case Notice():
-                    yield event
-                    continue
-                case protocol.PromptProgress(reused, done, total):
-                    if done < total:
-                        yield PrefillProgress(done - (reused or 0), total - (reused or 0))
-                    continue
+            if isinstance(event, protocol.PromptProgress):
+                reused, done, total = event
+                if done < total:
+                    yield PrefillProgress(done - (reused or 0), total - (reused or 0))
+                continue
             if not has_handoff and self._first_token:
                 has_handoff = True
                 reused, done, _ = self._counts
                 yield Handoff(reused, done - reused, self._first_token - self._began, passing)
             if isinstance(event, protocol.StreamEnd):
                 return event.stop
-            if written >= limit > 0:
+            if isinstance(event, Notice):
+                yield event
+            elif written < limit:
+                written += 1
+                yield event
+            elif limit:
                 break  # the server did not stop there
-            yield from event.tokens[: limit - written]
-            written += len(event.tokens[: limit - written])
         return Stop.LIMIT
 
     def _events(self, stream: HttpRequest, parser: protocol.AnswerParser) -> Iterator[protocol.AnswerEvent | Notice]:
@@ -167,9 +167,9 @@ class StreamedAnswer:
                 if self._progress is None:
                     self._check_restart(event.reused, self._connection)
                 self._progress = event
-            case protocol.StreamedText(tokens):
+            case Token():
                 self._first_token = self._first_token or time.perf_counter()
-                self._written += len(tokens)
+                self._written += 1
             case protocol.StreamEnd(written=written):
                 self._end = event
                 self._first_token = self._first_token or time.perf_counter()
