@@ -14,15 +14,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from baton_reasoning.core.engines.base import (
-    Alternative,
-    Conversation,
-    ModelCard,
-    ScoredToken,
-    Stop,
-    Token,
-    first_tokens,
-)
+from baton_reasoning.core.engines.base import Alternative, Conversation, ModelCard, Stop, Token, first_tokens
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import Fields, NotReady, UnknownModel, from_report
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, ServerAddress
@@ -91,7 +83,7 @@ def _identity(props: Fields, entry: Fields) -> tuple[str, int, str]:
     return name, meta.count("n_params"), meta.line("ftype") or props.line("model_ftype")
 
 
-class LlamaServerProtocol:
+class LlamaServerProtocol(protocol.ServerProtocol):
     """The ServerProtocol of a llama-server."""
 
     path = "/completion"
@@ -208,9 +200,6 @@ class LlamaServerProtocol:
     def answer_parser(self, ask: Ask) -> LlamaServerAnswer:
         return LlamaServerAnswer(self.card, ask, self._vocabulary_size)
 
-    def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:  # noqa: ARG002
-        raise protocol.no_scores(self.card)
-
     def check_model(self, ask: Ask) -> None:
         now = _identity(*server_properties(ask, self._address_model))
         if now != self._identity:
@@ -249,8 +238,8 @@ def tokenize(ask: Ask, text: str, special: bool = False, with_bos: bool = False)
     return ask("/tokenize", question).integers("tokens")
 
 
-class LlamaServerAnswer:
-    """Parses one stream of `/completion`."""
+class LlamaServerAnswer(protocol.AnswerParser):
+    """Parses one stream of `/completion`, of which the last event always says that it is the last."""
 
     def __init__(self, card: ModelCard, ask: Ask, vocabulary_size: int = 0) -> None:
         self._card = card
@@ -288,9 +277,6 @@ class LlamaServerAnswer:
             yield self._token(event, ids[-1] if ids else None, text.encode())
         else:
             yield from self._completed(event, text)
-
-    def finish(self) -> None:
-        """Return None: the last event always says that it is the last."""
 
     def _control_token(self) -> Iterator[Token]:
         if self._silent is not None:

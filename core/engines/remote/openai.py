@@ -66,11 +66,10 @@ class OpenAICompletionsEngine(RemoteEngine):
         return CompletionsProtocol(self.address, ask, self.options)
 
 
-class CompletionsProtocol:
+class CompletionsProtocol(protocol.ServerProtocol):
     """The ServerProtocol of `/v1/completions`."""
 
     path = "/v1/completions"
-    choice_bias = 0.0
 
     def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions) -> None:
         entry = protocol.find_model(ask, address.model)
@@ -143,13 +142,11 @@ class CompletionsProtocol:
     def answer_parser(self, ask: Ask) -> CompletionsAnswer:  # noqa: ARG002  the protocol's
         return CompletionsAnswer(self.card, counts_at_end=self.kind.usage)
 
-    def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
+    def score(self, prompt: tuple[int, ...], first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
         """Score by vLLM's `prompt_logprobs`: for each prompt token a table of ids, its own and the likeliest.
 
         vLLM reads the whole prompt for it, without its prefix cache.
         """
-        if isinstance(prompt, str) or not self.kind.scores:
-            raise protocol.no_scores(self.card)
         wanted = min(max(alternatives, 1), MOST_ALTERNATIVES)
         question = {"model": self._model, "prompt": prompt, "max_tokens": 1, "prompt_logprobs": wanted}
         tables = list(ask(self.path, question).first("choices").each("prompt_logprobs"))
@@ -193,7 +190,7 @@ class CompletionsProtocol:
         return protocol.checked_ids(ask("/tokenize", question).integers("tokens"), 0, self._host)
 
 
-class CompletionsAnswer:
+class CompletionsAnswer(protocol.AnswerParser):
     """Parses one stream of `/v1/completions`."""
 
     def __init__(self, card: ModelCard, counts_at_end: bool) -> None:

@@ -10,17 +10,8 @@ from dataclasses import dataclass
 from pathlib import PureWindowsPath
 from typing import Any, NamedTuple, Protocol
 
-from baton_reasoning.core.engines.base import (
-    Alternative,
-    Conversation,
-    Judgement,
-    ModelCard,
-    Passing,
-    ScoredToken,
-    Stop,
-    Token,
-    distinctive,
-)
+from baton_reasoning.core.engines import base
+from baton_reasoning.core.engines.base import Alternative, ModelCard, Passing, Stop, Token
 from baton_reasoning.core.engines.body import Author, Part, rendered_runs
 from baton_reasoning.core.engines.random_numbers import number_at
 from baton_reasoning.core.engines.remote.answers import Fields, UnknownModel
@@ -89,7 +80,7 @@ class AnswerParser(Protocol):
 
     def finish(self) -> StreamEnd | None:
         """Return the end of the answer, at the end of the stream; None if it is not complete."""
-        ...
+        return None
 
 
 class ServerProtocol(Protocol):
@@ -98,10 +89,10 @@ class ServerProtocol(Protocol):
     card: ModelCard
     path: str
     """Of the completion endpoint."""
-    choice_bias: float
+    choice_bias: float = 0.0
     """What a judgement adds to the logits of the choices' first tokens."""
 
-    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
+    def prompt_builder(self, conversation: base.Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
         """Render a conversation, thinking opened or off. Raises EngineRefused if that cannot be done here."""
         ...
 
@@ -109,24 +100,13 @@ class ServerProtocol(Protocol):
 
     def answer_parser(self, ask: Ask) -> AnswerParser: ...
 
-    def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
-        """Score the tokens of the prompt from index `first` on.
-
-        Raises EngineRefused unless the card says `returns_scores`.
-        """
-        ...
+    def score(self, prompt: tuple[int, ...], first: int, alternatives: int, ask: Ask) -> tuple[base.ScoredToken, ...]:
+        """Score the tokens of the prompt from index `first` on. Called only if the card says `returns_scores`."""
+        raise NotImplementedError
 
     def check_model(self, ask: Ask) -> None:
         """Check that the server still has the same model. Raises EngineRefused if it has another."""
         ...
-
-
-def no_scores(card: ModelCard) -> EngineRefused:
-    """Make the error for a server that cannot score."""
-    return EngineRefused(
-        f"{card.name} on {card.location} gives no log-probabilities of a text that it reads.",
-        "Choose a policy that needs none, a model on this machine, or serve it with vLLM.",
-    )
 
 
 LARGEST_ID = 2**31 - 1
@@ -161,7 +141,7 @@ def passing_of(body: Sequence[Part], vocabulary: str) -> Passing:
     return Passing.TEXT if foreign or not vocabulary else Passing.IDS
 
 
-def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bias: float = 0.0) -> Judgement:
+def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bias: float = 0.0) -> base.Judgement:
     """Compute the judgement from a next token's alternatives (natural log-probabilities).
 
     A token counts for a choice that begins with it, leading blanks ignored, unless several choices do. A choice without
@@ -169,7 +149,7 @@ def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bi
     `bias`: was added to the logits of the choices' first tokens.
     """
     listed = [(other.text.strip(), math.exp(min(other.logprob, 0.0))) for other in alternatives]
-    heads = distinctive(
+    heads = base.distinctive(
         [{n for n, (head, _) in enumerate(listed) if head and choice.strip().startswith(head)} for choice in choices]
     )
     named = set().union(*heads)
@@ -177,7 +157,7 @@ def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bi
     least = min((chance for _, chance in listed), default=1.0) / 2
     masses = [math.fsum(listed[n][1] for n in each) or least for each in heads]
     total = math.fsum(masses)
-    return Judgement(
+    return base.Judgement(
         tuple(each / total if total else 1 / len(choices) for each in masses),
         mass=found / (found + (1 - found) * math.exp(bias)),
     )
