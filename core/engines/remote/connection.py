@@ -106,13 +106,11 @@ class ServerAddress:
 
     def tls(self) -> ssl.SSLContext:
         """Make the TLS settings. Raises SettingsError if the private CA cannot be read."""
+        context = ssl.create_default_context()
         if self.any_certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-            return context
-        context = ssl.create_default_context()
-        if self.authority:
+        elif self.authority:
             try:
                 context.load_verify_locations(self.authority)
             except (OSError, ssl.SSLError) as error:
@@ -184,10 +182,10 @@ class HttpConnection:
     slowness; so the trace hook records the socket, which `cut` and `halt` shut down.
     """
 
-    def __init__(self, address: ServerAddress, policy: RetryPolicy, tls: ssl.SSLContext) -> None:
+    def __init__(self, address: ServerAddress, policy: RetryPolicy, tls: ssl.SSLContext, model: str = "") -> None:
         self.host = address.host
-        self.model = ""
-        """Sent with each request: which model of a router."""
+        self.model = model
+        """Sent with each request, within the payload, or the path of a GET: which model of a router."""
         self._address = address
         self._tls = tls
         self.bytes_sent = 0
@@ -255,8 +253,7 @@ class HttpConnection:
     @contextmanager
     def sibling(self) -> Iterator[HttpConnection]:
         """Open another connection to the same server for a question meanwhile; it is halted with this one."""
-        other = HttpConnection(self._address, self._policy, self._tls)
-        other.model = self.model
+        other = HttpConnection(self._address, self._policy, self._tls, self.model)
         with self._lock:
             self._sibling = other
             if self._is_halted:
@@ -310,8 +307,10 @@ class HttpConnection:
     @contextmanager
     def request(self, path: str, payload: Payload | None) -> Iterator[httpx2.Response]:
         """Send a request; gives a response with status 200, not yet read."""
-        if self.model:
-            path, payload = _routed(path, payload, self.model)
+        if self.model and payload is None:
+            path = f"{path}?model={quote(self.model, safe='')}"
+        elif self.model and payload is not None:
+            payload = {**payload, "model": self.model}
         content = None if payload is None else json.dumps(payload).encode()
         self.bytes_sent += len(content or b"")
         try:
@@ -368,13 +367,6 @@ class HttpConnection:
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             self._socket = None  # it was closed already
-
-
-def _routed(path: str, payload: Payload | None, model: str) -> tuple[str, Payload | None]:
-    """Name the model as a router wants it: within the payload, or within the path of a GET."""
-    if payload is None:
-        return f"{path}?model={quote(model, safe='')}", None
-    return path, {**payload, "model": model}
 
 
 class Signal(Enum):

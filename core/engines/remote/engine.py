@@ -72,29 +72,26 @@ class RemoteEngine:
         """Those that are open."""
         self._closing = threading.Event()
         self._routed_model = ""
+        """Which model of a router each request names; empty: the server is no router."""
         self._connection = self.new_connection()
-        self.protocol = self._connect()
+        try:
+            self.protocol = self.detect(self._connection.ask)
+        except EngineError:
+            self._connection.close()
+            raise
+        # What the person set for the model takes precedence.
+        overrides, prefetch = self.options.overrides, self.options.supports_prefetch
+        self.protocol.card = replace(
+            self.card,
+            source=ServerUrls((self.address.url,)),
+            thinking=overrides.thinking_tags(self.card.thinking),
+            supports_prefetch=not self.address.is_this_machine if prefetch is None else prefetch,
+            overrides=overrides,
+        )
 
     def detect(self, ask: Ask) -> protocol.ServerProtocol:
         """Ask the server what it is. Raises EngineError."""
         raise NotImplementedError
-
-    def _connect(self) -> protocol.ServerProtocol:
-        """Detect the protocol; the person's overrides for the model take precedence on its card."""
-        try:
-            found = self.detect(self._connection.ask)
-        except EngineError:
-            self._connection.close()
-            raise
-        overrides, prefetch = self.options.overrides, self.options.supports_prefetch
-        found.card = replace(
-            found.card,
-            source=ServerUrls((self.address.url,)),
-            thinking=overrides.thinking_tags(found.card.thinking),
-            supports_prefetch=not self.address.is_this_machine if prefetch is None else prefetch,
-            overrides=overrides,
-        )
-        return found
 
     @property
     def card(self) -> ModelCard:
@@ -141,14 +138,8 @@ class RemoteEngine:
             self.protocol.card = replace(self.card, vocabulary=vocabulary)
         return same
 
-    def route_to(self, model: str) -> None:
-        """Name this model of a router in each request; empty: the server is no router."""
-        self._routed_model = self._connection.model = model
-
     def new_connection(self) -> HttpConnection:
-        connection = HttpConnection(self.address, self.options.retry_policy, self._tls)
-        connection.model = self._routed_model
-        return connection
+        return HttpConnection(self.address, self.options.retry_policy, self._tls, self._routed_model)
 
 
 class RemoteSession:
@@ -241,11 +232,9 @@ class RemoteSession:
         request = CompletionRequest(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
         judgement = base.Judgement.none(len(choices))
         with suppress(Cancelled), self._call():
-            before: Handoff | None = None
-            if not self.card.supports_truncation:
-                # A separate request for the body: the server keeps a checkpoint at the end of each prompt, and goes
-                # back to it when the question is dropped.
-                before = self._read(body)
+            # Without truncation, a separate request reads the body: the server keeps a checkpoint at the end of each
+            # prompt, and goes back to it when the question is dropped.
+            before = None if self.card.supports_truncation else self._read(body)
             with closing(self._write(body, request, question)) as items:
                 for item in items:
                     if isinstance(item, Handoff):

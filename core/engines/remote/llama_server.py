@@ -35,7 +35,7 @@ class LlamaServerEngine(RemoteEngine):
     """A model on a llama-server. Raises EngineLost or EngineRefused if none answers at the address."""
 
     def detect(self, ask: Ask) -> LlamaServerProtocol:
-        self.route_to(routed_model(self.address, ask))
+        self._routed_model = self._connection.model = routed_model(self.address, ask)
         found = LlamaServerProtocol(self.address, ask, self.options.template)
         slots = self.slots()
         has_free_slot = any(not slot.flag("is_processing") for slot in slots)
