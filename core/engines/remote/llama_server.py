@@ -100,16 +100,20 @@ class LlamaServerProtocol(protocol.ServerProtocol):
         """0: not reported."""
         self._heads: dict[tuple[str, ...], list[set[int]]] = {}
         """The first tokens of the choices that were judged."""
+        self._host = address.host
         own = props.text("chat_template")
-        self._template = template if template is not None else own if self._has_template(own, ask) else ""
-        self._space_prefix = self._puts_blank_first(ask)
-        probe_ids = tokenize(ask, protocol.PROBE, special=True)
-        self._probe_ids = protocol.checked_ids(probe_ids, self._vocabulary_size, address.host)
+        if template is None and _CHATML_TOKEN in own and len(tokenize(ask, _CHATML_TOKEN, special=True)) != 1:
+            own = ""  # the ChatML that is reported for a model without a template: the vocabulary lacks its tokens
+        self._template = own if template is None else template
+        guard = tokenize(ask, "\n")
+        self._space_prefix = len(guard) > 1 and tokenize(ask, "\nx")[len(guard) :] != tokenize(ask, "x")
+        """This tokenizer puts a blank before every text."""
+        self._probe_ids = self._checked(tokenize(ask, protocol.PROBE, special=True))
         self.card = ModelCard(
             name=protocol.name_of(name),
             vocabulary=protocol.fingerprint(self._probe_ids),
             context=props.inside("default_generation_settings").count("n_ctx"),  # per slot
-            location=address.host,
+            location=self._host,
             # Not reported by b11549.
             architecture=meta.line("general.architecture") or props.line("general.architecture"),
             quantisation=quantisation,
@@ -141,20 +145,16 @@ class LlamaServerProtocol(protocol.ServerProtocol):
     def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
         card = self.card if thinks else self.card.without_thinking()
         pieces = render_prompt(conversation, self._template, self._bos, self._eos, card.thinking, thinks)
-        prompt = [id for piece in pieces for id in self.tokenize(ask, piece.text, piece.from_template)]
-        beginning = list(tokenize(ask, "", with_bos=True))
+        prompt = tuple(id for piece in pieces for id in self._tokenize(ask, piece.text, piece.from_template))
+        beginning = self._checked(tokenize(ask, "", with_bos=True))
         if prompt[: len(beginning)] != beginning:
             prompt = beginning + prompt
         if not prompt:
-            raise EngineRefused(f"{self.card.location} made no tokens of the question.", "Restart the server.")
-        ids = protocol.checked_ids(prompt, self._vocabulary_size, self.card.location)
-        return protocol.PromptBuilder(card, ids, self._tokenize_body)
+            raise EngineRefused(f"{self._host} made no tokens of the question.", "Restart the server.")
+        return protocol.PromptBuilder(card, prompt, self._tokenize)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:
-        return self._completion(prompt, request) | (self._judgement(request.choices, ask) if request.choices else {})
-
-    def _completion(self, prompt: Prompt, request: CompletionRequest) -> dict[str, Any]:
-        return {
+        payload = {
             "prompt": prompt,
             "n_predict": request.limit,
             "stream": True,
@@ -183,12 +183,13 @@ class LlamaServerProtocol(protocol.ServerProtocol):
             "stop": [],
             "response_fields": ["stop", "stop_type", "tokens_predicted", "tokens_evaluated", "truncated", "timings"],
         }
+        return payload | self._judgement(request.choices, ask) if request.choices else payload
 
     def _judgement(self, choices: tuple[str, ...], ask: Ask) -> dict[str, Any]:
         """Add the same bias to the first tokens of each choice, so that they are listed, and their ratios exact."""
-        heads = self._heads.get(choices) or first_tokens(choices, partial(self._tokenize_body, ask))
+        heads = self._heads.get(choices) or first_tokens(choices, partial(self._tokenize, ask))
         if not all(heads):
-            raise EngineRefused(f"{self.card.location} made no tokens of a choice.", "Restart the server.")
+            raise EngineRefused(f"{self._host} made no tokens of a choice.", "Restart the server.")
         self._heads[choices] = heads
         return {
             "logit_bias": [[head, self.choice_bias] for head in set().union(*heads)],
@@ -204,33 +205,22 @@ class LlamaServerProtocol(protocol.ServerProtocol):
         now = _identity(*server_properties(ask, self._address_model))
         if now != self._identity:
             raise EngineRefused(
-                f"{self.card.location} now serves another model: {protocol.name_of(now[0])}.",
+                f"{self._host} now serves another model: {protocol.name_of(now[0])}.",
                 "Start the earlier model there again, or open the new one.",
             )
 
-    def _tokenize_body(self, ask: Ask, text: str) -> tuple[int, ...]:
-        ids = self.tokenize(ask, text, special=False)
-        return protocol.checked_ids(ids, self._vocabulary_size, self.card.location)
-
-    def tokenize(self, ask: Ask, text: str, special: bool) -> tuple[int, ...]:
+    def _tokenize(self, ask: Ask, text: str, special: bool = False) -> tuple[int, ...]:
         """Tokenize a text on its own, without BOS; control tokens are recognised if `special`."""
         if not text:
             return ()
         if self._space_prefix:
-            # This tokenizer puts a blank before every text. A newline in front takes it, and is cut off again.
+            # A newline in front takes the blank, and is cut off again.
             guard = tokenize(ask, "\n", special)
-            return tokenize(ask, f"\n{text}", special)[len(guard) :]
-        return tokenize(ask, text, special)
+            return self._checked(tokenize(ask, f"\n{text}", special)[len(guard) :])
+        return self._checked(tokenize(ask, text, special))
 
-    @staticmethod
-    def _has_template(template: str, ask: Ask) -> bool:
-        """Return False for the ChatML that is reported for a model without a template: it lacks the tokens."""
-        return _CHATML_TOKEN not in template or len(tokenize(ask, _CHATML_TOKEN, special=True)) == 1
-
-    @staticmethod
-    def _puts_blank_first(ask: Ask) -> bool:
-        guard = tokenize(ask, "\n")
-        return tokenize(ask, "\nx")[len(guard) :] != tokenize(ask, "x") and len(guard) > 1
+    def _checked(self, ids: Sequence[int]) -> tuple[int, ...]:
+        return protocol.checked_ids(ids, self._vocabulary_size, self._host)
 
 
 def tokenize(ask: Ask, text: str, special: bool = False, with_bos: bool = False) -> tuple[int, ...]:
