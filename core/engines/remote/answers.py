@@ -9,7 +9,7 @@ import json
 import ssl
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx2
 
@@ -17,19 +17,16 @@ from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, En
 from baton_reasoning.core.text import one_line, replace_lone_surrogates
 
 LARGEST_NUMBER = 2.0**53
+SEE_LOG = "Look at the server's log."
 
 
 def parsed(text: str | bytes) -> object:
     """Parse a JSON value. Raises ValueError for anything else, NaN and excessive nesting included."""
     try:
-        value: object = json.loads(text, parse_constant=_refused)
+        value: object = json.loads(text, parse_constant=int)  # no constant is an integer, so NaN raises ValueError
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     return value
-
-
-def _refused(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def number(value: object) -> float | None:
@@ -136,7 +133,7 @@ def from_transport(error: httpx2.HTTPError, host: str) -> EngineError:
         case httpx2.ProxyError():
             return EngineLost(f"The proxy for {host} failed: {one_line(str(error))}.", "Check the proxy's address.")
         case httpx2.TimeoutException():
-            return EngineLost(f"{host} has stopped answering.", "Look at the server's log.")
+            return EngineLost(f"{host} has stopped answering.", SEE_LOG)
         case httpx2.SSEError() | httpx2.DecodingError():
             return garbage(host)
         case _:
@@ -181,10 +178,10 @@ def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SER
         case HTTPStatus.SERVICE_UNAVAILABLE | HTTPStatus.TOO_MANY_REQUESTS:
             return NotReady(f"{host} is not ready{quoted}.", "It will be asked again in a moment.")
         case code if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            return EngineLost(f"{host} reports a failure{quoted}.", "Look at the server's log.")
+            return EngineLost(f"{host} reports a failure{quoted}.", SEE_LOG)
     # llama-server has an error type for it; vLLM, SGLang and LM Studio only a message.
     if report.text("type") != "exceed_context_size_error" and "context length" not in message.lower():
-        return EngineRefused(f"{host} refused the request{quoted}.", "Look at the server's log.")
+        return EngineRefused(f"{host} refused the request{quoted}.", SEE_LOG)
     size, context = report.count("n_prompt_tokens"), report.count("n_ctx")
     numbers = f": {size:,} tokens, and it holds {context:,}" if size and context else ""
     return ContextFull(

@@ -20,7 +20,15 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 
-from baton_reasoning.core.engines.remote.answers import Fields, NotReady, from_status, from_transport, garbage, parsed
+from baton_reasoning.core.engines.remote.answers import (
+    SEE_LOG,
+    Fields,
+    NotReady,
+    from_status,
+    from_transport,
+    garbage,
+    parsed,
+)
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, EngineRefused, SettingsError
 
 LLAMA_SERVER_PORTS = (9931, 8080)
@@ -216,30 +224,23 @@ class HttpConnection:
         self._sibling: HttpConnection | None = None
 
     def ask(self, path: str, payload: Payload | None = None, seconds: float | None = None) -> Fields:
-        """Ask a short question, answered as a JSON object: GET, or POST with a payload. Raises EngineError.
+        """Ask a short question: GET, or POST with a payload. Raises EngineError.
 
-        `seconds`: the time-out; None: that of the policy for short questions.
+        The answer is a JSON object; a list becomes the member “list” of one. `seconds`: the time-out; None: that of the
+        policy for short questions.
         """
-        return Fields(self._asked(path, payload, seconds))
-
-    def ask_list(self, path: str) -> list[Fields]:
-        """Ask a short question, answered as a list of JSON objects. Raises EngineError."""
-        answer = self._asked(path, None, None)
-        return [Fields(each) for each in answer] if isinstance(answer, list) else []
+        with HttpRequest(self, path, payload, self._whole) as request:
+            answer = request.next(self._policy.answer if seconds is None else seconds)
+            if answer is Signal.SILENCE:
+                raise EngineLost(f"{self.host} has stopped answering.", SEE_LOG)
+            request.finish()
+        return Fields({"list": answer} if isinstance(answer, list) else answer)
 
     def ping(self) -> float:
         """Ask what every server answers at once; return the milliseconds until it did. Raises EngineError."""
         began = time.perf_counter()
         self.ask("/v1/models")
         return (time.perf_counter() - began) * 1000
-
-    def _asked(self, path: str, payload: Payload | None, seconds: float | None) -> object:
-        with HttpRequest(self, path, payload, self._whole) as request:
-            answer = request.next(self._policy.answer if seconds is None else seconds)
-            if answer is Signal.SILENCE:
-                raise EngineLost(f"{self.host} has stopped answering.", "Look at the server's log.")
-            request.finish()
-        return answer
 
     def _whole(self, response: httpx2.Response) -> Iterator[object]:
         yield parsed(self._body(response))

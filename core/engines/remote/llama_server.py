@@ -49,7 +49,7 @@ class LlamaServerEngine(RemoteEngine):
         slots: list[Fields] = []
         try:
             for _ in range(LOOKS_FOR_FREE_SLOT):
-                slots = self._connection.ask_list("/slots")
+                slots = list(self._connection.ask("/slots").each("list"))
                 if not slots or not all(slot.flag("is_processing") for slot in slots):
                     break  # a server that lists none is not busy
                 time.sleep(0.1)  # a request that was cut ends within its batch

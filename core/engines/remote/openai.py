@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ModelCard, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.remote import protocol
-from baton_reasoning.core.engines.remote.answers import Fields, from_report, number
+from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, from_report, number
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
@@ -237,9 +237,7 @@ class CompletionsAnswer(protocol.AnswerParser):
             case "length":
                 return Stop.CONTEXT_FULL if self._total >= self._card.context else Stop.LIMIT
             case _:
-                raise EngineLost(
-                    f"{self._card.location} stopped the answer: “{one_line(reason)}”.", "Look at the server's log."
-                )
+                raise EngineLost(f"{self._card.location} stopped the answer: “{one_line(reason)}”.", SEE_LOG)
 
     def _usage(self, usage: Fields) -> Iterator[protocol.PromptProgress]:
         """Report the prompt once when it has been read, and again when the server tells how much of it was reused."""

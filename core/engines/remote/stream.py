@@ -10,7 +10,7 @@ import httpx2
 
 from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, Token, WriteItem
 from baton_reasoning.core.engines.remote import protocol
-from baton_reasoning.core.engines.remote.answers import Fields, parsed
+from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, parsed
 from baton_reasoning.core.engines.remote.connection import HttpConnection, HttpRequest, RetryPolicy, Signal
 from baton_reasoning.core.engines.remote.protocol import CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
@@ -79,9 +79,7 @@ class StreamedAnswer:
             if event.data == "[DONE]":  # the end in OpenAI's protocol
                 return
             if number >= most:
-                raise EngineRefused(
-                    f"{self._host} keeps writing after the end of its answer.", "Look at the server's log."
-                )
+                raise EngineRefused(f"{self._host} keeps writing after the end of its answer.", SEE_LOG)
             yield Fields(parsed(event.data))
 
     def _until_end(
@@ -128,9 +126,7 @@ class StreamedAnswer:
             elif message is Signal.ENDED:
                 end = parser.finish()
                 if end is None:
-                    raise EngineLost(
-                        f"{self._host} broke off in the middle of its answer.", "Look at the server's log."
-                    )
+                    raise EngineLost(f"{self._host} broke off in the middle of its answer.", SEE_LOG)
                 self._record(end)
                 yield end
                 return
@@ -138,7 +134,7 @@ class StreamedAnswer:
                 self._on_status(self._status)
                 silent = now - last_event
                 if silent >= (policy.between_tokens if self._first_token else policy.first_token):
-                    raise EngineLost(f"{self._host} has sent nothing for {silent:.0f} s.", "Look at the server's log.")
+                    raise EngineLost(f"{self._host} has sent nothing for {silent:.0f} s.", SEE_LOG)
                 if unanswered:
                     raise EngineLost(
                         f"{self._host} accepts the request but does not answer, not even a short question.",
