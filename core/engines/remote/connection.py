@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx2
+from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.engines.remote.answers import (
     SEE_LOG,
@@ -47,6 +48,22 @@ def without_model(url: str) -> str:
     return canonical(url.partition("#")[0])
 
 
+class ServerAccess(BaseModel):
+    """How the server is reached, and how its identity is checked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    authority: Path | None = Field(
+        None, title="Certificate file", description="A private CA, or the server's own certificate, as PEM."
+    )
+    any_certificate: bool = Field(
+        False,
+        title="Accept any certificate",
+        description="A risk: anyone in between can pose as the server, and read texts and key.",
+    )
+    proxy: str = Field("", title="Proxy", description="Replaces HTTPS_PROXY: http://host:port.")
+
+
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
     """An address as a person enters it: `http(s)://host[:port][/path][#model]`; a trailing `/v1` is dropped.
@@ -57,23 +74,19 @@ class ServerAddress:
     url: str
     key: str | None = field(default=None, repr=False)
     """Sent as a Bearer token, to this address only."""
-    authority: Path | None = None
-    """A private CA, or the server's own certificate, as PEM."""
-    any_certificate: bool = False
-    """Accept any certificate: a risk, see `risks`."""
-    proxy: str | None = None
-    """None: from the environment (HTTPS_PROXY, NO_PROXY …)."""
+    access: ServerAccess = field(default_factory=ServerAccess)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", canonical(self.url))
-        advice = "Write it as http://host:port or https://host:port."
         try:
             parts = urlsplit(self.url)
-            _ = parts.port
-        except ValueError as error:
-            raise SettingsError(f"“{self.url}” is not a server address.", advice) from error
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError(f"“{self.url}” is not a server address.", advice)
+            is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # of a port, say
+            is_address = False
+        if not is_address:
+            raise SettingsError(
+                f"“{self.url}” is not a server address.", "Write it as http://host:port or https://host:port."
+            )
         if parts.username or parts.password:
             raise SettingsError("A key does not belong in an address.", "Enter it in the field for the key.")
         if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
@@ -106,7 +119,7 @@ class ServerAddress:
     def risks(self) -> tuple[str, ...]:
         """Warnings to show before a text or a key is sent there, a sentence each."""
         risks = []
-        if self.any_certificate:
+        if self.access.any_certificate:
             risks.append(f"Anyone in between can pose as {self.host}: its certificate is not checked.")
         if self.url.startswith("http:") and not self.is_this_machine:
             risks.append(f"Texts{' and the key' if self.key else ''} go to {self.host} unencrypted.")
@@ -115,15 +128,16 @@ class ServerAddress:
     def tls(self) -> ssl.SSLContext:
         """Make the TLS settings. Raises SettingsError if the private CA cannot be read."""
         context = ssl.create_default_context()
-        if self.any_certificate:
+        authority = self.access.authority
+        if self.access.any_certificate:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-        elif self.authority:
+        elif authority:
             try:
-                context.load_verify_locations(self.authority)
+                context.load_verify_locations(authority)
             except (OSError, ssl.SSLError) as error:
                 raise SettingsError(
-                    f"{self.authority.name} cannot be used as a certificate file.",
+                    f"{authority.name} cannot be used as a certificate file.",
                     "Choose a PEM file (it begins with “-----BEGIN CERTIFICATE-----”).",
                 ) from error
         return context
@@ -204,7 +218,7 @@ class HttpConnection:
                 base_url=address.base_url,
                 headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
                 verify=tls,
-                proxy=address.proxy,
+                proxy=address.access.proxy or None,  # none: from the environment (HTTPS_PROXY, NO_PROXY …)
                 trust_env=not address.is_this_machine,  # the environment's proxy cannot know this machine's ports
                 limits=httpx2.Limits(max_connections=1),
                 timeout=httpx2.Timeout(None, connect=policy.connect),

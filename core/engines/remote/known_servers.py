@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from baton_reasoning.core.engines.open import Server
-from baton_reasoning.core.engines.remote.connection import ServerAddress, canonical, without_model
+from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerAddress, canonical, without_model
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
@@ -23,22 +23,6 @@ from baton_reasoning.core.secrets import Keeping, Secrets, find_key, take_key
 NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 """Of a server: it cannot be taken for a file with an ending, an address or a repository."""
 NO_TEMPLATE = "Choose the file of a chat template: text in Jinja, in UTF-8."
-
-
-class ServerAccess(BaseModel):
-    """How the server is reached, and how its identity is checked."""
-
-    model_config = ConfigDict(frozen=True)
-
-    authority: Path | None = Field(
-        None, title="Certificate file", description="A private CA, or the server's own certificate, as PEM."
-    )
-    any_certificate: bool = Field(
-        False,
-        title="Accept any certificate",
-        description="A risk: anyone in between can pose as the server, and read texts and key.",
-    )
-    proxy: str = Field("", title="Proxy", description="Replaces HTTPS_PROXY: http://host:port.")
 
 
 class KnownServer(BaseModel):
@@ -70,7 +54,7 @@ class KnownServer(BaseModel):
 
         Raises SettingsError for an invalid address, an unreadable template, or a money cap without prices.
         """
-        address = ServerAddress(url, key, self.access.authority, self.access.any_certificate, self.access.proxy or None)
+        address = ServerAddress(url, key, self.access)
         if self.cap.money and self.prices.are_free:
             raise SettingsError("A cap on money needs prices.", "Set the prices of the server, or cap its tokens.")
         options = RemoteOptions(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, ServerAddress
+from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, ServerAccess, ServerAddress
 from baton_reasoning.core.errors import Cancelled, EngineLost, SettingsError
 from tests.fakes.faulty_server import FaultyServer, hold
 from tests.patience import PATIENCE
@@ -52,14 +52,14 @@ def test_risks_are_named() -> None:
     assert ServerAddress("http://localhost:1", "key").risks == ()
     assert ServerAddress("https://office", "key").risks == ()
     assert ServerAddress("http://office", "key").risks == ("Texts and the key go to office unencrypted.",)
-    assert "can pose as office" in ServerAddress("https://office", any_certificate=True).risks[0]
+    assert "can pose as office" in ServerAddress("https://office", access=ServerAccess(any_certificate=True)).risks[0]
 
 
 def test_a_certificate_file_that_is_none_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("nothing")
     with pytest.raises(SettingsError, match=r"ca\.pem cannot be used"):
-        ServerAddress("https://office", authority=file).tls()
+        ServerAddress("https://office", access=ServerAccess(authority=file)).tls()
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers, ServerAccess
+from baton_reasoning.core.engines.remote.connection import ServerAccess
+from baton_reasoning.core.engines.remote.known_servers import KnownServer, KnownServers
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.options import ModelOverrides, Switch, TagSource
@@ -50,7 +51,8 @@ def test_what_is_kept_is_there_at_the_next_start(servers: KnownServers, file: Pa
     assert servers.keeping is Keeping.KEYRING
     servers.keep({URL: known}, "secret")
     address, options = KnownServers(file, lambda: Secrets(ring)).server(URL)
-    assert (address.key, address.authority, address.proxy) == ("secret", Path("ca.pem"), "http://proxy:3128")
+    assert address.key == "secret"
+    assert address.access == ServerAccess(authority=Path("ca.pem"), proxy="http://proxy:3128")
     assert options.supports_prefetch
     assert (options.prices.reused, options.prices.currency) == (0.1, "EUR")
     assert (options.cap.money, options.cap.tokens) == (1.5, 900)
