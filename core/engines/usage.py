@@ -166,20 +166,17 @@ class UsageMeter:
         """
         cap, usage = self._cap, self.usage
         price = self._prices.written if price is None else price
-        allowed = wanted
+        left: dict[str, int] = {}
         if cap.tokens:
-            left = cap.tokens - usage.cost.read - usage.cost.written
-            self._refuse_below_one(left, f"{cap.tokens:,} tokens")
-            allowed = min(allowed, left)
+            left[f"{cap.tokens:,} tokens"] = cap.tokens - usage.cost.read - usage.cost.written
         if cap.money:
-            left_money = cap.money - usage.money
-            affordable = int(left_money / price * MILLION) if price else wanted
-            self._refuse_below_one(affordable if left_money > 0 else 0, f"{cap.money:.2f} {usage.currency}".rstrip())
-            allowed = min(allowed, affordable)
+            money = max(cap.money - usage.money, 0.0)
+            affordable = int(money / price * MILLION) if price else wanted if money else 0
+            left[f"{cap.money:.2f} {usage.currency}".rstrip()] = affordable
+        for text, tokens in left.items():
+            if tokens < 1:
+                raise EngineRefused(
+                    f"The cap of {text} for {self._scope} is reached.", "Raise it in the settings of the server."
+                )
+        allowed = min([wanted, *left.values()])
         return self.whole.allowed(allowed, price) if self.whole else allowed
-
-    def _refuse_below_one(self, left: int, cap: str) -> None:
-        if left < 1:
-            raise EngineRefused(
-                f"The cap of {cap} for {self._scope} is reached.", "Raise it in the settings of the server."
-            )

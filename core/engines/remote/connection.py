@@ -93,11 +93,6 @@ class ServerAddress:
             raise SettingsError("The key contains characters that no key has.", "Copy it again, without line breaks.")
 
     @property
-    def base_url(self) -> str:
-        """The address without the model."""
-        return without_model(self.url)
-
-    @property
     def model(self) -> str:
         """Which model, where the server has several; empty: not named."""
         return self.url.partition("#")[2]
@@ -215,7 +210,7 @@ class HttpConnection:
         self._policy = policy
         try:
             self._client = httpx2.Client(
-                base_url=address.base_url,
+                base_url=without_model(address.url),
                 headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
                 verify=tls,
                 proxy=address.access.proxy or None,  # none: from the environment (HTTPS_PROXY, NO_PROXY …)

@@ -15,7 +15,7 @@ from baton_reasoning.core.engines.base import Alternative, ModelCard, Passing, S
 from baton_reasoning.core.engines.body import Author, Part, rendered_runs
 from baton_reasoning.core.engines.random_numbers import number_at
 from baton_reasoning.core.engines.remote.answers import Fields, UnknownModel
-from baton_reasoning.core.engines.remote.connection import ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAddress, without_model
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.options import Sampling
 from baton_reasoning.core.text import one_line
@@ -266,5 +266,5 @@ def unknown_model(address: ServerAddress, models: Sequence[ServedModel]) -> Unkn
     has = f"{address.host} serves {one_line(', '.join(names)) or 'no model'}"
     return UnknownModel(
         f"{has}, but not {one_line(address.model)}." if address.model else f"{has}.",
-        f"Write its name after the address: {address.base_url}#{one_line(names[0]) if names else 'NAME'}.",
+        f"Write its name after the address: {without_model(address.url)}#{one_line(names[0]) if names else 'NAME'}.",
     )

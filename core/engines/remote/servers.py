@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import reduce
@@ -71,13 +71,11 @@ class ServerPool:
         self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
     ) -> RemoteSession:
         """Open a session on the least busy server that answers. Raises EngineLost if none does."""
-        lost: EngineLost | None = None
-        for engine in sorted(self.engines, key=lambda engine: len(engine.sessions)):
-            try:
+        *others, last = sorted(self.engines, key=lambda engine: len(engine.sessions))
+        for engine in others:
+            with suppress(EngineLost):
                 return engine.open(conversation, sampling, attach, thinks=thinks)
-            except EngineLost as error:
-                lost = error
-        raise lost or EngineLost("No server is left.", "Start one.")
+        return last.open(conversation, sampling, attach, thinks=thinks)
 
     def adopt_vocabulary(self, vocabulary: str, probe_ids: Sequence[int]) -> bool:
         """Let each server adopt another model's vocabulary, as `RemoteEngine.adopt_vocabulary` does."""
