@@ -78,28 +78,22 @@ class Fields:
         return Fields(self._values.get(name))
 
     def each(self, name: str) -> Iterator[Fields]:
-        value = self._values.get(name)
-        yield from map(Fields, value if isinstance(value, list) else [])
+        yield from map(Fields, self.list(name))
 
     def first(self, name: str) -> Fields:
         return next(self.each(name), Fields(None))
 
     def integers(self, name: str) -> tuple[int, ...]:
-        value = self._values.get(name)
-        return tuple(n for n in value if type(n) is int) if isinstance(value, list) else ()
+        return tuple(n for n in self.list(name) if type(n) is int)
 
     def list(self, name: str) -> list[Any]:
         value = self._values.get(name)
         return value if isinstance(value, list) else []
 
-    def names(self) -> tuple[str, ...]:
-        return tuple(self._values)
-
-    def numbers(self) -> Iterator[tuple[str, float]]:
-        """Yield the members that are finite numbers."""
+    def items(self) -> Iterator[tuple[str, object]]:
+        """Yield all members, their names with lone surrogates replaced."""
         for name, value in self._values.items():
-            if (known := number(value)) is not None:
-                yield replace_lone_surrogates(name), known
+            yield replace_lone_surrogates(name), value
 
 
 class NotReady(EngineLost):

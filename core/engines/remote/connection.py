@@ -159,15 +159,15 @@ class RetryPolicy:
     """In all, while the server answers that it is not ready (503, 429)."""
 
 
+@dataclass
 class RetryState:
     """Counts the failures of one request in a row, and says how long to pause before the next attempt."""
 
-    def __init__(self, policy: RetryPolicy) -> None:
-        self._policy = policy
-        self.failures = 0
-        self.pause = 0.0
-        """Seconds until the next attempt."""
-        self._waited_for_loading = 0.0
+    policy: RetryPolicy
+    failures: int = 0
+    pause: float = 0.0
+    """Seconds until the next attempt."""
+    _waited_for_loading: float = 0.0
 
     def progressed(self) -> None:
         self.failures = 0
@@ -175,7 +175,7 @@ class RetryState:
 
     def count(self, error: EngineLost) -> None:
         """Count a failure. Raises it after the last attempt that the policy allows."""
-        policy = self._policy
+        policy = self.policy
         self.pause = min(policy.first_pause * 2.0**self.failures, policy.longest_pause)
         self.failures += 1
         if isinstance(error, NotReady):

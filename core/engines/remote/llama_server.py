@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -228,20 +228,20 @@ def tokenize(ask: Ask, text: str, special: bool = False, with_bos: bool = False)
     return ask("/tokenize", question).integers("tokens")
 
 
+@dataclass
 class LlamaServerAnswer(protocol.AnswerParser):
     """Parses one stream of `/completion`, of which the last event always says that it is the last."""
 
-    def __init__(self, card: ModelCard, ask: Ask, vocabulary_size: int = 0) -> None:
-        self._card = card
-        self._ask = ask
-        self._vocabulary_size = vocabulary_size
-        self._predicted = 0
-        self._silent: int | None = None
-        """A token without text: the end of the text, or a control token within it."""
+    card: ModelCard
+    ask: Ask
+    vocabulary_size: int = 0
+    _predicted: int = 0
+    _silent: int | None = None
+    """A token without text: the end of the text, or a control token within it."""
 
     def parse(self, event: Fields) -> Iterator[protocol.AnswerEvent]:
         if "error" in event:
-            raise from_report(event, self._card.location)
+            raise from_report(event, self.card.location)
         if "prompt_progress" in event:
             progress = event.inside("prompt_progress")
             done = progress.count("processed")
@@ -270,12 +270,12 @@ class LlamaServerAnswer(protocol.AnswerParser):
 
     def _control_token(self) -> Iterator[Token]:
         if self._silent is not None:
-            text = self._ask("/detokenize", {"tokens": [self._silent]}).text("content")
+            text = self.ask("/detokenize", {"tokens": [self._silent]}).text("content")
             yield Token(self._silent, text.encode())
 
     def _completed(self, event: Fields, text: str) -> tuple[Token, ...]:
         """Recover ids by tokenizing again: the stream omits them while a character is incomplete."""
-        answer = self._ask("/tokenize", {"content": text, "parse_special": False, "with_pieces": True})
+        answer = self.ask("/tokenize", {"content": text, "parse_special": False, "with_pieces": True})
         pieces = [(each.integer("id"), _bytes(each)) for each in answer.each("tokens")]
         if b"".join(data for _, data in pieces) != text.encode():
             return (Token(None, text.encode()),)
@@ -297,14 +297,14 @@ class LlamaServerAnswer(protocol.AnswerParser):
         return Token(id, data, chances.logprob("logprob") if others else None, others)
 
     def _checked(self, ids: Sequence[int]) -> tuple[int, ...]:
-        return protocol.checked_ids(ids, self._vocabulary_size, self._card.location)
+        return protocol.checked_ids(ids, self.vocabulary_size, self.card.location)
 
     def _why(self, event: Fields) -> Stop:
         if event.text("stop_type") == "eos":
             return Stop.END_OF_TEXT
         # The last token has been written, but not decoded: the context holds one more.
         held = event.count("tokens_evaluated") + event.count("tokens_predicted")
-        full = event.flag("truncated") or held >= self._card.context
+        full = event.flag("truncated") or held >= self.card.context
         return Stop.CONTEXT_FULL if full else Stop.LIMIT
 
 

@@ -7,7 +7,7 @@ the card.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ModelCard, ScoredToken, Stop, Token
@@ -190,28 +190,28 @@ class CompletionsProtocol(protocol.ServerProtocol):
         return protocol.checked_ids(ask("/tokenize", question).integers("tokens"), 0, self._host)
 
 
+@dataclass
 class CompletionsAnswer(protocol.AnswerParser):
     """Parses one stream of `/v1/completions`."""
 
-    def __init__(self, card: ModelCard, counts_at_end: bool) -> None:
-        """`counts_at_end`: an event with token counts, reused ones among them, follows the answer."""
-        self._card = card
-        self._counts_at_end = counts_at_end
-        self._tokens: list[Token] = []
-        """Their text is still to come: they begin a character."""
-        self._stop: Stop | None = None
-        self._total = 0
-        self._written: int | None = None
-        self._counted = False
+    card: ModelCard
+    counts_at_end: bool
+    """An event with token counts, reused ones among them, follows the answer."""
+    _tokens: list[Token] = field(default_factory=list)
+    """Their text is still to come: they begin a character."""
+    _stop: Stop | None = None
+    _total: int = 0
+    _written: int | None = None
+    _counted: bool = False
 
     def parse(self, event: Fields) -> Iterator[protocol.AnswerEvent]:
         if "error" in event:
-            raise from_report(event, self._card.location)
+            raise from_report(event, self.card.location)
         if "usage" in event:
             yield from self._usage(event.inside("usage"))
         choice = event.first("choices")
         text, reason = choice.text("text"), choice.text("finish_reason")
-        ids = protocol.checked_ids(choice.integers("token_ids"), 0, self._card.location)
+        ids = protocol.checked_ids(choice.integers("token_ids"), 0, self.card.location)
         self._tokens += _tokens_of(choice, ids)
         ends_text = reason == "stop" and ids and ids[-1] == choice.integer("matched_stop", ids[-1])
         if ends_text and len(self._tokens) > bool(text):
@@ -223,7 +223,7 @@ class CompletionsAnswer(protocol.AnswerParser):
             yield from tokens[:complete]
         if reason:
             self._stop = self._why(reason)
-        is_last = "usage" in event and not event.list("choices") if self._counts_at_end else bool(reason)
+        is_last = "usage" in event and not event.list("choices") if self.counts_at_end else bool(reason)
         if is_last and (finished := self.finish()):
             yield finished
 
@@ -235,9 +235,9 @@ class CompletionsAnswer(protocol.AnswerParser):
             case "stop":
                 return Stop.END_OF_TEXT
             case "length":
-                return Stop.CONTEXT_FULL if self._total >= self._card.context else Stop.LIMIT
+                return Stop.CONTEXT_FULL if self._total >= self.card.context else Stop.LIMIT
             case _:
-                raise EngineLost(f"{self._card.location} stopped the answer: “{one_line(reason)}”.", SEE_LOG)
+                raise EngineLost(f"{self.card.location} stopped the answer: “{one_line(reason)}”.", SEE_LOG)
 
     def _usage(self, usage: Fields) -> Iterator[protocol.PromptProgress]:
         """Report the prompt once when it has been read, and again when the server tells how much of it was reused."""
@@ -264,13 +264,17 @@ def _tokens_of(choice: Fields, ids: Sequence[int]) -> list[Token]:
     for n in range(count):
         text = texts[n] if len(texts) == count else ""
         chance = number(chances[n]) if len(chances) == count else None
-        others = tops[n].numbers() if len(tops) == count else ()
+        others = tops[n].items() if len(tops) == count else ()
         tokens.append(
             Token(
                 ids[n] if ids else None,
                 text.encode(errors="replace") if isinstance(text, str) else b"",
                 None if chance is None else min(chance, 0.0),
-                tuple(Alternative(None, other, min(logprob, 0.0)) for other, logprob in others),
+                tuple(
+                    Alternative(None, other, min(logprob, 0.0))
+                    for other, value in others
+                    if (logprob := number(value)) is not None
+                ),
             )
         )
     return tokens
@@ -298,9 +302,9 @@ def _scored(id: int, table: Fields, alternatives: int) -> ScoredToken:
     own = table.inside(str(id))
     others = sorted(
         (
-            Alternative(int(other), table.inside(other).text("decoded_token"), logprob)
-            for other in table.names()
-            if other.isdecimal() and (logprob := table.inside(other).logprob("logprob")) is not None
+            Alternative(int(other), Fields(value).text("decoded_token"), logprob)
+            for other, value in table.items()
+            if other.isdecimal() and (logprob := Fields(value).logprob("logprob")) is not None
         ),
         key=lambda other: -other.logprob,
     )
