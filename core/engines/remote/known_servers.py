@@ -195,8 +195,8 @@ class KnownServers:
         self._secrets.forget(server)
         with self._lock:
             kept = self._before()
-            models = {name: known for name, known in kept.items() if without_model(name) == server}
-            self._save(kept | {name: known.model_copy(update={"has_key": False}) for name, known in models.items()})
+            models = [name for name in kept if without_model(name) == server]
+            self._save({**kept, **{name: kept[name].model_copy(update={"has_key": False}) for name in models}})
 
     def _save(self, servers: Mapping[str, KnownServer]) -> None:
         self._unsaved = servers

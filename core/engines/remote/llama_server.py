@@ -35,7 +35,7 @@ class LlamaServerEngine(RemoteEngine):
     """A model on a llama-server. Raises EngineLost or EngineRefused if none answers at the address."""
 
     def detect(self, ask: Ask) -> LlamaServerProtocol:
-        self._routed_model = self._connection.model = routed_model(self.address, ask)
+        self._connection.model = routed_model(self.address, ask)
         found = LlamaServerProtocol(self.address, ask, self.options.template)
         slots = self.slots()
         has_free_slot = any(not slot.flag("is_processing") for slot in slots)
@@ -149,8 +149,6 @@ class LlamaServerProtocol(protocol.ServerProtocol):
         beginning = self._checked(tokenize(ask, "", with_bos=True))
         if prompt[: len(beginning)] != beginning:
             prompt = beginning + prompt
-        if not prompt:
-            raise EngineRefused(f"{self._host} made no tokens of the question.", "Restart the server.")
         return protocol.PromptBuilder(card, prompt, self._tokenize)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:

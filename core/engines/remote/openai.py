@@ -103,8 +103,6 @@ class CompletionsProtocol(protocol.ServerProtocol):
         prompt: Prompt
         if self._template is None:
             prompt = self._rendered_by_server(conversation, ask)
-            if not prompt:
-                raise EngineRefused(f"{self._host} made no tokens of the question.", "Restart the server.")
         else:
             pieces = render_prompt(conversation, self._template, "", "", card.thinking, thinks)
             prompt = "".join(piece.text for piece in pieces)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import codecs
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.base import Alternative, ModelCard, Passing, Stop, Token
@@ -73,9 +74,10 @@ class CompletionRequest:
         return number_at(self.seed, self.position)
 
 
-class AnswerParser(Protocol):
+class AnswerParser(ABC):
     """Parses the events of one answer."""
 
+    @abstractmethod
     def parse(self, event: Fields) -> Iterator[AnswerEvent]: ...
 
     def finish(self) -> StreamEnd | None:
@@ -83,7 +85,7 @@ class AnswerParser(Protocol):
         return None
 
 
-class ServerProtocol(Protocol):
+class ServerProtocol(ABC):
     """One kind of server with one model."""
 
     card: ModelCard
@@ -92,21 +94,23 @@ class ServerProtocol(Protocol):
     choice_bias: float = 0.0
     """What a judgement adds to the logits of the choices' first tokens."""
 
+    @abstractmethod
     def prompt_builder(self, conversation: base.Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
         """Render a conversation, thinking opened or off. Raises EngineRefused if that cannot be done here."""
-        ...
 
+    @abstractmethod
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]: ...
 
+    @abstractmethod
     def answer_parser(self, ask: Ask) -> AnswerParser: ...
 
     def score(self, prompt: tuple[int, ...], first: int, alternatives: int, ask: Ask) -> tuple[base.ScoredToken, ...]:
         """Score the tokens of the prompt from index `first` on. Called only if the card says `returns_scores`."""
         raise NotImplementedError
 
+    @abstractmethod
     def check_model(self, ask: Ask) -> None:
         """Check that the server still has the same model. Raises EngineRefused if it has another."""
-        ...
 
 
 LARGEST_ID = 2**31 - 1
@@ -178,7 +182,9 @@ class PromptBuilder:
     """
 
     def __init__(self, card: ModelCard, prompt: Prompt, tokenize: Callable[[Ask, str], tuple[int, ...]]) -> None:
-        """`prompt`: the rendered conversation."""
+        """`prompt`: the rendered conversation. Raises EngineRefused if it has no tokens."""
+        if prompt == ():
+            raise EngineRefused(f"{card.location} made no tokens of the question.", "Restart the server.")
         self.prompt_tokens = size_of(prompt)
         self._card = card
         self._prompt = prompt
