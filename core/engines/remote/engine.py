@@ -71,9 +71,7 @@ class RemoteEngine:
         self.sessions: set[RemoteSession] = set()
         """Those that are open."""
         self._closing = threading.Event()
-        self._routed_model = ""
-        """Which model of a router each request names; empty: the server is no router."""
-        self._connection = self.new_connection()
+        self._connection = HttpConnection(self.address, self.options.retry_policy, self._tls)
         try:
             self.protocol = self.detect(self._connection.ask)
         except EngineError:
@@ -139,7 +137,7 @@ class RemoteEngine:
         return same
 
     def new_connection(self) -> HttpConnection:
-        return HttpConnection(self.address, self.options.retry_policy, self._tls, self._routed_model)
+        return HttpConnection(self.address, self.options.retry_policy, self._tls, self._connection.model)
 
 
 class RemoteSession:
