@@ -23,8 +23,6 @@ from baton_reasoning.core.text import one_line
 
 UNKNOWN_CONTEXT = 32_768
 """Tokens, if a server does not report it; it refuses longer texts."""
-
-
 MOST_ALTERNATIVES = 20
 """vLLM's default limit."""
 

@@ -214,3 +214,15 @@ def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card() -> None:
         with closing(engine):
             assert engine.card.overrides == overrides
             assert engine.card.thinking == ThinkingTags("[T]", "[/T]")
+
+
+def test_a_refusal_while_a_server_is_described_is_told_in_its_report() -> None:
+    answers = iter([lambda wire: wire.json(about()["/v1/models"])])
+
+    def once(wire: Wire) -> None:
+        next(answers, error(400, "no more"))(wire)
+
+    with FaultyServer(stream(), routes={"/v1/models": once}) as server:
+        report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
+    assert (report.reachable, report.key_accepted) == (True, True)
+    assert "refused the request: “no more”" in str(report.problem)
