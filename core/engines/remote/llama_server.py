@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -47,14 +47,12 @@ class LlamaServerEngine(RemoteEngine):
     def slots(self) -> list[Fields]:
         """List the server's slots, if possible at a moment when one is free; none if it was started with --no-slots."""
         slots: list[Fields] = []
-        try:
+        with suppress(EngineRefused):
             for _ in range(LOOKS_FOR_FREE_SLOT):
                 slots = list(self._connection.ask("/slots").each("list"))
                 if not slots or not all(slot.flag("is_processing") for slot in slots):
                     break  # a server that lists none is not busy
                 time.sleep(0.1)  # a request that was cut ends within its batch
-        except EngineRefused:
-            return []
         return slots
 
 
