@@ -248,10 +248,11 @@ class ServerDialog(QDialog):
 
         def keep() -> BatonError | None:
             self._servers.check_name(known.name, address)
-            for url in server_urls(address):
+            servers = dict.fromkeys(server_urls(address), known)
+            for url in servers:
                 known.at(url, key or None)  # raises SettingsError if that cannot be used
             try:
-                self._servers.keep(address, known, key)
+                self._servers.keep(servers, key)
             except SettingsError as error:
                 return error
             return None

@@ -127,7 +127,7 @@ def add_server(name: str, url: str, settings: ServerSettings) -> int:
     changed = {each: settings.applied_to(kept.find(each).model_copy(update={"name": name})) for each in urls}
     for each, known in changed.items():
         known.at(each, None)  # raises SettingsError if that cannot be used
-    kept.keep_each(changed)
+    kept.keep(changed)
     remark(f"{name} stands for {kept.address_of(name).replace(',', ', ')}. To test it: baton servers check {name}")
     return ExitCode.ANSWERED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -78,14 +79,11 @@ def open_engine(source: ModelSource, factory: EngineFactory) -> Engine:
 
 
 def _open_servers(source: ServerUrls, factory: EngineFactory) -> Engine:
-    engines: list[RemoteEngine] = []
-    try:
-        engines.extend(_open_when_ready(url, factory) for url in source.urls)
-        return engines[0] if len(engines) == 1 else ServerPool(engines)
-    except BaseException:
-        for engine in engines:
-            engine.close()
-        raise
+    with ExitStack() as opened:
+        engines = [opened.enter_context(closing(_open_when_ready(url, factory))) for url in source.urls]
+        engine = engines[0] if len(engines) == 1 else ServerPool(engines)
+        opened.pop_all()
+    return engine
 
 
 def _open_when_ready(url: str, factory: EngineFactory) -> RemoteEngine:

@@ -141,52 +141,42 @@ class UsageMeter:
     def __init__(
         self, prices: Prices, cap: Cap | None = None, scope: str = "", whole: UsageMeter | None = None
     ) -> None:
-        """`scope`: what the cap is for, such as a host. `whole`: a meter that counts all of this one, too."""
+        """`scope`: what the cap is for, such as a host."""
         self._prices = prices
         self._cap = cap or Cap()
         self._scope = scope
-        self._whole = whole
+        self.whole = whole
+        """A meter that counts all of this one, too, and whose cap applies as well."""
+        self.usage = prices.charge(RequestUsage(requests=0))
         self._lock = threading.Lock()
-        self._usage = prices.charge(RequestUsage(requests=0))
-
-    def join(self, whole: UsageMeter) -> None:
-        """Become a part of another meter, whose cap applies as well."""
-        self._whole = whole
 
     def add(self, request: RequestUsage) -> None:
         self._add(self._prices.charge(request))
 
-    @property
-    def usage(self) -> Usage:
-        return self._usage
-
     def _add(self, usage: Usage) -> None:
         with self._lock:
-            self._usage = self._usage.plus(usage)
-        if self._whole:
-            self._whole._add(usage)
+            self.usage = self.usage.plus(usage)
+        if self.whole:
+            self.whole._add(usage)
 
     def allowed(self, wanted: int, price: float | None = None) -> int:
         """Return how many of the wanted tokens may be written. Raises EngineRefused if a cap is reached.
 
         `price`: of a million written tokens on the server that is to write them, if it is one of several.
         """
-        cap, usage = self._cap, self._usage
+        cap, usage = self._cap, self.usage
         price = self._prices.written if price is None else price
-        allowed = wanted
+        left: dict[str, int] = {}
         if cap.tokens:
-            left = cap.tokens - usage.cost.read - usage.cost.written
-            self._refuse_below_one(left, f"{cap.tokens:,} tokens")
-            allowed = min(allowed, left)
+            left[f"{cap.tokens:,} tokens"] = cap.tokens - usage.cost.read - usage.cost.written
         if cap.money:
-            left_money = cap.money - usage.money
-            affordable = int(left_money / price * MILLION) if price else wanted
-            self._refuse_below_one(affordable if left_money > 0 else 0, f"{cap.money:.2f} {usage.currency}".rstrip())
-            allowed = min(allowed, affordable)
-        return self._whole.allowed(allowed, price) if self._whole else allowed
-
-    def _refuse_below_one(self, left: int, cap: str) -> None:
-        if left < 1:
-            raise EngineRefused(
-                f"The cap of {cap} for {self._scope} is reached.", "Raise it in the settings of the server."
-            )
+            money = max(cap.money - usage.money, 0.0)
+            affordable = int(money / price * MILLION) if price else wanted if money else 0
+            left[f"{cap.money:.2f} {usage.currency}".rstrip()] = affordable
+        for text, tokens in left.items():
+            if tokens < 1:
+                raise EngineRefused(
+                    f"The cap of {text} for {self._scope} is reached.", "Raise it in the settings of the server."
+                )
+        allowed = min([wanted, *left.values()])
+        return self.whole.allowed(allowed, price) if self.whole else allowed

@@ -9,7 +9,7 @@ import json
 import ssl
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any
 
 import httpx2
 
@@ -17,19 +17,16 @@ from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, En
 from baton_reasoning.core.text import one_line, replace_lone_surrogates
 
 LARGEST_NUMBER = 2.0**53
+SEE_LOG = "Look at the server's log."
 
 
 def parsed(text: str | bytes) -> object:
     """Parse a JSON value. Raises ValueError for anything else, NaN and excessive nesting included."""
     try:
-        value: object = json.loads(text, parse_constant=_refused)
+        value: object = json.loads(text, parse_constant=int)  # no constant is an integer, so NaN raises ValueError
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     return value
-
-
-def _refused(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def number(value: object) -> float | None:
@@ -81,28 +78,22 @@ class Fields:
         return Fields(self._values.get(name))
 
     def each(self, name: str) -> Iterator[Fields]:
-        value = self._values.get(name)
-        yield from map(Fields, value if isinstance(value, list) else [])
+        yield from map(Fields, self.list(name))
 
     def first(self, name: str) -> Fields:
         return next(self.each(name), Fields(None))
 
     def integers(self, name: str) -> tuple[int, ...]:
-        value = self._values.get(name)
-        return tuple(n for n in value if type(n) is int) if isinstance(value, list) else ()
+        return tuple(n for n in self.list(name) if type(n) is int)
 
     def list(self, name: str) -> list[Any]:
         value = self._values.get(name)
         return value if isinstance(value, list) else []
 
-    def names(self) -> tuple[str, ...]:
-        return tuple(self._values)
-
-    def numbers(self) -> Iterator[tuple[str, float]]:
-        """Yield the members that are finite numbers."""
+    def items(self) -> Iterator[tuple[str, object]]:
+        """Yield all members, their names with lone surrogates replaced."""
         for name, value in self._values.items():
-            if (known := number(value)) is not None:
-                yield replace_lone_surrogates(name), known
+            yield replace_lone_surrogates(name), value
 
 
 class NotReady(EngineLost):
@@ -136,7 +127,7 @@ def from_transport(error: httpx2.HTTPError, host: str) -> EngineError:
         case httpx2.ProxyError():
             return EngineLost(f"The proxy for {host} failed: {one_line(str(error))}.", "Check the proxy's address.")
         case httpx2.TimeoutException():
-            return EngineLost(f"{host} has stopped answering.", "Look at the server's log.")
+            return EngineLost(f"{host} has stopped answering.", SEE_LOG)
         case httpx2.SSEError() | httpx2.DecodingError():
             return garbage(host)
         case _:
@@ -153,53 +144,38 @@ def garbage(host: str) -> EngineLost:
 
 def from_status(response: httpx2.Response, body: bytes, host: str) -> EngineError:
     """Make the error for an answer with a status other than 200."""
-    status = response.status_code
-    if response.is_redirect:
-        return _redirected(response, host)
+    if response.is_redirect:  # neither the key nor a text may go to an address that was not entered
+        target = one_line(response.headers.get("location", "another address"))
+        return UntrustedServer(
+            f"{host} redirects to {target}; nothing was sent there.", "Enter that address instead, if you trust it."
+        )
     try:
         answer = Fields(parsed(body))
     except ValueError:
         answer = Fields(None)
-    return from_report(answer, host, status)
+    return from_report(answer, host, response.status_code)
 
 
 def from_report(answer: Fields, host: str, status: int = HTTPStatus.INTERNAL_SERVER_ERROR) -> EngineError:
     """Make the error for a server's own report: `{"error": {code, type, message}}`, in a body or within a stream."""
     report = answer.inside("error") if answer.inside("error").text("message") else answer
     message = (report.line("message") or answer.line("error") or answer.line("detail")).rstrip(".")
+    quoted = f": “{message}”" if message else ""
     match report.integer("code", status):
         case HTTPStatus.UNAUTHORIZED | HTTPStatus.FORBIDDEN:
             return KeyRefused(f"{host} does not accept the key.", "Enter the key that the server was started with.")
         case HTTPStatus.NOT_FOUND | HTTPStatus.NOT_IMPLEMENTED:
             return EngineRefused(
-                f"{host} does not offer what is needed{_quoted(message)}.",
+                f"{host} does not offer what is needed{quoted}.",
                 "Check the address, the model's name, and which kind of server it is.",
             )
         case HTTPStatus.SERVICE_UNAVAILABLE | HTTPStatus.TOO_MANY_REQUESTS:
-            return NotReady(f"{host} is not ready{_quoted(message)}.", "It will be asked again in a moment.")
-        case code if code < HTTPStatus.INTERNAL_SERVER_ERROR:
-            if _is_overflow(report, message):
-                return _context_full(report, host)
-            return EngineRefused(f"{host} refused the request{_quoted(message)}.", "Look at the server's log.")
-        case _:
-            return EngineLost(f"{host} reports a failure{_quoted(message)}.", "Look at the server's log.")
-
-
-def _redirected(response: httpx2.Response, host: str) -> UntrustedServer:
-    """Refuse a redirect: neither the key nor a text may go to an address that was not entered."""
-    target = one_line(response.headers.get("location", "another address"))
-    return UntrustedServer(
-        f"{host} redirects to {target}; nothing was sent there.",
-        "Enter that address instead, if you trust it.",
-    )
-
-
-def _is_overflow(report: Fields, message: str) -> bool:
+            return NotReady(f"{host} is not ready{quoted}.", "It will be asked again in a moment.")
+        case code if code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return EngineLost(f"{host} reports a failure{quoted}.", SEE_LOG)
     # llama-server has an error type for it; vLLM, SGLang and LM Studio only a message.
-    return report.text("type") == "exceed_context_size_error" or "context length" in message.lower()
-
-
-def _context_full(report: Fields, host: str) -> ContextFull:
+    if report.text("type") != "exceed_context_size_error" and "context length" not in message.lower():
+        return EngineRefused(f"{host} refused the request{quoted}.", SEE_LOG)
     size, context = report.count("n_prompt_tokens"), report.count("n_ctx")
     numbers = f": {size:,} tokens, and it holds {context:,}" if size and context else ""
     return ContextFull(
@@ -216,7 +192,3 @@ def _certificate_fault(error: BaseException) -> str:
             return seen.verify_message
         seen = seen.__cause__ or seen.__context__
     return "it speaks no TLS that is understood here" if "SSL" in str(error) else ""
-
-
-def _quoted(message: str) -> str:
-    return f": “{message}”" if message else ""

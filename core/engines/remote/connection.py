@@ -19,8 +19,17 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx2
+from pydantic import BaseModel, ConfigDict, Field
 
-from baton_reasoning.core.engines.remote.answers import Fields, NotReady, from_status, from_transport, garbage, parsed
+from baton_reasoning.core.engines.remote.answers import (
+    SEE_LOG,
+    Fields,
+    NotReady,
+    from_status,
+    from_transport,
+    garbage,
+    parsed,
+)
 from baton_reasoning.core.errors import Cancelled, EngineError, EngineLost, EngineRefused, SettingsError
 
 LLAMA_SERVER_PORTS = (9931, 8080)
@@ -39,6 +48,22 @@ def without_model(url: str) -> str:
     return canonical(url.partition("#")[0])
 
 
+class ServerAccess(BaseModel):
+    """How the server is reached, and how its identity is checked."""
+
+    model_config = ConfigDict(frozen=True)
+
+    authority: Path | None = Field(
+        None, title="Certificate file", description="A private CA, or the server's own certificate, as PEM."
+    )
+    any_certificate: bool = Field(
+        False,
+        title="Accept any certificate",
+        description="A risk: anyone in between can pose as the server, and read texts and key.",
+    )
+    proxy: str = Field("", title="Proxy", description="Replaces HTTPS_PROXY: http://host:port.")
+
+
 @dataclass(frozen=True, slots=True)
 class ServerAddress:
     """An address as a person enters it: `http(s)://host[:port][/path][#model]`; a trailing `/v1` is dropped.
@@ -49,32 +74,23 @@ class ServerAddress:
     url: str
     key: str | None = field(default=None, repr=False)
     """Sent as a Bearer token, to this address only."""
-    authority: Path | None = None
-    """A private CA, or the server's own certificate, as PEM."""
-    any_certificate: bool = False
-    """Accept any certificate: a risk, see `risks`."""
-    proxy: str | None = None
-    """None: from the environment (HTTPS_PROXY, NO_PROXY …)."""
+    access: ServerAccess = field(default_factory=ServerAccess)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "url", canonical(self.url))
-        advice = "Write it as http://host:port or https://host:port."
         try:
             parts = urlsplit(self.url)
-            _ = parts.port
-        except ValueError as error:
-            raise SettingsError(f"“{self.url}” is not a server address.", advice) from error
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise SettingsError(f"“{self.url}” is not a server address.", advice)
+            is_address = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+        except ValueError:  # of a port, say
+            is_address = False
+        if not is_address:
+            raise SettingsError(
+                f"“{self.url}” is not a server address.", "Write it as http://host:port or https://host:port."
+            )
         if parts.username or parts.password:
             raise SettingsError("A key does not belong in an address.", "Enter it in the field for the key.")
         if self.key is not None and not (self.key.isascii() and self.key.isprintable()):
             raise SettingsError("The key contains characters that no key has.", "Copy it again, without line breaks.")
-
-    @property
-    def base_url(self) -> str:
-        """The address without the model."""
-        return without_model(self.url)
 
     @property
     def model(self) -> str:
@@ -98,7 +114,7 @@ class ServerAddress:
     def risks(self) -> tuple[str, ...]:
         """Warnings to show before a text or a key is sent there, a sentence each."""
         risks = []
-        if self.any_certificate:
+        if self.access.any_certificate:
             risks.append(f"Anyone in between can pose as {self.host}: its certificate is not checked.")
         if self.url.startswith("http:") and not self.is_this_machine:
             risks.append(f"Texts{' and the key' if self.key else ''} go to {self.host} unencrypted.")
@@ -106,18 +122,17 @@ class ServerAddress:
 
     def tls(self) -> ssl.SSLContext:
         """Make the TLS settings. Raises SettingsError if the private CA cannot be read."""
-        if self.any_certificate:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = ssl.create_default_context()
+        authority = self.access.authority
+        if self.access.any_certificate:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
-            return context
-        context = ssl.create_default_context()
-        if self.authority:
+        elif authority:
             try:
-                context.load_verify_locations(self.authority)
+                context.load_verify_locations(authority)
             except (OSError, ssl.SSLError) as error:
                 raise SettingsError(
-                    f"{self.authority.name} cannot be used as a certificate file.",
+                    f"{authority.name} cannot be used as a certificate file.",
                     "Choose a PEM file (it begins with “-----BEGIN CERTIFICATE-----”).",
                 ) from error
         return context
@@ -144,15 +159,15 @@ class RetryPolicy:
     """In all, while the server answers that it is not ready (503, 429)."""
 
 
+@dataclass
 class RetryState:
     """Counts the failures of one request in a row, and says how long to pause before the next attempt."""
 
-    def __init__(self, policy: RetryPolicy) -> None:
-        self._policy = policy
-        self.failures = 0
-        self.pause = 0.0
-        """Seconds until the next attempt."""
-        self._waited_for_loading = 0.0
+    policy: RetryPolicy
+    failures: int = 0
+    pause: float = 0.0
+    """Seconds until the next attempt."""
+    _waited_for_loading: float = 0.0
 
     def progressed(self) -> None:
         self.failures = 0
@@ -160,7 +175,7 @@ class RetryState:
 
     def count(self, error: EngineLost) -> None:
         """Count a failure. Raises it after the last attempt that the policy allows."""
-        policy = self._policy
+        policy = self.policy
         self.pause = min(policy.first_pause * 2.0**self.failures, policy.longest_pause)
         self.failures += 1
         if isinstance(error, NotReady):
@@ -184,10 +199,10 @@ class HttpConnection:
     slowness; so the trace hook records the socket, which `cut` and `halt` shut down.
     """
 
-    def __init__(self, address: ServerAddress, policy: RetryPolicy, tls: ssl.SSLContext) -> None:
+    def __init__(self, address: ServerAddress, policy: RetryPolicy, tls: ssl.SSLContext, model: str = "") -> None:
         self.host = address.host
-        self.model = ""
-        """Sent with each request: which model of a router."""
+        self.model = model
+        """Sent with each request, within the payload, or the path of a GET: which model of a router."""
         self._address = address
         self._tls = tls
         self.bytes_sent = 0
@@ -195,10 +210,10 @@ class HttpConnection:
         self._policy = policy
         try:
             self._client = httpx2.Client(
-                base_url=address.base_url,
+                base_url=without_model(address.url),
                 headers={"Authorization": f"Bearer {address.key}"} if address.key else {},
                 verify=tls,
-                proxy=address.proxy,
+                proxy=address.access.proxy or None,  # none: from the environment (HTTPS_PROXY, NO_PROXY …)
                 trust_env=not address.is_this_machine,  # the environment's proxy cannot know this machine's ports
                 limits=httpx2.Limits(max_connections=1),
                 timeout=httpx2.Timeout(None, connect=policy.connect),
@@ -218,30 +233,23 @@ class HttpConnection:
         self._sibling: HttpConnection | None = None
 
     def ask(self, path: str, payload: Payload | None = None, seconds: float | None = None) -> Fields:
-        """Ask a short question, answered as a JSON object: GET, or POST with a payload. Raises EngineError.
+        """Ask a short question: GET, or POST with a payload. Raises EngineError.
 
-        `seconds`: the time-out; None: that of the policy for short questions.
+        The answer is a JSON object; a list becomes the member “list” of one. `seconds`: the time-out; None: that of the
+        policy for short questions.
         """
-        return Fields(self._asked(path, payload, seconds))
-
-    def ask_list(self, path: str) -> list[Fields]:
-        """Ask a short question, answered as a list of JSON objects. Raises EngineError."""
-        answer = self._asked(path, None, None)
-        return [Fields(each) for each in answer] if isinstance(answer, list) else []
+        with HttpRequest(self, path, payload, self._whole) as request:
+            answer = request.next(self._policy.answer if seconds is None else seconds)
+            if answer is Signal.SILENCE:
+                raise EngineLost(f"{self.host} has stopped answering.", SEE_LOG)
+            request.finish()
+        return Fields({"list": answer} if isinstance(answer, list) else answer)
 
     def ping(self) -> float:
         """Ask what every server answers at once; return the milliseconds until it did. Raises EngineError."""
         began = time.perf_counter()
         self.ask("/v1/models")
         return (time.perf_counter() - began) * 1000
-
-    def _asked(self, path: str, payload: Payload | None, seconds: float | None) -> object:
-        with HttpRequest(self, path, payload, self._whole) as request:
-            answer = request.next(self._policy.answer if seconds is None else seconds)
-            if answer is Signal.SILENCE:
-                raise EngineLost(f"{self.host} has stopped answering.", "Look at the server's log.")
-            request.finish()
-        return answer
 
     def _whole(self, response: httpx2.Response) -> Iterator[object]:
         yield parsed(self._body(response))
@@ -255,8 +263,7 @@ class HttpConnection:
     @contextmanager
     def sibling(self) -> Iterator[HttpConnection]:
         """Open another connection to the same server for a question meanwhile; it is halted with this one."""
-        other = HttpConnection(self._address, self._policy, self._tls)
-        other.model = self.model
+        other = HttpConnection(self._address, self._policy, self._tls, self.model)
         with self._lock:
             self._sibling = other
             if self._is_halted:
@@ -310,8 +317,10 @@ class HttpConnection:
     @contextmanager
     def request(self, path: str, payload: Payload | None) -> Iterator[httpx2.Response]:
         """Send a request; gives a response with status 200, not yet read."""
-        if self.model:
-            path, payload = _routed(path, payload, self.model)
+        if self.model and payload is None:
+            path = f"{path}?model={quote(self.model, safe='')}"
+        elif self.model and payload is not None:
+            payload = {**payload, "model": self.model}
         content = None if payload is None else json.dumps(payload).encode()
         self.bytes_sent += len(content or b"")
         try:
@@ -368,13 +377,6 @@ class HttpConnection:
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         except OSError:
             self._socket = None  # it was closed already
-
-
-def _routed(path: str, payload: Payload | None, model: str) -> tuple[str, Payload | None]:
-    """Name the model as a router wants it: within the payload, or within the path of a GET."""
-    if payload is None:
-        return f"{path}?model={quote(model, safe='')}", None
-    return path, {**payload, "model": model}
 
 
 class Signal(Enum):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import cast
 
 from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.base import Conversation, End, Handoff, ModelCard, Notice, Token, WriteItem
@@ -19,7 +20,6 @@ from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, RetryState, ServerAddress
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import (
-    IDLE,
     RETRYING,
     ServerState,
     ServerStatus,
@@ -71,30 +71,25 @@ class RemoteEngine:
         self.sessions: set[RemoteSession] = set()
         """Those that are open."""
         self._closing = threading.Event()
-        self._routed_model = ""
-        self._connection = self.new_connection()
-        self.protocol = self._connect()
+        self._connection = HttpConnection(self.address, self.options.retry_policy, self._tls)
+        try:
+            self.protocol = self.detect(self._connection.ask)
+        except EngineError:
+            self._connection.close()
+            raise
+        # What the person set for the model takes precedence.
+        overrides, prefetch = self.options.overrides, self.options.supports_prefetch
+        self.protocol.card = replace(
+            self.card,
+            source=ServerUrls((self.address.url,)),
+            thinking=overrides.thinking_tags(self.card.thinking),
+            supports_prefetch=not self.address.is_this_machine if prefetch is None else prefetch,
+            overrides=overrides,
+        )
 
     def detect(self, ask: Ask) -> protocol.ServerProtocol:
         """Ask the server what it is. Raises EngineError."""
         raise NotImplementedError
-
-    def _connect(self) -> protocol.ServerProtocol:
-        """Detect the protocol; the person's overrides for the model take precedence on its card."""
-        try:
-            found = self.detect(self._connection.ask)
-        except EngineError:
-            self._connection.close()
-            raise
-        overrides, prefetch = self.options.overrides, self.options.supports_prefetch
-        found.card = replace(
-            found.card,
-            source=ServerUrls((self.address.url,)),
-            thinking=overrides.thinking_tags(found.card.thinking),
-            supports_prefetch=not self.address.is_this_machine if prefetch is None else prefetch,
-            overrides=overrides,
-        )
-        return found
 
     @property
     def card(self) -> ModelCard:
@@ -141,14 +136,8 @@ class RemoteEngine:
             self.protocol.card = replace(self.card, vocabulary=vocabulary)
         return same
 
-    def route_to(self, model: str) -> None:
-        """Name this model of a router in each request; empty: the server is no router."""
-        self._routed_model = self._connection.model = model
-
     def new_connection(self) -> HttpConnection:
-        connection = HttpConnection(self.address, self.options.retry_policy, self._tls)
-        connection.model = self._routed_model
-        return connection
+        return HttpConnection(self.address, self.options.retry_policy, self._tls, self._connection.model)
 
 
 class RemoteSession:
@@ -180,7 +169,12 @@ class RemoteSession:
             engine.sessions.add(self)
             attach(self)
             self._prompt_builder = self._rendered(conversation)
-            self._refuse_beyond_context(self._prompt_builder.prompt_tokens)
+            if self.prompt_tokens >= self.card.context > 0:
+                raise ContextFull(
+                    f"The question alone takes {self.prompt_tokens:,} tokens; {self.card.name} holds "
+                    f"{self.card.context:,}.",
+                    "Shorten it, or start the server with a larger context (-c).",
+                )
         except BaseException:
             self.close()
             raise
@@ -236,11 +230,9 @@ class RemoteSession:
         request = CompletionRequest(1, 0, replace(self._sampling, temperature=0.0), JUDGED_ALTERNATIVES, choices)
         judgement = base.Judgement.none(len(choices))
         with suppress(Cancelled), self._call():
-            before: Handoff | None = None
-            if not self.card.supports_truncation:
-                # A separate request for the body: the server keeps a checkpoint at the end of each prompt, and goes
-                # back to it when the question is dropped.
-                before = self._read(body)
+            # Without truncation, a separate request reads the body: the server keeps a checkpoint at the end of each
+            # prompt, and goes back to it when the question is dropped.
+            before = None if self.card.supports_truncation else self._read(body)
             with closing(self._write(body, request, question)) as items:
                 for item in items:
                     if isinstance(item, Handoff):
@@ -252,11 +244,14 @@ class RemoteSession:
 
     def score(self, body: Sequence[Part], start: int, alternatives: int = 0) -> base.Scores:
         if not self.card.returns_scores:
-            raise protocol.no_scores(self.card)
+            raise EngineRefused(
+                f"{self.card.name} on {self.card.location} gives no log-probabilities of a text that it reads.",
+                "Choose a policy that needs none, a model on this machine, or serve it with vLLM.",
+            )
         began = time.perf_counter()
         with suppress(Cancelled), self._call():
             connection = self._connection
-            prompt = self._prompt_builder.with_body(body, connection.ask)
+            prompt = cast("tuple[int, ...]", self._prompt_builder.with_body(body, connection.ask))
             before = self._prompt_builder.with_body(parts_before(body, start), connection.ask)
             first = next((n for n, (a, b) in enumerate(zip(prompt, before, strict=False)) if a != b), len(before))
             self._meter.allowed(1)
@@ -309,28 +304,24 @@ class RemoteSession:
             self._connection = self._prefetch.yield_to(self._connection)
         if self._cancelled:
             self._connection.halt()
+        status = ServerStatus()
         try:
             yield
         except EngineRefused as error:
-            self._show(ServerStatus(ServerState.REFUSED, reason=error.message))
+            status = ServerStatus(ServerState.REFUSED, reason=error.message)
             raise
         except EngineLost as error:
             if self._prefetch:
                 self._prefetch.close()
-            self._show(ServerStatus(ServerState.LOST, reason=error.message))
+            status = ServerStatus(ServerState.LOST, reason=error.message)
             raise
-        except (EngineError, GeneratorExit):
-            self._show(IDLE)
-            raise
-        else:
-            self._show(IDLE)
+        finally:
+            self._show(status)
 
     def _read(self, body: Sequence[Part]) -> Handoff:
-        handoff = Handoff(0, 0, 0.0)
-        for item in self._write(body, CompletionRequest(0, 0, self._sampling)):
-            if isinstance(item, Handoff):
-                handoff = item
-        return handoff
+        items = self._write(body, CompletionRequest(0, 0, self._sampling))
+        handoffs = [item for item in items if isinstance(item, Handoff)]
+        return handoffs[-1] if handoffs else Handoff(0, 0, 0.0)
 
     def _write(
         self, body: Sequence[Part], request: CompletionRequest, question: str = ""
@@ -410,7 +401,7 @@ class RemoteSession:
                 pass
         finally:
             self._prefetched.append(answer.as_prefetched())
-            self._show(IDLE)
+            self._show(ServerStatus())
 
     def _rendered(self, conversation: Conversation) -> protocol.PromptBuilder:
         """Render the conversation; again while the server is lost or not ready, as often as the policy allows."""
@@ -421,13 +412,6 @@ class RemoteSession:
             except EngineLost as error:
                 retries.count(error)
             self._connection.pause(retries.pause)
-
-    def _refuse_beyond_context(self, tokens: int) -> None:
-        if tokens >= self.card.context > 0:
-            raise ContextFull(
-                f"The question alone takes {tokens:,} tokens; {self.card.name} holds {self.card.context:,}.",
-                "Shorten it, or start the server with a larger context (-c).",
-            )
 
 
 def _added(first: Handoff, second: Handoff) -> Handoff:
@@ -459,7 +443,7 @@ def settled(body: Sequence[Part]) -> Sequence[Part]:
 
 
 class Prefetch:
-    """Reads the text so far while the small model writes, in a thread that sleeps until a text is offered.
+    """Reads the text so far while the small model writes, in a thread that ends when nothing is left to read.
 
     It is only a hint: the newest text wins, a real request ends it, and the next request reports its failures.
     """
@@ -468,62 +452,58 @@ class Prefetch:
         """`connection`: for these requests alone. `read`: sends one, and raises EngineError."""
         self._connection = connection
         self._read = read
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._newest: Sequence[Part] | None = None
-        self._busy = False
+        self._thread: threading.Thread | None = None
+        """Runs while there is a text to read. After a fault it stays here, so that no other is started."""
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name=f"prefetch on {connection.host}", daemon=True)
-        self._thread.start()
 
     def offer(self, body: Sequence[Part]) -> None:
         """Offer a text to be read; the newest one wins. Never blocks for longer than a lock is held."""
-        with self._changed:
+        with self._lock:
             self._newest = body
-            self._changed.notify_all()
+            if not self._thread:
+                self._thread = threading.Thread(
+                    target=self._run, name=f"prefetch on {self._connection.host}", daemon=True
+                )
+                self._thread.start()
 
     def yield_to(self, connection: HttpConnection) -> HttpConnection:
         """End the reading for a real request. Return the connection for it: of the two, the one that is open."""
-        with self._changed:
-            self._newest = None
-            self._end_reading()
-            if self._connection.is_open and not connection.is_open:
-                self._connection, connection = connection, self._connection
+        self._end_reading()
+        if self._connection.is_open and not connection.is_open:
+            self._connection, connection = connection, self._connection
         return connection
 
     def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._end_reading()
-            self._changed.notify_all()
-        self._thread.join()
+        self._closed = True
+        self._end_reading()
         self._connection.close()
 
     def _end_reading(self) -> None:
-        if self._busy:
-            self._connection.halt()
-            self._changed.wait_for(lambda: not self._busy)
+        with self._lock:
+            self._newest = None
+            thread = self._thread
+            if thread:
+                self._connection.halt()
+        if thread:
+            thread.join()
             self._connection.resume()
 
     def _run(self) -> None:
-        try:
-            while (body := self._next_offer()) is not None:
-                try:
-                    self._read(self._connection, body)
-                except EngineRefused:
-                    return  # a cap is reached, or the model is another: it would be refused again
-                except EngineError:
-                    continue  # broken or halted: the next offer tries again, the next real request reports it
-        finally:  # whatever ended it: nobody may wait for this thread
-            with self._changed:
-                self._closed, self._busy = True, False
-                self._changed.notify_all()
+        while (body := self._next_offer()) is not None:
+            try:
+                self._read(self._connection, body)
+            except EngineRefused:
+                self._closed = True  # a cap is reached, or the model is another: it would be refused again
+            except EngineError:
+                continue  # broken or halted: the next offer tries again, the next real request reports it
 
     def _next_offer(self) -> Sequence[Part] | None:
-        """Wait for the next text; None once it is closed."""
-        with self._changed:
-            self._busy = False
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._closed or self._newest is not None)
+        """Take the newest text; None, and the thread ends, if there is none or nothing more is to be read."""
+        with self._lock:
             body, self._newest = self._newest, None
-            self._busy = body is not None and not self._closed
-            return body if self._busy else None
+            if body is None or self._closed:
+                self._thread = None
+                return None
+            return body

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from baton_reasoning.core.engines.open import Server
-from baton_reasoning.core.engines.remote.connection import ServerAddress, canonical, without_model
+from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerAddress, canonical, without_model
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
@@ -23,22 +23,6 @@ from baton_reasoning.core.secrets import Keeping, Secrets, find_key, take_key
 NAME = re.compile(r"[A-Za-z0-9][\w-]*")
 """Of a server: it cannot be taken for a file with an ending, an address or a repository."""
 NO_TEMPLATE = "Choose the file of a chat template: text in Jinja, in UTF-8."
-
-
-class ServerAccess(BaseModel):
-    """How the server is reached, and how its identity is checked."""
-
-    model_config = ConfigDict(frozen=True)
-
-    authority: Path | None = Field(
-        None, title="Certificate file", description="A private CA, or the server's own certificate, as PEM."
-    )
-    any_certificate: bool = Field(
-        False,
-        title="Accept any certificate",
-        description="A risk: anyone in between can pose as the server, and read texts and key.",
-    )
-    proxy: str = Field("", title="Proxy", description="Replaces HTTPS_PROXY: http://host:port.")
 
 
 class KnownServer(BaseModel):
@@ -70,7 +54,7 @@ class KnownServer(BaseModel):
 
         Raises SettingsError for an invalid address, an unreadable template, or a money cap without prices.
         """
-        address = ServerAddress(url, key, self.access.authority, self.access.any_certificate, self.access.proxy or None)
+        address = ServerAddress(url, key, self.access)
         if self.cap.money and self.prices.are_free:
             raise SettingsError("A cap on money needs prices.", "Set the prices of the server, or cap its tokens.")
         options = RemoteOptions(
@@ -97,8 +81,7 @@ class KnownServers:
         self._path = path
         self._make_secrets = secrets
         self._made_secrets: Secrets | None = None
-        self._lock = threading.Lock()
-        self._writing = threading.Lock()
+        self._lock = threading.RLock()
         self._unsaved: Mapping[str, KnownServer] | None = None
         """Settings that could not be written; they are used until the program ends."""
 
@@ -160,24 +143,22 @@ class KnownServers:
             return self._secrets.find(without_model(url))
         return take_key(known.key_variable) if known.key_variable else None
 
-    def keep(self, address: str, known: KnownServer, key: str = "") -> Keeping | None:
-        """Save the settings of an address, or of several with commas between, and a new key if one is given.
+    def keep(self, servers: Mapping[str, KnownServer], key: str = "") -> None:
+        """Save the settings of each address, and their new key if one is given.
 
-        Returns how long the key is kept. Raises SettingsError, also for a name that cannot be given.
+        Raises SettingsError, also for a name that cannot be given.
         """
-        self.check_name(known.name, address)
-        keeping = None
-        for url in server_urls(address):
-            keeping = self._secrets.keep(without_model(url), key) if key else None
-            self._write(url, known, bool(key) or None)
-        return keeping
-
-    def keep_each(self, servers: Mapping[str, KnownServer]) -> None:
-        """Save the settings of several addresses, each its own. Raises SettingsError as `keep` does."""
-        for known in servers.values():
-            self.check_name(known.name, ",".join(servers))
         for url, known in servers.items():
-            self._write(url, known, None)
+            self.check_name(known.name, ",".join(servers))
+            if key:
+                self._secrets.keep(without_model(url), key)
+        with self._lock:
+            kept = self._before()
+            changed = {
+                canonical(url): known.model_copy(update={"has_key": bool(key) or _find(kept, url).has_key})
+                for url, known in servers.items()
+            }
+            self._save({**kept, **changed})
 
     def check_name(self, name: str, address: str) -> None:
         """Raise SettingsError if the servers at this address cannot have the name."""
@@ -199,7 +180,7 @@ class KnownServers:
         Raises SettingsError.
         """
         gone = [canonical(url) for url in server_urls(address)]
-        with self._writing:
+        with self._lock:
             before = self._before()
             left = {url: known for url, known in before.items() if url not in gone}
             self._save(left)
@@ -212,17 +193,10 @@ class KnownServers:
         """Forget the key of an address. Raises SettingsError if the keyring is locked, or the file is not writable."""
         server = without_model(url)
         self._secrets.forget(server)
-        for name in [url, *(each for each in self.all() if without_model(each) == server)]:
-            self._write(name, self.find(name), has_key=False)
-
-    def _write(self, url: str, known: KnownServer, has_key: bool | None) -> None:
-        """Write the settings of an address; `has_key` None keeps what the file says."""
-        name = canonical(url)
-        with self._writing:
-            before = self._before()
-            if has_key is None:
-                has_key = _find(before, url).has_key
-            self._save({**before, name: known.model_copy(update={"has_key": has_key})})
+        with self._lock:
+            kept = self._before()
+            models = [name for name in kept if without_model(name) == server]
+            self._save({**kept, **{name: kept[name].model_copy(update={"has_key": False}) for name in models}})
 
     def _save(self, servers: Mapping[str, KnownServer]) -> None:
         self._unsaved = servers

@@ -9,20 +9,12 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import replace
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from baton_reasoning.core.engines.base import (
-    Alternative,
-    Conversation,
-    ModelCard,
-    ScoredToken,
-    Stop,
-    Token,
-    first_tokens,
-)
+from baton_reasoning.core.engines.base import Alternative, Conversation, ModelCard, Stop, Token, first_tokens
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.answers import Fields, NotReady, UnknownModel, from_report
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, ServerAddress
@@ -43,7 +35,7 @@ class LlamaServerEngine(RemoteEngine):
     """A model on a llama-server. Raises EngineLost or EngineRefused if none answers at the address."""
 
     def detect(self, ask: Ask) -> LlamaServerProtocol:
-        self.route_to(routed_model(self.address, ask))
+        self._connection.model = routed_model(self.address, ask)
         found = LlamaServerProtocol(self.address, ask, self.options.template)
         slots = self.slots()
         has_free_slot = any(not slot.flag("is_processing") for slot in slots)
@@ -55,14 +47,12 @@ class LlamaServerEngine(RemoteEngine):
     def slots(self) -> list[Fields]:
         """List the server's slots, if possible at a moment when one is free; none if it was started with --no-slots."""
         slots: list[Fields] = []
-        try:
+        with suppress(EngineRefused):
             for _ in range(LOOKS_FOR_FREE_SLOT):
-                slots = self._connection.ask_list("/slots")
+                slots = list(self._connection.ask("/slots").each("list"))
                 if not slots or not all(slot.flag("is_processing") for slot in slots):
                     break  # a server that lists none is not busy
                 time.sleep(0.1)  # a request that was cut ends within its batch
-        except EngineRefused:
-            return []
         return slots
 
 
@@ -91,7 +81,7 @@ def _identity(props: Fields, entry: Fields) -> tuple[str, int, str]:
     return name, meta.count("n_params"), meta.line("ftype") or props.line("model_ftype")
 
 
-class LlamaServerProtocol:
+class LlamaServerProtocol(protocol.ServerProtocol):
     """The ServerProtocol of a llama-server."""
 
     path = "/completion"
@@ -108,16 +98,20 @@ class LlamaServerProtocol:
         """0: not reported."""
         self._heads: dict[tuple[str, ...], list[set[int]]] = {}
         """The first tokens of the choices that were judged."""
+        self._host = address.host
         own = props.text("chat_template")
-        self._template = template if template is not None else own if self._has_template(own, ask) else ""
-        self._space_prefix = self._puts_blank_first(ask)
-        probe_ids = tokenize(ask, protocol.PROBE, special=True)
-        self._probe_ids = protocol.checked_ids(probe_ids, self._vocabulary_size, address.host)
+        if template is None and _CHATML_TOKEN in own and len(tokenize(ask, _CHATML_TOKEN, special=True)) != 1:
+            own = ""  # the ChatML that is reported for a model without a template: the vocabulary lacks its tokens
+        self._template = own if template is None else template
+        guard = tokenize(ask, "\n")
+        self._space_prefix = len(guard) > 1 and tokenize(ask, "\nx")[len(guard) :] != tokenize(ask, "x")
+        """This tokenizer puts a blank before every text."""
+        self._probe_ids = self._checked(tokenize(ask, protocol.PROBE, special=True))
         self.card = ModelCard(
             name=protocol.name_of(name),
             vocabulary=protocol.fingerprint(self._probe_ids),
             context=props.inside("default_generation_settings").count("n_ctx"),  # per slot
-            location=address.host,
+            location=self._host,
             # Not reported by b11549.
             architecture=meta.line("general.architecture") or props.line("general.architecture"),
             quantisation=quantisation,
@@ -149,20 +143,14 @@ class LlamaServerProtocol:
     def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> protocol.PromptBuilder:
         card = self.card if thinks else self.card.without_thinking()
         pieces = render_prompt(conversation, self._template, self._bos, self._eos, card.thinking, thinks)
-        prompt = [id for piece in pieces for id in self.tokenize(ask, piece.text, piece.from_template)]
-        beginning = list(tokenize(ask, "", with_bos=True))
+        prompt = tuple(id for piece in pieces for id in self._tokenize(ask, piece.text, piece.from_template))
+        beginning = self._checked(tokenize(ask, "", with_bos=True))
         if prompt[: len(beginning)] != beginning:
             prompt = beginning + prompt
-        if not prompt:
-            raise EngineRefused(f"{self.card.location} made no tokens of the question.", "Restart the server.")
-        ids = protocol.checked_ids(prompt, self._vocabulary_size, self.card.location)
-        return protocol.PromptBuilder(card, ids, self._tokenize_body)
+        return protocol.PromptBuilder(card, prompt, self._tokenize)
 
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]:
-        return self._completion(prompt, request) | (self._judgement(request.choices, ask) if request.choices else {})
-
-    def _completion(self, prompt: Prompt, request: CompletionRequest) -> dict[str, Any]:
-        return {
+        payload = {
             "prompt": prompt,
             "n_predict": request.limit,
             "stream": True,
@@ -191,12 +179,13 @@ class LlamaServerProtocol:
             "stop": [],
             "response_fields": ["stop", "stop_type", "tokens_predicted", "tokens_evaluated", "truncated", "timings"],
         }
+        return payload | self._judgement(request.choices, ask) if request.choices else payload
 
     def _judgement(self, choices: tuple[str, ...], ask: Ask) -> dict[str, Any]:
         """Add the same bias to the first tokens of each choice, so that they are listed, and their ratios exact."""
-        heads = self._heads.get(choices) or first_tokens(choices, partial(self._tokenize_body, ask))
+        heads = self._heads.get(choices) or first_tokens(choices, partial(self._tokenize, ask))
         if not all(heads):
-            raise EngineRefused(f"{self.card.location} made no tokens of a choice.", "Restart the server.")
+            raise EngineRefused(f"{self._host} made no tokens of a choice.", "Restart the server.")
         self._heads[choices] = heads
         return {
             "logit_bias": [[head, self.choice_bias] for head in set().union(*heads)],
@@ -208,40 +197,26 @@ class LlamaServerProtocol:
     def answer_parser(self, ask: Ask) -> LlamaServerAnswer:
         return LlamaServerAnswer(self.card, ask, self._vocabulary_size)
 
-    def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:  # noqa: ARG002
-        raise protocol.no_scores(self.card)
-
     def check_model(self, ask: Ask) -> None:
         now = _identity(*server_properties(ask, self._address_model))
         if now != self._identity:
             raise EngineRefused(
-                f"{self.card.location} now serves another model: {protocol.name_of(now[0])}.",
+                f"{self._host} now serves another model: {protocol.name_of(now[0])}.",
                 "Start the earlier model there again, or open the new one.",
             )
 
-    def _tokenize_body(self, ask: Ask, text: str) -> tuple[int, ...]:
-        ids = self.tokenize(ask, text, special=False)
-        return protocol.checked_ids(ids, self._vocabulary_size, self.card.location)
-
-    def tokenize(self, ask: Ask, text: str, special: bool) -> tuple[int, ...]:
+    def _tokenize(self, ask: Ask, text: str, special: bool = False) -> tuple[int, ...]:
         """Tokenize a text on its own, without BOS; control tokens are recognised if `special`."""
         if not text:
             return ()
         if self._space_prefix:
-            # This tokenizer puts a blank before every text. A newline in front takes it, and is cut off again.
+            # A newline in front takes the blank, and is cut off again.
             guard = tokenize(ask, "\n", special)
-            return tokenize(ask, f"\n{text}", special)[len(guard) :]
-        return tokenize(ask, text, special)
+            return self._checked(tokenize(ask, f"\n{text}", special)[len(guard) :])
+        return self._checked(tokenize(ask, text, special))
 
-    @staticmethod
-    def _has_template(template: str, ask: Ask) -> bool:
-        """Return False for the ChatML that is reported for a model without a template: it lacks the tokens."""
-        return _CHATML_TOKEN not in template or len(tokenize(ask, _CHATML_TOKEN, special=True)) == 1
-
-    @staticmethod
-    def _puts_blank_first(ask: Ask) -> bool:
-        guard = tokenize(ask, "\n")
-        return tokenize(ask, "\nx")[len(guard) :] != tokenize(ask, "x") and len(guard) > 1
+    def _checked(self, ids: Sequence[int]) -> tuple[int, ...]:
+        return protocol.checked_ids(ids, self._vocabulary_size, self._host)
 
 
 def tokenize(ask: Ask, text: str, special: bool = False, with_bos: bool = False) -> tuple[int, ...]:
@@ -249,20 +224,20 @@ def tokenize(ask: Ask, text: str, special: bool = False, with_bos: bool = False)
     return ask("/tokenize", question).integers("tokens")
 
 
-class LlamaServerAnswer:
-    """Parses one stream of `/completion`."""
+@dataclass
+class LlamaServerAnswer(protocol.AnswerParser):
+    """Parses one stream of `/completion`, of which the last event always says that it is the last."""
 
-    def __init__(self, card: ModelCard, ask: Ask, vocabulary_size: int = 0) -> None:
-        self._card = card
-        self._ask = ask
-        self._vocabulary_size = vocabulary_size
-        self._predicted = 0
-        self._silent: int | None = None
-        """A token without text: the end of the text, or a control token within it."""
+    card: ModelCard
+    ask: Ask
+    vocabulary_size: int = 0
+    _predicted: int = 0
+    _silent: int | None = None
+    """A token without text: the end of the text, or a control token within it."""
 
     def parse(self, event: Fields) -> Iterator[protocol.AnswerEvent]:
         if "error" in event:
-            raise from_report(event, self._card.location)
+            raise from_report(event, self.card.location)
         if "prompt_progress" in event:
             progress = event.inside("prompt_progress")
             done = progress.count("processed")
@@ -285,21 +260,18 @@ class LlamaServerAnswer:
         if not text:
             self._silent = ids[-1]
         elif missed <= 0:
-            yield protocol.StreamedText((self._token(event, ids[-1] if ids else None, text.encode()),))
+            yield self._token(event, ids[-1] if ids else None, text.encode())
         else:
-            yield protocol.StreamedText(self._completed(event, text))
+            yield from self._completed(event, text)
 
-    def finish(self) -> None:
-        """Return None: the last event always says that it is the last."""
-
-    def _control_token(self) -> Iterator[protocol.StreamedText]:
+    def _control_token(self) -> Iterator[Token]:
         if self._silent is not None:
-            text = self._ask("/detokenize", {"tokens": [self._silent]}).text("content")
-            yield protocol.StreamedText((Token(self._silent, text.encode()),))
+            text = self.ask("/detokenize", {"tokens": [self._silent]}).text("content")
+            yield Token(self._silent, text.encode())
 
     def _completed(self, event: Fields, text: str) -> tuple[Token, ...]:
         """Recover ids by tokenizing again: the stream omits them while a character is incomplete."""
-        answer = self._ask("/tokenize", {"content": text, "parse_special": False, "with_pieces": True})
+        answer = self.ask("/tokenize", {"content": text, "parse_special": False, "with_pieces": True})
         pieces = [(each.integer("id"), _bytes(each)) for each in answer.each("tokens")]
         if b"".join(data for _, data in pieces) != text.encode():
             return (Token(None, text.encode()),)
@@ -321,14 +293,14 @@ class LlamaServerAnswer:
         return Token(id, data, chances.logprob("logprob") if others else None, others)
 
     def _checked(self, ids: Sequence[int]) -> tuple[int, ...]:
-        return protocol.checked_ids(ids, self._vocabulary_size, self._card.location)
+        return protocol.checked_ids(ids, self.vocabulary_size, self.card.location)
 
     def _why(self, event: Fields) -> Stop:
         if event.text("stop_type") == "eos":
             return Stop.END_OF_TEXT
         # The last token has been written, but not decoded: the context holds one more.
         held = event.count("tokens_evaluated") + event.count("tokens_predicted")
-        full = event.flag("truncated") or held >= self._card.context
+        full = event.flag("truncated") or held >= self.card.context
         return Stop.CONTEXT_FULL if full else Stop.LIMIT
 
 

@@ -7,12 +7,12 @@ the card.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from baton_reasoning.core.engines.base import Alternative, Conversation, Message, ModelCard, ScoredToken, Stop, Token
 from baton_reasoning.core.engines.remote import protocol
-from baton_reasoning.core.engines.remote.answers import Fields, from_report, number
+from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, from_report, number
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteEngine, RemoteOptions
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
@@ -23,8 +23,6 @@ from baton_reasoning.core.text import one_line
 
 UNKNOWN_CONTEXT = 32_768
 """Tokens, if a server does not report it; it refuses longer texts."""
-
-
 MOST_ALTERNATIVES = 20
 """vLLM's default limit."""
 
@@ -66,11 +64,10 @@ class OpenAICompletionsEngine(RemoteEngine):
         return CompletionsProtocol(self.address, ask, self.options)
 
 
-class CompletionsProtocol:
+class CompletionsProtocol(protocol.ServerProtocol):
     """The ServerProtocol of `/v1/completions`."""
 
     path = "/v1/completions"
-    choice_bias = 0.0
 
     def __init__(self, address: ServerAddress, ask: Ask, options: RemoteOptions) -> None:
         entry = protocol.find_model(ask, address.model)
@@ -104,8 +101,6 @@ class CompletionsProtocol:
         prompt: Prompt
         if self._template is None:
             prompt = self._rendered_by_server(conversation, ask)
-            if not prompt:
-                raise EngineRefused(f"{self._host} made no tokens of the question.", "Restart the server.")
         else:
             pieces = render_prompt(conversation, self._template, "", "", card.thinking, thinks)
             prompt = "".join(piece.text for piece in pieces)
@@ -143,13 +138,11 @@ class CompletionsProtocol:
     def answer_parser(self, ask: Ask) -> CompletionsAnswer:  # noqa: ARG002  the protocol's
         return CompletionsAnswer(self.card, counts_at_end=self.kind.usage)
 
-    def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
+    def score(self, prompt: tuple[int, ...], first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
         """Score by vLLM's `prompt_logprobs`: for each prompt token a table of ids, its own and the likeliest.
 
         vLLM reads the whole prompt for it, without its prefix cache.
         """
-        if isinstance(prompt, str) or not self.kind.scores:
-            raise protocol.no_scores(self.card)
         wanted = min(max(alternatives, 1), MOST_ALTERNATIVES)
         question = {"model": self._model, "prompt": prompt, "max_tokens": 1, "prompt_logprobs": wanted}
         tables = list(ask(self.path, question).first("choices").each("prompt_logprobs"))
@@ -193,49 +186,40 @@ class CompletionsProtocol:
         return protocol.checked_ids(ask("/tokenize", question).integers("tokens"), 0, self._host)
 
 
-class _Written(NamedTuple):
-    """A token of a stream. `text`: as its log-probabilities spell it; empty if they do not."""
-
-    id: int | None
-    text: str
-    logprob: float | None
-    others: tuple[Alternative, ...]
-
-
-class CompletionsAnswer:
+@dataclass
+class CompletionsAnswer(protocol.AnswerParser):
     """Parses one stream of `/v1/completions`."""
 
-    def __init__(self, card: ModelCard, counts_at_end: bool) -> None:
-        """`counts_at_end`: an event with token counts, reused ones among them, follows the answer."""
-        self._card = card
-        self._counts_at_end = counts_at_end
-        self._tokens: list[_Written] = []
-        """Their text is still to come: they begin a character."""
-        self._stop: Stop | None = None
-        self._total = 0
-        self._written: int | None = None
-        self._counted = False
+    card: ModelCard
+    counts_at_end: bool
+    """An event with token counts, reused ones among them, follows the answer."""
+    _tokens: list[Token] = field(default_factory=list)
+    """Their text is still to come: they begin a character."""
+    _stop: Stop | None = None
+    _total: int = 0
+    _written: int | None = None
+    _counted: bool = False
 
     def parse(self, event: Fields) -> Iterator[protocol.AnswerEvent]:
         if "error" in event:
-            raise from_report(event, self._card.location)
+            raise from_report(event, self.card.location)
         if "usage" in event:
             yield from self._usage(event.inside("usage"))
         choice = event.first("choices")
         text, reason = choice.text("text"), choice.text("finish_reason")
-        ids = protocol.checked_ids(choice.integers("token_ids"), 0, self._card.location)
+        ids = protocol.checked_ids(choice.integers("token_ids"), 0, self.card.location)
         self._tokens += _tokens_of(choice, ids)
         ends_text = reason == "stop" and ids and ids[-1] == choice.integer("matched_stop", ids[-1])
         if ends_text and len(self._tokens) > bool(text):
             self._tokens.pop()  # the end-of-text token
         if text:
-            tokens = _divided(text, self._tokens)
+            tokens = _divided(text.encode(), self._tokens)
             complete = max(number for number, token in enumerate(tokens, 1) if token.data)
             self._tokens = self._tokens[complete:]
-            yield protocol.StreamedText(tokens[:complete])
+            yield from tokens[:complete]
         if reason:
             self._stop = self._why(reason)
-        is_last = "usage" in event and not event.list("choices") if self._counts_at_end else bool(reason)
+        is_last = "usage" in event and not event.list("choices") if self.counts_at_end else bool(reason)
         if is_last and (finished := self.finish()):
             yield finished
 
@@ -247,11 +231,9 @@ class CompletionsAnswer:
             case "stop":
                 return Stop.END_OF_TEXT
             case "length":
-                return Stop.CONTEXT_FULL if self._total >= self._card.context else Stop.LIMIT
+                return Stop.CONTEXT_FULL if self._total >= self.card.context else Stop.LIMIT
             case _:
-                raise EngineLost(
-                    f"{self._card.location} stopped the answer: “{one_line(reason)}”.", "Look at the server's log."
-                )
+                raise EngineLost(f"{self.card.location} stopped the answer: “{one_line(reason)}”.", SEE_LOG)
 
     def _usage(self, usage: Fields) -> Iterator[protocol.PromptProgress]:
         """Report the prompt once when it has been read, and again when the server tells how much of it was reused."""
@@ -265,8 +247,11 @@ class CompletionsAnswer:
             yield protocol.PromptProgress(details.count("cached_tokens") if reports_reuse else None, prompt, prompt)
 
 
-def _tokens_of(choice: Fields, ids: Sequence[int]) -> list[_Written]:
-    """Return the tokens of an event: by its ids, by its log-probabilities, or else its text as one token."""
+def _tokens_of(choice: Fields, ids: Sequence[int]) -> list[Token]:
+    """Return the tokens of an event: by its ids, by its log-probabilities, or else its text as one token.
+
+    Their data is as the log-probabilities spell it, which may differ from the text; empty if they do not.
+    """
     logprobs = choice.inside("logprobs")
     texts, chances = logprobs.list("tokens"), logprobs.list("token_logprobs")
     tops = list(logprobs.each("top_logprobs"))
@@ -275,38 +260,37 @@ def _tokens_of(choice: Fields, ids: Sequence[int]) -> list[_Written]:
     for n in range(count):
         text = texts[n] if len(texts) == count else ""
         chance = number(chances[n]) if len(chances) == count else None
-        others = tops[n].numbers() if len(tops) == count else ()
+        others = tops[n].items() if len(tops) == count else ()
         tokens.append(
-            _Written(
+            Token(
                 ids[n] if ids else None,
-                text if isinstance(text, str) else "",
+                text.encode(errors="replace") if isinstance(text, str) else b"",
                 None if chance is None else min(chance, 0.0),
-                tuple(Alternative(None, other, min(logprob, 0.0)) for other, logprob in others),
+                tuple(
+                    Alternative(None, other, min(logprob, 0.0))
+                    for other, value in others
+                    if (logprob := number(value)) is not None
+                ),
             )
         )
     return tokens
 
 
-def _divided(text: str, tokens: Sequence[_Written]) -> tuple[Token, ...]:
-    """Divide a text among its tokens: to each that begins or ends it with its own text, from both sides.
+def _divided(data: bytes, tokens: Sequence[Token]) -> list[Token]:
+    """Divide the bytes of a text among its tokens: to each that begins or ends it with its own data, from both sides.
 
     The rest belongs to the tokens in between, all of it to the last one: they may be the bytes of a character, or the
     server has not told their texts.
     """
-    parts = [""] * len(tokens)
     first, last = 0, len(tokens) - 1
-    while first < last and tokens[first].text and text.startswith(tokens[first].text):
-        parts[first] = tokens[first].text
-        text = text[len(parts[first]) :]
+    while first < last and tokens[first].data and data.startswith(tokens[first].data):
+        data = data.removeprefix(tokens[first].data)
         first += 1
-    while first < last and tokens[last].text and text.endswith(tokens[last].text):
-        parts[last] = tokens[last].text
-        text = text[: -len(parts[last])]
+    while first < last and tokens[last].data and data.endswith(tokens[last].data):
+        data = data.removesuffix(tokens[last].data)
         last -= 1
-    parts[last] = text
-    return tuple(
-        Token(token.id, part.encode(), token.logprob, token.others) for token, part in zip(tokens, parts, strict=True)
-    )
+    between = [token._replace(data=b"") for token in tokens[first:last]]
+    return [*tokens[:first], *between, tokens[last]._replace(data=data), *tokens[last + 1 :]]
 
 
 def _scored(id: int, table: Fields, alternatives: int) -> ScoredToken:
@@ -314,9 +298,9 @@ def _scored(id: int, table: Fields, alternatives: int) -> ScoredToken:
     own = table.inside(str(id))
     others = sorted(
         (
-            Alternative(int(other), table.inside(other).text("decoded_token"), logprob)
-            for other in table.names()
-            if other.isdecimal() and (logprob := table.inside(other).logprob("logprob")) is not None
+            Alternative(int(other), Fields(value).text("decoded_token"), logprob)
+            for other, value in table.items()
+            if other.isdecimal() and (logprob := Fields(value).logprob("logprob")) is not None
         ),
         key=lambda other: -other.logprob,
     )

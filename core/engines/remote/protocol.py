@@ -5,26 +5,18 @@ from __future__ import annotations
 import codecs
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PureWindowsPath
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from baton_reasoning.core.engines.base import (
-    Alternative,
-    Conversation,
-    Judgement,
-    ModelCard,
-    Passing,
-    ScoredToken,
-    Stop,
-    Token,
-    distinctive,
-)
+from baton_reasoning.core.engines import base
+from baton_reasoning.core.engines.base import Alternative, ModelCard, Passing, Stop, Token
 from baton_reasoning.core.engines.body import Author, Part, rendered_runs
 from baton_reasoning.core.engines.random_numbers import number_at
 from baton_reasoning.core.engines.remote.answers import Fields, UnknownModel
-from baton_reasoning.core.engines.remote.connection import ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAddress, without_model
 from baton_reasoning.core.errors import EngineRefused
 from baton_reasoning.core.models.options import Sampling
 from baton_reasoning.core.text import one_line
@@ -43,12 +35,6 @@ class PromptProgress(NamedTuple):
     total: int
 
 
-class StreamedText(NamedTuple):
-    """Tokens that became text together (several where a character was split across them)."""
-
-    tokens: tuple[Token, ...]
-
-
 class StreamEnd(NamedTuple):
     """The end of an answer.
 
@@ -62,7 +48,7 @@ class StreamEnd(NamedTuple):
     accepted: int = 0
 
 
-AnswerEvent = PromptProgress | StreamedText | StreamEnd
+AnswerEvent = PromptProgress | Token | StreamEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,51 +74,43 @@ class CompletionRequest:
         return number_at(self.seed, self.position)
 
 
-class AnswerParser(Protocol):
+class AnswerParser(ABC):
     """Parses the events of one answer."""
 
+    @abstractmethod
     def parse(self, event: Fields) -> Iterator[AnswerEvent]: ...
 
     def finish(self) -> StreamEnd | None:
         """Return the end of the answer, at the end of the stream; None if it is not complete."""
-        ...
+        return None
 
 
-class ServerProtocol(Protocol):
+class ServerProtocol(ABC):
     """One kind of server with one model."""
 
     card: ModelCard
     path: str
     """Of the completion endpoint."""
-    choice_bias: float
+    choice_bias: float = 0.0
     """What a judgement adds to the logits of the choices' first tokens."""
 
-    def prompt_builder(self, conversation: Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
+    @abstractmethod
+    def prompt_builder(self, conversation: base.Conversation, ask: Ask, thinks: bool = True) -> PromptBuilder:
         """Render a conversation, thinking opened or off. Raises EngineRefused if that cannot be done here."""
-        ...
 
+    @abstractmethod
     def payload(self, prompt: Prompt, request: CompletionRequest, ask: Ask) -> dict[str, Any]: ...
 
+    @abstractmethod
     def answer_parser(self, ask: Ask) -> AnswerParser: ...
 
-    def score(self, prompt: Prompt, first: int, alternatives: int, ask: Ask) -> tuple[ScoredToken, ...]:
-        """Score the tokens of the prompt from index `first` on.
+    def score(self, prompt: tuple[int, ...], first: int, alternatives: int, ask: Ask) -> tuple[base.ScoredToken, ...]:
+        """Score the tokens of the prompt from index `first` on. Called only if the card says `returns_scores`."""
+        raise NotImplementedError
 
-        Raises EngineRefused unless the card says `returns_scores`.
-        """
-        ...
-
+    @abstractmethod
     def check_model(self, ask: Ask) -> None:
         """Check that the server still has the same model. Raises EngineRefused if it has another."""
-        ...
-
-
-def no_scores(card: ModelCard) -> EngineRefused:
-    """Make the error for a server that cannot score."""
-    return EngineRefused(
-        f"{card.name} on {card.location} gives no log-probabilities of a text that it reads.",
-        "Choose a policy that needs none, a model on this machine, or serve it with vLLM.",
-    )
 
 
 LARGEST_ID = 2**31 - 1
@@ -167,7 +145,7 @@ def passing_of(body: Sequence[Part], vocabulary: str) -> Passing:
     return Passing.TEXT if foreign or not vocabulary else Passing.IDS
 
 
-def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bias: float = 0.0) -> Judgement:
+def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bias: float = 0.0) -> base.Judgement:
     """Compute the judgement from a next token's alternatives (natural log-probabilities).
 
     A token counts for a choice that begins with it, leading blanks ignored, unless several choices do. A choice without
@@ -175,7 +153,7 @@ def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bi
     `bias`: was added to the logits of the choices' first tokens.
     """
     listed = [(other.text.strip(), math.exp(min(other.logprob, 0.0))) for other in alternatives]
-    heads = distinctive(
+    heads = base.distinctive(
         [{n for n, (head, _) in enumerate(listed) if head and choice.strip().startswith(head)} for choice in choices]
     )
     named = set().union(*heads)
@@ -183,7 +161,7 @@ def judgement_of(alternatives: Sequence[Alternative], choices: Sequence[str], bi
     least = min((chance for _, chance in listed), default=1.0) / 2
     masses = [math.fsum(listed[n][1] for n in each) or least for each in heads]
     total = math.fsum(masses)
-    return Judgement(
+    return base.Judgement(
         tuple(each / total if total else 1 / len(choices) for each in masses),
         mass=found / (found + (1 - found) * math.exp(bias)),
     )
@@ -204,7 +182,9 @@ class PromptBuilder:
     """
 
     def __init__(self, card: ModelCard, prompt: Prompt, tokenize: Callable[[Ask, str], tuple[int, ...]]) -> None:
-        """`prompt`: the rendered conversation."""
+        """`prompt`: the rendered conversation. Raises EngineRefused if it has no tokens."""
+        if prompt == ():
+            raise EngineRefused(f"{card.location} made no tokens of the question.", "Restart the server.")
         self.prompt_tokens = size_of(prompt)
         self._card = card
         self._prompt = prompt
@@ -292,5 +272,5 @@ def unknown_model(address: ServerAddress, models: Sequence[ServedModel]) -> Unkn
     has = f"{address.host} serves {one_line(', '.join(names)) or 'no model'}"
     return UnknownModel(
         f"{has}, but not {one_line(address.model)}." if address.model else f"{has}.",
-        f"Write its name after the address: {address.base_url}#{one_line(names[0]) if names else 'NAME'}.",
+        f"Write its name after the address: {without_model(address.url)}#{one_line(names[0]) if names else 'NAME'}.",
     )

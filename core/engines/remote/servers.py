@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import reduce
@@ -49,7 +49,7 @@ class ServerPool:
         self.meter = UsageMeter(first.options.prices, cap, "all servers together")
         """Counts the usage of all servers, at the prices of each."""
         for engine in engines:
-            engine.meter.join(self.meter)
+            engine.meter.whole = self.meter
 
     @property
     def card(self) -> ModelCard:
@@ -71,13 +71,11 @@ class ServerPool:
         self, conversation: Conversation, sampling: Sampling, attach: Attach = ignore, *, thinks: bool = True
     ) -> RemoteSession:
         """Open a session on the least busy server that answers. Raises EngineLost if none does."""
-        lost: EngineLost | None = None
-        for engine in sorted(self.engines, key=lambda engine: len(engine.sessions)):
-            try:
+        *others, last = sorted(self.engines, key=lambda engine: len(engine.sessions))
+        for engine in others:
+            with suppress(EngineLost):
                 return engine.open(conversation, sampling, attach, thinks=thinks)
-            except EngineLost as error:
-                lost = error
-        raise lost or EngineLost("No server is left.", "Start one.")
+        return last.open(conversation, sampling, attach, thinks=thinks)
 
     def adopt_vocabulary(self, vocabulary: str, probe_ids: Sequence[int]) -> bool:
         """Let each server adopt another model's vocabulary, as `RemoteEngine.adopt_vocabulary` does."""
@@ -158,41 +156,33 @@ def try_connection(
     `probe_ids`: `remote.protocol.PROBE` by the other model's tokenizer, to compare vocabularies.
     """
     options = options or RemoteOptions()
+    key_accepted: bool | None = None
+    models: tuple[ServedModel, ...] = ()
     described: list[Finding] = []
-
-    def report(
-        reachable: bool,
-        key_accepted: bool | None = None,
-        models: Sequence[ServedModel] = (),
-        problem: BatonError | None = None,
-    ) -> ConnectionReport:
-        findings = [_verdict(reachable, "reachable", "not reachable")]
-        if key_accepted is not None:
-            accepted = "key accepted" if address.key else "no key needed"
-            findings.append(_verdict(key_accepted, accepted, "key not accepted"))
-        for name, status in models:
-            findings.append(Finding(Severity.PLAIN, f"has {one_line(name)}{f' ({status})' if status else ''}"))
-        findings += [*described, *(Finding(Severity.WARNING, risk) for risk in address.risks)]
-        return ConnectionReport(address.host, reachable, key_accepted, tuple(findings), tuple(models), problem)
-
+    problem: BatonError | None = None
     try:
         engine = open_server(address, options, on_wait=on_wait)
-    except KeyRefused as error:
-        return report(True, key_accepted=False, problem=error)
-    except UnknownModel as error:
-        with closing(HttpConnection(address, options.retry_policy, address.tls())) as connection:
-            return report(True, True, served_models(connection.ask), error)
-    except EngineLost as error:
-        return report(isinstance(error, NotReady), problem=error)
-    except BatonError as error:
-        return report(True, problem=error)
-    with closing(engine), closing(engine.new_connection()) as connection:
-        try:
-            models = served_models(connection.ask)
+        with closing(engine), closing(engine.new_connection()) as connection:
+            key_accepted = True
+            served = served_models(connection.ask)
+            models = served if len(served) > 1 else ()
             described.extend(_described(engine, connection, probe_ids))
-            return report(True, True, models if len(models) > 1 else ())
-        except EngineLost as error:
-            return report(True, True, problem=error)
+    except UnknownModel as error:
+        key_accepted, problem = True, error
+        with closing(HttpConnection(address, options.retry_policy, address.tls())) as connection:
+            models = served_models(connection.ask)
+    except BatonError as error:
+        problem = error
+        key_accepted = False if isinstance(error, KeyRefused) else key_accepted
+    reachable = key_accepted is True or not isinstance(problem, EngineLost) or isinstance(problem, NotReady)
+    findings = [_verdict(reachable, "reachable", "not reachable")]
+    if key_accepted is not None:
+        accepted = "key accepted" if address.key else "no key needed"
+        findings.append(_verdict(key_accepted, accepted, "key not accepted"))
+    for name, status in models:
+        findings.append(Finding(Severity.PLAIN, f"has {one_line(name)}{f' ({status})' if status else ''}"))
+    findings += [*described, *(Finding(Severity.WARNING, risk) for risk in address.risks)]
+    return ConnectionReport(address.host, reachable, key_accepted, tuple(findings), models, problem)
 
 
 def _verdict(is_good: bool, good: str, bad: str) -> Finding:

@@ -31,9 +31,9 @@ StatusCallback = Callable[[ServerState], None]
 
 
 class ServerStatus(NamedTuple):
-    """The state of a server, with its progress, latency or failure."""
+    """The state of a server, with its progress, latency or failure; by default it is idle."""
 
-    state: ServerState
+    state: ServerState = ServerState.CONNECTED
     share: float | None = None
     """Of the prompt that has been read, 0 to 1; None while nothing is read, or if the server reports no progress."""
     milliseconds: float | None = None
@@ -44,9 +44,6 @@ class ServerStatus(NamedTuple):
     """Failed attempts so far, while it is reconnecting."""
     attempts: int = 0
     """After so many the server is given up."""
-
-
-IDLE = ServerStatus(ServerState.CONNECTED)
 
 
 class StatusTracker:
@@ -60,14 +57,14 @@ class StatusTracker:
         self._lock = threading.Lock()
         self._sessions: dict[object, ServerStatus] = {}
         self._milliseconds: float | None = None
-        self._last_failure = IDLE
-        """How the session that was closed last failed; IDLE if it did not, and after any later success."""
-        self.status = IDLE
+        self._last_failure = ServerStatus()
+        """How the session that was closed last failed; idle if it did not, and after any later success."""
+        self.status = ServerStatus()
 
     def set(self, session: object, status: ServerStatus) -> None:
         """Set the status of a session. The share of a prompt is rounded to percents, each of which is reported once."""
         with self._changing():
-            self._last_failure = IDLE
+            self._last_failure = ServerStatus()
             if status.state is ServerState.CONNECTED:
                 self._sessions.pop(session, None)
             else:
@@ -77,7 +74,7 @@ class StatusTracker:
     def close(self, session: object) -> None:
         """Forget a session. If it was refused or lost its server, that stays visible until the next success."""
         with self._changing():
-            left = self._sessions.pop(session, IDLE)
+            left = self._sessions.pop(session, ServerStatus())
             if left.state is ServerState.REFUSED:
                 self._last_failure = left
             elif left.state in (ServerState.RECONNECTING, ServerState.LOST):
@@ -88,7 +85,7 @@ class StatusTracker:
         with self._changing():
             self._milliseconds = milliseconds
             if self._last_failure.state is not ServerState.REFUSED:
-                self._last_failure = IDLE if milliseconds is not None else ServerStatus(ServerState.LOST)
+                self._last_failure = ServerStatus() if milliseconds is not None else ServerStatus(ServerState.LOST)
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
@@ -97,7 +94,7 @@ class StatusTracker:
             yield
             before = self.status
             self.status = most_important(self._sessions.values() or (self._last_failure,))
-            if self.status == IDLE:
+            if self.status == ServerStatus():
                 self.status = ServerStatus(ServerState.CONNECTED, milliseconds=self._milliseconds)
             has_changed = self.status != before
         if has_changed and self._on_change:
@@ -106,4 +103,4 @@ class StatusTracker:
 
 def most_important(statuses: Iterable[ServerStatus]) -> ServerStatus:
     """Return the most important status of several sessions, or of several servers."""
-    return max(statuses, key=lambda status: _RANK[status.state], default=IDLE)
+    return max(statuses, key=lambda status: _RANK[status.state], default=ServerStatus())

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
 from functools import partial
 
 import httpx2
 
-from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, WriteItem
+from baton_reasoning.core.engines.base import End, Handoff, Notice, Passing, PrefillProgress, Stop, Token, WriteItem
 from baton_reasoning.core.engines.remote import protocol
-from baton_reasoning.core.engines.remote.answers import Fields, parsed
+from baton_reasoning.core.engines.remote.answers import SEE_LOG, Fields, parsed
 from baton_reasoning.core.engines.remote.connection import HttpConnection, HttpRequest, RetryPolicy, Signal
 from baton_reasoning.core.engines.remote.protocol import CompletionRequest, Prompt
 from baton_reasoning.core.engines.remote.status import ServerState, ServerStatus
@@ -21,30 +22,23 @@ TICK = 1.0
 """Seconds between checks of the time-outs while nothing arrives."""
 
 
+@dataclass
 class StreamedAnswer:
     """One answer of a server: what it yields, its time-outs, its status, and what it costs."""
 
-    def __init__(
-        self,
-        connection: HttpConnection,
-        policy: RetryPolicy,
-        on_status: Callable[[ServerStatus], object],
-        check_restart: Callable[[int | None, HttpConnection], None],
-        prompt: Prompt,
-    ) -> None:
-        """`connection`: the one over which the answer comes. `check_restart` is called as soon as the server says how
-        many tokens it reused (None: it does not); it raises EngineRefused if another model is there now."""
-        self._host = connection.host
-        self._connection = connection
-        self._policy = policy
-        self._on_status = on_status
-        self._check_restart = check_restart
-        self._prompt = prompt
-        self._began = time.perf_counter()
-        self._progress: protocol.PromptProgress | None = None
-        self._first_token: float | None = None
-        self._written = 0
-        self._end = protocol.StreamEnd(Stop.CANCELLED)
+    connection: HttpConnection
+    """Over which the answer comes."""
+    policy: RetryPolicy
+    on_status: Callable[[ServerStatus], object]
+    check_restart: Callable[[int | None, HttpConnection], None]
+    """Called as soon as the server says how many tokens it reused (None: it does not); raises EngineRefused if another
+    model is there now."""
+    prompt: Prompt
+    _began: float = field(default_factory=time.perf_counter)
+    _progress: protocol.PromptProgress | None = None
+    _first_token: float | None = None
+    _written: int = 0
+    _end: protocol.StreamEnd | None = None
 
     def items(
         self,
@@ -60,11 +54,11 @@ class StreamedAnswer:
         silent too long, or if the server no longer answers short questions while the request waits. Only whole events
         count: bytes that trickle in are silence.
         """
-        connection = self._connection
-        payload = server.payload(self._prompt, request, connection.ask)
+        connection = self.connection
+        payload = server.payload(self.prompt, request, connection.ask)
         parser = server.answer_parser(connection.ask)
         # Above what an honest server sends: one event a token, and progress as it reads.
-        most_events = 2 * request.limit + len(self._prompt) + 1000
+        most_events = 2 * request.limit + len(self.prompt) + 1000
         self._began = time.perf_counter()
         sent, received = connection.bytes_sent, connection.bytes_received
         try:
@@ -79,9 +73,7 @@ class StreamedAnswer:
             if event.data == "[DONE]":  # the end in OpenAI's protocol
                 return
             if number >= most:
-                raise EngineRefused(
-                    f"{self._host} keeps writing after the end of its answer.", "Look at the server's log."
-                )
+                raise EngineRefused(f"{self.connection.host} keeps writing after the end of its answer.", SEE_LOG)
             yield Fields(parsed(event.data))
 
     def _until_end(
@@ -90,29 +82,29 @@ class StreamedAnswer:
         written = 0
         has_handoff = False
         for event in events:
-            match event:
-                case Notice():
-                    yield event
-                    continue
-                case protocol.PromptProgress(reused, done, total):
-                    if done < total:
-                        yield PrefillProgress(done - (reused or 0), total - (reused or 0))
-                    continue
+            if isinstance(event, protocol.PromptProgress):
+                reused, done, total = event
+                if done < total:
+                    yield PrefillProgress(done - (reused or 0), total - (reused or 0))
+                continue
             if not has_handoff and self._first_token:
                 has_handoff = True
                 reused, done, _ = self._counts
                 yield Handoff(reused, done - reused, self._first_token - self._began, passing)
             if isinstance(event, protocol.StreamEnd):
                 return event.stop
-            if written >= limit > 0:
+            if isinstance(event, Notice):
+                yield event
+            elif written < limit:
+                written += 1
+                yield event
+            elif limit:
                 break  # the server did not stop there
-            yield from event.tokens[: limit - written]
-            written += len(event.tokens[: limit - written])
         return Stop.LIMIT
 
     def _events(self, stream: HttpRequest, parser: protocol.AnswerParser) -> Iterator[protocol.AnswerEvent | Notice]:
         """Yield the events of the answer, and a Notice now and then while none arrives."""
-        policy = self._policy
+        policy = self.policy
         tick = min(TICK, policy.notice_every, policy.between_tokens, policy.first_token)
         last_event = last_notice = time.perf_counter()
         unanswered: EngineLost | None = None
@@ -128,20 +120,18 @@ class StreamedAnswer:
             elif message is Signal.ENDED:
                 end = parser.finish()
                 if end is None:
-                    raise EngineLost(
-                        f"{self._host} broke off in the middle of its answer.", "Look at the server's log."
-                    )
+                    raise EngineLost(f"{self.connection.host} broke off in the middle of its answer.", SEE_LOG)
                 self._record(end)
                 yield end
                 return
             else:
-                self._on_status(self._status)
+                self.on_status(self._status)
                 silent = now - last_event
                 if silent >= (policy.between_tokens if self._first_token else policy.first_token):
-                    raise EngineLost(f"{self._host} has sent nothing for {silent:.0f} s.", "Look at the server's log.")
+                    raise EngineLost(f"{self.connection.host} has sent nothing for {silent:.0f} s.", SEE_LOG)
                 if unanswered:
                     raise EngineLost(
-                        f"{self._host} accepts the request but does not answer, not even a short question.",
+                        f"{self.connection.host} accepts the request but does not answer, not even a short question.",
                         "Restart the server, or check whether another program listens at that port.",
                     ) from unanswered
                 if now - last_notice >= policy.notice_every:
@@ -153,7 +143,7 @@ class StreamedAnswer:
         """Ask a silent server a short question: one whose slots are all busy answers it, one that hangs does not."""
         if not self._first_token and not self._progress:
             try:
-                with self._connection.sibling() as sibling:
+                with self.connection.sibling() as sibling:
                     sibling.ping()
             except EngineLost as error:
                 return error
@@ -165,16 +155,16 @@ class StreamedAnswer:
         match event:
             case protocol.PromptProgress():
                 if self._progress is None:
-                    self._check_restart(event.reused, self._connection)
+                    self.check_restart(event.reused, self.connection)
                 self._progress = event
-            case protocol.StreamedText(tokens):
+            case Token():
                 self._first_token = self._first_token or time.perf_counter()
-                self._written += len(tokens)
+                self._written += 1
             case protocol.StreamEnd(written=written):
                 self._end = event
                 self._first_token = self._first_token or time.perf_counter()
                 self._written = self._written if written is None else written
-        self._on_status(self._status)
+        self.on_status(self._status)
 
     def as_prefetched(self) -> PrefetchedText:
         """Return what was read from the beginning until now."""
@@ -188,8 +178,8 @@ class StreamedAnswer:
             reused=reused,
             read=done - reused,
             written=self._written,
-            drafted=self._end.drafted,
-            accepted=self._end.accepted,
+            drafted=self._end.drafted if self._end else 0,
+            accepted=self._end.accepted if self._end else 0,
             bytes_sent=bytes_sent,
             bytes_received=bytes_received,
             seconds_waited=(self._first_token or time.perf_counter()) - self._began,
@@ -207,7 +197,7 @@ class StreamedAnswer:
             return min(reused or 0, done), done, total
         if self._first_token is None:
             return 0, 0, 0
-        size = protocol.size_of(self._prompt)
+        size = protocol.size_of(self.prompt)
         return 0, size, size
 
     @property
@@ -220,9 +210,10 @@ class StreamedAnswer:
         return ServerStatus(ServerState.READING, done / total if total else None)
 
     def _progress_text(self, seconds: float) -> str:
+        host = self.connection.host
         if self._first_token:
-            return f"{self._host} pauses, {seconds:.0f} s after the request."
+            return f"{host} pauses, {seconds:.0f} s after the request."
         if self._progress:
             done, total = self._progress.done, self._progress.total
-            return f"Reading the prompt on {self._host}: {done / max(total, 1):.0%} ({done:,} of {total:,} tokens)."
-        return f"Waiting for a free slot on {self._host}, {seconds:.0f} s so far."
+            return f"Reading the prompt on {host}: {done / max(total, 1):.0%} ({done:,} of {total:,} tokens)."
+        return f"Waiting for a free slot on {host}, {seconds:.0f} s so far."

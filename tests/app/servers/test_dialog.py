@@ -182,7 +182,7 @@ def test_the_server_is_used_as_it_was_set_up(open_dialog: Open, qtbot: QtBot, se
 def test_a_name_that_cannot_be_given_is_said_before_anything_is_kept(
     open_dialog: Open, servers: KnownServers, qtbot: QtBot
 ) -> None:
-    servers.keep("http://a:1", KnownServer(name="office"))
+    servers.keep({"http://a:1": KnownServer(name="office")})
     dialog = open_dialog("http://b:2", purpose=Purpose.KEEP)
     name = dialog.form.editor("name")
     assert isinstance(name, QLineEdit)
@@ -194,7 +194,7 @@ def test_a_name_that_cannot_be_given_is_said_before_anything_is_kept(
 
 
 def test_what_is_known_is_shown_again_but_never_the_key(open_dialog: Open, servers: KnownServers, qtbot: QtBot) -> None:
-    servers.keep("http://a:1", KnownServer(cap=Cap(tokens=7)), "secret")
+    servers.keep({"http://a:1": KnownServer(cap=Cap(tokens=7))}, "secret")
     dialog = open_dialog("http://a:1/v1/", purpose=Purpose.KEEP)
     assert dialog.known.cap.tokens == 7
     assert dialog.key.typed == ""
@@ -219,7 +219,7 @@ def test_a_person_is_told_how_long_a_key_is_kept(
 def test_a_locked_keyring_is_said_when_a_key_is_to_be_forgotten(
     open_dialog: Open, servers: KnownServers, ring: MemoryKeyring, qtbot: QtBot
 ) -> None:
-    servers.keep("http://a:1", KnownServer(), "secret")
+    servers.keep({"http://a:1": KnownServer()}, "secret")
     ring.locked = True
     dialog = open_dialog("http://a:1")
     dialog.key.forget.click()

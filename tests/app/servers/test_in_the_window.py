@@ -45,7 +45,7 @@ def connect(qtbot: QtBot, tmp_path: Path) -> Iterator[Connect]:
         paths = Paths.under(tmp_path)
         loader = PairLoader(paths)
         loader.servers = KnownServers(paths.servers, lambda: Secrets(MemoryKeyring()))
-        loader.servers.keep(url, known or KnownServer(), key)
+        loader.servers.keep({url: known or KnownServer()}, key)
         window = MainWindow(paths, loader)
         windows.append(window)
         choice = window.preferences.value.models.replaced(Author.LARGE, parse_source(url))

@@ -49,8 +49,8 @@ def test_every_option_of_a_server_is_kept(baton: Baton, tmp_path: Path, monkeypa
     monkeypatch.chdir("/")
     monkeypatch.setenv("OFFICE_KEY", "secret")
     address, options = known_server(URL)
-    assert (address.url, address.key, address.authority) == (URL, "secret", tmp_path / "ca.pem")
-    assert (address.proxy, address.any_certificate) == ("http://proxy:1", True)
+    assert (address.url, address.key, address.access.authority) == (URL, "secret", tmp_path / "ca.pem")
+    assert (address.access.proxy, address.access.any_certificate) == ("http://proxy:1", True)
     assert (options.template, options.supports_prefetch) == ("a template", False)
     assert (options.prices.written, options.prices.currency) == (2.0, "EUR")
     assert (options.cap.tokens, options.cap.money) == (9000, 0.25)
@@ -58,7 +58,7 @@ def test_every_option_of_a_server_is_kept(baton: Baton, tmp_path: Path, monkeypa
 
 def test_what_the_window_keeps_stays_unless_an_option_changes_it(baton: Baton, paths: Paths) -> None:
     known = KnownServer(supports_prefetch=Switch.ON, prices=Prices(written=2), cap=Cap(tokens=100, money=3))
-    KnownServers(paths.servers).keep(URL, known)
+    KnownServers(paths.servers).keep({URL: known})
     assert known_server(URL).options.supports_prefetch
     assert baton("servers", "add", "office", URL, "--prefetch", "off", "--cap-tokens", "0").returncode == 0
     _, options = known_server(URL)
@@ -88,7 +88,7 @@ def test_a_name_stands_for_more_addresses_of_which_each_keeps_what_is_not_given(
 
 
 def test_the_list_says_where_each_key_is(baton: Baton, paths: Paths) -> None:
-    KnownServers(paths.servers).keep("http://home:1", KnownServer(has_key=True), "secret")
+    KnownServers(paths.servers).keep({"http://home:1": KnownServer(has_key=True)}, "secret")
     baton("servers", "add", "office", URL, "--api-key-env", "OFFICE_KEY")
     header, home, office = (line.split() for line in baton("servers", "list").stdout.splitlines())
     assert header == ["name", "address", "key"]

@@ -271,7 +271,7 @@ def test_recent_and_local_models_are_offered_by_any_part_of_their_name(
 
 
 def test_a_server_is_offered_and_understood_by_its_name(window: MainWindow, qtbot: QtBot) -> None:
-    window.models.servers.keep("http://office:8080", KnownServer(name="office"))
+    window.models.servers.keep({"http://office:8080": KnownServer(name="office")})
     dialog = opened_pair_dialog(window, qtbot)
     dialog.offer(window.preferences.value.models, [], lambda: ([], []))
     qtbot.waitUntil(lambda: dialog._offered.rowCount() == 1)

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, ServerAddress
+from baton_reasoning.core.engines.remote.connection import (
+    HttpConnection,
+    RetryPolicy,
+    ServerAccess,
+    ServerAddress,
+    without_model,
+)
 from baton_reasoning.core.errors import Cancelled, EngineLost, SettingsError
 from tests.fakes.faulty_server import FaultyServer, hold
 from tests.patience import PATIENCE
@@ -24,7 +30,7 @@ def test_an_address_is_understood_in_its_usual_forms(typed: str) -> None:
 @pytest.mark.parametrize("typed", ["http://office:9931#ours/4B:Q4", " http://office:9931/v1/#ours/4B:Q4"])
 def test_an_address_may_name_a_model(typed: str) -> None:
     address = ServerAddress(typed)
-    assert (address.url, address.base_url) == ("http://office:9931#ours/4B:Q4", "http://office:9931")
+    assert (address.url, without_model(address.url)) == ("http://office:9931#ours/4B:Q4", "http://office:9931")
     assert (address.model, address.host) == ("ours/4B:Q4", "office:9931")
 
 
@@ -52,14 +58,14 @@ def test_risks_are_named() -> None:
     assert ServerAddress("http://localhost:1", "key").risks == ()
     assert ServerAddress("https://office", "key").risks == ()
     assert ServerAddress("http://office", "key").risks == ("Texts and the key go to office unencrypted.",)
-    assert "can pose as office" in ServerAddress("https://office", any_certificate=True).risks[0]
+    assert "can pose as office" in ServerAddress("https://office", access=ServerAccess(any_certificate=True)).risks[0]
 
 
 def test_a_certificate_file_that_is_none_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("nothing")
     with pytest.raises(SettingsError, match=r"ca\.pem cannot be used"):
-        ServerAddress("https://office", authority=file).tls()
+        ServerAddress("https://office", access=ServerAccess(authority=file)).tls()
 
 
 @pytest.fixture

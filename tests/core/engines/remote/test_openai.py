@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Message, ModelCard, Passing, Stop
+from baton_reasoning.core.engines.base import Message, ModelCard, Passing, Stop, Token
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.remote.answers import Fields
 from baton_reasoning.core.engines.remote.connection import ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions, RemoteSession
 from baton_reasoning.core.engines.remote.openai import CompletionsAnswer, OpenAICompletionsEngine
-from baton_reasoning.core.engines.remote.protocol import StreamedText
 from baton_reasoning.core.errors import ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.options import Sampling
 from tests.core.engines.remote.writing import GREEDY, HURRIED, QUESTION, as_parts, foreign, handoff, stop, text, tokens
@@ -143,7 +142,7 @@ def parsed(*choices: dict[str, Any]) -> list[tuple[int | None, str, float | None
     """Id, text and log-probability of each token of a stream."""
     parser = CompletionsAnswer(ModelCard("big", "", 500), counts_at_end=False)
     events = [event for choice in choices for event in parser.parse(Fields({"choices": [choice]}))]
-    written = [token for event in events if isinstance(event, StreamedText) for token in event.tokens]
+    written = [event for event in events if isinstance(event, Token)]
     return [(token.id, token.data.decode(), token.logprob) for token in written]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from baton_reasoning.core.engines.remote.connection import ServerAddress
+from baton_reasoning.core.engines.remote.connection import ServerAccess, ServerAddress
 from baton_reasoning.core.engines.remote.engine import RemoteOptions
 from baton_reasoning.core.engines.remote.llama_server import LlamaServerEngine, tokenize
 from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
@@ -122,19 +122,19 @@ def test_tls_with_a_private_authority(tmp_path: Path) -> None:
         with pytest.raises(EngineRefused, match="is not trusted"):
             open_server(ServerAddress(server.url, KEY), RemoteOptions(HURRIED))
         assert server.requests == [], "the key was sent before the certificate was checked"
-        trusting = ServerAddress(server.url, KEY, authority=public)
+        trusting = ServerAddress(server.url, KEY, ServerAccess(authority=public))
         with closing(open_server(trusting)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
             writing = session.write([], 9, seed=1)
             assert text([next(writing), next(writing)]) == "a"
             writing.close()  # an encrypted connection can be cut as well
             assert text(session.write([], 9, seed=1)) == "b"
-        with closing(open_server(ServerAddress(server.url, KEY, any_certificate=True))) as engine:
+        with closing(open_server(ServerAddress(server.url, KEY, ServerAccess(any_certificate=True)))) as engine:
             assert engine.card.name == "bytes"
 
 
 def test_a_proxy_is_gone_through() -> None:
     with FaultyServer(stream(token("a", 1), end(1))) as proxy:
-        address = ServerAddress("http://office.example:8080", "secret", proxy=proxy.url)
+        address = ServerAddress("http://office.example:8080", "secret", ServerAccess(proxy=proxy.url))
         with closing(open_server(address)) as engine, closing(engine.open(QUESTION, GREEDY)) as session:
             assert text(session.write([], 1, seed=1)) == "a"
         assert {request.headers["Host"] for request in proxy.requests} == {"office.example:8080"}
@@ -214,3 +214,15 @@ def test_what_a_person_set_for_the_model_of_a_server_is_on_its_card() -> None:
         with closing(engine):
             assert engine.card.overrides == overrides
             assert engine.card.thinking == ThinkingTags("[T]", "[/T]")
+
+
+def test_a_refusal_while_a_server_is_described_is_told_in_its_report() -> None:
+    answers = iter([lambda wire: wire.json(about()["/v1/models"])])
+
+    def once(wire: Wire) -> None:
+        next(answers, error(400, "no more"))(wire)
+
+    with FaultyServer(stream(), routes={"/v1/models": once}) as server:
+        report = try_connection(ServerAddress(server.url), RemoteOptions(HURRIED))
+    assert (report.reachable, report.key_accepted) == (True, True)
+    assert "refused the request: “no more”" in str(report.problem)

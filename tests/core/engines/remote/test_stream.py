@@ -56,7 +56,7 @@ def read(connection: HttpConnection, *messages: object) -> list[str]:
 
 def test_a_token_that_arrived_while_a_ping_failed_shows_that_the_server_is_there(connection: HttpConnection) -> None:
     messages = (Signal.SILENCE, TOKEN, Signal.SILENCE, END)
-    assert read(connection, *messages) == ["Notice", "StreamedText", "Notice", "StreamEnd"]
+    assert read(connection, *messages) == ["Notice", "Token", "Notice", "StreamEnd"]
 
 
 def test_a_server_that_is_silent_to_both_is_lost(connection: HttpConnection) -> None:
