@@ -171,15 +171,17 @@ class PromptCache:
         """Copy the longest prefix of the target into a slot, if another one holds a longer prefix than this one.
 
         With a `chunk` the slot then holds only whole chunks of the target; else the session removes what is not its
-        text.
+        text. A memory that cannot be truncated is copied only as a whole.
         """
         lengths = [ledger.reusable(target, chunk) for ledger in self._ledgers]
         donor, length = lengths.index(max(lengths)), lengths[slot]
         ledger = sequence.ledger
-        if lengths[donor] > length and ledger.supports_truncation:
+        is_whole = lengths[donor] == len(self._ledgers[donor].ids)
+        if lengths[donor] > length and (ledger.supports_truncation or is_whole):
             length = lengths[donor]
             self._llama.truncate(slot, 0)
             self._llama.copy(donor, slot, length)
+            ledger.truncate(0)
             ledger.ids, ledger.whole = target[:length], min(length, self._ledgers[donor].whole)
         if chunk is not None:
             sequence.roll_back(self._llama, length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -251,18 +251,16 @@ class LocalSession:
 
     def write_branches(self, branches: Sequence[base.Branch]) -> Generator[base.Continuation | base.Notice, None, None]:
         """If the process dies, the branches that have not ended are written again."""
-        left = list(range(len(branches)))
+        left = dict(enumerate(branches))
 
         def write_left(_: object) -> Generator[base.Continuation, None, None]:
             if not left:
                 return
-            asked = list(left)
             self._open_if_restarted()
-            for item in self._replies(self._branches_request([branches[index] for index in asked])):
-                if isinstance(item, messages.BranchEnded):
-                    index = asked[item.branch]
-                    left.remove(index)
-                    yield base.Continuation(index, item.text.decode(errors="replace"), item.tokens, item.stop)
+            for item in self._replies(self._branches_request(left)):
+                if isinstance(item, base.Continuation):
+                    del left[item.branch]
+                    yield item
             self._engine.restarts.succeeded()
 
         try:
@@ -382,11 +380,17 @@ class LocalSession:
         """Make a request that reads the body; it is numbered when it is sent."""
         return messages.Read(0, 0, self._runs(body), exact=self._is_exact)
 
-    def _branches_request(self, branches: Sequence[base.Branch]) -> messages.WriteBranches:
-        bodies = {id(branch.body): branch.body for branch in branches}
-        numbers = {key: number for number, key in enumerate(bodies)}
-        wanted = [messages.BranchWanted(numbers[id(branch.body)], branch.seed, branch.limit) for branch in branches]
-        return messages.WriteBranches(0, 0, [self._runs(body) for body in bodies.values()], wanted, self._sampling)
+    def _branches_request(self, branches: Mapping[int, base.Branch]) -> messages.WriteBranches:
+        bodies = {id(branch.body): branch.body for branch in branches.values()}
+        runs = {key: self._runs(body) for key, body in bodies.items()}
+        return messages.WriteBranches(
+            0,
+            0,
+            [
+                messages.Read(0, index, runs[id(branch.body)], branch.limit, self._sampling, branch.seed)
+                for index, branch in branches.items()
+            ],
+        )
 
     def _runs(self, body: Sequence[Part]) -> list[messages.Run]:
         tags, size = self.card.thinking, self._process.loaded.vocabulary_size
@@ -415,7 +419,7 @@ class LocalSession:
             )
             try:
                 for item in self._replies(rest):
-                    assert not isinstance(item, messages.BranchEnded)
+                    assert not isinstance(item, base.Continuation)
                     yield item
             except GeneratorExit:
                 if arrived:
@@ -430,7 +434,7 @@ class LocalSession:
 
     def _replies(
         self, request: messages.Read | messages.WriteBranches
-    ) -> Generator[messages.ReadItem | messages.BranchEnded, None, None]:
+    ) -> Generator[messages.ReadItem | base.Continuation, None, None]:
         """Send a request and yield its replies up to the last one. Raises EngineLost if the process dies."""
         is_text = isinstance(request, messages.Read) and any(isinstance(run, str) for run in request.runs)
         process, stop_at = self._process, None
@@ -443,7 +447,7 @@ class LocalSession:
                             | base.PrefillProgress()
                             | base.Judgement()
                             | base.Scores()
-                            | messages.BranchEnded() as item
+                            | base.Continuation() as item
                         ):
                             yield item
                         case base.Handoff() as handoff:

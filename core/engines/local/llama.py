@@ -80,7 +80,6 @@ class Llama(Tokenizer):
         """The largest number of threads of a decode."""
         self.batch_size = load.batch
         self._pools = ThreadPools()
-        self._load_options = load
         self._said: deque[str] = deque(maxlen=20)
         self._loading_log = LoadingLog()
         self._listen_to_log()
@@ -171,12 +170,11 @@ class Llama(Tokenizer):
         self.thread_choice = None if is_fixed else ThreadChoice(self.threads)
         """None where the number of threads stays: a person chose it, or another number would change the text."""
 
-    def sibling(self, tokens: int, sequences: int) -> Llama:
-        """Make another context over the same weights, for `sequences` of `tokens` each.
+    def sibling(self, load: LoadOptions) -> Llama:
+        """Make another context over the same weights.
 
         Free it with `close_context`. Raises LoadError if memory does not hold it.
         """
-        load = self._load_options.model_copy(update={"context": tokens, "parallel": sequences})
         other = copy.copy(self)
         other._make_context(load)
         return other
