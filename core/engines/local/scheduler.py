@@ -408,19 +408,21 @@ class Scheduler:
         number = number_at(request.seed, request.position + task.written)
         if entry is None:
             assert sequence.logits is not None
-            logits, token = sequence.logits, llama.sample_from(task.sampler, sequence.logits, number)
+            token = llama.sample_from(task.sampler, sequence.logits, number)
         else:
-            logits, token = llama.logits(entry), llama.sample(task.sampler, entry, number)
+            token = llama.sample(task.sampler, entry, number)
         cached = len(sequence.ledger.ids) - drafts  # drafts that are not accepted yet do not count
         stop = llama.stop_after(token, request.limit - task.written - 1, cached)
         if stop is Stop.END_OF_TEXT:
             self._finish(task, End(stop))
             return None
-        logprob, others = llama.likeliest(logits, request.alternatives, token) if request.alternatives else (None, ())
-        entropy = llama.entropy(logits) if request.alternatives else None
         drafted = token == draft
-        rejected = 0 if drafted else drafts
-        self.reply((request.request, Token(token, llama.piece(token), logprob, others, drafted, rejected, entropy)))
+        item = Token(token, llama.piece(token), drafted=drafted, rejected_drafts=0 if drafted else drafts)
+        if request.alternatives:
+            logits = llama.logits(entry) if sequence.logits is None else sequence.logits
+            logprob, others = llama.likeliest(logits, request.alternatives, token)
+            item = item._replace(logprob=logprob, alternatives=others, entropy=llama.entropy(logits))
+        self.reply((request.request, item))
         sequence.logits = None
         task.written += 1
         task.pending = [token]
