@@ -407,9 +407,11 @@ class Scheduler:
         request, sequence, llama = task.request, task.sequence, self.llama
         number = number_at(request.seed, request.position + task.written)
         if entry is None:
-            assert sequence.logits is not None
-            token = llama.sample_from(task.sampler, sequence.logits, number)
+            logits = sequence.logits
+            assert logits is not None
+            token = llama.sample_from(task.sampler, logits, number)
         else:
+            logits = llama.logits(entry) if request.alternatives else None
             token = llama.sample(task.sampler, entry, number)
         cached = len(sequence.ledger.ids) - drafts  # drafts that are not accepted yet do not count
         stop = llama.stop_after(token, request.limit - task.written - 1, cached)
@@ -418,8 +420,7 @@ class Scheduler:
             return None
         drafted = token == draft
         item = Token(token, llama.piece(token), drafted=drafted, rejected_drafts=0 if drafted else drafts)
-        if request.alternatives:
-            logits = llama.logits(entry) if sequence.logits is None else sequence.logits
+        if logits is not None and request.alternatives:
             logprob, others = llama.likeliest(logits, request.alternatives, token)
             item = item._replace(logprob=logprob, alternatives=others, entropy=llama.entropy(logits))
         self.reply((request.request, item))
