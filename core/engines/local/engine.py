@@ -16,13 +16,7 @@ from baton_reasoning.core.engines.continuing import continued
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
 from baton_reasoning.core.engines.local.placement import ModelLoader, worker_options
-from baton_reasoning.core.engines.local.process import (
-    CancelRequested,
-    ModelProcess,
-    ProcessLost,
-    RestartPolicy,
-    SentRequest,
-)
+from baton_reasoning.core.engines.local.process import ModelProcess, ProcessLost, RestartPolicy, SentRequest
 from baton_reasoning.core.engines.templates import RENDERER, PromptPiece, has_switch, render_prompt
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
@@ -87,11 +81,6 @@ class LocalEngine:
     def loaded_as(self) -> LoadOptions:
         """How the model was loaded, which may be lighter than asked."""
         return self._loader.attempt.options
-
-    @property
-    def fallback(self) -> str:
-        """What was reduced to fit memory: “with a batch of 128 tokens”; “” if it was loaded as asked."""
-        return self._loader.attempt.fallback
 
     @property
     def is_on_gpu(self) -> bool:
@@ -220,7 +209,7 @@ class LocalSession:
             drafted = DraftedWrite(body, written, self._sampling, seed, position)
             request = request._replace(plain_tokens=self._drafter.begin(drafted))
         for item in self._results(request):
-            assert not isinstance(item, base.Judgement | base.Scores)
+            assert not isinstance(item, base.Judgement | base.Scores | base.Continuation)
             if isinstance(item, base.Token) and item.id is not None:
                 written.append(item.id)
             yield item
@@ -252,21 +241,11 @@ class LocalSession:
     def write_branches(self, branches: Sequence[base.Branch]) -> Generator[base.Continuation | base.Notice, None, None]:
         """If the process dies, the branches that have not ended are written again."""
         left = dict(enumerate(branches))
-
-        def write_left(_: object) -> Generator[base.Continuation, None, None]:
-            if not left:
-                return
-            self._open_if_restarted()
-            for item in self._replies(self._branches_request(left)):
-                if isinstance(item, base.Continuation):
-                    del left[item.branch]
-                    yield item
-            self._engine.restarts.succeeded()
-
-        try:
-            yield from continued(write_left, self._restart)
-        except Cancelled:
-            return
+        for item in self._with_restarts(lambda _: self._branches_request(left)):
+            if isinstance(item, base.Continuation):
+                del left[item.branch]
+            if isinstance(item, base.Continuation | base.Notice):
+                yield item
 
     def use_drafts_of(self, small: base.Session, *, asked: bool = False) -> bool:
         self._drafter = None
@@ -365,7 +344,8 @@ class LocalSession:
         if deaths > RESTARTS_A_REQUEST:
             raise EngineLost(lost.message, LOAD_AGAIN) from lost
         self._recover(lost)
-        reduced = f" {self._engine.fallback}" if self._engine.fallback else ""
+        placement = self._engine.card.placement
+        reduced = f" {placement.fallback}" if placement and placement.fallback else ""
         yield base.Notice(f"{lost.message} It was started again{reduced}, and the text goes on.")
 
     def _warning_of_another_file(self) -> Iterator[base.Notice]:
@@ -408,19 +388,29 @@ class LocalSession:
             finally:
                 self._under_way = None
 
-    def _results(self, request: messages.Read) -> Generator[messages.ReadItem, None, None]:
+    def _results(self, request: messages.Read) -> Generator[messages.ResultItem, None, None]:
         """Send a request and yield its results. If the process dies, go on from the last token that arrived."""
 
-        def write(arrived: list[base.Token]) -> Generator[messages.ReadItem, None, None]:
-            self._open_if_restarted()
+        def rest(arrived: list[base.Token]) -> messages.Read:
             ids = tuple(token.id for token in arrived if token.id is not None)
-            rest = request._replace(
+            return request._replace(
                 runs=[*request.runs, ids], limit=request.limit - len(ids), position=request.position + len(ids)
             )
+
+        return self._with_restarts(rest)
+
+    def _with_restarts(
+        self, request: Callable[[list[base.Token]], messages.Read | messages.WriteBranches]
+    ) -> Generator[messages.ResultItem, None, None]:
+        """Send a request and yield its results. If the process dies, start it again and ask for the rest.
+
+        `request` gets the tokens that have arrived, and makes the request for what is left.
+        """
+
+        def write(arrived: list[base.Token]) -> Generator[messages.ResultItem, None, None]:
+            self._open_if_restarted()
             try:
-                for item in self._replies(rest):
-                    assert not isinstance(item, base.Continuation)
-                    yield item
+                yield from self._replies(request(arrived))
             except GeneratorExit:
                 if arrived:
                     self._engine.restarts.succeeded()
@@ -432,9 +422,7 @@ class LocalSession:
         except Cancelled:
             yield base.End(base.Stop.CANCELLED)
 
-    def _replies(
-        self, request: messages.Read | messages.WriteBranches
-    ) -> Generator[messages.ReadItem | base.Continuation, None, None]:
+    def _replies(self, request: messages.Read | messages.WriteBranches) -> Generator[messages.ResultItem, None, None]:
         """Send a request and yield its replies up to the last one. Raises EngineLost if the process dies."""
         is_text = isinstance(request, messages.Read) and any(isinstance(run, str) for run in request.runs)
         process, stop_at = self._process, None
@@ -460,13 +448,11 @@ class LocalSession:
                         case None:
                             yield base.End(base.Stop.CANCELLED)
                             return
-                        case CancelRequested():
+                        case messages.Cancel() as cancel:
                             stop_at = stop_at or time.monotonic() + STOP_SECONDS  # a second Stop brings no second wait
-                            process.tell(messages.Cancel(sent.number, at_once=True))
+                            process.tell(cancel)
                         case messages.Failed(context_full, reason):
                             raise self._failure(context_full, reason)
-                        case EngineLost() as lost:
-                            raise lost
             finally:
                 process.tell(messages.Cancel(sent.number))
 

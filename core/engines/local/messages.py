@@ -160,9 +160,9 @@ class Failed(NamedTuple):
 
 
 AtLoading = LoadingProgress | ModelLoaded | LoadFailed
-ReadItem = WriteItem | Judgement | Scores
-"""What a Read yields: its Handoff says nothing of how the text was passed, and Scores come batch by batch."""
-ReplyItem = ReadItem | Continuation | Tokenized | DraftsWanted | Failed
+ResultItem = WriteItem | Judgement | Scores | Continuation
+"""What a Read or WriteBranches yields: a Handoff does not say how the text was passed, Scores come in batches."""
+ReplyItem = ResultItem | Tokenized | DraftsWanted | Failed
 """The last one of a Read or WriteBranches is an End or Failed; every other request has a single reply."""
 Reply = tuple[int, ReplyItem]
 """The number of a request, and what is replied to it: a plain tuple, since there is one for each token."""
