@@ -22,8 +22,7 @@ from llama_cpp import llama_cpp as ll
 
 from baton_reasoning.core.engines.base import RAM, Alternative, DeviceShare, Stop
 from baton_reasoning.core.engines.local.messages import WorkerOptions
-from baton_reasoning.core.engines.local.thread_choice import ThreadChoice
-from baton_reasoning.core.engines.local.threads import ThreadPools, default_threads
+from baton_reasoning.core.engines.local.threads import ThreadChoice, attach_pool, default_threads
 from baton_reasoning.core.engines.local.tokenizer import Tokenizer
 from baton_reasoning.core.models.devices import gpu_names, registry
 from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
@@ -79,7 +78,6 @@ class Llama(Tokenizer):
         self.threads = load.threads or default_threads()
         """The largest number of threads of a decode."""
         self.batch_size = load.batch
-        self._pools = ThreadPools()
         self._said: deque[str] = deque(maxlen=20)
         self._loading_log = LoadingLog()
         self._listen_to_log()
@@ -163,7 +161,7 @@ class Llama(Tokenizer):
         self.context_length = load.context
         self.memory = ll.llama_get_memory(self.context)
         self.batch = ll.llama_batch_init(load.batch, 0, 1)
-        self._pools.attach(self.context, self.threads)
+        attach_pool(self.context, self.threads)
         self._make_abortable()
         is_split = load.flash_attention is Switch.ON and not load.kv_type.is_quantised
         is_fixed = load.threads or is_split or self.has_common_cache
@@ -276,7 +274,7 @@ class Llama(Tokenizer):
         choice = self.thread_choice
         if choice and choice.threads != ll.llama_n_threads(self.context):
             ll.llama_set_n_threads(self.context, choice.threads, choice.threads)
-            self._pools.attach(self.context, choice.threads)
+            attach_pool(self.context, choice.threads)
         began = time.perf_counter()
         result: int = ll.llama_decode(self.context, batch)
         if choice and result == Decoded.DONE:
