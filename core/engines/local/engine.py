@@ -12,7 +12,6 @@ from weakref import WeakKeyDictionary
 
 from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs
-from baton_reasoning.core.engines.continuing import continued
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
 from baton_reasoning.core.engines.local.placement import ModelLoader, worker_options
@@ -418,7 +417,7 @@ class LocalSession:
             self._engine.restarts.succeeded()
 
         try:
-            yield from continued(write, self._restart)
+            yield from base.continued(write, self._restart)
         except Cancelled:
             yield base.End(base.Stop.CANCELLED)
 

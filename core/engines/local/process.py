@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import psutil
 
@@ -383,14 +383,6 @@ def spin_variables(environment: Mapping[str, str] = os.environ) -> Mapping[str, 
     return {} if chosen else SPIN
 
 
-class _State(NamedTuple):
-    device: int
-    inode: int
-    size: int
-    modified: int
-    """Nanoseconds."""
-
-
 class ModelFiles:
     """The files of a model, as they were when its process was started.
 
@@ -404,7 +396,7 @@ class ModelFiles:
     def were_overwritten(self) -> bool:
         """Return whether the mapped weights may have changed. Takes microseconds."""
         return any(
-            before and (now := _state(path)) and now != before and now[:2] == before[:2]
+            (now := _state(path)) != before and now[:2] == before[:2]  # the same file, with another content
             for path, before in self._states.items()
         )
 
@@ -413,12 +405,13 @@ class ModelFiles:
         return any(_state(path) != before for path, before in self._states.items())
 
 
-def _state(path: Path) -> _State | None:
+def _state(path: Path) -> tuple[int, ...]:
+    """Return a file's device, inode, size and time of change (nanoseconds); nothing if it is gone."""
     try:
         found = path.stat()
     except OSError:
-        return None
-    return _State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class RestartPolicy:
