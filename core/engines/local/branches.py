@@ -141,18 +141,25 @@ class BranchWriter:
         if isinstance(item, Token):
             self._written[branch].append(item.data)
         elif isinstance(item, End) and item.stop is not Stop.CANCELLED:
-            assert self._scheduler
             assert self._request
-            self._scheduler.close(branch)
+            self._close(branch)
             written = self._written.pop(branch)
             text = b"".join(written).decode(errors="replace")
             self._reply((self._request.request, Continuation(branch, text, len(written), item.stop)))
+
+    def _close(self, branch: int) -> None:
+        """Close a branch's session, and empty its slot: what stays in a common cache slows down all other branches."""
+        assert self._scheduler
+        sequence = self._scheduler.sequences[branch]
+        if sequence.slot is not None:
+            sequence.roll_back(self._scheduler.llama, 0)
+        self._scheduler.close(branch)
 
     def _finish(self, item: messages.ReplyItem) -> None:
         assert self._request
         if self._scheduler:
             for branch in self._written:
-                self._scheduler.close(branch)
+                self._close(branch)
             self._scheduler.halt(READER, at_once=True)
         request = self._request.request
         self._request = None
