@@ -362,14 +362,11 @@ class LocalSession:
     def _branches_request(self, branches: Mapping[int, base.Branch]) -> messages.WriteBranches:
         bodies = {id(branch.body): branch.body for branch in branches.values()}
         runs = {key: self._runs(body) for key, body in bodies.items()}
-        return messages.WriteBranches(
-            0,
-            0,
-            [
-                messages.Read(0, index, runs[id(branch.body)], branch.limit, self._sampling, branch.seed)
-                for index, branch in branches.items()
-            ],
-        )
+        reads = [
+            messages.Read(0, index, runs[id(branch.body)], branch.limit, self._sampling, branch.seed)
+            for index, branch in branches.items()
+        ]
+        return messages.WriteBranches(0, 0, reads)
 
     def _runs(self, body: Sequence[Part]) -> list[messages.Run]:
         tags, size = self.card.thinking, self._process.loaded.vocabulary_size

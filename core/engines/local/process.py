@@ -54,20 +54,17 @@ class SentRequest:
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self._replies: queue.SimpleQueue[messages.ReplyItem | EngineLost | messages.Cancel] = queue.SimpleQueue()
-
-    def put(self, reply: messages.ReplyItem | EngineLost) -> None:
-        """Add a reply; EngineLost is the last one if the process is gone."""
-        self._replies.put(reply)
+        self.replies: queue.SimpleQueue[messages.ReplyItem | EngineLost | messages.Cancel] = queue.SimpleQueue()
+        """EngineLost is the last one if the process is gone."""
 
     def cancel(self) -> None:
         """Give whoever waits for replies the message that cancels the request. Never blocks."""
-        self._replies.put(messages.Cancel(self.number, at_once=True))
+        self.replies.put(messages.Cancel(self.number, at_once=True))
 
     def next_reply(self, stop_at: float | None = None) -> messages.ReplyItem | messages.Cancel | None:
         """Wait for the next reply; None if there is none before `stop_at` (by time.monotonic). Raises EngineLost."""
         try:
-            reply = self._replies.get(timeout=None if stop_at is None else max(stop_at - time.monotonic(), 0))
+            reply = self.replies.get(timeout=None if stop_at is None else max(stop_at - time.monotonic(), 0))
         except queue.Empty:
             return None
         if isinstance(reply, EngineLost):
@@ -278,7 +275,7 @@ class ModelProcess:
             with self._lock:
                 self._lost = self._cause_of_death()
                 for sent in self._sent.values():
-                    sent.put(self._lost)
+                    sent.replies.put(self._lost)
 
     def _pass_on_replies(self) -> None:
         """Pass replies on until the process is gone, or has to be killed. Raises EOFError or OSError."""
@@ -290,7 +287,7 @@ class ModelProcess:
             with self._lock:
                 for number, item in arrived:
                     if sent := self._sent.get(number):
-                        sent.put(item)
+                        sent.replies.put(item)
 
     def _cause_of_death(self) -> ProcessLost:
         """Explain the death in one sentence, by the exit code and the last line of native code."""
