@@ -262,17 +262,17 @@ class LocalSession:
     def repeat_exactly(self) -> None:
         self._is_exact = True
 
-    def draft(self, write: DraftedWrite, count: int, kept: int | None) -> DraftedTokens:
+    def draft(self, write: DraftedWrite, count: int) -> DraftedTokens:
         """Draft the next `count` tokens of another model's write as this one samples them; fewer if the text ends.
 
-        `kept`: what the call before returned for the same write, so that only new tokens pass the pipe. Raises
-        EngineError.
+        Of the same write only new tokens pass the pipe. Raises EngineError.
         """
         written = write.written
         if self._process is not self._engine.process or not self._process.alive:
             self._open()
-            kept = None
-        request = self._request(write.body) if kept is None else messages.Read(0, 0, [], base=kept)
+            write.base = None
+        is_first = write.base is None
+        request = self._request(write.body) if is_first else messages.Read(0, 0, [], base=write.base)
         request = request._replace(
             runs=[*request.runs, tuple(written)],
             limit=count,
@@ -284,12 +284,12 @@ class LocalSession:
         read_seconds = 0.0
         for item in self._replies(request):
             if isinstance(item, base.Handoff):
-                if kept is None and item.prefilled > 1:  # one token is read for the first draft itself
+                if is_first and item.prefilled > 1:  # one token is read for the first draft itself
                     read_seconds = item.seconds * (1 - 1 / item.prefilled)
-                kept = item.reused + item.prefilled - len(written)
+                write.base = item.reused + item.prefilled - len(written)
             elif isinstance(item, base.Token) and item.id is not None:
                 ids.append(item.id)
-        return DraftedTokens(tuple(ids), kept, read_seconds)
+        return DraftedTokens(tuple(ids), read_seconds)
 
     def cancel(self) -> None:
         self._cancelled = True  # before the request is read: `_sent` does it the other way round
