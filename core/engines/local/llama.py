@@ -398,8 +398,7 @@ def chunk_for(tokens_a_second: float, batch: int) -> int:
 # Where the model lies -------------------------------------------------------------------------------------------------
 
 _LAYER = re.compile(r"layer\s+\d+ assigned to device (\S+),")
-_BUFFER = re.compile(r"(\S+) +(model|KV|RS|compute|output) buffer size = +([\d.]+) MiB")
-_STATE = re.compile(r"(\S+) \S+ \S+ state buffer size = +([\d.]+) MiB")
+_BUFFER = re.compile(r"(\S+) +(?:DSV4 \S+ )?(model|KV|RS|state|compute|output) buffer size = +([\d.]+) MiB")
 
 
 class LoadingLog:
@@ -422,8 +421,6 @@ class LoadingLog:
                 name, kind, size = found[1], found[2], float(found[3])
                 # Compute buffers are measured again when something changes; of the others there may be several.
                 self._buffers[kind, name] = size if kind == "compute" else self._buffers[kind, name] + size
-            elif found := _STATE.search(line):
-                self._buffers["RS", found[1]] += float(found[2])
         elif found := _LAYER.search(line):
             self._layers[found[1]] += 1
 
@@ -442,7 +439,7 @@ class LoadingLog:
                 device=device,
                 layers=found["layers"],
                 weights=found["model"],
-                cache=found["KV"] + found["RS"],
+                cache=found["KV"] + found["RS"] + found["state"],
                 compute=found["compute"] + found["output"],
                 mapped=found["mapped"],
             )
