@@ -155,16 +155,13 @@ def _answer(data: bytes) -> bytes:
     request = json.loads(data)
     # In case the parent is killed while a template loops.
     limit_resource("RLIMIT_CPU", math.ceil(time.process_time() + 2 * SECONDS))
-    return json.dumps(_outcome(request["template"], request["variables"])).encode()
-
-
-def _outcome(template: str, variables: Mapping[str, Any]) -> dict[str, str]:
     try:
-        return {"text": _limited_text(template, variables)}
+        outcome = {"text": _limited_text(request["template"], request["variables"])}
     except MemoryError:
-        return {"error": "it needs too much memory"}
+        outcome = {"error": "it needs too much memory"}
     except Exception as error:  # noqa: BLE001  a template can raise any error
-        return {"error": f"{error}"[:300].strip().rstrip(".") or type(error).__name__}
+        outcome = {"error": f"{error}"[:300].strip().rstrip(".") or type(error).__name__}
+    return json.dumps(outcome).encode()
 
 
 def _limited_text(template: str, variables: Mapping[str, Any]) -> str:

@@ -9,12 +9,11 @@ share a prefix should follow each other.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 
 from baton_reasoning.core.engines.base import Continuation, End, Stop, Token
 from baton_reasoning.core.engines.local import messages
-from baton_reasoning.core.engines.local.llama import Llama, LoadError
+from baton_reasoning.core.engines.local.llama import LoadError
 from baton_reasoning.core.engines.local.scheduler import Scheduler
 
 READER = -1
@@ -29,10 +28,9 @@ _SHORTEST = 256
 class BranchWriter:
     """Carries out one session's requests for branches, one after the other."""
 
-    def __init__(self, llama: Llama, options: messages.WorkerOptions, reply: Callable[[messages.Reply], None]) -> None:
-        self._llama = llama
-        self._options = options
-        self._reply = reply
+    def __init__(self, main: Scheduler) -> None:
+        """`main`: the scheduler of the model's own context, which has the session."""
+        self._main = main
         self._scheduler: Scheduler | None = None
         self._request: messages.WriteBranches | None = None
         self._waiting: deque[tuple[messages.Read, list[int]]] = deque()
@@ -45,13 +43,13 @@ class BranchWriter:
     def is_busy(self) -> bool:
         return self._request is not None
 
-    def begin(self, request: messages.WriteBranches, texts: list[list[int]]) -> None:
-        """Take a request; `texts` are the token ids before each branch, prompts included."""
+    def begin(self, request: messages.WriteBranches) -> None:
         if self._request:  # its caller has gone
             self._finish(End(Stop.CANCELLED))
         self._request, self._halted = request, False
+        texts = self._main.texts_before(request)
         self._waiting.extend(zip(request.branches, texts, strict=True))
-        longest, context = max(map(len, texts), default=0), self._options.load.context
+        longest, context = max(map(len, texts), default=0), self._main.options.load.context
         needed = max((len(text) + branch.limit for branch, text in self._waiting), default=0)
         if not texts:
             self._finish(End(Stop.LIMIT))
@@ -89,7 +87,7 @@ class BranchWriter:
 
     def _make_context(self, branches: int, tokens: int) -> bool:
         """Make a context for so many branches of so many tokens, or for fewer at once if memory does not hold them."""
-        load, llama = self._options.load, self._llama
+        load, llama = self._main.options.load, self._main.llama
         tokens = min(load.context, max(_SHORTEST, 1 << (tokens - 1).bit_length()))
         bytes_a_token = sum(share.cache for share in llama.shares) / (load.context * load.parallel)
         spare = max(load.context * load.parallel, int(SPARE_BYTES / max(bytes_a_token, 1)))
@@ -107,8 +105,8 @@ class BranchWriter:
             except LoadError:
                 at_once //= 2
             else:
-                options = replace(self._options, load=load)
-                self._scheduler = Scheduler(context, options, self._collect, rolls_back=False)
+                self._scheduler = Scheduler(context, replace(self._main.options, load=load), self._collect)
+                self._scheduler.rolls_back = False
                 self._scheduler.open(READER, ())
                 return True
         return False
@@ -145,7 +143,7 @@ class BranchWriter:
             self._close(branch)
             written = self._written.pop(branch)
             text = b"".join(written).decode(errors="replace")
-            self._reply((self._request.request, Continuation(branch, text, len(written), item.stop)))
+            self._main.reply((self._request.request, Continuation(branch, text, len(written), item.stop)))
 
     def _close(self, branch: int) -> None:
         """Close a branch's session, and empty its slot: what stays in a common cache slows down all other branches."""
@@ -165,4 +163,4 @@ class BranchWriter:
         self._request = None
         self._waiting.clear()
         self._written.clear()
-        self._reply((request, item))
+        self._main.reply((request, item))

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.local.llama import Llama, Logits
 
+SNAPSHOTS = 4
+"""Of a sequence whose memory cannot be truncated."""
 lru_clock = count()
 """Ticks with each use of a session: the one with the smallest tick is the least recently used."""
 
@@ -76,10 +78,10 @@ class Ledger:
         del self.ids[length:]
         self.snapshots = {at: state for at, state in self.snapshots.items() if at <= length}
 
-    def remember(self, state: bytes, most: int = 4) -> None:
-        """Keep a snapshot of the memory as it is now, and forget the oldest beyond `most`."""
+    def remember(self, state: bytes) -> None:
+        """Keep a snapshot of the memory as it is now, and forget the one of the shortest text beyond SNAPSHOTS."""
         self.snapshots[len(self.ids)] = state
-        while len(self.snapshots) > most:
+        if len(self.snapshots) > SNAPSHOTS:
             del self.snapshots[min(self.snapshots)]
 
 

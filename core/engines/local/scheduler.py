@@ -74,19 +74,12 @@ class Task:
 class Scheduler:
     """Turns requests into batches and replies. Only `halt` may be called from another thread."""
 
-    def __init__(
-        self,
-        llama: Llama,
-        options: messages.WorkerOptions,
-        reply: Callable[[messages.Reply], None],
-        *,
-        rolls_back: bool = True,
-    ) -> None:
-        """`rolls_back`: False if no session is rolled back into what it wrote, which then needs no snapshots."""
+    def __init__(self, llama: Llama, options: messages.WorkerOptions, reply: Callable[[messages.Reply], None]) -> None:
         self.llama = llama
         self.options = options
         self.reply = reply
-        self.rolls_back = rolls_back
+        self.rolls_back = True
+        """False: no session is rolled back into what it wrote, so that this needs no snapshots."""
         self.sequences: dict[int, CachedSequence] = {}
         self.waiting: list[Task] = []
         self.running: list[Task] = []

@@ -98,7 +98,6 @@ class Worker:
         self.connection = connection
         self.outbox = outbox
         self.llama = llama
-        self.options = options
         self.replies: list[messages.Reply] = []
         self.scheduler = Scheduler(llama, options, self.replies.append)
         self.branches: dict[int, BranchWriter] = {}
@@ -159,8 +158,8 @@ class Worker:
                 self.scheduler.begin(request)
             case messages.WriteBranches(session):
                 if session not in self.branches:
-                    self.branches[session] = BranchWriter(self.llama, self.options, self.replies.append)
-                self.branches[session].begin(request, self.scheduler.texts_before(request))
+                    self.branches[session] = BranchWriter(self.scheduler)
+                self.branches[session].begin(request)
             case messages.Drafts():
                 self.scheduler.take_drafts(request)
             case messages.Cancel(number, at_once):

@@ -16,6 +16,7 @@ from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.llama import Llama, LoadError
 from baton_reasoning.core.engines.local.messages import Failed, Read, Reply, WorkerOptions, WriteBranches
+from baton_reasoning.core.engines.local.scheduler import Scheduler
 from baton_reasoning.core.errors import ContextFull
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.thinking.steps import split
@@ -180,9 +181,10 @@ def test_where_memory_is_short_fewer_are_decoded_at_once_and_none_is_a_refusal(s
     options = WorkerOptions(str(SMALL_MODEL), LoadOptions(context=512, threads=1))
     llama, replies = LittleRoom(options, lambda _: None), list[Reply]()
     llama.most = sequences
-    writer = BranchWriter(llama, options, replies.append)
-    wanted = [Read(0, number, [], limit=5, seed=number) for number in range(4)]
-    writer.begin(WriteBranches(1, 7, wanted), [[*llama.tokenize("Step 1: ", False)]] * 4)
+    scheduler = Scheduler(llama, options, replies.append)
+    scheduler.open(1, llama.tokenize("Step 1: ", False))
+    writer = BranchWriter(scheduler)
+    writer.begin(WriteBranches(1, 7, [Read(0, number, [], limit=5, seed=number) for number in range(4)]))
     while writer.is_busy:
         writer.step()
     writer.close()
