@@ -81,10 +81,6 @@ class LocalEngine:
         """How the model was loaded, which may be lighter than asked."""
         return self._loader.attempt.options
 
-    @property
-    def is_on_gpu(self) -> bool:
-        return any(share.device != base.RAM and share.layers for share in self.process.loaded.shares)
-
     def open(
         self,
         conversation: base.Conversation,
@@ -248,8 +244,9 @@ class LocalSession:
 
     def use_drafts_of(self, small: base.Session, *, asked: bool = False) -> bool:
         self._drafter = None
-        wanted = self._engine.loaded_as.drafts
-        if not (asked or wanted is Switch.ON or (wanted is Switch.AUTOMATIC and self._engine.is_on_gpu)):
+        wanted, shares = self._engine.loaded_as.drafts, self._process.loaded.shares
+        is_on_gpu = any(share.device != base.RAM and share.layers for share in shares)
+        if not (asked or wanted is Switch.ON or (wanted is Switch.AUTOMATIC and is_on_gpu)):
             return False
         if not isinstance(small, LocalSession) or small._engine is self._engine:
             return False
