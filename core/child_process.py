@@ -234,22 +234,20 @@ def _serve(connection: Connection, answer: AnswersBytes, prepare: Callable[[], o
     if prepare:
         prepare()
     if memory:
-        _limit_memory(memory)
+        limit_resource("RLIMIT_AS", memory)
     with suppress(EOFError, OSError):  # the program has ended, or was killed with an answer unread
         connection.send_bytes(b"ready")
         while True:
             connection.send_bytes(answer(connection.recv_bytes()))
 
 
-def _limit_memory(most: int) -> None:
-    try:
+def limit_resource(name: str, most: int) -> None:
+    """Limit a resource of this process where the system can: RLIMIT_AS in bytes, RLIMIT_CPU in seconds."""
+    with suppress(ImportError, ValueError, OSError):  # Windows has none, macOS may refuse it: the time limit is left
         import resource
 
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    except (ImportError, ValueError, OSError):
-        return  # Windows has none, macOS may refuse it: the time limit is left
+        number = getattr(resource, name)
+        resource.setrlimit(number, (most, resource.getrlimit(number)[1]))
 
 
 def _call(question: bytes) -> bytes:

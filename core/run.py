@@ -12,9 +12,8 @@ from baton_reasoning.core.engines.base import (
     Engine,
     Message,
     ModelCard,
-    RepeatsExactly,
+    OnThisMachine,
     Session,
-    UsesDrafts,
     ignore,
 )
 from baton_reasoning.core.engines.body import Author
@@ -234,7 +233,7 @@ def _open_sessions(
             sampling = engine.card.overrides.sampling(settings.sampling)
             sessions[author] = engine.open(conversation, sampling, attach, thinks=settings.thinking)
         small, large = sessions.get(Author.SMALL), sessions.get(Author.LARGE)
-        if small and isinstance(large, UsesDrafts):
+        if small and isinstance(large, OnThisMachine):
             large.use_drafts_of(small, asked=POLICIES.of(settings.policy).needs.drafts)
     except BatonError as error:
         return error
@@ -243,7 +242,7 @@ def _open_sessions(
 
 def _repeat_exactly(sessions: Iterable[Session]) -> None:
     for session in sessions:
-        if isinstance(session, RepeatsExactly):
+        if isinstance(session, OnThisMachine):
             session.repeat_exactly()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Generator, Hashable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from enum import Enum
 from itertools import chain
@@ -17,6 +18,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from baton_reasoning.core.engines.body import Part
 from baton_reasoning.core.engines.usage import Count, Seconds
+from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import (
     NO_OVERRIDES,
     DemoModel,
@@ -345,8 +347,8 @@ def ignore(_: Session) -> None:
 
 
 @runtime_checkable
-class UsesDrafts(Protocol):
-    """A session whose model can check several drafted tokens in one decode."""
+class OnThisMachine(Protocol):
+    """A session whose model runs in a process of this program, which decides what a decode holds."""
 
     def use_drafts_of(self, small: Session, *, asked: bool = False) -> bool:
         """Let the small model draft whenever this one writes; return False if the two do not suit.
@@ -356,13 +358,11 @@ class UsesDrafts(Protocol):
         """
         ...
 
-
-@runtime_checkable
-class RepeatsExactly(Protocol):
-    """A session that starts from what earlier sessions left in the KV cache."""
-
     def repeat_exactly(self) -> None:
-        """Reuse only what this session would decode in the same batches, so that a seed repeats its text."""
+        """Reuse of the KV cache only what this session would decode in the same batches.
+
+        So a seed repeats its text, whatever earlier sessions left in the cache.
+        """
         ...
 
 
@@ -421,3 +421,31 @@ class Engine(Protocol):
     def close(self) -> None:
         """End all sessions and free the model. Closing twice is allowed."""
         ...
+
+
+Item = TypeVar("Item")
+
+
+def continued(
+    write: Callable[[list[Token]], Generator[Item, None, None]],
+    repair: Callable[[EngineLost, int], Generator[Notice, None, None]],
+) -> Generator[Item | Notice, None, None]:
+    """Yield what `write` yields, and call it again for the rest whenever it raises EngineLost.
+
+    `write` gets the tokens that have arrived so far, and writes on after them. `repair` gets the error and the number
+    of failures of this request, and yields what a person should know; it raises the error if that was the last attempt.
+    """
+    arrived: list[Token] = []
+    failures = 0
+    while True:
+        try:
+            with closing(write(arrived)) as items:
+                for item in items:
+                    if isinstance(item, Token):
+                        arrived.append(item)
+                    yield item
+            return
+        except EngineLost as lost:
+            failures += 1
+            reason = lost
+        yield from repair(reason, failures)

@@ -19,7 +19,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from baton_reasoning.core.child_process import Child, NoAnswer, TimedOut, TimeLimit
+from baton_reasoning.core.child_process import Child, NoAnswer, TimedOut, TimeLimit, limit_resource
 from baton_reasoning.core.errors import EngineRefused
 
 if TYPE_CHECKING:  # the child imports this module too, and starts sooner without pydantic
@@ -153,28 +153,15 @@ def _import_jinja() -> None:
 
 def _answer(data: bytes) -> bytes:
     request = json.loads(data)
-    _limit_seconds()
-    return json.dumps(_outcome(request["template"], request["variables"])).encode()
-
-
-def _outcome(template: str, variables: Mapping[str, Any]) -> dict[str, str]:
+    # In case the parent is killed while a template loops.
+    limit_resource("RLIMIT_CPU", math.ceil(time.process_time() + 2 * SECONDS))
     try:
-        return {"text": _limited_text(template, variables)}
+        outcome = {"text": _limited_text(request["template"], request["variables"])}
     except MemoryError:
-        return {"error": "it needs too much memory"}
+        outcome = {"error": "it needs too much memory"}
     except Exception as error:  # noqa: BLE001  a template can raise any error
-        return {"error": f"{error}"[:300].strip().rstrip(".") or type(error).__name__}
-
-
-def _limit_seconds() -> None:
-    """Set a hard limit on processor time, in case the parent is killed while a template loops."""
-    try:
-        import resource
-
-        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + 2 * SECONDS), hard))
-    except (ImportError, ValueError, OSError):
-        return
+        outcome = {"error": f"{error}"[:300].strip().rstrip(".") or type(error).__name__}
+    return json.dumps(outcome).encode()
 
 
 def _limited_text(template: str, variables: Mapping[str, Any]) -> str:

@@ -89,7 +89,7 @@ def estimate(pair: Pair, trace: Trace, expected: str, grader: Grader, plan: Valu
 def bare_speed(model: Path, sequences: int = MOST_ON_CPU) -> float:
     """Tokens a second of a loop that does nothing but decode and draw."""
     llama = Llama(WorkerOptions(str(model), OPTIONS), lambda _: None)
-    context = llama.sibling(READ + WRITTEN, sequences + 1)
+    context = llama.sibling(OPTIONS.model_copy(update={"context": READ + WRITTEN, "parallel": sequences + 1}))
     context.decode([BatchEntry(5 + i % 20, i, 0, False) for i in range(READ)])
     for sequence in range(1, sequences + 1):
         context.copy(0, sequence, READ)

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from baton_reasoning.core.engines.local.llama import Llama, Logits
 
+SNAPSHOTS = 4
+"""Of a sequence whose memory cannot be truncated."""
 lru_clock = count()
 """Ticks with each use of a session: the one with the smallest tick is the least recently used."""
 
@@ -76,10 +78,10 @@ class Ledger:
         del self.ids[length:]
         self.snapshots = {at: state for at, state in self.snapshots.items() if at <= length}
 
-    def remember(self, state: bytes, most: int = 4) -> None:
-        """Keep a snapshot of the memory as it is now, and forget the oldest beyond `most`."""
+    def remember(self, state: bytes) -> None:
+        """Keep a snapshot of the memory as it is now, and forget the one of the shortest text beyond SNAPSHOTS."""
         self.snapshots[len(self.ids)] = state
-        while len(self.snapshots) > most:
+        if len(self.snapshots) > SNAPSHOTS:
             del self.snapshots[min(self.snapshots)]
 
 
@@ -171,15 +173,17 @@ class PromptCache:
         """Copy the longest prefix of the target into a slot, if another one holds a longer prefix than this one.
 
         With a `chunk` the slot then holds only whole chunks of the target; else the session removes what is not its
-        text.
+        text. A memory that cannot be truncated is copied only as a whole.
         """
         lengths = [ledger.reusable(target, chunk) for ledger in self._ledgers]
         donor, length = lengths.index(max(lengths)), lengths[slot]
         ledger = sequence.ledger
-        if lengths[donor] > length and ledger.supports_truncation:
+        is_whole = lengths[donor] == len(self._ledgers[donor].ids)
+        if lengths[donor] > length and (ledger.supports_truncation or is_whole):
             length = lengths[donor]
             self._llama.truncate(slot, 0)
             self._llama.copy(donor, slot, length)
+            ledger.truncate(0)
             ledger.ids, ledger.whole = target[:length], min(length, self._ledgers[donor].whole)
         if chunk is not None:
             sequence.roll_back(self._llama, length)

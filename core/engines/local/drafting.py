@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from baton_reasoning.core.engines.body import Part
@@ -92,16 +92,19 @@ def tokens_per_decode(acceptance: float, drafts: int) -> float:
     return float((1 - a ** (drafts + 1)) / (1 - a))
 
 
-class DraftedWrite(NamedTuple):
+@dataclass
+class DraftedWrite:
     """A write of the large model, as the small one has to know it to draft for it."""
 
     body: Sequence[Part] = ()
     written: Sequence[int] = ()
     """Its tokens so far; this grows."""
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
     seed: int = 0
     position: int = 0
     """Tokens of the body before it."""
+    base: int | None = None
+    """Tokens of prompt and body in the small model's text, once it has read them."""
 
 
 class Drafter:
@@ -112,8 +115,6 @@ class Drafter:
         self._session = session
         self._length = length
         self._write = DraftedWrite()
-        self._base: int | None = None
-        """Tokens of prompt and body in the small model's text, once it has read them."""
         self._plain_from = 0
         """Tokens written at the last decision: those since then are counted as written without drafts."""
         self._seconds = 0.0
@@ -123,7 +124,7 @@ class Drafter:
     def begin(self, write: DraftedWrite) -> int:
         """Begin a write of the large model; return how many tokens it writes before it asks for drafts."""
         self._count_plain()
-        self._write, self._base, self._plain_from = write, None, 0
+        self._write, self._plain_from = write, 0
         plan = self._length.plan()
         return 1 if plan.drafts else plan.plain
 
@@ -139,11 +140,10 @@ class Drafter:
             return Drafts(wanted.request, (), max(plan.plain, FIRST_PAUSE) if self._is_lost else plan.plain)
         began = time.perf_counter()
         try:
-            drafted = self._session.draft(self._write, plan.drafts, self._base)
+            drafted = self._session.draft(self._write, plan.drafts)
         except EngineError:
             self._is_lost = True  # the large model goes on without drafts; the small one's next write reports it
             return Drafts(wanted.request, (), FIRST_PAUSE)
-        self._base = drafted.base
         self._seconds = time.perf_counter() - began - drafted.read_seconds
         return Drafts(wanted.request, drafted.ids, 0 if drafted.ids else FIRST_PAUSE)
 
@@ -156,8 +156,6 @@ class DraftedTokens(NamedTuple):
     """The small model's drafts for one decode of the large one."""
 
     ids: tuple[int, ...]
-    base: int | None
-    """Tokens of prompt and body in its text; given to the next call for the same write."""
     read_seconds: float = 0.0
     """For the prefill in the first call for a write, which serves all of its drafts."""
 
@@ -165,4 +163,4 @@ class DraftedTokens(NamedTuple):
 class DraftingSession(Protocol):
     """The part of a small model's session that a Drafter uses."""
 
-    def draft(self, write: DraftedWrite, count: int, base: int | None) -> DraftedTokens: ...
+    def draft(self, write: DraftedWrite, count: int) -> DraftedTokens: ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -12,17 +12,10 @@ from weakref import WeakKeyDictionary
 
 from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.body import Part, bytes_before, rendered_runs
-from baton_reasoning.core.engines.continuing import continued
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.drafting import DraftedTokens, DraftedWrite, Drafter, DraftLength
 from baton_reasoning.core.engines.local.placement import ModelLoader, worker_options
-from baton_reasoning.core.engines.local.process import (
-    CancelRequested,
-    ModelProcess,
-    ProcessLost,
-    RestartPolicy,
-    SentRequest,
-)
+from baton_reasoning.core.engines.local.process import ModelProcess, ProcessLost, RestartPolicy, SentRequest
 from baton_reasoning.core.engines.templates import RENDERER, PromptPiece, has_switch, render_prompt
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost, EngineRefused
 from baton_reasoning.core.models.gguf import GgufHeader, read_header
@@ -87,15 +80,6 @@ class LocalEngine:
     def loaded_as(self) -> LoadOptions:
         """How the model was loaded, which may be lighter than asked."""
         return self._loader.attempt.options
-
-    @property
-    def fallback(self) -> str:
-        """What was reduced to fit memory: “with a batch of 128 tokens”; “” if it was loaded as asked."""
-        return self._loader.attempt.fallback
-
-    @property
-    def is_on_gpu(self) -> bool:
-        return any(share.device != base.RAM and share.layers for share in self.process.loaded.shares)
 
     def open(
         self,
@@ -220,7 +204,7 @@ class LocalSession:
             drafted = DraftedWrite(body, written, self._sampling, seed, position)
             request = request._replace(plain_tokens=self._drafter.begin(drafted))
         for item in self._results(request):
-            assert not isinstance(item, base.Judgement | base.Scores)
+            assert not isinstance(item, base.Judgement | base.Scores | base.Continuation)
             if isinstance(item, base.Token) and item.id is not None:
                 written.append(item.id)
             yield item
@@ -251,29 +235,18 @@ class LocalSession:
 
     def write_branches(self, branches: Sequence[base.Branch]) -> Generator[base.Continuation | base.Notice, None, None]:
         """If the process dies, the branches that have not ended are written again."""
-        left = list(range(len(branches)))
-
-        def write_left(_: object) -> Generator[base.Continuation, None, None]:
-            if not left:
-                return
-            asked = list(left)
-            self._open_if_restarted()
-            for item in self._replies(self._branches_request([branches[index] for index in asked])):
-                if isinstance(item, messages.BranchEnded):
-                    index = asked[item.branch]
-                    left.remove(index)
-                    yield base.Continuation(index, item.text.decode(errors="replace"), item.tokens, item.stop)
-            self._engine.restarts.succeeded()
-
-        try:
-            yield from continued(write_left, self._restart)
-        except Cancelled:
-            return
+        left = dict(enumerate(branches))
+        for item in self._with_restarts(lambda _: self._branches_request(left)):
+            if isinstance(item, base.Continuation):
+                del left[item.branch]
+            if isinstance(item, base.Continuation | base.Notice):
+                yield item
 
     def use_drafts_of(self, small: base.Session, *, asked: bool = False) -> bool:
         self._drafter = None
-        wanted = self._engine.loaded_as.drafts
-        if not (asked or wanted is Switch.ON or (wanted is Switch.AUTOMATIC and self._engine.is_on_gpu)):
+        wanted, shares = self._engine.loaded_as.drafts, self._process.loaded.shares
+        is_on_gpu = any(share.device != base.RAM and share.layers for share in shares)
+        if not (asked or wanted is Switch.ON or (wanted is Switch.AUTOMATIC and is_on_gpu)):
             return False
         if not isinstance(small, LocalSession) or small._engine is self._engine:
             return False
@@ -286,17 +259,17 @@ class LocalSession:
     def repeat_exactly(self) -> None:
         self._is_exact = True
 
-    def draft(self, write: DraftedWrite, count: int, kept: int | None) -> DraftedTokens:
+    def draft(self, write: DraftedWrite, count: int) -> DraftedTokens:
         """Draft the next `count` tokens of another model's write as this one samples them; fewer if the text ends.
 
-        `kept`: what the call before returned for the same write, so that only new tokens pass the pipe. Raises
-        EngineError.
+        Of the same write only new tokens pass the pipe. Raises EngineError.
         """
         written = write.written
         if self._process is not self._engine.process or not self._process.alive:
             self._open()
-            kept = None
-        request = self._request(write.body) if kept is None else messages.Read(0, 0, [], base=kept)
+            write.base = None
+        is_first = write.base is None
+        request = self._request(write.body) if is_first else messages.Read(0, 0, [], base=write.base)
         request = request._replace(
             runs=[*request.runs, tuple(written)],
             limit=count,
@@ -308,12 +281,12 @@ class LocalSession:
         read_seconds = 0.0
         for item in self._replies(request):
             if isinstance(item, base.Handoff):
-                if kept is None and item.prefilled > 1:  # one token is read for the first draft itself
+                if is_first and item.prefilled > 1:  # one token is read for the first draft itself
                     read_seconds = item.seconds * (1 - 1 / item.prefilled)
-                kept = item.reused + item.prefilled - len(written)
+                write.base = item.reused + item.prefilled - len(written)
             elif isinstance(item, base.Token) and item.id is not None:
                 ids.append(item.id)
-        return DraftedTokens(tuple(ids), kept, read_seconds)
+        return DraftedTokens(tuple(ids), read_seconds)
 
     def cancel(self) -> None:
         self._cancelled = True  # before the request is read: `_sent` does it the other way round
@@ -367,7 +340,8 @@ class LocalSession:
         if deaths > RESTARTS_A_REQUEST:
             raise EngineLost(lost.message, LOAD_AGAIN) from lost
         self._recover(lost)
-        reduced = f" {self._engine.fallback}" if self._engine.fallback else ""
+        placement = self._engine.card.placement
+        reduced = f" {placement.fallback}" if placement and placement.fallback else ""
         yield base.Notice(f"{lost.message} It was started again{reduced}, and the text goes on.")
 
     def _warning_of_another_file(self) -> Iterator[base.Notice]:
@@ -382,11 +356,14 @@ class LocalSession:
         """Make a request that reads the body; it is numbered when it is sent."""
         return messages.Read(0, 0, self._runs(body), exact=self._is_exact)
 
-    def _branches_request(self, branches: Sequence[base.Branch]) -> messages.WriteBranches:
-        bodies = {id(branch.body): branch.body for branch in branches}
-        numbers = {key: number for number, key in enumerate(bodies)}
-        wanted = [messages.BranchWanted(numbers[id(branch.body)], branch.seed, branch.limit) for branch in branches]
-        return messages.WriteBranches(0, 0, [self._runs(body) for body in bodies.values()], wanted, self._sampling)
+    def _branches_request(self, branches: Mapping[int, base.Branch]) -> messages.WriteBranches:
+        bodies = {id(branch.body): branch.body for branch in branches.values()}
+        runs = {key: self._runs(body) for key, body in bodies.items()}
+        reads = [
+            messages.Read(0, index, runs[id(branch.body)], branch.limit, self._sampling, branch.seed)
+            for index, branch in branches.items()
+        ]
+        return messages.WriteBranches(0, 0, reads)
 
     def _runs(self, body: Sequence[Part]) -> list[messages.Run]:
         tags, size = self.card.thinking, self._process.loaded.vocabulary_size
@@ -404,19 +381,29 @@ class LocalSession:
             finally:
                 self._under_way = None
 
-    def _results(self, request: messages.Read) -> Generator[messages.ReadItem, None, None]:
+    def _results(self, request: messages.Read) -> Generator[messages.ResultItem, None, None]:
         """Send a request and yield its results. If the process dies, go on from the last token that arrived."""
 
-        def write(arrived: list[base.Token]) -> Generator[messages.ReadItem, None, None]:
-            self._open_if_restarted()
+        def rest(arrived: list[base.Token]) -> messages.Read:
             ids = tuple(token.id for token in arrived if token.id is not None)
-            rest = request._replace(
+            return request._replace(
                 runs=[*request.runs, ids], limit=request.limit - len(ids), position=request.position + len(ids)
             )
+
+        return self._with_restarts(rest)
+
+    def _with_restarts(
+        self, request: Callable[[list[base.Token]], messages.Read | messages.WriteBranches]
+    ) -> Generator[messages.ResultItem, None, None]:
+        """Send a request and yield its results. If the process dies, start it again and ask for the rest.
+
+        `request` gets the tokens that have arrived, and makes the request for what is left.
+        """
+
+        def write(arrived: list[base.Token]) -> Generator[messages.ResultItem, None, None]:
+            self._open_if_restarted()
             try:
-                for item in self._replies(rest):
-                    assert not isinstance(item, messages.BranchEnded)
-                    yield item
+                yield from self._replies(request(arrived))
             except GeneratorExit:
                 if arrived:
                     self._engine.restarts.succeeded()
@@ -424,13 +411,11 @@ class LocalSession:
             self._engine.restarts.succeeded()
 
         try:
-            yield from continued(write, self._restart)
+            yield from base.continued(write, self._restart)
         except Cancelled:
             yield base.End(base.Stop.CANCELLED)
 
-    def _replies(
-        self, request: messages.Read | messages.WriteBranches
-    ) -> Generator[messages.ReadItem | messages.BranchEnded, None, None]:
+    def _replies(self, request: messages.Read | messages.WriteBranches) -> Generator[messages.ResultItem, None, None]:
         """Send a request and yield its replies up to the last one. Raises EngineLost if the process dies."""
         is_text = isinstance(request, messages.Read) and any(isinstance(run, str) for run in request.runs)
         process, stop_at = self._process, None
@@ -443,7 +428,7 @@ class LocalSession:
                             | base.PrefillProgress()
                             | base.Judgement()
                             | base.Scores()
-                            | messages.BranchEnded() as item
+                            | base.Continuation() as item
                         ):
                             yield item
                         case base.Handoff() as handoff:
@@ -456,13 +441,11 @@ class LocalSession:
                         case None:
                             yield base.End(base.Stop.CANCELLED)
                             return
-                        case CancelRequested():
+                        case messages.Cancel() as cancel:
                             stop_at = stop_at or time.monotonic() + STOP_SECONDS  # a second Stop brings no second wait
-                            process.tell(messages.Cancel(sent.number, at_once=True))
+                            process.tell(cancel)
                         case messages.Failed(context_full, reason):
                             raise self._failure(context_full, reason)
-                        case EngineLost() as lost:
-                            raise lost
             finally:
                 process.tell(messages.Cancel(sent.number))
 

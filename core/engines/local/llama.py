@@ -22,8 +22,7 @@ from llama_cpp import llama_cpp as ll
 
 from baton_reasoning.core.engines.base import RAM, Alternative, DeviceShare, Stop
 from baton_reasoning.core.engines.local.messages import WorkerOptions
-from baton_reasoning.core.engines.local.thread_choice import ThreadChoice
-from baton_reasoning.core.engines.local.threads import ThreadPools, default_threads
+from baton_reasoning.core.engines.local.threads import ThreadChoice, attach_pool, default_threads
 from baton_reasoning.core.engines.local.tokenizer import Tokenizer
 from baton_reasoning.core.models.devices import gpu_names, registry
 from baton_reasoning.core.models.options import LoadOptions, Sampling, Switch
@@ -79,8 +78,6 @@ class Llama(Tokenizer):
         self.threads = load.threads or default_threads()
         """The largest number of threads of a decode."""
         self.batch_size = load.batch
-        self._pools = ThreadPools()
-        self._load_options = load
         self._said: deque[str] = deque(maxlen=20)
         self._loading_log = LoadingLog()
         self._listen_to_log()
@@ -164,19 +161,18 @@ class Llama(Tokenizer):
         self.context_length = load.context
         self.memory = ll.llama_get_memory(self.context)
         self.batch = ll.llama_batch_init(load.batch, 0, 1)
-        self._pools.attach(self.context, self.threads)
+        attach_pool(self.context, self.threads)
         self._make_abortable()
         is_split = load.flash_attention is Switch.ON and not load.kv_type.is_quantised
         is_fixed = load.threads or is_split or self.has_common_cache
         self.thread_choice = None if is_fixed else ThreadChoice(self.threads)
         """None where the number of threads stays: a person chose it, or another number would change the text."""
 
-    def sibling(self, tokens: int, sequences: int) -> Llama:
-        """Make another context over the same weights, for `sequences` of `tokens` each.
+    def sibling(self, load: LoadOptions) -> Llama:
+        """Make another context over the same weights.
 
         Free it with `close_context`. Raises LoadError if memory does not hold it.
         """
-        load = self._load_options.model_copy(update={"context": tokens, "parallel": sequences})
         other = copy.copy(self)
         other._make_context(load)
         return other
@@ -278,7 +274,7 @@ class Llama(Tokenizer):
         choice = self.thread_choice
         if choice and choice.threads != ll.llama_n_threads(self.context):
             ll.llama_set_n_threads(self.context, choice.threads, choice.threads)
-            self._pools.attach(self.context, choice.threads)
+            attach_pool(self.context, choice.threads)
         began = time.perf_counter()
         result: int = ll.llama_decode(self.context, batch)
         if choice and result == Decoded.DONE:
@@ -402,8 +398,7 @@ def chunk_for(tokens_a_second: float, batch: int) -> int:
 # Where the model lies -------------------------------------------------------------------------------------------------
 
 _LAYER = re.compile(r"layer\s+\d+ assigned to device (\S+),")
-_BUFFER = re.compile(r"(\S+) +(model|KV|RS|compute|output) buffer size = +([\d.]+) MiB")
-_STATE = re.compile(r"(\S+) \S+ \S+ state buffer size = +([\d.]+) MiB")
+_BUFFER = re.compile(r"(\S+) +(?:DSV4 \S+ )?(model|KV|RS|state|compute|output) buffer size = +([\d.]+) MiB")
 
 
 class LoadingLog:
@@ -426,8 +421,6 @@ class LoadingLog:
                 name, kind, size = found[1], found[2], float(found[3])
                 # Compute buffers are measured again when something changes; of the others there may be several.
                 self._buffers[kind, name] = size if kind == "compute" else self._buffers[kind, name] + size
-            elif found := _STATE.search(line):
-                self._buffers["RS", found[1]] += float(found[2])
         elif found := _LAYER.search(line):
             self._layers[found[1]] += 1
 
@@ -446,7 +439,7 @@ class LoadingLog:
                 device=device,
                 layers=found["layers"],
                 weights=found["model"],
-                cache=found["KV"] + found["RS"],
+                cache=found["KV"] + found["RS"] + found["state"],
                 compute=found["compute"] + found["output"],
                 mapped=found["mapped"],
             )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
 
-from baton_reasoning.core.engines.base import DeviceShare, Judgement, Scores, Stop, WriteItem
+from baton_reasoning.core.engines.base import Continuation, DeviceShare, Judgement, Scores, WriteItem
 from baton_reasoning.core.engines.templates import PromptPiece
 from baton_reasoning.core.models.options import LoadOptions, Sampling, ThinkingTags
 
@@ -67,22 +67,13 @@ class Read(NamedTuple):
     exact: bool = False
 
 
-class BranchWanted(NamedTuple):
-    """One branch: the index of the text before it, the stream of its random numbers, and its most tokens."""
-
-    text: int
-    seed: int
-    limit: int
-
-
 class WriteBranches(NamedTuple):
-    """Write branches of the session's conversation; `texts` are bodies, of which branches may share one."""
+    """Write branches of the session's conversation side by side. Each has a number of its own as `request`; those of
+    one text share the same `runs`."""
 
     session: int
     request: int
-    texts: list[list[Run]]
-    branches: list[BranchWanted]
-    sampling: Sampling = Sampling()
+    branches: list[Read]
 
 
 class Drafts(NamedTuple):
@@ -161,15 +152,6 @@ class DraftsWanted(NamedTuple):
     plain_seconds: float
 
 
-class BranchEnded(NamedTuple):
-    """A branch is finished: its index, its text and number of tokens."""
-
-    branch: int
-    text: bytes
-    tokens: int
-    stop: Stop
-
-
 class Failed(NamedTuple):
     """A request failed for a reason that is the request's own."""
 
@@ -178,9 +160,9 @@ class Failed(NamedTuple):
 
 
 AtLoading = LoadingProgress | ModelLoaded | LoadFailed
-ReadItem = WriteItem | Judgement | Scores
-"""What a Read yields: its Handoff says nothing of how the text was passed, and Scores come batch by batch."""
-ReplyItem = ReadItem | BranchEnded | Tokenized | DraftsWanted | Failed
+ResultItem = WriteItem | Judgement | Scores | Continuation
+"""What a Read or WriteBranches yields: a Handoff does not say how the text was passed, Scores come in batches."""
+ReplyItem = ResultItem | Tokenized | DraftsWanted | Failed
 """The last one of a Read or WriteBranches is an End or Failed; every other request has a single reply."""
 Reply = tuple[int, ReplyItem]
 """The number of a request, and what is replied to it: a plain tuple, since there is one for each token."""

@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import psutil
 
@@ -33,8 +33,8 @@ SILENCE = 30.0
 SILENCE_AT_START = 90.0
 """Seconds until the first message: Python starts, and llama.cpp's libraries are read."""
 LOOK_EVERY = 0.5
-PAUSE = 1.5
-"""Seconds between two looks after which the program itself must have been stopped, or the machine asleep."""
+"""Seconds between two looks at a process. Its silence is counted in looks, so that the time in which this program was
+stopped, or the machine asleep, does not count."""
 CLOSE_SECONDS = 1.0
 """A process that does not end within this time is killed."""
 MOST_RESTARTS, RESTART_SECONDS = 6, 600.0
@@ -49,43 +49,32 @@ small model are so close that sleeping costs more than waiting. With 100,000 it 
 """
 
 
-Clock = Callable[[], float]
-
-
-class CancelRequested(NamedTuple):
-    """What `SentRequest.cancel` puts among the replies."""
-
-
 class SentRequest:
     """A request to a model's process, and its replies in the order in which they arrive."""
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self._replies: queue.SimpleQueue[messages.ReplyItem | EngineLost | CancelRequested] = queue.SimpleQueue()
-
-    def put(self, reply: messages.ReplyItem | EngineLost) -> None:
-        """Add a reply; EngineLost is the last one if the process is gone."""
-        self._replies.put(reply)
+        self.replies: queue.SimpleQueue[messages.ReplyItem | EngineLost | messages.Cancel] = queue.SimpleQueue()
+        """EngineLost is the last one if the process is gone."""
 
     def cancel(self) -> None:
-        """Tell whoever waits for replies that they are no longer wanted. Never blocks."""
-        self._replies.put(CancelRequested())
+        """Give whoever waits for replies the message that cancels the request. Never blocks."""
+        self.replies.put(messages.Cancel(self.number, at_once=True))
 
-    def next_reply(self, stop_at: float | None) -> messages.ReplyItem | EngineLost | CancelRequested | None:
-        """Wait for the next reply; None if there is none before `stop_at` (by time.monotonic)."""
-        if stop_at is None:
-            return self._replies.get()
+    def next_reply(self, stop_at: float | None = None) -> messages.ReplyItem | messages.Cancel | None:
+        """Wait for the next reply; None if there is none before `stop_at` (by time.monotonic). Raises EngineLost."""
         try:
-            return self._replies.get(timeout=max(stop_at - time.monotonic(), 0))
+            reply = self.replies.get(timeout=None if stop_at is None else max(stop_at - time.monotonic(), 0))
         except queue.Empty:
             return None
+        if isinstance(reply, EngineLost):
+            raise reply
+        return reply
 
     def token_ids(self) -> tuple[int, ...]:
         """Wait for the only reply to Open or Tokenize. Raises EngineLost, Cancelled."""
-        reply = self._replies.get()
-        if isinstance(reply, EngineLost):
-            raise reply
-        if isinstance(reply, CancelRequested):
+        reply = self.next_reply()
+        if isinstance(reply, messages.Cancel):
             raise Cancelled
         assert isinstance(reply, messages.Tokenized)
         return reply.ids
@@ -188,8 +177,8 @@ class ModelProcess:
         self._process = context.Process(
             target=run_worker, args=(self._theirs, options, self._their_log), name=f"baton {self.name}", daemon=True
         )
-        self._heartbeat = Heartbeat()
-        self._has_spoken = False
+        self._received = 0
+        """Messages so far; the heartbeat makes it one a second at least."""
         self._was_silent = 0.0
         """Seconds of silence for which the process was killed; 0 if it was not."""
         self._ended = threading.Event()
@@ -215,8 +204,10 @@ class ModelProcess:
 
     def _watch(self) -> None:
         """Kill the process when its heartbeat stops. Its death then ends all requests."""
+        received, silence = 0, 0.0
         while not self._ended.wait(LOOK_EVERY):
-            silence = self._heartbeat.silence()
+            silence = silence + LOOK_EVERY if self._received == received else 0.0
+            received = self._received
             if silence > SILENCE_IF_STOPPED and silence > self._longest_silence():
                 self._was_silent = silence
                 self._process.kill()
@@ -229,13 +220,12 @@ class ModelProcess:
             return SILENCE
         if status in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
             return SILENCE_IF_STOPPED
-        return SILENCE if self._has_spoken else SILENCE_AT_START
+        return SILENCE if self._received else SILENCE_AT_START
 
     def _next_message(self) -> Any:
         """Receive a message. Raises EOFError or OSError if the process is gone."""
         message = messages.receive(self._connection)
-        self._heartbeat.beat()
-        self._has_spoken = True
+        self._received += 1
         return message
 
     def _wait_until_loaded(self, on_progress: Callable[[float], object]) -> messages.ModelLoaded:
@@ -285,7 +275,7 @@ class ModelProcess:
             with self._lock:
                 self._lost = self._cause_of_death()
                 for sent in self._sent.values():
-                    sent.put(self._lost)
+                    sent.replies.put(self._lost)
 
     def _pass_on_replies(self) -> None:
         """Pass replies on until the process is gone, or has to be killed. Raises EOFError or OSError."""
@@ -297,7 +287,7 @@ class ModelProcess:
             with self._lock:
                 for number, item in arrived:
                     if sent := self._sent.get(number):
-                        sent.put(item)
+                        sent.replies.put(item)
 
     def _cause_of_death(self) -> ProcessLost:
         """Explain the death in one sentence, by the exit code and the last line of native code."""
@@ -390,34 +380,6 @@ def spin_variables(environment: Mapping[str, str] = os.environ) -> Mapping[str, 
     return {} if chosen else SPIN
 
 
-class Heartbeat:
-    """Measures how long a process has been silent, without the time in which this program could not listen."""
-
-    def __init__(self, clock: Clock = time.monotonic) -> None:
-        self._clock = clock
-        self._heard = self._looked = clock()
-
-    def beat(self) -> None:
-        self._heard = self._clock()
-
-    def silence(self) -> float:
-        """Return the seconds of silence. Call it at least once a second: a longer pause is this program's own, and
-        restarts the count."""
-        now = self._clock()
-        if now - self._looked > PAUSE:
-            self._heard = now
-        self._looked = now
-        return now - self._heard
-
-
-class _State(NamedTuple):
-    device: int
-    inode: int
-    size: int
-    modified: int
-    """Nanoseconds."""
-
-
 class ModelFiles:
     """The files of a model, as they were when its process was started.
 
@@ -431,7 +393,7 @@ class ModelFiles:
     def were_overwritten(self) -> bool:
         """Return whether the mapped weights may have changed. Takes microseconds."""
         return any(
-            before and (now := _state(path)) and now != before and now[:2] == before[:2]
+            (now := _state(path)) != before and now[:2] == before[:2]  # the same file, with another content
             for path, before in self._states.items()
         )
 
@@ -440,12 +402,13 @@ class ModelFiles:
         return any(_state(path) != before for path, before in self._states.items())
 
 
-def _state(path: Path) -> _State | None:
+def _state(path: Path) -> tuple[int, ...]:
+    """Return a file's device, inode, size and time of change (nanoseconds); nothing if it is gone."""
     try:
         found = path.stat()
     except OSError:
-        return None
-    return _State(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 class RestartPolicy:
@@ -455,7 +418,7 @@ class RestartPolicy:
     ends that way.
     """
 
-    def __init__(self, clock: Clock = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._restarts: deque[float] = deque(maxlen=MOST_RESTARTS)
         """When the last ones began."""

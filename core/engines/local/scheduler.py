@@ -27,7 +27,6 @@ from baton_reasoning.core.engines.base import (
     first_tokens,
 )
 from baton_reasoning.core.engines.local import messages
-from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.cache import CachedSequence, Ledger, PromptCache, lru_clock
 from baton_reasoning.core.engines.local.llama import BatchEntry, Decoded, Llama, Logits
 from baton_reasoning.core.engines.random_numbers import number_at
@@ -79,19 +78,17 @@ class Scheduler:
         self.llama = llama
         self.options = options
         self.reply = reply
+        self.rolls_back = True
+        """False: no session is rolled back into what it wrote, so that this needs no snapshots."""
         self.sequences: dict[int, CachedSequence] = {}
         self.waiting: list[Task] = []
         self.running: list[Task] = []
         self.in_decode: list[Task] = []
-        self.branches: dict[int, BranchWriter] = {}
-        """By session."""
         self.cache = PromptCache(llama, options.load.parallel, options.supports_truncation)
 
     @property
     def idle(self) -> bool:
-        is_writing = any(writer.is_busy for writer in self.branches.values())
-        waits = all(task.awaits_drafts and not task.halted for task in self.running)
-        return not self.waiting and waits and not is_writing
+        return not self.waiting and all(task.awaits_drafts and not task.halted for task in self.running)
 
     # Requests ----------------------------------------------------------------------------------------------------
 
@@ -99,14 +96,14 @@ class Scheduler:
         self.sequences[session] = CachedSequence(prompt, Ledger(self.options.supports_truncation))
 
     def close(self, session: int) -> None:
-        if branches := self.branches.pop(session, None):
-            branches.close()
-        sequence = self.sequences.pop(session, None)
-        if sequence is None:
-            return
-        for task in [t for t in (*self.running, *self.waiting) if t.sequence is sequence]:
-            self._finish(task, End(Stop.CANCELLED))
-        self.cache.take_slot(sequence)
+        if session in self.sequences:
+            for task in self.tasks_of(session):
+                self._finish(task, End(Stop.CANCELLED))
+            self.cache.take_slot(self.sequences.pop(session))
+
+    def tasks_of(self, session: int) -> list[Task]:
+        """Return the requests of a session that have not ended."""
+        return [task for task in (*self.running, *self.waiting) if task.request.session == session]
 
     def begin(self, request: messages.Read) -> None:
         sequence = self.sequences[request.session]
@@ -123,12 +120,12 @@ class Scheduler:
         plain_tokens = request.plain_tokens
         self.waiting.append(Task(sequence, request, target, len(text), score_from, plain_tokens=plain_tokens))
 
-    def begin_branches(self, request: messages.WriteBranches) -> None:
+    def texts_before(self, request: messages.WriteBranches) -> list[list[int]]:
+        """Return the token ids before each branch, the prompt included; branches of one text share a list."""
         prompt = self.sequences[request.session].prompt
-        writer = self.branches.get(request.session)
-        if writer is None:
-            writer = self.branches[request.session] = BranchWriter(self.llama, self.options, self.reply)
-        writer.begin(request, [[*prompt, *self._ids(text)] for text in request.texts])
+        bodies = {id(branch.runs): branch.runs for branch in request.branches}
+        texts = {key: [*prompt, *self._ids(runs)] for key, runs in bodies.items()}
+        return [texts[id(branch.runs)] for branch in request.branches]
 
     def take_drafts(self, drafts: messages.Drafts) -> None:
         """Go on with a write that waits for drafts."""
@@ -160,8 +157,6 @@ class Scheduler:
             if task.request.request == request:
                 task.halted = True
                 task.halted_at_once |= at_once
-        for writer in list(self.branches.values()):
-            writer.halt(request)
         if self.in_decode and all(task.halted_at_once for task in self.in_decode):
             self.llama.abort()
 
@@ -251,12 +246,6 @@ class Scheduler:
         if self.options.supports_truncation or to_question <= 0:
             return number
         return min(to_question, number)
-
-    def write_branches(self) -> None:
-        """Decode once for each session that writes branches."""
-        for writer in list(self.branches.values()):
-            if writer.is_busy:
-                writer.step()
 
     def decode(self, turns: list[tuple[Task, int]], receive: Callable[[], None]) -> None:
         """Decode once, and act on the result. `receive` takes in new requests between decode and sampling."""
@@ -382,7 +371,8 @@ class Scheduler:
         ledger, slot = task.sequence.ledger, task.sequence.slot
         if self.options.supports_truncation or slot is None or not ledger.ids or len(ledger.ids) in ledger.snapshots:
             return
-        if len(ledger.ids) == task.text_length if task.reading else b"\n" in self.llama.piece(ledger.ids[-1]):
+        ends_step = self.rolls_back and b"\n" in self.llama.piece(ledger.ids[-1])
+        if len(ledger.ids) == task.text_length if task.reading else ends_step:
             ledger.remember(self.llama.snapshot(slot))
 
     def _read_finished(self, task: Task, entry: int | None) -> None:
@@ -410,20 +400,23 @@ class Scheduler:
         request, sequence, llama = task.request, task.sequence, self.llama
         number = number_at(request.seed, request.position + task.written)
         if entry is None:
-            assert sequence.logits is not None
-            logits, token = sequence.logits, llama.sample_from(task.sampler, sequence.logits, number)
+            logits = sequence.logits
+            assert logits is not None
+            token = llama.sample_from(task.sampler, logits, number)
         else:
-            logits, token = llama.logits(entry), llama.sample(task.sampler, entry, number)
+            logits = llama.logits(entry) if request.alternatives else None
+            token = llama.sample(task.sampler, entry, number)
         cached = len(sequence.ledger.ids) - drafts  # drafts that are not accepted yet do not count
         stop = llama.stop_after(token, request.limit - task.written - 1, cached)
         if stop is Stop.END_OF_TEXT:
             self._finish(task, End(stop))
             return None
-        logprob, others = llama.likeliest(logits, request.alternatives, token) if request.alternatives else (None, ())
-        entropy = llama.entropy(logits) if request.alternatives else None
         drafted = token == draft
-        rejected = 0 if drafted else drafts
-        self.reply((request.request, Token(token, llama.piece(token), logprob, others, drafted, rejected, entropy)))
+        item = Token(token, llama.piece(token), drafted=drafted, rejected_drafts=0 if drafted else drafts)
+        if logits is not None and request.alternatives:
+            logprob, others = llama.likeliest(logits, request.alternatives, token)
+            item = item._replace(logprob=logprob, alternatives=others, entropy=llama.entropy(logits))
+        self.reply((request.request, item))
         sequence.logits = None
         task.written += 1
         task.pending = [token]

@@ -1,4 +1,4 @@
-"""How many threads a model's process decodes with, and pools that keep them where llama.cpp has no OpenMP.
+"""How many threads a model's process decodes with while other programs are busy, and pools that keep the threads.
 
 As in llama.cpp (`common_cpu_get_num_math`): one for each physical core, of hybrid processors each performance core.
 Threads on efficiency cores would hold up the others at each of the hundreds of barriers of a token, and a core's
@@ -10,8 +10,11 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+import time
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 from llama_cpp import llama_cpp as ll
@@ -19,6 +22,10 @@ from llama_cpp import llama_cpp as ll
 from baton_reasoning.core.models.devices import registry
 
 _SYSFS = Path("/sys")
+INTERVAL = 0.25
+"""Seconds of decoding between two looks at the cores, whose times come in steps of 10 ms."""
+MOSTLY = 0.75
+"""Share of an interval that decodes take at least. Between them another model may work, whose cores are free later."""
 
 
 def default_threads(sysfs: Path = _SYSFS) -> int:
@@ -74,6 +81,50 @@ def _text(file: Path) -> str:
         return ""
 
 
+class CpuTimes(NamedTuple):
+    """Seconds on a clock, of this process on all its cores, and of idleness of all the CPUs that it may use."""
+
+    clock: float
+    own: float
+    idle: float
+
+
+def cpu_times() -> CpuTimes:
+    allowed = _allowed_cpus()
+    every = [times for cpu, times in enumerate(psutil.cpu_times(percpu=True)) if cpu in allowed]
+    idle = sum(times.idle + getattr(times, "iowait", 0.0) for times in every)
+    return CpuTimes(time.perf_counter(), time.process_time(), idle)
+
+
+class ThreadChoice:
+    """`threads` is the number for the next decode, at most `most`: fewer while other programs keep cores busy.
+
+    The threads of a decode meet at hundreds of barriers, so one that shares its core with another program holds up all.
+    Therefore a decode has a thread for each core that this process could have: those that it keeps busy and the idle
+    ones.
+    """
+
+    def __init__(self, most: int, times: Callable[[], CpuTimes] = cpu_times) -> None:
+        self.threads = most
+        self._most = most
+        self._times = times
+        self._before = times()
+        self._decoding = 0.0
+        """Seconds of decodes since then."""
+
+    def record(self, seconds: float) -> None:
+        """Take in what the last decode took, and choose anew if an interval is over."""
+        self._decoding += seconds
+        if self._decoding < INTERVAL:
+            return
+        before, now = self._before, self._times()
+        elapsed = now.clock - before.clock
+        if now.idle and self._decoding >= MOSTLY * elapsed:  # some sandboxes show no idle time at all
+            cores = (now.own - before.own + now.idle - before.idle) / elapsed
+            self.threads = min(max(round(cores), 1), self._most)
+        self._before, self._decoding = now, 0.0
+
+
 POLL = 1
 
 
@@ -90,25 +141,16 @@ class _Params(ctypes.Structure):
     )
 
 
-class ThreadPools:
-    """One pool for each number of threads that is used. Contexts that decode in turn share them.
+def attach_pool(context: Any, threads: int) -> None:
+    """Let a context decode with a pool of so many threads; with OpenMP, which has one, this does nothing.
 
     A build without OpenMP, as on a Mac, starts its threads anew for each decode, unless it is given a pool of them: on
     two cores a model of 135M wrote 83 tokens a second without and 116 with one, a model of 1.5B 26 and 27. By default
     the threads of a pool poll for 0.2 s after each decode, which takes the cores from the other model. One step of
-    polling, some milliseconds, is as fast.
+    polling, some milliseconds, is as fast. Contexts that decode in turn share a pool.
     """
-
-    def __init__(self) -> None:
-        self._pools: dict[int, ctypes.c_void_p] = {}
-
-    def attach(self, context: Any, threads: int) -> None:
-        """Let a context decode with a pool of so many threads; with OpenMP, which has one, this does nothing."""
-        if uses_openmp():
-            return
-        if threads not in self._pools:
-            self._pools[threads] = _new_pool(threads)
-        pool = self._pools[threads]
+    if not uses_openmp():
+        pool = _pool(threads)
         ll._lib.llama_attach_threadpool(ctypes.c_void_p(context), pool, pool)  # the binding lacks it
 
 
@@ -117,7 +159,8 @@ def uses_openmp() -> bool:
     return sys.platform == "win32" or b"OPENMP = 1" in ll.llama_print_system_info()
 
 
-def _new_pool(threads: int) -> ctypes.c_void_p:
+@cache
+def _pool(threads: int) -> ctypes.c_void_p:
     ggml = registry()
     ggml.ggml_backend_reg_by_name.restype = ctypes.c_void_p
     ggml.ggml_backend_reg_get_proc_address.restype = ctypes.c_void_p

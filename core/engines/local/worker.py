@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
 
 from baton_reasoning.core.engines.local import messages
+from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.llama import Llama, LoadError
 from baton_reasoning.core.engines.local.scheduler import Scheduler
 from baton_reasoning.core.engines.templates import PromptPiece
@@ -99,12 +100,14 @@ class Worker:
         self.llama = llama
         self.replies: list[messages.Reply] = []
         self.scheduler = Scheduler(llama, options, self.replies.append)
+        self.branches: dict[int, BranchWriter] = {}
+        """By session."""
         self.inbox: queue.SimpleQueue[messages.Request] = queue.SimpleQueue()
 
     def run(self) -> None:
         threading.Thread(target=self._listen, name="listener", daemon=True).start()
         while True:
-            if self.scheduler.idle:
+            if self.scheduler.idle and not any(writer.is_busy for writer in self.branches.values()):
                 self._handle(self.inbox.get())
             self._receive()
             turns = self.scheduler.next_turns()
@@ -112,7 +115,8 @@ class Worker:
             with self.outbox.step():
                 if turns:
                     self.scheduler.decode(turns, self._receive)
-                self.scheduler.write_branches()
+                for writer in list(self.branches.values()):
+                    writer.step()
             self._send()
 
     def _send(self) -> None:
@@ -135,7 +139,12 @@ class Worker:
                 os._exit(0)
             self.inbox.put(request)
             if isinstance(request, messages.Cancel):
-                self.scheduler.halt(*request)
+                self._halt(*request)
+
+    def _halt(self, number: int, at_once: bool) -> None:
+        self.scheduler.halt(number, at_once)
+        for writer in list(self.branches.values()):
+            writer.halt(number)
 
     def _receive(self) -> None:
         while not self.inbox.empty():
@@ -147,14 +156,18 @@ class Worker:
                 self._open(number, prompt)
             case messages.Read():
                 self.scheduler.begin(request)
-            case messages.WriteBranches():
-                self.scheduler.begin_branches(request)
+            case messages.WriteBranches(session):
+                if session not in self.branches:
+                    self.branches[session] = BranchWriter(self.scheduler)
+                self.branches[session].begin(request)
             case messages.Drafts():
                 self.scheduler.take_drafts(request)
             case messages.Cancel(number, at_once):
                 # Again, now that the request it speaks of has certainly been taken in.
-                self.scheduler.halt(number, at_once)
+                self._halt(number, at_once)
             case messages.CloseSession(session):
+                if writer := self.branches.pop(session, None):
+                    writer.close()
                 self.scheduler.close(session)
             case messages.Tokenize(number, text, special):
                 self.replies.append((number, messages.Tokenized(self.llama.tokenize(text, special))))

@@ -15,7 +15,6 @@ from typing import cast
 from baton_reasoning.core.engines import base
 from baton_reasoning.core.engines.base import Conversation, End, Handoff, ModelCard, Notice, Token, WriteItem
 from baton_reasoning.core.engines.body import Part, parts_before
-from baton_reasoning.core.engines.continuing import continued
 from baton_reasoning.core.engines.remote import protocol
 from baton_reasoning.core.engines.remote.connection import HttpConnection, RetryPolicy, RetryState, ServerAddress
 from baton_reasoning.core.engines.remote.protocol import Ask, CompletionRequest, Prompt
@@ -349,7 +348,7 @@ class RemoteSession:
                 yield Notice(f"{error.message} {RETRYING}")
 
         try:
-            yield from continued(attempt, repair)
+            yield from base.continued(attempt, repair)
         except Cancelled:
             yield End(base.Stop.CANCELLED)
 

@@ -15,14 +15,8 @@ from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.branches import BranchWriter
 from baton_reasoning.core.engines.local.engine import LocalEngine, LocalSession
 from baton_reasoning.core.engines.local.llama import Llama, LoadError
-from baton_reasoning.core.engines.local.messages import (
-    BranchEnded,
-    BranchWanted,
-    Failed,
-    Reply,
-    WorkerOptions,
-    WriteBranches,
-)
+from baton_reasoning.core.engines.local.messages import Failed, Read, Reply, WorkerOptions, WriteBranches
+from baton_reasoning.core.engines.local.scheduler import Scheduler
 from baton_reasoning.core.errors import ContextFull
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.thinking.steps import split
@@ -176,10 +170,10 @@ class LittleRoom(Llama):
 
     most = 0
 
-    def sibling(self, tokens: int, sequences: int) -> Llama:
-        if sequences > self.most:
+    def sibling(self, load: LoadOptions) -> Llama:
+        if load.parallel > self.most:
             raise LoadError("there is not enough memory for the context")
-        return super().sibling(tokens, sequences)
+        return super().sibling(load)
 
 
 @pytest.mark.parametrize(("sequences", "ended"), [(2, 4), (3, 4), (0, 0)])
@@ -187,13 +181,14 @@ def test_where_memory_is_short_fewer_are_decoded_at_once_and_none_is_a_refusal(s
     options = WorkerOptions(str(SMALL_MODEL), LoadOptions(context=512, threads=1))
     llama, replies = LittleRoom(options, lambda _: None), list[Reply]()
     llama.most = sequences
-    writer = BranchWriter(llama, options, replies.append)
-    wanted = [BranchWanted(0, seed, 5) for seed in range(4)]
-    writer.begin(WriteBranches(1, 7, [], wanted), [[*llama.tokenize("Step 1: ", False)]])
+    scheduler = Scheduler(llama, options, replies.append)
+    scheduler.open(1, llama.tokenize("Step 1: ", False))
+    writer = BranchWriter(scheduler)
+    writer.begin(WriteBranches(1, 7, [Read(0, number, [], limit=5, seed=number) for number in range(4)]))
     while writer.is_busy:
         writer.step()
     writer.close()
-    assert sum(isinstance(reply, BranchEnded) for _, reply in replies) == ended
+    assert sum(isinstance(reply, Continuation) for _, reply in replies) == ended
     last = replies[-1][1]
     assert last == End(Stop.LIMIT) if ended else isinstance(last, Failed) and "no memory" in last.reason
 

@@ -40,10 +40,10 @@ def test_snapshots_beyond_a_truncation_are_forgotten_and_only_the_newest_are_kep
     ledger = Ledger(supports_truncation=False)
     for at in range(1, 8):
         ledger.ids.append(at)
-        ledger.remember(bytes([at]), most=3)
-    assert sorted(ledger.snapshots) == [5, 6, 7]
+        ledger.remember(bytes([at]))
+    assert sorted(ledger.snapshots) == [4, 5, 6, 7]
     ledger.truncate(6)
-    assert sorted(ledger.snapshots) == [5, 6]
+    assert sorted(ledger.snapshots) == [4, 5, 6]
 
 
 def test_common_prefix_of_texts_of_different_length() -> None:

@@ -135,8 +135,8 @@ def test_drafts_are_drawn_by_the_random_numbers_of_the_write(pair: DraftingPair)
         written = [id for id in ids(write(writing, Body(), 9, seed)) if id is not None]
         base = None
         for start in (0, 5, 3):
-            request = DraftedWrite((), written[:start], sampling, seed)
-            drafts, base, _ = drafting.draft(request, 4, base)
+            request = DraftedWrite((), written[:start], sampling, seed, base=base)
+            drafts, base = drafting.draft(request, 4).ids, request.base
             assert list(drafts[:3]) == written[start : start + 3]
     drafting.close()
     writing.close()
@@ -145,8 +145,9 @@ def test_drafts_are_drawn_by_the_random_numbers_of_the_write(pair: DraftingPair)
 class OnceReading:
     """A small model that reads for an hour before its first draft, as it says."""
 
-    def draft(self, write: DraftedWrite, count: int, base: int | None) -> DraftedTokens:
-        return DraftedTokens((1, 2, 3, 4)[:count], 100, 3600.0 if base is None else 0.0)
+    def draft(self, write: DraftedWrite, count: int) -> DraftedTokens:
+        is_first, write.base = write.base is None, 100
+        return DraftedTokens((1, 2, 3, 4)[:count], 3600.0 if is_first else 0.0)
 
 
 def test_what_the_small_model_reads_before_its_first_draft_is_no_cost_of_drafts() -> None:

@@ -26,7 +26,7 @@ from baton_reasoning.core.engines.local import placement, worker
 from baton_reasoning.core.engines.local import process as model_process
 from baton_reasoning.core.engines.local.engine import REPLACED, LocalEngine
 from baton_reasoning.core.engines.local.messages import Tokenize, WorkerOptions
-from baton_reasoning.core.engines.local.process import Heartbeat, RestartPolicy
+from baton_reasoning.core.engines.local.process import ModelProcess, RestartPolicy
 from baton_reasoning.core.errors import Cancelled, ContextFull, EngineError, EngineLost
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from tests.core.engines.local.conftest import QUESTION
@@ -342,6 +342,8 @@ def test_a_decode_is_such_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
             steps.append("ends")
 
     class Decoding:
+        """The scheduler, and a writer of branches."""
+
         idle = False
 
         def next_turns(self) -> list[str]:
@@ -350,7 +352,7 @@ def test_a_decode_is_such_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
         def decode(self, turns: list[str], _: object) -> None:
             steps.extend(turns)
 
-        def write_branches(self) -> None:
+        def step(self) -> None:
             steps.append("branches")
 
         def stop(self) -> NoReturn:
@@ -360,8 +362,10 @@ def test_a_decode_is_such_a_step(monkeypatch: pytest.MonkeyPatch) -> None:
     with ours, theirs:
         monkeypatch.setattr(worker, "Scheduler", lambda *_: Decoding())
         monkeypatch.setattr(worker.Worker, "_listen", lambda _: None)
+        working = worker.Worker(theirs, Recorded(theirs), Any, Any)  # type: ignore[arg-type]
+        working.branches[1] = Decoding()  # type: ignore[assignment]
         with pytest.raises(KeyboardInterrupt):
-            worker.Worker(theirs, Recorded(theirs), Any, Any).run()  # type: ignore[arg-type]
+            working.run()
     assert steps == ["begins", "one", "branches", "ends"]
 
 
@@ -455,15 +459,36 @@ def test_a_file_that_was_replaced_since_it_was_loaded_is_told_once_a_text(tmp_pa
 
 def test_a_process_is_not_silent_while_the_program_itself_was_stopped() -> None:
     """As by Ctrl+Z, or while a laptop sleeps."""
-    now = [0.0]
-    heartbeat = Heartbeat(lambda: now[0])
-    for now[0] in (0.5, 1.0, 1.5):
-        silence = heartbeat.silence()
-    assert silence == 1.5
-    now[0] = 100.0
-    assert heartbeat.silence() == 0.0
-    now[0] = 100.5
-    assert heartbeat.silence() == 0.5
+
+    class Looks:
+        """The event that ends the watch, after so many looks; another hour passes before each."""
+
+        def __init__(self, process: "WatchedProcess", number: int) -> None:
+            self.process, self.left = process, number
+
+        def wait(self, _: float) -> bool:
+            self.left -= 1
+            return self.left < 0 or self.process.is_killed
+
+    class WatchedProcess(ModelProcess):
+        """Silent since its first message, as the program that watches it sees it."""
+
+        def __init__(self, looks: int) -> None:
+            self._process: Any = self
+            self._received = 1
+            self._ended: Any = Looks(self, looks)
+            self.is_killed = False
+            self._watch()
+
+        def kill(self) -> None:
+            self.is_killed = True
+
+        def _longest_silence(self) -> float:
+            return model_process.SILENCE
+
+    allowed = round(model_process.SILENCE / model_process.LOOK_EVERY)
+    assert not WatchedProcess(1 + allowed).is_killed, "the first look hears its message"
+    assert WatchedProcess(2 + allowed).is_killed
 
 
 def test_ids_outside_the_vocabulary_are_read_as_their_text(engine: LocalEngine) -> None:

@@ -96,6 +96,19 @@ def test_the_next_session_goes_on_from_what_was_written(engine: LocalEngine) -> 
     assert_as_a_fresh_one_says(engine, found, [*text, 9])
 
 
+def test_a_second_session_starts_from_a_copy_of_the_whole_text_of_another(engine: LocalEngine) -> None:
+    assert engine.card.path
+    text = [3, 4, 5, 6]
+    with closing(LocalEngine(engine.card.path, LoadOptions(context=256, threads=1, parallel=2))) as both:
+        first, second = (both.open(QUESTION, Sampling()) for _ in range(2))
+        first.read(body(both, *text))
+        assert second.read(body(both, *text, 7)).prefilled == 1
+        found = likeliest(second, body(both, *text, 7, 8))
+        second.close()
+        assert_as_a_fresh_one_says(both, found, [*text, 7], [*text, 7, 8])
+        assert first.read(body(both, *text)).prefilled == 0, "the other one stays as it is"
+
+
 def test_its_past_makes_a_difference(engine: LocalEngine) -> None:
     """Otherwise the test above could not fail."""
     sessions = [engine.open(QUESTION, Sampling()) for _ in range(2)]
