@@ -19,11 +19,9 @@ from baton_reasoning.core.engines.base import (
 )
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, ContextFull, SettingsError
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted
-from baton_reasoning.core.thinking.interruptions import Wish
-from baton_reasoning.core.thinking.limits import Limits, LimitsGuard, cancelled_after
+from baton_reasoning.core.thinking.interruptions import Control, Limits, LimitsGuard, Wish, cancelled_after
 from baton_reasoning.core.thinking.policy import Policy, PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES, make_policy, with_advice
 from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings

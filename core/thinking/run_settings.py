@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.models.options import Sampling
 from baton_reasoning.core.thinking.cues import Lexicon, parse_lexicon
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.registry import AnyPolicySettings, default_settings
 from baton_reasoning.core.thinking.steps import Boundary
 

@@ -6,11 +6,9 @@ from baton_reasoning.core.engines.base import Session
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.run import Pair, unmet_need
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Finish, HandedOver, Noticed, TakeoverStarted, TextDiscarded
-from baton_reasoning.core.thinking.interruptions import Moment, Wish
-from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
+from baton_reasoning.core.thinking.interruptions import Control, Limits, LimitsGuard, Moment, Wish
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
 from baton_reasoning.core.thinking.policy import Needs, Policy

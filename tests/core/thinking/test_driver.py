@@ -13,7 +13,6 @@ from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import ThinkingTags
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver
 from baton_reasoning.core.thinking.events import (
@@ -30,8 +29,7 @@ from baton_reasoning.core.thinking.events import (
     TokenWritten,
     WriteStarted,
 )
-from baton_reasoning.core.thinking.interruptions import Wish
-from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
+from baton_reasoning.core.thinking.interruptions import Control, Limits, LimitsGuard, Wish
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never

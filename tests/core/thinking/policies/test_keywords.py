@@ -17,7 +17,7 @@ from baton_reasoning.core.thinking.events import (
     TextDiscarded,
     TextInserted,
 )
-from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
+from baton_reasoning.core.thinking.interruptions import Limits, LimitsGuard
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
 from baton_reasoning.core.thinking.policies.never import Never

@@ -11,11 +11,10 @@ from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as run_pair
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.cue_rules import Scope
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded, TokenWritten
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Control, Limits
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.every_step import EVERY_STEP, EveryStep
