@@ -359,7 +359,8 @@ class Driver:
 
     def _take_over(self, request: TakeOver) -> Happens[Written]:
         """Let a model write its tokens. Boundaries among them count as steps, and nothing is decided there."""
-        if request.author not in self.sessions or not self._is_allowed(request):
+        is_allowed = all(source.allows(request, self.text) for source in self.interruptions)
+        if not is_allowed or request.author not in self.sessions:
             return self._no_takeover()
         start = yield from self._clear_place(request)
         self._asked = request.author
@@ -572,10 +573,6 @@ class Driver:
         moment = Moment(self.text, author, in_takeover, self.stream.now())
         for source in self.interruptions:
             source.check(moment)
-
-    def _is_allowed(self, takeover: TakeOver) -> bool:
-        moment = Moment(self.text, self.policy.default_writer, False, self.stream.now())
-        return all(source.allows(takeover, moment) for source in self.interruptions)
 
     def _end_write(self) -> None:
         """End the default writer's open write."""

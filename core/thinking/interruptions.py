@@ -9,8 +9,6 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from enum import Enum, auto
-from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -36,21 +34,19 @@ class Wish:
     """Whether a takeover replaces the step that is being written or, at a boundary, the one that has just ended."""
 
 
+@dataclass(eq=False)
 class Interrupted(Exception):
     """The program is interrupted for a wish."""
 
-    def __init__(self, wish: Wish) -> None:
-        super().__init__(wish)
-        self.wish = wish
+    wish: Wish
 
 
+@dataclass(eq=False)
 class Ended(Exception):
     """The run ends; the text so far is kept."""
 
-    def __init__(self, finish: Finish, reason: str = "") -> None:
-        super().__init__(finish, reason)
-        self.finish = finish
-        self.reason = reason
+    finish: Finish
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,28 +61,18 @@ class Moment:
     """Since the run began."""
 
 
-class Interruption(Protocol):
+class Interruption:
     """May interrupt a program."""
 
     def check(self, moment: Moment) -> None:
         """Asked at the beginning, after every token, and during a long prefill. Raises Interrupted, or Ended."""
-        ...
 
-    def allows(self, takeover: TakeOver, moment: Moment) -> bool:
+    def allows(self, takeover: TakeOver, text: Text) -> bool:  # noqa: ARG002 - for subclasses
         """Tell whether a takeover may begin."""
-        ...
+        return True
 
 
 # A person -----------------------------------------------------------------------------------------------------------
-
-
-class PersonRequest(Enum):
-    """What a person can ask for."""
-
-    TAKE_OVER_NOW = auto()
-    TAKE_OVER_AT_BOUNDARY = auto()
-    GIVE_BACK = auto()
-    REWRITE_STEP = auto()
 
 
 class Control(Interruption):
@@ -94,62 +80,49 @@ class Control(Interruption):
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._request: PersonRequest | None = None
-        self._stopped = False
+        self._wish: Wish | None = None
+        self._waits_for_boundary = False
+        self.stopped = False
         self._sessions: tuple[Session, ...] = ()
 
     def attach(self, session: Session) -> None:
         """Add a session that `stop` cancels, so that a long prefill ends, too. Call it before the session works."""
         self._sessions += (session,)
-        if self._stopped:
+        if self.stopped:
             session.cancel()
 
     def take_over(self, now: bool = True) -> None:
         """Let the large model write until `give_back` or the end of the text, from the next boundary if not `now`."""
-        self._ask(PersonRequest.TAKE_OVER_NOW if now else PersonRequest.TAKE_OVER_AT_BOUNDARY)
+        self._ask(Wish(TakeOver(WITHOUT_END, PERSON)), at_boundary=not now)
 
     def give_back(self) -> None:
         """Let the policy's default writer go on. Also withdraws a takeover that has not begun."""
-        self._ask(PersonRequest.GIVE_BACK)
+        self._ask(Wish())
 
     def rewrite_step(self) -> None:
         """Let the large model rewrite the current step or, at a boundary, the last one."""
-        self._ask(PersonRequest.REWRITE_STEP)
+        self._ask(Wish(TakeOver(REWRITTEN_STEP, PERSON, until=Until.STEP), rewrites=True))
 
     def stop(self) -> None:
         """End the run with the text so far. It takes no lock: a signal may interrupt a thread that holds it."""
-        self._stopped = True  # before reading the sessions: `attach` does it the other way round
+        self.stopped = True  # before reading the sessions: `attach` does it the other way round
         for session in self._sessions:
             session.cancel()
 
-    @property
-    def stopped(self) -> bool:
-        return self._stopped
-
     def check(self, moment: Moment) -> None:
-        if self._stopped:
+        if self.stopped:
             raise Ended(Finish.STOPPED)
         with self._lock:
-            is_later = self._request is PersonRequest.TAKE_OVER_AT_BOUNDARY and not moment.text.at_boundary
-            if self._request is None or is_later:
+            wish = self._wish
+            if wish is None or (self._waits_for_boundary and not moment.text.at_boundary):
                 return
-            request, self._request = self._request, None
-        match request:
-            case PersonRequest.REWRITE_STEP:
-                raise Interrupted(Wish(TakeOver(REWRITTEN_STEP, PERSON, until=Until.STEP), rewrites=True))
-            case PersonRequest.GIVE_BACK if not moment.in_takeover:
-                return
-            case PersonRequest.GIVE_BACK:
-                raise Interrupted(Wish())
-            case _:
-                raise Interrupted(Wish(TakeOver(WITHOUT_END, PERSON)))
+            self._wish = None
+        if wish.request or moment.in_takeover:  # else there is nothing to give back
+            raise Interrupted(wish)
 
-    def allows(self, takeover: TakeOver, moment: Moment) -> bool:  # noqa: ARG002 - the protocol shows more
-        return True
-
-    def _ask(self, request: PersonRequest) -> None:
+    def _ask(self, wish: Wish, at_boundary: bool = False) -> None:
         with self._lock:
-            self._request = request
+            self._wish, self._waits_for_boundary = wish, at_boundary
 
 
 # Limits -------------------------------------------------------------------------------------------------------------
@@ -198,10 +171,10 @@ class LimitsGuard(Interruption):
             other = Author.SMALL if moment.author is Author.LARGE else Author.LARGE
             raise Interrupted(Wish(TakeOver(512, REPETITION, until=Until.STEP, author=other)))
 
-    def allows(self, takeover: TakeOver, moment: Moment) -> bool:
+    def allows(self, takeover: TakeOver, text: Text) -> bool:
         cap = self.limits.max_large_share
         is_capped = takeover.author is Author.LARGE and takeover.reason.capped
-        return not is_capped or cap >= 1 or moment.text.large_share < cap
+        return not is_capped or cap >= 1 or text.large_share < cap
 
 
 @contextmanager
