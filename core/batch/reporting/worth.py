@@ -26,7 +26,7 @@ from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.run_cost import Takeover
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, ValuesEstimated
-from baton_reasoning.core.thinking.registry import reason_label
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, TextPlace
 
@@ -41,7 +41,7 @@ class TakeoverKind(NamedTuple):
 
     @classmethod
     def of(cls, takeover: Takeover) -> TakeoverKind:
-        return cls(reason_label(takeover.reason), takeover.cue.lower())
+        return cls(POLICIES.reason(takeover.reason).label, takeover.cue.lower())
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
 from baton_reasoning.core.thinking.policy import Policy
 from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, OPENING, PERSON, UNCLOSED, TakeoverReason
-from baton_reasoning.core.thinking.registry import POLICIES, make_policy
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.requests import (
     Close,
     Discard,
@@ -341,7 +341,7 @@ def test_a_closing_tag_of_several_tokens_is_found() -> None:
 
 @pytest.mark.parametrize("tag", [["</", "think", ">"], [" </", "think>"], [" </think>"]])
 def test_each_token_of_a_discarded_closing_tag_counts(tag: list[str]) -> None:
-    policy = make_policy(POLICIES["step-score"].Settings())
+    policy = POLICIES["step-score"]()
     large = ScriptedEngine("Two.</think>", [" Four"] * 9, name="large", marks=["0"])
     done = run(policy, ScriptedEngine(["One.", *tag]), large, RunSettings(max_tokens=9))
     assert done.all(TextDiscarded)[0].tokens == 1 + len(tag)
@@ -404,7 +404,7 @@ def test_white_space_is_no_step_of_a_large_model_that_begins_with_it(policy: str
     large = ScriptedEngine(
         continue_with=lambda *_: [" ", "    x = 1\n", "    y = 2.\n\n"], name="large", marks="0" * 99
     )
-    done = run(make_policy(POLICIES[policy].Settings()), small, large, RunSettings(max_tokens=60))
+    done = run(POLICIES[policy](), small, large, RunSettings(max_tokens=60))
     assert "     x = 1\n    y = 2.\n\n" in done.trace.text
     assert sum(total.decoded for total in done.trace.totals.values()) < DECODED_AT_MOST * 60
 

@@ -47,7 +47,7 @@ from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from baton_reasoning.core.thinking.policy import Policy, PolicySettings
 from baton_reasoning.core.thinking.reasons import BUDGET, PERSON, REPETITION, TakeoverReason
-from baton_reasoning.core.thinking.registry import POLICIES, make_policy
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
@@ -347,7 +347,7 @@ def test_what_waits_for_a_takeover_stands_if_the_cap_refuses_it(policy: PolicySe
     text = "One.\n\nWait, two.\n\nLet us verify.</think>Four."
     small = ScriptedEngine(continue_with=lambda _, body: text[len(body) :])
     large = ScriptedEngine("", name="large", marks="0" * 9)
-    done = run(make_policy(policy), small, large, interruptions=[LimitsGuard(Limits(max_large_share=0))])
+    done = run(POLICIES.of(policy)(policy), small, large, interruptions=[LimitsGuard(Limits(max_large_share=0))])
     assert (done.trace.thinking_text, done.all(TextDiscarded)) == (text.partition("</think>")[0], [])
 
 
