@@ -95,13 +95,7 @@ class CueSettings(PolicySettings):
                 )
 
 
-PAPER: Mapping[str, Any] = {
-    "c_step": 0,
-    "c_most": 15,
-    "n3_step": 0,
-    "n3_most": 125,
-    "auxiliary_prompt": "Let us check whether there are some wrong steps.",
-    "match": Match.WORD,
+_PUBLISHED: Mapping[str, Any] = {
     "skip_code": False,
     "until": Until.TOKENS,
     "scope": Scope.ALL,
@@ -109,17 +103,21 @@ PAPER: Mapping[str, Any] = {
     "hand_back": False,
     "stop_repetition": False,
 }
+PAPER: Mapping[str, Any] = {
+    **_PUBLISHED,
+    "c_step": 0,
+    "c_most": 15,
+    "n3_step": 0,
+    "n3_most": 125,
+    "auxiliary_prompt": "Let us check whether there are some wrong steps.",
+    "match": Match.WORD,
+}
 """The values in which the paper differs from Baton's defaults."""
 REFERENCE: Mapping[str, Any] = {
+    **_PUBLISHED,
     "auxiliary_prompt": "Let me check whether there are some wrong steps:",
     "match": Match.SUBSTRING,
     "may_shrink": True,
-    "skip_code": False,
-    "until": Until.TOKENS,
-    "scope": Scope.ALL,
-    "decide_at_takeover_end": False,
-    "hand_back": False,
-    "stop_repetition": False,
 }
 """The values in which the authors' code differs from Baton's defaults."""
 
