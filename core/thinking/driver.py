@@ -17,7 +17,6 @@ or of a context.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -95,20 +94,6 @@ class _Passage:
             self.to_boundary = len(self.tokens)
 
 
-@dataclass(slots=True)
-class _Settled:
-    """Reports up to where the text is final, once for each position."""
-
-    on_settled: Callable[[int], object] | None
-    position: int
-
-    def report(self, position: int) -> None:
-        if position > self.position:
-            self.position = position
-            if self.on_settled:
-                self.on_settled(position)
-
-
 class _Alone(Policy):
     """One model writes to the end, the answer included: the other one is lost, and not asked again."""
 
@@ -146,7 +131,9 @@ class Driver:
         """The default writer's open write."""
         self._passage: _Passage | None = None
         self._boundary: _Boundary | None = None
-        self._settled = _Settled(on_settled, self.text.position)
+        self._on_settled = on_settled
+        self._settled = self.text.position
+        """Up to where the text is final, as reported last."""
 
     def run(self, wish: Wish | None = None) -> Iterator[Event]:
         """Yield everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once.
@@ -157,7 +144,7 @@ class Driver:
             ended = yield from self._until_the_end(wish or Wish())
         finally:
             self._end_write()
-        self._settled.report(self.text.position)
+        self._report_settled(self.text.position)
         yield events.RunEnded(self.stream.now(), ended.finish, ended.reason)
 
     def _until_the_end(self, first: Wish) -> Happens[Ended]:
@@ -376,11 +363,8 @@ class Driver:
         tokens = list[TokenWritten]()
         try:
             yield from self._write_takeover(request, start, tokens)
-        except (Interrupted, _Restarted):
-            yield events.TakeoverEnded(self.stream.now(), len(tokens))
-            raise
-        except BatonError:
-            if self._survivor:
+        except (Interrupted, _Restarted, BatonError) as error:
+            if not isinstance(error, BatonError) or self._survivor:
                 yield events.TakeoverEnded(self.stream.now(), len(tokens))
             raise
         stop = self.stream.stop
@@ -440,20 +424,20 @@ class Driver:
     # Questions, and what no model writes -----------------------------------------------------------------------------
 
     def _judge(self, request: Judge) -> Happens[Judgement]:
-        began, self._asked = time.perf_counter(), request.author
+        began, self._asked = self.stream.now(), request.author
         judgement = self.sessions[request.author].judge(tuple(self.text.body.parts), request.question, request.choices)
         self._check(self.policy.default_writer)  # one that was cancelled says nothing
         probabilities, read, mass = judgement
-        read = read._replace(seconds=time.perf_counter() - began)
+        read = read._replace(seconds=self.stream.now() - began)
         yield events.Judged(self.stream.now(), request.choices, probabilities, read, request.author, mass)
         return judgement
 
     def _score(self, request: Score) -> Happens[Scores]:
-        began, self._asked = time.perf_counter(), request.author
+        began, self._asked = self.stream.now(), request.author
         start = self._passage.start if self._passage and self._passage.waits else self.text.rewritable_from
         scores = self.sessions[request.author].score(tuple(self.text.body.parts), start)
         self._check(self.policy.default_writer)
-        read = scores.handoff._replace(seconds=time.perf_counter() - began)
+        read = scores.handoff._replace(seconds=self.stream.now() - began)
         yield events.Scored(self.stream.now(), scores.tokens, read, request.author)
         return scores
 
@@ -611,12 +595,17 @@ class Driver:
 
     def _settle(self) -> None:
         """Report that the text up to here is final: what waits, and a closing tag that is not complete, are not."""
-        if self._settled.on_settled is None:
+        if self._on_settled is None:
             return
         passage, end = self._passage, self.text.before_tag
         if passage and (passage.waits or passage.to_boundary):
             end = min(end, passage.start if passage.waits else self.text.step_start)
-        self._settled.report(end)
+        self._report_settled(end)
+
+    def _report_settled(self, end: int) -> None:
+        if self._on_settled and end > self._settled:
+            self._settled = end
+            self._on_settled(end)
 
     def _report_counters(self) -> Happens[None]:
         if self.policy.counters != self._counters:

@@ -48,11 +48,6 @@ class WriteStream:
         return min(self.settings.max_tokens - self.text.kept, self._left_to_decode)
 
     @property
-    def may_decode(self) -> bool:
-        """Tell whether tokens remain if text is discarded for them."""
-        return self._left_to_decode > 0
-
-    @property
     def _left_to_decode(self) -> int:
         return DECODED_AT_MOST * self.settings.max_tokens - self.decoded
 
@@ -96,7 +91,7 @@ class WriteStream:
 
     def attempt(self, request: Trial) -> Generator[Event, None, Tried]:
         """Let a model try how it would continue, outside the text. Its next call truncates its cache to the text."""
-        began, session, decoder = time.perf_counter(), self.sessions[request.author], Decoder()
+        began, session, decoder = self.now(), self.sessions[request.author], Decoder()
         parts = self.text.body.parts if request.start is None else parts_before(self.text.body.parts, request.start)
         start = sum(len(part.text) for part in parts)
         cuts = start < self.text.position
@@ -117,7 +112,7 @@ class WriteStream:
                         yield events.Noticed(self.now(), *item)
                     case End():
                         stop = item.stop
-        read = read._replace(seconds=time.perf_counter() - began)
+        read = read._replace(seconds=self.now() - began)
         tried = Tried(self.now(), request.author, start, tuple(tokens), stop, read)
         if stop is not Stop.CANCELLED:  # a cancelled one says nothing
             yield tried
