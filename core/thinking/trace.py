@@ -158,7 +158,7 @@ class TraceStep:
 
 @dataclass(slots=True)
 class Totals:
-    """Counts the tokens and the time of one author."""
+    """Counts the tokens and the time of one author, and how far its KV cache has reached into the text."""
 
     decoded: int = 0
     """All tokens that it wrote into the text, whether they were kept or not."""
@@ -184,6 +184,10 @@ class Totals:
     """Tokens of the current write."""
     _first_seconds: float = field(default=0.0, compare=False)
     """How long the first of them took."""
+    _cached: int = 0
+    """Tokens of the present text and its prompt in the cache, and the last one that was written."""
+    _furthest: int = 0
+    """The most tokens that the cache has held at any time."""
 
     @property
     def kept(self) -> int:
@@ -200,8 +204,27 @@ class Totals:
     def begin_write(self) -> None:
         self._in_write = 0
 
-    def add_token_time(self, seconds: float) -> None:
-        """Count a token for the speed, the first of a write once a second one follows."""
+    def read(self, event: events.Reading) -> None:
+        """Count a prefill. The question of a judgement and the tokens of a trial do not count as held by the cache; the
+        `reused` of the next request shows how far it really reached."""
+        handoff = event.handoff
+        self.reused += handoff.reused
+        self.prefilled += handoff.prefilled
+        self._furthest = max(self._furthest, handoff.reused)
+        self._cached = handoff.reused + handoff.prefilled
+        self.reread += max(0, min(self._furthest, self._cached) - handoff.reused)
+        if isinstance(event, events.HandedOver | events.Scored):
+            self._furthest = max(self._furthest, self._cached)
+
+    def write(self, token: TokenWritten, seconds: float) -> None:
+        """Count a token. It enters the cache when the next one is decoded, so that the last of a write does not; for
+        the speed, the first of a write counts once a second one follows."""
+        self.decoded += 1
+        self.accepted_drafts += token.drafted
+        self.drafts += token.drafted + token.rejected_drafts
+        self.decode_seconds += seconds
+        self._furthest = max(self._furthest, self._cached)
+        self._cached += 1
         self._in_write += 1
         if self._in_write == 1:
             self._first_seconds = seconds
@@ -211,35 +234,6 @@ class Totals:
             self._timed_seconds += self._first_seconds
         self._timed += 1
         self._timed_seconds += seconds
-
-
-@dataclass(slots=True)
-class CacheReach:
-    """How far the KV cache of one model has reached into the text, in that model's tokens, the prompt included.
-
-    The question of a judgement and the tokens of a trial are not counted; the `reused` of the next request shows how
-    far the cache really reached.
-    """
-
-    cached: int = 0
-    """Tokens of the present text in the cache, and the last one that was written."""
-    furthest: int = 0
-    """The most tokens that the cache has held at any time."""
-
-    def read(self, event: events.Reading) -> int:
-        """Count a prefill; return how many of its tokens are at positions that the cache had held before."""
-        handoff = event.handoff
-        self.furthest = max(self.furthest, handoff.reused)
-        self.cached = handoff.reused + handoff.prefilled
-        again = max(0, min(self.furthest, self.cached) - handoff.reused)
-        if isinstance(event, events.HandedOver | events.Scored):
-            self.furthest = max(self.furthest, self.cached)
-        return again
-
-    def write(self) -> None:
-        """Count a written token. It enters the cache when the next one is decoded, so the last of a write does not."""
-        self.furthest = max(self.furthest, self.cached)
-        self.cached += 1
 
 
 class Trace:
@@ -284,7 +278,6 @@ class Trace:
         """Positions at which a step ended without a boundary."""
         self._write: events.WriteStarted | None = None
         self._handoff: Handoff | None = None
-        self._reach = {author: CacheReach() for author in Author}
         self._judged: events.Judged | None = None
         self._replaced: list[events.TextDiscarded] = []
         self._last_at = 0.0
@@ -410,10 +403,7 @@ class Trace:
 
     def _apply_to_costs(self, event: Event) -> None:
         if isinstance(event, events.Reading):
-            total = self.totals[event.author]
-            total.reused += event.handoff.reused
-            total.prefilled += event.handoff.prefilled
-            total.reread += self._reach[event.author].read(event)
+            self.totals[event.author].read(event)
         match event:
             case events.HandedOver():
                 self._handed_over(event)
@@ -464,13 +454,7 @@ class Trace:
         return body.parts
 
     def _token(self, event: TokenWritten) -> None:
-        total = self.totals[event.author]
-        total.decoded += 1
-        total.accepted_drafts += event.drafted
-        total.drafts += event.drafted + event.rejected_drafts
-        total.decode_seconds += self.seconds - self._last_at
-        total.add_token_time(self.seconds - self._last_at)
-        self._reach[event.author].write()
+        self.totals[event.author].write(event, self.seconds - self._last_at)
         if (
             self._new_piece
             or self.pieces[-1].author is not event.author
