@@ -13,8 +13,7 @@ from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Event, Tried
 from baton_reasoning.core.thinking.requests import Trial
 from baton_reasoning.core.thinking.run_settings import RunSettings
-from baton_reasoning.core.thinking.steps import Decoder
-from baton_reasoning.core.thinking.text import Text
+from baton_reasoning.core.thinking.text import Text, Utf8Decoder
 
 PREFETCH_EVERY = 4
 """The other model is asked to prefetch after this many tokens of the default writer."""
@@ -91,7 +90,7 @@ class WriteStream:
 
     def attempt(self, request: Trial) -> Generator[Event, None, Tried]:
         """Let a model try how it would continue, outside the text. Its next call truncates its cache to the text."""
-        began, session, decoder = self.now(), self.sessions[request.author], Decoder()
+        began, session, decoder = self.now(), self.sessions[request.author], Utf8Decoder()
         parts = self.text.body.parts if request.start is None else parts_before(self.text.body.parts, request.start)
         start = sum(len(part.text) for part in parts)
         cuts = start < self.text.position
@@ -104,7 +103,7 @@ class WriteStream:
             for item in items:
                 match item:
                     case Token(id, data, logprob):
-                        tokens.append(ScoredToken(id, decoder.feed(data), logprob or 0.0))
+                        tokens.append(ScoredToken(id, decoder.decode(data), logprob or 0.0))
                         self.decoded += 1
                     case Handoff():
                         read = item
