@@ -96,21 +96,18 @@ class Lexicon:
         A word that only verifies counts as a reflection. Of cues that overlap, the first counts; of those that begin
         together, the longest.
         """
-        negative, affirmative = self._counts(text)
+        negative = affirmative = end = 0
+        if self.match is Match.SUBSTRING:  # the authors' code counts each word by itself, even inside another one
+            negative, affirmative = self._substrings(text, *NEGATIVE), self._substrings(text, Category.AFFIRMATION)
+        else:
+            for cue in self.find(text):
+                if cue.start >= end:
+                    negative += cue.category is not Category.AFFIRMATION
+                    affirmative += cue.category is Category.AFFIRMATION
+                    end = cue.end
         if not negative and not affirmative:
             return Category.STATEMENT
         return Category.AFFIRMATION if affirmative > negative else Category.REFLECTION
-
-    def _counts(self, text: str) -> tuple[int, int]:
-        """Count the negative and the affirmative cues."""
-        if self.match is Match.SUBSTRING:  # the authors' code counts each word by itself, even inside another one
-            return self._substrings(text, *NEGATIVE), self._substrings(text, Category.AFFIRMATION)
-        counts, end = [0, 0], 0
-        for cue in self.find(text):
-            if cue.start >= end:
-                counts[cue.category is Category.AFFIRMATION] += 1
-                end = cue.end
-        return counts[0], counts[1]
 
     def _substrings(self, text: str, *categories: Category) -> int:
         words = {word.lower() for category in categories for word in self.cues.get(category, ())}

@@ -129,7 +129,8 @@ class StepValues:
         valued = [each for each in map(self._valued, estimated.places) if each]
         if estimated.ends_right is not None and estimated.length == trace.length:
             valued = [each for each in valued if each.position < trace.length]
-            valued.append(self._at(TextPlace(trace.length), _exactly(float(estimated.ends_right)), 0))
+            verdict = float(estimated.ends_right)
+            valued.append(self._at(TextPlace(trace.length), Estimate(verdict, verdict, verdict), 0))
         self._by_place = {each.place: each for each in valued}
         self.places = sorted((each for each in valued if not each.place.replaced), key=lambda each: each.position)
         """The valued places of the text that stands, in order."""
@@ -221,7 +222,3 @@ def places_of(trace: Trace) -> list[TextPlace]:
     for span in takeover_spans(trace):
         places |= {TextPlace(span.start), TextPlace(span.end), span.baseline}
     return sorted(places, key=lambda place: place.order)
-
-
-def _exactly(value: float) -> Estimate:
-    return Estimate(value, value, value)
