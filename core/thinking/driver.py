@@ -26,27 +26,11 @@ from typing import Any, TypeVar
 from baton_reasoning.core.engines.base import Judgement, Scores, Session, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import BatonError, ContextFull
-from baton_reasoning.core.thinking import events, reasons
+from baton_reasoning.core.thinking import events, reasons, requests
 from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten, Tried, Until
 from baton_reasoning.core.thinking.interruptions import Ended, Interrupted, Interruption, Moment, Wish
 from baton_reasoning.core.thinking.policy import Policy
-from baton_reasoning.core.thinking.requests import (
-    WITHOUT_END,
-    Close,
-    Discard,
-    Insert,
-    Judge,
-    LookAhead,
-    More,
-    Program,
-    Request,
-    Score,
-    Step,
-    TakeOver,
-    ToEnd,
-    Trial,
-    Written,
-)
+from baton_reasoning.core.thinking.requests import WITHOUT_END, Close, LookAhead, More, Program, Step, TakeOver, Written
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.write_stream import WriteStream
@@ -196,34 +180,34 @@ class Driver:
                     raise Ended(Finish.FAILED, reason)
                 request = program.send(result)
 
-    def _carry_out(self, request: Request[Any]) -> Happens[Any]:
+    def _carry_out(self, request: requests.Request[Any]) -> Happens[Any]:
         boundary, self._boundary = self._boundary, None
         match request:
             case Step(draft=False, here=here) if boundary is _Boundary.FOUND or (boundary and here):
                 return Written("", (), self.text.position, at_boundary=True)
         yield from self._report_counters()
         match request:
-            case Step() | LookAhead() | More() | ToEnd() if self.policy.default_writer not in self.sessions:
+            case Step() | LookAhead() | More() | requests.ToEnd() if self.policy.default_writer not in self.sessions:
                 return (yield from self._take_over(self._replacement()))
             case Step() | LookAhead() | More():
                 return (yield from self._go_on(request))
-            case ToEnd():
+            case requests.ToEnd():
                 return (yield from self._go_to_end(request))
             case TakeOver():
                 return (yield from self._take_over(request))
-            case Discard():
+            case requests.Discard():
                 return (yield from self._discard())
         self._end_write()
         yield from self._discard_next_step()
         self._check_tokens()
         match request:
-            case Judge():
+            case requests.Judge():
                 return (yield from self._judge(request))
-            case Score():
+            case requests.Score():
                 return (yield from self._score(request))
-            case Trial():
+            case requests.Trial():
                 return (yield from self._try(request))
-            case Insert():
+            case requests.Insert():
                 return (yield from self._insert(request))
             case Close():
                 return (yield from self._close(request))
@@ -256,7 +240,7 @@ class Driver:
         has_begun = isinstance(request, LookAhead) and bool(self.text.body.text[passage.start :].strip())
         return has_begun or len(passage.tokens) >= least
 
-    def _go_to_end(self, request: ToEnd) -> Happens[Written]:
+    def _go_to_end(self, request: requests.ToEnd) -> Happens[Written]:
         """Let the default writer complete its text. Where its thinking has to be closed, the answer belongs to it."""
         passage = yield from self._passage_for(request)
         while True:
@@ -277,7 +261,7 @@ class Driver:
             self._end_write()
             yield from self._insert_tag(reason)
 
-    def _passage_for(self, request: Step | LookAhead | More | ToEnd) -> Happens[_Passage]:
+    def _passage_for(self, request: Step | LookAhead | More | requests.ToEnd) -> Happens[_Passage]:
         """Return the passage that the request continues, or begin one. Raises _Restarted if the thinking is over."""
         passage = self._passage
         if passage and self._ends_thinking(passage.start):
@@ -352,13 +336,7 @@ class Driver:
         start = yield from self._clear_place(request)
         self._asked = request.author
         yield events.TakeoverStarted(
-            self.stream.now(),
-            request.reason.id,
-            request.cue,
-            request.tokens,
-            start,
-            request.author,
-            request.until,
+            self.stream.now(), request.reason.id, request.cue, request.tokens, start, request.author, request.until
         )
         tokens = list[TokenWritten]()
         try:
@@ -423,7 +401,7 @@ class Driver:
 
     # Questions, and what no model writes -----------------------------------------------------------------------------
 
-    def _judge(self, request: Judge) -> Happens[Judgement]:
+    def _judge(self, request: requests.Judge) -> Happens[Judgement]:
         began, self._asked = self.stream.now(), request.author
         judgement = self.sessions[request.author].judge(tuple(self.text.body.parts), request.question, request.choices)
         self._check(self.policy.default_writer)  # one that was cancelled says nothing
@@ -432,7 +410,7 @@ class Driver:
         yield events.Judged(self.stream.now(), request.choices, probabilities, read, request.author, mass)
         return judgement
 
-    def _score(self, request: Score) -> Happens[Scores]:
+    def _score(self, request: requests.Score) -> Happens[Scores]:
         began, self._asked = self.stream.now(), request.author
         start = self._passage.start if self._passage and self._passage.waits else self.text.rewritable_from
         scores = self.sessions[request.author].score(tuple(self.text.body.parts), start)
@@ -441,13 +419,13 @@ class Driver:
         yield events.Scored(self.stream.now(), scores.tokens, read, request.author)
         return scores
 
-    def _try(self, request: Trial) -> Happens[Tried]:
+    def _try(self, request: requests.Trial) -> Happens[Tried]:
         self._asked = request.author
         tried = yield from self.stream.attempt(request)
         self._check(self.policy.default_writer)
         return tried
 
-    def _insert(self, request: Insert) -> Happens[None]:
+    def _insert(self, request: requests.Insert) -> Happens[None]:
         yield from self._accept()
         self.text.insert(request.text)
         yield events.TextInserted(self.stream.now(), request.text, request.reason.id)

@@ -18,10 +18,7 @@ class Text:
     """A text that grows and may be truncated. Policies read it; only the driver changes it."""
 
     def __init__(
-        self,
-        closing_tags: Iterable[str] = (),
-        written: Sequence[Part] = (),
-        boundary: Boundary = Boundary.BLANK_LINE,
+        self, closing_tags: Iterable[str] = (), written: Sequence[Part] = (), boundary: Boundary = Boundary.BLANK_LINE
     ) -> None:
         """`closing_tags`: the tags that end the thinking of either model. `written`: a text to continue."""
         self.closing_tags = tuple(closing_tags)

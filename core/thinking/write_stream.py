@@ -50,13 +50,7 @@ class WriteStream:
     def _left_to_decode(self) -> int:
         return DECODED_AT_MOST * self.settings.max_tokens - self.decoded
 
-    def write(
-        self,
-        author: Author,
-        limit: int,
-        reason: str | None = None,
-        alternatives: int = 0,
-    ) -> Generator[Event, None, None]:
+    def write(self, author: Author, limit: int, reason: str | None, alternatives: int) -> Generator[Event, None, None]:
         """Let a model write, and add each token to the text before yielding its event. `reason`: of a takeover."""
         session, self.stop = self.sessions[author], None
         if self.text.inside_character:

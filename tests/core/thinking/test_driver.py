@@ -248,10 +248,7 @@ def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written
     """At a boundary the whole step, so that a lookahead gives it time to read."""
     large = ScriptedEngine(name="large", supports_prefetch=True)
     done = run(Never(), ["one two three four five six seven eight nine.</think>"], large)
-    assert [call.body for call in done.large.calls] == [
-        "one two three four",
-        "one two three four five six seven eight",
-    ]
+    assert [call.body for call in done.large.calls] == ["one two three four", "one two three four five six seven eight"]
     done = run(Never(), ["one two.\n\nand.</think>"], ScriptedEngine(name="large", supports_prefetch=True))
     assert done.large.calls[0].body == "one two.\n\n"
 
