@@ -46,13 +46,13 @@ from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeove
 from baton_reasoning.core.thinking.policies.step_score import StepScore
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from baton_reasoning.core.thinking.policy import Policy, PolicySettings
-from baton_reasoning.core.thinking.reasons import BUDGET, PERSON, REPETITION, TakeoverReason
+from baton_reasoning.core.thinking.reasons import BUDGET, PERSON, REPETITION
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.thinking.running import Run, keywords, run
+from tests.core.thinking.running import Run, keywords, rules, run
 from tests.fakes.scripted import ScriptedEngine
 from tests.patience import PATIENCE
 
@@ -289,10 +289,6 @@ def test_stop_while_a_real_model_reads_a_long_prompt_ends_the_run_within_a_chunk
 
 def limited(limits: Limits, policy: Policy, small: list[str], large: list[str], max_tokens: int = 400) -> Run:
     return run(policy, small, large, RunSettings(max_tokens=max_tokens), [LimitsGuard(limits)])
-
-
-def rules(done: Run) -> list[TakeoverReason]:
-    return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
 
 
 def test_a_thinking_budget_closes_the_thinking_once_and_the_answer_follows() -> None:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, CueSettings
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import (
@@ -21,23 +21,19 @@ from baton_reasoning.core.thinking.interruptions import Limits, LimitsGuard
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
 from baton_reasoning.core.thinking.policies.never import Never
-from baton_reasoning.core.thinking.policy import PolicyContext
+from baton_reasoning.core.thinking.policy import Advice, PolicyContext
 from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, REPETITION, TakeoverReason
-from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.registry import POLICIES, advice_on
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Boundary
-from tests.core.thinking.running import Run, keywords, run
-from tests.fakes.scripted import ScriptedEngine, single_bytes
+from tests.core.thinking.running import Run, keywords, rules, run
+from tests.fakes.scripted import Fault, ScriptedEngine, single_bytes
 
 LONG = "word " * 200
 BLOCK = "```\none\n\nwait, check\n```\n\nSo.</think>"
 PAPER, REFERENCE, BATON = (Keywords.presets[name] for name in ("paper", "reference", "baton"))
 every_preset = pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
 S = TypeVar("S", bound=CueSettings)
-
-
-def rules(done: Run) -> list[TakeoverReason]:
-    return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
 
 
 def with_(settings: S, **changes: object) -> S:
@@ -430,3 +426,41 @@ def test_an_interjection_is_read_with_the_sentence_after_it() -> None:
     alone = run(keywords(BATON), ["One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>"])
     assert rules(alone) == []
     assert alone.trace.text == "One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>"
+
+
+# Advice on a run in which the large model never wrote
+
+PLAIN = "Two dogs.\n\nThree cats.\n\nFive in all.</think>\n\n5."
+
+
+def test_no_cue_in_a_long_enough_text_is_worth_a_word() -> None:
+    advice = advice_on(run(keywords(Keywords.presets["baton"]), small=[PLAIN]).trace)
+    assert "No cue was found" in advice.text
+    assert all(POLICIES[name].title in advice.text for name in advice.policies)
+
+
+def test_a_short_answer_is_left_alone() -> None:
+    assert advice_on(run(keywords(Keywords.presets["baton"]), small=["Five.</think>\n\n5."]).trace) == Advice()
+
+
+def test_a_takeover_leaves_nothing_to_say() -> None:
+    ran = run(
+        keywords(Keywords.presets["baton"]),
+        small=[PLAIN.replace("Five", "Wait, five"), "</think>\n\n5."],
+        large=["Five it is. Yes"],
+    )
+    assert ran.trace.handoffs
+    assert advice_on(ran.trace) == Advice()
+
+
+def test_a_policy_that_never_hands_over_is_meant_so() -> None:
+    assert advice_on(run(Never(), small=[PLAIN]).trace) == Advice()
+
+
+def test_a_large_model_that_was_lost_is_no_sign_of_missing_cues() -> None:
+    gone = Fault(0, EngineLost("The server is gone.", "Start it."), for_good=True)
+    lost = ScriptedEngine("Five it is.", faults=[gone], name="large")
+    small = PLAIN.replace("Five", "Wait, five")
+    ran = run(keywords(), small=[small, "</think>\n\n5.", "Five.</think>\n\n5."], large=lost)
+    assert ran.trace.notices
+    assert advice_on(ran.trace) == Advice()
