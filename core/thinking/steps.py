@@ -110,12 +110,6 @@ def _after_separator(text: str, start: int) -> int:
     return start
 
 
-def same_step_twice(text: str, boundary: Boundary = Boundary.BLANK_LINE, longest: int = 2400) -> bool:
-    """Tell whether the last two steps are the same. Only the last `longest` characters are compared."""
-    steps = split(text[-longest:], boundary)
-    return len(steps) >= 2 and steps[-1].strip() == steps[-2].strip() != ""
-
-
 def ends_sentence(text: str) -> bool:
     """Tell whether the text ends with a sentence or line. A full stop after a digit ("3.") may be a decimal point and
     counts only if white space or a closing quote follows; one after an abbreviation ("e.g.") never counts."""

@@ -8,8 +8,10 @@ from functools import partial
 
 from baton_reasoning.core.engines.base import Token
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.thinking.steps import Boundary, Splitter, same_step_twice
+from baton_reasoning.core.thinking.steps import Boundary, Splitter, split
 
+LONGEST_REPEATED = 2400
+"""Characters at the end of a text in which a step is looked for that is there twice."""
 Utf8Decoder = partial(codecs.getincrementaldecoder("utf-8"), errors="replace")
 """Makes a decoder of the bytes of tokens, which may split characters. Invalid bytes become U+FFFD."""
 
@@ -70,8 +72,9 @@ class Text:
 
     @property
     def repeats_step(self) -> bool:
-        """Tell whether the last two steps are the same."""
-        return same_step_twice(self.body.text, self.boundary)
+        """Tell whether the last two steps are the same, as far as they are within the last characters."""
+        steps = split(self.body.text[-LONGEST_REPEATED:], self.boundary)
+        return len(steps) >= 2 and steps[-1].strip() == steps[-2].strip() != ""
 
     @property
     def inside_character(self) -> bool:

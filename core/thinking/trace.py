@@ -126,8 +126,7 @@ def _shortened(token: TokenWritten, text: str) -> TokenWritten:
 class TraceStep:
     """The text between two step boundaries, including the separator at its end."""
 
-    index: int
-    pieces: list[Piece]
+    pieces: list[Piece] = field(default_factory=list)
 
     @property
     def text(self) -> str:
@@ -491,7 +490,7 @@ class Trace:
         self._handoff = None if written else self._handoff
         self.pieces.append(piece)
         if step == len(self.steps):
-            self.steps.append(TraceStep(step, []))
+            self.steps.append(TraceStep())
         self.steps[step].pieces.append(piece)
         return piece
 
