@@ -20,11 +20,7 @@ def words(text: str, match: Match = Match.INFLECTED, complete: bool = True) -> l
 
 @pytest.mark.parametrize(
     ("category", "expected"),
-    [
-        (Category.REFLECTION, REFLECTION),
-        (Category.AFFIRMATION, AFFIRMATION),
-        (Category.VERIFICATION, VERIFICATION),
-    ],
+    [(Category.REFLECTION, REFLECTION), (Category.AFFIRMATION, AFFIRMATION), (Category.VERIFICATION, VERIFICATION)],
 )
 def test_the_english_cues_are_the_papers(category: Category, expected: list[str]) -> None:
     assert sorted(english().cues[category]) == sorted(expected)

@@ -15,20 +15,8 @@ from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.run import run as run_pair
+from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.driver import Driver
-from baton_reasoning.core.thinking.events import (
-    Event,
-    Finish,
-    HandedOver,
-    PrefillProgressed,
-    RunEnded,
-    TakeoverEnded,
-    TakeoverStarted,
-    TextDiscarded,
-    TextInserted,
-    ThinkingClosed,
-    TokenWritten,
-)
 from baton_reasoning.core.thinking.interruptions import (
     Control,
     Limits,
@@ -79,7 +67,7 @@ def test_take_over_now_lets_the_large_model_write_after_the_next_token() -> None
     small = ScriptedEngine("One two three.", before_token=pressing(control.take_over, "One"))
     done = controlled(control, small, ScriptedEngine(" and more.</think>", " Four.", name="large"))
     assert done.trace.text == "One two and more.</think> Four."
-    assert done.all(TakeoverStarted)[0].reason == PERSON.id
+    assert done.all(events.TakeoverStarted)[0].reason == PERSON.id
 
 
 def test_take_over_at_the_next_boundary_waits_for_it() -> None:
@@ -102,7 +90,7 @@ def test_giving_back_takes_back_a_takeover_that_has_not_begun() -> None:
     control = Control()
     control.take_over()
     control.give_back()
-    assert controlled(control, ScriptedEngine("One.</think>")).all(TakeoverStarted) == []
+    assert controlled(control, ScriptedEngine("One.</think>")).all(events.TakeoverStarted) == []
 
 
 def test_giving_back_to_a_policy_of_the_large_model_alone_changes_no_writer() -> None:
@@ -120,7 +108,7 @@ def test_rewrite_step_replaces_the_step_under_way_or_at_a_boundary_the_one_that_
     small = ScriptedEngine("One.\n\nTwo is.\n\nThree", "End.</think>", before_token=press)
     done = controlled(control, small, ScriptedEngine("Better.\n\nNo", name="large"))
     assert done.trace.text == "One.\n\nBetter.\n\nEnd.</think>"
-    assert [each.text for each in done.all(TextDiscarded)] == [gone]
+    assert [each.text for each in done.all(events.TextDiscarded)] == [gone]
 
 
 # Inside a lookahead
@@ -140,7 +128,10 @@ def in_lookahead(button: Callable[[Control], None], *large: str) -> Run:
 def test_a_takeover_inside_a_lookahead_goes_on_from_it_and_the_policy_decides_after_it() -> None:
     done = in_lookahead(Control.take_over, " now so.</think>")
     assert done.trace.text == "One.\n\nTwo is it now so.</think>"
-    assert (done.all(TextDiscarded), [took.reason for took in done.all(TakeoverStarted)][:1]) == ([], [PERSON.id])
+    assert (done.all(events.TextDiscarded), [took.reason for took in done.all(events.TakeoverStarted)][:1]) == (
+        [],
+        [PERSON.id],
+    )
 
 
 def test_after_it_is_given_back_the_step_is_completed_and_the_next_one_decided() -> None:
@@ -151,20 +142,20 @@ def test_after_it_is_given_back_the_step_is_completed_and_the_next_one_decided()
     large = ScriptedEngine(" then so", "Fine, it is.", name="large", before_token=pressing(control.give_back, " is"))
     done = run(keywords(AGAINST), small, large, interruptions=[control])
     assert done.trace.text == "One.\n\nTwo is then now.\n\nFine, it is. End.</think>"
-    assert [took.reason for took in done.all(TakeoverStarted)] == [PERSON.id, AFFIRMATION.id]
+    assert [took.reason for took in done.all(events.TakeoverStarted)] == [PERSON.id, AFFIRMATION.id]
 
 
 def test_a_rewrite_inside_a_lookahead_replaces_it() -> None:
     done = in_lookahead(Control.rewrite_step, "Better.\n\nNo", "Fine, it is.")
     assert done.trace.text.startswith("One.\n\nBetter.\n\n")
-    assert [gone.text for gone in done.all(TextDiscarded)][:1] == ["Two is it"]
+    assert [gone.text for gone in done.all(events.TextDiscarded)][:1] == ["Two is it"]
 
 
 def test_stop_ends_the_run_with_what_is_there() -> None:
     control = Control()
     small = ScriptedEngine("One two three.", before_token=pressing(control.stop, "One"))
     done = controlled(control, small)
-    assert done.trace.finish is Finish.STOPPED
+    assert done.trace.finish is events.Finish.STOPPED
     assert done.trace.text == "One two"
 
 
@@ -172,7 +163,7 @@ def test_stop_before_the_first_token_reads_nothing() -> None:
     control = Control()
     control.stop()
     done = controlled(control, ScriptedEngine("One."))
-    assert (done.trace.text, done.small.calls, done.trace.finish) == ("", [], Finish.STOPPED)
+    assert (done.trace.text, done.small.calls, done.trace.finish) == ("", [], events.Finish.STOPPED)
 
 
 def test_stop_cancels_the_sessions_so_that_a_long_prefill_ends_also_those_that_are_opened_later() -> None:
@@ -206,10 +197,10 @@ def test_a_signal_may_stop_the_thread_that_asks_for_a_wish() -> None:
 def test_a_cancelled_write_ends_the_run_as_stopped() -> None:
     small = ScriptedEngine("One two three.", before_token=pressing(lambda: small.sessions[0].cancel(), "One"))
     done = run(Never(), small)
-    assert (done.trace.text, done.trace.finish) == ("One", Finish.STOPPED)
+    assert (done.trace.text, done.trace.finish) == ("One", events.Finish.STOPPED)
     large = ScriptedEngine("One two.", before_token=pressing(lambda: large.sessions[0].cancel(), "One"))
     done = run(Always(), [], large)
-    assert (done.trace.text, done.trace.finish, done.all(TakeoverEnded)) == ("One", Finish.STOPPED, [])
+    assert (done.trace.text, done.trace.finish, done.all(events.TakeoverEnded)) == ("One", events.Finish.STOPPED, [])
 
 
 def test_wishes_may_come_from_another_thread() -> None:
@@ -228,7 +219,7 @@ def test_wishes_may_come_from_another_thread() -> None:
 
 
 def test_the_progress_of_a_long_prefill_is_an_event_and_that_of_a_short_one_is_not() -> None:
-    def progress_of(total: int) -> tuple[int, list[Event]]:
+    def progress_of(total: int) -> tuple[int, list[events.Event]]:
         small = ScriptedEngine("One.</think>", prefill=lambda: [PrefillProgress(64, total)])
         trace = Trace()
         reports = 0
@@ -239,7 +230,7 @@ def test_the_progress_of_a_long_prefill_is_an_event_and_that_of_a_short_one_is_n
 
     (long_reports, long_events), (short_reports, _) = progress_of(65), progress_of(64)
     assert (long_reports, short_reports) == (1, 0)
-    assert not any(isinstance(event, PrefillProgressed) for event in long_events), "a trace does not keep them"
+    assert not any(isinstance(event, events.PrefillProgressed) for event in long_events), "a trace does not keep them"
 
 
 def test_take_over_while_the_small_model_reads_does_not_wait_for_its_first_token() -> None:
@@ -262,26 +253,26 @@ def test_stop_while_a_takeover_reads_ends_the_run() -> None:
 
     large = ScriptedEngine("One.</think>", name="large", prefill=prefill)
     done = run(Always(), ScriptedEngine(), large, interruptions=[control])
-    assert done.trace.finish is Finish.STOPPED
+    assert done.trace.finish is events.Finish.STOPPED
     assert done.trace.tokens == 0
 
 
 @pytest.mark.real_models
 def test_stop_while_a_real_model_reads_a_long_prompt_ends_the_run_within_a_chunk(smollm2: Path) -> None:
     problem = "A farmer has 17 sheep, sells 4 of them, and buys 9 more at the market in the next town. " * 60
-    control, happened = Control(), list[Event]()
+    control, happened = Control(), list[events.Event]()
     with closing(LocalEngine(smollm2, LoadOptions(context=2048, threads=1))) as engine:
         settings = RunSettings(policy=Never.Settings())
         for event in run_pair(Pair(small=engine), (Message("user", problem),), settings, control=control):
             happened.append(event)
-            if isinstance(event, PrefillProgressed):
+            if isinstance(event, events.PrefillProgressed):
                 control.stop()
-    progress = [event for event in happened if isinstance(event, PrefillProgressed)]
+    progress = [event for event in happened if isinstance(event, events.PrefillProgressed)]
     assert [event.tokens for event in progress] == [0], "it is told as the reading begins"
     assert progress[0].total > 1000
-    assert not any(isinstance(event, HandedOver | TokenWritten) for event in happened)
-    assert isinstance(happened[-1], RunEnded)
-    assert happened[-1].finish is Finish.STOPPED
+    assert not any(isinstance(event, events.HandedOver | events.TokenWritten) for event in happened)
+    assert isinstance(happened[-1], events.RunEnded)
+    assert happened[-1].finish is events.Finish.STOPPED
 
 
 # Limits -------------------------------------------------------------------------------------------------------------
@@ -293,12 +284,8 @@ def limited(limits: Limits, policy: Policy, small: list[str], large: list[str], 
 
 def test_a_thinking_budget_closes_the_thinking_once_and_the_answer_follows() -> None:
     done = limited(Limits(max_thinking_tokens=5), Never(), ["one two three four five six seven", "It is four."], [])
-    assert done.told == [
-        ("small", "one two three four five"),
-        ("inserted", "\n</think>\n\n"),
-        ("small", "It is four."),
-    ]
-    assert done.all(TextInserted)[0].reason == BUDGET.id
+    assert done.told == [("small", "one two three four five"), ("inserted", "\n</think>\n\n"), ("small", "It is four.")]
+    assert done.all(events.TextInserted)[0].reason == BUDGET.id
 
 
 def test_a_budget_that_ends_in_a_step_that_waits_lets_it_stand() -> None:
@@ -309,8 +296,8 @@ def test_a_budget_that_ends_in_a_step_that_waits_lets_it_stand() -> None:
 
 def test_a_budget_that_ends_on_the_closing_tag_closes_nothing_twice() -> None:
     done = limited(Limits(max_thinking_tokens=3), Never(), ["one two</think> four"], [])
-    assert len(done.all(ThinkingClosed)) == 1
-    assert done.all(TextInserted) == []
+    assert len(done.all(events.ThinkingClosed)) == 1
+    assert done.all(events.TextInserted) == []
 
 
 def test_no_takeover_begins_above_the_cap_on_the_large_share() -> None:
@@ -344,7 +331,7 @@ def test_what_waits_for_a_takeover_stands_if_the_cap_refuses_it(policy: PolicySe
     small = ScriptedEngine(continue_with=lambda _, body: text[len(body) :])
     large = ScriptedEngine("", name="large", marks="0" * 9)
     done = run(POLICIES.of(policy)(policy), small, large, interruptions=[LimitsGuard(Limits(max_large_share=0))])
-    assert (done.trace.thinking_text, done.all(TextDiscarded)) == (text.partition("</think>")[0], [])
+    assert (done.trace.thinking_text, done.all(events.TextDiscarded)) == (text.partition("</think>")[0], [])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5])
@@ -357,14 +344,14 @@ def test_a_step_said_twice_is_handed_over_and_the_second_time_the_thinking_is_cl
     done = limited(Limits(), Never(), small, ["Let me think.\n\nNo"])
     assert rules(done) == [REPETITION]
     assert done.trace.thinking_text.startswith("One.\n\nTwo.\n\nTwo.\n\nLet me think.\n\nThree.\n\nThree.\n\n")
-    assert [text.reason for text in done.all(TextInserted)] == [REPETITION.id]
+    assert [text.reason for text in done.all(events.TextInserted)] == [REPETITION.id]
     assert done.trace.answer.strip() == "Four."
 
 
 def test_a_large_model_that_repeats_itself_in_a_takeover_hands_over_to_the_small_one() -> None:
     policy = EveryStep(EveryStep.Settings(opening=40, until=Until.TOKENS))
     done = limited(Limits(), policy, ["So it is.\n\nNo", "End.</think>"], ["Two.\n\nTwo.\n\nTwo.\n\n", "Four."])
-    repeated = [took for took in done.all(TakeoverStarted) if took.reason == REPETITION.id]
+    repeated = [took for took in done.all(events.TakeoverStarted) if took.reason == REPETITION.id]
     assert [took.author for took in repeated] == [Author.SMALL]
 
 
@@ -373,12 +360,12 @@ def test_a_text_gone_on_with_is_not_handed_over_once_more() -> None:
     guard = LimitsGuard(Limits(), before=first.trace)
     rest = run(Never(), ["Five.\n\nFive.\n\nFive.", "Six."], interruptions=[guard], before=first.trace)
     assert rules(first) == rules(rest) == [REPETITION]
-    assert [text.reason for text in rest.all(TextInserted)] == [REPETITION.id], "the thinking is closed at once"
+    assert [text.reason for text in rest.all(events.TextInserted)] == [REPETITION.id], "the thinking is closed at once"
 
 
 def test_nothing_begins_when_the_time_is_over() -> None:
     done = limited(Limits(max_seconds=1e-9), Never(), ["One."], [])
-    assert (done.trace.finish, done.small.calls) == (Finish.TIME, [])
+    assert (done.trace.finish, done.small.calls) == (events.Finish.TIME, [])
 
 
 def test_a_time_limit_keeps_the_text_so_far() -> None:
@@ -388,7 +375,7 @@ def test_a_time_limit_keeps_the_text_so_far() -> None:
         guard.limits = Limits(max_seconds=1e-9)
 
     done = run(Never(), ScriptedEngine("One two three.", before_token=run_out), interruptions=[guard])
-    assert (done.trace.finish, done.trace.text) == (Finish.TIME, "One")
+    assert (done.trace.finish, done.trace.text) == (events.Finish.TIME, "One")
     assert "time limit" in (done.trace.ended.reason if done.trace.ended else "")
 
 
@@ -412,7 +399,7 @@ def test_a_phrase_said_over_and_over_is_found_without_any_boundary() -> None:
 def test_an_answer_that_goes_round_ends_the_run() -> None:
     small = ["One.</think>" + "and so on " * 300] * 2
     done = limited(Limits(), Never(), [small[0], "and so on " * 300], ["It\n\nNo"], 3000)
-    assert done.trace.finish is Finish.REPETITION
+    assert done.trace.finish is events.Finish.REPETITION
 
 
 def test_going_round_is_allowed_where_the_detector_is_off() -> None:

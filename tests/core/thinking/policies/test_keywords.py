@@ -112,8 +112,7 @@ def test_the_sentence_that_stands_is_counted_by_its_own_sign(
 
 
 @pytest.mark.parametrize(
-    "step",
-    ["    wait()\n\nSo.</think>", "```\nwait\n```\n\nSo.</think>", "### Verification\n\nSo.</think>", BLOCK],
+    "step", ["    wait()\n\nSo.</think>", "```\nwait\n```\n\nSo.</think>", "### Verification\n\nSo.</think>", BLOCK]
 )
 def test_cues_in_code_and_headings_bring_no_takeover(step: str) -> None:
     assert rules(run(keywords(BATON), [f"One.\n\n{step}"])) == []
@@ -153,11 +152,7 @@ def test_row_closing_tag_inside_a_lookahead_does_not_hide_the_cue_before_it(pres
 def test_row_a_takeover_that_ends_at_a_boundary(preset: Keywords.Settings, writers: list[str]) -> None:
     """Decided there and then by ours; the small model writes its next step first in the others."""
     large = [["So", ".\n\n"], ["And", ".\n\n"]]
-    done = run(
-        keywords(with_(preset, n1=2)),
-        ["One.\n\nWait, no", "Wait, so", "Then.</think>"],
-        large,
-    )
+    done = run(keywords(with_(preset, n1=2)), ["One.\n\nWait, no", "Wait, so", "Then.</think>"], large)
     assert [span.author.value for span in done.trace.pieces][: len(writers)] == writers
 
 
@@ -330,11 +325,7 @@ def test_row_end_of_a_takeover_is_at_most_32_tokens_late() -> None:
 
 
 def test_row_end_of_a_takeover_may_be_inside_a_word_for_the_reference() -> None:
-    done = run(
-        keywords(with_(REFERENCE, n1=2)),
-        ["One.\n\nWait, no", " End</think>"],
-        [["So", " ver", "ify"]],
-    )
+    done = run(keywords(with_(REFERENCE, n1=2)), ["One.\n\nWait, no", " End</think>"], [["So", " ver", "ify"]])
     assert done.trace.text == "One.\n\nSo ver End</think>"
 
 
@@ -355,11 +346,7 @@ def test_row_scope(preset: Keywords.Settings, answer_too: bool) -> None:
 
 
 def test_row_scope_the_large_model_goes_on_to_the_end_where_it_closed_the_thinking() -> None:
-    done = run(
-        keywords(with_(BATON, n1=20)),
-        ["One.\n\nWait, no"],
-        ["So.</think>", "\n\nIt is four. Truly.\n\nYes."],
-    )
+    done = run(keywords(with_(BATON, n1=20)), ["One.\n\nWait, no"], ["So.</think>", "\n\nIt is four. Truly.\n\nYes."])
     assert rules(done) == [REFLECTION, ANSWER]
     assert done.trace.answer.strip() == "It is four. Truly.\n\nYes."
 
@@ -375,11 +362,7 @@ def test_row_boundaries_inside_a_takeover_bring_no_decision_and_count_as_steps(p
 
 def test_a_boundary_inside_a_lookahead_of_fixed_length_is_decided_after_it() -> None:
     """The paper's lookahead is n1 tokens; the sentence after a boundary inside it is looked at all the same."""
-    done = run(
-        keywords(with_(PAPER, n1=5)),
-        ["One.\n\nTwo.\n\nThree. Wait, no, no, no", " End.</think>"],
-        [LONG],
-    )
+    done = run(keywords(with_(PAPER, n1=5)), ["One.\n\nTwo.\n\nThree. Wait, no, no, no", " End.</think>"], [LONG])
     assert rules(done) == [REFLECTION]
     assert done.trace.pieces[1].text == "Two.\n\n"
 
