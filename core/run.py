@@ -26,7 +26,7 @@ from baton_reasoning.core.thinking.policy import Policy, PolicyContext
 from baton_reasoning.core.thinking.registry import POLICIES, with_advice
 from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.usage_reports import UsageReports
+from baton_reasoning.core.thinking.write_stream import UsageReports
 
 
 def effective_settings(

@@ -1,14 +1,15 @@
-"""Lets one model write: adds what its session yields to the text, and turns it into events."""
+"""Turns what sessions do into events: lets one model write into the text, and reports the usage of servers."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 
 from baton_reasoning.core.engines.base import End, Handoff, Notice, PrefillProgress, ScoredToken, Session, Stop, Token
 from baton_reasoning.core.engines.body import Author, parts_before
 from baton_reasoning.core.engines.random_numbers import stream_of
+from baton_reasoning.core.engines.usage import ReportsUsage, Usage
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Event, Tried
 from baton_reasoning.core.thinking.requests import Trial
@@ -124,3 +125,39 @@ class WriteStream:
         other = next((session for who, session in self.sessions.items() if who is not author), None)
         if other and other.card.supports_prefetch and not self.text.inside_character:
             other.prefetch(tuple(self.text.body.parts))
+
+
+class UsageReports:
+    """Adds the usage of sessions on servers to the events of a run: tokens, money, and prefetch requests.
+
+    Most of it becomes known only after the write that caused it was closed, and can yield no more events.
+    """
+
+    def __init__(self, sessions: Mapping[Author, Session], began: float) -> None:
+        """`began`: the beginning of the run's clock (by time.perf_counter)."""
+        self._reporting = {author: session for author, session in sessions.items() if isinstance(session, ReportsUsage)}
+        self._reported = {author: Usage() for author in self._reporting}
+        self._began = began
+
+    def added_to(self, happening: Iterable[Event]) -> Iterator[Event]:
+        """Yield the events and, after each handoff, takeover, judgement and score, the usage that has changed.
+
+        The sessions that report usage are closed before the end of the run, so that the last report is complete.
+        """
+        for event in happening:
+            if isinstance(event, events.RunEnded):
+                for session in self._reporting.values():
+                    session.close()
+                yield from self._changes(event.at)
+            yield event
+            if isinstance(event, events.Reading | events.TakeoverEnded):
+                yield from self._changes(time.perf_counter() - self._began)
+
+    def _changes(self, at: float) -> Iterator[Event]:
+        for author, session in self._reporting.items():
+            for began, seconds, tokens in session.take_prefetched():
+                ended = began - self._began + seconds  # in another thread, so perhaps since `at` was read
+                yield events.Prefetched(max(at, ended), author, began - self._began, seconds, tokens)
+            if (usage := session.usage) != self._reported[author]:
+                self._reported[author] = usage
+                yield events.UsageReported(at, author, usage)
