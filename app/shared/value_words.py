@@ -76,7 +76,7 @@ def value_text(value: float) -> str:
 
 def notable_changes(trace: Trace, values: StepValues) -> list[NotableChange]:
     """Return what changed the value beyond chance, in order: a takeover by its worth, if that is."""
-    changes = [*values.certain, *(each for each in values.takeovers if each.is_certain)]
+    changes = [each for each in (*values.changes, *values.takeovers) if each.is_certain]
     found = {
         each.after.position: NotableChange(
             each.before, each.after, each.difference, StepsBetween.of(trace, each.before, each.after)
@@ -185,11 +185,11 @@ def _turn_sentence(trace: Trace, turn: ValueChange) -> str:
     opening = "The turn:" if is_won else "Rose most at"
     if not isinstance(turn, TakeoverWorth):
         return f"{opening} {_quoted_steps(trace, turn)}"
-    index = next(number for number, piece in enumerate(trace.pieces) if piece is turn.piece)
+    index = next(number for number, piece in enumerate(trace.pieces) if piece is turn.span.piece)
     change = change_of(trace.pieces, index)
     if change and change.effect is Effect.CORRECTED:
-        return f"{opening} step {turn.piece.step + 1}, {change.before} → {change.after}"
-    return f"{opening} step {turn.piece.step + 1}: {_quoted(trace, turn.span.start, turn.span.end)}"
+        return f"{opening} step {turn.span.piece.step + 1}, {change.before} → {change.after}"
+    return f"{opening} step {turn.span.piece.step + 1}: {_quoted(trace, turn.span.start, turn.span.end)}"
 
 
 def _quoted_steps(trace: Trace, change: ValueChange) -> str:

@@ -113,10 +113,6 @@ class TakeoverWorth(ValueChange):
 
     span: TakeoverSpan
 
-    @property
-    def piece(self) -> Piece:
-        return self.span.piece
-
 
 class StepValues:
     """The values of one text by one writer."""
@@ -146,11 +142,6 @@ class StepValues:
 
     def at(self, place: TextPlace) -> ValuedPlace | None:
         return self._by_place.get(place)
-
-    @property
-    def certain(self) -> list[ValueChange]:
-        """Return the changes beyond chance, in order."""
-        return [change for change in self.changes if change.is_certain]
 
     @cached_property
     def rises(self) -> list[tuple[Author, Estimate]]:

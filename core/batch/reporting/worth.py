@@ -182,7 +182,7 @@ def by_kind(found: Iterable[tuple[int, TakeoverWorth]]) -> dict[TakeoverKind, Me
     """Average takeovers, each with the index of its problem, by their kind; the commonest first."""
     kinds: defaultdict[TakeoverKind, list[tuple[int, TakeoverWorth]]] = defaultdict(list)
     for problem, worth in found:
-        kinds[TakeoverKind.of(Takeover.of(worth.piece))].append((problem, worth))
+        kinds[TakeoverKind.of(Takeover.of(worth.span.piece))].append((problem, worth))
     return {kind: MeanWorth.of(kinds[kind]) for kind in sorted(kinds, key=lambda kind: -len(kinds[kind]))}
 
 
