@@ -145,8 +145,8 @@ class CuePolicy(Policy):
     @cached_property
     def lexicon(self) -> Lexicon:
         """The run's own cues or else the paper's, looked for as the settings say."""
-        own, match, one_cue = self.context.lexicon, self.settings.match, self.settings.one_cue
-        return replace(own.one_cue() if one_cue else own, match=match) if own else english(match, one_cue)
+        cues = self.context.lexicon or english()
+        return replace(cues.one_cue() if self.settings.one_cue else cues, match=self.settings.match)
 
     def think(self, text: Text) -> Program:
         settings = self.settings

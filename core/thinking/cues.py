@@ -126,7 +126,7 @@ class Lexicon:
 FORM_OF_A_LIST = 'It needs the form {"reflection": {"wait": ["waits"]}, "affirmation": {}, "verification": {}}.'
 
 
-def parse_lexicon(text: str, match: Match = Match.INFLECTED) -> Lexicon:
+def parse_lexicon(text: str) -> Lexicon:
     """Parse a lexicon from JSON: `{"reflection": {"wait": ["waits", …], …}, …}`.
 
     Raises SettingsError, which names the line and the reason.
@@ -139,7 +139,7 @@ def parse_lexicon(text: str, match: Match = Match.INFLECTED) -> Lexicon:
         raise _unreadable(str(error)) from error
     if not isinstance(data, dict) or not data:
         raise _unreadable("it is not an object of categories")
-    return Lexicon({_category(text, name): _words(text, name, words) for name, words in data.items()}, match)
+    return Lexicon({_category(text, name): _words(text, name, words) for name, words in data.items()})
 
 
 def _category(text: str, name: str) -> Category:
@@ -179,10 +179,9 @@ ONE_CUE = {Category.REFLECTION: "wait", Category.AFFIRMATION: "confident", Categ
 
 
 @cache
-def english(match: Match = Match.INFLECTED, one_cue: bool = False) -> Lexicon:
-    """Load the paper's cues; `one_cue`: only those of its ablation with one cue per category."""
-    lexicon = parse_lexicon((RESOURCES / "english.json").read_text(encoding="utf-8"), match)
-    return lexicon.one_cue() if one_cue else lexicon
+def english() -> Lexicon:
+    """Load the paper's cues."""
+    return parse_lexicon((RESOURCES / "english.json").read_text(encoding="utf-8"))
 
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*?(?:^[ \t]*(?:```|~~~)[^\n]*$|\Z)", re.MULTILINE | re.DOTALL)
