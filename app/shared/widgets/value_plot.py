@@ -57,7 +57,7 @@ class PlottedValues:
             CurvePoint(
                 self._x(worth.span.end),
                 worth.before,
-                worth.piece,
+                worth.span.piece,
                 self._on_curve(self._x(worth.span.start), worth.before),
             )
             for worth in values.takeovers
