@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from textwrap import shorten
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.thinking.differences import Effect, change_of
 from baton_reasoning.core.thinking.events import ValuesEstimated
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace
+from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace, piece_before
 
 MOST_NAMED = 5
 """Changes that are named besides the turn or the loss."""
@@ -96,12 +96,6 @@ def value_marks(trace: Trace, pieces: Sequence[Piece]) -> dict[int, NotableChang
         if change.steps.is_one and shown and (shown is piece or (piece and not piece.in_answer)):
             marks[shown.position] = change
     return marks
-
-
-def piece_before(pieces: Sequence[Piece], position: int) -> Piece | None:
-    """Return the last of these pieces that begins before a place."""
-    index = bisect_left(pieces, position, key=lambda piece: piece.position) - 1
-    return pieces[index] if index >= 0 else None
 
 
 def noun_of(estimated: ValuesEstimated) -> str:

@@ -11,7 +11,7 @@ the difference of the values after and before them.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -121,7 +121,6 @@ class StepValues:
         self.estimated = estimated
         self.length = trace.length
         self._trace = trace
-        self._positions = [piece.position for piece in trace.pieces]
         valued = [each for each in map(self._valued, estimated.places) if each]
         if estimated.ends_right is not None and estimated.length == trace.length:
             valued = [each for each in valued if each.position < trace.length]
@@ -185,8 +184,7 @@ class StepValues:
         return self._at(TextPlace(place.position, place.replaced), value, graded)
 
     def _at(self, place: TextPlace, value: Estimate, continuations: int) -> ValuedPlace:
-        index = bisect_right(self._positions, place.position - 1) - 1 if place.position else -1
-        piece = self._trace.pieces[index] if index >= 0 else None
+        piece = piece_before(self._trace.pieces, place.position)
         return ValuedPlace(place, value, continuations, piece.step if piece else -1, piece.author if piece else None)
 
     def _worths(self) -> Iterator[TakeoverWorth]:
@@ -195,6 +193,12 @@ class StepValues:
             before = self._by_place.get(span.baseline)
             if before and after:
                 yield TakeoverWorth(before, after, span)
+
+
+def piece_before(pieces: Sequence[Piece], position: int) -> Piece | None:
+    """Return the last of these pieces that begins before a place."""
+    index = bisect_left(pieces, position, key=lambda piece: piece.position) - 1
+    return pieces[index] if index >= 0 else None
 
 
 def takeover_spans(trace: Trace) -> Iterator[TakeoverSpan]:

@@ -10,10 +10,9 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from baton_reasoning.app.shared.theme import Colours, blend, ink_of
-from baton_reasoning.app.shared.value_words import piece_before
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.thinking.values import StepValues, ValuedPlace
+from baton_reasoning.core.thinking.values import StepValues, ValuedPlace, piece_before
 
 ROOM_FOR_A_NUMBER = 1.6
 """Widths of the last step's number between two numbers below the plot."""
