@@ -85,17 +85,8 @@ def run(
     if before and before.counters:
         policy = type(policy)(policy.settings, replace(policy.context, counters=before.counters))
     driver = Driver(sessions, policy, settings, interruptions, before.parts() if before else ())
-    started = RunStarted(
-        0.0,
-        QUESTION,
-        policy.name,
-        {},
-        settings.seed,
-        small.card,
-        large.card,
-        sessions[Author.SMALL].prompt_tokens,
-        True,
-    )
+    tokens = sessions[Author.SMALL].prompt_tokens
+    started = RunStarted(0.0, QUESTION, policy.name, {}, settings.seed, small.card, large.card, tokens, True)
     events: list[Event] = [*(before.events if before else ()), started, *driver.run(wish)]
     return Run(Trace.of(events), small, large)
 
