@@ -13,8 +13,8 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.thinking.differences import Effect, change_of
 from baton_reasoning.core.thinking.events import ValuesEstimated
-from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace, piece_before
+from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
+from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace
 
 MOST_NAMED = 5
 """Changes that are named besides the turn or the loss."""

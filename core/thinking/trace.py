@@ -6,8 +6,8 @@ Views, exports and the batch table read it. Adding a token takes the same short 
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msgspec.structs import replace
@@ -120,6 +120,12 @@ class Piece:
 def _shortened(token: TokenWritten, text: str) -> TokenWritten:
     """Return what is left of a token that lies across a cut."""
     return replace(token, text=text, id=None, ends_step=token.ends_step and text[-1:].isspace())
+
+
+def piece_before(pieces: Sequence[Piece], position: int) -> Piece | None:
+    """Return the last of these pieces that begins before a place."""
+    index = bisect_left(pieces, position, key=lambda piece: piece.position) - 1
+    return pieces[index] if index >= 0 else None
 
 
 @dataclass(slots=True)
@@ -396,8 +402,7 @@ class Trace:
                     self.pieces[-1].judged = event
             case events.Tried(position=position):
                 # It may have begun before the end of the text, and what follows its beginning may be discarded for it.
-                before = next((piece for piece in reversed(self.pieces) if piece.position < position), None)
-                if before:
+                if before := piece_before(self.pieces, position):
                     before.tried = event
 
     def _apply_to_costs(self, event: Event) -> None:

@@ -11,7 +11,6 @@ the difference of the values after and before them.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +20,7 @@ from typing import NamedTuple
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.intervals import Estimate, newcombe, wilson
 from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
-from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 
 RIGHT, WRONG, UNGRADED, UNFINISHED = "10?-"
 """Outcomes of a continuation, as events record them."""
@@ -193,12 +192,6 @@ class StepValues:
             before = self._by_place.get(span.baseline)
             if before and after:
                 yield TakeoverWorth(before, after, span)
-
-
-def piece_before(pieces: Sequence[Piece], position: int) -> Piece | None:
-    """Return the last of these pieces that begins before a place."""
-    index = bisect_left(pieces, position, key=lambda piece: piece.position) - 1
-    return pieces[index] if index >= 0 else None
 
 
 def takeover_spans(trace: Trace) -> Iterator[TakeoverSpan]:

@@ -11,8 +11,8 @@ from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygon
 
 from baton_reasoning.app.shared.theme import Colours, blend, ink_of
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.trace import Piece, Trace
-from baton_reasoning.core.thinking.values import StepValues, ValuedPlace, piece_before
+from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
+from baton_reasoning.core.thinking.values import StepValues, ValuedPlace
 
 ROOM_FOR_A_NUMBER = 1.6
 """Widths of the last step's number between two numbers below the plot."""
