@@ -618,10 +618,7 @@ def test_the_large_model_writes_by_default_and_hands_a_sentence_to_the_small_one
         ("small", "Four."),
     ]
     takeovers = done.all(events.TakeoverStarted)
-    assert [(event.author, event.reason) for event in takeovers] == [
-        (SMALL, RELAY.id),
-        (SMALL, ANSWER.id),
-    ]
+    assert [(event.author, event.reason) for event in takeovers] == [(SMALL, RELAY.id), (SMALL, ANSWER.id)]
     assert done.trace.totals[SMALL].takeovers == 2
     assert done.trace.totals[LARGE].takeovers == 0
     assert done.trace.pieces[2].takeover == takeovers[0]
