@@ -19,8 +19,8 @@ from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.grading.extract import given_in, given_in_continuation
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.run import Pair, run
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Finish, TextInserted
+from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.trace import Trace

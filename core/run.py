@@ -18,16 +18,14 @@ from baton_reasoning.core.engines.base import (
 )
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, ContextFull, SettingsError
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.driver import Driver
 from baton_reasoning.core.thinking.events import Event, Finish, RunEnded, RunStarted
-from baton_reasoning.core.thinking.interruptions import Wish
-from baton_reasoning.core.thinking.limits import Limits, LimitsGuard, cancelled_after
+from baton_reasoning.core.thinking.interruptions import Control, Limits, LimitsGuard, Wish, cancelled_after
 from baton_reasoning.core.thinking.policy import Policy, PolicyContext
-from baton_reasoning.core.thinking.registry import POLICIES, make_policy, with_advice
+from baton_reasoning.core.thinking.registry import POLICIES, with_advice
 from baton_reasoning.core.thinking.run_settings import RunSettings as RunSettings
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.usage_reports import UsageReports
+from baton_reasoning.core.thinking.write_stream import UsageReports
 
 
 def effective_settings(
@@ -123,7 +121,8 @@ def run(
             yield _not_begun(failure)
             return
         writers = {author: session for author, session in sessions.items() if author in needs.writers}
-        policy = make_policy(settings.policy, PolicyContext(settings.seed, settings.lexicon, before.counters))
+        context = PolicyContext(settings.seed, settings.lexicon, before.counters)
+        policy = POLICIES.of(settings.policy)(settings.policy, context)
         interruptions = [*([control] if control else []), LimitsGuard(_limits(settings, policy), before)]
         driver = Driver(writers, policy, settings, interruptions, before.parts(), on_settled)
         with cancelled_after(settings.limits.max_seconds, sessions.values()):

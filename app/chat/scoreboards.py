@@ -18,8 +18,8 @@ from baton_reasoning.core.errors import BatonError, Busy
 from baton_reasoning.core.expected_time import seconds_of_large_alone
 from baton_reasoning.core.models.options import DemoModel
 from baton_reasoning.core.run import RunSettings, run
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish
+from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.trace import Trace

@@ -28,7 +28,7 @@ from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.settings import ModelChoice
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 

@@ -17,7 +17,7 @@ from baton_reasoning.app.shared.widgets.layout import Spacer, vbox
 from baton_reasoning.core.engines.base import Passing
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.differences import Effect, change_of
-from baton_reasoning.core.thinking.registry import reason_label
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 PASSING = {Passing.IDS: "token IDs", Passing.TEXT: "text"}
@@ -162,7 +162,7 @@ def facts_of(trace: Trace, piece: Piece) -> list[Fact]:
     handoff, takeover, speed = piece.handoff, piece.takeover, piece.tokens_per_second
     planned = f" (planned {takeover.tokens:,})" if takeover and takeover.tokens < 1 << 20 else ""
     return [
-        ("Reason", reason_label(piece.reason) if piece.reason else ""),
+        ("Reason", POLICIES.reason(piece.reason).label if piece.reason else ""),
         ("Cue", cue_text(piece)),
         ("Effect", effect_text(trace, piece)),
         ("Length", count(len(piece.tokens), "token") + planned if piece.tokens else ""),

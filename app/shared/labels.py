@@ -20,7 +20,7 @@ from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.cues import parse_lexicon
 from baton_reasoning.core.thinking.events import Finish, PrefillProgressed
 from baton_reasoning.core.thinking.opinion import Opinion
-from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title, reason_label
+from baton_reasoning.core.thinking.registry import POLICIES, advice_on, policy_title
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 SIGNS = {Author.SMALL: "●", Author.LARGE: "◆"}
@@ -50,7 +50,8 @@ def why(piece: Piece) -> str:
     if piece.reason is None:
         return ""
     cue = piece.cue if piece.author is Author.LARGE else None
-    return f"{reason_label(piece.reason)}: {cue.word}" if cue else reason_label(piece.reason)
+    label = POLICIES.reason(piece.reason).label
+    return f"{label}: {cue.word}" if cue else label
 
 
 def title_of(settings: RunSettings) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from textwrap import shorten
 from typing import NamedTuple
@@ -13,7 +13,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.thinking.differences import Effect, change_of
 from baton_reasoning.core.thinking.events import ValuesEstimated
-from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, ValueChange, ValuedPlace
 
 MOST_NAMED = 5
@@ -76,7 +76,7 @@ def value_text(value: float) -> str:
 
 def notable_changes(trace: Trace, values: StepValues) -> list[NotableChange]:
     """Return what changed the value beyond chance, in order: a takeover by its worth, if that is."""
-    changes = [*values.certain, *(each for each in values.takeovers if each.is_certain)]
+    changes = [each for each in (*values.changes, *values.takeovers) if each.is_certain]
     found = {
         each.after.position: NotableChange(
             each.before, each.after, each.difference, StepsBetween.of(trace, each.before, each.after)
@@ -96,12 +96,6 @@ def value_marks(trace: Trace, pieces: Sequence[Piece]) -> dict[int, NotableChang
         if change.steps.is_one and shown and (shown is piece or (piece and not piece.in_answer)):
             marks[shown.position] = change
     return marks
-
-
-def piece_before(pieces: Sequence[Piece], position: int) -> Piece | None:
-    """Return the last of these pieces that begins before a place."""
-    index = bisect_left(pieces, position, key=lambda piece: piece.position) - 1
-    return pieces[index] if index >= 0 else None
 
 
 def noun_of(estimated: ValuesEstimated) -> str:
@@ -185,11 +179,11 @@ def _turn_sentence(trace: Trace, turn: ValueChange) -> str:
     opening = "The turn:" if is_won else "Rose most at"
     if not isinstance(turn, TakeoverWorth):
         return f"{opening} {_quoted_steps(trace, turn)}"
-    index = next(number for number, piece in enumerate(trace.pieces) if piece is turn.piece)
+    index = next(number for number, piece in enumerate(trace.pieces) if piece is turn.span.piece)
     change = change_of(trace.pieces, index)
     if change and change.effect is Effect.CORRECTED:
-        return f"{opening} step {turn.piece.step + 1}, {change.before} → {change.after}"
-    return f"{opening} step {turn.piece.step + 1}: {_quoted(trace, turn.span.start, turn.span.end)}"
+        return f"{opening} step {turn.span.piece.step + 1}, {change.before} → {change.after}"
+    return f"{opening} step {turn.span.piece.step + 1}: {_quoted(trace, turn.span.start, turn.span.end)}"
 
 
 def _quoted_steps(trace: Trace, change: ValueChange) -> str:

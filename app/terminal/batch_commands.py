@@ -44,7 +44,7 @@ from baton_reasoning.core.files import expanded
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.models.options import load_preferences
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.thinking.policies.drafted import Drafted
+from baton_reasoning.core.thinking.policies.always import Drafted
 
 ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
 NOT_GRADED = "none"

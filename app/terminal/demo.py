@@ -17,7 +17,7 @@ from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow, lines
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import ask, run
-from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.interruptions import Control
 
 ABOUT = (
     "Two tiny models come with Baton. They were trained for puzzles like this one\n"

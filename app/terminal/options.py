@@ -13,7 +13,7 @@ from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
 from baton_reasoning.core.run import RunSettings, effective_settings
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES, settings_for
 

@@ -19,7 +19,7 @@ from baton_reasoning.app.terminal.output import terminal_width, write, write_tab
 from baton_reasoning.app.terminal.streams import write_json_lines
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES, policy_summary, preset_title
 

@@ -26,8 +26,8 @@ from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import Pair, ask, run
 from baton_reasoning.core.text import replace_lone_surrogates
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish, Noticed
+from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json, trace_to_json

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 from baton_reasoning.app.shared.background import BackgroundTask
 from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.interruptions import Control
 
 
 class SpeedMeasurement(QObject):

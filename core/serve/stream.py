@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from baton_reasoning.core.engines.base import Conversation
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineError
 from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten
+from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.trace import Trace
 
 _log = logging.getLogger(__name__)

@@ -95,13 +95,7 @@ class CueSettings(PolicySettings):
                 )
 
 
-PAPER: Mapping[str, Any] = {
-    "c_step": 0,
-    "c_most": 15,
-    "n3_step": 0,
-    "n3_most": 125,
-    "auxiliary_prompt": "Let us check whether there are some wrong steps.",
-    "match": Match.WORD,
+_PUBLISHED: Mapping[str, Any] = {
     "skip_code": False,
     "until": Until.TOKENS,
     "scope": Scope.ALL,
@@ -109,17 +103,21 @@ PAPER: Mapping[str, Any] = {
     "hand_back": False,
     "stop_repetition": False,
 }
+PAPER: Mapping[str, Any] = {
+    **_PUBLISHED,
+    "c_step": 0,
+    "c_most": 15,
+    "n3_step": 0,
+    "n3_most": 125,
+    "auxiliary_prompt": "Let us check whether there are some wrong steps.",
+    "match": Match.WORD,
+}
 """The values in which the paper differs from Baton's defaults."""
 REFERENCE: Mapping[str, Any] = {
+    **_PUBLISHED,
     "auxiliary_prompt": "Let me check whether there are some wrong steps:",
     "match": Match.SUBSTRING,
     "may_shrink": True,
-    "skip_code": False,
-    "until": Until.TOKENS,
-    "scope": Scope.ALL,
-    "decide_at_takeover_end": False,
-    "hand_back": False,
-    "stop_repetition": False,
 }
 """The values in which the authors' code differs from Baton's defaults."""
 
@@ -147,8 +145,8 @@ class CuePolicy(Policy):
     @cached_property
     def lexicon(self) -> Lexicon:
         """The run's own cues or else the paper's, looked for as the settings say."""
-        own, match, one_cue = self.context.lexicon, self.settings.match, self.settings.one_cue
-        return replace(own.one_cue() if one_cue else own, match=match) if own else english(match, one_cue)
+        cues = self.context.lexicon or english()
+        return replace(cues.one_cue() if self.settings.one_cue else cues, match=self.settings.match)
 
     def think(self, text: Text) -> Program:
         settings = self.settings

@@ -96,21 +96,18 @@ class Lexicon:
         A word that only verifies counts as a reflection. Of cues that overlap, the first counts; of those that begin
         together, the longest.
         """
-        negative, affirmative = self._counts(text)
+        negative = affirmative = end = 0
+        if self.match is Match.SUBSTRING:  # the authors' code counts each word by itself, even inside another one
+            negative, affirmative = self._substrings(text, *NEGATIVE), self._substrings(text, Category.AFFIRMATION)
+        else:
+            for cue in self.find(text):
+                if cue.start >= end:
+                    negative += cue.category is not Category.AFFIRMATION
+                    affirmative += cue.category is Category.AFFIRMATION
+                    end = cue.end
         if not negative and not affirmative:
             return Category.STATEMENT
         return Category.AFFIRMATION if affirmative > negative else Category.REFLECTION
-
-    def _counts(self, text: str) -> tuple[int, int]:
-        """Count the negative and the affirmative cues."""
-        if self.match is Match.SUBSTRING:  # the authors' code counts each word by itself, even inside another one
-            return self._substrings(text, *NEGATIVE), self._substrings(text, Category.AFFIRMATION)
-        counts, end = [0, 0], 0
-        for cue in self.find(text):
-            if cue.start >= end:
-                counts[cue.category is Category.AFFIRMATION] += 1
-                end = cue.end
-        return counts[0], counts[1]
 
     def _substrings(self, text: str, *categories: Category) -> int:
         words = {word.lower() for category in categories for word in self.cues.get(category, ())}
@@ -129,7 +126,7 @@ class Lexicon:
 FORM_OF_A_LIST = 'It needs the form {"reflection": {"wait": ["waits"]}, "affirmation": {}, "verification": {}}.'
 
 
-def parse_lexicon(text: str, match: Match = Match.INFLECTED) -> Lexicon:
+def parse_lexicon(text: str) -> Lexicon:
     """Parse a lexicon from JSON: `{"reflection": {"wait": ["waits", …], …}, …}`.
 
     Raises SettingsError, which names the line and the reason.
@@ -142,7 +139,7 @@ def parse_lexicon(text: str, match: Match = Match.INFLECTED) -> Lexicon:
         raise _unreadable(str(error)) from error
     if not isinstance(data, dict) or not data:
         raise _unreadable("it is not an object of categories")
-    return Lexicon({_category(text, name): _words(text, name, words) for name, words in data.items()}, match)
+    return Lexicon({_category(text, name): _words(text, name, words) for name, words in data.items()})
 
 
 def _category(text: str, name: str) -> Category:
@@ -182,10 +179,9 @@ ONE_CUE = {Category.REFLECTION: "wait", Category.AFFIRMATION: "confident", Categ
 
 
 @cache
-def english(match: Match = Match.INFLECTED, one_cue: bool = False) -> Lexicon:
-    """Load the paper's cues; `one_cue`: only those of its ablation with one cue per category."""
-    lexicon = parse_lexicon((RESOURCES / "english.json").read_text(encoding="utf-8"), match)
-    return lexicon.one_cue() if one_cue else lexicon
+def english() -> Lexicon:
+    """Load the paper's cues."""
+    return parse_lexicon((RESOURCES / "english.json").read_text(encoding="utf-8"))
 
 
 _FENCE = re.compile(r"^[ \t]*(?:```|~~~).*?(?:^[ \t]*(?:```|~~~)[^\n]*$|\Z)", re.MULTILINE | re.DOTALL)

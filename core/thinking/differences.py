@@ -105,14 +105,11 @@ def words_of(text: str) -> Words:
 
 def differing_numbers(one: str, other: str) -> tuple[str, str] | None:
     """Return the first number of each step that the other has not; None unless both have one."""
-    return _differing(words_of(one), words_of(other))
-
-
-def _differing(one: Words, other: Words) -> tuple[str, str] | None:
-    own, its = Counter(one.numbers) - Counter(other.numbers), Counter(other.numbers) - Counter(one.numbers)
+    ours, theirs = words_of(one).numbers, words_of(other).numbers
+    own, its = Counter(ours) - Counter(theirs), Counter(theirs) - Counter(ours)
     if not own or not its:
         return None
-    return next(each for each in one.numbers if each in own), next(each for each in other.numbers if each in its)
+    return next(each for each in ours if each in own), next(each for each in theirs if each in its)
 
 
 def thinking_steps(trace: Trace, live: bool = False) -> list[str]:
@@ -171,7 +168,7 @@ def _likeness(one: Words | None, other: Words | None) -> Likeness | None:
         return None
     if one.text == other.text:
         return Likeness.SAME
-    is_alike = one.share_with(other) >= ALIKE and not _differing(one, other)
+    is_alike = one.share_with(other) >= ALIKE and not differing_numbers(one.text, other.text)
     return Likeness.ALIKE if is_alike else Likeness.OTHER
 
 

@@ -17,7 +17,6 @@ or of a context.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -27,27 +26,11 @@ from typing import Any, TypeVar
 from baton_reasoning.core.engines.base import Judgement, Scores, Session, Stop
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import BatonError, ContextFull
-from baton_reasoning.core.thinking import events, reasons
+from baton_reasoning.core.thinking import events, reasons, requests
 from baton_reasoning.core.thinking.events import Event, Finish, PrefillProgressed, TokenWritten, Tried, Until
 from baton_reasoning.core.thinking.interruptions import Ended, Interrupted, Interruption, Moment, Wish
 from baton_reasoning.core.thinking.policy import Policy
-from baton_reasoning.core.thinking.requests import (
-    WITHOUT_END,
-    Close,
-    Discard,
-    Insert,
-    Judge,
-    LookAhead,
-    More,
-    Program,
-    Request,
-    Score,
-    Step,
-    TakeOver,
-    ToEnd,
-    Trial,
-    Written,
-)
+from baton_reasoning.core.thinking.requests import WITHOUT_END, Close, LookAhead, More, Program, Step, TakeOver, Written
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
 from baton_reasoning.core.thinking.write_stream import WriteStream
@@ -95,20 +78,6 @@ class _Passage:
             self.to_boundary = len(self.tokens)
 
 
-@dataclass(slots=True)
-class _Settled:
-    """Reports up to where the text is final, once for each position."""
-
-    on_settled: Callable[[int], object] | None
-    position: int
-
-    def report(self, position: int) -> None:
-        if position > self.position:
-            self.position = position
-            if self.on_settled:
-                self.on_settled(position)
-
-
 class _Alone(Policy):
     """One model writes to the end, the answer included: the other one is lost, and not asked again."""
 
@@ -146,7 +115,9 @@ class Driver:
         """The default writer's open write."""
         self._passage: _Passage | None = None
         self._boundary: _Boundary | None = None
-        self._settled = _Settled(on_settled, self.text.position)
+        self._on_settled = on_settled
+        self._settled = self.text.position
+        """Up to where the text is final, as reported last."""
 
     def run(self, wish: Wish | None = None) -> Iterator[Event]:
         """Yield everything that happens after `RunStarted`; the last event is always `RunEnded`. Call it once.
@@ -157,7 +128,7 @@ class Driver:
             ended = yield from self._until_the_end(wish or Wish())
         finally:
             self._end_write()
-        self._settled.report(self.text.position)
+        self._report_settled(self.text.position)
         yield events.RunEnded(self.stream.now(), ended.finish, ended.reason)
 
     def _until_the_end(self, first: Wish) -> Happens[Ended]:
@@ -209,34 +180,34 @@ class Driver:
                     raise Ended(Finish.FAILED, reason)
                 request = program.send(result)
 
-    def _carry_out(self, request: Request[Any]) -> Happens[Any]:
+    def _carry_out(self, request: requests.Request[Any]) -> Happens[Any]:
         boundary, self._boundary = self._boundary, None
         match request:
             case Step(draft=False, here=here) if boundary is _Boundary.FOUND or (boundary and here):
                 return Written("", (), self.text.position, at_boundary=True)
         yield from self._report_counters()
         match request:
-            case Step() | LookAhead() | More() | ToEnd() if self.policy.default_writer not in self.sessions:
+            case Step() | LookAhead() | More() | requests.ToEnd() if self.policy.default_writer not in self.sessions:
                 return (yield from self._take_over(self._replacement()))
             case Step() | LookAhead() | More():
                 return (yield from self._go_on(request))
-            case ToEnd():
+            case requests.ToEnd():
                 return (yield from self._go_to_end(request))
             case TakeOver():
                 return (yield from self._take_over(request))
-            case Discard():
+            case requests.Discard():
                 return (yield from self._discard())
         self._end_write()
         yield from self._discard_next_step()
         self._check_tokens()
         match request:
-            case Judge():
+            case requests.Judge():
                 return (yield from self._judge(request))
-            case Score():
+            case requests.Score():
                 return (yield from self._score(request))
-            case Trial():
+            case requests.Trial():
                 return (yield from self._try(request))
-            case Insert():
+            case requests.Insert():
                 return (yield from self._insert(request))
             case Close():
                 return (yield from self._close(request))
@@ -269,7 +240,7 @@ class Driver:
         has_begun = isinstance(request, LookAhead) and bool(self.text.body.text[passage.start :].strip())
         return has_begun or len(passage.tokens) >= least
 
-    def _go_to_end(self, request: ToEnd) -> Happens[Written]:
+    def _go_to_end(self, request: requests.ToEnd) -> Happens[Written]:
         """Let the default writer complete its text. Where its thinking has to be closed, the answer belongs to it."""
         passage = yield from self._passage_for(request)
         while True:
@@ -290,7 +261,7 @@ class Driver:
             self._end_write()
             yield from self._insert_tag(reason)
 
-    def _passage_for(self, request: Step | LookAhead | More | ToEnd) -> Happens[_Passage]:
+    def _passage_for(self, request: Step | LookAhead | More | requests.ToEnd) -> Happens[_Passage]:
         """Return the passage that the request continues, or begin one. Raises _Restarted if the thinking is over."""
         passage = self._passage
         if passage and self._ends_thinking(passage.start):
@@ -359,27 +330,19 @@ class Driver:
 
     def _take_over(self, request: TakeOver) -> Happens[Written]:
         """Let a model write its tokens. Boundaries among them count as steps, and nothing is decided there."""
-        if request.author not in self.sessions or not self._is_allowed(request):
+        is_allowed = all(source.allows(request, self.text) for source in self.interruptions)
+        if not is_allowed or request.author not in self.sessions:
             return self._no_takeover()
         start = yield from self._clear_place(request)
         self._asked = request.author
         yield events.TakeoverStarted(
-            self.stream.now(),
-            request.reason.id,
-            request.cue,
-            request.tokens,
-            start,
-            request.author,
-            request.until,
+            self.stream.now(), request.reason.id, request.cue, request.tokens, start, request.author, request.until
         )
         tokens = list[TokenWritten]()
         try:
             yield from self._write_takeover(request, start, tokens)
-        except (Interrupted, _Restarted):
-            yield events.TakeoverEnded(self.stream.now(), len(tokens))
-            raise
-        except BatonError:
-            if self._survivor:
+        except (Interrupted, _Restarted, BatonError) as error:
+            if not isinstance(error, BatonError) or self._survivor:
                 yield events.TakeoverEnded(self.stream.now(), len(tokens))
             raise
         stop = self.stream.stop
@@ -438,31 +401,31 @@ class Driver:
 
     # Questions, and what no model writes -----------------------------------------------------------------------------
 
-    def _judge(self, request: Judge) -> Happens[Judgement]:
-        began, self._asked = time.perf_counter(), request.author
+    def _judge(self, request: requests.Judge) -> Happens[Judgement]:
+        began, self._asked = self.stream.now(), request.author
         judgement = self.sessions[request.author].judge(tuple(self.text.body.parts), request.question, request.choices)
         self._check(self.policy.default_writer)  # one that was cancelled says nothing
         probabilities, read, mass = judgement
-        read = read._replace(seconds=time.perf_counter() - began)
+        read = read._replace(seconds=self.stream.now() - began)
         yield events.Judged(self.stream.now(), request.choices, probabilities, read, request.author, mass)
         return judgement
 
-    def _score(self, request: Score) -> Happens[Scores]:
-        began, self._asked = time.perf_counter(), request.author
+    def _score(self, request: requests.Score) -> Happens[Scores]:
+        began, self._asked = self.stream.now(), request.author
         start = self._passage.start if self._passage and self._passage.waits else self.text.rewritable_from
         scores = self.sessions[request.author].score(tuple(self.text.body.parts), start)
         self._check(self.policy.default_writer)
-        read = scores.handoff._replace(seconds=time.perf_counter() - began)
+        read = scores.handoff._replace(seconds=self.stream.now() - began)
         yield events.Scored(self.stream.now(), scores.tokens, read, request.author)
         return scores
 
-    def _try(self, request: Trial) -> Happens[Tried]:
+    def _try(self, request: requests.Trial) -> Happens[Tried]:
         self._asked = request.author
         tried = yield from self.stream.attempt(request)
         self._check(self.policy.default_writer)
         return tried
 
-    def _insert(self, request: Insert) -> Happens[None]:
+    def _insert(self, request: requests.Insert) -> Happens[None]:
         yield from self._accept()
         self.text.insert(request.text)
         yield events.TextInserted(self.stream.now(), request.text, request.reason.id)
@@ -573,10 +536,6 @@ class Driver:
         for source in self.interruptions:
             source.check(moment)
 
-    def _is_allowed(self, takeover: TakeOver) -> bool:
-        moment = Moment(self.text, self.policy.default_writer, False, self.stream.now())
-        return all(source.allows(takeover, moment) for source in self.interruptions)
-
     def _end_write(self) -> None:
         """End the default writer's open write."""
         if self._writing:
@@ -614,12 +573,17 @@ class Driver:
 
     def _settle(self) -> None:
         """Report that the text up to here is final: what waits, and a closing tag that is not complete, are not."""
-        if self._settled.on_settled is None:
+        if self._on_settled is None:
             return
         passage, end = self._passage, self.text.before_tag
         if passage and (passage.waits or passage.to_boundary):
             end = min(end, passage.start if passage.waits else self.text.step_start)
-        self._settled.report(end)
+        self._report_settled(end)
+
+    def _report_settled(self, end: int) -> None:
+        if self._on_settled and end > self._settled:
+            self._settled = end
+            self._on_settled(end)
 
     def _report_counters(self) -> Happens[None]:
         if self.policy.counters != self._counters:

@@ -11,14 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
-from baton_reasoning.core.engines.base import (
-    Alternative,
-    Conversation,
-    Handoff,
-    ModelCard,
-    ScoredToken,
-    Stop,
-)
+from baton_reasoning.core.engines.base import Alternative, Conversation, Handoff, ModelCard, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author as Author
 from baton_reasoning.core.engines.usage import Count, Seconds, Usage
 from baton_reasoning.core.thinking.cues import Cue

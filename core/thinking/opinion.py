@@ -19,8 +19,8 @@ from baton_reasoning.core.engines.base import Alternative, Engine, Handoff, Scor
 from baton_reasoning.core.engines.body import Author, parts_before
 from baton_reasoning.core.errors import BatonError, Cancelled, EngineRefused, SettingsError
 from baton_reasoning.core.models.options import Sampling
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import OpinionGiven
+from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 STRONG = math.log(10)

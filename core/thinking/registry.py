@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.policy import Advice, Policy, PolicyContext, PolicySettings
+from baton_reasoning.core.thinking.policy import Advice, Policy, PolicySettings
 from baton_reasoning.core.thinking.reasons import SHARED_REASONS, TakeoverReason
 from baton_reasoning.core.thinking.trace import Trace
 
@@ -78,25 +78,10 @@ class PolicyRegistry(Mapping[str, type[Policy]]):
 POLICIES = PolicyRegistry()
 
 
-def reason_label(id: str) -> str:
-    """Return the text by which views name a reason: its id if it is not registered. Never raises."""
-    return POLICIES.reason(id).label
-
-
-def make_policy(settings: PolicySettings, context: PolicyContext | None = None) -> Policy:
-    """Make a policy for one run. Raises SettingsError if it is not installed."""
-    return POLICIES.of(settings)(settings, context)
-
-
 def advice_on(trace: Trace) -> Advice:
     """Return what the policy of a run advises now that the run has come to its end; empty if it has nothing to say."""
     policy = POLICIES.get(trace.started.policy) if trace.started and trace.finish is Finish.END_OF_TEXT else None
     return policy.advice(trace) if policy else Advice()
-
-
-def default_settings() -> PolicySettings:
-    """Return the settings of the default policy."""
-    return POLICIES[DEFAULT_POLICY].Settings()
 
 
 def settings_for(name: str, chosen: PolicySettings) -> PolicySettings:
@@ -108,8 +93,7 @@ def settings_for(name: str, chosen: PolicySettings) -> PolicySettings:
 
 def own_values(settings: PolicySettings) -> dict[str, Any]:
     """Return the values that differ from the nearest preset of the policy, or from its defaults."""
-    usual = POLICIES.of(settings).presets.values() or [type(settings)()]
-    return min((difference(settings, preset) for preset in usual), key=len)
+    return _nearest_preset(settings)[1]
 
 
 def difference(settings: PolicySettings, usual: PolicySettings) -> dict[str, Any]:

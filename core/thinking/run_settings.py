@@ -6,8 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from baton_reasoning.core.models.options import Sampling
 from baton_reasoning.core.thinking.cues import Lexicon, parse_lexicon
-from baton_reasoning.core.thinking.limits import Limits
-from baton_reasoning.core.thinking.registry import AnyPolicySettings, default_settings
+from baton_reasoning.core.thinking.interruptions import Limits
+from baton_reasoning.core.thinking.registry import DEFAULT_POLICY, POLICIES, AnyPolicySettings
 from baton_reasoning.core.thinking.steps import Boundary
 
 INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."
@@ -20,7 +20,9 @@ class RunSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     policy: AnyPolicySettings = Field(
-        default_factory=default_settings, title="Policy", description="When the large model takes over."
+        default_factory=lambda: POLICIES[DEFAULT_POLICY].Settings(),
+        title="Policy",
+        description="When the large model takes over.",
     )
     seed: int = Field(0, ge=0, title="Seed", description="The same seed repeats an answer on the same local models.")
     exact: bool = Field(

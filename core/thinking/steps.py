@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Mapping
 from enum import Enum
@@ -36,20 +35,16 @@ class Boundary(Enum):
     @classmethod
     def _missing_(cls, value: object) -> Boundary | None:
         """Accept the regular expressions that earlier versions stored for the same boundaries."""
-        return next((boundary for boundary, pattern in _STORED.items() if pattern == value), None)
-
-    @property
-    def pattern(self) -> re.Pattern[str]:
-        """Return what matches a boundary; white space that follows belongs to it, too."""
-        return _PATTERNS[self]
+        return _STORED.get(str(value))
 
 
-_STORED = {Boundary.BLANK_LINE: r"\n[ \t\r]*\n", Boundary.LINE: r"\n", Boundary.SENTENCE: r"[.!?]\s"}
+_STORED = {r"\n[ \t\r]*\n": Boundary.BLANK_LINE, r"\n": Boundary.LINE, r"[.!?]\s": Boundary.SENTENCE}
 _PATTERNS = {
     Boundary.BLANK_LINE: re.compile(rf"\n[ \t\r]{{0,{_MOST_BLANKS}}}\n"),
     Boundary.LINE: re.compile(r"\n"),
     Boundary.SENTENCE: re.compile(r"[.!?]\s"),
 }
+"""What matches a boundary; white space that follows belongs to it, too."""
 
 
 def recorded_boundary(settings: Mapping[str, Any]) -> Boundary | None:
@@ -61,21 +56,6 @@ def recorded_boundary(settings: Mapping[str, Any]) -> Boundary | None:
         return None
 
 
-class Decoder:
-    """Decodes the bytes of tokens, which may split characters. Invalid bytes become U+FFFD."""
-
-    def __init__(self) -> None:
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-
-    def feed(self, data: bytes) -> str:
-        return self._decoder.decode(data)
-
-    @property
-    def inside_character(self) -> bool:
-        """Tell whether the bytes so far end inside a UTF-8 sequence, where no other model can continue."""
-        return bool(self._decoder.getstate()[0])
-
-
 class Splitter:
     """Finds boundaries in a text that grows, starting after `text`.
 
@@ -84,7 +64,7 @@ class Splitter:
     """
 
     def __init__(self, text: str = "", boundary: Boundary = Boundary.BLANK_LINE) -> None:
-        self._pattern = boundary.pattern
+        self._pattern = _PATTERNS[boundary]
         self._step = ""
         """The end of the current step; empty before its first word."""
         self._found = False
@@ -117,7 +97,7 @@ def split(text: str, boundary: Boundary = Boundary.BLANK_LINE) -> list[str]:
     """Split a finished text into its steps, separators included; joined, they are the text again."""
     steps: list[str] = []
     start = 0
-    while match := boundary.pattern.search(text, _after_separator(text, start) + 1):
+    while match := _PATTERNS[boundary].search(text, _after_separator(text, start) + 1):
         end = _after_separator(text, match.end())
         steps.append(text[start:end])
         start = end
@@ -128,12 +108,6 @@ def _after_separator(text: str, start: int) -> int:
     while start < len(text) and text[start] in _SEPARATOR:
         start += 1
     return start
-
-
-def same_step_twice(text: str, boundary: Boundary = Boundary.BLANK_LINE, longest: int = 2400) -> bool:
-    """Tell whether the last two steps are the same. Only the last `longest` characters are compared."""
-    steps = split(text[-longest:], boundary)
-    return len(steps) >= 2 and steps[-1].strip() == steps[-2].strip() != ""
 
 
 def ends_sentence(text: str) -> bool:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 from baton_reasoning.core.engines.base import Token
 from baton_reasoning.core.engines.body import Author, Body, Part
-from baton_reasoning.core.thinking.steps import Boundary, Decoder, Splitter, same_step_twice
+from baton_reasoning.core.thinking.steps import Boundary, Splitter, split
+
+LONGEST_REPEATED = 2400
+"""Characters at the end of a text in which a step is looked for that is there twice."""
+Utf8Decoder = partial(codecs.getincrementaldecoder("utf-8"), errors="replace")
+"""Makes a decoder of the bytes of tokens, which may split characters. Invalid bytes become U+FFFD."""
 
 
 class Text:
     """A text that grows and may be truncated. Policies read it; only the driver changes it."""
 
     def __init__(
-        self,
-        closing_tags: Iterable[str] = (),
-        written: Sequence[Part] = (),
-        boundary: Boundary = Boundary.BLANK_LINE,
+        self, closing_tags: Iterable[str] = (), written: Sequence[Part] = (), boundary: Boundary = Boundary.BLANK_LINE
     ) -> None:
         """`closing_tags`: the tags that end the thinking of either model. `written`: a text to continue."""
         self.closing_tags = tuple(closing_tags)
@@ -31,7 +35,7 @@ class Text:
         self._capped: set[int] = set()
         """Starts of steps that follow a cap instead of a boundary."""
         self._splitter = Splitter("", boundary)
-        self._decoder = Decoder()
+        self._decoder = Utf8Decoder()
         self._step_starts = [0]
         length = 0
         for part in written:
@@ -68,15 +72,16 @@ class Text:
 
     @property
     def repeats_step(self) -> bool:
-        """Tell whether the last two steps are the same."""
-        return same_step_twice(self.body.text, self.boundary)
+        """Tell whether the last two steps are the same, as far as they are within the last characters."""
+        steps = split(self.body.text[-LONGEST_REPEATED:], self.boundary)
+        return len(steps) >= 2 and steps[-1].strip() == steps[-2].strip() != ""
 
     @property
     def inside_character(self) -> bool:
         """Tell whether the last token ended inside a character, or its text comes with a later token. No decision and
         no handoff happens there."""
         last = self.body.parts[-1] if self.body.parts else None
-        return self._decoder.inside_character or (last is not None and last.id is not None and not last.text)
+        return bool(self._decoder.getstate()[0]) or (last is not None and last.id is not None and not last.text)
 
     @property
     def at_boundary(self) -> bool:
@@ -115,7 +120,7 @@ class Text:
 
     def append(self, token: Token, author: Author, vocabulary: str) -> tuple[str, bool]:
         """Add a token; returns its text and whether it completed a step boundary."""
-        text = self._decoder.feed(token.data)
+        text = self._decoder.decode(token.data)
         self.body.append(Part(text, author, token.id, vocabulary if token.id is not None else ""))
         self.tokens[author] += 1
         ends_step = self._splitter.feed(text)
@@ -150,7 +155,7 @@ class Text:
         self._capped = {start for start in self._capped if start <= position}
         begins = self.step_start if self.step_start in self._capped else self.last_step_start
         self._splitter = Splitter(self.body.text[begins:], self.boundary)
-        self._decoder = Decoder()
+        self._decoder = Utf8Decoder()
         return "".join(part.text for part in gone), sum(part.tokens for part in gone if part.author.is_model)
 
     @property

@@ -1,25 +1,244 @@
-"""Builds a trace of a run from its events alone: its pieces, steps and totals, while it runs or later from a store.
+"""Builds a trace of a run from its events alone, while it runs or later from a store: pieces by one author each, the
+steps that they form, and the totals of each author.
 
 Views, exports and the batch table read it. Adding a token takes the same short time however long the run is.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
 from baton_reasoning.core.engines.base import Handoff
-from baton_reasoning.core.engines.body import Author, Body, Part
+from baton_reasoning.core.engines.body import Author, Body, Part, cut_tokens
 from baton_reasoning.core.engines.usage import Usage
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.thinking import events
+from baton_reasoning.core.thinking.cues import Cue
 from baton_reasoning.core.thinking.events import Event, Finish, TokenWritten
-from baton_reasoning.core.thinking.pieces import CacheReach, TraceStep
-from baton_reasoning.core.thinking.pieces import Piece as Piece
-from baton_reasoning.core.thinking.pieces import Totals as Totals
 from baton_reasoning.core.thinking.steps import Boundary, Splitter, recorded_boundary
+
+LEAST_SECONDS = 0.1
+"""A piece that was decoded in less time has no speed: tokens arrive in bursts."""
+
+
+@dataclass(slots=True)
+class Piece:
+    """A stretch of the text by one author within one step, which grows while it is being written."""
+
+    author: Author
+    step: int
+    """Index of its step, from 0."""
+    position: int
+    """Where it begins in the body, in characters."""
+    start: float
+    """Seconds into the run at which its decoding began, after the handoff."""
+    reason: str | None = None
+    """Id of the TakeoverReason; None for the default writer."""
+    takeover: events.TakeoverStarted | None = None
+    """The takeover that it belongs to; the pieces of one takeover share it."""
+    handoff: Handoff | None = None
+    """The cost of the handoff to its author, in the first piece of a write."""
+    replaced: str = ""
+    """The lookahead or step that was discarded just before, and that this piece replaces."""
+    replaced_tokens: int = 0
+    counters: Mapping[str, float] = field(default_factory=dict)
+    """The policy's counters when the piece began."""
+    vocabulary: str = ""
+    """The vocabulary of its token ids."""
+    in_answer: bool = False
+    judged: events.Judged | None = None
+    """The judgement of the step that ends with this piece or was replaced by it."""
+    tried: events.Tried | None = None
+    """The last trial that began inside this piece or at its end."""
+    end: float = 0.0
+    tokens: list[TokenWritten] = field(default_factory=list)
+    """Empty in an inserted text."""
+    length: int = 0
+    """Characters."""
+    _text: str = ""
+    _fresh: list[str] = field(default_factory=list, repr=False)
+
+    @property
+    def text(self) -> str:
+        if self._fresh:
+            self._text += "".join(self._fresh)
+            self._fresh.clear()
+        return self._text
+
+    @property
+    def end_position(self) -> int:
+        """Return where it ends in the body, in characters."""
+        return self.position + self.length
+
+    @property
+    def accepted_drafts(self) -> int:
+        """Count the tokens that the small model drafted for this piece of the large one, and that were kept."""
+        return sum(token.drafted for token in self.tokens)
+
+    @property
+    def drafts(self) -> int:
+        """Count the tokens that the small model drafted for it, including the rejected ones."""
+        return self.accepted_drafts + sum(token.rejected_drafts for token in self.tokens)
+
+    @property
+    def cue(self) -> Cue | None:
+        return self.takeover.cue if self.takeover else None
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds of decoding, without the handoff."""
+        return max(0.0, self.end - self.start)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Return the decoding speed by the clock; 0 if too little was written to measure it.
+
+        Tokens are stamped when they arrive, and several may arrive in one message.
+        """
+        is_measurable = self.seconds >= LEAST_SECONDS and len(self.tokens) > 1
+        return len(self.tokens) / self.seconds if is_measurable else 0.0
+
+    def insert(self, text: str) -> None:
+        self._fresh.append(text)
+        self.length += len(text)
+
+    def append(self, token: TokenWritten) -> None:
+        self.tokens.append(token)
+        self.insert(token.text)
+
+    def cut(self, length: int) -> list[TokenWritten]:
+        """Keep the first `length` characters; return the tokens that were removed."""
+        gone = cut_tokens(self.tokens, self.length - length, _shortened)
+        self._text, self.length = self.text[:length], length
+        return gone
+
+
+def _shortened(token: TokenWritten, text: str) -> TokenWritten:
+    """Return what is left of a token that lies across a cut."""
+    return replace(token, text=text, id=None, ends_step=token.ends_step and text[-1:].isspace())
+
+
+def piece_before(pieces: Sequence[Piece], position: int) -> Piece | None:
+    """Return the last of these pieces that begins before a place."""
+    index = bisect_left(pieces, position, key=lambda piece: piece.position) - 1
+    return pieces[index] if index >= 0 else None
+
+
+@dataclass(slots=True)
+class TraceStep:
+    """The text between two step boundaries, including the separator at its end."""
+
+    pieces: list[Piece] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def end_position(self) -> int:
+        return self.pieces[-1].end_position
+
+    @property
+    def tokens(self) -> int:
+        return sum(len(piece.tokens) for piece in self.pieces)
+
+    @property
+    def in_answer(self) -> bool:
+        return self.pieces[-1].in_answer
+
+    def is_over(self, boundary: Boundary) -> bool:
+        """Tell whether it ends at a boundary that nothing but white space follows. `boundary`: the run's."""
+        for piece in reversed(self.pieces):
+            if not piece.tokens:
+                return Splitter(piece.text, boundary).at_boundary
+            for token in reversed(piece.tokens):
+                if token.ends_step or token.text.strip():
+                    return token.ends_step
+        return False
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts the tokens and the time of one author, and how far its KV cache has reached into the text."""
+
+    decoded: int = 0
+    """All tokens that it wrote into the text, whether they were kept or not."""
+    discarded: int = 0
+    tried: int = 0
+    """Tokens of trials, which never enter the text."""
+    decode_seconds: float = 0.0
+    """Sum of the times from each handoff to the last token of its write."""
+    reused: int = 0
+    prefilled: int = 0
+    reread: int = 0
+    """Of the prefilled tokens, those at positions that it had read or written before: its cache had lost them, or held
+    text that was discarded."""
+    handoff_seconds: float = 0.0
+    takeovers: int = 0
+    drafts: int = 0
+    """Tokens that the small model drafted for this one, including rejected and discarded ones."""
+    accepted_drafts: int = 0
+    _timed: int = 0
+    """Tokens that `tokens_per_second` counts: those of writes of more than one token."""
+    _timed_seconds: float = 0.0
+    _in_write: int = field(default=0, compare=False)
+    """Tokens of the current write."""
+    _first_seconds: float = field(default=0.0, compare=False)
+    """How long the first of them took."""
+    _cached: int = 0
+    """Tokens of the present text and its prompt in the cache, and the last one that was written."""
+    _furthest: int = 0
+    """The most tokens that the cache has held at any time."""
+
+    @property
+    def kept(self) -> int:
+        return self.decoded - self.discarded
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Return the decoding speed by the clock; 0 if each write had a single token.
+
+        A single token is sampled as soon as the text has been read, so that its time says nothing of decoding.
+        """
+        return self._timed / self._timed_seconds if self._timed_seconds else 0.0
+
+    def begin_write(self) -> None:
+        self._in_write = 0
+
+    def read(self, event: events.Reading) -> None:
+        """Count a prefill. The question of a judgement and the tokens of a trial do not count as held by the cache; the
+        `reused` of the next request shows how far it really reached."""
+        handoff = event.handoff
+        self.reused += handoff.reused
+        self.prefilled += handoff.prefilled
+        self._furthest = max(self._furthest, handoff.reused)
+        self._cached = handoff.reused + handoff.prefilled
+        self.reread += max(0, min(self._furthest, self._cached) - handoff.reused)
+        if isinstance(event, events.HandedOver | events.Scored):
+            self._furthest = max(self._furthest, self._cached)
+
+    def write(self, token: TokenWritten, seconds: float) -> None:
+        """Count a token. It enters the cache when the next one is decoded, so that the last of a write does not; for
+        the speed, the first of a write counts once a second one follows."""
+        self.decoded += 1
+        self.accepted_drafts += token.drafted
+        self.drafts += token.drafted + token.rejected_drafts
+        self.decode_seconds += seconds
+        self._furthest = max(self._furthest, self._cached)
+        self._cached += 1
+        self._in_write += 1
+        if self._in_write == 1:
+            self._first_seconds = seconds
+            return
+        if self._in_write == 2:
+            self._timed += 1
+            self._timed_seconds += self._first_seconds
+        self._timed += 1
+        self._timed_seconds += seconds
 
 
 class Trace:
@@ -64,7 +283,6 @@ class Trace:
         """Positions at which a step ended without a boundary."""
         self._write: events.WriteStarted | None = None
         self._handoff: Handoff | None = None
-        self._reach = {author: CacheReach() for author in Author}
         self._judged: events.Judged | None = None
         self._replaced: list[events.TextDiscarded] = []
         self._last_at = 0.0
@@ -184,16 +402,12 @@ class Trace:
                     self.pieces[-1].judged = event
             case events.Tried(position=position):
                 # It may have begun before the end of the text, and what follows its beginning may be discarded for it.
-                before = next((piece for piece in reversed(self.pieces) if piece.position < position), None)
-                if before:
+                if before := piece_before(self.pieces, position):
                     before.tried = event
 
     def _apply_to_costs(self, event: Event) -> None:
         if isinstance(event, events.Reading):
-            total = self.totals[event.author]
-            total.reused += event.handoff.reused
-            total.prefilled += event.handoff.prefilled
-            total.reread += self._reach[event.author].read(event)
+            self.totals[event.author].read(event)
         match event:
             case events.HandedOver():
                 self._handed_over(event)
@@ -244,13 +458,7 @@ class Trace:
         return body.parts
 
     def _token(self, event: TokenWritten) -> None:
-        total = self.totals[event.author]
-        total.decoded += 1
-        total.accepted_drafts += event.drafted
-        total.drafts += event.drafted + event.rejected_drafts
-        total.decode_seconds += self.seconds - self._last_at
-        total.add_token_time(self.seconds - self._last_at)
-        self._reach[event.author].write()
+        self.totals[event.author].write(event, self.seconds - self._last_at)
         if (
             self._new_piece
             or self.pieces[-1].author is not event.author
@@ -287,7 +495,7 @@ class Trace:
         self._handoff = None if written else self._handoff
         self.pieces.append(piece)
         if step == len(self.steps):
-            self.steps.append(TraceStep(step, []))
+            self.steps.append(TraceStep())
         self.steps[step].pieces.append(piece)
         return piece
 

@@ -37,6 +37,15 @@ _READING = ("handed_over", "judged", "scored", "tried", "opinion")
 """Kinds of events that hold the cost of a handoff."""
 _HANDOFF: Json = {"reused": 0, "prefilled": 0, "seconds": 0.0, "passing": "ids"}
 """The values of a handoff, in their order, which were fields of the event in schema 1."""
+_TOTALS = (
+    *("kept", "decoded", "discarded", "decode_seconds", "tokens_per_second"),
+    *("reused", "prefilled", "handoff_seconds", "takeovers"),
+)
+_PIECE = (
+    *("step", "position", "text", "reason", "replaced", "replaced_tokens"),
+    *("drafts", "accepted_drafts", "in_answer", "start", "end"),
+)
+"""Attributes that the summary has under their own names."""
 _FORMER_ENDS = ("first mark",)
 """Where a takeover ended in texts of older versions."""
 
@@ -112,17 +121,7 @@ def trace_to_json(trace: Trace) -> Json:
         ],
         "notices": [notice.text for notice in trace.notices],
         "totals": {
-            author.value: {
-                "kept": total.kept,
-                "decoded": total.decoded,
-                "discarded": total.discarded,
-                "decode_seconds": total.decode_seconds,
-                "tokens_per_second": total.tokens_per_second,
-                "reused": total.reused,
-                "prefilled": total.prefilled,
-                "handoff_seconds": total.handoff_seconds,
-                "takeovers": total.takeovers,
-            }
+            author.value: {name: getattr(total, name) for name in _TOTALS}
             for author, total in trace.totals.items()
             if author.is_model
         },
@@ -133,22 +132,12 @@ def trace_to_json(trace: Trace) -> Json:
 def _piece_to_json(piece: Piece) -> Json:
     return {
         "author": piece.author.value,
-        "step": piece.step,
-        "position": piece.position,
-        "text": piece.text,
         "tokens": len(piece.tokens),
-        "reason": piece.reason,
         "cue": piece.cue.word if piece.cue else None,
         "cue_category": piece.cue.category.value if piece.cue else None,
         "handoff": to_builtins(piece.handoff),
-        "replaced": piece.replaced,
-        "replaced_tokens": piece.replaced_tokens,
         "counters": dict(piece.counters),
-        "drafts": piece.drafts,
-        "accepted_drafts": piece.accepted_drafts,
-        "in_answer": piece.in_answer,
-        "start": piece.start,
-        "end": piece.end,
+        **{name: getattr(piece, name) for name in _PIECE},
     }
 
 

@@ -11,7 +11,6 @@ the difference of the values after and before them.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +20,7 @@ from typing import NamedTuple
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.intervals import Estimate, newcombe, wilson
 from baton_reasoning.core.thinking.events import PlaceOutcomes, ValuesEstimated
-from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 
 RIGHT, WRONG, UNGRADED, UNFINISHED = "10?-"
 """Outcomes of a continuation, as events record them."""
@@ -113,10 +112,6 @@ class TakeoverWorth(ValueChange):
 
     span: TakeoverSpan
 
-    @property
-    def piece(self) -> Piece:
-        return self.span.piece
-
 
 class StepValues:
     """The values of one text by one writer."""
@@ -125,11 +120,11 @@ class StepValues:
         self.estimated = estimated
         self.length = trace.length
         self._trace = trace
-        self._positions = [piece.position for piece in trace.pieces]
         valued = [each for each in map(self._valued, estimated.places) if each]
         if estimated.ends_right is not None and estimated.length == trace.length:
             valued = [each for each in valued if each.position < trace.length]
-            valued.append(self._at(TextPlace(trace.length), _exactly(float(estimated.ends_right)), 0))
+            verdict = float(estimated.ends_right)
+            valued.append(self._at(TextPlace(trace.length), Estimate(verdict, verdict, verdict), 0))
         self._by_place = {each.place: each for each in valued}
         self.places = sorted((each for each in valued if not each.place.replaced), key=lambda each: each.position)
         """The valued places of the text that stands, in order."""
@@ -145,11 +140,6 @@ class StepValues:
 
     def at(self, place: TextPlace) -> ValuedPlace | None:
         return self._by_place.get(place)
-
-    @property
-    def certain(self) -> list[ValueChange]:
-        """Return the changes beyond chance, in order."""
-        return [change for change in self.changes if change.is_certain]
 
     @cached_property
     def rises(self) -> list[tuple[Author, Estimate]]:
@@ -193,8 +183,7 @@ class StepValues:
         return self._at(TextPlace(place.position, place.replaced), value, graded)
 
     def _at(self, place: TextPlace, value: Estimate, continuations: int) -> ValuedPlace:
-        index = bisect_right(self._positions, place.position - 1) - 1 if place.position else -1
-        piece = self._trace.pieces[index] if index >= 0 else None
+        piece = piece_before(self._trace.pieces, place.position)
         return ValuedPlace(place, value, continuations, piece.step if piece else -1, piece.author if piece else None)
 
     def _worths(self) -> Iterator[TakeoverWorth]:
@@ -221,7 +210,3 @@ def places_of(trace: Trace) -> list[TextPlace]:
     for span in takeover_spans(trace):
         places |= {TextPlace(span.start), TextPlace(span.end), span.baseline}
     return sorted(places, key=lambda place: place.order)
-
-
-def _exactly(value: float) -> Estimate:
-    return Estimate(value, value, value)

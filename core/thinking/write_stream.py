@@ -1,20 +1,20 @@
-"""Lets one model write: adds what its session yields to the text, and turns it into events."""
+"""Turns what sessions do into events: lets one model write into the text, and reports the usage of servers."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import closing
 
 from baton_reasoning.core.engines.base import End, Handoff, Notice, PrefillProgress, ScoredToken, Session, Stop, Token
 from baton_reasoning.core.engines.body import Author, parts_before
 from baton_reasoning.core.engines.random_numbers import stream_of
+from baton_reasoning.core.engines.usage import ReportsUsage, Usage
 from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.events import Event, Tried
 from baton_reasoning.core.thinking.requests import Trial
 from baton_reasoning.core.thinking.run_settings import RunSettings
-from baton_reasoning.core.thinking.steps import Decoder
-from baton_reasoning.core.thinking.text import Text
+from baton_reasoning.core.thinking.text import Text, Utf8Decoder
 
 PREFETCH_EVERY = 4
 """The other model is asked to prefetch after this many tokens of the default writer."""
@@ -48,21 +48,10 @@ class WriteStream:
         return min(self.settings.max_tokens - self.text.kept, self._left_to_decode)
 
     @property
-    def may_decode(self) -> bool:
-        """Tell whether tokens remain if text is discarded for them."""
-        return self._left_to_decode > 0
-
-    @property
     def _left_to_decode(self) -> int:
         return DECODED_AT_MOST * self.settings.max_tokens - self.decoded
 
-    def write(
-        self,
-        author: Author,
-        limit: int,
-        reason: str | None = None,
-        alternatives: int = 0,
-    ) -> Generator[Event, None, None]:
+    def write(self, author: Author, limit: int, reason: str | None, alternatives: int) -> Generator[Event, None, None]:
         """Let a model write, and add each token to the text before yielding its event. `reason`: of a takeover."""
         session, self.stop = self.sessions[author], None
         if self.text.inside_character:
@@ -96,7 +85,7 @@ class WriteStream:
 
     def attempt(self, request: Trial) -> Generator[Event, None, Tried]:
         """Let a model try how it would continue, outside the text. Its next call truncates its cache to the text."""
-        began, session, decoder = time.perf_counter(), self.sessions[request.author], Decoder()
+        began, session, decoder = self.now(), self.sessions[request.author], Utf8Decoder()
         parts = self.text.body.parts if request.start is None else parts_before(self.text.body.parts, request.start)
         start = sum(len(part.text) for part in parts)
         cuts = start < self.text.position
@@ -109,7 +98,7 @@ class WriteStream:
             for item in items:
                 match item:
                     case Token(id, data, logprob):
-                        tokens.append(ScoredToken(id, decoder.feed(data), logprob or 0.0))
+                        tokens.append(ScoredToken(id, decoder.decode(data), logprob or 0.0))
                         self.decoded += 1
                     case Handoff():
                         read = item
@@ -117,7 +106,7 @@ class WriteStream:
                         yield events.Noticed(self.now(), *item)
                     case End():
                         stop = item.stop
-        read = read._replace(seconds=time.perf_counter() - began)
+        read = read._replace(seconds=self.now() - began)
         tried = Tried(self.now(), request.author, start, tuple(tokens), stop, read)
         if stop is not Stop.CANCELLED:  # a cancelled one says nothing
             yield tried
@@ -136,3 +125,39 @@ class WriteStream:
         other = next((session for who, session in self.sessions.items() if who is not author), None)
         if other and other.card.supports_prefetch and not self.text.inside_character:
             other.prefetch(tuple(self.text.body.parts))
+
+
+class UsageReports:
+    """Adds the usage of sessions on servers to the events of a run: tokens, money, and prefetch requests.
+
+    Most of it becomes known only after the write that caused it was closed, and can yield no more events.
+    """
+
+    def __init__(self, sessions: Mapping[Author, Session], began: float) -> None:
+        """`began`: the beginning of the run's clock (by time.perf_counter)."""
+        self._reporting = {author: session for author, session in sessions.items() if isinstance(session, ReportsUsage)}
+        self._reported = {author: Usage() for author in self._reporting}
+        self._began = began
+
+    def added_to(self, happening: Iterable[Event]) -> Iterator[Event]:
+        """Yield the events and, after each handoff, takeover, judgement and score, the usage that has changed.
+
+        The sessions that report usage are closed before the end of the run, so that the last report is complete.
+        """
+        for event in happening:
+            if isinstance(event, events.RunEnded):
+                for session in self._reporting.values():
+                    session.close()
+                yield from self._changes(event.at)
+            yield event
+            if isinstance(event, events.Reading | events.TakeoverEnded):
+                yield from self._changes(time.perf_counter() - self._began)
+
+    def _changes(self, at: float) -> Iterator[Event]:
+        for author, session in self._reporting.items():
+            for began, seconds, tokens in session.take_prefetched():
+                ended = began - self._began + seconds  # in another thread, so perhaps since `at` was read
+                yield events.Prefetched(max(at, ended), author, began - self._began, seconds, tokens)
+            if (usage := session.usage) != self._reported[author]:
+                self._reported[author] = usage
+                yield events.UsageReported(at, author, usage)

@@ -29,7 +29,7 @@ from baton_reasoning.core.models.gguf import read_header
 from baton_reasoning.core.models.options import DemoModel, LoadOptions, Sampling
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import Author, RunEnded, TokenWritten, WriteEnded
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.trace import Trace
 from tests.bench.generated import LONG_CONTEXT, NO_REAL_PAIR, bench_model
 from tests.bench.rounds import Row, at_least, in_turn, left_out, ratios

@@ -26,7 +26,7 @@ from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.options import LoadOptions, Switch
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import TokenWritten
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Limits
 from tests.bench.generated import bench_model
 from tests.bench.path import SETTLING, Setup, bare_decodes, prompt_length
 from tests.bench.rounds import Row, at_least, in_turn, left_out, ratios, spread

@@ -42,7 +42,7 @@ from baton_reasoning.core.store.conversations import StoredExchange
 from baton_reasoning.core.store.run_cost import RunCost, Segment
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policies.never import Never
 from tests.bench.rounds import Row, at_most
 from tests.fakes.scripted import ScriptedEngine, Text

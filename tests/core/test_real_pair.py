@@ -21,8 +21,8 @@ from baton_reasoning.core.engines.remote.engine import RemoteEngine
 from baton_reasoning.core.engines.remote.servers import open_server
 from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, TextDiscarded, TokenWritten, WriteEnded
+from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.token_entropy import TokenEntropy
 from baton_reasoning.core.thinking.policy import PolicySettings

@@ -47,7 +47,7 @@ from baton_reasoning.core.engines.body import Part, rendered_runs
 from baton_reasoning.core.engines.random_numbers import number_at
 from baton_reasoning.core.errors import BatonError, ContextFull, EngineLost
 from baton_reasoning.core.models.options import ModelOverrides, Sampling, ThinkingTags
-from baton_reasoning.core.thinking.steps import Decoder
+from baton_reasoning.core.thinking.text import Utf8Decoder
 
 Text = str | Sequence[str | bytes]
 """A text to be split into tokens, or its tokens."""
@@ -166,7 +166,7 @@ class ScriptedSession:
                 yield End(Stop.CANCELLED)
                 return
         yield handoff
-        text, decoder = "".join(part.text for part in body), Decoder()
+        text, decoder = "".join(part.text for part in body), Utf8Decoder()
         for index, data in enumerate(self._tokens(text, seed, position)):
             if index == limit:
                 yield End(Stop.LIMIT)
@@ -185,7 +185,7 @@ class ScriptedSession:
             self._cache.append(token_id(data))
             self.written += 1
             self.engine.count_token()
-            text += decoder.feed(data)
+            text += decoder.decode(data)
             yield token
         yield End(Stop.LIMIT if limit == 0 else Stop.END_OF_TEXT)
 
@@ -243,12 +243,12 @@ class ScriptedSession:
     def _drawn(
         self, draw: Callable[[str, int], bytes | None], text: str, seed: int, position: int
     ) -> Generator[bytes, None, None]:
-        decoder = Decoder()
+        decoder = Utf8Decoder()
         for place in count(position):
             if (data := draw(text, number_at(seed, place))) is None:
                 return
             yield data
-            text += decoder.feed(data)
+            text += decoder.decode(data)
 
     def _token(self, data: bytes, text: str, alternatives: int) -> Token:
         id = token_id(data) if self.card.returns_token_ids else None

@@ -11,9 +11,8 @@ from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.run import Pair, run
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish, HandedOver, RunEnded, WriteStarted
-from baton_reasoning.core.thinking.interruptions import Wish
+from baton_reasoning.core.thinking.interruptions import Control, Wish
 
 
 class AnswerTask(QObject):

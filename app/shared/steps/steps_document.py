@@ -26,7 +26,7 @@ from baton_reasoning.core.thinking.cues import Lexicon, english
 from baton_reasoning.core.thinking.differences import Change, Effect, change_of
 from baton_reasoning.core.thinking.events import RunStarted
 from baton_reasoning.core.thinking.policy import PolicyContext
-from baton_reasoning.core.thinking.registry import make_policy
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
 GAP = 15.0
@@ -70,7 +70,7 @@ def cues_of(trace: Trace) -> Lexicon:
         return english()
     settings = run_settings(trace.started.settings)
     try:
-        policy = make_policy(settings.policy, PolicyContext(settings.seed, settings.lexicon))
+        policy = POLICIES.of(settings.policy)(settings.policy, PolicyContext(settings.seed, settings.lexicon))
     except SettingsError:  # a policy that is not installed, or a list that this version cannot read
         return english()
     return policy.lexicon

@@ -10,9 +10,8 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen, QPolygonF
 
 from baton_reasoning.app.shared.theme import Colours, blend, ink_of
-from baton_reasoning.app.shared.value_words import piece_before
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.trace import Piece, Trace, piece_before
 from baton_reasoning.core.thinking.values import StepValues, ValuedPlace
 
 ROOM_FOR_A_NUMBER = 1.6
@@ -57,7 +56,7 @@ class PlottedValues:
             CurvePoint(
                 self._x(worth.span.end),
                 worth.before,
-                worth.piece,
+                worth.span.piece,
                 self._on_curve(self._x(worth.span.start), worth.before),
             )
             for worth in values.takeovers

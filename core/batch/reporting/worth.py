@@ -26,7 +26,7 @@ from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.run_cost import Takeover
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.thinking.events import Event, ValuesEstimated
-from baton_reasoning.core.thinking.registry import reason_label
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.values import WON, StepValues, TakeoverWorth, TextPlace
 
@@ -41,7 +41,7 @@ class TakeoverKind(NamedTuple):
 
     @classmethod
     def of(cls, takeover: Takeover) -> TakeoverKind:
-        return cls(reason_label(takeover.reason), takeover.cue.lower())
+        return cls(POLICIES.reason(takeover.reason).label, takeover.cue.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +182,7 @@ def by_kind(found: Iterable[tuple[int, TakeoverWorth]]) -> dict[TakeoverKind, Me
     """Average takeovers, each with the index of its problem, by their kind; the commonest first."""
     kinds: defaultdict[TakeoverKind, list[tuple[int, TakeoverWorth]]] = defaultdict(list)
     for problem, worth in found:
-        kinds[TakeoverKind.of(Takeover.of(worth.piece))].append((problem, worth))
+        kinds[TakeoverKind.of(Takeover.of(worth.span.piece))].append((problem, worth))
     return {kind: MeanWorth.of(kinds[kind]) for kind in sorted(kinds, key=lambda kind: -len(kinds[kind]))}
 
 

@@ -48,8 +48,8 @@ from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.store.batches import Conditions, Job
 from baton_reasoning.core.store.run_cost import RunCost
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish
+from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policy import Needs

@@ -1,4 +1,8 @@
-"""Lets the large model write everything: the control at large share 1."""
+"""Lets the large model write everything, alone or with drafts of the small one: the controls at large share 1.
+
+With drafts (speculative decoding) every token is still drawn from the large model's own distribution (Leviathan et al.
+2023): drafts save time, and change nothing in the text but near-ties.
+"""
 
 from __future__ import annotations
 
@@ -27,3 +31,15 @@ class Always(Policy):
     def think(self, text: Text) -> Program:
         while True:
             yield from TakeOver(WITHOUT_END, LARGE_ONLY)
+
+
+class Drafted(Always):
+    name = "drafted"
+    title = "Large only, drafted"
+    summary = "The large model writes everything; the small one drafts ahead of it, which saves time."
+    needs = Needs(small=False, drafts=True)
+
+    class Settings(PolicySettings):
+        policy: Literal["drafted"] = "drafted"
+
+    arms = (PolicyArm("drafted", Settings()),)

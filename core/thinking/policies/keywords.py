@@ -62,11 +62,7 @@ class Keywords(CuePolicy):
         "paper": "As the paper describes it: takeovers of fixed length, in the answer, too.",
         "reference": "As in the paper's published code: parts of words count, too, such as “yes” in “Bayes”.",
     }
-    arms = (
-        PolicyArm("baton", presets["baton"]),
-        PolicyArm("paper", presets["paper"]),
-        PolicyArm("reference", presets["reference"]),
-    )
+    arms = tuple(PolicyArm(name, settings) for name, settings in presets.items())
     ablations = (
         Ablation(
             "c",

@@ -19,7 +19,7 @@ from baton_reasoning.core.models.options import LoadOptions
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader
 

@@ -18,7 +18,7 @@ from baton_reasoning.core.models.options import LocalFile
 from baton_reasoning.core.run import Pair, RunSettings, ask, effective_settings, run
 from baton_reasoning.core.settings import ModelChoice
 from baton_reasoning.core.thinking.cues import Match
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.registry import POLICIES

@@ -20,7 +20,7 @@ from baton_reasoning.app.shared.conversations.conversation import Exchange
 from baton_reasoning.app.window.main_window import MainWindow
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.events import OpinionGiven
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.opinion import SecondOpinion, Sequel
 from baton_reasoning.core.thinking.policies.never import Never
 from tests.app.conftest import ScriptedLoader, answer_to, last_exchange

@@ -21,7 +21,7 @@ import pytest
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible, stops_on_interrupt
 from baton_reasoning.app.terminal.standard_input import TYPE_IT
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
-from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.thinking.interruptions import Control
 from tests.app.terminal.terminal import CTRL_C, CTRL_D, LIMIT, Terminal
 from tests.core.models.hub_server import HubServer, running_hub
 from tests.fakes.faulty_server import FaultyServer, Wire, about, end, stream, token

@@ -29,7 +29,7 @@ from baton_reasoning.core.serve import api
 from baton_reasoning.core.serve.access import AccessRules
 from baton_reasoning.core.serve.api import MAX_BODY
 from baton_reasoning.core.serve.schema import ChatRequest, CompletionRequestBody
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Limits
 from tests.core.serve.serving import client_of, serving, settings
 from tests.core.thinking.drawn import PRESETS, settings_of, written
 from tests.core.thinking.oracles.worlds import World

@@ -13,9 +13,7 @@ from pydantic.fields import FieldInfo
 
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import Pair, RunSettings, ask, run
-from baton_reasoning.core.thinking.control import Control
-from baton_reasoning.core.thinking.interruptions import Wish
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Control, Limits, Wish
 from baton_reasoning.core.thinking.policy import Policy, PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.steps import Boundary

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple, TypeVar
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.thinking.driver import Driver
-from baton_reasoning.core.thinking.events import Event, RunStarted
+from baton_reasoning.core.thinking.events import Event, RunStarted, TakeoverStarted
 from baton_reasoning.core.thinking.interruptions import Interruption, Wish
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policy import Policy
+from baton_reasoning.core.thinking.reasons import TakeoverReason
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.requests import Program, Request, Step, Written
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
@@ -83,19 +85,15 @@ def run(
     if before and before.counters:
         policy = type(policy)(policy.settings, replace(policy.context, counters=before.counters))
     driver = Driver(sessions, policy, settings, interruptions, before.parts() if before else ())
-    started = RunStarted(
-        0.0,
-        QUESTION,
-        policy.name,
-        {},
-        settings.seed,
-        small.card,
-        large.card,
-        sessions[Author.SMALL].prompt_tokens,
-        True,
-    )
+    tokens = sessions[Author.SMALL].prompt_tokens
+    started = RunStarted(0.0, QUESTION, policy.name, {}, settings.seed, small.card, large.card, tokens, True)
     events: list[Event] = [*(before.events if before else ()), started, *driver.run(wish)]
     return Run(Trace.of(events), small, large)
+
+
+def rules(done: Run) -> list[TakeoverReason]:
+    """The reasons of its takeovers, in order."""
+    return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
 
 
 def keywords(settings: Keywords.Settings | None = None) -> Keywords:

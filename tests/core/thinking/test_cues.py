@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -15,16 +16,12 @@ VERIFICATION = "verify, think again, recap, check".split(", ")
 
 
 def words(text: str, match: Match = Match.INFLECTED, complete: bool = True) -> list[str]:
-    return list(dict.fromkeys(cue.word for cue in english(match).find(text, complete)))
+    return list(dict.fromkeys(cue.word for cue in replace(english(), match=match).find(text, complete)))
 
 
 @pytest.mark.parametrize(
     ("category", "expected"),
-    [
-        (Category.REFLECTION, REFLECTION),
-        (Category.AFFIRMATION, AFFIRMATION),
-        (Category.VERIFICATION, VERIFICATION),
-    ],
+    [(Category.REFLECTION, REFLECTION), (Category.AFFIRMATION, AFFIRMATION), (Category.VERIFICATION, VERIFICATION)],
 )
 def test_the_english_cues_are_the_papers(category: Category, expected: list[str]) -> None:
     assert sorted(english().cues[category]) == sorted(expected)
@@ -95,7 +92,7 @@ def test_a_lexicon_of_another_language_is_data() -> None:
 
 
 def test_the_ablation_with_one_cue_a_class_has_the_papers_three() -> None:
-    assert [list(words) for words in english(one_cue=True).cues.values()] == [["wait"], ["confident"], ["verify"]]
+    assert [list(words) for words in english().one_cue().cues.values()] == [["wait"], ["confident"], ["verify"]]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +121,7 @@ CHINESE = json.dumps({"reflection": {"等等": []}, "affirmation": {}, "verifica
 
 @pytest.mark.parametrize("match", Match)
 def test_a_cue_in_a_script_without_blanks_is_found_beside_its_neighbours(match: Match) -> None:
-    lexicon = parse_lexicon(CHINESE, match)
+    lexicon = replace(parse_lexicon(CHINESE), match=match)
     assert [cue.word for cue in lexicon.find("让我检查一下,等等。", complete=False)] == ["检查", "等等"]
 
 
@@ -140,7 +137,7 @@ def test_a_cue_inside_a_compound_is_none_where_inflections_are_matched(text: str
 def test_a_word_that_only_verifies_counts_as_a_reflection_once() -> None:
     lexicon = parse_lexicon('{"affirmation": {"yes": []}, "verification": {"prove": []}}')
     assert lexicon.sign("Let us prove it.") is Category.REFLECTION
-    assert english(Match.SUBSTRING).sign("Yes, yes, check.") is Category.AFFIRMATION
+    assert replace(english(), match=Match.SUBSTRING).sign("Yes, yes, check.") is Category.AFFIRMATION
 
 
 @pytest.mark.parametrize(
@@ -187,7 +184,7 @@ OVERLAPPING = json.dumps(
 def test_overlapping_cues_count_once_and_each_by_itself_in_the_authors_code(
     text: str, match: Match, sign: Category
 ) -> None:
-    assert parse_lexicon(OVERLAPPING, match).sign(text) is sign
+    assert replace(parse_lexicon(OVERLAPPING), match=match).sign(text) is sign
 
 
 def test_with_one_cue_a_class_an_own_list_keeps_the_papers_or_else_its_first() -> None:

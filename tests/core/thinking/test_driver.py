@@ -9,36 +9,33 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from baton_reasoning.core.engines.base import Passing
+from baton_reasoning.core.engines.base import Passing, Session
 from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.models.options import ThinkingTags
-from baton_reasoning.core.thinking.control import Control
+from baton_reasoning.core.run import Pair, unmet_need
+from baton_reasoning.core.thinking import events
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION
 from baton_reasoning.core.thinking.driver import IDLE_REQUESTS, Driver
-from baton_reasoning.core.thinking.events import (
-    Finish,
-    HandedOver,
-    Noticed,
-    RunEnded,
-    StepEnded,
-    TakeoverEnded,
-    TakeoverStarted,
-    TextDiscarded,
-    TextInserted,
-    ThinkingClosed,
-    TokenWritten,
-    WriteStarted,
-)
-from baton_reasoning.core.thinking.interruptions import Wish
-from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
+from baton_reasoning.core.thinking.interruptions import Control, Limits, LimitsGuard, Moment, Wish
+from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.first_token_entropy import FirstTokenEntropy
 from baton_reasoning.core.thinking.policies.keywords import Keywords
 from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.policies.random_takeover import RANDOM
-from baton_reasoning.core.thinking.policy import Policy
-from baton_reasoning.core.thinking.reasons import ANSWER, BUDGET, OPENING, PERSON, UNCLOSED, TakeoverReason
-from baton_reasoning.core.thinking.registry import POLICIES, make_policy
+from baton_reasoning.core.thinking.policies.relay import RELAY, Relay
+from baton_reasoning.core.thinking.policy import Needs, Policy
+from baton_reasoning.core.thinking.reasons import (
+    ANSWER,
+    BUDGET,
+    OPENING,
+    PERSON,
+    REPETITION,
+    SMALL_ONLY,
+    UNCLOSED,
+    TakeoverReason,
+)
+from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.requests import (
     Close,
     Discard,
@@ -57,6 +54,7 @@ from baton_reasoning.core.thinking.requests import (
 )
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.text import Text
+from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.write_stream import DECODED_AT_MOST
 from tests.core.thinking.running import AtBoundary, Programmed, keywords, run
 from tests.fakes.scripted import THINK, TORN, Fault, ScriptedEngine, characters, chunks, single_bytes, words
@@ -112,7 +110,10 @@ def making(*requests: Request[Any]) -> Programmed:
 def test_what_waits_stands_once_the_next_request_does_not_replace_it(requests: list[Request[Any]], text: str) -> None:
     done = run(making(*requests), ["One two.\n\nThree.</think>", " Four.</think>"], [["L"]] * 3)
     assert done.trace.text.removesuffix(" Four.</think>") == text
-    assert sum(gone.tokens for gone in done.all(TextDiscarded)) == done.small.written - done.trace.totals[SMALL].kept
+    assert (
+        sum(gone.tokens for gone in done.all(events.TextDiscarded))
+        == done.small.written - done.trace.totals[SMALL].kept
+    )
 
 
 def test_a_step_is_what_the_default_writer_writes_to_its_boundary_without_the_first_word_after_it() -> None:
@@ -129,7 +130,7 @@ def capped(_: Text) -> Program:
 
 def test_a_step_that_ends_at_its_cap_is_a_step_of_its_own_also_if_it_is_white_space() -> None:
     tokens = ["a", " b", "\n", "\n", "c", "</think>"]
-    ends = run(Programmed(capped), [tokens]).all(StepEnded)
+    ends = run(Programmed(capped), [tokens]).all(events.StepEnded)
     assert [end.position for end in ends] == [len("a b"), len("a b\n\n")]
     control = Control()
 
@@ -162,7 +163,7 @@ def test_a_program_that_asks_for_ever_ends_with_a_sentence_and_its_text(request_
             asked.append((yield from request_))
 
     done = run(Programmed(for_ever), ["One.\n\nTwo"], [], interruptions=[LimitsGuard(Limits(max_large_share=0))])
-    assert (done.trace.text, done.trace.finish) == ("One.\n\n", Finish.FAILED)
+    assert (done.trace.text, done.trace.finish) == ("One.\n\n", events.Finish.FAILED)
     assert done.trace.ended
     assert done.trace.ended.reason == "Stopped: the policy “programmed” goes on asking, and nothing is written."
     assert len(asked) <= IDLE_REQUESTS
@@ -189,7 +190,7 @@ def test_what_a_token_holds_of_the_next_step_goes_if_the_large_model_writes_that
     small = ScriptedEngine(["One.", "\n\nWait", " no"], " End.</think>")
     done = run(AtBoundary(three_tokens()), small, ["It is so. No"])
     assert done.trace.text == "One.\n\nIt is so End.</think>"
-    assert [gone.text for gone in done.all(TextDiscarded)] == ["Wait"]
+    assert [gone.text for gone in done.all(events.TextDiscarded)] == ["Wait"]
 
 
 def test_nothing_is_handed_over_inside_a_character() -> None:
@@ -210,10 +211,14 @@ def test_nothing_is_handed_over_before_the_text_of_a_token_has_come(silent: int,
 
 def test_ids_are_handed_over_within_a_family_and_text_across() -> None:
     same = run(AtBoundary(three_tokens()), ["One.\n\nTwo", " End.</think>"], ["So it is"])
-    assert {event.handoff.passing for event in same.all(HandedOver)} == {Passing.IDS}
+    assert {event.handoff.passing for event in same.all(events.HandedOver)} == {Passing.IDS}
     other = ScriptedEngine("So it is", name="large", vocabulary="other")
     across = run(AtBoundary(three_tokens()), ["One.\n\nTwo", " End.</think>"], other)
-    assert [event.handoff.passing for event in across.all(HandedOver)] == [Passing.IDS, Passing.TEXT, Passing.TEXT]
+    assert [event.handoff.passing for event in across.all(events.HandedOver)] == [
+        Passing.IDS,
+        Passing.TEXT,
+        Passing.TEXT,
+    ]
     assert across.trace.text == same.trace.text
 
 
@@ -250,10 +255,7 @@ def test_a_large_model_on_its_own_device_is_offered_the_text_while_it_is_written
     """At a boundary the whole step, so that a lookahead gives it time to read."""
     large = ScriptedEngine(name="large", supports_prefetch=True)
     done = run(Never(), ["one two three four five six seven eight nine.</think>"], large)
-    assert [call.body for call in done.large.calls] == [
-        "one two three four",
-        "one two three four five six seven eight",
-    ]
+    assert [call.body for call in done.large.calls] == ["one two three four", "one two three four five six seven eight"]
     done = run(Never(), ["one two.\n\nand.</think>"], ScriptedEngine(name="large", supports_prefetch=True))
     assert done.large.calls[0].body == "one two.\n\n"
 
@@ -263,7 +265,7 @@ def test_a_run_goes_on_from_a_written_text() -> None:
     again = run(Never(), [" and no more."], before=done.trace)
     assert [call.body for call in again.small.calls] == ["One.\n\nTwo.</think>\n\nFour"]
     assert again.small.calls[0].prefilled > 0
-    assert len(again.all(ThinkingClosed)) == 1
+    assert len(again.all(events.ThinkingClosed)) == 1
 
 
 def test_a_text_that_is_taken_up_at_a_boundary_is_decided_there() -> None:
@@ -312,27 +314,27 @@ def test_within_a_step_the_rest_of_it_comes_first() -> None:
 
 def test_end_of_text_of_the_large_model_ends_the_run_as_well() -> None:
     done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], ["So.</think>", "\n\nFour."])
-    assert (done.trace.finish, done.trace.answer) == (Finish.END_OF_TEXT, "\n\nFour.")
+    assert (done.trace.finish, done.trace.answer) == (events.Finish.END_OF_TEXT, "\n\nFour.")
     assert len(done.small.calls) == 1
 
 
 def test_no_token_is_written_after_the_end_of_the_text() -> None:
     done = run(keywords(SHORT), ["One.</think>\n\nFour.", "Never."], ["Never."])
-    assert (done.trace.text, done.trace.finish) == ("One.</think>\n\nFour.", Finish.END_OF_TEXT)
+    assert (done.trace.text, done.trace.finish) == ("One.</think>\n\nFour.", events.Finish.END_OF_TEXT)
     assert done.large.calls == []
 
 
 def test_thinking_that_ends_without_its_tag_is_closed_for_the_model() -> None:
     done = run(Never(), ["One is", "Four."])
     assert done.told == [("small", "One is"), ("inserted", "\n</think>\n\n"), ("small", "Four.")]
-    assert done.all(TextInserted)[0].reason == UNCLOSED.id
+    assert done.all(events.TextInserted)[0].reason == UNCLOSED.id
     assert done.trace.answer.strip() == "Four."
 
 
 def test_the_answer_begins_right_after_the_tag() -> None:
     small = ScriptedEngine(["One.", "</think>\n\n", "Four."])
     done = run(Never(), small)
-    assert done.all(ThinkingClosed)[0].position == len("One.</think>")
+    assert done.all(events.ThinkingClosed)[0].position == len("One.</think>")
     assert done.trace.answer == "\n\nFour."
 
 
@@ -343,11 +345,11 @@ def test_a_closing_tag_of_several_tokens_is_found() -> None:
 
 @pytest.mark.parametrize("tag", [["</", "think", ">"], [" </", "think>"], [" </think>"]])
 def test_each_token_of_a_discarded_closing_tag_counts(tag: list[str]) -> None:
-    policy = make_policy(POLICIES["step-score"].Settings())
+    policy = POLICIES["step-score"]()
     large = ScriptedEngine("Two.</think>", [" Four"] * 9, name="large", marks=["0"])
     done = run(policy, ScriptedEngine(["One.", *tag]), large, RunSettings(max_tokens=9))
-    assert done.all(TextDiscarded)[0].tokens == 1 + len(tag)
-    assert (done.trace.finish, done.trace.tokens) == (Finish.MAX_TOKENS, 9)
+    assert done.all(events.TextDiscarded)[0].tokens == 1 + len(tag)
+    assert (done.trace.finish, done.trace.tokens) == (events.Finish.MAX_TOKENS, 9)
 
 
 def test_half_a_closing_tag_at_the_end_of_a_run_is_final() -> None:
@@ -376,18 +378,18 @@ def test_a_closing_tag_that_is_repeated_in_a_continued_text_does_not_begin_the_a
 
 def test_an_empty_answer_is_an_answer() -> None:
     done = run(Never(), ["One.</think>"])
-    assert (done.trace.finish, done.trace.answer) == (Finish.END_OF_TEXT, "")
+    assert (done.trace.finish, done.trace.answer) == (events.Finish.END_OF_TEXT, "")
 
 
 def test_models_without_tags_have_no_thinking_to_close() -> None:
     small = ScriptedEngine("One.\n\nFour.", thinking=None)
     done = run(AtBoundary(Close(BUDGET)), small, ScriptedEngine(thinking=None, name="large"))
-    assert (done.trace.text, done.trace.finish) == ("One.\n\n", Finish.MAX_TOKENS)
+    assert (done.trace.text, done.trace.finish) == ("One.\n\n", events.Finish.MAX_TOKENS)
 
 
 def test_max_tokens_counts_what_is_kept_and_not_the_prompt() -> None:
     done = run(keywords(SHORT), ["One.\n\nWait, no", " and on" * 20], ["So it is."], RunSettings(max_tokens=12))
-    assert (done.trace.tokens, done.trace.finish) == (12, Finish.MAX_TOKENS)
+    assert (done.trace.tokens, done.trace.finish) == (12, events.Finish.MAX_TOKENS)
     assert done.small.sessions[0].prompt_tokens > 0
 
 
@@ -395,8 +397,8 @@ def test_a_takeover_takes_no_more_than_max_tokens_leave() -> None:
     for most, takeovers in (8, 1), (3, 0):
         policy, settings = AtBoundary(TakeOver(50, RANDOM)), RunSettings(max_tokens=most)
         done = run(policy, ["One.\n\nTwo"], ["so " * 80], settings)
-        assert (done.trace.tokens, done.trace.finish) == (most, Finish.MAX_TOKENS)
-        assert len(done.all(TakeoverStarted)) == takeovers
+        assert (done.trace.tokens, done.trace.finish) == (most, events.Finish.MAX_TOKENS)
+        assert len(done.all(events.TakeoverStarted)) == takeovers
 
 
 @pytest.mark.parametrize("policy", ["step-score", "first-token-entropy"])
@@ -406,7 +408,7 @@ def test_white_space_is_no_step_of_a_large_model_that_begins_with_it(policy: str
     large = ScriptedEngine(
         continue_with=lambda *_: [" ", "    x = 1\n", "    y = 2.\n\n"], name="large", marks="0" * 99
     )
-    done = run(make_policy(POLICIES[policy].Settings()), small, large, RunSettings(max_tokens=60))
+    done = run(POLICIES[policy](), small, large, RunSettings(max_tokens=60))
     assert "     x = 1\n    y = 2.\n\n" in done.trace.text
     assert sum(total.decoded for total in done.trace.totals.values()) < DECODED_AT_MOST * 60
 
@@ -420,7 +422,7 @@ def test_a_run_that_keeps_nothing_of_its_work_ends_and_says_so() -> None:
     small = ScriptedEngine(continue_with=lambda *_: "One.\n\n" + " two" * 40)
     done = run(Programmed(never_content), small, [], RunSettings(max_tokens=50))
     assert done.trace.ended
-    assert done.trace.ended.finish is Finish.MAX_TOKENS
+    assert done.trace.ended.finish is events.Finish.MAX_TOKENS
     assert "were written, and only" in done.trace.ended.reason
     assert done.small.written <= DECODED_AT_MOST * 50
 
@@ -435,7 +437,7 @@ def test_a_text_that_is_continued_has_the_steps_that_it_had() -> None:
 def test_a_full_context_ends_the_run_with_the_text_so_far() -> None:
     small = ScriptedEngine("one " * 100, context=60)
     done = run(Never(), small)
-    assert done.trace.finish is Finish.CONTEXT_FULL
+    assert done.trace.finish is events.Finish.CONTEXT_FULL
     assert "context of small is full (60 tokens)" in (done.trace.ended.reason if done.trace.ended else "")
     assert done.trace.tokens > 20
 
@@ -444,7 +446,7 @@ def test_the_small_model_goes_on_alone_when_the_large_ones_context_is_full() -> 
     large = ScriptedEngine("so " * 100, name="large", context=30)
     done = run(AtBoundary(TakeOver(90, RANDOM)), ["One.\n\nTwo", " End.</think>"], large)
     assert done.trace.text.endswith("End.</think>")
-    assert "The small model goes on alone." in done.all(Noticed)[0].text
+    assert "The small model goes on alone." in done.all(events.Noticed)[0].text
 
 
 # Failures
@@ -454,9 +456,9 @@ def test_the_small_model_goes_on_alone_when_the_large_one_is_lost() -> None:
     large = ScriptedEngine("It is so. No", name="large", faults=[Fault(after=2, for_good=True)])
     done = run(keywords(SHORT), ["One.\n\nWait, no", " End.\n\nWait, no.</think>"], large)
     assert done.trace.text == "One.\n\nIt is End.\n\nWait, no.</think>"
-    assert done.trace.finish is Finish.END_OF_TEXT
-    assert done.all(Noticed)[0].text.startswith("The model's process ended.")
-    assert [ended.tokens for ended in done.all(TakeoverEnded)] == [2]
+    assert done.trace.finish is events.Finish.END_OF_TEXT
+    assert done.all(events.Noticed)[0].text.startswith("The model's process ended.")
+    assert [ended.tokens for ended in done.all(events.TakeoverEnded)] == [2]
 
 
 class Gone(ScriptedEngine):
@@ -475,8 +477,8 @@ def test_whatever_a_lost_model_was_asked_the_small_one_goes_on_from_what_stands(
     done = run(making(before, request_), ["One.\n\n", "Two.</think>"], Gone(name="large"))
     replaced = before.draft and isinstance(request_, TakeOver)
     assert done.trace.text == ("Two.</think>" if replaced else "One.\n\nTwo.</think>")
-    assert [notice.text for notice in done.all(Noticed)] == ["It is gone. The small model goes on alone."]
-    assert len(done.all(TakeoverStarted)) == len(done.all(TakeoverEnded))
+    assert [notice.text for notice in done.all(events.Noticed)] == ["It is gone. The small model goes on alone."]
+    assert len(done.all(events.TakeoverStarted)) == len(done.all(events.TakeoverEnded))
 
 
 @pytest.mark.parametrize("tags", [None, THINK], ids=["the small model has no tags", "it has"])
@@ -491,26 +493,26 @@ def test_a_model_that_is_lost_in_the_answer_is_not_asked_for_it_again(
     large = ScriptedEngine("So.</think>", " Six", name="large", faults=[Fault(after, for_good=True)])
     driver = Driver({SMALL: small.open(), LARGE: large.open()}, AtBoundary(closes), RunSettings())
     happened = list(islice(driver.run(), 100))
-    assert isinstance(happened[-1], RunEnded)
-    assert "".join(event.text for event in happened if isinstance(event, TokenWritten)).endswith(" Four.")
+    assert isinstance(happened[-1], events.RunEnded)
+    assert "".join(event.text for event in happened if isinstance(event, events.TokenWritten)).endswith(" Four.")
 
 
 @pytest.mark.parametrize("request_", [Step(), LookAhead(), ToEnd()])
 def test_a_lost_small_model_ends_the_run_with_its_text(request_: Request[Any]) -> None:
     done = run(making(request_, request_), ScriptedEngine("One two.\n\nNo", faults=[Fault(after=1)]))
-    assert (done.trace.text, done.trace.finish) == ("One", Finish.FAILED)
+    assert (done.trace.text, done.trace.finish) == ("One", events.Finish.FAILED)
 
 
 def test_or_the_run_fails_if_that_was_asked_for() -> None:
     large = ScriptedEngine("It is so", name="large", faults=[Fault(after=2)])
     done = run(keywords(SHORT), ["One.\n\nWait, no"], large, RunSettings(small_alone=False))
-    assert (done.trace.text, done.trace.finish) == ("One.\n\nIt is", Finish.FAILED)
+    assert (done.trace.text, done.trace.finish) == ("One.\n\nIt is", events.Finish.FAILED)
 
 
 def test_a_lost_small_model_fails_the_run_and_keeps_its_text() -> None:
     small = ScriptedEngine("One.\n\nTwo is", faults=[Fault(after=3)])
     done = run(Never(), small)
-    assert (done.trace.text, done.trace.finish) == ("One.\n\n", Finish.FAILED)
+    assert (done.trace.text, done.trace.finish) == ("One.\n\n", events.Finish.FAILED)
     assert done.trace.ended is not None
     assert done.trace.ended.reason == "The model's process ended. Open it again."
 
@@ -519,18 +521,18 @@ def test_half_a_character_of_a_lost_model_is_not_left_in_the_text() -> None:
     large = ScriptedEngine("aé", name="large", split=single_bytes, faults=[Fault(after=2)])
     done = run(AtBoundary(TakeOver(9, RANDOM)), ["One.\n\nNo", " End.</think>"], large)
     assert done.trace.text == "One.\n\na End.</think>"
-    assert done.all(TextDiscarded)[-1].tokens == 1
+    assert done.all(events.TextDiscarded)[-1].tokens == 1
 
 
 def test_what_an_engine_tells_is_told_on() -> None:
     small = ScriptedEngine("One two.</think>", notices={1: "The model was started again."})
-    assert [notice.text for notice in run(Never(), small).all(Noticed)] == ["The model was started again."]
+    assert [notice.text for notice in run(Never(), small).all(events.Noticed)] == ["The model was started again."]
 
 
 def test_with_one_model_a_policy_for_two_keeps_to_it() -> None:
     small = ScriptedEngine("One.\n\nTwo.", " Three.</think>")
     driver = Driver({SMALL: small.open()}, AtBoundary(three_tokens()), RunSettings())
-    text = "".join(event.text for event in driver.run() if isinstance(event, TokenWritten))
+    text = "".join(event.text for event in driver.run() if isinstance(event, events.TokenWritten))
     assert text.startswith("One.\n\n")
     assert text.endswith("Three.</think>")
 
@@ -541,7 +543,7 @@ def test_with_one_model_a_policy_for_two_keeps_to_it() -> None:
 def test_each_model_reads_the_close_of_thinking_in_its_own_words() -> None:
     large = ScriptedEngine("So.[/THINK]", "\n\nFour.", name="large", thinking=ThinkingTags("[THINK]", "[/THINK]"))
     done = run(AtBoundary(TakeOver(50, RANDOM)), ["One.\n\nTwo"], large)
-    assert done.all(ThinkingClosed)[0].tag == "[/THINK]"
+    assert done.all(events.ThinkingClosed)[0].tag == "[/THINK]"
     assert done.trace.thinking_text == "One.\n\nSo."
     assert done.trace.answer == "\n\nFour."
 
@@ -568,15 +570,15 @@ def test_the_small_models_tag_is_translated_for_the_large_one() -> None:
 def test_a_takeover_is_framed_by_its_events() -> None:
     done = run(AtBoundary(three_tokens()), ["One.\n\nTwo", " End.</think>"], ["So it is"])
     kinds = [type(event) for event in done.trace.events]
-    start = kinds.index(TakeoverStarted)
+    start = kinds.index(events.TakeoverStarted)
     assert kinds[start : start + 7] == [
-        TakeoverStarted,
-        WriteStarted,
-        HandedOver,
-        TokenWritten,
-        TokenWritten,
-        TokenWritten,
-        TakeoverEnded,
+        events.TakeoverStarted,
+        events.WriteStarted,
+        events.HandedOver,
+        events.TokenWritten,
+        events.TokenWritten,
+        events.TokenWritten,
+        events.TakeoverEnded,
     ]
     assert [event.at for event in done.trace.events] == sorted(event.at for event in done.trace.events)
 
@@ -584,9 +586,9 @@ def test_a_takeover_is_framed_by_its_events() -> None:
 def test_closing_the_run_ends_the_write_that_is_under_way() -> None:
     small = ScriptedEngine("One two three.")
     driver = Driver({SMALL: small.open()}, Never(), RunSettings())
-    events = driver.run()
-    next(event for event in events if isinstance(event, TokenWritten))
-    events.close()  # type: ignore[attr-defined]
+    running = driver.run()
+    next(event for event in running if isinstance(event, events.TokenWritten))
+    running.close()  # type: ignore[attr-defined]
     assert small.written == 1
 
 
@@ -596,3 +598,106 @@ def test_a_pair_in_which_only_the_large_model_has_tags_closes_its_thinking_and_a
     done = run(keywords(Keywords.presets["baton"]), small, large)
     assert done.trace.thinking_text.strip() == "One.\n\nIt is 4."
     assert done.trace.answer.strip() == "Four."
+
+
+# The driver is symmetrical: under relay the large model writes by default, and hands sentences to the small one
+
+RELAYING = ["One.\n\nWait, no", " Then three.\n\nFour.</think>No"]
+HELPING = [" two. No", "\n\nFour."]
+
+
+def test_the_large_model_writes_by_default_and_hands_a_sentence_to_the_small_one() -> None:
+    done = run(Relay(), HELPING, RELAYING)
+    assert done.told == [
+        ("large", "One.\n\n"),
+        ("large", "Wait,"),
+        ("small", " two."),
+        ("large", " Then three.\n\n"),
+        ("large", "Four.</think>"),
+        ("small", "\n\n"),
+        ("small", "Four."),
+    ]
+    takeovers = done.all(events.TakeoverStarted)
+    assert [(event.author, event.reason) for event in takeovers] == [(SMALL, RELAY.id), (SMALL, ANSWER.id)]
+    assert done.trace.totals[SMALL].takeovers == 2
+    assert done.trace.totals[LARGE].takeovers == 0
+    assert done.trace.pieces[2].takeover == takeovers[0]
+
+
+def test_only_the_difference_is_handed_over_in_both_directions() -> None:
+    done = run(Relay(), HELPING, RELAYING)
+    handed = done.all(events.HandedOver)
+    assert [event.author for event in handed] == [LARGE, SMALL, LARGE, SMALL]
+    assert all(event.handoff.reused > event.handoff.prefilled for event in handed[2:])
+
+
+def test_when_the_small_helper_is_lost_the_large_model_goes_on_alone() -> None:
+    small = ScriptedEngine(" two.", faults=[Fault(0, EngineLost("Gone."))])
+    done = run(Relay(), small, ["One.\n\nWait, no", " it is two.</think> Two."])
+    assert done.trace.text == "One.\n\nWait, it is two.</think> Two."
+    assert done.all(events.Noticed)[0].text == "Gone. The large model goes on alone."
+
+
+def test_or_the_run_fails_if_no_model_may_go_on_alone() -> None:
+    small = ScriptedEngine(" two.", faults=[Fault(0, EngineLost("Gone."))])
+    done = run(Relay(), small, ["One.\n\nWait, no", " it is two."], RunSettings(small_alone=False))
+    assert (done.trace.finish, done.trace.text) == (events.Finish.FAILED, "One.\n\nWait,")
+
+
+def test_when_the_large_model_is_lost_the_small_one_goes_on_alone() -> None:
+    large = ScriptedEngine("One.\n\nTwo. Three", name="large", faults=[Fault(3, EngineLost("Gone."))])
+    done = run(Relay(), [" and so on.</think> Four."], large)
+    assert done.all(events.Noticed)[0].text == "Gone. The small model goes on alone."
+    assert done.trace.text.endswith(" and so on.</think> Four.")
+
+
+class LargeWrites(Policy):
+    name = "large writes"
+    default_writer = LARGE
+
+
+def test_a_default_writer_that_is_missing_is_replaced() -> None:
+    sessions: dict[Author, Session] = {SMALL: ScriptedEngine("One.").open()}
+    happened = list(Driver(sessions, LargeWrites(), RunSettings(max_tokens=1)).run())
+    assert [event.reason for event in happened if isinstance(event, events.TakeoverStarted)] == [SMALL_ONLY.id]
+
+
+def test_a_text_of_the_large_model_that_repeats_itself_is_handed_to_the_small_one() -> None:
+    large = ["One.\n\nTwo.\n\nTwo.\n\nTwo.", "Three.</think>"]
+    done = run(Relay(), ["Let me.\n\nNo", " Four."], large, interruptions=[LimitsGuard(Limits())])
+    first = done.all(events.TakeoverStarted)[0]
+    assert (first.author, first.reason) == (SMALL, REPETITION.id)
+
+
+def test_a_person_takes_over_and_gives_back() -> None:
+    class Hand(Control):
+        def check(self, moment: Moment) -> None:
+            if moment.text.body.text.endswith("One.\n\n"):
+                self.rewrite_step()
+            super().check(moment)
+
+    done = run(Relay(), [], ["One.\n\nTwo.", "First.\n\nNo", " End.</think>"], interruptions=[Hand()])
+    assert done.all(events.TextDiscarded)[0].text == "One.\n\n"
+    assert done.all(events.TakeoverStarted)[0].reason == PERSON.id
+
+
+class Reading(Relay):
+    title = "Reading"
+    needs = Needs(alternatives=20, scores=True)
+
+
+def test_what_a_policy_needs_is_asked_of_the_model_that_has_to_give_it() -> None:
+    plain = ScriptedEngine().with_card(returns_scores=False)
+    scoring = ScriptedEngine(name="large").with_card(returns_scores=True)
+    silent = ScriptedEngine(name="large").with_card(returns_scores=True, returns_alternatives=False)
+    assert unmet_need(Relay, Pair(plain, plain).cards) is None
+    assert unmet_need(Reading, Pair(silent, scoring).cards) is None, "the small model need not give any"
+    assert "probabilities of each token, and large gives none" in str(unmet_need(Reading, Pair(plain, silent).cards))
+    assert "probabilities of a text" in str(unmet_need(Reading, Pair(scoring, plain).cards))
+    assert "needs a large model" in str(unmet_need(Relay, Pair(plain).cards))
+
+
+def test_a_step_that_a_person_wants_of_a_model_that_takes_no_part_is_written_by_the_other() -> None:
+    sessions: dict[Author, Session] = {LARGE: ScriptedEngine("Mine.</think> So.", name="large").open()}
+    trace = Trace.of(Driver(sessions, Always(), RunSettings()).run(Wish(Step())))
+    assert (trace.text, trace.finish) == ("Mine.</think> So.", events.Finish.END_OF_TEXT)

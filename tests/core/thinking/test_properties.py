@@ -10,10 +10,9 @@ import pytest
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost
 from baton_reasoning.core.store.event_chunks import pack, unpack
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.edit import edited
 from baton_reasoning.core.thinking.events import Finish, TextDiscarded
-from baton_reasoning.core.thinking.interruptions import Interrupted, Moment, Wish
+from baton_reasoning.core.thinking.interruptions import Control, Interrupted, Moment, Wish
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.trace import Trace

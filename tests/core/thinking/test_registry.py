@@ -24,12 +24,10 @@ from baton_reasoning.core.thinking.registry import (
     PACKAGE,
     POLICIES,
     PolicyRegistry,
-    make_policy,
     matching_preset,
     own_values,
     policy_summary,
     policy_title,
-    reason_label,
     settings_for,
     with_advice,
 )
@@ -43,7 +41,7 @@ def test_a_policy_describes_itself(policy: type[Policy]) -> None:
     assert policy.title
     assert policy.summary.endswith(".")
     assert policy.Settings().policy == policy.name
-    assert isinstance(make_policy(policy.Settings()), policy)
+    assert isinstance(POLICIES.of(policy.Settings())(), policy)
 
 
 @every_policy
@@ -55,7 +53,7 @@ def test_every_parameter_has_a_title_and_a_description(policy: type[Policy]) -> 
 
 @every_policy
 def test_every_reason_has_a_label(policy: type[Policy]) -> None:
-    assert [reason_label(reason.id) for reason in policy.reasons] == [reason.label for reason in policy.reasons]
+    assert all(POLICIES.reason(reason.id) == reason for reason in policy.reasons)
 
 
 @every_policy
@@ -74,7 +72,7 @@ def test_settings_survive_json(policy: type[Policy]) -> None:
 
 @given(st.text(st.characters(codec="ascii")))
 def test_a_reason_that_is_not_registered_is_named_by_its_id(id: str) -> None:
-    assert reason_label(id) == id or id in POLICIES._reasons
+    assert POLICIES.reason(id).label == id or id in POLICIES._reasons
 
 
 def test_names_of_reasons_and_arms_are_unique() -> None:
@@ -87,7 +85,7 @@ def test_names_of_reasons_and_arms_are_unique() -> None:
 
 def test_a_policy_that_is_not_installed_is_refused_with_the_list() -> None:
     with pytest.raises(SettingsError, match="Choose one of keywords, "):
-        make_policy(PolicySettings(policy="majority"))
+        POLICIES.of(PolicySettings(policy="majority"))
     with pytest.raises(ValidationError, match="choose one of keywords, "):
         RunSettings.model_validate({"policy": {"policy": "majority"}})
 

@@ -8,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.thinking.steps import Boundary, Decoder, Splitter, ends_sentence, recorded_boundary, split
+from baton_reasoning.core.engines.base import Token
+from baton_reasoning.core.engines.body import Author
+from baton_reasoning.core.thinking.steps import Boundary, Splitter, ends_sentence, recorded_boundary, split
+from baton_reasoning.core.thinking.text import Text, Utf8Decoder
 
 
 def boundaries(pieces: list[str]) -> list[int]:
@@ -58,17 +61,17 @@ def test_a_splitter_goes_on_from_a_text() -> None:
 def test_characters_split_across_tokens_come_whole(text: str, data: st.DataObject) -> None:
     raw = text.encode("utf-8", errors="ignore")
     cuts = sorted(data.draw(st.sets(st.integers(0, len(raw)))) | {0, len(raw)})
-    decoder = Decoder()
-    assert "".join(decoder.feed(raw[a:b]) for a, b in pairwise(cuts)) == raw.decode()
-    assert not decoder.inside_character
+    decoder = Utf8Decoder()
+    assert "".join(decoder.decode(raw[a:b]) for a, b in pairwise(cuts)) == raw.decode()
+    assert not decoder.getstate()[0]
 
 
-def test_a_decoder_says_that_it_is_inside_a_character() -> None:
-    decoder = Decoder()
-    assert decoder.feed("é".encode()[:1]) == ""
-    assert decoder.inside_character
-    assert decoder.feed("é".encode()[1:]) == "é"
-    assert not decoder.inside_character
+def test_a_text_says_that_it_ends_inside_a_character() -> None:
+    text = Text()
+    assert text.append(Token(1, "é".encode()[:1]), Author.SMALL, "") == ("", False)
+    assert text.inside_character
+    assert text.append(Token(2, "é".encode()[1:]), Author.SMALL, "") == ("é", False)
+    assert not text.inside_character
 
 
 @pytest.mark.parametrize(

@@ -54,15 +54,7 @@ CARD = ModelCard("tiny", "hash", 4096, thinking=ThinkingTags("<think>", "</think
 CUE = Cue("wait", Category.REFLECTION, 3, 7)
 ONE_OF_EACH: list[Event] = [
     events.RunStarted(
-        0.0,
-        (Message("user", "2 + 2?"),),
-        "keywords",
-        {"n1": 20, "match": "word"},
-        7,
-        CARD,
-        None,
-        12,
-        thinking=True,
+        0.0, (Message("user", "2 + 2?"),), "keywords", {"n1": 20, "match": "word"}, 7, CARD, None, 12, thinking=True
     ),
     events.WriteStarted(0.5, Author.LARGE, REFLECTION.id, 10),
     events.WriteStarted(0.5, Author.SMALL, None, 10),

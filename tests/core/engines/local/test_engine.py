@@ -40,7 +40,7 @@ from baton_reasoning.core.models.options import (
 )
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.trace import Trace
 from tests.core.engines.local.conftest import QUESTION
 from tests.core.engines.local.writing import (

@@ -16,9 +16,8 @@ from baton_reasoning.core.engines.body import Author, Part
 from baton_reasoning.core.engines.local.engine import LocalEngine
 from baton_reasoning.core.models.options import LoadOptions, Sampling
 from baton_reasoning.core.run import Pair, ask, run
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Finish
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Control, Limits
 from baton_reasoning.core.thinking.trace import Trace
 
 pytestmark = pytest.mark.slow

@@ -12,18 +12,18 @@ from baton_reasoning.core.engines.base import Handoff, Session, Token, WriteItem
 from baton_reasoning.core.engines.body import Author, Body, Part
 from baton_reasoning.core.engines.local import messages
 from baton_reasoning.core.engines.local.engine import LocalSession
-from baton_reasoning.core.thinking.steps import Decoder
+from baton_reasoning.core.thinking.text import Utf8Decoder
 
 
 def write(session: Session, body: Body, limit: int, seed: int = 1, stop_after: int | None = None) -> list[WriteItem]:
     """Let a session write on in `body`, closing it after `stop_after` tokens; returns all that it yielded."""
-    decoder, items, tokens = Decoder(), list[WriteItem](), 0
+    decoder, items, tokens = Utf8Decoder(), list[WriteItem](), 0
     with closing(session.write(body.parts, limit, seed)) as writing:
         for item in writing:
             items.append(item)
             if isinstance(item, Token):
                 tokens += 1
-                text = decoder.feed(item.data)
+                text = decoder.decode(item.data)
                 body.append(Part(text, Author.SMALL, item.id, session.card.vocabulary))
                 if tokens == stop_after:
                     break

@@ -16,8 +16,8 @@ from baton_reasoning.core.engines.remote.openai import OpenAICompletionsEngine
 from baton_reasoning.core.engines.remote.servers import ServerPool
 from baton_reasoning.core.errors import Cancelled
 from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Event, Finish, Noticed, RunEnded, WriteStarted
+from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.policies.never import Never
 from tests.core.engines.remote.test_openai import ROUTES
 from tests.core.engines.remote.writing import GREEDY, QUESTION, foreign

@@ -12,8 +12,8 @@ from triggers import OVERCONFIDENCE, UNPRODUCTIVE, Triggers
 
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, unmet_need
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Finish, Judged, Scored, TakeoverStarted, Tried
+from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.policy import Policy, PolicyContext
 from baton_reasoning.core.thinking.reasons import OPENING
 from baton_reasoning.core.thinking.run_settings import RunSettings

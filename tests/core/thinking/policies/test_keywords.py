@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.errors import EngineLost, SettingsError
 from baton_reasoning.core.thinking.cue_rules import EXCESSIVE_REFLECTION, VERIFICATION, CueSettings
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import (
@@ -17,27 +17,23 @@ from baton_reasoning.core.thinking.events import (
     TextDiscarded,
     TextInserted,
 )
-from baton_reasoning.core.thinking.limits import Limits, LimitsGuard
+from baton_reasoning.core.thinking.interruptions import Limits, LimitsGuard
 from baton_reasoning.core.thinking.policies.every_step import EveryStep
 from baton_reasoning.core.thinking.policies.keywords import AFFIRMATION, REFLECTION, Keywords
 from baton_reasoning.core.thinking.policies.never import Never
-from baton_reasoning.core.thinking.policy import PolicyContext
+from baton_reasoning.core.thinking.policy import Advice, PolicyContext
 from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, REPETITION, TakeoverReason
-from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.registry import POLICIES, advice_on
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Boundary
-from tests.core.thinking.running import Run, keywords, run
-from tests.fakes.scripted import ScriptedEngine, single_bytes
+from tests.core.thinking.running import Run, keywords, rules, run
+from tests.fakes.scripted import Fault, ScriptedEngine, single_bytes
 
 LONG = "word " * 200
 BLOCK = "```\none\n\nwait, check\n```\n\nSo.</think>"
 PAPER, REFERENCE, BATON = (Keywords.presets[name] for name in ("paper", "reference", "baton"))
 every_preset = pytest.mark.parametrize("preset", Keywords.presets.values(), ids=Keywords.presets)
 S = TypeVar("S", bound=CueSettings)
-
-
-def rules(done: Run) -> list[TakeoverReason]:
-    return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
 
 
 def with_(settings: S, **changes: object) -> S:
@@ -116,8 +112,7 @@ def test_the_sentence_that_stands_is_counted_by_its_own_sign(
 
 
 @pytest.mark.parametrize(
-    "step",
-    ["    wait()\n\nSo.</think>", "```\nwait\n```\n\nSo.</think>", "### Verification\n\nSo.</think>", BLOCK],
+    "step", ["    wait()\n\nSo.</think>", "```\nwait\n```\n\nSo.</think>", "### Verification\n\nSo.</think>", BLOCK]
 )
 def test_cues_in_code_and_headings_bring_no_takeover(step: str) -> None:
     assert rules(run(keywords(BATON), [f"One.\n\n{step}"])) == []
@@ -157,11 +152,7 @@ def test_row_closing_tag_inside_a_lookahead_does_not_hide_the_cue_before_it(pres
 def test_row_a_takeover_that_ends_at_a_boundary(preset: Keywords.Settings, writers: list[str]) -> None:
     """Decided there and then by ours; the small model writes its next step first in the others."""
     large = [["So", ".\n\n"], ["And", ".\n\n"]]
-    done = run(
-        keywords(with_(preset, n1=2)),
-        ["One.\n\nWait, no", "Wait, so", "Then.</think>"],
-        large,
-    )
+    done = run(keywords(with_(preset, n1=2)), ["One.\n\nWait, no", "Wait, so", "Then.</think>"], large)
     assert [span.author.value for span in done.trace.pieces][: len(writers)] == writers
 
 
@@ -334,11 +325,7 @@ def test_row_end_of_a_takeover_is_at_most_32_tokens_late() -> None:
 
 
 def test_row_end_of_a_takeover_may_be_inside_a_word_for_the_reference() -> None:
-    done = run(
-        keywords(with_(REFERENCE, n1=2)),
-        ["One.\n\nWait, no", " End</think>"],
-        [["So", " ver", "ify"]],
-    )
+    done = run(keywords(with_(REFERENCE, n1=2)), ["One.\n\nWait, no", " End</think>"], [["So", " ver", "ify"]])
     assert done.trace.text == "One.\n\nSo ver End</think>"
 
 
@@ -359,11 +346,7 @@ def test_row_scope(preset: Keywords.Settings, answer_too: bool) -> None:
 
 
 def test_row_scope_the_large_model_goes_on_to_the_end_where_it_closed_the_thinking() -> None:
-    done = run(
-        keywords(with_(BATON, n1=20)),
-        ["One.\n\nWait, no"],
-        ["So.</think>", "\n\nIt is four. Truly.\n\nYes."],
-    )
+    done = run(keywords(with_(BATON, n1=20)), ["One.\n\nWait, no"], ["So.</think>", "\n\nIt is four. Truly.\n\nYes."])
     assert rules(done) == [REFLECTION, ANSWER]
     assert done.trace.answer.strip() == "It is four. Truly.\n\nYes."
 
@@ -379,11 +362,7 @@ def test_row_boundaries_inside_a_takeover_bring_no_decision_and_count_as_steps(p
 
 def test_a_boundary_inside_a_lookahead_of_fixed_length_is_decided_after_it() -> None:
     """The paper's lookahead is n1 tokens; the sentence after a boundary inside it is looked at all the same."""
-    done = run(
-        keywords(with_(PAPER, n1=5)),
-        ["One.\n\nTwo.\n\nThree. Wait, no, no, no", " End.</think>"],
-        [LONG],
-    )
+    done = run(keywords(with_(PAPER, n1=5)), ["One.\n\nTwo.\n\nThree. Wait, no, no, no", " End.</think>"], [LONG])
     assert rules(done) == [REFLECTION]
     assert done.trace.pieces[1].text == "Two.\n\n"
 
@@ -430,3 +409,41 @@ def test_an_interjection_is_read_with_the_sentence_after_it() -> None:
     alone = run(keywords(BATON), ["One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>"])
     assert rules(alone) == []
     assert alone.trace.text == "One.\n\nHmm.\n\nSo it is.\n\nEnd.</think>"
+
+
+# Advice on a run in which the large model never wrote
+
+PLAIN = "Two dogs.\n\nThree cats.\n\nFive in all.</think>\n\n5."
+
+
+def test_no_cue_in_a_long_enough_text_is_worth_a_word() -> None:
+    advice = advice_on(run(keywords(Keywords.presets["baton"]), small=[PLAIN]).trace)
+    assert "No cue was found" in advice.text
+    assert all(POLICIES[name].title in advice.text for name in advice.policies)
+
+
+def test_a_short_answer_is_left_alone() -> None:
+    assert advice_on(run(keywords(Keywords.presets["baton"]), small=["Five.</think>\n\n5."]).trace) == Advice()
+
+
+def test_a_takeover_leaves_nothing_to_say() -> None:
+    ran = run(
+        keywords(Keywords.presets["baton"]),
+        small=[PLAIN.replace("Five", "Wait, five"), "</think>\n\n5."],
+        large=["Five it is. Yes"],
+    )
+    assert ran.trace.handoffs
+    assert advice_on(ran.trace) == Advice()
+
+
+def test_a_policy_that_never_hands_over_is_meant_so() -> None:
+    assert advice_on(run(Never(), small=[PLAIN]).trace) == Advice()
+
+
+def test_a_large_model_that_was_lost_is_no_sign_of_missing_cues() -> None:
+    gone = Fault(0, EngineLost("The server is gone.", "Start it."), for_good=True)
+    lost = ScriptedEngine("Five it is.", faults=[gone], name="large")
+    small = PLAIN.replace("Five", "Wait, five")
+    ran = run(keywords(), small=[small, "</think>\n\n5.", "Five.</think>\n\n5."], large=lost)
+    assert ran.trace.notices
+    assert advice_on(ran.trace) == Advice()

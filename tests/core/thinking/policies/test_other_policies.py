@@ -11,11 +11,10 @@ from baton_reasoning.core.engines.base import Alternative
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.run import Pair, ask
 from baton_reasoning.core.run import run as run_pair
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.cue_rules import Scope
 from baton_reasoning.core.thinking.cues import Category, Lexicon
 from baton_reasoning.core.thinking.events import Finish, Judged, TakeoverStarted, TextDiscarded, TokenWritten
-from baton_reasoning.core.thinking.limits import Limits
+from baton_reasoning.core.thinking.interruptions import Control, Limits
 from baton_reasoning.core.thinking.policies.always import Always
 from baton_reasoning.core.thinking.policies.cascade import Cascade
 from baton_reasoning.core.thinking.policies.every_step import EVERY_STEP, EveryStep
@@ -25,20 +24,15 @@ from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeove
 from baton_reasoning.core.thinking.policies.relay import Relay
 from baton_reasoning.core.thinking.policies.step_score import SCORE, StepScore
 from baton_reasoning.core.thinking.policy import PolicyContext
-from baton_reasoning.core.thinking.reasons import ANSWER, OPENING, TakeoverReason
-from baton_reasoning.core.thinking.registry import POLICIES
+from baton_reasoning.core.thinking.reasons import ANSWER, OPENING
 from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.run_settings import RunSettings
 from baton_reasoning.core.thinking.steps import Boundary
 from baton_reasoning.core.thinking.trace import Trace
-from tests.core.thinking.running import Run, run
+from tests.core.thinking.running import Run, rules, run
 from tests.fakes.scripted import CERTAIN, TORN, Kind, ScriptedEngine
 
 THREE = "One.\n\nTwo.\n\nThree.</think>\n\nFour."
-
-
-def rules(done: Run) -> list[TakeoverReason]:
-    return [POLICIES.reason(takeover.reason) for takeover in done.all(TakeoverStarted)]
 
 
 def at_random(chance: float, seed: int) -> RandomTakeover:

@@ -9,8 +9,8 @@ import pytest
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.engines.usage import RequestUsage, Usage
 from baton_reasoning.core.run import Pair, RunSettings, run
-from baton_reasoning.core.thinking.control import Control
 from baton_reasoning.core.thinking.events import Prefetched, RunEnded, RunStarted, TakeoverEnded, UsageReported
+from baton_reasoning.core.thinking.interruptions import Control
 from baton_reasoning.core.thinking.policies.random_takeover import RandomTakeover
 from baton_reasoning.core.thinking.requests import Until
 from baton_reasoning.core.thinking.trace import Trace
