@@ -3,7 +3,7 @@ whether the large model alone should be used instead."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from baton_reasoning.core.batch.reporting.statistics import (
@@ -39,24 +39,28 @@ class AgainstBaselines(NamedTuple):
     """Why the large model alone should be used instead, and that it should; empty if nothing speaks for that."""
 
 
-def against_baselines(arm: Arm, arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow]]) -> AgainstBaselines:
-    """Compare an arm with its baselines on the problems and seeds that all of them have answered.
+def against_baselines(arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow]]) -> dict[str, AgainstBaselines]:
+    """Compare each arm with its baselines on the problems and seeds that all of them have answered.
 
     `rows`: those with an answer, by the name of their arm. The intervals are bootstrapped over problems.
     """
-    small = _baseline(SMALL_ALONE, arm, arms)
-    large = _baseline(LARGE_ALONE, arm, arms)
-    gap, time, advice = None, None, ""
-    if small and large:
-        right = [_by_job(rows[each.name], _is_right) for each in (arm, small, large)]
-        gap = bootstrap(_sums(*right), _part_of_gap)
-        needs = POLICIES.of(arm.settings.policy).needs
-        if gap and needs.small and needs.large and not arm.equal_share_of:
-            advice = _advice(gap, *_accuracies(*right))
-    if large:
-        seconds = (_by_job(rows[each.name], lambda row: row.cost.seconds) for each in (arm, large))
-        time = ratio_of_sums(_sums(*seconds))
-    return AgainstBaselines(gap, time, advice)
+    right = {arm.name: _right(rows[arm.name]) for arm in arms}
+    seconds = {arm.name: _seconds(rows[arm.name]) for arm in arms}
+    found = {}
+    for arm in arms:
+        small = _baseline(SMALL_ALONE, arm, arms)
+        large = _baseline(LARGE_ALONE, arm, arms)
+        gap, time, advice = None, None, ""
+        if small and large:
+            compared = [right[each.name] for each in (arm, small, large)]
+            gap = bootstrap(_sums(*compared), _part_of_gap)
+            needs = POLICIES.of(arm.settings.policy).needs
+            if gap and needs.small and needs.large and not arm.equal_share_of:
+                advice = _advice(gap, *_accuracies(*compared))
+        if large:
+            time = ratio_of_sums(_sums(seconds[arm.name], seconds[large.name]))
+        found[arm.name] = AgainstBaselines(gap, time, advice)
+    return found
 
 
 def _advice(gap: Estimate, pair: Estimate, small: Estimate, large: Estimate) -> str:
@@ -80,30 +84,32 @@ def _baseline(needs: Needs, arm: Arm, arms: Sequence[Arm]) -> Arm | None:
 
 Job = tuple[int, int]
 """A problem's position, and a seed."""
+JobValues = Mapping[Job, float]
 
 
-def _is_right(row: ResultRow) -> float | None:
-    return None if row.outcome is Outcome.UNSCORED else float(row.outcome is Outcome.CORRECT)
+def _right(rows: Sequence[ResultRow]) -> JobValues:
+    """Return 1 for each right answer and 0 for each wrong one; unscored ones are left out."""
+    scored = (row for row in rows if row.outcome is not Outcome.UNSCORED)
+    return {(row.position, row.seed): float(row.outcome is Outcome.CORRECT) for row in scored}
 
 
-def _by_job(rows: Sequence[ResultRow], value: Callable[[ResultRow], float | None]) -> dict[Job, float]:
-    values = {(row.position, row.seed): value(row) for row in rows}
-    return {job: known for job, known in values.items() if known is not None}
+def _seconds(rows: Sequence[ResultRow]) -> JobValues:
+    return {(row.position, row.seed): row.cost.seconds for row in rows}
 
 
-def _sums(*values: Mapping[Job, float]) -> list[list[float]]:
+def _sums(*values: JobValues) -> list[list[float]]:
     """Add up the values of each problem over the jobs that all mappings have."""
     return sums_by_problem((job[0], [each[job] for each in values]) for job in _common(values))
 
 
-def _accuracies(*right: Mapping[Job, float]) -> list[Estimate]:
+def _accuracies(*right: JobValues) -> list[Estimate]:
     """Return the share of right answers of each mapping, over the jobs that all of them have."""
     jobs = _common(right)
     found = (clustered_accuracy(grouped((job[0], bool(each[job])) for job in jobs)) for each in right)
     return [estimate for estimate in found if estimate]
 
 
-def _common(values: Sequence[Mapping[Job, float]]) -> list[Job]:
+def _common(values: Sequence[JobValues]) -> list[Job]:
     return sorted(set.intersection(*map(set, values)))
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, grouped
+from baton_reasoning.core.batch.reporting.statistics import accuracy_of_counts
 from baton_reasoning.core.intervals import Estimate
 
 BUDGETS = 25
@@ -37,6 +37,8 @@ def accuracies_within(answers: Sequence[ScoredAnswer], budgets: Sequence[float])
 
     None without an answer.
     """
-    needed = grouped((each.problem, each.seconds if each.is_right else math.inf) for each in answers)
-    within = (clustered_accuracy([[paid <= limit for paid in each] for each in needed]) for limit in budgets)
+    problems, place = np.unique([each.problem for each in answers], return_inverse=True)
+    needed = np.array([each.seconds if each.is_right else math.inf for each in answers])
+    of_each = np.bincount(place, minlength=len(problems))
+    within = (accuracy_of_counts(np.bincount(place, needed <= limit, len(problems)), of_each) for limit in budgets)
     return tuple(each for each in within if each)

@@ -219,13 +219,14 @@ def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[Resul
     stored = known_arms(batch.arms)
     answers = {arm.name: answered(by_arm[arm.name]) for arm in stored}
     scored = {name: list(_scored_answers(rows)) for name, rows in answers.items()}
+    against = against_baselines(stored, answers)
     budgets = budgets_of(list(scored.values()))
     arms = [
         _arm_report(
             arm,
             by_arm[arm.name],
             settings,
-            against_baselines(arm, stored, answers),
+            against[arm.name],
             accuracies_within(scored[arm.name], budgets),
         )
         for arm in stored

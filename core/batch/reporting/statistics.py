@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from baton_reasoning.core.intervals import CONFIDENCE, Estimate, Z, wilson
 
@@ -114,7 +114,8 @@ def quantile(problems: Sequence[Sequence[float]], share: float) -> Estimate | No
     if not values:
         return None
     middle = float(np.quantile(values, share))
-    answers = len(values) / design_effect([[value <= middle for value in each] for each in problems])
+    below = np.array([sum(value <= middle for value in each) for each in problems], dtype=float)
+    answers = len(values) / design_effect(below, np.array([len(each) for each in problems], dtype=float))
     error = Z * math.sqrt(share * (1 - share) / answers)
     low = np.quantile(values, max(0.0, share - error), method="lower")
     high = np.quantile(values, min(1.0, share + error), method="higher")
@@ -155,33 +156,37 @@ class Difference(NamedTuple):
 
 
 def clustered_accuracy(problems: Sequence[Marks]) -> Estimate | None:
+    """Estimate the share of right answers; see `accuracy_of_counts`."""
+    return accuracy_of_counts([sum(marks) for marks in problems], [len(marks) for marks in problems])
+
+
+def accuracy_of_counts(right: ArrayLike, answers: ArrayLike) -> Estimate | None:
     """Estimate the share of right answers with Wilson's interval, as wide as the problems, not the seeds, warrant.
 
-    The interval is that of so many independent answers as these are worth (`design_effect`). None without an answer.
+    `right`, `answers`: how many there are of each problem. The interval is that of so many independent answers as these
+    are worth (`design_effect`). None without an answer.
     """
-    answers, right = sum(map(len, problems)), sum(map(sum, problems))
-    if not answers:
+    right, answers = np.asarray(right, dtype=float), np.asarray(answers, dtype=float)
+    if not (total := float(answers.sum())):
         return None
-    effect = design_effect(problems)
-    return Estimate(right / answers, *wilson(right / effect, answers / effect))
+    effect, all_right = design_effect(right, answers), float(right.sum())
+    return Estimate(all_right / total, *wilson(all_right / effect, total / effect))
 
 
-def design_effect(problems: Sequence[Marks]) -> float:
+def design_effect(right: NDArray[np.float64], answers: NDArray[np.float64]) -> float:
     """Return how many answers are worth one independent answer, as answers to one problem resemble each other.
 
-    It is the variance of the share over whole problems (ratio estimate, Cochran, Sampling Techniques §9A) over that of
-    as many independent answers, and never below 1.
+    `right`, `answers`: how many there are of each problem. It is the variance of the share over whole problems (ratio
+    estimate, Cochran, Sampling Techniques §9A) over that of as many independent answers, and never below 1.
     """
-    counted = [marks for marks in problems if marks]
-    answers, right = sum(map(len, counted)), sum(map(sum, counted))
-    if answers == len(counted):
+    counted, total, all_right = np.count_nonzero(answers), float(answers.sum()), float(right.sum())
+    if total == counted:
         return 1.0
-    if len(counted) == 1 or right in (0, answers):
-        return answers / len(counted)  # all alike: count each problem once
-    share = right / answers
-    spread = sum((sum(marks) - share * len(marks)) ** 2 for marks in counted) / answers**2
-    spread *= len(counted) / (len(counted) - 1)
-    return max(1.0, spread / (share * (1 - share) / answers))
+    if counted == 1 or all_right in (0, total):
+        return total / counted  # all alike: count each problem once
+    share = all_right / total
+    spread = float(((right - share * answers) ** 2).sum()) / total**2 * counted / (counted - 1)
+    return max(1.0, spread / (share * (1 - share) / total))
 
 
 def difference(pairs: Sequence[tuple[Marks, Marks]]) -> Difference | None:

@@ -38,7 +38,7 @@ RESULTS = {
 
 
 def test_an_arm_recovers_a_part_of_the_gap_in_a_part_of_the_time() -> None:
-    found = against_baselines(BATON, ARMS, RESULTS)
+    found = against_baselines(ARMS, RESULTS)[BATON.name]
     assert found.gap_recovered
     assert found.time_ratio
     assert found.gap_recovered.value == pytest.approx(3 / 6)
@@ -47,33 +47,33 @@ def test_an_arm_recovers_a_part_of_the_gap_in_a_part_of_the_time() -> None:
 
 
 def test_the_baselines_recover_nothing_and_all_of_it() -> None:
-    gaps = [against_baselines(arm, ARMS, RESULTS).gap_recovered for arm in (SMALL, LARGE, DRAFTED)]
+    gaps = [against_baselines(ARMS, RESULTS)[arm.name].gap_recovered for arm in (SMALL, LARGE, DRAFTED)]
     assert [gap and gap.value for gap in gaps] == [0, 1, 1]
 
 
 def test_problems_that_are_not_scored_everywhere_are_left_out() -> None:
     unscored = RESULTS | {LARGE.name: rows(LARGE, "????++++--", 8)}
-    found = against_baselines(BATON, ARMS, unscored).gap_recovered
+    found = against_baselines(ARMS, unscored)[BATON.name].gap_recovered
     assert found
     assert found.value == pytest.approx(1 / 4)
 
 
 def test_there_is_no_gap_where_the_large_model_is_not_better_or_not_there() -> None:
     worse = RESULTS | {LARGE.name: rows(LARGE, "----------", 8)}
-    assert against_baselines(BATON, ARMS, worse).gap_recovered is None
-    alone = against_baselines(BATON, [SMALL, BATON], RESULTS)
+    assert against_baselines(ARMS, worse)[BATON.name].gap_recovered is None
+    alone = against_baselines([SMALL, BATON], RESULTS)[BATON.name]
     assert alone == (None, None, "")
 
 
 def test_another_pair_is_compared_with_its_own_models() -> None:
     other = [arm.model_copy(update={"large_model": "B.gguf"}) for arm in (LARGE, BATON)]
-    assert against_baselines(other[1], ARMS, RESULTS) == (None, None, "")
+    assert against_baselines([SMALL, LARGE, other[1]], RESULTS)[BATON.name] == (None, None, "")
     named = [arm.model_copy(update={"name": f"{arm.name}, B"}) for arm in other]
     results = RESULTS | {
         named[0].name: rows(named[0], "++++++++++", 20),
         named[1].name: rows(named[1], "++++++++++", 5),
     }
-    found = against_baselines(named[1], [*ARMS, *named], results)
+    found = against_baselines([*ARMS, *named], results)[named[1].name]
     assert found.time_ratio
     assert found.time_ratio.value == pytest.approx(0.25)
     assert found.gap_recovered
@@ -97,12 +97,12 @@ def test_it_is_said_where_the_large_model_alone_is_better_than_a_pair(
 ) -> None:
     right = {SMALL: small, LARGE: large, DRAFTED: large, BATON: baton}
     results = {arm.name: rows(arm, count * "+" + (40 - count) * "-") for arm, count in right.items()}
-    assert against_baselines(BATON, ARMS, results).advice == advice
-    assert {against_baselines(arm, ARMS, results).advice for arm in (SMALL, LARGE, DRAFTED)} == {""}
+    assert against_baselines(ARMS, results)[BATON.name].advice == advice
+    assert {against_baselines(ARMS, results)[arm.name].advice for arm in (SMALL, LARGE, DRAFTED)} == {""}
     control = BATON.model_copy(update={"equal_share_of": "other"})
-    assert against_baselines(control, ARMS, results).advice == "", "nobody means to use a control"
+    assert against_baselines([SMALL, LARGE, control], results)[BATON.name].advice == "", "nobody means to use a control"
 
 
 def test_ten_problems_show_nothing_clearly() -> None:
     few = {arm.name: rows(arm, right) for arm, right in ((SMALL, "-" * 10), (LARGE, "+++++-----"), (BATON, "-" * 10))}
-    assert against_baselines(BATON, ARMS, few).advice == ""
+    assert against_baselines([SMALL, LARGE, BATON], few)[BATON.name].advice == ""
