@@ -109,6 +109,10 @@ class NoAnswer(Exception):
     """The child process ended, or did not answer in time."""
 
 
+class NotStarted(NoAnswer):
+    """The child process did not start, whatever it was to be asked."""
+
+
 class TimedOut(NoAnswer):
     """The child process did not answer in time and was killed."""
 
@@ -141,7 +145,7 @@ class Child:
 
     def start(self) -> None:
         """Start the process if there is none, and return without waiting for it. A failure shows when it is asked."""
-        with self._lock, suppress(OSError):
+        with self._lock, suppress(NotStarted):
             self._started()
 
     def ask(self, question: bytes, limit: TimeLimit) -> bytes:
@@ -174,7 +178,7 @@ class Child:
         connection = self._started()
         if not self._is_ready:
             if not connection.poll(SECONDS_TO_START):
-                raise NoAnswer(f"the process did not start within {SECONDS_TO_START:g} seconds")
+                raise NotStarted(f"the process did not start within {SECONDS_TO_START:g} seconds")
             connection.recv_bytes()
             self._is_ready = True
         began, seconds = monotonic(), limit.left
@@ -193,9 +197,9 @@ class Child:
             self._is_ready = False
             try:
                 start_shielded(self._process)
-            except OSError:
+            except OSError as error:
                 self._kill()
-                raise
+                raise NotStarted(f"the process did not start: {error.strerror or error}") from error
             finally:
                 theirs.close()  # only the process may hold its end, or its death would not be seen here
         return self._connection

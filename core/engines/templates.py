@@ -19,7 +19,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from baton_reasoning.core.child_process import Child, NoAnswer, TimedOut, TimeLimit, limit_resource
+from baton_reasoning.core.child_process import Child, NoAnswer, NotStarted, TimedOut, TimeLimit, limit_resource
 from baton_reasoning.core.errors import EngineRefused
 
 if TYPE_CHECKING:  # the child imports this module too, and starts sooner without pydantic
@@ -109,11 +109,12 @@ def _fill_in(text: str, conversation: Conversation) -> list[PromptPiece]:
         pieces.append(PromptPiece(head, True))
     if len(parts) > MOST_REPEATS * len(conversation):
         raise unusable("it repeats what messages say too often")
+    positions = {str(number): number for number in range(len(conversation))}
     for part in parts:
         index, _, rest = part.partition("\ue001")
-        if not (index.isdecimal() and int(index) < len(conversation)):
+        if index not in positions:
             raise unusable("it changes what a message says")
-        pieces.append(PromptPiece(conversation[int(index)].content, False))
+        pieces.append(PromptPiece(conversation[positions[index]].content, False))
         if rest:
             pieces.append(PromptPiece(rest, True))
     return pieces
@@ -130,6 +131,8 @@ def render_template(template: str, variables: Mapping[str, Any]) -> str:
                 answer = json.loads(RENDERER.ask(request, TimeLimit(SECONDS)))
             except TimedOut:
                 _failed[template] = f"it did not finish within {SECONDS:g} seconds"
+            except NotStarted as error:
+                raise unusable(str(error)) from error
             except NoAnswer:
                 _failed[template] = "it ends the process that renders it"
         if reason := _failed.get(template):

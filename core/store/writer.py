@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Generic, TypeVar
 
 from baton_reasoning.core.errors import StoreError
@@ -74,6 +74,7 @@ class Writer:
         self._due = float("inf")
         self._trouble: StoreError | None = None
         self._closed = False
+        self._closing = Lock()
         self._file = _identity(path)
         self._thread = Thread(target=self._work, name="store writer", daemon=True)
         self._thread.start()
@@ -81,10 +82,8 @@ class Writer:
     def submit(self, change: Change[T]) -> Future[T]:
         """Make the change once; the future has its result, or StoreError. Never blocks."""
         future: Future[T] = Future()
-        if self._closed:
+        if not self._accepts(partial(self._make, change, future)):
             future.set_exception(_closed_error())
-        else:
-            self._inbox.put(partial(self._make, change, future))
         return future
 
     def keep(self, change: Change[T]) -> Future[T]:
@@ -98,23 +97,29 @@ class Writer:
 
     def save(self, buffer: Buffer[Any], within: float = 0.0) -> None:
         """Save the buffer within so many seconds. Never blocks, never raises."""
-        if self._closed:
+        if not self._accepts(partial(self._expect, buffer, within)):
             buffer.refused(_closed_error())
-        else:
-            self._inbox.put(partial(self._expect, buffer, within))
 
     def close(self) -> None:
         """Save everything and end the thread. Raises StoreError if something could not be saved."""
-        if not self._closed:
-            self._closed = True
-            self._inbox.put(lambda: None)
+        with self._closing:
+            if not self._closed:
+                self._closed = True
+                self._inbox.put(lambda: None)
         self._thread.join()
         if self._trouble:
             lost = "An answer, or a change to one, could not be saved, and is lost."
             raise StoreError(f"{lost} {self._trouble.message}", self._trouble.advice)
 
+    def _accepts(self, work: Callable[[], None]) -> bool:
+        """Queue some work, unless the writer is closed: then nobody would do it."""
+        with self._closing:
+            if not self._closed:
+                self._inbox.put(work)
+            return not self._closed
+
     def _work(self) -> None:
-        # What arrived just before `close` may stand behind its end, so the inbox decides.
+        # Work may be queued behind the wake-up of `close`: run until the inbox is empty.
         while not self._closed or not self._inbox.empty():
             self._survive(self._do_next)
         self._survive(self._save_buffers)

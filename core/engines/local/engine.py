@@ -307,8 +307,8 @@ class LocalSession:
             self._open_in(self._engine.process)
 
     def _open_in(self, process: ModelProcess) -> None:
-        self._process = process
         prompt = self._engine.render(self._conversation, self._thinks)
+        self._process = process
         with self._sent(messages.Open(0, prompt)) as sent:
             self._number = sent.number
             try:
@@ -317,6 +317,7 @@ class LocalSession:
                 self.close()
                 raise
         if self.prompt_tokens >= self.card.context:
+            self.close()
             raise ContextFull(
                 f"The prompt has {self.prompt_tokens} tokens, and {self.card.name} holds {self.card.context}.",
                 "Shorten the prompt, or load the model with a longer context.",

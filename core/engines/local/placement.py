@@ -119,9 +119,10 @@ def attempts(options: LoadOptions, layers: int) -> Iterator[Attempt]:
             fallback = f"with {fewer} of {layers} layers on the GPU{smaller}"
             yield Attempt(_changed(options, gpu_layers=fewer, batch=batch), fallback)
     lightest = _changed(options, gpu_layers=0) if layers else options
+    in_ram = f"0 of {layers} layers on the GPU and " if layers else ""
     for smaller_batch in batches:
         if smaller_batch < batch or not layers:
-            yield Attempt(_changed(lightest, batch=smaller_batch), f"with a batch of {smaller_batch} tokens")
+            yield Attempt(_changed(lightest, batch=smaller_batch), f"with {in_ram}a batch of {smaller_batch} tokens")
 
 
 def _changed(options: LoadOptions, **values: int) -> LoadOptions:

@@ -271,7 +271,8 @@ class HttpConnection:
         try:
             yield other
         finally:
-            self._sibling = None
+            with self._lock:
+                self._sibling = None
             other.close()
 
     @property
@@ -432,15 +433,14 @@ class HttpRequest:
         return message
 
     def _read(self, path: str, payload: Payload | None, read: Callable[[httpx2.Response], Iterator[object]]) -> None:
-        end: Signal | EngineError = Signal.ENDED
+        end: Signal | EngineError = garbage(self._connection.host)
         try:
-            with self._connection.request(path, payload) as response:
+            with suppress(ValueError), self._connection.request(path, payload) as response:
                 for message in read(response):
                     self._messages.put(message)
+                end = Signal.ENDED
         except EngineError as error:
             end = error
-        except ValueError:
-            end = garbage(self._connection.host)
         finally:
             self._is_over = True
             self._messages.put(end)

@@ -461,7 +461,7 @@ class Prefetch:
         """Offer a text to be read; the newest one wins. Never blocks for longer than a lock is held."""
         with self._lock:
             self._newest = body
-            if not self._thread:
+            if not (self._thread or self._closed):
                 self._thread = threading.Thread(
                     target=self._run, name=f"prefetch on {self._connection.host}", daemon=True
                 )

@@ -62,13 +62,13 @@ class StreamedAnswer:
         self._began = time.perf_counter()
         sent, received = connection.bytes_sent, connection.bytes_received
         try:
-            with HttpRequest(connection, server.path, payload, partial(self._sent, most=most_events)) as stream:
+            with HttpRequest(connection, server.path, payload, partial(self._received, most=most_events)) as stream:
                 stop = yield from self._until_end(self._events(stream, parser), request.limit, passing)
         finally:
             meter.add(self._usage(connection.bytes_sent - sent, connection.bytes_received - received))
         yield End(stop)
 
-    def _sent(self, response: httpx2.Response, most: int) -> Iterator[Fields]:
+    def _received(self, response: httpx2.Response, most: int) -> Iterator[Fields]:
         for number, event in enumerate(httpx2.EventSource(response)):
             if event.data == "[DONE]":  # the end in OpenAI's protocol
                 return
@@ -134,7 +134,7 @@ class StreamedAnswer:
                         f"{self.connection.host} accepts the request but does not answer, not even a short question.",
                         "Restart the server, or check whether another program listens at that port.",
                     ) from unanswered
-                if now - last_notice >= policy.notice_every:
+                if now - max(last_event, last_notice) >= policy.notice_every:
                     last_notice = now
                     yield Notice(self._progress_text(now - self._began))
                     unanswered = self._ping()

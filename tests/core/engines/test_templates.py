@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ import threading
 import psutil
 import pytest
 
+from baton_reasoning.core import child_process
 from baton_reasoning.core.engines import templates
 from baton_reasoning.core.engines.base import Message
 from baton_reasoning.core.engines.templates import (
@@ -198,6 +200,18 @@ def test_a_renderer_that_was_killed_is_started_again() -> None:
     assert RENDERER.pid != first
 
 
+def test_a_renderer_that_does_not_start_is_no_fault_of_the_template(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_process(_: object) -> None:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    RENDERER.kill()
+    with monkeypatch.context() as patched:
+        patched.setattr(child_process, "start_shielded", no_process)
+        with pytest.raises(EngineRefused, match="did not start: Resource temporarily"):
+            render_template("c", {})
+    assert render_template("c", {}) == "c"
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the limits of another process are not readable")
 def test_a_template_that_loops_ends_also_if_the_program_is_killed() -> None:
     """Nobody is left to kill its process then, so it has limits of its own."""
@@ -222,9 +236,10 @@ def test_threads_take_turns() -> None:
     assert found == {number: str(number) for number in range(8)}
 
 
-def test_a_template_that_cuts_a_message_is_refused() -> None:
+@pytest.mark.parametrize("template", ["{{ messages[0].content[:1] }}", "\ue000{{ '9' * 5000 }}\ue001"])
+def test_a_template_that_changes_a_message_is_refused(template: str) -> None:
     with pytest.raises(EngineRefused, match="changes what a message says"):
-        render("{{ messages[0].content[:1] }}", "Q")
+        render(template, "Q")
 
 
 def test_a_template_cannot_multiply_a_long_question() -> None:

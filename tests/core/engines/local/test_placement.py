@@ -48,6 +48,7 @@ def test_the_batch_shrinks_before_layers_leave_the_gpu() -> None:
     assert ways[0].fallback == ""
     assert ways[1].fallback == "with a batch of 128 tokens"
     assert ways[2].fallback == "with 24 of 32 layers on the GPU and a batch of 128 tokens"
+    assert ways[6].fallback == "with 0 of 32 layers on the GPU and a batch of 32 tokens"
 
 
 class FillingProcess:
@@ -81,7 +82,7 @@ def test_a_model_that_ran_out_of_memory_is_loaded_lighter_and_any_other_first_as
     assert loader.attempt.fallback == "with 16 of 32 layers on the GPU and a batch of 128 tokens"
     assert tried(0, lighter=True) == [(8, 128), (0, 128)]
     assert tried(0, lighter=True) == tried(0, lighter=True) == [(0, 32)], "there is no lighter one"
-    with pytest.raises(OutOfMemory, match="not even with a batch of 32 tokens"):
+    with pytest.raises(OutOfMemory, match="not even with 0 of 32 layers on the GPU and a batch of 32 tokens"):
         tried(-1)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from baton_reasoning.core.engines.remote.connection import (
     HttpConnection,
+    HttpRequest,
     RetryPolicy,
     ServerAccess,
     ServerAddress,
@@ -80,6 +81,20 @@ def test_a_request_that_is_cut_before_it_begins_does_not_begin(connection: HttpC
     connection.cut()
     with pytest.raises(EngineLost), connection.request("/v1/models", None):
         pass
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_answer_that_could_not_be_read_for_any_reason_is_not_taken_for_a_complete_one(
+    connection: HttpConnection,
+) -> None:
+    def read(_: object) -> Iterator[object]:
+        yield 1
+        raise RuntimeError
+
+    with HttpRequest(connection, "/v1/models", None, read) as request:
+        assert request.next(PATIENCE) == 1
+        with pytest.raises(EngineLost, match="not an answer"):
+            request.next(PATIENCE)
 
 
 def test_a_cut_ends_one_request_and_a_halt_all(connection: HttpConnection) -> None:
