@@ -56,7 +56,7 @@ def environment_secret(name: str) -> str | None:
 
 
 def start_shielded(process: BaseProcess, variables: Mapping[str, str] | None = None) -> None:
-    """Start a child without the secrets of the environment, which Ctrl+C and a closed terminal never reach.
+    """Start a child that Ctrl+C and a closed terminal never reach, without the secrets of the environment.
 
     `variables` are in its environment from the start, before any library is loaded.
 

@@ -56,8 +56,8 @@ T = TypeVar("T", bound=HasText)
 def cut_tokens(tokens: list[T], surplus: int, shortened: Callable[[T, str], T]) -> list[T]:
     """Cut the last `surplus` characters off a list of tokens; return the tokens that went as a whole, in order.
 
-    `shortened` makes what is left of a token that lies across the cut, without its id. It also makes the tokens before
-    it whose text it completes, with no text.
+    `shortened` makes what is left of a token that lies across the cut, without its id. Tokens without text just before
+    it lose their ids, too.
     """
     gone: list[T] = []
     while tokens and surplus >= len(tokens[-1].text):

@@ -98,12 +98,12 @@ class ModelProcess:
         self._lock = threading.Lock()
         self._closing = threading.Lock()
         self._lost: EngineLost | None = None
-        with ExitStack() as until_all_can_be_undone:
-            until_all_can_be_undone.enter_context(signals_held())
+        with ExitStack() as holding_signals:
+            holding_signals.enter_context(signals_held())
             self._make(options)
             try:
                 self._start()
-                until_all_can_be_undone.close()
+                holding_signals.close()
                 self.loaded = self._wait_until_loaded(on_progress)
             except BaseException:  # Ctrl+C among them
                 self._kill()

@@ -292,7 +292,10 @@ class Scheduler:
             self._turn_finished(task, last_entry, began)
 
     def _after_failed_decode(self, result: int, turns: list[tuple[Task, int]]) -> None:
-        """Remove what it left in the cache. A request that was cancelled or has no space ends; the others try again."""
+        """Remove what it left in the cache.
+
+        NO_ROOM ends every request of the batch; an abort ends the cancelled ones, and the others decode again.
+        """
         if result < 0:
             raise RuntimeError(f"llama_decode failed with {result}")
         for task, _ in turns:

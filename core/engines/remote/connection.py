@@ -202,7 +202,7 @@ class HttpConnection:
     def __init__(self, address: ServerAddress, policy: RetryPolicy, tls: ssl.SSLContext, model: str = "") -> None:
         self.host = address.host
         self.model = model
-        """Sent with each request, within the payload, or the path of a GET: which model of a router."""
+        """Which of a router's models; sent in the payload of a POST or the query of a GET."""
         self._address = address
         self._tls = tls
         self.bytes_sent = 0
@@ -282,7 +282,7 @@ class HttpConnection:
             return self._socket is not None and self._socket.fileno() >= 0 and not self._is_cut
 
     def cut(self) -> None:
-        """End the running request, and the one that `renew` has announced."""
+        """End the running request, and the one that `forget_cut` has announced."""
         with self._lock:
             self._is_cut = True
             self._shut_down()
@@ -310,7 +310,7 @@ class HttpConnection:
     def close(self) -> None:
         self._client.close()
 
-    def renew(self) -> None:
+    def forget_cut(self) -> None:
         """Announce a request, which an earlier `cut` does not concern."""
         with self._lock:
             self._is_cut = self._is_halted
@@ -404,7 +404,7 @@ class HttpRequest:
         self._connection = connection
         self._messages: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._is_over = False
-        connection.renew()
+        connection.forget_cut()
         self._reader = threading.Thread(
             target=self._read, args=(path, payload, read), name=f"answer of {connection.host}", daemon=True
         )
