@@ -294,7 +294,7 @@ class ModelProcess:
         code = self._process.exitcode or 0
         line = self._last_line()
         is_out_of_memory = False
-        if self._files.were_overwritten():
+        if self.has_other_files:  # why it is not started again
             message, advice = "ended, since its file was changed while it was in use", "Load the model again."
         elif self._was_silent:
             message = f"stopped responding and was ended after {self._was_silent:.0f} s"
