@@ -84,6 +84,7 @@ _COSTS: Migration = (
     # Whether a second opinion or values were added after the run, so that others need not be searched for them.
     "ALTER TABLE runs ADD COLUMN reviewed INTEGER NOT NULL DEFAULT 0",
     "DROP TABLE outlines",
+    # It writes every column of `RunCost`: a migration that adds one takes this line over.
     fill_costs,
 )
 
