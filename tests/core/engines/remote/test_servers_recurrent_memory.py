@@ -27,15 +27,15 @@ CHECKPOINT = 8
 
 
 @pytest.fixture(scope="module", params=["mamba2", "lfm2"])
-def uncuttable(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
+def recurrent_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaServer]:
     path = grow(request.param, tmp_path_factory.mktemp("grown"))
     with LlamaServer(ServerOptions(str(path), context=1024)) as server:
         yield server
 
 
 @pytest.fixture
-def uncuttable_engine(uncuttable: LlamaServer) -> Iterator[LlamaServerEngine]:
-    engine = LlamaServerEngine(ServerAddress(uncuttable.url, KEY), RemoteOptions(supports_prefetch=True))
+def recurrent_engine(recurrent_server: LlamaServer) -> Iterator[LlamaServerEngine]:
+    engine = LlamaServerEngine(ServerAddress(recurrent_server.url, KEY), RemoteOptions(supports_prefetch=True))
     yield engine
     engine.close()
 
@@ -57,54 +57,54 @@ def test_a_model_whose_memory_can_be_cut_is_recognised(engine: LlamaServerEngine
     assert engine.card.supports_truncation
 
 
-def test_such_a_model_is_recognised_and_the_connection_test_says_what_it_costs(uncuttable: LlamaServer) -> None:
-    report = try_connection(ServerAddress(uncuttable.url, KEY))
+def test_such_a_model_is_recognised_and_the_connection_test_says_what_it_costs(recurrent_server: LlamaServer) -> None:
+    report = try_connection(ServerAddress(recurrent_server.url, KEY))
     assert any("cannot undo tokens" in finding.text for finding in report.findings)
 
 
-def test_a_lookahead_is_never_prefetched(uncuttable_engine: LlamaServerEngine) -> None:
-    with closing(uncuttable_engine.open(QUESTION, GREEDY)) as session:
+def test_a_lookahead_is_never_prefetched(recurrent_engine: LlamaServerEngine) -> None:
+    with closing(recurrent_engine.open(QUESTION, GREEDY)) as session:
         for body in ([], STEP):
             prefetched(session, body)
         session.prefetch([*STEP, *LOOKAHEAD])
         items = list(session.write([*STEP, *OTHER], 4, seed=1))
-        expected = size(uncuttable_engine, session, STEP) - CHECKPOINT
+        expected = size(recurrent_engine, session, STEP) - CHECKPOINT
     assert handoff(items).reused >= expected
-    assert handoff(items).prefilled <= token_count(uncuttable_engine, "QRSTUVWX") + CHECKPOINT
+    assert handoff(items).prefilled <= token_count(recurrent_engine, "QRSTUVWX") + CHECKPOINT
 
 
 def test_before_the_first_step_is_finished_the_conversation_alone_is_prefetched(
-    uncuttable_engine: LlamaServerEngine,
+    recurrent_engine: LlamaServerEngine,
 ) -> None:
-    with closing(uncuttable_engine.open(QUESTION, GREEDY)) as session:
+    with closing(recurrent_engine.open(QUESTION, GREEDY)) as session:
         prefetched(session, LOOKAHEAD)
         first = handoff(session.write(OTHER, 1, seed=1))
         assert first.reused >= session.prompt_tokens - CHECKPOINT
 
 
-def test_a_judgement_costs_its_question_and_what_is_new(uncuttable_engine: LlamaServerEngine) -> None:
+def test_a_judgement_costs_its_question_and_what_is_new(recurrent_engine: LlamaServerEngine) -> None:
     question = "y?" * 30
-    asked = token_count(uncuttable_engine, question)
-    with closing(uncuttable_engine.open(QUESTION, GREEDY)) as session:
+    asked = token_count(recurrent_engine, question)
+    with closing(recurrent_engine.open(QUESTION, GREEDY)) as session:
         session.judge(STEP, question, ("a", "b"))
         again = session.judge([*STEP, *LOOKAHEAD], question, ("a", "b")).handoff
-        assert again.prefilled <= asked + token_count(uncuttable_engine, "qrstuvw") + 2 * CHECKPOINT
+        assert again.prefilled <= asked + token_count(recurrent_engine, "qrstuvw") + 2 * CHECKPOINT
         items = list(session.write([*STEP, *LOOKAHEAD], 6, seed=1))
     assert handoff(items).prefilled <= CHECKPOINT, "the question was dropped by going back to where it began"
-    assert text(items) == fresh_text(uncuttable_engine, [*STEP, *LOOKAHEAD])
+    assert text(items) == fresh_text(recurrent_engine, [*STEP, *LOOKAHEAD])
 
 
-def test_a_takeover_that_is_cut_short_is_read_again_and_no_more(uncuttable_engine: LlamaServerEngine) -> None:
-    with closing(uncuttable_engine.open(QUESTION, Sampling(temperature=0.0))) as session:
+def test_a_takeover_that_is_cut_short_is_read_again_and_no_more(recurrent_engine: LlamaServerEngine) -> None:
+    with closing(recurrent_engine.open(QUESTION, Sampling(temperature=0.0))) as session:
         session.read(STEP)
         written = tokens(session.write(STEP, 20, seed=1))
         kept = [*STEP, *foreign("".join(token.data.decode() for token in written[:5]), ".\n\n")]
         after = handoff(session.write(kept, 6, seed=1))
         assert (
             after.prefilled
-            <= size(uncuttable_engine, session, kept) - size(uncuttable_engine, session, STEP) + CHECKPOINT
+            <= size(recurrent_engine, session, kept) - size(recurrent_engine, session, STEP) + CHECKPOINT
         )
-        assert after.reused >= size(uncuttable_engine, session, STEP) - CHECKPOINT
+        assert after.reused >= size(recurrent_engine, session, STEP) - CHECKPOINT
 
 
 @pytest.mark.parametrize(
