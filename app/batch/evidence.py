@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import (
-    QFrame,
-    QGridLayout,
-    QLabel,
-    QMenu,
-    QPushButton,
-    QScrollArea,
-    QWidget,
-)
+from PySide6.QtWidgets import QFrame, QMenu, QPushButton, QScrollArea, QWidget
 
 from baton_reasoning.app.batch.charts import ChartCard
 from baton_reasoning.app.shared.theme import Role, set_role
-from baton_reasoning.app.shared.widgets.controls import ElidedLabel, label, plain_tip, see_through
+from baton_reasoning.app.shared.widgets.controls import button, label, plain_tip, see_through
+from baton_reasoning.app.shared.widgets.figure_table import FigureTable
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, holder, vbox
+from baton_reasoning.core.batch.reporting import figures, tables
 from baton_reasoning.core.batch.reporting.charts import (
     Scatter,
     accuracy_against_share,
-    accuracy_in_time,
     scatter_chart,
     takeovers_by_reason,
 )
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
-from baton_reasoning.core.batch.reporting.report_text import (
-    footnotes,
-    interval,
-    method_of_tests,
-    money,
-    percent,
-    times_note,
-)
-from baton_reasoning.core.batch.running.recipes import ABLATIONS, ARMS, arm_title
+from baton_reasoning.core.batch.running.recipes import ABLATIONS, ARMS
+from baton_reasoning.core.table import Table
 
 REASONS = "Where the large model stepped in"
 
@@ -54,20 +40,13 @@ class EvidencePanel(QScrollArea):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.comparison = ComparisonCard()
-        self.in_time = ChartCard("Accuracy within a time")
-        self.times_note = label("", Role.MUTED, wrap=True, selectable=True)
-        """Stands in the place of times that say nothing."""
-        self.times_note.setAccessibleName("What is said instead of times")
-        self.times_note.setContentsMargins(12, 6, 12, 0)  # as the text of the cards below
         self.share = ChartCard("Accuracy against large share")
         self.reasons = ChartCard(REASONS)
         cards = self._cards = QWidget()
         cards.setLayout(
             vbox(
-                self.in_time,
-                self.times_note,
-                self.comparison,
                 self.share,
+                self.comparison,
                 self.reasons,
                 STRETCH,
                 margins=(0, 0, 4, 0),
@@ -78,7 +57,7 @@ class EvidencePanel(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(cards)
         see_through(self, cards)
-        for chart in (self.in_time, self.share, self.reasons):
+        for chart in (self.share, self.reasons):
             chart.saved.connect(self.chart_saved)
             chart.failed.connect(self.failed)
 
@@ -89,11 +68,8 @@ class EvidencePanel(QScrollArea):
     def show_report(self, report: Report, arm: ArmReport | None) -> None:
         """Show a report; `arm` is the one that is selected in the list."""
         self._cards.show()
-        self._draw(self.in_time, accuracy_in_time(report))
-        self.in_time.setVisible(not report.is_demo)
-        self.times_note.setText(times_note(report))
-        self.times_note.setVisible(report.is_demo)
-        self._draw(self.share, accuracy_against_share(report))
+        scatter = accuracy_against_share(report)
+        self.share.show_chart(partial(_draw_scatter, scatter), scatter.description or "No right answer yet.")
         self.share.setVisible(len(report.arms) > 1)
         self.comparison.show_report(report, arm.name if arm else "")
         self.reasons.setVisible(arm is not None)
@@ -103,14 +79,6 @@ class EvidencePanel(QScrollArea):
                 partial(takeovers_by_reason, arm), counts or "No takeover.", f"{REASONS} · {arm.title}"
             )
         self.setMinimumWidth(self._cards.minimumSizeHint().width() + self.verticalScrollBar().sizeHint().width())
-
-    def _draw(self, card: ChartCard, scatter: Scatter) -> None:
-        card.show_chart(partial(_draw_scatter, scatter), scatter.description or "No right answer yet.")
-
-
-_HEADER = ("", "correct", "", "◆ large", "tok/s")
-_DIFFERENCE_HEADER = ("", "points", "95% CI", "p", "adjusted p")
-_AT_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class ComparisonCard(QFrame):
@@ -122,9 +90,14 @@ class ComparisonCard(QFrame):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         set_role(self, Role.CARD)
-        self._arms, self._differences = _grid(), _grid()
-        self._against, self._notes = label("", Role.MUTED), label("", Role.MUTED, wrap=True, selectable=True)
-        self._notes.setAccessibleName("What to know beside the figures")
+        self.tables, self.more_tables = TableList(), TableList()
+        self.notes = label("", Role.MUTED, wrap=True, selectable=True)
+        self.notes.setAccessibleName("What to know beside the figures")
+        self.more = button(
+            "More figures", self._unfold, Role.FLAT, "Quantiles of the seconds, tokens, every comparison"
+        )
+        self.more.setCheckable(True)
+        self.more_tables.hide()
         self.add = QPushButton("Compare with…")
         menu = QMenu(self.add)
         for recipes in (ARMS, ABLATIONS):
@@ -137,112 +110,57 @@ class ComparisonCard(QFrame):
         self.add.setMenu(menu)
         self.setLayout(
             vbox(
-                label("Policies", Role.HEADING),
-                self._arms,
-                self._against,
-                self._differences,
-                self._notes,
+                self.tables,
+                self.notes,
                 self.add,
+                self.more,
+                self.more_tables,
                 margins=(12, 10, 12, 12),
                 spacing=8,
             )
         )
 
-    @property
-    def text(self) -> str:
-        """All visible text."""
-        return " ".join(each.text() for each in self.findChildren(QLabel))
-
     def show_report(self, report: Report, against: str) -> None:
         """Show a report; the other arms are compared with `against`."""
-        rows = [_HEADER, *map(_cells, report.arms)]
-        if report.is_demo:
-            rows = [row[:-1] for row in rows]
-        if any(arm.money for arm in report.arms):
-            spent = ("cost", *(money(arm.money_per_answer, arm.currency) for arm in report.arms))
-            rows = [(*row, cell) for row, cell in zip(rows, spent, strict=True)]
-        _fill(self._arms, rows)
-        differences = list(_differences(report, against))
-        self._against.setText(f"Difference from “{arm_title(against)}”")
-        self._against.setVisible(bool(differences))
-        header = [_DIFFERENCE_HEADER[: len(differences[0])]] if differences else []
-        _fill(self._differences, [*header, *differences])
-        notes = _notes(report, against)
-        self._notes.setText("\n".join(f"• {note}" for note in notes))
-        self._notes.setVisible(bool(notes))
+        self.tables.show_tables(tables.main_tables(report, against))
+        self.more_tables.show_tables(tables.more_tables(report))
+        notes = tables.notes(report)
+        self.notes.setText("\n".join(f"• {note}" for note in notes))
+        self.notes.setVisible(bool(notes))
+
+    def _unfold(self) -> None:
+        self.more_tables.setVisible(self.more.isChecked())
 
 
-def _notes(report: Report, against: str) -> list[str]:
-    """Return what every report says below the table: tests, disagreements, errors, notices, conditions."""
-    compared = [found for found in report.comparisons if against in (found.first, found.second)]
-    odd = [f"{found.title}: {found.remark}" for found in compared if found.remark]
-    return [*odd, *([method_of_tests(report)] if compared else []), *footnotes(report).splitlines()]
+class TableList(QWidget):
+    """Tables below each other."""
 
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setLayout(vbox(margins=0, spacing=8))
 
-def _cells(arm: ArmReport) -> tuple[str, ...]:
-    if not arm.answers:
-        return (arm.title, "not run", "", "", "")
-    accuracy = percent(arm.accuracy.value) if arm.accuracy else "–"
-    speed = f"{arm.tokens_per_second:,.0f}" if arm.speed else "–"
-    return (arm.title, accuracy, interval(arm.accuracy), f"{arm.large_share:.0%}", speed)
+    @property
+    def shown(self) -> list[Table]:
+        return [each.shown for each in self.findChildren(FigureTable) if each.shown and not each.isHidden()]
 
-
-def _differences(report: Report, against: str) -> Iterable[tuple[str, ...]]:
-    for found in report.comparisons:
-        if against in (found.first, found.second):
-            sign, other = (100, found.second) if against == found.first else (-100, found.first)
-            low, high = sorted(sign * end for end in found.difference.interval)
-            yield (
-                arm_title(other),
-                _points(sign * found.difference.value),
-                f"{_points(low)} to {_points(high)}",
-                _probability(found.p),
-                *([_probability(found.adjusted_p)] if len(report.comparisons) > 1 else []),
-            )
-
-
-def _probability(p: float) -> str:
-    return "< 0.0001" if p < 0.0001 else f"{p:.2g}"
-
-
-def _points(value: float) -> str:
-    return f"{round(value, 1) + 0.0:+.1f}"  # adding 0 takes the sign from a zero
-
-
-def _grid() -> QGridLayout:
-    grid = QGridLayout()
-    grid.setHorizontalSpacing(12)
-    grid.setVerticalSpacing(4)
-    grid.setColumnStretch(0, 1)
-    return grid
-
-
-def _fill(grid: QGridLayout, rows: Sequence[tuple[str, ...]]) -> None:
-    """Replace the rows of a grid, header first, with names at the left and numbers at the right."""
-    while item := grid.takeAt(0):
-        if widget := item.widget():
-            widget.deleteLater()
-    for row, (name, *cells) in enumerate(rows):
-        grid.addWidget(ElidedLabel(name), row, 0)
-        for column, cell in enumerate(cells, 1):
-            bold = column == 1 and row > 0
-            grid.addWidget(label(cell, Role.HEADING if bold else Role.MUTED), row, column, _AT_RIGHT)
-
-
-def _involved(arm: ArmReport) -> str:
-    """Return its other shares; nothing without the large model."""
-    steps, problems = arm.involvement.steps, arm.involvement.problems
-    if not (steps and problems and problems.value):
-        return ""
-    return f"In {steps.value:.0%} of steps and {problems.value:.0%} of answers"
+    def show_tables(self, shown: Sequence[Table]) -> None:
+        layout = self.layout()
+        assert layout
+        widgets = self.findChildren(FigureTable)
+        while len(widgets) < len(shown):
+            widgets.append(FigureTable())
+            layout.addWidget(widgets[-1])
+        for widget, table in zip(widgets, shown, strict=False):
+            widget.show_table(table)
+        for number, widget in enumerate(widgets):
+            widget.setVisible(number < len(shown))
 
 
 def _read(arm: ArmReport) -> str:
     """Return handoffs and tokens that were read again, of an answer; nothing without a handoff."""
-    handoffs = arm.involvement.handoffs
-    if not (handoffs and handoffs.value):
+    if not arm.handoffs:
         return ""
-    return f"{handoffs.value:,.1f} handoffs, {arm.reread / arm.answers:,.0f} read again"
+    return f"{arm.handoffs / arm.answers:,.1f} handoffs, {arm.reread / arm.answers:,.0f} read again"
 
 
 def _times(arm: ArmReport) -> tuple[str, str, str]:
@@ -292,11 +210,11 @@ class Figures(QWidget):
             ]
         else:
             accuracy = arm.accuracy
-            share = f"{100 * accuracy.value:.1f}%" if accuracy else "–"
-            low, high = (100 * end for end in accuracy.interval) if accuracy else (0, 0)
+            share = figures.percent(accuracy.value) if accuracy else "–"
+            spread = f"correct ({figures.interval(accuracy)}) · {arm.title}" if accuracy else arm.title
             parts = [
-                (share, f"correct ({low:.1f}–{high:.1f}) · {arm.title}" if accuracy else arm.title, ""),
-                (f"{100 * arm.large_share:.1f}%", "written by ◆ large", _involved(arm)),
+                (share, spread, ""),
+                (figures.percent(arm.large_share), "written by ◆ large", ""),
                 (f"{arm.tokens_per_answer:,.0f}", "tokens per answer", _read(arm)),
                 _times(arm),
                 (f"{arm.unscored:,}", f"unscored · {arm.failed:,} errors", ""),

@@ -38,6 +38,7 @@ from baton_reasoning.app.shared.widgets.controls import (
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, main_arm
+from baton_reasoning.core.batch.reporting.tables import sentence
 from baton_reasoning.core.batch.running.batch_events import (
     BatchEvent,
     Calibrated,
@@ -99,6 +100,8 @@ class RunView(QWidget):
         self.arm, self.shown = combo_box(), combo_box()
         self.regrade = button("Grade again…", self._ask_how, tip="Other verdicts on the answers that are there")
         self.failures = button("Failures", self.failures_wanted.emit, tip="What went wrong, with notes and takeovers")
+        self.sentence = label("", Role.HEADING, wrap=True, selectable=True)
+        self.sentence.setAccessibleName("What the batch shows")
         self.figures, self.evidence = Figures(), EvidencePanel()
         self.charts = SwitchButton("Charts")
         self.charts.setToolTip("Charts and comparison instead of the table")
@@ -127,6 +130,7 @@ class RunView(QWidget):
         if batch.id != self._shown:
             self._shown, self._report, self._calibrated = batch.id, None, ""
             self.evidence.clear()
+            self.sentence.clear()
         self.model.show(session.problems, session.rows)
         self.title.setText(batch.name)
         self.summary.setText(counted(batch.problems, "problem"))
@@ -157,6 +161,7 @@ class RunView(QWidget):
         self._report_timer.setInterval(max(REPORT_EVERY_MS, int(10_000 * self.session.report_seconds)))
         models = " ⇄ ".join(model.name for model in (report.small, report.large) if model)
         self.summary.setText(" · ".join(filter(None, (counted(report.problems, "problem"), models, self._calibrated))))
+        self.sentence.setText(sentence(report))
         self._show_times(report.is_demo)
         self._show_arm()
 
@@ -325,6 +330,7 @@ class RunView(QWidget):
             vbox(
                 head,
                 hbox((self.bar, 1), 8, self.status),
+                self.sentence,
                 self.figures,
                 hbox(self.arm, self.shown, STRETCH, self.failures, self.regrade, self.charts),
                 (self.table, 1),

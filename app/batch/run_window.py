@@ -21,7 +21,7 @@ from baton_reasoning.app.shared.theme import Role
 from baton_reasoning.app.shared.widgets.controls import button, label, scrolling
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 from baton_reasoning.app.shared.widgets.ribbon import Ribbon
-from baton_reasoning.core.batch.reporting.report_text import conditions_text
+from baton_reasoning.core.batch.reporting.figures import conditions_text
 from baton_reasoning.core.errors import BatonError
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.store.batches import ResultRow

@@ -21,7 +21,7 @@ from baton_reasoning.app.terminal.value import (
     continuation_options,
     parallel_of,
 )
-from baton_reasoning.core.batch.reporting.report_text import estimated, percent, signed
+from baton_reasoning.core.batch.reporting.figures import estimated, percent, signed
 from baton_reasoning.core.batch.reporting.worth import (
     BatchValues,
     MeanWorth,

@@ -23,8 +23,8 @@ from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, SEED
 from baton_reasoning.app.terminal.output import remark, terminal_width, write
 from baton_reasoning.app.terminal.pair import DEMO_PAIR, LoadingOptions, ModelOptions
+from baton_reasoning.core.batch.reporting.figures import estimated, interval, percent
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of
-from baton_reasoning.core.batch.reporting.report_text import columns, estimated, interval, percent
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
@@ -35,6 +35,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.models.options import Switch
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.table import Column, Table
 
 ARMS = ("small", "large", "baton", "paper", "random")
 OTHER_ARMS = (
@@ -50,7 +51,7 @@ PROBLEM_SEED = 20_261_124
 CONTEXT = 1024
 MIB_OF_RATIO = 30
 """Three blocks of 10 MiB for each unit of cost."""
-HEADER = ("arm", "correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")
+TITLES = ("correct", "95% interval", "large share", "gap recovered", "s/answer", "time / large alone")
 
 
 class EvidenceSize(NamedTuple):
@@ -190,7 +191,7 @@ def _time(run: BatchRun, cost: int, count: int) -> int:
     if code is ExitCode.ANSWERED and not run.json:
         times = _results(timing).report
         write(f"\nAccuracy of {accuracy.problems} problems; times of {times.problems} at a cost of 1:{cost}:\n")
-        write(columns(rows_of(accuracy, times), terminal_width()))
+        write(table_of(accuracy, times).as_text(terminal_width()))
     return code
 
 
@@ -207,14 +208,15 @@ def _timed_arms(accuracy: Report) -> list[Arm]:
     return [*arms[:2], *arms_of([DRAFTED], DEMO_SETTINGS), *arms[2:]]
 
 
-def rows_of(accuracy: Report, times: Report) -> list[tuple[str, ...]]:
-    """Return the cells of the table that joins both batches, header first: the most accurate arm first, chance last."""
+def table_of(accuracy: Report, times: Report) -> Table:
+    """Return the table that joins both batches: the most accurate arm first, chance last."""
     timed = {arm.name: arm for arm in times.arms}
     large = next((arm for arm in accuracy.arms if arm.name == "large"), None)
     drafted = [(DRAFTED, large)] if large and DRAFTED in timed else []
     graded = [*((arm.name, arm) for arm in accuracy.arms), *drafted]
     graded.sort(key=lambda pair: (pair[0] in LAST, -accuracy_of(pair[1])))
-    return [HEADER, *(_cells(name, arm, timed.get(name)) for name, arm in graded)]
+    rows = tuple(_cells(name, arm, timed.get(name)) for name, arm in graded)
+    return Table("Accuracy and times", (Column("arm", is_number=False), *map(Column, TITLES)), rows)
 
 
 def _cells(name: str, graded: ArmReport, timed: ArmReport | None) -> tuple[str, ...]:

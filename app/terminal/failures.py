@@ -15,7 +15,7 @@ from baton_reasoning.app.terminal.signals import exit_code_of_signal
 from baton_reasoning.app.terminal.streams import write_json_lines
 from baton_reasoning.core.batch.reporting.divergences import BatchOpinions
 from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, analyse
-from baton_reasoning.core.batch.reporting.report_text import WORTH_TITLES, worth_cells
+from baton_reasoning.core.batch.reporting.figures import WORTH_TITLES, worth_cells
 from baton_reasoning.core.thinking.policy import Needs
 
 

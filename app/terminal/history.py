@@ -16,8 +16,8 @@ from baton_reasoning.app.terminal.recording import full_id, open_history
 from baton_reasoning.app.terminal.standard_input import confirmed
 from baton_reasoning.app.terminal.streams import write_json, write_json_lines
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
-from baton_reasoning.core.batch.reporting.report_text import text_report
 from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.tables import text_report
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.export.exported import Exported, gather
 from baton_reasoning.core.export.formats import FORMATS, write_file

@@ -24,7 +24,7 @@ from baton_reasoning.app.terminal.reviewing import (
 )
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.streams import write_json
-from baton_reasoning.core.batch.reporting.report_text import estimated, signed
+from baton_reasoning.core.batch.reporting.figures import estimated, signed
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths

@@ -1,18 +1,12 @@
-"""Compares each arm with both of its models alone: how much of the gap it closes, in what part of the time, and
-whether the large model alone should be used instead."""
+"""Compares each arm with its small and its large model alone: how much of the gap it closes, in what part of the time,
+and whether the large model alone should be used instead."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from baton_reasoning.core.batch.reporting.statistics import (
-    bootstrap,
-    clustered_accuracy,
-    grouped,
-    ratio_of_sums,
-    sums_by_problem,
-)
+from baton_reasoning.core.batch.reporting import statistics
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.grading.verdict import Outcome
 from baton_reasoning.core.intervals import Estimate
@@ -27,6 +21,9 @@ NOTHING_RIGHT = 0.1
 writes most of cannot be saved by handovers."""
 USE_LARGE = "use the large model alone for such problems"
 
+Job = tuple[int, int]
+"""A problem's position, and a seed."""
+
 
 class AgainstBaselines(NamedTuple):
     """What an arm achieves, in terms of the arms of its small and of its large model alone."""
@@ -39,26 +36,52 @@ class AgainstBaselines(NamedTuple):
     """Why the large model alone should be used instead, and that it should; empty if nothing speaks for that."""
 
 
+def is_pair(arm: Arm) -> bool:
+    """Tell whether both models write in it, and not by the large share of another arm."""
+    needs = POLICIES.of(arm.settings.policy).needs
+    return needs.small and needs.large and not arm.equal_share_of
+
+
+def baseline(needs: Needs, arm: Arm, arms: Iterable[Arm]) -> Arm | None:
+    """Return the arm that runs only the small, or only the large, model of `arm`."""
+
+    def is_baseline(each: Arm) -> bool:
+        same = each.small_model == arm.small_model if needs.small else each.large_model == arm.large_model
+        return POLICIES.of(each.settings.policy).needs == needs and same
+
+    return next(filter(is_baseline, arms), None)
+
+
+def marks_of(rows: Iterable[ResultRow]) -> dict[Job, bool]:
+    """Return whether each scored answer is right, by its job; unscored ones are left out."""
+    return {
+        (row.position, row.seed): row.outcome is Outcome.CORRECT for row in rows if row.outcome is not Outcome.UNSCORED
+    }
+
+
+def common(*values: Mapping[Job, float]) -> list[Job]:
+    """Return the jobs that all mappings have, in order."""
+    return sorted(set.intersection(*map(set, values)))
+
+
 def against_baselines(arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow]]) -> dict[str, AgainstBaselines]:
     """Compare each arm with its baselines on the problems and seeds that all of them have answered.
 
     `rows`: those with an answer, by the name of their arm. The intervals are bootstrapped over problems.
     """
-    right = {arm.name: _right(rows[arm.name]) for arm in arms}
-    seconds = {arm.name: _seconds(rows[arm.name]) for arm in arms}
+    right = {arm.name: marks_of(rows[arm.name]) for arm in arms}
+    seconds = {arm.name: {(row.position, row.seed): row.cost.seconds for row in rows[arm.name]} for arm in arms}
     found = {}
     for arm in arms:
-        small = _baseline(SMALL_ALONE, arm, arms)
-        large = _baseline(LARGE_ALONE, arm, arms)
+        small, large = (baseline(needs, arm, arms) for needs in (SMALL_ALONE, LARGE_ALONE))
         gap, time, advice = None, None, ""
         if small and large:
             compared = [right[each.name] for each in (arm, small, large)]
-            gap = bootstrap(_sums(*compared), _part_of_gap)
-            needs = POLICIES.of(arm.settings.policy).needs
-            if gap and needs.small and needs.large and not arm.equal_share_of:
+            gap = statistics.bootstrap(_sums(*compared), _part_of_gap)
+            if gap and is_pair(arm):
                 advice = _advice(gap, *_accuracies(*compared))
         if large:
-            time = ratio_of_sums(_sums(seconds[arm.name], seconds[large.name]))
+            time = statistics.ratio_of_sums(_sums(seconds[arm.name], seconds[large.name]))
         found[arm.name] = AgainstBaselines(gap, time, advice)
     return found
 
@@ -72,45 +95,16 @@ def _advice(gap: Estimate, pair: Estimate, small: Estimate, large: Estimate) -> 
     return f"it recovers nothing of the gap between its models; {USE_LARGE}" if gap.value <= 0 else ""
 
 
-def _baseline(needs: Needs, arm: Arm, arms: Sequence[Arm]) -> Arm | None:
-    """Return the arm that runs only the small, or only the large, model of `arm`."""
-
-    def is_baseline(each: Arm) -> bool:
-        same = each.small_model == arm.small_model if needs.small else each.large_model == arm.large_model
-        return POLICIES.of(each.settings.policy).needs == needs and same
-
-    return next(filter(is_baseline, arms), None)
-
-
-Job = tuple[int, int]
-"""A problem's position, and a seed."""
-JobValues = Mapping[Job, float]
-
-
-def _right(rows: Sequence[ResultRow]) -> JobValues:
-    """Return 1 for each right answer and 0 for each wrong one; unscored ones are left out."""
-    scored = (row for row in rows if row.outcome is not Outcome.UNSCORED)
-    return {(row.position, row.seed): float(row.outcome is Outcome.CORRECT) for row in scored}
-
-
-def _seconds(rows: Sequence[ResultRow]) -> JobValues:
-    return {(row.position, row.seed): row.cost.seconds for row in rows}
-
-
-def _sums(*values: JobValues) -> list[list[float]]:
+def _sums(*values: Mapping[Job, float]) -> list[list[float]]:
     """Add up the values of each problem over the jobs that all mappings have."""
-    return sums_by_problem((job[0], [each[job] for each in values]) for job in _common(values))
+    return statistics.sums_by_problem((job[0], [each[job] for each in values]) for job in common(*values))
 
 
-def _accuracies(*right: JobValues) -> list[Estimate]:
+def _accuracies(*right: Mapping[Job, bool]) -> list[Estimate]:
     """Return the share of right answers of each mapping, over the jobs that all of them have."""
-    jobs = _common(right)
-    found = (clustered_accuracy(grouped((job[0], bool(each[job])) for job in jobs)) for each in right)
+    jobs = common(*right)
+    found = (statistics.clustered_accuracy(statistics.grouped((job[0], each[job]) for job in jobs)) for each in right)
     return [estimate for estimate in found if estimate]
-
-
-def _common(values: Sequence[JobValues]) -> list[Job]:
-    return sorted(set.intersection(*map(set, values)))
 
 
 def _part_of_gap(sums: Sequence[float]) -> float | None:

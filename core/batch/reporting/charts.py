@@ -16,7 +16,6 @@ from typing import NamedTuple
 from baton_reasoning.core.batch.reporting.failures import TakeoverOutcomes
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.intervals import Estimate
 
 
 class ChartColours(NamedTuple):
@@ -220,34 +219,6 @@ class Scatter(NamedTuple):
     def description(self) -> str:
         """What screen readers say."""
         return "; ".join(f"{point.name} {point.y:.0f}% at {quantity(point.x)}" for point in self.points)
-
-
-def accuracy_in_time(report: Report) -> Scatter:
-    """Plot the accuracy of each arm as a curve over what an answer may take, with its name where the curve ends."""
-    budgets = report.time_budgets
-    arms = [arm for arm in report.arms if arm.accuracy_in_time]
-    curves = {arm.title: _curve(budgets, arm.accuracy_in_time) for arm in arms}
-    lines = (
-        ChartLine(curves[arm.title], DASHES[number % len(DASHES)], _INKS[_only_author(arm)])
-        for number, arm in enumerate(arms)
-    )
-    return Scatter(
-        "Accuracy within a time",
-        "seconds that an answer may take",
-        _points(arms, lambda arm: curves[arm.title][-1][0]),
-        tuple(lines),
-        min(budgets, default=1.0) / 1.1,
-        max(budgets, default=1.0) * 1.1,
-        is_logarithmic=True,
-    )
-
-
-def _curve(budgets: Sequence[float], accuracies: Sequence[Estimate]) -> tuple[tuple[float, float], ...]:
-    """Return the points from the last budget without a right answer to the first that is enough for all of them."""
-    points = [(budget, 100 * accuracy.value) for budget, accuracy in zip(budgets, accuracies, strict=True)]
-    end = next(number for number, (_, percent) in enumerate(points) if percent == points[-1][1])
-    start = max((number for number, (_, percent) in enumerate(points[:end]) if not percent), default=0)
-    return tuple(points[start : end + 1])
 
 
 def accuracy_against_share(report: Report) -> Scatter:

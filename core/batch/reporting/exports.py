@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 
 from baton_reasoning.core.batch.reporting.failures import analyse
-from baton_reasoning.core.batch.reporting.report_html import html_report
+from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.files import make_private

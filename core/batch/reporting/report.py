@@ -7,23 +7,14 @@ means a new version of the schema; a new field does not.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from itertools import combinations
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from baton_reasoning.core.batch.reporting.baselines import AgainstBaselines, against_baselines
-from baton_reasoning.core.batch.reporting.budgets import ScoredAnswer, accuracies_within, budgets_of
-from baton_reasoning.core.batch.reporting.involvement import Involvement
-from baton_reasoning.core.batch.reporting.majority import Majority
-from baton_reasoning.core.batch.reporting.speed import (
-    ArmConditions,
-    Percentiles,
-    speed_of,
-    why_not_comparable,
-)
-from baton_reasoning.core.batch.reporting.statistics import clustered_accuracy, difference, grouped, holm
+from baton_reasoning.core.batch.reporting import baselines, statistics
 from baton_reasoning.core.batch.running.arms import Arm, known_arms
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
 from baton_reasoning.core.batch.running.provenance import Provenance
@@ -37,6 +28,53 @@ from baton_reasoning.core.store.run_cost import Cost
 EXPORTED = ConfigDict(frozen=True, populate_by_name=True, ser_json_inf_nan="null")
 CHARGED = {"money", "currency", "remote_tokens"}
 """What servers charge for errors, too, unless they were tried again."""
+DIFFERENT = 0.1
+"""Speeds are not compared if the shares of a setup, or the loads by other programs, differ by more than this."""
+LONG_ENOUGH = 5.0
+"""Seconds of an arm's answers from which the load by other programs means anything."""
+
+
+class ArmConditions(BaseModel):
+    """Under which conditions the answers of an arm were written."""
+
+    model_config = ConfigDict(frozen=True)
+
+    setups: tuple[tuple[int, int, int], ...] = Field(
+        (), description="(texts at once, threads of a local model, answers) of each setup, the commonest first."
+    )
+    other_load: float = Field(
+        0.0, description="Mean share of the CPU that other programs used, weighted by the answers' seconds, 0 to 1."
+    )
+    paused: int = Field(0, description="Answers during which the batch was paused.")
+    seconds: float = Field(0.0, description="Of the answers with recorded conditions.")
+
+    @classmethod
+    def of(cls, rows: Iterable[ResultRow]) -> Self:
+        recorded = [(row.conditions, row.cost.seconds) for row in rows if row.conditions]
+        seconds = sum(each for _, each in recorded)
+        setups = Counter((found.parallel, found.threads) for found, _ in recorded)
+        return cls(
+            setups=tuple((parallel, threads, count) for (parallel, threads), count in setups.most_common()),
+            other_load=sum(found.other_load * each for found, each in recorded) / seconds if seconds else 0.0,
+            paused=sum(found.paused for found, _ in recorded),
+            seconds=seconds,
+        )
+
+
+class Percentiles(BaseModel):
+    """Seconds within which half of the answers, and 19 of 20, have come so far, with intervals over problems."""
+
+    model_config = ConfigDict(frozen=True)
+
+    p50: Estimate
+    p95: Estimate
+
+    @classmethod
+    def of(cls, seconds: Iterable[tuple[int, float | None]]) -> Self | None:
+        """`seconds`: the position of a problem, and the seconds of an answer to it, or None. None without any."""
+        problems = statistics.grouped((problem, each) for problem, each in seconds if each is not None)
+        p50, p95 = statistics.quantile(problems, 0.5), statistics.quantile(problems, 0.95)
+        return cls(p50=p50, p95=p95) if p50 and p95 else None
 
 
 class ArmAccuracy(BaseModel):
@@ -59,7 +97,6 @@ class ArmAccuracy(BaseModel):
         description="Share of correct answers among the scored ones, with Wilson's 95% interval, as wide as the "
         "problems warrant; null without a scored answer."
     )
-    majority: Majority | None = Field(None, description="Of the answers of its seeds; null with fewer than three.")
     gap_recovered: Estimate | None = Field(
         description="(accuracy − small) / (large − small), of the arms of its small and of its large model alone; null "
         "without them, or where the large model is not better."
@@ -75,7 +112,6 @@ class ArmReport(Cost, ArmAccuracy):
 
     model_config = EXPORTED
 
-    involvement: Involvement
     seconds_to_end: Percentiles | None = Field(description="Of an answer; null without answers.")
     seconds_to_answer: Percentiles | None = Field(
         description="To the first token after the thinking, of the answers that have one; null without any."
@@ -83,14 +119,6 @@ class ArmReport(Cost, ArmAccuracy):
     time_ratio: Estimate | None = Field(
         description="Seconds an answer over those of the large model alone, with a bootstrap interval over problems; "
         "null without its arm."
-    )
-    speed: Estimate | None = Field(
-        description="Kept tokens per second of an answer, with a bootstrap interval over problems."
-    )
-    accuracy_in_time: tuple[Estimate, ...] = Field(
-        (),
-        description="Share of answers that are right and took no longer than each of the report's `time_budgets`, with "
-        "Wilson's interval, as wide as the problems warrant; empty without a scored answer.",
     )
     takeovers: dict[str, int] = Field(description="By the id of their reason.")
     notices: dict[str, int] = Field(description="What engines reported, with the number of answers it concerns.")
@@ -180,13 +208,16 @@ class Report(BaseModel):
     unknown_arms: tuple[str, ...] = Field(
         (), description="Arms of a policy that this version of Baton does not have; they are in no figure."
     )
+    main: str = Field(
+        "",
+        description="The arm that the report is about: the first in which both models write, else the first; empty "
+        "without arms.",
+    )
+    small_alone: str = Field("", description="The arm of its small model alone; empty if there is none.")
+    large_alone: str = Field("", description="The arm of its large model alone; empty if there is none.")
+    by_chance: str = Field("", description="The arm of random takeovers at its large share; empty if there is none.")
     arms: tuple[ArmReport, ...]
     comparisons: tuple[Comparison, ...]
-    time_budgets: tuple[float, ...] = Field(
-        (),
-        description="Seconds that an answer may take, for `accuracy_in_time` of each arm: from the fastest right "
-        "answer to the slowest.",
-    )
     is_demo: bool = Field(
         False, description="Whether its models are the demo's, which are equally fast: its times say nothing of a pair."
     )
@@ -195,42 +226,30 @@ class Report(BaseModel):
         False, description="Whether an older version of Baton stored settings that this one does not know."
     )
 
+    def arm(self, name: str) -> ArmReport | None:
+        """Return the arm of this name; None if there is none."""
+        return next((arm for arm in self.arms if arm.name == name), None)
+
 
 def accuracy_of(arm: ArmReport) -> float:
     return arm.accuracy.value if arm.accuracy else 0.0
 
 
 def main_arm(report: Report) -> ArmReport | None:
-    """Return the first arm in which both models wrote, else the first one; None without arms."""
-    both = (arm for arm in report.arms if arm.takeovers and arm.small_tokens)
-    return next(both, None) or next(iter(report.arms), None)
-
-
-def answered(rows: Iterable[ResultRow]) -> list[ResultRow]:
-    return [row for row in rows if row.has_answer]
+    """Return the arm that the report is about; None without arms."""
+    return report.arm(report.main)
 
 
 def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[ResultRow]) -> Report:
-    """Sum up a batch. Raises SettingsError."""
+    """Sum up a batch; the order of the rows changes nothing. Raises SettingsError."""
     settings = BatchSettings.of(batch)
     by_arm: defaultdict[str, list[ResultRow]] = defaultdict(list)
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row.position, row.seed)):
         by_arm[row.arm].append(row)
     stored = known_arms(batch.arms)
-    answers = {arm.name: answered(by_arm[arm.name]) for arm in stored}
-    scored = {name: list(_scored_answers(rows)) for name, rows in answers.items()}
-    against = against_baselines(stored, answers)
-    budgets = budgets_of(list(scored.values()))
-    arms = [
-        _arm_report(
-            arm,
-            by_arm[arm.name],
-            settings,
-            against[arm.name],
-            accuracies_within(scored[arm.name], budgets),
-        )
-        for arm in stored
-    ]
+    answers = {arm.name: [row for row in by_arm[arm.name] if row.has_answer] for arm in stored}
+    against = baselines.against_baselines(stored, answers)
+    arms = tuple(_arm_report(arm, by_arm[arm.name], settings, against[arm.name]) for arm in stored)
     return Report(
         batch=batch.id,
         name=batch.name,
@@ -249,13 +268,26 @@ def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[Resul
         other_larges=settings.other_larges,
         chances=settings.chances,
         unknown_arms=tuple(arm.name for arm in batch.arms if arm.name not in answers),
-        arms=tuple(arms),
-        comparisons=_comparisons(stored, by_arm),
-        time_budgets=budgets,
+        **_main_arms(stored),
+        arms=arms,
+        comparisons=_comparisons({name: baselines.marks_of(rows) for name, rows in answers.items()}),
         is_demo=settings.is_demo,
         is_older=_is_older(batch, stored),
-        not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.speed]),
+        not_comparable=why_not_comparable([(arm.title, arm.conditions) for arm in arms if arm.seconds]),
     )
+
+
+def _main_arms(arms: Sequence[Arm]) -> dict[str, str]:
+    """Name the arm that the report is about, and those that it is judged by."""
+    if not arms:
+        return {}
+    main = next(filter(baselines.is_pair, arms), arms[0])
+    found = {
+        "small_alone": baselines.baseline(baselines.SMALL_ALONE, main, arms),
+        "large_alone": baselines.baseline(baselines.LARGE_ALONE, main, arms),
+        "by_chance": next((arm for arm in arms if arm.equal_share_of == main.name), None),
+    }
+    return {"main": main.name} | {role: arm.name for role, arm in found.items() if arm}
 
 
 def _is_older(batch: Batch, arms: Sequence[Arm]) -> bool:
@@ -265,19 +297,17 @@ def _is_older(batch: Batch, arms: Sequence[Arm]) -> bool:
 
 
 def _arm_report(
-    arm: Arm,
-    rows: Sequence[ResultRow],
-    settings: BatchSettings,
-    against: AgainstBaselines,
-    accuracy_in_time: tuple[Estimate, ...],
+    arm: Arm, rows: Sequence[ResultRow], settings: BatchSettings, against: baselines.AgainstBaselines
 ) -> ArmReport:
-    answers = answered(rows)
+    answers = [row for row in rows if row.has_answer]
     outcomes = Counter(row.outcome for row in answers)
     failed = sum(bool(row.error) for row in rows)
     cost = Cost.total(row.cost for row in answers)
     charged = Cost.total([cost, *(row.cost for row in rows if not row.has_answer)])
+    marks = baselines.marks_of(answers)
     return ArmReport(
         **dict(cost) | charged.model_dump(include=CHARGED),
+        **against._asdict(),
         name=arm.name,
         sweep=arm.sweep,
         settings=arm.stored().settings,
@@ -287,19 +317,10 @@ def _arm_report(
         wrong=outcomes[Outcome.WRONG],
         unscored=outcomes[Outcome.UNSCORED],
         failed=failed,
-        accuracy=clustered_accuracy(
-            grouped((row.position, row.outcome is Outcome.CORRECT) for row in answers if _is_scored(row))
-        ),
-        majority=Majority.of(answers),
-        gap_recovered=against.gap_recovered,
-        advice=against.advice,
-        time_ratio=against.time_ratio,
+        accuracy=statistics.clustered_accuracy(statistics.grouped((job[0], right) for job, right in marks.items())),
         aimed_share=settings.shares.get(arm.name),
-        involvement=Involvement.of(answers),
         seconds_to_end=Percentiles.of((row.position, row.cost.seconds) for row in answers),
         seconds_to_answer=Percentiles.of((row.position, row.cost.seconds_to_answer) for row in answers),
-        speed=speed_of(answers),
-        accuracy_in_time=accuracy_in_time,
         takeovers=dict(Counter(takeover.reason for row in answers for takeover in row.cost.takeovers).most_common()),
         notices=dict(Counter(notice for row in rows for notice in row.notices).most_common()),
         errors=dict(Counter(row.error for row in rows if row.error).most_common()),
@@ -307,45 +328,46 @@ def _arm_report(
     )
 
 
-def _comparisons(arms: Sequence[Arm], rows: Mapping[str, Sequence[ResultRow]]) -> tuple[Comparison, ...]:
-    """Compare every arm with every later one, on the problems and seeds that both have answered."""
-    scored = {
-        arm.name: {
-            (row.position, row.seed): (row.outcome is Outcome.CORRECT) for row in rows[arm.name] if _is_scored(row)
-        }
-        for arm in arms
-    }
-    names, found = list(scored), []
-    for index, first in enumerate(names):
-        for second in names[index + 1 :]:
-            pairs: defaultdict[int, tuple[list[bool], list[bool]]] = defaultdict(lambda: ([], []))
-            for key in sorted(scored[first].keys() & scored[second].keys()):
-                pairs[key[0]][0].append(scored[first][key])
-                pairs[key[0]][1].append(scored[second][key])
-            if compared := difference(list(pairs.values())):
-                found.append((first, second, compared))
-    adjusted = holm([compared.p for *_, compared in found])
+def _comparisons(marks: Mapping[str, Mapping[baselines.Job, bool]]) -> tuple[Comparison, ...]:
+    """Compare every arm with every later one, on the problems and seeds of which both have a scored answer.
+
+    `marks`: by the name of the arm, in order.
+    """
+    found = []
+    for first, second in combinations(marks, 2):
+        pairs: defaultdict[int, tuple[list[bool], list[bool]]] = defaultdict(lambda: ([], []))
+        for job in baselines.common(marks[first], marks[second]):
+            pairs[job[0]][0].append(marks[first][job])
+            pairs[job[0]][1].append(marks[second][job])
+        if compared := statistics.difference(list(pairs.values())):
+            found.append((first, second, compared))
+    adjusted = statistics.holm([compared.p for *_, compared in found])
     return tuple(
-        Comparison(
-            first=first,
-            second=second,
-            difference=compared.estimate,
-            better_first=compared.better_first,
-            better_second=compared.better_second,
-            p=compared.p,
-            adjusted_p=p,
-            problems=compared.problems,
-            remark=compared.remark,
-        )
+        Comparison(first=first, second=second, adjusted_p=p, remark=compared.remark, **compared._asdict())
         for (first, second, compared), p in zip(found, adjusted, strict=True)
     )
 
 
-def _is_scored(row: ResultRow) -> bool:
-    return row.outcome is not Outcome.UNSCORED
+def why_not_comparable(arms: Sequence[tuple[str, ArmConditions]]) -> str:
+    """Say in a sentence why the speeds of these arms cannot be compared; empty if they can."""
+    known = [(name, found) for name, found in arms if found.setups]
+    shares = {name: _shares_of_ways(found) for name, found in known}
+    for way in {way: None for found in shares.values() for way in found}:
+        by_arm = [(found.get(way, 0.0), name) for name, found in shares.items()]
+        (least, fewer), (most, more) = min(by_arm), max(by_arm)
+        if most - least > DIFFERENT:
+            return f"{most:.0%} of the answers of {more} and {least:.0%} of those of {fewer} were written {way}."
+    loads = [(found.other_load, name) for name, found in known if found.seconds >= LONG_ENOUGH]
+    if loads and max(loads)[0] - min(loads)[0] > DIFFERENT:
+        (least, fewer), (most, more) = min(loads), max(loads)
+        return f"Other programs used {most:.0%} of the CPU during {more} and {least:.0%} during {fewer}."
+    return ""
 
 
-def _scored_answers(rows: Iterable[ResultRow]) -> Iterator[ScoredAnswer]:
-    for row in rows:
-        if _is_scored(row):
-            yield ScoredAnswer(row.position, row.outcome is Outcome.CORRECT, row.cost.seconds)
+def _shares_of_ways(found: ArmConditions) -> dict[str, float]:
+    """Return the share of the answers that were written in each setup."""
+    counts: Counter[str] = Counter()
+    for parallel, threads, answers in found.setups:
+        counts[f"{parallel} at once" + (f" with {threads} threads" if threads > 1 else "")] += answers
+    total = sum(answers for *_, answers in found.setups)
+    return {way: answers / total for way, answers in counts.items()}

@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from baton_reasoning.core.intervals import CONFIDENCE, Estimate, Z, wilson
 
@@ -129,7 +129,7 @@ Marks = Sequence[bool]
 class Difference(NamedTuple):
     """Two arms over the same problems: accuracy of the second minus that of the first."""
 
-    estimate: Estimate
+    difference: Estimate
     better_first: int
     """Problems on which the first arm was right with more seeds."""
     better_second: int
@@ -140,7 +140,7 @@ class Difference(NamedTuple):
     @property
     def remark(self) -> str:
         """Why the interval and the test disagree about whether there is a difference; empty if they agree."""
-        low, high = self.estimate.interval
+        low, high = self.difference.interval
         if (low > 0 or high < 0) is (self.p < 0.05):
             return ""
         differing = self.better_first + self.better_second
@@ -156,17 +156,12 @@ class Difference(NamedTuple):
 
 
 def clustered_accuracy(problems: Sequence[Marks]) -> Estimate | None:
-    """Estimate the share of right answers; see `accuracy_of_counts`."""
-    return accuracy_of_counts([sum(marks) for marks in problems], [len(marks) for marks in problems])
-
-
-def accuracy_of_counts(right: ArrayLike, answers: ArrayLike) -> Estimate | None:
     """Estimate the share of right answers with Wilson's interval, as wide as the problems, not the seeds, warrant.
 
-    `right`, `answers`: how many there are of each problem. The interval is that of so many independent answers as these
-    are worth (`design_effect`). None without an answer.
+    The interval is that of so many independent answers as these are worth (`design_effect`). None without an answer.
     """
-    right, answers = np.asarray(right, dtype=float), np.asarray(answers, dtype=float)
+    right = np.array([sum(marks) for marks in problems], dtype=float)
+    answers = np.array([len(marks) for marks in problems], dtype=float)
     if not (total := float(answers.sum())):
         return None
     effect, all_right = design_effect(right, answers), float(right.sum())

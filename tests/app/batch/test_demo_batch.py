@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from baton_reasoning.core.batch.reporting.report_text import times_note
 from pytestqt.qtbot import QtBot
 
 from baton_reasoning.app.batch.execution import BatchActivity
@@ -18,7 +19,6 @@ from baton_reasoning.app.shared.loaded_models import LoadedModels, LoadState
 from baton_reasoning.app.shared.pair_loader import PairLoader
 from baton_reasoning.app.shared.preferences import Preferences
 from baton_reasoning.app.window.main_window import MainWindow
-from baton_reasoning.core.batch.reporting.report_text import times_note
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS
 from baton_reasoning.core.grading.grader import Grader

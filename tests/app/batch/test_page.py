@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from baton_reasoning.core.batch.reporting.involvement import Involvement
 from msgspec import structs
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
@@ -26,7 +27,6 @@ from baton_reasoning.app.shared.background import StreamTask
 from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.app.shared.theme import DARK, apply
 from baton_reasoning.app.shared.widgets.controls import IconButton
-from baton_reasoning.core.batch.reporting.involvement import Involvement
 from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.errors import Busy, EngineLost, ModelFileError, StoreError

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from baton_reasoning.core.batch.reporting.budgets import BUDGETS, ScoredAnswer, accuracies_within, budgets_of
+
 from baton_reasoning.core.intervals import wilson
 
 

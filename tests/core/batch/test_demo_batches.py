@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.core.batch.reporting.exports import export
+from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
-from baton_reasoning.core.batch.reporting.report_html import html_report
-from baton_reasoning.core.batch.reporting.report_text import text_report, times_note
 from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.tables import text_report, times_note
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
 from baton_reasoning.core.batch.running.creation import create_batch
 from baton_reasoning.core.batch.running.provenance import Provenance

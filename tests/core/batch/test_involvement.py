@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-
 from baton_reasoning.core.batch.reporting.involvement import Involvement
+
 from baton_reasoning.core.intervals import wilson
 from baton_reasoning.core.store.batches import JobState, ResultRow
 from baton_reasoning.core.store.run_cost import RunCost

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-
 from baton_reasoning.core.batch.reporting.majority import Majority
 from baton_reasoning.core.batch.reporting.report_text import footnotes
+
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.creation import create_batch
 from baton_reasoning.core.batch.running.recipes import arms_of

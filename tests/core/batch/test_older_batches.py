@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.report_text import footnotes
+
+from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.creation import create_batch

@@ -11,6 +11,14 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from baton_reasoning.core.batch.reporting.report_text import (
+    columns,
+    comparisons,
+    footnotes,
+    heading,
+    tables,
+    text_report,
+)
 
 from baton_reasoning.core.batch.reporting.charts import (
     Point,
@@ -21,16 +29,8 @@ from baton_reasoning.core.batch.reporting.charts import (
     takeovers_by_reason,
 )
 from baton_reasoning.core.batch.reporting.exports import export
+from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report, accuracy_of, main_arm
-from baton_reasoning.core.batch.reporting.report_html import html_report
-from baton_reasoning.core.batch.reporting.report_text import (
-    columns,
-    comparisons,
-    footnotes,
-    heading,
-    tables,
-    text_report,
-)
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.statistics import holm
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings

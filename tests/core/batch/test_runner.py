@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
 from baton_reasoning.core.batch.reporting.report_text import footnotes
+
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels
 from baton_reasoning.core.batch.running.batch_events import (

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-
 from baton_reasoning.core.batch.reporting.speed import (
     ArmConditions,
     Percentiles,
     speed_of,
     why_not_comparable,
 )
+
 from baton_reasoning.core.batch.running.conditions import LoadMeter
 from baton_reasoning.core.store.batches import Conditions, JobState, ResultRow
 from baton_reasoning.core.store.run_cost import RunCost

@@ -10,7 +10,7 @@ import pytest
 
 from baton_reasoning.core.batch.reporting.charts import worth_by_cue
 from baton_reasoning.core.batch.reporting.failures import analyse
-from baton_reasoning.core.batch.reporting.report_html import html_report
+from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.reporting.worth import BatchValues, TakeoverKind, drawn, without_values, worth_of
 from baton_reasoning.core.errors import SettingsError

@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
 from baton_reasoning.core.batch.reporting.report_text import footnotes
+
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.recipes import arms_of

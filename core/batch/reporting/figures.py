@@ -1,0 +1,74 @@
+"""Formats the figures of a batch as every view shows them: shares, estimates, differences, probabilities, amounts."""
+
+from __future__ import annotations
+
+from baton_reasoning.core.batch.reporting.worth import MeanWorth
+from baton_reasoning.core.intervals import Estimate
+from baton_reasoning.core.store.batches import Conditions
+from baton_reasoning.core.table import NOTHING
+from baton_reasoning.core.text import counted
+
+WORTH_TITLES = ("worth", "rescued", "spoiled")
+
+
+def percent(value: float) -> str:
+    return f"{100 * value:.1f}%"
+
+
+def rounded(share: float) -> str:
+    """Format a share for a sentence: in whole percent, but neither “0%” for a few nor “100%” for almost all."""
+    text = f"{share:.0%}"
+    return percent(share) if text in ("0%", "100%") and 0 < share < 1 else text
+
+
+def interval(estimate: Estimate | None) -> str:
+    return f"{100 * estimate.low:.1f}–{100 * estimate.high:.1f}" if estimate else NOTHING
+
+
+def share(estimate: Estimate | None) -> str:
+    """Format a share with its interval, in percent."""
+    return f"{percent(estimate.value)} ({interval(estimate)})" if estimate else NOTHING
+
+
+def estimated(estimate: Estimate | None) -> str:
+    """Format a value with its interval."""
+    return f"{estimate.value:,.2f} ({estimate.low:,.2f}–{estimate.high:,.2f})" if estimate else NOTHING
+
+
+def signed(difference: Estimate) -> str:
+    """Format a difference of values: “▲ +0.44 (+0.12 to +0.66)”; without ▲ or ▼ where it may be chance."""
+    sign = "▲ " if difference.low > 0 else "▼ " if difference.high < 0 else ""
+    return f"{sign}{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})"
+
+
+def points(difference: Estimate) -> str:
+    """Format a difference of shares with its interval, in percentage points."""
+    value, low, high = (f"{round(100 * each, 1) + 0.0:+.1f}" for each in (difference.value, *difference.interval))
+    return f"{value} ({low} to {high})"  # adding 0 takes the sign from a zero
+
+
+def probability(p: float) -> str:
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}".rstrip("0").rstrip(".")
+
+
+def money(amount: float, currency: str) -> str:
+    """Format an amount with enough places to tell it from nothing."""
+    return f"{amount:.2f} {currency}".rstrip() if amount >= 0.1 or not amount else f"{amount:.2g} {currency}".rstrip()
+
+
+def worth_cells(worth: MeanWorth | None, takeovers: int) -> tuple[str, ...]:
+    """Return the cells below `WORTH_TITLES` for so many takeovers, of which some are valued."""
+    if worth is None:
+        return (NOTHING, NOTHING, NOTHING)
+    of = f", {worth.takeovers:,} of them" if worth.takeovers < takeovers else ""
+    return (f"{signed(worth.mean)}{of}", f"{worth.rescued:,}", f"{worth.spoiled:,}")
+
+
+def conditions_text(found: Conditions) -> str:
+    """Say in one line under which conditions an answer was written."""
+    parts = [f"{found.parallel} at once"]
+    if found.threads:
+        parts.append(counted(found.threads, "thread"))
+    parts.append(f"{found.other_load:.0%} of the CPU used by other programs")
+    parts += ["the batch was paused meanwhile"] if found.paused else []
+    return ", ".join(parts)
