@@ -93,9 +93,7 @@ class ComparisonCard(QFrame):
         self.tables, self.more_tables = TableList(), TableList()
         self.notes = label("", Role.MUTED, wrap=True, selectable=True)
         self.notes.setAccessibleName("What to know beside the figures")
-        self.more = button(
-            "More figures", self._unfold, Role.FLAT, "Quantiles of the seconds, tokens, every comparison"
-        )
+        self.more = button("More figures", self._unfold, Role.FLAT, "Seconds, tokens and every comparison")
         self.more.setCheckable(True)
         self.more_tables.hide()
         self.add = QPushButton("Compare with…")

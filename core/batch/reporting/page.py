@@ -40,12 +40,7 @@ def html_report(report: Report, analysis: FailureAnalysis | None = None) -> str:
 
 def takeover_table(analysis: FailureAnalysis) -> Table:
     """Return the takeovers by reason and cue, with the outcomes of the answers that contain them, and their worth."""
-    titles = (
-        "takeovers",
-        "in right answers",
-        "in wrong answers",
-        *(figures.WORTH_TITLES if analysis.has_worth else ()),
-    )
+    titles = ("takeovers", "right answers", "wrong answers", *(figures.WORTH_TITLES if analysis.has_worth else ()))
     rows = tuple(
         (
             group.reason,

@@ -1,4 +1,4 @@
-"""Makes the sentence, the tables and the notes of a report, once; the terminal, HTML, Markdown and the window show them.
+"""Makes the sentence, the tables and the notes of a report, once; terminal, HTML, Markdown and window show them.
 
 `main_tables` and `notes` follow the sentence; `more_tables` are for who looks closer.
 """
@@ -44,9 +44,7 @@ def sentence(report: Report) -> str:
     main = main_arm(report)
     if main is None or not any(arm.answers for arm in report.arms):
         failed = sum(arm.failed for arm in report.arms)
-        return (
-            f"No answer: {counted(failed, 'job')} ended with an error." if failed else "Nothing has been answered yet."
-        )
+        return f"No answer yet; {counted(failed, 'error')}." if failed else "No answer yet."
     roles = {report.small_alone: "small alone", report.large_alone: "large alone", report.by_chance: "by chance"}
     is_only_pair = main.small_tokens and not any(
         arm.small_tokens and arm.large_tokens for arm in report.arms if arm.name not in (main.name, report.by_chance)
@@ -211,7 +209,7 @@ def notes(report: Report) -> list[str]:
     if report.is_older:
         found.append("Begun by an older version of Baton: what this one does not know, such as votes, is left out.")
     found += [
-        f"{arm.title}: a large share of {figures.percent(arm.large_share)} where {figures.percent(arm.aimed_share)} was "
+        f"{arm.title}: a large share of {figures.percent(arm.large_share)}, {figures.percent(arm.aimed_share)} was "
         "aimed at; compare it with care."
         for arm in report.arms
         if arm.aimed_share is not None and arm.answers and abs(arm.large_share - arm.aimed_share) > SHARE_MISSED
