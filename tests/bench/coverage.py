@@ -64,7 +64,7 @@ def simulate(setting: Setting, batches: int = BATCHES) -> Coverage:
         assert accuracy
         assert found
         held += accuracy.interval.low <= truth <= accuracy.interval.high
-        held_difference += found.estimate.interval.low <= gain <= found.estimate.interval.high
+        held_difference += found.difference.interval.low <= gain <= found.difference.interval.high
         rejected += found.p < 0.05
     return Coverage(100 * held / batches, 100 * held_difference / batches, 100 * rejected / batches)
 

@@ -22,7 +22,7 @@ from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.grading.verdict import How, Outcome
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batches import Batch, ResultRow
+from baton_reasoning.core.store.batches import Batch, ResultRow, StoredArm
 from baton_reasoning.core.store.run_cost import Cost
 
 EXPORTED = ConfigDict(frozen=True, populate_by_name=True, ser_json_inf_nan="null")
@@ -129,6 +129,11 @@ class ArmReport(Cost, ArmAccuracy):
     def title(self) -> str:
         """Return what views and reports call it."""
         return arm_title(self.name)
+
+    @property
+    def is_pair(self) -> bool:
+        """Tell whether both models write in it, and not by the large share of another arm."""
+        return baselines.is_pair(Arm.shown(StoredArm(self.name, self.settings)))
 
     @property
     def answers(self) -> int:

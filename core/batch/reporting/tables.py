@@ -46,13 +46,11 @@ def sentence(report: Report) -> str:
         failed = sum(arm.failed for arm in report.arms)
         return f"No answer yet; {counted(failed, 'error')}." if failed else "No answer yet."
     roles = {report.small_alone: "small alone", report.large_alone: "large alone", report.by_chance: "by chance"}
-    is_only_pair = main.small_tokens and not any(
-        arm.small_tokens and arm.large_tokens for arm in report.arms if arm.name not in (main.name, report.by_chance)
-    )
-    text = f"{'Both together' if is_only_pair else main.title}: {_right(main)}"
+    subject = "Both together" if [arm for arm in report.arms if arm.is_pair] == [main] else main.title
     if main.name in roles:
-        text = f"{roles[main.name].capitalize()}: {_right(main)}"
-    elif main.answers:
+        subject = roles[main.name].capitalize()
+    text = f"{subject}: {_right(main)}"
+    if main.is_pair and main.answers:
         text += f" with {figures.rounded(main.large_share)} by the large model"
     others = [
         f"{role} {figures.rounded(arm.accuracy.value)}"

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from baton_reasoning.core.batch.reporting.involvement import Involvement
 from msgspec import structs
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QImage
@@ -27,12 +26,13 @@ from baton_reasoning.app.shared.background import StreamTask
 from baton_reasoning.app.shared.loaded_models import LoadState
 from baton_reasoning.app.shared.theme import DARK, apply
 from baton_reasoning.app.shared.widgets.controls import IconButton
+from baton_reasoning.app.shared.widgets.figure_table import FigureTable
 from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.reporting.tables import main_tables, more_tables
 from baton_reasoning.core.batch.running.arms import Arm
 from baton_reasoning.core.errors import Busy, EngineLost, ModelFileError, StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How
-from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.run import Pair
 from baton_reasoning.core.settings import ColourScheme
 from baton_reasoning.core.store.batches import Batch, StoredArm
@@ -165,7 +165,7 @@ def test_an_arm_with_the_settings_of_another_is_not_run_again(
     assert noticed.args == ["“n1 = 16” has the same settings as “Current settings”, which runs once."]
     wait_until_done(page, qtbot)
     assert page.session.progress.jobs == page.view.model.rowCount() == 24, "two arms at first, two more values of n1"
-    assert "n1 = 32 " in page.view.evidence.comparison.text
+    assert "n1 = 32" in [row[0] for row in page.view.evidence.comparison.tables.shown[0].rows]
 
 
 def test_every_problem_gets_its_mark_and_results_are_exported(
@@ -188,14 +188,21 @@ def test_every_problem_gets_its_mark_and_results_are_exported(
 
 
 def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
-    run(page, qtbot, problem_file, "small", "large")
+    report = reported(page, qtbot, problem_file, "small", "large")
     view = page.view
     view.arm.setCurrentText("Small only")
     assert "50.0% correct (18.8–81.2)" in view.figures.text
-    assert "Small only 50.0%" in view.evidence.comparison.text
-    assert "Difference from “Small only”" in view.evidence.comparison.text
-    assert "points 95% CI p Large only +50.0 +0.0 to +81.2 0.25" in view.evidence.comparison.text
-    assert "Small only 50% at " in view.evidence.in_time.picture.accessibleDescription()
+    assert view.sentence.text() == "Small alone: 50% right; large alone 100%."
+    assert report.main == "small"
+    comparison = view.evidence.comparison
+    assert comparison.tables.shown == [*main_tables(report, "small")]
+    assert comparison.more_tables.shown == [*more_tables(report)]
+    assert not comparison.more_tables.isVisibleTo(comparison)
+    comparison.more.click()
+    assert comparison.more_tables.isVisibleTo(comparison)
+    assert "Small only 50% at 0" in view.evidence.share.picture.accessibleDescription()
+    view.arm.setCurrentText("Large only")
+    assert comparison.tables.shown == [*main_tables(report, "large")]
     assert " s to the end (p95 " in view.figures.text
     assert "handoffs" not in view.figures.text
     view.arm.setCurrentIndex(0)
@@ -203,16 +210,13 @@ def test_figures_and_charts_tell_what_the_report_says(page: BatchPage, qtbot: Qt
     assert [view.model.row_at(row).position for row in range(6)] == [1, 1, 3, 3, 5, 5]
 
 
-def test_figures_tell_how_far_the_large_model_is_involved(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:
+def test_figures_tell_of_handoffs_and_of_times_that_are_missing(
+    page: BatchPage, qtbot: QtBot, problem_file: Path
+) -> None:
     report = reported(page, qtbot, problem_file, "large")
-    involvement = Involvement(
-        steps=Estimate(0.25, 0.1, 0.4), problems=Estimate(0.5, 0.4, 0.6), handoffs=Estimate(3, 2, 4)
-    )
     figures = page.view.figures
-    figures.show_arm(report.arms[0].model_copy(update={"involvement": involvement, "small_reread": 12}))
-    tips = [caption.toolTip() for caption in figures.findChildren(QLabel)]
-    assert "In 25% of steps and 50% of answers" in tips
-    assert "3.0 handoffs, 2 read again" in tips
+    figures.show_arm(report.arms[0].model_copy(update={"handoffs": 18, "small_reread": 12}))
+    assert "3.0 handoffs, 2 read again" in [caption.toolTip() for caption in figures.findChildren(QLabel)]
     figures.show_arm(report.arms[0].model_copy(update={"seconds_to_end": None}))
     assert "– s to the end" in figures.text
 
@@ -222,7 +226,8 @@ def test_every_note_of_the_report_stands_beside_the_charts(page: BatchPage) -> N
     card = page.view.evidence.comparison
     with Grader() as grader:
         card.show_report(noted_report(page.session.store, grader), "small")
-    assert [note for note in NOTES if note not in card.text] == []
+    told = "\n".join([card.notes.text(), *(each.notes.text() for each in card.findChildren(FigureTable))])
+    assert [note for note in NOTES if note not in told] == []
 
 
 def test_a_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(
@@ -233,15 +238,15 @@ def test_a_chart_has_the_colours_of_the_theme_and_is_saved_in_those_of_print(
     evidence = page.view.evidence
     apply(qapp, ColourScheme.DARK)
     try:
-        assert evidence.in_time.picture.grab().toImage().pixelColor(2, 2).name() == DARK.surface
-        for chart in (evidence.in_time, evidence.share, evidence.reasons):
+        assert evidence.share.picture.grab().toImage().pixelColor(2, 2).name() == DARK.surface
+        for chart in (evidence.share, evidence.reasons):
             chart.save(tmp_path / "chart.png")
             saved = QImage(str(tmp_path / "chart.png"))
             assert (saved.width(), saved.pixelColor(2, 2).name()) == (1280, "#ffffff")
     finally:
         apply(qapp, ColourScheme.LIGHT)
     with pytest.raises(StoreError, match="cannot be written"):
-        evidence.in_time.save(tmp_path / "missing" / "chart.png")
+        evidence.share.save(tmp_path / "missing" / "chart.png")
 
 
 def test_a_narrow_window_shows_table_or_charts(page: BatchPage, qtbot: QtBot, problem_file: Path) -> None:

@@ -22,8 +22,8 @@ NOTES = (
     "p: McNemar's exact test. Adjusted p: Holm's method over the 3 comparisons",
     "Small only: 1 answer failed: “gpu.example refused the key <none>. Give it another one.”",
     "Small only: 1 answer with the notice “gpu.example was slow, and was asked again.”",
-    "Speeds cannot be compared, and are not ranked: Other programs used 60% of the CPU during large.",
-    "of the CPU used by other programs",
+    "Seconds cannot be compared: Other programs used 60% of the CPU during large.",
+    "1 error: resume the batch for these answers.",
 )
 """What terminal, HTML and window must say."""
 

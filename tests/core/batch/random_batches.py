@@ -52,7 +52,9 @@ def random_batches(draw: st.DrawFn) -> RandomBatch:
     count, seeds = draw(st.integers(1, 6)), draw(st.sampled_from([(0,), (3, 4), (0, 7, 10_007)]))
     jobs = [(arm, position, seed) for position in range(count) for arm in arms for seed in seeds]
     kinds = draw(st.lists(st.sampled_from("+++--?!."), min_size=len(jobs), max_size=len(jobs)))
+    setups = draw(st.sampled_from([[(8, 2)], [(8, 2), (1, 2), (8, 0)]]))
     random = Random(draw(st.integers(0, 99)))
+    loads = {arm.name: random.randrange(4) / 16 for arm in arms}
     problems = [Problem(f"p{n}", f"Count to {n}.", f"{n}", {}, n + 1) for n in range(count)]
     rows, traces = [], []
     for number, ((arm, position, seed), kind) in enumerate(zip(jobs, kinds, strict=True)):
@@ -64,13 +66,18 @@ def random_batches(draw: st.DrawFn) -> RandomBatch:
                 *("", verdict, random.choice(ERRORS) if kind == "!" else "", None),
                 RunCost() if kind == "." else _cost(trace, random, has_answer=kind != "!"),
                 notices=tuple(random.sample(["Slow.", "Restarted."], random.randrange(3))),
-                conditions=None if kind in "!." else _conditions(random),
+                conditions=None if kind in "!." else _conditions(random.choice(setups), loads[arm.name], random),
             )
         )
         traces.append(trace)
     shares = {arm.name: 0.3 for arm in arms if arm.equal_share_of}
     batch = Batch(
-        *("b", "random", BatchSettings(seed_numbers=seeds, shares=shares).stored(), tuple(arm.stored() for arm in arms)),
+        *(
+            "b",
+            "random",
+            BatchSettings(seed_numbers=seeds, shares=shares).stored(),
+            tuple(arm.stored() for arm in arms),
+        ),
         *(count, len(rows), sum(row.state is JobState.DONE for row in rows), datetime.now(UTC)),
     )
     return RandomBatch(batch, problems, rows, traces)
@@ -110,6 +117,6 @@ def _cost(trace: Trace, random: Random, *, has_answer: bool) -> RunCost:
     )
 
 
-def _conditions(random: Random) -> Conditions:
-    load = round(random.random() * 0.3, 2)
-    return Conditions(parallel=random.choice([1, 8]), threads=random.randrange(3), other_load=load)
+def _conditions(setup: tuple[int, int], load: float, random: Random) -> Conditions:
+    parallel, threads = setup
+    return Conditions(parallel=parallel, threads=threads, other_load=round(load + random.random() / 100, 4))

@@ -37,34 +37,6 @@ RESULTS = {
 }
 
 
-def test_an_arm_recovers_a_part_of_the_gap_in_a_part_of_the_time() -> None:
-    found = against_baselines(ARMS, RESULTS)[BATON.name]
-    assert found.gap_recovered
-    assert found.time_ratio
-    assert found.gap_recovered.value == pytest.approx(3 / 6)
-    assert found.gap_recovered.low < 0.5 < found.gap_recovered.high
-    assert (found.time_ratio.value, *found.time_ratio.interval) == (0.25, 0.25, 0.25)
-
-
-def test_the_baselines_recover_nothing_and_all_of_it() -> None:
-    gaps = [against_baselines(ARMS, RESULTS)[arm.name].gap_recovered for arm in (SMALL, LARGE, DRAFTED)]
-    assert [gap and gap.value for gap in gaps] == [0, 1, 1]
-
-
-def test_problems_that_are_not_scored_everywhere_are_left_out() -> None:
-    unscored = RESULTS | {LARGE.name: rows(LARGE, "????++++--", 8)}
-    found = against_baselines(ARMS, unscored)[BATON.name].gap_recovered
-    assert found
-    assert found.value == pytest.approx(1 / 4)
-
-
-def test_there_is_no_gap_where_the_large_model_is_not_better_or_not_there() -> None:
-    worse = RESULTS | {LARGE.name: rows(LARGE, "----------", 8)}
-    assert against_baselines(ARMS, worse)[BATON.name].gap_recovered is None
-    alone = against_baselines([SMALL, BATON], RESULTS)[BATON.name]
-    assert alone == (None, None, "")
-
-
 def test_another_pair_is_compared_with_its_own_models() -> None:
     other = [arm.model_copy(update={"large_model": "B.gguf"}) for arm in (LARGE, BATON)]
     assert against_baselines([SMALL, LARGE, other[1]], RESULTS)[BATON.name] == (None, None, "")

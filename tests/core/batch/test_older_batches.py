@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from baton_reasoning.core.batch.reporting.report_text import footnotes
-
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.tables import notes
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.creation import create_batch
 from baton_reasoning.core.batch.running.recipes import arms_of
@@ -20,7 +19,7 @@ from baton_reasoning.core.store.store import Store
 from tests.core.batch.counting import counting_pair, problems
 from tests.core.store.made import claim
 
-LINE = "Begun by an older version of Baton: what this one does not know, such as votes, is left out"
+LINE = "Begun by an older version of Baton: what this one does not know, such as votes, is left out."
 
 
 class OlderConditions(Conditions):
@@ -48,11 +47,11 @@ def test_votes_names_of_one_arm_energy_and_merged_folders_are_left_out(
     report = Results.read(store, batch).report
     (arm,) = report.arms
     assert (arm.name, arm.answers, arm.conditions.setups[0][0]) == ("vote of 3", 3, 1)
-    assert LINE in footnotes(report).splitlines()
+    assert LINE in notes(report)
     for ending in EXPORTS:
         export(store, batch, tmp_path / f"old{ending}")
 
 
 def test_a_batch_of_this_version_says_nothing_of_older_ones(store: Store) -> None:
     batch = create_batch(store, "new", problems(1), arms_of(["small"], RunSettings()))
-    assert LINE not in footnotes(Results.read(store, batch).report)
+    assert LINE not in notes(Results.read(store, batch).report)

@@ -5,43 +5,39 @@ from __future__ import annotations
 import csv
 import html
 import re
-import statistics
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from baton_reasoning.core.batch.reporting.report_text import (
-    columns,
-    comparisons,
-    footnotes,
-    heading,
-    tables,
-    text_report,
-)
 
 from baton_reasoning.core.batch.reporting.charts import (
     Point,
     Scatter,
     accuracy_against_share,
-    accuracy_in_time,
     scatter_chart,
     takeovers_by_reason,
 )
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.page import html_report
-from baton_reasoning.core.batch.reporting.report import Report, accuracy_of, main_arm
+from baton_reasoning.core.batch.reporting.report import Report
 from baton_reasoning.core.batch.reporting.results import Results
-from baton_reasoning.core.batch.reporting.statistics import holm
+from baton_reasoning.core.batch.reporting.tables import (
+    main_tables,
+    markdown_report,
+    more_tables,
+    notes,
+    sentence,
+    text_report,
+)
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.batch.running.runner import Runner
-from baton_reasoning.core.engines.base import Conversation, Handoff, ScoredToken, Stop
+from baton_reasoning.core.engines.base import Handoff, ScoredToken, Stop
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, StoreError
 from baton_reasoning.core.grading.grader import Grader
-from baton_reasoning.core.grading.verdict import Outcome
-from baton_reasoning.core.intervals import Estimate, wilson
+from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.store.batches import StoredArm
@@ -53,7 +49,6 @@ from baton_reasoning.core.thinking.trace import Trace
 from tests.core.batch.counting import (
     counting_pair,
     large_engine,
-    number_in,
     problems,
     rest,
     small_engine,
@@ -85,39 +80,91 @@ def report(store: Store, *recipes: str) -> Report:
     return Results.read(store, solved(store, *recipes)).report
 
 
-def reflective_pair() -> Pair:
-    """The small model hesitates once, and the large one steps in there."""
-
-    def small(conversation: Conversation, body: str) -> str:
-        answer = f"\n\n</think>\n\nThe answer is \\boxed{{{number_in(conversation)}}}."
-        return answer if "It is so." in body else "First we count.\n\nWait, is it so, or is it not?"
-
-    return Pair(ScriptedEngine(continue_with=small), ScriptedEngine(name="large", continue_with=lambda *_: "It is so."))
-
-
 def cells(made: Report, title: str) -> list[str]:
     """The column of this title, from whichever table has it."""
-    (column,) = [column for table in tables(made) for column in zip(*table.rows, strict=True) if column[0] == title]
-    return list(column[1:])
+    shown = [table for table in (*main_tables(made), *more_tables(made)) if title in table.headings]
+    return [row[shown[0].headings.index(title)] for row in shown[0].rows]
 
 
-def test_two_arms_have_accuracies_with_intervals_and_are_compared_on_the_same_problems(store: Store) -> None:
+@pytest.mark.parametrize(
+    ("recipes", "expected"),
+    [
+        (
+            ("small", "large", "baton", "random"),
+            "Both together: 50% right with 0% by the large model; small alone 50%, large alone 100%, by chance 50%.",
+        ),
+        (("baton", "small"), "Both together: 50% right with 0% by the large model; small alone 50%."),
+        (("baton", "every-step"), "Keywords: 50% right with 0% by the large model."),
+        (("small", "large"), "Small alone: 50% right; large alone 100%."),
+        (("large",), "Large alone: 100% right."),
+    ],
+)
+def test_a_report_begins_with_what_was_found(store: Store, recipes: tuple[str, ...], expected: str) -> None:
+    made = report(store, *recipes)
+    assert sentence(made) == expected
+    assert text_report(made).startswith(f"{expected}\n\ncounting: 6 problems, 1 seed, 2 at once; small small")
+    assert f'<p class="sentence">{expected}</p>' in html_report(made)
+    assert markdown_report(made).startswith(f"# counting\n\n{expected}\n")
+
+
+def test_a_sentence_has_the_figures_of_the_arms(store: Store) -> None:
+    made = report(store, "small", "large", "baton", "random")
+    values = {"small": 0.6, "large": 0.98, "baton": 0.996, "random as baton": 0.72}
+    tokens = {"small_tokens": 72, "large_tokens": 28}
+    arms = [
+        arm.model_copy(update={"accuracy": Estimate(values[arm.name], 0, 1)} | (tokens if arm.is_pair else {}))
+        for arm in made.arms
+    ]
+    assert sentence(made.model_copy(update={"arms": tuple(arms)})) == (
+        "Both together: 99.6% right with 28% by the large model; small alone 60%, large alone 98%, by chance 72%."
+    )
+
+
+def test_a_sentence_says_what_is_not_there_yet(store: Store) -> None:
+    arms = [arm.stored() for arm in arms_of(["small", "large"], RunSettings())]
+    made = Results.read(store, store.batches.create("new", {}, problems(2), arms)).report
+    assert sentence(made) == "No answer yet."
+    assert notes(made) == ["4 not run: resume the batch for these answers."]
+    assert "No right answer yet." in html_report(made)
+    assert main_tables(made)[0].rows == (("Small only",), ("Large only",))
+    faults = [Fault(0, EngineLost("Gone."))]
+    lost = Pair(ScriptedEngine(continue_with=small_engine().continue_with, faults=faults), large_engine())
+    assert sentence(Results.read(store, solved(store, "small", pair=lost, found=problems(1))).report) == (
+        "No answer yet; 1 error."
+    )
+    ungraded = [Problem("open", "Count to 9.", None, {}, 1)]
+    assert sentence(Results.read(store, solved(store, "small", found=ungraded)).report) == (
+        "Small alone: no graded answer."
+    )
+
+
+def test_the_tables_that_matter_fit_into_80_columns_and_the_others_are_folded(store: Store) -> None:
+    made = report(store, "small", "large", "baton", "random")
+    arms, differences = main_tables(made)
+    assert arms.headings == ("policy", "correct (95% CI)", "large share", "s/answer", "× large")
+    assert differences.title == "Difference from “Keywords”"
+    assert differences.headings == ("policy", "points (95% CI)", "p", "adjusted p")
+    assert [row[0] for row in differences.rows] == ["Small only", "Large only", "Random as Keywords"]
+    assert all(len(line) <= 80 for table in (arms, differences) for line in table.as_text().splitlines())
+    text, page, markdown = text_report(made, 80), html_report(made), markdown_report(made)
+    folded = page[page.index("<details>") :]
+    for table in more_tables(made):
+        assert table.title not in text
+        assert table.title in folded
+        assert table.as_markdown() in markdown
+    assert [len(table.rows) for table in more_tables(made)] == [4, 4, 6]
+    assert "gap recovered" not in (title for table in more_tables(report(store, "small")) for title in table.headings)
+
+
+def test_differences_are_those_of_the_other_arms_from_the_one_that_is_named(store: Store) -> None:
     made = report(store, "small", "large")
-    small, large = made.arms
-    assert small.accuracy is not None
-    assert (small.accuracy.value, small.accuracy.interval) == (0.5, wilson(3, 6))
-    assert (large.correct, large.wrong, accuracy_of(large)) == (6, 0, 1.0)
-    (comparison,) = made.comparisons
-    assert (comparison.first, comparison.second) == ("small", "large")
-    assert (comparison.better_first, comparison.better_second, comparison.p) == (0, 3, 0.25)
-    assert heading(made).startswith("counting: 6 problems, 1 seed, 2 at once; small small")
-    (words,) = comparisons(made)
-    assert words.startswith("Large only minus Small only: +50.0 points")
-    assert "worse on 0 of 6 problems, p = 0.25" in words
-    for arm in made.arms:
-        assert arm.speed is not None
-        assert arm.speed.interval.low <= arm.tokens_per_second <= arm.speed.interval.high
-    assert "Conditions: " in footnotes(made)
+    (row,) = main_tables(made, "small")[1].rows
+    assert row == ("Large only", "+50.0 (+0.0 to +81.2)", "0.25")
+    (row,) = main_tables(made, "large")[1].rows
+    assert row == ("Small only", "-50.0 (-81.2 to +0.0)", "0.25")
+    assert more_tables(made)[-1].rows == (
+        ("Large only minus Small only", "+50.0 (+0.0 to +81.2)", "3", "0", "6", "0.25", "0.25"),
+    )
 
 
 def test_what_servers_charge_is_told_of_every_arm_and_row(store: Store, tmp_path: Path) -> None:
@@ -129,7 +176,6 @@ def test_what_servers_charge_is_told_of_every_arm_and_row(store: Store, tmp_path
     assert large.money == pytest.approx(large.remote_tokens / 1_000_000)
     assert large.remote_tokens == large.large_tokens + large.large_read > 0
     assert cells(made, "money") == ["–", f"{large.money / 6:.2g} EUR"]
-    assert f"Large only: {large.remote_tokens} tokens read and written by servers" in footnotes(made)
     export(store, batch, tmp_path / "out.csv")
     rows = list(csv.DictReader((tmp_path / "out.csv").read_text("utf-8-sig").splitlines()))
     assert sum(float(row["money"]) for row in rows) == pytest.approx(large.money)
@@ -142,7 +188,11 @@ def test_failures_and_unscored_answers_stay_out_of_the_accuracy_and_are_named(st
     made = Results.read(store, solved(store, "small", pair=Pair(engine), found=found)).report
     (arm,) = made.arms
     assert (arm.done, arm.failed, arm.unscored, arm.correct + arm.wrong) == (4, 1, 1, 2)
-    assert footnotes(made).splitlines()[0] == "Small only: 1 unscored, 1 error, 0 not run"
+    assert notes(made) == [
+        "Small only: 1 answer failed: “Gone.”",
+        "1 error: resume the batch for these answers.",
+        "Not graded, and in no accuracy: Small only 1. Look at them, or grade another way.",
+    ]
 
 
 def test_what_is_discarded_and_why_the_large_model_stepped_in_is_measured() -> None:
@@ -176,26 +226,6 @@ def test_all_that_a_model_decoded_counts_as_its_work() -> None:
     assert (cost.large_read, cost.large_reread, cost.large_decoded) == (9, 0, 1 + 3)
 
 
-def test_columns_that_do_not_fit_follow_below() -> None:
-    rows = [("policy", "correct", "share"), ("Small only", "50.0%", "0.0%")]
-    assert columns(rows, 26) == "policy      correct  share\nSmall only    50.0%   0.0%"
-    below = "policy      correct\nSmall only    50.0%\n\npolicy      share\nSmall only   0.0%"
-    assert columns(rows, 25) == columns(rows, 5) == below
-
-
-def test_each_table_has_a_line_for_each_arm_and_no_column_that_says_nothing_of_any(store: Store) -> None:
-    made = tables(report(store, "small", "large"))
-    for table in made:
-        lines = columns(table.rows).splitlines()
-        assert [line.split("  ")[0] for line in lines] == ["policy", "Small only", "Large only"]
-        assert len({len(line) for line in lines}) == 1
-    both = {title for table in made for title in table.rows[0]}
-    alone = {title for table in tables(report(store, "small")) for title in table.rows[0]}
-    assert both - alone == {"gap recovered", "mean / large"}
-    assert {"answer p50", "answer p95", "end p50", "end p95", "first read", "read again"} <= alone
-    assert "money" not in both
-
-
 def test_arms_of_an_older_version_are_read_or_left_out(store: Store) -> None:
     batch, settings = solved(store, "small"), RunSettings().model_dump(mode="json")
     older = settings | {"boundary": r"\n[ \t\r]*\n", "limits": settings["limits"] | {"early_exit": 0}}
@@ -204,43 +234,17 @@ def test_arms_of_an_older_version_are_read_or_left_out(store: Store) -> None:
         store.batches.add_arm(batch, StoredArm(name, {"settings": stored}), [0])
     results = Results.read(store, batch)
     assert [arm.name for arm in results.report.arms] == ["small", "older"]
-    assert "gone: left out, since this version of Baton does not have its policy" in footnotes(results.report)
+    assert "gone: left out, since this version of Baton does not have its policy." in notes(results.report)
     assert {each.arm for each in results.exported()} == {"small", "older", "gone"}
 
 
-def test_p_values_are_adjusted_and_of_many_comparisons_a_terminal_shows_those_with_the_main_arm(store: Store) -> None:
-    made = report(store, "small", "large", "baton")
-    assert [each.adjusted_p for each in made.comparisons] == holm([each.p for each in made.comparisons])
-    assert sum(", adjusted p = " in line for line in comparisons(made)) == 3
-    few = text_report(made)
-    assert "Large only minus Small only" in few
-    assert "The other" not in few
-    many = made.model_copy(update={"comparisons": made.comparisons * 6})
-    main = main_arm(made)
-    assert main
-    with_main = [each for each in many.comparisons if main.name in (each.first, each.second)]
-    text = text_report(many)
-    assert text.count(" points (") == len(with_main) == 12
-    assert "The other 6 comparisons are in report.html." in text
-    assert html_report(many).count(" points (") == 18
-
-
-@pytest.mark.parametrize("shown", [text_report, html_report])
+@pytest.mark.parametrize("shown", [text_report, html_report, markdown_report])
 def test_every_note_stands_beside_the_table(store: Store, grader: Grader, shown: Callable[[Report], str]) -> None:
     text = html.unescape(shown(noted_report(store, grader)))
     assert [note for note in NOTES if note not in text] == []
-    assert text.count("adjusted p = ") == 3
 
 
-def test_one_problem_has_no_spread_of_speed_and_no_plural(store: Store) -> None:
-    made = Results.read(store, solved(store, "small", "large", found=problems(1))).report
-    assert heading(made).startswith("counting: 1 problem, 1 seed")
-    assert "of 1 problem, p = 1" in comparisons(made)[0]
-    shown = cells(made, "tok/s")
-    assert all(re.fullmatch(r"[\d,]+", each) for each in shown), shown
-
-
-@pytest.mark.parametrize("shown", [text_report, html_report, footnotes])
+@pytest.mark.parametrize("shown", [text_report, html_report, markdown_report])
 def test_a_pair_that_does_not_pay_is_named(store: Store, shown: Callable[[Report], str]) -> None:
     arms = ("small", "large", "baton")
     wrong = Pair(ScriptedEngine(continue_with=lambda _, body: rest(solution(-1), body)), large_engine())
@@ -254,66 +258,23 @@ def test_many_kinds_of_errors_are_summed_up(store: Store) -> None:
     made = report(store, "small")
     errors = {f"Reason {n}.": 2 for n in range(8)}
     arm = made.arms[0].model_copy(update={"errors": errors})
-    lines = footnotes(made.model_copy(update={"arms": (arm,)})).splitlines()
+    lines = notes(made.model_copy(update={"arms": (arm,)}))
     assert lines[4] == "Small only: 2 answers failed: “Reason 4.”"
     assert lines[5] == "Small only: 6 answers for other reasons (results.jsonl)"
 
 
-def test_speeds_taken_under_different_conditions_are_not_ranked(store: Store) -> None:
-    sentence = "Other programs used 60% of the CPU during large."
-    made = report(store, "small", "large").model_copy(update={"not_comparable": sentence})
-    assert "Seconds were taken under different conditions and are not ranked." in html_report(made)
-    assert "Speeds cannot be compared, and are not ranked: Other programs" in footnotes(made)
+def test_a_control_that_missed_its_large_share_is_named(store: Store) -> None:
+    made = report(store, "large").model_copy(update={"is_older": False})
+    near, far = (made.arms[0].model_copy(update={"aimed_share": share}) for share in (0.99, 0.9))
+    assert notes(made.model_copy(update={"arms": (near,)})) == []
+    assert notes(made.model_copy(update={"arms": (far,)})) == [
+        "Large only: a large share of 100.0%, 90.0% was aimed at; compare it with care."
+    ]
 
 
 def test_the_chart_of_an_arm_is_well_formed(store: Store) -> None:
     (arm,) = report(store, "baton").arms
     assert ElementTree.fromstring(takeovers_by_reason(arm)).tag.endswith("svg")
-
-
-def test_the_chart_over_time_names_every_arm_and_has_a_curve_for_each(store: Store) -> None:
-    svg = scatter_chart(accuracy_in_time(report(store, "small", "large")))
-    texts = {element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")}
-    assert {"Small only", "Large only", "% correct", "seconds that an answer may take"} <= texts
-    assert svg.count("<polyline") == 2
-    assert svg.count("stroke-dasharray") == 1
-
-
-def test_a_curve_rises_from_no_answer_to_all_that_are_right(store: Store) -> None:
-    made = report(store, "large")
-    accuracies = [Estimate(value, 0, 1) for value in (0, 0, 0.5, 0.5, 0.75, 0.75)]
-    arm = made.arms[0].model_copy(update={"accuracy_in_time": tuple(accuracies)})
-    scatter = accuracy_in_time(made.model_copy(update={"arms": (arm,), "time_budgets": (1, 2, 4, 8, 16, 32)}))
-    assert scatter.lines[0].points == ((2, 0), (4, 50), (8, 50), (16, 75))
-    assert scatter.description == "Large only 100% at 16"
-    assert scatter.bottom == 0
-
-
-def test_the_curves_hold_what_the_rows_say(store: Store) -> None:
-    found = Results.read(store, solved(store, "small", "large"))
-    rows = [row for row in found.rows if row.arm == "large"]
-    for limit, accuracy in zip(found.report.time_budgets, found.report.arms[1].accuracy_in_time, strict=True):
-        right = [row.outcome is Outcome.CORRECT and row.cost.seconds <= limit for row in rows]
-        assert accuracy.value == sum(right) / len(rows)
-
-
-def test_the_report_adds_up_what_the_rows_say_of_steps_handoffs_and_reading(store: Store) -> None:
-    found = Results.read(store, solved(store, "small", "baton", pair=reflective_pair()))
-    arm, rows = found.report.arms[1], [row for row in found.exported() if row.arm == "baton"]
-    assert arm.involvement.steps
-    assert arm.involvement.handoffs
-    assert arm.seconds_to_answer
-    assert arm.seconds_to_end
-    steps = [len({span.step for span in row.spans if span.author == "large"}) for row in rows]
-    assert [row.large_steps for row in rows] == steps
-    assert arm.involvement.steps.value == pytest.approx(sum(steps) / sum(row.steps for row in rows))
-    assert arm.involvement.handoffs.value == pytest.approx(sum(row.handoffs for row in rows) / len(rows))
-    assert (arm.small_reread, arm.large_reread) == tuple(
-        sum(each) for each in zip(*((row.small_reread, row.large_reread) for row in rows), strict=True)
-    )
-    assert 0 < arm.small_reread < arm.small_read
-    assert all(row.seconds_to_answer and 0 < row.seconds_to_answer <= row.seconds for row in rows)
-    assert arm.seconds_to_end.p50.value == pytest.approx(statistics.median(row.seconds for row in rows), abs=1e-6)
 
 
 def test_names_and_errors_are_no_markup(store: Store) -> None:
@@ -340,14 +301,6 @@ def test_the_share_chart_joins_the_arms_of_a_sweep(store: Store) -> None:
     (line,) = scatter.lines
     assert sorted(line.points) == sorted(places[f"c = {c}"] for c in (3, 15, 50))
     assert scatter_chart(scatter).count("<polyline") == 1
-
-
-def test_a_batch_without_an_answer_has_a_chart_that_says_so(store: Store) -> None:
-    arms = [arm.stored() for arm in arms_of(["small"], RunSettings())]
-    made = Results.read(store, store.batches.create("new", {}, problems(2), arms)).report
-    assert "No right answer yet." in scatter_chart(accuracy_in_time(made))
-    assert "No right answer yet." in html_report(made)
-    assert tables(made)[0].rows == [("policy", "large share"), ("Small only", "0.0%")]
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) -> None:

@@ -215,9 +215,7 @@ def newcombe(one: list[list[bool]], other: list[list[bool]]) -> Line:
     n = len(first)
     means = sum(first) / n, sum(second) / n
     covariance = sum((a - means[0]) * (b - means[1]) for a, b in zip(first, second, strict=True)) / n
-    spread = math.sqrt(
-        sum((a - means[0]) ** 2 for a in first) / n * sum((b - means[1]) ** 2 for b in second) / n
-    )
+    spread = math.sqrt(sum((a - means[0]) ** 2 for a in first) / n * sum((b - means[1]) ** 2 for b in second) / n)
     r = 0.0
     if spread:
         r = max(-1.0, min(1.0, (max(covariance - 1 / (2 * n), 0.0) if covariance > 0 else covariance) / spread))
@@ -260,10 +258,9 @@ def check_whether_seconds_compare(report: Line, lines: list[Line]) -> None:
     conditions = [[line["conditions"] for line in answers] for answers in arms]
     ways = [[(each["parallel"], max(1, each["threads"])) for each in found] for found in conditions]
     shares = [[found.count(way) / len(found) for found in ways] for way in {way for found in ways for way in found}]
-    loads = []
-    for answers in arms:
-        if (seconds := sum(line["seconds"] for line in answers)) >= 5:
-            loads.append(sum(line["conditions"]["other_load"] * line["seconds"] for line in answers) / seconds)
+    times = [[line["seconds"] for line in answers] for answers in arms]
+    weighted = [[line["conditions"]["other_load"] * line["seconds"] for line in answers] for answers in arms]
+    loads = [sum(load) / sum(seconds) for load, seconds in zip(weighted, times, strict=True) if sum(seconds) >= 5]
     differ = any(max(each) - min(each) > 0.1 for each in [*shares, *([loads] if loads else [])])
     assert bool(report["not_comparable"]) is differ
 
@@ -279,6 +276,9 @@ def test_plain_loops_over_the_lines_find_every_figure(batch: RandomBatch) -> Non
         marks = scored(answers_of(lines, arm["name"]))
         assert arm["accuracy"] == close(accuracy(by_problem([(job[0], right) for job, right in marks.items()])))
         check_against_baselines(arm, report["arms"], lines)
+    if main := next((arm for arm in report["arms"] if arm["name"] == report["main"]), None):
+        told = [report[name] or None for name in ("small_alone", "large_alone")]
+        assert told == [alone(report["arms"], main, model) for model in ("small", "large")]
     check_comparisons(report, lines)
     check_whether_seconds_compare(report, lines)
 

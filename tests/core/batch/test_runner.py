@@ -10,9 +10,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from baton_reasoning.core.batch.reporting.report_text import footnotes
 
 from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.tables import notes
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels
 from baton_reasoning.core.batch.running.batch_events import (
     BatchEvent,
@@ -166,7 +166,7 @@ def test_what_an_engine_reported_stands_in_the_row(store: Store, grader: Grader)
     run_all(store, batch, Pair(engine), grader, parallel=1)
     assert [row.notices for row in rows(store, batch)] == [("The server was slow.",), ()]
     assert Results.read(store, batch).report.arms[0].notices == {"The server was slow.": 1}
-    assert "Small only: 1 answer with the notice “The server was slow.”" in footnotes(Results.read(store, batch).report)
+    assert "Small only: 1 answer with the notice “The server was slow.”" in notes(Results.read(store, batch).report)
 
 
 def test_all_arms_of_a_problem_come_before_the_next_problem(store: Store, grader: Grader) -> None:

@@ -2,46 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
-from baton_reasoning.core.batch.reporting.speed import (
-    ArmConditions,
-    Percentiles,
-    speed_of,
-    why_not_comparable,
-)
 
+from baton_reasoning.core.batch.reporting.report import ArmConditions, why_not_comparable
 from baton_reasoning.core.batch.running.conditions import LoadMeter
 from baton_reasoning.core.store.batches import Conditions, JobState, ResultRow
 from baton_reasoning.core.store.run_cost import RunCost
 
-MORNING = datetime(2026, 1, 1, 8, tzinfo=UTC)
 
-
-def row(
-    position: int = 0, seconds: float = 2.0, tokens: int = 100, end: float = 0.0, parallel: int = 16, load: float = 0.0
-) -> ResultRow:
+def row(parallel: int = 16, load: float = 0.0) -> ResultRow:
     return ResultRow(
-        *(1, "", "arm", position, 0, JobState.DONE, "", None, "", None, RunCost(seconds=seconds, small_tokens=tokens)),
+        *(1, "", "arm", 0, 0, JobState.DONE, "", None, "", None, RunCost(seconds=2.0)),
         conditions=Conditions(parallel=parallel, threads=2, other_load=load),
-        ended=MORNING + timedelta(seconds=end),
     )
-
-
-def test_a_speed_is_all_tokens_over_all_seconds() -> None:
-    estimate = speed_of([row(0, 1.0, 100), row(1, 3.0, 100)])
-    assert estimate is not None
-    assert estimate.value == 50
-    assert estimate.interval.low < 50 < estimate.interval.high
-
-
-def test_percentiles_are_over_the_answers_that_have_a_time() -> None:
-    found = Percentiles.of([(problem, float(problem)) for problem in range(101)] + [(7, None)])
-    assert found
-    assert (found.p50.value, found.p95.value) == (50, 95)
-    assert found.p95.low < 95 < found.p95.high <= 100
-    assert Percentiles.of([(0, None)]) is None
 
 
 def test_only_arms_that_were_written_under_the_same_conditions_can_be_compared() -> None:
@@ -58,7 +31,7 @@ def test_only_arms_that_were_written_under_the_same_conditions_can_be_compared()
 
 
 def test_jobs_that_wait_have_no_conditions() -> None:
-    waiting = [row()._replace(conditions=None, ended=None)]
+    waiting = [row()._replace(conditions=None)]
     assert ArmConditions.of(waiting).setups == ()
 
 

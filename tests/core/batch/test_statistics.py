@@ -84,12 +84,12 @@ def compared(both: int, only_first: int, only_second: int, neither: int) -> Diff
 def test_a_paired_difference_has_newcombes_published_interval(
     counts: tuple[int, int, int, int], value: float, low: float, high: float
 ) -> None:
-    estimate = compared(*counts).estimate
+    estimate = compared(*counts).difference
     assert (estimate.value, *estimate.interval) == pytest.approx((value, low, high), abs=5e-4)
 
 
 def test_swapping_the_runs_mirrors_the_difference() -> None:
-    one, other = compared(10, 3, 8, 4).estimate, compared(10, 8, 3, 4).estimate
+    one, other = compared(10, 3, 8, 4).difference, compared(10, 8, 3, 4).difference
     assert one.value == pytest.approx(-other.value)
     assert one.low == pytest.approx(-other.high)
 
@@ -206,7 +206,7 @@ def test_with_several_seeds_a_problem_counts_once_for_the_arm_that_solved_it_mor
     assert found is not None
     assert (found.better_first, found.better_second) == (0, 6)
     assert found.p == pytest.approx(2 / 2**6)
-    assert found.estimate.value == pytest.approx(0.4)
+    assert found.difference.value == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize("seeds", [1, 2, 3])
@@ -215,8 +215,8 @@ def test_equal_arms_never_have_an_interval_of_no_width(seeds: int, right: int) -
     problem = [([RIGHT] * seeds, [RIGHT] * seeds)] * right + [([WRONG] * seeds, [WRONG] * seeds)] * (20 - right)
     found = difference(problem)
     assert found is not None
-    low, high = found.estimate.interval
-    assert (found.estimate.value, found.p) == (0, 1)
+    low, high = found.difference.interval
+    assert (found.difference.value, found.p) == (0, 1)
     assert low < -0.05
     assert high > 0.05
 
@@ -228,18 +228,18 @@ def test_seeds_that_always_agree_give_the_interval_of_one_seed() -> None:
     thrice = difference([([first] * 3, [second] * 3) for first, second in kinds])
     assert once is not None
     assert thrice is not None
-    assert thrice.estimate.interval == pytest.approx(once.estimate.interval, abs=0.005)
+    assert thrice.difference.interval == pytest.approx(once.difference.interval, abs=0.005)
 
 
 def test_one_problem_with_two_seeds_has_finite_limits() -> None:
     found = difference([([RIGHT, WRONG], [RIGHT, RIGHT])])
     assert found is not None
-    assert -1 <= found.estimate.interval.low < found.estimate.interval.high <= 1.5
+    assert -1 <= found.difference.interval.low < found.difference.interval.high <= 1.5
 
 
 def test_an_interval_that_leaves_out_0_while_the_test_does_not_reject_is_known() -> None:
     found = difference([([WRONG], [RIGHT])] * 5 + [([RIGHT], [RIGHT])] * 5)
     assert found is not None
     assert found.p == 0.0625
-    assert found.estimate.interval.low > 0
+    assert found.difference.interval.low > 0
     assert "go by the test" in found.remark

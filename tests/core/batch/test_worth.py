@@ -145,7 +145,7 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Sto
     assert "<h3>What takeovers were worth</h3>" in page
     waits = next(group for group in after.takeovers if group.cue == "wait")
     assert waits.worth
-    assert f"<td>▲ {waits.worth.mean.value:+.2f} (" in page
+    assert f">▲ {waits.worth.mean.value:+.2f} (" in page
     assert f", {waits.worth.takeovers} of them</td>" in page
     drawing = ElementTree.fromstring(worth_by_cue(after.takeovers))
     texts = [each.text for each in drawing.iter("{http://www.w3.org/2000/svg}text")]
