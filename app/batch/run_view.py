@@ -281,7 +281,7 @@ class RunView(QWidget):
             self.shown.addItem(shown.value, shown)
         menu = QMenu(self.export)
         titles = {".csv": "Table (CSV)", ".jsonl": "Results (JSON lines)", ".html": "Report (HTML)"}
-        titles |= {".json": "Report (JSON)"}
+        titles |= {".md": "Report (Markdown)", ".json": "Report (JSON)"}
         for ending in EXPORTS:
             menu.addAction(titles.get(ending, ending)).triggered.connect(lambda _, ending=ending: self._export(ending))
         self.export.setMenu(menu)
@@ -342,7 +342,7 @@ class RunView(QWidget):
         split.addWidget(left)
         split.addWidget(self.evidence)
         split.setStretchFactor(0, 1)
-        split.setSizes([1000, 400])
+        split.setSizes([920, 480])
         split.setChildrenCollapsible(False)
         self.setLayout(vbox(split, margins=(22, 14, 16, 14)))
 

@@ -11,7 +11,7 @@ from baton_reasoning.app.shared.widgets.controls import label, plain_tip
 from baton_reasoning.app.shared.widgets.layout import vbox
 from baton_reasoning.core.table import Table
 
-NARROWEST = 80
+NARROWEST = 60
 """Pixels of a column, at least: the first one takes what the others leave, and elides its text."""
 
 
@@ -50,6 +50,7 @@ class _Cells(QTableWidget):
         self.horizontalHeader().setMinimumSectionSize(NARROWEST)
 
     def fill(self, table: Table) -> None:
+        self.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + 8)
         self.setRowCount(len(table.rows))
         self.setColumnCount(len(table.columns))
         for column, head in enumerate(table.columns):

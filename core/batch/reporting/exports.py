@@ -1,4 +1,4 @@
-"""Writes the results as CSV (safe in a spreadsheet) or JSON lines, and the report as HTML or JSON.
+"""Writes the results as CSV (safe in a spreadsheet) or JSON lines, and the report as HTML, Markdown or JSON.
 
 A new kind of file is a function and a line in `EXPORTS`.
 """
@@ -15,6 +15,7 @@ from pathlib import Path
 from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.tables import markdown_report
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.files import make_private
 from baton_reasoning.core.store.store import Store
@@ -53,6 +54,10 @@ def export_html(results: Results, path: Path) -> None:
     _write(path, html_report(results.report, analyse(results.store, results.batch.id)))
 
 
+def export_markdown(results: Results, path: Path) -> None:
+    _write(path, markdown_report(results.report))
+
+
 def export_json(results: Results, path: Path) -> None:
     """Write the `Report` (docs/batch.md)."""
     data = results.report.model_dump(mode="json", by_alias=True)
@@ -63,6 +68,7 @@ EXPORTS: dict[str, Callable[[Results, Path], None]] = {
     ".csv": export_csv,
     ".jsonl": export_jsonl,
     ".html": export_html,
+    ".md": export_markdown,
     ".json": export_json,
 }
 
