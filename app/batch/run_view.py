@@ -37,7 +37,7 @@ from baton_reasoning.app.shared.widgets.controls import (
 )
 from baton_reasoning.app.shared.widgets.layout import STRETCH, hbox, vbox
 from baton_reasoning.core.batch.reporting.exports import EXPORTS
-from baton_reasoning.core.batch.reporting.report import ArmReport, Report, main_arm
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.batch.reporting.tables import sentence
 from baton_reasoning.core.batch.running.batch_events import (
     BatchEvent,
@@ -178,12 +178,11 @@ class RunView(QWidget):
         self._show_parts()  # other captions may need other lines
 
     def _chosen_arm(self) -> ArmReport | None:
-        """Return the selected arm; for “All policies” the first in which both models wrote."""
+        """Return the selected arm; for “All policies” the one that the report is about."""
         if not self._report:
             return None
-        name = self.arm.currentData()
-        chosen = [arm for arm in self._report.arms if arm.name == name]
-        return chosen[0] if chosen else main_arm(self._report)
+        report = self._report
+        return report.arm(self.arm.currentData()) or report.arm(report.main)
 
     def _filter(self) -> None:
         self.model.choose(self.shown.currentData(), self.arm.currentData())
@@ -342,7 +341,7 @@ class RunView(QWidget):
         split.addWidget(left)
         split.addWidget(self.evidence)
         split.setStretchFactor(0, 1)
-        split.setSizes([920, 480])
+        split.setSizes([1000, 400])
         split.setChildrenCollapsible(False)
         self.setLayout(vbox(split, margins=(22, 14, 16, 14)))
 
@@ -358,7 +357,9 @@ class RunView(QWidget):
         self.charts.setVisible(narrow)
         self.evidence.setVisible(charts or not narrow)
         self.table.setVisible(not (charts and narrow))
-        self._left.setMaximumHeight(self._lowest() if charts and narrow else WIDGET_SIZE_MAX)
+        lowest = self._lowest() if charts and narrow else 0
+        self._left.setMinimumHeight(lowest)
+        self._left.setMaximumHeight(lowest or WIDGET_SIZE_MAX)
 
     def _lowest(self) -> int:
         """Return the height in pixels of figures and controls below each other, with captions wrapped in this width."""

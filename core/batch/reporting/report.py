@@ -240,11 +240,6 @@ def accuracy_of(arm: ArmReport) -> float:
     return arm.accuracy.value if arm.accuracy else 0.0
 
 
-def main_arm(report: Report) -> ArmReport | None:
-    """Return the arm that the report is about; None without arms."""
-    return report.arm(report.main)
-
-
 def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[ResultRow]) -> Report:
     """Sum up a batch; the order of the rows changes nothing. Raises SettingsError."""
     settings = BatchSettings.of(batch)
@@ -259,19 +254,11 @@ def build_report(batch: Batch, problems: Sequence[Problem], rows: Iterable[Resul
         batch=batch.id,
         name=batch.name,
         created=batch.created,
-        provenance=settings.provenance,
         problems=batch.problems,
         problem_ids=tuple(problem.id for problem in problems),
         seeds=len(settings.seed_numbers),
-        seed_numbers=settings.seed_numbers,
-        parallel=settings.parallel,
         grading=settings.grade,
-        pattern=settings.pattern,
-        small=settings.small,
-        large=settings.large,
-        other_smalls=settings.other_smalls,
-        other_larges=settings.other_larges,
-        chances=settings.chances,
+        **{name: value for name, value in settings if name in Report.model_fields},
         unknown_arms=tuple(arm.name for arm in batch.arms if arm.name not in answers),
         **_main_arms(stored),
         arms=arms,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from baton_reasoning.core.batch.reporting import figures
-from baton_reasoning.core.batch.reporting.report import ArmReport, Comparison, Percentiles, Report, main_arm
+from baton_reasoning.core.batch.reporting.report import ArmReport, Comparison, Report
 from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
 from baton_reasoning.core.intervals import Estimate
@@ -41,7 +41,7 @@ def markdown_report(report: Report) -> str:
 
 def sentence(report: Report) -> str:
     """Say in a sentence how good the main arm is, beside its models alone and chance."""
-    main = main_arm(report)
+    main = report.arm(report.main)
     if main is None or not any(arm.answers for arm in report.arms):
         failed = sum(arm.failed for arm in report.arms)
         return f"No answer yet; {counted(failed, 'error')}." if failed else "No answer yet."
@@ -112,14 +112,6 @@ def _each(tokens: Callable[[ArmReport], int]) -> Callable[[ArmReport], str]:
     return _answers(lambda arm: f"{tokens(arm) / arm.answers:,.0f}")
 
 
-def _p50(found: Percentiles | None) -> str:
-    return figures.estimated(found.p50 if found else None)
-
-
-def _p95(found: Percentiles | None) -> str:
-    return figures.estimated(found.p95 if found else None)
-
-
 _MAIN: Sequence[ArmColumn] = (
     (Column("correct", "95% CI"), lambda arm: figures.share(arm.accuracy)),
     (Column("large share"), _answers(lambda arm: figures.percent(arm.large_share))),
@@ -133,10 +125,10 @@ _MONEY: ArmColumn = (
     lambda arm: figures.money(arm.money_per_answer, arm.currency) if arm.money else NOTHING,
 )
 _QUANTILES: Sequence[ArmColumn] = (
-    (Column("answer p50"), lambda arm: _p50(arm.seconds_to_answer)),
-    (Column("answer p95"), lambda arm: _p95(arm.seconds_to_answer)),
-    (Column("end p50"), lambda arm: _p50(arm.seconds_to_end)),
-    (Column("end p95"), lambda arm: _p95(arm.seconds_to_end)),
+    (Column("answer p50"), lambda arm: figures.estimated(arm.seconds_to_answer and arm.seconds_to_answer.p50)),
+    (Column("answer p95"), lambda arm: figures.estimated(arm.seconds_to_answer and arm.seconds_to_answer.p95)),
+    (Column("end p50"), lambda arm: figures.estimated(arm.seconds_to_end and arm.seconds_to_end.p50)),
+    (Column("end p95"), lambda arm: figures.estimated(arm.seconds_to_end and arm.seconds_to_end.p95)),
     (Column("mean / large"), lambda arm: figures.estimated(arm.time_ratio)),
     (Column("tok/s"), _answers(lambda arm: f"{arm.tokens_per_second:,.0f}")),
 )

@@ -36,10 +36,12 @@ def test_a_file_is_solved_graded_and_reported(tmp_path: Path, baton: Baton) -> N
     done = baton("batch", "run", str(BATCH_PROBLEMS), "--arm", "small", "--arm", "large", *TWO, "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "Read 2 problems, with an answer each." in done.stderr
-    assert done.stdout.splitlines()[0].startswith("batch: 2 problems, 1 seed, 2 at once")
-    assert "Large only minus Small only" in done.stdout
+    sentence, _, heading = done.stdout.splitlines()[:3]
+    assert sentence == "Small alone: 100% right; large alone 100%."
+    assert heading.startswith("batch: 2 problems, 1 seed, 2 at once")
+    assert "Difference from “Small only”" in done.stdout
     shown = (done.stdout, baton("batch", "report", str(out)).stdout)
-    assert [("Both demo models are equally fast" in text, "tok/s" in text) for text in shown] == [(True, False)] * 2
+    assert [("Both demo models are equally fast" in text, "s/answer" in text) for text in shown] == [(True, False)] * 2
     assert {path.name for path in out.iterdir()} >= {"results.csv", "results.jsonl", "report.html", "report.json"}
 
 
@@ -140,7 +142,8 @@ def test_a_batch_that_cannot_be_graded_needs_to_be_confirmed(
     run = ("batch", "run", file, "--grade", "none", "--arm", "large", "-n", "4")
     done = baton(*run, *TWO, "--out", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
-    assert "1 unscored" in done.stdout
+    assert done.stdout.startswith("Large alone: no graded answer.\n")
+    assert "Not graded, and in no accuracy: Large only 1." in done.stdout
 
 
 def test_the_columns_of_problem_answer_and_id_can_be_named(tmp_path: Path, baton: Baton) -> None:
