@@ -125,10 +125,10 @@ _MONEY: ArmColumn = (
     lambda arm: figures.money(arm.money_per_answer, arm.currency) if arm.money else NOTHING,
 )
 _QUANTILES: Sequence[ArmColumn] = (
-    (Column("answer p50"), lambda arm: figures.estimated(arm.seconds_to_answer and arm.seconds_to_answer.p50)),
-    (Column("answer p95"), lambda arm: figures.estimated(arm.seconds_to_answer and arm.seconds_to_answer.p95)),
-    (Column("end p50"), lambda arm: figures.estimated(arm.seconds_to_end and arm.seconds_to_end.p50)),
-    (Column("end p95"), lambda arm: figures.estimated(arm.seconds_to_end and arm.seconds_to_end.p95)),
+    (Column("answer p50"), lambda arm: figures.estimated(arm.seconds_to_answer.p50 if arm.seconds_to_answer else None)),
+    (Column("answer p95"), lambda arm: figures.estimated(arm.seconds_to_answer.p95 if arm.seconds_to_answer else None)),
+    (Column("end p50"), lambda arm: figures.estimated(arm.seconds_to_end.p50 if arm.seconds_to_end else None)),
+    (Column("end p95"), lambda arm: figures.estimated(arm.seconds_to_end.p95 if arm.seconds_to_end else None)),
     (Column("mean / large"), lambda arm: figures.estimated(arm.time_ratio)),
     (Column("tok/s"), _answers(lambda arm: f"{arm.tokens_per_second:,.0f}")),
 )
