@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
@@ -31,27 +31,19 @@ from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 
-HEADER = (
-    *("id", "problem", "arm", "seed", "answer", "expected", "outcome", "graded_by", "reason", "error", "notices"),
-    *("large_share", "small_tokens", "large_tokens", "discarded_tokens", "small_read", "large_read", "small_reread"),
-    *(
-        "large_reread",
-        "small_decoded",
-        "large_decoded",
-        "handoffs",
-        "steps",
-        "large_steps",
-        "seconds",
-        "seconds_to_answer",
-        "started",
-    ),
-    *("money", "currency", "remote_tokens", "finish", "source", "line", "note"),
-)
+NOT_IN_CSV = {"schema_version", "batch", "run", "text", "answer_start", "spans", "values", "conditions", "metadata"}
+"""Fields of a result that only results.jsonl has."""
 
 
 def export_csv(results: Results, path: Path) -> None:
     """Write a row for each job, without the texts, which results.jsonl has."""
-    write_csv(path, HEADER, _csv_rows(results))
+    names = [*ExportedResult.model_fields, *ExportedResult.model_computed_fields]
+    rows = (result.model_dump(mode="json", exclude=NOT_IN_CSV) for result in results.exported(with_text=False))
+    write_csv(
+        path,
+        [name for name in names if name not in NOT_IN_CSV],
+        ([" ".join(cell) if isinstance(cell, list) else cell for cell in row.values()] for row in rows),
+    )
 
 
 def export_jsonl(results: Results, path: Path) -> None:
@@ -101,14 +93,10 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", errors="replace")
 
 
-def _csv_rows(results: Results) -> Iterator[Sequence[Cell]]:
-    for result in results.exported(with_text=False):
-        fields = result.model_dump(mode="json", include=set(HEADER))
-        yield [" ".join(cell) if isinstance(cell := fields[name], list) else cell for name in HEADER]
-
-
 Cell = str | int | float | bool | None
 
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""A plain signed number, which no spreadsheet runs."""
 # The full-width forms count as operators in some East Asian versions of Excel; blanks and invisible marks may
 # be dropped by the program that reads the cell. Where the decimal sign is a comma, Excel begins another cell after each
 # semicolon.
@@ -120,7 +108,7 @@ _LATER_FORMULA = re.compile(rf"(?<=;)(?={_UNSEEN}(?:[=@＝＠]|[+\-＋－][^;]*[
 
 def safe_cell(cell: Cell) -> Cell:
     """Put an apostrophe before each place in the cell where a spreadsheet could begin to run a formula."""
-    if not isinstance(cell, str) or _is_number(cell):
+    if not isinstance(cell, str) or _NUMBER.fullmatch(cell):
         return cell
     cell = _LATER_FORMULA.sub("'", cell)
     return f"'{cell}" if _FORMULA.match(cell) else cell
@@ -130,17 +118,6 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]])
     """Write a CSV file, safely; its byte order mark makes Excel read it as UTF-8. Raises OSError."""
     with path.open("w", encoding="utf-8-sig", errors="replace", newline="") as file:
         csv.writer(file).writerows(map(safe_cell, row) for row in chain([header], rows))
-
-
-def _is_number(text: str) -> bool:
-    """Tell whether it is a plain signed number. Not `float()` alone, which strips line breaks and takes `-inf`."""
-    if text != text.strip() or not text.isascii() or not set(text) <= set("+-.0123456789eE"):
-        return False
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 RESULTS = "results.jsonl"

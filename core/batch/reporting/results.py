@@ -7,7 +7,7 @@ removed, means a new version of the schema; a new field does not.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import cached_property
 from itertools import chain
@@ -78,11 +78,8 @@ class PlaceValue(BaseModel):
             if found := values.at(TextPlace(each.position, each.replaced)):
                 yield cls(
                     writer=values.estimated.writer,
-                    position=each.position,
-                    replaced=each.replaced,
-                    value=found.value.value,
-                    low=found.value.low,
-                    high=found.value.high,
+                    **found.place._asdict(),
+                    **asdict(found.value),
                     continuations=found.continuations,
                     worth=worths.get(found.place),
                 )
@@ -119,8 +116,6 @@ class ExportedAnswer(BaseModel):
 class ExportedResult(Cost, ExportedAnswer):
     """One problem under one arm with one seed: the answer, what it cost, and how it came about."""
 
-    model_config = EXPORTED
-
     seconds_to_answer: float | None = Field(
         description="To the first token after the thinking, by the same clock; null without an answer."
     )
@@ -137,42 +132,23 @@ class ExportedResult(Cost, ExportedAnswer):
     def of(cls, batch: str, problem: Problem, row: ResultRow, trace: Trace) -> Self:
         """Describe the result of a job. `batch`: its id. `trace`: of its run, or an empty one to leave out the text."""
         verdict = row.verdict
-        return cls(
-            **dict(row.cost),
-            batch=batch,
-            run=row.run,
-            id=problem.id,
-            problem=problem.text,
-            arm=row.arm,
-            seed=row.seed,
-            state=row.state.value,
-            answer=row.answer,
-            expected=problem.expected,
-            outcome=outcome_of(row),
-            graded_by=verdict.how.value if verdict else None,
-            reason=verdict.reason if verdict else "",
-            error=row.error,
-            notices=row.notices,
-            text=trace.text,
-            answer_start=trace.closed.position if trace.closed else None,
-            spans=tuple(map(WrittenSpan.of, trace.pieces)),
-            values=tuple(chain.from_iterable(map(PlaceValue.all_of, values_in(trace).values()))),
-            finish=row.finish.value if row.finish else "",
-            started=row.started,
-            ended=row.ended,
-            conditions=row.conditions,
-            source=problem.source,
-            line=problem.source_line,
-            metadata=dict(problem.metadata),
-            note=row.note,
-        )
-
-
-def outcome_of(row: ResultRow) -> str:
-    """Return correct, wrong, unscored or error; or the state of a job that is not done."""
-    if row.error:
-        return "error"
-    return row.verdict.outcome.value if row.verdict else row.state.value
+        # Fields of the same name are taken over; those that a result does not have are ignored.
+        fields = vars(problem) | row._asdict() | dict(row.cost)
+        fields |= {
+            "batch": batch,
+            "problem": problem.text,
+            "line": problem.source_line,
+            "state": row.state.value,
+            "outcome": "error" if row.error else (verdict.outcome if verdict else row.state).value,
+            "graded_by": verdict.how.value if verdict else None,
+            "reason": verdict.reason if verdict else "",
+            "finish": row.finish.value if row.finish else "",
+            "text": trace.text,
+            "answer_start": trace.closed.position if trace.closed else None,
+            "spans": tuple(map(WrittenSpan.of, trace.pieces)),
+            "values": tuple(chain.from_iterable(map(PlaceValue.all_of, values_in(trace).values()))),
+        }
+        return cls(**fields)
 
 
 @dataclass(frozen=True)

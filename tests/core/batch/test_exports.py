@@ -1,5 +1,4 @@
-"""What a model wrote never runs as a formula in a spreadsheet; a batch that is run again has the same problems, and says
-which of its models are other files by now."""
+"""What a model wrote never runs as a formula in a spreadsheet, and a batch that is run again has the same problems."""
 
 from __future__ import annotations
 
@@ -9,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.exports import Cell, Repetition, export, read_repetition, safe_cell, write_csv
+from baton_reasoning.core.batch.reporting.exports import (
+    NOT_IN_CSV,
+    Cell,
+    Repetition,
+    export,
+    read_repetition,
+    safe_cell,
+    write_csv,
+)
 from baton_reasoning.core.batch.reporting.results import Results
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings, ModelSummary
 from baton_reasoning.core.batch.running.creation import create_batch
@@ -68,6 +75,19 @@ def test_a_formula_after_a_semicolon_which_parts_cells_in_half_of_europe_cannot_
 )
 def test_numbers_and_plain_text_stay_as_they_are(cell: Cell) -> None:
     assert safe_cell(cell) == cell
+
+
+def test_a_row_has_every_field_of_its_result_but_texts_and_lists(store: Store, tmp_path: Path) -> None:
+    batch = create_batch(store, "counting", problems(2), arms_of(["small"], RunSettings()))
+    for name in ("results.csv", "results.jsonl"):
+        export(store, batch, tmp_path / name)
+    rows = list(csv.DictReader((tmp_path / "results.csv").read_text("utf-8-sig").splitlines()))
+    lines = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text("utf-8").splitlines()]
+    for row, line in zip(rows, lines, strict=True):
+        assert line.keys() - row.keys() == {"schema", *NOT_IN_CSV} - {"schema_version"}
+        assert {name: cell for name, cell in row.items() if cell} == {
+            name: str(line[name]) for name in row if line[name] not in ("", None, [])
+        }
 
 
 def test_a_written_file_reads_back_with_quotes_line_breaks_and_umlauts(tmp_path: Path) -> None:
