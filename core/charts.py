@@ -69,9 +69,9 @@ class Axis(NamedTuple):
         low, high, at = (math.log(each) if self.is_logarithmic else each for each in (self.low, self.high, value))
         return self.start + (self.end - self.start) * (at - low) / (high - low)
 
-    def ticks(self, most: int = 6) -> list[float]:
+    def ticks(self) -> list[float]:
         """Choose round numbers on the axis."""
-        return logarithmic_ticks(self.low, self.high) if self.is_logarithmic else ticks(self.low, self.high, most)
+        return (logarithmic_ticks if self.is_logarithmic else ticks)(self.low, self.high)
 
 
 def svg(width: float, height: float, parts: Iterable[str], title: str) -> str:
@@ -115,9 +115,9 @@ def sign(number: int, x: float, y: float, colour: str) -> str:
     )
 
 
-def rows(y: Axis, left: float, right: float, most: int = 6) -> Iterator[str]:
+def rows(y: Axis, left: float, right: float) -> Iterator[str]:
     """Draw a line across the chart for each tick of its y axis, and the number at its left."""
-    for tick in y.ticks(most):
+    for tick in y.ticks():
         yield line([(left, y.at(tick)), (right, y.at(tick))], "border")
         yield text(left - 8, y.at(tick) + 4, quantity(tick), "end")
 
@@ -150,6 +150,7 @@ def legend(entries: Iterable[tuple[str, str]], left: float, top: float, right: f
 def side_by_side(places: Sequence[Place]) -> list[Place]:
     """Move signs that would cover each other, or each other's interval, to the nearest free place beside."""
     moved = list[Place]()
+    # Each sign takes at most eight of these steps from another, so one is always free.
     steps = sorted(range(-4 * len(places), 4 * len(places)), key=abs)
     for x, y in places:
         beside = ((x + step * SIGN_WIDTH / 4, y) for step in steps)

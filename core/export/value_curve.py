@@ -63,7 +63,7 @@ def _drawn(values: StepValues) -> str:
     upper = [(x.at(each.position), y.at(each.value.high)) for each in values.places]
     lower = [(x.at(each.position), y.at(each.value.low)) for each in values.places]
     middle = [(x.at(each.position), y.at(each.value.value)) for each in values.places]
-    parts = [charts.band(upper, lower), *charts.rows(y, left, right, most=2), charts.line(middle, "text")]
+    parts = [charts.band(upper, lower), *charts.rows(y, left, right), charts.line(middle, "text")]
     for worth in values.takeovers:
         if worth.before.place.replaced:
             start = values.at(TextPlace(worth.span.start)) or worth.before

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from itertools import cycle, product
 from typing import NamedTuple
@@ -109,17 +108,15 @@ def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
 
 def accuracy_against_share(report: Report) -> Scatter:
     """Plot accuracy against large share, with the lines of chance; a line joins the arms of a sweep."""
-    points = {arm.title: Point.of(arm, 100 * arm.large_share) for arm in _answered(report)}
+    arms = _answered(report)
+    points = {arm.title: Point.of(arm, 100 * arm.large_share) for arm in arms}
     place = {name: (point.x, point.y) for name, point in points.items()}
-    sweeps: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
-    for arm in _answered(report):
-        if arm.sweep:
-            sweeps[arm.sweep].append(place[arm.title])
+    sweeps = dict.fromkeys(arm.sweep for arm in arms if arm.sweep)
     lines = [
-        ChartLine(f"Values of {name}", tuple(sorted(joined)), dashes)
-        for (name, joined), dashes in zip(sweeps.items(), cycle(DASHES))
+        ChartLine(f"Values of {name}", tuple(sorted(place[arm.title] for arm in arms if arm.sweep == name)), dashes)
+        for name, dashes in zip(sweeps, cycle(DASHES))
     ]
-    needs = {arm.title: POLICIES[arm.settings["settings"]["policy"]["policy"]].needs for arm in _answered(report)}
+    needs = {arm.title: POLICIES[arm.settings["settings"]["policy"]["policy"]].needs for arm in arms}
     smalls = [name for name in points if not needs[name].large]
     larges = [name for name in points if not needs[name].small]
     lines += [
@@ -135,7 +132,7 @@ def accuracy_in_time(report: Report) -> Scatter:
 
     A curve begins at the last budget without a right answer, and ends at the first that is enough for all of them.
     """
-    budgets, points = report.time_budgets, []
+    budgets, points = report.time_budgets, list[Point]()
     for arm in filter(lambda arm: arm.accuracy_in_time, _answered(report)):
         within = [100 * accuracy.value for accuracy in arm.accuracy_in_time]
         end = within.index(within[-1])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from itertools import combinations, pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree
 
 import pytest
@@ -29,20 +29,21 @@ TOKENS = 1000
 
 def arm_report(name: str, large_tokens: int, right: int, policy: str = "keywords", sweep: str = "") -> ArmReport:
     """An arm of 20 answers and `TOKENS` tokens."""
-    return ArmReport.model_construct(
-        name=name,
-        sweep=sweep,
-        settings={"settings": {"policy": {"policy": policy}}},
-        accuracy=Estimate(right / 20, *wilson(right, 20)),
-        accuracy_in_time=(),
-        small_tokens=TOKENS - large_tokens,
-        large_tokens=large_tokens,
-        takeovers={},
-    )
+    fields: dict[str, Any] = {
+        "name": name,
+        "sweep": sweep,
+        "settings": {"settings": {"policy": {"policy": policy}}},
+        "accuracy": Estimate(right / 20, *wilson(right, 20)),
+        "small_tokens": TOKENS - large_tokens,
+        "large_tokens": large_tokens,
+        "takeovers": {},
+    }
+    return ArmReport.model_construct(**fields)
 
 
 def report(*arms: ArmReport) -> Report:
-    return Report.model_construct(arms=arms, time_budgets=())
+    fields: dict[str, Any] = {"arms": arms}
+    return Report.model_construct(**fields)
 
 
 SMALL, LARGE = arm_report("small", 0, 12, "never"), arm_report("large", TOKENS, 19, "always")
