@@ -11,6 +11,7 @@ from baton_reasoning.core import charts
 from baton_reasoning.core.batch.reporting.failures import TakeoverOutcomes
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
 from baton_reasoning.core.charts import Axis
+from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.registry import POLICIES
 
 DASHES = ("", "7 3", "9 3 2 3", "9 3 2 3 2 3")
@@ -117,8 +118,8 @@ def accuracy_against_share(report: Report) -> Scatter:
         for name, dashes in zip(sweeps, cycle(DASHES))
     ]
     needs = {arm.title: POLICIES[arm.settings["settings"]["policy"]["policy"]].needs for arm in arms}
-    smalls = [name for name in points if not needs[name].large]
-    larges = [name for name in points if not needs[name].small]
+    smalls = [name for name in points if needs[name] == Needs(large=False)]
+    larges = [name for name in points if needs[name] == Needs(small=False)]
     lines += [
         ChartLine(f"By chance, from {small} to {large}", (place[small], place[large]), BY_CHANCE)
         for small, large in product(smalls, larges)

@@ -142,8 +142,9 @@ def test_a_line_of_chance_leads_from_the_small_model_alone_to_each_large_one() -
         places = (drawing.place(0, 60), drawing.place(100, right))
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
         assert points in drawing.lines(f"By chance, from Small only to {name}")
-    lone = accuracy_against_share(report(SMALL, arm_report("never stepped in", 0, 12)))
-    assert lone.lines == (), "an arm whose large model only happened to be silent is no model alone"
+    drafted = arm_report("drafted", TOKENS, 19, "drafted")
+    lone = accuracy_against_share(report(SMALL, drafted, arm_report("silent", 0, 12)))
+    assert lone.lines == (), "an arm that drafts, or whose large model never stepped in, is no model alone"
 
 
 def test_a_line_of_its_own_dashes_joins_the_arms_of_a_sweep() -> None:
