@@ -10,6 +10,7 @@ from typing import NamedTuple
 from baton_reasoning.core import charts
 from baton_reasoning.core.batch.reporting.failures import TakeoverOutcomes
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report
+from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.charts import Axis
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.registry import POLICIES
@@ -110,18 +111,18 @@ def scatter_chart(scatter: Scatter, width: int = 640, height: int = 400) -> str:
 def accuracy_against_share(report: Report) -> Scatter:
     """Plot accuracy against large share, with the lines of chance; a line joins the arms of a sweep."""
     arms = _answered(report)
-    points = {arm.title: Point.of(arm, 100 * arm.large_share) for arm in arms}
+    points = {arm.name: Point.of(arm, 100 * arm.large_share) for arm in arms}
     place = {name: (point.x, point.y) for name, point in points.items()}
     sweeps = dict.fromkeys(arm.sweep for arm in arms if arm.sweep)
     lines = [
-        ChartLine(f"Values of {name}", tuple(sorted(place[arm.title] for arm in arms if arm.sweep == name)), dashes)
+        ChartLine(f"Values of {name}", tuple(sorted(place[arm.name] for arm in arms if arm.sweep == name)), dashes)
         for name, dashes in zip(sweeps, cycle(DASHES))
     ]
-    needs = {arm.title: POLICIES[arm.settings["settings"]["policy"]["policy"]].needs for arm in arms}
+    needs = {arm.name: POLICIES[arm.settings["settings"]["policy"]["policy"]].needs for arm in arms}
     smalls = [name for name in points if needs[name] == Needs(large=False)]
     larges = [name for name in points if needs[name] == Needs(small=False)]
     lines += [
-        ChartLine(f"By chance, from {small} to {large}", (place[small], place[large]), BY_CHANCE)
+        ChartLine(f"By chance, from {arm_title(small)} to {arm_title(large)}", (place[small], place[large]), BY_CHANCE)
         for small, large in product(smalls, larges)
     ]
     across = "% of tokens by the large model"
