@@ -8,18 +8,9 @@ import re
 import statistics
 from collections.abc import Callable
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.charts import (
-    Point,
-    Scatter,
-    accuracy_against_share,
-    accuracy_in_time,
-    scatter_chart,
-    takeovers_by_reason,
-)
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.report import Report, accuracy_of, main_arm
 from baton_reasoning.core.batch.reporting.report_html import html_report
@@ -41,7 +32,7 @@ from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, StoreError
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Outcome
-from baton_reasoning.core.intervals import Estimate, wilson
+from baton_reasoning.core.intervals import wilson
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, RunSettings, run
 from baton_reasoning.core.store.batches import StoredArm
@@ -266,29 +257,6 @@ def test_speeds_taken_under_different_conditions_are_not_ranked(store: Store) ->
     assert "Speeds cannot be compared, and are not ranked: Other programs" in footnotes(made)
 
 
-def test_the_chart_of_an_arm_is_well_formed(store: Store) -> None:
-    (arm,) = report(store, "baton").arms
-    assert ElementTree.fromstring(takeovers_by_reason(arm)).tag.endswith("svg")
-
-
-def test_the_chart_over_time_names_every_arm_and_has_a_curve_for_each(store: Store) -> None:
-    svg = scatter_chart(accuracy_in_time(report(store, "small", "large")))
-    texts = {element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")}
-    assert {"Small only", "Large only", "% correct", "seconds that an answer may take"} <= texts
-    assert svg.count("<polyline") == 2
-    assert svg.count("stroke-dasharray") == 1
-
-
-def test_a_curve_rises_from_no_answer_to_all_that_are_right(store: Store) -> None:
-    made = report(store, "large")
-    accuracies = [Estimate(value, 0, 1) for value in (0, 0, 0.5, 0.5, 0.75, 0.75)]
-    arm = made.arms[0].model_copy(update={"accuracy_in_time": tuple(accuracies)})
-    scatter = accuracy_in_time(made.model_copy(update={"arms": (arm,), "time_budgets": (1, 2, 4, 8, 16, 32)}))
-    assert scatter.lines[0].points == ((2, 0), (4, 50), (8, 50), (16, 75))
-    assert scatter.description == "Large only 100% at 16"
-    assert scatter.bottom == 0
-
-
 def test_the_curves_hold_what_the_rows_say(store: Store) -> None:
     found = Results.read(store, solved(store, "small", "large"))
     rows = [row for row in found.rows if row.arm == "large"]
@@ -324,28 +292,9 @@ def test_names_and_errors_are_no_markup(store: Store) -> None:
     assert "<img" not in html_report(made)
 
 
-def test_names_in_a_chart_are_text() -> None:
-    point = Point("<script>alert(1)</script>", 1, 50, 40, 60, None)
-    svg = scatter_chart(Scatter("a < b", "<b>", (point,), (), 0, 2))
-    assert "<script" not in svg
-    assert "<b>" not in svg
-    texts = [element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")]
-    assert point.name in texts
-
-
-def test_the_share_chart_joins_the_arms_of_a_sweep(store: Store) -> None:
-    scatter = accuracy_against_share(report(store, "small", "c", "large"))
-    places = {point.name: (point.x, point.y) for point in scatter.points}
-    assert [place[0] for place in (places["Small only"], places["Large only"])] == [0, 100]
-    (line,) = scatter.lines
-    assert sorted(line.points) == sorted(places[f"c = {c}"] for c in (3, 15, 50))
-    assert scatter_chart(scatter).count("<polyline") == 1
-
-
 def test_a_batch_without_an_answer_has_a_chart_that_says_so(store: Store) -> None:
     arms = [arm.stored() for arm in arms_of(["small"], RunSettings())]
     made = Results.read(store, store.batches.create("new", {}, problems(2), arms)).report
-    assert "No right answer yet." in scatter_chart(accuracy_in_time(made))
     assert "No right answer yet." in html_report(made)
     assert tables(made)[0].rows == [("policy", "large share"), ("Small only", "0.0%")]
 
