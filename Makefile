@@ -3,7 +3,9 @@ venv_python := .venv/bin/python
 pytest := QT_QPA_PLATFORM=offscreen $(venv_python) -m pytest
 # A process for each core, but not more than the memory for real models allows; each test file runs in one of them, so
 # that what a module sets up is set up once. Slow files come first in their folders' order, not by their number of tests.
-parallel := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A crash ends the run and names the test: with another process in its place, xdist 3.8 waits for ever for the rest of
+# the file.
+parallel := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 .DEFAULT_GOAL := help
 .PHONY: help run setup clean quick test test-long coverage check setup-tests screenshots lock check-server \

@@ -1,8 +1,9 @@
-"""Shows the charts of `core.batch.reporting.charts` in the colours of the theme, and saves them."""
+"""Shows charts of `core` in the colours of the theme, and saves them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from PySide6.QtCore import QBuffer, QByteArray, QIODevice, QRectF, Signal
@@ -16,7 +17,7 @@ from baton_reasoning.app.shared.theme.fonts import bundled_family
 from baton_reasoning.app.shared.widgets.accessible import set_accessible_role
 from baton_reasoning.app.shared.widgets.controls import ElidedLabel, IconButton, plain_tip
 from baton_reasoning.app.shared.widgets.layout import hbox, vbox
-from baton_reasoning.core.batch.reporting.charts import FONTS, ChartColours, recoloured
+from baton_reasoning.core.charts import FONTS, PRINT, coloured
 from baton_reasoning.core.errors import StoreError
 
 Draw = Callable[[int], str]
@@ -106,22 +107,21 @@ class ChartPicture(QWidget):
         if self._draw is None:
             return
         theme = current_theme()
-        c = theme.colours
-        colours = ChartColours(c.text, c.muted, c.border, c.small, c.large, c.surface)
+        colours = asdict(theme.colours) | {"background": theme.colours.surface}
         drawing = self._draw(max(NARROWEST, round(self.width() / theme.text_size)))
-        self._renderer.load(_for_qt(recoloured(drawing, colours)))
+        self._renderer.load(_for_qt(drawing, colours))
         size = self._renderer.defaultSize()
         self.setFixedHeight(round(size.height() * self.width() / max(1, size.width())))
         self.update()
 
 
-def _for_qt(drawing: str) -> QByteArray:
-    """Name the one typeface of the window: Qt takes a list of several for the name of one, and finds none."""
-    return QByteArray(drawing.replace(FONTS, bundled_family() or FONTS).encode("utf-8"))
+def _for_qt(drawing: str, colours: Mapping[str, str]) -> QByteArray:
+    """Put the colours in, and the one typeface of the window: Qt takes a list of several for the name of one."""
+    return QByteArray(coloured(drawing, colours).replace(FONTS, bundled_family() or FONTS).encode("utf-8"))
 
 
 def _as_png(drawing: str) -> bytes:
-    renderer = QSvgRenderer(_for_qt(drawing))
+    renderer = QSvgRenderer(_for_qt(drawing, PRINT))
     picture = QImage(renderer.defaultSize() * _PIXELS_A_POINT, QImage.Format.Format_RGB32)
     painter = QPainter(picture)
     renderer.render(painter)

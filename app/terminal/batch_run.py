@@ -23,10 +23,9 @@ from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, open
 from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.streams import report, write_json
 from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
-from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export
 from baton_reasoning.core.batch.reporting.report import Report
-from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.reporting.tables import text_report
 from baton_reasoning.core.batch.running.arms import Arm, OtherModels, by_models, needs
 from baton_reasoning.core.batch.running.batch_events import (

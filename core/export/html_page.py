@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from itertools import groupby
 
+from baton_reasoning.core.charts import PRINT
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.exported import Exported
 from baton_reasoning.core.export.html_template import render
@@ -13,17 +14,7 @@ from baton_reasoning.core.export.markdown import SIGNS, described, system_of, th
 from baton_reasoning.core.export.value_curve import curve_of
 from baton_reasoning.core.thinking.trace import Piece, Trace
 
-LIGHT = {
-    "background": "#f7f7f5",
-    "text": "#1b1c1f",
-    "muted": "#62656d",
-    "panel": "#f0efec",
-    "border": "#e4e3df",
-    "small": "#2462c9",
-    "large": "#a84f06",
-    "inserted": "#62656d",
-    "person": "#61188a",
-}
+LIGHT = PRINT | {"background": "#f7f7f5"}
 """The window's colours; a test holds them to `app.shared.theme`."""
 DARK = {
     "background": "#17181a",

@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from baton_reasoning.core import charts
+from baton_reasoning.core.charts import Axis
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.export.html_template import markup
 from baton_reasoning.core.export.markdown import SIGNS
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.thinking.trace import Trace
-from baton_reasoning.core.thinking.values import StepValues, TextPlace, ValuedPlace
+from baton_reasoning.core.thinking.values import StepValues, TextPlace
 
-_WIDTH, _HEIGHT = 640, 150
-_LEFT, _RIGHT, _TOP, _BOTTOM = 24.0, _WIDTH - 8.0, 10.0, _HEIGHT - 10.0
-_SIGN = 4.0
-"""Half the width of a marker, in pixels."""
+_WIDTH = 640
+_REPLACED = "3 3"
+"""The dashes of a line to replaced text."""
 
 
 class ValueCurve(NamedTuple):
     drawing: str
-    """SVG, coloured by the page's classes."""
+    """SVG."""
     caption: str
     rows: tuple[tuple[str, ...], ...]
     """Step, author, value, interval, worth of the takeover that ends there."""
@@ -56,43 +57,25 @@ def _interval(estimate: Estimate, between: str, sign: str = "") -> str:
 
 
 def _drawn(values: StepValues) -> str:
-    """Draw a band for the intervals, a line with a marker for each place, and a dotted branch to what was replaced."""
-
-    def x(position: int) -> float:
-        return _LEFT + (_RIGHT - _LEFT) * position / max(1, values.length)
-
-    band = [(x(each.position), _y(each.value.high)) for each in values.places]
-    band += [(x(each.position), _y(each.value.low)) for each in reversed(values.places)]
-    line = [(x(each.position), _y(each.value.value)) for each in values.places]
-    parts = [f'<polygon class="band" points="{_points(band)}"/>', f'<polyline points="{_points(line)}"/>']
-    for value in (0.0, 0.5, 1.0):
-        parts.append(f'<line class="rule" x1="{_LEFT}" y1="{_y(value):.1f}" x2="{_RIGHT}" y2="{_y(value):.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{_y(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
+    """Draw a band for the intervals, a line with a sign for each place, and a dotted branch to what was replaced."""
+    left, right, bottom = 32.0, _WIDTH - 16.0, 140.0
+    x, y = Axis(0, max(1, values.length), left, right), Axis(0, 1, bottom, 10)
+    upper = [(x.at(each.position), y.at(each.value.high)) for each in values.places]
+    lower = [(x.at(each.position), y.at(each.value.low)) for each in values.places]
+    middle = [(x.at(each.position), y.at(each.value.value)) for each in values.places]
+    parts = [charts.band(upper, lower), *charts.rows(y, left, right), charts.line(middle, "text")]
     for worth in values.takeovers:
         if worth.before.place.replaced:
             start = values.at(TextPlace(worth.span.start)) or worth.before
-            ends = f'y1="{_y(start.value.value):.1f}" y2="{_y(worth.before.value.value):.1f}"'
-            parts.append(f'<line class="branch" x1="{x(worth.span.start):.1f}" x2="{x(worth.span.end):.1f}" {ends}/>')
-    parts += [_marker(each, x(each.position), _y(each.value.value)) for each in values.places]
-    title = "Values along the answer: ● after text of the small model, ◆ after text of the large one"
-    return (
-        f'<svg class="curve" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img">'
-        f"<title>{title}</title>{''.join(parts)}</svg>"
-    )
-
-
-def _y(value: float) -> float:
-    return _BOTTOM - (_BOTTOM - _TOP) * value
-
-
-def _points(points: list[tuple[float, float]]) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-
-
-def _marker(place: ValuedPlace, x: float, y: float) -> str:
-    if place.author is Author.LARGE:
-        r = _SIGN + 1
-        return f'<polygon class="large" points="{_points([(x, y - r), (x + r, y), (x, y + r), (x - r, y)])}"/>'
-    return (
-        f'<circle class="{place.author.value if place.author else "inserted"}" cx="{x:.1f}" cy="{y:.1f}" r="{_SIGN}"/>'
-    )
+            ends = ((worth.span.start, start), (worth.span.end, worth.before))
+            parts.append(charts.line([(x.at(at), y.at(each.value.value)) for at, each in ends], dashes=_REPLACED))
+    for each, place in zip(values.places, middle, strict=True):
+        number = charts.DIAMOND if each.author is Author.LARGE else charts.CIRCLE
+        parts.append(charts.sign(number, *place, each.author.value if each.author else "inserted"))
+    entries = [
+        ("after text of the small model", charts.sign(charts.CIRCLE, 0, 0, "small")),
+        ("after text of the large model", charts.sign(charts.DIAMOND, 0, 0, "large")),
+        ("to text that the large model replaced", charts.line([(-12, 0), (12, 0)], dashes=_REPLACED)),
+    ]
+    named, end = charts.legend(entries, left, bottom + 16, right)
+    return charts.svg(_WIDTH, end, [*parts, *named], "Values along the answer, with 95% intervals")

@@ -1,4 +1,5 @@
-"""Writes the results as CSV (safe in a spreadsheet) or JSON lines, and the report as HTML, Markdown or JSON.
+"""Writes the results as CSV (safe in a spreadsheet) or JSON lines, and the report as HTML, Markdown or JSON; reads a
+batch to be run again from these files (`baton batch again`).
 
 A new kind of file is a function and a line in `EXPORTS`.
 """
@@ -8,39 +9,42 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import ValidationError
 
 from baton_reasoning.core.batch.reporting.failures import analyse
 from baton_reasoning.core.batch.reporting.page import html_report
-from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.report import Report
+from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.reporting.tables import markdown_report
-from baton_reasoning.core.errors import StoreError
-from baton_reasoning.core.files import make_private
+from baton_reasoning.core.batch.running.arms import Arm
+from baton_reasoning.core.batch.running.batch_settings import local_context
+from baton_reasoning.core.errors import ProblemFileError, StoreError
+from baton_reasoning.core.files import make_private, read_text, sha256_of
+from baton_reasoning.core.grading.verdict import How, Regex
+from baton_reasoning.core.models.options import DemoModel, local_path, parse_source
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.store.batches import StoredArm
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.text import counted
 
-HEADER = (
-    *("id", "problem", "arm", "seed", "answer", "expected", "outcome", "graded_by", "reason", "error", "notices"),
-    *("large_share", "small_tokens", "large_tokens", "discarded_tokens", "small_read", "large_read", "small_reread"),
-    *(
-        "large_reread",
-        "small_decoded",
-        "large_decoded",
-        "handoffs",
-        "steps",
-        "large_steps",
-        "seconds",
-        "seconds_to_answer",
-        "started",
-    ),
-    *("money", "currency", "remote_tokens", "finish", "source", "line", "note"),
-)
+NOT_IN_CSV = {"schema_version", "batch", "run", "text", "answer_start", "spans", "values", "conditions", "metadata"}
+"""Fields of a result that only results.jsonl has."""
 
 
 def export_csv(results: Results, path: Path) -> None:
     """Write a row for each job, without the texts, which results.jsonl has."""
-    write_csv(path, HEADER, _csv_rows(results))
+    names = [*ExportedResult.model_fields, *ExportedResult.model_computed_fields]
+    rows = (result.model_dump(mode="json", exclude=NOT_IN_CSV) for result in results.exported(with_text=False))
+    write_csv(
+        path,
+        [name for name in names if name not in NOT_IN_CSV],
+        ([" ".join(cell) if isinstance(cell, list) else cell for cell in row.values()] for row in rows),
+    )
 
 
 def export_jsonl(results: Results, path: Path) -> None:
@@ -95,14 +99,10 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8", errors="replace")
 
 
-def _csv_rows(results: Results) -> Iterator[Sequence[Cell]]:
-    for result in results.exported(with_text=False):
-        fields = result.model_dump(mode="json", include=set(HEADER))
-        yield [" ".join(cell) if isinstance(cell := fields[name], list) else cell for name in HEADER]
-
-
 Cell = str | int | float | bool | None
 
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+"""A plain signed number, which no spreadsheet runs."""
 # The full-width forms count as operators in some East Asian versions of Excel; blanks and invisible marks may
 # be dropped by the program that reads the cell. Where the decimal sign is a comma, Excel begins another cell after each
 # semicolon.
@@ -114,7 +114,7 @@ _LATER_FORMULA = re.compile(rf"(?<=;)(?={_UNSEEN}(?:[=@＝＠]|[+\-＋－][^;]*[
 
 def safe_cell(cell: Cell) -> Cell:
     """Put an apostrophe before each place in the cell where a spreadsheet could begin to run a formula."""
-    if not isinstance(cell, str) or _is_number(cell):
+    if not isinstance(cell, str) or _NUMBER.fullmatch(cell):
         return cell
     cell = _LATER_FORMULA.sub("'", cell)
     return f"'{cell}" if _FORMULA.match(cell) else cell
@@ -126,12 +126,65 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Cell]])
         csv.writer(file).writerows(map(safe_cell, row) for row in chain([header], rows))
 
 
-def _is_number(text: str) -> bool:
-    """Tell whether it is a plain signed number. Not `float()` alone, which strips line breaks and takes `-inf`."""
-    if text != text.strip() or not text.isascii() or not set(text) <= set("+-.0123456789eE"):
-        return False
+RESULTS = "results.jsonl"
+
+
+class Repetition(NamedTuple):
+    """Everything that decides what a batch does, except for the speed of the machine."""
+
+    report: Report
+    problems: tuple[Problem, ...]
+    arms: tuple[Arm, ...]
+
+    @property
+    def how(self) -> How | Regex:
+        return Regex(self.report.pattern) if self.report.grading is How.REGEX else self.report.grading
+
+    @property
+    def context(self) -> int:
+        """Tokens of context of the models on this machine; 0 if there was none."""
+        return local_context(self.report.small, self.report.large)
+
+    def changed_models(self, small: str, large: str) -> list[str]:
+        """Name each model file that is not the one of the report, in a sentence. Reads the files.
+
+        `small`, `large`: the models that will run in the place of the report's own.
+        """
+        told = self.report
+        models = [(small, DemoModel.SMALL, told.small), (large, DemoModel.LARGE, told.large)]
+        models += [(name, DemoModel.SMALL, model) for name, model in told.other_smalls.items()]
+        models += [(name, DemoModel.LARGE, model) for name, model in told.other_larges.items()]
+        return [
+            f"{name} is not the file of the report: its SHA-256 differs."
+            for name, demo, model in models
+            if model and model.sha256 and (path := local_path(parse_source(name, demo)))
+            if (now := sha256_of(path)) and now != model.sha256
+        ]
+
+
+def read_repetition(path: Path) -> Repetition:
+    """Read the report at this path, and the results beside it.
+
+    Raises ProblemFileError if one of the files is missing or was not written by Baton, SettingsError for settings that
+    this version cannot read.
+    """
+    advice = f"Name the report.json of a batch, with its {RESULTS} beside it."
     try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+        report = Report.model_validate_json(read_text(path, advice, ProblemFileError))
+        with path.with_name(RESULTS).open(encoding="utf-8") as lines:  # which may be of gigabytes
+            results = (ExportedResult.model_validate_json(line) for line in lines if line.strip())
+            problems = {
+                found.id: Problem(found.id, found.problem, found.expected, found.metadata, found.line, found.source)
+                for found in results
+            }
+    except (ValidationError, UnicodeDecodeError) as error:
+        raise ProblemFileError(f"{path} and the {RESULTS} beside it cannot be read as a report.", advice) from error
+    except OSError as error:
+        raise ProblemFileError(f"{error.filename} cannot be read: {error.strerror or error}.", advice) from error
+    if missing := len(set(report.problem_ids) - problems.keys()):
+        raise ProblemFileError(
+            f"{counted(missing, 'problem')} of {path} cannot be found in the {RESULTS} beside it.",
+            "Write both again: baton batch report DIR.",
+        )
+    arms = tuple(Arm.of(StoredArm(arm.name, arm.settings | {"sweep": arm.sweep})) for arm in report.arms)
+    return Repetition(report, tuple(problems[identity] for identity in report.problem_ids), arms)

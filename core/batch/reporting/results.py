@@ -1,17 +1,154 @@
-"""Reads all results of a batch once, for the report and every export."""
+"""Reads all results of a batch once, and describes each in the documented shape of a line of results.jsonl.
+
+`ExportedResult` is also what `baton batch run --json` prints (docs/batch.md). A field that changes its meaning, or is
+removed, means a new version of the schema; a new field does not.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cached_property
+from itertools import chain
+from typing import Literal, Self
 
-from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
-from baton_reasoning.core.batch.reporting.report import Report, build_report
+from pydantic import BaseModel, Field
+
+from baton_reasoning.core.batch.reporting.report import EXPORTED, Report, build_report
+from baton_reasoning.core.batch.reporting.worth import values_in
 from baton_reasoning.core.problem import Problem
-from baton_reasoning.core.store.batches import Batch, ResultRow
+from baton_reasoning.core.store.batches import Batch, Conditions, ResultRow
+from baton_reasoning.core.store.run_cost import Cost
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.thinking.trace import Trace
+from baton_reasoning.core.thinking.trace import Piece, Trace
+from baton_reasoning.core.thinking.values import StepValues, TextPlace
+
+
+class WrittenSpan(BaseModel):
+    """What one author wrote of one step in one go."""
+
+    model_config = EXPORTED
+
+    author: Literal["small", "large", "inserted"]
+    start: int = Field(description="Position of its first character in `text`.")
+    end: int = Field(description="Position after its last character.")
+    step: int = Field(description="Index of its step, from 0.")
+    tokens: int
+    reason: str | None = Field(description="Why this model wrote it, for a takeover; id of a takeover reason.")
+    cue: str | None = Field(description="The cue that led to the takeover.")
+    in_answer: bool = Field(description="After the end of the thinking.")
+    discarded_tokens: int = Field(description="Tokens that were written in its place before, and discarded.")
+
+    @classmethod
+    def of(cls, piece: Piece) -> WrittenSpan:
+        return cls(
+            author=piece.author.value,
+            start=piece.position,
+            end=piece.end_position,
+            step=piece.step,
+            tokens=len(piece.tokens),
+            reason=piece.reason,
+            cue=piece.cue.word if piece.cue else None,
+            in_answer=piece.in_answer,
+            discarded_tokens=piece.replaced_tokens,
+        )
+
+
+class PlaceValue(BaseModel):
+    """The chance that a writer gets the answer right from a place of the text, estimated (`baton value`)."""
+
+    model_config = EXPORTED
+
+    writer: str = Field(description="Who wrote the continuations: small, large, or policy, the run's own.")
+    position: int = Field(description="Characters of `text` before the place.")
+    replaced: bool = Field(description="After the text that was replaced there, instead of the text that stands.")
+    value: float = Field(description="Share of the continuations that end right.")
+    low: float = Field(description="Lower end of the 95% interval, Wilson's.")
+    high: float
+    continuations: int
+    worth: float | None = Field(
+        description="Of the takeover that ends there: value less that after what it replaced; null where none ends."
+    )
+
+    @classmethod
+    def all_of(cls, values: StepValues) -> Iterator[PlaceValue]:
+        worths = {worth.after.place: worth.difference.value for worth in values.takeovers}
+        for each in values.estimated.places:
+            if found := values.at(TextPlace(each.position, each.replaced)):
+                yield cls(
+                    writer=values.estimated.writer,
+                    **found.place._asdict(),
+                    **asdict(found.value),
+                    continuations=found.continuations,
+                    worth=worths.get(found.place),
+                )
+
+
+class ExportedAnswer(BaseModel):
+    """An answer to a problem, its verdict, and its text."""
+
+    model_config = EXPORTED
+
+    schema_version: Literal["baton-result-1"] = Field("baton-result-1", alias="schema")
+    batch: str = Field(description="Id of the batch, as in report.json.")
+    run: str = Field(description="Id of the run in the store that holds the batch.")
+    id: str = Field(description="Id of the problem, unique in the batch.")
+    problem: str = Field(description="The problem, options included, without the instruction after it.")
+    arm: str
+    seed: int = Field(
+        description="Of the batch; the run's own is seed · 1,000,003 + index of the problem in the batch that ran it."
+    )
+    state: Literal["waiting", "claimed", "done"]
+    answer: str = Field(description="The answer that was found in the text; empty if there is none.")
+    expected: str | None = Field(description="The expected answer; null if the problem cannot be graded.")
+    outcome: str = Field(description="correct, wrong, unscored or error; or the state of a job that is not done.")
+    graded_by: str | None = Field(description="How the answer was compared: exact, numeric, choice, math, regex …")
+    reason: str = Field(description="Why the grader decided so.")
+    error: str = Field(description="Why there is no answer; empty if there is one.")
+    notices: tuple[str, ...] = Field(description="What the engines reported: retries, restarts, caps.")
+    text: str = Field(description="All generated text that was kept, thinking and answer.")
+    answer_start: int | None = Field(description="Position in `text` after the end of the thinking; null without one.")
+    spans: tuple[WrittenSpan, ...] = Field(description="Who wrote what of `text`; they cover it without gaps.")
+    values: tuple[PlaceValue, ...] = Field(description="Of places of `text`, where they have been estimated.")
+
+
+class ExportedResult(Cost, ExportedAnswer):
+    """One problem under one arm with one seed: the answer, what it cost, and how it came about."""
+
+    seconds_to_answer: float | None = Field(
+        description="To the first token after the thinking, by the same clock; null without an answer."
+    )
+    finish: str = Field(description="How the text ended: end of text, max tokens …; empty if it has not.")
+    started: datetime | None
+    ended: datetime | None
+    conditions: Conditions | None
+    source: str = Field(description="File of the problem.")
+    line: int = Field(description="Line of the file on which the problem begins.")
+    metadata: dict[str, str] = Field(description="Other columns of the file.")
+    note: str = Field(description="A person's note on the answer; empty without one.")
+
+    @classmethod
+    def of(cls, batch: str, problem: Problem, row: ResultRow, trace: Trace) -> Self:
+        """Describe the result of a job. `batch`: its id. `trace`: of its run, or an empty one to leave out the text."""
+        verdict = row.verdict
+        # Fields of the same name are taken over; those that a result does not have are ignored.
+        fields = vars(problem) | row._asdict() | dict(row.cost)
+        fields |= {
+            "batch": batch,
+            "problem": problem.text,
+            "line": problem.source_line,
+            "state": row.state.value,
+            "outcome": "error" if row.error else (verdict.outcome if verdict else row.state).value,
+            "graded_by": verdict.how.value if verdict else None,
+            "reason": verdict.reason if verdict else "",
+            "finish": row.finish.value if row.finish else "",
+            "text": trace.text,
+            "answer_start": trace.closed.position if trace.closed else None,
+            "spans": tuple(map(WrittenSpan.of, trace.pieces)),
+            "values": tuple(chain.from_iterable(map(PlaceValue.all_of, values_in(trace).values()))),
+        }
+        return cls(**fields)
 
 
 @dataclass(frozen=True)

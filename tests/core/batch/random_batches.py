@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
 from baton_reasoning.core.batch.reporting.report import Report, build_report
+from baton_reasoning.core.batch.reporting.results import ExportedResult
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.engines.base import Handoff

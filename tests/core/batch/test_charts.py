@@ -1,75 +1,177 @@
-"""Names of points touch neither each other nor the points, as long as there is room; axes have round numbers."""
+"""A legend names each arm by the sign at its place, and the lines behind the arms."""
 
 from __future__ import annotations
 
-from itertools import combinations
+import re
+from collections.abc import Iterator
+from itertools import combinations, pairwise
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from baton_reasoning.core.batch.reporting.charts import Box, Scatter, leader, logarithmic_ticks, place_labels, quantity
-
-AREA = Box(0, 0, 640, 400)
-LABEL = (60.0, 14.0)
-
-
-def sign(x: float, y: float) -> Box:
-    return Box(x - 5, y - 5, x + 5, y + 5)
-
-
-def test_a_lonely_name_stands_at_the_right_of_its_point() -> None:
-    (box,) = place_labels([sign(100, 100)], [LABEL], [], AREA)
-    assert box == Box(110, 93, 170, 107)
-
-
-def test_a_name_at_the_right_edge_stands_at_the_left() -> None:
-    (box,) = place_labels([sign(630, 100)], [LABEL], [], AREA)
-    assert box.right < 625
-
-
-def test_a_name_stands_on_no_line_where_there_is_room_beside_it() -> None:
-    line = Box(120, 0, 122, 400)
-    (box,) = place_labels([sign(100, 100)], [LABEL], [line], AREA)
-    assert box.overlap(line) == 0
-
-
-def test_only_a_name_that_stands_apart_is_led_to_by_a_line() -> None:
-    here = sign(100, 100)
-    assert leader(here, Box(110, 93, 170, 107)) is None
-    assert leader(here, Box(110, 121, 170, 135)) == (100, 100, 110, 121)
-
-
-@given(st.lists(st.tuples(st.floats(300, 340), st.floats(180, 220)), min_size=2, max_size=6))
-def test_names_of_crowded_points_do_not_touch(points: list[tuple[float, float]]) -> None:
-    signs = [sign(x, y) for x, y in points]
-    boxes = place_labels(signs, [LABEL] * len(points), [], AREA)
-    assert all(one.overlap(other) == 0 for one, other in combinations(boxes, 2))
-    assert all(box.overlap(other) == 0 for box in boxes for other in signs)
-    assert all(box.overlap(AREA) == box.area for box in boxes)
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [
-        (0.4, 30, [0.5, 1, 2, 5, 10, 20]),
-        (1e9, 1e13, [1e9, 1e10, 1e11, 1e12, 1e13]),
-        (3.1, 3.4, [3.1, 3.15, 3.2, 3.25, 3.3, 3.35, 3.4]),
-    ],
+from baton_reasoning.core.batch.reporting.charts import (
+    Point,
+    Scatter,
+    accuracy_against_share,
+    scatter_chart,
+    takeovers_by_reason,
 )
-def test_a_logarithmic_axis_has_round_numbers(low: float, high: float, expected: list[float]) -> None:
-    assert logarithmic_ticks(low, high, most=7) == pytest.approx(expected, rel=1e-6)
+from baton_reasoning.core.batch.reporting.report import ArmReport, Report
+from baton_reasoning.core.charts import SIGN_WIDTH, Axis
+from baton_reasoning.core.intervals import Estimate, wilson
+
+TOKENS = 1000
 
 
-def test_equal_ratios_are_equally_far_apart_on_a_logarithmic_axis() -> None:
-    scatter = Scatter("", "", (), (), 1, 100, is_logarithmic=True)
-    assert [scatter.place(value) for value in (1, 10, 100)] == pytest.approx([0, 0.5, 1])
-    assert scatter._replace(is_logarithmic=False).place(50.5) == 0.5
+def arm_report(name: str, large_tokens: int, right: int, policy: str = "keywords", sweep: str = "") -> ArmReport:
+    """An arm of 20 answers and `TOKENS` tokens."""
+    fields: dict[str, Any] = {
+        "name": name,
+        "sweep": sweep,
+        "settings": {"settings": {"policy": {"policy": policy}}},
+        "accuracy": Estimate(right / 20, *wilson(right, 20)),
+        "small_tokens": TOKENS - large_tokens,
+        "large_tokens": large_tokens,
+        "takeovers": {},
+    }
+    return ArmReport.model_construct(**fields)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.000123, "0.000123"), (0.5, "0.5"), (999.7, "1,000"), (12_345, "12,300")],
+def report(*arms: ArmReport) -> Report:
+    fields: dict[str, Any] = {"arms": arms}
+    return Report.model_construct(**fields)
+
+
+SMALL, LARGE = arm_report("small", 0, 12, "never"), arm_report("large", TOKENS, 19, "always")
+
+
+class Sign(NamedTuple):
+    look: tuple[str, ...]
+    """Shape and colours, or a number."""
+    x: float
+    y: float
+
+
+class Drawing:
+    """What one sees in the SVG of a chart."""
+
+    def __init__(self, svg: str) -> None:
+        self.root = ElementTree.fromstring(svg.replace(' xmlns="http://www.w3.org/2000/svg"', ""))
+        self.signs = list(signs_in(self.root))
+        self.legend: dict[str, ElementTree.Element] = {}
+        """Samples by their name, in reading order."""
+        elements = list(self.root)
+        samples = [at for at, each in enumerate(elements) if each.tag == "g"]
+        for at, end in pairwise([*samples, len(elements)]):
+            self.legend[" ".join(each.text or "" for each in elements[at + 1 : end])] = elements[at]
+
+    def look(self, name: str) -> tuple[str, ...]:
+        """The sign of this name in the legend."""
+        (sign,) = signs_in(self.legend[name])
+        return sign.look
+
+    def place(self, share: float, percent: float) -> tuple[float, float]:
+        """Where one would look for a point, by the numbers at the axes."""
+        texts = [each for each in self.root if each.tag == "text" and re.fullmatch(r"\d+", each.text or "")]
+        across = [(float(each.text or ""), float(each.attrib["x"])) for each in texts if is_below(each)]
+        up = [(float(each.text or ""), float(each.attrib["y"]) - 4) for each in texts if is_left(each)]
+        return between(across, share), between(up, percent)
+
+    def lines(self, name: str) -> list[str]:
+        """The points of each line that looks as the legend's sample of this name."""
+        (sample,) = self.legend[name].iter("polyline")
+        look = {key: value for key, value in sample.attrib.items() if key != "points"}
+        return [each.attrib["points"] for each in self.root if {**look, "points": each.get("points")} == each.attrib]
+
+
+def is_below(text: ElementTree.Element) -> bool:
+    return text.attrib["text-anchor"] == "middle"
+
+
+def is_left(text: ElementTree.Element) -> bool:
+    return text.attrib["text-anchor"] == "end"
+
+
+def between(ticks: list[tuple[float, float]], value: float) -> float:
+    (first, start), (last, end) = min(ticks), max(ticks)
+    return start + (end - start) * (value - first) / (last - first)
+
+
+def signs_in(drawing: ElementTree.Element) -> Iterator[Sign]:
+    elements = list(drawing)
+    for at, each in enumerate(elements):
+        if each.tag == "path":
+            x, y = map(float, re.findall(r"-?[\d.]+", each.attrib["transform"]))
+            yield Sign((each.attrib["d"], each.attrib["fill"], each.attrib["stroke"]), x, y)
+        elif each.tag == "circle":
+            yield Sign((elements[at + 1].text or "",), float(each.attrib["cx"]), float(each.attrib["cy"]))
+
+
+@given(
+    st.lists(
+        st.tuples(st.text("abcdef", min_size=1, max_size=12), st.integers(0, TOKENS), st.integers(0, 20)),
+        min_size=1,
+        max_size=24,
+        unique_by=lambda arm: arm[0],
+    ),
+    st.sampled_from([360, 640]),
 )
-def test_a_quantity_has_three_digits(value: float, text: str) -> None:
-    assert quantity(value) == text
+def test_the_sign_of_each_arm_in_the_legend_is_the_sign_at_its_place(
+    arms: list[tuple[str, int, int]], width: int
+) -> None:
+    drawing = Drawing(scatter_chart(accuracy_against_share(report(*(arm_report(*arm) for arm in arms))), width))
+    assert list(drawing.legend) == [name for name, *_ in arms]
+    places = [drawing.place(100 * large / TOKENS, 5 * right) for _, large, right in arms]
+    for (name, *_), (x, y) in zip(arms, places, strict=True):
+        (sign,) = (sign for sign in drawing.signs if sign.look == drawing.look(name))
+        assert sign.y == pytest.approx(y, abs=0.2)
+        crowd = sum(abs(x - other) < SIGN_WIDTH * len(arms) for other, _ in places)
+        assert abs(sign.x - x) <= SIGN_WIDTH * (crowd - 1) + 0.2
+    for one, other in combinations(drawing.signs, 2):
+        assert max(abs(one.x - other.x), abs(one.y - other.y)) >= SIGN_WIDTH - 0.2, "no sign hides another"
+
+
+def test_a_line_of_chance_leads_from_the_small_model_alone_to_each_large_one() -> None:
+    other = arm_report("large, 32B", TOKENS, 20, "always")
+    drawing = Drawing(scatter_chart(accuracy_against_share(report(SMALL, LARGE, other, arm_report("c = 3", 280, 19)))))
+    for name, right in (("Large only", 95), ("Large only, 32B", 100)):
+        places = (drawing.place(0, 60), drawing.place(100, right))
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+        assert points in drawing.lines(f"By chance, from Small only to {name}")
+    drafted = arm_report("drafted", TOKENS, 19, "drafted")
+    lone = accuracy_against_share(report(SMALL, drafted, arm_report("silent", 0, 12)))
+    assert lone.lines == (), "an arm that drafts, or whose large model never stepped in, is no model alone"
+
+
+def test_a_line_of_its_own_dashes_joins_the_arms_of_a_sweep() -> None:
+    arms = [arm_report(f"c = {c}", 10 * c, c % 20, sweep="c") for c in (15, 3, 50)]
+    others = [arm_report(f"n = {n}", 10 * n, 10, sweep="n") for n in (1, 2)]
+    scatter = accuracy_against_share(report(SMALL, *arms, *others))
+    assert [line.points for line in scatter.lines] == [((3, 15), (15, 75), (50, 50)), ((1, 50), (2, 50))]
+    drawing = Drawing(scatter_chart(scatter))
+    assert [len(line.split()) for line in drawing.lines("Values of c")] == [3, *[2] * 6], "intervals are solid, too"
+    assert [len(line.split()) for line in drawing.lines("Values of n")] == [2]
+
+
+def test_names_in_a_chart_are_text() -> None:
+    name = "<script>alert(1)</script>"
+    scatter = Scatter("a < b", "<b>", (Point(name, 1, 50, 40, 60, "text"),), (), Axis(0, 2))
+    assert "<b>" not in scatter_chart(scatter)
+    assert list(Drawing(scatter_chart(scatter)).legend) == [name]
+
+
+def test_a_chart_without_an_answer_says_so() -> None:
+    silent = SMALL.model_copy(update={"accuracy": None})
+    scatter = accuracy_against_share(report(silent))
+    assert "No right answer yet." in scatter_chart(scatter)
+    assert scatter.description == ""
+
+
+def test_bars_say_how_often_the_large_model_stepped_in_and_why() -> None:
+    drawing = Drawing(takeovers_by_reason(SMALL.model_copy(update={"takeovers": {"reflection": 1500, "opening": 500}})))
+    texts = [each.text for each in drawing.root.iter("text")]
+    assert texts == ["Reflection", "75% (1,500)", "Opening", "25% (500)"]
+    assert "No takeover." in takeovers_by_reason(SMALL)

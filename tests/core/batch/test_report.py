@@ -7,17 +7,9 @@ import html
 import re
 from collections.abc import Callable
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
-from baton_reasoning.core.batch.reporting.charts import (
-    Point,
-    Scatter,
-    accuracy_against_share,
-    scatter_chart,
-    takeovers_by_reason,
-)
 from baton_reasoning.core.batch.reporting.exports import export
 from baton_reasoning.core.batch.reporting.page import html_report
 from baton_reasoning.core.batch.reporting.report import Report
@@ -272,35 +264,12 @@ def test_a_control_that_missed_its_large_share_is_named(store: Store) -> None:
     ]
 
 
-def test_the_chart_of_an_arm_is_well_formed(store: Store) -> None:
-    (arm,) = report(store, "baton").arms
-    assert ElementTree.fromstring(takeovers_by_reason(arm)).tag.endswith("svg")
-
-
 def test_names_and_errors_are_no_markup(store: Store) -> None:
     """Models are named by their files and servers, and an error says what a server said."""
     attack = "<img src=//x/p.png> ![p](//x/p.png)"
     large = ScriptedEngine(continue_with=large_engine().continue_with, faults=[Fault(0, EngineLost(attack))])
     made = Results.read(store, solved(store, "large", pair=Pair(small_engine(), large), name=attack)).report
     assert "<img" not in html_report(made)
-
-
-def test_names_in_a_chart_are_text() -> None:
-    point = Point("<script>alert(1)</script>", 1, 50, 40, 60, None)
-    svg = scatter_chart(Scatter("a < b", "<b>", (point,), (), 0, 2))
-    assert "<script" not in svg
-    assert "<b>" not in svg
-    texts = [element.text for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")]
-    assert point.name in texts
-
-
-def test_the_share_chart_joins_the_arms_of_a_sweep(store: Store) -> None:
-    scatter = accuracy_against_share(report(store, "small", "c", "large"))
-    places = {point.name: (point.x, point.y) for point in scatter.points}
-    assert [place[0] for place in (places["Small only"], places["Large only"])] == [0, 100]
-    (line,) = scatter.lines
-    assert sorted(line.points) == sorted(places[f"c = {c}"] for c in (3, 15, 50))
-    assert scatter_chart(scatter).count("<polyline") == 1
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) -> None:

@@ -7,10 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export, write_export
 from baton_reasoning.core.batch.reporting.report import Report
-from baton_reasoning.core.batch.reporting.results import Results
+from baton_reasoning.core.batch.reporting.results import ExportedResult, Results
 from baton_reasoning.core.batch.running.creation import create_batch
 from baton_reasoning.core.batch.running.provenance import Provenance
 from baton_reasoning.core.batch.running.recipes import arms_of

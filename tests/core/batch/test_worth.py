@@ -150,7 +150,8 @@ def test_the_analysis_of_a_batch_shows_worth_where_answers_are_valued(store: Sto
     drawing = ElementTree.fromstring(worth_by_cue(after.takeovers))
     texts = [each.text for each in drawing.iter("{http://www.w3.org/2000/svg}text")]
     assert f"Reflection takeover: wait ({waits.worth.takeovers})" in texts
-    assert all(0 <= float(each.attrib["x1"]) <= 640 for each in drawing.iter("{http://www.w3.org/2000/svg}line"))
+    lines = [each.attrib["points"] for each in drawing.iter("{http://www.w3.org/2000/svg}polyline")]
+    assert all(0 <= float(place.partition(",")[0]) <= 640 for line in lines for place in line.split())
 
 
 def test_exported_results_have_the_values_of_their_text(

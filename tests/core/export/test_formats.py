@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from baton_reasoning.app.shared.theme import colours
+from baton_reasoning.core.charts import CIRCLE, DIAMOND, SHAPES
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.errors import StoreError
 from baton_reasoning.core.export import html_page
@@ -173,9 +174,11 @@ def test_a_page_draws_values_and_says_them_in_a_table() -> None:
     page = to_html(single_run("Sums", "What is 2 + 2?", a_valued_run()))
     drawing = ElementTree.fromstring(page[page.index("<svg") : page.index("</svg>") + len("</svg>")])
     assert drawing.attrib["role"] == "img"
-    signs = [each.attrib["class"] for each in drawing if each.tag.endswith(("circle", "polygon"))]
-    assert signs == ["band", "inserted", "small", "large", "large"]
-    assert sum(each.attrib.get("class") == "branch" for each in drawing) == 1, "to what the first takeover replaced"
+    assert sum(each.tag.endswith("polygon") for each in drawing) == 1, "the band of the intervals"
+    signs = [each for each in drawing if each.tag.endswith("path")]
+    assert [re.findall(r"--(\w+)", each.attrib["fill"])[0] for each in signs] == ["inserted", "small", "large", "large"]
+    assert [each.attrib["d"] for each in signs] == [SHAPES[at] for at in (CIRCLE, CIRCLE, DIAMOND, DIAMOND)]
+    assert sum("stroke-dasharray" in each.attrib for each in drawing) == 1, "to what the first takeover replaced"
     assert "continuations by R1-1.5B that end in 4, with" in page
     assert re.search(r"<td>2</td><td>◆</td><td>1.00</td><td>0.81–1.00</td><td>\+1.00 \(\+0.73 to \+1.00\)</td>", page)
     assert Tags(page).open == []
