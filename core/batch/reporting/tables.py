@@ -11,6 +11,7 @@ from baton_reasoning.core.batch.reporting import figures
 from baton_reasoning.core.batch.reporting.report import ArmReport, Comparison, Report
 from baton_reasoning.core.batch.running.recipes import arm_title
 from baton_reasoning.core.demo_pair.settings import MEASURED_COST, MEASURED_RATIO
+from baton_reasoning.core.export.markdown import escaped
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.table import NOTHING, Column, Table
 from baton_reasoning.core.text import counted
@@ -24,19 +25,19 @@ MORE = "Quantiles of the seconds, tokens and every comparison are in the HTML re
 
 def text_report(report: Report, width: int = 0) -> str:
     """Return the report for a terminal of this width in characters, without what the HTML report folds; 0: no limit."""
-    shown = (f"{table.title}\n{table.as_text(width)}" for table in main_tables(report))
-    told = [note for table in main_tables(report) for note in table.notes]
-    return "\n\n".join(
-        filter(None, (sentence(report), heading(report), *shown, "\n".join([*told, *notes(report)]), MORE))
-    )
+    tables = main_tables(report)
+    shown = (f"{table.title}\n{table.as_text(width)}" for table in tables)
+    told = [*(note for table in tables for note in table.notes), *notes(report)]
+    return "\n\n".join(filter(None, (sentence(report), heading(report), *shown, "\n".join(told), MORE)))
 
 
 def markdown_report(report: Report) -> str:
-    """Return the report as Markdown, all tables included."""
+    """Return the report as Markdown, all tables included. Text from models and servers makes no tag or image."""
     parts = [f"# {report.name}", sentence(report), heading(report)]
     for table in (*main_tables(report), *more_tables(report)):
         parts += [f"## {table.title}", table.as_markdown(), *table.notes]
-    return "\n\n".join([*parts, "\n".join(f"- {note}" for note in notes(report))]).strip() + "\n"
+    listed = "\n".join(f"- {note}" for note in notes(report))
+    return escaped("\n\n".join([*parts, listed]).strip()) + "\n"
 
 
 def sentence(report: Report) -> str:

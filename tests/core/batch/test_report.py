@@ -270,6 +270,8 @@ def test_names_and_errors_are_no_markup(store: Store) -> None:
     large = ScriptedEngine(continue_with=large_engine().continue_with, faults=[Fault(0, EngineLost(attack))])
     made = Results.read(store, solved(store, "large", pair=Pair(small_engine(), large), name=attack)).report
     assert "<img" not in html_report(made)
+    assert "<img" not in markdown_report(made)
+    assert not re.search(r"(?<!\\)!\[", markdown_report(made))
 
 
 def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) -> None:
@@ -277,6 +279,8 @@ def test_the_page_needs_nothing_from_elsewhere_and_runs_nothing(store: Store) ->
     page = html_report(Results.read(store, batch).report)
     assert "<script" not in page
     assert not re.search(r"(?:src|href)=|url\(|@import", page)
+    assert "(prefers-color-scheme: dark)" in page
+    assert "details::details-content" in page[page.index("@media print") :], "what is folded is printed, too"
     assert page.count("<svg") >= 1
 
 
