@@ -16,7 +16,7 @@ from baton_reasoning.core.engines.base import Branch, Notice, Session, Stop, Wri
 from baton_reasoning.core.engines.body import Author, Part, parts_before
 from baton_reasoning.core.engines.random_numbers import number_at, stream_of
 from baton_reasoning.core.errors import EngineLost
-from baton_reasoning.core.grading.extract import given_in, given_in_continuation
+from baton_reasoning.core.grading.extract import given_in, given_in_text
 from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.run import Pair, run
 from baton_reasoning.core.thinking.events import Finish, TextInserted
@@ -148,16 +148,13 @@ class Continuations:
                 continue
             which = wanted[item.branch]
             before = "".join(part.text for part in bodies[which.place])
-            is_closed = closed is not None and closed.position <= which.place.position
-            given = given_in_continuation(
-                before,
-                item.text,
-                self._expected,
-                self._how,
-                answer_start=closed.position if closed and is_closed else (None if self._trace.thinks else 0),
-                closing_tag=tags.closing if tags else "",
-                ended=item.stop is Stop.END_OF_TEXT,
-            )
+            answer_start = None if self._trace.thinks else 0
+            if closed and closed.position <= which.place.position:
+                answer_start = closed.position
+            elif answer_start is None and tags and (found := item.text.find(tags.closing)) >= 0:
+                answer_start = len(before) + found + len(tags.closing)
+            has_ended = item.stop is Stop.END_OF_TEXT
+            given = given_in_text(before + item.text, answer_start, has_ended, self._expected, self._how)
             yield WrittenContinuation(which, given, item.tokens)
 
     def _body(self, place: TextPlace) -> Sequence[Part]:

@@ -25,7 +25,7 @@ from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
 from baton_reasoning.core.files import tolerant_value
-from baton_reasoning.core.grading.extract import answer_of, given_in
+from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.run import Pair, unmet_need
@@ -125,7 +125,7 @@ def text_error(trace: Trace, expected: str) -> BatonError | None:
     """Return why no model could value the steps of this text, before any is loaded."""
     if not trace.pieces or trace.started is None:
         return SettingsError("There is no text whose steps could be valued.", "Ask something first.")
-    if not expected.strip() and not answer_of(trace):
+    if not expected.strip() and not given_in(trace):
         return SettingsError(
             "This text has no answer with which the continuations could be compared.", "Give the expected answer."
         )
@@ -153,7 +153,7 @@ def is_valued(trace: Trace, expected: str, options: ValueOptions) -> bool:
     Then no model is needed to show them.
     """
     earlier = trace.values.get(options.writer)
-    asked = (expected.strip() or answer_of(trace), bool(expected.strip()), trace.length)
+    asked = (expected.strip() or given_in(trace), bool(expected.strip()), trace.length)
     if earlier is None or not earlier.is_whole or (earlier.target, earlier.is_expected, earlier.length) != asked:
         return False
     known = {TextPlace(each.position, each.replaced): len(each.outcomes) for each in earlier.places}
@@ -192,7 +192,7 @@ class ValueEstimator:
         self._trace, self._grader, self._options, self._how = trace, grader, options, how
         self.model = " and ".join(card.name for card in writers_of(pair, options))
         self._expected = expected.strip()
-        self.target = self._expected or answer_of(trace) or ""
+        self.target = self._expected or given_in(trace) or ""
         """The answer that counts as right."""
         self._limit = min(settings.max_tokens, max(SHORTEST_LIMIT, TIMES_THE_TEXT * trace.tokens))
         temperature = settings.temperature or USUAL_TEMPERATURE

@@ -21,7 +21,7 @@ from baton_reasoning.app.shared.widgets.controls import button, label
 from baton_reasoning.app.shared.widgets.layout import hbox, vbox
 from baton_reasoning.app.shared.widgets.ribbon import Ribbon
 from baton_reasoning.core.engines.body import Author
-from baton_reasoning.core.grading.extract import answer_of, last_boxed
+from baton_reasoning.core.grading.extract import given_in, last_boxed
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.differences import thinking_steps
 from baton_reasoning.core.thinking.events import Finish
@@ -95,7 +95,7 @@ class AnswerColumn(QObject):
 
     def _show_outcome(self, trace: Trace) -> None:
         text, words = trace.answer.strip() or trace.text, last_text(trace, live=False)
-        self._read, self.answer = trace.length, answer_of(trace)
+        self._read, self.answer = trace.length, given_in(trace)
         self.head.show_answer(last_boxed(text), self.answer)
         self._ending.setText(words)
         self._ending.setVisible(bool(words))

@@ -17,7 +17,7 @@ from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import EngineLost, SettingsError
-from baton_reasoning.core.grading.extract import answer_of
+from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import Regex
 from baton_reasoning.core.intervals import wilson
@@ -431,4 +431,4 @@ def solved(pair: Pair, question: str, policy: Never.Settings | Keywords.Settings
 
 
 def is_right(problem: Problem, trace: Trace) -> bool:
-    return answer_of(trace) == problem.expected
+    return given_in(trace) == problem.expected
