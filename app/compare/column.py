@@ -96,7 +96,7 @@ class AnswerColumn(QObject):
     def _show_outcome(self, trace: Trace) -> None:
         text, words = trace.answer.strip() or trace.text, last_text(trace, live=False)
         self._read, self.answer = trace.length, given_in(trace)
-        self.head.show_answer(last_boxed(text), self.answer)
+        self.head.show_answer(self.answer or "", is_boxed=last_boxed(text) is not None)
         self._ending.setText(words)
         self._ending.setVisible(bool(words))
 
@@ -168,9 +168,9 @@ class ColumnHead:
                 widget.setVisible(bool(text))
                 widget.setAccessibleName(f"{kept:,} tokens by the {author.value} model")
 
-    def show_answer(self, boxed: str | None, answer: str | None) -> None:
+    def show_answer(self, answer: str, is_boxed: bool) -> None:
         """Show the final answer, as a formula if it was boxed."""
-        self._shown_answer = f"\\(\\boxed{{{boxed}}}\\)" if boxed else (answer or "")
+        self._shown_answer = f"\\(\\boxed{{{answer}}}\\)" if answer and is_boxed else answer
         self._typesetter.prepare(self._shown_answer, self.answer.formula_size, self._set_answer, self.answer)
 
     def show_state(self, text: str, failed: bool) -> None:
