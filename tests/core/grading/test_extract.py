@@ -224,8 +224,8 @@ def test_the_answer_or_all_text_after_the_thinking(
         happened.append(TextInserted(1.0, thinking, ""))
         if written is not None:
             happened += [TextInserted(1.0, "</think>", ""), ThinkingClosed(1.0, Author.SMALL, start, "</think>")]
-    happened += [TextInserted(2.0, written or "", ""), RunEnded(3.0, Finish.END_OF_TEXT if ended else Finish.MAX_TOKENS)]
-    trace = Trace.of(happened)
+    finish = Finish.END_OF_TEXT if ended else Finish.MAX_TOKENS
+    trace = Trace.of([*happened, TextInserted(2.0, written or "", ""), RunEnded(3.0, finish)])
     for how, found in ((How.AUTO, answer), (Regex("{expected}"), matched)):
         assert given_in(trace, "4", how) == found
         assert given_in_text(trace.text, start if written is not None else None, ended, "4", how) == found
