@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
@@ -168,26 +168,18 @@ class Continuations:
     def _by_runs(self, wanted: Sequence[ContinuationNumber]) -> Iterator[WrittenContinuation]:
         """Let each continuation be a run of its own: a server's slots share the beginning of the text."""
         before = {place: self._trace_until(place) for place, _ in wanted}
-        waiting = iter(wanted)
-        futures: dict[Future[Trace], ContinuationNumber] = {}
         with ThreadPoolExecutor(self._parallel, thread_name_prefix="value") as pool:
+            futures = [pool.submit(self._run, before[which.place], which) for which in wanted]
             try:
-                while True:
-                    while len(futures) < self._parallel and not self._stopped.is_set():
-                        if (which := next(waiting, None)) is None:
-                            break
-                        futures[pool.submit(self._run, before[which.place], which)] = which
-                    if not futures:
-                        return
-                    ended, _ = wait(futures, return_when=FIRST_COMPLETED)
-                    for future in ended:
-                        which, trace = futures.pop(future), future.result()
-                        yield from self._written(which, trace, before[which.place])
-            finally:
-                if futures:
-                    self.stop()
+                for future in as_completed(futures):
+                    if written := future.result():
+                        yield written
+            except BaseException:  # GeneratorExit, too
+                self.stop()  # those that run, and those that would begin
+                raise
 
-    def _run(self, before: Trace, which: ContinuationNumber) -> Trace:
+    def _run(self, before: Trace, which: ContinuationNumber) -> WrittenContinuation | None:
+        """Return None if it was stopped. Raises EngineLost if a model failed."""
         trace, control, settings = Trace.of(before.events), Control(), self._settings
         policy = _POLICY_OF.get(self._writer)
         changed = settings.model_copy(
@@ -199,9 +191,9 @@ class Continuations:
             }
         )
         with self._lock:
-            self._controls.add(control)
             if self._stopped.is_set():
-                control.stop()
+                return None
+            self._controls.add(control)
         try:
             assert self._trace.started
             conversation = self._trace.started.conversation
@@ -210,17 +202,13 @@ class Continuations:
         finally:
             with self._lock:
                 self._controls.discard(control)
-        return trace
-
-    def _written(self, which: ContinuationNumber, trace: Trace, before: Trace) -> Iterator[WrittenContinuation]:
-        """Yield the continuation, unless it was stopped. Raises EngineLost if a model failed."""
         if trace.finish is Finish.FAILED:
             raise EngineLost(trace.ended.reason if trace.ended else "A model failed.")
         if trace.finish is Finish.STOPPED:
-            return
+            return None
         if which.place.position == 0:
             self._from_beginning.append(trace.text)
-        yield WrittenContinuation(which, given_in(trace, self._expected, self._how), trace.tokens - before.tokens)
+        return WrittenContinuation(which, given_in(trace, self._expected, self._how), trace.tokens - before.tokens)
 
     def _trace_until(self, place: TextPlace) -> Trace:
         before = self._trace.until(place.position)
