@@ -21,7 +21,7 @@ from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.intervals import Estimate
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair
-from baton_reasoning.core.step_values import ValueEstimator, ValueOptions, is_news, is_valued
+from baton_reasoning.core.step_values.estimator import ValueEstimator, ValueOptions, is_news, is_valued
 from baton_reasoning.core.store.batches import ResultRow
 from baton_reasoning.core.store.run_cost import Takeover
 from baton_reasoning.core.store.store import Store

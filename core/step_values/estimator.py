@@ -20,7 +20,6 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import NamedTuple
 
-from baton_reasoning.core.continuations import ContinuationNumber, Continuations
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
@@ -29,6 +28,7 @@ from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
 from baton_reasoning.core.run import Pair, unmet_need
+from baton_reasoning.core.step_values.continuations import ContinuationNumber, Continuations
 from baton_reasoning.core.thinking.events import Finish, PlaceOutcomes, ValuesEstimated
 from baton_reasoning.core.thinking.registry import POLICIES
 from baton_reasoning.core.thinking.run_settings import RunSettings

@@ -23,7 +23,7 @@ from baton_reasoning.core.grading.verdict import Regex
 from baton_reasoning.core.intervals import wilson
 from baton_reasoning.core.problem import Problem
 from baton_reasoning.core.run import Pair, ask, run
-from baton_reasoning.core.step_values import (
+from baton_reasoning.core.step_values.estimator import (
     WINDOW,
     ValueEstimator,
     ValueOptions,
