@@ -77,7 +77,7 @@ class AnswerReviews(QObject):
             self._begin(exchange, reading, reading.read)
 
     def value_steps(self, exchange: Exchange, expected: str, options: ValueOptions) -> None:
-        """Estimate what the steps of this answer are worth, or go on with that. Raises the error of `value_error`."""
+        """Estimate what the steps of this answer are worth, or go on with that. Raises SettingsError."""
         if self.unavailable_reason(exchange):
             return
         from baton_reasoning.core.grading.grader import Grader  # not at the start of a window, which these would delay

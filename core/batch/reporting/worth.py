@@ -136,7 +136,7 @@ class BatchValues(BatchReviews):
         self._pair, self._grader, self._problems, self._options, self._how = pair, grader, problems, options, how
 
     def begin(self, row: ResultRow, trace: Trace) -> Review:
-        """Raises the error of `value_error`."""
+        """Raises SettingsError, as `ValueEstimator` does."""
         expected = self._problems[row.position].expected or ""
         estimator = ValueEstimator(self._pair, trace, self._grader, expected, self._options, self._how)
         return Review(estimator.stop, estimator.run())
