@@ -11,7 +11,6 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum
-from itertools import pairwise
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import Engine
@@ -30,11 +29,8 @@ PROBLEMS = (
 )
 """Short problems, each with a place where one looks twice."""
 
-WAIT = re.compile(r"\bwait\b", re.IGNORECASE)
 LEAST_COUNT = 3
 """Times that an opening is seen before it counts as a habit."""
-LEAST_LIFT = 2.0
-"""An opening hints at reflection if a “wait” follows it at least this many times as often as it follows any."""
 FEW_CUES, MANY_CUES = 0.02, 0.6
 """Shares of boundaries with a cue: below the first, the large model would hardly ever write; above the second, nearly
 always."""
@@ -54,14 +50,11 @@ _SENTENCE = re.compile(r"[^.?!\n]+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 
 
-@dataclass(frozen=True)
-class StepOpening:
+class StepOpening(NamedTuple):
     """An opening of sentences after a boundary, in lower case: “let me”."""
 
     words: str
     count: int
-    before_wait: int
-    """Number of them after which the next step has a “wait”."""
 
 
 class Suits(Enum):
@@ -82,8 +75,6 @@ class CueProfile:
     """Known cues in the sentences after boundaries, as written but in lower case, the most frequent first."""
     with_cue: int
     """Number of boundaries after which the sentence has a known cue."""
-    waits: int
-    """Number of boundaries after which the step has a “wait”."""
     proposed: Lexicon
 
     @property
@@ -146,28 +137,22 @@ def profile(texts: Iterable[str], lexicon: Lexicon | None = None) -> CueProfile:
     """Count openings and cues after the boundaries of finished texts; `lexicon`: the known cues, else English."""
     known = lexicon or english()
     seen: Counter[str] = Counter()
-    before_wait: Counter[str] = Counter()
     cues: Counter[tuple[Category, str]] = Counter()
-    boundaries = with_cue = waits = 0
+    boundaries = with_cue = 0
     for text in texts:
-        steps = split(text)
-        for step, following in pairwise([*steps[1:], ""]):
+        for step in split(text)[1:]:
             boundaries += 1
-            waits += bool(WAIT.search(step))
             found = {(cue.category, " ".join(cue.word.lower().split())) for cue in known.find(first_sentence(step))}
             with_cue += bool(found)
             cues.update(found)
-            for words in openings_of(step):
-                seen[words] += 1
-                before_wait[words] += bool(WAIT.search(following))
-    openings = tuple(StepOpening(words, count, before_wait[words]) for words, count in seen.most_common())
+            seen.update(openings_of(step))
+    openings = tuple(StepOpening(*opening) for opening in seen.most_common())
     return CueProfile(
         boundaries,
         openings,
         tuple((category, word, count) for (category, word), count in cues.most_common()),
         with_cue,
-        waits,
-        _propose(openings, {word for _, word in cues}, known, waits / boundaries if boundaries else 0.0),
+        _propose(openings, {word for _, word in cues}, known),
     )
 
 
@@ -188,25 +173,15 @@ def lexicon_json(lexicon: Lexicon) -> str:
     return json.dumps({category.value: words for category, words in lexicon.cues.items()}, indent=2, ensure_ascii=False)
 
 
-def _propose(openings: Sequence[StepOpening], used: set[str], known: Lexicon, wait_share: float) -> Lexicon:
-    """Propose known cues that the model uses, and openings of its own that look back or lead up to a “wait”."""
+def _propose(openings: Sequence[StepOpening], used: set[str], known: Lexicon) -> Lexicon:
+    """Propose known cues that the model uses, and other openings of its that look back."""
     proposed: dict[Category, dict[str, tuple[str, ...]]] = {
         category: {base: forms for base, forms in words.items() if used & {base, *forms}}
         for category, words in known.cues.items()
     }
     covered = {form for words in proposed.values() for base, forms in words.items() for form in (base, *forms)}
-    for opening in openings:
-        if opening.count < LEAST_COUNT or opening.words in covered:
-            continue
-        category = _category_of(opening, wait_share)
-        if category is not None:
-            proposed[category][opening.words] = ()
+    for category, hesitations in _HESITATIONS.items():
+        for words, count in openings:
+            if words in hesitations - covered and count >= LEAST_COUNT:
+                proposed[category][words] = ()
     return Lexicon(proposed, known.match)
-
-
-def _category_of(opening: StepOpening, wait_share: float) -> Category | None:
-    for category, openings in _HESITATIONS.items():
-        if opening.words in openings:
-            return category
-    leads_up = opening.before_wait >= LEAST_COUNT and opening.before_wait / opening.count >= LEAST_LIFT * wait_share
-    return Category.REFLECTION if leads_up and " " in opening.words and wait_share > 0 else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json as json_library
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -96,7 +95,7 @@ def to_json(found: CueProfile) -> dict[str, object]:
         "with_cue": found.with_cue,
         "suits": found.suits.value,
         "advice": found.advice,
-        "openings": [asdict(opening) for opening in found.openings],
+        "openings": [opening._asdict() for opening in found.openings],
         "cues": [{"category": category.value, "cue": word, "count": count} for category, word, count in found.cues],
         "proposed": json_library.loads(lexicon_json(found.proposed)),
     }
@@ -104,13 +103,9 @@ def to_json(found: CueProfile) -> dict[str, object]:
 
 def table(found: CueProfile) -> str:
     """Return a table of the openings and cues."""
-    counts = f"after {found.with_cue} a known cue, after {found.waits} a step with “wait”"
-    lines = [f"{found.boundaries} boundaries; {counts}"]
-    lines += ["", f"{'opening':<24}{'times':>7}{'share':>8}{'before “wait”':>16}"]
-    lines += [
-        f"{opening.words:<24}{opening.count:>7}{opening.count / found.boundaries:>8.0%}{opening.before_wait:>16}"
-        for opening in found.openings[:SHOWN]
-    ]
+    lines = [f"{found.boundaries} boundaries; after {found.with_cue} a known cue"]
+    lines += ["", f"{'opening':<24}{'times':>7}{'share':>8}"]
+    lines += [f"{words:<24}{count:>7}{count / found.boundaries:>8.0%}" for words, count in found.openings[:SHOWN]]
     if found.cues:
         lines += ["", f"{'known cue':<24}{'times':>7}  class"]
         lines += [f"{word:<24}{count:>7}  {category.value}" for category, word, count in found.cues[:SHOWN]]
