@@ -1,4 +1,4 @@
-"""Profiles a model's cues: lets it write on a few problems, and counts how its sentences open after a boundary.
+"""Profiles a model's cues: counts how its sentences open after a boundary.
 
 The keyword policy depends on a model's habit of saying “Wait”, “Let me check” or “Yes” when it looks back (paper §3).
 Other families have other habits, and some have none. The profile counts them and proposes a cue list for the family.
@@ -7,19 +7,12 @@ Other families have other habits, and some have none. The profile counts them an
 import json
 import re
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import NamedTuple
 
-from baton_reasoning.core.engines.base import Engine
-from baton_reasoning.core.run import Pair, RunSettings, ask, run
 from baton_reasoning.core.thinking.cues import Category, Lexicon, english
-from baton_reasoning.core.thinking.events import TokenWritten
-from baton_reasoning.core.thinking.policies.never import Never
 from baton_reasoning.core.thinking.steps import split
-from baton_reasoning.core.thinking.trace import Trace
 
 PROBLEMS = (
     "How many positive whole numbers below 100 are divisible by 3 or by 7?",
@@ -36,8 +29,6 @@ FEW_CUES, MANY_CUES = 0.02, 0.6
 always."""
 FEWEST_BOUNDARIES = 20
 """With fewer, nothing can be said."""
-TOKENS_BETWEEN = 8
-"""Tokens between two reports of progress."""
 
 _HESITATIONS = {
     Category.REFLECTION: {"hmm", "hm", "but", "actually", "however", "oh", "no", "maybe", "let me"},
@@ -57,15 +48,6 @@ class StepOpening(NamedTuple):
     count: int
 
 
-class Suits(Enum):
-    """Tells how well the keyword policy suits a model."""
-
-    WELL = "well"
-    TOO_FEW = "too few cues"
-    TOO_MANY = "too many cues"
-    UNKNOWN = "too few steps to judge"
-
-
 @dataclass(frozen=True)
 class CueProfile:
     boundaries: int
@@ -82,55 +64,22 @@ class CueProfile:
         return self.with_cue / self.boundaries if self.boundaries else 0.0
 
     @property
-    def suits(self) -> Suits:
-        """Tell whether the model writes enough cues for the keyword policy, and not too many."""
-        if self.boundaries < FEWEST_BOUNDARIES:
-            return Suits.UNKNOWN
-        if self.cue_share < FEW_CUES:
-            return Suits.TOO_FEW
-        return Suits.TOO_MANY if self.cue_share > MANY_CUES else Suits.WELL
-
-    @property
     def advice(self) -> str:
         """Say in one or two sentences whether the keyword policy suits this model, and what else does."""
-        if self.suits is Suits.UNKNOWN:
+        if self.boundaries < FEWEST_BOUNDARIES:
             return (
                 f"Only {self.boundaries} step boundaries were seen: too few to judge. "
                 "Give more problems or tokens; if it writes few steps at all, let the large model open (every-step)."
             )
         share = f"{self.cue_share:.0%} of its steps open with a known cue"
-        if self.suits is Suits.TOO_FEW:
+        if self.cue_share < FEW_CUES:
             return (
                 f"There are no cues to hold on to: {share}. Use the policy first-token-entropy, which needs no words, "
                 "or every-step, where the large model opens."
             )
-        if self.suits is Suits.TOO_MANY:
+        if self.cue_share > MANY_CUES:
             return f"{share}: the large model would write nearly everything. Use fewer cues, or first-token-entropy."
         return f"{share}: the keyword policy suits it."
-
-
-class Writing(NamedTuple):
-    """Reports how far a model is with its problems."""
-
-    problem: int
-    """Counted from 0."""
-    tokens: int
-    text: str
-    """The text on this problem so far."""
-    is_complete: bool = False
-
-
-def write_texts(engine: Engine, problems: Iterable[str], settings: RunSettings) -> Generator[Writing, None, None]:
-    """Let the model write on each problem, alone; closing the iterator stops it. Raises BatonError."""
-    alone = settings.model_copy(update={"policy": Never.Settings()})
-    for number, problem in enumerate(problems):
-        trace = Trace()
-        with closing(run(Pair(small=engine), ask(problem, alone), alone)) as events:
-            for event in events:
-                trace.apply(event)
-                if isinstance(event, TokenWritten) and trace.tokens % TOKENS_BETWEEN == 0:
-                    yield Writing(number, trace.tokens, trace.text)
-        yield Writing(number, trace.tokens, trace.text, is_complete=True)
 
 
 def profile(texts: Iterable[str], lexicon: Lexicon | None = None) -> CueProfile:

@@ -1,23 +1,7 @@
-"""Profiles of texts that are known, and of what a model really writes."""
+"""Profiles of texts that are known."""
 
-from collections.abc import Iterable
-from contextlib import closing
-from pathlib import Path
-
-from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.cue_profiler import (
-    FEWEST_BOUNDARIES,
-    Writing,
-    lexicon_json,
-    openings_of,
-    profile,
-    write_texts,
-)
-from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, SMALL_MODEL
-from baton_reasoning.core.engines.local.engine import LocalEngine
-from baton_reasoning.core.models.options import LoadOptions
+from baton_reasoning.core.thinking.cue_profile import FEWEST_BOUNDARIES, lexicon_json, openings_of, profile
 from baton_reasoning.core.thinking.cues import Category, parse_lexicon
-from tests.fakes.scripted import ScriptedEngine
 
 STEP = "So x is 4.\n\n"
 
@@ -65,34 +49,3 @@ def test_openings_skip_numbers_and_signs() -> None:
 def test_the_proposed_list_is_in_the_format_that_the_policy_reads() -> None:
     found = profile(["Begin.\n\n" + f"Wait. Yes.\n\n{STEP}" * 8])
     assert parse_lexicon(lexicon_json(found.proposed)).cues == found.proposed.cues
-
-
-def texts_of(writings: Iterable[Writing]) -> list[str]:
-    return [writing.text for writing in writings if writing.is_complete]
-
-
-def test_the_model_writes_each_problem_alone() -> None:
-    engine = ScriptedEngine("One.\n\nWait.</think>1")
-    texts = texts_of(write_texts(engine, ["a", "b"], DEMO_SETTINGS))
-    assert len(texts) == 2
-    assert all(text.startswith("One.\n\nWait.") for text in texts)
-
-
-def test_it_is_told_how_far_the_model_is_and_closing_stops_it_within_a_token() -> None:
-    engine = ScriptedEngine("word " * 500)
-    with closing(write_texts(engine, ["a", "b"], DEMO_SETTINGS)) as writings:
-        told = [next(writings) for _ in range(3)]
-    assert [(writing.problem, writing.tokens) for writing in told] == [(0, 8), (0, 16), (0, 24)]
-    assert told[0].text == "word" + " word" * 7
-    assert engine.written == 24
-
-
-def test_the_demo_model_is_profiled_for_real() -> None:
-    problems = [problem.text for problem in read_problems(READY_PROBLEMS).problems[:4]]
-    engine = LocalEngine(Path(SMALL_MODEL), LoadOptions(context=1024, threads=1))
-    try:
-        found = profile(texts_of(write_texts(engine, problems, DEMO_SETTINGS)))
-    finally:
-        engine.close()
-    assert found.boundaries > 4
-    assert found.openings
