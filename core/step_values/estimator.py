@@ -17,13 +17,11 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from copy import deepcopy
 from typing import NamedTuple
 
 from baton_reasoning.core.engines.base import ModelCard
 from baton_reasoning.core.engines.body import Author
 from baton_reasoning.core.errors import BatonError, Cancelled, SettingsError
-from baton_reasoning.core.files import tolerant_value
 from baton_reasoning.core.grading.extract import given_in
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Outcome, Regex
@@ -369,4 +367,4 @@ def _settings_of(trace: Trace) -> RunSettings | None:
     """Return the settings of the run, except for what this version does not know; None if that is its policy."""
     if trace.started is None or trace.started.policy not in POLICIES:
         return None
-    return tolerant_value(RunSettings, deepcopy(trace.started.settings))
+    return RunSettings.stored(trace.started.settings)
