@@ -104,11 +104,7 @@ class ServerAddress:
 
     @property
     def is_this_machine(self) -> bool:
-        name = urlsplit(self.url).hostname or ""
-        try:
-            return ipaddress.ip_address(name).is_loopback
-        except ValueError:
-            return name == "localhost"
+        return is_loopback(urlsplit(self.url).hostname or "")
 
     @property
     def risks(self) -> tuple[str, ...]:
@@ -136,6 +132,14 @@ class ServerAddress:
                     "Choose a PEM file (it begins with “-----BEGIN CERTIFICATE-----”).",
                 ) from error
         return context
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine can reach a server bound to `host`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)
