@@ -103,7 +103,7 @@ def to_json(found: CueProfile) -> dict[str, object]:
         "boundaries": found.boundaries,
         "with_cue": found.with_cue,
         "advice": found.advice,
-        "openings": [opening._asdict() for opening in found.openings],
+        "openings": [{"words": words, "count": count} for words, count in found.openings],
         "cues": [{"category": category.value, "cue": word, "count": count} for category, word, count in found.cues],
         "proposed": json_library.loads(lexicon_json(found.proposed)),
     }

@@ -9,7 +9,6 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from baton_reasoning.core.thinking.cues import Category, Lexicon, english
 from baton_reasoning.core.thinking.steps import split
@@ -41,18 +40,11 @@ _SENTENCE = re.compile(r"[^.?!\n]+")
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 
 
-class StepOpening(NamedTuple):
-    """An opening of sentences after a boundary, in lower case: “let me”."""
-
-    words: str
-    count: int
-
-
 @dataclass(frozen=True)
 class CueProfile:
     boundaries: int
-    openings: tuple[StepOpening, ...]
-    """Openings of one and of two words, the most frequent first."""
+    openings: tuple[tuple[str, int], ...]
+    """The first word and the first two of sentences after boundaries, in lower case, the most frequent first."""
     cues: tuple[tuple[Category, str, int], ...]
     """Known cues in the sentences after boundaries, as written but in lower case, the most frequent first."""
     with_cue: int
@@ -95,7 +87,7 @@ def profile(texts: Iterable[str], lexicon: Lexicon | None = None) -> CueProfile:
             with_cue += bool(found)
             cues.update(found)
             seen.update(openings_of(step))
-    openings = tuple(StepOpening(*opening) for opening in seen.most_common())
+    openings = tuple(seen.most_common())
     return CueProfile(
         boundaries,
         openings,
@@ -122,7 +114,7 @@ def lexicon_json(lexicon: Lexicon) -> str:
     return json.dumps({category.value: words for category, words in lexicon.cues.items()}, indent=2, ensure_ascii=False)
 
 
-def _propose(openings: Sequence[StepOpening], used: set[str], known: Lexicon) -> Lexicon:
+def _propose(openings: Sequence[tuple[str, int]], used: set[str], known: Lexicon) -> Lexicon:
     """Propose known cues that the model uses, and other openings of its that look back."""
     proposed: dict[Category, dict[str, tuple[str, ...]]] = {
         category: {base: forms for base, forms in words.items() if used & {base, *forms}}
