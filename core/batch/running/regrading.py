@@ -47,8 +47,9 @@ class RegradeCounts:
 
 def graded(grader: Grader, problem: Problem, trace: Trace, how: How | Regex) -> tuple[str, Verdict]:
     """Return the answer of a run, empty without one, and the verdict on what is graded in it."""
-    verdict = grader.grade(problem.expected, given_in(trace, problem.expected, how), how)
-    return given_in(trace, problem.expected) or "", verdict
+    given = given_in(trace, problem.expected, how)
+    answer = given_in(trace, problem.expected) if isinstance(how, Regex) else given  # a pattern is given all text
+    return answer or "", grader.grade(problem.expected, given, how)
 
 
 def regrade(
