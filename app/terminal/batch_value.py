@@ -33,7 +33,7 @@ from baton_reasoning.core.batch.reporting.worth import (
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.grading.verdict import How, Regex
-from baton_reasoning.core.step_values import ValueOptions
+from baton_reasoning.core.step_values.estimator import ValueOptions
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
 

@@ -22,10 +22,9 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.export.exported import Exported, gather
 from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.files import expanded
-from baton_reasoning.core.safe_text import safe_line
 from baton_reasoning.core.store.conversations import MARK_END, MARK_START
 from baton_reasoning.core.store.store import Store
-from baton_reasoning.core.text import counted
+from baton_reasoning.core.text import counted, safe_line
 from baton_reasoning.core.thinking.trace_json import trace_to_json
 
 SHORT = 8

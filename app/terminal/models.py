@@ -13,8 +13,7 @@ from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.standard_input import confirmed
 from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
 from baton_reasoning.core.errors import ModelFileError, SettingsError
-from baton_reasoning.core.expected_time import ModelCost
-from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, pairs_that_fit
 from baton_reasoning.core.models.devices import find_devices
 from baton_reasoning.core.models.hub import Hub, downloaded

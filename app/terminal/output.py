@@ -18,7 +18,7 @@ from rich.text import Text
 
 from baton_reasoning.app.terminal.command_line import is_set
 from baton_reasoning.app.terminal.streams import report
-from baton_reasoning.core.safe_text import safe_line, safe_text
+from baton_reasoning.core.text import safe_line, safe_text
 
 
 class RaisingConsole(Console):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json as json_library
+from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -17,14 +17,19 @@ from baton_reasoning.app.terminal.output import progress, write
 from baton_reasoning.app.terminal.pair import LoadingOptions, loading_of_one, on_disk, open_model
 from baton_reasoning.app.terminal.streams import write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
-from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.thinking.cue_profile import PROBLEMS, CueProfile, lexicon_json, profile
+from baton_reasoning.core.thinking.events import TokenWritten
+from baton_reasoning.core.thinking.policies.never import Never
+from baton_reasoning.core.thinking.trace import Trace
 
 SHOWN = 12
 """Most rows of a table."""
+TOKENS_BETWEEN = 8
+"""Tokens between two reports of progress."""
 _FILE = click.Path(path_type=Path)
 
 
@@ -62,9 +67,9 @@ def profile_model(
     if out and out.exists():
         raise SettingsError(f"{out} exists already.", "Name another file, or remove it.")
     texts = _problems(problems, limit)
-    settings = RunSettings(max_tokens=max_tokens)
+    settings = RunSettings(max_tokens=max_tokens, policy=Never.Settings())
     with closing(open_model(on_disk(source_of(model), yes), loading)) as engine:
-        found = profile(_written(engine, texts, settings))
+        found = profile(written(engine, texts, settings))
     if out:
         _save(out, lexicon_json(found.proposed))
     if json:
@@ -78,15 +83,18 @@ def profile_model(
     return ExitCode.ANSWERED
 
 
-def _written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -> list[str]:
-    texts: list[str] = []
+def written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -> Iterator[str]:
+    """Yield what a model writes on each problem, alone. Raises BatonError."""
     with progress("Profiling") as line:
-        for number, tokens, text, is_complete in write_texts(engine, problems, settings):
-            done = (number + min(1.0, tokens / settings.max_tokens)) / len(problems)
-            line.show(done, f"problem {number + 1} of {len(problems)}, {tokens:,} tokens")
-            if is_complete:
-                texts.append(text)
-    return texts
+        for number, problem in enumerate(problems):
+            trace = Trace()
+            with closing(run(Pair(small=engine), ask(problem, settings), settings)) as events:
+                for event in events:
+                    trace.apply(event)
+                    if isinstance(event, TokenWritten) and trace.tokens % TOKENS_BETWEEN == 0:
+                        done = (number + min(1.0, trace.tokens / settings.max_tokens)) / len(problems)
+                        line.show(done, f"problem {number + 1} of {len(problems)}, {trace.tokens:,} tokens")
+            yield trace.text
 
 
 def to_json(found: CueProfile) -> dict[str, object]:
@@ -94,9 +102,8 @@ def to_json(found: CueProfile) -> dict[str, object]:
     return {
         "boundaries": found.boundaries,
         "with_cue": found.with_cue,
-        "suits": found.suits.value,
         "advice": found.advice,
-        "openings": [asdict(opening) for opening in found.openings],
+        "openings": [{"words": words, "count": count} for words, count in found.openings],
         "cues": [{"category": category.value, "cue": word, "count": count} for category, word, count in found.cues],
         "proposed": json_library.loads(lexicon_json(found.proposed)),
     }
@@ -104,13 +111,9 @@ def to_json(found: CueProfile) -> dict[str, object]:
 
 def table(found: CueProfile) -> str:
     """Return a table of the openings and cues."""
-    counts = f"after {found.with_cue} a known cue, after {found.waits} a step with “wait”"
-    lines = [f"{found.boundaries} boundaries; {counts}"]
-    lines += ["", f"{'opening':<24}{'times':>7}{'share':>8}{'before “wait”':>16}"]
-    lines += [
-        f"{opening.words:<24}{opening.count:>7}{opening.count / found.boundaries:>8.0%}{opening.before_wait:>16}"
-        for opening in found.openings[:SHOWN]
-    ]
+    lines = [f"{found.boundaries} boundaries; after {found.with_cue} a known cue"]
+    lines += ["", f"{'opening':<24}{'times':>7}{'share':>8}"]
+    lines += [f"{words:<24}{count:>7}{count / found.boundaries:>8.0%}" for words, count in found.openings[:SHOWN]]
     if found.cues:
         lines += ["", f"{'known cue':<24}{'times':>7}  class"]
         lines += [f"{word:<24}{count:>7}  {category.value}" for category, word, count in found.cues[:SHOWN]]

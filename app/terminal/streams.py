@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any, TextIO
 
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.safe_text import safe_json, safe_line
+from baton_reasoning.core.text import safe_json, safe_line
 
 _ERRORS = "baton.terminal"
 _IN_ASCII = {

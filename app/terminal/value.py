@@ -28,7 +28,7 @@ from baton_reasoning.core.batch.reporting.report_text import estimated, signed
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.step_values import (
+from baton_reasoning.core.step_values.estimator import (
     USUAL_CONTINUATIONS,
     WRITERS,
     ValueEstimator,

@@ -14,8 +14,7 @@ from baton_reasoning.app.terminal.pair import describe
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.engines.base import ModelCard, Placement
 from baton_reasoning.core.errors import SettingsError
-from baton_reasoning.core.expected_time import ModelCost
-from baton_reasoning.core.model_costs import ModelCosts
+from baton_reasoning.core.model_costs import ModelCost, ModelCosts
 from baton_reasoning.core.models.catalog import catalog_models
 from baton_reasoning.core.models.devices import Devices
 from baton_reasoning.core.models.options import DemoModel, HubFile, LocalFile, ModelSource, ServerUrls
