@@ -22,16 +22,19 @@ from baton_reasoning.app.terminal.batch_run import (
     report_again,
 )
 from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, gathered, option
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
-from baton_reasoning.app.terminal.output import remark
-from baton_reasoning.app.terminal.pair import (
+from baton_reasoning.app.terminal.options import (
+    AT_LEAST_ONE,
     LoadingOptions,
     ModelOptions,
+    RunOptions,
     SeveralModels,
     loading_options,
     models_or,
+    run_options,
+    run_settings,
     several_models,
 )
+from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.standard_input import read_input_as_file
 from baton_reasoning.core.batch.reading.columns import ColumnNames
 from baton_reasoning.core.batch.reading.hub_data import PREFIX, HubDataSet

@@ -15,13 +15,11 @@ import click
 from baton_reasoning.app.shared.labels import bills_of
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
 from baton_reasoning.app.terminal.command_line import OUTPUT, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.model_files import source_of
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE
+from baton_reasoning.app.terminal.models import source_of
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import ProgressLine, progress, remark, terminal_width, write
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, open_pair
-from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
-from baton_reasoning.app.terminal.streams import report, write_json
+from baton_reasoning.app.terminal.pair import open_pair
+from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
 from baton_reasoning.core.batch.reading.problem_set import ProblemOrigin
 from baton_reasoning.core.batch.reporting.exported_result import ExportedResult
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, write_export

@@ -7,13 +7,10 @@ from dataclasses import asdict
 
 from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, LoadingOptions, ModelOptions, loading_options, models_or
 from baton_reasoning.app.terminal.output import remark, write, write_table
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or
 from baton_reasoning.app.terminal.reviewing import ReviewOptions, batch_argument, opened_batch, review_batch
-from baton_reasoning.app.terminal.signals import exit_code_of_signal
-from baton_reasoning.app.terminal.streams import write_json_lines
+from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, write_json_lines
 from baton_reasoning.app.terminal.value import (
     NEEDS,
     TO_GO_ON,

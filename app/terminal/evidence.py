@@ -19,10 +19,9 @@ from baton_reasoning.app.terminal.batch_run import (
     parallel_option,
 )
 from baton_reasoning.app.terminal.command_line import command, gathered, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE, SEED
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, DEMO_PAIR, SEED, LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import remark, terminal_width, write
-from baton_reasoning.app.terminal.pair import DEMO_PAIR, LoadingOptions, ModelOptions
+from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.batch.reporting.report import ArmReport, Report, accuracy_of
 from baton_reasoning.core.batch.reporting.report_text import columns, estimated, interval, percent
 from baton_reasoning.core.batch.reporting.results import Results

@@ -7,12 +7,10 @@ from dataclasses import asdict
 
 from baton_reasoning.app.shared.format import count
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
+from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions, large_or, loading_of_one
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, large_or, loading_of_one
 from baton_reasoning.app.terminal.reviewing import ReviewOptions, batch_argument, opened_batch, review_batch
-from baton_reasoning.app.terminal.signals import exit_code_of_signal
-from baton_reasoning.app.terminal.streams import write_json_lines
+from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, write_json_lines
 from baton_reasoning.core.batch.reporting.divergences import BatchOpinions
 from baton_reasoning.core.batch.reporting.failures import Failure, FailureAnalysis, analyse
 from baton_reasoning.core.batch.reporting.report_text import WORTH_TITLES, worth_cells

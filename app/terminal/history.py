@@ -1,7 +1,9 @@
-"""`baton history`: the answers and batches that the terminal shares with the window."""
+"""The store that the terminal shares with the window, and `baton history`: its answers and batches."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -9,12 +11,10 @@ from typing import NamedTuple
 import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import remark, terminal_width, write, write_table
 from baton_reasoning.app.terminal.printer import SIGNS, summary
-from baton_reasoning.app.terminal.recording import full_id, open_history
 from baton_reasoning.app.terminal.standard_input import confirmed
-from baton_reasoning.app.terminal.streams import write_json, write_json_lines
+from baton_reasoning.app.terminal.streams import ExitCode, report, write_json, write_json_lines
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.report_text import text_report
 from baton_reasoning.core.batch.reporting.results import Results
@@ -22,6 +22,7 @@ from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.export.exported import Exported, gather
 from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.files import expanded
+from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.safe_text import safe_line
 from baton_reasoning.core.store.conversations import MARK_END, MARK_START
 from baton_reasoning.core.store.store import Store
@@ -176,3 +177,27 @@ def _show_conversation(exported: Exported, json: bool) -> None:
             if text := piece.text.strip():
                 write(f"{SIGNS[piece.author]} " + text.replace("\n", "\n  "))
         write(f"\n{summary(answered.trace)}\n", "dim")
+
+
+@contextmanager
+def open_history(to_read: bool = False) -> Iterator[Store]:
+    """Open the store, and create it if it is missing. `to_read`: works on a full disk, too. Raises StoreError."""
+    path = Paths.of_user().store
+    with Store.open_to_read(path) if to_read else Store.open(path) as store:
+        for notice in store.notices:
+            report(notice)
+        yield store
+
+
+def full_id(ids: Iterable[str], prefix: str, kind: str, advice: str = "See baton history list.") -> str:
+    """Return the id that begins with this prefix. Raises SettingsError unless it is exactly one.
+
+    `kind`: what has these ids, in the plural.
+    """
+    if not prefix:  # an unset variable in a script; it would name an only entry
+        raise SettingsError("The id is empty.", advice)
+    found = [id for id in ids if id.startswith(prefix.lower())]
+    if len(found) != 1:
+        number = "several" if found else "no"
+        raise SettingsError(f"The history has {number} {kind} whose id begins with {prefix}.", advice)
+    return found[0]

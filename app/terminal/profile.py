@@ -10,12 +10,11 @@ from pathlib import Path
 import click
 
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, complete_files, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.model_files import source_of
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE
+from baton_reasoning.app.terminal.models import source_of
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, LoadingOptions, loading_of_one
 from baton_reasoning.app.terminal.output import progress, write
-from baton_reasoning.app.terminal.pair import LoadingOptions, loading_of_one, on_disk, open_model
-from baton_reasoning.app.terminal.streams import write_json
+from baton_reasoning.app.terminal.pair import on_disk, open_model
+from baton_reasoning.app.terminal.streams import ExitCode, write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
 from baton_reasoning.core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
 from baton_reasoning.core.engines.base import Engine

@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
 from click.shell_completion import get_completion_class, shell_complete
 
-from baton_reasoning.app.terminal.command_line import HELP, ChoiceOf, LazyCommand, LazyGroup, command
-from baton_reasoning.app.terminal.config_file import CONFIG_FAULT, read_config
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.signals import exit_code_of_signal, interruptible
-from baton_reasoning.app.terminal.streams import close_output, discard_output, prepare, report
+from baton_reasoning.app.terminal.command_line import (
+    CONFIG_FAULT,
+    HELP,
+    ChoiceOf,
+    LazyCommand,
+    LazyGroup,
+    command,
+    read_config,
+)
+from baton_reasoning.app.terminal.streams import (
+    ExitCode,
+    close_output,
+    discard_output,
+    exit_code_of_signal,
+    interruptible,
+    prepare,
+    report,
+)
 from baton_reasoning.core.errors import BatonError, ModelFileError, ProblemFileError, SettingsError
 from baton_reasoning.core.paths import Paths
+from baton_reasoning.core.version import version as baton_version
 
 PROGRAM = "baton"
 CONFIG_FILE = "config.toml"
@@ -30,7 +46,7 @@ _OF_WHAT_WAS_NAMED = (SettingsError, ModelFileError, ProblemFileError)
 COMMANDS = {
     "solve": LazyCommand("solve:solve", "Solve one problem."),
     "batch": LazyCommand("batch:batch", "Solve and grade files of problems; compare methods."),
-    "demo": LazyCommand("demo:demo", "Solve one problem with the small model, with both, and with the large one."),
+    "demo": LazyCommand("solve:demo", "Solve one problem with the small model, with both, and with the large one."),
     "evidence": LazyCommand("evidence:evidence", "Test the method's claim on the demo pair."),
     "servers": LazyCommand("servers:servers", "Name servers; list, test and remove them."),
     "profile": LazyCommand("profile:profile_model", "Find the cues that a model gives, and propose a cue list."),
@@ -38,8 +54,8 @@ COMMANDS = {
     "models": LazyCommand("models:models", "List, search, download and delete models."),
     "history": LazyCommand("history:history", "List, show, search, export and delete answers and batches."),
     "doctor": LazyCommand("doctor:doctor", "Check what this installation can use."),
-    "policies": LazyCommand("settings_list:policies", "List the policies."),
-    "settings": LazyCommand("settings_list:settings", "List what --set takes."),
+    "policies": LazyCommand("settings:policies", "List the policies."),
+    "settings": LazyCommand("settings:settings", "List what --set takes."),
     "completion": LazyCommand("program:completion", "Print a completion script for bash, zsh or fish."),
     "opinion": LazyCommand("opinion:opinion", "Let the large model review a recorded answer."),
     "value": LazyCommand("value:value", "Estimate what each step of an answer was worth."),
@@ -48,8 +64,6 @@ COMMANDS = {
 
 def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
     if is_asked:
-        from baton_reasoning.app.terminal.versions import versions
-
         click.echo(versions())
         context.exit()
 
@@ -169,3 +183,12 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, OSError):
         return f"{error.filename or 'The output'}: {error.strerror or error}."
     return str(error.format_message()) if isinstance(error, click.ClickException) else str(error)
+
+
+def versions() -> str:
+    """Return the versions of Baton, llama-cpp-python, Python and the system in one line."""
+    try:
+        llama = f"llama-cpp-python {version('llama-cpp-python')}"
+    except PackageNotFoundError:
+        llama = "llama-cpp-python is not installed"
+    return f"Baton {baton_version()} ({llama}, Python {platform.python_version()}, {platform.platform(terse=True)})"

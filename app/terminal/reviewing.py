@@ -12,11 +12,12 @@ import click
 
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
 from baton_reasoning.app.terminal.command_line import complete_files
+from baton_reasoning.app.terminal.history import full_id, open_history
+from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import progress
-from baton_reasoning.app.terminal.pair import BOTH_MODELS, LoadingOptions, ModelOptions, open_pair
-from baton_reasoning.app.terminal.recording import full_id, open_history
-from baton_reasoning.app.terminal.signals import stops_on_interrupt
+from baton_reasoning.app.terminal.pair import BOTH_MODELS, open_pair
 from baton_reasoning.app.terminal.standard_input import read_input
+from baton_reasoning.app.terminal.streams import stops_on_interrupt
 from baton_reasoning.core.batch.reporting.reviews import BatchReviews
 from baton_reasoning.core.batch.running.arms import Arm, by_models
 from baton_reasoning.core.batch.running.batch_settings import BatchSettings

@@ -7,10 +7,19 @@ import os
 import click
 
 from baton_reasoning.app.terminal.command_line import command, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE, RunOptions, run_options, run_settings
+from baton_reasoning.app.terminal.options import (
+    AT_LEAST_ONE,
+    LoadingOptions,
+    ModelOptions,
+    RunOptions,
+    loading_options,
+    model_options,
+    run_options,
+    run_settings,
+)
 from baton_reasoning.app.terminal.output import remark
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from baton_reasoning.app.terminal.pair import open_pair
+from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.batch.running.arms import refuse_impossible
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.errors import SettingsError

@@ -20,9 +20,8 @@ from baton_reasoning.app.terminal.command_line import (
     gathered,
     option,
 )
-from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.output import remark, write, write_table
-from baton_reasoning.app.terminal.streams import report, write_json, write_json_lines
+from baton_reasoning.app.terminal.streams import ExitCode, report, write_json, write_json_lines
 from baton_reasoning.core.engines.local.tokenizer import tokenize_by
 from baton_reasoning.core.engines.open import Server
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, canonical

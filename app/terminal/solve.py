@@ -1,30 +1,44 @@
-"""`baton solve`: solve one problem, and print its steps or its answer."""
+"""`baton solve` and `baton demo`: solve one problem, print its steps or its answer, and record it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import suppress
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 
 import click
 
 from baton_reasoning.app.shared.expected_speed import speed_of_pair, time_saved
 from baton_reasoning.app.shared.labels import bills_of
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import RunOptions, run_options, run_settings
+from baton_reasoning.app.terminal.history import open_history
+from baton_reasoning.app.terminal.options import (
+    DEMO_PAIR,
+    LoadingOptions,
+    ModelOptions,
+    RunOptions,
+    loading_options,
+    model_options,
+    run_options,
+    run_settings,
+)
 from baton_reasoning.app.terminal.output import console, is_live, is_quiet, progress, remark, write, write_figures
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, model_options, open_pair
+from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.printer import Printer, summary
-from baton_reasoning.app.terminal.recording import Record, recorded
-from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
 from baton_reasoning.app.terminal.standard_input import read_input, read_piped_input
-from baton_reasoning.app.terminal.streams import report, write_json
-from baton_reasoning.core.demo_pair import DemoProblem
-from baton_reasoning.core.errors import EngineError, SettingsError
+from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, report, stops_on_interrupt, write_json
+from baton_reasoning.core.batch.reading.problems import read_problems
+from baton_reasoning.core.batch.running.recipes import arms_of
+from baton_reasoning.core.demo_pair import DEMO_SETTINGS, READY_PROBLEMS, DemoProblem
+from baton_reasoning.core.demo_pair.scoreboard import ScoredArm, ScoreRow, lines
+from baton_reasoning.core.errors import EngineError, SettingsError, StoreError
 from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.paths import Paths
-from baton_reasoning.core.run import Pair, ask, run
+from baton_reasoning.core.problem import Problem
+from baton_reasoning.core.run import Pair, RunSettings, ask, run
+from baton_reasoning.core.store.conversations import StoredExchange
+from baton_reasoning.core.store.runs import Recorder
 from baton_reasoning.core.text import replace_lone_surrogates
 from baton_reasoning.core.thinking.events import Event, Finish, Noticed
 from baton_reasoning.core.thinking.interruptions import Control
@@ -165,3 +179,97 @@ def print_json(events: Iterator[Event], record: Record = lambda _: None) -> Trac
         write_json(event_to_json(event))
     write_json(trace_to_json(trace))
     return trace
+
+
+ABOUT = (
+    "Two tiny models come with Baton. They were trained for puzzles like this one\n"
+    "and can do nothing else. Weights that change no token make them cost what a\n"
+    "real pair costs, 1 to 13. `baton solve --small … --large …` takes real models."
+)
+CONTEXT = 1024
+"""Tokens; enough for every ready problem."""
+HEADINGS = ("Small alone", "Both", "Large alone")
+
+
+@command("demo")
+@click.argument("number", type=int, default=1)
+def demo(number: int) -> int:
+    """Solve one problem with the small model, with both, and with the large one; say who was right, and how fast.
+
+    The demo pair comes with the program. It can solve this one kind of problem and nothing else. NUMBER is one of the
+    ready problems, which were chosen because the small model alone gets them wrong.
+    """
+    problem = _ready_problem(number)
+    write(f"{ABOUT}\n\n{problem.text}\n")
+    expected = problem.expected or ""
+    rows: list[ScoreRow] = []
+    control = Control()
+    with open_pair(DEMO_PAIR, LoadingOptions(CONTEXT), costly_demo=True) as pair:
+        for heading, arm in zip(HEADINGS, arms_of([arm.value for arm in ScoredArm], DEMO_SETTINGS), strict=True):
+            _write_heading(heading)
+            with stops_on_interrupt(control):
+                trace = print_steps(run(pair, ask(problem.text, arm.settings), arm.settings, control=control))
+            if control.stopped:
+                return exit_code_of_signal()
+            rows.append(ScoreRow.of(trace, expected))
+            write()
+    _write_heading(f"The answer is {expected}")
+    write("\n".join(lines(rows)))
+    return ExitCode.ANSWERED
+
+
+def _write_heading(title: str) -> None:
+    write(f"── {title} ".ljust(64, "─"))
+
+
+def _ready_problem(number: int) -> Problem:
+    problems = read_problems(READY_PROBLEMS).problems
+    if not 1 <= number <= len(problems):
+        raise SettingsError(f"There is no ready problem {number}.", f"Choose 1 to {len(problems)}.")
+    return problems[number - 1]
+
+
+Record = Callable[[Event], object]
+NOT_KEPT = "The answer is not in the history."
+
+
+class AnswerRecording:
+    """Records the events it is called with. If saving fails, it reports the error and the run goes on."""
+
+    def __init__(self) -> None:
+        self.recorder: Recorder | None = None
+        self.failed = False
+
+    def __call__(self, event: Event) -> None:
+        if self.recorder:
+            self.recorder.record([event])
+
+    @contextmanager
+    def reporting(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreError as error:
+            self.failed = True
+            report(f"{NOT_KEPT} {error}")
+
+
+@contextmanager
+def recorded(problem: str, settings: RunSettings, is_kept: bool = True) -> Iterator[AnswerRecording]:
+    """Record a run as a conversation with one answer."""
+    recording = AnswerRecording()
+    with ExitStack() as stack:
+        if is_kept:
+            with recording.reporting():
+                recording.recorder = _begin(stack, problem, settings)
+        yield recording
+        with recording.reporting():
+            if recording.recorder:
+                recording.recorder.finish()
+            stack.close()  # saves the answer, or raises
+
+
+def _begin(stack: ExitStack, problem: str, settings: RunSettings) -> Recorder:
+    store = stack.enter_context(open_history())
+    exchange = StoredExchange(uuid.uuid4().hex, None, problem, settings.model_dump(mode="json"))
+    store.conversations.put(uuid.uuid4().hex, exchange)
+    return store.runs.record(exchange.id)

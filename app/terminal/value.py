@@ -12,18 +12,16 @@ from baton_reasoning.app.shared.format import count, rough_duration
 from baton_reasoning.app.shared.labels import SIGNS
 from baton_reasoning.app.shared.value_words import value_sentences
 from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, command, complete_files, gathered, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, LoadingOptions, ModelOptions, loading_options, models_or
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
-from baton_reasoning.app.terminal.pair import LoadingOptions, ModelOptions, loading_options, models_or, open_pair
+from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.reviewing import (
     Recorded,
     ReviewOptions,
     models_of,
     recorded_run,
 )
-from baton_reasoning.app.terminal.signals import exit_code_of_signal, stops_on_interrupt
-from baton_reasoning.app.terminal.streams import write_json
+from baton_reasoning.app.terminal.streams import ExitCode, exit_code_of_signal, stops_on_interrupt, write_json
 from baton_reasoning.core.batch.reporting.report_text import estimated, signed
 from baton_reasoning.core.grading.grader import Grader
 from baton_reasoning.core.model_costs import ModelCosts

@@ -19,9 +19,9 @@ from typing import NamedTuple, TextIO
 import pytest
 
 from baton_reasoning.app.cli import main
-from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.program import PROGRAM
 from baton_reasoning.app.terminal.program import baton as program
+from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.engines.body import Author
 from tests.app.terminal.conftest import Baton

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.app.cli import main
-from baton_reasoning.app.terminal.exit_codes import ExitCode
-from baton_reasoning.app.terminal.recording import recorded
+from baton_reasoning.app.terminal.solve import recorded
+from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.demo_pair import BATCH_PROBLEMS, DemoProblem
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings

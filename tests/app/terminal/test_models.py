@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from baton_reasoning.app.cli import main
-from baton_reasoning.app.terminal.model_files import source_of
+from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.pair import describe
 from baton_reasoning.core.demo_pair import LARGE_MODEL, SMALL_MODEL, DemoProblem
 from baton_reasoning.core.engines.base import ModelCard, Placement

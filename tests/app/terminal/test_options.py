@@ -10,7 +10,7 @@ import click
 import pytest
 
 from baton_reasoning.app.terminal.batch import COMMANDS as BATCH_COMMANDS
-from baton_reasoning.app.terminal.config_file import SHARED
+from baton_reasoning.app.terminal.command_line import SHARED
 from baton_reasoning.app.terminal.program import PROGRAM, baton
 from tests.app.terminal.conftest import Baton
 

@@ -13,10 +13,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, did_you_mean, option
-from baton_reasoning.app.terminal.exit_codes import ExitCode
 from baton_reasoning.app.terminal.options import LISTED, settable
 from baton_reasoning.app.terminal.output import terminal_width, write, write_table
-from baton_reasoning.app.terminal.streams import write_json_lines
+from baton_reasoning.app.terminal.streams import ExitCode, write_json_lines
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import RunSettings
 from baton_reasoning.core.thinking.interruptions import Limits
