@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import click
-
-from baton_reasoning.app.terminal.command_line import HELP, LazyCommand, LazyGroup
+from baton_reasoning.app.terminal.command_line import LazyCommand, command_group
 
 COMMANDS = {
     "run": LazyCommand("batch_commands:run", "Solve and grade a file of problems; compare methods."),
@@ -17,7 +15,7 @@ COMMANDS = {
 }
 
 
-@click.group("batch", cls=LazyGroup, lazy=COMMANDS, context_settings=HELP)
+@command_group("batch", COMMANDS)
 def batch() -> None:
     """Solve and grade a file of problems under several arms, and work on the results.
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 from click.core import ParameterSource
@@ -33,24 +33,36 @@ from baton_reasoning.core.errors import SettingsError
 GENERAL = "Options"
 METHOD = "Method"
 MODELS = "Models"
-LOCAL_MODELS = "Local models"
 OUTPUT = "Output"
-GROUPS = (GENERAL, METHOD, MODELS, LOCAL_MODELS, OUTPUT)
+GROUPS = (GENERAL, METHOD, MODELS, OUTPUT)
 """The order in which `--help` lists them."""
 
+METAVARS: dict[type, str] = {click.IntRange: "N", click.Path: "FILE"}
+"""What `--help` calls the value of an option, by the type of the option."""
+
 ENVIRONMENT = "BATON"
+_QUIET = "baton.quiet"
 HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 LONGEST_SUMMARY = 200
 """Characters; click cuts summaries at 45."""
+SHARED = (
+    *("small", "large", "policy", "preset", "set", "cues", "seed", "max-tokens"),
+    *("context", "threads", "gpu-layers", "drafts", "parallel", "no-history", "json", "quiet", "verbose"),
+)
+"""Options that the top of the file may set."""
+CONFIG_FAULT = "baton.config_fault"
+"""Under this name the context of `baton doctor` holds the error that reading the file raised."""
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class GroupedOption(click.Option):
     """An option that `--help` lists under a heading, and that BATON_OPTION can set."""
 
-    def __init__(self, *names: Any, group: str = GENERAL, **options: Any) -> None:
+    def __init__(self, *names: Any, group: str = GENERAL, expert: bool = False, **options: Any) -> None:
         super().__init__(*names, **options)
+        self.metavar = self.metavar or METAVARS.get(type(self.type))
         self.group = group
+        self.is_for_experts = expert
         self.envvar = f"{ENVIRONMENT}_{(self.name or '').upper()}"
 
     def get_help_extra(self, ctx: click.Context) -> click.types.OptionHelpExtra:
@@ -91,13 +103,18 @@ class CommandWithGroups(click.Command):
         return context
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options of each group under its heading."""
+        """Write the options of each group under its heading, and the names of those that only experts need."""
         options = [each for each in self.get_params(ctx) if isinstance(each, click.Option)]
+        left_out = [each for each in options if getattr(each, "is_for_experts", False)]
         for group in GROUPS:
-            records = [each.get_help_record(ctx) for each in options if getattr(each, "group", GENERAL) == group]
-            if shown := list(filter(None, records)):
+            listed = [each for each in options if getattr(each, "group", GENERAL) == group and each not in left_out]
+            if shown := list(filter(None, (each.get_help_record(ctx) for each in listed))):
                 with formatter.section(group):
                     formatter.write_dl(shown)
+        if left_out:
+            names = ", ".join(max(each.opts, key=len) for each in left_out)
+            formatter.write_paragraph()
+            formatter.write_text(f"More: {names} (baton settings says what they do).")
 
 
 def _option_names(command: click.Command) -> set[str]:
@@ -136,7 +153,14 @@ class LazyCommand(NamedTuple):
 
 
 class CommandGroup(click.Group):
-    """A group that lists its commands in their order, each with its whole summary."""
+    """A group that lists its commands in their order, each with its whole summary.
+
+    `lazy`: commands that are imported when they are used, so that `--help` and a typing mistake are answered at once.
+    """
+
+    def __init__(self, *names: Any, lazy: Mapping[str, LazyCommand] | None = None, **options: Any) -> None:
+        super().__init__(*names, **options)
+        self.lazy = lazy or {}
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
@@ -156,31 +180,11 @@ class CommandGroup(click.Group):
         return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
-        return list(self.commands)
+        return [*self.lazy, *self.commands]
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, self.summary(ctx, name)) for name in self.list_commands(ctx)])
-
-    def summary(self, ctx: click.Context, name: str) -> str:
-        """Return the line of a command in the list."""
-        found = self.get_command(ctx, name)
-        return found.get_short_help_str(LONGEST_SUMMARY) if found else ""
-
-
-class LazyGroup(CommandGroup):
-    """A group that imports a command when it is used, so that `--help` and a typing mistake are answered at once."""
-
-    def __init__(self, *names: Any, lazy: Mapping[str, LazyCommand], **options: Any) -> None:
-        super().__init__(*names, **options)
-        self.lazy = lazy
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
-        return list(self.lazy)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.lazy:
-            return None
+            return super().get_command(ctx, cmd_name)
         module, _, attribute = self.lazy[cmd_name].place.partition(":")
         found = getattr(import_module(f"{__package__}.{module}"), attribute)
         assert isinstance(found, click.Command)
@@ -195,16 +199,22 @@ class LazyGroup(CommandGroup):
         except click.NoSuchCommand as error:
             raise click.NoSuchCommand(error.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
 
-    def summary(self, ctx: click.Context, name: str) -> str:  # noqa: ARG002 - as above
-        return self.lazy[name].summary
+    def summary(self, ctx: click.Context, name: str) -> str:
+        """Return the line of a command in the list."""
+        if name in self.lazy:
+            return self.lazy[name].summary
+        found = self.get_command(ctx, name)
+        return found.get_short_help_str(LONGEST_SUMMARY) if found else ""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, self.summary(ctx, name)) for name in self.list_commands(ctx)])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
         """Offer the commands without importing them."""
-        found = [CompletionItem(name, help=each.summary) for name, each in self.lazy.items()]
-        return [
-            *(item for item in found if item.value.startswith(incomplete)),
-            *click.Command.shell_complete(self, ctx, incomplete),
-        ]
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=self.summary(ctx, name)) for name in names), *options]
 
 
 class ChoiceOf(click.Choice[str]):
@@ -221,9 +231,11 @@ def did_you_mean(word: str, possible: Iterable[str]) -> str:
     return f"Did you mean {close[0]!r}?" if close else ""
 
 
-def command_group(name: str) -> Callable[[Callable[..., Any]], CommandGroup]:
+def command_group(
+    name: str, lazy: Mapping[str, LazyCommand] | None = None, **options: Any
+) -> Callable[[Callable[..., Any]], CommandGroup]:
     """Turn a function into a group of commands; its docstring is the help text."""
-    return click.group(name, cls=CommandGroup, context_settings=HELP)
+    return click.group(name, cls=CommandGroup, lazy=lazy, context_settings=HELP, **options)
 
 
 def command(
@@ -241,9 +253,24 @@ def command(
     return decorate
 
 
-def option(*names: str, group: str = GENERAL, **settings: Any) -> Callable[[Function], Function]:
-    """Like `click.option`, under the heading `group`."""
-    return click.option(*names, cls=GroupedOption, group=group, **settings)
+class DeclaredOption(NamedTuple):
+    """An option that decorates a command, or annotates the field of a dataclass that `gathered` fills."""
+
+    names: tuple[str, ...]
+    settings: dict[str, Any]
+    """What `click.option` takes."""
+
+    def __call__(self, function: Function) -> Function:
+        return click.option(*self.names, cls=GroupedOption, **self.settings)(function)
+
+    def but(self, **settings: Any) -> DeclaredOption:
+        """Return this option with other settings."""
+        return self._replace(settings={**self.settings, **settings})
+
+
+def option(*names: str, group: str = GENERAL, **settings: Any) -> DeclaredOption:
+    """Like `click.option`, under the heading `group`. `expert`: `--help` names it without describing it."""
+    return DeclaredOption(names, {"group": group, **settings})
 
 
 def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
@@ -254,21 +281,20 @@ def deliberate_option(*names: str, help: str) -> Callable[[Function], Function]:
 as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a line.")
 
 
-def complete_files(
-    context: click.Context,  # noqa: ARG001 - click's
-    parameter: click.Parameter,  # noqa: ARG001 - click's
-    incomplete: str,
-) -> list[CompletionItem[str]]:
-    """Offer files for a value that may be one, or something else."""
-    return [CompletionItem(incomplete, type="file")]
-
-
-def gathered(kind: type, name: str, *options: Callable[..., Any]) -> Callable[[Function], Function]:
+def gathered(
+    kind: type, name: str, *options: Callable[..., Any], group: str = GENERAL, **changes: dict[str, Any] | None
+) -> Callable[[Function], Function]:
     """Add options to a command that receives their values as one argument `name`, a dataclass of this `kind`.
 
-    A field without an option has its default.
+    The options are those that annotate its fields, or `options`. `changes`: by field, other settings of its option;
+    None leaves the option out, and the field has its default.
     """
     fields = [field.name for field in dataclasses.fields(kind)]
+    declared = options or [
+        each.but(group=group, **(changes.get(field) or {}))
+        for field, each in declared_options(kind).items()
+        if changes.get(field, {}) is not None
+    ]
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
@@ -276,46 +302,40 @@ def gathered(kind: type, name: str, *options: Callable[..., Any]) -> Callable[[F
             values[name] = kind(**{field: values.pop(field) for field in fields if field in values})
             return function(*positional, **values)
 
-        return _with_options(*options)(call)  # type: ignore[return-value]
+        return functools.reduce(lambda made, add: add(made), reversed(declared), call)  # type: ignore[return-value]
 
     return decorate
 
 
-def _with_options(*options: Callable[..., Any]) -> Callable[[Function], Function]:
-    """Add options in this order."""
+def declared_options(kind: type) -> dict[str, DeclaredOption]:
+    """Return the options that annotate the fields of a dataclass, by field.
 
-    def decorate(function: Function) -> Function:
-        return functools.reduce(lambda made, add: add(made), reversed(options), function)
+    Name and default are those of the field. A bool makes the option a flag, a tuple one that may be repeated.
+    """
+    hints, found = get_type_hints(kind, include_extras=True), {}
+    for field in dataclasses.fields(kind):
+        if get_origin(hints[field.name]) is Annotated:
+            value, declared = get_args(hints[field.name])
+            made = declared._replace(names=(f"--{field.name.replace('_', '-')}", *declared.names, field.name))
+            default = {} if field.default is dataclasses.MISSING else {"default": field.default}
+            found[field.name] = made.but(is_flag=value is bool, multiple=get_origin(value) is tuple, **default)
+    return found
 
-    return decorate
 
-
-def is_set(switch: str) -> bool:
-    """Return whether the running command was given this switch: "quiet" or "verbose"."""
+def is_quiet() -> bool:
+    """Return whether the running command was given -q."""
     context = click.get_current_context(silent=True)
-    return bool(context and context.meta.get(f"{ENVIRONMENT}.{switch}"))
+    return bool(context and context.meta.get(_QUIET))
 
 
-def _remember(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    """Keep the value of a switch where `is_set` finds it."""
-    context.meta[f"{ENVIRONMENT}.{parameter.name}"] = value
-
-
-def switch(*names: str, group: str, help: str) -> Callable[[Function], Function]:
-    """Add a switch that `is_set` finds by the name of its parameter."""
-    return option(*names, is_flag=True, expose_value=False, callback=_remember, group=group, help=help)
-
-
-QUIET = switch("-q", "--quiet", group=OUTPUT, help="No progress and no remarks on standard error; errors are reported.")
-
-
-SHARED = (
-    *("small", "large", "policy", "preset", "set", "cues", "seed", "max-tokens"),
-    *("context", "threads", "gpu-layers", "drafts", "parallel", "no-history", "json", "quiet", "verbose"),
+QUIET = option(
+    *("-q", "--quiet"),
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, _parameter, value: context.meta.update({_QUIET: value}),
+    group=OUTPUT,
+    help="Only errors on standard error, no progress and remarks.",
 )
-"""Options that the top of the file may set."""
-CONFIG_FAULT = "baton.config_fault"
-"""Under this name the context of `baton doctor` holds the error that reading the file raised."""
 
 
 def read_config(file: Path, is_named: bool, commands: Collection[str]) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def history() -> None:
 
 
 @command("list", history)
-@option("--limit", type=click.IntRange(min=1), default=30, metavar="N", help="Only the N newest [30].")
+@option("--limit", type=click.IntRange(min=1), default=30, help="Only the N newest [30].")
 @as_json
 def list_history(limit: int, json: bool) -> int:
     """List answers and batches, the newest first."""

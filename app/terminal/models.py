@@ -176,7 +176,7 @@ def list_models(json: bool) -> int:
 
 
 @command("pairs", models)
-@option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, metavar="N", help="Tokens [16384].")
+@option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, help="Tokens [16384].")
 @as_json
 def list_pairs(context: int, json: bool) -> int:
     """List the pairs of the catalogue that fit this machine, the lightest first.

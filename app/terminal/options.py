@@ -6,22 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import click
 from pydantic import BaseModel, ValidationError
 
 from baton_reasoning.app.terminal.command_line import (
-    LOCAL_MODELS,
     METHOD,
     MODELS,
     ChoiceOf,
     Function,
-    complete_files,
     did_you_mean,
     gathered,
     option,
-    switch,
 )
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.core.batch.running.arms import OtherModels
@@ -45,19 +42,7 @@ LISTED = "baton settings lists all names."
 LARGEST_SEED = 2**31 - 1
 AT_LEAST_ONE = click.IntRange(min=1)
 SEED = click.IntRange(0, LARGEST_SEED)
-_PRESETS = "; ".join(f"{', '.join(policy.presets)} ({name})" for name, policy in POLICIES.items() if policy.presets)
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """Options of the method; None if not given."""
-
-    policy: str | None
-    preset: str | None
-    set: tuple[str, ...]
-    cues: Path | None
-    seed: int | None
-    max_tokens: int | None
+FILE = click.Path(path_type=Path)
 
 
 def _complete_preset(
@@ -70,50 +55,35 @@ def _complete_preset(
     return [preset for preset in policy.presets if preset.startswith(incomplete)]
 
 
-run_options = gathered(
-    RunOptions,
-    "method",
-    option(
-        "--policy",
-        type=ChoiceOf(list(POLICIES)),
-        metavar="NAME",
-        group=METHOD,
-        help=f"When the large model writes, as baton policies lists [{DEFAULT_POLICY}].",
-    ),
-    option(
-        "--preset",
-        shell_complete=_complete_preset,
-        metavar="NAME",
-        group=METHOD,
-        help=f"Parameters to begin with: {_PRESETS}.",
-    ),
-    option(
-        "--set",
-        multiple=True,
-        metavar="NAME=VALUE",
-        group=METHOD,
-        help="Change a parameter of the policy or of the run, such as temperature=0; may be repeated.",
-    ),
-    option(
-        "--cues", type=click.Path(path_type=Path), metavar="FILE", group=METHOD, help="A cue list (see baton profile)."
-    ),
-    option(
-        "--seed",
-        "-s",
-        "seed",
-        type=SEED,
-        metavar="N",
-        group=METHOD,
-        help="The same seed repeats an answer of local models [0].",
-    ),
-    option(
-        *("-n", "--max-tokens", "max_tokens"),
-        type=AT_LEAST_ONE,
-        metavar="N",
-        group=METHOD,
-        help=f"Longest answer in tokens [{RunSettings().max_tokens}].",
-    ),
-)
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of the method; None if not given."""
+
+    policy: Annotated[
+        str | None,
+        option(
+            type=ChoiceOf(list(POLICIES)),
+            metavar="NAME",
+            help=f"When the large model writes (baton policies) [{DEFAULT_POLICY}].",
+        ),
+    ] = None
+    preset: Annotated[
+        str | None,
+        option(shell_complete=_complete_preset, metavar="NAME", help="Parameters to begin with (baton policies)."),
+    ] = None
+    set: Annotated[
+        tuple[str, ...], option(metavar="NAME=VALUE", help="Change a parameter (baton settings); may be repeated.")
+    ] = ()
+    cues: Annotated[Path | None, option(type=FILE, expert=True, help="A cue list (see baton profile).")] = None
+    seed: Annotated[
+        int | None, option("-s", type=SEED, help="The same seed repeats an answer of local models [0].")
+    ] = None
+    max_tokens: Annotated[
+        int | None, option("-n", type=AT_LEAST_ONE, help=f"Longest answer in tokens [{RunSettings().max_tokens}].")
+    ] = None
+
+
+run_options = gathered(RunOptions, "method", group=METHOD)
 
 
 def run_settings(options: RunOptions, *, is_demo: bool = False) -> RunSettings:
@@ -173,18 +143,32 @@ def settable(model: type[BaseModel]) -> list[str]:
     return [name for name in model.model_fields if name not in ("policy", "limits")]
 
 
-_WHERE = (
-    "GGUF file, hf:OWNER/NAME[:QUANT], a name of `baton models pairs` or `baton servers list`, or http(s)://host:port"
+class ModelText(click.Path):
+    """The text of a model, which may be a file; in an environment variable as well, where a path may contain spaces."""
+
+    def split_envvar_value(self, rv: str) -> list[str]:
+        return [rv]
+
+
+MODEL = ModelText(readable=False)
+_WHERE = "GGUF file, hf:OWNER/NAME[:QUANT], http(s)://host:port, or a name (baton models pairs, baton servers list)"
+_SMALL = option("-md", type=MODEL, metavar="MODEL", help=f"{_WHERE}.")
+_LARGE = option(
+    "-m",
+    type=MODEL,
+    metavar="MODEL",
+    help="As --small, or several servers. Without both: the pair chosen in the window.",
 )
+_YES = option("-y", help="Download a model that is not here without asking.")
 
 
 @dataclass(frozen=True)
 class ModelOptions:
     """The models that were named; empty if not given. Without both, the pair chosen in the window is used."""
 
-    small: str = ""
-    large: str = ""
-    yes: bool = False
+    small: Annotated[str, _SMALL] = ""
+    large: Annotated[str, _LARGE] = ""
+    yes: Annotated[bool, _YES] = False
 
     @property
     def are_given(self) -> bool:
@@ -237,119 +221,83 @@ class ModelOptions:
 DEMO_PAIR = ModelOptions(str(DemoModel.SMALL), str(DemoModel.LARGE))
 
 
-class _ModelText(click.types.StringParamType):
-    """The text of a model, in an environment variable as well, where a path may contain spaces."""
-
-    def split_envvar_value(self, rv: str) -> list[str]:
-        return [rv]
-
-
 @dataclass(frozen=True)
 class SeveralModels:
     """The models of a batch: the first are its own, with the others the arms run, too."""
 
-    small: tuple[str, ...]
-    large: tuple[str, ...]
-    yes: bool
+    small: Annotated[tuple[str, ...], _SMALL]
+    large: Annotated[tuple[str, ...], _LARGE]
+    yes: Annotated[bool, _YES]
 
     @property
     def first(self) -> ModelOptions:
         return ModelOptions(next(iter(self.small), ""), next(iter(self.large), ""), self.yes)
 
 
+SWITCH: dict[str, Any] = {
+    "type": ChoiceOf([choice.value for choice in Switch]),
+    "callback": lambda _context, _parameter, value: Switch(value) if value else None,
+}
+"""An option for a switch; None if not given."""
+
+
 @dataclass(frozen=True)
 class LoadingOptions:
     """How to load local models; None as chosen on the Models page."""
 
-    context: int | None = None
-    threads: int | None = None
-    gpu_layers: int | None = None
-    drafts: Switch | None = None
+    context: Annotated[
+        int | None,
+        option(
+            "-c",
+            type=click.IntRange(min=256),
+            expert=True,
+            help="Tokens of context [as many as model and memory allow, at most 40,960].",
+        ),
+    ] = None
+    threads: Annotated[
+        int | None, option("-t", type=click.IntRange(0, 512), expert=True, help="Threads of each model; 0 chooses.")
+    ] = None
+    gpu_layers: Annotated[
+        int | None,
+        option("-ngl", type=click.IntRange(-1, 999), expert=True, help="Layers on the GPU; -1 is as many as fit."),
+    ] = None
+    drafts: Annotated[
+        Switch | None,
+        option(
+            **SWITCH,
+            expert=True,
+            help="Let the small model draft for the large one [automatic: where the large one is on a GPU].",
+        ),
+    ] = None
+    verbose: Annotated[
+        bool, option("-v", expert=True, help="Say on which device each model was loaded, with what memory.")
+    ] = False
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """The values of `LoadOptions` that were given."""
+        given = {name: getattr(self, name) for name in ("context", "threads", "gpu_layers", "drafts")}
+        return {name: value for name, value in given.items() if value is not None}
 
     def with_context(self, tokens: int) -> LoadingOptions:
         """Return these options with this context if none was given."""
         return self if self.context else replace(self, context=tokens)
 
 
-_YES = option("--yes", "-y", is_flag=True, group=MODELS, help="Download a model that is not here without asking.")
-
-
-def _large_model(help: str, **settings: Any) -> Callable[..., Any]:
-    return option(
-        *("--large", "-m", "large"),
-        type=_ModelText(),
-        shell_complete=complete_files,
-        metavar="MODEL",
-        group=MODELS,
-        help=help,
-        **settings,
-    )
-
-
-def _named_models(otherwise: str, **settings: Any) -> tuple[Callable[..., Any], ...]:
-    return (
-        option(
-            *("--small", "-md", "small"),
-            type=_ModelText(),
-            shell_complete=complete_files,
-            metavar="MODEL",
-            group=MODELS,
-            help=f"{_WHERE}.",
-            **settings,
-        ),
-        _large_model(f"As --small; several servers with commas between. Without both: {otherwise}.", **settings),
-        _YES,
-    )
-
-
 def models_or(otherwise: str) -> Callable[[Function], Function]:
     """Add options for the two models. `otherwise`: which models are used if none is given."""
-    return gathered(ModelOptions, "models", *_named_models(otherwise, default=""))
+    help = f"As --small, or several servers. Without both: {otherwise}."
+    return gathered(ModelOptions, "models", group=MODELS, large={"help": help})
 
 
 def large_or(otherwise: str) -> Callable[[Function], Function]:
     """Add the options of a command that loads no small model."""
-    help = f"{_WHERE}; several servers with commas between. Without it: {otherwise}."
-    return gathered(ModelOptions, "models", _large_model(help, default=""), _YES)
+    help = f"{_WHERE}, or several servers. Without it: {otherwise}."
+    return gathered(ModelOptions, "models", group=MODELS, small=None, large={"help": help})
 
 
-model_options = models_or("the pair chosen in the window")
-several_models = gathered(SeveralModels, "models", *_named_models("the pair chosen in the window", multiple=True))
-
-_LOADING = (
-    option(
-        *("-c", "--context", "context"),
-        type=click.IntRange(min=256),
-        metavar="N",
-        group=LOCAL_MODELS,
-        help="Tokens of context [as many as model and memory allow, at most 40,960].",
-    ),
-    option(
-        "--threads",
-        "-t",
-        "threads",
-        type=click.IntRange(0, 512),
-        metavar="N",
-        group=LOCAL_MODELS,
-        help="Of each model; 0 chooses.",
-    ),
-    option(
-        *("-ngl", "--gpu-layers", "gpu_layers"),
-        type=click.IntRange(-1, 999),
-        metavar="N",
-        group=LOCAL_MODELS,
-        help="Layers on the GPU; -1 is as many as fit.",
-    ),
-    switch("-v", "--verbose", group=LOCAL_MODELS, help="Say on which device each was loaded, with what memory."),
-)
-_DRAFTS = option(
-    "--drafts",
-    type=ChoiceOf([choice.value for choice in Switch]),
-    callback=lambda _context, _parameter, value: Switch(value) if value else None,
-    group=LOCAL_MODELS,
-    help="Let the small model draft for the large one [automatic: where the large one is on a GPU].",
-)
-
-loading_options = gathered(LoadingOptions, "loading", *_LOADING, _DRAFTS)
-loading_of_one = gathered(LoadingOptions, "loading", *_LOADING)
+model_options = gathered(ModelOptions, "models", group=MODELS)
+several_models = gathered(SeveralModels, "models", group=MODELS)
+loading_options = gathered(LoadingOptions, "loading")
+loading_of_one = gathered(LoadingOptions, "loading", drafts=None)
 """For a command that loads a single model, which has no other to draft for it."""

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from baton_reasoning.app.terminal.command_line import is_set
+from baton_reasoning.app.terminal.command_line import is_quiet
 from baton_reasoning.app.terminal.streams import report
 from baton_reasoning.core.safe_text import safe_line, safe_text
 
@@ -75,10 +75,6 @@ def write_figures(text: str) -> None:
     """Write figures about a result to standard error, unless -q was given."""
     if not is_quiet():
         console(stderr=True).out(safe_text(text), style="dim", highlight=False)
-
-
-def is_quiet() -> bool:
-    return is_set("quiet")
 
 
 class ProgressLine:

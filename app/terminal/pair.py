@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 from baton_reasoning.app.shared.labels import fallback_text, placement_facts
-from baton_reasoning.app.terminal.command_line import (
-    is_set,
-)
 from baton_reasoning.app.terminal.models import file_of
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import progress, remark
@@ -48,8 +45,7 @@ def local_choices(loading: LoadingOptions, model: Path, parallel: int, context: 
     """Return how to load a file: by the options, else as chosen on the Models page, else with this context."""
     chosen = load_preferences(Paths.of_user().model_preferences)
     load, overrides = chosen.choices_for(model, LoadOptions(parallel=parallel, context=context))
-    given = {name: value for name, value in asdict(loading).items() if value is not None}
-    return LocalChoices(load.model_copy(update=given), overrides)
+    return LocalChoices(load.model_copy(update=loading.chosen), overrides)
 
 
 def fitting_context(files: Sequence[Path], parallel: int = 1) -> int:
@@ -90,14 +86,14 @@ def open_model(
             factory, local=lambda file: local_choices(loading, file, parallel, tokens), on_progress=line.show
         )
         engine = open_engine(source, factory)
-    describe(engine.card)
+    describe(engine.card, loading.verbose)
     return engine
 
 
-def describe(card: ModelCard) -> None:
-    """Say how a file was loaded: its context, what had to be reduced for lack of memory and, with -v, its placement."""
+def describe(card: ModelCard, verbose: bool = False) -> None:
+    """Say how a file was loaded: its context, what had to be reduced for lack of memory, or its whole placement."""
     remark(f"{card.name}: {card.context:,} tokens of context")
-    if is_set("verbose"):
+    if verbose:
         for name, fact in placement_facts(card):
             remark(f"{name}: {fact}")
     elif words := fallback_text(card):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, complete_files, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
 from baton_reasoning.app.terminal.models import source_of
-from baton_reasoning.app.terminal.options import AT_LEAST_ONE, LoadingOptions, loading_of_one
+from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, LoadingOptions, loading_of_one
 from baton_reasoning.app.terminal.output import progress, write
 from baton_reasoning.app.terminal.pair import on_disk, open_model
 from baton_reasoning.app.terminal.streams import ExitCode, write_json
@@ -24,13 +24,12 @@ from baton_reasoning.core.run import RunSettings
 
 SHOWN = 12
 """Most rows of a table."""
-_FILE = click.Path(path_type=Path)
 
 
 @command("profile")
-@click.argument("model", shell_complete=complete_files)
-@option("--problems", type=_FILE, metavar="FILE", help="Problems to solve [four short ones].")
-@option("--limit", type=AT_LEAST_ONE, default=8, metavar="N", help="Only the first N problems [8].")
+@click.argument("model", type=MODEL)
+@option("--problems", type=FILE, help="Problems to solve [four short ones].")
+@option("--limit", type=AT_LEAST_ONE, default=8, help="Only the first N problems [8].")
 @option(
     "-n",
     "--max-tokens",
@@ -42,7 +41,7 @@ _FILE = click.Path(path_type=Path)
 )
 @loading_of_one
 @option("--yes", "-y", is_flag=True, help="Download a model that is not here without asking.")
-@option("-o", "--out", type=_FILE, metavar="FILE", group=OUTPUT, help="Write the proposed cue list here, as JSON.")
+@option("-o", "--out", type=FILE, group=OUTPUT, help="Write the proposed cue list here, as JSON.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object: the counts, and the proposed cue list.")
 def profile_model(
     model: str,

@@ -16,11 +16,10 @@ from click.shell_completion import get_completion_class, shell_complete
 
 from baton_reasoning.app.terminal.command_line import (
     CONFIG_FAULT,
-    HELP,
     ChoiceOf,
     LazyCommand,
-    LazyGroup,
     command,
+    command_group,
     read_config,
 )
 from baton_reasoning.app.terminal.streams import (
@@ -68,11 +67,9 @@ def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) 
         context.exit()
 
 
-@click.group(
+@command_group(
     PROGRAM,
-    cls=LazyGroup,
-    lazy=COMMANDS,
-    context_settings=HELP,
+    COMMANDS,
     epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 ended by a limit, 130 stopped.",
 )
 @click.option(

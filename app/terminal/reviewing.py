@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TypeVar
 import click
 
 from baton_reasoning.app.terminal.batch_folder import BatchFolder
-from baton_reasoning.app.terminal.command_line import complete_files
 from baton_reasoning.app.terminal.history import full_id, open_history
 from baton_reasoning.app.terminal.options import LoadingOptions, ModelOptions
 from baton_reasoning.app.terminal.output import progress
@@ -117,7 +116,7 @@ def _named(card: ModelCard | None) -> str:
 
 def batch_argument(function: Function) -> Function:
     """Add the argument of `opened_batch` to a command: the folder of a batch, or its id in the history."""
-    return click.argument("name", shell_complete=complete_files, metavar="DIR|ID")(function)
+    return click.argument("name", type=click.Path(), metavar="DIR|ID")(function)
 
 
 @contextmanager

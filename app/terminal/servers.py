@@ -6,20 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 import click
 
 from baton_reasoning.app.terminal.command_line import (
     OUTPUT,
-    ChoiceOf,
     as_json,
     command,
     command_group,
     gathered,
     option,
 )
+from baton_reasoning.app.terminal.options import FILE, SWITCH
 from baton_reasoning.app.terminal.output import remark, write, write_table
 from baton_reasoning.app.terminal.streams import ExitCode, report, write_json, write_json_lines
 from baton_reasoning.core.engines.local.tokenizer import tokenize_by
@@ -42,7 +42,6 @@ from baton_reasoning.core.secrets import find_key
 KEY_VARIABLE = "BATON_SERVER_KEY"
 """Holds the key of a server for which no other is known."""
 SIGNS = {Severity.GOOD: "✓", Severity.BAD: "✗", Severity.WARNING: "!", Severity.PLAIN: " "}
-_FILE = click.Path(path_type=Path)
 
 
 def known_servers() -> KnownServers:
@@ -68,15 +67,29 @@ def servers() -> None:
 class ServerSettings:
     """What is to be changed of a server; None if not given."""
 
-    api_key_env: str | None
-    template: Path | None
-    ca: Path | None
-    any_certificate: bool
-    proxy: str | None
-    prefetch: str | None
-    prices: str | None
-    cap_tokens: int | None
-    cap_money: float | None
+    api_key_env: Annotated[str | None, option(metavar="VARIABLE", help="Environment variable that holds the key.")]
+    template: Annotated[Path | None, option(type=FILE, help="Chat template (Jinja), if the server sends none.")]
+    ca: Annotated[Path | None, option(type=FILE, help="A private CA or the server's certificate, as PEM.")]
+    any_certificate: Annotated[bool, option(help="Accept any certificate: a risk.")]
+    proxy: Annotated[str | None, option(metavar="URL", help="Use this proxy instead of the one in HTTPS_PROXY.")]
+    prefetch: Annotated[
+        Switch | None,
+        option(
+            **SWITCH,
+            help="Let it read a text while the other model writes it [automatic: if it is another machine].",
+        ),
+    ]
+    prices: Annotated[
+        str | None,
+        option(metavar="READ,REUSED,WRITTEN[,CURRENCY]", help="Money for a million tokens of each kind."),
+    ]
+    cap_tokens: Annotated[
+        int | None, option(type=click.IntRange(min=0), help="Most tokens to read and write; 0 is no cap.")
+    ]
+    cap_money: Annotated[
+        float | None,
+        option(type=click.FloatRange(min=0), metavar="SUM", help="Most money to spend; 0 is no cap."),
+    ]
 
     def applied_to(self, known: KnownServer) -> KnownServer:
         """Raises SettingsError for prices, a cap or a certificate that cannot be used."""
@@ -86,7 +99,7 @@ class ServerSettings:
         changes = _given(
             key_variable=self.api_key_env,
             template=_absolute(self.template),
-            supports_prefetch=Switch(self.prefetch) if self.prefetch else None,
+            supports_prefetch=self.prefetch,
             prices=_prices(self.prices) if self.prices else None,
             cap=_cap(known.cap.model_dump() | _given(tokens=self.cap_tokens, money=self.cap_money)),
             access=known.access.model_copy(update=access),
@@ -97,23 +110,7 @@ class ServerSettings:
 @command("add", servers)
 @click.argument("name")
 @click.argument("url")
-@gathered(
-    ServerSettings,
-    "settings",
-    option("--api-key-env", metavar="VARIABLE", help="Environment variable that holds the key."),
-    option("--template", type=_FILE, metavar="FILE", help="Chat template (Jinja), if the server sends none."),
-    option("--ca", type=_FILE, metavar="FILE", help="A private CA or the server's certificate, as PEM."),
-    option("--any-certificate", is_flag=True, help="Accept any certificate: a risk."),
-    option("--proxy", metavar="URL", help="Use this proxy instead of the one in HTTPS_PROXY."),
-    option(
-        "--prefetch",
-        type=ChoiceOf([choice.value for choice in Switch]),
-        help="Let it read a text while the other model writes it [automatic: if it is another machine].",
-    ),
-    option("--prices", metavar="READ,REUSED,WRITTEN[,CURRENCY]", help="Money for a million tokens of each kind."),
-    option("--cap-tokens", type=click.IntRange(min=0), metavar="N", help="Most tokens to read and write; 0 is no cap."),
-    option("--cap-money", type=click.FloatRange(min=0), metavar="SUM", help="Most money to spend; 0 is no cap."),
-)
+@gathered(ServerSettings, "settings")
 def add_server(name: str, url: str, settings: ServerSettings) -> int:
     """Name a server, and say how it is reached and what it costs.
 
@@ -160,7 +157,7 @@ def remove_server(server: str) -> int:
 
 @command("check", servers)
 @click.argument("server", metavar="[NAME|URL]", required=False)
-@option("--beside", type=_FILE, metavar="GGUF", help="Compare its vocabulary with that of this model.")
+@option("--beside", type=FILE, metavar="GGUF", help="Compare its vocabulary with that of this model.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object for each server.")
 def check_servers(server: str | None, beside: Path | None, json: bool) -> int:
     """Test a server as a run would use it, without generating text.

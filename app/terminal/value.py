@@ -11,7 +11,7 @@ import click
 from baton_reasoning.app.shared.format import count, rough_duration
 from baton_reasoning.app.shared.labels import SIGNS
 from baton_reasoning.app.shared.value_words import value_sentences
-from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, command, complete_files, gathered, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, ChoiceOf, command, gathered, option
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, LoadingOptions, ModelOptions, loading_options, models_or
 from baton_reasoning.app.terminal.output import progress, remark, write, write_table
 from baton_reasoning.app.terminal.pair import open_pair
@@ -77,7 +77,7 @@ continuation_options = gathered(
 
 
 @command("value")
-@click.argument("recorded", shell_complete=complete_files, metavar="TRACE|ID")
+@click.argument("recorded", type=click.Path(), metavar="TRACE|ID")
 @option(
     "--expected",
     default="",
