@@ -33,6 +33,7 @@ from baton_reasoning.core.grading.verdict import How, Regex
 from baton_reasoning.core.step_values import ValueOptions
 from baton_reasoning.core.store.batches import Batch, ResultRow
 from baton_reasoning.core.store.store import Store
+from baton_reasoning.core.table import Column, Table
 
 WORTH_HEADER = ("reason", "cue", "takeovers", "worth", "above 0", "tokens", "per 100 tokens", "rescued", "spoiled")
 
@@ -111,7 +112,8 @@ def write_worth(found: SampleWorth, options: ValueOptions) -> None:
     """Write a table of what takeovers were worth by reason and cue, and what a reader must know of it."""
     assert found.all
     rows = [(kind.reason, kind.cue or "–", *_cells(worth)) for kind, worth in found.kinds.items()]
-    write_table(WORTH_HEADER, [*rows, ("all", "", *_cells(found.all))], right=range(2, len(WORTH_HEADER)))
+    columns = tuple(Column(title, is_number=number > 1) for number, title in enumerate(WORTH_HEADER))
+    write_table(Table("", columns, (*rows, ("all", "", *_cells(found.all)))))
     writer = {"policy": "the policy of the run"}.get(options.writer, f"the {options.writer} model alone")
     write(
         f"{count(found.all.takeovers, 'takeover')} of {count(found.answers, 'answer')}. From the beginning of the text "

@@ -11,10 +11,10 @@ from typing import NamedTuple
 import click
 
 from baton_reasoning.app.terminal.command_line import as_json, command, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.output import remark, terminal_width, write, write_table
+from baton_reasoning.app.terminal.output import Field, listing, remark, terminal_width, write
 from baton_reasoning.app.terminal.printer import SIGNS, summary
 from baton_reasoning.app.terminal.standard_input import confirmed
-from baton_reasoning.app.terminal.streams import ExitCode, report, write_json, write_json_lines
+from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
 from baton_reasoning.core.batch.reporting.exports import EXPORTS, export
 from baton_reasoning.core.batch.reporting.report_text import text_report
 from baton_reasoning.core.batch.reporting.results import Results
@@ -24,7 +24,7 @@ from baton_reasoning.core.export.formats import FORMATS, write_file
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.safe_text import safe_line
-from baton_reasoning.core.store.conversations import MARK_END, MARK_START
+from baton_reasoning.core.store.conversations import MARK_END, MARK_START, Found
 from baton_reasoning.core.store.store import Store
 from baton_reasoning.core.text import counted
 from baton_reasoning.core.thinking.trace_json import trace_to_json
@@ -43,6 +43,29 @@ class Entry(NamedTuple):
     size: str
 
 
+def _short(id: str) -> str:
+    return id[:SHORT]
+
+
+ENTRY_FIELDS: tuple[Field[Entry], ...] = (
+    Field("id", lambda entry: entry.id, "id", _short),
+    Field("kind", lambda entry: entry.kind, "kind"),
+    Field("", lambda entry: f"{entry.changed.astimezone():%Y-%m-%d %H:%M}", "changed"),
+    Field("changed", lambda entry: entry.changed.isoformat()),
+    Field("size", lambda entry: entry.size, "size"),
+    Field("name", lambda entry: entry.name, "name"),
+)
+FOUND_FIELDS: tuple[Field[Found], ...] = (
+    Field("id", lambda found: found.conversation.id, "id", _short),
+    Field("name", lambda found: found.conversation.name, "name"),
+    Field(
+        "excerpt",
+        lambda found: " ".join(found.excerpt.replace(MARK_START, "").replace(MARK_END, "").split()),
+        "excerpt",
+    ),
+)
+
+
 @command_group("history")
 def history() -> None:
     """List, show, search, export and delete answers and batches, also those of the window."""
@@ -55,11 +78,7 @@ def list_history(limit: int, json: bool) -> int:
     """List answers and batches, the newest first."""
     with open_history(to_read=True) as store:
         entries = _entries(store)[:limit]
-    if json:
-        write_json_lines({**entry._asdict(), "changed": entry.changed.isoformat()} for entry in entries)
-    else:
-        rows = [(each.id[:SHORT], each.kind, _minute(each.changed), each.size, each.name) for each in entries]
-        write_table(("id", "kind", "changed", "size", "name"), rows)
+    listing(entries, ENTRY_FIELDS, json)
     return ExitCode.ANSWERED
 
 
@@ -88,12 +107,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
     """Search for answers whose problem or text has all these words, or words that begin with them."""
     with open_history(to_read=True) as store:
         found = store.conversations.search(" ".join(words))
-    for each in found:
-        excerpt = " ".join(each.excerpt.replace(MARK_START, "").replace(MARK_END, "").split())
-        if json:
-            write_json({"id": each.conversation.id, "name": each.conversation.name, "excerpt": excerpt})
-        else:
-            write(f"{each.conversation.id[:SHORT]}  {each.conversation.name}\n          {excerpt}")
+    listing(found, FOUND_FIELDS, json)
     return ExitCode.ANSWERED if found else ExitCode.FAILED
 
 
@@ -145,10 +159,6 @@ def remove(ids: tuple[str, ...], yes: bool) -> int:
 def _called(entry: Entry) -> str:
     size = f"{entry.size} answers" if entry.kind == "batch" else counted(int(entry.size), "problem")
     return f"the {entry.kind} {entry.id[:SHORT]} “{entry.name}” ({size})"
-
-
-def _minute(moment: datetime) -> str:
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
 
 
 def _entries(store: Store) -> list[Entry]:

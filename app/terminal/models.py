@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import click
@@ -12,9 +13,9 @@ import click
 from baton_reasoning.app.shared.expected_speed import relative_time
 from baton_reasoning.app.shared.format import duration, parameter_count, short_path, size
 from baton_reasoning.app.terminal.command_line import as_json, command, command_group, deliberate_option, option
-from baton_reasoning.app.terminal.output import progress, remark, write, write_table
+from baton_reasoning.app.terminal.output import Field, listing, progress, remark, write
 from baton_reasoning.app.terminal.standard_input import confirmed
-from baton_reasoning.app.terminal.streams import ExitCode, report, write_json, write_json_lines
+from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServers
 from baton_reasoning.core.errors import DownloadError, ModelFileError, SettingsError
 from baton_reasoning.core.expected_time import ModelCost
@@ -22,7 +23,7 @@ from baton_reasoning.core.model_costs import ModelCosts
 from baton_reasoning.core.models.catalog import USUAL_CONTEXT, CatalogPair, catalog_models, pairs_that_fit
 from baton_reasoning.core.models.devices import find_devices
 from baton_reasoning.core.models.download import Downloader, DownloadManifest, Stage
-from baton_reasoning.core.models.hub import Hub, downloaded
+from baton_reasoning.core.models.hub import Hub, Repository, downloaded
 from baton_reasoning.core.models.library import (
     Inventory,
     LocalModel,
@@ -127,6 +128,54 @@ def _ask(manifest: DownloadManifest) -> None:
         raise DownloadError(f"{manifest.title} was not downloaded.")
 
 
+class TimedPair(NamedTuple):
+    """A pair of the catalogue, and its time as a ratio to that of its large model alone."""
+
+    pair: CatalogPair
+    time: float
+    is_measured: bool
+    """Whether the costs of both models were measured on this machine."""
+
+    @classmethod
+    def of(cls, pair: CatalogPair) -> TimedPair:
+        costs, folder = ModelCosts(Paths.of_user().model_costs), models_folder()
+        files = [downloaded(model.hub_file, folder) for model in (pair.small, pair.large)]
+        small, large = (costs.of_file(file) if file else None for file in files)
+        if small and large:
+            return cls(pair, relative_time(small, large), is_measured=True)
+        small, large = (ModelCost.relative(model.active_bytes) for model in (pair.small, pair.large))
+        return cls(pair, relative_time(small, large), is_measured=False)
+
+
+MODEL_FIELDS: tuple[Field[LocalModel], ...] = (
+    Field("name", lambda model: model.header.name, "model"),
+    Field("parameters", lambda model: model.header.parameters, "parameters", parameter_count, True),
+    Field("quantisation", lambda model: model.header.quantisation, "quantisation"),
+    Field("bytes", lambda model: model.header.file_bytes, "size", size, True),
+    Field("context", lambda model: model.header.context_length, "context", "{:,}".format, True),
+    Field("file", lambda model: str(model.header.shards[0]), "file", lambda file: short_path(Path(file))),
+    Field("folder", lambda model: model.source.value),
+)
+PAIR_FIELDS: tuple[Field[TimedPair], ...] = (
+    Field("small", lambda row: row.pair.small.key, "--small"),
+    Field("large", lambda row: row.pair.large.key, "--large"),
+    Field("bytes", lambda row: row.pair.bytes, "download", size, True),
+    Field("time", lambda row: round(row.time, 2)),
+    Field("", lambda row: f"{'' if row.is_measured else '~'}{row.time:.0%}", "time", is_number=True),
+    Field("measured", lambda row: row.is_measured),
+    Field("evidence", lambda row: row.pair.evidence.value, "evidence"),
+    Field("good_for", lambda row: row.pair.good_for, "good for"),
+    Field("licences", lambda row: [row.pair.small.licence, row.pair.large.licence]),
+)
+HUB_FIELDS: tuple[Field[Repository], ...] = (
+    Field("", lambda found: f"hf:{found.name}", "name"),
+    Field("repository", lambda found: found.name),
+    Field("downloads", lambda found: found.downloads, "downloads", "{:,}".format, True),
+    Field("licence", lambda found: found.licence, "licence", lambda licence: licence or ""),
+    Field("gated", lambda found: found.gated, "", lambda gated: "gated" if gated else ""),
+)
+
+
 @command_group("models")
 def models() -> None:
     """List, search, download and delete models.
@@ -140,36 +189,7 @@ def models() -> None:
 def list_models(json: bool) -> int:
     """List the models in Baton's folder and in those of LM Studio, llama.cpp and Hugging Face."""
     found = _inventory()
-    rows = [
-        {
-            "name": model.header.name,
-            "quantisation": model.header.quantisation,
-            "bytes": model.header.file_bytes,
-            "parameters": model.header.parameters,
-            "context": model.header.context_length,
-            "file": str(model.header.shards[0]),
-            "folder": model.source.value,
-        }
-        for model in found.models
-    ]
-    if json:
-        write_json_lines(rows)
-    else:
-        write_table(
-            ("model", "parameters", "quantisation", "size", "context", "file"),
-            [
-                (
-                    model.header.name,
-                    parameter_count(model.header.parameters),
-                    model.header.quantisation,
-                    size(model.header.file_bytes),
-                    f"{model.header.context_length:,}",
-                    short_path(model.header.shards[0]),
-                )
-                for model in found.models
-            ],
-            right=(1, 3, 4),
-        )
+    listing(found.models, MODEL_FIELDS, json)
     for broken in found.broken:
         report(broken.reason)
     return ExitCode.ANSWERED
@@ -184,52 +204,14 @@ def list_pairs(context: int, json: bool) -> int:
     "time": of the pair, of the large model's alone, at a large share of 20%; with ~ estimated from sizes, without
     measured on this machine.
     """
-    pairs = [each.pair for each in pairs_that_fit(find_devices(), context)]
-    times = [_time_of(pair) for pair in pairs]
-    if json:
-        write_json_lines(
-            {
-                "small": pair.small.key,
-                "large": pair.large.key,
-                "bytes": pair.bytes,
-                "time": round(ratio, 2),
-                "measured": is_measured,
-                "evidence": pair.evidence.value,
-                "good_for": pair.good_for,
-                "licences": [pair.small.licence, pair.large.licence],
-            }
-            for pair, (ratio, is_measured) in zip(pairs, times, strict=True)
-        )
-    else:
-        rows = [
-            (
-                pair.small.key,
-                pair.large.key,
-                size(pair.bytes),
-                f"{ratio:.0%}" if is_measured else f"~{ratio:.0%}",
-                pair.evidence.value,
-                pair.good_for,
-            )
-            for pair, (ratio, is_measured) in zip(pairs, times, strict=True)
-        ]
-        write_table(("--small", "--large", "download", "time", "evidence", "good for"), rows, right=(2, 3))
+    pairs = [TimedPair.of(each.pair) for each in pairs_that_fit(find_devices(), context)]
+    listing(pairs, PAIR_FIELDS, json)
     if pairs:
-        best = pairs[0]
+        best = pairs[0].pair
         remark(f'baton solve "…" --small {best.small.key} --large {best.large.key} downloads a pair and uses it.')
     else:
         remark("No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server.")
     return ExitCode.ANSWERED
-
-
-def _time_of(pair: CatalogPair) -> tuple[float, bool]:
-    """Return the time of a pair of that of its large model alone, and whether both were measured here."""
-    costs, folder = ModelCosts(Paths.of_user().model_costs), models_folder()
-    files = [downloaded(model.hub_file, folder) for model in (pair.small, pair.large)]
-    small, large = (costs.of_file(file) if file else None for file in files)
-    is_measured = bool(small and large)
-    if not (small and large):
-        small, large = (ModelCost.relative(model.active_bytes) for model in (pair.small, pair.large))
-    return relative_time(small, large), is_measured
 
 
 @command("search", models)
@@ -238,17 +220,7 @@ def _time_of(pair: CatalogPair) -> tuple[float, bool]:
 def search_hub(words: tuple[str, ...], json: bool) -> int:
     """Search the Hub for repositories with GGUF files, the most downloaded first."""
     found = Hub(hub_access()).search(" ".join(words))
-    if json:
-        write_json_lines(
-            {"repository": each.name, "downloads": each.downloads, "licence": each.licence, "gated": each.gated}
-            for each in found
-        )
-    else:
-        rows = [
-            (f"hf:{each.name}", f"{each.downloads:,}", each.licence or "", "gated" if each.gated else "")
-            for each in found
-        ]
-        write_table(("name", "downloads", "licence", ""), rows, right=(1,))
+    listing(found, HUB_FIELDS, json)
     return ExitCode.ANSWERED
 
 

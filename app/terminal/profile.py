@@ -12,7 +12,7 @@ import click
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, LoadingOptions, loading_of_one
-from baton_reasoning.app.terminal.output import progress, write
+from baton_reasoning.app.terminal.output import progress, write, write_table
 from baton_reasoning.app.terminal.pair import on_disk, open_model
 from baton_reasoning.app.terminal.streams import ExitCode, write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
@@ -21,6 +21,7 @@ from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.table import Column, Table
 
 SHOWN = 12
 """Most rows of a table."""
@@ -68,7 +69,7 @@ def profile_model(
     if json:
         write_json(to_json(found))
         return ExitCode.ANSWERED
-    write(table(found))
+    write_profile(found)
     if out:
         write(f"\nThe proposed cue list is in {out}.")
     else:
@@ -100,19 +101,22 @@ def to_json(found: CueProfile) -> dict[str, object]:
     }
 
 
-def table(found: CueProfile) -> str:
-    """Return a table of the openings and cues."""
+def write_profile(found: CueProfile) -> None:
+    """Write the openings and cues that are most frequent."""
     counts = f"after {found.with_cue} a known cue, after {found.waits} a step with “wait”"
-    lines = [f"{found.boundaries} boundaries; {counts}"]
-    lines += ["", f"{'opening':<24}{'times':>7}{'share':>8}{'before “wait”':>16}"]
-    lines += [
-        f"{opening.words:<24}{opening.count:>7}{opening.count / found.boundaries:>8.0%}{opening.before_wait:>16}"
-        for opening in found.openings[:SHOWN]
+    write(f"{found.boundaries} boundaries; {counts}\n")
+    openings = [
+        (each.words, str(each.count), f"{each.count / found.boundaries:.0%}", str(each.before_wait))
+        for each in found.openings[:SHOWN]
     ]
+    columns = (Column("opening", is_number=False), Column("times"), Column("share"), Column("before “wait”"))
+    write_table(Table("", columns, tuple(openings)))
     if found.cues:
-        lines += ["", f"{'known cue':<24}{'times':>7}  class"]
-        lines += [f"{word:<24}{count:>7}  {category.value}" for category, word, count in found.cues[:SHOWN]]
-    return "\n".join([*lines, "", found.advice])
+        write()
+        cues = tuple((word, str(count), category.value) for category, word, count in found.cues[:SHOWN])
+        columns = (Column("known cue", is_number=False), Column("times"), Column("class", is_number=False))
+        write_table(Table("", columns, cues))
+    write(f"\n{found.advice}")
 
 
 def _problems(file: Path | None, limit: int) -> tuple[str, ...]:

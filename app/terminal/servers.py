@@ -20,8 +20,8 @@ from baton_reasoning.app.terminal.command_line import (
     option,
 )
 from baton_reasoning.app.terminal.options import FILE, SWITCH
-from baton_reasoning.app.terminal.output import remark, write, write_table
-from baton_reasoning.app.terminal.streams import ExitCode, report, write_json, write_json_lines
+from baton_reasoning.app.terminal.output import Field, listing, remark, write
+from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
 from baton_reasoning.core.engines.local.tokenizer import tokenize_by
 from baton_reasoning.core.engines.open import Server
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, canonical
@@ -128,15 +128,25 @@ def add_server(name: str, url: str, settings: ServerSettings) -> int:
     return ExitCode.ANSWERED
 
 
+def _key_place(row: tuple[str, KnownServer]) -> str:
+    known = row[1]
+    return f"${known.key_variable}" if known.key_variable else "keyring" if known.has_key else "–"
+
+
+LISTED: tuple[Field[tuple[str, KnownServer]], ...] = (
+    Field("", lambda row: row[1].name, "name"),
+    Field("url", lambda row: row[0], "address"),
+    Field("", _key_place, "key"),
+    *(Field(name, lambda row, name=name: row[1].model_dump(mode="json")[name]) for name in KnownServer.model_fields),
+)
+
+
 @command("list", servers)
 @as_json
 def list_servers(json: bool) -> int:
     """List the servers that were added here or in the window. With --json, everything that is kept of each."""
     kept = known_servers().all()
-    if json:
-        write_json_lines({"url": url, **known.model_dump(mode="json")} for url, known in kept.items())
-    else:
-        write_table(("name", "address", "key"), [(known.name, url, _key_place(known)) for url, known in kept.items()])
+    listing(kept.items(), LISTED, json)
     if not kept:
         remark("There is no server yet. To add one: baton servers add NAME URL")
     return ExitCode.ANSWERED
@@ -209,10 +219,6 @@ def _show(found: ConnectionReport, json: bool) -> None:
             write(f"  {SIGNS[finding.severity]} {finding.text}")
     if found.problem:
         report(found.problem)
-
-
-def _key_place(known: KnownServer) -> str:
-    return f"${known.key_variable}" if known.key_variable else "keyring" if known.has_key else "–"
 
 
 def _absolute(file: Path | None) -> Path | None:

@@ -1,39 +1,40 @@
-"""`baton policies` and `baton settings`: list policies and what `--set` takes."""
+"""`baton policies` and `baton settings`: list policies, what `--set` takes, and what `--help` only names."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import Enum
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
-import annotated_types
 import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, did_you_mean, option
-from baton_reasoning.app.terminal.options import LISTED, settable
-from baton_reasoning.app.terminal.output import terminal_width, write, write_table
+from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, declared_options, did_you_mean, option
+from baton_reasoning.app.terminal.options import LISTED, LoadingOptions, RunOptions, settable
+from baton_reasoning.app.terminal.output import Field, listing, table_of, write, write_table
 from baton_reasoning.app.terminal.streams import ExitCode, write_json_lines
+from baton_reasoning.core.batch.running.recipes import RECIPES
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import RunSettings
+from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.thinking.interruptions import Limits
 from baton_reasoning.core.thinking.policy import PolicySettings
 from baton_reasoning.core.thinking.registry import POLICIES, policy_summary, preset_title
 
-RUN = "every run"
-LONGEST_NAME = 26
-LONGEST_LINE = 10_000
-"""Characters where standard output is no terminal: one line for each setting."""
+RUN, OPTION, ARM = "every run", "option", "arm"
+SECTIONS = {RUN: "Every run", OPTION: "Options that --help only names", ARM: "Arms of baton batch run"}
+"""Titles of the sections that are of no policy."""
 
 
 class Setting(NamedTuple):
-    """A name that `--set` takes."""
+    """A name that `--set` or `--arm` takes, or an option."""
 
     name: str
     of: str
-    """A policy, or every run."""
+    """A policy, or one of SECTIONS."""
     title: str
     meaning: str
     bounds: str
@@ -41,6 +42,32 @@ class Setting(NamedTuple):
     default: str
     presets: dict[str, str]
     """The value in each preset of the policy."""
+
+    @property
+    def words(self) -> str:
+        return f"{self.title}. {self.meaning}".strip()
+
+    @property
+    def in_one_line(self) -> str:
+        """What it means, with its default and bounds."""
+        if self.of in (OPTION, ARM):
+            return self.words
+        return f"{self.words} [{'; '.join(filter(None, (self.default or 'empty', self.bounds)))}]"
+
+    @property
+    def in_full(self) -> str:
+        """What it means, with its default, bounds and presets, one per line."""
+        lines = [f"{self.name} ({self.of}): {self.words}"]
+        if self.of not in (OPTION, ARM):
+            lines += [f"  default: {self.default}", f"  bounds: {self.bounds or 'any'}"]
+        return "\n".join([*lines, *(f"  in {preset}: {value}" for preset, value in self.presets.items())])
+
+
+FIELDS: tuple[Field[Setting], ...] = (
+    Field("name", lambda setting: setting.name, "name"),
+    Field("", lambda setting: setting.in_one_line, "meaning"),
+    *(Field(name, attrgetter(name)) for name in Setting._fields[1:]),
+)
 
 
 @command("policies")
@@ -58,12 +85,13 @@ def policies(json: bool) -> int:
             for name, policy in POLICIES.items()
         )
     else:
-        rows = [
+        rows = tuple(
             (name, preset, preset_title(policy, preset), policy_summary(policy, preset))
             for name, policy in POLICIES.items()
             for preset in policy.presets or [""]
-        ]
-        write_table(("--policy", "--preset", "title", "when the large model writes"), rows)
+        )
+        titles = ("--policy", "--preset", "title", "when the large model writes")
+        write_table(Table("", tuple(Column(title, is_number=False) for title in titles), rows))
     return ExitCode.ANSWERED
 
 
@@ -72,43 +100,37 @@ def policies(json: bool) -> int:
 @option("--policy", type=ChoiceOf(list(POLICIES)), metavar="NAME", help="Only those of this policy.")
 @as_json
 def settings(name: str | None, policy: str | None, json: bool) -> int:
-    """List what --set takes: meaning, bounds and default. With NAME, show one setting and its value in each preset."""
-    found = [each for each in all_settings() if name in (None, each.name) and policy in (None, each.of)]
+    """List what --set takes: meaning, bounds and default; then options that --help only names, and the arms of a batch.
+
+    With NAME, show one setting and its value in each preset.
+    """
+    named = [each for each in all_settings() if name is None or name.lstrip("-") == each.name.lstrip("-")]
+    found = [each for each in named if policy in (None, each.of)]
     if not found:
         meant = did_you_mean(name or "", (each.name for each in all_settings()))
         raise SettingsError(f"There is no setting called {name or policy}.", f"{meant} {LISTED}".strip())
-    if json:
-        write_json_lines(each._asdict() for each in found)
-    elif name:
-        write("\n".join(map(in_full, found)))
+    if name and not json:
+        write("\n".join(each.in_full for each in found))
+    elif json:
+        listing(found, FIELDS, json)
     else:
-        formatter = click.HelpFormatter(width=terminal_width() or LONGEST_LINE)
         for of, members in groupby(found, lambda each: each.of):
-            with formatter.section("Every run" if of == RUN else f"Policy {of}"):
-                formatter.write_dl([(each.name, in_one_line(each)) for each in members], col_max=LONGEST_NAME)
-        write(formatter.getvalue().strip())
+            write_table(table_of(members, FIELDS, SECTIONS.get(of, f"Policy {of}")))
+            write()
     return ExitCode.ANSWERED
 
 
 def all_settings() -> Iterator[Setting]:
-    """Yield the settings of each policy, then those of every run."""
+    """Yield the settings of each policy and of every run, then options and arms."""
     for name, policy in POLICIES.items():
         yield from _settings_of(policy.Settings, name, dict(policy.presets))
     for model in (Limits, RunSettings):
         yield from _settings_of(model, RUN, {})
-
-
-def in_one_line(setting: Setting) -> str:
-    """Return what a setting means, with its default and bounds."""
-    bounds = f"; {setting.bounds}" if setting.bounds else ""
-    return f"{setting.title}. {setting.meaning} [{setting.default or 'empty'}{bounds}]"
-
-
-def in_full(setting: Setting) -> str:
-    """Return a setting with its default, bounds and presets, one per line."""
-    lines = [f"{setting.name} ({setting.of}): {setting.title}. {setting.meaning}".rstrip()]
-    lines += [f"  default: {setting.default}", f"  bounds: {setting.bounds or 'any'}"]
-    return "\n".join([*lines, *(f"  in {preset}: {value}" for preset, value in setting.presets.items())])
+    for declared in (*declared_options(RunOptions).values(), *declared_options(LoadingOptions).values()):
+        if declared.settings.get("expert"):
+            yield Setting(declared.names[0], OPTION, declared.settings["help"].rstrip("."), "", "", "", {})
+    for name, recipe in RECIPES.items():
+        yield Setting(name, ARM, recipe.title, recipe.summary, "", "", {})
 
 
 def _settings_of(model: type[BaseModel], of: str, presets: dict[str, PolicySettings]) -> Iterator[Setting]:
@@ -130,18 +152,9 @@ def _bounds(field: FieldInfo) -> str:
         return ", ".join(str(member.value) for member in field.annotation)
     if field.annotation is bool:
         return "true, false"
-    words = []
-    for rule in field.metadata:
-        match rule:
-            case annotated_types.Ge(ge=least):
-                words.append(f"at least {least}")
-            case annotated_types.Gt(gt=less):
-                words.append(f"more than {less}")
-            case annotated_types.Le(le=most):
-                words.append(f"at most {most}")
-            case annotated_types.Lt(lt=more):
-                words.append(f"less than {more}")
-    return ", ".join(words)
+    words = {"ge": "at least", "gt": "more than", "le": "at most", "lt": "less than"}
+    rules = ((name, getattr(rule, name, None)) for rule in field.metadata for name in words)
+    return ", ".join(f"{words[name]} {bound}" for name, bound in rules if bound is not None)
 
 
 def _plain(value: Any) -> str:

@@ -37,6 +37,7 @@ from baton_reasoning.core.step_values import (
     text_error,
     writers_of,
 )
+from baton_reasoning.core.table import Column, Table
 from baton_reasoning.core.thinking.policy import Needs
 from baton_reasoning.core.thinking.trace import Trace
 from baton_reasoning.core.thinking.trace_json import event_to_json
@@ -121,7 +122,8 @@ def value(
         write_json(event_to_json(values.estimated))
     else:
         header = ("step", "by", "value", "change", "worth of the takeover", "text")
-        write_table(header, list(_rows(trace, values)), right=(0,))
+        columns = tuple(Column(title, is_number=title == "step") for title in header)
+        write_table(Table("", columns, tuple(_rows(trace, values))))
         for sentence in value_sentences(trace, values):
             write(sentence)
     if values.estimated.is_whole:
