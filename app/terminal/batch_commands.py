@@ -49,13 +49,9 @@ from baton_reasoning.core.models.options import load_preferences
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.thinking.policies.always import Drafted
 
-ARMS = "; ".join(f"{name}: {recipe.title}" for name, recipe in RECIPES.items())
 NOT_GRADED = "none"
 HOWS = (*(how.value for how in How if how is not How.REGEX), f"{How.REGEX.value}:PATTERN")
-GRADE_HELP = (
-    f"How answers are compared: {', '.join(HOWS)}. An answer is right if the pattern matches it; {{expected}} stands "
-    "for the expected answer"
-)
+GRADE_HELP = f"How answers are compared: {', '.join(HOWS)}"
 
 
 class ArmName(ChoiceOf):
@@ -110,7 +106,7 @@ run_choices = gathered(
         multiple=True,
         type=ArmName(list(RECIPES)),
         metavar="NAME",
-        help="Run this arm; may be repeated. drafted=SERVER drafts on a server of its own.",
+        help="Run this arm; may be repeated (baton settings has all).",
     ),
     option(
         "--seeds",
@@ -124,17 +120,17 @@ run_choices = gathered(
         "--column",
         multiple=True,
         metavar="ROLE=NAME",
-        help="Take this column as problem, answer or id; may be repeated.",
+        help="Take this column as problem, answer or id.",
     ),
-    option("--grade", metavar="HOW", default=How.AUTO.value, help=f"{GRADE_HELP}; none grades nothing [auto]."),
+    option("--grade", metavar="HOW", default=How.AUTO.value, help=f"{GRADE_HELP}, none [auto]."),
 )
 
 
-@command("run", epilog=f"Arms. {ARMS}.")
+@command("run")
 @click.argument("file", type=click.Path(path_type=Path))
 @run_choices
 @parallel_option("Problems at once [8].", default=8)
-@out_option("Folder for results and report [the name of FILE, with -results].")
+@out_option("Folder for results and report [the name of FILE, -results].")
 @json_results
 @no_history_option
 @run_options
@@ -153,10 +149,8 @@ def run(
 ) -> int:
     """Solve and grade the problems in FILE under one or several arms, and report how they compare.
 
-    FILE is JSON, CSV, text, Excel, Parquet, a folder of them, or a data set on the Hub, such as
-    hf:openai/gsm8k@REVISION:main/test; - reads JSON, CSV or text from standard input.
-
-    If --small or --large is repeated, the arms run with each of the models.
+    FILE is JSON, CSV, text, Excel, Parquet, a folder of them, - for standard input, or a data set on the Hub, such as
+    hf:openai/gsm8k@REVISION:main/test.
     """
     how = _how(choices.grade) if choices.is_graded else How.AUTO
     found = _read(file, choices.limit, choices.columns)

@@ -114,7 +114,7 @@ class CommandWithGroups(click.Command):
         if left_out:
             names = ", ".join(max(each.opts, key=len) for each in left_out)
             formatter.write_paragraph()
-            formatter.write_text(f"More: {names} (baton settings says what they do).")
+            formatter.write_text(f"More in baton settings: {names}.")
 
 
 def _option_names(command: click.Command) -> set[str]:

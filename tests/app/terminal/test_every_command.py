@@ -168,11 +168,13 @@ def test_every_command_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("path", ["", *PATHS])
-def test_help_fits_into_80_columns(path: str, baton: Baton) -> None:
+def test_help_fits_on_a_screen_of_80_columns_and_40_lines(path: str, baton: Baton) -> None:
     asked = baton(*path.split(), "--help", COLUMNS="80")
     assert (asked.returncode, asked.stderr) == (0, "")
     assert asked.stdout.startswith(f"Usage: {PROGRAM} {path}".rstrip())
-    assert max(map(len, asked.stdout.splitlines())) <= 80
+    lines = asked.stdout.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert len(lines) <= 40
 
 
 @pytest.mark.parametrize("path", ["", *sorted(GROUPS)])

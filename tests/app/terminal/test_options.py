@@ -49,6 +49,23 @@ def test_a_command_has_few_options_by_the_names_that_file_and_environment_use(co
             assert option.envvar == (None if is_deliberate else f"BATON_{str(option.name).upper()}")
 
 
+def test_an_option_that_help_only_names_stands_in_settings(baton: Baton) -> None:
+    listed = baton("settings", COLUMNS="200").stdout
+    left_out = 0
+    for command in commands():
+        help = baton(*command.path.split()[1:], "--help", COLUMNS="200").stdout
+        for option in command.options:
+            name = max(option.opts, key=len)
+            if getattr(option, "is_for_experts", False):
+                left_out += 1
+                assert option.help
+                assert option.help not in help
+                assert f"\n{name} " in listed
+                assert option.help.partition(".")[0] in listed
+            assert name in help
+    assert left_out
+
+
 def test_a_word_means_one_thing_in_all_commands() -> None:
     texts: dict[str, set[str]] = {}
     for command in commands():
