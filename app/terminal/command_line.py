@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import tomllib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +26,6 @@ from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, ge
 
 import click
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
 from baton_reasoning.core.errors import SettingsError
 
@@ -144,77 +143,57 @@ def _as_typed(value: Any, is_repeated: bool) -> str | list[str]:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-class LazyCommand(NamedTuple):
-    """Where a command is defined, and its line in the list of commands."""
+class LazyCommand(click.Command):
+    """A command that is imported when it is used, so that `--help` and a typing mistake are answered at once.
 
-    place: str
-    """“module:attribute”, the module beside this one."""
-    summary: str
+    `place`: “module:attribute”, the module beside this one.
+    """
+
+    def __init__(self, name: str, place: str, summary: str) -> None:
+        super().__init__(name, help=summary)
+        self._place = place
+
+    @property
+    def command(self) -> click.Command:
+        module, _, attribute = self._place.partition(":")
+        found = getattr(import_module(f"{__package__}.{module}"), attribute)
+        assert isinstance(found, click.Command)
+        return found
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        return self.command.make_context(info_name, args, parent, **extra)
 
 
 class CommandGroup(click.Group):
-    """A group that lists its commands in their order, each with its whole summary.
-
-    `lazy`: commands that are imported when they are used, so that `--help` and a typing mistake are answered at once.
-    """
-
-    def __init__(self, *names: Any, lazy: Mapping[str, LazyCommand] | None = None, **options: Any) -> None:
-        super().__init__(*names, **options)
-        self.lazy = lazy or {}
+    """A group that lists its commands in their order, each with its whole summary."""
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Raises SettingsError if the group's table in the configuration file names what is no command or option."""
         context = super().make_context(info_name, args, parent, **extra)
-        table, commands = context.default_map or {}, self.list_commands(context)
+        table = context.default_map or {}
         for name, value in table.items():
-            if isinstance(value, dict) and name not in commands:
+            if isinstance(value, dict) and name not in self.commands:
                 raise SettingsError(
                     f"The configuration file has a table for '{info_name}.{name}'.",
-                    f"Tables of {info_name} are {', '.join(f'{info_name}.{each}' for each in commands)}.",
+                    f"Tables of {info_name} are {', '.join(f'{info_name}.{each}' for each in self.commands)}.",
                 )
         if values := _as_parameters(table):
-            found = (self.get_command(context, name) for name in commands)
-            _check_options(values, {name for each in found if each for name in _option_names(each)}, context)
+            found = [each.command if isinstance(each, LazyCommand) else each for each in self.commands.values()]
+            _check_options(values, {name for each in found for name in _option_names(each)}, context)
         return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's
-        return [*self.lazy, *self.commands]
+        return list(self.commands)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in self.lazy:
-            return super().get_command(ctx, cmd_name)
-        module, _, attribute = self.lazy[cmd_name].place.partition(":")
-        found = getattr(import_module(f"{__package__}.{module}"), attribute)
-        assert isinstance(found, click.Command)
-        return found
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Raises NoSuchCommand."""
-        try:
-            return super().resolve_command(ctx, args)
-        except click.NoSuchCommand as error:
-            raise click.NoSuchCommand(error.command_name, possibilities=self.list_commands(ctx), ctx=ctx) from None
-
-    def summary(self, ctx: click.Context, name: str) -> str:
-        """Return the line of a command in the list."""
-        if name in self.lazy:
-            return self.lazy[name].summary
-        found = self.get_command(ctx, name)
-        return found.get_short_help_str(LONGEST_SUMMARY) if found else ""
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's
         with formatter.section("Commands"):
-            formatter.write_dl([(name, self.summary(ctx, name)) for name in self.list_commands(ctx)])
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
-        """Offer the commands without importing them."""
-        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
-        options = click.Command.shell_complete(self, ctx, incomplete)
-        return [*(CompletionItem(name, help=self.summary(ctx, name)) for name in names), *options]
+            formatter.write_dl(
+                [(name, each.get_short_help_str(LONGEST_SUMMARY)) for name, each in self.commands.items()]
+            )
 
 
 class ChoiceOf(click.Choice[str]):
@@ -232,10 +211,10 @@ def did_you_mean(word: str, possible: Iterable[str]) -> str:
 
 
 def command_group(
-    name: str, lazy: Mapping[str, LazyCommand] | None = None, **options: Any
+    name: str, commands: Sequence[click.Command] = (), **options: Any
 ) -> Callable[[Callable[..., Any]], CommandGroup]:
     """Turn a function into a group of commands; its docstring is the help text."""
-    return click.group(name, cls=CommandGroup, lazy=lazy, context_settings=HELP, **options)
+    return click.group(name, cls=CommandGroup, commands=commands, context_settings=HELP, **options)
 
 
 def command(

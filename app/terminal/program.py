@@ -42,23 +42,23 @@ COMPLETION = "_BATON_COMPLETE"
 SHELLS = ("bash", "zsh", "fish")
 _OF_WHAT_WAS_NAMED = (SettingsError, ModelFileError, ProblemFileError)
 
-COMMANDS = {
-    "solve": LazyCommand("solve:solve", "Solve one problem."),
-    "batch": LazyCommand("batch:batch", "Solve and grade files of problems; compare methods."),
-    "demo": LazyCommand("solve:demo", "Solve one problem with the small model, with both, and with the large one."),
-    "evidence": LazyCommand("evidence:evidence", "Test the method's claim on the demo pair."),
-    "servers": LazyCommand("servers:servers", "Name servers; list, test and remove them."),
-    "profile": LazyCommand("profile:profile_model", "Find the cues that a model gives, and propose a cue list."),
-    "serve": LazyCommand("serve:serve", "Serve the pair to other programs through OpenAI's API."),
-    "models": LazyCommand("models:models", "List, search, download and delete models."),
-    "history": LazyCommand("history:history", "List, show, search, export and delete answers and batches."),
-    "doctor": LazyCommand("doctor:doctor", "Check what this installation can use."),
-    "policies": LazyCommand("settings:policies", "List the policies."),
-    "settings": LazyCommand("settings:settings", "List what --set takes."),
-    "completion": LazyCommand("program:completion", "Print a completion script for bash, zsh or fish."),
-    "opinion": LazyCommand("opinion:opinion", "Let the large model review a recorded answer."),
-    "value": LazyCommand("value:value", "Estimate what each step of an answer was worth."),
-}
+COMMANDS = [
+    LazyCommand("solve", "solve:solve", "Solve one problem."),
+    LazyCommand("batch", "batch:batch", "Solve and grade files of problems; compare methods."),
+    LazyCommand("demo", "solve:demo", "Solve one problem with the small model, with both, and with the large one."),
+    LazyCommand("evidence", "evidence:evidence", "Test the method's claim on the demo pair."),
+    LazyCommand("servers", "servers:servers", "Name servers; list, test and remove them."),
+    LazyCommand("profile", "profile:profile_model", "Find the cues that a model gives, and propose a cue list."),
+    LazyCommand("serve", "serve:serve", "Serve the pair to other programs through OpenAI's API."),
+    LazyCommand("models", "models:models", "List, search, download and delete models."),
+    LazyCommand("history", "history:history", "List, show, search, export and delete answers and batches."),
+    LazyCommand("doctor", "doctor:doctor", "Check what this installation can use."),
+    LazyCommand("policies", "settings:policies", "List the policies."),
+    LazyCommand("settings", "settings:settings", "List what --set takes, and options that --help only names."),
+    LazyCommand("completion", "program:completion", "Print a completion script for bash, zsh or fish."),
+    LazyCommand("opinion", "opinion:opinion", "Let the large model review a recorded answer."),
+    LazyCommand("value", "value:value", "Estimate what each step of an answer was worth."),
+]
 
 
 def _print_versions(context: click.Context, _: click.Parameter, is_asked: bool) -> None:
@@ -92,7 +92,7 @@ def baton(context: click.Context, config: Path | None) -> None:
     """Let a small model reason, and a large one write the hard steps."""
     file = config or Paths.of_user().config / CONFIG_FILE
     try:
-        options = read_config(file, config is not None, COMMANDS)
+        options = read_config(file, config is not None, baton.commands)
     except SettingsError as error:
         if context.invoked_subcommand != "doctor":
             raise

@@ -18,7 +18,7 @@ from rich.progress import Progress
 from baton_reasoning.app.cli import main
 from baton_reasoning.app.terminal.command_line import LazyCommand, command
 from baton_reasoning.app.terminal.output import ProgressLine, write, write_table
-from baton_reasoning.app.terminal.program import COMMANDS
+from baton_reasoning.app.terminal.program import baton as program
 from baton_reasoning.app.terminal.streams import report, write_json
 from baton_reasoning.core.table import Column, Table
 from tests.app.terminal.conftest import DEMO, Baton
@@ -174,7 +174,7 @@ def test_an_unexpected_error_is_a_sentence_that_says_how_to_report_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "baton_reasoning.app.terminal.broken", sys.modules[__name__])
-    monkeypatch.setitem(COMMANDS, "broken", LazyCommand("broken:broken", "Fails."))
+    monkeypatch.setitem(program.commands, "broken", LazyCommand("broken", "broken:broken", "Fails."))
     assert main(["broken"]) == 1
     (sentence,) = capsys.readouterr().err.splitlines()
     assert "ZeroDivisionError" in sentence
