@@ -273,12 +273,6 @@ class LoadingOptions:
         bool, option("-v", expert=True, help="Say on which device each model was loaded, with what memory.")
     ] = False
 
-    @property
-    def chosen(self) -> dict[str, Any]:
-        """The values of `LoadOptions` that were given."""
-        given = {name: getattr(self, name) for name in ("context", "threads", "gpu_layers", "drafts")}
-        return {name: value for name, value in given.items() if value is not None}
-
     def with_context(self, tokens: int) -> LoadingOptions:
         """Return these options with this context if none was given."""
         return self if self.context else replace(self, context=tokens)

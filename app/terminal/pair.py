@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
@@ -45,7 +45,8 @@ def local_choices(loading: LoadingOptions, model: Path, parallel: int, context: 
     """Return how to load a file: by the options, else as chosen on the Models page, else with this context."""
     chosen = load_preferences(Paths.of_user().model_preferences)
     load, overrides = chosen.choices_for(model, LoadOptions(parallel=parallel, context=context))
-    return LocalChoices(load.model_copy(update=loading.chosen), overrides)
+    given = {name: value for name, value in asdict(loading).items() if value is not None and hasattr(load, name)}
+    return LocalChoices(load.model_copy(update=given), overrides)
 
 
 def fitting_context(files: Sequence[Path], parallel: int = 1) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 
 import click
@@ -50,7 +50,16 @@ BEYOND_THE_DEMO = (
     "The demo pair solves only number puzzles such as `baton demo` shows: what it writes here means nothing."
 )
 NO_MODELS = "No models are named, and the demo pair solves only number puzzles, which this is not."
+NOT_KEPT = "The answer is not in the history."
 WAYS_ON = "See one with baton demo, or name models with --small … --large … (baton models pairs lists some)."
+ABOUT = (
+    "Two tiny models come with Baton. They were trained for puzzles like this one\n"
+    "and can do nothing else. Weights that change no token make them cost what a\n"
+    "real pair costs, 1 to 13. `baton solve --small … --large …` takes real models."
+)
+CONTEXT = 1024
+"""Tokens; enough for every ready problem."""
+HEADINGS = ("Small alone", "Both", "Large alone")
 
 
 @command("solve")
@@ -87,19 +96,19 @@ def solve(
         if not json and (expected := speed_of_pair(pair, costs)):
             remark(expected)
         with stops_on_interrupt(control):
-            events = run(pair, ask(problem, settings), settings, control=control)
-            with recorded(problem, settings, is_kept=not no_history) as record:
+            with recorded(problem, settings, is_kept=not no_history) as recording:
+                events = recording.of(run(pair, ask(problem, settings), settings, control=control))
                 if json:
-                    trace = print_json(events, record)
+                    trace = print_json(events)
                 elif steps or sys.stdout.isatty():
-                    trace = print_steps(events, record)
+                    trace = print_steps(events)
                 else:
-                    trace = print_answer(events, settings.max_tokens, record)
+                    trace = print_answer(events, settings.max_tokens)
             if not json:
                 print_costs(pair, trace, costs, control)
     if trace.ended and trace.ended.reason:
         report(trace.ended.reason)
-    return ExitCode.FAILED if record.failed else exit_code_of(trace)
+    return ExitCode.FAILED if recording.failed else exit_code_of(trace)
 
 
 def whole_problem(argument: str) -> str:
@@ -127,24 +136,22 @@ def exit_code_of(trace: Trace) -> int:
             return ExitCode.INCOMPLETE
 
 
-def print_steps(events: Iterator[Event], record: Record = lambda _: None) -> Trace:
+def print_steps(events: Iterable[Event]) -> Trace:
     """Print a run for people as it streams."""
     progress = console(stderr=True) if is_live(sys.stderr) and not is_quiet() else None
     printer = Printer(console(), is_live(sys.stdout), progress)
     for event in events:
-        record(event)
         printer.feed(event)
     printer.finish()
     write_figures(f"\n{summary(printer.trace)}")
     return printer.trace
 
 
-def print_answer(events: Iterator[Event], most_tokens: int, record: Record = lambda _: None) -> Trace:
+def print_answer(events: Iterable[Event], most_tokens: int) -> Trace:
     """Print the answer of a run, once it is complete, and nothing of the thinking before it."""
     trace = Trace()
     with progress("Solving") as line:
         for event in events:
-            record(event)
             trace.apply(event)
             if isinstance(event, Noticed):
                 line.remark(event.text)
@@ -170,25 +177,14 @@ def print_costs(pair: Pair, trace: Trace, costs: ModelCosts, control: Control) -
         write_figures(line)
 
 
-def print_json(events: Iterator[Event], record: Record = lambda _: None) -> Trace:
+def print_json(events: Iterable[Event]) -> Trace:
     """Print a run for programs as it streams, one JSON event per line."""
     trace = Trace()
     for event in events:
-        record(event)
         trace.apply(event)
         write_json(event_to_json(event))
     write_json(trace_to_json(trace))
     return trace
-
-
-ABOUT = (
-    "Two tiny models come with Baton. They were trained for puzzles like this one\n"
-    "and can do nothing else. Weights that change no token make them cost what a\n"
-    "real pair costs, 1 to 13. `baton solve --small … --large …` takes real models."
-)
-CONTEXT = 1024
-"""Tokens; enough for every ready problem."""
-HEADINGS = ("Small alone", "Both", "Large alone")
 
 
 @command("demo")
@@ -229,20 +225,19 @@ def _ready_problem(number: int) -> Problem:
     return problems[number - 1]
 
 
-Record = Callable[[Event], object]
-NOT_KEPT = "The answer is not in the history."
-
-
 class AnswerRecording:
-    """Records the events it is called with. If saving fails, it reports the error and the run goes on."""
+    """Records the events that pass through it. If saving fails, it reports the error and the run goes on."""
 
     def __init__(self) -> None:
         self.recorder: Recorder | None = None
         self.failed = False
 
-    def __call__(self, event: Event) -> None:
-        if self.recorder:
-            self.recorder.record([event])
+    def of(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Record each event, and pass it on."""
+        for event in events:
+            if self.recorder:
+                self.recorder.record([event])
+            yield event
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
@@ -260,16 +255,12 @@ def recorded(problem: str, settings: RunSettings, is_kept: bool = True) -> Itera
     with ExitStack() as stack:
         if is_kept:
             with recording.reporting():
-                recording.recorder = _begin(stack, problem, settings)
+                store = stack.enter_context(open_history())
+                exchange = StoredExchange(uuid.uuid4().hex, None, problem, settings.model_dump(mode="json"))
+                store.conversations.put(uuid.uuid4().hex, exchange)
+                recording.recorder = store.runs.record(exchange.id)
         yield recording
         with recording.reporting():
             if recording.recorder:
                 recording.recorder.finish()
             stack.close()  # saves the answer, or raises
-
-
-def _begin(stack: ExitStack, problem: str, settings: RunSettings) -> Recorder:
-    store = stack.enter_context(open_history())
-    exchange = StoredExchange(uuid.uuid4().hex, None, problem, settings.model_dump(mode="json"))
-    store.conversations.put(uuid.uuid4().hex, exchange)
-    return store.runs.record(exchange.id)
