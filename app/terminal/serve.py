@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
 from baton_reasoning.app.terminal.command_line import command, option
@@ -23,6 +21,7 @@ from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.batch.running.arms import refuse_impossible
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.errors import SettingsError
+from baton_reasoning.core.secrets import take_key
 from baton_reasoning.core.version import how_to_install
 
 ARMS = ("baton", "small", "large", "paper", "reference", "chosen")
@@ -60,7 +59,8 @@ def serve(
         from baton_reasoning.core.serve.api import Endpoint, EndpointServer
     except ModuleNotFoundError as error:
         raise SettingsError(NOT_INSTALLED, how_to_install("serve")) from error
-    rules = AccessRules(host, _key(serve_key_env), frozenset(allow_host), origins(allow_origin))
+    key = "" if serve_key_env is None else take_key(serve_key_env)
+    rules = AccessRules(host, key, frozenset(allow_host), origins(allow_origin))
     arms = arms_of(ARMS, run_settings(method, is_demo=models.is_demo))
     server = EndpointServer(host, port)
     try:
@@ -72,11 +72,3 @@ def serve(
     finally:
         server.close()
     return ExitCode.ANSWERED
-
-
-def _key(variable: str | None) -> str:
-    if variable is None:
-        return ""
-    if key := os.environ.get(variable):
-        return key
-    raise SettingsError(f"The environment variable {variable} is not set.", "Put the key for clients into it.")
