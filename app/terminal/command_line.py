@@ -270,7 +270,7 @@ def gathered(
     """
     fields = [field.name for field in dataclasses.fields(kind)]
     declared = options or [
-        each.but(group=group, **(changes.get(field) or {}))
+        each.but(**{"group": group, **(changes.get(field) or {})})
         for field, each in declared_options(kind).items()
         if changes.get(field, {}) is not None
     ]

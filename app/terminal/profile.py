@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json as json_library
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import click
 
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, gathered, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, LoadingOptions, loading_of_one
 from baton_reasoning.app.terminal.output import progress, write, write_table
@@ -27,42 +28,31 @@ SHOWN = 12
 """Most rows of a table."""
 
 
+@dataclass(frozen=True)
+class ProfileOptions:
+    problems: Annotated[Path | None, option(type=FILE, help="Problems to solve [four short ones].")] = None
+    limit: Annotated[int, option(type=AT_LEAST_ONE, help="Only the first N problems [8].")] = 8
+    max_tokens: Annotated[int, option("-n", type=AT_LEAST_ONE, help="Longest answer in tokens [1024].")] = 1024
+    yes: Annotated[bool, option("-y", help="Download a model that is not here without asking.")] = False
+    out: Annotated[Path | None, option("-o", type=FILE, help="Write the proposed cue list here, as JSON.")] = None
+
+
 @command("profile")
 @click.argument("model", type=MODEL)
-@option("--problems", type=FILE, help="Problems to solve [four short ones].")
-@option("--limit", type=AT_LEAST_ONE, default=8, help="Only the first N problems [8].")
-@option(
-    "-n",
-    "--max-tokens",
-    "max_tokens",
-    type=AT_LEAST_ONE,
-    default=1024,
-    metavar="N",
-    help="Longest answer in tokens [1024].",
-)
+@gathered(ProfileOptions, "chosen", out={"group": OUTPUT})
 @loading_of_one
-@option("--yes", "-y", is_flag=True, help="Download a model that is not here without asking.")
-@option("-o", "--out", type=FILE, group=OUTPUT, help="Write the proposed cue list here, as JSON.")
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object: the counts, and the proposed cue list.")
-def profile_model(
-    model: str,
-    problems: Path | None,
-    limit: int,
-    max_tokens: int,
-    loading: LoadingOptions,
-    yes: bool,
-    out: Path | None,
-    json: bool,
-) -> int:
+def profile_model(model: str, chosen: ProfileOptions, loading: LoadingOptions, json: bool) -> int:
     """Let a model write on a few problems, and show which cues it gives.
 
     Proposes a cue list for --cues. MODEL is a GGUF file, or http(s)://host:port of a server.
     """
+    out = chosen.out
     if out and out.exists():
         raise SettingsError(f"{out} exists already.", "Name another file, or remove it.")
-    texts = _problems(problems, limit)
-    settings = RunSettings(max_tokens=max_tokens)
-    with closing(open_model(on_disk(source_of(model), yes), loading)) as engine:
+    texts = _problems(chosen.problems, chosen.limit)
+    settings = RunSettings(max_tokens=chosen.max_tokens)
+    with closing(open_model(on_disk(source_of(model), chosen.yes), loading)) as engine:
         found = profile(_written(engine, texts, settings))
     if out:
         _save(out, lexicon_json(found.proposed))

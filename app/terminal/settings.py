@@ -44,23 +44,13 @@ class Setting(NamedTuple):
     """The value in each preset of the policy."""
 
     @property
-    def words(self) -> str:
-        return f"{self.title}. {self.meaning}".strip()
-
-    @property
     def in_one_line(self) -> str:
-        """What it means, with its default and bounds."""
+        """What it means, with default, bounds, and the presets that have another value."""
+        words = f"{self.title}. {self.meaning}".strip()
         if self.of in (OPTION, ARM):
-            return self.words
-        return f"{self.words} [{'; '.join(filter(None, (self.default or 'empty', self.bounds)))}]"
-
-    @property
-    def in_full(self) -> str:
-        """What it means, with its default, bounds and presets, one per line."""
-        lines = [f"{self.name} ({self.of}): {self.words}"]
-        if self.of not in (OPTION, ARM):
-            lines += [f"  default: {self.default}", f"  bounds: {self.bounds or 'any'}"]
-        return "\n".join([*lines, *(f"  in {preset}: {value}" for preset, value in self.presets.items())])
+            return words
+        others = [f"{preset} {value}" for preset, value in self.presets.items() if value != self.default]
+        return f"{words} [{'; '.join(filter(None, (self.default or 'empty', self.bounds, ', '.join(others))))}]"
 
 
 FIELDS: tuple[Field[Setting], ...] = (
@@ -100,23 +90,21 @@ def policies(json: bool) -> int:
 @option("--policy", type=ChoiceOf(list(POLICIES)), metavar="NAME", help="Only those of this policy.")
 @as_json
 def settings(name: str | None, policy: str | None, json: bool) -> int:
-    """List what --set takes: meaning, bounds and default; then options that --help only names, and the arms of a batch.
+    """List what --set takes, with default, bounds and other values in presets, or only NAME of it.
 
-    With NAME, show one setting and its value in each preset.
+    Then list the options that --help only names, and the arms of a batch.
     """
     named = [each for each in all_settings() if name is None or name.lstrip("-") == each.name.lstrip("-")]
     found = [each for each in named if policy in (None, each.of)]
     if not found:
         meant = did_you_mean(name or "", (each.name for each in all_settings()))
         raise SettingsError(f"There is no setting called {name or policy}.", f"{meant} {LISTED}".strip())
-    if name and not json:
-        write("\n".join(each.in_full for each in found))
-    elif json:
+    if json:
         listing(found, FIELDS, json)
-    else:
-        for of, members in groupby(found, lambda each: each.of):
-            write_table(table_of(members, FIELDS, SECTIONS.get(of, f"Policy {of}")))
-            write()
+        return ExitCode.ANSWERED
+    for of, members in groupby(found, lambda each: each.of):
+        write_table(table_of(members, FIELDS, SECTIONS.get(of, f"Policy {of}")))
+        write()
     return ExitCode.ANSWERED
 
 
