@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Annotated, Any
 
 import click
 
@@ -74,11 +74,18 @@ def folder_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 class RunChoices:
     """What is run on which problems, and how answers are compared."""
 
-    arm: tuple[str, ...]
-    seeds: int
-    limit: int | None
-    column: tuple[str, ...]
-    grade: str
+    arm: Annotated[
+        tuple[str, ...],
+        option(
+            type=ArmName(list(RECIPES)), metavar="NAME", help="Run this arm; may be repeated (baton settings has all)."
+        ),
+    ] = ()
+    seeds: Annotated[int, option(type=AT_LEAST_ONE, help="Solve each problem with N seeds, from --seed on [1].")] = 1
+    limit: Annotated[int | None, option(type=AT_LEAST_ONE, help="Only the first N problems.")] = None
+    column: Annotated[
+        tuple[str, ...], option(metavar="ROLE=NAME", help="Take this column as problem, answer or id.")
+    ] = ()
+    grade: Annotated[str, option(metavar="HOW", help=f"{GRADE_HELP}, none [auto].")] = How.AUTO.value
 
     @property
     def is_graded(self) -> bool:
@@ -98,32 +105,7 @@ class RunChoices:
         return [server for name in self.arm if (server := name.partition("=")[2])]
 
 
-run_choices = gathered(
-    RunChoices,
-    "choices",
-    option(
-        "--arm",
-        multiple=True,
-        type=ArmName(list(RECIPES)),
-        metavar="NAME",
-        help="Run this arm; may be repeated (baton settings has all).",
-    ),
-    option(
-        "--seeds",
-        type=AT_LEAST_ONE,
-        default=1,
-        metavar="N",
-        help="Solve each problem with N seeds, from --seed on [1].",
-    ),
-    option("--limit", type=AT_LEAST_ONE, metavar="N", help="Only the first N problems."),
-    option(
-        "--column",
-        multiple=True,
-        metavar="ROLE=NAME",
-        help="Take this column as problem, answer or id.",
-    ),
-    option("--grade", metavar="HOW", default=How.AUTO.value, help=f"{GRADE_HELP}, none [auto]."),
-)
+run_choices = gathered(RunChoices, "choices")
 
 
 @command("run")

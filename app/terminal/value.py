@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from textwrap import shorten
+from typing import Annotated
 
 import click
 
@@ -54,27 +55,22 @@ VERDICTS = {True: "1 (right)", False: "0 (wrong)"}
 
 @dataclass(frozen=True)
 class ContinuationOptions:
-    writer: str
-    k: int
+    writer: Annotated[
+        str,
+        option(
+            type=ChoiceOf(WRITERS),
+            help="Who writes the continuations: one model alone, or the policy of the run [small].",
+        ),
+    ] = "small"
+    k: Annotated[
+        int,
+        option(
+            type=AT_LEAST_ONE, help=f"Continuations from each place; more where it matters [{USUAL_CONTINUATIONS}]."
+        ),
+    ] = USUAL_CONTINUATIONS
 
 
-continuation_options = gathered(
-    ContinuationOptions,
-    "chosen",
-    option(
-        "--writer",
-        type=ChoiceOf(WRITERS),
-        default="small",
-        help="Who writes the continuations: one model alone, or the policy of the run [small].",
-    ),
-    option(
-        "--k",
-        type=AT_LEAST_ONE,
-        default=USUAL_CONTINUATIONS,
-        metavar="N",
-        help=f"Continuations from each place; more where it matters [{USUAL_CONTINUATIONS}].",
-    ),
-)
+continuation_options = gathered(ContinuationOptions, "chosen")
 
 
 @command("value")
