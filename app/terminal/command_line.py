@@ -261,15 +261,15 @@ as_json = option("--json", is_flag=True, group=OUTPUT, help="One JSON object a l
 
 
 def gathered(
-    kind: type, name: str, *options: Callable[..., Any], group: str = GENERAL, **changes: dict[str, Any] | None
+    kind: type, name: str, *, group: str = GENERAL, **changes: dict[str, Any] | None
 ) -> Callable[[Function], Function]:
     """Add options to a command that receives their values as one argument `name`, a dataclass of this `kind`.
 
-    The options are those that annotate its fields, or `options`. `changes`: by field, other settings of its option;
-    None leaves the option out, and the field has its default.
+    The options are those that annotate its fields. `changes`: by field, other settings of its option; None leaves the
+    option out, and the field has its default.
     """
     fields = [field.name for field in dataclasses.fields(kind)]
-    declared = options or [
+    declared = [
         each.but(**{"group": group, **(changes.get(field) or {})})
         for field, each in declared_options(kind).items()
         if changes.get(field, {}) is not None
