@@ -15,14 +15,14 @@ The names are those of the long options.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields, replace
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import click
 from click.core import ParameterSource
@@ -220,7 +220,10 @@ def command_group(
 def command(
     name: str, group: click.Group | None = None, **options: Any
 ) -> Callable[[Callable[..., Any]], CommandWithGroups]:
-    """Turn a function that returns its exit code into a command of this group; its docstring is the help text."""
+    """Turn a function into a command of this group; its docstring is the help text.
+
+    It returns its exit code, or None if it is done.
+    """
 
     def decorate(function: Callable[..., Any]) -> CommandWithGroups:
         make = click.command(name, cls=CommandWithGroups, context_settings=HELP, **options)
@@ -232,7 +235,8 @@ def command(
     return decorate
 
 
-class DeclaredOption(NamedTuple):
+@dataclass(frozen=True)
+class DeclaredOption:
     """An option that decorates a command, or annotates the field of a dataclass that `gathered` fills."""
 
     names: tuple[str, ...]
@@ -244,7 +248,7 @@ class DeclaredOption(NamedTuple):
 
     def but(self, **settings: Any) -> DeclaredOption:
         """Return this option with other settings."""
-        return self._replace(settings={**self.settings, **settings})
+        return replace(self, settings={**self.settings, **settings})
 
 
 def option(*names: str, group: str = GENERAL, **settings: Any) -> DeclaredOption:
@@ -268,7 +272,7 @@ def gathered(
     The options are those that annotate its fields. `changes`: by field, other settings of its option; None leaves the
     option out, and the field has its default.
     """
-    fields = [field.name for field in dataclasses.fields(kind)]
+    names = [field.name for field in fields(kind)]
     declared = [
         each.but(**{"group": group, **(changes.get(field) or {})})
         for field, each in declared_options(kind).items()
@@ -278,7 +282,7 @@ def gathered(
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def call(*positional: Any, **values: Any) -> Any:
-            values[name] = kind(**{field: values.pop(field) for field in fields if field in values})
+            values[name] = kind(**{field: values.pop(field) for field in names if field in values})
             return function(*positional, **values)
 
         return functools.reduce(lambda made, add: add(made), reversed(declared), call)  # type: ignore[return-value]
@@ -292,11 +296,11 @@ def declared_options(kind: type) -> dict[str, DeclaredOption]:
     Name and default are those of the field. A bool makes the option a flag, a tuple one that may be repeated.
     """
     hints, found = get_type_hints(kind, include_extras=True), {}
-    for field in dataclasses.fields(kind):
+    for field in fields(kind):
         if get_origin(hints[field.name]) is Annotated:
             value, declared = get_args(hints[field.name])
-            made = declared._replace(names=(f"--{field.name.replace('_', '-')}", *declared.names, field.name))
-            default = {} if field.default is dataclasses.MISSING else {"default": field.default}
+            made = replace(declared, names=(f"--{field.name.replace('_', '-')}", *declared.names, field.name))
+            default = {} if field.default is MISSING else {"default": field.default}
             found[field.name] = made.but(is_flag=value is bool, multiple=get_origin(value) is tuple, **default)
     return found
 

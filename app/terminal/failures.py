@@ -63,10 +63,10 @@ def write_analysis(found: FailureAnalysis) -> None:
     for kind, number in found.groups.items():
         write(f"\n{kind.value}: {number:,}", "bold")
         columns = tuple(Column(title, is_number=False) for title in ("id", "arm", "seed", "what is known", "note"))
-        rows = tuple(
+        failed = [
             (each.problem.id, each.row.arm, str(each.row.seed), each.detail, each.row.note) for each in found.of(kind)
-        )
-        write_table(Table("", columns, rows))
+        ]
+        write_table(Table("", columns, tuple(failed)))
     if found.takeovers:
         write("\nTakeovers by reason and cue, and the answers in which they stand", "bold")
         header = ["reason", "cue", "takeovers", "right", "wrong", "% right"]

@@ -74,18 +74,17 @@ def history() -> None:
 @command("list", history)
 @option("--limit", type=click.IntRange(min=1), default=30, help="Only the N newest [30].")
 @as_json
-def list_history(limit: int, json: bool) -> int:
+def list_history(limit: int, json: bool) -> None:
     """List answers and batches, the newest first."""
     with open_history(to_read=True) as store:
         entries = _entries(store)[:limit]
     listing(entries, ENTRY_FIELDS, json)
-    return ExitCode.ANSWERED
 
 
 @command("show", history)
 @click.argument("id")
 @as_json
-def show(id: str, json: bool) -> int:
+def show(id: str, json: bool) -> None:
     """Show an answer with its problem and figures, or the report of a batch. ID is one of `baton history list`."""
     with open_history(to_read=True) as store:
         entry = _named(store, id)
@@ -97,7 +96,6 @@ def show(id: str, json: bool) -> int:
                 write(text_report(report, terminal_width()))
         else:
             _show_conversation(gather(store, entry.id), json)
-    return ExitCode.ANSWERED
 
 
 @command("search", history)
@@ -115,7 +113,7 @@ def search(words: tuple[str, ...], json: bool) -> int:
 @click.argument("id")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @deliberate_option("--force", "-f", help="Replace FILE if it is there.")
-def export_one(id: str, file: Path, force: bool) -> int:
+def export_one(id: str, file: Path, force: bool) -> None:
     """Write an answer or a batch to FILE, in the format that its ending names.
 
     Answers: .json (can be imported again), .md, .html. Batches: .csv, .jsonl, .html, .json.
@@ -132,7 +130,6 @@ def export_one(id: str, file: Path, force: bool) -> int:
             export(store, entry.id, target)
         else:
             write_file(target, gather(store, entry.id))
-    return ExitCode.ANSWERED
 
 
 @command("rm", history)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -98,21 +99,17 @@ def look_up(source: HubFile) -> DownloadManifest:
 
 def fetch(manifest: DownloadManifest) -> Path:
     """Download with progress. An interrupted download is kept, and the next call resumes it."""
-    downloader = Downloader(hub_access().token)
-    try:
-        with progress(f"Downloading {manifest.title}") as line:
-            for step in downloader.download(manifest):
-                left = step.seconds_left
-                words = f"{size(step.done)} of {size(step.total)}"
-                if step.stage is Stage.CHECKING:
-                    words = "checking the hash"
-                elif step.note:
-                    words = step.note
-                elif left is not None:
-                    words += f", {size(step.speed)}/s, {duration(left)} left"
-                line.show(step.done / max(1, step.total), words)
-    finally:
-        downloader.close()
+    with closing(Downloader(hub_access().token)) as downloader, progress(f"Downloading {manifest.title}") as line:
+        for step in downloader.download(manifest):
+            left = step.seconds_left
+            words = f"{size(step.done)} of {size(step.total)}"
+            if step.stage is Stage.CHECKING:
+                words = "checking the hash"
+            elif step.note:
+                words = step.note
+            elif left is not None:
+                words += f", {size(step.speed)}/s, {duration(left)} left"
+            line.show(step.done / max(1, step.total), words)
     remark(f"{short_path(manifest.model)} is complete.")
     return manifest.model
 
@@ -186,19 +183,18 @@ def models() -> None:
 
 @command("list", models)
 @as_json
-def list_models(json: bool) -> int:
+def list_models(json: bool) -> None:
     """List the models in Baton's folder and in those of LM Studio, llama.cpp and Hugging Face."""
     found = _inventory()
     listing(found.models, MODEL_FIELDS, json)
     for broken in found.broken:
         report(broken.reason)
-    return ExitCode.ANSWERED
 
 
 @command("pairs", models)
 @option("-c", "--context", type=click.IntRange(min=256), default=USUAL_CONTEXT, help="Tokens [16384].")
 @as_json
-def list_pairs(context: int, json: bool) -> int:
+def list_pairs(context: int, json: bool) -> None:
     """List the pairs of the catalogue that fit this machine, the lightest first.
 
     "time": of the pair, of the large model's alone, at a large share of 20%; with ~ estimated from sizes, without
@@ -211,23 +207,21 @@ def list_pairs(context: int, json: bool) -> int:
         remark(f'baton solve "…" --small {best.small.key} --large {best.large.key} downloads a pair and uses it.')
     else:
         remark("No pair of the catalogue fits this machine. Try a smaller --context, or a large model on a server.")
-    return ExitCode.ANSWERED
 
 
 @command("search", models)
 @click.argument("words", nargs=-1, required=True)
 @as_json
-def search_hub(words: tuple[str, ...], json: bool) -> int:
+def search_hub(words: tuple[str, ...], json: bool) -> None:
     """Search the Hub for repositories with GGUF files, the most downloaded first."""
     found = Hub(hub_access()).search(" ".join(words))
     listing(found, HUB_FIELDS, json)
-    return ExitCode.ANSWERED
 
 
 @command("get", models)
 @click.argument("name")
 @as_json
-def get_model(name: str, json: bool) -> int:
+def get_model(name: str, json: bool) -> None:
     """Download a model and print its path. An interrupted download is resumed by the next call.
 
     NAME is hf:OWNER/NAME[:QUANT], such as hf:bartowski/DeepSeek-R1-Distill-Qwen-1.5B-GGUF:Q4_K_M, or a name of
@@ -241,7 +235,6 @@ def get_model(name: str, json: bool) -> int:
         write_json({"name": str(source), "file": str(path), "bytes": path.stat().st_size})
     else:
         write(str(path))
-    return ExitCode.ANSWERED
 
 
 @command("rm", models)

@@ -13,19 +13,24 @@ import click
 from baton_reasoning.app.terminal.command_line import OUTPUT, command, gathered, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.app.terminal.options import AT_LEAST_ONE, FILE, MODEL, LoadingOptions, loading_of_one
-from baton_reasoning.app.terminal.output import progress, write, write_table
+from baton_reasoning.app.terminal.output import Field, progress, table_of, write, write_table
 from baton_reasoning.app.terminal.pair import on_disk, open_model
-from baton_reasoning.app.terminal.streams import ExitCode, write_json
+from baton_reasoning.app.terminal.streams import write_json
 from baton_reasoning.core.batch.reading.problems import read_problems
-from baton_reasoning.core.cue_profiler import PROBLEMS, CueProfile, lexicon_json, profile, write_texts
+from baton_reasoning.core.cue_profiler import PROBLEMS, CueProfile, StepOpening, lexicon_json, profile, write_texts
 from baton_reasoning.core.engines.base import Engine
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded
 from baton_reasoning.core.run import RunSettings
-from baton_reasoning.core.table import Column, Table
+from baton_reasoning.core.thinking.cues import Category
 
 SHOWN = 12
 """Most rows of a table."""
+CUE_FIELDS: tuple[Field[tuple[Category, str, int]], ...] = (
+    Field("cue", lambda found: found[1], "known cue"),
+    Field("count", lambda found: found[2], "times", is_number=True),
+    Field("category", lambda found: found[0].value, "class"),
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class ProfileOptions:
 @gathered(ProfileOptions, "chosen", out={"group": OUTPUT})
 @loading_of_one
 @option("--json", is_flag=True, group=OUTPUT, help="One JSON object: the counts, and the proposed cue list.")
-def profile_model(model: str, chosen: ProfileOptions, loading: LoadingOptions, json: bool) -> int:
+def profile_model(model: str, chosen: ProfileOptions, loading: LoadingOptions, json: bool) -> None:
     """Let a model write on a few problems, and show which cues it gives.
 
     Proposes a cue list for --cues. MODEL is a GGUF file, or http(s)://host:port of a server.
@@ -58,13 +63,12 @@ def profile_model(model: str, chosen: ProfileOptions, loading: LoadingOptions, j
         _save(out, lexicon_json(found.proposed))
     if json:
         write_json(to_json(found))
-        return ExitCode.ANSWERED
+        return
     write_profile(found)
     if out:
         write(f"\nThe proposed cue list is in {out}.")
     else:
         write(f"\nProposed cue list:\n{lexicon_json(found.proposed)}")
-    return ExitCode.ANSWERED
 
 
 def _written(engine: Engine, problems: tuple[str, ...], settings: RunSettings) -> list[str]:
@@ -86,7 +90,7 @@ def to_json(found: CueProfile) -> dict[str, object]:
         "suits": found.suits.value,
         "advice": found.advice,
         "openings": [asdict(opening) for opening in found.openings],
-        "cues": [{"category": category.value, "cue": word, "count": count} for category, word, count in found.cues],
+        "cues": [{field.key: field.value(cue) for field in CUE_FIELDS} for cue in found.cues],
         "proposed": json_library.loads(lexicon_json(found.proposed)),
     }
 
@@ -95,17 +99,16 @@ def write_profile(found: CueProfile) -> None:
     """Write the openings and cues that are most frequent."""
     counts = f"after {found.with_cue} a known cue, after {found.waits} a step with “wait”"
     write(f"{found.boundaries} boundaries; {counts}\n")
-    openings = [
-        (each.words, str(each.count), f"{each.count / found.boundaries:.0%}", str(each.before_wait))
-        for each in found.openings[:SHOWN]
-    ]
-    columns = (Column("opening", is_number=False), Column("times"), Column("share"), Column("before “wait”"))
-    write_table(Table("", columns, tuple(openings)))
+    openings: tuple[Field[StepOpening], ...] = (
+        Field("", lambda opening: opening.words, "opening"),
+        Field("", lambda opening: opening.count, "times", is_number=True),
+        Field("", lambda opening: f"{opening.count / found.boundaries:.0%}", "share", is_number=True),
+        Field("", lambda opening: opening.before_wait, "before “wait”", is_number=True),
+    )
+    write_table(table_of(found.openings[:SHOWN], openings))
     if found.cues:
         write()
-        cues = tuple((word, str(count), category.value) for category, word, count in found.cues[:SHOWN])
-        columns = (Column("known cue", is_number=False), Column("times"), Column("class", is_number=False))
-        write_table(Table("", columns, cues))
+        write_table(table_of(found.cues[:SHOWN], CUE_FIELDS))
     write(f"\n{found.advice}")
 
 

@@ -104,7 +104,7 @@ def baton(context: click.Context, config: Path | None) -> None:
 
 @command("completion")
 @click.argument("shell", type=ChoiceOf(SHELLS))
-def completion(shell: str) -> int:
+def completion(shell: str) -> None:
     """Print a script that lets SHELL complete commands and options.
 
     For bash, put this into ~/.bashrc:  eval "$(baton completion bash)"
@@ -112,7 +112,6 @@ def completion(shell: str) -> int:
     found = get_completion_class(shell)
     assert found is not None
     click.echo(found(baton, {}, PROGRAM, COMPLETION).source())
-    return ExitCode.ANSWERED
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -159,8 +158,7 @@ def _invoke(arguments: Sequence[str]) -> int:
     """Invoke the command without `baton.main`, which handles Ctrl+C and errors in its own way."""
     try:
         with baton.make_context(PROGRAM, list(arguments)) as context:
-            code: int = baton.invoke(context)
-            return code
+            return baton.invoke(context) or ExitCode.ANSWERED
     except click.exceptions.Exit as ended:  # --help, --version
         return ended.exit_code
     except click.exceptions.NoArgsIsHelpError as bare:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import click
 
 from baton_reasoning.app.terminal.command_line import command, option
@@ -17,7 +19,6 @@ from baton_reasoning.app.terminal.options import (
 )
 from baton_reasoning.app.terminal.output import remark
 from baton_reasoning.app.terminal.pair import open_pair
-from baton_reasoning.app.terminal.streams import ExitCode
 from baton_reasoning.core.batch.running.arms import refuse_impossible
 from baton_reasoning.core.batch.running.recipes import arms_of
 from baton_reasoning.core.errors import SettingsError
@@ -48,7 +49,7 @@ def serve(
     method: RunOptions,
     models: ModelOptions,
     loading: LoadingOptions,
-) -> int:
+) -> None:
     """Serve the pair to other programs through OpenAI's API: /v1/chat/completions, /v1/completions, /v1/models.
 
     The model name of a request selects the arm: baton, small, large, paper, reference, or chosen, which is what
@@ -62,13 +63,11 @@ def serve(
     key = "" if serve_key_env is None else take_key(serve_key_env)
     rules = AccessRules(host, key, frozenset(allow_host), origins(allow_origin))
     arms = arms_of(ARMS, run_settings(method, is_demo=models.is_demo))
-    server = EndpointServer(host, port)
-    try:
-        with open_pair(models, loading, parallel=parallel, costly_demo=True) as pair:
-            refuse_impossible(arms, pair)
-            endpoint = Endpoint(pair, {arm.name: arm.settings for arm in arms}, parallel)
-            ready = f"Serving {', '.join(ARMS)} at {server.url}. Ctrl+C stops it."
-            server.serve(endpoint.application(rules), lambda: remark(ready), endpoint.stop)
-    finally:
-        server.close()
-    return ExitCode.ANSWERED
+    with (
+        closing(EndpointServer(host, port)) as server,
+        open_pair(models, loading, parallel=parallel, costly_demo=True) as pair,
+    ):
+        refuse_impossible(arms, pair)
+        endpoint = Endpoint(pair, {arm.name: arm.settings for arm in arms}, parallel)
+        ready = f"Serving {', '.join(ARMS)} at {server.url}. Ctrl+C stops it."
+        server.serve(endpoint.application(rules), lambda: remark(ready), endpoint.stop)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -111,7 +111,7 @@ class ServerSettings:
 @click.argument("name")
 @click.argument("url")
 @gathered(ServerSettings, "settings")
-def add_server(name: str, url: str, settings: ServerSettings) -> int:
+def add_server(name: str, url: str, settings: ServerSettings) -> None:
     """Name a server, and say how it is reached and what it costs.
 
     URL is http(s)://host:port[#MODEL]; several with the same model are separated by commas. Repeated for the same
@@ -125,7 +125,6 @@ def add_server(name: str, url: str, settings: ServerSettings) -> int:
         known.at(each, None)  # raises SettingsError if that cannot be used
     kept.keep(changed)
     remark(f"{name} stands for {kept.address_of(name).replace(',', ', ')}. To test it: baton servers check {name}")
-    return ExitCode.ANSWERED
 
 
 def _key_place(row: tuple[str, KnownServer]) -> str:
@@ -133,28 +132,31 @@ def _key_place(row: tuple[str, KnownServer]) -> str:
     return f"${known.key_variable}" if known.key_variable else "keyring" if known.has_key else "–"
 
 
+def _kept(name: str, row: tuple[str, KnownServer]) -> Any:
+    return row[1].model_dump(mode="json")[name]
+
+
 LISTED: tuple[Field[tuple[str, KnownServer]], ...] = (
     Field("", lambda row: row[1].name, "name"),
     Field("url", lambda row: row[0], "address"),
     Field("", _key_place, "key"),
-    *(Field(name, lambda row, name=name: row[1].model_dump(mode="json")[name]) for name in KnownServer.model_fields),
+    *(Field(name, partial(_kept, name)) for name in KnownServer.model_fields),
 )
 
 
 @command("list", servers)
 @as_json
-def list_servers(json: bool) -> int:
+def list_servers(json: bool) -> None:
     """List the servers that were added here or in the window. With --json, everything that is kept of each."""
     kept = known_servers().all()
     listing(kept.items(), LISTED, json)
     if not kept:
         remark("There is no server yet. To add one: baton servers add NAME URL")
-    return ExitCode.ANSWERED
 
 
 @command("rm", servers)
 @click.argument("server", metavar="NAME|URL")
-def remove_server(server: str) -> int:
+def remove_server(server: str) -> None:
     """Forget a server, its settings and its key."""
     kept = known_servers()
     address = kept.address_of(server) or server
@@ -162,7 +164,6 @@ def remove_server(server: str) -> int:
     if not urls or not urls <= kept.all().keys():
         raise _no_server(server)
     kept.forget(address)
-    return ExitCode.ANSWERED
 
 
 @command("check", servers)

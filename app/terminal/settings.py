@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from baton_reasoning.app.terminal.command_line import ChoiceOf, as_json, command, declared_options, did_you_mean, option
 from baton_reasoning.app.terminal.options import LISTED, LoadingOptions, RunOptions, settable
 from baton_reasoning.app.terminal.output import Field, listing, table_of, write, write_table
-from baton_reasoning.app.terminal.streams import ExitCode, write_json_lines
+from baton_reasoning.app.terminal.streams import write_json_lines
 from baton_reasoning.core.batch.running.recipes import RECIPES
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.run import RunSettings
@@ -62,7 +62,7 @@ FIELDS: tuple[Field[Setting], ...] = (
 
 @command("policies")
 @as_json
-def policies(json: bool) -> int:
+def policies(json: bool) -> None:
     """List the policies: when each lets the large model write, and its presets."""
     if json:
         write_json_lines(
@@ -82,14 +82,13 @@ def policies(json: bool) -> int:
         )
         titles = ("--policy", "--preset", "title", "when the large model writes")
         write_table(Table("", tuple(Column(title, is_number=False) for title in titles), rows))
-    return ExitCode.ANSWERED
 
 
 @command("settings")
 @click.argument("name", required=False)
 @option("--policy", type=ChoiceOf(list(POLICIES)), metavar="NAME", help="Only those of this policy.")
 @as_json
-def settings(name: str | None, policy: str | None, json: bool) -> int:
+def settings(name: str | None, policy: str | None, json: bool) -> None:
     """List what --set takes, with default, bounds and other values in presets, or only NAME of it.
 
     Then list the options that --help only names, and the arms of a batch.
@@ -101,11 +100,10 @@ def settings(name: str | None, policy: str | None, json: bool) -> int:
         raise SettingsError(f"There is no setting called {name or policy}.", f"{meant} {LISTED}".strip())
     if json:
         listing(found, FIELDS, json)
-        return ExitCode.ANSWERED
+        return
     for of, members in groupby(found, lambda each: each.of):
         write_table(table_of(members, FIELDS, SECTIONS.get(of, f"Policy {of}")))
         write()
-    return ExitCode.ANSWERED
 
 
 def all_settings() -> Iterator[Setting]:

@@ -11,7 +11,7 @@ import click
 
 from baton_reasoning.app.shared.expected_speed import speed_of_pair, time_saved
 from baton_reasoning.app.shared.labels import bills_of
-from baton_reasoning.app.terminal.command_line import OUTPUT, command, option
+from baton_reasoning.app.terminal.command_line import OUTPUT, command, is_quiet, option
 from baton_reasoning.app.terminal.history import open_history
 from baton_reasoning.app.terminal.options import (
     DEMO_PAIR,
@@ -23,7 +23,7 @@ from baton_reasoning.app.terminal.options import (
     run_options,
     run_settings,
 )
-from baton_reasoning.app.terminal.output import console, is_live, is_quiet, progress, remark, write, write_figures
+from baton_reasoning.app.terminal.output import console, is_live, progress, remark, write, write_figures
 from baton_reasoning.app.terminal.pair import open_pair
 from baton_reasoning.app.terminal.printer import Printer, summary
 from baton_reasoning.app.terminal.standard_input import read_input, read_piped_input
