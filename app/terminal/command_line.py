@@ -90,15 +90,11 @@ class CommandWithGroups(click.Command):
         above = (parent.default_map if parent else None) or {}
         shared = (parent.find_root().default_map if parent else None) or {}
         table = _as_parameters(above.get(info_name or ""))
-        defaults = {**_as_parameters(shared), **_as_parameters(above), **table}
-        options = [each for each in self.params if isinstance(each, click.Option)]
-        names = _option_names(self)
-        defaults = {name: value for name, value in defaults.items() if name in names}  # arguments have none
-        for parameter in options:
-            if parameter.name in defaults:
-                defaults[parameter.name] = _as_typed(defaults[parameter.name], parameter.multiple)
+        given = {**_as_parameters(shared), **_as_parameters(above), **table}
+        options = {each.name or "": each for each in self.params if isinstance(each, click.Option)}
+        defaults = {name: _as_typed(given[name], each.multiple) for name, each in options.items() if name in given}
         context = super().make_context(info_name, args, parent, default_map=defaults, **extra)
-        _check_options(table, names, context)
+        _check_options(table, options, context)
         return context
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -116,11 +112,7 @@ class CommandWithGroups(click.Command):
             formatter.write_text(f"More in baton settings: {names}.")
 
 
-def _option_names(command: click.Command) -> set[str]:
-    return {each.name or "" for each in command.params if isinstance(each, click.Option)}
-
-
-def _check_options(table: Mapping[str, Any], known: Iterable[str], context: click.Context) -> None:
+def _check_options(table: Mapping[str, Any], known: Collection[str], context: click.Context) -> None:
     """Raise SettingsError if the command's table in the configuration file has a name that is not an option."""
     for name in table.keys() - set(known):
         meant = did_you_mean(name.replace("_", "-"), (each.replace("_", "-") for each in known))
@@ -183,7 +175,8 @@ class CommandGroup(click.Group):
                 )
         if values := _as_parameters(table):
             found = [each.command if isinstance(each, LazyCommand) else each for each in self.commands.values()]
-            _check_options(values, {name for each in found for name in _option_names(each)}, context)
+            options = [each for command in found for each in command.params if isinstance(each, click.Option)]
+            _check_options(values, {each.name or "" for each in options}, context)
         return context
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's

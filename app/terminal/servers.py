@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -127,20 +128,15 @@ def add_server(name: str, url: str, settings: ServerSettings) -> None:
     remark(f"{name} stands for {kept.address_of(name).replace(',', ', ')}. To test it: baton servers check {name}")
 
 
-def _key_place(row: tuple[str, KnownServer]) -> str:
-    known = row[1]
-    return f"${known.key_variable}" if known.key_variable else "keyring" if known.has_key else "–"
+def _key_place(row: dict[str, Any]) -> str:
+    return f"${row['key_variable']}" if row["key_variable"] else "keyring" if row["has_key"] else "–"
 
 
-def _kept(name: str, row: tuple[str, KnownServer]) -> Any:
-    return row[1].model_dump(mode="json")[name]
-
-
-LISTED: tuple[Field[tuple[str, KnownServer]], ...] = (
-    Field("", lambda row: row[1].name, "name"),
-    Field("url", lambda row: row[0], "address"),
+LISTED: tuple[Field[dict[str, Any]], ...] = (
+    Field("", itemgetter("name"), "name"),
+    Field("url", itemgetter("url"), "address"),
     Field("", _key_place, "key"),
-    *(Field(name, partial(_kept, name)) for name in KnownServer.model_fields),
+    *(Field(name, itemgetter(name)) for name in KnownServer.model_fields),
 )
 
 
@@ -149,7 +145,7 @@ LISTED: tuple[Field[tuple[str, KnownServer]], ...] = (
 def list_servers(json: bool) -> None:
     """List the servers that were added here or in the window. With --json, everything that is kept of each."""
     kept = known_servers().all()
-    listing(kept.items(), LISTED, json)
+    listing(({"url": url, **known.model_dump(mode="json")} for url, known in kept.items()), LISTED, json)
     if not kept:
         remark("There is no server yet. To add one: baton servers add NAME URL")
 

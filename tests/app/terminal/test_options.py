@@ -73,14 +73,6 @@ def test_a_word_means_one_thing_in_all_commands() -> None:
     assert texts["--context"] >= {"Tokens of context"}
 
 
-@pytest.fixture
-def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-    file = tmp_path / "baton" / "config.toml"
-    file.parent.mkdir()
-    return file
-
-
 def test_a_nested_command_takes_options_from_its_table_its_groups_and_the_top(config: Path, baton: Baton) -> None:
     """A value that cannot be right shows which place was read."""
     line = ("batch", "run", "missing.csv")
