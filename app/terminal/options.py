@@ -11,26 +11,13 @@ from typing import Annotated, Any
 import click
 from pydantic import BaseModel, ValidationError
 
-from baton_reasoning.app.terminal.command_line import (
-    METHOD,
-    MODELS,
-    ChoiceOf,
-    Function,
-    did_you_mean,
-    gathered,
-    option,
-)
+from baton_reasoning.app.terminal.command_line import METHOD, MODELS, ChoiceOf, Function, did_you_mean, gathered, option
 from baton_reasoning.app.terminal.models import source_of
 from baton_reasoning.core.batch.running.arms import OtherModels
 from baton_reasoning.core.demo_pair import DEMO_SETTINGS
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import read_text
-from baton_reasoning.core.models.options import (
-    DemoModel,
-    ModelSource,
-    Switch,
-    is_demo_pair,
-)
+from baton_reasoning.core.models.options import DemoModel, ModelSource, Switch, is_demo_pair
 from baton_reasoning.core.paths import Paths
 from baton_reasoning.core.run import RunSettings, effective_settings
 from baton_reasoning.core.settings import ModelChoice, SettingsFile

@@ -12,14 +12,7 @@ from urllib.parse import urlsplit
 
 import click
 
-from baton_reasoning.app.terminal.command_line import (
-    OUTPUT,
-    as_json,
-    command,
-    command_group,
-    gathered,
-    option,
-)
+from baton_reasoning.app.terminal.command_line import OUTPUT, as_json, command, command_group, gathered, option
 from baton_reasoning.app.terminal.options import FILE, SWITCH
 from baton_reasoning.app.terminal.output import Field, listing, remark, write
 from baton_reasoning.app.terminal.streams import ExitCode, report, write_json
@@ -28,11 +21,7 @@ from baton_reasoning.core.engines.open import Server
 from baton_reasoning.core.engines.remote.connection import LLAMA_SERVER_PORTS, canonical
 from baton_reasoning.core.engines.remote.known_servers import NAME, KnownServer, KnownServers
 from baton_reasoning.core.engines.remote.protocol import PROBE
-from baton_reasoning.core.engines.remote.servers import (
-    ConnectionReport,
-    Severity,
-    try_connection,
-)
+from baton_reasoning.core.engines.remote.servers import ConnectionReport, Severity, try_connection
 from baton_reasoning.core.engines.usage import Cap, Prices
 from baton_reasoning.core.errors import SettingsError
 from baton_reasoning.core.files import expanded, read_text
