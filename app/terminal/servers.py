@@ -125,7 +125,7 @@ LISTED: tuple[Field[dict[str, Any]], ...] = (
     Field("", itemgetter("name"), "name"),
     Field("url", itemgetter("url"), "address"),
     Field("", _key_place, "key"),
-    *(Field(name, itemgetter(name)) for name in KnownServer.model_fields),
+    *(Field[dict[str, Any]](name, itemgetter(name)) for name in KnownServer.model_fields),
 )
 
 
